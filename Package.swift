@@ -1,0 +1,76 @@
+// swift-tools-version: 6.2
+// The pure modules build for both triples. `LOADER_FREESTANDING=1` selects the loader's own targets, whose
+// hardware parts no host can run; without it the package is the host tool and the tests.
+
+import PackageDescription
+
+let freestanding = Context.environment["LOADER_FREESTANDING"] != nil
+
+/// What every module is held to.
+let strict: [SwiftSetting] = [
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+/// What the pure modules add: the host build rejects what Embedded Swift could not take.
+let pure: [SwiftSetting] =
+    strict + [
+        .enableExperimentalFeature("Lifetimes"),
+        .treatWarning("EmbeddedRestrictions", as: .error),
+    ]
+
+/// The modules that know no hardware, below the one that composes them.
+let pureModules: [Target.Dependency] = [
+    "Diagnostics", "Bytes", "ELF", "AddressSpace", "KernelImage", "HermitEntry", "BootProtocols",
+]
+
+var targets: [Target] = [
+    .target(name: "Diagnostics", swiftSettings: pure),
+    .target(name: "Bytes", dependencies: ["Diagnostics"], swiftSettings: pure),
+    .target(name: "ELF", dependencies: ["Diagnostics", "Bytes"], swiftSettings: pure),
+    .target(name: "AddressSpace", dependencies: ["Diagnostics", "Bytes"], swiftSettings: pure),
+    .target(name: "KernelImage", dependencies: ["Diagnostics", "Bytes", "ELF"], swiftSettings: pure),
+    .target(name: "HermitEntry", dependencies: ["Diagnostics", "Bytes", "ELF"], swiftSettings: pure),
+    .target(name: "BootProtocols", dependencies: ["Diagnostics", "Bytes", "AddressSpace"], swiftSettings: pure),
+    .target(name: "Boot", dependencies: pureModules, swiftSettings: pure),
+]
+
+var products: [Product] = []
+var dependencies: [Package.Dependency] = []
+
+if freestanding {
+    targets += [
+        .target(name: "CMachine"),
+        .target(
+            name: "Machine", dependencies: ["CMachine", "Diagnostics"],
+            swiftSettings: strict + [.enableExperimentalFeature("Lifetimes")]),
+        .executableTarget(
+            name: "loader",
+            dependencies: pureModules + ["Boot", "Machine"],
+            path: "Sources/Loader",
+            swiftSettings: strict + [.enableExperimentalFeature("Lifetimes")]),
+    ]
+    products += [.executable(name: "loader", targets: ["loader"])]
+} else {
+    dependencies += [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
+    ]
+    targets += [
+        .executableTarget(
+            name: "loader-inspect",
+            dependencies: pureModules + [
+                "Boot", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "Sources/LoaderInspect",
+            swiftSettings: strict + [.enableExperimentalFeature("Lifetimes")])
+    ]
+    products += [.executable(name: "loader-inspect", targets: ["loader-inspect"])]
+}
+
+let package = Package(
+    name: "loader", products: products, dependencies: dependencies, targets: targets, swiftLanguageModes: [.v6],
+    cLanguageStandard: .c17)

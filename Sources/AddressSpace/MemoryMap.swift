@@ -1,0 +1,91 @@
+// The machine's memory as its firmware describes it, sorted and merged.
+
+public import Diagnostics
+
+/// What the firmware says a range of addresses is (ACPI 6.5, table 15.6; Multiboot 1 and PVH use its numbers).
+public enum MemoryKind: UInt32, Sendable {
+    /// RAM that anyone may use.
+    case available = 1
+    /// Not to be used.
+    case reserved = 2
+    /// ACPI tables, RAM once they have been read.
+    case acpiReclaimable = 3
+    /// Kept across sleep states.
+    case acpiNonVolatile = 4
+    /// Broken RAM.
+    case defective = 5
+
+    /// Numbers that are not in the table count as reserved.
+    public init(firmware number: UInt32) { self = MemoryKind(rawValue: number) ?? .reserved }
+
+    /// Whether it is RAM that holds something a kernel may read: what an identity mapping of all RAM covers.
+    public var isMapped: Bool { self == .available || self == .acpiReclaimable || self == .acpiNonVolatile }
+}
+
+/// A range of addresses and what it is.
+public struct MemoryRegion: Equatable, Sendable {
+    /// The addresses.
+    public var range: AddressRange
+    /// What they are.
+    public var kind: MemoryKind
+}
+
+/// The regions in ascending order of their start; neighbours of one kind are merged. Holds up to `capacity` regions.
+public struct MemoryMap: ~Copyable {
+    /// The largest number of regions; more is an error. Firmware lists rarely exceed 30.
+    public static var capacity: Int { 128 }
+
+    private var regions = InlineArray<128, MemoryRegion>(repeating: .init(range: .init(0, 0), kind: .reserved))
+    /// The number of regions.
+    public private(set) var count = 0
+
+    /// A map without regions.
+    public init() {}
+
+    /// The region at `index`, below `count`.
+    public subscript(index: Int) -> MemoryRegion { regions[index] }
+
+    /// Adds a region; throws `tooManyRegions`.
+    public mutating func add(_ range: AddressRange, _ kind: MemoryKind) throws(Fault) {
+        guard !range.isEmpty else { return }
+        var position = count
+        while position > 0, regions[position - 1].range.start > range.start {
+            position -= 1
+        }
+        if position > 0, regions[position - 1].kind == kind, regions[position - 1].range.end == range.start {
+            regions[position - 1].range = AddressRange(regions[position - 1].range.start, range.end)
+            return
+        }
+        guard count < MemoryMap.capacity else { throw Fault(.tooManyRegions, limit: UInt64(MemoryMap.capacity)) }
+        var index = count
+        while index > position {
+            regions[index] = regions[index - 1]
+            index -= 1
+        }
+        regions[position] = MemoryRegion(range: range, kind: kind)
+        count += 1
+    }
+
+    /// Whether all of `range` is RAM that anyone may use, and no region of another kind claims part of it.
+    public func isAvailable(_ range: AddressRange) -> Bool {
+        var reached = range.start
+        for index in 0..<count {
+            let region = regions[index]
+            if region.kind != .available {
+                if region.range.overlaps(range) { return false }
+            } else if region.range.start <= reached, region.range.end > reached {
+                reached = region.range.end
+            }
+        }
+        return reached >= range.end
+    }
+
+    /// The end of the highest region of available RAM; 0 if there is none.
+    public var topOfRAM: UInt64 {
+        var top: UInt64 = 0
+        for index in 0..<count where regions[index].kind == .available {
+            top = max(top, regions[index].range.end)
+        }
+        return top
+    }
+}

@@ -1,0 +1,137 @@
+// Four-level page tables (Intel SDM volume 3, 4.5), identity mapped, written into memory that the caller gives.
+
+public import Bytes
+public import Diagnostics
+
+/// The sizes of pages.
+public enum PageSize: UInt64, Sendable {
+    /// A page table entry's.
+    case size4KiB = 0x1000
+    /// A page directory entry's.
+    case size2MiB = 0x20_0000
+    /// A page directory pointer table entry's; not on every CPU.
+    case size1GiB = 0x4000_0000
+
+    /// The next smaller size.
+    var smaller: PageSize? {
+        switch self {
+        case .size4KiB: nil
+        case .size2MiB: .size4KiB
+        case .size1GiB: .size2MiB
+        }
+    }
+}
+
+/// Writes page tables into a region; the first page is the PML4, further tables follow in the order of their first use.
+public struct PageTables: ~Copyable, ~Escapable {
+    /// Present, writable.
+    static var present: UInt64 { 0b11 }
+    /// PS: the entry maps a page rather than point to a table.
+    static var huge: UInt64 { 1 << 7 }
+    static var addressMask: UInt64 { 0x000f_ffff_ffff_f000 }
+
+    private var region: ByteRegion
+    private var used: UInt64 = 0x1000
+
+    /// Starts with an empty PML4 at the beginning of `region`, whose address is the one CR3 will hold.
+    @_lifetime(copy region)
+    public init(_ region: consuming ByteRegion) {
+        self.region = region
+        self.region.clear(self.region.address, size: min(0x1000, self.region.count))
+    }
+
+    /// The number of tables that mapping `range` with `pageSize` needs below the PML4, at the most.
+    public static func tableCount(for range: AddressRange, _ pageSize: PageSize) -> UInt64 {
+        let covered = { (unit: UInt64) -> UInt64 in
+            range.isEmpty ? 0 : ((range.end &- 1) / unit) &- range.start / unit &+ 1
+        }
+        var count = covered(1 << 39)
+        if pageSize != .size1GiB { count += covered(PageSize.size1GiB.rawValue) }
+        if pageSize == .size4KiB { count += covered(PageSize.size2MiB.rawValue) }
+        return count
+    }
+
+    /// Maps every page of `range`, rounded outward to `pageSize`, to itself. What is mapped already stays as it is;
+    /// where smaller pages are in use already, the rest is mapped with those. Throws `pageTableRoom`.
+    @_lifetime(self: copy self)
+    public mutating func identityMap(_ range: AddressRange, _ pageSize: PageSize) throws(Fault) {
+        let range = range.roundedOutward(to: pageSize.rawValue)
+        let leaf: UInt64 = pageSize == .size4KiB ? 12 : pageSize == .size2MiB ? 21 : 30
+        var address = range.start
+        while address < range.end {
+            guard let table = try table(for: address, leaf) else {
+                // A larger page covers this already.
+                address = (address | (1 << (leaf &+ 9)) &- 1) &+ 1
+                continue
+            }
+            // Fill the rest of this table in one go.
+            repeat {
+                let slot = self.slot(table, address, leaf)
+                let entry = try self.entry(slot)
+                if entry == 0 {
+                    region.store(address | PageTables.present | (leaf > 12 ? PageTables.huge : 0), at: slot)
+                } else if entry & PageTables.huge == 0, let smaller = pageSize.smaller {
+                    try identityMap(AddressRange(at: address, size: pageSize.rawValue), smaller)
+                }
+                address &+= pageSize.rawValue
+            } while address < range.end && address >> leaf & 511 != 0
+        }
+    }
+
+    /// The table whose entries map `1 << leaf` bytes each and that covers `address`, made if need be; nil where a larger
+    /// page covers the address.
+    @_lifetime(self: copy self)
+    private mutating func table(for address: UInt64, _ leaf: UInt64) throws(Fault) -> UInt64? {
+        var table = region.address
+        var level: UInt64 = 39
+        while level > leaf {
+            let slot = self.slot(table, address, level)
+            let entry = try self.entry(slot)
+            if entry & PageTables.present == 0 {
+                table = try addTable(at: slot)
+            } else if entry & PageTables.huge != 0, level < 39 {
+                return nil
+            } else {
+                table = entry & PageTables.addressMask
+            }
+            level -= 9
+        }
+        return table
+    }
+
+    /// Takes the page that holds `address` out of a mapping of 4 KiB pages, so that touching it is a page fault.
+    @_lifetime(self: copy self)
+    public mutating func unmap4KiB(_ address: UInt64) throws(Fault) {
+        guard let table = try table(for: address, 12) else { return }
+        region.store(UInt64(0), at: slot(table, address, 12))
+    }
+
+    /// Lets the PML4's last entry point to the PML4 itself.
+    @_lifetime(self: copy self)
+    public mutating func makeRecursive() {
+        region.store(region.address | PageTables.present, at: region.address &+ 511 &* 8)
+    }
+
+    /// The number of bytes of `region` that the tables occupy.
+    public var size: UInt64 { used }
+
+    private func slot(_ table: UInt64, _ address: UInt64, _ level: UInt64) -> UInt64 {
+        table &+ (address >> level & 511) &* 8
+    }
+
+    private func entry(_ slot: UInt64) throws(Fault) -> UInt64 {
+        guard let entry = region.load(UInt64.self, at: slot) else {
+            throw Fault(.pageTableRoom, value: region.count / 0x1000)
+        }
+        return entry
+    }
+
+    @_lifetime(self: copy self)
+    private mutating func addTable(at slot: UInt64) throws(Fault) -> UInt64 {
+        let table = region.address &+ used
+        guard region.clear(table, size: 0x1000) else { throw Fault(.pageTableRoom, value: region.count / 0x1000) }
+        used += 0x1000
+        region.store(table | PageTables.present, at: slot)
+        return table
+    }
+}

@@ -1,0 +1,97 @@
+// Ranges of memory that are spoken for, and the search for room between them.
+
+public import Diagnostics
+
+/// Why a range must not be used.
+public enum Purpose: UInt8, Sendable {
+    /// The loader itself.
+    case loader
+    /// A module that the firmware loaded: the application and its companions.
+    case module
+    /// What the firmware handed over and a kernel may read: Multiboot information, memory map.
+    case firmware
+    /// What only the loader reads, before it loads the image: lists of modules, command lines.
+    case transient
+    /// The page at 0 and what real mode owns.
+    case realMode
+    /// Where a kernel starts its other processors, page 0x8000.
+    case trampoline
+    /// The loaded image.
+    case image
+    /// Page tables, stack, BootInfo and device tree for the kernel.
+    case handoff
+}
+
+/// A range and why it must not be used.
+public struct Reservation: Equatable, Sendable {
+    /// The addresses.
+    public var range: AddressRange
+    /// Why.
+    public var purpose: Purpose
+}
+
+/// A list of reserved ranges, in no order. Holds up to `capacity`.
+public struct Reservations {
+    /// The largest number of reservations; more is an error.
+    public static var capacity: Int { 64 }
+
+    private var list = InlineArray<64, Reservation>(repeating: .init(range: .init(0, 0), purpose: .loader))
+    /// The number of reservations.
+    public private(set) var count = 0
+
+    /// A list without reservations.
+    public init() {}
+
+    /// The reservation at `index`, below `count`.
+    public subscript(index: Int) -> Reservation { list[index] }
+
+    /// Adds a range, if it is not empty; throws `tooManyReservations`.
+    public mutating func add(_ range: AddressRange, _ purpose: Purpose) throws(Fault) {
+        guard !range.isEmpty else { return }
+        guard count < Reservations.capacity else {
+            throw Fault(.tooManyReservations, limit: UInt64(Reservations.capacity))
+        }
+        list[count] = Reservation(range: range, purpose: purpose)
+        count += 1
+    }
+
+    /// The first reservation that shares an address with `range`.
+    public func first(overlapping range: AddressRange) -> Reservation? {
+        for index in 0..<count where list[index].range.overlaps(range) {
+            return list[index]
+        }
+        return nil
+    }
+
+    /// The lowest multiple of `alignment` where `size` bytes inside `window` are available RAM in `map` and free of
+    /// reservations and of `avoiding`; nil if there is none.
+    public func room(
+        for size: UInt64, alignment: UInt64, in map: borrowing MemoryMap, window: AddressRange,
+        avoiding: AddressRange = AddressRange(0, 0)
+    ) -> UInt64? {
+        for index in 0..<map.count where map[index].kind == .available {
+            let region = map[index].range
+            guard var start = max(region.start, window.start).aligned(to: alignment) else { continue }
+            let end = min(region.end, window.end)
+            while start <= end, size <= end &- start {
+                let candidate = AddressRange(at: start, size: size)
+                guard let obstacle = obstacle(to: candidate, in: map, avoiding) else { return start }
+                // Every step passes the end of one obstacle, so there are at most as many steps as obstacles.
+                guard let next = obstacle.end.aligned(to: alignment) else { break }
+                start = next
+            }
+        }
+        return nil
+    }
+
+    private func obstacle(
+        to range: AddressRange, in map: borrowing MemoryMap, _ avoiding: AddressRange
+    ) -> AddressRange? {
+        if avoiding.overlaps(range) { return avoiding }
+        if let reservation = first(overlapping: range) { return reservation.range }
+        for index in 0..<map.count where map[index].kind != .available && map[index].range.overlaps(range) {
+            return map[index].range
+        }
+        return nil
+    }
+}

@@ -1,0 +1,253 @@
+// Fills the handoff block: page tables, BootInfo, GDT, device tree and Multiboot information.
+
+public import AddressSpace
+public import BootProtocols
+public import Bytes
+public import Diagnostics
+import ELF
+import HermitEntry
+import KernelImage
+
+/// The state of the CPU when the kernel gets it, and the last move of memory before that.
+public struct EntryState: Equatable, Sendable {
+    /// rip: the kernel's entry point.
+    public var instructionPointer: UInt64
+    /// rsp.
+    public var stackPointer: UInt64
+    /// rdi: the address of BootInfo.
+    public var bootInfo: UInt64
+    /// cr3: the address of the PML4.
+    public var pageTable: UInt64
+    /// The address of the GDT: null, 64-bit code at 8, data at 0x10.
+    public var descriptorTable: UInt64
+    /// Where to copy the code that moves a staged image.
+    public var trampoline: UInt64
+    /// The staged image, to be moved to `imageStart` by the last step; empty where the image lies in place.
+    public var staged: AddressRange
+    /// What cr3 holds during that move, while the loader and its own page tables are overwritten.
+    public var movingPageTable: UInt64
+    /// Where the image lies.
+    public var imageStart: UInt64
+}
+
+/// Everything a boot needs to know besides the application and the platform.
+public struct Handoff {
+    /// The loader's own bytes.
+    public var loader: AddressRange
+    /// Whether the CPU has 1 GiB pages.
+    public var hasGigabytePages: Bool
+    /// The base port of the serial device that the kernel is told.
+    public static var serialPort: UInt16 { 0x3f8 }
+    /// The size of the GDT: three descriptors.
+    public static var descriptorTableSize: UInt64 { 24 }
+
+    /// A handoff by the loader at `loader`.
+    public init(loader: AddressRange, hasGigabytePages: Bool) {
+        self.loader = loader
+        self.hasGigabytePages = hasGigabytePages
+    }
+
+    /// Fills `block`, whose range is that of `placement.handoff`; `memory` is read for the command line. Returns the
+    /// state in which to enter the kernel. Throws `pageTableRoom` or `deviceTreeRoom`.
+    public func write(
+        _ application: borrowing Application, on platform: borrowing Platform, _ placement: Placement,
+        memory: PhysicalMemory, to block: inout ByteRegion
+    ) throws(Fault) -> EntryState {
+        let layout = placement.handoff
+        let commandLine = platform.commandLine
+        let commandLineBytes =
+            commandLine.isEmpty
+            ? try memory.view(memory.origin, size: 0) : try memory.view(commandLine.start, size: commandLine.size)
+
+        block.clear(layout.information.start, size: 0x1000)
+        // Null, then flat 64-bit code and data, both present, accessed, ring 0.
+        block.store(0x00af_9b00_0000_ffff as UInt64, at: layout.descriptorTable &+ 8)
+        block.store(0x00cf_9300_0000_ffff as UInt64, at: layout.descriptorTable &+ 16)
+
+        block.clear(layout.multiboot.start, size: layout.multiboot.size)
+        block.copy(commandLineBytes, to: layout.multiboot.start)
+
+        var info = BootInfo(imageStart: placement.image.start, imageEnd: placement.image.end, stack: layout.stack.start)
+        info.tls = application.tls(bias: placement.bias)
+        info.serialPort = Handoff.serialPort
+        info.commandLine = layout.multiboot.start
+        info.commandLineSize = commandLine.size
+        if application.generation.hasDeviceTree {
+            info.deviceTree = layout.deviceTree.start
+            try writeDeviceTree(platform, placement, commandLineBytes, to: &block)
+        }
+        if isMultibootInformationIntact(platform, placement) {
+            info.multibootInformation = platform.information
+        } else if !application.generation.hasDeviceTreePlatform {
+            info.multibootInformation = writeMultibootInformation(platform, placement, to: &block)
+        }
+        guard info.write(application.generation, to: &block, at: layout.bootInfo) else {
+            throw Fault(.noRoomForHandoff, value: layout.range.size)
+        }
+        try writePageTables(application, on: platform, placement, to: &block)
+
+        return EntryState(
+            instructionPointer: application.image.header.entry &+ placement.bias,
+            // Kernels that take their stack from BootInfo get a usable one here, for their first instructions.
+            stackPointer: application.generation.takesStackFromRegister ? layout.stack.start : layout.stack.end &- 16,
+            bootInfo: layout.bootInfo,
+            pageTable: layout.pageTables.start,
+            descriptorTable: layout.descriptorTable,
+            trampoline: layout.trampoline,
+            staged: placement.staging ?? AddressRange(0, 0),
+            movingPageTable: placement.movingTables.start,
+            imageStart: placement.image.start)
+    }
+
+    /// Whether the firmware's own Multiboot information can be handed on: there is one, and neither the image nor the
+    /// handoff block overwrites it.
+    private func isMultibootInformationIntact(_ platform: borrowing Platform, _ placement: Placement) -> Bool {
+        guard platform.bootProtocol == .multiboot else { return false }
+        for index in 0..<platform.reservations.count {
+            let reservation = platform.reservations[index]
+            if reservation.purpose == .firmware, reservation.range.overlaps(placement.image) { return false }
+        }
+        return true
+    }
+
+    /// Fills the page tables for the move of a staged image: an identity mapping of everything the loader can reach.
+    /// `region` is that of `placement.movingTables`. Throws `pageTableRoom`.
+    public func writeMovingTables(_ region: consuming ByteRegion, limit: UInt64) throws(Fault) {
+        var tables = PageTables(region)
+        try tables.identityMap(AddressRange(0, limit), .size2MiB)
+    }
+
+    // MARK: Page tables
+
+    private func writePageTables(
+        _ application: borrowing Application, on platform: borrowing Platform, _ placement: Placement,
+        to block: inout ByteRegion
+    ) throws(Fault) {
+        let layout = placement.handoff
+        guard let region = block.part(layout.pageTables.start, size: layout.pageTables.size) else {
+            throw Fault(.pageTableRoom, value: layout.pageTables.size / 0x1000)
+        }
+        var tables = PageTables(region)
+        if application.generation.usesRecursivePageTable {
+            // Kernels of these generations map memory themselves, page by page, and panic where a page that is already
+            // mapped is larger: below 2 MiB they get sparse 4 KiB pages, above the image nothing.
+            try tables.identityMap(loader, .size4KiB)
+            for index in 0..<platform.reservations.count {
+                let reservation = platform.reservations[index]
+                if reservation.purpose == .firmware { try tables.identityMap(reservation.range, .size4KiB) }
+            }
+            try tables.identityMap(layout.range, .size4KiB)
+            let whole = AddressRange(
+                placement.image.start.aligned(to: 0x20_0000) ?? placement.image.end, placement.image.end)
+            try tables.identityMap(AddressRange(placement.image.start, whole.start), .size4KiB)
+            try tables.identityMap(whole, .size2MiB)
+            try tables.unmap4KiB(layout.stack.start &- 0x1000)
+            tables.makeRecursive()
+        } else {
+            // The first 2 MiB in 4 KiB pages without a hole: kernels up to 0.13.2 remap the trampoline's page there, and
+            // newer ones take a table with holes for a complete mapping.
+            try tables.identityMap(AddressRange(0, 0x20_0000), .size4KiB)
+            let gigabytes = hasGigabytePages && application.acceptsGigabytePages
+            for index in 0..<platform.memoryMap.count where platform.memoryMap[index].kind.isMapped {
+                try identityMap(platform.memoryMap[index].range, gigabytes, &tables)
+            }
+        }
+    }
+
+    private func identityMap(
+        _ range: AddressRange, _ gigabytes: Bool, _ tables: inout PageTables
+    ) throws(Fault) {
+        let gigabyte = PageSize.size1GiB.rawValue
+        let start = max(range.start, gigabyte).aligned(to: gigabyte) ?? range.end
+        let middle = AddressRange(start, range.end & ~(gigabyte &- 1))
+        guard gigabytes, !middle.isEmpty else {
+            try tables.identityMap(range, .size2MiB)
+            return
+        }
+        try tables.identityMap(middle, .size1GiB)
+        if range.start < middle.start {
+            try tables.identityMap(AddressRange(range.start, middle.start), .size2MiB)
+        }
+        try tables.identityMap(AddressRange(middle.end, range.end), .size2MiB)
+    }
+
+    // MARK: Device tree
+
+    private func writeDeviceTree(
+        _ platform: borrowing Platform, _ placement: Placement, _ commandLine: borrowing ByteView,
+        to block: inout ByteRegion
+    ) throws(Fault) {
+        let room = placement.handoff.deviceTree
+        guard let region = block.part(room.start, size: room.size) else {
+            throw Fault(.deviceTreeRoom, value: room.size)
+        }
+        var tree = DeviceTreeWriter(region)
+
+        // Kernels unwrap every reservation as whole pages, and have room for only a few holes.
+        tree.reserve(AddressRange(0, 0x10_0000))
+        if loader.end > 0x10_0000 { tree.reserve(loader.roundedOutward(to: 0x1000)) }
+        if placement.handoff.range.end > 0x10_0000 { tree.reserve(placement.handoff.range) }
+        for index in 0..<platform.moduleCount {
+            let module = index == 0 ? placement.movedModule ?? platform.module(0).range : platform.module(index).range
+            if !module.isEmpty { tree.reserve(module.roundedOutward(to: 0x1000)) }
+        }
+
+        tree.beginNode("")
+        tree.property(.compatible, platform.bootProtocol == .multiboot ? "hermit,multiboot" : "hermit,pvh")
+        tree.property(.addressCells, 2)
+        tree.property(.sizeCells, 2)
+        for index in 0..<platform.memoryMap.count where platform.memoryMap[index].kind == .available {
+            let range = platform.memoryMap[index].range
+            let pages = AddressRange(range.start.aligned(to: 0x1000) ?? range.end, range.end & ~0xfff)
+            guard !pages.isEmpty else { continue }
+            tree.beginNode("memory", at: pages.start)
+            tree.property(.deviceType, "memory")
+            tree.property(.reg, pages)
+            tree.endNode()
+        }
+        if platform.rsdp != 0 {
+            tree.beginNode("hermit,rsdp", at: platform.rsdp)
+            tree.property(.reg, AddressRange(at: platform.rsdp, size: 1))
+            tree.endNode()
+        }
+        tree.beginNode("chosen")
+        tree.property(.bootArguments, commandLine)
+        tree.endNode()
+        tree.endNode()
+        _ = try tree.finish()
+    }
+
+    // MARK: Multiboot information
+
+    /// Synthesises a Multiboot information for kernels that read the memory map from it; returns its address. The layout
+    /// is the command line with its NUL, then the information, one module entry, and the memory map.
+    private func writeMultibootInformation(
+        _ platform: borrowing Platform, _ placement: Placement, to block: inout ByteRegion
+    ) -> UInt64 {
+        let start = placement.handoff.multiboot.start
+        let information = (start &+ platform.commandLine.size &+ 1 &+ 15) & ~15
+        let modules = information &+ 128
+        let map = modules &+ 16
+        // Flags: command line, modules, memory map.
+        block.store(0b100_1100 as UInt32, at: information)
+        block.store(UInt32(truncatingIfNeeded: start), at: information &+ 16)
+        if platform.moduleCount > 0 {
+            let module = placement.movedModule ?? platform.module(0).range
+            block.store(1 as UInt32, at: information &+ 20)
+            block.store(UInt32(truncatingIfNeeded: modules), at: information &+ 24)
+            block.store(UInt32(truncatingIfNeeded: module.start), at: modules)
+            block.store(UInt32(truncatingIfNeeded: module.end), at: modules &+ 4)
+        }
+        block.store(UInt32(truncatingIfNeeded: platform.memoryMap.count &* 24), at: information &+ 44)
+        block.store(UInt32(truncatingIfNeeded: map), at: information &+ 48)
+        for index in 0..<platform.memoryMap.count {
+            let entry = map &+ UInt64(index) &* 24
+            let region = platform.memoryMap[index]
+            block.store(20 as UInt32, at: entry)
+            block.store(region.range.start, at: entry &+ 4)
+            block.store(region.range.size, at: entry &+ 12)
+            block.store(region.kind.rawValue, at: entry &+ 20)
+        }
+        return information
+    }
+}

@@ -1,0 +1,145 @@
+// Where everything goes: a pure function of the memory map, what is reserved, the image and its generation.
+
+public import AddressSpace
+public import BootProtocols
+public import Diagnostics
+import ELF
+import HermitEntry
+import KernelImage
+
+/// The plan of a boot's memory. Addresses are physical.
+public struct Placement: Equatable, Sendable {
+    /// Where the image lies when the kernel starts; what BootInfo reports.
+    public let image: AddressRange
+    /// What is added to the image's link addresses.
+    public let bias: UInt64
+    /// Where the image is built first, because the loader itself lies where it must go; nil where it is built in place.
+    public let staging: AddressRange?
+    /// The page tables under which a staged image is moved into place; empty where there is none.
+    public let movingTables: AddressRange
+    /// Where the application's module is moved first, because it lies where the image must go; nil where it stays.
+    public let movedModule: AddressRange?
+    /// What the loader leaves behind for the kernel.
+    public let handoff: HandoffLayout
+
+    /// The alignment of a position-independent image: one 2 MiB page.
+    public static var imageAlignment: UInt64 { 0x20_0000 }
+
+    /// Where the image is built.
+    public var buildAddress: UInt64 { staging?.start ?? image.start }
+
+    private init(
+        image: AddressRange, bias: UInt64, staging: AddressRange?, movingTables: AddressRange,
+        movedModule: AddressRange?, handoff: HandoffLayout
+    ) {
+        self.image = image
+        self.bias = bias
+        self.staging = staging
+        self.movingTables = movingTables
+        self.movedModule = movedModule
+        self.handoff = handoff
+    }
+
+    /// Plans the memory of `application` on `platform`, with the loader's own bytes at `loader`. Nothing that the loader
+    /// writes is placed at or above `limit`, the end of what it can reach.
+    ///
+    /// Throws `memoryTooSmall`, `imageTooLarge`, `noRoomForImage`, `imageOutsideMemory`, `noRoomForModule` or
+    /// `noRoomForHandoff`.
+    public init(
+        _ application: borrowing Application, on platform: borrowing Platform, loader: AddressRange, limit: UInt64
+    ) throws(Fault) {
+        guard platform.memoryMap.topOfRAM > 0 else { throw Fault(.memoryTooSmall) }
+        var taken = platform.reservations
+        try taken.add(loader, .loader)
+        try taken.add(AddressRange(0, 0x1000), .realMode)
+        try taken.add(AddressRange(0x8000, 0x9000), .trampoline)
+
+        let image = application.image
+        if image.isFixed {
+            self = try Placement.fixed(application, on: platform, loader: loader, &taken, limit)
+            return
+        }
+        let alignment = max(image.alignment, Placement.imageAlignment)
+        let top = platform.memoryMap.topOfRAM
+        guard image.size <= top else { throw Fault(.imageTooLarge, value: image.size, limit: top) }
+        // Low memory first, then as low as possible: kernels take what lies above the image as free, and most of them
+        // want what they are handed below it.
+        let size = HandoffLayout.largestSize(application, on: platform, loader: loader, imageSize: image.size)
+        guard let handoff = Placement.roomForHandoff(size, platform, taken, AddressRange(0, limit)) else {
+            throw Fault(.noRoomForHandoff, value: size)
+        }
+        try taken.add(handoff, .handoff)
+        let window = AddressRange(max(handoff.end, 0x10_0000), limit)
+        guard let base = taken.room(for: image.size, alignment: alignment, in: platform.memoryMap, window: window)
+        else { throw Fault(.noRoomForImage, value: image.size, limit: alignment) }
+
+        self.init(
+            image: AddressRange(at: base, size: image.size), bias: base &- image.linkStart, staging: nil,
+            movingTables: AddressRange(0, 0), movedModule: nil, handoff: HandoffLayout(platform, at: handoff))
+    }
+
+    /// The plan for an image that must lie where it was linked.
+    private static func fixed(
+        _ application: borrowing Application, on platform: borrowing Platform, loader: AddressRange,
+        _ taken: inout Reservations, _ limit: UInt64
+    ) throws(Fault) -> Placement {
+        let image = AddressRange(at: application.image.linkStart, size: application.image.size)
+        guard platform.memoryMap.isAvailable(image), image.start >= 0x1000, image.end <= limit else {
+            throw Fault(.imageOutsideMemory, value: image.start, limit: image.end)
+        }
+        try taken.add(image, .image)
+
+        var moved: AddressRange?
+        if platform.moduleCount > 0, platform.module(0).range.overlaps(image) {
+            let size = platform.module(0).range.size
+            guard let address = roomAboveOrBelow(image, size, platform, taken, limit) else {
+                throw Fault(.noRoomForModule, value: size)
+            }
+            moved = AddressRange(at: address, size: size)
+            try taken.add(AddressRange(at: address, size: size), .module)
+        }
+        var staging: AddressRange?
+        var movingTables = AddressRange(0, 0)
+        if loader.overlaps(image) {
+            let tables = 0x1000 &+ PageTables.tableCount(for: AddressRange(0, limit), .size2MiB) &* 0x1000
+            let pages = (image.size &+ 0xfff) & ~0xfff
+            guard let address = roomAboveOrBelow(image, pages &+ tables, platform, taken, limit) else {
+                throw Fault(.noRoomForImage, value: pages &+ tables, limit: 0x1000)
+            }
+            staging = AddressRange(at: address, size: image.size)
+            movingTables = AddressRange(at: address &+ pages, size: tables)
+            try taken.add(AddressRange(at: address, size: pages &+ tables), .image)
+        }
+        let size = HandoffLayout.largestSize(application, on: platform, loader: loader, imageSize: image.size)
+        guard
+            let handoff = roomForHandoff(size, platform, taken, AddressRange(0, min(image.start, limit)))
+                ?? roomForHandoff(size, platform, taken, AddressRange(0, limit))
+        else { throw Fault(.noRoomForHandoff, value: size) }
+
+        return Placement(
+            image: image, bias: 0, staging: staging, movingTables: movingTables, movedModule: moved,
+            handoff: HandoffLayout(platform, at: handoff))
+    }
+
+    /// Room below 640 KiB, clear of what real mode uses, or else the lowest in `window`.
+    private static func roomForHandoff(
+        _ size: UInt64, _ platform: borrowing Platform, _ taken: Reservations, _ window: AddressRange
+    ) -> AddressRange? {
+        let low = AddressRange(0x1_0000, min(0xa_0000, window.end))
+        let high = AddressRange(0x10_0000, window.end)
+        let start =
+            taken.room(for: size, alignment: 0x1000, in: platform.memoryMap, window: low)
+            ?? taken.room(for: size, alignment: 0x1000, in: platform.memoryMap, window: high)
+        return start.map { AddressRange(at: $0, size: size) }
+    }
+
+    /// Room above `image`, or else anywhere.
+    private static func roomAboveOrBelow(
+        _ image: AddressRange, _ size: UInt64, _ platform: borrowing Platform, _ taken: Reservations, _ limit: UInt64
+    ) -> UInt64? {
+        taken.room(
+            for: size, alignment: 0x1000, in: platform.memoryMap, window: AddressRange(image.end, limit))
+            ?? taken.room(
+                for: size, alignment: 0x1000, in: platform.memoryMap, window: AddressRange(0x10_0000, limit))
+    }
+}

@@ -1,0 +1,157 @@
+// What the user reads: the same lines on the serial port and on the host.
+
+public import BootProtocols
+public import Diagnostics
+public import KernelImage
+import AddressSpace
+import Bytes
+import ELF
+import HermitEntry
+
+/// The lines that a boot prints.
+public enum Report {
+    /// What was found: the file's kind and size, its contract, who started the loader, how much RAM there is.
+    public static func found(
+        _ application: borrowing Application, _ platform: borrowing Platform, to sink: inout some TextSink
+    ) {
+        begin(&sink)
+        sink.write(application.image.isFixed ? "ET_EXEC, " : "ET_DYN, ")
+        sink.write(decimal: application.image.file.count)
+        sink.write(" bytes, Hermit ")
+        if let version = application.notes.kernelVersion {
+            write(version, to: &sink)
+            sink.write(" ")
+        }
+        sink.write("(")
+        sink.write(application.generation.name)
+        sink.write(")\n")
+        begin(&sink)
+        sink.write("started by ")
+        sink.write(platform.bootProtocol.name)
+        sink.write(", RAM up to ")
+        sink.write(hex: platform.memoryMap.topOfRAM)
+        if platform.moduleCount > 1 {
+            sink.write(", ")
+            sink.write(decimal: UInt64(platform.moduleCount &- 1))
+            sink.write(" further modules not used")
+        }
+        sink.write("\n")
+    }
+
+    /// Where everything went, and what was relocated.
+    public static func placed(
+        _ application: borrowing Application, _ placement: Placement, _ counts: RelocationCounts, _ state: EntryState,
+        to sink: inout some TextSink
+    ) {
+        begin(&sink)
+        sink.write("image at ")
+        write(placement.image, to: &sink)
+        if placement.staging != nil { sink.write(", over the loader") }
+        if placement.movedModule != nil { sink.write(", module moved") }
+        if let tls = application.tls(bias: placement.bias) {
+            sink.write(", TLS at ")
+            sink.write(hex: tls.start)
+        }
+        sink.write("\n")
+        begin(&sink)
+        relocations(counts, to: &sink)
+        sink.write("\n")
+        begin(&sink)
+        sink.write("BootInfo at ")
+        sink.write(hex: state.bootInfo)
+        sink.write(", stack at ")
+        sink.write(hex: placement.handoff.stack.start)
+        sink.write(", entry point ")
+        sink.write(hex: state.instructionPointer)
+        sink.write("\n")
+    }
+
+    /// `2245 relocations: 2245 RELATIVE`.
+    public static func relocations(_ counts: RelocationCounts, to sink: inout some TextSink) {
+        sink.write(decimal: counts.total)
+        sink.write(counts.total == 1 ? " relocation" : " relocations")
+        var separator: StaticString = ": "
+        for type in 0...RelocationMeaning.lastNumber where counts[type] > 0 {
+            guard let meaning = RelocationMeaning(type) else { continue }
+            sink.write(separator)
+            sink.write(decimal: counts[type])
+            sink.write(" ")
+            sink.write(meaning.name)
+            separator = ", "
+        }
+    }
+
+    /// `[LOADER] error: …`, and what to do about it.
+    public static func error(_ fault: Fault, _ file: RawSpan, to sink: inout some TextSink) {
+        begin(&sink)
+        sink.write("error: ")
+        fault.write(to: &sink, file: file)
+        sink.write("; ")
+        sink.write(fault.rule.description.advice)
+        sink.write("\n")
+    }
+
+    /// An exception that nobody handled.
+    public static func exception(
+        vector: UInt64, errorCode: UInt64, instructionPointer: UInt64, stackPointer: UInt64, pageFaultAddress: UInt64,
+        to sink: inout some TextSink
+    ) {
+        begin(&sink)
+        sink.write("error: CPU exception ")
+        sink.write(decimal: vector)
+        sink.write(" (")
+        sink.write(exceptionName(vector))
+        sink.write(") at ")
+        sink.write(hex: instructionPointer)
+        sink.write(", error code ")
+        sink.write(hex: errorCode)
+        sink.write(", stack at ")
+        sink.write(hex: stackPointer)
+        if vector == 14 {
+            sink.write(", accessing ")
+            sink.write(hex: pageFaultAddress)
+        }
+        sink.write("\n")
+    }
+
+    private static func begin(_ sink: inout some TextSink) { sink.write("[LOADER] ") }
+
+    /// `0x400000-0x49ffff`, the last address included.
+    private static func write(_ range: AddressRange, to sink: inout some TextSink) {
+        sink.write(hex: range.start)
+        sink.write("-")
+        sink.write(hex: range.end &- 1)
+    }
+
+    private static func write(_ version: HermitVersion, to sink: inout some TextSink) {
+        sink.write(decimal: UInt64(version.major))
+        sink.write(".")
+        sink.write(decimal: UInt64(version.minor))
+        sink.write(".")
+        sink.write(decimal: UInt64(version.patch))
+    }
+
+    private static func exceptionName(_ vector: UInt64) -> StaticString {
+        switch vector {
+        case 0: "divide error"
+        case 1: "debug"
+        case 2: "non-maskable interrupt"
+        case 3: "breakpoint"
+        case 4: "overflow"
+        case 5: "bound range"
+        case 6: "invalid opcode"
+        case 7: "device not available"
+        case 8: "double fault"
+        case 10: "invalid TSS"
+        case 11: "segment not present"
+        case 12: "stack fault"
+        case 13: "general protection"
+        case 14: "page fault"
+        case 16: "x87 floating point"
+        case 17: "alignment check"
+        case 18: "machine check"
+        case 19: "SIMD floating point"
+        default: "reserved"
+        }
+    }
+}

@@ -1,0 +1,126 @@
+// What the firmware or the virtual machine monitor tells about the machine, whichever protocol it speaks.
+
+public import AddressSpace
+public import Bytes
+public import Diagnostics
+
+/// The protocols the loader can be started with.
+public enum BootProtocol: UInt8, Sendable {
+    /// Multiboot 1: eax holds 0x2badb002, ebx the address of the information.
+    case multiboot
+    /// PVH, Xen's direct boot: ebx holds the address of the start info.
+    case pvh
+
+    /// The protocol's name.
+    public var name: StaticString { self == .multiboot ? "Multiboot" : "PVH" }
+}
+
+/// Physical memory as far as the loader can read it, from address `origin` on.
+public struct PhysicalMemory: ~Escapable {
+    private let bytes: ByteView
+    /// The address of the first byte.
+    public let origin: UInt64
+
+    /// Memory whose first byte lies at `origin`.
+    @_lifetime(copy bytes)
+    public init(_ bytes: ByteView, origin: UInt64) {
+        self.bytes = bytes
+        self.origin = origin
+    }
+
+    /// The addresses that can be read.
+    public var range: AddressRange { AddressRange(at: origin, size: bytes.count) }
+
+    /// `size` bytes at `address`; throws `rule`.
+    @_lifetime(copy self)
+    public func view(
+        _ address: UInt64, size: UInt64, else rule: Rule = .platformStructureOutsideMemory
+    ) throws(Fault) -> ByteView {
+        guard address >= origin, bytes.contains(address &- origin, size) else {
+            throw Fault(rule, value: address, limit: rule == .moduleOutsideMemory ? address &+ size : size)
+        }
+        return try bytes.slice(at: address &- origin, size: size, else: rule, .none)
+    }
+
+    /// The structure of `size` bytes at `address`; throws `platformStructureOutsideMemory`.
+    @_lifetime(copy self)
+    public func record(_ address: UInt64, size: UInt64) throws(Fault) -> Record {
+        try view(address, size: size).record(at: 0, size: size, else: .platformStructureOutsideMemory, .none)
+    }
+
+    /// The range of the NUL-terminated string at `address`, without its NUL; empty where `address` is 0. Throws
+    /// `commandLineTooLong` or `platformStructureOutsideMemory`.
+    public func string(_ address: UInt64) throws(Fault) -> AddressRange {
+        guard address != 0 else { return AddressRange(0, 0) }
+        guard address >= origin else { throw Fault(.platformStructureOutsideMemory, value: address, limit: 1) }
+        guard let length = bytes.stringLength(at: address &- origin, limit: Platform.commandLineCapacity) else {
+            throw Fault(.commandLineTooLong, limit: Platform.commandLineCapacity)
+        }
+        return AddressRange(at: address, size: length)
+    }
+}
+
+/// A file that the firmware loaded for us.
+public struct Module: Equatable, Sendable {
+    /// Where its bytes lie.
+    public var range: AddressRange
+    /// Where its command line lies, without a NUL.
+    public var commandLine: AddressRange
+
+    /// A module.
+    public init(range: AddressRange, commandLine: AddressRange) {
+        self.range = range
+        self.commandLine = commandLine
+    }
+}
+
+/// The facts about the machine that a boot depends on.
+public struct Platform: ~Copyable {
+    /// The longest command line, in bytes; a longer one is an error.
+    public static var commandLineCapacity: UInt64 { 0xffff }
+    /// The largest number of modules; more is an error.
+    public static var moduleCapacity: Int { 16 }
+
+    /// How the loader was started.
+    public var bootProtocol: BootProtocol
+    /// The address of the protocol's information structure.
+    public var information: UInt64
+    /// The machine's memory.
+    public var memoryMap = MemoryMap()
+    /// What the firmware's structures, modules included, occupy.
+    public var reservations = Reservations()
+    /// The command line, without a NUL; empty if there is none.
+    public var commandLine = AddressRange(0, 0)
+    /// The address of ACPI's root pointer, 0 if the protocol does not tell.
+    public var rsdp: UInt64 = 0
+    private var modules = InlineArray<16, Module>(
+        repeating: Module(range: AddressRange(0, 0), commandLine: AddressRange(0, 0)))
+    /// The number of modules.
+    public private(set) var moduleCount = 0
+
+    /// A machine of which nothing is known yet.
+    public init(_ bootProtocol: BootProtocol, information: UInt64) {
+        self.bootProtocol = bootProtocol
+        self.information = information
+    }
+
+    /// The module at `index`, below `moduleCount`.
+    public func module(_ index: Int) -> Module { modules[index] }
+
+    /// Adds a module and reserves its bytes and its command line. Throws `tooManyModules` or `tooManyReservations`.
+    public mutating func add(_ module: Module) throws(Fault) {
+        guard moduleCount < Platform.moduleCapacity else {
+            throw Fault(.tooManyModules, value: UInt64(moduleCount) + 1, limit: UInt64(Platform.moduleCapacity))
+        }
+        modules[moduleCount] = module
+        moduleCount += 1
+        try reservations.add(module.range, .module)
+        try reserveString(module.commandLine)
+    }
+
+    /// Reserves a string and its NUL.
+    mutating func reserveString(_ string: AddressRange) throws(Fault) {
+        guard string.start != 0 else { return }
+        try reservations.add(AddressRange(at: string.start, size: string.size &+ 1), .transient)
+    }
+}

@@ -1,0 +1,85 @@
+// The checked way to write memory: the image, page tables, BootInfo, the device tree.
+
+/// A range of memory that the boot may write, known by the address of its first byte. Nothing outside it can be written.
+public struct ByteRegion: ~Copyable, ~Escapable {
+    /// The memory.
+    public var span: MutableRawSpan
+    /// The address of its first byte, in whichever address space the user of the region counts.
+    public let address: UInt64
+    /// The number of bytes.
+    public let count: UInt64
+
+    /// Takes `span`, whose first byte has `address`.
+    @_lifetime(copy span)
+    public init(_ span: consuming MutableRawSpan, at address: UInt64) {
+        count = UInt64(span.byteCount)
+        self.span = span
+        self.address = address
+    }
+
+    /// The offset of `size` bytes at `address`, or nil where they are not all inside the region.
+    @inlinable
+    public func offset(of address: UInt64, size: UInt64) -> Int? {
+        let offset = address &- self.address
+        guard offset <= count, size <= count &- offset else { return nil }
+        return Int(truncatingIfNeeded: offset)
+    }
+
+    /// The part of `size` bytes at `address`, or nil where it is not all inside the region.
+    @_lifetime(&self)
+    public mutating func part(_ address: UInt64, size: UInt64) -> ByteRegion? {
+        guard let offset = offset(of: address, size: size) else { return nil }
+        let end = offset &+ Int(truncatingIfNeeded: size)
+        return ByteRegion(span._mutatingExtracting(offset..<end), at: address)
+    }
+
+    /// Stores `value` at `address`, least significant byte first; false where it does not fit in the region.
+    @inlinable
+    @discardableResult
+    @_lifetime(self: copy self)
+    public mutating func store<Word: FixedWidthInteger & BitwiseCopyable>(_ value: Word, at address: UInt64) -> Bool {
+        guard let offset = offset(of: address, size: UInt64(MemoryLayout<Word>.size)) else { return false }
+        // In bounds by the line above.
+        unsafe span.storeBytes(of: value, toUncheckedByteOffset: offset, as: Word.self)
+        return true
+    }
+
+    /// The word at `address`, or nil where it is not all inside the region.
+    @inlinable
+    public func load<Word: FixedWidthInteger & BitwiseCopyable>(_ type: Word.Type, at address: UInt64) -> Word? {
+        guard let offset = offset(of: address, size: UInt64(MemoryLayout<Word>.size)) else { return nil }
+        // In bounds by the line above.
+        return unsafe span.bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: Word.self)
+    }
+
+    /// Copies all of `source` to `address`; false, and nothing copied, where it does not fit in the region.
+    @discardableResult
+    @_lifetime(self: copy self)
+    public mutating func copy(_ source: borrowing ByteView, to address: UInt64) -> Bool {
+        guard let offset = offset(of: address, size: source.count) else { return false }
+        if source.count == 0 { return true }
+        let bytes = source.span
+        // In bounds by the lines above; the pointers do not leave the closures.
+        unsafe span.withUnsafeMutableBytes { target in
+            unsafe bytes.withUnsafeBytes { source in
+                let target = unsafe target.baseAddress.unsafelyUnwrapped + offset
+                unsafe target.copyMemory(from: source.baseAddress.unsafelyUnwrapped, byteCount: source.count)
+            }
+        }
+        return true
+    }
+
+    /// Clears `size` bytes at `address`; false, and nothing cleared, where they are not all inside the region.
+    @discardableResult
+    @_lifetime(self: copy self)
+    public mutating func clear(_ address: UInt64, size: UInt64) -> Bool {
+        guard let offset = offset(of: address, size: size) else { return false }
+        if size == 0 { return true }
+        // In bounds by the lines above; the pointer does not leave the closure.
+        unsafe span.withUnsafeMutableBytes { target in
+            let target = unsafe target.baseAddress.unsafelyUnwrapped + offset
+            unsafe target.initializeMemory(as: UInt8.self, repeating: 0, count: Int(truncatingIfNeeded: size))
+        }
+        return true
+    }
+}

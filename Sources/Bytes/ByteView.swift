@@ -1,0 +1,125 @@
+// The checked accessors: the only code that reads bytes which came from outside.
+
+public import Diagnostics
+
+/// Bytes that nobody vouches for: an ELF file, a table in it, a firmware structure. Every access is checked.
+public struct ByteView: ~Escapable {
+    /// The bytes themselves.
+    public let span: RawSpan
+
+    /// Views `span`.
+    @_lifetime(copy span)
+    public init(_ span: RawSpan) {
+        self.span = span
+    }
+
+    /// The number of bytes.
+    public var count: UInt64 { UInt64(span.byteCount) }
+
+    /// Whether `size` bytes at `offset` are all there.
+    @inlinable
+    public func contains(_ offset: UInt64, _ size: UInt64) -> Bool {
+        offset <= count && size <= count - offset
+    }
+
+    /// The fixed-size structure of `size` bytes at `offset`; throws `rule` with the offset where it would end as value
+    /// and the number of bytes that are there as limit.
+    @_lifetime(copy self)
+    public func record(at offset: UInt64, size: UInt64, else rule: Rule, _ place: Place) throws(Fault) -> Record {
+        guard contains(offset, size) else {
+            let (end, overflow) = offset.addingReportingOverflow(size)
+            throw Fault(rule, place, value: overflow ? .max : end, limit: count)
+        }
+        return Record(slice(unchecked: offset, size))
+    }
+
+    /// `size` bytes at `offset`; throws `rule`, as `record` does.
+    @_lifetime(copy self)
+    public func slice(at offset: UInt64, size: UInt64, else rule: Rule, _ place: Place) throws(Fault) -> ByteView {
+        let record = try record(at: offset, size: size, else: rule, place)
+        return ByteView(record.span)
+    }
+
+    /// The structure of `size` bytes at `index * size`, of a table whose bounds the caller has checked; out of bounds
+    /// it stops the program rather than read.
+    @inlinable
+    @_lifetime(copy self)
+    public func entry(_ index: Int, size: Int) -> Record {
+        Record(span.extracting(index &* size..<index &* size &+ size))
+    }
+
+    /// The byte at `offset`, or nil behind the end.
+    @inlinable
+    public func byte(at offset: UInt64) -> UInt8? {
+        guard offset < count else { return nil }
+        return unsafe span.unsafeLoad(fromUncheckedByteOffset: Int(truncatingIfNeeded: offset), as: UInt8.self)
+    }
+
+    /// The little-endian 32-bit word at `offset`, or nil where it is not all there.
+    @inlinable
+    public func word32(at offset: UInt64) -> UInt32? {
+        guard contains(offset, 4) else { return nil }
+        return unsafe span.unsafeLoadUnaligned(
+            fromUncheckedByteOffset: Int(truncatingIfNeeded: offset), as: UInt32.self)
+    }
+
+    /// The little-endian 64-bit word at `offset`, or nil where it is not all there.
+    @inlinable
+    public func word64(at offset: UInt64) -> UInt64? {
+        guard contains(offset, 8) else { return nil }
+        return unsafe span.unsafeLoadUnaligned(
+            fromUncheckedByteOffset: Int(truncatingIfNeeded: offset), as: UInt64.self)
+    }
+
+    /// The length of the NUL-terminated string at `offset`, without the NUL; nil where none ends within `limit` bytes.
+    public func stringLength(at offset: UInt64, limit: UInt64) -> UInt64? {
+        var length: UInt64 = 0
+        while length <= limit {
+            guard let byte = byte(at: offset &+ length) else { return nil }
+            if byte == 0 { return length }
+            length += 1
+        }
+        return nil
+    }
+
+    @usableFromInline
+    @_lifetime(copy self)
+    func slice(unchecked offset: UInt64, _ size: UInt64) -> RawSpan {
+        // `extracting` checks once more; both numbers are at most `count`, an Int.
+        span.extracting(Int(truncatingIfNeeded: offset)..<Int(truncatingIfNeeded: offset &+ size))
+    }
+}
+
+/// A structure that was checked to be there as a whole; fields are read by their offset in it.
+public struct Record: ~Escapable {
+    /// The structure's bytes.
+    public let span: RawSpan
+
+    @usableFromInline
+    @_lifetime(copy span)
+    init(_ span: RawSpan) {
+        self.span = span
+    }
+
+    /// The byte at `offset`.
+    @inlinable
+    public func u8(_ offset: Int) -> UInt8 { unsafe span.unsafeLoad(fromByteOffset: offset, as: UInt8.self) }
+    /// The little-endian 16-bit field at `offset`.
+    @inlinable
+    public func u16(_ offset: Int) -> UInt16 {
+        unsafe span.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt16.self)
+    }
+    /// The little-endian 32-bit field at `offset`.
+    @inlinable
+    public func u32(_ offset: Int) -> UInt32 {
+        unsafe span.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt32.self)
+    }
+    /// The little-endian 64-bit field at `offset`.
+    @inlinable
+    public func u64(_ offset: Int) -> UInt64 {
+        unsafe span.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self)
+    }
+    /// The big-endian 32-bit field at `offset`.
+    @inlinable
+    public func u32BigEndian(_ offset: Int) -> UInt32 { u32(offset).byteSwapped }
+}

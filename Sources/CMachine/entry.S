@@ -1,0 +1,276 @@
+// From the firmware's 32-bit entry to Swift, from exceptions to Swift, and from Swift to the kernel.
+
+    .equ CR0_PE, 1 << 0
+    .equ CR0_MP, 1 << 1
+    .equ CR0_ET, 1 << 4
+    .equ CR0_PG, 1 << 31
+    .equ CR4_PAE, 1 << 5
+    .equ MSR_EFER, 0xc0000080
+    .equ EFER_LME, 1 << 8
+    .equ SELECTOR_CODE, 0x08
+    .equ SELECTOR_DATA, 0x10
+    .equ SELECTOR_TSS, 0x18
+
+// Multiboot 1 header. Flags: page-aligned modules (0), memory map (1), and the address fields (16), without which QEMU
+// refuses a 64-bit file.
+    .equ MULTIBOOT_MAGIC, 0x1badb002
+    .equ MULTIBOOT_FLAGS, 0x10003
+    .section .multiboot, "a", @progbits
+    .balign 4
+multiboot_header:
+    .long MULTIBOOT_MAGIC
+    .long MULTIBOOT_FLAGS
+    .long -(MULTIBOOT_MAGIC + MULTIBOOT_FLAGS)
+    .long multiboot_header
+    .long loader_start
+    .long loader_data_end
+    .long loader_end
+    .long entry_multiboot
+
+// PVH: the Xen note XEN_ELFNOTE_PHYS32_ENTRY.
+    .section .note.Xen, "a", @note
+    .balign 4
+    .long 4, 8, 18
+    .asciz "Xen"
+    .quad entry_pvh
+
+    .section .text.entry, "ax", @progbits
+    .code32
+// eax = 0x2badb002, ebx = Multiboot information.
+    .globl entry_multiboot
+entry_multiboot:
+    mov %eax, %edi
+    jmp entry32
+
+// ebx = start info.
+    .globl entry_pvh
+entry_pvh:
+    mov $0x336ec578, %edi
+entry32:
+    cli
+    cld
+    mov $boot_stack_top, %esp
+
+// Identity-map 4 GiB: the firmware may have put anything there.
+    mov $boot_pdpt + 3, %eax
+    mov %eax, boot_pml4
+    mov $boot_pd + 3, %eax
+    mov $boot_pdpt, %ecx
+1:  mov %eax, (%ecx)
+    add $0x1000, %eax
+    add $8, %ecx
+    cmp $boot_pdpt + 32, %ecx
+    jne 1b
+    mov $0x83, %eax
+    mov $boot_pd, %ecx
+2:  mov %eax, (%ecx)
+    add $0x200000, %eax
+    add $8, %ecx
+    cmp $boot_pd + 0x4000, %ecx
+    jne 2b
+
+    mov $boot_pml4, %eax
+    mov %eax, %cr3
+    mov $CR4_PAE, %eax
+    mov %eax, %cr4
+    mov $MSR_EFER, %ecx
+    mov $EFER_LME, %eax
+    xor %edx, %edx
+    wrmsr
+    mov $(CR0_PG | CR0_ET | CR0_MP | CR0_PE), %eax
+    mov %eax, %cr0
+    lgdt gdt_pointer
+    ljmp $SELECTOR_CODE, $start64
+
+    .code64
+// The ELF entry point: for whoever starts the file in long mode. rdi and rsi are not a protocol's, and say so.
+    .globl entry64
+entry64:
+    cli
+    cld
+    lea boot_stack_top(%rip), %rsp
+    lgdt gdt_pointer(%rip)
+    pushq $SELECTOR_CODE
+    lea 3f(%rip), %rax
+    pushq %rax
+    lretq
+3:  xor %edi, %edi
+    xor %ebx, %ebx
+
+// edi = protocol, ebx = address of its information.
+start64:
+    mov $SELECTOR_DATA, %eax
+    mov %eax, %ds
+    mov %eax, %es
+    mov %eax, %ss
+    xor %eax, %eax
+    mov %eax, %fs
+    mov %eax, %gs
+    mov $boot_stack_top, %esp
+
+// The TSS descriptor's base, then the task register: exceptions get a stack of their own (IST 1).
+    mov $tss, %eax
+    mov %ax, gdt_tss + 2
+    shr $16, %eax
+    mov %al, gdt_tss + 4
+    mov %ah, gdt_tss + 7
+    mov $SELECTOR_TSS, %eax
+    ltr %ax
+
+// The interrupt descriptors of the 32 exceptions: gates to stubs of 16 bytes each.
+    mov $exception_stubs, %eax
+    mov $idt, %ecx
+4:  mov %eax, %edx
+    and $0xffff, %edx
+    or $(SELECTOR_CODE << 16), %edx
+    mov %edx, (%rcx)
+    mov %eax, %edx
+    and $0xffff0000, %edx
+    or $0x8e01, %edx
+    mov %edx, 4(%rcx)
+    add $16, %eax
+    add $16, %ecx
+    cmp $idt + 32 * 16, %ecx
+    jne 4b
+    lidt idt_pointer
+
+    mov %ebx, %esi
+    call boot_main
+5:  cli
+    hlt
+    jmp 5b
+
+// One stub per exception; those for which the CPU pushes no error code push a zero.
+    .balign 16
+exception_stubs:
+    .set vector, 0
+    .rept 32
+    .balign 16
+    .if (vector == 8) || (vector >= 10 && vector <= 14) || (vector == 17) || (vector == 21) || (vector == 29) || (vector == 30)
+    .else
+    pushq $0
+    .endif
+    pushq $vector
+    jmp exception_common
+    .set vector, vector + 1
+    .endr
+
+exception_common:
+    push %rax
+    push %rbx
+    push %rcx
+    push %rdx
+    push %rsi
+    push %rdi
+    push %rbp
+    push %r8
+    push %r9
+    push %r10
+    push %r11
+    push %r12
+    push %r13
+    push %r14
+    push %r15
+    cld
+    mov %rsp, %rdi
+    and $-16, %rsp
+    call loader_exception
+    jmp 5b
+
+// cm_enter(rdi = struct cm_entry_state): see CMachine.h for the offsets.
+    .globl cm_enter
+cm_enter:
+    cli
+    cld
+    mov %rdi, %rbx
+// The kernel's GDT, in memory that the image does not overwrite.
+    sub $16, %rsp
+    movw $23, 6(%rsp)
+    mov 32(%rbx), %rax
+    mov %rax, 8(%rsp)
+    lgdt 6(%rsp)
+    mov 24(%rbx), %r8
+    mov 0(%rbx), %r9
+    mov 8(%rbx), %r11
+    mov 16(%rbx), %r12
+    mov 56(%rbx), %rdx
+    test %rdx, %rdx
+    jnz 6f
+    mov %r8, %cr3
+    jmp enter_tail
+
+// The loader's own bytes are about to be overwritten: go on from a copy of the tail in the handoff block, under page
+// tables that lie behind the staged image.
+6:  mov 40(%rbx), %rdi
+    mov %rdi, %rax
+    lea enter_moving(%rip), %rsi
+    mov $(enter_end - enter_moving), %ecx
+    rep movsb
+    mov 72(%rbx), %r10
+    mov 48(%rbx), %rsi
+    mov 64(%rbx), %rdi
+    jmp *%rax
+
+enter_moving:
+    mov %r10, %cr3
+    mov %rdx, %rcx
+    rep movsb
+    mov %r8, %cr3
+enter_tail:
+    mov %r11, %rsp
+    mov %r12, %rdi
+    mov %r9, %rax
+    xor %esi, %esi
+    xor %ebx, %ebx
+    xor %ecx, %ecx
+    xor %edx, %edx
+    xor %ebp, %ebp
+    xor %r8d, %r8d
+    xor %r9d, %r9d
+    xor %r10d, %r10d
+    xor %r11d, %r11d
+    xor %r12d, %r12d
+    jmp *%rax
+enter_end:
+
+    .section .data.entry, "aw", @progbits
+    .balign 16
+gdt:
+    .quad 0
+    .quad 0x00af9b000000ffff
+    .quad 0x00cf93000000ffff
+gdt_tss:
+    .quad 0x0000890000000067
+    .quad 0
+gdt_end:
+gdt_pointer:
+    .word gdt_end - gdt - 1
+    .quad gdt
+idt_pointer:
+    .word 32 * 16 - 1
+    .quad idt
+    .balign 16
+tss:
+    .long 0
+    .quad 0, 0, 0, 0
+    .quad exception_stack_top
+    .quad 0, 0, 0, 0, 0, 0, 0
+    .word 0, 104
+
+    .section .bss.entry, "aw", @nobits
+    .balign 4096
+boot_pml4:
+    .skip 4096
+boot_pdpt:
+    .skip 4096
+boot_pd:
+    .skip 4 * 4096
+idt:
+    .skip 32 * 16
+    .balign 16
+    .skip 8192
+exception_stack_top:
+    .skip 65536
+boot_stack_top:
+
+    .section .note.GNU-stack, "", @progbits

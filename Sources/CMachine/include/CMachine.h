@@ -1,0 +1,82 @@
+// What Swift cannot say: port I/O, control registers, the linker's symbols, and the last jump.
+
+#ifndef CMACHINE_H
+#define CMACHINE_H
+
+#include <stdint.h>
+
+static inline void cm_out8(uint16_t port, uint8_t value) { __asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port)); }
+
+static inline uint8_t cm_in8(uint16_t port) {
+    uint8_t value;
+    __asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
+    return value;
+}
+
+/// Writes `count` bytes to one port: one instruction, and under virtualisation one trap, for all of them.
+static inline void cm_out8_string(uint16_t port, const uint8_t *bytes, uint64_t count) {
+    __asm__ volatile("rep outsb" : "+S"(bytes), "+c"(count) : "d"(port) : "memory");
+}
+
+static inline uint64_t cm_read_cr2(void) {
+    uint64_t value;
+    __asm__ volatile("movq %%cr2, %0" : "=r"(value));
+    return value;
+}
+
+/// Whether the CPU has 1 GiB pages: CPUID 0x80000001, edx bit 26.
+static inline uint32_t cm_has_gigabyte_pages(void) {
+    uint32_t eax = 0x80000000, ebx, ecx, edx;
+    __asm__ volatile("cpuid" : "+a"(eax), "=b"(ebx), "=c"(ecx), "=d"(edx));
+    if (eax < 0x80000001)
+        return 0;
+    eax = 0x80000001;
+    __asm__ volatile("cpuid" : "+a"(eax), "=b"(ebx), "=c"(ecx), "=d"(edx));
+    return edx >> 26 & 1;
+}
+
+static inline void cm_halt(void) { __asm__ volatile("cli; hlt"); }
+
+/// Asks for a triple fault, the last way to reset.
+static inline void cm_triple_fault(void) {
+    struct {
+        uint16_t limit;
+        uint64_t base;
+    } __attribute__((packed)) none = {0, 0};
+    __asm__ volatile("lidt %0; int3" : : "m"(none));
+}
+
+/// The addresses of the loader's first byte and of the first behind its last.
+static inline uint64_t cm_loader_start(void) {
+    extern char loader_start[];
+    return (uint64_t)loader_start;
+}
+static inline uint64_t cm_loader_end(void) {
+    extern char loader_end[];
+    return (uint64_t)loader_end;
+}
+
+/// The state in which the kernel is entered; entry.S knows the offsets.
+struct cm_entry_state {
+    uint64_t instruction_pointer;  // 0
+    uint64_t stack_pointer;        // 8
+    uint64_t boot_info;            // 16
+    uint64_t page_table;           // 24
+    uint64_t descriptor_table;     // 32
+    uint64_t trampoline;           // 40
+    uint64_t staged_start;         // 48
+    uint64_t staged_size;          // 56
+    uint64_t image_start;          // 64
+    uint64_t moving_page_table;    // 72
+};
+
+/// Leaves the loader for good.
+_Noreturn void cm_enter(const struct cm_entry_state *state);
+
+/// What the CPU and the stub push when an exception occurs.
+struct cm_exception_frame {
+    uint64_t r15, r14, r13, r12, r11, r10, r9, r8, rbp, rdi, rsi, rdx, rcx, rbx, rax;
+    uint64_t vector, error_code, rip, cs, rflags, rsp, ss;
+};
+
+#endif

@@ -1,0 +1,51 @@
+// Text output that needs no allocation: bytes into a sink, numbers rendered digit by digit.
+
+/// Something that takes bytes of text: a serial port, a buffer, a `String` on the host.
+public protocol TextSink {
+    /// Takes one byte of UTF-8.
+    mutating func write(_ byte: UInt8)
+}
+
+extension TextSink {
+    /// Writes a literal.
+    public mutating func write(_ text: StaticString) {
+        // The pointer of a literal is valid for ever and `utf8CodeUnitCount` is its length.
+        let start = unsafe text.utf8Start
+        for index in 0..<text.utf8CodeUnitCount {
+            write(unsafe start[index])
+        }
+    }
+
+    /// Writes `value` in hexadecimal with the prefix 0x and no leading zeros.
+    public mutating func write(hex value: UInt64) {
+        write("0x")
+        var shift = value == 0 ? 0 : (63 - value.leadingZeroBitCount) & ~3
+        while shift >= 0 {
+            let digit = UInt8(truncatingIfNeeded: value >> UInt64(shift)) & 0xf
+            write(digit < 10 ? 0x30 &+ digit : 0x57 &+ digit)
+            shift -= 4
+        }
+    }
+
+    /// Writes `value` in decimal.
+    public mutating func write(decimal value: UInt64) {
+        var divisor: UInt64 = 1
+        while value / divisor >= 10 {
+            divisor &*= 10
+        }
+        while divisor > 0 {
+            write(0x30 &+ UInt8(truncatingIfNeeded: value / divisor % 10))
+            divisor /= 10
+        }
+    }
+
+    /// Writes text that came from outside, at most `limit` bytes: what is not printable ASCII appears as `?`.
+    public mutating func write(untrusted text: RawSpan, limit: Int = 128) {
+        for index in 0..<min(text.byteCount, limit) {
+            // In bounds by the loop's range.
+            let byte = unsafe text.unsafeLoad(fromUncheckedByteOffset: index, as: UInt8.self)
+            write(byte >= 0x20 && byte < 0x7f ? byte : 0x3f)
+        }
+        if text.byteCount > limit { write("...") }
+    }
+}

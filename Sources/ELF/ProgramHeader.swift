@@ -1,0 +1,100 @@
+// Program headers (gABI, chapter "Program Header").
+
+public import Bytes
+public import Diagnostics
+
+/// Elf64_Phdr, as it stands in the file.
+public struct ProgramHeader: Equatable, Sendable {
+    /// The size of Elf64_Phdr in a file.
+    public static var size: UInt64 { 56 }
+
+    /// p_type values.
+    public enum Kind {
+        /// PT_LOAD: bytes to load.
+        public static var load: UInt32 { 1 }
+        /// PT_DYNAMIC: the dynamic section.
+        public static var dynamic: UInt32 { 2 }
+        /// PT_INTERP: the path of a program interpreter.
+        public static var interpreter: UInt32 { 3 }
+        /// PT_NOTE: notes.
+        public static var note: UInt32 { 4 }
+        /// PT_PHDR: the program headers themselves.
+        public static var programHeaders: UInt32 { 6 }
+        /// PT_TLS: the template of thread-local storage.
+        public static var tls: UInt32 { 7 }
+        /// PT_GNU_EH_FRAME: the table for unwinding.
+        public static var ehFrame: UInt32 { 0x6474_e550 }
+        /// PT_GNU_STACK: its flags say whether the stack is executable.
+        public static var stack: UInt32 { 0x6474_e551 }
+        /// PT_GNU_RELRO: read-only after relocation.
+        public static var relro: UInt32 { 0x6474_e552 }
+        /// PT_GNU_PROPERTY: program properties.
+        public static var property: UInt32 { 0x6474_e553 }
+    }
+
+    /// p_type.
+    public var type: UInt32
+    /// p_flags: 1 executable, 2 writable, 4 readable.
+    public var flags: UInt32
+    /// p_offset: file offset.
+    public var offset: UInt64
+    /// p_vaddr: link address.
+    public var vaddr: UInt64
+    /// p_paddr.
+    public var paddr: UInt64
+    /// p_filesz: bytes in the file.
+    public var filesz: UInt64
+    /// p_memsz: bytes in memory.
+    public var memsz: UInt64
+    /// p_align: 0 and 1 mean none.
+    public var align: UInt64
+
+    /// Reads the fields of a record of `size` bytes.
+    public init(_ record: borrowing Record) {
+        type = record.u32(0)
+        flags = record.u32(4)
+        offset = record.u64(8)
+        vaddr = record.u64(16)
+        paddr = record.u64(24)
+        filesz = record.u64(32)
+        memsz = record.u64(40)
+        align = record.u64(48)
+    }
+
+    /// Checks what every segment that has bytes in the file owes: they are in the file, and fit the memory range.
+    ///
+    /// Throws `segmentBeyondFile`, `segmentFileSizeExceedsMemory`, `segmentAddressOverflow` or `segmentAlignment`.
+    public func validate(index: UInt64, fileCount: UInt64) throws(Fault) {
+        let place = Place.programHeader(index)
+        let (end, overflow) = offset.addingReportingOverflow(filesz)
+        guard !overflow, end <= fileCount else {
+            throw Fault(.segmentBeyondFile, place, value: overflow ? .max : end, limit: fileCount)
+        }
+        guard filesz <= memsz else { throw Fault(.segmentFileSizeExceedsMemory, place, value: filesz, limit: memsz) }
+        guard !vaddr.addingReportingOverflow(memsz).overflow else {
+            throw Fault(.segmentAddressOverflow, place, value: vaddr, limit: memsz)
+        }
+        guard align & (align &- 1) == 0 || align == 0 else { throw Fault(.segmentAlignment, place, value: align) }
+    }
+}
+
+/// The program headers of a file whose `FileHeader` has been validated.
+public struct ProgramHeaders: ~Escapable {
+    let table: ByteView
+    /// How many there are.
+    public let count: Int
+
+    /// The table that `header` describes in `file`.
+    @_lifetime(copy file)
+    public init(_ file: ByteView, _ header: FileHeader) throws(Fault) {
+        count = Int(truncatingIfNeeded: header.programHeaderCount)
+        table = try file.slice(
+            at: count == 0 ? 0 : header.programHeaderOffset,
+            size: header.programHeaderCount &* ProgramHeader.size, else: .programHeadersBeyondFile, .header)
+    }
+
+    /// The header at `index`, below `count`.
+    public subscript(index: Int) -> ProgramHeader {
+        ProgramHeader(table.entry(index, size: Int(ProgramHeader.size)))
+    }
+}

@@ -1,0 +1,39 @@
+// Relocation entries (gABI, chapter "Relocation").
+
+public import Bytes
+
+/// Elf64_Rela, or Elf64_Rel with the addend still in place.
+public struct RelocationEntry: Equatable, Sendable {
+    /// The size of Elf64_Rela in a file.
+    public static var relaSize: UInt64 { 24 }
+    /// The size of Elf64_Rel in a file.
+    public static var relSize: UInt64 { 16 }
+
+    /// r_offset: a link address in linked files.
+    public var offset: UInt64
+    /// r_info: symbol index and type.
+    public var info: UInt64
+    /// r_addend; nil where the addend is in place.
+    public var addend: UInt64?
+
+    /// ELF64_R_TYPE.
+    public var type: UInt32 { UInt32(truncatingIfNeeded: info) }
+    /// ELF64_R_SYM.
+    public var symbol: UInt32 { UInt32(truncatingIfNeeded: info >> 32) }
+
+    /// Reads an Elf64_Rela.
+    @inlinable
+    public init(rela record: borrowing Record) {
+        offset = record.u64(0)
+        info = record.u64(8)
+        addend = record.u64(16)
+    }
+
+    /// Reads an Elf64_Rel.
+    @inlinable
+    public init(rel record: borrowing Record) {
+        offset = record.u64(0)
+        info = record.u64(8)
+        addend = nil
+    }
+}

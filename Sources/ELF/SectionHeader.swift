@@ -1,0 +1,44 @@
+// Section headers (gABI, chapter "Section Header"). Linked images boot without them.
+
+public import Bytes
+
+/// Elf64_Shdr, as it stands in the file.
+public struct SectionHeader: Equatable, Sendable {
+    /// The size of Elf64_Shdr in a file.
+    public static var size: UInt64 { 64 }
+
+    /// sh_name: offset in the section name table.
+    public var name: UInt32
+    /// sh_type.
+    public var type: UInt32
+    /// sh_flags.
+    public var flags: UInt64
+    /// sh_addr: link address.
+    public var addr: UInt64
+    /// sh_offset: file offset.
+    public var offset: UInt64
+    /// sh_size, in bytes.
+    public var size: UInt64
+    /// sh_link: a section index.
+    public var link: UInt32
+    /// sh_info.
+    public var info: UInt32
+    /// sh_addralign.
+    public var addralign: UInt64
+    /// sh_entsize.
+    public var entsize: UInt64
+
+    /// Reads the fields of a record of `size` bytes.
+    public init(_ record: borrowing Record) {
+        name = record.u32(0)
+        type = record.u32(4)
+        flags = record.u64(8)
+        addr = record.u64(16)
+        offset = record.u64(24)
+        size = record.u64(32)
+        link = record.u32(40)
+        info = record.u32(44)
+        addralign = record.u64(48)
+        entsize = record.u64(56)
+    }
+}

@@ -1,0 +1,78 @@
+// Symbols (gABI, chapter "Symbol Table").
+
+public import Bytes
+
+/// Elf64_Sym, as it stands in the file.
+public struct Symbol: Equatable, Sendable {
+    /// The size of Elf64_Sym in a file.
+    public static var size: UInt64 { 24 }
+
+    /// st_name: offset in the string table.
+    public var name: UInt32
+    /// st_info: binding and type.
+    public var info: UInt8
+    /// st_other: visibility.
+    public var other: UInt8
+    /// st_shndx.
+    public var shndx: UInt16
+    /// st_value: a link address in linked files.
+    public var value: UInt64
+    /// st_size, in bytes.
+    public var size: UInt64
+
+    /// Reads the fields of a record of `size` bytes.
+    public init(_ record: borrowing Record) {
+        name = record.u32(0)
+        info = record.u8(4)
+        other = record.u8(5)
+        shndx = record.u16(6)
+        value = record.u64(8)
+        size = record.u64(16)
+    }
+
+    /// STB_LOCAL 0, STB_GLOBAL 1, STB_WEAK 2.
+    public var binding: UInt8 { info >> 4 }
+    /// STT_OBJECT 1, STT_FUNC 2, STT_SECTION 3, STT_TLS 6, STT_GNU_IFUNC 10.
+    public var type: UInt8 { info & 0xf }
+    /// SHN_UNDEF: defined elsewhere.
+    public var isUndefined: Bool { shndx == 0 }
+    /// SHN_ABS: the value is not an address, and is not rebased.
+    public var isAbsolute: Bool { shndx == 0xfff1 }
+    /// STB_WEAK.
+    public var isWeak: Bool { binding == 2 }
+    /// STT_TLS: the value is an offset in the TLS block.
+    public var isThreadLocal: Bool { type == 6 }
+    /// STT_GNU_IFUNC: the value is the address of a function that returns the address.
+    public var isIndirectFunction: Bool { type == 10 }
+}
+
+/// How many symbols a dynamic symbol table has, which only its hash tables tell.
+public enum SymbolCount {
+    /// nchain of a System V hash table at `bytes`' start; nil where the table does not fit.
+    public static func ofHash(_ bytes: borrowing ByteView) -> UInt64? {
+        guard let buckets = bytes.word32(at: 0), let chains = bytes.word32(at: 4) else { return nil }
+        guard bytes.contains(8, (UInt64(buckets) &+ UInt64(chains)) &* 4) else { return nil }
+        return UInt64(chains)
+    }
+
+    /// The number of symbols that a GNU hash table at `bytes`' start covers; nil where the table does not fit.
+    /// Walks the one chain that starts last: linear in the number of buckets and that chain.
+    public static func ofGNUHash(_ bytes: borrowing ByteView) -> UInt64? {
+        guard let buckets = bytes.word32(at: 0), let first = bytes.word32(at: 4), let bloom = bytes.word32(at: 8)
+        else { return nil }
+        let bucketStart = 16 &+ UInt64(bloom) &* 8
+        let chainStart = bucketStart &+ UInt64(buckets) &* 4
+        guard bytes.contains(bucketStart, UInt64(buckets) &* 4) else { return nil }
+        var last: UInt32 = 0
+        for index in 0..<UInt64(buckets) {
+            last = max(last, bytes.word32(at: bucketStart &+ index &* 4) ?? 0)
+        }
+        guard last >= first else { return UInt64(first) }
+        var index = UInt64(last)
+        while true {
+            guard let hash = bytes.word32(at: chainStart &+ (index &- UInt64(first)) &* 4) else { return nil }
+            index += 1
+            if hash & 1 == 1 { return index }
+        }
+    }
+}

@@ -1,0 +1,118 @@
+// What an image's notes say of its kernel, and which generation of the entry contract follows from that.
+
+public import Bytes
+public import Diagnostics
+public import ELF
+
+/// The version of a Hermit kernel, from the GNU ABI tag note.
+public struct HermitVersion: Equatable, Sendable {
+    /// Major, minor and patch number.
+    public var major: UInt32, minor: UInt32, patch: UInt32
+}
+
+/// The notes that concern the loader, gathered from every PT_NOTE segment.
+public struct HermitNotes: Equatable, Sendable {
+    /// The entry version: note `HERMIT`, type 0x5a00, one byte.
+    public private(set) var entryVersion: UInt8?
+    /// The kernel's version: note `GNU`, type 1, operating system 6; kernels before 0.10 have none.
+    public private(set) var kernelVersion: HermitVersion?
+    /// The uhyve interface version: note `UHYVEIF`, type 0x5b00, one big-endian word.
+    public private(set) var uhyveInterface: UInt32?
+
+    /// The newest entry version that is known.
+    public static var newestEntryVersion: UInt8 { 4 }
+
+    /// Reads the notes of all PT_NOTE segments of `file`.
+    ///
+    /// Throws `segmentBeyondFile`, `noteTruncated`, `entryVersionSize`, `unknownEntryVersion`,
+    /// `contradictoryEntryVersion`, `abiTagSize` or `abiTagNotHermit`.
+    public init(_ file: ByteView, _ programHeaders: ProgramHeaders) throws(Fault) {
+        for index in 0..<programHeaders.count {
+            let segment = programHeaders[index]
+            guard segment.type == ProgramHeader.Kind.note else { continue }
+            var notes = try Notes(file, segment: segment, index: UInt64(index))
+            while let note = try notes.next() {
+                try add(note)
+            }
+        }
+    }
+
+    private mutating func add(_ note: borrowing Note) throws(Fault) {
+        let place = Place.offset(note.offset)
+        if note.type == 0x5a00, note.isOwned(by: "HERMIT") {
+            guard note.desc.count == 1, let version = note.desc.byte(at: 0) else {
+                throw Fault(.entryVersionSize, place, value: note.desc.count)
+            }
+            guard version >= 1, version <= HermitNotes.newestEntryVersion else {
+                throw Fault(
+                    .unknownEntryVersion, place, value: UInt64(version), limit: UInt64(HermitNotes.newestEntryVersion))
+            }
+            guard entryVersion ?? version == version else {
+                throw Fault(
+                    .contradictoryEntryVersion, place, value: UInt64(version), limit: UInt64(entryVersion ?? 0))
+            }
+            entryVersion = version
+        } else if note.type == 1, note.isOwned(by: "GNU") {
+            guard let system = note.desc.word32(at: 0), let major = note.desc.word32(at: 4),
+                let minor = note.desc.word32(at: 8), let patch = note.desc.word32(at: 12)
+            else { throw Fault(.abiTagSize, place, value: note.desc.count) }
+            guard system == 6 else { throw Fault(.abiTagNotHermit, place, value: UInt64(system)) }
+            kernelVersion = HermitVersion(major: major, minor: minor, patch: patch)
+        } else if note.type == 0x5b00, note.isOwned(by: "UHYVEIF"), note.desc.count >= 4 {
+            uhyveInterface = note.desc.word32(at: 0)?.byteSwapped
+        }
+    }
+}
+
+/// A generation of the entry contract: a BootInfo layout and what the kernel relies on at its entry.
+public enum Generation: UInt8, Equatable, Sendable {
+    /// No note: kernels v0.3.10 to v0.4.2.
+    case zero
+    /// Entry version 1: v0.4.3 and v0.4.4.
+    case one
+    /// Entry version 2: v0.5.0 and v0.6.0.
+    case two
+    /// Entry version 3: v0.6.1 to v0.6.8.
+    case three
+    /// Entry version 4 on kernels before 0.11: the kernel maps memory itself, through a recursive page table.
+    case fourRecursive
+    /// Entry version 4 on kernels from 0.11: the loader identity-maps all RAM.
+    case fourIdentity
+
+    /// The generation of an image with these notes. An image without an entry version is of generation 0 only if its
+    /// OSABI (`osABI`) says that it is a Hermit image, 0xff; else throws `missingEntryVersion`.
+    public init(_ notes: HermitNotes, osABI: UInt8) throws(Fault) {
+        switch notes.entryVersion {
+        case nil:
+            guard osABI == 0xff else { throw Fault(.missingEntryVersion) }
+            self = .zero
+        case 1: self = .one
+        case 2: self = .two
+        case 3: self = .three
+        default:
+            let version = notes.kernelVersion ?? HermitVersion(major: 0, minor: 0, patch: 0)
+            self = version.major > 0 || version.minor >= 11 ? .fourIdentity : .fourRecursive
+        }
+    }
+
+    /// Whether the kernel needs PML4[511] to point to the PML4, and nothing mapped where it will map memory itself.
+    public var usesRecursivePageTable: Bool { self != .fourIdentity }
+    /// Whether the kernel takes its stack from the register rsp, rather than from BootInfo.
+    public var takesStackFromRegister: Bool { rawValue >= Generation.two.rawValue }
+    /// Whether BootInfo holds the address of a device tree.
+    public var hasDeviceTree: Bool { rawValue >= Generation.three.rawValue }
+    /// Whether BootInfo has a platform tag for a machine that only a device tree describes.
+    public var hasDeviceTreePlatform: Bool { rawValue >= Generation.fourRecursive.rawValue }
+
+    /// The generation's name.
+    public var name: StaticString {
+        switch self {
+        case .zero: "entry version 0"
+        case .one: "entry version 1"
+        case .two: "entry version 2"
+        case .three: "entry version 3"
+        case .fourRecursive: "entry version 4, recursive page table"
+        case .fourIdentity: "entry version 4, identity-mapped RAM"
+        }
+    }
+}

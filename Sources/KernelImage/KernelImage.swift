@@ -1,0 +1,154 @@
+// An ELF file as something to load: validated once, then asked.
+
+public import Bytes
+public import Diagnostics
+public import ELF
+
+/// A linked ELF file (ET_EXEC or ET_DYN) whose headers and segments have been checked.
+public struct KernelImage: ~Escapable {
+    /// The file.
+    public let file: ByteView
+    /// Its header.
+    public let header: FileHeader
+    /// Its program headers.
+    public let programHeaders: ProgramHeaders
+    /// The link address at which the image in memory begins: that of the first PT_LOAD segment, for a position-independent
+    /// image rounded down to 2 MiB, so that its load address is a multiple of 2 MiB.
+    public let linkStart: UInt64
+    /// The largest p_align of a PT_LOAD segment, at least 1.
+    public let alignment: UInt64
+    /// The end of the last PT_LOAD segment, as a link address.
+    public let linkEnd: UInt64
+    /// The index of PT_TLS, PT_DYNAMIC and PT_INTERP among the program headers, or nil.
+    public let tlsIndex: Int?, dynamicIndex: Int?, interpreterIndex: Int?
+
+    /// The number of bytes of memory that the image needs.
+    public var size: UInt64 { linkEnd &- linkStart }
+    /// Whether it must lie where it was linked.
+    public var isFixed: Bool { header.type == .executable }
+    /// PT_TLS.
+    public var tls: ProgramHeader? { tlsIndex.map { programHeaders[$0] } }
+
+    /// Validates `file`: its header, every segment, and that it is a program for this loader.
+    @_lifetime(copy file)
+    public init(_ file: ByteView) throws(Fault) {
+        self.file = file
+        header = try FileHeader(file)
+        guard header.type != .relocatable else { throw Fault(.objectFile, .header) }
+        guard header.programHeaderCount > 0 else { throw Fault(.noProgramHeaders, .header) }
+        programHeaders = try ProgramHeaders(file, header)
+
+        var start: UInt64?
+        var end: UInt64 = 0
+        var alignment: UInt64 = 1
+        var entryIsInside = false
+        var tls: Int?
+        var dynamic: Int?
+        var interpreter: Int?
+        for index in 0..<programHeaders.count {
+            let segment = programHeaders[index]
+            let place = Place.programHeader(UInt64(index))
+            switch segment.type {
+            case ProgramHeader.Kind.load:
+                try segment.validate(index: UInt64(index), fileCount: file.count)
+                guard segment.memsz > 0 else { continue }
+                if start == nil { start = segment.vaddr }
+                guard segment.vaddr >= end else {
+                    throw Fault(.segmentsOverlap, place, value: segment.vaddr, limit: end)
+                }
+                end = segment.vaddr &+ segment.memsz
+                alignment = max(alignment, segment.align)
+                entryIsInside = entryIsInside || header.entry >= segment.vaddr && header.entry < end
+            case ProgramHeader.Kind.tls:
+                try KernelImage.claim(&tls, index, segment, fileCount: file.count)
+            case ProgramHeader.Kind.dynamic:
+                try KernelImage.claim(&dynamic, index, segment, fileCount: file.count)
+            case ProgramHeader.Kind.interpreter:
+                try KernelImage.claim(&interpreter, index, segment, fileCount: file.count)
+            default: break
+            }
+        }
+        guard let start else { throw Fault(.noLoadSegment, .header) }
+        guard entryIsInside else { throw Fault(.entryOutsideImage, .header, value: header.entry) }
+        linkStart = header.type == .dynamic ? start & ~0x1f_ffff : start
+        self.alignment = alignment
+        linkEnd = end
+        tlsIndex = tls
+        dynamicIndex = dynamic
+        interpreterIndex = interpreter
+        if let interpreter {
+            throw Fault(
+                .needsInterpreter, .programHeader(UInt64(interpreter)), nameOffset: programHeaders[interpreter].offset)
+        }
+        try validateTLS()
+    }
+
+    private static func claim(
+        _ slot: inout Int?, _ index: Int, _ segment: ProgramHeader, fileCount: UInt64
+    ) throws(Fault) {
+        guard slot == nil else {
+            throw Fault(.duplicateSegmentType, .programHeader(UInt64(index)), value: UInt64(segment.type))
+        }
+        try segment.validate(index: UInt64(index), fileCount: fileCount)
+        slot = index
+    }
+
+    private func validateTLS() throws(Fault) {
+        guard let tlsIndex, let tls else { return }
+        guard tls.filesz > 0 else { return }
+        for index in 0..<programHeaders.count {
+            let segment = programHeaders[index]
+            guard segment.type == ProgramHeader.Kind.load, tls.vaddr >= segment.vaddr else { continue }
+            let offset = tls.vaddr &- segment.vaddr
+            if offset <= segment.memsz, tls.filesz <= segment.memsz &- offset { return }
+        }
+        throw Fault(.tlsOutsideImage, .programHeader(UInt64(tlsIndex)), value: tls.vaddr)
+    }
+
+    /// The bytes of the file from link address `address` to the end of the PT_LOAD segment's file part that holds it,
+    /// or `size` bytes where that is given. Throws `dynamicAddressOutsideFile` at `place`.
+    @_lifetime(copy self)
+    public func contents(at address: UInt64, size: UInt64? = nil, _ place: Place) throws(Fault) -> ByteView {
+        for index in 0..<programHeaders.count {
+            let segment = programHeaders[index]
+            guard segment.type == ProgramHeader.Kind.load, address >= segment.vaddr else { continue }
+            let offset = address &- segment.vaddr
+            guard offset < segment.filesz, size ?? 0 <= segment.filesz &- offset else { continue }
+            return try file.slice(
+                at: segment.offset &+ offset, size: size ?? segment.filesz &- offset,
+                else: .dynamicAddressOutsideFile, place)
+        }
+        throw Fault(.dynamicAddressOutsideFile, place, value: address, limit: size ?? 0)
+    }
+
+    /// The file offset of `view`, which must be a part of the file.
+    func fileOffset(of address: UInt64, _ place: Place) throws(Fault) -> UInt64 {
+        for index in 0..<programHeaders.count {
+            let segment = programHeaders[index]
+            guard segment.type == ProgramHeader.Kind.load, address >= segment.vaddr else { continue }
+            let offset = address &- segment.vaddr
+            if offset < segment.filesz { return segment.offset &+ offset }
+        }
+        throw Fault(.dynamicAddressOutsideFile, place, value: address)
+    }
+
+    /// Copies every segment into `memory`, whose first byte stands for link address `linkStart`, and clears what the
+    /// file has no bytes for. `memory` must have room for `size` bytes.
+    public func load(into memory: inout ByteRegion) throws(Fault) {
+        var reached = memory.address
+        for index in 0..<programHeaders.count {
+            let segment = programHeaders[index]
+            guard segment.type == ProgramHeader.Kind.load, segment.memsz > 0 else { continue }
+            let target = memory.address &+ (segment.vaddr &- linkStart)
+            let bytes = try file.slice(
+                at: segment.offset, size: segment.filesz, else: .segmentBeyondFile, .programHeader(UInt64(index)))
+            let end = target &+ segment.filesz
+            guard
+                memory.clear(reached, size: target &- reached),
+                memory.copy(bytes, to: target),
+                memory.clear(end, size: segment.memsz &- segment.filesz)
+            else { throw Fault(.imageTooLarge, .programHeader(UInt64(index)), value: size, limit: memory.count) }
+            reached = target &+ segment.memsz
+        }
+    }
+}

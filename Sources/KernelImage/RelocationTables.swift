@@ -1,0 +1,155 @@
+// The relocation tables of a linked file, as its dynamic section names them (gABI, chapter "Dynamic Section").
+
+public import Bytes
+public import Diagnostics
+public import ELF
+
+/// One table of Elf64_Rela or Elf64_Rel entries.
+public struct RelocationTable: ~Escapable {
+    /// The table's bytes, a whole number of entries.
+    public let bytes: ByteView
+    /// Whether the entries carry their addend (Elf64_Rela).
+    public let hasAddends: Bool
+    /// The dynamic entry that names the table: DT_RELA, DT_REL or DT_JMPREL.
+    public let tag: UInt64
+    /// The number of entries.
+    public let count: Int
+
+    @_lifetime(copy bytes)
+    init(_ bytes: ByteView, hasAddends: Bool, tag: UInt64) {
+        self.bytes = bytes
+        self.hasAddends = hasAddends
+        self.tag = tag
+        count = Int(truncatingIfNeeded: bytes.count) / (hasAddends ? 24 : 16)
+    }
+
+    /// The entry at `index`, below `count`.
+    @inlinable
+    public subscript(index: Int) -> RelocationEntry {
+        hasAddends
+            ? RelocationEntry(rela: bytes.entry(index, size: 24))
+            : RelocationEntry(rel: bytes.entry(index, size: 16))
+    }
+}
+
+/// Walks the words of a DT_RELR table and tells the addresses that they stand for.
+public struct PackedRelocations: ~Escapable {
+    private let bytes: ByteView
+    private var index: UInt64 = 0
+    private var bitmap: UInt64 = 0
+    private var base: UInt64?
+    private var next: UInt64 = 0
+
+    @_lifetime(copy bytes)
+    init(_ bytes: ByteView) {
+        self.bytes = bytes
+    }
+
+    /// The link address of the next word to relocate, nil behind the last. Throws `relativeRelocationMisplaced`.
+    /// At most 63 addresses come from each word of the table.
+    public mutating func nextAddress() throws(Fault) -> UInt64? {
+        while bitmap == 0 {
+            guard let word = bytes.word64(at: index &* 8) else { return nil }
+            index += 1
+            if word & 1 == 0 {
+                base = word &+ 8
+                return word
+            }
+            guard let base else {
+                throw Fault(.relativeRelocationMisplaced, .relocation(table: DynamicTag.relr, index: index &- 1))
+            }
+            bitmap = word >> 1
+            next = base
+            self.base = base &+ 63 &* 8
+        }
+        let skip = UInt64(bitmap.trailingZeroBitCount)
+        let address = next &+ skip &* 8
+        bitmap = skip == 63 ? 0 : bitmap >> (skip &+ 1)
+        next = address &+ 8
+        return address
+    }
+
+    /// The number of words read so far.
+    public var wordsRead: UInt64 { index }
+}
+
+/// The dynamic section's tables, checked to lie inside the file's segments. An image without PT_DYNAMIC has none.
+public struct DynamicTables: ~Escapable {
+    /// The values of the dynamic section.
+    public let section: DynamicSection
+    /// The table at DT_RELA.
+    public let rela: RelocationTable
+    /// The table at DT_REL.
+    public let rel: RelocationTable
+    /// The table at DT_JMPREL.
+    public let plt: RelocationTable
+    /// The words at DT_RELR.
+    public let relr: ByteView
+
+    /// The addresses that DT_RELR stands for.
+    public var packed: PackedRelocations {
+        @_lifetime(copy self) get { PackedRelocations(relr) }
+    }
+
+    /// Reads the dynamic section of `image`. Throws the faults of malformed tables, and `needsLibrary`.
+    @_lifetime(copy image)
+    public init(_ image: KernelImage) throws(Fault) {
+        let none = try image.file.slice(at: 0, size: 0, else: .fileTooShort, .none)
+        let dynamic = image.dynamicIndex.map { image.programHeaders[$0] }
+        section = try DynamicSection(
+            try image.file.slice(
+                at: dynamic?.offset ?? 0, size: dynamic?.filesz ?? 0, else: .segmentBeyondFile, .none))
+
+        rela = RelocationTable(
+            try DynamicTables.table(
+                image, none, (DynamicTag.rela, section.rela), (DynamicTag.relaSize, section.relaSize),
+                (DynamicTag.relaEntrySize, section.relaEntrySize), 24),
+            hasAddends: true, tag: DynamicTag.rela)
+        rel = RelocationTable(
+            try DynamicTables.table(
+                image, none, (DynamicTag.rel, section.rel), (DynamicTag.relSize, section.relSize),
+                (DynamicTag.relEntrySize, section.relEntrySize), 16),
+            hasAddends: false, tag: DynamicTag.rel)
+        relr = try DynamicTables.table(
+            image, none, (DynamicTag.relr, section.relr), (DynamicTag.relrSize, section.relrSize),
+            (DynamicTag.relrEntrySize, section.relrEntrySize), 8)
+
+        let hasPLT = section.pltRelocations != nil && section.pltRelocationSize ?? 0 > 0
+        let kind = section.pltRelocationKind ?? (hasPLT ? 0 : DynamicTag.rela)
+        guard kind == DynamicTag.rela || kind == DynamicTag.rel else {
+            throw Fault(.badPLTRelocationKind, .dynamic(DynamicTag.pltRelocationKind), value: kind)
+        }
+        let pltHasAddends = kind == DynamicTag.rela
+        plt = RelocationTable(
+            try DynamicTables.table(
+                image, none, (DynamicTag.pltRelocations, section.pltRelocations),
+                (DynamicTag.pltRelocationSize, section.pltRelocationSize), (0, nil), pltHasAddends ? 24 : 16),
+            hasAddends: pltHasAddends, tag: DynamicTag.pltRelocations)
+
+        if let needed = section.needed {
+            let strings = try image.fileOffset(of: section.stringTable ?? 0, .dynamic(DynamicTag.stringTable))
+            throw Fault(.needsLibrary, .none, nameOffset: strings &+ needed)
+        }
+    }
+
+    /// The bytes of one table: `address`, `size` and `entrySize` are tag and value of the entries that describe it.
+    @_lifetime(copy image, copy none)
+    private static func table(
+        _ image: KernelImage, _ none: ByteView, _ address: (tag: UInt64, value: UInt64?),
+        _ size: (tag: UInt64, value: UInt64?), _ entrySize: (tag: UInt64, value: UInt64?), _ unit: UInt64
+    ) throws(Fault) -> ByteView {
+        guard let start = address.value else {
+            guard size.value ?? 0 == 0 else { throw Fault(.dynamicMissing, .dynamic(address.tag)) }
+            return none
+        }
+        guard let bytes = size.value else { throw Fault(.dynamicMissing, .dynamic(size.tag)) }
+        guard entrySize.value ?? unit == unit else {
+            throw Fault(.badEntrySize, .dynamic(entrySize.tag), value: entrySize.value ?? 0, limit: unit)
+        }
+        guard bytes % unit == 0 else {
+            throw Fault(.tableSizeNotMultiple, .dynamic(size.tag), value: bytes, limit: unit)
+        }
+        guard bytes > 0 else { return none }
+        return try image.contents(at: start, size: bytes, .dynamic(address.tag))
+    }
+}

@@ -1,0 +1,70 @@
+// The dynamic symbol table and the string table, found without section headers.
+
+import Bytes
+public import Diagnostics
+public import ELF
+
+/// The dynamic symbols of an image.
+public struct SymbolTable: ~Escapable {
+    private let symbols: ByteView
+    private let strings: ByteView
+    private let stringsOffset: UInt64
+    /// The number of symbols.
+    public let count: UInt64
+
+    /// Finds the table that `section` of `image` names; empty where there is none. Its length is that of DT_HASH or
+    /// DT_GNU_HASH; without either, what its segment has room for.
+    @_lifetime(copy image)
+    public init(_ image: KernelImage, _ section: DynamicSection) throws(Fault) {
+        let none = try image.file.slice(at: 0, size: 0, else: .fileTooShort, .none)
+        guard let address = section.symbolTable else {
+            symbols = none
+            strings = none
+            stringsOffset = 0
+            count = 0
+            return
+        }
+        guard section.symbolEntrySize ?? Symbol.size == Symbol.size else {
+            throw Fault(
+                .badEntrySize, .dynamic(DynamicTag.symbolEntrySize), value: section.symbolEntrySize ?? 0,
+                limit: Symbol.size)
+        }
+        let room = try image.contents(at: address, .dynamic(DynamicTag.symbolTable))
+        var length = room.count / Symbol.size
+        if let hash = section.hash {
+            let table = try image.contents(at: hash, .dynamic(DynamicTag.hash))
+            guard let number = SymbolCount.ofHash(table) else {
+                throw Fault(.hashTableMalformed, .dynamic(DynamicTag.hash))
+            }
+            length = number
+        } else if let hash = section.gnuHash {
+            let table = try image.contents(at: hash, .dynamic(DynamicTag.gnuHash))
+            guard let number = SymbolCount.ofGNUHash(table) else {
+                throw Fault(.hashTableMalformed, .dynamic(DynamicTag.gnuHash))
+            }
+            length = number
+        }
+        // Both hash tables count with 32 bits, and `room` is a file's.
+        symbols = try image.contents(at: address, size: length &* Symbol.size, .dynamic(DynamicTag.symbolTable))
+        count = length
+        if let stringTable = section.stringTable {
+            strings = try image.contents(
+                at: stringTable, size: section.stringTableSize ?? 0, .dynamic(DynamicTag.stringTable))
+            stringsOffset = try image.fileOffset(of: stringTable, .dynamic(DynamicTag.stringTable))
+        } else {
+            strings = none
+            stringsOffset = 0
+        }
+    }
+
+    /// The symbol at `index`, nil where the table is shorter.
+    public subscript(index: UInt32) -> Symbol? {
+        guard UInt64(index) < count else { return nil }
+        return Symbol(symbols.entry(Int(index), size: Int(Symbol.size)))
+    }
+
+    /// The file offset of `symbol`'s name, 0 where it has none or it is outside the string table.
+    public func nameOffset(of symbol: Symbol) -> UInt64 {
+        symbol.name != 0 && UInt64(symbol.name) < strings.count ? stringsOffset &+ UInt64(symbol.name) : 0
+    }
+}

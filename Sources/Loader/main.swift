@@ -1,0 +1,98 @@
+// The story of a boot.
+
+import AddressSpace
+import Boot
+import BootProtocols
+import Bytes
+import CMachine
+import Diagnostics
+import KernelImage
+import Machine
+
+/// Where assembly hands over: `protocolMagic` tells who started the loader, `information` is what they left.
+@_cdecl("boot_main")
+func loaderMain(_ protocolMagic: UInt32, _ information: UInt32) -> Never {
+    var serial = SerialPort()
+    var file = Memory.span(Memory.start, size: 0)
+    do throws(Fault) {
+        let memory = PhysicalMemory(ByteView(Memory.readable), origin: Memory.start)
+        let platform = try findPlatform(protocolMagic, UInt64(information), memory)
+        guard platform.moduleCount > 0 else { throw Fault(.noModule) }
+        let module = platform.module(0).range
+        file = Memory.span(module.start, size: module.size)
+
+        let loader = AddressRange(Memory.loader.start, Memory.loader.end)
+        let entry = try boot(file, on: platform, memory, loader, &serial)
+        serial.flush()
+        CPU.enter(entry)
+    } catch {
+        fail(error, file, &serial)
+    }
+}
+
+/// Asks the protocol that the loader was started with.
+func findPlatform(_ magic: UInt32, _ information: UInt64, _ memory: PhysicalMemory) throws(Fault) -> Platform {
+    switch magic {
+    case Multiboot.magic: try Multiboot.platform(memory, information: information)
+    case PVH.magic: try PVH.platform(memory, startInfo: information)
+    default: throw Fault(.unknownBootProtocol, value: UInt64(magic))
+    }
+}
+
+/// Places, loads, relocates and hands over; everything but the jump.
+func boot(
+    _ file: RawSpan, on platform: borrowing Platform, _ memory: PhysicalMemory, _ loader: AddressRange,
+    _ serial: inout SerialPort
+) throws(Fault) -> CPU.Entry {
+    var file = ByteView(file)
+    let placement = try Placement(Application(file), on: platform, loader: loader, limit: Memory.end)
+
+    // The handoff block first: afterwards nothing needs the firmware's structures any more.
+    let handoff = Handoff(loader: loader, hasGigabytePages: CPU.hasGigabytePages)
+    var block = region(placement.handoff.range)
+    let state = try handoff.write(Application(file), on: platform, placement, memory: memory, to: &block)
+    if !placement.movingTables.isEmpty {
+        try handoff.writeMovingTables(region(placement.movingTables), limit: Memory.end)
+    }
+    if let moved = placement.movedModule {
+        var target = region(moved)
+        target.copy(file, to: moved.start)
+        file = ByteView(Memory.span(moved.start, size: moved.size))
+    }
+
+    let application = try Application(file)
+    Report.found(application, platform, to: &serial)
+    var image = ByteRegion(
+        Memory.mutableSpan(placement.buildAddress, size: placement.image.size), at: application.image.linkStart)
+    let counts = try application.load(placement, into: &image)
+    Report.placed(application, placement, counts, state, to: &serial)
+    return CPU.Entry(
+        instructionPointer: state.instructionPointer, stackPointer: state.stackPointer, bootInfo: state.bootInfo,
+        pageTable: state.pageTable, descriptorTable: state.descriptorTable, trampoline: state.trampoline,
+        stagedStart: state.staged.start, stagedSize: state.staged.size, imageStart: state.imageStart,
+        movingPageTable: state.movingPageTable)
+}
+
+@_lifetime(immortal)
+func region(_ range: AddressRange) -> ByteRegion {
+    ByteRegion(Memory.mutableSpan(range.start, size: range.size), at: range.start)
+}
+
+/// One sentence, then the end of the machine.
+func fail(_ fault: Fault, _ file: RawSpan, _ serial: inout SerialPort) -> Never {
+    Report.error(fault, file, to: &serial)
+    serial.flush()
+    CPU.end(fault.rule.kind.debugExitValue)
+}
+
+/// Where an exception ends up that nobody else handles: the loader's own, or the kernel's before it has its own table.
+@_cdecl("loader_exception")
+func loaderException(_ frame: UnsafePointer<cm_exception_frame>) {
+    var serial = SerialPort()
+    let exception = unsafe Exception(frame)
+    Report.exception(
+        vector: exception.vector, errorCode: exception.errorCode, instructionPointer: exception.instructionPointer,
+        stackPointer: exception.stackPointer, pageFaultAddress: CPU.pageFaultAddress, to: &serial)
+    serial.flush()
+    CPU.end(Rule.cpuException.kind.debugExitValue)
+}

@@ -1,0 +1,63 @@
+// The CPU: what it can do, how to leave it to the kernel, how to end.
+
+internal import CMachine
+
+/// The processor the loader runs on.
+public enum CPU {
+    /// Whether pages of 1 GiB can be used.
+    public static var hasGigabytePages: Bool { cm_has_gigabyte_pages() != 0 }
+
+    /// The address whose access caused the last page fault.
+    public static var pageFaultAddress: UInt64 { cm_read_cr2() }
+
+    /// The state the kernel is entered with; the fields are those of `struct cm_entry_state`.
+    public struct Entry {
+        /// rip, rsp, rdi and cr3.
+        public var instructionPointer: UInt64, stackPointer: UInt64, bootInfo: UInt64, pageTable: UInt64
+        /// The GDT's address, and that of the room for the last step's code.
+        public var descriptorTable: UInt64, trampoline: UInt64
+        /// The staged image and where it goes; the size is 0 where nothing moves.
+        public var stagedStart: UInt64, stagedSize: UInt64, imageStart: UInt64
+        /// cr3 during the move.
+        public var movingPageTable: UInt64
+
+        /// A state.
+        public init(
+            instructionPointer: UInt64, stackPointer: UInt64, bootInfo: UInt64, pageTable: UInt64,
+            descriptorTable: UInt64, trampoline: UInt64, stagedStart: UInt64, stagedSize: UInt64, imageStart: UInt64,
+            movingPageTable: UInt64
+        ) {
+            self.instructionPointer = instructionPointer
+            self.stackPointer = stackPointer
+            self.bootInfo = bootInfo
+            self.pageTable = pageTable
+            self.descriptorTable = descriptorTable
+            self.trampoline = trampoline
+            self.stagedStart = stagedStart
+            self.stagedSize = stagedSize
+            self.imageStart = imageStart
+            self.movingPageTable = movingPageTable
+        }
+    }
+
+    /// Enters the kernel.
+    public static func enter(_ entry: Entry) -> Never {
+        var state = cm_entry_state(
+            instruction_pointer: entry.instructionPointer, stack_pointer: entry.stackPointer,
+            boot_info: entry.bootInfo, page_table: entry.pageTable, descriptor_table: entry.descriptorTable,
+            trampoline: entry.trampoline, staged_start: entry.stagedStart, staged_size: entry.stagedSize,
+            image_start: entry.imageStart, moving_page_table: entry.movingPageTable)
+        // The pointer outlives everything: the call does not return.
+        unsafe cm_enter(&state)
+    }
+
+    /// Ends the machine: by isa-debug-exit with `value`, or else by a reset through the keyboard controller, the reset
+    /// control register, a triple fault, and at last a halt.
+    public static func end(_ value: UInt8) -> Never {
+        cm_out8(0xf4, value)
+        cm_out8(0x64, 0xfe)
+        cm_out8(0xcf9, 0x06)
+        cm_triple_fault()
+        while true { cm_halt() }
+    }
+}
