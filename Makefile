@@ -1,3 +1,70 @@
+# One command to see an application boot (`make run`), another to see the tests pass (`make test`).
+
+QEMU := qemu-system-x86_64
+CPU := qemu64,apic,fsgsbase,fxsr,rdrand,rdtscp,xsave,xsaveopt
+QEMU_FLAGS := -cpu $(CPU) -smp 1 -m 1G -display none -serial stdio -no-reboot \
+	-device isa-debug-exit,iobase=0xf4,iosize=0x04
+FREESTANDING := LOADER_FREESTANDING=1 swift build -c release --triple x86_64-unknown-none-elf \
+	--toolset toolset.json --scratch-path .build-loader --product loader
+SWIFT_SOURCES := Package.swift Sources Tests Fixtures
+
+APP := build/fixtures/demo
+APPEND := env=GREETING=hello -- one two
+QEMU_ARGS :=
+
+.PHONY: run test loader inspect fixtures deps lint format host-test clean
+
+# Boots $(APP); QEMU status 3 is what a Hermit application that ends well leaves.
+run: deps loader $(if $(filter build/fixtures/%,$(APP)),fixtures)
+	@echo '$(QEMU) $(QEMU_FLAGS) -kernel build/loader -initrd $(APP) -append "$(APPEND)" $(QEMU_ARGS)'
+	@$(QEMU) $(QEMU_FLAGS) -kernel build/loader -initrd "$(APP)" -append "$(APPEND)" $(QEMU_ARGS); \
+	status=$$?; \
+	if [ $$status -eq 3 ]; then echo "QEMU ended with status 3: success"; \
+	else echo "QEMU ended with status $$status (see README.md, exit statuses)"; exit 1; fi
+
+test: deps lint loader fixtures host-test
+
+host-test:
+	swift build --build-tests
+	swift test --skip-build
+
 loader:
-	LOADER_FREESTANDING=1 swift build -c release --triple x86_64-unknown-none-elf --toolset toolset.json --scratch-path .build-loader --product loader
-	mkdir -p build && cp .build-loader/x86_64-unknown-none-elf/release/loader build/loader
+	$(FREESTANDING)
+	@mkdir -p build
+	@cp .build-loader/x86_64-unknown-none-elf/release/loader build/loader
+
+inspect:
+	swift build -c release --product loader-inspect
+	@mkdir -p build
+	@cp .build/release/loader-inspect build/loader-inspect
+
+fixtures:
+	@set -e; for makefile in Fixtures/*/Makefile; do $(MAKE) --no-print-directory -C $$(dirname $$makefile); done
+
+lint:
+	swift format lint --strict --recursive --parallel $(SWIFT_SOURCES)
+
+format:
+	swift format --in-place --recursive --parallel $(SWIFT_SOURCES)
+
+# What the machine lacks of what building and testing need, installed by apt.
+deps:
+	@missing=""; \
+	command -v $(QEMU) >/dev/null || missing="$$missing qemu-system-x86"; \
+	command -v pkg-config >/dev/null || missing="$$missing pkg-config"; \
+	command -v dtc >/dev/null || missing="$$missing device-tree-compiler"; \
+	command -v readelf >/dev/null || missing="$$missing binutils"; \
+	command -v gcc >/dev/null || missing="$$missing gcc"; \
+	{ [ -f /usr/include/gelf.h ] && [ -f /usr/include/libelf.h ]; } || missing="$$missing libelf-dev"; \
+	[ -f /usr/include/libfdt.h ] || missing="$$missing libfdt-dev"; \
+	if [ -n "$$missing" ]; then \
+		echo "installing$$missing (apt-get)"; \
+		sudo=""; [ "$$(id -u)" -eq 0 ] || sudo=sudo; \
+		{ $$sudo apt-get update -qq && \
+		  DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends $$missing; } \
+		  >build-deps.log 2>&1 || { cat build-deps.log; exit 1; }; \
+		rm -f build-deps.log; \
+	fi
+
+clean:
+	rm -rf build .build .build-loader

@@ -24,7 +24,8 @@ public enum Report {
         }
         sink.write("(")
         sink.write(application.generation.name)
-        sink.write(")\n")
+        sink.write(")")
+        sink.endLine()
         begin(&sink)
         sink.write("started by ")
         sink.write(platform.bootProtocol.name)
@@ -35,7 +36,7 @@ public enum Report {
             sink.write(decimal: UInt64(platform.moduleCount &- 1))
             sink.write(" further modules not used")
         }
-        sink.write("\n")
+        sink.endLine()
     }
 
     /// Where everything went, and what was relocated.
@@ -52,10 +53,10 @@ public enum Report {
             sink.write(", TLS at ")
             sink.write(hex: tls.start)
         }
-        sink.write("\n")
+        sink.endLine()
         begin(&sink)
         relocations(counts, to: &sink)
-        sink.write("\n")
+        sink.endLine()
         begin(&sink)
         sink.write("BootInfo at ")
         sink.write(hex: state.bootInfo)
@@ -63,7 +64,7 @@ public enum Report {
         sink.write(hex: placement.handoff.stack.start)
         sink.write(", entry point ")
         sink.write(hex: state.instructionPointer)
-        sink.write("\n")
+        sink.endLine()
     }
 
     /// `2245 relocations: 2245 RELATIVE`.
@@ -88,7 +89,7 @@ public enum Report {
         fault.write(to: &sink, file: file)
         sink.write("; ")
         sink.write(fault.rule.description.advice)
-        sink.write("\n")
+        sink.endLine()
     }
 
     /// An exception that nobody handled.
@@ -111,7 +112,7 @@ public enum Report {
             sink.write(", accessing ")
             sink.write(hex: pageFaultAddress)
         }
-        sink.write("\n")
+        sink.endLine()
     }
 
     private static func begin(_ sink: inout some TextSink) { sink.write("[LOADER] ") }

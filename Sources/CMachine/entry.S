@@ -51,7 +51,8 @@ entry32:
     cld
     mov $boot_stack_top, %esp
 
-// Identity-map 4 GiB: the firmware may have put anything there.
+// Identity-map the first 2 MiB, the loader's own, and leave the rest of 4 GiB to page_fault: the firmware may have put
+// anything anywhere there, but a boot touches only a few of its pages.
     mov $boot_pdpt + 3, %eax
     mov %eax, boot_pml4
     mov $boot_pd + 3, %eax
@@ -61,13 +62,7 @@ entry32:
     add $8, %ecx
     cmp $boot_pdpt + 32, %ecx
     jne 1b
-    mov $0x83, %eax
-    mov $boot_pd, %ecx
-2:  mov %eax, (%ecx)
-    add $0x200000, %eax
-    add $8, %ecx
-    cmp $boot_pd + 0x4000, %ecx
-    jne 2b
+    movl $0x83, boot_pd
 
     mov $boot_pml4, %eax
     mov %eax, %cr3
@@ -140,13 +135,42 @@ start64:
     hlt
     jmp 5b
 
+// Maps the 2 MiB page of the first access to it, below 4 GiB and under the loader's own page tables. Every other page
+// fault is an exception like the rest.
+page_fault:
+    push %rax
+    push %rcx
+    mov %cr3, %rax
+    cmp $boot_pml4, %rax
+    jne 7f
+    testb $1, 16(%rsp)
+    jnz 7f
+    mov %cr2, %rax
+    mov %rax, %rcx
+    shr $21, %rcx
+    cmp $4 * 512, %rcx
+    jae 7f
+    and $-0x200000, %rax
+    or $0x83, %rax
+    mov %rax, boot_pd(, %rcx, 8)
+    pop %rcx
+    pop %rax
+    add $8, %rsp
+    iretq
+7:  pop %rcx
+    pop %rax
+    pushq $14
+    jmp exception_common
+
 // One stub per exception; those for which the CPU pushes no error code push a zero.
     .balign 16
 exception_stubs:
     .set vector, 0
     .rept 32
     .balign 16
-    .if (vector == 8) || (vector >= 10 && vector <= 14) || (vector == 17) || (vector == 21) || (vector == 29) || (vector == 30)
+    .if vector == 14
+    jmp page_fault
+    .elseif (vector == 8) || (vector >= 10 && vector <= 14) || (vector == 17) || (vector == 21) || (vector == 29) || (vector == 30)
     .else
     pushq $0
     .endif

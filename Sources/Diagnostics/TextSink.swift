@@ -4,10 +4,14 @@
 public protocol TextSink {
     /// Takes one byte of UTF-8.
     mutating func write(_ byte: UInt8)
+    /// Takes a literal; by default byte by byte.
+    mutating func write(_ text: StaticString)
+    /// Ends a line; by default with a line feed.
+    mutating func endLine()
 }
 
 extension TextSink {
-    /// Writes a literal.
+    /// Writes a literal byte by byte.
     public mutating func write(_ text: StaticString) {
         // The pointer of a literal is valid for ever and `utf8CodeUnitCount` is its length.
         let start = unsafe text.utf8Start
@@ -15,6 +19,9 @@ extension TextSink {
             write(unsafe start[index])
         }
     }
+
+    /// Writes a line feed.
+    public mutating func endLine() { write(UInt8(ascii: "\n")) }
 
     /// Writes `value` in hexadecimal with the prefix 0x and no leading zeros.
     public mutating func write(hex value: UInt64) {

@@ -23,7 +23,6 @@ func loaderMain(_ protocolMagic: UInt32, _ information: UInt32) -> Never {
 
         let loader = AddressRange(Memory.loader.start, Memory.loader.end)
         let entry = try boot(file, on: platform, memory, loader, &serial)
-        serial.flush()
         CPU.enter(entry)
     } catch {
         fail(error, file, &serial)
@@ -44,24 +43,23 @@ func boot(
     _ file: RawSpan, on platform: borrowing Platform, _ memory: PhysicalMemory, _ loader: AddressRange,
     _ serial: inout SerialPort
 ) throws(Fault) -> CPU.Entry {
-    var file = ByteView(file)
-    let placement = try Placement(Application(file), on: platform, loader: loader, limit: Memory.end)
+    var application = try Application(ByteView(file))
+    Report.found(application, platform, to: &serial)
+    let placement = try Placement(application, on: platform, loader: loader, limit: Memory.end)
 
     // The handoff block first: afterwards nothing needs the firmware's structures any more.
     let handoff = Handoff(loader: loader, hasGigabytePages: CPU.hasGigabytePages)
     var block = region(placement.handoff.range)
-    let state = try handoff.write(Application(file), on: platform, placement, memory: memory, to: &block)
+    let state = try handoff.write(application, on: platform, placement, memory: memory, to: &block)
     if !placement.movingTables.isEmpty {
         try handoff.writeMovingTables(region(placement.movingTables), limit: Memory.end)
     }
     if let moved = placement.movedModule {
         var target = region(moved)
-        target.copy(file, to: moved.start)
-        file = ByteView(Memory.span(moved.start, size: moved.size))
+        target.copy(ByteView(file), to: moved.start)
+        application = try Application(ByteView(Memory.span(moved.start, size: moved.size)))
     }
 
-    let application = try Application(file)
-    Report.found(application, platform, to: &serial)
     var image = ByteRegion(
         Memory.mutableSpan(placement.buildAddress, size: placement.image.size), at: application.image.linkStart)
     let counts = try application.load(placement, into: &image)
@@ -81,7 +79,6 @@ func region(_ range: AddressRange) -> ByteRegion {
 /// One sentence, then the end of the machine.
 func fail(_ fault: Fault, _ file: RawSpan, _ serial: inout SerialPort) -> Never {
     Report.error(fault, file, to: &serial)
-    serial.flush()
     CPU.end(fault.rule.kind.debugExitValue)
 }
 
@@ -93,6 +90,5 @@ func loaderException(_ frame: UnsafePointer<cm_exception_frame>) {
     Report.exception(
         vector: exception.vector, errorCode: exception.errorCode, instructionPointer: exception.instructionPointer,
         stackPointer: exception.stackPointer, pageFaultAddress: CPU.pageFaultAddress, to: &serial)
-    serial.flush()
     CPU.end(Rule.cpuException.kind.debugExitValue)
 }
