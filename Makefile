@@ -12,7 +12,7 @@ APP := build/fixtures/demo
 APPEND := env=GREETING=hello -- one two
 QEMU_ARGS :=
 
-.PHONY: run test loader inspect fixtures deps lint format host-test clean
+.PHONY: run test loader inspect fixtures bench deps lint format host-test clean
 
 # Boots $(APP); QEMU status 3 is what a Hermit application that ends well leaves.
 run: deps loader $(if $(filter build/fixtures/%,$(APP)),fixtures)
@@ -37,6 +37,12 @@ inspect:
 	swift build -c release --product loader-inspect
 	@mkdir -p build
 	@cp .build/release/loader-inspect build/loader-inspect
+
+# Instructions from the loader's first to its jump; APPS="path …" counts others.
+APPS := $(wildcard build/fixtures/demo ../shared/hermit/hello_world ../shared/hermit/hello_c)
+bench: deps loader fixtures
+	swift build -c release --product loader-bench
+	.build/release/loader-bench $(if $(wildcard budget.txt),--budget budget.txt) $(APPS)
 
 fixtures:
 	@set -e; for makefile in Fixtures/*/Makefile; do $(MAKE) --no-print-directory -C $$(dirname $$makefile); done

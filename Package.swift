@@ -66,7 +66,15 @@ if freestanding {
                 "Boot", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Sources/LoaderInspect",
-            swiftSettings: strict + [.enableExperimentalFeature("Lifetimes")])
+            swiftSettings: strict + [.enableExperimentalFeature("Lifetimes")]),
+        .executableTarget(
+            name: "loader-bench",
+            dependencies: [
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Subprocess", package: "swift-subprocess"),
+            ],
+            path: "Sources/LoaderBench",
+            swiftSettings: [.treatAllWarnings(as: .error)]),
     ]
     products += [.executable(name: "loader-inspect", targets: ["loader-inspect"])]
 }
