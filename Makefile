@@ -6,6 +6,7 @@ QEMU_FLAGS := -cpu $(CPU) -smp 1 -m 1G -display none -serial stdio -no-reboot \
 	-device isa-debug-exit,iobase=0xf4,iosize=0x04
 FREESTANDING := LOADER_FREESTANDING=1 swift build -c release --triple x86_64-unknown-none-elf \
 	--toolset toolset.json --scratch-path .build-loader --product loader
+OBJCOPY := $(dir $(realpath $(shell command -v swiftc)))llvm-objcopy
 SWIFT_SOURCES := Package.swift Sources Tests Fixtures
 
 APP := build/fixtures/demo
@@ -31,7 +32,7 @@ host-test:
 loader:
 	$(FREESTANDING)
 	@mkdir -p build
-	@cp .build-loader/x86_64-unknown-none-elf/release/loader build/loader
+	@$(OBJCOPY) --strip-debug .build-loader/x86_64-unknown-none-elf/release/loader build/loader
 
 inspect:
 	swift build -c release --product loader-inspect

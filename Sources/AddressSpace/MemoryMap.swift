@@ -26,8 +26,22 @@ public enum MemoryKind: UInt32, Sendable {
 public struct MemoryRegion: Equatable, Sendable {
     /// The addresses.
     public var range: AddressRange
+    /// `kind` as a whole word: an array of such structures can be cleared as one block.
+    private var kindNumber: UInt64
     /// What they are.
-    public var kind: MemoryKind
+    public var kind: MemoryKind { MemoryKind(firmware: UInt32(truncatingIfNeeded: kindNumber)) }
+
+    /// A region.
+    public init(range: AddressRange, kind: MemoryKind) {
+        self.range = range
+        kindNumber = UInt64(kind.rawValue)
+    }
+
+    /// An empty region, all zero.
+    init() {
+        range = AddressRange(0, 0)
+        kindNumber = 0
+    }
 }
 
 /// The regions in ascending order of their start; neighbours of one kind are merged. Holds up to `capacity` regions.
@@ -35,7 +49,7 @@ public struct MemoryMap: ~Copyable {
     /// The largest number of regions; more is an error. Firmware lists rarely exceed 30.
     public static var capacity: Int { 128 }
 
-    private var regions = InlineArray<128, MemoryRegion>(repeating: .init(range: .init(0, 0), kind: .reserved))
+    private var regions = InlineArray<128, MemoryRegion>(repeating: MemoryRegion())
     /// The number of regions.
     public private(set) var count = 0
 

@@ -64,17 +64,22 @@ public struct PageTables: ~Copyable, ~Escapable {
                 address = (address | (1 << (leaf &+ 9)) &- 1) &+ 1
                 continue
             }
-            // Fill the rest of this table in one go.
-            repeat {
-                let slot = self.slot(table, address, leaf)
-                let entry = try self.entry(slot)
-                if entry == 0 {
-                    region.store(address | PageTables.present | (leaf > 12 ? PageTables.huge : 0), at: slot)
-                } else if entry & PageTables.huge == 0, let smaller = pageSize.smaller {
+            // Fill as much of this table as is empty in one go.
+            let flags = PageTables.present | (leaf > 12 ? PageTables.huge : 0)
+            let pages = min((range.end &- address) >> leaf, 512 &- (address >> leaf & 511))
+            let slot = self.slot(table, address, leaf)
+            guard
+                let filled = region.fillZeros(
+                    at: slot, first: address | flags, step: pageSize.rawValue, count: pages)
+            else { throw Fault(.pageTableRoom, value: region.count / 0x1000) }
+            address &+= filled << leaf
+            if filled < pages {
+                let entry = try self.entry(slot &+ filled &* 8)
+                if entry & PageTables.huge == 0, let smaller = pageSize.smaller {
                     try identityMap(AddressRange(at: address, size: pageSize.rawValue), smaller)
                 }
                 address &+= pageSize.rawValue
-            } while address < range.end && address >> leaf & 511 != 0
+            }
         }
     }
 

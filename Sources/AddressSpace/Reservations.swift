@@ -26,8 +26,16 @@ public enum Purpose: UInt8, Sendable {
 public struct Reservation: Equatable, Sendable {
     /// The addresses.
     public var range: AddressRange
+    /// `purpose` as a whole word: an array of such structures can be cleared as one block.
+    private var purposeNumber: UInt64
     /// Why.
-    public var purpose: Purpose
+    public var purpose: Purpose { Purpose(rawValue: UInt8(truncatingIfNeeded: purposeNumber)) ?? .loader }
+
+    /// A reservation.
+    public init(range: AddressRange, purpose: Purpose) {
+        self.range = range
+        purposeNumber = UInt64(purpose.rawValue)
+    }
 }
 
 /// A list of reserved ranges, in no order. Holds up to `capacity`.

@@ -101,8 +101,7 @@ public struct DeviceTreeWriter: ~Copyable, ~Escapable {
     @_lifetime(self: copy self)
     public mutating func property(_ property: Property, _ value: borrowing ByteView) {
         begin(property, size: value.count + 1)
-        region.copy(value, to: region.address &+ position)
-        position += value.count
+        append(value)
         append(0 as UInt8)
         pad()
     }
@@ -137,6 +136,7 @@ public struct DeviceTreeWriter: ~Copyable, ~Escapable {
         return end
     }
 
+    @inline(never)
     @_lifetime(self: copy self)
     private mutating func begin(_ property: Property, size: UInt64) {
         append((3 as UInt32).bigEndian)
@@ -144,20 +144,26 @@ public struct DeviceTreeWriter: ~Copyable, ~Escapable {
         append(property.rawValue.bigEndian)
     }
 
+    @inline(never)
     @_lifetime(self: copy self)
     private mutating func append<Word: FixedWidthInteger & BitwiseCopyable>(_ word: Word) {
         region.store(word, at: region.address &+ position)
         position += UInt64(MemoryLayout<Word>.size)
     }
 
+    @inline(never)
     @_lifetime(self: copy self)
-    private mutating func append(_ text: StaticString) {
-        for index in 0..<text.utf8CodeUnitCount {
-            // A literal's bytes, below its length.
-            append(unsafe text.utf8Start[index])
-        }
+    private mutating func append(_ bytes: borrowing ByteView) {
+        region.copy(bytes, to: region.address &+ position)
+        position += bytes.count
     }
 
+    @_lifetime(self: copy self)
+    private mutating func append(_ text: StaticString) {
+        append(ByteView(text))
+    }
+
+    @inline(never)
     @_lifetime(self: copy self)
     private mutating func pad() {
         while position & 3 != 0 { append(0 as UInt8) }

@@ -13,6 +13,14 @@ public struct ByteView: ~Escapable {
         self.span = span
     }
 
+    /// Views the bytes of a literal.
+    @_lifetime(immortal)
+    public init(_ literal: StaticString) {
+        // A literal's bytes are valid for ever, and there are as many as it says.
+        let bytes = unsafe RawSpan(_unsafeStart: literal.utf8Start, byteCount: literal.utf8CodeUnitCount)
+        self.span = unsafe _overrideLifetime(bytes, borrowing: ())
+    }
+
     /// The number of bytes.
     public var count: UInt64 { UInt64(span.byteCount) }
 

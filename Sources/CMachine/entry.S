@@ -289,6 +289,9 @@ boot_pdpt:
     .skip 4096
 boot_pd:
     .skip 4 * 4096
+    .globl cm_serial_buffer
+cm_serial_buffer:
+    .skip 512
 idt:
     .skip 32 * 16
     .balign 16

@@ -93,6 +93,9 @@ public struct ProgramHeaders: ~Escapable {
             size: header.programHeaderCount &* ProgramHeader.size, else: .programHeadersBeyondFile, .header)
     }
 
+    /// The type (p_type) of the header at `index`, below `count`.
+    public func type(_ index: Int) -> UInt32 { table.entry(index, size: Int(ProgramHeader.size)).u32(0) }
+
     /// The header at `index`, below `count`.
     public subscript(index: Int) -> ProgramHeader {
         ProgramHeader(table.entry(index, size: Int(ProgramHeader.size)))

@@ -28,9 +28,8 @@ public struct HermitNotes: Equatable, Sendable {
     /// `contradictoryEntryVersion`, `abiTagSize` or `abiTagNotHermit`.
     public init(_ file: ByteView, _ programHeaders: ProgramHeaders) throws(Fault) {
         for index in 0..<programHeaders.count {
-            let segment = programHeaders[index]
-            guard segment.type == ProgramHeader.Kind.note else { continue }
-            var notes = try Notes(file, segment: segment, index: UInt64(index))
+            guard programHeaders.type(index) == ProgramHeader.Kind.note else { continue }
+            var notes = try Notes(file, segment: programHeaders[index], index: UInt64(index))
             while let note = try notes.next() {
                 try add(note)
             }

@@ -46,10 +46,10 @@ public struct KernelImage: ~Escapable {
         var dynamic: Int?
         var interpreter: Int?
         for index in 0..<programHeaders.count {
-            let segment = programHeaders[index]
             let place = Place.programHeader(UInt64(index))
-            switch segment.type {
+            switch programHeaders.type(index) {
             case ProgramHeader.Kind.load:
+                let segment = programHeaders[index]
                 try segment.validate(index: UInt64(index), fileCount: file.count)
                 guard segment.memsz > 0 else { continue }
                 if start == nil { start = segment.vaddr }
@@ -60,11 +60,11 @@ public struct KernelImage: ~Escapable {
                 alignment = max(alignment, segment.align)
                 entryIsInside = entryIsInside || header.entry >= segment.vaddr && header.entry < end
             case ProgramHeader.Kind.tls:
-                try KernelImage.claim(&tls, index, segment, fileCount: file.count)
+                try KernelImage.claim(&tls, index, programHeaders, fileCount: file.count)
             case ProgramHeader.Kind.dynamic:
-                try KernelImage.claim(&dynamic, index, segment, fileCount: file.count)
+                try KernelImage.claim(&dynamic, index, programHeaders, fileCount: file.count)
             case ProgramHeader.Kind.interpreter:
-                try KernelImage.claim(&interpreter, index, segment, fileCount: file.count)
+                try KernelImage.claim(&interpreter, index, programHeaders, fileCount: file.count)
             default: break
             }
         }
@@ -84,8 +84,9 @@ public struct KernelImage: ~Escapable {
     }
 
     private static func claim(
-        _ slot: inout Int?, _ index: Int, _ segment: ProgramHeader, fileCount: UInt64
+        _ slot: inout Int?, _ index: Int, _ headers: borrowing ProgramHeaders, fileCount: UInt64
     ) throws(Fault) {
+        let segment = headers[index]
         guard slot == nil else {
             throw Fault(.duplicateSegmentType, .programHeader(UInt64(index)), value: UInt64(segment.type))
         }
@@ -97,8 +98,9 @@ public struct KernelImage: ~Escapable {
         guard let tlsIndex, let tls else { return }
         guard tls.filesz > 0 else { return }
         for index in 0..<programHeaders.count {
+            guard programHeaders.type(index) == ProgramHeader.Kind.load else { continue }
             let segment = programHeaders[index]
-            guard segment.type == ProgramHeader.Kind.load, tls.vaddr >= segment.vaddr else { continue }
+            guard tls.vaddr >= segment.vaddr else { continue }
             let offset = tls.vaddr &- segment.vaddr
             if offset <= segment.memsz, tls.filesz <= segment.memsz &- offset { return }
         }
@@ -110,8 +112,9 @@ public struct KernelImage: ~Escapable {
     @_lifetime(copy self)
     public func contents(at address: UInt64, size: UInt64? = nil, _ place: Place) throws(Fault) -> ByteView {
         for index in 0..<programHeaders.count {
+            guard programHeaders.type(index) == ProgramHeader.Kind.load else { continue }
             let segment = programHeaders[index]
-            guard segment.type == ProgramHeader.Kind.load, address >= segment.vaddr else { continue }
+            guard address >= segment.vaddr else { continue }
             let offset = address &- segment.vaddr
             guard offset < segment.filesz, size ?? 0 <= segment.filesz &- offset else { continue }
             return try file.slice(
@@ -124,8 +127,9 @@ public struct KernelImage: ~Escapable {
     /// The file offset of `view`, which must be a part of the file.
     func fileOffset(of address: UInt64, _ place: Place) throws(Fault) -> UInt64 {
         for index in 0..<programHeaders.count {
+            guard programHeaders.type(index) == ProgramHeader.Kind.load else { continue }
             let segment = programHeaders[index]
-            guard segment.type == ProgramHeader.Kind.load, address >= segment.vaddr else { continue }
+            guard address >= segment.vaddr else { continue }
             let offset = address &- segment.vaddr
             if offset < segment.filesz { return segment.offset &+ offset }
         }
@@ -137,8 +141,9 @@ public struct KernelImage: ~Escapable {
     public func load(into memory: inout ByteRegion) throws(Fault) {
         var reached = memory.address
         for index in 0..<programHeaders.count {
+            guard programHeaders.type(index) == ProgramHeader.Kind.load else { continue }
             let segment = programHeaders[index]
-            guard segment.type == ProgramHeader.Kind.load, segment.memsz > 0 else { continue }
+            guard segment.memsz > 0 else { continue }
             let target = memory.address &+ (segment.vaddr &- linkStart)
             let bytes = try file.slice(
                 at: segment.offset, size: segment.filesz, else: .segmentBeyondFile, .programHeader(UInt64(index)))

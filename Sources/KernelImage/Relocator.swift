@@ -11,17 +11,16 @@ public struct RelocationCounts: Equatable, Sendable {
     /// No relocations.
     public init() {}
 
-    /// The number of relocations of type `type`, 0 to 51.
-    public internal(set) subscript(type: UInt32) -> UInt64 {
-        get { counts[Int(type)] }
-        set { counts[Int(type)] = newValue }
-    }
-
     /// The number of all of them.
-    public var total: UInt64 {
-        var sum: UInt64 = 0
-        for type in 0...RelocationMeaning.lastNumber { sum &+= self[type] }
-        return sum
+    public private(set) var total: UInt64 = 0
+
+    /// The number of relocations of type `type`, 0 to 51.
+    public subscript(type: UInt32) -> UInt64 { counts[Int(type)] }
+
+    /// Counts `number` relocations of type `type`, 0 to 51.
+    mutating func add(_ number: UInt64, _ type: UInt32) {
+        counts[Int(type)] &+= number
+        total &+= number
     }
 
     /// Whether both counted the same.
@@ -57,7 +56,7 @@ public struct Relocator: ~Escapable {
                 throw outside(memory, address, place)
             }
             memory.store(addend &+ bias, at: address)
-            counts[8] += 1
+            counts.add(1, 8)
         }
         try apply(tables.rela, to: &memory, &counts)
         try apply(tables.rel, to: &memory, &counts)
@@ -78,10 +77,10 @@ public struct Relocator: ~Escapable {
                 relative &+= 1
             } else {
                 try apply(entry, .relocation(table: table.tag, index: UInt64(index)), to: &memory)
-                counts[entry.type] &+= 1
+                counts.add(1, entry.type)
             }
         }
-        counts[8] &+= relative
+        counts.add(relative, 8)
     }
 
     private func apply(_ entry: RelocationEntry, _ place: Place, to memory: inout ByteRegion) throws(Fault) {

@@ -3,13 +3,13 @@
 public import Diagnostics
 internal import CMachine
 
-/// COM1 at 115200 baud, 8 data bits, no parity. Literals go out 16 bytes at a time, as many as the FIFO takes, with one
-/// instruction: under virtualisation a trap for the instruction costs more than the bytes.
+/// COM1 at 115200 baud, 8 data bits, no parity. Text is gathered and goes out 16 bytes at a time, as many as the FIFO
+/// takes, with one instruction: under virtualisation a trap for the instruction costs more than the bytes.
 public struct SerialPort: TextSink {
     private static let base: UInt16 = 0x3f8
-    private static let capacity = 16
-    /// What the FIFO has room for, as far as we know.
-    private var room = 0
+    private static let fifo: UInt64 = 16
+    private static let capacity = UInt64(CM_SERIAL_CAPACITY)
+    private var count: UInt64 = 0
 
     /// Sets up the port: divisor 1, 8 data bits, FIFOs on, no interrupts.
     public init() {
@@ -23,38 +23,53 @@ public struct SerialPort: TextSink {
     }
 
     /// Takes one byte.
+    @inline(never)
     public mutating func write(_ byte: UInt8) {
-        makeRoom()
-        cm_out8(SerialPort.base, byte)
-        room -= 1
+        if count == SerialPort.capacity { flush() }
+        // `count` is below the buffer's size.
+        cm_serial_put(count, byte)
+        count &+= 1
     }
 
     /// Takes a literal.
-    public mutating func write(_ text: StaticString) {
-        var next = unsafe text.utf8Start
-        var left = text.utf8CodeUnitCount
-        while left > 0 {
-            makeRoom()
-            let count = min(left, room)
-            // `left` bytes of the literal begin at `next`.
-            unsafe cm_out8_string(SerialPort.base, next, UInt64(count))
-            unsafe next += count
-            left -= count
-            room -= count
+    @inline(never)
+    public mutating func write(_ literal: StaticString) {
+        var next = unsafe literal.utf8Start
+        var left = UInt64(truncatingIfNeeded: literal.utf8CodeUnitCount)
+        while left > SerialPort.capacity &- count {
+            let part = SerialPort.capacity &- count
+            unsafe cm_serial_append(count, next, part)
+            unsafe next += Int(truncatingIfNeeded: part)
+            left &-= part
+            count &+= part
+            flush()
         }
+        // `left` bytes of the literal begin at `next`, and the buffer has room for them.
+        unsafe cm_serial_append(count, next, left)
+        count &+= left
     }
 
-    /// Ends a line as terminals expect it from a serial port.
-    public mutating func endLine() { write("\r\n") }
+    /// Ends a line as terminals expect it from a serial port, and sends it.
+    public mutating func endLine() {
+        write("\r\n")
+        flush()
+    }
 
-    /// Waits until the transmitter's FIFO is empty, if it may be full. A port that never says so, perhaps because there
-    /// is none, is given up after a bounded wait.
-    private mutating func makeRoom() {
-        guard room == 0 else { return }
+    /// Sends what was gathered, waiting for the transmitter's FIFO to be empty before each 16 bytes. A port that never
+    /// says so, perhaps because there is none, is given up after a bounded wait.
+    @inline(never)
+    public mutating func flush() {
+        var sent: UInt64 = 0
         var patience = 1_000_000
-        while cm_in8(SerialPort.base + 5) & 0x20 == 0, patience > 0 {
-            patience -= 1
+        while sent < count {
+            while cm_in8(SerialPort.base + 5) & 0x20 == 0, patience > 0 {
+                patience &-= 1
+            }
+            let chunk = min(count &- sent, SerialPort.fifo)
+            // `sent + chunk` never exceeds `count`, nor that the buffer's size.
+            cm_serial_send(SerialPort.base, sent, chunk)
+            sent &+= chunk
         }
-        room = SerialPort.capacity
+        count = 0
     }
 }

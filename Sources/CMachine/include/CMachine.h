@@ -5,16 +5,31 @@
 
 #include <stdint.h>
 
-static inline void cm_out8(uint16_t port, uint8_t value) { __asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port)); }
+#define CM_INLINE static inline __attribute__((always_inline))
 
-static inline uint8_t cm_in8(uint16_t port) {
+CM_INLINE void cm_out8(uint16_t port, uint8_t value) { __asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port)); }
+
+CM_INLINE uint8_t cm_in8(uint16_t port) {
     uint8_t value;
     __asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
     return value;
 }
 
-/// Writes `count` bytes to one port: one instruction, and under virtualisation one trap, for all of them.
-static inline void cm_out8_string(uint16_t port, const uint8_t *bytes, uint64_t count) {
+#define CM_SERIAL_CAPACITY 512
+extern uint8_t cm_serial_buffer[CM_SERIAL_CAPACITY];
+
+/// Puts one byte at `offset` of the serial port's buffer.
+CM_INLINE void cm_serial_put(uint64_t offset, uint8_t byte) { cm_serial_buffer[offset] = byte; }
+
+/// Copies `count` bytes to `offset` of the serial port's buffer.
+CM_INLINE void cm_serial_append(uint64_t offset, const uint8_t *bytes, uint64_t count) {
+    uint8_t *target = cm_serial_buffer + offset;
+    __asm__ volatile("rep movsb" : "+D"(target), "+S"(bytes), "+c"(count) : : "memory");
+}
+
+/// Writes `count` bytes of the buffer to one port: one instruction, and under virtualisation one trap, for all of them.
+CM_INLINE void cm_serial_send(uint16_t port, uint64_t offset, uint64_t count) {
+    const uint8_t *bytes = cm_serial_buffer + offset;
     __asm__ volatile("rep outsb" : "+S"(bytes), "+c"(count) : "d"(port) : "memory");
 }
 
