@@ -23,6 +23,7 @@ public struct Application: ~Escapable {
         generation = try Generation(notes, osABI: image.header.osABI)
         self.image = image
         self.notes = notes
+        try validateTLS()
     }
 
     /// Whether the kernel accepts 1 GiB pages in the identity mapping: v0.11 does not.
@@ -31,18 +32,37 @@ public struct Application: ~Escapable {
         return version.major > 0 || version.minor >= 12
     }
 
-    /// The thread-local storage template, once the image has been loaded with `bias`; nil without PT_TLS.
+    /// The thread-local storage template, once the image has been loaded with `bias`; nil where there is none. It begins
+    /// at a multiple of its alignment, as kernels take for granted: see `ThreadLocalBlock`.
     public func tls(bias: UInt64) -> TLSInfo? {
-        image.tls.map {
-            TLSInfo(start: $0.vaddr &+ bias, filesz: $0.filesz, memsz: $0.memsz, align: max($0.align, 1))
+        guard let segment = image.tls, segment.memsz > 0 else { return nil }
+        let padding = ThreadLocalBlock(segment).padding
+        return TLSInfo(
+            start: segment.vaddr &- padding &+ bias, filesz: segment.filesz == 0 ? 0 : segment.filesz &+ padding,
+            memsz: segment.memsz &+ padding, align: max(segment.align, 1))
+    }
+
+    /// Throws `tlsBeforeImage` where `tls` would begin before the image.
+    private func validateTLS() throws(Fault) {
+        guard let segment = image.tls, segment.filesz > 0 else { return }
+        guard segment.vaddr &- ThreadLocalBlock(segment).padding >= image.linkStart else {
+            throw Fault(.tlsBeforeImage, value: segment.vaddr, limit: segment.align)
         }
     }
 
-    /// Copies the image into `memory`, whose addresses are link addresses, and relocates it for `placement`. Returns what
-    /// was relocated.
-    public func load(_ placement: Placement, into memory: inout ByteRegion) throws(Fault) -> RelocationCounts {
+    /// Copies the image into `memory`, whose addresses are link addresses, and relocates it for `placement`. Functions that
+    /// choose an implementation are called through `resolve`, by their run-time address, once everything else has been
+    /// relocated; where it returns nil, the place stays as it is. Returns what was relocated.
+    public func load(
+        _ placement: Placement, into memory: inout ByteRegion,
+        _ resolve: (_ resolver: UInt64, _ relocation: ListedRelocation) -> UInt64?
+    ) throws(Fault) -> RelocationCounts {
         let relocator = try Relocator(image, bias: placement.bias)
         try image.load(into: &memory)
-        return try relocator.apply(to: &memory)
+        let counts = try relocator.apply(to: &memory)
+        guard counts.indirect > 0 else { return counts }
+        if placement.staging != nil { throw try relocator.firstIndirect(in: memory, .resolverOutOfPlace) }
+        try relocator.resolveIndirect(in: &memory, resolve)
+        return counts
     }
 }

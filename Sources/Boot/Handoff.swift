@@ -74,7 +74,7 @@ public struct Handoff {
         info.commandLineSize = commandLine.size
         if application.generation.hasDeviceTree {
             info.deviceTree = layout.deviceTree.start
-            try writeDeviceTree(platform, placement, commandLineBytes, to: &block)
+            try writeDeviceTree(application, on: platform, placement, commandLineBytes, to: &block)
         }
         if isMultibootInformationIntact(platform, placement) {
             info.multibootInformation = platform.information
@@ -174,8 +174,8 @@ public struct Handoff {
     // MARK: Device tree
 
     private func writeDeviceTree(
-        _ platform: borrowing Platform, _ placement: Placement, _ commandLine: borrowing ByteView,
-        to block: inout ByteRegion
+        _ application: borrowing Application, on platform: borrowing Platform, _ placement: Placement,
+        _ commandLine: borrowing ByteView, to block: inout ByteRegion
     ) throws(Fault) {
         let room = placement.handoff.deviceTree
         guard let region = block.part(room.start, size: room.size) else {
@@ -187,6 +187,9 @@ public struct Handoff {
         tree.reserve(AddressRange(0, 0x10_0000))
         if loader.end > 0x10_0000 { tree.reserve(loader.roundedOutward(to: 0x1000)) }
         if placement.handoff.range.end > 0x10_0000 { tree.reserve(placement.handoff.range) }
+        // Kernels that take their own `_end` for the end of the image do not know of what was added behind it.
+        let linkEnd = (placement.image.start &+ (application.image.linkEnd &- application.image.linkStart)).pageAligned
+        if placement.image.end > linkEnd { tree.reserve(AddressRange(linkEnd, placement.image.end.pageAligned)) }
         for index in 0..<platform.moduleCount {
             let module = index == 0 ? placement.movedModule ?? platform.module(0).range : platform.module(index).range
             if !module.isEmpty { tree.reserve(module.roundedOutward(to: 0x1000)) }
@@ -250,4 +253,9 @@ public struct Handoff {
         }
         return information
     }
+}
+
+extension UInt64 {
+    /// The address rounded up to a page; addresses of memory are far from where that would wrap.
+    fileprivate var pageAligned: UInt64 { (self &+ 0xfff) & ~0xfff }
 }

@@ -80,6 +80,10 @@ public enum Report {
             sink.write(meaning.name)
             separator = ", "
         }
+        guard counts.indirect > 0 else { return }
+        sink.write("; ")
+        sink.write(decimal: counts.indirect)
+        sink.write(" by resolver functions")
     }
 
     /// `[LOADER] error: …`, and what to do about it.

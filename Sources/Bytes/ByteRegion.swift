@@ -71,6 +71,51 @@ public struct ByteRegion: ~Copyable, ~Escapable {
         return UInt64(truncatingIfNeeded: (offset &- start) / 8)
     }
 
+    /// Adds `value` to the 64-bit word at `address`; false where that is not all inside the region.
+    @inlinable
+    @_lifetime(self: copy self)
+    public mutating func add(_ value: UInt64, at address: UInt64) -> Bool {
+        guard let offset = offset(of: address, size: 8) else { return false }
+        // In bounds by the line above.
+        let sum = unsafe span.bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt64.self) &+ value
+        unsafe span.storeBytes(of: sum, toUncheckedByteOffset: offset, as: UInt64.self)
+        return true
+    }
+
+    /// For records of three words, an address, a tag and a value: stores value + `bias` at the address, for record after
+    /// record from the one at index `first` on. Stops at the first that has another tag than `tag` or whose address is not
+    /// inside the region, and returns its index, or else the number of records.
+    @_lifetime(self: copy self)
+    public mutating func storeSums(
+        of records: borrowing ByteView, from first: Int, tagged tag: UInt64, plus bias: UInt64
+    ) -> Int {
+        let size = 24
+        let end = records.span.byteCount / size
+        guard count >= 8, first >= 0, first < end else { return first }
+        let last = count &- 8
+        let start = address
+        let words = records.span
+        var index = first
+        // Records are read below `end`; words are written up to `last`. The pointers do not leave the closures.
+        unsafe span.withUnsafeMutableBytes { target in
+            unsafe words.withUnsafeBytes { source in
+                let memory = unsafe target.baseAddress.unsafelyUnwrapped
+                var record = unsafe source.baseAddress.unsafelyUnwrapped + first &* size
+                while index < end {
+                    let offset = unsafe record.loadUnaligned(as: UInt64.self) &- start
+                    guard unsafe record.loadUnaligned(fromByteOffset: 8, as: UInt64.self) == tag, offset <= last else {
+                        return
+                    }
+                    let sum = unsafe record.loadUnaligned(fromByteOffset: 16, as: UInt64.self) &+ bias
+                    unsafe memory.storeBytes(of: sum, toByteOffset: Int(truncatingIfNeeded: offset), as: UInt64.self)
+                    unsafe record += size
+                    index &+= 1
+                }
+            }
+        }
+        return index
+    }
+
     /// Copies all of `source` to `address`; false, and nothing copied, where it does not fit in the region.
     @discardableResult
     @_lifetime(self: copy self)

@@ -5,6 +5,7 @@
     .equ CR0_ET, 1 << 4
     .equ CR0_PG, 1 << 31
     .equ CR4_PAE, 1 << 5
+    .equ CR4_OSFXSR_OSXMMEXCPT, 1 << 9 | 1 << 10
     .equ MSR_EFER, 0xc0000080
     .equ EFER_LME, 1 << 8
     .equ SELECTOR_CODE, 0x08
@@ -200,6 +201,22 @@ exception_common:
     and $-16, %rsp
     call loader_exception
     jmp 5b
+
+// cm_call(rdi = function): compilers use SSE in whatever they compile, so the function gets it; the control register is
+// as before afterwards. The call leaves the stack aligned as the psABI asks.
+    .globl cm_call
+cm_call:
+    push %rbx
+    mov %cr4, %rbx
+    mov %rbx, %rax
+    or $(CR4_OSFXSR_OSXMMEXCPT), %rax
+    mov %rax, %cr4
+    xor %eax, %eax
+    call *%rdi
+    mov %rbx, %cr4
+    cld
+    pop %rbx
+    ret
 
 // cm_enter(rdi = struct cm_entry_state): see CMachine.h for the offsets.
     .globl cm_enter

@@ -12,6 +12,12 @@ public struct Fault: Error, Equatable, Sendable {
     public var limit: UInt64
     /// Where the file holds a name that belongs to the fault, NUL terminated; 0 if there is none.
     public var nameOffset: UInt64
+    /// The names after the first one.
+    public var furtherNames = FurtherNames()
+    /// The link address that a relocation changes; `%a` in the rule's sentence.
+    public var address: UInt64 = 0
+    /// The name of a relocation type, without R_X86_64_; `%t` in the rule's sentence.
+    public var typeName = Literal("")
 
     /// A fault of `rule` at `place`.
     public init(_ rule: Rule, _ place: Place = .none, value: UInt64 = 0, limit: UInt64 = 0, nameOffset: UInt64 = 0) {
@@ -42,14 +48,32 @@ public struct Fault: Error, Equatable, Sendable {
             case UInt8(ascii: "d"): sink.write(decimal: value)
             case UInt8(ascii: "l"): sink.write(hex: limit)
             case UInt8(ascii: "m"): sink.write(decimal: limit)
-            case UInt8(ascii: "n"): writeName(to: &sink, file: file)
+            case UInt8(ascii: "a"): sink.write(hex: address)
+            case UInt8(ascii: "t"):
+                sink.write("R_X86_64_")
+                sink.write(typeName.text)
+            case UInt8(ascii: "n"): writeNames(to: &sink, file: file)
             default: sink.write(UInt8(ascii: "%"))
             }
             index += 1
         }
     }
 
-    private func writeName(to sink: inout some TextSink, file: RawSpan) {
+    /// `'one', 'two' and 5 more`.
+    private func writeNames(to sink: inout some TextSink, file: RawSpan) {
+        writeName(nameOffset, to: &sink, file: file)
+        for index in 0..<furtherNames.listed {
+            sink.write(index &+ 1 == furtherNames.count ? " and " : ", ")
+            writeName(furtherNames[index], to: &sink, file: file)
+        }
+        if furtherNames.count > furtherNames.listed {
+            sink.write(" and ")
+            sink.write(decimal: furtherNames.count &- furtherNames.listed)
+            sink.write(" more")
+        }
+    }
+
+    private func writeName(_ nameOffset: UInt64, to sink: inout some TextSink, file: RawSpan) {
         guard nameOffset > 0, let start = Int(exactly: nameOffset), start < file.byteCount else {
             sink.write("(no name)")
             return
@@ -63,6 +87,59 @@ public struct Fault: Error, Equatable, Sendable {
         sink.write(UInt8(ascii: "'"))
         sink.write(untrusted: file.extracting(start..<end), limit: 200)
         sink.write(UInt8(ascii: "'"))
+    }
+}
+
+/// Names that a fault lists besides its first: a few of them, and how many there are.
+public struct FurtherNames: Equatable, Sendable {
+    private var first: UInt64 = 0, second: UInt64 = 0, third: UInt64 = 0, fourth: UInt64 = 0
+    /// How many there are.
+    public private(set) var count: UInt64 = 0
+    /// How many of them are kept.
+    public var listed: UInt64 { min(count, 4) }
+
+    /// No names.
+    public init() {}
+
+    /// The file offset of the name at `index`, below `listed`.
+    public subscript(index: UInt64) -> UInt64 {
+        switch index {
+        case 0: first
+        case 1: second
+        case 2: third
+        default: fourth
+        }
+    }
+
+    /// Adds the name at `offset` of the file.
+    public mutating func append(_ offset: UInt64) {
+        switch count {
+        case 0: first = offset
+        case 1: second = offset
+        case 2: third = offset
+        case 3: fourth = offset
+        default: break
+        }
+        count &+= 1
+    }
+}
+
+/// A literal that can be compared.
+public struct Literal: Equatable, Sendable {
+    /// The text.
+    public let text: StaticString
+
+    /// Wraps `text`.
+    public init(_ text: StaticString) { self.text = text }
+
+    /// Whether both have the same bytes.
+    public static func == (left: Literal, right: Literal) -> Bool {
+        guard left.text.utf8CodeUnitCount == right.text.utf8CodeUnitCount else { return false }
+        // Literals are valid for ever, and both have this many bytes.
+        let leftBytes = unsafe left.text.utf8Start
+        let rightBytes = unsafe right.text.utf8Start
+        for index in 0..<left.text.utf8CodeUnitCount where unsafe leftBytes[index] != rightBytes[index] { return false }
+        return true
     }
 }
 

@@ -12,9 +12,11 @@ public enum Rule: UInt8, Equatable, Sendable {
     case abiTagNotHermit, missingEntryVersion, unsupportedGeneration
     case dynamicMisaligned, dynamicAddressOutsideFile, dynamicMissing, badEntrySize, tableSizeNotMultiple
     case badPLTRelocationKind, needsLibrary, symbolTableMissing, hashTableMalformed
-    case relocationTypeUnknown, relocationTypeUnsupported, relocationOutsideImage, relocationOverflow
+    case relocationTypeUnknown, relocationOnlyInObjects, relocationOutsideImage, relocationOverflow
+    case copyWithoutSource, symbolNotThreadLocal, noThreadLocalSegment, tlsBeforeImage, relativeCountWrong
+    case resolverOutsideImage, resolverOutOfPlace
     case symbolIndexOutsideTable
-    case symbolUndefined, symbolNameOutsideTable, symbolSpecial, relativeRelocationMisplaced
+    case symbolUndefined, symbolNameOutsideTable, symbolThreadLocal, relativeRelocationMisplaced
     case noRoomForImage, imageOutsideMemory, imageCollidesWithFirmware, noRoomForHandoff, noRoomForModule
     case pageTableRoom, deviceTreeRoom, memoryTooSmall
     case unknownBootProtocol, platformStructureOutsideMemory, noMemoryMap, memoryMapMalformed, tooManyRegions
@@ -200,28 +202,58 @@ public enum Rule: UInt8, Equatable, Sendable {
         case .hashTableMalformed: .init(.malformed, "the hash table does not fit in its segment", "the file is damaged")
         case .relocationTypeUnknown:
             .init(
-                .relocation, "relocation type %d is not one of the psABI's (0 to 51), at %l",
+                .relocation, "relocation type %d, wanted at %a against %n, is not one of the psABI's (0 to 51)",
                 "the file is damaged, or comes from a newer toolchain")
-        case .relocationTypeUnsupported:
-            .init(.relocation, "relocation type %d (%n) is not supported yet, at %l", "please report it")
+        case .relocationOnlyInObjects:
+            .init(
+                .relocation, "%t (type %d) at %a against %n: linkers resolve this type, it cannot be in a linked file",
+                "the file is damaged: link it again")
         case .relocationOutsideImage:
-            .init(.relocation, "the place %v is not inside the image, which ends at %l", "the file is damaged")
+            .init(
+                .relocation, "%t against %n: the place %v is not inside the image, which ends at %l",
+                "the file is damaged")
         case .relocationOverflow:
             .init(
-                .relocation, "the value %v of %n does not fit in the field at %l",
+                .relocation, "%t at %a: the value %v of %n is beyond what the field can hold, %l",
                 "link the application at a lower address, or as position independent code")
+        case .copyWithoutSource:
+            .init(
+                .relocation, "%t at %a: no other file defines %n, so there is nothing to copy",
+                "link what defines it into the application")
+        case .symbolNotThreadLocal:
+            .init(
+                .relocation, "%t at %a needs a thread-local symbol, but %n has type %d",
+                "one file declares it thread-local and another does not: fix the sources")
+        case .noThreadLocalSegment:
+            .init(.relocation, "%t at %a against %n, but there is no PT_TLS segment", "the file is damaged")
+        case .tlsBeforeImage:
+            .init(
+                .malformed, "the TLS template at %v, aligned to %l, would begin before the image",
+                "align the TLS section in the linker script")
+        case .relativeCountWrong:
+            .init(
+                .relocation, "%t at %a is among the %m entries that DT_RELACOUNT says are R_X86_64_RELATIVE",
+                "the file is damaged: link it again")
+        case .resolverOutsideImage:
+            .init(
+                .relocation, "%t at %a against %n: the resolver at %v is not inside the image, which ends at %l",
+                "the file is damaged")
+        case .resolverOutOfPlace:
+            .init(
+                .relocation, "%t at %a: its resolver at %v cannot run before the image has replaced the loader",
+                "link the application at an address above the loader's")
         case .symbolIndexOutsideTable:
             .init(.relocation, "symbol index %d is outside the symbol table of %m entries", "the file is damaged")
         case .symbolUndefined:
-            .init(.relocation, "undefined symbol %n, wanted at %v", "link what defines it into the application")
+            .init(.relocation, "undefined: %n, wanted at %v", "link what defines it into the application")
         case .symbolNameOutsideTable:
             .init(
                 .malformed, "the symbol's name at offset %v is beyond the string table's end at %l",
                 "the file is damaged")
-        case .symbolSpecial:
+        case .symbolThreadLocal:
             .init(
-                .relocation, "symbol %n has type or section %v, which this relocation cannot use yet",
-                "please report it")
+                .relocation, "%t at %a needs an address, but %n is thread-local",
+                "one file declares it thread-local and another does not: fix the sources")
         case .relativeRelocationMisplaced: .init(.relocation, "a RELR bitmap before any address", "the file is damaged")
         case .noRoomForImage:
             .init(

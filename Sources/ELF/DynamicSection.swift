@@ -43,6 +43,8 @@ public enum DynamicTag {
     public static var relr: UInt64 { 36 }
     /// DT_RELRENT: bytes of one of its words.
     public static var relrEntrySize: UInt64 { 37 }
+    /// DT_RELACOUNT: how many entries at the start of DT_RELA are R_X86_64_RELATIVE.
+    public static var relativeCount: UInt64 { 0x6fff_fff9 }
     /// DT_GNU_HASH: the GNU hash table.
     public static var gnuHash: UInt64 { 0x6fff_fef5 }
 }
@@ -60,6 +62,8 @@ public struct DynamicSection: Equatable, Sendable {
     public var hash: UInt64?, gnuHash: UInt64?
     /// DT_RELA, DT_RELASZ, DT_RELAENT.
     public var rela: UInt64?, relaSize: UInt64?, relaEntrySize: UInt64?
+    /// DT_RELACOUNT.
+    public var relativeCount: UInt64?
     /// DT_REL, DT_RELSZ, DT_RELENT.
     public var rel: UInt64?, relSize: UInt64?, relEntrySize: UInt64?
     /// DT_JMPREL, DT_PLTRELSZ, DT_PLTREL.
@@ -88,6 +92,7 @@ public struct DynamicSection: Equatable, Sendable {
             case DynamicTag.rela: rela = value
             case DynamicTag.relaSize: relaSize = value
             case DynamicTag.relaEntrySize: relaEntrySize = value
+            case DynamicTag.relativeCount: relativeCount = value
             case DynamicTag.rel: rel = value
             case DynamicTag.relSize: relSize = value
             case DynamicTag.relEntrySize: relEntrySize = value

@@ -21,6 +21,13 @@ public struct RelocationEntry: Equatable, Sendable {
     /// ELF64_R_SYM.
     public var symbol: UInt32 { UInt32(truncatingIfNeeded: info >> 32) }
 
+    /// An entry with these fields.
+    public init(offset: UInt64, info: UInt64, addend: UInt64?) {
+        self.offset = offset
+        self.info = info
+        self.addend = addend
+    }
+
     /// Reads an Elf64_Rela.
     @inlinable
     public init(rela record: borrowing Record) {

@@ -22,16 +22,27 @@ public struct KernelImage: ~Escapable {
     /// The index of PT_TLS, PT_DYNAMIC and PT_INTERP among the program headers, or nil.
     public let tlsIndex: Int?, dynamicIndex: Int?, interpreterIndex: Int?
 
-    /// The number of bytes of memory that the image needs.
-    public var size: UInt64 { linkEnd &- linkStart }
+    /// What its relocations need behind it, nil where they need nothing.
+    public private(set) var supplement: Supplement?
+
+    /// The number of bytes of memory that the image needs, its supplement included.
+    public var size: UInt64 { (supplement?.end ?? linkEnd) &- linkStart }
     /// Whether it must lie where it was linked.
     public var isFixed: Bool { header.type == .executable }
     /// PT_TLS.
     public var tls: ProgramHeader? { tlsIndex.map { programHeaders[$0] } }
 
-    /// Validates `file`: its header, every segment, and that it is a program for this loader.
+    /// What a file is wanted as.
+    public enum Role: Sendable {
+        /// The application: it has an entry point, and asks for no program interpreter.
+        case application
+        /// A shared object that others use.
+        case library
+    }
+
+    /// Validates `file`: its header, every segment, and that it is what `role` asks for.
     @_lifetime(copy file)
-    public init(_ file: ByteView) throws(Fault) {
+    public init(_ file: ByteView, as role: Role = .application) throws(Fault) {
         self.file = file
         header = try FileHeader(file)
         guard header.type != .relocatable else { throw Fault(.objectFile, .header) }
@@ -69,18 +80,27 @@ public struct KernelImage: ~Escapable {
             }
         }
         guard let start else { throw Fault(.noLoadSegment, .header) }
-        guard entryIsInside else { throw Fault(.entryOutsideImage, .header, value: header.entry) }
+        guard entryIsInside || role == .library else { throw Fault(.entryOutsideImage, .header, value: header.entry) }
         linkStart = header.type == .dynamic ? start & ~0x1f_ffff : start
         self.alignment = alignment
         linkEnd = end
         tlsIndex = tls
         dynamicIndex = dynamic
         interpreterIndex = interpreter
-        if let interpreter {
+        supplement = nil
+        if let interpreter, role == .application {
             throw Fault(
                 .needsInterpreter, .programHeader(UInt64(interpreter)), nameOffset: programHeaders[interpreter].offset)
         }
         try validateTLS()
+        if tables?.needDescriptorCode == true { supplement = Supplement(behind: linkEnd) }
+    }
+
+    /// The dynamic section's tables; nil where they are malformed, which whoever uses them will be told.
+    private var tables: DynamicTables? {
+        @_lifetime(copy self) get {
+            do { return try DynamicTables(self) } catch { return nil }
+        }
     }
 
     private static func claim(
@@ -154,6 +174,11 @@ public struct KernelImage: ~Escapable {
                 memory.clear(end, size: segment.memsz &- segment.filesz)
             else { throw Fault(.imageTooLarge, .programHeader(UInt64(index)), value: size, limit: memory.count) }
             reached = target &+ segment.memsz
+        }
+        guard let supplement else { return }
+        let target = memory.address &+ (supplement.start &- linkStart)
+        guard memory.clear(reached, size: target &- reached), supplement.write(to: &memory, at: target) else {
+            throw Fault(.imageTooLarge, .none, value: size, limit: memory.count)
         }
     }
 }

@@ -48,6 +48,18 @@ public enum Formula: UInt8, Sendable {
     /// What the function at B + A returns.
     case indirect
 
+    /// Whether it refers to what a linker makes: GOT or PLT.
+    public var needsLinker: Bool {
+        switch self {
+        case .gotOffset, .gotRelative, .pltRelative, .symbolFromGOT, .pltFromGOT, .gotFromPlace, .tlsIndexFromPlace,
+            .tlsModuleFromPlace, .threadPointerSlotFromPlace, .tlsDescriptorFromPlace:
+            true
+        case .none, .absolute, .pcRelative, .symbol, .bias, .size, .copy, .tlsModule, .tlsOffset,
+            .threadPointerOffset, .tlsDescriptor, .indirect:
+            false
+        }
+    }
+
     /// The formula, as text.
     public var text: StaticString {
         switch self {
@@ -125,6 +137,20 @@ public enum Field: UInt8, Sendable {
         case .signed8: signed >= -0x80 && signed <= 0x7f
         }
     }
+
+    /// The end of the range that `value`, which the field cannot represent, lies beyond.
+    public func limit(for value: UInt64) -> UInt64 {
+        let isNegative = Int64(bitPattern: value) < 0
+        return switch self {
+        case .none, .word64, .pair64, .object: .max
+        case .unsigned32: 0xffff_ffff
+        case .signed32: isNegative ? 0xffff_ffff_8000_0000 : 0x7fff_ffff
+        case .either16: isNegative ? 0xffff_ffff_ffff_8000 : 0xffff
+        case .signed16: isNegative ? 0xffff_ffff_ffff_8000 : 0x7fff
+        case .either8: isNegative ? 0xffff_ffff_ffff_ff80 : 0xff
+        case .signed8: isNegative ? 0xffff_ffff_ffff_ff80 : 0x7f
+        }
+    }
 }
 
 /// One row of the psABI's table.
@@ -135,14 +161,17 @@ public struct RelocationMeaning: Sendable {
     public let field: Field
     /// What is computed.
     public let formula: Formula
+    /// Whether a linker may leave it to the loader; the others need the GOT, the PLT or the code that only linkers make.
+    public let occursInLinkedFiles: Bool
 
     /// The largest number the psABI knows.
     public static var lastNumber: UInt32 { 51 }
 
-    private init(_ name: StaticString, _ field: Field, _ formula: Formula) {
+    private init(_ name: StaticString, _ field: Field, _ formula: Formula, onlyInObjects: Bool = false) {
         self.name = name
         self.field = field
         self.formula = formula
+        occursInLinkedFiles = !onlyInObjects && !formula.needsLinker
     }
 
     /// The row of `number`, nil for a number that is not in the psABI.
@@ -183,11 +212,11 @@ public struct RelocationMeaning: Sendable {
         case 32: self.init("SIZE32", .unsigned32, .size)
         case 33: self.init("SIZE64", .word64, .size)
         case 34: self.init("GOTPC32_TLSDESC", .signed32, .tlsDescriptorFromPlace)
-        case 35: self.init("TLSDESC_CALL", .none, .none)
+        case 35: self.init("TLSDESC_CALL", .none, .none, onlyInObjects: true)
         case 36: self.init("TLSDESC", .pair64, .tlsDescriptor)
         case 37: self.init("IRELATIVE", .word64, .indirect)
         case 38: self.init("RELATIVE64", .word64, .bias)
-        case 39: self.init("PC32_BND", .signed32, .pcRelative)
+        case 39: self.init("PC32_BND", .signed32, .pcRelative, onlyInObjects: true)
         case 40: self.init("PLT32_BND", .signed32, .pltRelative)
         case 41: self.init("GOTPCRELX", .signed32, .gotRelative)
         case 42: self.init("REX_GOTPCRELX", .signed32, .gotRelative)

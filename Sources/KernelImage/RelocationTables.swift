@@ -23,6 +23,11 @@ public struct RelocationTable: ~Escapable {
         count = Int(truncatingIfNeeded: bytes.count) / (hasAddends ? 24 : 16)
     }
 
+    func hasDescriptor(from first: Int) -> Bool {
+        for index in first..<count where self[index].type == 36 { return true }
+        return false
+    }
+
     /// The entry at `index`, below `count`.
     @inlinable
     public subscript(index: Int) -> RelocationEntry {
@@ -69,6 +74,42 @@ public struct PackedRelocations: ~Escapable {
         return address
     }
 
+    /// Adds `bias` to every word that the table stands for. Returns how many there are; throws
+    /// `relativeRelocationMisplaced` or `relocationOutsideImage`.
+    mutating func apply(adding bias: UInt64, to memory: inout ByteRegion) throws(Fault) -> UInt64 {
+        var count: UInt64 = 0
+        while let word = bytes.word64(at: index &* 8) {
+            if word & 1 == 0 {
+                guard memory.add(bias, at: word) else { throw outside(memory, word) }
+                base = word &+ 8
+                count &+= 1
+            } else {
+                guard let base else {
+                    throw Fault(.relativeRelocationMisplaced, .relocation(table: DynamicTag.relr, index: index))
+                }
+                var bits = word >> 1
+                while bits != 0 {
+                    let address = base &+ UInt64(bits.trailingZeroBitCount) &* 8
+                    guard memory.add(bias, at: address) else { throw outside(memory, address) }
+                    bits &= bits &- 1
+                    count &+= 1
+                }
+                self.base = base &+ 63 &* 8
+            }
+            index &+= 1
+        }
+        return count
+    }
+
+    private func outside(_ memory: borrowing ByteRegion, _ address: UInt64) -> Fault {
+        var fault = Fault(
+            .relocationOutsideImage, .relocation(table: DynamicTag.relr, index: index), value: address,
+            limit: memory.address &+ memory.count)
+        fault.address = address
+        fault.typeName = Literal("RELATIVE")
+        return fault
+    }
+
     /// The number of words read so far.
     public var wordsRead: UInt64 { index }
 }
@@ -91,7 +132,7 @@ public struct DynamicTables: ~Escapable {
         @_lifetime(copy self) get { PackedRelocations(relr) }
     }
 
-    /// Reads the dynamic section of `image`. Throws the faults of malformed tables, and `needsLibrary`.
+    /// Reads the dynamic section of `image`. Throws the faults of malformed tables.
     @_lifetime(copy image)
     public init(_ image: KernelImage) throws(Fault) {
         let none = try image.file.slice(at: 0, size: 0, else: .fileTooShort, .none)
@@ -100,14 +141,18 @@ public struct DynamicTables: ~Escapable {
             try image.file.slice(
                 at: dynamic?.offset ?? 0, size: dynamic?.filesz ?? 0, else: .segmentBeyondFile, .none))
 
+        let relaSize = DynamicTables.size(
+            section.rela, section.relaSize, before: section.pltRelocations, section.pltRelocationSize)
+        let relSize = DynamicTables.size(
+            section.rel, section.relSize, before: section.pltRelocations, section.pltRelocationSize)
         rela = RelocationTable(
             try DynamicTables.table(
-                image, none, (DynamicTag.rela, section.rela), (DynamicTag.relaSize, section.relaSize),
+                image, none, (DynamicTag.rela, section.rela), (DynamicTag.relaSize, relaSize),
                 (DynamicTag.relaEntrySize, section.relaEntrySize), 24),
             hasAddends: true, tag: DynamicTag.rela)
         rel = RelocationTable(
             try DynamicTables.table(
-                image, none, (DynamicTag.rel, section.rel), (DynamicTag.relSize, section.relSize),
+                image, none, (DynamicTag.rel, section.rel), (DynamicTag.relSize, relSize),
                 (DynamicTag.relEntrySize, section.relEntrySize), 16),
             hasAddends: false, tag: DynamicTag.rel)
         relr = try DynamicTables.table(
@@ -125,11 +170,27 @@ public struct DynamicTables: ~Escapable {
                 image, none, (DynamicTag.pltRelocations, section.pltRelocations),
                 (DynamicTag.pltRelocationSize, section.pltRelocationSize), (0, nil), pltHasAddends ? 24 : 16),
             hasAddends: pltHasAddends, tag: DynamicTag.pltRelocations)
+    }
 
-        if let needed = section.needed {
-            let strings = try image.fileOffset(of: section.stringTable ?? 0, .dynamic(DynamicTag.stringTable))
-            throw Fault(.needsLibrary, .none, nameOffset: strings &+ needed)
-        }
+    /// Throws `needsLibrary` where the image cannot do without other files.
+    func requireNoLibrary(_ image: KernelImage) throws(Fault) {
+        guard let needed = section.needed else { return }
+        let strings = try image.fileOffset(of: section.stringTable ?? 0, .dynamic(DynamicTag.stringTable))
+        throw Fault(.needsLibrary, .none, nameOffset: strings &+ needed)
+    }
+
+    /// How many bytes of a table at `table` come before the one at `plt`: all of them, unless the latter is its tail, as
+    /// the gABI permits. Entries with their addend in place must not be applied twice.
+    private static func size(_ table: UInt64?, _ size: UInt64?, before plt: UInt64?, _ pltSize: UInt64?) -> UInt64? {
+        guard let table, let size, let plt, let pltSize, pltSize > 0, plt >= table else { return size }
+        let head = plt &- table
+        return head < size && pltSize == size &- head ? head : size
+    }
+
+    /// Whether a TLS descriptor wants the code it calls. The entries that DT_RELACOUNT says are relative are not read.
+    var needDescriptorCode: Bool {
+        let relative = Int(truncatingIfNeeded: min(section.relativeCount ?? 0, UInt64(rela.count)))
+        return rela.hasDescriptor(from: relative) || rel.hasDescriptor(from: 0) || plt.hasDescriptor(from: 0)
     }
 
     /// The bytes of one table: `address`, `size` and `entrySize` are tag and value of the entries that describe it.

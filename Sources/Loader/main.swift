@@ -62,7 +62,7 @@ func boot(
 
     var image = ByteRegion(
         Memory.mutableSpan(placement.buildAddress, size: placement.image.size), at: application.image.linkStart)
-    let counts = try application.load(placement, into: &image)
+    let counts = try application.load(placement, into: &image) { resolver, _ in CPU.call(resolver) }
     Report.placed(application, placement, counts, state, to: &serial)
     return CPU.Entry(
         instructionPointer: state.instructionPointer, stackPointer: state.stackPointer, bootInfo: state.bootInfo,

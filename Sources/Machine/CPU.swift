@@ -10,6 +10,9 @@ public enum CPU {
     /// The address whose access caused the last page fault.
     public static var pageFaultAddress: UInt64 { cm_read_cr2() }
 
+    /// Calls the function at `address`, which takes nothing and returns an address, as the image's code: with SSE enabled.
+    public static func call(_ address: UInt64) -> UInt64 { cm_call(address) }
+
     /// The state the kernel is entered with; the fields are those of `struct cm_entry_state`.
     public struct Entry {
         /// rip, rsp, rdi and cr3.

@@ -71,6 +71,9 @@ static inline uint64_t cm_loader_end(void) {
     return (uint64_t)loader_end;
 }
 
+/// Calls the function at `address` with SSE enabled, and returns what it returns.
+uint64_t cm_call(uint64_t address);
+
 /// The state in which the kernel is entered; entry.S knows the offsets.
 struct cm_entry_state {
     uint64_t instruction_pointer;  // 0

@@ -1,0 +1,31 @@
+// How much was relocated, by type.
+
+/// How many relocations of each type were applied; those of DT_RELR count as RELATIVE.
+public struct RelocationCounts: Equatable, Sendable {
+    private var counts = InlineArray<52, UInt64>(repeating: 0)
+
+    /// No relocations.
+    public init() {}
+
+    /// The number of relocations of type `type`, 0 to 51.
+    public internal(set) subscript(type: UInt32) -> UInt64 {
+        get { counts[Int(type)] }
+        set { counts[Int(type)] = newValue }
+    }
+
+    /// How many of them wait for a resolver function in the image to be called.
+    public internal(set) var indirect: UInt64 = 0
+
+    /// The number of all of them.
+    public var total: UInt64 {
+        var sum: UInt64 = 0
+        for type in 0...RelocationMeaning.lastNumber { sum &+= self[type] }
+        return sum
+    }
+
+    /// Whether both counted the same.
+    public static func == (left: RelocationCounts, right: RelocationCounts) -> Bool {
+        for type in 0...RelocationMeaning.lastNumber where left[type] != right[type] { return false }
+        return left.indirect == right.indirect
+    }
+}
