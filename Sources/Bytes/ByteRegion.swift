@@ -90,30 +90,55 @@ public struct ByteRegion: ~Copyable, ~Escapable {
         of records: borrowing ByteView, from first: Int, tagged tag: UInt64, plus bias: UInt64
     ) -> Int {
         let size = 24
-        let end = records.span.byteCount / size
-        guard count >= 8, first >= 0, first < end else { return first }
-        let last = count &- 8
+        let end = records.span.byteCount / size &* size
+        guard count >= 8, first >= 0, first < end / size else { return first }
+        let writer = RecordWriter(tag: tag, bias: bias, last: count &- 8)
         let start = address
         let words = records.span
-        var index = first
-        // Records are read below `end`; words are written up to `last`. The pointers do not leave the closures.
+        var offset = first &* size
+        // Records are read below `end`; the pointers do not leave the closures.
         unsafe span.withUnsafeMutableBytes { target in
             unsafe words.withUnsafeBytes { source in
                 let memory = unsafe target.baseAddress.unsafelyUnwrapped
-                var record = unsafe source.baseAddress.unsafelyUnwrapped + first &* size
-                while index < end {
-                    let offset = unsafe record.loadUnaligned(as: UInt64.self) &- start
-                    guard unsafe record.loadUnaligned(fromByteOffset: 8, as: UInt64.self) == tag, offset <= last else {
-                        return
-                    }
-                    let sum = unsafe record.loadUnaligned(fromByteOffset: 16, as: UInt64.self) &+ bias
-                    unsafe memory.storeBytes(of: sum, toByteOffset: Int(truncatingIfNeeded: offset), as: UInt64.self)
+                var record = unsafe source.baseAddress.unsafelyUnwrapped + offset
+                // Eight at a time, where addresses need no subtraction: this is the loader's longest loop. Where one of
+                // the eight is not to be stored, the loop below stores those before it once more, to no effect.
+                while start == 0, end &- offset >= 8 &* size {
+                    guard unsafe writer.store(record, 0, memory), unsafe writer.store(record + 24, 0, memory),
+                        unsafe writer.store(record + 48, 0, memory), unsafe writer.store(record + 72, 0, memory),
+                        unsafe writer.store(record + 96, 0, memory), unsafe writer.store(record + 120, 0, memory),
+                        unsafe writer.store(record + 144, 0, memory), unsafe writer.store(record + 168, 0, memory)
+                    else { break }
+                    unsafe record += 8 &* size
+                    offset &+= 8 &* size
+                }
+                while offset < end, unsafe writer.store(record, start, memory) {
                     unsafe record += size
-                    index &+= 1
+                    offset &+= size
                 }
             }
         }
-        return index
+        return offset / size
+    }
+
+    /// What the records of `storeSums` have in common.
+    private struct RecordWriter {
+        let tag: UInt64
+        let bias: UInt64
+        /// The last offset at which a word fits.
+        let last: UInt64
+
+        /// Stores the sum of the three words at `record`, if their tag is right and their address is in bounds.
+        @inline(__always)
+        func store(_ record: UnsafeRawPointer, _ start: UInt64, _ memory: UnsafeMutableRawPointer) -> Bool {
+            let offset = unsafe record.loadUnaligned(as: UInt64.self) &- start
+            guard unsafe record.loadUnaligned(fromByteOffset: 8, as: UInt64.self) == tag, offset <= last else {
+                return false
+            }
+            let sum = unsafe record.loadUnaligned(fromByteOffset: 16, as: UInt64.self) &+ bias
+            unsafe memory.storeBytes(of: sum, toByteOffset: Int(truncatingIfNeeded: offset), as: UInt64.self)
+            return true
+        }
     }
 
     /// Copies all of `source` to `address`; false, and nothing copied, where it does not fit in the region.

@@ -2,7 +2,7 @@
 
 public import Bytes
 public import Diagnostics
-public import ELF
+import ELF
 
 /// Applies relocations to an image that was loaded with a given bias. The image is alone: its own symbols are the only ones.
 public struct Relocator: ~Escapable {

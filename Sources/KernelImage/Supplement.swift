@@ -1,7 +1,6 @@
 // What relocations need beyond the file: bytes that the loader adds behind the image, and that the kernel keeps.
 
-public import Bytes
-import Diagnostics
+import Bytes
 
 /// The code that TLS descriptors call, behind the image.
 ///
