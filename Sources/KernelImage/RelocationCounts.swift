@@ -10,18 +10,17 @@ public struct RelocationCounts: Equatable, Sendable {
     /// The number of relocations of type `type`, 0 to 51.
     public internal(set) subscript(type: UInt32) -> UInt64 {
         get { counts[Int(type)] }
-        set { counts[Int(type)] = newValue }
+        set {
+            total &+= newValue &- counts[Int(type)]
+            counts[Int(type)] = newValue
+        }
     }
 
     /// How many of them wait for a resolver function in the image to be called.
     public internal(set) var indirect: UInt64 = 0
 
     /// The number of all of them.
-    public var total: UInt64 {
-        var sum: UInt64 = 0
-        for type in 0...RelocationMeaning.lastNumber { sum &+= self[type] }
-        return sum
-    }
+    public private(set) var total: UInt64 = 0
 
     /// Whether both counted the same.
     public static func == (left: RelocationCounts, right: RelocationCounts) -> Bool {

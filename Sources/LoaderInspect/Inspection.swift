@@ -81,8 +81,16 @@ struct Inspection {
         var span = bytes.mutableSpan
         // Bytes hold any value.
         var memory = ByteRegion(unsafe span.mutableBytes, at: image.linkStart)
-        counts = try application.load(placement, into: &memory)
+        var resolvers: [UInt64] = []
+        counts = try application.load(placement, into: &memory) { resolver, _ in
+            resolvers.append(resolver)
+            return nil
+        }
         facts.append(("relocations", StringSink.text { Report.relocations(counts, to: &$0) }))
+        for resolver in resolvers.prefix(8) {
+            facts.append(("", "calls the resolver at \(hex(resolver)) in the guest"))
+        }
+        if resolvers.count > 8 { facts.append(("", "and \(resolvers.count - 8) more resolvers")) }
         facts.append(
             ("handoff", "\(placement.handoff.range.text): page tables, BootInfo, device tree, stack"))
     }
