@@ -96,29 +96,6 @@ public enum Report {
         sink.endLine()
     }
 
-    /// An exception that nobody handled.
-    public static func exception(
-        vector: UInt64, errorCode: UInt64, instructionPointer: UInt64, stackPointer: UInt64, pageFaultAddress: UInt64,
-        to sink: inout some TextSink
-    ) {
-        begin(&sink)
-        sink.write("error: CPU exception ")
-        sink.write(decimal: vector)
-        sink.write(" (")
-        sink.write(exceptionName(vector))
-        sink.write(") at ")
-        sink.write(hex: instructionPointer)
-        sink.write(", error code ")
-        sink.write(hex: errorCode)
-        sink.write(", stack at ")
-        sink.write(hex: stackPointer)
-        if vector == 14 {
-            sink.write(", accessing ")
-            sink.write(hex: pageFaultAddress)
-        }
-        sink.endLine()
-    }
-
     private static func begin(_ sink: inout some TextSink) { sink.write("[LOADER] ") }
 
     /// `0x400000-0x49ffff`, the last address included.
@@ -134,29 +111,5 @@ public enum Report {
         sink.write(decimal: UInt64(version.minor))
         sink.write(".")
         sink.write(decimal: UInt64(version.patch))
-    }
-
-    private static func exceptionName(_ vector: UInt64) -> StaticString {
-        switch vector {
-        case 0: "divide error"
-        case 1: "debug"
-        case 2: "non-maskable interrupt"
-        case 3: "breakpoint"
-        case 4: "overflow"
-        case 5: "bound range"
-        case 6: "invalid opcode"
-        case 7: "device not available"
-        case 8: "double fault"
-        case 10: "invalid TSS"
-        case 11: "segment not present"
-        case 12: "stack fault"
-        case 13: "general protection"
-        case 14: "page fault"
-        case 16: "x87 floating point"
-        case 17: "alignment check"
-        case 18: "machine check"
-        case 19: "SIMD floating point"
-        default: "reserved"
-        }
     }
 }

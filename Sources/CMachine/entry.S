@@ -196,6 +196,10 @@ exception_common:
     push %r13
     push %r14
     push %r15
+    mov %cr3, %rax
+    push %rax
+    mov $boot_pml4, %eax
+    mov %rax, %cr3
     cld
     mov %rsp, %rdi
     and $-16, %rsp

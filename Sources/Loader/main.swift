@@ -64,6 +64,9 @@ func boot(
         Memory.mutableSpan(placement.buildAddress, size: placement.image.size), at: application.image.linkStart)
     let counts = try application.load(placement, into: &image) { resolver, _ in CPU.call(resolver) }
     Report.placed(application, placement, counts, state, to: &serial)
+    let module = placement.movedModule ?? platform.module(0).range
+    // Before the kernel runs there is one processor and no interrupt.
+    unsafe bootRecord = BootRecord(placement, loader: loader, module: module)
     return CPU.Entry(
         instructionPointer: state.instructionPointer, stackPointer: state.stackPointer, bootInfo: state.bootInfo,
         pageTable: state.pageTable, descriptorTable: state.descriptorTable, trampoline: state.trampoline,
@@ -82,13 +85,25 @@ func fail(_ fault: Fault, _ file: RawSpan, _ serial: inout SerialPort) -> Never 
     CPU.end(fault.rule.kind.debugExitValue)
 }
 
-/// Where an exception ends up that nobody else handles: the loader's own, or the kernel's before it has its own table.
+/// What is known of the boot, for the exception handler; nil until the application has been placed.
+nonisolated(unsafe) var bootRecord: BootRecord?
+
+/// Where an exception ends up that nobody else handles: the loader's own, or the kernel's before it has its own table. The
+/// stub has switched back to the loader's page tables.
 @_cdecl("loader_exception")
 func loaderException(_ frame: UnsafePointer<cm_exception_frame>) {
     var serial = SerialPort()
-    let exception = unsafe Exception(frame)
-    Report.exception(
-        vector: exception.vector, errorCode: exception.errorCode, instructionPointer: exception.instructionPointer,
-        stackPointer: exception.stackPointer, pageFaultAddress: CPU.pageFaultAddress, to: &serial)
+    // The frame lies on the exception stack; the record was written before the kernel was entered, if at all.
+    let report = unsafe ExceptionReport(
+        vector: frame.pointee.vector, errorCode: frame.pointee.error_code, instructionPointer: frame.pointee.rip,
+        stackPointer: frame.pointee.rsp, faultAddress: CPU.pageFaultAddress, pageTable: frame.pointee.cr3,
+        registers: [
+            frame.pointee.rax, frame.pointee.rbx, frame.pointee.rcx, frame.pointee.rdx, frame.pointee.rsi,
+            frame.pointee.rdi, frame.pointee.rbp, frame.pointee.r8, frame.pointee.r9, frame.pointee.r10,
+            frame.pointee.r11, frame.pointee.r12, frame.pointee.r13, frame.pointee.r14, frame.pointee.r15,
+        ])
+    let record = unsafe bootRecord
+    unsafe bootRecord = nil  // An exception in what follows is told without it.
+    report.write(record, PhysicalMemory(ByteView(Memory.readable), origin: Memory.start), to: &serial)
     CPU.end(Rule.cpuException.kind.debugExitValue)
 }

@@ -93,7 +93,7 @@ _Noreturn void cm_enter(const struct cm_entry_state *state);
 
 /// What the CPU and the stub push when an exception occurs.
 struct cm_exception_frame {
-    uint64_t r15, r14, r13, r12, r11, r10, r9, r8, rbp, rdi, rsi, rdx, rcx, rbx, rax;
+    uint64_t cr3, r15, r14, r13, r12, r11, r10, r9, r8, rbp, rdi, rsi, rdx, rcx, rbx, rax;
     uint64_t vector, error_code, rip, cs, rflags, rsp, ss;
 };
 

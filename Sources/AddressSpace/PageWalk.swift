@@ -1,0 +1,34 @@
+// Reads four-level page tables (Intel SDM volume 3, 4.5.4): where an address really lies.
+
+public import Bytes
+
+/// Page tables in memory that may hold anything.
+public struct PageWalk: ~Escapable {
+    private let memory: ByteView
+    private let origin: UInt64
+    private let root: UInt64
+
+    /// The tables whose PML4 is at `root`, in physical memory that begins at address `origin`.
+    @_lifetime(copy memory)
+    public init(_ memory: ByteView, origin: UInt64, root: UInt64) {
+        self.memory = memory
+        self.origin = origin
+        self.root = root & PageTables.addressMask
+    }
+
+    /// The physical address that `address` translates to; nil where it is not mapped, or a table cannot be read.
+    public func physicalAddress(of address: UInt64) -> UInt64? {
+        var table = root
+        var level: UInt64 = 39
+        while true {
+            let slot = table &+ (address >> level & 511) &* 8
+            guard slot >= origin, let entry = memory.word64(at: slot &- origin), entry & 1 != 0 else { return nil }
+            let offset = address & (1 << level &- 1)
+            if level == 12 || (level < 39 && entry & PageTables.huge != 0) {
+                return entry & PageTables.addressMask & ~(1 << level &- 1) | offset
+            }
+            table = entry & PageTables.addressMask
+            level -= 9
+        }
+    }
+}
