@@ -149,7 +149,9 @@ public struct Handoff {
             try tables.identityMap(AddressRange(0, 0x20_0000), .size4KiB)
             let gigabytes = hasGigabytePages && application.acceptsGigabytePages
             for index in 0..<platform.memoryMap.count where platform.memoryMap[index].kind.isMapped {
-                try identityMap(platform.memoryMap[index].range, gigabytes, &tables)
+                // The kernel's half of the address space begins at 2^47.
+                let range = platform.memoryMap[index].range
+                try identityMap(AddressRange(range.start, min(range.end, 1 << 47)), gigabytes, &tables)
             }
         }
     }

@@ -23,7 +23,7 @@ struct LoaderBench: AsyncParsableCommand {
     var range = "0x100000..0x11ffff"
 
     @Option(help: "Sizes of RAM to boot with, separated by commas.")
-    var memory = "128M,1G,8G"
+    var memory = "128M,1G,8G,64G"
 
     @Option(help: "A budget file: lines of `application memory phase instructions`; exceeding one by over 5 % fails.")
     var budget: String?
@@ -82,7 +82,8 @@ struct LoaderBench: AsyncParsableCommand {
             "timeout",
             [
                 "60", "qemu-system-x86_64", "-cpu", "qemu64,apic,fsgsbase,fxsr,rdrand,rdtscp,xsave,xsaveopt", "-smp",
-                "1", "-m", size, "-display", "none", "-serial", "file:\(serial.path)", "-no-reboot", "-device",
+                "1", "-m", size, "-object", "memory-backend-ram,id=ram,size=\(size),reserve=off", "-machine",
+                "memory-backend=ram", "-display", "none", "-serial", "file:\(serial.path)", "-no-reboot", "-device",
                 "isa-debug-exit,iobase=0xf4,iosize=0x04", "-kernel", loader, "-initrd", application, "-singlestep",
                 "-d",
                 "exec,nochain", "-dfilter", range, "-D", log.path,
