@@ -151,7 +151,7 @@ public struct Handoff {
             for index in 0..<platform.memoryMap.count where platform.memoryMap[index].kind.isMapped {
                 // The kernel's half of the address space begins at 2^47.
                 let range = platform.memoryMap[index].range
-                try identityMap(AddressRange(range.start, min(range.end, 1 << 47)), gigabytes, &tables)
+                try identityMap(AddressRange(max(range.start, 0x20_0000), min(range.end, 1 << 47)), gigabytes, &tables)
             }
         }
     }
