@@ -100,22 +100,16 @@ public struct ByteRegion: ~Copyable, ~Escapable {
         unsafe span.withUnsafeMutableBytes { target in
             unsafe words.withUnsafeBytes { source in
                 let memory = unsafe target.baseAddress.unsafelyUnwrapped
-                var record = unsafe source.baseAddress.unsafelyUnwrapped + offset
-                // Eight at a time, where addresses need no subtraction: this is the loader's longest loop. Where one of
-                // the eight is not to be stored, the loop below stores those before it once more, to no effect.
-                while start == 0, end &- offset >= 8 &* size {
-                    guard unsafe writer.store(record, 0, memory), unsafe writer.store(record + 24, 0, memory),
-                        unsafe writer.store(record + 48, 0, memory), unsafe writer.store(record + 72, 0, memory),
-                        unsafe writer.store(record + 96, 0, memory), unsafe writer.store(record + 120, 0, memory),
-                        unsafe writer.store(record + 144, 0, memory), unsafe writer.store(record + 168, 0, memory)
+                let records = unsafe source.baseAddress.unsafelyUnwrapped
+                // Sixteen at a time, where addresses need no subtraction: this is the loader's longest loop. Where one
+                // of them is not to be stored, the loop below stores those before it once more, to no effect.
+                while start == 0, offset <= end &- 16 &* size {
+                    guard unsafe writer.storeEight(records + offset, memory),
+                        unsafe writer.storeEight(records + offset + 8 * size, memory)
                     else { break }
-                    unsafe record += 8 &* size
-                    offset &+= 8 &* size
+                    offset &+= 16 &* size
                 }
-                while offset < end, unsafe writer.store(record, start, memory) {
-                    unsafe record += size
-                    offset &+= size
-                }
+                while offset < end, unsafe writer.store(records + offset, start, memory) { offset &+= size }
             }
         }
         return offset / size
@@ -127,6 +121,13 @@ public struct ByteRegion: ~Copyable, ~Escapable {
         let bias: UInt64
         /// The last offset at which a word fits.
         let last: UInt64
+
+        @inline(__always)
+        func storeEight(_ record: UnsafeRawPointer, _ memory: UnsafeMutableRawPointer) -> Bool {
+            unsafe store(record, 0, memory) && store(record + 24, 0, memory) && store(record + 48, 0, memory)
+                && store(record + 72, 0, memory) && store(record + 96, 0, memory) && store(record + 120, 0, memory)
+                && store(record + 144, 0, memory) && store(record + 168, 0, memory)
+        }
 
         /// Stores the sum of the three words at `record`, if their tag is right and their address is in bounds.
         @inline(__always)
