@@ -76,6 +76,11 @@ if freestanding {
             path: "Sources/LoaderBench",
             swiftSettings: [.treatAllWarnings(as: .error)]),
     ]
+    targets += [
+        .testTarget(
+            name: "RelocationTests", dependencies: ["Diagnostics", "Bytes", "ELF", "KernelImage", "HermitEntry", "Boot"],
+            swiftSettings: [.enableExperimentalFeature("Lifetimes")])
+    ]
     products += [.executable(name: "loader-inspect", targets: ["loader-inspect"])]
 }
 

@@ -73,10 +73,18 @@ extension Relocator {
         symbols[index].map { ($0, symbols.nameOffset(of: $0)) }
     }
 
+    /// Whether `entry` depends on a resolver function.
+    private func isIndirect(_ entry: RelocationEntry) -> Bool {
+        if entry.type == 37 { return true }
+        guard entry.symbol != 0, let symbol = symbols[entry.symbol] else { return false }
+        return symbol.isIndirectFunction && RelocationMeaning(entry.type)?.formula.usesSymbolValue == true
+    }
+
     /// The fault of `rule` at the first relocation that depends on a resolver function: value is the function's address.
     public func firstIndirect(in memory: borrowing ByteRegion, _ rule: Rule) throws(Fault) -> Fault {
         var relocations = ListedRelocations(self, packed: false)
         while let relocation = try relocations.next() {
+            guard isIndirect(relocation.entry) else { continue }
             let outcome = try outcome(of: relocation.entry, relocation.place, in: memory)
             if case .indirect(let resolver) = outcome {
                 return fault(rule, relocation.entry, relocation.place, value: resolver)
@@ -94,7 +102,8 @@ extension Relocator {
         var relocations = ListedRelocations(self, packed: false)
         while let relocation = try relocations.next() {
             let entry = relocation.entry
-            guard entry.info != 8, let meaning = RelocationMeaning(entry.type) else { continue }
+            // Nothing else is evaluated again: an addend that was in place is gone.
+            guard isIndirect(entry), let meaning = RelocationMeaning(entry.type) else { continue }
             let outcome = try outcome(of: entry, relocation.place, in: memory)
             guard case .indirect(let resolver) = outcome else { continue }
             // The addend before the call: it may be in place.

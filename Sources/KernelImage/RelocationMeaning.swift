@@ -60,6 +60,14 @@ public enum Formula: UInt8, Sendable {
         }
     }
 
+    /// Whether S is the address that the symbol stands for.
+    public var usesSymbolValue: Bool {
+        switch self {
+        case .absolute, .pcRelative, .symbol: true
+        default: false
+        }
+    }
+
     /// The formula, as text.
     public var text: StaticString {
         switch self {

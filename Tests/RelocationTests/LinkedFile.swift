@@ -1,0 +1,189 @@
+// A linked ELF file, written field by field from the gABI: what no linker can be brought to emit.
+
+/// A symbol of the file under construction.
+struct LinkedSymbol {
+    var name: String
+    var value: UInt64
+    var size: UInt64 = 0
+    /// Binding << 4 | type; STB_GLOBAL and STT_OBJECT by default.
+    var info: UInt8 = 0x11
+    /// SHN_ABS by default: the value is the address, whatever the bias.
+    var shndx: UInt16 = 0xfff1
+}
+
+/// A relocation of the file under construction; `addend` goes in the entry or, for Elf64_Rel, nowhere.
+struct LinkedRelocation {
+    var offset: UInt64
+    var type: UInt32
+    var symbol: UInt32 = 0
+    var addend: UInt64 = 0
+
+    var info: UInt64 { UInt64(symbol) << 32 | UInt64(type) }
+}
+
+/// PT_TLS.
+struct LinkedTLS {
+    var vaddr: UInt64
+    var filesz: UInt64
+    var memsz: UInt64
+    var align: UInt64
+}
+
+/// One PT_LOAD segment that holds everything: headers and tables in its first 0x4000 bytes, then `data`.
+struct LinkedFile {
+    var base: UInt64 = 0
+    var isExecutable = false
+    var symbols: [LinkedSymbol] = []
+    var rela: [LinkedRelocation] = []
+    var rel: [LinkedRelocation] = []
+    var plt: [LinkedRelocation] = []
+    var pltHasAddends = true
+    var relr: [UInt64] = []
+    var relativeCount: UInt64?
+    var needed: String?
+    var tls: LinkedTLS?
+    var data = [UInt8](repeating: 0, count: 0x100)
+    /// Whether the symbols are counted by a GNU hash table rather than a System V one.
+    var hasGNUHash = false
+
+    static let dataOffset: UInt64 = 0x4000
+    var dataAddress: UInt64 { base &+ LinkedFile.dataOffset }
+    var end: UInt64 { dataAddress &+ UInt64(data.count) }
+
+    /// The file.
+    var bytes: [UInt8] {
+        var file = Output()
+        var strings = Output()
+        strings.bytes = [0]
+        let symbolNames = symbols.map { strings.string($0.name) }
+        let neededName = needed.map { strings.string($0) }
+
+        file.pad(to: 0x1000)
+        var dynamic: [(UInt64, UInt64)] = []
+        func table(_ tag: UInt64, _ contents: (inout Output) -> Void) {
+            file.pad(to: (file.count + 15) & ~15)
+            dynamic.append((tag, base &+ file.count))
+            contents(&file)
+        }
+        table(6) { file in
+            file.zero(24)
+            for (symbol, name) in zip(symbols, symbolNames) {
+                file.u32(UInt32(name))
+                file.u8(symbol.info)
+                file.u8(0)
+                file.u16(symbol.shndx)
+                file.u64(symbol.value)
+                file.u64(symbol.size)
+            }
+        }
+        dynamic.append((11, 24))
+        table(5) { $0.bytes += strings.bytes }
+        dynamic.append((10, UInt64(strings.bytes.count)))
+        if hasGNUHash {
+            // One bucket, no bloom filter, all symbols from the first one on in one chain.
+            table(0x6fff_fef5) { file in
+                for word in [1, 1, 0, 0, symbols.isEmpty ? 0 : 1] as [UInt32] { file.u32(word) }
+                for index in symbols.indices { file.u32(index + 1 == symbols.count ? 1 : 0) }
+            }
+        } else {
+            table(4) { file in
+                for word in [1, UInt32(symbols.count + 1), 0] { file.u32(word) }
+                for _ in 0...symbols.count { file.u32(0) }
+            }
+        }
+        func relocations(_ list: [LinkedRelocation], _ hasAddends: Bool, _ file: inout Output) {
+            for relocation in list {
+                file.u64(relocation.offset)
+                file.u64(relocation.info)
+                if hasAddends { file.u64(relocation.addend) }
+            }
+        }
+        if !rela.isEmpty {
+            table(7) { relocations(rela, true, &$0) }
+            dynamic += [(8, UInt64(rela.count * 24)), (9, 24)]
+        }
+        if !rel.isEmpty {
+            table(17) { relocations(rel, false, &$0) }
+            dynamic += [(18, UInt64(rel.count * 16)), (19, 16)]
+        }
+        if !plt.isEmpty {
+            table(23) { relocations(plt, pltHasAddends, &$0) }
+            dynamic += [(2, UInt64(plt.count * (pltHasAddends ? 24 : 16))), (20, pltHasAddends ? 7 : 17)]
+        }
+        if !relr.isEmpty {
+            table(36) { file in for word in relr { file.u64(word) } }
+            dynamic += [(35, UInt64(relr.count * 8)), (37, 8)]
+        }
+        if let relativeCount { dynamic.append((0x6fff_fff9, relativeCount)) }
+        if let neededName { dynamic.append((1, UInt64(neededName))) }
+        dynamic.append((0, 0))
+        file.pad(to: (file.count + 15) & ~15)
+        let dynamicOffset = file.count
+        for (tag, value) in dynamic {
+            file.u64(tag)
+            file.u64(value)
+        }
+        file.pad(to: (file.count + 15) & ~15)
+        let noteOffset = file.count
+        // HERMIT, type 0x5a00: entry version 4. GNU, type 1: Hermit 0.13.0.
+        for word in [7, 1, 0x5a00] as [UInt32] { file.u32(word) }
+        file.bytes += Array("HERMIT\0\0".utf8) + [4, 0, 0, 0]
+        for word in [4, 16, 1] as [UInt32] { file.u32(word) }
+        file.bytes += Array("GNU\0".utf8)
+        for word in [6, 0, 13, 0] as [UInt32] { file.u32(word) }
+        let noteSize = file.count - noteOffset
+        precondition(file.count <= LinkedFile.dataOffset, "the tables are too long for this builder")
+        file.pad(to: LinkedFile.dataOffset)
+        file.bytes += data
+
+        var header = Output()
+        header.bytes = [0x7f, 0x45, 0x4c, 0x46, 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+        header.u16(isExecutable ? 2 : 3)
+        header.u16(62)
+        header.u32(1)
+        header.u64(base)
+        header.u64(64)
+        header.u64(0)
+        header.u32(0)
+        for half in [64, 56, tls == nil ? 3 : 4, 64, 0, 0] as [UInt16] { header.u16(half) }
+        header.segment(1, 7, 0, base, file.count, file.count, 0x1000)
+        header.segment(
+            2, 6, dynamicOffset, base &+ dynamicOffset, UInt64(dynamic.count * 16), UInt64(dynamic.count * 16), 8)
+        header.segment(4, 4, noteOffset, base &+ noteOffset, noteSize, noteSize, 4)
+        if let tls { header.segment(7, 4, tls.vaddr &- base, tls.vaddr, tls.filesz, tls.memsz, tls.align) }
+        file.bytes.replaceSubrange(0..<header.bytes.count, with: header.bytes)
+        return file.bytes
+    }
+}
+
+/// Little-endian output.
+struct Output {
+    var bytes: [UInt8] = []
+    var count: UInt64 { UInt64(bytes.count) }
+
+    mutating func u8(_ value: UInt8) { bytes.append(value) }
+    mutating func u16(_ value: UInt16) { for shift in [0, 8] as [UInt16] { u8(UInt8(value >> shift & 0xff)) } }
+    mutating func u32(_ value: UInt32) {
+        for half in 0..<2 as Range<UInt32> { u16(UInt16(value >> (half * 16) & 0xffff)) }
+    }
+    mutating func u64(_ value: UInt64) {
+        for word in 0..<2 as Range<UInt64> { u32(UInt32(value >> (word * 32) & 0xffff_ffff)) }
+    }
+    mutating func zero(_ count: Int) { bytes += [UInt8](repeating: 0, count: count) }
+    mutating func pad(to offset: UInt64) { if offset > count { zero(Int(offset - count)) } }
+
+    /// Appends `text` and its NUL; returns where it begins.
+    mutating func string(_ text: String) -> Int {
+        defer { bytes += Array(text.utf8) + [0] }
+        return bytes.count
+    }
+
+    mutating func segment(
+        _ type: UInt32, _ flags: UInt32, _ offset: UInt64, _ vaddr: UInt64, _ filesz: UInt64, _ memsz: UInt64,
+        _ align: UInt64
+    ) {
+        u32(type)
+        u32(flags)
+        for value in [offset, vaddr, vaddr, filesz, memsz, align] { u64(value) }
+    }
+}

@@ -1,0 +1,66 @@
+// What the tests do with a file: load it with a bias, relocate it, look at the bytes.
+
+import Bytes
+import Diagnostics
+import ELF
+import KernelImage
+
+/// An image in memory, relocated.
+struct Relocated {
+    var memory: [UInt8]
+    var linkStart: UInt64
+    var counts: RelocationCounts
+    /// The resolvers called, in order: address, place and type.
+    var resolvers: [(address: UInt64, place: UInt64, type: UInt32)] = []
+
+    /// `count` bytes at a link address, as the vectors write them: `78 56 34 12`.
+    func hex(_ address: UInt64, _ count: Int) -> String {
+        let start = Int(address - linkStart)
+        return hexadecimal(memory[start..<start + count])
+    }
+}
+
+func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
+    bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: " ")
+}
+
+/// Loads and relocates `file`; functions that would be called return what `resolve` gives for their address.
+func relocate(
+    _ file: [UInt8], bias: UInt64, resolve: (UInt64) -> UInt64? = { _ in nil }
+) throws(Fault) -> Relocated {
+    let image = try KernelImage(ByteView(file.span.bytes))
+    var memory = [UInt8](repeating: 0xee, count: Int(image.size))
+    let relocator = try Relocator(image, bias: bias)
+    var span = memory.mutableSpan
+    var region = ByteRegion(span.mutableBytes, at: image.linkStart)
+    try image.load(into: &region)
+    let counts = try relocator.apply(to: &region)
+    var resolvers: [(UInt64, UInt64, UInt32)] = []
+    try relocator.resolveIndirect(in: &region) { address, relocation in
+        resolvers.append((address, relocation.entry.offset, relocation.entry.type))
+        return resolve(address)
+    }
+    return Relocated(memory: memory, linkStart: image.linkStart, counts: counts, resolvers: resolvers)
+}
+
+/// What `relocate` refuses `file` with, nil where it does not.
+func refusal(of file: [UInt8], bias: UInt64 = 0x60_0000, resolve: (UInt64) -> UInt64? = { _ in nil }) -> Fault? {
+    do throws(Fault) {
+        _ = try relocate(file, bias: bias, resolve: resolve)
+        return nil
+    } catch { return error }
+}
+
+/// The sentence that the user reads.
+func sentence(_ fault: Fault?, _ file: [UInt8]) -> String {
+    guard let fault else { return "no fault" }
+    var sink = StringSink()
+    fault.write(to: &sink, file: file.span.bytes)
+    return sink.text
+}
+
+struct StringSink: TextSink {
+    var bytes: [UInt8] = []
+    var text: String { String(decoding: bytes, as: UTF8.self) }
+    mutating func write(_ byte: UInt8) { bytes.append(byte) }
+}

@@ -1,0 +1,228 @@
+// Symbols of every kind, undefined ones, and functions that choose an implementation.
+
+import Diagnostics
+import KernelImage
+import Testing
+
+struct SymbolTests {
+    /// Weak and undefined: S is 0 and A counts.
+    @Test func weakUndefined() throws {
+        var file = LinkedFile()
+        file.symbols = [LinkedSymbol(name: "maybe", value: 0x77, info: 0x20, shndx: 0)]
+        file.rela = [
+            LinkedRelocation(offset: 0x4000, type: 1, symbol: 1, addend: 5),
+            LinkedRelocation(offset: 0x4008, type: 6, symbol: 1, addend: 0),
+            LinkedRelocation(offset: 0x4010, type: 7, symbol: 1, addend: 0),
+            LinkedRelocation(offset: 0x4018, type: 33, symbol: 1, addend: 3),
+            LinkedRelocation(offset: 0x4020, type: 16, symbol: 1, addend: 0),
+            LinkedRelocation(offset: 0x4028, type: 17, symbol: 1, addend: 2),
+            LinkedRelocation(offset: 0x4030, type: 36, symbol: 1, addend: 9),
+            // 0 + 0x60_4048 - (0x60_4040): P-relative to nothing.
+            LinkedRelocation(offset: 0x4040, type: 2, symbol: 1, addend: 0x60_4048),
+        ]
+        let result = try relocate(file.bytes, bias: 0x60_0000)
+        #expect(result.hex(0x4000, 8) == "05 00 00 00 00 00 00 00")
+        #expect(result.hex(0x4008, 8) == "00 00 00 00 00 00 00 00")
+        #expect(result.hex(0x4010, 8) == "00 00 00 00 00 00 00 00")
+        #expect(result.hex(0x4018, 8) == "03 00 00 00 00 00 00 00")
+        #expect(result.hex(0x4020, 8) == "00 00 00 00 00 00 00 00")
+        #expect(result.hex(0x4028, 8) == "02 00 00 00 00 00 00 00")
+        // The second function of the code behind the image, and the addend.
+        #expect(result.hex(0x4030, 16) == "10 41 60 00 00 00 00 00 09 00 00 00 00 00 00 00")
+        #expect(result.hex(0x4040, 4) == "08 00 00 00")
+    }
+
+    /// A defined symbol moves with the image, an absolute one does not; visibility and binding change nothing.
+    @Test(arguments: [0x01, 0x11, 0x12, 0x21, 0x10] as [UInt8])
+    func definedAndAbsolute(info: UInt8) throws {
+        var file = LinkedFile()
+        file.symbols = [
+            LinkedSymbol(name: "here", value: 0x4020, info: info, shndx: 1),
+            LinkedSymbol(name: "constant", value: 0x4020, info: info),
+        ]
+        file.rela = [
+            LinkedRelocation(offset: 0x4000, type: 1, symbol: 1, addend: 1),
+            LinkedRelocation(offset: 0x4008, type: 1, symbol: 2, addend: 1),
+        ]
+        for isGNU in [false, true] {
+            file.hasGNUHash = isGNU
+            let result = try relocate(file.bytes, bias: 0x60_0000)
+            #expect(result.hex(0x4000, 8) == "21 40 60 00 00 00 00 00")
+            #expect(result.hex(0x4008, 8) == "21 40 00 00 00 00 00 00")
+        }
+    }
+
+    @Test func undefinedSymbolsAreListed() throws {
+        var file = LinkedFile()
+        file.symbols = (1...9).map {
+            LinkedSymbol(name: "missing\($0)", value: 0, info: $0 == 3 ? 0x20 : 0x10, shndx: 0)
+        }
+        file.rela = [LinkedRelocation(offset: 0x4010, type: 6, symbol: 2)]
+        #expect(
+            sentence(refusal(of: file.bytes), file.bytes)
+                == "DT_RELA entry 0: undefined: 'missing2', 'missing1', 'missing4', 'missing5', 'missing6' and 3 more, "
+                + "wanted at 0x4010")
+        file.symbols = [LinkedSymbol(name: "one", value: 0, info: 0x12, shndx: 0)]
+        file.rela[0].symbol = 1
+        #expect(
+            sentence(refusal(of: file.bytes), file.bytes) == "DT_RELA entry 0: undefined: 'one', wanted at 0x4010")
+        file.symbols.append(LinkedSymbol(name: "two", value: 0, info: 0x12, shndx: 0))
+        #expect(
+            sentence(refusal(of: file.bytes), file.bytes)
+                == "DT_RELA entry 0: undefined: 'one' and 'two', wanted at 0x4010")
+    }
+
+    @Test func badSymbolIndex() throws {
+        var file = LinkedFile()
+        file.symbols = [LinkedSymbol(name: "only", value: 0)]
+        file.rela = [LinkedRelocation(offset: 0x4010, type: 1, symbol: 2)]
+        #expect(
+            sentence(refusal(of: file.bytes), file.bytes)
+                == "DT_RELA entry 0: symbol index 2 is outside the symbol table of 2 entries")
+    }
+
+    @Test func missingLibrary() {
+        var file = LinkedFile()
+        file.needed = "libmissing.so.1"
+        #expect(sentence(refusal(of: file.bytes), file.bytes) == "it needs the shared library 'libmissing.so.1'")
+    }
+
+    /// STT_TLS and addresses do not mix.
+    @Test func threadLocalMismatch() throws {
+        var file = LinkedFile()
+        file.tls = Vectors.tls
+        file.symbols = [
+            LinkedSymbol(name: "variable", value: 8, info: 0x16, shndx: 1),
+            LinkedSymbol(name: "object", value: 8, info: 0x11, shndx: 1),
+        ]
+        for type in [1, 2, 6, 7, 10, 11, 12, 13, 14, 15, 24] as [UInt32] {
+            file.rela = [LinkedRelocation(offset: 0x4010, type: type, symbol: 1)]
+            #expect(refusal(of: file.bytes)?.rule == .symbolThreadLocal)
+        }
+        for type in [16, 17, 18, 21, 23, 36] as [UInt32] {
+            file.rela = [LinkedRelocation(offset: 0x4010, type: type, symbol: 2)]
+            #expect(refusal(of: file.bytes)?.rule == .symbolNotThreadLocal)
+        }
+        file.tls = nil
+        for type in [16, 17, 18, 21, 23, 36] as [UInt32] {
+            file.rela = [LinkedRelocation(offset: 0x4010, type: type, symbol: 0)]
+            #expect(refusal(of: file.bytes)?.rule == .noThreadLocalSegment)
+        }
+    }
+
+    /// STT_GNU_IFUNC: S is what the function returns, in every formula that has S; functions are called in order, and only
+    /// when everything else is done.
+    @Test func indirectFunctions() throws {
+        var file = LinkedFile()
+        file.symbols = [LinkedSymbol(name: "choose", value: 0x4080, size: 16, info: 0x1a, shndx: 1)]
+        file.rela = [
+            LinkedRelocation(offset: 0x4000, type: 37, symbol: 0, addend: 0x4090),
+            LinkedRelocation(offset: 0x4008, type: 1, symbol: 1, addend: 2),
+            LinkedRelocation(offset: 0x4010, type: 6, symbol: 1, addend: 2),
+            LinkedRelocation(offset: 0x4018, type: 2, symbol: 1, addend: 0xffff_ffff_ffff_fffc),
+            LinkedRelocation(offset: 0x4020, type: 8, symbol: 0, addend: 0x4001),
+            LinkedRelocation(offset: 0x4028, type: 33, symbol: 1, addend: 0),
+        ]
+        file.plt = [LinkedRelocation(offset: 0x4030, type: 7, symbol: 1)]
+        // The functions return an address 0x100 behind their own.
+        let result = try relocate(file.bytes, bias: 0x60_0000) { $0 + 0x100 }
+        #expect(result.counts.indirect == 5)
+        #expect(result.resolvers.map(\.address) == [0x60_4090, 0x60_4080, 0x60_4080, 0x60_4080, 0x60_4080])
+        #expect(result.resolvers.map(\.place) == [0x4000, 0x4008, 0x4010, 0x4018, 0x4030])
+        #expect(result.hex(0x4000, 8) == "90 41 60 00 00 00 00 00")
+        #expect(result.hex(0x4008, 8) == "82 41 60 00 00 00 00 00")
+        #expect(result.hex(0x4010, 8) == "80 41 60 00 00 00 00 00")
+        // 0x60_4180 - 4 - 0x60_4018
+        #expect(result.hex(0x4018, 4) == "64 01 00 00")
+        #expect(result.hex(0x4020, 8) == "01 40 60 00 00 00 00 00")
+        #expect(result.hex(0x4028, 8) == "10 00 00 00 00 00 00 00")
+        #expect(result.hex(0x4030, 8) == "80 41 60 00 00 00 00 00")
+
+        // On the host nobody calls them: the places keep what they have.
+        let untouched = try relocate(file.bytes, bias: 0x60_0000)
+        #expect(untouched.resolvers.count == 5)
+        #expect(untouched.hex(0x4000, 8) == "00 00 00 00 00 00 00 00")
+
+        // What they return has to fit, too.
+        file.rela = [LinkedRelocation(offset: 0x4018, type: 10, symbol: 1)]
+        let fault = refusal(of: file.bytes) { _ in 0x1_0000_0000 }
+        #expect(fault?.rule == .relocationOverflow)
+        #expect(fault?.value == 0x1_0000_0000)
+        #expect(fault?.limit == 0xffff_ffff)
+    }
+
+    @Test(arguments: [0x4100, 0xffff_ffff_ffff_ffff, 0x1_0000_0000] as [UInt64])
+    func resolverOutsideTheImage(address: UInt64) {
+        var file = LinkedFile()
+        file.rela = [LinkedRelocation(offset: 0x4000, type: 37, addend: address)]
+        #expect(refusal(of: file.bytes)?.rule == .resolverOutsideImage)
+    }
+
+    /// DT_RELR: an address, then bitmaps of 63 words each; more than one bitmap, and a second address.
+    @Test func packed() throws {
+        var file = LinkedFile()
+        file.data = [UInt8](repeating: 0, count: 0x800)
+        // 0x4000; then words 1 and 63 behind it; then, 63 words on, word 1 again; at last 0x47f8.
+        file.relr = [0x4000, 1 << 63 | 1 << 1 | 1, 1 << 1 | 1, 0x47f8]
+        let result = try relocate(file.bytes, bias: 0x1234_5678)
+        let places: [UInt64] = [0x4000, 0x4008, 0x4008 + 62 * 8, 0x4008 + 63 * 8, 0x47f8]
+        for word in stride(from: 0x4000 as UInt64, to: 0x4800, by: 8) {
+            #expect(
+                result.hex(word, 8) == (places.contains(word) ? "78 56 34 12 00 00 00 00" : "00 00 00 00 00 00 00 00"))
+        }
+        #expect(result.counts[8] == 5)
+        file.relr = [3]
+        #expect(refusal(of: file.bytes)?.rule == .relativeRelocationMisplaced)
+        file.relr = [0x47fa]
+        #expect(refusal(of: file.bytes)?.rule == .relocationOutsideImage)
+        file.relr = [0x47f0, 5]
+        #expect(refusal(of: file.bytes)?.value == 0x4800)
+        file.relr = []
+        #expect(refusal(of: file.bytes) == nil)
+    }
+
+    /// Long runs of relative entries, with one of another type or outside at each position: nothing is skipped.
+    @Test func runsOfRelativeEntries() throws {
+        for base in [0, 0x4000_0000] as [UInt64] {
+            for odd in 0..<40 {
+                var file = LinkedFile()
+                file.base = base
+                file.data = [UInt8](repeating: 0, count: 0x200)
+                file.symbols = [LinkedSymbol(name: "absolute", value: 0x77)]
+                file.rela = (0..<40).map {
+                    LinkedRelocation(
+                        offset: base + 0x4000 + UInt64($0) * 8, type: $0 == odd ? 1 : 8, symbol: $0 == odd ? 1 : 0,
+                        addend: base + UInt64($0))
+                }
+                let result = try relocate(file.bytes, bias: 0x60_0000)
+                for index in 0..<40 {
+                    var expected = Output()
+                    expected.u64(base + UInt64(index) + (index == odd ? 0x77 : 0x60_0000))
+                    #expect(result.hex(base + 0x4000 + UInt64(index) * 8, 8) == hexadecimal(expected.bytes))
+                }
+                #expect(result.counts[8] == 39)
+                #expect(result.counts[1] == 1)
+                file.rela[odd] = LinkedRelocation(offset: file.end - 7, type: 8)
+                #expect(refusal(of: file.bytes)?.place == .relocation(table: 7, index: UInt64(odd)))
+            }
+        }
+    }
+
+    /// An entry that is not relative although DT_RELACOUNT says so is applied like any other; only a descriptor's code
+    /// would be missing.
+    @Test func wrongRelativeCount() throws {
+        var file = LinkedFile()
+        file.tls = Vectors.tls
+        file.relativeCount = 2
+        file.symbols = [LinkedSymbol(name: "absolute", value: 0x77)]
+        file.rela = [LinkedRelocation(offset: 0x4040, type: 1, symbol: 1), LinkedRelocation(offset: 0x4048, type: 18)]
+        #expect(try relocate(file.bytes, bias: 0).hex(0x4040, 8) == "77 00 00 00 00 00 00 00")
+        file.rela[1].type = 36
+        #expect(
+            sentence(refusal(of: file.bytes), file.bytes)
+                == "DT_RELA entry 1: R_X86_64_TLSDESC at 0x4048 is among the 2 entries that DT_RELACOUNT says are "
+                + "R_X86_64_RELATIVE")
+        file.relativeCount = 1
+        #expect(refusal(of: file.bytes) == nil)
+    }
+}
