@@ -13,7 +13,7 @@ APP := build/fixtures/demo
 APPEND := env=GREETING=hello -- one two
 QEMU_ARGS :=
 
-.PHONY: run test loader inspect fixtures bench deps lint format host-test clean
+.PHONY: run test loader inspect fixtures bench deps lint format host-test soak clean
 
 # Boots $(APP); QEMU status 3 is what a Hermit application that ends well leaves.
 run: deps loader $(if $(filter build/fixtures/%,$(APP)),fixtures)
@@ -28,6 +28,11 @@ test: deps lint loader fixtures host-test
 host-test:
 	swift build --build-tests
 	swift test --skip-build
+
+# Everything that takes minutes: every truncation booted, and the like.
+soak: deps loader fixtures
+	swift build --build-tests
+	LOADER_SOAK=1 swift test --skip-build
 
 loader:
 	$(FREESTANDING)

@@ -67,6 +67,12 @@ if freestanding {
             ],
             path: "Sources/LoaderInspect",
             swiftSettings: strict + [.enableExperimentalFeature("Lifetimes")]),
+        .testTarget(
+            name: "GuestTests",
+            dependencies: [
+                "loader-inspect", .product(name: "Subprocess", package: "swift-subprocess"),
+            ],
+            swiftSettings: [.treatAllWarnings(as: .error)]),
         .executableTarget(
             name: "loader-bench",
             dependencies: [
@@ -78,7 +84,8 @@ if freestanding {
     ]
     targets += [
         .testTarget(
-            name: "RelocationTests", dependencies: ["Diagnostics", "Bytes", "ELF", "KernelImage", "HermitEntry", "Boot"],
+            name: "RelocationTests",
+            dependencies: ["Diagnostics", "Bytes", "ELF", "KernelImage", "HermitEntry", "Boot"],
             swiftSettings: [.enableExperimentalFeature("Lifetimes")])
     ]
     products += [.executable(name: "loader-inspect", targets: ["loader-inspect"])]

@@ -1,0 +1,119 @@
+// Boots the loader in QEMU and keeps what it said: the only place that knows QEMU's command line.
+
+import Foundation
+import Subprocess
+import Testing
+
+#if canImport(System)
+    import System
+#else
+    import SystemPackage
+#endif
+
+/// Files of the package, found from this file's place in it.
+enum Project {
+    static let root = URL(fileURLWithPath: #filePath)
+        .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+    static let loader = root.appendingPathComponent("build/loader")
+
+    static func fixture(_ name: String) -> URL { root.appendingPathComponent("build/fixtures/\(name)") }
+
+    /// A genuine Hermit image; they lie beside the package, or where the environment says.
+    static func genuine(_ name: String) -> URL {
+        let folder =
+            ProcessInfo.processInfo.environment["LOADER_HERMIT_IMAGES"].map { URL(fileURLWithPath: $0) }
+            ?? root.deletingLastPathComponent().appendingPathComponent("shared/hermit")
+        return folder.appendingPathComponent(name)
+    }
+
+    static func exists(_ file: URL) -> Bool { FileManager.default.fileExists(atPath: file.path) }
+}
+
+/// How a boot ended.
+struct Outcome {
+    /// QEMU's exit status; 124 where the time ran out.
+    var status: Int32
+    /// Everything on the serial line, without carriage returns.
+    var serial: String
+    /// The command that was run.
+    var command: String
+
+    /// The sentences behind `[LOADER] error: `.
+    var errors: [String] {
+        serial.split(separator: "\n").compactMap { line in
+            line.range(of: "[LOADER] error: ").map { String(line[$0.upperBound...]) }
+        }
+    }
+
+    /// What to print when a test fails.
+    var comment: Comment { "\(command)\nended with status \(status) and said:\n\(serial)" }
+}
+
+/// A machine to boot.
+struct Guest {
+    var initrd: URL?
+    var loader = Project.loader
+    var machine = "pc"
+    var memory = "1G"
+    var processors = "1"
+    var cpu = "qemu64,apic,fsgsbase,fxsr,rdrand,rdtscp,xsave,xsaveopt"
+    var append = ""
+    /// Seconds after which the boot counts as hung.
+    var patience = 60
+
+    /// Boots, and waits for the end.
+    func boot() async throws -> Outcome {
+        var arguments = [
+            "\(patience)", "qemu-system-x86_64", "-M", machine, "-cpu", cpu, "-smp", processors, "-m", memory,
+            "-display", "none", "-serial", "stdio", "-no-reboot", "-device",
+            "isa-debug-exit,iobase=0xf4,iosize=0x04", "-kernel", loader.path,
+        ]
+        if let initrd { arguments += ["-initrd", initrd.path] }
+        if !append.isEmpty { arguments += ["-append", append] }
+        let result = try await Subprocess.run(
+            .name("timeout"), arguments: Arguments(arguments), output: .bytes(limit: 1 << 20),
+            error: .bytes(limit: 1 << 16))
+        let status: Int32 =
+            switch result.terminationStatus {
+            case .exited(let code): Int32(code)
+            case .signaled(let code): 128 + Int32(code)
+            }
+        return Outcome(
+            status: status,
+            serial: String(decoding: result.standardOutput + result.standardError, as: UTF8.self)
+                .replacingOccurrences(of: "\r", with: ""),
+            command: "timeout " + arguments.joined(separator: " "))
+    }
+
+    /// The loader without its Multiboot header, so that QEMU takes the PVH note.
+    static let loaderWithoutMultiboot: Result<URL, any Error> = Result {
+        var file = try Data(contentsOf: Project.loader)
+        let magic = Data([0x02, 0xb0, 0xad, 0x1b])
+        let range = try #require(file.range(of: magic, in: 0..<8192))
+        file.replaceSubrange(range, with: Data(count: 4))
+        let copy = FileManager.default.temporaryDirectory.appendingPathComponent("loader-pvh-\(getpid())")
+        try file.write(to: copy)
+        return copy
+    }
+}
+
+/// How QEMU starts the loader.
+enum Start: String, CaseIterable, CustomStringConvertible {
+    case multiboot = "Multiboot"
+    case pvh = "PVH"
+    var description: String { rawValue }
+
+    func loader() throws -> URL { self == .multiboot ? Project.loader : try Guest.loaderWithoutMultiboot.get() }
+}
+
+/// A file in a temporary folder, gone when nobody holds it any more.
+final class TemporaryFile {
+    let url: URL
+
+    init(_ bytes: Data) throws {
+        url = FileManager.default.temporaryDirectory.appendingPathComponent("guest-\(UUID())")
+        try bytes.write(to: url)
+    }
+
+    deinit { try? FileManager.default.removeItem(at: url) }
+}

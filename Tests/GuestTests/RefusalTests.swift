@@ -1,0 +1,111 @@
+// Files that cannot boot: one clear line, the documented status, and the same sentence on the host.
+
+import Foundation
+import Subprocess
+import Testing
+
+@Suite(.serialized) struct RefusalTests {
+    @Test func noApplication() async throws {
+        let outcome = try await Guest(initrd: nil).boot()
+        #expect(outcome.status == 33, outcome.comment)
+        #expect(
+            outcome.errors == ["no application was given; start QEMU with -initrd APPLICATION"], outcome.comment)
+    }
+
+    @Test func emptyFile() async throws { try await refuses(Data(), status: 33, saying: "the file is empty") }
+
+    @Test func textFile() async throws {
+        try await refuses(Data("root:x:0:0\n".utf8), status: 35, saying: "this is not an ELF file")
+    }
+
+    @Test func thirtyTwoBits() async throws {
+        try await refuses(try patched(4, 1), status: 37, saying: "ELF header: EI_CLASS is 1: a 32-bit file")
+    }
+
+    @Test func bigEndian() async throws {
+        try await refuses(try patched(5, 2), status: 37, saying: "ELF header: EI_DATA is 2: not little endian")
+    }
+
+    @Test func anotherMachine() async throws {
+        try await refuses(try patched(18, 183), status: 37, saying: "ELF header: e_machine is 183, not 62 (x86-64)")
+    }
+
+    @Test func largerThanMemory() async throws {
+        var file = try demonstration()
+        let header = try #require(headers(of: file).last { file[$0] == 1 }, "no PT_LOAD segment")
+        file.replaceSubrange(header + 40..<header + 48, with: bytes(1 << 32))
+        try await refuses(file, status: 43, saying: "the image needs 0x", memory: "256M")
+    }
+
+    @Test func outsideRAM() async throws {
+        // The demonstration application, but as ET_EXEC and with every segment 3 GiB higher.
+        var file = try demonstration()
+        file[16] = 2
+        for header in headers(of: file) {
+            let address = word(file, header + 16) + 0xc000_0000
+            file.replaceSubrange(header + 16..<header + 24, with: bytes(address))
+        }
+        file.replaceSubrange(24..<32, with: bytes(word(file, 24) + 0xc000_0000))
+        try await refuses(file, status: 43, saying: "the image must lie at 0xc0000000", memory: "256M")
+    }
+
+    @Test(arguments: [1, 3, 4, 15, 16, 52, 63, 64, 65, 119, 120, 300])
+    func truncated(length: Int) async throws {
+        try await refuses(try demonstration().prefix(length), status: 35, saying: nil)
+    }
+
+    /// Every length up to the end of the program headers; minutes long, so only where it is asked for.
+    @Test(.enabled(if: ProcessInfo.processInfo.environment["LOADER_SOAK"] != nil, "only in make soak"))
+    func truncatedEverywhere() async throws {
+        let file = try demonstration()
+        let end = 64 + Int(file[56]) * 56
+        for length in 1..<end { try await refuses(file.prefix(length), status: 35, saying: nil) }
+    }
+
+    // MARK: Files
+
+    private func demonstration() throws -> Data { Data(try Data(contentsOf: Project.fixture("demo"))) }
+
+    private func patched(_ offset: Int, _ value: UInt8) throws -> Data {
+        var file = try demonstration()
+        file[offset] = value
+        return file
+    }
+
+    /// The file offsets of the program headers.
+    private func headers(of file: Data) -> [Int] { (0..<Int(file[56])).map { 64 + $0 * 56 } }
+
+    private func word(_ file: Data, _ offset: Int) -> UInt64 {
+        (0..<8).reduce(0) { $0 | UInt64(file[offset + $1]) << UInt64(8 * $1) }
+    }
+
+    private func bytes(_ value: UInt64) -> Data { withUnsafeBytes(of: value.littleEndian) { Data($0) } }
+
+    // MARK: Expectations
+
+    private func refuses(_ file: Data, status: Int32, saying start: String?, memory: String = "1G") async throws {
+        let image = try TemporaryFile(Data(file))
+        let outcome = try await Guest(initrd: image.url, memory: memory, patience: 20).boot()
+        #expect(outcome.status == status, outcome.comment)
+        #expect(outcome.errors.count == 1, outcome.comment)
+        let sentence = try #require(outcome.errors.first, outcome.comment)
+        if let start { #expect(sentence.hasPrefix(start), outcome.comment) }
+
+        let host = try await inspect(image.url, memory: memory)
+        #expect(host.sentence == sentence, "the host says something else than the guest")
+        #expect(host.status == (status == 35 ? 2 : 1))
+    }
+
+    /// What loader-inspect says of the same file on the same machine.
+    private func inspect(_ file: URL, memory: String) async throws -> (sentence: String?, status: Int32?) {
+        let tool = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
+            .appendingPathComponent("loader-inspect")
+        let result = try await Subprocess.run(
+            .path(.init(tool.path)),
+            arguments: ["--memory", memory, "--loader", Project.loader.path, file.path],
+            output: .string(limit: 1 << 20), error: .discarded)
+        let line = result.standardOutput.split(separator: "\n").first { $0.hasPrefix("  error: ") }
+        let status: Int32? = if case .exited(let code) = result.terminationStatus { Int32(code) } else { nil }
+        return (line.map { String($0.dropFirst(9)) }, status)
+    }
+}
