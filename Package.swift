@@ -89,6 +89,26 @@ if freestanding {
             swiftSettings: [.enableExperimentalFeature("Lifetimes")])
     ]
     products += [.executable(name: "loader-inspect", targets: ["loader-inspect"])]
+
+    // The modules, and what their tests need besides.
+    let tested: [(module: String, dependencies: [Target.Dependency])] = [
+        ("Diagnostics", []), ("Bytes", ["Diagnostics"]), ("ELF", ["Diagnostics", "Bytes", "Clibelf"]),
+        ("AddressSpace", ["Diagnostics", "Bytes"]), ("KernelImage", ["Diagnostics", "Bytes", "ELF"]),
+        ("HermitEntry", ["Diagnostics", "Bytes", "ELF"]), ("BootProtocols", ["Diagnostics", "Bytes", "AddressSpace"]),
+        ("Boot", pureModules),
+    ]
+    targets += [
+        .systemLibrary(name: "Clibelf", pkgConfig: "libelf", providers: [.apt(["libelf-dev"])]),
+        .target(
+            name: "TestSupport", dependencies: ["Diagnostics", "Bytes"], path: "Tests/TestSupport",
+            swiftSettings: [.treatAllWarnings(as: .error), .enableExperimentalFeature("Lifetimes")]),
+    ]
+    for (module, dependencies) in tested {
+        targets.append(
+            .testTarget(
+                name: module + "Tests", dependencies: [.byName(name: module), "TestSupport"] + dependencies,
+                swiftSettings: [.treatAllWarnings(as: .error), .enableExperimentalFeature("Lifetimes")]))
+    }
 }
 
 let package = Package(

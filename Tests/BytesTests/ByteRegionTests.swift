@@ -1,0 +1,133 @@
+// Checked writing: nothing outside the region changes.
+
+import Bytes
+import TestSupport
+import Testing
+
+@Suite struct ByteRegionTests {
+    /// Runs `body` on a region of 32 bytes at address 0x1000 with 16 other bytes on each side, all 0xcc before; returns
+    /// the region's bytes and whether the others are as they were.
+    static func region(_ body: (inout ByteRegion) -> Void) -> (inside: [UInt8], outsideIsIntact: Bool) {
+        var bytes = [UInt8](repeating: 0xcc, count: 64)
+        do {
+            var span = bytes.mutableSpan
+            var whole = span.mutableBytes
+            var region = ByteRegion(whole._mutatingExtracting(16..<48), at: 0x1000)
+            body(&region)
+        }
+        let outside = bytes[..<16] + bytes[48...]
+        return (Array(bytes[16..<48]), outside.allSatisfy { $0 == 0xcc })
+    }
+
+    static let untouched = [UInt8](repeating: 0xcc, count: 32)
+    static let edges: [UInt64] = [
+        0, 0xfff, 0x1000, 0x1001, 0x1017, 0x1018, 0x1019, 0x101f, 0x1020, 0x1021, 0x2000, .max - 7, .max,
+    ]
+
+    @Test(arguments: edges) func `storing and loading stop at both ends`(_ address: UInt64) {
+        let fits = address >= 0x1000 && address <= 0x1018
+        var stored = false
+        var loaded: UInt64?
+        var added = false
+        let result = Self.region { region in
+            stored = region.store(0x1122_3344_5566_7788 as UInt64, at: address)
+            added = region.add(1, at: address)
+            loaded = region.load(UInt64.self, at: address)
+        }
+        #expect(stored == fits)
+        #expect(added == fits)
+        #expect(loaded == (fits ? 0x1122_3344_5566_7789 : nil))
+        #expect(result.outsideIsIntact)
+        var expected = Self.untouched
+        if fits { expected.put(0x1122_3344_5566_7789 as UInt64, at: Int(address - 0x1000)) }
+        #expect(result.inside == expected)
+    }
+
+    @Test(arguments: edges, [0, 1, 8, 31, 32, 33, .max] as [UInt64])
+    func `clearing stops at both ends`(_ address: UInt64, _ size: UInt64) {
+        let fits = address >= 0x1000 && address <= 0x1020 && size <= 0x1020 - min(address, 0x1020)
+        var cleared = false
+        let result = Self.region { cleared = $0.clear(address, size: size) }
+        #expect(cleared == fits)
+        #expect(result.outsideIsIntact)
+        var expected = Self.untouched
+        if fits { for offset in 0..<Int(size) { expected[Int(address - 0x1000) + offset] = 0 } }
+        #expect(result.inside == expected)
+    }
+
+    @Test(arguments: edges, [0, 1, 8, 31, 32, 33] as [Int])
+    func `copying stops at both ends`(_ address: UInt64, _ size: Int) {
+        let fits = address >= 0x1000 && address <= 0x1020 && UInt64(size) <= 0x1020 - min(address, 0x1020)
+        let source = (0..<size).map { UInt8($0 + 1) }
+        var copied = false
+        let result = Self.region { copied = $0.copy(ByteView(source.span.bytes), to: address) }
+        #expect(copied == fits)
+        #expect(result.outsideIsIntact)
+        var expected = Self.untouched
+        if fits { expected.replaceSubrange(Int(address - 0x1000)..<Int(address - 0x1000) + size, with: source) }
+        #expect(result.inside == expected)
+    }
+
+    @Test func `a part has its own ends`() {
+        var stored: [Bool] = []
+        let result = Self.region { region in
+            guard var part = region.part(0x1008, size: 8) else { return }
+            stored = [
+                part.store(1 as UInt8, at: 0x1007), part.store(1 as UInt8, at: 0x1008),
+                part.store(1 as UInt8, at: 0x100f), part.store(1 as UInt8, at: 0x1010),
+            ]
+        }
+        #expect(stored == [false, true, true, false])
+        var expected = Self.untouched
+        expected[8] = 1
+        expected[15] = 1
+        #expect(result.inside == expected)
+        var none = true
+        _ = Self.region { none = $0.part(0x1008, size: 25) == nil && $0.part(0xfff, size: 1) == nil }
+        #expect(none)
+    }
+
+    @Test func `filling stops at the first word that is not zero`() {
+        var filled: [UInt64?] = []
+        let result = Self.region { region in
+            region.clear(0x1000, size: 32)
+            region.store(0xff as UInt64, at: 0x1010)
+            filled = [
+                region.fillZeros(at: 0x1000, first: 5, step: 10, count: 4),
+                region.fillZeros(at: 0x1018, first: 1, step: 1, count: 1),
+                region.fillZeros(at: 0x1018, first: 1, step: 1, count: 2),
+                region.fillZeros(at: 0xff8, first: 1, step: 1, count: 1),
+                region.fillZeros(at: 0x1000, first: 1, step: 1, count: 1 << 61),
+            ]
+        }
+        #expect(filled == [2, 1, nil, nil, nil])
+        #expect(result.inside == [5, 15, 0xff, 1].flatMap { littleEndian(UInt64($0)) })
+        #expect(result.outsideIsIntact)
+    }
+
+    /// Records that `storeSums` takes, then one that it does not.
+    @Test(arguments: 0...20, [0, 0x1000] as [UInt64])
+    func `sums are stored up to the first record of another kind`(_ good: Int, _ start: UInt64) {
+        for bad in [[0x1001, 9, 1], [0xff8, 8, 1], [0x10b1, 8, 1], [.max, 8, 1], [0x2000, 8, 1]] as [[UInt64]] {
+            var bytes = [UInt8](repeating: 0xcc, count: 0xb8 + 32)
+            var records: [UInt64] = []
+            for index in 0..<good {
+                records += [start + 1 + UInt64(index) * 8, 8, UInt64(index) * 0x0101_0101_0101]
+            }
+            records += [bad[0] &- 0x1000 &+ start] + bad[1...]
+            for index in 0..<9 { records += [start + 1, 8, UInt64(index)] }
+            let table = records.flatMap { littleEndian($0) }
+            var reached = -1
+            do {
+                var span = bytes.mutableSpan
+                var whole = span.mutableBytes
+                var region = ByteRegion(whole._mutatingExtracting(16..<16 + 0xb8), at: start)
+                reached = region.storeSums(of: ByteView(table.span.bytes), from: 0, tagged: 8, plus: 7)
+            }
+            #expect(reached == good)
+            var expected = [UInt8](repeating: 0xcc, count: 0xb8 + 32)
+            for index in 0..<good { expected.put(UInt64(index) * 0x0101_0101_0101 + 7, at: 17 + index * 8) }
+            #expect(bytes == expected)
+        }
+    }
+}

@@ -1,0 +1,67 @@
+// Checked reading.
+
+import Bytes
+import Diagnostics
+import TestSupport
+import Testing
+
+@Suite struct ByteViewTests {
+    static let bytes: [UInt8] = Array(0..<32)
+
+    @Test func `what is inside is exactly what does not pass the end`() {
+        let view = ByteView(Self.bytes.span.bytes)
+        for (offset, size, inside) in [
+            (0, 32, true), (32, 0, true), (31, 1, true), (0, 33, false), (32, 1, false), (33, 0, false),
+            (.max, 0, false), (.max, .max, false), (1, .max, false),
+        ] as [(UInt64, UInt64, Bool)] {
+            let contains = view.contains(offset, size)
+            #expect(contains == inside)
+            let fault = fault {
+                _ = try ByteView(Self.bytes.span.bytes).slice(at: offset, size: size, else: .notELF, .header)
+            }
+            let (end, overflow) = offset.addingReportingOverflow(size)
+            #expect(fault == (inside ? nil : Fault(.notELF, .header, value: overflow ? .max : end, limit: 32)))
+        }
+    }
+
+    @Test func `words are little endian and need not be aligned`() throws {
+        let view = ByteView(Self.bytes.span.bytes)
+        let words = (view.word32(at: 3), view.word64(at: 5), view.byte(at: 31))
+        #expect(words.0 == 0x0605_0403)
+        #expect(words.1 == 0x0c0b_0a09_0807_0605)
+        #expect(words.2 == 31)
+        let last = (view.word32(at: 28), view.word64(at: 24))
+        #expect(last.0 == 0x1f1e_1d1c)
+        #expect(last.1 == 0x1f1e_1d1c_1b1a_1918)
+        let behind = (view.word32(at: 29), view.word64(at: 25), view.byte(at: 32))
+        #expect(behind.0 == nil)
+        #expect(behind.1 == nil)
+        #expect(behind.2 == nil)
+        let far = (view.word32(at: .max), view.word64(at: .max - 3), view.byte(at: .max))
+        #expect(far.0 == nil)
+        #expect(far.1 == nil)
+        #expect(far.2 == nil)
+    }
+
+    @Test func `a record's fields`() throws {
+        let record = try ByteView(Self.bytes.span.bytes).record(at: 3, size: 20, else: .notELF, .none)
+        let fields = (record.u8(1), record.u16(2), record.u32(3), record.u64(4), record.u32BigEndian(3))
+        #expect(fields.0 == 4)
+        #expect(fields.1 == 0x0605)
+        #expect(fields.2 == 0x0908_0706)
+        #expect(fields.3 == 0x0e0d_0c0b_0a09_0807)
+        #expect(fields.4 == 0x0607_0809)
+    }
+
+    @Test func `strings end at their NUL, within the limit and the bytes`() {
+        let text: [UInt8] = [0x61, 0x62, 0, 0x63, 0x64]
+        let view = ByteView(text.span.bytes)
+        let lengths = [
+            view.stringLength(at: 0, limit: 10), view.stringLength(at: 2, limit: 10),
+            view.stringLength(at: 0, limit: 2),
+            view.stringLength(at: 0, limit: 1), view.stringLength(at: 3, limit: 10),
+            view.stringLength(at: 9, limit: 10),
+        ]
+        #expect(lengths == [2, 0, 2, nil, nil, nil])
+    }
+}

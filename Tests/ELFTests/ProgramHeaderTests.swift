@@ -1,0 +1,82 @@
+// Program headers: fields, and what each segment owes.
+
+import Bytes
+import Diagnostics
+import ELF
+import TestSupport
+import Testing
+
+@Suite struct ProgramHeaderTests {
+    /// The first program header of a file whose single segment is `segment`.
+    static func read(_ segment: Segment) throws -> ProgramHeader {
+        var writer = ELFWriter()
+        writer.hasLoadSegment = false
+        writer.segments = [segment]
+        let file = writer.bytes
+        let view = ByteView(file.span.bytes)
+        return try ProgramHeaders(view, FileHeader(view))[0]
+    }
+
+    @Test func `every field is read from its offset`() throws {
+        var file = ELFWriter().bytes
+        file.put(UInt32(0x1111_1111), at: 64)
+        file.put(UInt32(0x2222_2222), at: 68)
+        for field in 0..<6 { file.put(UInt64(0x3333_0000 + field), at: 72 + field * 8) }
+        let view = ByteView(file.span.bytes)
+        let header = try ProgramHeaders(view, FileHeader(view))[0]
+        #expect(header.type == 0x1111_1111)
+        #expect(header.flags == 0x2222_2222)
+        #expect(header.offset == 0x3333_0000)
+        #expect(header.vaddr == 0x3333_0001)
+        #expect(header.paddr == 0x3333_0002)
+        #expect(header.filesz == 0x3333_0003)
+        #expect(header.memsz == 0x3333_0004)
+        #expect(header.align == 0x3333_0005)
+    }
+
+    /// A segment of a file of 100 bytes, and the fault it leads to.
+    static let cases: [(Segment, Fault?)] = [
+        (Segment(1, offset: 0, vaddr: 0, filesz: 100), nil),
+        (Segment(1, offset: 100, vaddr: 0, filesz: 0), nil),
+        (
+            Segment(1, offset: 0, vaddr: 0, filesz: 101),
+            Fault(.segmentBeyondFile, .programHeader(7), value: 101, limit: 100)
+        ),
+        (
+            Segment(1, offset: 101, vaddr: 0, filesz: 0),
+            Fault(.segmentBeyondFile, .programHeader(7), value: 101, limit: 100)
+        ),
+        (
+            Segment(1, offset: .max, vaddr: 0, filesz: 1),
+            Fault(.segmentBeyondFile, .programHeader(7), value: .max, limit: 100)
+        ),
+        (
+            Segment(1, offset: 1, vaddr: 0, filesz: .max),
+            Fault(.segmentBeyondFile, .programHeader(7), value: .max, limit: 100)
+        ),
+        (
+            Segment(1, offset: 0, vaddr: 0, filesz: 50, memsz: 49),
+            Fault(.segmentFileSizeExceedsMemory, .programHeader(7), value: 50, limit: 49)
+        ),
+        (Segment(1, offset: 0, vaddr: .max - 50, filesz: 50), nil),
+        (
+            Segment(1, offset: 0, vaddr: .max - 50, filesz: 50, memsz: 51),
+            Fault(.segmentAddressOverflow, .programHeader(7), value: .max - 50, limit: 51)
+        ),
+        (Segment(1, offset: 0, vaddr: 0, filesz: 1, align: 0), nil),
+        (Segment(1, offset: 0, vaddr: 0, filesz: 1, align: 1 << 63), nil),
+        (
+            Segment(1, offset: 0, vaddr: 0, filesz: 1, align: 3),
+            Fault(.segmentAlignment, .programHeader(7), value: 3)
+        ),
+        (
+            Segment(1, offset: 0, vaddr: 0, filesz: 1, align: .max),
+            Fault(.segmentAlignment, .programHeader(7), value: .max)
+        ),
+    ]
+
+    @Test(arguments: cases) func `what a segment owes is checked`(_ segment: Segment, _ expected: Fault?) throws {
+        let header = try Self.read(segment)
+        #expect(fault { try header.validate(index: 7, fileCount: 100) } == expected)
+    }
+}

@@ -1,0 +1,35 @@
+// What a call throws, and the sentence that a user would read.
+
+public import Diagnostics
+
+/// The fault that `body` throws, nil where it throws none. Any other error stops the test run.
+public func fault(_ body: () throws -> Void) -> Fault? {
+    do {
+        try body()
+        return nil
+    } catch let fault as Fault {
+        return fault
+    } catch {
+        fatalError("not a Fault: \(error)")
+    }
+}
+
+/// Text that grows on the heap.
+public struct StringSink: TextSink {
+    private var bytes: [UInt8] = []
+    /// What was written.
+    public var text: String { String(decoding: bytes, as: UTF8.self) }
+
+    /// An empty text.
+    public init() {}
+
+    /// Takes one byte of UTF-8.
+    public mutating func write(_ byte: UInt8) { bytes.append(byte) }
+}
+
+/// The sentence of `fault`, with names from `file`.
+public func sentence(_ fault: Fault, _ file: [UInt8] = []) -> String {
+    var sink = StringSink()
+    fault.write(to: &sink, file: file.span.bytes)
+    return sink.text
+}
