@@ -8,9 +8,9 @@ public enum Purpose: UInt8, Sendable {
     case loader
     /// A module that the firmware loaded: the application and its companions.
     case module
-    /// What the firmware handed over and a kernel may read: Multiboot information, memory map.
+    /// What the firmware handed over and a kernel may read: the Multiboot information and all that it points to.
     case firmware
-    /// What only the loader reads, before it loads the image: lists of modules, command lines.
+    /// What only the loader reads, before it loads the image: the PVH start info and all that it points to.
     case transient
     /// The page at 0 and what real mode owns.
     case realMode

@@ -47,7 +47,7 @@ public enum Multiboot {
             throw Fault(.tooManyModules, value: count, limit: UInt64(Platform.moduleCapacity))
         }
         guard count > 0 else { return }
-        try platform.reservations.add(AddressRange(at: address, size: count &* 16), .transient)
+        try platform.reservations.add(AddressRange(at: address, size: count &* 16), .firmware)
         for index in 0..<count {
             let entry = try memory.record(address &+ index &* 16, size: 16)
             let (start, end) = (UInt64(entry.u32(0)), UInt64(entry.u32(4)))

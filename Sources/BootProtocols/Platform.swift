@@ -118,9 +118,11 @@ public struct Platform: ~Copyable {
         try reserveString(module.commandLine)
     }
 
-    /// Reserves a string and its NUL.
+    /// Reserves a string and its NUL. Multiboot's strings belong to the information that is handed on to the kernel.
     mutating func reserveString(_ string: AddressRange) throws(Fault) {
         guard string.start != 0 else { return }
-        try reservations.add(AddressRange(at: string.start, size: string.size &+ 1), .transient)
+        try reservations.add(
+            AddressRange(at: string.start, size: string.size &+ 1),
+            bootProtocol == .multiboot ? .firmware : .transient)
     }
 }
