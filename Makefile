@@ -26,12 +26,12 @@ run: deps loader $(if $(filter build/fixtures/%,$(APP)),fixtures)
 test: deps lint loader fixtures host-test
 
 host-test:
-	swift build --build-tests
+	swift build --build-tests --explicit-target-dependency-import-check error
 	swift test --skip-build
 
 # Everything that takes minutes: every truncation booted, and the like.
 soak: deps loader fixtures
-	swift build --build-tests
+	swift build --build-tests --explicit-target-dependency-import-check error
 	LOADER_SOAK=1 swift test --skip-build
 
 loader:
