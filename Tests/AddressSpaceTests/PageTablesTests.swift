@@ -1,0 +1,139 @@
+// Page tables, read back by a walker that knows nothing of their writer.
+
+import AddressSpace
+import Bytes
+import Diagnostics
+import TestSupport
+import Testing
+
+@Suite struct PageTablesTests {
+    static let base: UInt64 = 0x7_f000
+
+    /// What `body` makes of `pages` pages of memory that is not zero before: the memory, and what `body` threw.
+    static func build(
+        pages: Int, _ body: (inout PageTables) throws(Fault) -> Void
+    ) -> (bytes: [UInt8], used: Int, fault: Fault?) {
+        var bytes = [UInt8](repeating: 0xcd, count: pages * 0x1000)
+        var used = 0
+        var found: Fault?
+        do {
+            var span = bytes.mutableSpan
+            var tables = PageTables(ByteRegion(span.mutableBytes, at: base))
+            do throws(Fault) { try body(&tables) } catch { found = error }
+            used = Int(tables.size)
+        }
+        return (bytes, used, found)
+    }
+
+    static func pages(_ bytes: [UInt8], used: Int, skipping: Set<Int> = []) -> [MappedPage]? {
+        mappedPages(root: base, skipping: skipping) { address in
+            guard address >= base, address + 8 <= base + UInt64(used) else { return nil }
+            return bytes.number(UInt64.self, at: Int(address - base))
+        }
+    }
+
+    /// A range and the pages to map it with.
+    struct Request {
+        var range: AddressRange, size: PageSize
+    }
+
+    static func randomRequest(_ random: inout SeededGenerator) -> Request {
+        let size: PageSize = [.size4KiB, .size4KiB, .size2MiB, .size2MiB, .size1GiB].randomElement(using: &random)!
+        let unit = size.rawValue
+        let first = UInt64.random(in: 0..<(size == .size1GiB ? 600 : 1100), using: &random) * unit
+        let count = UInt64.random(in: 1...(size == .size1GiB ? 5 : 600), using: &random) * unit
+        let skew = UInt64.random(in: 0..<unit, using: &random)
+        return Request(
+            range: AddressRange(first + skew, first + skew + count - UInt64.random(in: 0..<unit, using: &random)),
+            size: size)
+    }
+
+    @Test func `every page asked for is mapped to itself and nothing else is`() throws {
+        var random = SeededGenerator(seed: 3)
+        for _ in 0..<40 {
+            let requests = (0..<Int.random(in: 1...4, using: &random)).map { _ in Self.randomRequest(&random) }
+            let result = Self.build(pages: 1600) { tables throws(Fault) in
+                for request in requests { try tables.identityMap(request.range, request.size) }
+            }
+            try #require(result.fault == nil)
+            let mapped = try #require(Self.pages(result.bytes, used: result.used))
+            #expect(mapped.allSatisfy { $0.virtual == $0.physical && $0.isWritable && $0.isExecutable })
+            let found = ranges(of: mapped)
+            #expect(found == Self.union(requests), "\(requests)")
+            // Memory behind the tables is as it was.
+            let behind = result.bytes.count - result.used
+            #expect(Array(result.bytes.suffix(behind)) == [UInt8](repeating: 0xcd, count: behind))
+        }
+    }
+
+    /// The ranges of the requests, rounded outward and joined.
+    static func union(_ requests: [Request]) -> [Range<UInt64>] {
+        var joined: [Range<UInt64>] = []
+        let rounded = requests.map { request in
+            let mask = request.size.rawValue - 1
+            return request.range.start & ~mask..<(request.range.end + mask) & ~mask
+        }
+        for range in rounded.filter({ !$0.isEmpty }).sorted(by: { $0.lowerBound < $1.lowerBound }) {
+            if let last = joined.last, last.upperBound >= range.lowerBound {
+                joined[joined.count - 1] = last.lowerBound..<max(last.upperBound, range.upperBound)
+            } else {
+                joined.append(range)
+            }
+        }
+        return joined
+    }
+
+    @Test func `one request uses the pages that were asked for, and no more tables than foretold`() throws {
+        var random = SeededGenerator(seed: 4)
+        for _ in 0..<40 {
+            let request = Self.randomRequest(&random)
+            let result = Self.build(pages: 1600) { tables throws(Fault) in
+                try tables.identityMap(request.range, request.size)
+            }
+            let mapped = try #require(Self.pages(result.bytes, used: result.used))
+            #expect(mapped.allSatisfy { $0.size == request.size.rawValue })
+            let rounded = request.range.roundedOutward(to: request.size.rawValue)
+            #expect(UInt64(result.used) == 0x1000 * (1 + PageTables.tableCount(for: rounded, request.size)))
+        }
+    }
+
+    @Test func `too little room is told, and nothing is written behind it`() {
+        for pages in 1...3 {
+            let result = Self.build(pages: pages) { tables throws(Fault) in
+                try tables.identityMap(AddressRange(0, 0x1000), .size4KiB)
+            }
+            #expect(result.fault == Fault(.pageTableRoom, value: UInt64(pages)))
+        }
+        let enough = Self.build(pages: 4) { tables throws(Fault) in
+            try tables.identityMap(AddressRange(0, 0x1000), .size4KiB)
+        }
+        #expect(enough.fault == nil)
+    }
+
+    @Test func `a recursive PML4 points to itself`() throws {
+        let result = Self.build(pages: 8) { tables throws(Fault) in
+            try tables.identityMap(AddressRange(0x20_0000, 0x40_0000), .size2MiB)
+            tables.makeRecursive()
+        }
+        #expect(result.bytes.number(UInt64.self, at: 511 * 8) == Self.base | 3)
+        let mapped = try #require(Self.pages(result.bytes, used: result.used, skipping: [511]))
+        #expect(ranges(of: mapped) == [0x20_0000..<0x40_0000])
+    }
+
+    @Test func `PDPT and first PD follow the PML4`() {
+        let result = Self.build(pages: 8) { tables throws(Fault) in
+            try tables.identityMap(AddressRange(0, 0x1000), .size4KiB)
+        }
+        #expect(result.bytes.number(UInt64.self, at: 0) == Self.base + 0x1000 | 3)
+        #expect(result.bytes.number(UInt64.self, at: 0x1000) == Self.base + 0x2000 | 3)
+    }
+
+    @Test func `one page can be taken out`() throws {
+        let result = Self.build(pages: 8) { tables throws(Fault) in
+            try tables.identityMap(AddressRange(0x1000, 0x5000), .size4KiB)
+            try tables.unmap4KiB(0x2abc)
+        }
+        let mapped = try #require(Self.pages(result.bytes, used: result.used))
+        #expect(ranges(of: mapped) == [0x1000..<0x2000, 0x3000..<0x5000])
+    }
+}

@@ -1,0 +1,129 @@
+// Which generation of the entry contract an image's notes ask for.
+
+import Bytes
+import Diagnostics
+import ELF
+import HermitEntry
+import TestSupport
+import Testing
+
+@Suite struct HermitNotesTests {
+    /// The notes of a file with these PT_NOTE segments.
+    static func read(_ segments: [[UInt8]], align: UInt64 = 4) throws -> HermitNotes {
+        var writer = ELFWriter()
+        for bytes in segments { writer.addNotes(bytes, align: align) }
+        let file = writer.bytes
+        let view = ByteView(file.span.bytes)
+        return try HermitNotes(view, ProgramHeaders(view, FileHeader(view)))
+    }
+
+    /// The place of the note at the beginning of the first PT_NOTE segment.
+    static let first = Place.offset(960)
+
+    @Test func `notes are gathered from every segment`() throws {
+        let uhyve = note(Array("UHYVEIF\0".utf8), type: 0x5b00, desc: [0, 0, 1, 2])
+        let notes = try Self.read([
+            note(Array("other\0".utf8), type: 0x5a00, desc: [9, 9]) + abiTag(0, 13, 2),
+            note(Array("GNU\0".utf8), type: 3, desc: [1, 2, 3]), uhyve + hermitNote(4),
+        ])
+        #expect(notes.entryVersion == 4)
+        #expect(notes.kernelVersion == HermitNotesTests.version(0, 13, 2))
+        #expect(notes.uhyveInterface == 0x102)
+    }
+
+    @Test func `no notes, no facts`() throws {
+        let notes = try Self.read([])
+        #expect(notes.entryVersion == nil)
+        #expect(notes.kernelVersion == nil)
+        #expect(notes.uhyveInterface == nil)
+    }
+
+    @Test func `owner and type both decide`() throws {
+        let notes = try Self.read([
+            note(Array("HERMIT\0".utf8), type: 0x5a01, desc: [3]) + note(Array("HERMI\0".utf8), type: 0x5a00, desc: [3])
+                + note(Array("GNU\0".utf8), type: 0x5a00, desc: [3])
+        ])
+        #expect(notes.entryVersion == nil)
+    }
+
+    @Test func `the entry version is one byte`() {
+        for desc in [[], [1, 0], [4, 0, 0, 0]] as [[UInt8]] {
+            let bytes = note(Array("HERMIT\0".utf8), type: 0x5a00, desc: desc)
+            #expect(
+                fault { _ = try Self.read([bytes]) } == Fault(.entryVersionSize, Self.first, value: UInt64(desc.count)))
+        }
+    }
+
+    @Test func `entry versions are 1 to 4`() throws {
+        for version in 0...255 as ClosedRange<UInt8> {
+            let found = fault {
+                let read = try Self.read([hermitNote(version)]).entryVersion
+                #expect(read == version)
+            }
+            #expect(
+                found
+                    == (1...4 ~= version
+                        ? nil : Fault(.unknownEntryVersion, Self.first, value: UInt64(version), limit: 4)))
+        }
+    }
+
+    @Test func `two notes must agree`() throws {
+        #expect(try Self.read([hermitNote(4), hermitNote(4)]).entryVersion == 4)
+        #expect(
+            fault { _ = try Self.read([hermitNote(4) + hermitNote(3)]) }
+                == Fault(.contradictoryEntryVersion, .offset(960 + 24), value: 3, limit: 4))
+    }
+
+    @Test func `an ABI tag is four words and names Hermit`() {
+        let short = note(Array("GNU\0".utf8), type: 1, desc: [UInt8](repeating: 6, count: 15))
+        #expect(fault { _ = try Self.read([short]) } == Fault(.abiTagSize, Self.first, value: 15))
+        #expect(
+            fault { _ = try Self.read([abiTag(3, 2, 0, system: 0)]) } == Fault(.abiTagNotHermit, Self.first, value: 0))
+    }
+
+    @Test func `a damaged note segment is told`() {
+        let cut = Array(hermitNote(4).dropLast(4))
+        #expect(
+            fault { _ = try Self.read([cut]) }
+                == Fault(.noteTruncated, .programHeader(1), value: 960 + 21, limit: 960 + UInt64(cut.count)))
+    }
+
+    static func version(_ major: UInt32, _ minor: UInt32, _ patch: UInt32) -> HermitVersion {
+        // HermitVersion is only made by reading a note.
+        do {
+            return try read([abiTag(major, minor, patch)]).kernelVersion!
+        } catch { fatalError("\(error)") }
+    }
+
+    // MARK: Generations
+
+    @Test(
+        arguments: [
+            ([hermitNote(1)], .one), ([hermitNote(2)], .two), ([hermitNote(3)], .three),
+            ([hermitNote(4)], .fourRecursive), ([hermitNote(4), abiTag(0, 10, 0)], .fourRecursive),
+            ([hermitNote(4), abiTag(0, 10, 99)], .fourRecursive), ([hermitNote(4), abiTag(0, 11, 0)], .fourIdentity),
+            ([abiTag(0, 13, 2), hermitNote(4)], .fourIdentity), ([hermitNote(4), abiTag(1, 0, 0)], .fourIdentity),
+            ([hermitNote(3), abiTag(0, 13, 0)], .three),
+        ] as [([[UInt8]], Generation)])
+    func `notes choose the generation`(_ segments: [[UInt8]], _ expected: Generation) throws {
+        for osABI in [0, 3, 255] as [UInt8] {
+            #expect(try Generation(Self.read(segments), osABI: osABI) == expected)
+        }
+    }
+
+    @Test func `without a version only OSABI 255 is a Hermit image`() throws {
+        #expect(try Generation(Self.read([]), osABI: 0xff) == .zero)
+        #expect(try Generation(Self.read([abiTag(0, 12, 0)]), osABI: 0xff) == .zero)
+        for osABI in [0, 3, 254] as [UInt8] {
+            #expect(fault { _ = try Generation(Self.read([]), osABI: osABI) } == Fault(.missingEntryVersion))
+        }
+    }
+
+    @Test func `what each generation expects`() {
+        let all: [Generation] = [.zero, .one, .two, .three, .fourRecursive, .fourIdentity]
+        #expect(all.map(\.usesRecursivePageTable) == [true, true, true, true, true, false])
+        #expect(all.map(\.takesStackFromRegister) == [false, false, true, true, true, true])
+        #expect(all.map(\.hasDeviceTree) == [false, false, false, true, true, true])
+        #expect(all.map(\.hasDeviceTreePlatform) == [false, false, false, false, true, true])
+    }
+}
