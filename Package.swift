@@ -93,6 +93,8 @@ if freestanding {
     // The modules, and what their tests need besides.
     let tested: [(module: String, dependencies: [Target.Dependency])] = [
         ("Diagnostics", []), ("Bytes", ["Diagnostics"]), ("ELF", ["Diagnostics", "Bytes", "Clibelf"]),
+        ("AddressSpace", ["Diagnostics", "Bytes"]), ("KernelImage", ["Diagnostics", "Bytes", "ELF"]),
+        ("HermitEntry", ["Diagnostics", "Bytes", "ELF"]),
     ]
     targets += [
         .systemLibrary(name: "Clibelf", pkgConfig: "libelf", providers: [.apt(["libelf-dev"])]),
