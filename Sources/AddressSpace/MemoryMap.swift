@@ -44,7 +44,7 @@ public struct MemoryRegion: Equatable, Sendable {
     }
 }
 
-/// The regions in ascending order of their start; neighbours of one kind are merged. Holds up to `capacity` regions.
+/// The regions in ascending order of their start; neighbours of one kind that touch or overlap are merged. Holds up to `capacity` regions.
 public struct MemoryMap: ~Copyable {
     /// The largest number of regions; more is an error. Firmware lists rarely exceed 30.
     public static var capacity: Int { 128 }
@@ -66,18 +66,34 @@ public struct MemoryMap: ~Copyable {
         while position > 0, regions[position - 1].range.start > range.start {
             position -= 1
         }
-        if position > 0, regions[position - 1].kind == kind, regions[position - 1].range.end == range.start {
-            regions[position - 1].range = AddressRange(regions[position - 1].range.start, range.end)
-            return
+        if position > 0, regions[position - 1].kind == kind, regions[position - 1].range.end >= range.start {
+            position -= 1
+            regions[position].range = AddressRange(
+                regions[position].range.start, max(regions[position].range.end, range.end))
+        } else {
+            guard count < MemoryMap.capacity else { throw Fault(.tooManyRegions, limit: UInt64(MemoryMap.capacity)) }
+            var index = count
+            while index > position {
+                regions[index] = regions[index - 1]
+                index -= 1
+            }
+            regions[position] = MemoryRegion(range: range, kind: kind)
+            count += 1
         }
-        guard count < MemoryMap.capacity else { throw Fault(.tooManyRegions, limit: UInt64(MemoryMap.capacity)) }
-        var index = count
-        while index > position {
-            regions[index] = regions[index - 1]
-            index -= 1
+        joinFollowing(position)
+    }
+
+    /// Joins the region at `position` with those behind it that it touches or overlaps, if they are of its kind.
+    private mutating func joinFollowing(_ position: Int) {
+        let kind = regions[position].kind
+        while position + 1 < count, regions[position + 1].kind == kind,
+            regions[position + 1].range.start <= regions[position].range.end
+        {
+            let end = max(regions[position].range.end, regions[position + 1].range.end)
+            regions[position].range = AddressRange(regions[position].range.start, end)
+            count -= 1
+            for index in position + 1..<count { regions[index] = regions[index + 1] }
         }
-        regions[position] = MemoryRegion(range: range, kind: kind)
-        count += 1
     }
 
     /// Whether all of `range` is RAM that anyone may use, and no region of another kind claims part of it.

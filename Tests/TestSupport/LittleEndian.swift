@@ -7,8 +7,10 @@ public func littleEndian<Word: FixedWidthInteger>(_ value: Word) -> [UInt8] {
 
 extension [UInt8] {
     /// The number whose bytes begin at `offset`.
-    public func number<Word: FixedWidthInteger & UnsignedInteger>(_ type: Word.Type, at offset: Int) -> Word {
-        (0..<Word.bitWidth / 8).reduce(0) { $0 | Word(truncatingIfNeeded: self[offset + $1]) << Word($1 * 8) }
+    public func number<Word: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(_ type: Word.Type, at offset: Int)
+        -> Word
+    {
+        withUnsafeBytes { Word(littleEndian: $0.loadUnaligned(fromByteOffset: offset, as: Word.self)) }
     }
 
     /// Replaces the bytes at `offset` by those of `value`.
