@@ -52,6 +52,17 @@ entry32:
     cld
     mov $boot_stack_top, %esp
 
+    mov %ebx, %esi
+    mov $0x80000000, %eax
+    cpuid
+    cmp $0x80000001, %eax
+    jb no_long_mode
+    mov $0x80000001, %eax
+    cpuid
+    bt $29, %edx
+    jnc no_long_mode
+    mov %esi, %ebx
+
 // Identity-map the first 2 MiB, the loader's own, and leave the rest of 4 GiB to page_fault: the firmware may have put
 // anything anywhere there, but a boot touches only a few of its pages.
     mov $boot_pdpt + 3, %eax
@@ -77,6 +88,28 @@ entry32:
     mov %eax, %cr0
     lgdt gdt_pointer
     ljmp $SELECTOR_CODE, $start64
+
+// Swift runs in long mode only; this is the one error that has to be told without it. The status is that of Rule.Kind.platform.
+no_long_mode:
+    mov $no_long_mode_text, %esi
+9:  lodsb
+    test %al, %al
+    jz 11f
+    mov %al, %ah
+    mov $0x3fd, %dx
+10: in %dx, %al
+    test $0x20, %al
+    jz 10b
+    mov $0x3f8, %dx
+    mov %ah, %al
+    out %al, %dx
+    jmp 9b
+11: mov $0x16, %al
+    out %al, $0xf4
+    mov $0xfe, %al
+    out %al, $0x64
+12: hlt
+    jmp 12b
 
     .code64
 // The ELF entry point: for whoever starts the file in long mode. rdi and rsi are not a protocol's, and say so.
@@ -277,6 +310,10 @@ enter_tail:
     xor %r12d, %r12d
     jmp *%rax
 enter_end:
+
+    .section .rodata.entry, "a", @progbits
+no_long_mode_text:
+    .asciz "[LOADER] error: this CPU has no 64-bit mode; choose another with QEMU's -cpu\r\n"
 
     .section .data.entry, "aw", @progbits
     .balign 16

@@ -12,6 +12,15 @@ import Testing
             outcome.errors == ["no application was given; start QEMU with -initrd APPLICATION"], outcome.comment)
     }
 
+    @Test func thirtyTwoBitCPU() async throws {
+        var guest = Guest(initrd: Project.fixture("demo"))
+        guest.cpu = "pentium"
+        let outcome = try await guest.boot()
+        #expect(outcome.status == 45, outcome.comment)
+        #expect(
+            outcome.errors == ["this CPU has no 64-bit mode; choose another with QEMU's -cpu"], outcome.comment)
+    }
+
     @Test func emptyFile() async throws { try await refuses(Data(), status: 33, saying: "the file is empty") }
 
     @Test func textFile() async throws {
