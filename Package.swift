@@ -94,7 +94,7 @@ if freestanding {
     let tested: [(module: String, dependencies: [Target.Dependency])] = [
         ("Diagnostics", []), ("Bytes", ["Diagnostics"]), ("ELF", ["Diagnostics", "Bytes", "Clibelf"]),
         ("AddressSpace", ["Diagnostics", "Bytes"]), ("KernelImage", ["Diagnostics", "Bytes", "ELF"]),
-        ("HermitEntry", ["Diagnostics", "Bytes", "ELF"]),
+        ("HermitEntry", ["Diagnostics", "Bytes", "ELF"]), ("Boot", pureModules),
     ]
     targets += [
         .systemLibrary(name: "Clibelf", pkgConfig: "libelf", providers: [.apt(["libelf-dev"])]),
