@@ -65,8 +65,8 @@ void read_multiboot(void) {
     while (entry < end) {
         check(load32(entry) >= 20, "Multiboot memory map: size of an entry");
         const struct range range = {load64(entry + 4), load64(entry + 4) + load64(entry + 12)};
-        check(range.start < range.end, "Multiboot memory map: no entry is empty");
         if (load32(entry + 20) == 1) {
+            check(range.start < range.end, "Multiboot memory map: no RAM is empty");
             check(range.start >= previous, "Multiboot memory map: RAM ascends");
             previous = range.end;
             add(&list, range);

@@ -15,12 +15,27 @@ public struct Application: ~Escapable {
     /// The entry contract's generation.
     public let generation: Generation
 
-    /// Validates `file`, and finds out which generation it is of.
+    /// Whether the generation is the user's choice rather than the notes'.
+    public let isGenerationForced: Bool
+    /// Whether 128-bit integers in BootInfo are aligned to 16 bytes.
+    public let alignsWideIntegers: Bool
+
+    /// Validates `file`, and finds out which generation it is of, unless `options` says. Throws, besides what is wrong
+    /// with the file, `alignmentOptionMisplaced`.
     @_lifetime(copy file)
-    public init(_ file: ByteView) throws(Fault) {
+    public init(_ file: ByteView, _ options: LoaderOptions = LoaderOptions()) throws(Fault) {
         let image = try KernelImage(file)
         let notes = try HermitNotes(file, image.programHeaders)
-        generation = try Generation(notes, osABI: image.header.osABI)
+        let generation =
+            if let forced = options.generation { forced } else {
+                try Generation(notes, osABI: image.header.osABI)
+            }
+        guard !options.alignsWideIntegers || generation == .two || generation == .three else {
+            throw Fault(.alignmentOptionMisplaced, value: UInt64(generation.entryVersion))
+        }
+        self.generation = generation
+        isGenerationForced = options.generation != nil
+        alignsWideIntegers = options.alignsWideIntegers
         self.image = image
         self.notes = notes
         try validateTLS()

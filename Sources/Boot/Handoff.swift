@@ -81,7 +81,11 @@ public struct Handoff {
         } else if !application.generation.hasDeviceTreePlatform {
             info.multibootInformation = writeMultibootInformation(platform, placement, to: &block)
         }
-        guard info.write(application.generation, to: &block, at: layout.bootInfo) else {
+        guard
+            info.write(
+                application.generation, alignsWideIntegers: application.alignsWideIntegers, to: &block,
+                at: layout.bootInfo)
+        else {
             throw Fault(.noRoomForHandoff, value: layout.range.size)
         }
         try writePageTables(application, on: platform, placement, to: &block)

@@ -24,6 +24,7 @@ public enum Report {
         }
         sink.write("(")
         sink.write(application.generation.name)
+        if application.isGenerationForced { sink.write(", as loader.generation says") }
         sink.write(")")
         sink.endLine()
         begin(&sink)
@@ -54,6 +55,13 @@ public enum Report {
             sink.write(hex: tls.start)
         }
         sink.endLine()
+        // The oldest kernels align the block to 16 bytes, whatever the template asks for; no note tells them apart.
+        if application.generation == .zero, let tls = application.tls(bias: placement.bias), tls.align > 16 {
+            begin(&sink)
+            sink.write("warning: kernels before 0.3.54 ignore the alignment of thread-local storage, ")
+            sink.write(decimal: tls.align)
+            sink.endLine()
+        }
         begin(&sink)
         relocations(counts, to: &sink)
         sink.endLine()

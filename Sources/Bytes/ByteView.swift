@@ -90,6 +90,17 @@ public struct ByteView: ~Escapable {
         return nil
     }
 
+    /// Whether the bytes are those of `other`, no more and no fewer.
+    public func isSame(as other: borrowing ByteView) -> Bool {
+        guard count == other.count else { return false }
+        var offset: UInt64 = 0
+        while offset < count {
+            if byte(at: offset) != other.byte(at: offset) { return false }
+            offset += 1
+        }
+        return true
+    }
+
     @usableFromInline
     @_lifetime(copy self)
     func slice(unchecked offset: UInt64, _ size: UInt64) -> RawSpan {

@@ -9,7 +9,8 @@ public enum Rule: UInt8, Equatable, Sendable {
     case noLoadSegment, segmentsOverlap, imageTooLarge, duplicateSegmentType
     case needsInterpreter, tlsOutsideImage, tlsAlignment, entryOutsideImage
     case noteTruncated, entryVersionSize, unknownEntryVersion, contradictoryEntryVersion, abiTagSize
-    case abiTagNotHermit, missingEntryVersion, unsupportedGeneration
+    case abiTagNotHermit, missingEntryVersion
+    case unknownLoaderOption, alignmentOptionMisplaced
     case dynamicMisaligned, dynamicAddressOutsideFile, dynamicMissing, badEntrySize, tableSizeNotMultiple
     case badPLTRelocationKind, needsLibrary, symbolTableMissing, hashTableMalformed
     case relocationTypeUnknown, relocationOnlyInObjects, relocationOutsideImage, relocationOverflow
@@ -53,6 +54,7 @@ public enum Rule: UInt8, Equatable, Sendable {
         case placement = 0x15
         case platform = 0x16
         case exception = 0x17
+        case options = 0x18
 
         /// What the loader writes to isa-debug-exit's port 0xf4.
         public var debugExitValue: UInt8 { rawValue }
@@ -68,6 +70,7 @@ public enum Rule: UInt8, Equatable, Sendable {
             case .relocation: "a relocation cannot be applied"
             case .placement: "no place in memory for what must be there"
             case .platform: "the firmware's information is missing or unusable"
+            case .options: "an option for the loader is unknown or contradicts the application"
             case .exception: "the CPU raised an exception before the application handled its own"
             }
         }
@@ -178,12 +181,16 @@ public enum Rule: UInt8, Equatable, Sendable {
         case .missingEntryVersion:
             .init(
                 .entryContract,
-                "there is no Hermit entry version note; kernels before 0.4.3 had none, and they are not supported yet",
-                "build the application with Hermit kernel 0.6.9 or newer")
-        case .unsupportedGeneration:
+                "there is no Hermit entry version note, and EI_OSABI is %d, not 255 as in Hermit images before 0.4.3",
+                "build the application for Hermit, or say -initrd \"APPLICATION loader.generation=0\"")
+        case .unknownLoaderOption:
             .init(
-                .entryContract, "Hermit entry version %d is not supported yet",
-                "build the application with Hermit kernel 0.6.9 or newer")
+                .options, "unknown loader option, from here: %n",
+                "there are loader.generation=0, 1, 2, 3, 4-recursive or 4-identity, and loader.align16")
+        case .alignmentOptionMisplaced:
+            .init(
+                .options, "loader.align16 is for entry versions 2 and 3, and this application's is %d",
+                "leave the option out, or add loader.generation=2 or 3")
         case .dynamicMisaligned:
             .init(.malformed, "PT_DYNAMIC is %d bytes long, not a multiple of 16", "the file is damaged")
         case .dynamicAddressOutsideFile:

@@ -51,24 +51,34 @@ public struct BootInfo: Equatable, Sendable {
     /// The bytes to set aside for BootInfo in any layout.
     public static var largestSize: UInt64 { 160 }
 
-    /// The size of BootInfo in `generation`'s layout.
-    public static func size(_ generation: Generation) -> UInt64 {
+    /// The size of BootInfo in `generation`'s layout. `alignsWideIntegers` is for compilers that align 128-bit integers
+    /// to 16 bytes, which moves the platform of generations 2 and 3.
+    public static func size(_ generation: Generation, alignsWideIntegers: Bool = false) -> UInt64 {
         switch generation {
         case .zero, .one: 160
-        case .two: 120
-        case .three, .fourRecursive, .fourIdentity: 128
+        case .two: alignsWideIntegers ? 144 : 120
+        case .three: alignsWideIntegers ? 144 : 128
+        case .fourRecursive, .fourIdentity: 128
         }
     }
 
     /// Writes BootInfo in `generation`'s layout at `address` of `memory`; false where it does not fit.
-    public func write(_ generation: Generation, to memory: inout ByteRegion, at address: UInt64) -> Bool {
-        guard memory.clear(address, size: BootInfo.size(generation)) else { return false }
+    public func write(
+        _ generation: Generation, alignsWideIntegers: Bool = false, to memory: inout ByteRegion, at address: UInt64
+    ) -> Bool {
+        guard memory.clear(address, size: BootInfo.size(generation, alignsWideIntegers: alignsWideIntegers)) else {
+            return false
+        }
         switch generation {
         case .zero, .one: writeFirstLayout(to: &memory, at: address)
-        case .two: writeRaw(to: &memory, at: address, load: 24, platform: 72)
+        case .two:
+            // Both the tag and the union behind it are then aligned to 16.
+            let (tag, payload): (UInt64, UInt64) = alignsWideIntegers ? (80, 96) : (72, 80)
+            writeRaw(to: &memory, at: address, load: 24, tag: tag, payload: payload)
         case .three, .fourRecursive, .fourIdentity:
             memory.store(deviceTree, at: address &+ 24)
-            writeRaw(to: &memory, at: address, load: 32, platform: 80)
+            let payload: UInt64 = alignsWideIntegers && generation == .three ? 96 : 88
+            writeRaw(to: &memory, at: address, load: 32, tag: 80, payload: payload)
         }
         return true
     }
@@ -97,7 +107,9 @@ public struct BootInfo: Equatable, Sendable {
         memory.store(0x00ff_ffff as UInt32, at: address &+ 0x90)
     }
 
-    private func writeRaw(to memory: inout ByteRegion, at address: UInt64, load: UInt64, platform: UInt64) {
+    private func writeRaw(
+        to memory: inout ByteRegion, at address: UInt64, load: UInt64, tag: UInt64, payload: UInt64
+    ) {
         memory.store(serialPort, at: address &+ 16)
         memory.store(imageStart, at: address &+ load)
         memory.store(imageEnd, at: address &+ load &+ 8)
@@ -109,11 +121,11 @@ public struct BootInfo: Equatable, Sendable {
         }
         // Tag 0 is Multiboot, tag 3 a device tree alone; the Multiboot information's address is a NonZero in the kernel.
         if multibootInformation == 0 {
-            memory.store(3 as UInt32, at: address &+ platform)
+            memory.store(3 as UInt32, at: address &+ tag)
         } else {
-            memory.store(commandLine, at: address &+ platform &+ 8)
-            memory.store(commandLineSize, at: address &+ platform &+ 16)
-            memory.store(multibootInformation, at: address &+ platform &+ 24)
+            memory.store(commandLine, at: address &+ payload)
+            memory.store(commandLineSize, at: address &+ payload &+ 8)
+            memory.store(multibootInformation, at: address &+ payload &+ 16)
         }
     }
 }

@@ -83,7 +83,7 @@ public enum Generation: UInt8, Equatable, Sendable {
     public init(_ notes: HermitNotes, osABI: UInt8) throws(Fault) {
         switch notes.entryVersion {
         case nil:
-            guard osABI == 0xff else { throw Fault(.missingEntryVersion) }
+            guard osABI == 0xff else { throw Fault(.missingEntryVersion, .header, value: UInt64(osABI)) }
             self = .zero
         case 1: self = .one
         case 2: self = .two
@@ -102,6 +102,9 @@ public enum Generation: UInt8, Equatable, Sendable {
     public var hasDeviceTree: Bool { rawValue >= Generation.three.rawValue }
     /// Whether BootInfo has a platform tag for a machine that only a device tree describes.
     public var hasDeviceTreePlatform: Bool { rawValue >= Generation.fourRecursive.rawValue }
+
+    /// The entry version.
+    public var entryVersion: UInt8 { min(rawValue, 4) }
 
     /// The generation's name.
     public var name: StaticString {

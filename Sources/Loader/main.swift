@@ -13,16 +13,18 @@ import Machine
 @_cdecl("boot_main")
 func loaderMain(_ protocolMagic: UInt32, _ information: UInt32) -> Never {
     var serial = SerialPort()
-    var file = Memory.span(Memory.start, size: 0)
+    // What a fault's name is an offset in: all memory, until the application is found.
+    var file = Memory.readable
     do throws(Fault) {
         let memory = PhysicalMemory(ByteView(Memory.readable), origin: Memory.start)
-        let platform = try findPlatform(protocolMagic, UInt64(information), memory)
+        var platform = try findPlatform(protocolMagic, UInt64(information), memory)
+        let options = try LoaderOptions(&platform, memory)
         guard platform.moduleCount > 0 else { throw Fault(.noModule) }
         let module = platform.module(0).range
         file = Memory.span(module.start, size: module.size)
 
         let loader = AddressRange(Memory.loader.start, Memory.loader.end)
-        let entry = try boot(file, on: platform, memory, loader, &serial)
+        let entry = try boot(file, options, on: platform, memory, loader, &serial)
         CPU.enter(entry)
     } catch {
         fail(error, file, &serial)
@@ -40,10 +42,10 @@ func findPlatform(_ magic: UInt32, _ information: UInt64, _ memory: PhysicalMemo
 
 /// Places, loads, relocates and hands over; everything but the jump.
 func boot(
-    _ file: RawSpan, on platform: borrowing Platform, _ memory: PhysicalMemory, _ loader: AddressRange,
-    _ serial: inout SerialPort
+    _ file: RawSpan, _ options: LoaderOptions, on platform: borrowing Platform, _ memory: PhysicalMemory,
+    _ loader: AddressRange, _ serial: inout SerialPort
 ) throws(Fault) -> CPU.Entry {
-    var application = try Application(ByteView(file))
+    var application = try Application(ByteView(file), options)
     Report.found(application, platform, to: &serial)
     let placement = try Placement(application, on: platform, loader: loader, limit: Memory.end)
 
@@ -57,7 +59,7 @@ func boot(
     if let moved = placement.movedModule {
         var target = region(moved)
         target.copy(ByteView(file), to: moved.start)
-        application = try Application(ByteView(Memory.span(moved.start, size: moved.size)))
+        application = try Application(ByteView(Memory.span(moved.start, size: moved.size)), options)
     }
 
     var image = ByteRegion(

@@ -1,0 +1,96 @@
+// Options for the loader itself: words that begin with `loader.`, kept apart from the application's.
+
+public import BootProtocols
+public import Diagnostics
+public import HermitEntry
+import AddressSpace
+import Bytes
+
+/// What the user asks of the loader.
+///
+/// Under Multiboot the options are words of the module's own string, behind the file name:
+/// `-initrd "app loader.generation=2 loader.align16"`. Other words there are the application's, and the command line of
+/// `-append` is never looked at.
+///
+/// PVH under QEMU has no string for the module. There the options are the first words of the command line:
+/// `-append "loader.generation=2 -- arguments"`. The kernel's command line begins behind them, since it would take the
+/// first of them for its path.
+public struct LoaderOptions: Equatable, Sendable {
+    /// `loader.generation=0`, `1`, `2`, `3`, `4-recursive` or `4-identity`: the entry contract, whatever the notes say.
+    public var generation: Generation?
+    /// `loader.align16`: BootInfo of generations 2 and 3 as compilers lay it out that align 128-bit integers to 16 bytes
+    /// (rustc from 1.77 on). The notes can't tell.
+    public var alignsWideIntegers = false
+
+    /// No options.
+    public init() {}
+
+    /// Reads the options on `platform`, and takes those of the command line off it. Throws `unknownLoaderOption`, whose
+    /// name is an offset in `memory`.
+    public init(_ platform: inout Platform, _ memory: PhysicalMemory) throws(Fault) {
+        if platform.moduleCount > 0 {
+            var words = Words(rest: platform.module(0).commandLine)
+            // The file's name.
+            _ = words.next(memory)
+            while let word = words.next(memory) {
+                if try isOption(word, memory) { try apply(word, memory) }
+            }
+        }
+        guard platform.bootProtocol == .pvh else { return }
+        var words = Words(rest: platform.commandLine)
+        while let word = words.next(memory), try isOption(word, memory) {
+            try apply(word, memory)
+            words.skipSpaces(memory)
+            platform.commandLine = words.rest
+        }
+    }
+
+    private func isOption(_ word: AddressRange, _ memory: PhysicalMemory) throws(Fault) -> Bool {
+        let name = ByteView("loader.")
+        guard word.size >= name.count else { return false }
+        return try memory.view(word.start, size: name.count).isSame(as: name)
+    }
+
+    private mutating func apply(_ word: AddressRange, _ memory: PhysicalMemory) throws(Fault) {
+        let text = try memory.view(word.start, size: word.size)
+        if text.isSame(as: ByteView("loader.align16")) {
+            alignsWideIntegers = true
+        } else if text.isSame(as: ByteView("loader.generation=0")) {
+            generation = .zero
+        } else if text.isSame(as: ByteView("loader.generation=1")) {
+            generation = .one
+        } else if text.isSame(as: ByteView("loader.generation=2")) {
+            generation = .two
+        } else if text.isSame(as: ByteView("loader.generation=3")) {
+            generation = .three
+        } else if text.isSame(as: ByteView("loader.generation=4-recursive")) {
+            generation = .fourRecursive
+        } else if text.isSame(as: ByteView("loader.generation=4-identity")) {
+            generation = .fourIdentity
+        } else {
+            throw Fault(.unknownLoaderOption, nameOffset: word.start &- memory.origin)
+        }
+    }
+}
+
+/// The words of a line, separated by spaces.
+private struct Words {
+    /// What has not been read yet.
+    var rest: AddressRange
+
+    mutating func skipSpaces(_ memory: PhysicalMemory) {
+        while !rest.isEmpty, memory.byte(rest.start) == UInt8(ascii: " ") {
+            rest = AddressRange(rest.start &+ 1, rest.end)
+        }
+    }
+
+    /// The next word, nil at the end.
+    mutating func next(_ memory: PhysicalMemory) -> AddressRange? {
+        skipSpaces(memory)
+        let start = rest.start
+        while !rest.isEmpty, memory.byte(rest.start) != UInt8(ascii: " ") {
+            rest = AddressRange(rest.start &+ 1, rest.end)
+        }
+        return start == rest.start ? nil : AddressRange(start, rest.start)
+    }
+}
