@@ -13,7 +13,7 @@ APP := build/fixtures/demo
 APPEND := env=GREETING=hello -- one two
 QEMU_ARGS :=
 
-.PHONY: run test loader inspect fixtures bench deps lint format host-test soak clean
+.PHONY: run test loader inspect fixtures bench deps lint format host-test soak matrix clean
 
 # Boots $(APP); QEMU status 3 is what a Hermit application that ends well leaves.
 run: deps loader $(if $(filter build/fixtures/%,$(APP)),fixtures)
@@ -33,6 +33,11 @@ host-test:
 soak: deps loader fixtures
 	swift build --build-tests --explicit-target-dependency-import-check error
 	LOADER_SOAK=1 swift test --skip-build
+
+# Every generation on every machine, thousands of boots; leaves the README's table in build/matrix.md.
+matrix: deps loader fixtures
+	swift build --build-tests
+	LOADER_MATRIX=1 swift test --skip-build --filter MatrixTests
 
 loader:
 	$(FREESTANDING)

@@ -100,11 +100,12 @@ void for_each_table(void (*visit)(uint64_t table));
 uint64_t allocate_frame(void);
 void check_handed_over_is_safe(void);
 void take_over_page_tables(void);
-void check_mapping(void);
+// Returns the address where the local APIC is mapped.
+uint64_t check_mapping(void);
 void check_low_memory(void);
 
-// start_cpus.c
-void start_other_cpus(void);
+// processors.c
+void start_processors(uint64_t apic);
 
 static inline uint64_t load64(uint64_t address) { return *(volatile uint64_t *)address; }
 static inline uint32_t load32(uint64_t address) { return *(volatile uint32_t *)address; }

@@ -57,8 +57,9 @@ __attribute__((visibility("hidden"))) void kernel_main(void) {
 
     const uint64_t before = sum_of_handed_over();
     take_over_page_tables();
-    check_mapping();
+    const uint64_t apic = check_mapping();
     check_low_memory();
     check(sum_of_handed_over() == before, "what the loader handed over is unharmed");
+    start_processors(apic);
     finish();
 }

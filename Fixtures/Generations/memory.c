@@ -129,7 +129,7 @@ static void touch_memory(void) {
 }
 #endif
 
-void check_mapping(void) {
+uint64_t check_mapping(void) {
 #if IS_RECURSIVE
     check(!translate(kernel.end).present, "above the image, nothing is mapped");
 #else
@@ -157,6 +157,7 @@ void check_mapping(void) {
     const uint64_t apic = NEW_ADDRESSES + 0x800000;
     check(map_page(apic, 0xfee00000, WRITABLE | UNCACHED | NO_EXECUTE), "the local APIC can be mapped");
     check((load32(apic + 0x30) & 0xf0) == 0x10, "the local APIC answers");
+    return apic;
 }
 
 static bool is_root_pointer(uint64_t address) {

@@ -52,6 +52,8 @@ struct Outcome {
 /// A machine to boot.
 struct Guest {
     var initrd: URL?
+    /// Words behind the file's name, which Multiboot hands over with the module.
+    var moduleArguments = ""
     var loader = Project.loader
     var machine = "pc"
     var memory = "1G"
@@ -68,7 +70,9 @@ struct Guest {
             "-display", "none", "-serial", "stdio", "-no-reboot", "-device",
             "isa-debug-exit,iobase=0xf4,iosize=0x04", "-kernel", loader.path,
         ]
-        if let initrd { arguments += ["-initrd", initrd.path] }
+        if let initrd {
+            arguments += ["-initrd", initrd.path + (moduleArguments.isEmpty ? "" : " " + moduleArguments)]
+        }
         if !append.isEmpty { arguments += ["-append", append] }
         let result = try await Subprocess.run(
             .name("timeout"), arguments: Arguments(arguments), output: .bytes(limit: 1 << 20),
