@@ -1,0 +1,97 @@
+// Options for the loader, and what remains of the lines they stand in.
+
+import AddressSpace
+import Boot
+import BootProtocols
+import Bytes
+import Diagnostics
+import HermitEntry
+import TestSupport
+import Testing
+
+@Suite struct LoaderOptionsTests {
+    /// Memory from 0x1000 on: the module's string, a NUL, the command line, a NUL.
+    static let origin: UInt64 = 0x1000
+
+    /// The options, and the command line that the kernel gets.
+    private func read(
+        _ bootProtocol: BootProtocol, module: String?, line: String
+    ) throws -> (options: LoaderOptions, line: String) {
+        let memory = Array((module ?? "").utf8) + [0] + Array(line.utf8) + [0]
+        let moduleSize = UInt64((module ?? "").utf8.count)
+        var platform = Platform(bootProtocol, information: 0)
+        if let _ = module {
+            try platform.add(
+                Module(
+                    range: AddressRange(0x10_0000, 0x10_1000),
+                    commandLine: AddressRange(at: Self.origin, size: moduleSize)))
+        }
+        platform.commandLine = AddressRange(at: Self.origin + moduleSize + 1, size: UInt64(line.utf8.count))
+        let physical = PhysicalMemory(ByteView(memory.span.bytes), origin: Self.origin)
+        let options = try LoaderOptions(&platform, physical)
+        let start = Int(platform.commandLine.start - Self.origin)
+        return (
+            options, String(decoding: memory[start..<start + Int(platform.commandLine.size)], as: UTF8.self)
+        )
+    }
+
+    @Test(
+        arguments: [BootProtocol.multiboot, .pvh], ["app", "", "  ", "app word", "app xloader.align16", "app loader"])
+    func `without options nothing changes`(bootProtocol: BootProtocol, module: String) throws {
+        for line in ["", " ", "path -- one", "  env=A=b", "loaders"] {
+            let read = try read(bootProtocol, module: module, line: line)
+            #expect(read.options == LoaderOptions())
+            #expect(read.line == line)
+        }
+    }
+
+    @Test(arguments: [
+        ("0", Generation.zero), ("1", .one), ("2", .two), ("3", .three), ("4-recursive", .fourRecursive),
+        ("4-identity", .fourIdentity),
+    ])
+    func `every generation has a name`(name: String, generation: Generation) throws {
+        var expected = LoaderOptions()
+        expected.generation = generation
+        let multiboot = try read(.multiboot, module: "app loader.generation=\(name)", line: "loader -- a")
+        #expect(multiboot.options == expected)
+        #expect(multiboot.line == "loader -- a")
+        let pvh = try read(.pvh, module: "", line: " loader.generation=\(name)  -- a ")
+        #expect(pvh.options == expected)
+        #expect(pvh.line == "-- a ")
+    }
+
+    @Test func `a module's options may stand anywhere behind its name`() throws {
+        let read = try read(
+            .multiboot, module: "loader.app one  loader.align16 two loader.generation=3 ", line: "loader.generation=2")
+        #expect(read.options.generation == .three)
+        #expect(read.options.alignsWideIntegers)
+        #expect(read.line == "loader.generation=2")
+    }
+
+    @Test func `a command line's options are its first words`() throws {
+        let leading = try read(.pvh, module: nil, line: "loader.align16 loader.generation=2 a loader.nonsense")
+        #expect(leading.options.generation == .two)
+        #expect(leading.options.alignsWideIntegers)
+        #expect(leading.line == "a loader.nonsense")
+        let alone = try read(.pvh, module: nil, line: "loader.align16")
+        #expect(alone.options.alignsWideIntegers)
+        #expect(alone.line == "")
+    }
+
+    @Test(arguments: [
+        "loader.", "loader.generation", "loader.generation=", "loader.generation=4", "loader.generation=22",
+        "loader.align16=1", "loader.align1", "loader.Align16",
+    ])
+    func `an unknown option is an error that shows it`(option: String) {
+        let text = Array("app \(option) next\0\0".utf8)
+        let module = fault { _ = try read(.multiboot, module: "app \(option) next", line: "") }
+        #expect(module == Fault(.unknownLoaderOption, nameOffset: 4))
+        #expect(
+            module.map { sentence($0, text) } == "unknown loader option, from here: '\(option) next'")
+        #expect(fault { _ = try read(.pvh, module: nil, line: option) } == Fault(.unknownLoaderOption, nameOffset: 1))
+    }
+
+    @Test func `without a module there is nothing to read`() throws {
+        #expect(try read(.multiboot, module: nil, line: "loader.align16").options == LoaderOptions())
+    }
+}
