@@ -42,7 +42,10 @@ public struct Application: ~Escapable {
     }
 
     /// Whether the kernel accepts 1 GiB pages in the identity mapping: v0.11 does not.
-    public var acceptsGigabytePages: Bool {
+    public var acceptsGigabytePages: Bool { readsReservations }
+
+    /// Whether the kernel leaves alone what the device tree reserves: v0.11 does not.
+    public var readsReservations: Bool {
         guard generation == .fourIdentity, let version = notes.kernelVersion else { return false }
         return version.major > 0 || version.minor >= 12
     }

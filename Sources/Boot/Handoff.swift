@@ -76,7 +76,7 @@ public struct Handoff {
             info.deviceTree = layout.deviceTree.start
             try writeDeviceTree(application, on: platform, placement, commandLineBytes, to: &block)
         }
-        if isMultibootInformationIntact(platform, placement) {
+        if isMultibootInformationUsable(application, on: platform, placement) {
             info.multibootInformation = platform.information
         } else if !application.generation.hasDeviceTreePlatform {
             info.multibootInformation = writeMultibootInformation(platform, placement, to: &block)
@@ -103,15 +103,26 @@ public struct Handoff {
             imageStart: placement.image.start)
     }
 
-    /// Whether the firmware's own Multiboot information can be handed on: there is one, and neither the image nor the
-    /// handoff block overwrites it.
-    private func isMultibootInformationIntact(_ platform: borrowing Platform, _ placement: Placement) -> Bool {
+    /// Whether the firmware's own Multiboot information can be handed on: there is one, the image does not overwrite it,
+    /// and it lies below the image where the kernel takes all memory above for its own.
+    private func isMultibootInformationUsable(
+        _ application: borrowing Application, on platform: borrowing Platform, _ placement: Placement
+    ) -> Bool {
         guard platform.bootProtocol == .multiboot else { return false }
-        for index in 0..<platform.reservations.count {
-            let reservation = platform.reservations[index]
-            if reservation.purpose == .firmware, reservation.range.overlaps(placement.image) { return false }
+        for index in 0..<platform.reservations.count where platform.reservations[index].purpose == .firmware {
+            let range = platform.reservations[index].range
+            if range.overlaps(placement.image) { return false }
+            if application.generation.usesRecursivePageTable, range.end > placement.image.start { return false }
         }
         return true
+    }
+
+    /// Whether the kernel can be told of ACPI's root pointer, which it reads without mapping it first.
+    private func isRootPointerUsable(
+        _ application: borrowing Application, on platform: borrowing Platform, _ placement: Placement
+    ) -> Bool {
+        platform.rsdp != 0
+            && (!application.generation.usesRecursivePageTable || platform.rsdp &+ 36 <= placement.image.start)
     }
 
     /// Fills the page tables for the move of a staged image: an identity mapping of everything the loader can reach.
@@ -136,9 +147,13 @@ public struct Handoff {
             // Kernels of these generations map memory themselves, page by page, and panic where a page that is already
             // mapped is larger: below 2 MiB they get sparse 4 KiB pages, above the image nothing.
             try tables.identityMap(loader, .size4KiB)
-            for index in 0..<platform.reservations.count {
-                let reservation = platform.reservations[index]
-                if reservation.purpose == .firmware { try tables.identityMap(reservation.range, .size4KiB) }
+            if isMultibootInformationUsable(application, on: platform, placement) {
+                for index in 0..<platform.reservations.count where platform.reservations[index].purpose == .firmware {
+                    try tables.identityMap(platform.reservations[index].range, .size4KiB)
+                }
+            }
+            if isRootPointerUsable(application, on: platform, placement) {
+                try tables.identityMap(AddressRange(at: platform.rsdp, size: 36), .size4KiB)
             }
             try tables.identityMap(layout.range, .size4KiB)
             let whole = AddressRange(
@@ -214,7 +229,7 @@ public struct Handoff {
             tree.property(.reg, pages)
             tree.endNode()
         }
-        if platform.rsdp != 0 {
+        if isRootPointerUsable(application, on: platform, placement) {
             tree.beginNode("hermit,rsdp", at: platform.rsdp)
             tree.property(.reg, AddressRange(at: platform.rsdp, size: 1))
             tree.endNode()

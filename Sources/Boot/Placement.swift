@@ -111,10 +111,12 @@ public struct Placement: Equatable, Sendable {
             try taken.add(AddressRange(at: address, size: pages &+ tables), .image)
         }
         let size = HandoffLayout.largestSize(application, on: platform, loader: loader, imageSize: image.size)
-        guard
-            let handoff = roomForHandoff(size, platform, taken, AddressRange(0, min(image.start, limit)))
-                ?? roomForHandoff(size, platform, taken, AddressRange(0, limit))
-        else { throw Fault(.noRoomForHandoff, value: size) }
+        // Kernels with a recursive page table take whatever lies above them for their own, those up to 0.11 likewise.
+        var room = roomForHandoff(size, platform, taken, AddressRange(0, min(image.start, limit)))
+        if room == nil, application.readsReservations {
+            room = roomForHandoff(size, platform, taken, AddressRange(0, limit))
+        }
+        guard let handoff = room else { throw Fault(.noRoomForHandoff, value: size) }
 
         return Placement(
             image: image, bias: 0, staging: staging, movingTables: movingTables, movedModule: moved,
