@@ -1,0 +1,254 @@
+// What the kernel is handed: page tables, BootInfo, device tree, Multiboot information, read back byte by byte.
+
+import AddressSpace
+import Boot
+import BootProtocols
+import Bytes
+import Diagnostics
+import HermitEntry
+import TestSupport
+import Testing
+
+/// A boot up to the jump, the image itself left out.
+struct HandedOver {
+    var placement: Placement
+    var state: EntryState
+    /// The bytes of the handoff block.
+    var block: [UInt8]
+    /// The bytes of the moving tables.
+    var movingTables: [UInt8]
+
+    /// Boots `scenario`; nil where it cannot be placed.
+    init?(_ scenario: Scenario, gigabytePages: Bool) {
+        let file = scenario.file
+        do throws(Fault) {
+            let application = try Application(ByteView(file.span.bytes))
+            var platform = try scenario.platform()
+            let text = scenario.commandLine
+            platform.commandLine =
+                text.isEmpty ? AddressRange(0, 0) : AddressRange(at: 0x5000, size: UInt64(text.count))
+            let placement: Placement
+            do throws(Fault) {
+                placement = try Placement(application, on: platform, loader: scenario.loader, limit: scenario.limit)
+            } catch { return nil }
+            let handoff = Handoff(loader: scenario.loader, hasGigabytePages: gigabytePages)
+            var block = [UInt8](repeating: 0xcc, count: Int(placement.handoff.range.size))
+            var tables = [UInt8](repeating: 0xcc, count: Int(placement.movingTables.size))
+            var span = block.mutableSpan
+            var region = ByteRegion(span.mutableBytes, at: placement.handoff.range.start)
+            let memory = PhysicalMemory(ByteView(text.span.bytes), origin: 0x5000)
+            let state = try handoff.write(application, on: platform, placement, memory: memory, to: &region)
+            if !placement.movingTables.isEmpty {
+                var span = tables.mutableSpan
+                try handoff.writeMovingTables(
+                    ByteRegion(span.mutableBytes, at: placement.movingTables.start), limit: scenario.limit)
+            }
+            self.placement = placement
+            self.state = state
+            self.block = block
+            movingTables = tables
+        } catch {
+            Issue.record("\(error) \(scenario)")
+            return nil
+        }
+    }
+
+    /// The number at a physical address in the block.
+    func number<Word: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(
+        _ type: Word.Type, at address: UInt64
+    ) -> Word { block.number(type, at: Int(address - placement.handoff.range.start)) }
+
+    /// The bytes of a part of the block.
+    func bytes(_ range: AddressRange) -> [UInt8] {
+        let start = Int(range.start - placement.handoff.range.start)
+        return Array(block[start..<start + Int(range.size)])
+    }
+
+    /// The pages that the kernel's tables map.
+    func pages(skipping skipped: Set<Int>) -> [MappedPage]? {
+        mappedPages(root: state.pageTable, skipping: skipped) { address in
+            guard placement.handoff.pageTables.contains(AddressRange(at: address, size: 8)) else { return nil }
+            return number(UInt64.self, at: address)
+        }
+    }
+}
+
+@Suite struct HandoffTests {
+    static let recursive: [Generation] = [.zero, .one, .two, .three, .fourRecursive]
+
+    static func outward(_ range: AddressRange, _ unit: UInt64) -> Range<UInt64> {
+        range.start & ~(unit - 1)..<(range.end + unit - 1) & ~(unit - 1)
+    }
+
+    @Test(arguments: recursive)
+    func `recursive tables map the image, the loader, the handoff and the firmware's structures, no more`(
+        _ generation: Generation
+    ) throws {
+        var random = SeededGenerator(seed: 200 + UInt64(generation.rawValue))
+        for _ in 0..<60 {
+            let scenario = Scenario.random(generation, &random)
+            guard let boot = HandedOver(scenario, gigabytePages: true) else { continue }
+            let root = boot.state.pageTable
+            #expect(root == boot.placement.handoff.pageTables.start)
+            #expect(boot.number(UInt64.self, at: root + 511 * 8) == root | 3)
+            // PML4, PDPT and PD follow one another, and the first 2 MiB are in 4 KiB pages.
+            #expect(boot.number(UInt64.self, at: root) == root + 0x1000 | 3)
+            #expect(boot.number(UInt64.self, at: root + 0x1000) == root + 0x2000 | 3)
+            let first = boot.number(UInt64.self, at: root + 0x2000)
+            #expect(first & 0x81 == 1, "\(scenario)")
+
+            let pages = try #require(boot.pages(skipping: [511]), "\(scenario)")
+            #expect(pages.allSatisfy { $0.virtual == $0.physical && $0.isWritable && $0.isExecutable })
+            #expect(pages.allSatisfy { $0.size <= 0x20_0000 })
+            let image = boot.placement.image
+            var expected = [
+                image.start & ~0xfff..<(image.end + 0x1f_ffff) & ~0x1f_ffff, Self.outward(scenario.loader, 0x1000),
+                boot.placement.handoff.range.asRange,
+            ]
+            if !scenario.isPVH { expected += scenario.firmware.map { Self.outward($0, 0x1000) } }
+            let stack = boot.placement.handoff.stack.start
+            #expect(
+                ranges(of: pages) == subtract(stack - 0x1000..<stack, from: joined(expected)),
+                "\(scenario) \(boot.placement)")
+        }
+    }
+
+    @Test(arguments: [false, true])
+    func `identity tables map all RAM and no hole of the address space`(_ gigabytePages: Bool) throws {
+        var random = SeededGenerator(seed: 300)
+        for _ in 0..<60 {
+            let scenario = Scenario.random(.fourIdentity, &random)
+            guard let boot = HandedOver(scenario, gigabytePages: gigabytePages) else { continue }
+            let root = boot.state.pageTable
+            #expect(boot.number(UInt64.self, at: root + 511 * 8) == 0)
+            let pages = try #require(boot.pages(skipping: []), "\(scenario)")
+            #expect(pages.allSatisfy { $0.virtual == $0.physical && $0.isWritable && $0.isExecutable })
+            #expect(gigabytePages || pages.allSatisfy { $0.size <= 0x20_0000 })
+            // The first 2 MiB: 512 pages of 4 KiB.
+            #expect(pages.prefix(512).allSatisfy { $0.size == 0x1000 } && pages[511].virtual == 0x1f_f000)
+            let ram = scenario.regions.filter { [.available, .acpiReclaimable, .acpiNonVolatile].contains($0.kind) }
+            let expected = joined([0..<0x20_0000] + ram.map { Self.outward($0.range, 0x20_0000) })
+            #expect(ranges(of: pages) == expected, "\(scenario)")
+        }
+    }
+
+    @Test func `moving tables map all that the loader can reach`() throws {
+        var random = SeededGenerator(seed: 400)
+        var moved = 0
+        for _ in 0..<100 {
+            let scenario = Scenario.random(.fourRecursive, &random)
+            guard let boot = HandedOver(scenario, gigabytePages: false), boot.placement.staging != nil else { continue }
+            moved += 1
+            #expect(boot.state.movingPageTable == boot.placement.movingTables.start)
+            #expect(boot.state.staged == boot.placement.staging)
+            let pages = try #require(
+                mappedPages(root: boot.state.movingPageTable) { address in
+                    let tables = boot.placement.movingTables
+                    guard tables.contains(AddressRange(at: address, size: 8)) else { return nil }
+                    return boot.movingTables.number(UInt64.self, at: Int(address - tables.start))
+                })
+            #expect(ranges(of: pages) == [0..<scenario.limit])
+            #expect(pages.allSatisfy { $0.virtual == $0.physical })
+        }
+        #expect(moved > 5)
+    }
+
+    /// A plain machine with 64 MiB.
+    static func plain(_ generation: Generation, isPVH: Bool, commandLine: String = "loader -- a b") -> Scenario {
+        Scenario(
+            regions: [
+                MemoryRegion(range: AddressRange(0, 0x9_fc00), kind: .available),
+                MemoryRegion(range: AddressRange(0x10_0000, 0x400_0123), kind: .available),
+                MemoryRegion(range: AddressRange(0x410_0000, 0x420_0000), kind: .reserved),
+            ], isPVH: isPVH, firmware: [AddressRange(at: 0x9500, size: 116)],
+            modules: [AddressRange(0x20_0000, 0x20_1234)], loader: AddressRange(0x10_0000, 0x12_3000), isFixed: false,
+            base: 0, zeroFill: 0x1000, alignment: 0x1000, generation: generation, commandLine: Array(commandLine.utf8))
+    }
+
+    @Test(arguments: PlacementTests.generations, [false, true])
+    func `the entry state is the contract's`(_ generation: Generation, _ isPVH: Bool) throws {
+        let boot = try #require(HandedOver(Self.plain(generation, isPVH: isPVH), gigabytePages: false))
+        let (state, layout) = (boot.state, boot.placement.handoff)
+        #expect(state.instructionPointer == boot.placement.bias + 960)
+        #expect(state.bootInfo == layout.information.start)
+        #expect(state.imageStart == boot.placement.image.start)
+        #expect(state.staged.isEmpty)
+        let low = generation == .zero || generation == .one
+        #expect(state.stackPointer == (low ? layout.stack.end - 16 : layout.stack.start))
+        // Null, 64-bit code with L set and D clear, writable data; all present, ring 0.
+        #expect(boot.number(UInt64.self, at: state.descriptorTable) == 0)
+        let code = boot.number(UInt64.self, at: state.descriptorTable + 8)
+        #expect(code >> 40 & 0xfe == 0x9a && code >> 52 & 0xf == 0xa)
+        let data = boot.number(UInt64.self, at: state.descriptorTable + 16)
+        #expect(data >> 40 & 0xfe == 0x92)
+
+        // The command line lies at the start of the Multiboot part, with a NUL.
+        let text = boot.bytes(layout.multiboot).prefix(14)
+        #expect(Array(text) == Array("loader -- a b\0".utf8))
+        let information: UInt64
+        switch generation {
+        case .zero, .one:
+            #expect(boot.number(UInt64.self, at: state.bootInfo + 0x38) == layout.stack.start)
+            #expect(boot.number(UInt64.self, at: state.bootInfo + 0x60) == layout.multiboot.start)
+            #expect(boot.number(UInt64.self, at: state.bootInfo + 0x68) == 13)
+            information = boot.number(UInt64.self, at: state.bootInfo + 0x58)
+        case .two: information = boot.number(UInt64.self, at: state.bootInfo + 96)
+        case .three: information = boot.number(UInt64.self, at: state.bootInfo + 104)
+        case .fourRecursive, .fourIdentity:
+            #expect(boot.number(UInt32.self, at: state.bootInfo + 80) == (isPVH ? 3 : 0))
+            information = boot.number(UInt64.self, at: state.bootInfo + 104)
+        }
+        if !isPVH {
+            #expect(information == 0x9500)
+        } else if generation == .fourRecursive || generation == .fourIdentity {
+            #expect(information == 0)
+        } else {
+            checkSynthesised(boot, information)
+        }
+        if generation.rawValue >= Generation.three.rawValue {
+            #expect(boot.number(UInt64.self, at: state.bootInfo + 24) == layout.deviceTree.start)
+            checkTree(boot, isPVH)
+        }
+    }
+
+    /// The Multiboot information that PVH lacks.
+    func checkSynthesised(_ boot: HandedOver, _ address: UInt64) {
+        func word(_ offset: UInt64) -> UInt64 { UInt64(boot.number(UInt32.self, at: address + offset)) }
+        #expect(boot.placement.handoff.multiboot.contains(AddressRange(at: address, size: 116)))
+        #expect(word(0) == 1 << 2 | 1 << 3 | 1 << 6)
+        #expect(word(16) == boot.placement.handoff.multiboot.start)
+        #expect(word(20) == 1)
+        #expect(boot.number(UInt64.self, at: word(24)) == 0x20_1234 << 32 | 0x20_0000)
+        #expect(word(44) == 3 * 24)
+        let map = word(48)
+        for (index, entry) in [(0, 0x9_fc00, 1), (0x10_0000, 0x3f0_0123, 1), (0x410_0000, 0x10_0000, 2)].enumerated() {
+            let start = map + UInt64(index) * 24
+            #expect(boot.number(UInt32.self, at: start) == 20)
+            #expect(boot.number(UInt64.self, at: start + 4) == UInt64(entry.0))
+            #expect(boot.number(UInt64.self, at: start + 12) == UInt64(entry.1))
+            #expect(boot.number(UInt32.self, at: start + 20) == UInt32(entry.2))
+        }
+    }
+
+    func checkTree(_ boot: HandedOver, _ isPVH: Bool) {
+        guard let tree = DeviceTree(boot.bytes(boot.placement.handoff.deviceTree)) else {
+            Issue.record("not a device tree")
+            return
+        }
+        #expect(tree.root.text("compatible") == (isPVH ? "hermit,pvh" : "hermit,multiboot"))
+        #expect(tree.root["#address-cells"] == [0, 0, 0, 2])
+        #expect(tree.root["#size-cells"] == [0, 0, 0, 2])
+        #expect(tree.root.children.map(\.name) == ["memory@0", "memory@100000", "chosen"])
+        // RAM in whole pages.
+        #expect(tree.root.children.first?.numbers("reg") == [0, 0x9_f000])
+        #expect(tree.root.children[1].numbers("reg") == [0x10_0000, 0x3f0_0000])
+        #expect(tree.root.children[1].text("device_type") == "memory")
+        #expect(tree.root.children.last?.text("bootargs") == "loader -- a b")
+        // Loader, module and handoff are reserved, in whole pages.
+        let reserved = joined(tree.reservations)
+        for range in [0x10_0000..<0x12_3000, 0x20_0000..<0x20_2000, boot.placement.handoff.range.asRange] {
+            #expect(reserved.contains { $0.lowerBound <= range.lowerBound && range.upperBound <= $0.upperBound })
+        }
+        #expect(tree.reservations.allSatisfy { $0.lowerBound % 0x1000 == 0 && $0.upperBound % 0x1000 == 0 })
+    }
+}
