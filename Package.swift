@@ -92,7 +92,7 @@ if freestanding {
 
     // The modules, and what their tests need besides.
     let tested: [(module: String, dependencies: [Target.Dependency])] = [
-        ("Diagnostics", []), ("Bytes", ["Diagnostics"]), ("ELF", ["Diagnostics", "Bytes", "Clibelf"]),
+        ("Diagnostics", []), ("Bytes", ["Diagnostics"]), ("ELF", ["Diagnostics", "Bytes", "KernelImage", "Clibelf"]),
         ("AddressSpace", ["Diagnostics", "Bytes"]), ("KernelImage", ["Diagnostics", "Bytes", "ELF"]),
         ("HermitEntry", ["Diagnostics", "Bytes", "ELF"]), ("Boot", pureModules),
     ]
