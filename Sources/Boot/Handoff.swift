@@ -117,12 +117,11 @@ public struct Handoff {
         return true
     }
 
-    /// Whether the kernel can be told of ACPI's root pointer, which it reads without mapping it first.
-    private func isRootPointerUsable(
-        _ application: borrowing Application, on platform: borrowing Platform, _ placement: Placement
-    ) -> Bool {
-        platform.rsdp != 0
-            && (!application.generation.usesRecursivePageTable || platform.rsdp &+ 36 <= placement.image.start)
+    /// Whether the kernel is told of ACPI's root pointer. It then reads it without mapping it, which takes an identity
+    /// mapping; kernels with a recursive page table look for it themselves, and panic (0.6.9) where a page that they map for
+    /// that is mapped already.
+    private func tellsRootPointer(_ application: borrowing Application, on platform: borrowing Platform) -> Bool {
+        platform.rsdp != 0 && !application.generation.usesRecursivePageTable
     }
 
     /// Fills the page tables for the move of a staged image: an identity mapping of everything the loader can reach.
@@ -151,9 +150,6 @@ public struct Handoff {
                 for index in 0..<platform.reservations.count where platform.reservations[index].purpose == .firmware {
                     try tables.identityMap(platform.reservations[index].range, .size4KiB)
                 }
-            }
-            if isRootPointerUsable(application, on: platform, placement) {
-                try tables.identityMap(AddressRange(at: platform.rsdp, size: 36), .size4KiB)
             }
             try tables.identityMap(layout.range, .size4KiB)
             let whole = AddressRange(
@@ -229,7 +225,7 @@ public struct Handoff {
             tree.property(.reg, pages)
             tree.endNode()
         }
-        if isRootPointerUsable(application, on: platform, placement) {
+        if tellsRootPointer(application, on: platform) {
             tree.beginNode("hermit,rsdp", at: platform.rsdp)
             tree.property(.reg, AddressRange(at: platform.rsdp, size: 1))
             tree.endNode()
