@@ -115,7 +115,9 @@ import Testing
         #expect(try Generation(Self.read([]), osABI: 0xff) == .zero)
         #expect(try Generation(Self.read([abiTag(0, 12, 0)]), osABI: 0xff) == .zero)
         for osABI in [0, 3, 254] as [UInt8] {
-            #expect(fault { _ = try Generation(Self.read([]), osABI: osABI) } == Fault(.missingEntryVersion))
+            #expect(
+                fault { _ = try Generation(Self.read([]), osABI: osABI) }
+                    == Fault(.missingEntryVersion, .header, value: UInt64(osABI)))
         }
     }
 
