@@ -58,14 +58,15 @@ if freestanding {
     dependencies += [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
+        .package(url: "https://github.com/apple/swift-crypto", exact: "3.12.3"),
     ]
     targets += [
-        .executableTarget(
-            name: "loader-inspect",
+        .target(
+            name: "Inspection",
             dependencies: pureModules + [
                 "Boot", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Crypto", package: "swift-crypto"),
             ],
-            path: "Sources/LoaderInspect",
             swiftSettings: strict + [.enableExperimentalFeature("Lifetimes")]),
         .testTarget(
             name: "GuestTests",
@@ -73,6 +74,10 @@ if freestanding {
                 "loader-inspect", .product(name: "Subprocess", package: "swift-subprocess"),
             ],
             swiftSettings: [.treatAllWarnings(as: .error)]),
+        .executableTarget(
+            name: "loader-inspect",
+            dependencies: ["Inspection", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            path: "Sources/LoaderInspect", swiftSettings: strict),
         .executableTarget(
             name: "loader-bench",
             dependencies: [

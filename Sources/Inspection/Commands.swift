@@ -1,0 +1,124 @@
+// The command line: will this file boot, where, how, and if not, why not?
+
+import AddressSpace
+public import ArgumentParser
+import Bytes
+import Diagnostics
+import Foundation
+
+/// `loader-inspect`
+public struct LoaderInspect: ParsableCommand {
+    /// Name, help and subcommands.
+    public static let configuration = CommandConfiguration(
+        commandName: "loader-inspect",
+        abstract: "Tells whether the loader boots a file, where it goes, and if not, why not.",
+        discussion: """
+            Runs the loader's own code on the file, on a machine as QEMU would make it.
+
+              loader-inspect app                         will it boot in 1 GiB of RAM?
+              loader-inspect --memory 64M --machine q35 app
+              loader-inspect --quiet *.elf               only what is wrong
+              loader-inspect relocations --base 0x200000 app
+              loader-inspect load --output image.bin app
+              loader-inspect explain 41                  what does that status mean?
+
+            Exit status: 0 every file boots, 1 one will not boot, 2 one is malformed, 64 the command line is wrong.
+            """,
+        subcommands: [
+            VerdictCommand.self, SegmentsCommand.self, SectionsCommand.self, SymbolsCommand.self,
+            RelocationsCommand.self, NotesCommand.self, DynamicCommand.self, BootInfoCommand.self, PagesCommand.self,
+            LoadCommand.self, ExplainCommand.self,
+        ],
+        defaultSubcommand: VerdictCommand.self)
+
+    /// Made by the argument parser.
+    public init() {}
+}
+
+/// The options of everything that reads files.
+struct FileOptions: ParsableArguments {
+    @Flag(help: "JSON, one document per file (docs/loader-inspect-json.md).")
+    var json = false
+
+    @Option(help: "Colour: auto, always or never; NO_COLOR is heeded.")
+    var color = ColorChoice.auto
+
+    @Argument(help: "ELF files; - is standard input.", completion: .file())
+    var files: [String]
+
+    /// Calls `body` with each file; the exit status is the worst. A fault goes to standard error as one line.
+    func forEach(_ body: (ByteView, String, Output) throws -> Int32) throws {
+        let output = Output(color: color)
+        var worst: Int32 = 0
+        for name in files {
+            let data = try Input.read(name)
+            let file = ByteView(data.bytes)
+            do {
+                worst = max(worst, try body(file, name, output))
+            } catch let fault as Fault {
+                output.flush()
+                FileHandle.standardError.write(Data("\(name): error: \(fault.sentence(file))\n".utf8))
+                worst = max(worst, fault.rule.kind == .malformed ? 2 : 1)
+            }
+        }
+        output.flush()
+        if worst != 0 { throw ExitCode(worst) }
+    }
+
+    /// Calls `view` with each file and where it goes.
+    func list(_ view: (ByteView, Destination) throws(Fault) -> Void) throws {
+        try forEach { file, name, output in
+            try view(file, Destination(output: output, file: name, json: json))
+            return 0
+        }
+    }
+}
+
+/// The options that describe the machine.
+struct MachineOptions: ParsableArguments {
+    @Option(name: .shortAndLong, help: "RAM, as QEMU's -m takes it.")
+    var memory = MemorySize(bytes: 1 << 30)
+
+    @Option(help: "QEMU's machine: pc, q35 or microvm.")
+    var machine = MachineKind.pc
+
+    @Option(name: .customLong("protocol"), help: "How the loader is started: multiboot or pvh.")
+    var startProtocol = StartProtocol.multiboot
+
+    @Option(help: "The command line, as QEMU's -append takes it.")
+    var commandLine = ""
+
+    @Option(help: "The loader's file, for its size and name; without it, one beside this program.", completion: .file())
+    var loader: String?
+
+    @Flag(help: "The CPU has 1 GiB pages (-cpu max).")
+    var gigabytePages = false
+
+    /// The machine that boots the file at `path`.
+    func host(for path: String) throws -> HostMachine {
+        var host = HostMachine(
+            kind: machine, memory: memory, startProtocol: startProtocol, commandLine: commandLine,
+            applicationPath: path)
+        let own = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath()
+        let beside = own.deletingLastPathComponent().appendingPathComponent("loader").path
+        if let loader {
+            host.loaderPath = loader
+            host.loader = try HostMachine.loaderRange(ByteView(Input.read(loader).bytes))
+        } else if let data = try? Input.read(beside), let range = try? HostMachine.loaderRange(ByteView(data.bytes)) {
+            host.loader = range
+        }
+        return host
+    }
+}
+
+/// Files, mapped into memory, and standard input.
+enum Input {
+    static func read(_ path: String) throws -> Data {
+        if path == "-" { return try FileHandle.standardInput.readToEnd() ?? Data() }
+        do {
+            return try Data(contentsOf: URL(fileURLWithPath: path), options: .alwaysMapped)
+        } catch {
+            throw ValidationError("cannot read \(path): \((error as NSError).localizedDescription)")
+        }
+    }
+}

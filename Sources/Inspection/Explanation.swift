@@ -1,0 +1,116 @@
+// What a status, an error or a relocation type of ours means.
+
+import Diagnostics
+import KernelImage
+
+/// Explanations of numbers and names.
+enum Explanation {
+    /// Every rule.
+    static var rules: [Rule] { (0...UInt8.max).compactMap { Rule(rawValue: $0) } }
+
+    /// The classes of trouble, in the order of their status.
+    static var kinds: [Rule.Kind] { (0...UInt8.max).compactMap { Rule.Kind(rawValue: $0) } }
+
+    /// What is known of `subject`: a status of QEMU or of this program, a rule's name, part of an error's sentence, a
+    /// relocation type's name or number. Empty where nothing is.
+    static func of(_ subject: String) -> [String] {
+        var lines: [String] = []
+        if let number = number(subject) {
+            lines += status(number)
+            if let type = UInt32(exactly: number) { lines += relocation(type) }
+        }
+        let name = subject.uppercased().replacing("R_X86_64_", with: "")
+        for type in 0...RelocationMeaning.lastNumber where RelocationMeaning(type)?.name.string == name {
+            // A number was found above already.
+            if number(subject) != Int(type) { lines += relocation(type) }
+        }
+        for rule in rules where "\(rule)".lowercased() == subject.lowercased() { lines += explain(rule) }
+        if lines.isEmpty {
+            let words = subject.lowercased()
+            for rule in rules where matches(rule, words) { lines += explain(rule) }
+        }
+        return lines
+    }
+
+    /// Everything that can be explained, one line each.
+    static func everything() -> [String] {
+        var lines = ["QEMU's exit status, with isa-debug-exit at 0xf4:", "  3  the application ended with success"]
+        for kind in kinds { lines.append("  \(kind.status)  \(kind.meaning.string)") }
+        lines.append("Errors, by name:")
+        for rule in rules { lines.append("  \(rule) (status \(rule.kind.status))") }
+        return lines
+    }
+
+    private static func number(_ text: String) -> Int? {
+        text.hasPrefix("0x") ? Int(text.dropFirst(2), radix: 16) : Int(text)
+    }
+
+    private static func status(_ number: Int) -> [String] {
+        var lines: [String] = []
+        switch number {
+        case 0: lines.append("loader-inspect status 0: every file boots")
+        case 1:
+            lines.append(
+                "loader-inspect status 1: a file will not boot. QEMU status 1: the application failed, or QEMU did")
+        case 2: lines.append("loader-inspect status 2: a file is malformed")
+        case 3: lines.append("QEMU status 3: the application ended with success")
+        case 64: lines.append("loader-inspect status 64: the command line is wrong")
+        default: break
+        }
+        for kind in kinds where Int(kind.status) == number {
+            lines.append("QEMU status \(number): \(kind.meaning.string)")
+            lines.append(
+                "  the loader wrote \(hex(UInt64(kind.rawValue))) to isa-debug-exit's port 0xf4, and QEMU ends with twice that "
+                    + "plus one")
+            lines.append("  one of these errors is in the line that begins with [LOADER] error:")
+            for rule in rules where rule.kind == kind { lines.append("    \(rule): \(sentence(rule))") }
+        }
+        return lines
+    }
+
+    private static func relocation(_ type: UInt32) -> [String] {
+        guard let meaning = RelocationMeaning(type) else { return [] }
+        let size = meaning.field.size
+        var lines = ["relocation type \(type): R_X86_64_\(meaning.name.string)"]
+        lines.append("  value: \(meaning.formula.text.string)" + (size > 0 ? ", stored in \(size) bytes" : ""))
+        lines.append("  S symbol value, A addend, P place, B load bias, Z symbol size, TP thread pointer")
+        if !meaning.occursInLinkedFiles {
+            lines.append("  occurs in object files only: in a linked file it is an error")
+        }
+        return lines
+    }
+
+    private static func explain(_ rule: Rule) -> [String] {
+        [
+            "error \(rule): \(sentence(rule))", "  class: \(rule.kind) - \(rule.kind.meaning.string)",
+            "  QEMU status \(rule.kind.status), loader-inspect status \(rule.kind == .malformed ? 2 : 1)",
+            "  advice: \(rule.description.advice.string)",
+        ]
+    }
+
+    /// The sentence with its blanks shown as such.
+    private static func sentence(_ rule: Rule) -> String {
+        var text = rule.description.sentence.string
+        for mark in ["%v", "%d", "%l", "%m", "%a"] { text = text.replacing(mark, with: "N") }
+        return text.replacing("%t", with: "TYPE").replacing("%n", with: "'NAME'")
+    }
+
+    private static func matches(_ rule: Rule, _ words: String) -> Bool {
+        if sentence(rule).lowercased().contains(words) { return true }
+        // Compared piece by piece, since a real sentence has numbers where the rule's has blanks.
+        let literal = rule.description.sentence.string.lowercased()
+        var parts: [Substring] = []
+        var rest = Substring(literal)
+        while let percent = rest.firstIndex(of: "%") {
+            parts.append(rest[..<percent])
+            rest = rest[percent...].dropFirst(2)
+        }
+        parts.append(rest)
+        var from = Substring(words)
+        for part in parts where !part.isEmpty {
+            guard let found = from.firstRange(of: part) else { return false }
+            from = from[found.upperBound...]
+        }
+        return parts.contains { $0.count > 8 }
+    }
+}

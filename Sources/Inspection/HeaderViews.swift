@@ -1,0 +1,212 @@
+// What a file says of itself: segments, sections, symbols, notes and dynamic entries.
+
+import Bytes
+import Diagnostics
+import ELF
+import KernelImage
+
+/// Where a view goes to.
+struct Destination {
+    let output: Output
+    let file: String
+    let json: Bool
+
+    /// A listing for view `name`.
+    func listing(_ name: String, _ columns: [Column], facts: [(key: String, json: String)] = []) -> Listing {
+        Listing(name, of: file, columns, to: output, json: json, facts: facts)
+    }
+}
+
+/// The views that need no image in memory.
+enum HeaderViews {
+    /// The program headers.
+    static func segments(_ file: ByteView, to destination: Destination) throws(Fault) {
+        let headers = try ProgramHeaders(file, try FileHeader(file))
+        let listing = destination.listing(
+            "segments",
+            [
+                Column("index", "#", 3, right: true), Column("type", "type", 12),
+                Column("offset", "offset", 10, right: true), Column("address", "address", 12, right: true),
+                Column("fileSize", "in file", 10, right: true), Column("memorySize", "in memory", 10, right: true),
+                Column("flags", "rwx", 3), Column("alignment", "align", 8),
+            ])
+        for index in 0..<headers.count {
+            let segment = headers[index]
+            listing.decimal(UInt64(index))
+            listing.text(Names.segment(segment.type))
+            listing.hex(segment.offset)
+            listing.hex(segment.vaddr)
+            listing.hex(segment.filesz)
+            listing.hex(segment.memsz)
+            listing.text(Names.segmentFlags(segment.flags))
+            listing.hex(segment.align)
+        }
+        listing.end()
+    }
+
+    /// The section headers.
+    static func sections(_ file: ByteView, to destination: Destination) throws(Fault) {
+        let table = try SectionTable(file, try FileHeader(file))
+        let listing = destination.listing(
+            "sections",
+            [
+                Column("index", "#", 4, right: true), Column("type", "type", 13),
+                Column("address", "address", 12, right: true), Column("offset", "offset", 10, right: true),
+                Column("size", "size", 10, right: true), Column("flags", "flg", 3),
+                Column("alignment", "align", 6), Column("name", "name", 16),
+            ])
+        for index in 0..<table.count {
+            let section = table[index]
+            listing.decimal(UInt64(index))
+            listing.text(Names.section(section.type))
+            listing.hex(section.addr)
+            listing.hex(section.offset)
+            listing.hex(section.size)
+            listing.text(Names.sectionFlags(section.flags))
+            listing.hex(section.addralign)
+            listing.text(table.name(section))
+        }
+        listing.end()
+    }
+
+    /// The symbols of every symbol table that a section header names.
+    static func symbols(_ file: ByteView, to destination: Destination) throws(Fault) {
+        let table = try SectionTable(file, try FileHeader(file))
+        let listing = destination.listing(
+            "symbols",
+            [
+                Column("index", "#", 6, right: true), Column("table", "table", 7),
+                Column("value", "value", 12, right: true), Column("size", "size", 8, right: true),
+                Column("type", "type", 7), Column("binding", "bind", 6), Column("visibility", "visible", 9),
+                Column("section", "sec", 4, right: true), Column("name", "name", 16),
+            ])
+        for number in 0..<table.count where table[number].type == 2 || table[number].type == 11 {
+            let section = table[number]
+            let bytes = try table.contents(number)
+            guard section.link < UInt32(table.count) else { continue }
+            let strings = try table.contents(Int(section.link))
+            for index in 0..<Int(bytes.count / Symbol.size) {
+                let symbol = Symbol(bytes.entry(index, size: Int(Symbol.size)))
+                listing.decimal(UInt64(index))
+                listing.text(table.name(section))
+                listing.hex(symbol.value)
+                listing.decimal(symbol.size)
+                listing.text(Names.symbolType(symbol.type))
+                listing.text(Names.symbolBinding(symbol.binding))
+                listing.text(Names.symbolVisibility(symbol.other))
+                listing.text(Names.sectionIndex(symbol.shndx))
+                // A section symbol has its section's name.
+                if symbol.name == 0, symbol.type == 3, Int(symbol.shndx) < table.count {
+                    listing.text(table.name(table[Int(symbol.shndx)]))
+                } else {
+                    listing.text(strings.string(at: UInt64(symbol.name)))
+                }
+            }
+        }
+        listing.end()
+    }
+
+    /// The notes of every PT_NOTE segment.
+    static func notes(_ file: ByteView, to destination: Destination) throws(Fault) {
+        let headers = try ProgramHeaders(file, try FileHeader(file))
+        let listing = destination.listing(
+            "notes",
+            [
+                Column("offset", "offset", 10, right: true), Column("owner", "owner", 10), Column("type", "type", 8),
+                Column("size", "size", 5, right: true), Column("meaning", "meaning", 24),
+            ])
+        for index in 0..<headers.count where headers.type(index) == ProgramHeader.Kind.note {
+            var notes = try Notes(file, segment: headers[index], index: UInt64(index))
+            while let note = try notes.next() {
+                listing.hex(note.offset)
+                listing.text(note.name)
+                listing.hex(UInt64(note.type))
+                listing.decimal(note.desc.count)
+                listing.text(meaning(note))
+            }
+        }
+        listing.end()
+    }
+
+    private static func meaning(_ note: borrowing Note) -> String {
+        let first = note.desc.word32(at: 0) ?? 0
+        switch (note.name.text, note.type) {
+        case ("HERMIT", 0x5a00): return "Hermit entry version \(note.desc.byte(at: 0).map { String($0) } ?? "?")"
+        case ("UHYVEIF", 0x5b00): return "uhyve interface version \(first.byteSwapped)"
+        case ("GNU", 1):
+            let systems: [UInt32: String] = [0: "Linux", 2: "Solaris", 3: "FreeBSD", 6: "Hermit"]
+            let version = [4, 8, 12].map { note.desc.word32(at: $0).map { String($0) } ?? "?" }
+            return "ABI tag: \(systems[first] ?? "system \(first)") \(version.joined(separator: "."))"
+        case ("GNU", 3): return "build ID \(bytes(note.desc))"
+        case ("GNU", 5): return "program properties"
+        case ("Xen", 18): return "PVH entry point \(hex(UInt64(first)))"
+        default: return bytes(note.desc)
+        }
+    }
+
+    private static func bytes(_ view: borrowing ByteView) -> String {
+        let shown = (0..<min(view.count, 20)).map { index in
+            let digits = String(view.byte(at: index) ?? 0, radix: 16)
+            return digits.count < 2 ? "0" + digits : digits
+        }
+        return shown.joined() + (view.count > 20 ? "..." : "")
+    }
+
+    /// The entries of the dynamic section, the one that ends it included.
+    static func dynamic(_ file: ByteView, to destination: Destination) throws(Fault) {
+        let headers = try ProgramHeaders(file, try FileHeader(file))
+        let listing = destination.listing(
+            "dynamic",
+            [
+                Column("index", "#", 4, right: true), Column("tag", "tag", 10), Column("name", "name", 16),
+                Column("value", "value", 16, right: true), Column("text", "text", 16),
+            ])
+        for number in 0..<headers.count where headers.type(number) == ProgramHeader.Kind.dynamic {
+            let segment = headers[number]
+            let bytes = try file.slice(
+                at: segment.offset, size: segment.filesz, else: .segmentBeyondFile, .programHeader(UInt64(number)))
+            let strings = stringTable(file, headers, bytes)
+            for index in 0..<Int(bytes.count / 16) {
+                let entry = bytes.entry(index, size: 16)
+                let (tag, value) = (entry.u64(0), entry.u64(8))
+                listing.decimal(UInt64(index))
+                listing.hex(tag)
+                listing.text(Names.dynamic(tag))
+                listing.hex(value)
+                if [1, 14, 15, 29].contains(tag), let strings, let offset = strings.adding(value) {
+                    listing.text(file.string(at: offset))
+                } else if Names.dynamicIsCount(tag) {
+                    listing.text("\(value)")
+                } else {
+                    listing.none()
+                }
+                if tag == 0 { break }
+            }
+        }
+        listing.end()
+    }
+
+    /// The file offset of what DT_STRTAB names.
+    private static func stringTable(
+        _ file: borrowing ByteView, _ headers: borrowing ProgramHeaders, _ dynamic: borrowing ByteView
+    ) -> UInt64? {
+        for index in 0..<Int(dynamic.count / 16) {
+            let entry = dynamic.entry(index, size: 16)
+            guard entry.u64(0) == DynamicTag.stringTable else { continue }
+            for number in 0..<headers.count where headers.type(number) == ProgramHeader.Kind.load {
+                let segment = headers[number]
+                let offset = entry.u64(8) &- segment.vaddr
+                if entry.u64(8) >= segment.vaddr, offset < segment.filesz { return segment.offset.adding(offset) }
+            }
+        }
+        return nil
+    }
+}
+
+extension UInt64 {
+    /// The sum, nil where it does not fit.
+    func adding(_ other: UInt64) -> UInt64? {
+        let (sum, overflow) = addingReportingOverflow(other)
+        return overflow ? nil : sum
+    }
+}

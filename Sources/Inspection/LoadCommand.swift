@@ -1,0 +1,105 @@
+// The relocated image, byte for byte as the guest would have it.
+
+import AddressSpace
+import ArgumentParser
+import Boot
+import Bytes
+import Crypto
+import Diagnostics
+import Foundation
+import KernelImage
+
+struct LoadCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "load", abstract: "Writes the image as it is in the guest's memory when the kernel is entered.",
+        discussion: """
+            Without --base the image goes where the loader would put it on the given machine.
+
+              loader-inspect load --output image.bin app
+              loader-inspect load --memory 4G --machine q35 --memory-dump handoff.bin app
+
+            --memory-dump writes what the loader leaves besides the image: page tables, BootInfo, device tree, stack.
+            """)
+    @OptionGroup var machine: MachineOptions
+    @Option(help: "Where the image's first byte lies.")
+    var base: Address?
+    @Option(name: .shortAndLong, help: "The file to write the image to.", completion: .file())
+    var output: String?
+    @Option(help: "The file to write the handoff block to.", completion: .file())
+    var memoryDump: String?
+    @Argument(help: "The ELF file; - is standard input.", completion: .file())
+    var file: String
+
+    mutating func validate() throws {
+        if base != nil, memoryDump != nil {
+            throw ValidationError("--memory-dump is about a whole boot: it does not go with --base")
+        }
+    }
+
+    func run() throws {
+        let data = try Input.read(file)
+        let view = ByteView(data.bytes)
+        let console = Output(color: .never)
+        do {
+            if let base {
+                try load(view, at: base.value, console)
+            } else {
+                try rehearse(view, console)
+            }
+        } catch let fault as Fault {
+            console.flush()
+            FileHandle.standardError.write(Data("\(file): error: \(fault.sentence(view))\n".utf8))
+            throw ExitCode(fault.rule.kind == .malformed ? 2 : 1)
+        }
+    }
+
+    private func load(_ view: ByteView, at base: UInt64, _ console: Output) throws {
+        let image = try KernelImage(view)
+        guard let copy = GuestMemory(size: max(image.size, 1)) else {
+            throw Fault(.imageTooLarge, .header, value: image.size, limit: 1 << 46)
+        }
+        guard !image.isFixed || base == image.linkStart else {
+            throw ValidationError("an ET_EXEC file cannot be loaded elsewhere than at \(hex(image.linkStart))")
+        }
+        var memory = copy.region(AddressRange(0, image.size), at: image.linkStart)
+        try image.load(into: &memory)
+        let relocator = try Relocator(image, bias: base &- image.linkStart)
+        let counts = try relocator.apply(to: &memory)
+        let range = AddressRange(0, image.size)
+        try write("image", copy.span(range), at: base, to: output, console)
+        console.line(StringSink.text { Report.relocations(counts, to: &$0) })
+    }
+
+    private func rehearse(_ view: ByteView, _ console: Output) throws {
+        let rehearsal = try Rehearsal(
+            view, on: try machine.host(for: file), gigabytePages: machine.gigabytePages)
+        let placement = rehearsal.placement
+        try write("image", rehearsal.guest.span(placement.image), at: placement.image.start, to: output, console)
+        let handoff = placement.handoff.range
+        try write("handoff", rehearsal.guest.span(handoff), at: handoff.start, to: memoryDump, console)
+        console.write(rehearsal.report)
+        if !rehearsal.resolvers.isEmpty {
+            console.line("\(rehearsal.resolvers.count) places hold what they held: only the guest can call resolvers")
+        }
+    }
+
+    /// Address, size and SHA-256 of `bytes`, which go to the file at `path`.
+    private func write(_ name: String, _ bytes: RawSpan, at address: UInt64, to path: String?, _ console: Output) throws
+    {
+        // The bytes are only read, and do not leave the closure.
+        let digest = unsafe bytes.withUnsafeBytes { unsafe SHA256.hash(data: $0) }
+        let text = digest.map { byte in
+            let digits = String(byte, radix: 16)
+            return digits.count < 2 ? "0" + digits : digits
+        }.joined()
+        console.line("\(name) \(hex(address)) \(bytes.byteCount) bytes, SHA-256 \(text)")
+        guard let path else { return }
+        do {
+            try unsafe bytes.withUnsafeBytes {
+                try unsafe Data(buffer: $0.bindMemory(to: UInt8.self)).write(to: URL(fileURLWithPath: path))
+            }
+        } catch {
+            throw ValidationError("cannot write \(path): \((error as NSError).localizedDescription)")
+        }
+    }
+}

@@ -1,0 +1,151 @@
+// The names of the gABI's and GNU's numbers, as readelf users know them.
+
+import ELF
+
+/// Names of numbers in ELF files; what has none appears in hexadecimal.
+enum Names {
+    /// p_type, without PT_.
+    static func segment(_ type: UInt32) -> String {
+        switch type {
+        case 0: "NULL"
+        case 1: "LOAD"
+        case 2: "DYNAMIC"
+        case 3: "INTERP"
+        case 4: "NOTE"
+        case 5: "SHLIB"
+        case 6: "PHDR"
+        case 7: "TLS"
+        case 0x6474_e550: "GNU_EH_FRAME"
+        case 0x6474_e551: "GNU_STACK"
+        case 0x6474_e552: "GNU_RELRO"
+        case 0x6474_e553: "GNU_PROPERTY"
+        case 0x6474_e554: "GNU_SFRAME"
+        default: hex(UInt64(type))
+        }
+    }
+
+    /// p_flags, as `rwx`.
+    static func segmentFlags(_ flags: UInt32) -> String {
+        (flags & 4 != 0 ? "r" : "-") + (flags & 2 != 0 ? "w" : "-") + (flags & 1 != 0 ? "x" : "-")
+    }
+
+    /// sh_type, without SHT_.
+    static func section(_ type: UInt32) -> String {
+        switch type {
+        case 0: "NULL"
+        case 1: "PROGBITS"
+        case 2: "SYMTAB"
+        case 3: "STRTAB"
+        case 4: "RELA"
+        case 5: "HASH"
+        case 6: "DYNAMIC"
+        case 7: "NOTE"
+        case 8: "NOBITS"
+        case 9: "REL"
+        case 10: "SHLIB"
+        case 11: "DYNSYM"
+        case 14: "INIT_ARRAY"
+        case 15: "FINI_ARRAY"
+        case 16: "PREINIT_ARRAY"
+        case 17: "GROUP"
+        case 18: "SYMTAB_SHNDX"
+        case 19: "RELR"
+        case 0x6fff_fff5: "GNU_ATTRIBUTES"
+        case 0x6fff_fff6: "GNU_HASH"
+        case 0x6fff_fff7: "GNU_LIBLIST"
+        case 0x6fff_fffd: "GNU_verdef"
+        case 0x6fff_fffe: "GNU_verneed"
+        case 0x6fff_ffff: "GNU_versym"
+        case 0x7000_0001: "X86_64_UNWIND"
+        default: hex(UInt64(type))
+        }
+    }
+
+    /// sh_flags, by readelf's letters.
+    static func sectionFlags(_ flags: UInt64) -> String {
+        let letters: [(UInt64, Character)] = [
+            (1, "W"), (2, "A"), (4, "X"), (0x10, "M"), (0x20, "S"), (0x40, "I"), (0x80, "L"), (0x100, "O"),
+            (0x200, "G"), (0x400, "T"), (0x800, "C"), (0x20_0000, "R"), (0x8000_0000, "E"), (0x1000_0000, "l"),
+        ]
+        return String(letters.filter { flags & $0.0 != 0 }.map(\.1))
+    }
+
+    /// STT_ of st_info.
+    static func symbolType(_ type: UInt8) -> StaticString {
+        switch type {
+        case 0: "NOTYPE"
+        case 1: "OBJECT"
+        case 2: "FUNC"
+        case 3: "SECTION"
+        case 4: "FILE"
+        case 5: "COMMON"
+        case 6: "TLS"
+        case 10: "IFUNC"
+        default: "other"
+        }
+    }
+
+    /// STB_ of st_info.
+    static func symbolBinding(_ binding: UInt8) -> StaticString {
+        switch binding {
+        case 0: "LOCAL"
+        case 1: "GLOBAL"
+        case 2: "WEAK"
+        case 10: "UNIQUE"
+        default: "other"
+        }
+    }
+
+    /// STV_ of st_other.
+    static func symbolVisibility(_ other: UInt8) -> StaticString {
+        switch other & 3 {
+        case 1: "INTERNAL"
+        case 2: "HIDDEN"
+        case 3: "PROTECTED"
+        default: "DEFAULT"
+        }
+    }
+
+    /// st_shndx.
+    static func sectionIndex(_ index: UInt16) -> String {
+        switch index {
+        case 0: "UND"
+        case 0xfff1: "ABS"
+        case 0xfff2: "COM"
+        default: String(index)
+        }
+    }
+
+    /// d_tag, without DT_.
+    static func dynamic(_ tag: UInt64) -> String {
+        let first = [
+            "NULL", "NEEDED", "PLTRELSZ", "PLTGOT", "HASH", "STRTAB", "SYMTAB", "RELA", "RELASZ", "RELAENT", "STRSZ",
+            "SYMENT", "INIT", "FINI", "SONAME", "RPATH", "SYMBOLIC", "REL", "RELSZ", "RELENT", "PLTREL", "DEBUG",
+            "TEXTREL", "JMPREL", "BIND_NOW", "INIT_ARRAY", "FINI_ARRAY", "INIT_ARRAYSZ", "FINI_ARRAYSZ", "RUNPATH",
+            "FLAGS", "31", "PREINIT_ARRAY", "PREINIT_ARRAYSZ", "SYMTAB_SHNDX", "RELRSZ", "RELR", "RELRENT",
+        ]
+        if tag < UInt64(first.count) { return first[Int(tag)] }
+        switch tag {
+        case 0x6fff_fef5: return "GNU_HASH"
+        case 0x6fff_fef6: return "TLSDESC_PLT"
+        case 0x6fff_fef7: return "TLSDESC_GOT"
+        case 0x6fff_fff0: return "VERSYM"
+        case 0x6fff_fff9: return "RELACOUNT"
+        case 0x6fff_fffa: return "RELCOUNT"
+        case 0x6fff_fffb: return "FLAGS_1"
+        case 0x6fff_fffc: return "VERDEF"
+        case 0x6fff_fffd: return "VERDEFNUM"
+        case 0x6fff_fffe: return "VERNEED"
+        case 0x6fff_ffff: return "VERNEEDNUM"
+        default: return hex(tag)
+        }
+    }
+
+    /// Whether a dynamic entry's value is a number of bytes or things, rather than an address.
+    static func dynamicIsCount(_ tag: UInt64) -> Bool {
+        [2, 8, 9, 10, 11, 18, 19, 27, 28, 33, 35, 37, 0x6fff_fff9, 0x6fff_fffa, 0x6fff_fffd, 0x6fff_ffff].contains(tag)
+    }
+}
+
+/// `value` in hexadecimal.
+func hex(_ value: UInt64) -> String { "0x" + String(value, radix: 16) }

@@ -1,0 +1,102 @@
+// A boot on the host: the loader's story, up to the jump, in a guest's memory.
+
+import AddressSpace
+import Boot
+import BootProtocols
+import Bytes
+import Diagnostics
+import ELF
+import HermitEntry
+import KernelImage
+
+/// What came of a boot that stops before the jump.
+struct Rehearsal {
+    /// The guest's memory, as the kernel would find it.
+    let guest: GuestMemory
+    /// The plan.
+    let placement: Placement
+    /// The CPU's state at the jump.
+    let entry: EntryState
+    /// What was relocated.
+    let counts: RelocationCounts
+    /// Resolver functions that only the guest can call; their places hold what they held before.
+    let resolvers: [UInt64]
+    /// The memory map as the loader sees it.
+    let memoryMap: [MemoryRegion]
+    /// What is reserved in it.
+    let reservations: [Reservation]
+    /// The lines that the loader prints.
+    let report: String
+
+    /// Boots `file` on `machine` up to the jump. `gigabytePages` says whether the CPU has them.
+    init(_ file: ByteView, on machine: HostMachine, gigabytePages: Bool = false) throws(Fault) {
+        guard let guest = GuestMemory(size: machine.lowMemoryEnd) else {
+            throw Fault(.memoryTooSmall, value: machine.lowMemoryEnd)
+        }
+        self.guest = guest
+        // An empty file is refused before anything else, as in the guest.
+        var application = try Application(file)
+        let platform = try machine.start(file, in: guest)
+        let memory = PhysicalMemory(ByteView(guest.span(AddressRange(0x400, guest.size))), origin: 0x400)
+        var sink = StringSink()
+        Report.found(application, platform, to: &sink)
+        placement = try Placement(application, on: platform, loader: machine.loader, limit: 1 << 32)
+
+        let handoff = Handoff(loader: machine.loader, hasGigabytePages: gigabytePages)
+        var block = guest.region(placement.handoff.range)
+        entry = try handoff.write(application, on: platform, placement, memory: memory, to: &block)
+        if !placement.movingTables.isEmpty {
+            try handoff.writeMovingTables(guest.region(placement.movingTables), limit: 1 << 32)
+        }
+        if let moved = placement.movedModule {
+            guest.write(file, at: moved.start)
+            application = try Application(ByteView(guest.span(moved)))
+        }
+        var image = guest.region(
+            AddressRange(at: placement.buildAddress, size: placement.image.size), at: application.image.linkStart)
+        var resolvers: [UInt64] = []
+        counts = try application.load(placement, into: &image) { resolver, _ in
+            resolvers.append(resolver)
+            return nil
+        }
+        Report.placed(application, placement, counts, entry, to: &sink)
+        if placement.staging != nil {
+            guest.write(
+                ByteView(guest.span(AddressRange(at: placement.buildAddress, size: placement.image.size))),
+                at: placement.image.start)
+        }
+        self.resolvers = resolvers
+        report = sink.text
+        memoryMap = (0..<platform.memoryMap.count).map { platform.memoryMap[$0] }
+        reservations = (0..<platform.reservations.count).map { platform.reservations[$0] }
+    }
+}
+
+/// Text that grows on the heap, for the host.
+struct StringSink: TextSink {
+    private var bytes: [UInt8] = []
+
+    init() {}
+    mutating func write(_ byte: UInt8) { bytes.append(byte) }
+    var text: String { String(decoding: bytes, as: UTF8.self) }
+
+    /// What `body` writes.
+    static func text(_ body: (inout StringSink) -> Void) -> String {
+        var sink = StringSink()
+        body(&sink)
+        return sink.text
+    }
+}
+
+extension Fault {
+    /// The sentence and the advice, as the loader's serial line shows them behind `error: `.
+    func sentence(_ file: ByteView) -> String {
+        let line = StringSink.text { Report.error(self, file.span, to: &$0) }
+        return String(line.dropFirst("[LOADER] error: ".count).dropLast())
+    }
+}
+
+extension StaticString {
+    /// As an ordinary string.
+    var string: String { StringSink.text { $0.write(self) } }
+}

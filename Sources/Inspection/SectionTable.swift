@@ -1,0 +1,73 @@
+// Section headers with their names (gABI, chapter "Section Header"): for looking at, since linked images boot without them.
+
+import Bytes
+import Diagnostics
+import ELF
+
+/// The section headers of a file whose `FileHeader` has been validated.
+struct SectionTable: ~Escapable {
+    private let table: ByteView
+    private let names: ByteView
+    private let file: ByteView
+    /// How many there are.
+    let count: Int
+
+    /// The table that `header` describes in `file`; empty where there is none. e_shnum and e_shstrndx that do not fit in
+    /// 16 bits are in section header 0. Throws `fileTooShort`.
+    @_lifetime(copy file)
+    init(_ file: ByteView, _ header: FileHeader) throws(Fault) {
+        let start = header.sectionHeaderOffset
+        self.file = file
+        guard start > 0 else {
+            count = 0
+            table = try file.slice(at: 0, size: 0, else: .fileTooShort, .none)
+            names = table
+            return
+        }
+        let first = SectionHeader(
+            try file.record(at: start, size: SectionHeader.size, else: .fileTooShort, .sectionHeader(0)))
+        let number = header.sectionHeaderCount == 0 ? first.size : UInt64(header.sectionHeaderCount)
+        let (size, overflow) = number.multipliedReportingOverflow(by: SectionHeader.size)
+        table = try file.slice(at: start, size: overflow ? .max : size, else: .fileTooShort, .sectionHeader(0))
+        count = Int(number)
+        let index = header.sectionNameIndex == 0xffff ? Int(first.link) : Int(header.sectionNameIndex)
+        guard index > 0, index < count else {
+            names = try file.slice(at: 0, size: 0, else: .fileTooShort, .none)
+            return
+        }
+        let strings = SectionHeader(table.entry(index, size: Int(SectionHeader.size)))
+        names = try file.slice(
+            at: strings.offset, size: strings.size, else: .fileTooShort, .sectionHeader(UInt64(index)))
+    }
+
+    /// The header at `index`, below `count`.
+    subscript(index: Int) -> SectionHeader {
+        SectionHeader(table.entry(index, size: Int(SectionHeader.size)))
+    }
+
+    /// The name of `section`; empty where it has none.
+    @_lifetime(copy self)
+    func name(_ section: SectionHeader) -> ByteView { names.string(at: UInt64(section.name)) }
+
+    /// The bytes of the section at `index`. Throws `fileTooShort`.
+    @_lifetime(copy self)
+    func contents(_ index: Int) throws(Fault) -> ByteView {
+        let section = self[index]
+        return try file.slice(
+            at: section.offset, size: section.size, else: .fileTooShort, .sectionHeader(UInt64(index)))
+    }
+}
+
+extension ByteView {
+    /// The NUL-terminated string at `offset`, without its NUL; it ends with the bytes at the latest.
+    @_lifetime(copy self)
+    func string(at offset: UInt64) -> ByteView {
+        let start = Int(min(offset, count))
+        var end = start
+        while end < span.byteCount, byte(at: UInt64(end)) != 0 { end += 1 }
+        return ByteView(span.extracting(start..<end))
+    }
+
+    /// As text, for a few bytes; what is not printable ASCII appears as `?`.
+    var text: String { StringSink.text { $0.write(untrusted: span, limit: 256) } }
+}

@@ -1,0 +1,219 @@
+// What the loader would do with one file, gathered by the loader's own code.
+
+import AddressSpace
+import Boot
+import Bytes
+import Diagnostics
+import ELF
+import HermitEntry
+import KernelImage
+
+/// The verdict on one file, and everything that led to it. Its members, encoded, are the JSON of the default view.
+struct Verdict: Encodable {
+    /// What is wrong, where the file does not boot.
+    struct Refusal: Encodable {
+        /// The rule's name.
+        let rule: String
+        /// The class of trouble.
+        let kind: String
+        /// The sentence with its advice, as the loader's serial line shows it behind `error: `.
+        let sentence: String
+        /// The status that QEMU would end with.
+        let qemuStatus: Int32
+    }
+    /// Where things go.
+    struct Plan: Encodable {
+        let image, imageEnd, entryPoint, bootInfo, stack, pageTable, deviceTree: String
+        let movesImage: Bool, movesModule: Bool
+        let tls: ThreadLocal?
+    }
+    /// Thread-local storage.
+    struct ThreadLocal: Encodable {
+        let start: String
+        let fileSize, memorySize, alignment: UInt64
+    }
+    /// A number of relocations of one type.
+    struct Relocations: Encodable {
+        let type: String
+        let count: UInt64
+    }
+
+    let schema = JSONSchema.name
+    let view = "verdict"
+    let file: String
+    var verdict = "boots"
+    var status: Int32 = 0
+    var error: Refusal?
+    var size: UInt64 = 0
+    var kind: String?
+    var osABI: UInt8?
+    var generation: String?
+    var entryVersion: UInt8?
+    var kernelVersion: String?
+    var uhyveInterface: UInt32?
+    var machine: String
+    var plan: Plan?
+    var relocations: [Relocations] = []
+    var resolvers: [String] = []
+    var findings: [Finding] = []
+
+    /// Judges `file`, called `name`, on `machine`.
+    init(_ file: ByteView, _ name: String, on machine: HostMachine, gigabytePages: Bool) {
+        self.file = name
+        size = file.count
+        self.machine = "\(machine.kind.rawValue), \(machine.memory.text), \(machine.startProtocol.rawValue)"
+        do throws(Fault) {
+            try describe(file)
+            findings = Finding.inFile(file)
+            let application = try Application(file)
+            generation = application.generation.name.string
+            findings += Finding.inApplication(application)
+            let rehearsal = try Rehearsal(file, on: machine, gigabytePages: gigabytePages)
+            record(application, rehearsal)
+        } catch {
+            status = error.rule.kind == .malformed ? 2 : 1
+            verdict = status == 2 ? "malformed" : "will not boot"
+            self.error = Refusal(
+                rule: "\(error.rule)", kind: "\(error.rule.kind)", sentence: error.sentence(file),
+                qemuStatus: error.rule.kind.status)
+        }
+    }
+
+    /// What can be said of the file before anything is judged.
+    private mutating func describe(_ file: ByteView) throws(Fault) {
+        let header = try FileHeader(file)
+        kind =
+            switch header.type {
+            case .relocatable: "ET_REL"
+            case .executable: "ET_EXEC"
+            case .dynamic: "ET_DYN"
+            }
+        osABI = header.osABI
+        let notes = try HermitNotes(file, try ProgramHeaders(file, header))
+        entryVersion = notes.entryVersion
+        kernelVersion = notes.kernelVersion.map { "\($0.major).\($0.minor).\($0.patch)" }
+        uhyveInterface = notes.uhyveInterface
+    }
+
+    private mutating func record(_ application: borrowing Application, _ rehearsal: Rehearsal) {
+        let placement = rehearsal.placement
+        plan = Plan(
+            image: hex(placement.image.start), imageEnd: hex(placement.image.end),
+            entryPoint: hex(rehearsal.entry.instructionPointer), bootInfo: hex(rehearsal.entry.bootInfo),
+            stack: hex(placement.handoff.stack.start), pageTable: hex(rehearsal.entry.pageTable),
+            deviceTree: hex(placement.handoff.deviceTree.start), movesImage: placement.staging != nil,
+            movesModule: placement.movedModule != nil,
+            tls: application.tls(bias: placement.bias).map {
+                ThreadLocal(start: hex($0.start), fileSize: $0.filesz, memorySize: $0.memsz, alignment: $0.align)
+            })
+        for type in 0...RelocationMeaning.lastNumber where rehearsal.counts[type] > 0 {
+            let name = RelocationMeaning(type).map { $0.name.string } ?? "\(type)"
+            relocations.append(Relocations(type: name, count: rehearsal.counts[type]))
+        }
+        resolvers = rehearsal.resolvers.map { hex($0) }
+    }
+
+    // MARK: Text
+
+    /// Writes the verdict for people.
+    func write(to output: Output, file: ByteView, quiet: Bool) {
+        output.write("\(self.file): ", .bold)
+        output.line(status == 0 ? styled(output, "boots", 32) : styled(output, verdict, 31))
+        if let error { label("error", error.sentence, to: output) }
+        guard !quiet else {
+            write(findings, to: output)
+            return
+        }
+        if let kind {
+            let what =
+                kind == "ET_EXEC"
+                ? "linked at a fixed address" : kind == "ET_DYN" ? "position independent" : "an object file"
+            label("kind", "\(kind), \(what), \(size) bytes", to: output)
+        }
+        if let evidence { label("contract", evidence, to: output) }
+        if let plan { write(plan, to: output) }
+        write(findings, to: output)
+        guard kind != nil else { return }
+        output.line()
+        do throws(Fault) {
+            try HeaderViews.segments(file, to: Destination(output: output, file: self.file, json: false))
+        } catch { output.line(error.sentence(file)) }
+    }
+
+    private func styled(_ output: Output, _ text: String, _ number: Int) -> String {
+        output.isColored ? "\u{1b}[1;\(number)m\(text)\u{1b}[0m" : text
+    }
+
+    private func write(_ plan: Plan, to output: Output) {
+        label("machine", machine, to: output)
+        label(
+            "image",
+            "\(plan.image) to \(plan.imageEnd) (exclusive)"
+                + (plan.movesImage ? ", over the loader itself" : "")
+                + (plan.movesModule ? ", after moving the module out of the way" : ""), to: output)
+        if let tls = plan.tls {
+            label(
+                "TLS",
+                "\(tls.start), \(tls.fileSize) of \(tls.memorySize) bytes initialised, aligned to \(tls.alignment)",
+                to: output)
+        }
+        let total = relocations.reduce(0) { $0 + $1.count }
+        let byType = relocations.map { "\($0.count) \($0.type)" }.joined(separator: ", ")
+        label("relocations", relocations.isEmpty ? "none" : "\(total): \(byType)", to: output)
+        if !resolvers.isEmpty {
+            let more = resolvers.count > 3 ? " and \(resolvers.count - 3) more" : ""
+            label(
+                "",
+                "calls \(resolvers.count) resolver functions in the guest: "
+                    + resolvers.prefix(3).joined(separator: ", ") + more, to: output)
+        }
+        label("BootInfo", "\(plan.bootInfo), stack at \(plan.stack), page tables at \(plan.pageTable)", to: output)
+        label("entry point", plan.entryPoint, to: output)
+    }
+
+    /// The generation, and why.
+    private var evidence: String? {
+        guard let generation else { return nil }
+        var text = generation + (entryVersion.map { ": note HERMIT says \($0)" } ?? ": no note HERMIT, OSABI 255")
+        text += kernelVersion.map { ", kernel \($0)" } ?? ", no ABI tag (kernel before 0.10)"
+        if let uhyveInterface { text += ", uhyve interface \(uhyveInterface)" }
+        return text
+    }
+
+    private func write(_ findings: [Finding], to output: Output) {
+        for finding in findings {
+            let name = finding.severity == .warning ? "warning" : "note"
+            output.write("  ")
+            output.write(name, finding.severity == .warning ? .yellow : .cyan)
+            output.write(String(repeating: " ", count: 12 - name.count) + " ")
+            wrap(finding.sentence + "; " + finding.advice, to: output)
+        }
+    }
+
+    private func label(_ label: String, _ text: String, to output: Output) {
+        output.write("  ")
+        output.write(label, label == "error" ? .red : .dim)
+        output.write(String(repeating: " ", count: max(0, 12 - label.count)) + " ")
+        // The error sentence stays in one piece, to be found in a log.
+        if label == "error" { output.line(text) } else { wrap(text, to: output) }
+    }
+
+    /// Breaks `text` between words so that lines end before column 80, behind the labels.
+    private func wrap(_ text: String, to output: Output) {
+        var column = 15
+        var isFirst = true
+        for word in text.split(separator: " ") {
+            if !isFirst, column + word.count + 1 > 79 {
+                output.write("\n" + String(repeating: " ", count: 15))
+                column = 15
+            } else if !isFirst {
+                output.write(" ")
+                column += 1
+            }
+            output.write(String(word))
+            column += word.count
+            isFirst = false
+        }
+        output.line()
+    }
+}

@@ -1,0 +1,151 @@
+// The subcommands.
+
+import AddressSpace
+import ArgumentParser
+import Boot
+import Bytes
+import Diagnostics
+import Foundation
+
+struct VerdictCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "verdict", abstract: "Will it boot? (the default)",
+        discussion: "loader-inspect app is short for loader-inspect verdict app.")
+
+    @OptionGroup var files: FileOptions
+    @OptionGroup var machine: MachineOptions
+    @Flag(name: .shortAndLong, help: "Only problems: nothing of files that boot without a warning.")
+    var quiet = false
+
+    func run() throws {
+        var isFirst = true
+        try files.forEach { file, name, output in
+            var verdict = Verdict(file, name, on: try machine.host(for: name), gigabytePages: machine.gigabytePages)
+            if quiet { verdict.findings.removeAll { $0.severity == .note } }
+            if files.json {
+                let encoder = JSONEncoder()
+                encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+                output.line(String(decoding: try encoder.encode(verdict), as: UTF8.self))
+            } else if !quiet || verdict.status != 0 || !verdict.findings.isEmpty {
+                if !isFirst { output.line() }
+                isFirst = false
+                verdict.write(to: output, file: file, quiet: quiet)
+            }
+            return verdict.status
+        }
+    }
+}
+
+struct SegmentsCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "segments", abstract: "The program headers.")
+    @OptionGroup var files: FileOptions
+    func run() throws { try files.list(HeaderViews.segments) }
+}
+
+struct SectionsCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "sections", abstract: "The section headers.")
+    @OptionGroup var files: FileOptions
+    func run() throws { try files.list(HeaderViews.sections) }
+}
+
+struct SymbolsCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "symbols", abstract: "All symbol tables.")
+    @OptionGroup var files: FileOptions
+    func run() throws { try files.list(HeaderViews.symbols) }
+}
+
+struct NotesCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "notes", abstract: "The notes, and what they mean.")
+    @OptionGroup var files: FileOptions
+    func run() throws { try files.list(HeaderViews.notes) }
+}
+
+struct DynamicCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "dynamic", abstract: "The dynamic section.")
+    @OptionGroup var files: FileOptions
+    func run() throws { try files.list(HeaderViews.dynamic) }
+}
+
+/// An address: hexadecimal with 0x, or decimal.
+struct Address: ExpressibleByArgument {
+    let value: UInt64
+
+    init?(argument: String) {
+        let parsed = argument.hasPrefix("0x") ? UInt64(argument.dropFirst(2), radix: 16) : UInt64(argument)
+        guard let parsed else { return nil }
+        value = parsed
+    }
+}
+
+struct RelocationsCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "relocations", abstract: "Every relocation, and the value it stores.",
+        discussion: "S symbol value, A addend, P place, B load bias, Z symbol size, TP thread pointer.")
+    @OptionGroup var files: FileOptions
+    @Option(help: "Where the image's first byte lies; without it, where it was linked.")
+    var base: Address?
+
+    func run() throws {
+        try files.forEach { file, name, output in
+            let destination = Destination(output: output, file: name, json: files.json)
+            return try RelocationView.list(file, base: base?.value, to: destination) == 0 ? 0 : 1
+        }
+    }
+}
+
+struct BootInfoCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "bootinfo", abstract: "BootInfo, as the kernel would find it.")
+    @OptionGroup var files: FileOptions
+    @OptionGroup var machine: MachineOptions
+
+    func run() throws {
+        try files.forEach { file, name, output in
+            let rehearsal = try Rehearsal(
+                file, on: try machine.host(for: name), gigabytePages: machine.gigabytePages)
+            let generation = try Application(file).generation
+            BootViews.bootInfo(
+                rehearsal, generation, to: Destination(output: output, file: name, json: files.json))
+            return 0
+        }
+    }
+}
+
+struct PagesCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "pages", abstract: "What is mapped when the kernel is entered.")
+    @OptionGroup var files: FileOptions
+    @OptionGroup var machine: MachineOptions
+
+    func run() throws {
+        try files.forEach { file, name, output in
+            let rehearsal = try Rehearsal(
+                file, on: try machine.host(for: name), gigabytePages: machine.gigabytePages)
+            BootViews.pages(rehearsal, to: Destination(output: output, file: name, json: files.json))
+            return 0
+        }
+    }
+}
+
+struct ExplainCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "explain", abstract: "Explains an exit status, an error or a relocation type.",
+        discussion: """
+              loader-inspect explain 41
+              loader-inspect explain segmentsOverlap
+              loader-inspect explain GLOB_DAT
+              loader-inspect explain "there is no PT_LOAD segment"
+            """)
+    @Argument(help: "A status, an error's name or sentence, a relocation's name or number; without it, all there are.")
+    var subjects: [String] = []
+
+    func run() throws {
+        let output = Output(color: .never)
+        for line in subjects.isEmpty ? Explanation.everything() : [] { output.line(line) }
+        for subject in subjects {
+            let lines = Explanation.of(subject)
+            guard !lines.isEmpty else { throw ValidationError("'\(subject)' is no status, error or relocation type") }
+            for line in lines { output.line(line) }
+        }
+    }
+}
