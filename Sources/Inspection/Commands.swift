@@ -85,11 +85,14 @@ struct MachineOptions: ParsableArguments {
     @Option(name: .customLong("protocol"), help: "How the loader is started: multiboot or pvh.")
     var startProtocol = StartProtocol.multiboot
 
-    @Option(help: "The command line, as QEMU's -append takes it.")
+    @Option(parsing: .unconditional, help: "The command line, as QEMU's -append takes it.")
     var commandLine = ""
 
     @Option(help: "The loader's file, for its size and name; without it, one beside this program.", completion: .file())
     var loader: String?
+
+    @Option(help: "PVH: where the firmware puts ACPI's root pointer; without it, where QEMU's usually lies.")
+    var rsdp: Address?
 
     @Flag(help: "The CPU has 1 GiB pages (-cpu max).")
     var gigabytePages = false
@@ -98,7 +101,7 @@ struct MachineOptions: ParsableArguments {
     func host(for path: String) throws -> HostMachine {
         var host = HostMachine(
             kind: machine, memory: memory, startProtocol: startProtocol, commandLine: commandLine,
-            applicationPath: path)
+            applicationPath: path, rsdp: rsdp?.value)
         let own = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath()
         let beside = own.deletingLastPathComponent().appendingPathComponent("loader").path
         if let loader {
@@ -115,10 +118,12 @@ struct MachineOptions: ParsableArguments {
 enum Input {
     static func read(_ path: String) throws -> Data {
         if path == "-" { return try FileHandle.standardInput.readToEnd() ?? Data() }
-        do {
-            return try Data(contentsOf: URL(fileURLWithPath: path), options: .alwaysMapped)
-        } catch {
-            throw ValidationError("cannot read \(path): \((error as NSError).localizedDescription)")
+        let url = URL(fileURLWithPath: path)
+        // Devices and pipes cannot be mapped.
+        if let data = (try? Data(contentsOf: url, options: .alwaysMapped)) ?? (try? Data(contentsOf: url)) {
+            return data
         }
+        let reason = unsafe access(path, R_OK) == 0 ? "it is not a file" : String(cString: strerror(errno))
+        throw ValidationError("cannot read \(path): \(reason)")
     }
 }

@@ -13,7 +13,9 @@ enum Explanation {
 
     /// What is known of `subject`: a status of QEMU or of this program, a rule's name, part of an error's sentence, a
     /// relocation type's name or number. Empty where nothing is.
-    static func of(_ subject: String) -> [String] {
+    static func of(_ line: String) -> [String] {
+        // A whole line of the loader's is as good as its sentence.
+        let subject = line.split(separator: "error: ", maxSplits: 1).last.map { String($0) } ?? line
         var lines: [String] = []
         if let number = number(subject) {
             lines += status(number)

@@ -52,6 +52,8 @@ struct HostMachine {
     var loaderPath = "loader"
     /// The path of the application, which is the module's command line under Multiboot.
     var applicationPath = "application"
+    /// Where ACPI's root pointer lies, nil where QEMU's firmware usually puts it.
+    var rsdp: UInt64?
     /// The loader's own bytes, from the file of the loader that would be used.
     var loader = AddressRange(0x10_0000, 0x12_e000)
 
@@ -158,17 +160,17 @@ struct HostMachine {
     private func writePVH(_ module: AddressRange, _ information: UInt64, to guest: GuestMemory) {
         let (modules, text, map): (UInt64, UInt64, UInt64) =
             kind == .microvm ? (0x7b7c, 0xe_fc70, 0xe_f800) : (0x21c0, 0x11c0, 0x5a8)
-        // Where the firmware puts the root pointer depends on the tables it makes.
-        let rsdp: UInt64 =
+        // Where the firmware puts the root pointer depends on the tables it makes, and those on the machine's devices.
+        let usual: UInt64 =
             switch kind {
-            case .pc: 0xf_59d0
-            case .q35: 0xf_59e0
+            case .pc: memory.bytes > lowMemoryEnd ? 0xf_59b0 : 0xf_59d0
+            case .q35: memory.bytes > lowMemoryEnd ? 0xf_59c0 : 0xf_59e0
             case .microvm: 0xf_34d0
             }
         guest.store(PVH.magic, at: information)
         guest.store(1 as UInt32, at: information + 4)
         guest.store(1 as UInt32, at: information + 12)
-        for (offset, word) in [(16, modules), (24, text), (32, rsdp), (40, map)] as [(UInt64, UInt64)] {
+        for (offset, word) in [(16, modules), (24, text), (32, rsdp ?? usual), (40, map)] as [(UInt64, UInt64)] {
             guest.store(word, at: information + offset)
         }
         guest.store(UInt32(regions.count), at: information + 48)

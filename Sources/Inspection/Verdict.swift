@@ -89,7 +89,8 @@ struct Verdict: Encodable {
             case .dynamic: "ET_DYN"
             }
         osABI = header.osABI
-        let notes = try HermitNotes(file, try ProgramHeaders(file, header))
+        // What is wrong with the notes is told in its turn: the loader looks at the segments first.
+        guard let notes = try? HermitNotes(file, ProgramHeaders(file, header)) else { return }
         entryVersion = notes.entryVersion
         kernelVersion = notes.kernelVersion.map { "\($0.major).\($0.minor).\($0.patch)" }
         uhyveInterface = notes.uhyveInterface
@@ -119,7 +120,11 @@ struct Verdict: Encodable {
     func write(to output: Output, file: ByteView, quiet: Bool) {
         output.write("\(self.file): ", .bold)
         output.line(status == 0 ? styled(output, "boots", 32) : styled(output, verdict, 31))
-        if let error { label("error", error.sentence, to: output) }
+        if let error {
+            // In one piece, as the loader says it, to be found in a log.
+            output.write("  error: ", .red)
+            output.line(error.sentence)
+        }
         guard !quiet else {
             write(findings, to: output)
             return
@@ -192,10 +197,9 @@ struct Verdict: Encodable {
 
     private func label(_ label: String, _ text: String, to output: Output) {
         output.write("  ")
-        output.write(label, label == "error" ? .red : .dim)
+        output.write(label, .dim)
         output.write(String(repeating: " ", count: max(0, 12 - label.count)) + " ")
-        // The error sentence stays in one piece, to be found in a log.
-        if label == "error" { output.line(text) } else { wrap(text, to: output) }
+        wrap(text, to: output)
     }
 
     /// Breaks `text` between words so that lines end before column 80, behind the labels.
