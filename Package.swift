@@ -74,6 +74,12 @@ if freestanding {
                 "loader-inspect", .product(name: "Subprocess", package: "swift-subprocess"),
             ],
             swiftSettings: [.treatAllWarnings(as: .error)]),
+        .testTarget(
+            name: "InspectionTests",
+            dependencies: [
+                "loader-inspect", "TestSupport", .product(name: "Subprocess", package: "swift-subprocess"),
+            ],
+            exclude: ["Golden"], swiftSettings: [.treatAllWarnings(as: .error)]),
         .executableTarget(
             name: "loader-inspect",
             dependencies: ["Inspection", .product(name: "ArgumentParser", package: "swift-argument-parser")],

@@ -9,7 +9,8 @@ import HermitEntry
 /// The views of a rehearsed boot.
 enum BootViews {
     /// BootInfo, field by field.
-    static func bootInfo(_ rehearsal: Rehearsal, _ generation: Generation, to destination: Destination) {
+    static func bootInfo(_ rehearsal: Rehearsal, to destination: Destination) {
+        let generation = rehearsal.generation
         let address = rehearsal.entry.bootInfo
         let listing = destination.listing(
             "bootinfo",
@@ -21,8 +22,8 @@ enum BootViews {
                 ("address", "\"\(hex(address))\""),
                 ("generation", JSONSchema.string(generation.name.string)),
             ])
-        let bytes = ByteView(rehearsal.guest.span(AddressRange(at: address, size: BootInfo.size(generation))))
-        for (offset, size, name) in fields(generation) {
+        let bytes = ByteView(rehearsal.guest.span(AddressRange(at: address, size: rehearsal.bootInfoSize)))
+        for (offset, size, name) in fields(generation, wide: rehearsal.options.alignsWideIntegers) {
             var value: UInt64 = 0
             for index in (0..<size).reversed() { value = value << 8 | UInt64(bytes.byte(at: offset + index) ?? 0) }
             listing.hex(offset)
@@ -34,7 +35,7 @@ enum BootViews {
     }
 
     /// Offset, size and name of the fields of `generation`'s layout (hermit-entry).
-    private static func fields(_ generation: Generation) -> [(UInt64, UInt64, String)] {
+    private static func fields(_ generation: Generation, wide: Bool) -> [(UInt64, UInt64, String)] {
         switch generation {
         case .zero, .one:
             return [
@@ -49,7 +50,9 @@ enum BootViews {
             ]
         default:
             let hasTree = generation.hasDeviceTree
-            let (load, platform): (UInt64, UInt64) = hasTree ? (32, 80) : (24, 72)
+            let load: UInt64 = hasTree ? 32 : 24
+            let platform: UInt64 = hasTree || wide ? 80 : 72
+            let payload = wide ? 96 : platform + 8
             var list: [(UInt64, UInt64, String)] = [
                 (0, 8, "hardware_info.phys_addr_start"), (8, 8, "hardware_info.phys_addr_end"),
                 (16, 2, "hardware_info.serial_port_base"),
@@ -64,7 +67,7 @@ enum BootViews {
             }
             list.append((platform, 4, "platform_info (0 Multiboot, 3 Fdt)"))
             for (index, name) in ["command_line address", "command_line length", "multiboot_info_ptr"].enumerated() {
-                list.append((platform + 8 + UInt64(index) * 8, 8, "platform_info.\(name)"))
+                list.append((payload + UInt64(index) * 8, 8, "platform_info.\(name)"))
             }
             return list
         }

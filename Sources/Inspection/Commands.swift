@@ -55,10 +55,12 @@ struct FileOptions: ParsableArguments {
             let file = ByteView(data.bytes)
             do {
                 worst = max(worst, try body(file, name, output))
+            } catch let refusal as Refusal {
+                output.flush()
+                worst = max(worst, refusal.tell(name))
             } catch let fault as Fault {
                 output.flush()
-                FileHandle.standardError.write(Data("\(name): error: \(fault.sentence(file))\n".utf8))
-                worst = max(worst, fault.rule.kind == .malformed ? 2 : 1)
+                worst = max(worst, Refusal(fault, file).tell(name))
             }
         }
         output.flush()
@@ -91,6 +93,9 @@ struct MachineOptions: ParsableArguments {
     @Option(help: "The loader's file, for its size and name; without it, one beside this program.", completion: .file())
     var loader: String?
 
+    @Option(help: "Options for the loader: loader.generation=2 and the like.")
+    var loaderOptions = ""
+
     @Option(help: "PVH: where the firmware puts ACPI's root pointer; without it, where QEMU's usually lies.")
     var rsdp: Address?
 
@@ -101,7 +106,8 @@ struct MachineOptions: ParsableArguments {
     func host(for path: String) throws -> HostMachine {
         var host = HostMachine(
             kind: machine, memory: memory, startProtocol: startProtocol, commandLine: commandLine,
-            applicationPath: path, rsdp: rsdp?.value)
+            applicationPath: path, loaderOptions: loaderOptions,
+            rsdp: rsdp?.value)
         let own = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath()
         let beside = own.deletingLastPathComponent().appendingPathComponent("loader").path
         if let loader {
@@ -111,6 +117,14 @@ struct MachineOptions: ParsableArguments {
             host.loader = range
         }
         return host
+    }
+}
+
+extension Refusal {
+    /// Writes it to standard error; returns the exit status.
+    func tell(_ name: String) -> Int32 {
+        FileHandle.standardError.write(Data("\(name): error: \(sentence)\n".utf8))
+        return status
     }
 }
 

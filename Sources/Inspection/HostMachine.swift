@@ -52,6 +52,9 @@ struct HostMachine {
     var loaderPath = "loader"
     /// The path of the application, which is the module's command line under Multiboot.
     var applicationPath = "application"
+    /// Options for the loader, words that begin with `loader.`; they follow the application's name under Multiboot, and come
+    /// first on the command line under PVH.
+    var loaderOptions = ""
     /// Where ACPI's root pointer lies, nil where QEMU's firmware usually puts it.
     var rsdp: UInt64?
     /// The loader's own bytes, from the file of the loader that would be used.
@@ -116,7 +119,8 @@ struct HostMachine {
     // MARK: Multiboot
 
     private var stringsStart: UInt64 { (loader.end &+ 0xfff) & ~0xfff }
-    private var moduleString: [UInt8] { Array(applicationPath.utf8) + [0] }
+    private var moduleString: [UInt8] { Array((applicationPath + gap + loaderOptions).utf8) + [0] }
+    private var gap: String { loaderOptions.isEmpty ? "" : " " }
     private var commandLineString: [UInt8] { Array("\(loaderPath) \(commandLine)".utf8) + [0] }
 
     /// Under Multiboot, module list, command lines and modules follow the loader, the modules page aligned; under PVH the
@@ -176,7 +180,7 @@ struct HostMachine {
         guest.store(UInt32(regions.count), at: information + 48)
         guest.store(module.start, at: modules)
         guest.store(module.size, at: modules + 8)
-        guest.write(Array(commandLine.utf8) + [0], at: text)
+        guest.write(Array((loaderOptions + gap + commandLine).utf8) + [0], at: text)
         for (index, region) in regions.enumerated() {
             let entry = map + UInt64(index) * 24
             guest.store(region.range.start, at: entry)

@@ -46,10 +46,12 @@ struct LoadCommand: ParsableCommand {
             } else {
                 try rehearse(view, console)
             }
+        } catch let refusal as Refusal {
+            console.flush()
+            throw ExitCode(refusal.tell(file))
         } catch let fault as Fault {
             console.flush()
-            FileHandle.standardError.write(Data("\(file): error: \(fault.sentence(view))\n".utf8))
-            throw ExitCode(fault.rule.kind == .malformed ? 2 : 1)
+            throw ExitCode(Refusal(fault, view).tell(file))
         }
     }
 

@@ -28,16 +28,40 @@ struct Rehearsal {
     /// The lines that the loader prints.
     let report: String
 
+    /// The entry contract's generation.
+    let generation: Generation
+    /// What the loader was asked for.
+    let options: LoaderOptions
+    /// The bytes of BootInfo.
+    var bootInfoSize: UInt64 { BootInfo.size(generation, alignsWideIntegers: options.alignsWideIntegers) }
+
     /// Boots `file` on `machine` up to the jump. `gigabytePages` says whether the CPU has them.
-    init(_ file: ByteView, on machine: HostMachine, gigabytePages: Bool = false) throws(Fault) {
+    init(_ file: ByteView, on machine: HostMachine, gigabytePages: Bool = false) throws(Refusal) {
         guard let guest = GuestMemory(size: machine.lowMemoryEnd) else {
-            throw Fault(.memoryTooSmall, value: machine.lowMemoryEnd)
+            throw Refusal(Fault(.memoryTooSmall, value: machine.lowMemoryEnd), file)
         }
+        let readable = ByteView(guest.span(AddressRange(0x400, guest.size)))
+        // What a fault's name is an offset in: all memory, until the application is found, as in the guest.
+        var named = readable
+        do throws(Fault) {
+            var platform = try machine.start(file, in: guest)
+            let memory = PhysicalMemory(readable, origin: 0x400)
+            let options = try LoaderOptions(&platform, memory)
+            named = file
+            try self.init(file, options, on: platform, memory, machine, guest, gigabytePages)
+        } catch {
+            throw Refusal(error, named)
+        }
+    }
+
+    private init(
+        _ file: ByteView, _ options: LoaderOptions, on platform: borrowing Platform, _ memory: PhysicalMemory,
+        _ machine: HostMachine, _ guest: GuestMemory, _ gigabytePages: Bool
+    ) throws(Fault) {
         self.guest = guest
-        // An empty file is refused before anything else, as in the guest.
-        var application = try Application(file)
-        let platform = try machine.start(file, in: guest)
-        let memory = PhysicalMemory(ByteView(guest.span(AddressRange(0x400, guest.size))), origin: 0x400)
+        self.options = options
+        var application = try Application(file, options)
+        generation = application.generation
         var sink = StringSink()
         Report.found(application, platform, to: &sink)
         placement = try Placement(application, on: platform, loader: machine.loader, limit: 1 << 32)
@@ -50,7 +74,7 @@ struct Rehearsal {
         }
         if let moved = placement.movedModule {
             guest.write(file, at: moved.start)
-            application = try Application(ByteView(guest.span(moved)))
+            application = try Application(ByteView(guest.span(moved)), options)
         }
         var image = guest.region(
             AddressRange(at: placement.buildAddress, size: placement.image.size), at: application.image.linkStart)
@@ -72,6 +96,22 @@ struct Rehearsal {
     }
 }
 
+/// A fault in words, since the bytes that it names may be gone when it is told.
+struct Refusal: Error {
+    let fault: Fault
+    /// The sentence and the advice, as the loader's serial line shows them behind `error: `.
+    let sentence: String
+    /// The exit status of this program.
+    var status: Int32 { fault.rule.kind == .malformed ? 2 : 1 }
+
+    /// The words for `fault`; names are taken from `bytes`.
+    init(_ fault: Fault, _ bytes: ByteView) {
+        self.fault = fault
+        let line = StringSink.text { Report.error(fault, bytes.span, to: &$0) }
+        sentence = String(line.dropFirst("[LOADER] error: ".count).dropLast())
+    }
+}
+
 /// Text that grows on the heap, for the host.
 struct StringSink: TextSink {
     private var bytes: [UInt8] = []
@@ -85,14 +125,6 @@ struct StringSink: TextSink {
         var sink = StringSink()
         body(&sink)
         return sink.text
-    }
-}
-
-extension Fault {
-    /// The sentence and the advice, as the loader's serial line shows them behind `error: `.
-    func sentence(_ file: ByteView) -> String {
-        let line = StringSink.text { Report.error(self, file.span, to: &$0) }
-        return String(line.dropFirst("[LOADER] error: ".count).dropLast())
     }
 }
 

@@ -11,9 +11,10 @@ enum RelocationView {
     /// Lists all relocations of `file` for an image whose first byte lies at `base`, by default where it was linked.
     /// Returns the number of those that cannot be applied.
     static func list(_ file: ByteView, base: UInt64?, to destination: Destination) throws(Fault) -> Int {
-        let image = try KernelImage(file)
+        // Shared objects and programs of an operating system can be looked at, too.
+        let image = try KernelImage(file, as: .library)
         let bias = (base ?? image.linkStart) &- image.linkStart
-        let relocator = try Relocator(image, bias: bias)
+        let relocator = try Relocator(image, bias: bias, as: .library)
         guard let copy = GuestMemory(size: max(image.size, 1)) else {
             throw Fault(.imageTooLarge, .header, value: image.size, limit: 1 << 46)
         }
@@ -43,18 +44,25 @@ enum RelocationView {
             if let meaning { listing.text(meaning.name) } else { listing.none() }
             listing.hex(entry.offset &+ bias)
             if let meaning { listing.text(meaning.formula.text) } else { listing.none() }
-            do throws(Fault) {
-                switch try relocator.outcome(of: entry, relocation.place, in: memory) {
-                case .nothing: listing.none()
-                case .value(let value): listing.hex(value)
-                case .descriptor(let resolver, let argument): listing.text("\(hex(resolver)),\(hex(argument))")
-                case .indirect(let resolver): listing.text("\(hex(resolver))()")
-                }
-            } catch {
+            let symbol = entry.symbol == 0 ? nil : relocator.symbol(at: entry.symbol)
+            if let symbol = symbol?.symbol, symbol.isUndefined, !symbol.isWeak {
+                // Not asked for its outcome: the fault would name all undefined symbols, each time.
                 faults += 1
-                listing.text("error: \(error.rule)")
+                listing.text("error: \(Rule.symbolUndefined)")
+            } else {
+                do throws(Fault) {
+                    switch try relocator.outcome(of: entry, relocation.place, in: memory) {
+                    case .nothing: listing.none()
+                    case .value(let value): listing.hex(value)
+                    case .descriptor(let resolver, let argument): listing.text("\(hex(resolver)),\(hex(argument))")
+                    case .indirect(let resolver): listing.text("\(hex(resolver))()")
+                    }
+                } catch {
+                    faults += 1
+                    listing.text("error: \(error.rule)")
+                }
             }
-            if entry.symbol != 0, let symbol = relocator.symbol(at: entry.symbol), symbol.nameOffset > 0 {
+            if let symbol, symbol.nameOffset > 0 {
                 listing.text(file.string(at: symbol.nameOffset))
             } else {
                 listing.none()

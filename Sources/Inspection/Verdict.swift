@@ -11,7 +11,7 @@ import KernelImage
 /// The verdict on one file, and everything that led to it. Its members, encoded, are the JSON of the default view.
 struct Verdict: Encodable {
     /// What is wrong, where the file does not boot.
-    struct Refusal: Encodable {
+    struct Problem: Encodable {
         /// The rule's name.
         let rule: String
         /// The class of trouble.
@@ -43,7 +43,7 @@ struct Verdict: Encodable {
     let file: String
     var verdict = "boots"
     var status: Int32 = 0
-    var error: Refusal?
+    var error: Problem?
     var size: UInt64 = 0
     var kind: String?
     var osABI: UInt8?
@@ -62,26 +62,29 @@ struct Verdict: Encodable {
         self.file = name
         size = file.count
         self.machine = "\(machine.kind.rawValue), \(machine.memory.text), \(machine.startProtocol.rawValue)"
-        do throws(Fault) {
-            try describe(file)
-            findings = Finding.inFile(file)
-            let application = try Application(file)
+        describe(file)
+        findings = Finding.inFile(file)
+        do throws(Refusal) {
+            let rehearsal = try Rehearsal(file, on: machine, gigabytePages: gigabytePages)
+            do throws(Fault) {
+                record(try Application(file, rehearsal.options), rehearsal)
+            } catch { throw Refusal(error, file) }
+        } catch {
+            status = error.status
+            verdict = status == 2 ? "malformed" : "will not boot"
+            let kind = error.fault.rule.kind
+            self.error = Problem(
+                rule: "\(error.fault.rule)", kind: "\(kind)", sentence: error.sentence, qemuStatus: kind.status)
+            // Without the loader's options, which may be what is wrong.
+            guard let application = try? Application(file) else { return }
             generation = application.generation.name.string
             findings += Finding.inApplication(application)
-            let rehearsal = try Rehearsal(file, on: machine, gigabytePages: gigabytePages)
-            record(application, rehearsal)
-        } catch {
-            status = error.rule.kind == .malformed ? 2 : 1
-            verdict = status == 2 ? "malformed" : "will not boot"
-            self.error = Refusal(
-                rule: "\(error.rule)", kind: "\(error.rule.kind)", sentence: error.sentence(file),
-                qemuStatus: error.rule.kind.status)
         }
     }
 
     /// What can be said of the file before anything is judged.
-    private mutating func describe(_ file: ByteView) throws(Fault) {
-        let header = try FileHeader(file)
+    private mutating func describe(_ file: ByteView) {
+        guard let header = try? FileHeader(file) else { return }
         kind =
             switch header.type {
             case .relocatable: "ET_REL"
@@ -97,6 +100,8 @@ struct Verdict: Encodable {
     }
 
     private mutating func record(_ application: borrowing Application, _ rehearsal: Rehearsal) {
+        generation = rehearsal.generation.name.string
+        findings += Finding.inApplication(application)
         let placement = rehearsal.placement
         plan = Plan(
             image: hex(placement.image.start), imageEnd: hex(placement.image.end),
@@ -142,7 +147,7 @@ struct Verdict: Encodable {
         output.line()
         do throws(Fault) {
             try HeaderViews.segments(file, to: Destination(output: output, file: self.file, json: false))
-        } catch { output.line(error.sentence(file)) }
+        } catch { output.line(Refusal(error, file).sentence) }
     }
 
     private func styled(_ output: Output, _ text: String, _ number: Int) -> String {

@@ -103,9 +103,8 @@ struct BootInfoCommand: ParsableCommand {
         try files.forEach { file, name, output in
             let rehearsal = try Rehearsal(
                 file, on: try machine.host(for: name), gigabytePages: machine.gigabytePages)
-            let generation = try Application(file).generation
             BootViews.bootInfo(
-                rehearsal, generation, to: Destination(output: output, file: name, json: files.json))
+                rehearsal, to: Destination(output: output, file: name, json: files.json))
             return 0
         }
     }

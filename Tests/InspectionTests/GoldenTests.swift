@@ -1,0 +1,61 @@
+// Every view of the samples, compared with what it was when someone last looked at it.
+
+import Foundation
+import Testing
+
+@Suite struct GoldenTests {
+    static let views = [
+        "verdict", "segments", "sections", "symbols", "relocations", "notes", "dynamic", "bootinfo", "pages", "load",
+    ]
+
+    @Test(arguments: views) func text(_ view: String) async throws {
+        for sample in Sample.all { try await check(sample.name, sample.bytes, view, []) }
+    }
+
+    @Test(arguments: views.dropLast()) func json(_ view: String) async throws {
+        try await check("application", Sample.application, view, ["--json"])
+    }
+
+    @Test func otherMachines() async throws {
+        try await check("application", Sample.application, "pages", ["--machine", "microvm", "--memory", "8G"])
+        try await check("fixed", Sample.fixed, "verdict", ["--machine", "q35", "--protocol", "pvh", "--memory", "64M"])
+        try await check("fixed", Sample.fixed, "verdict", ["--memory", "16M"])
+        try await check("application", Sample.application, "relocations", ["--base", "0x200000"])
+    }
+
+    @Test func explanations() async throws {
+        for subject in ["41", "GLOB_DAT", "segmentsOverlap"] {
+            let run = try await Tool.run(["explain", subject])
+            #expect(run.status == 0)
+            try compare(run.output, with: "explain.\(subject)")
+        }
+    }
+
+    /// Runs `view` and compares everything that it says, and its status.
+    private func check(_ name: String, _ bytes: [UInt8], _ view: String, _ options: [String]) async throws {
+        let folder = try Folder()
+        try folder.write(name, bytes)
+        let run = try await Tool.run([view] + options + [name], in: folder.url)
+        let words = options.map { $0.replacingOccurrences(of: "--", with: "") }
+        let text = run.output + run.errors + "status \(run.status)\n"
+        for line in text.split(separator: "\n") where options != ["--json"] {
+            // Only the sentences of errors stay in one piece, and names of the file's.
+            #expect(
+                line.count <= 80 || line.contains("error: ") || line.contains("SHA-256"),
+                "longer than 80 columns: \(line)")
+        }
+        try compare(text, with: ([name, view] + words).joined(separator: "."))
+    }
+
+    private func compare(_ text: String, with name: String) throws {
+        let file = Tool.root.appendingPathComponent("Tests/InspectionTests/Golden/\(name)")
+        if ProcessInfo.processInfo.environment["REWRITE_GOLDEN"] != nil {
+            try Data(text.utf8).write(to: file)
+            return
+        }
+        let expected = (try? String(contentsOf: file, encoding: .utf8)) ?? ""
+        #expect(
+            text == expected,
+            "\(name) differs; where that is meant, rewrite it: REWRITE_GOLDEN=1 swift test --filter InspectionTests")
+    }
+}

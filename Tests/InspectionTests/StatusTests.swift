@@ -1,0 +1,70 @@
+// What scripts rely on: exit statuses, silence, and plain text in pipes.
+
+import Foundation
+import Testing
+
+@Suite struct StatusTests {
+    @Test func statusIsTheWorstOfAllFiles() async throws {
+        let folder = try Folder()
+        for sample in Sample.all { try folder.write(sample.name, sample.bytes) }
+        #expect(try await Tool.run(["application"], in: folder.url).status == 0)
+        #expect(try await Tool.run(["application", "undefined"], in: folder.url).status == 1)
+        #expect(try await Tool.run(["truncated", "undefined", "application"], in: folder.url).status == 2)
+        #expect(try await Tool.run([], in: folder.url).status == 64)
+        #expect(try await Tool.run(["absent"], in: folder.url).status == 64)
+        #expect(try await Tool.run(["--memory", "much", "application"], in: folder.url).status == 64)
+        #expect(try await Tool.run(["explain", "nonsense"], in: folder.url).status == 64)
+    }
+
+    @Test func standardInput() async throws {
+        let folder = try Folder()
+        try folder.write("file", Sample.application)
+        let named = try await Tool.run(["segments", "file"], in: folder.url)
+        let piped = try await Tool.run(["segments", "-"], input: Sample.application)
+        #expect(named.status == 0)
+        #expect(named.output == piped.output)
+    }
+
+    @Test func quietSaysNothingOfWhatBoots() async throws {
+        let folder = try Folder()
+        for sample in Sample.all { try folder.write(sample.name, sample.bytes) }
+        let run = try await Tool.run(["--quiet", "application", "undefined", "truncated"], in: folder.url)
+        #expect(!run.output.contains("application: boots\n  kind"))
+        #expect(run.output.contains("undefined: will not boot\n  error: DT_RELA entry 0: "))
+        #expect(run.output.contains("truncated: malformed\n  error: "))
+    }
+
+    @Test func colourOnlyWhereItIsAskedFor() async throws {
+        let folder = try Folder()
+        try folder.write("application", Sample.application)
+        let plain = try await Tool.run(["application"], in: folder.url)
+        let colored = try await Tool.run(["--color", "always", "application"], in: folder.url)
+        #expect(!plain.output.contains("\u{1b}"))
+        #expect(colored.output.contains("\u{1b}[1;32mboots\u{1b}[0m"))
+        let bare = colored.output.replacing(/\u{1b}\[[0-9;]*m/, with: "")
+        #expect(bare == plain.output)
+    }
+
+    @Test func everyErrorCanBeExplained() async throws {
+        let run = try await Tool.run(["explain"])
+        let names = run.output.split(separator: "\n").compactMap { line in
+            line.hasSuffix(")") && line.contains("(status ") ? line.split(separator: " ").first.map { String($0) } : nil
+        }
+        #expect(names.count > 60)
+        let all = try await Tool.run(["explain"] + names)
+        #expect(all.status == 0)
+        #expect(all.output.components(separatedBy: "  advice: ").count == names.count + 1)
+        // The whole line of a boot that failed is as good as a name.
+        let line = "[LOADER] error: DT_RELA entry 0: undefined symbol 'nobody', wanted at 0x3c0; link it"
+        #expect(try await Tool.run(["explain", line]).output.contains("error symbolUndefined"))
+    }
+
+    @Test func lintsTellWhatLooksWrong() async throws {
+        let folder = try Folder()
+        try folder.write("fixed", Sample.fixed)
+        let output = try await Tool.run(["--json", "fixed"], in: folder.url).output
+        for name in ["writable-code", "executable-stack", "upstream-16m"] {
+            #expect(output.contains("\"name\" : \"\(name)\""))
+        }
+    }
+}

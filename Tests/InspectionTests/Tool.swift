@@ -1,0 +1,65 @@
+// Runs loader-inspect as its users do.
+
+import Foundation
+import Subprocess
+import Testing
+
+#if canImport(System)
+    import System
+#else
+    import SystemPackage
+#endif
+
+/// What a run left behind.
+struct Run {
+    var status: Int32
+    var output: String
+    var errors: String
+}
+
+/// The program, from the folder of this test's own executable.
+enum Tool {
+    static let root = URL(fileURLWithPath: #filePath)
+        .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+    static let program = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
+        .appendingPathComponent("loader-inspect")
+
+    /// Runs it with `arguments` in `folder`; `input` goes to its standard input.
+    static func run(_ arguments: [String], in folder: URL? = nil, input: [UInt8] = []) async throws -> Run {
+        let result = try await Subprocess.run(
+            .path(.init(program.path)), arguments: Arguments(arguments),
+            workingDirectory: folder.map { FilePath($0.path) }, input: .array(input),
+            output: .string(limit: 1 << 26), error: .string(limit: 1 << 20))
+        let status: Int32 =
+            switch result.terminationStatus {
+            case .exited(let code): Int32(code)
+            case .signaled(let code): 128 + Int32(code)
+            }
+        return Run(status: status, output: result.standardOutput, errors: result.standardError)
+    }
+
+    /// Runs another program; nil where it is missing or fails.
+    static func other(_ name: String, _ arguments: [String]) async -> String? {
+        let result = try? await Subprocess.run(
+            .name(name), arguments: Arguments(arguments), output: .string(limit: 1 << 26), error: .discarded)
+        guard let result, case .exited(0) = result.terminationStatus else { return nil }
+        return result.standardOutput
+    }
+}
+
+/// A folder for a test's files, gone when nobody holds it any more.
+final class Folder {
+    let url = FileManager.default.temporaryDirectory.appendingPathComponent("inspection-\(UUID())")
+
+    init() throws { try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true) }
+
+    deinit { try? FileManager.default.removeItem(at: url) }
+
+    /// Writes a file; returns its place.
+    @discardableResult
+    func write(_ name: String, _ bytes: [UInt8]) throws -> URL {
+        let file = url.appendingPathComponent(name)
+        try Data(bytes).write(to: file)
+        return file
+    }
+}

@@ -1,0 +1,87 @@
+// The guest as witness: what `load` says is in memory at the jump is what QEMU finds there, byte for byte.
+
+import Foundation
+import Testing
+
+@Suite(.serialized) struct WitnessTests {
+    static let isReady =
+        FileManager.default.fileExists(atPath: Tool.root.appendingPathComponent("build/loader").path)
+        && FileManager.default.fileExists(atPath: Tool.root.appendingPathComponent("build/fixtures/demo").path)
+
+    /// Application, machine, memory, protocol.
+    static let cells = [
+        ("demo", "pc", "1G", "multiboot"), ("demo", "q35", "3G", "pvh"), ("demo", "microvm", "4G", "multiboot"),
+        ("demo-recursive", "pc", "128M", "pvh"), ("gen0-pie", "q35", "1G", "multiboot"),
+        ("gen1-4M", "pc", "1G", "pvh"), ("gen2-16M", "pc", "8G", "multiboot"), ("gen3-8M", "microvm", "1G", "pvh"),
+    ]
+
+    @Test(.enabled(if: isReady), arguments: cells)
+    func guestHoldsTheSame(_ name: String, _ machine: String, _ memory: String, _ protocolName: String) async throws {
+        let file = Tool.root.appendingPathComponent("build/fixtures/\(name)")
+        guard FileManager.default.fileExists(atPath: file.path) else { return }
+        let folder = try Folder()
+        try folder.write("app", try spinning(Array(Data(contentsOf: file))))
+        var loader = Array(try Data(contentsOf: Tool.root.appendingPathComponent("build/loader")))
+        if protocolName == "pvh" {
+            // Without the Multiboot header's magic number QEMU takes the PVH note.
+            let magic = try #require(Data(loader).range(of: Data([0x02, 0xb0, 0xad, 0x1b]))).lowerBound
+            for index in magic..<magic + 4 { loader[index] = 0 }
+        }
+        try folder.write("loader", loader)
+
+        let host = try await Tool.run(
+            [
+                "load", "--machine", machine, "--memory", memory, "--protocol", protocolName, "--loader", "loader",
+                "--command-line", "-- a b", "--output", "image.host", "--memory-dump", "handoff.host", "app",
+            ], in: folder.url)
+        try #require(host.status == 0, "\(host.output)\(host.errors)")
+        let lines = host.output.split(separator: "\n").map { $0.split(separator: " ") }
+        let dumps = zip(["image", "handoff"], lines).map { "pmemsave \($1[1]) \($1[2]) \"\($0).guest\"" }
+        let script = """
+            cd '\(folder.url.path)'
+            (i=0; while [ $i -lt 100 ] && ! grep -q 'entry point' serial; do sleep 0.1; i=$((i+1)); done; sleep 0.5
+            echo '\(dumps[0])'; echo '\(dumps[1])'; echo quit) 2>/dev/null |
+            timeout 60 qemu-system-x86_64 -M \(machine) -m \(memory) -smp 1 -display none -no-reboot \
+            -cpu qemu64,apic,fsgsbase,fxsr,rdrand,rdtscp,xsave,xsaveopt -serial file:serial -monitor stdio \
+            -kernel loader -initrd app -append '-- a b'
+            """
+        _ = try #require(await Tool.other("sh", ["-c", script]))
+
+        let serial = try String(contentsOf: folder.url.appendingPathComponent("serial"), encoding: .utf8)
+        let report = host.output.split(separator: "\n").filter { $0.hasPrefix("[LOADER]") }.joined(separator: "\n")
+        #expect(serial.replacing("\r", with: "").hasSuffix(report + "\n"))
+        try compare("image", in: folder, ignoring: 0)
+        // The CPU marks the page table entries that it used: accessed and dirty.
+        try compare("handoff", in: folder, ignoring: 0x60)
+    }
+
+    /// Compares two dumps; `mask` are bits of the first byte of every word that may differ.
+    private func compare(_ name: String, in folder: Folder, ignoring mask: UInt8) throws {
+        let host = Array(try Data(contentsOf: folder.url.appendingPathComponent("\(name).host")))
+        let guest = Array(try Data(contentsOf: folder.url.appendingPathComponent("\(name).guest")))
+        try #require(host.count == guest.count)
+        let different = host.indices.filter { index in
+            host[index] != guest[index] && (index % 8 != 0 || (host[index] ^ guest[index]) & ~mask != 0)
+        }
+        #expect(
+            different.isEmpty,
+            "\(name): \(different.count) bytes differ, the first at offset \(different.first ?? 0)")
+    }
+
+    /// The application with an endless loop for its first instruction, so that memory stays as it was at the jump.
+    private func spinning(_ file: [UInt8]) throws -> [UInt8] {
+        func word(_ offset: Int) -> Int { (0..<8).reversed().reduce(0) { $0 << 8 | Int(file[offset + $1]) } }
+        var copy = file
+        let (entry, headers) = (word(24), word(32))
+        for index in 0..<Int(file[56]) {
+            let header = headers + index * 56
+            guard file[header] == 1, file[header + 1] == 0 else { continue }
+            let (offset, address, size) = (word(header + 8), word(header + 16), word(header + 32))
+            guard entry >= address, entry + 2 <= address + size else { continue }
+            copy[offset + entry - address] = 0xeb
+            copy[offset + entry - address + 1] = 0xfe
+            return copy
+        }
+        throw CancellationError()
+    }
+}
