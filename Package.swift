@@ -106,6 +106,7 @@ if freestanding {
         ("Diagnostics", []), ("Bytes", ["Diagnostics"]), ("ELF", ["Diagnostics", "Bytes", "KernelImage", "Clibelf"]),
         ("AddressSpace", ["Diagnostics", "Bytes"]), ("KernelImage", ["Diagnostics", "Bytes", "ELF"]),
         ("HermitEntry", ["Diagnostics", "Bytes", "ELF"]), ("Boot", pureModules),
+        ("BootProtocols", ["Diagnostics", "Bytes", "AddressSpace"]),
     ]
     targets += [
         .systemLibrary(name: "Clibelf", pkgConfig: "libelf", providers: [.apt(["libelf-dev"])]),

@@ -1,0 +1,133 @@
+// Device trees, read back by a reader of the tests' own and by dtc.
+
+import AddressSpace
+import BootProtocols
+import Bytes
+import Diagnostics
+import Foundation
+import TestSupport
+import Testing
+
+@Suite struct DeviceTreeWriterTests {
+    /// A tree in `room` bytes, 0xcc before; its bytes up to the size it claims, all bytes, and the fault.
+    static func build(
+        _ room: Int, _ body: (inout DeviceTreeWriter) -> Void
+    ) -> (tree: [UInt8], memory: [UInt8], fault: Fault?) {
+        var memory = [UInt8](repeating: 0xcc, count: room + 64)
+        var size: UInt64 = 0
+        var found: Fault?
+        do {
+            var span = memory.mutableSpan
+            var whole = span.mutableBytes
+            var writer = DeviceTreeWriter(ByteRegion(whole._mutatingExtracting(0..<room), at: 0x8000))
+            body(&writer)
+            do throws(Fault) { size = try writer.finish() } catch { found = error }
+        }
+        return (Array(memory[..<Int(size)]), memory, found)
+    }
+
+    static func example(_ tree: inout DeviceTreeWriter) {
+        tree.reserve(AddressRange(0, 0x10_0000))
+        tree.reserve(AddressRange(0x1_2345_6000, 0x1_2345_8000))
+        tree.beginNode("")
+        tree.property(.compatible, "hermit,multiboot")
+        tree.property(.addressCells, 2)
+        tree.property(.sizeCells, 2)
+        tree.beginNode("memory", at: 0)
+        tree.property(.deviceType, "memory")
+        tree.property(.reg, AddressRange(0, 0x9_f000))
+        tree.endNode()
+        tree.beginNode("memory", at: 0x1_0020_0000)
+        tree.property(.deviceType, "memory")
+        tree.property(.reg, AddressRange(0x1_0020_0000, 0x2_0000_0000))
+        tree.endNode()
+        tree.beginNode("chosen")
+        let text = Array("-- a \"b\" c".utf8)
+        tree.property(.bootArguments, ByteView(text.span.bytes))
+        tree.endNode()
+        tree.endNode()
+    }
+
+    @Test func `a property may be empty`() throws {
+        let result = Self.build(512) { tree in
+            tree.beginNode("")
+            tree.property(.ranges)
+            tree.property(.reg, AddressRange(1, 3))
+            tree.endNode()
+        }
+        let tree = try #require(DeviceTree(result.tree))
+        #expect(tree.root["ranges"] == [])
+        #expect(tree.root.numbers("reg") == [1, 2])
+    }
+
+    @Test func `what is written is read back`() throws {
+        let result = Self.build(1024, Self.example)
+        #expect(result.fault == nil)
+        let tree = try #require(DeviceTree(result.tree))
+        #expect(tree.size == result.tree.count)
+        #expect(tree.reservations == [0..<0x10_0000, 0x1_2345_6000..<0x1_2345_8000])
+        #expect(tree.root.name == "")
+        #expect(tree.root.text("compatible") == "hermit,multiboot")
+        #expect(tree.root["#address-cells"] == [0, 0, 0, 2])
+        #expect(tree.root["#size-cells"] == [0, 0, 0, 2])
+        #expect(tree.root.children.map(\.name) == ["memory@0", "memory@100200000", "chosen"])
+        #expect(tree.root.children[0].text("device_type") == "memory")
+        #expect(tree.root.children[1].numbers("reg") == [0x1_0020_0000, 0xffe0_0000])
+        #expect(tree.root.children[2].text("bootargs") == "-- a \"b\" c")
+        // Nothing behind the tree was touched.
+        #expect(result.memory[result.tree.count...].allSatisfy { $0 == 0xcc })
+    }
+
+    @Test func `a tree needs exactly its size`() {
+        let size = Self.build(1024, Self.example).tree.count
+        #expect(Self.build(size, Self.example).fault == nil)
+        for room in [size - 1, size / 2, 40, 8, 0] {
+            let result = Self.build(room, Self.example)
+            #expect(result.fault == Fault(.deviceTreeRoom, value: UInt64(room)))
+            #expect(result.memory[room...].allSatisfy { $0 == 0xcc })
+        }
+    }
+
+    @Test func `command lines of every length keep the structure aligned`() throws {
+        for length in 0...9 {
+            let text = [UInt8](repeating: 0x61, count: length)
+            let result = Self.build(512) { tree in
+                tree.beginNode("")
+                tree.property(.bootArguments, ByteView(text.span.bytes))
+                tree.endNode()
+            }
+            let tree = try #require(DeviceTree(result.tree))
+            #expect(tree.reservations == [])
+            #expect(tree.root["bootargs"] == text + [0])
+        }
+    }
+
+    static let dtc = ["/usr/bin/dtc", "/usr/local/bin/dtc"].first { FileManager.default.isExecutableFile(atPath: $0) }
+
+    @Test(.enabled(if: dtc != nil, "dtc is not installed")) func `dtc reads it without a warning`() throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("tree-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let input = folder.appendingPathComponent("tree.dtb")
+        let (output, complaints) = (folder.appendingPathComponent("out"), folder.appendingPathComponent("err"))
+        try Data(Self.build(1024, Self.example).tree).write(to: input)
+        for file in [output, complaints] { try Data().write(to: file) }
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: Self.dtc ?? "")
+        process.arguments = ["-I", "dtb", "-O", "dts", input.path]
+        process.standardOutput = try FileHandle(forWritingTo: output)
+        process.standardError = try FileHandle(forWritingTo: complaints)
+        try process.run()
+        process.waitUntilExit()
+        #expect(process.terminationStatus == 0)
+        let text = try String(contentsOf: output, encoding: .utf8)
+        let warnings = try String(contentsOf: complaints, encoding: .utf8)
+        #expect(warnings == "")
+        for line in [
+            "/memreserve/\t0x0000000000000000 0x0000000000100000;",
+            "/memreserve/\t0x0000000123456000 0x0000000000002000;",
+            "memory@100200000 {", "reg = <0x01 0x200000 0x00 0xffe00000>;", "bootargs = \"-- a \\\"b\\\" c\";",
+            "#address-cells = <0x02>;", "compatible = \"hermit,multiboot\";",
+        ] { #expect(text.contains(line), "\(line) in \(text)") }
+    }
+}
