@@ -13,4 +13,44 @@ import Testing
             sentence(Fault(.fileTooShort, .header, value: 63, limit: 64))
                 == "ELF header: the file ends after 63 bytes, inside a structure that needs 64")
     }
+
+    @Test func `places are named as the specification names them`() {
+        let cases: [(Place, String)] = [
+            (.none, ""), (.header, "ELF header: "), (.offset(16), "file offset 0x10: "),
+            (.programHeader(12), "program header 12: "), (.sectionHeader(7), "section header 7: "),
+            (.dynamic(7), "dynamic entry DT_RELA: "), (.dynamic(0x6fff_fef5), "dynamic entry DT_GNU_HASH: "),
+            (.dynamic(99), "dynamic entry 0x63: "), (.relocation(table: 23, index: 5), "DT_JMPREL entry 5: "),
+            (.symbol(4), "dynamic symbol 4: "), (.address(0x1000), "address 0x1000: "),
+        ]
+        for (place, text) in cases {
+            #expect(sentence(Fault(.noMemoryMap, place)) == text + "the firmware gave no memory map")
+        }
+    }
+
+    @Test func `names come from the file`() {
+        let file = Array("\0libc.so\0two\0bad\u{1}name\0three\0four\0five\0six\0".utf8)
+        func offset(_ name: String) -> UInt64 {
+            let bytes = Array(name.utf8) + [0]
+            return UInt64((1..<file.count).first { file[$0...].starts(with: bytes) } ?? 0)
+        }
+        var fault = Fault(.needsLibrary, nameOffset: 1)
+        #expect(sentence(fault, file) == "it needs the shared library 'libc.so'")
+        for name in ["two", "three", "four", "five"] { fault.furtherNames.append(offset(name)) }
+        #expect(sentence(fault, file) == "it needs the shared library 'libc.so', 'two', 'three', 'four' and 'five'")
+        fault.furtherNames.append(offset("six"))
+        #expect(
+            sentence(fault, file) == "it needs the shared library 'libc.so', 'two', 'three', 'four', 'five' and 1 more")
+        #expect(sentence(Fault(.needsLibrary, nameOffset: offset("bad\u{1}name")), file).hasSuffix("'bad?name'"))
+        for outside in [0, UInt64(file.count), .max] {
+            #expect(sentence(Fault(.needsLibrary, nameOffset: outside), file).hasSuffix("library (no name)"))
+        }
+        // Without a NUL it ends with the file.
+        #expect(sentence(Fault(.needsLibrary, nameOffset: 1), Array("\0abc".utf8)).hasSuffix("'abc'"))
+    }
+
+    @Test func `literals are compared by their bytes`() {
+        #expect(Literal("RELATIVE") == Literal("RELATIVE"))
+        #expect(Literal("RELATIVE") != Literal("RELATIVF"))
+        #expect(Literal("A") != Literal("AB"))
+    }
 }

@@ -1,0 +1,35 @@
+// Numbers and foreign text in bytes.
+
+import Diagnostics
+import TestSupport
+import Testing
+
+@Suite struct TextSinkTests {
+    static func text(_ body: (inout StringSink) -> Void) -> String {
+        var sink = StringSink()
+        body(&sink)
+        return sink.text
+    }
+
+    @Test func `numbers are as Swift writes them`() {
+        var random = SeededGenerator(seed: 8)
+        let edges: [UInt64] = [
+            0, 1, 9, 10, 15, 16, 99, 100, 255, 256, 1 << 63, .max, .max - 1, 10_000_000_000_000_000_000,
+        ]
+        for value in edges + (0..<1000).map({ _ in random.next() >> UInt64.random(in: 0..<64, using: &random) }) {
+            #expect(Self.text { $0.write(decimal: value) } == String(value))
+            #expect(Self.text { $0.write(hex: value) } == "0x" + String(value, radix: 16))
+        }
+    }
+
+    @Test func `foreign text cannot steer a terminal, nor be endless`() {
+        let bytes = (0...255).map { UInt8($0) }
+        let text = Self.text { $0.write(untrusted: bytes.span.bytes, limit: 300) }
+        #expect(text.utf8.count == 256)
+        #expect(text.utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7f })
+        #expect(text.contains(" !\"#$%&'()*+,-./0123456789"))
+        let long = [UInt8](repeating: 0x61, count: 10)
+        #expect(Self.text { $0.write(untrusted: long.span.bytes, limit: 9) } == "aaaaaaaaa...")
+        #expect(Self.text { $0.write(untrusted: long.span.bytes, limit: 10) } == "aaaaaaaaaa")
+    }
+}

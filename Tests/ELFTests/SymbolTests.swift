@@ -1,0 +1,47 @@
+// Symbols, and how many of them the hash tables tell.
+
+import Bytes
+import ELF
+import TestSupport
+import Testing
+
+@Suite struct SymbolTests {
+    static func words(_ words: [UInt32]) -> [UInt8] { words.flatMap { littleEndian($0) } }
+
+    static func hash(_ bytes: [UInt8]) -> UInt64? { SymbolCount.ofHash(ByteView(bytes.span.bytes)) }
+    static func gnuHash(_ bytes: [UInt8]) -> UInt64? { SymbolCount.ofGNUHash(ByteView(bytes.span.bytes)) }
+
+    @Test func `a System V table has as many chains as there are symbols`() {
+        let table = Self.words([2, 5, 0, 0, 0, 0, 0, 0, 0])
+        #expect(Self.hash(table) == 5)
+        for length in 0..<table.count { #expect(Self.hash(Array(table[..<length])) == nil) }
+        #expect(Self.hash(Self.words([.max, .max])) == nil)
+        #expect(Self.hash(Self.words([0, 0])) == 0)
+    }
+
+    @Test func `a GNU table ends with the last chain`() {
+        // Two buckets, first symbol 3, one Bloom word; chains 3-4 and 5-7.
+        let table = Self.words([2, 3, 1, 6, 0, 0, 3, 5, 8, 9, 8, 10, 13])
+        #expect(Self.gnuHash(table) == 8)
+        for length in 0..<table.count { #expect(Self.gnuHash(Array(table[..<length])) == nil) }
+        // No symbol has a hash: only those before the first count.
+        #expect(Self.gnuHash(Self.words([1, 7, 1, 6, 0, 0, 0])) == 7)
+        // A chain without an end.
+        #expect(Self.gnuHash(Self.words([1, 1, 1, 6, 0, 0, 1, 2, 4, 6])) == nil)
+        #expect(Self.gnuHash(Self.words([.max, 1, .max, 6, 0, 0, 1, 2, 4, 6])) == nil)
+    }
+
+    @Test func `every field is read from its offset`() throws {
+        let bytes =
+            littleEndian(UInt32(0x1111_2222)) + [0x2a, 3] + littleEndian(UInt16(0xfff1))
+            + littleEndian(UInt64(0x3333_4444_5555_6666)) + littleEndian(UInt64(0x7777))
+        let symbol = Symbol(try ByteView(bytes.span.bytes).record(at: 0, size: 24, else: .notELF, .none))
+        #expect(symbol.name == 0x1111_2222)
+        #expect(symbol.binding == 2 && symbol.type == 10 && symbol.other == 3)
+        #expect(symbol.shndx == 0xfff1)
+        #expect(symbol.value == 0x3333_4444_5555_6666)
+        #expect(symbol.size == 0x7777)
+        #expect(symbol.isAbsolute && symbol.isWeak && symbol.isIndirectFunction)
+        #expect(!symbol.isUndefined && !symbol.isThreadLocal)
+    }
+}
