@@ -53,11 +53,9 @@ void read_multiboot(void) {
     if ((flags & 1 << 3) != 0 && load32(info + 20) >= 1) {
         const uint32_t module = load32(info + 24);
         check(load32(module) < load32(module + 4), "Multiboot information: the module is not empty");
-        if (load32(module + 8) != 0) {
-            print("fixture: module: ");
-            print_bytes((const char *)(uint64_t)load32(module + 8), length(load32(module + 8)));
-            print("\n");
-        }
+        print("fixture: module: ");
+        print_bytes((const char *)(uint64_t)load32(module + 8), length(load32(module + 8)));
+        print("\n");
     }
     uint64_t entry = load32(info + 48), previous = 0;
     const uint64_t end = entry + load32(info + 44);

@@ -79,7 +79,7 @@ public struct Handoff {
         if isMultibootInformationUsable(application, on: platform, placement) {
             info.multibootInformation = platform.information
         } else if !application.generation.hasDeviceTreePlatform {
-            info.multibootInformation = writeMultibootInformation(platform, placement, to: &block)
+            info.multibootInformation = try writeMultibootInformation(platform, placement, memory, to: &block)
         }
         guard
             info.write(
@@ -240,12 +240,14 @@ public struct Handoff {
     // MARK: Multiboot information
 
     /// Synthesises a Multiboot information for kernels that read the memory map from it; returns its address. The layout
-    /// is the command line with its NUL, then the information, one module entry, and the memory map.
+    /// is the command line and the module's string with their NULs, then the information, one module entry, and the
+    /// memory map.
     private func writeMultibootInformation(
-        _ platform: borrowing Platform, _ placement: Placement, to block: inout ByteRegion
-    ) -> UInt64 {
+        _ platform: borrowing Platform, _ placement: Placement, _ memory: PhysicalMemory, to block: inout ByteRegion
+    ) throws(Fault) -> UInt64 {
         let start = placement.handoff.multiboot.start
-        let information = (start &+ platform.commandLine.size &+ 1 &+ 15) & ~15
+        let string = start &+ platform.commandLine.size &+ 1
+        let information = (string &+ platform.applicationString.size &+ 1 &+ 15) & ~15
         let modules = information &+ 128
         let map = modules &+ 16
         // Flags: command line, modules, memory map.
@@ -257,6 +259,9 @@ public struct Handoff {
             block.store(UInt32(truncatingIfNeeded: modules), at: information &+ 24)
             block.store(UInt32(truncatingIfNeeded: module.start), at: modules)
             block.store(UInt32(truncatingIfNeeded: module.end), at: modules &+ 4)
+            let text = platform.applicationString
+            if !text.isEmpty { block.copy(try memory.view(text.start, size: text.size), to: string) }
+            block.store(UInt32(truncatingIfNeeded: string), at: modules &+ 8)
         }
         block.store(UInt32(truncatingIfNeeded: platform.memoryMap.count &* 24), at: information &+ 44)
         block.store(UInt32(truncatingIfNeeded: map), at: information &+ 48)

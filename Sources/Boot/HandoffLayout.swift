@@ -65,9 +65,10 @@ public struct HandoffLayout: Equatable, Sendable {
         return pages(1024 + entries + platform.commandLine.size)
     }
 
-    /// The command line, the information structure, a module entry and an entry per region.
+    /// Command line, module's string, the information structure, a module entry and an entry per region.
     private static func multibootSize(_ platform: borrowing Platform) -> UInt64 {
-        pages(256 + platform.commandLine.size + UInt64(platform.memoryMap.count) * 24)
+        let strings = platform.commandLine.size + platform.applicationString.size
+        return pages(256 + strings + UInt64(platform.memoryMap.count) * 24)
     }
 
     private static func pages(_ size: UInt64) -> UInt64 { (size &+ 0xfff) & ~0xfff }
