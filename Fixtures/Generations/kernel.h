@@ -6,11 +6,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// GENERATION is the entry version; IDENTITY is defined for kernels of version 4 that expect identity-mapped RAM.
+// GENERATION is the entry version; IDENTITY, for kernels of version 4 that expect identity-mapped RAM, is the kernel's minor
+// version: 0.11 reads no reservations and knows no pages of 1 GiB.
 #ifdef IDENTITY
 #define IS_RECURSIVE 0
+#define READS_RESERVATIONS (IDENTITY >= 12)
 #else
 #define IS_RECURSIVE 1
+#define READS_RESERVATIONS 0
 #endif
 #define HAS_DEVICE_TREE (GENERATION >= 3)
 

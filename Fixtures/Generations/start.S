@@ -112,11 +112,11 @@ relocated_words:
     .balign 4
 #endif
 #ifdef IDENTITY
-// Kernel 0.13.2.
+// Which kernel this is: 0.IDENTITY.2.
     .section .note.ABI-tag, "a", @note
     .balign 4
     .long 4, 16, 1
     .asciz "GNU"
-    .long 6, 0, 13, 2
+    .long 6, 0, IDENTITY, 2
 #endif
     .section .note.GNU-stack, "", @progbits

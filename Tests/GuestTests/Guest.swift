@@ -57,6 +57,8 @@ struct Guest {
     var loader = Project.loader
     var machine = "pc"
     var memory = "1G"
+    /// Whether the host sets all of `memory` aside, or only what the guest touches.
+    var isMemoryReserved = true
     var processors = "1"
     var cpu = "qemu64,apic,fsgsbase,fxsr,rdrand,rdtscp,xsave,xsaveopt"
     var append = ""
@@ -66,10 +68,12 @@ struct Guest {
     /// Boots, and waits for the end.
     func boot() async throws -> Outcome {
         var arguments = [
-            "\(patience)", "qemu-system-x86_64", "-M", machine, "-cpu", cpu, "-smp", processors, "-m", memory,
+            "\(patience)", "qemu-system-x86_64", "-M", machine + (isMemoryReserved ? "" : ",memory-backend=ram"),
+            "-cpu", cpu, "-smp", processors, "-m", memory,
             "-display", "none", "-serial", "stdio", "-no-reboot", "-device",
             "isa-debug-exit,iobase=0xf4,iosize=0x04", "-kernel", loader.path,
         ]
+        if !isMemoryReserved { arguments += ["-object", "memory-backend-ram,id=ram,size=\(memory),reserve=off"] }
         if let initrd {
             arguments += ["-initrd", initrd.path + (moduleArguments.isEmpty ? "" : " " + moduleArguments)]
         }

@@ -32,6 +32,44 @@ import Testing
         try Data(table.markdown.utf8).write(to: Project.root.appendingPathComponent("build/matrix.md"))
     }
 
+    /// Kernel 0.11 reads no reservations and knows no pages of 1 GiB, though `max` has them.
+    @Test(arguments: ["pie", "4M", "8M", "16M"], ["qemu64", "max"])
+    func kernel11(place: String, cpu: String) async throws {
+        let outcome = try await Guest(
+            initrd: Project.fixture("gen4-v0.11-\(place)"), memory: "8G", processors: "4", cpu: cpu, append: Self.append
+        ).boot()
+        #expect(outcome.status == 3, outcome.comment)
+    }
+
+    /// RAM that the host need not have: tables for all of it, without a second of work.
+    @Test(arguments: Matrix.dimensions[0], ["64G", "512G"])
+    func muchMemory(kernel: String, memory: String) async throws {
+        let outcome = try await Guest(
+            initrd: Project.fixture("\(kernel)-pie"), memory: memory, isMemoryReserved: false, cpu: "max",
+            append: Self.append
+        ).boot()
+        #expect(outcome.status == 3, outcome.comment)
+    }
+
+    @Test(arguments: Matrix.dimensions[0], Start.allCases)
+    func longCommandLine(kernel: String, start: Start) async throws {
+        // QEMU's PVH firmware overwrites its own start info from about 4 KiB on.
+        let line = "-- " + String(repeating: "0123456789abc de", count: start == .multiboot ? 3000 : 150)
+        let outcome = try await Guest(
+            initrd: Project.fixture("\(kernel)-4M"), loader: try start.loader(), memory: "64M", append: line
+        ).boot()
+        #expect(outcome.status == 3, outcome.comment)
+        #expect(outcome.serial.contains("\(line)\n"), outcome.comment)
+    }
+
+    @Test func alignmentOfThreadLocalStorage() async throws {
+        let warning = "[LOADER] warning: kernels before 0.3.54 ignore the alignment of thread-local storage, 64\n"
+        let zero = try await Guest(initrd: Project.fixture("gen0-pie")).boot()
+        #expect(zero.serial.contains(warning), zero.comment)
+        let one = try await Guest(initrd: Project.fixture("gen1-pie")).boot()
+        #expect(!one.serial.contains("warning"), one.comment)
+    }
+
     @Test(arguments: ["gen2-align16", "gen3-align16"], ["pie", "8M"])
     func wideIntegers(kernel: String, place: String) async throws {
         let guest = Guest(
