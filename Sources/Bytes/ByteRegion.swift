@@ -82,6 +82,29 @@ public struct ByteRegion: ~Copyable, ~Escapable {
         return true
     }
 
+    /// Adds `value` to the 64-bit words whose bit is set in `bits`, which stands for 64 words from `address` on. Returns how
+    /// many there are; nil, and nothing added, where they are not all inside the region.
+    @_lifetime(self: copy self)
+    public mutating func add(_ value: UInt64, at address: UInt64, wherever bits: UInt64) -> UInt64? {
+        let size = UInt64(64 &- bits.leadingZeroBitCount) &* 8
+        guard let start = offset(of: address, size: size) else { return nil }
+        // In bounds up to the highest bit, by the line above; the pointer does not leave the closure.
+        return unsafe span.withUnsafeMutableBytes { memory in
+            guard let words = memory.baseAddress else { return 0 }
+            let first = unsafe words + start
+            var remaining = bits
+            var count: UInt64 = 0
+            while remaining != 0 {
+                let word = unsafe first + remaining.trailingZeroBitCount &* 8
+                let sum = unsafe word.loadUnaligned(as: UInt64.self) &+ value
+                unsafe word.storeBytes(of: sum, as: UInt64.self)
+                remaining &= remaining &- 1
+                count &+= 1
+            }
+            return count
+        }
+    }
+
     /// For records of three words, an address, a tag and a value: stores value + `bias` at the address, for record after
     /// record from the one at index `first` on. Stops at the first that has another tag than `tag` or whose address is not
     /// inside the region, and returns its index, or else the number of records.
@@ -89,34 +112,40 @@ public struct ByteRegion: ~Copyable, ~Escapable {
     public mutating func storeSums(
         of records: borrowing ByteView, from first: Int, tagged tag: UInt64, plus bias: UInt64
     ) -> Int {
-        let size = 24
-        let end = records.span.byteCount / size &* size
-        guard count >= 8, first >= 0, first < end / size else { return first }
+        let end = records.span.byteCount / RecordWriter.size &* RecordWriter.size
+        guard count >= 8, first >= 0, first < end / RecordWriter.size else { return first }
         let writer = RecordWriter(tag: tag, bias: bias, last: count &- 8)
         let start = address
         let words = records.span
-        var offset = first &* size
         // Records are read below `end`; the pointers do not leave the closures.
-        unsafe span.withUnsafeMutableBytes { target in
+        return unsafe span.withUnsafeMutableBytes { target in
             unsafe words.withUnsafeBytes { source in
                 let memory = unsafe target.baseAddress.unsafelyUnwrapped
                 let records = unsafe source.baseAddress.unsafelyUnwrapped
+                var offset = first &* RecordWriter.size
                 // Sixteen at a time, where addresses need no subtraction: this is the loader's longest loop. Where one
                 // of them is not to be stored, the loop below stores those before it once more, to no effect.
-                while start == 0, offset <= end &- 16 &* size {
-                    guard unsafe writer.storeEight(records + offset, memory),
-                        unsafe writer.storeEight(records + offset + 8 * size, memory)
-                    else { break }
-                    offset &+= 16 &* size
+                if start == 0 {
+                    let lastGroup = end &- 2 &* RecordWriter.sizeOfEight
+                    while offset <= lastGroup, unsafe writer.storeEight(records + offset, memory),
+                        unsafe writer.storeEight(records + offset + RecordWriter.sizeOfEight, memory)
+                    {
+                        offset &+= 2 &* RecordWriter.sizeOfEight
+                    }
                 }
-                while offset < end, unsafe writer.store(records + offset, start, memory) { offset &+= size }
+                while offset < end, unsafe writer.store(records + offset, start, memory) {
+                    offset &+= RecordWriter.size
+                }
+                return offset / RecordWriter.size
             }
         }
-        return offset / size
     }
 
     /// What the records of `storeSums` have in common.
     private struct RecordWriter {
+        /// The size of one record, and of eight.
+        static var size: Int { 24 }
+        static var sizeOfEight: Int { 192 }
         let tag: UInt64
         let bias: UInt64
         /// The last offset at which a word fits.

@@ -87,18 +87,25 @@ public struct PackedRelocations: ~Escapable {
                 guard let base else {
                     throw Fault(.relativeRelocationMisplaced, .relocation(table: DynamicTag.relr, index: index))
                 }
-                var bits = word >> 1
-                while bits != 0 {
-                    let address = base &+ UInt64(bits.trailingZeroBitCount) &* 8
-                    guard memory.add(bias, at: address) else { throw outside(memory, address) }
-                    bits &= bits &- 1
-                    count &+= 1
+                guard let added = memory.add(bias, at: base, wherever: word >> 1) else {
+                    throw firstOutside(memory, base, word >> 1)
                 }
+                count &+= added
                 self.base = base &+ 63 &* 8
             }
             index &+= 1
         }
         return count
+    }
+
+    private func firstOutside(_ memory: borrowing ByteRegion, _ base: UInt64, _ bits: UInt64) -> Fault {
+        var bits = bits
+        while bits != 0 {
+            let address = base &+ UInt64(bits.trailingZeroBitCount) &* 8
+            if memory.offset(of: address, size: 8) == nil { return outside(memory, address) }
+            bits &= bits &- 1
+        }
+        return outside(memory, base)
     }
 
     private func outside(_ memory: borrowing ByteRegion, _ address: UInt64) -> Fault {

@@ -43,18 +43,34 @@ public struct Relocator: ~Escapable {
     ) throws(Fault) {
         var index = 0
         while index < table.count {
-            if table.hasAddends {
-                // Nearly all entries of a position-independent image are R_X86_64_RELATIVE with an addend.
-                let first = index
-                index = memory.storeSums(of: table.bytes, from: index, tagged: 8, plus: bias)
-                counts[8] &+= UInt64(index &- first)
-                guard index < table.count else { return }
-            }
             let entry = table[index]
+            if let addend = entry.addend {
+                // Nearly all entries of a position-independent image are R_X86_64_RELATIVE with an addend.
+                if entry.info == 8 {
+                    let first = index
+                    index = memory.storeSums(of: table.bytes, from: index, tagged: 8, plus: bias)
+                    counts[8] &+= UInt64(index &- first)
+                    if index > first { continue }
+                } else if let value = commonValue(entry, addend), memory.store(value, at: entry.offset) {
+                    counts[entry.type] &+= 1
+                    index &+= 1
+                    continue
+                }
+            }
             let place = Place.relocation(table: table.tag, index: UInt64(index))
             if try apply(entry, place, to: &memory) { counts.indirect &+= 1 }
             counts[entry.type] &+= 1
             index &+= 1
+        }
+    }
+
+    /// The value of R_X86_64_64, GLOB_DAT and JUMP_SLOT against a symbol that is defined and an address, which nearly all
+    /// other entries are; nil leaves the rest to `outcome`.
+    private func commonValue(_ entry: RelocationEntry, _ addend: UInt64) -> UInt64? {
+        switch entry.type {
+        case 1: symbols.address(entry.symbol, bias: bias).map { $0 &+ addend }
+        case 6, 7: symbols.address(entry.symbol, bias: bias)
+        default: nil
         }
     }
 

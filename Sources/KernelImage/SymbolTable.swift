@@ -63,6 +63,17 @@ public struct SymbolTable: ~Escapable {
         return Symbol(symbols.entry(Int(index), size: Int(Symbol.size)))
     }
 
+    /// The run-time address of the symbol at `index`, with the image at link address + `bias`; nil where there is none, or
+    /// it is undefined or not simply an address.
+    func address(_ index: UInt32, bias: UInt64) -> UInt64? {
+        guard index > 0, UInt64(index) < count else { return nil }
+        let record = symbols.entry(Int(index), size: Int(Symbol.size))
+        let shndx = record.u16(6)
+        let type = record.u8(4) & 0xf
+        guard type < 6, shndx != 0 else { return nil }
+        return shndx == 0xfff1 ? record.u64(8) : record.u64(8) &+ bias
+    }
+
     /// The file offset of `symbol`'s name, 0 where it has none or it is outside the string table.
     public func nameOffset(of symbol: Symbol) -> UInt64 {
         symbol.name != 0 && UInt64(symbol.name) < strings.count ? stringsOffset &+ UInt64(symbol.name) : 0
