@@ -25,6 +25,7 @@ import Testing
     @Test func `every class has its own status, which QEMU can report`() {
         let kinds: [Rule.Kind] = [
             .noApplication, .malformed, .wrongKind, .entryContract, .relocation, .placement, .platform, .exception,
+            .options,
         ]
         // isa-debug-exit ends QEMU with twice the value plus one.
         for kind in kinds { #expect(kind.status == Int32(kind.debugExitValue) * 2 + 1) }
