@@ -113,8 +113,8 @@ import Testing
             .path(.init(tool.path)),
             arguments: ["--memory", memory, "--loader", Project.loader.path, file.path],
             output: .string(limit: 1 << 20), error: .discarded)
-        let line = result.standardOutput.split(separator: "\n").first { $0.hasPrefix("  error ") }
+        let line = result.standardOutput.split(separator: "\n").first { $0.hasPrefix("  error: ") }
         let status: Int32? = if case .exited(let code) = result.terminationStatus { Int32(code) } else { nil }
-        return (line.map { String($0.dropFirst(8).drop { $0 == " " }) }, status)
+        return (line.map { String($0.dropFirst(9)) }, status)
     }
 }
