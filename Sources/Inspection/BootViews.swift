@@ -92,8 +92,8 @@ enum BootViews {
             "pages",
             [
                 Column("virtual", "virtual", 18, right: true), Column("end", "last", 18, right: true),
-                Column("physical", "physical", 14, right: true), Column("pageSize", "page", 10, right: true),
-                Column("count", "pages", 7, right: true), Column("flags", "flags", 5),
+                Column("physical", "physical", 12, right: true), Column("pageSize", "page size", 12, right: true),
+                Column("count", "pages", 5, right: true), Column("flags", "flags", 5),
             ], facts: [("pageTable", "\"\(hex(rehearsal.entry.pageTable))\"")])
         for run in runs(rehearsal.guest, root: rehearsal.entry.pageTable) {
             listing.hex(run.virtual)

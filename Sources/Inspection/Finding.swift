@@ -170,7 +170,7 @@ struct Finding: Encodable, Equatable {
             }
         var findings = [
             Finding(
-                .note, "upstream", "of hermit-os/loader, only \(loaders) boots this generation",
+                .note, "upstream", "of the loaders of hermit-os, only \(loaders) boot this generation",
                 "this loader boots all of them")
         ]
         if application.image.isFixed, application.image.linkStart == 0x100_0000 {

@@ -80,7 +80,9 @@ enum HeaderViews {
                 Column("type", "type", 7), Column("binding", "bind", 6), Column("visibility", "visible", 9),
                 Column("section", "sec", 4, right: true), Column("name", "name", 16),
             ])
+        var hasTable = false
         for number in 0..<table.count where table[number].type == 2 || table[number].type == 11 {
+            hasTable = true
             let section = table[number]
             let bytes = try table.contents(number)
             guard section.link < UInt32(table.count) else { continue }
@@ -89,12 +91,7 @@ enum HeaderViews {
                 let symbol = Symbol(bytes.entry(index, size: Int(Symbol.size)))
                 listing.decimal(UInt64(index))
                 listing.text(table.name(section))
-                listing.hex(symbol.value)
-                listing.decimal(symbol.size)
-                listing.text(Names.symbolType(symbol.type))
-                listing.text(Names.symbolBinding(symbol.binding))
-                listing.text(Names.symbolVisibility(symbol.other))
-                listing.text(Names.sectionIndex(symbol.shndx))
+                list(symbol, in: listing)
                 // A section symbol has its section's name.
                 if symbol.name == 0, symbol.type == 3, Int(symbol.shndx) < table.count {
                     listing.text(table.name(table[Int(symbol.shndx)]))
@@ -103,7 +100,32 @@ enum HeaderViews {
                 }
             }
         }
+        if !hasTable { try dynamicSymbols(file, in: listing) }
         listing.end()
+    }
+
+    /// The symbols that the dynamic section names, for files without section headers.
+    private static func dynamicSymbols(_ file: ByteView, in listing: Listing) throws(Fault) {
+        guard try FileHeader(file).type != .relocatable else { return }
+        let image = try KernelImage(file, as: .library)
+        let relocator = try Relocator(image, bias: 0, as: .library)
+        var index: UInt32 = 0
+        while let (symbol, nameOffset) = relocator.symbol(at: index) {
+            listing.decimal(UInt64(index))
+            listing.text("DT_SYMTAB")
+            list(symbol, in: listing)
+            if nameOffset > 0 { listing.text(file.string(at: nameOffset)) } else { listing.none() }
+            index += 1
+        }
+    }
+
+    private static func list(_ symbol: Symbol, in listing: Listing) {
+        listing.hex(symbol.value)
+        listing.decimal(symbol.size)
+        listing.text(Names.symbolType(symbol.type))
+        listing.text(Names.symbolBinding(symbol.binding))
+        listing.text(Names.symbolVisibility(symbol.other))
+        listing.text(Names.sectionIndex(symbol.shndx))
     }
 
     /// The notes of every PT_NOTE segment.

@@ -53,9 +53,9 @@ enum Names {
         case 0x6fff_fff5: "GNU_ATTRIBUTES"
         case 0x6fff_fff6: "GNU_HASH"
         case 0x6fff_fff7: "GNU_LIBLIST"
-        case 0x6fff_fffd: "GNU_verdef"
-        case 0x6fff_fffe: "GNU_verneed"
-        case 0x6fff_ffff: "GNU_versym"
+        case 0x6fff_fffd: "VERDEF"
+        case 0x6fff_fffe: "VERNEED"
+        case 0x6fff_ffff: "VERSYM"
         case 0x7000_0001: "X86_64_UNWIND"
         default: hex(UInt64(type))
         }

@@ -25,10 +25,10 @@ enum RelocationView {
         let listing = destination.listing(
             "relocations",
             [
-                Column("index", "#", 7, right: true), Column("table", "table", 9),
+                Column("index", "#", 6, right: true), Column("table", "table", 6),
                 Column("number", "no", 2, right: true),
                 Column("name", "type", 9), Column("place", "place", 12, right: true),
-                Column("formula", "formula", 9), Column("value", "value", 18, right: true),
+                Column("formula", "formula", 10), Column("value", "value", 18, right: true),
                 Column("symbol", "symbol", 16),
             ], facts: [("base", "\"\(hex(image.linkStart &+ bias))\"")])
         var relocations = relocator.listed
@@ -75,10 +75,10 @@ enum RelocationView {
     private static func table(_ place: Place) -> StaticString {
         guard case .relocation(let tag, _) = place else { return "?" }
         return switch tag {
-        case DynamicTag.relr: "DT_RELR"
-        case DynamicTag.rela: "DT_RELA"
-        case DynamicTag.rel: "DT_REL"
-        default: "DT_JMPREL"
+        case DynamicTag.relr: "RELR"
+        case DynamicTag.rela: "RELA"
+        case DynamicTag.rel: "REL"
+        default: "JMPREL"
         }
     }
 }
