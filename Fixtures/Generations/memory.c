@@ -175,6 +175,8 @@ void check_low_memory(void) {
     const uint64_t extended = (uint64_t)load16(0x40e) << 4;
     uint64_t found = 0;
     if (extended > 0x400) {
+        if (IS_RECURSIVE)
+            check(!translate(extended).present, "the EBDA's page is not mapped yet");
         identity_map(extended, NO_EXECUTE);
         if ((extended & 0xfff) > 0xc00)
             identity_map(extended + 0x400, NO_EXECUTE);
