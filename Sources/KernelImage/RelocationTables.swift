@@ -24,7 +24,8 @@ public struct RelocationTable: ~Escapable {
     }
 
     func hasDescriptor(from first: Int) -> Bool {
-        for index in first..<count where self[index].type == 36 { return true }
+        let size = hasAddends ? 24 : 16
+        for index in first..<count where bytes.entry(index, size: size).u32(8) == 36 { return true }
         return false
     }
 

@@ -43,20 +43,12 @@ public struct Relocator: ~Escapable {
     ) throws(Fault) {
         var index = 0
         while index < table.count {
-            let entry = table[index]
-            if let addend = entry.addend {
-                // Nearly all entries of a position-independent image are R_X86_64_RELATIVE with an addend.
-                if entry.info == 8 {
-                    let first = index
-                    index = memory.storeSums(of: table.bytes, from: index, tagged: 8, plus: bias)
-                    counts[8] &+= UInt64(index &- first)
-                    if index > first { continue }
-                } else if let value = commonValue(entry, addend), memory.store(value, at: entry.offset) {
-                    counts[entry.type] &+= 1
-                    index &+= 1
-                    continue
-                }
+            if table.hasAddends {
+                let first = index
+                index = applyCommon(table, from: first, to: &memory, &counts)
+                if index > first { continue }
             }
+            let entry = table[index]
             let place = Place.relocation(table: table.tag, index: UInt64(index))
             if try apply(entry, place, to: &memory) { counts.indirect &+= 1 }
             counts[entry.type] &+= 1
@@ -64,14 +56,31 @@ public struct Relocator: ~Escapable {
         }
     }
 
-    /// The value of R_X86_64_64, GLOB_DAT and JUMP_SLOT against a symbol that is defined and an address, which nearly all
-    /// other entries are; nil leaves the rest to `outcome`.
-    private func commonValue(_ entry: RelocationEntry, _ addend: UInt64) -> UInt64? {
-        switch entry.type {
-        case 1: symbols.address(entry.symbol, bias: bias).map { $0 &+ addend }
-        case 6, 7: symbols.address(entry.symbol, bias: bias)
-        default: nil
+    /// Applies entries with addends, from the one at index `first` on, as long as they are what nearly all are: RELATIVE, or
+    /// 64, GLOB_DAT and JUMP_SLOT against a symbol that is defined and an address. Returns the index of the first that is
+    /// neither, or whose place is outside.
+    private func applyCommon(
+        _ table: borrowing RelocationTable, from first: Int, to memory: inout ByteRegion,
+        _ counts: inout RelocationCounts
+    ) -> Int {
+        var index = memory.storeSums(of: table.bytes, from: first, tagged: 8, plus: bias)
+        counts[8] &+= UInt64(index &- first)
+        var words: UInt64 = 0
+        var slots: UInt64 = 0
+        var jumps: UInt64 = 0
+        while index < table.count {
+            let record = table.bytes.entry(index, size: 24)
+            let type = record.u32(8)
+            guard type == 1 || type == 6 || type == 7, let address = symbols.address(record.u32(12), bias: bias),
+                memory.store(type == 1 ? address &+ record.u64(16) : address, at: record.u64(0))
+            else { break }
+            if type == 1 { words &+= 1 } else if type == 6 { slots &+= 1 } else { jumps &+= 1 }
+            index &+= 1
         }
+        counts[1] &+= words
+        counts[6] &+= slots
+        counts[7] &+= jumps
+        return index
     }
 
     /// Applies one entry; returns whether its resolver has to be called first.
