@@ -91,7 +91,7 @@ public struct Handoff {
         try writePageTables(application, on: platform, placement, to: &block)
 
         return EntryState(
-            instructionPointer: application.image.header.entry &+ placement.bias,
+            instructionPointer: application.entry &+ placement.bias,
             // Kernels that take their stack from BootInfo get a usable one here, for their first instructions.
             stackPointer: application.generation.takesStackFromRegister ? layout.stack.start : layout.stack.end &- 16,
             bootInfo: layout.bootInfo,
@@ -205,7 +205,7 @@ public struct Handoff {
         if loader.end > 0x10_0000 { tree.reserve(loader.roundedOutward(to: 0x1000)) }
         if placement.handoff.range.end > 0x10_0000 { tree.reserve(placement.handoff.range) }
         // Kernels that take their own `_end` for the end of the image do not know of what was added behind it.
-        let linkEnd = (placement.image.start &+ (application.image.linkEnd &- application.image.linkStart)).pageAligned
+        let linkEnd = (placement.image.start &+ (application.linkEnd &- application.linkStart)).pageAligned
         if placement.image.end > linkEnd { tree.reserve(AddressRange(linkEnd, placement.image.end.pageAligned)) }
         for index in 0..<platform.moduleCount {
             let module = index == 0 ? placement.movedModule ?? platform.module(0).range : platform.module(index).range

@@ -54,27 +54,26 @@ public struct Placement: Equatable, Sendable {
         try taken.add(AddressRange(0, 0x1000), .realMode)
         try taken.add(AddressRange(0x8000, 0x9000), .trampoline)
 
-        let image = application.image
-        if image.isFixed {
+        if application.isFixed {
             self = try Placement.fixed(application, on: platform, loader: loader, &taken, limit)
             return
         }
-        let alignment = max(image.alignment, Placement.imageAlignment)
+        let alignment = max(application.alignment, Placement.imageAlignment)
         let top = platform.memoryMap.topOfRAM
-        guard image.size <= top else { throw Fault(.imageTooLarge, value: image.size, limit: top) }
+        guard application.size <= top else { throw Fault(.imageTooLarge, value: application.size, limit: top) }
         // Low memory first, then as low as possible: kernels take what lies above the image as free, and most of them
         // want what they are handed below it.
-        let size = HandoffLayout.largestSize(application, on: platform, loader: loader, imageSize: image.size)
+        let size = HandoffLayout.largestSize(application, on: platform, loader: loader, imageSize: application.size)
         guard let handoff = Placement.roomForHandoff(size, platform, taken, AddressRange(0, limit)) else {
             throw Fault(.noRoomForHandoff, value: size)
         }
         try taken.add(handoff, .handoff)
         let window = AddressRange(max(handoff.end, 0x10_0000), limit)
-        guard let base = taken.room(for: image.size, alignment: alignment, in: platform.memoryMap, window: window)
-        else { throw Fault(.noRoomForImage, value: image.size, limit: alignment) }
+        guard let base = taken.room(for: application.size, alignment: alignment, in: platform.memoryMap, window: window)
+        else { throw Fault(.noRoomForImage, value: application.size, limit: alignment) }
 
         self.init(
-            image: AddressRange(at: base, size: image.size), bias: base &- image.linkStart, staging: nil,
+            image: AddressRange(at: base, size: application.size), bias: base &- application.linkStart, staging: nil,
             movingTables: AddressRange(0, 0), movedModule: nil, handoff: HandoffLayout(platform, at: handoff))
     }
 
@@ -83,7 +82,7 @@ public struct Placement: Equatable, Sendable {
         _ application: borrowing Application, on platform: borrowing Platform, loader: AddressRange,
         _ taken: inout Reservations, _ limit: UInt64
     ) throws(Fault) -> Placement {
-        let image = AddressRange(at: application.image.linkStart, size: application.image.size)
+        let image = AddressRange(at: application.linkStart, size: application.size)
         guard platform.memoryMap.isAvailable(image), image.start >= 0x1000, image.end <= limit else {
             throw Fault(.imageOutsideMemory, value: image.start, limit: image.end)
         }

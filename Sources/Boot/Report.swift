@@ -15,8 +15,8 @@ public enum Report {
         _ application: borrowing Application, _ platform: borrowing Platform, to sink: inout some TextSink
     ) {
         begin(&sink)
-        sink.write(application.image.isFixed ? "ET_EXEC, " : "ET_DYN, ")
-        sink.write(decimal: application.image.file.count)
+        sink.write(application.isFixed ? "ET_EXEC, " : application.isObject ? "ET_REL, " : "ET_DYN, ")
+        sink.write(decimal: application.fileSize)
         sink.write(" bytes, Hermit ")
         if let version = application.notes.kernelVersion {
             write(version, to: &sink)

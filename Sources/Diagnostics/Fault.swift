@@ -14,7 +14,7 @@ public struct Fault: Error, Equatable, Sendable {
     public var nameOffset: UInt64
     /// The names after the first one.
     public var furtherNames = FurtherNames()
-    /// The link address that a relocation changes; `%a` in the rule's sentence.
+    /// The link address that a relocation changes, in an object file its offset in the section; `%a` in the sentence.
     public var address: UInt64 = 0
     /// The name of a relocation type, without R_X86_64_; `%t` in the rule's sentence.
     public var typeName = Literal("")
@@ -161,6 +161,8 @@ public enum Place: Equatable, Sendable {
     case relocation(table: UInt64, index: UInt64)
     /// A symbol of the dynamic symbol table, by its index.
     case symbol(UInt64)
+    /// An entry of a section that is a table, by its index and the section's.
+    case entry(section: UInt64, index: UInt64)
     /// An address in memory.
     case address(UInt64)
 
@@ -186,6 +188,11 @@ public enum Place: Equatable, Sendable {
             sink.write(decimal: index)
         case .symbol(let index):
             sink.write("dynamic symbol ")
+            sink.write(decimal: index)
+        case .entry(let section, let index):
+            sink.write("section ")
+            sink.write(decimal: section)
+            sink.write(" entry ")
             sink.write(decimal: index)
         case .address(let address):
             sink.write("address ")

@@ -23,6 +23,10 @@ public enum Rule: UInt8, Equatable, Sendable {
     case unknownBootProtocol, platformStructureOutsideMemory, noMemoryMap, memoryMapMalformed, tooManyRegions
     case tooManyModules, tooManyReservations, moduleOutsideMemory, commandLineTooLong, badStartInfo
     case cpuException
+    case noSectionHeaders, sectionHeadersBeyondFile, sectionBeyondFile, sectionAlignment, sectionTooLarge
+    case sectionCompressed, badSectionLink, noSymbolTable, commonAlignment, entrySymbolMissing, entryOutsideSection
+    case relocationOnlyInLinkedFiles, relocationOutsideSection, relocationFormUnknown, symbolNotLoaded
+    case symbolSectionUnknown, tlsSequenceUnknown
 
     /// What kind of trouble this is; decides the exit status.
     public var kind: Kind { description.kind }
@@ -102,8 +106,7 @@ public enum Rule: UInt8, Equatable, Sendable {
         case .wrongMachine: .init(.wrongKind, "e_machine is %d, not 62 (x86-64)", "build the application for x86-64")
         case .objectFile:
             .init(
-                .wrongKind, "e_type is ET_REL: an object file, not a linked application",
-                "link it: object files are not supported yet")
+                .wrongKind, "e_type is ET_REL: an object file, where a linked file is needed", "link it")
         case .coreFile:
             .init(.wrongKind, "e_type is ET_CORE: a core dump, not an application", "give -initrd the application")
         case .unknownFileType:
@@ -315,6 +318,69 @@ public enum Rule: UInt8, Equatable, Sendable {
         case .badStartInfo:
             .init(
                 .platform, "the PVH start info has magic %v, not 0x336ec578", "the virtual machine monitor is at fault")
+        case .noSectionHeaders:
+            .init(
+                .malformed, "an object file without section headers: nothing says what to load",
+                "the file was stripped of what it needs: build it again")
+        case .sectionHeadersBeyondFile:
+            .init(
+                .malformed, "the section headers end at %v, beyond the file's end at %l",
+                "the file was cut short: copy or build it again")
+        case .sectionBeyondFile:
+            .init(
+                .malformed, "its bytes end at file offset %v, beyond the file's end at %l",
+                "the file was cut short: copy or build it again")
+        case .sectionAlignment: .init(.malformed, "sh_addralign is %v, not a power of two", "the file is damaged")
+        case .sectionTooLarge:
+            .init(.malformed, "behind address %v there is no room for its %l bytes", "the file is damaged")
+        case .sectionCompressed:
+            .init(.malformed, "SHF_COMPRESSED together with SHF_ALLOC, which the gABI forbids", "the file is damaged")
+        case .badSectionLink:
+            .init(
+                .malformed, "it refers to section %d, which is not the one that it needs (there are %m)",
+                "the file is damaged")
+        case .noSymbolTable:
+            .init(
+                .wrongKind, "an object file without a symbol table: nothing says where it begins",
+                "the file was stripped of what it needs: build it again")
+        case .commonAlignment:
+            .init(
+                .malformed, "the common symbol's alignment, its st_value, is %v, not a power of two",
+                "the file is damaged")
+        case .entrySymbolMissing:
+            .init(
+                .wrongKind, "no section of the object file defines the global symbol '_start', the entry point",
+                "define _start, or combine the object files with ld -r")
+        case .entryOutsideSection:
+            .init(
+                .malformed, "'_start' is at offset %v, not inside the %l bytes in memory of its section",
+                "the file is damaged")
+        case .relocationOnlyInLinkedFiles:
+            .init(
+                .relocation,
+                "%t (type %d) at %a against %n: only linkers make this type, it cannot be in an object file",
+                "the file is damaged: compile it again")
+        case .relocationOutsideSection:
+            .init(
+                .relocation, "%t against %n: the place %v is not inside its section, which ends at %l",
+                "the file is damaged")
+        case .relocationFormUnknown:
+            .init(
+                .relocation, "a section of type %v: relocations in this form are not supported",
+                "compile without -Wa,--crel")
+        case .symbolNotLoaded:
+            .init(
+                .relocation, "%t at %a against %n, which is in section %d: that is not in memory at run time",
+                "keep what runs and what describes it, such as debug information, in sections of their own")
+        case .symbolSectionUnknown:
+            .init(
+                .relocation, "%t at %a against %n, which is in section %d: there are %m sections",
+                "the file is damaged")
+        case .tlsSequenceUnknown:
+            .init(
+                .relocation,
+                "%t at %a against %n: the code is none of the psABI's sequences, and no __tls_get_addr is defined",
+                "compile with -ftls-model=local-exec")
         case .cpuException: .init(.exception, "CPU exception %d at %l", "the application or the loader is at fault")
         }
     }

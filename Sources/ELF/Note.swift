@@ -34,7 +34,7 @@ public struct Note: ~Escapable {
     }
 }
 
-/// The notes of one PT_NOTE segment, front to back.
+/// The notes of one PT_NOTE segment or SHT_NOTE section, front to back.
 public struct Notes: ~Escapable {
     private let bytes: ByteView
     private let start: UInt64
@@ -50,6 +50,16 @@ public struct Notes: ~Escapable {
         // Everyone but PT_GNU_PROPERTY pads to 4; a segment aligned to 8 pads to 8.
         alignment = segment.align == 8 ? 8 : 4
         bytes = try file.slice(at: segment.offset, size: segment.filesz, else: .segmentBeyondFile, place)
+    }
+
+    /// The notes in the section at `index` of `sections`. Throws `sectionBeyondFile`.
+    @_lifetime(copy sections)
+    public init(_ sections: borrowing SectionTable, section index: UInt32) throws(Fault) {
+        let section = sections[index]
+        place = .sectionHeader(UInt64(index))
+        start = section.offset
+        alignment = section.addralign == 8 ? 8 : 4
+        bytes = try sections.contents(index)
     }
 
     /// The next note, or nil behind the last. Throws `noteTruncated`. Each call moves on by at least 12 bytes.

@@ -36,6 +36,21 @@ public struct HermitNotes: Equatable, Sendable {
         }
     }
 
+    /// Reads the notes of all SHT_NOTE sections of an object file that are there at run time, as `init(_:_:)` does those of
+    /// PT_NOTE.
+    public init(_ sections: borrowing SectionTable) throws(Fault) {
+        for index in 1..<max(sections.count, 1) {
+            let section = sections[index]
+            guard section.type == SectionHeader.Kind.note, section.flags & SectionHeader.Flags.alloc != 0 else {
+                continue
+            }
+            var notes = try Notes(sections, section: index)
+            while let note = try notes.next() {
+                try add(note)
+            }
+        }
+    }
+
     private mutating func add(_ note: borrowing Note) throws(Fault) {
         let place = Place.offset(note.offset)
         if note.type == 0x5a00, note.isOwned(by: "HERMIT") {

@@ -63,7 +63,7 @@ func boot(
     }
 
     var image = ByteRegion(
-        Memory.mutableSpan(placement.buildAddress, size: placement.image.size), at: application.image.linkStart)
+        Memory.mutableSpan(placement.buildAddress, size: placement.image.size), at: application.linkStart)
     let counts = try application.load(placement, into: &image) { resolver, _ in CPU.call(resolver) }
     Report.placed(application, placement, counts, state, to: &serial)
     let module = placement.movedModule ?? platform.module(0).range

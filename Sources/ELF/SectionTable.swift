@@ -1,0 +1,116 @@
+// The section header table of a file whose sections matter: an object file (gABI, chapter "Sections").
+
+public import Bytes
+public import Diagnostics
+
+extension SectionHeader {
+    /// sh_type values.
+    public enum Kind {
+        /// SHT_NULL: an unused header.
+        public static var null: UInt32 { 0 }
+        /// SHT_SYMTAB: symbols.
+        public static var symbolTable: UInt32 { 2 }
+        /// SHT_STRTAB: names.
+        public static var stringTable: UInt32 { 3 }
+        /// SHT_RELA: relocations with addends.
+        public static var rela: UInt32 { 4 }
+        /// SHT_NOTE: notes.
+        public static var note: UInt32 { 7 }
+        /// SHT_NOBITS: zeros that take no room in the file.
+        public static var nobits: UInt32 { 8 }
+        /// SHT_REL: relocations whose addends are in place.
+        public static var rel: UInt32 { 9 }
+        /// SHT_INIT_ARRAY: pointers to functions that initialise.
+        public static var initArray: UInt32 { 14 }
+        /// SHT_FINI_ARRAY: pointers to functions that finish.
+        public static var finiArray: UInt32 { 15 }
+        /// SHT_PREINIT_ARRAY: pointers to functions that initialise before all others.
+        public static var preinitArray: UInt32 { 16 }
+        /// SHT_GROUP: indices of sections that belong together.
+        public static var group: UInt32 { 17 }
+        /// SHT_SYMTAB_SHNDX: section indices that do not fit in a symbol.
+        public static var extendedIndices: UInt32 { 18 }
+        /// SHT_CREL: compact relocations, an experiment of LLVM's.
+        public static var crel: UInt32 { 0x4000_0014 }
+    }
+
+    /// sh_flags bits.
+    public enum Flags {
+        /// SHF_WRITE: writable.
+        public static var write: UInt64 { 0x1 }
+        /// SHF_ALLOC: in memory at run time.
+        public static var alloc: UInt64 { 0x2 }
+        /// SHF_EXECINSTR: code.
+        public static var execute: UInt64 { 0x4 }
+        /// SHF_TLS: part of the template of thread-local storage.
+        public static var threadLocal: UInt64 { 0x400 }
+        /// SHF_COMPRESSED: the bytes in the file are compressed.
+        public static var compressed: UInt64 { 0x800 }
+        /// SHF_EXCLUDE: for the linker only.
+        public static var exclude: UInt64 { 0x8000_0000 }
+    }
+}
+
+/// The section headers of a file, with e_shnum 0 and e_shstrndx SHN_XINDEX resolved: there may be 2^32 of them.
+public struct SectionTable: ~Escapable {
+    /// The file.
+    public let file: ByteView
+    /// How many headers there are, that at index 0 included.
+    public let count: UInt32
+    private let headers: ByteView
+    private let names: SectionHeader?
+
+    /// The table that `header` describes in `file`.
+    ///
+    /// Throws `noSectionHeaders`, `badSectionHeaderSize`, `sectionHeadersBeyondFile` or `badSectionLink`.
+    @_lifetime(copy file)
+    public init(_ file: ByteView, _ header: FileHeader) throws(Fault) {
+        guard header.sectionHeaderOffset != 0 else { throw Fault(.noSectionHeaders, .header) }
+        let entrySize = UInt64(try file.record(at: 58, size: 2, else: .fileTooShort, .header).u16(0))
+        guard entrySize == SectionHeader.size else {
+            throw Fault(.badSectionHeaderSize, .header, value: entrySize, limit: SectionHeader.size)
+        }
+        let first = SectionHeader(
+            try file.record(
+                at: header.sectionHeaderOffset, size: SectionHeader.size, else: .sectionHeadersBeyondFile, .header))
+        let number = header.sectionHeaderCount == 0 ? first.size : UInt64(header.sectionHeaderCount)
+        guard number > 0 else { throw Fault(.noSectionHeaders, .header) }
+        guard let count = UInt32(exactly: number) else {
+            throw Fault(.sectionHeadersBeyondFile, .header, value: .max, limit: file.count)
+        }
+        self.file = file
+        self.count = count
+        headers = try file.slice(
+            at: header.sectionHeaderOffset, size: number &* SectionHeader.size, else: .sectionHeadersBeyondFile,
+            .header)
+        // SHN_XINDEX.
+        let nameIndex = header.sectionNameIndex == 0xffff ? first.link : UInt32(header.sectionNameIndex)
+        guard nameIndex < count else {
+            throw Fault(.badSectionLink, .header, value: UInt64(nameIndex), limit: number)
+        }
+        let names = SectionHeader(headers.entry(Int(nameIndex), size: Int(SectionHeader.size)))
+        self.names = nameIndex == 0 ? nil : names
+    }
+
+    /// The header at `index`, below `count`.
+    public subscript(index: UInt32) -> SectionHeader {
+        SectionHeader(headers.entry(Int(index), size: Int(SectionHeader.size)))
+    }
+
+    /// The bytes in the file of the section at `index`, none for SHT_NOBITS. Throws `sectionBeyondFile`.
+    @_lifetime(copy self)
+    public func contents(_ index: UInt32) throws(Fault) -> ByteView {
+        let section = self[index]
+        let size = section.type == SectionHeader.Kind.nobits ? 0 : section.size
+        return try file.slice(
+            at: size == 0 ? 0 : section.offset, size: size, else: .sectionBeyondFile, .sectionHeader(UInt64(index)))
+    }
+
+    /// The file offset of the name of the section at `index`, 0 where it has none.
+    public func nameOffset(_ index: UInt32) -> UInt64 {
+        guard let names, index < count else { return 0 }
+        let name = UInt64(self[index].name)
+        guard name != 0, name < names.size, file.contains(names.offset, names.size) else { return 0 }
+        return names.offset &+ name
+    }
+}

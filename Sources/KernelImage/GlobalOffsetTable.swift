@@ -1,0 +1,68 @@
+// The global offset table that an object file's code goes through, made while its relocations are applied.
+
+import Bytes
+import Diagnostics
+
+/// What a slot of the GOT holds.
+enum SlotKind: UInt8 {
+    /// The symbol's address.
+    case address
+    /// The symbol's offset from TP.
+    case offset
+    /// A tls_index: the symbol's module and its offset in that module's block.
+    case index
+    /// A TLS descriptor.
+    case descriptor
+
+    var size: UInt64 { self == .address || self == .offset ? 8 : 16 }
+}
+
+extension Formula {
+    /// The kind of slot that G stands for; nil where the formula has no slot.
+    var slot: SlotKind? {
+        switch self {
+        case .gotOffset, .gotRelative: .address
+        case .threadPointerSlotFromPlace: .offset
+        case .tlsIndexFromPlace, .tlsModuleFromPlace: .index
+        case .tlsDescriptorFromPlace: .descriptor
+        default: nil
+        }
+    }
+}
+
+/// The table: one slot per symbol and kind, in the order of their first use, and stubs for STT_GNU_IFUNC symbols.
+struct GlobalOffsetTable {
+    /// The link address of its first byte: the psABI's GOT.
+    let start: UInt64
+    private let end: UInt64
+    private var next: UInt64
+
+    /// The first bytes are no slot, so that no slot's offset is 0. The psABI keeps three words for dynamic linkers there.
+    static var reservedSize: UInt64 { 24 }
+    /// A word and `jmp *word(%rip)`.
+    static var stubSize: UInt64 { 16 }
+
+    init(_ layout: ObjectLayout) {
+        start = layout.tableStart
+        end = layout.tableEnd
+        next = layout.tableStart &+ GlobalOffsetTable.reservedSize
+    }
+
+    /// The offset of a new slot. Throws `imageTooLarge` where the plan, or 32 bits, did not allow for it.
+    mutating func slot(_ size: UInt64) throws(Fault) -> UInt64 {
+        let offset = next &- start
+        guard size <= end &- next, offset <= 0xffff_ffff else {
+            throw Fault(.imageTooLarge, .none, value: offset &+ size, limit: end &- start)
+        }
+        next &+= size
+        return offset
+    }
+
+    /// Makes a stub; returns its link address. What it jumps to is the word before.
+    mutating func stub(in memory: inout ByteRegion) throws(Fault) -> UInt64 {
+        let address = start &+ (try slot(GlobalOffsetTable.stubSize)) &+ 8
+        // jmp *-14(%rip); int3; int3
+        memory.store(0xcccc_ffff_fff2_25ff as UInt64, at: address)
+        return address
+    }
+}

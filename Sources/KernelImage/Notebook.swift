@@ -1,0 +1,71 @@
+// What the loader remembers of sections and symbols while it loads an object file. It allocates nothing, so this lies in
+// memory behind the image.
+
+import Bytes
+import ELF
+
+/// A word per section, and a record per symbol.
+struct Notebook {
+    private var sections: UInt64 = 0, symbols: UInt64 = 0
+    /// Behind its last byte.
+    private(set) var end: UInt64 = 0
+
+    /// The size of a symbol's record: an address, then an offset for each kind of slot.
+    private static var recordSize: UInt64 { 24 }
+    /// Set in the word of a section of the thread-local block.
+    private static var threadLocalBit: UInt64 { 1 << 63 }
+
+    /// Where a section lies.
+    enum Home: Equatable {
+        /// At this link address.
+        case memory(UInt64)
+        /// At this offset in the block of thread-local storage.
+        case block(UInt64)
+    }
+
+    init() {}
+
+    /// The notebook for these sections and symbols, at `start`. Both counts have 32 bits.
+    init(behind start: UInt64, _ table: borrowing SectionTable, _ symbolTable: borrowing ObjectSymbols) {
+        sections = start
+        symbols = start &+ UInt64(table.count) &* 8
+        end = symbols &+ UInt64(symbolTable.count) &* Notebook.recordSize
+    }
+
+    /// Remembers where the section at `index` lies; sections that are not remembered are at 0, which stands for nowhere.
+    func remember(_ section: PlacedSection, in memory: inout ByteRegion) {
+        let word = section.group.isThreadLocal ? section.address | Notebook.threadLocalBit : section.address
+        // Addresses are below 2^47.
+        memory.store(word &+ 1, at: sections &+ UInt64(section.index) &* 8)
+    }
+
+    /// Where the section at `index` lies, nil for one that is not in memory.
+    func home(of index: UInt32, in memory: borrowing ByteRegion) -> Home? {
+        guard let word = memory.load(UInt64.self, at: sections &+ UInt64(index) &* 8), word != 0 else { return nil }
+        let place = word &- 1
+        return place & Notebook.threadLocalBit != 0 ? .block(place & ~Notebook.threadLocalBit) : .memory(place)
+    }
+
+    /// Remembers an address for the symbol at `index`: of a common symbol its own, of one that chooses an implementation its
+    /// stub's.
+    func remember(_ address: UInt64, ofSymbol index: UInt32, in memory: inout ByteRegion) {
+        memory.store(address, at: record(index))
+    }
+
+    /// The address remembered for the symbol at `index`, 0 if there is none.
+    func address(ofSymbol index: UInt32, in memory: borrowing ByteRegion) -> UInt64 {
+        memory.load(UInt64.self, at: record(index)) ?? 0
+    }
+
+    /// Remembers the offset in the GOT of the slot of `kind` that the symbol at `index` has.
+    func remember(_ offset: UInt64, _ kind: SlotKind, ofSymbol index: UInt32, in memory: inout ByteRegion) {
+        memory.store(UInt32(truncatingIfNeeded: offset), at: record(index) &+ 8 &+ UInt64(kind.rawValue) &* 4)
+    }
+
+    /// The offset in the GOT of the slot of `kind` that the symbol at `index` has, 0 if it has none.
+    func slot(_ kind: SlotKind, ofSymbol index: UInt32, in memory: borrowing ByteRegion) -> UInt64 {
+        UInt64(memory.load(UInt32.self, at: record(index) &+ 8 &+ UInt64(kind.rawValue) &* 4) ?? 0)
+    }
+
+    private func record(_ index: UInt32) -> UInt64 { symbols &+ UInt64(index) &* Notebook.recordSize }
+}

@@ -1,0 +1,85 @@
+// An object file as something to load: planned as a linker would, then asked.
+
+public import Bytes
+public import Diagnostics
+public import ELF
+
+/// An ELF object file (ET_REL) whose headers, sections and symbol table have been checked, and whose memory is planned. It
+/// goes wherever there is room: its link addresses begin at 0.
+public struct ObjectImage: ~Escapable {
+    /// The file.
+    public let file: ByteView
+    /// Its header.
+    public let header: FileHeader
+    /// Its sections.
+    public let sections: SectionTable
+    /// Its symbols.
+    public let symbols: ObjectSymbols
+    let layout: ObjectLayout
+
+    /// Whether `file` says that it is an object file; it need not be a sound one.
+    public static func isObjectFile(_ file: borrowing ByteView) -> Bool {
+        // e_type and e_machine, which `FileHeader` judges.
+        file.word32(at: 0) == 0x464c_457f && file.byte(at: 16) == 1 && file.byte(at: 17) == 0
+    }
+
+    /// Validates and plans `file`, whose header is `header`.
+    @_lifetime(copy file)
+    public init(_ file: ByteView, _ header: FileHeader) throws(Fault) {
+        self.file = file
+        self.header = header
+        let sections = try SectionTable(file, header)
+        let symbols = try ObjectSymbols(sections)
+        layout = try ObjectLayout(sections, symbols)
+        self.sections = sections
+        self.symbols = symbols
+    }
+
+    /// The number of bytes of memory that the image needs: sections, GOT, and what the loader remembers while it loads.
+    public var size: UInt64 { layout.end }
+    /// The largest alignment that a section, or a common symbol, asks for.
+    public var alignment: UInt64 { layout.alignment }
+    /// The link address of `_start`.
+    public var entry: UInt64 { layout.entry }
+    /// The link address and the initialised size of the template of thread-local storage.
+    public var template: (start: UInt64, size: UInt64) { (layout.templateStart, layout.templateSize) }
+    /// The size and the alignment of the block of thread-local storage; the size is 0 where there is none.
+    public var block: (size: UInt64, alignment: UInt64) { (layout.blockSize, layout.blockAlignment) }
+
+    /// Copies every section into `memory`, whose first byte stands for link address 0, and clears the rest of it; notes
+    /// where sections and common symbols lie. `memory` must have room for `size` bytes.
+    public func load(into memory: inout ByteRegion) throws(Fault) {
+        guard memory.clear(memory.address, size: layout.end) else {
+            throw Fault(.imageTooLarge, .none, value: size, limit: memory.count)
+        }
+        var placed = try PlacedSections(sections, blockAlignment: layout.blockAlignment)
+        while let section = try placed.next() {
+            layout.notebook.remember(section, in: &memory)
+            guard section.header.type != SectionHeader.Kind.nobits else { continue }
+            let address = section.group.isThreadLocal ? layout.templateStart &+ section.address : section.address
+            guard memory.copy(try sections.contents(section.index), to: address) else {
+                throw Fault(
+                    .imageTooLarge, .sectionHeader(UInt64(section.index)), value: size, limit: memory.count)
+            }
+        }
+        for index in 1..<max(symbols.count, 1) {
+            guard let symbol = symbols[index], symbols.definition(of: symbol, at: index) == .common else { continue }
+            let address = try placed.place(common: symbol, at: index, symbols.section)
+            layout.notebook.remember(address, ofSymbol: index, in: &memory)
+        }
+        if let supplement = layout.supplement, !supplement.write(to: &memory, at: supplement.start) {
+            throw Fault(.imageTooLarge, .none, value: size, limit: memory.count)
+        }
+    }
+
+    /// The section that the byte at link address `address` belongs to; nil between sections. Linear in their number.
+    public func section(at address: UInt64) -> UInt32? {
+        guard var placed = try? PlacedSections(sections, blockAlignment: layout.blockAlignment) else { return nil }
+        while let section = try? placed.next() {
+            guard section.group != .threadLocalZero else { continue }
+            let start = section.group.isThreadLocal ? layout.templateStart &+ section.address : section.address
+            if address >= start, address &- start < section.header.size { return section.index }
+        }
+        return nil
+    }
+}

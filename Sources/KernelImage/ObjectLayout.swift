@@ -1,0 +1,157 @@
+// The plan of an object file's memory: what a linker would have decided.
+
+import Bytes
+import Diagnostics
+import ELF
+
+/// Where everything lies, as link addresses: the image begins at 0.
+///
+///     code | constants | TLS template | arrays of functions, data | zeros | common symbols | GOT, stubs |
+///     descriptor code | notebook
+///
+/// There is no PLT: in one image every function is within reach of every call, so L, the PLT entry's address, is S.
+struct ObjectLayout {
+    /// The GOT, with the stubs of functions that choose an implementation.
+    var tableStart: UInt64 = 0, tableEnd: UInt64 = 0
+    /// The code that TLS descriptors call; nil where there are no descriptors.
+    var supplement: Supplement?
+    /// Behind all that the program knows of: its `_end`.
+    var programEnd: UInt64 = 0
+    /// What the loader remembers while it loads: a word for each section, then a record for each symbol.
+    var notebook = Notebook()
+    /// Behind everything.
+    var end: UInt64 = 0
+    /// The largest alignment.
+    var alignment: UInt64 = 1
+    /// The block of thread-local storage: its template's link address and initialised size, its size and its alignment.
+    var templateStart: UInt64 = 0, templateSize: UInt64 = 0
+    var blockSize: UInt64 = 0, blockAlignment: UInt64 = 1
+    /// Where the groups that linkers have symbols for begin and end.
+    var codeEnd: UInt64 = 0, zeroStart: UInt64 = 0
+    var preinitArray = (start: 0 as UInt64, end: 0 as UInt64)
+    var initArray = (start: 0 as UInt64, end: 0 as UInt64)
+    var finiArray = (start: 0 as UInt64, end: 0 as UInt64)
+    /// The link address of `_start`.
+    var entry: UInt64 = 0
+    /// Whether the file brings its own __tls_get_addr, so that its code for the general and local dynamic models works
+    /// as it stands.
+    var hasTLSFunction = false
+
+    /// How far below TP the block begins (variant II; its first byte is a multiple of its alignment).
+    var blockDistance: UInt64 { (blockSize &+ (blockAlignment &- 1)) & ~(blockAlignment &- 1) }
+
+    /// Plans the memory of a file with these sections and symbols.
+    init(_ sections: SectionTable, _ symbols: borrowing ObjectSymbols) throws(Fault) {
+        let needs = SymbolNeeds(symbols)
+        guard let start = needs.entry, let startSymbol = symbols[start] else {
+            throw Fault(.entrySymbolMissing, .sectionHeader(UInt64(symbols.section)))
+        }
+        guard case .section(let startSection) = symbols.definition(of: startSymbol, at: start) else {
+            throw Fault(
+                .entrySymbolMissing, .entry(section: UInt64(symbols.section), index: UInt64(start)))
+        }
+        hasTLSFunction = needs.hasTLSFunction
+
+        var placed = try PlacedSections(sections, blockAlignment: needs.commonBlockAlignment)
+        var hasEntry = false
+        while let section = try placed.next() {
+            guard section.index == startSection, !section.group.isThreadLocal else { continue }
+            guard startSymbol.value < section.header.size else {
+                throw Fault(
+                    .entryOutsideSection, .sectionHeader(UInt64(startSection)), value: startSymbol.value,
+                    limit: section.header.size)
+            }
+            entry = section.address &+ startSymbol.value
+            hasEntry = true
+        }
+        guard hasEntry else {
+            throw Fault(.entryOutsideSection, .sectionHeader(UInt64(startSection)), value: startSymbol.value)
+        }
+        if needs.hasCommon {
+            for index in 1..<symbols.count {
+                guard let symbol = symbols[index], symbols.definition(of: symbol, at: index) == .common else {
+                    continue
+                }
+                _ = try placed.place(common: symbol, at: index, symbols.section)
+            }
+        }
+        templateStart = placed.templateStart
+        templateSize = placed.templateSize
+        blockSize = placed.block.address
+        blockAlignment = placed.block.alignment
+        codeEnd = placed.codeEnd
+        zeroStart = placed.zeroStart
+        preinitArray = placed.preinitArray
+        initArray = placed.initArray
+        finiArray = placed.finiArray
+
+        var cursor = placed.memory
+        let table = try TableNeeds(sections, symbols, indirectFunctions: needs.indirectFunctions)
+        tableStart = try cursor.place(table.size, 16, else: .sectionAlignment, .none)
+        tableEnd = cursor.address
+        if table.hasDescriptors, let code = Supplement(behind: cursor.address) {
+            supplement = code
+            cursor.address = code.end
+        }
+        programEnd = cursor.address
+        notebook = Notebook(behind: try cursor.place(0, 8, else: .sectionAlignment, .none), sections, symbols)
+        end = notebook.end
+        alignment = max(cursor.alignment, blockAlignment)
+    }
+}
+
+/// What a look at every symbol tells.
+private struct SymbolNeeds {
+    /// The index of `_start`.
+    var entry: UInt32?
+    var hasTLSFunction = false
+    var hasCommon = false
+    var commonBlockAlignment: UInt64 = 1
+    var indirectFunctions: UInt64 = 0
+
+    init(_ symbols: borrowing ObjectSymbols) {
+        for index in 1..<max(symbols.count, 1) {
+            guard let symbol = symbols[index], !symbol.isUndefined else { continue }
+            if symbol.isIndirectFunction { indirectFunctions &+= 1 }
+            if symbols.definition(of: symbol, at: index) == .common {
+                hasCommon = true
+                // A power of two is checked when the symbol is placed.
+                if symbol.isThreadLocal { commonBlockAlignment = max(commonBlockAlignment, symbol.value) }
+            }
+            guard symbol.binding != 0 else { continue }
+            if entry == nil, symbols.isNamed(symbol, "_start") {
+                entry = index
+            } else if symbols.isNamed(symbol, "__tls_get_addr") {
+                hasTLSFunction = true
+            }
+        }
+    }
+}
+
+/// How much room the GOT needs at the most: a slot for each symbol, but no more than there are relocations that want one.
+private struct TableNeeds {
+    var size: UInt64
+    var hasDescriptors = false
+
+    init(
+        _ sections: SectionTable, _ symbols: borrowing ObjectSymbols, indirectFunctions: UInt64
+    ) throws(Fault) {
+        var counts = InlineArray<4, UInt64>(repeating: 0)
+        for index in 1..<max(sections.count, 1) {
+            guard let table = try ObjectRelocations(sections, index) else { continue }
+            for entry in 0..<table.count {
+                let type = table[entry].type
+                if type == 36 { hasDescriptors = true }
+                guard let kind = RelocationMeaning(type)?.formula.slot else { continue }
+                counts[Int(kind.rawValue)] &+= 1
+            }
+        }
+        hasDescriptors = hasDescriptors || counts[Int(SlotKind.descriptor.rawValue)] > 0
+        // Counts of entries and symbols in a file: sums and products stay far below 2^64.
+        size = GlobalOffsetTable.reservedSize &+ indirectFunctions &* GlobalOffsetTable.stubSize
+        for raw in 0..<UInt8(4) {
+            guard let kind = SlotKind(rawValue: raw) else { continue }
+            size &+= min(counts[Int(kind.rawValue)], UInt64(symbols.count)) &* kind.size
+        }
+    }
+}
