@@ -42,12 +42,12 @@ import Testing
 
     @Test func `a segment aligned to 8 pads to 8`() throws {
         let bytes =
-            note([0x47, 0x4e, 0x55, 0], type: 5, desc: [1, 2, 3, 4, 5], align: 8)
-            + note([0x58, 0], type: 6, desc: [7], align: 8)
+            note([0x47, 0x4e, 0x55, 0], type: 5, desc: [1, 2, 3, 4], align: 8)
+            + note(Array("LONGER\0".utf8), type: 6, desc: [7], align: 8)
         #expect(
             try Self.notes(bytes, align: 8) == [
-                Content(name: "GNU", type: 5, desc: [1, 2, 3, 4, 5], offset: 0),
-                Content(name: "X", type: 6, desc: [7], offset: 24),
+                Content(name: "GNU", type: 5, desc: [1, 2, 3, 4], offset: 0),
+                Content(name: "LONGER", type: 6, desc: [7], offset: 24),
             ])
     }
 
