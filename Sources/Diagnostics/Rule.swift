@@ -328,7 +328,7 @@ public enum Rule: UInt8, Equatable, Sendable {
                 "the file was cut short: copy or build it again")
         case .sectionBeyondFile:
             .init(
-                .malformed, "its bytes end at file offset %v, beyond the file's end at %l",
+                .malformed, "the section's bytes end at file offset %v, beyond the file's end at %l",
                 "the file was cut short: copy or build it again")
         case .sectionAlignment: .init(.malformed, "sh_addralign is %v, not a power of two", "the file is damaged")
         case .sectionTooLarge:

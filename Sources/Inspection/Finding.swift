@@ -100,14 +100,15 @@ struct Finding: Encodable, Equatable {
 
     /// What a valid application shows.
     static func inApplication(_ application: borrowing Application) -> [Finding] {
-        inRelocations(application.image) + inNotes(application) + elsewhere(application)
+        inRelocations(application) + inNotes(application) + elsewhere(application)
     }
 
-    private static func inRelocations(_ image: borrowing KernelImage) -> [Finding] {
+    private static func inRelocations(_ application: borrowing Application) -> [Finding] {
+        guard let image = application.image else { return [] }
         var count = 0
         var firstAddress: UInt64 = 0
         do throws(Fault) {
-            let relocator = try Relocator(copy image, bias: 0)
+            let relocator = try Relocator(image, bias: 0)
             var writable: [(start: UInt64, end: UInt64)] = []
             for index in 0..<image.programHeaders.count
             where image.programHeaders.type(index) == ProgramHeader.Kind.load {
@@ -135,11 +136,11 @@ struct Finding: Encodable, Equatable {
 
     private static func inNotes(_ application: borrowing Application) -> [Finding] {
         var findings: [Finding] = []
-        if application.generation == .fourIdentity {
+        if application.generation == .fourIdentity, let image = application.image {
             // These kernels read their own ELF header in memory.
-            for index in 0..<application.image.programHeaders.count
-            where application.image.programHeaders.type(index) == ProgramHeader.Kind.load {
-                if application.image.programHeaders[index].offset != 0 {
+            for index in 0..<image.programHeaders.count
+            where image.programHeaders.type(index) == ProgramHeader.Kind.load {
+                if image.programHeaders[index].offset != 0 {
                     findings.append(
                         Finding(
                             .warning, "no-header-in-image", "the first PT_LOAD segment does not hold the ELF header",
@@ -173,7 +174,7 @@ struct Finding: Encodable, Equatable {
                 .note, "upstream", "of the loaders of hermit-os, only \(loaders) boot this generation",
                 "this loader boots all of them")
         ]
-        if application.image.isFixed, application.image.linkStart == 0x100_0000 {
+        if application.isFixed, application.linkStart == 0x100_0000 {
             findings.append(
                 Finding(
                     .note, "upstream-16m", "hermit-os/loader up to v0.5.6 triple-faults on images linked at 16 MiB",

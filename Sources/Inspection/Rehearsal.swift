@@ -77,7 +77,7 @@ struct Rehearsal {
             application = try Application(ByteView(guest.span(moved)), options)
         }
         var image = guest.region(
-            AddressRange(at: placement.buildAddress, size: placement.image.size), at: application.image.linkStart)
+            AddressRange(at: placement.buildAddress, size: placement.image.size), at: application.linkStart)
         var resolvers: [UInt64] = []
         counts = try application.load(placement, into: &image) { resolver, _ in
             resolvers.append(resolver)

@@ -101,6 +101,9 @@ struct Verdict: Encodable {
 
     private mutating func record(_ application: borrowing Application, _ rehearsal: Rehearsal) {
         generation = rehearsal.generation.name.string
+        entryVersion = application.notes.entryVersion
+        kernelVersion = application.notes.kernelVersion.map { "\($0.major).\($0.minor).\($0.patch)" }
+        uhyveInterface = application.notes.uhyveInterface
         findings += Finding.inApplication(application)
         let placement = rehearsal.placement
         plan = Plan(
@@ -143,7 +146,8 @@ struct Verdict: Encodable {
         if let evidence { label("contract", evidence, to: output) }
         if let plan { write(plan, to: output) }
         write(findings, to: output)
-        guard kind != nil else { return }
+        // An object file has no segments.
+        guard kind != nil, kind != "ET_REL" else { return }
         output.line()
         do throws(Fault) {
             try HeaderViews.segments(file, to: Destination(output: output, file: self.file, json: false))
