@@ -27,7 +27,7 @@ public struct LoaderInspect: ParsableCommand {
         subcommands: [
             VerdictCommand.self, SegmentsCommand.self, SectionsCommand.self, SymbolsCommand.self,
             RelocationsCommand.self, NotesCommand.self, DynamicCommand.self, BootInfoCommand.self, PagesCommand.self,
-            LoadCommand.self, ExplainCommand.self,
+            LoadCommand.self, ExplainCommand.self, BootCommand.self, GDBScriptCommand.self,
         ],
         defaultSubcommand: VerdictCommand.self)
 
@@ -102,18 +102,26 @@ struct MachineOptions: ParsableArguments {
     @Flag(help: "The CPU has 1 GiB pages (-cpu max).")
     var gigabytePages = false
 
+    /// The loader's file: the one that was named, or else one beside this program.
+    var loaderFile: String? {
+        if let loader { return loader }
+        let own = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath()
+        let beside = own.deletingLastPathComponent().appendingPathComponent("loader").path
+        return unsafe access(beside, R_OK) == 0 ? beside : nil
+    }
+
     /// The machine that boots the file at `path`.
     func host(for path: String) throws -> HostMachine {
         var host = HostMachine(
             kind: machine, memory: memory, startProtocol: startProtocol, commandLine: commandLine,
             applicationPath: path, loaderOptions: loaderOptions,
             rsdp: rsdp?.value)
-        let own = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath()
-        let beside = own.deletingLastPathComponent().appendingPathComponent("loader").path
         if let loader {
             host.loaderPath = loader
             host.loader = try HostMachine.loaderRange(ByteView(Input.read(loader).bytes))
-        } else if let data = try? Input.read(beside), let range = try? HostMachine.loaderRange(ByteView(data.bytes)) {
+        } else if let path = loaderFile, let data = try? Input.read(path),
+            let range = try? HostMachine.loaderRange(ByteView(data.bytes))
+        {
             host.loader = range
         }
         return host
