@@ -38,13 +38,16 @@ import Testing
     }
 
     /// What is written at offset 16 of 16 + `size` + 16 bytes that are 0xcc before.
-    static func written(_ info: BootInfo, _ generation: Generation, _ size: Int) -> [UInt8] {
+    static func written(
+        _ info: BootInfo, _ generation: Generation, _ size: Int, alignsWideIntegers: Bool = false
+    ) -> [UInt8] {
         var bytes = [UInt8](repeating: 0xcc, count: size + 32)
         var written = false
         do {
             var span = bytes.mutableSpan
             var region = ByteRegion(span.mutableBytes, at: 0x1000)
-            written = info.write(generation, to: &region, at: 0x1010)
+            written = info.write(
+                generation, alignsWideIntegers: alignsWideIntegers, to: &region, at: 0x1010)
         }
         #expect(written)
         #expect(bytes[..<16].allSatisfy { $0 == 0xcc })
@@ -95,6 +98,19 @@ import Testing
         #expect(
             Self.written(Self.info(multiboot: 0), generation, 128)
                 == Self.bytes(128, hardware + tls + [Field(80, 3, 4)]))
+    }
+
+    @Test func `generations 2 and 3 where 128-bit integers are aligned to 16`() {
+        let multiboot = [Field(80, 0, 4), Field(96, 0x8_9000), Field(104, 77), Field(112, 0x9500)]
+        let two = [Field(16, 0x3f8, 2), Field(24, 0x40_0000), Field(32, 0x52_3456)]
+        let three = [Field(16, 0x3f8, 2), Field(24, 0x8_8000), Field(32, 0x40_0000), Field(40, 0x52_3456)]
+        for (generation, fields) in [(Generation.two, two), (.three, three)] {
+            #expect(BootInfo.size(generation, alignsWideIntegers: true) == 144)
+            #expect(
+                Self.written(
+                    Self.info(multiboot: 0x9500, tls: false), generation, 144, alignsWideIntegers: true)
+                    == Self.bytes(144, fields + multiboot))
+        }
     }
 
     @Test(arguments: [.zero, .one, .two, .three, .fourRecursive, .fourIdentity] as [Generation])
