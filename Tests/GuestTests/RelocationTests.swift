@@ -34,6 +34,7 @@ import Testing
         ("tls-odd-local-exec", "1 RELATIVE"),
         ("tlsdesc-dyn", "4 TLSDESC"),
         ("tlsdesc-odd", "3 TLSDESC"),
+        ("tlsdesc-full", "3 TLSDESC"),
     ]
 
     @Test(arguments: applications)
