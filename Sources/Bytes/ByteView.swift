@@ -53,7 +53,10 @@ public struct ByteView: ~Escapable {
     @inlinable
     @_lifetime(copy self)
     public func entry(_ index: Int, size: Int) -> Record {
-        Record(span.extracting(index &* size..<index &* size &+ size))
+        let start = index &* size
+        precondition(start >= 0 && size >= 0 && start <= span.byteCount &- size)
+        // In bounds by the line above.
+        return Record(unsafe span.extracting(unchecked: start..<start &+ size))
     }
 
     /// The byte at `offset`, or nil behind the end.
