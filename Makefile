@@ -7,7 +7,7 @@ QEMU_FLAGS := -cpu $(CPU) -smp 1 -m 1G -display none -serial stdio -no-reboot \
 FREESTANDING := LOADER_FREESTANDING=1 swift build -c release --triple x86_64-unknown-none-elf \
 	--toolset toolset.json --scratch-path .build-loader --product loader
 OBJCOPY := $(dir $(realpath $(shell command -v swiftc)))llvm-objcopy
-SWIFT_SOURCES := Package.swift Sources Tests Fixtures
+SWIFT_SOURCES := Package.swift Sources Tests Fixtures Fuzz
 
 APP := build/fixtures/demo
 APPEND := env=GREETING=hello -- one two

@@ -120,6 +120,17 @@ if freestanding {
                 name: module + "Tests", dependencies: [.byName(name: module), "TestSupport"] + dependencies,
                 swiftSettings: [.treatAllWarnings(as: .error), .enableExperimentalFeature("Lifetimes")]))
     }
+
+    // Hostile input: what mutation tests and fuzzing have in common, and their drivers.
+    let hostile: [SwiftSetting] = [.treatAllWarnings(as: .error), .enableExperimentalFeature("Lifetimes")]
+    targets += [
+        .target(
+            name: "HostileInput", dependencies: pureModules + ["Boot", "TestSupport"], path: "Fuzz/HostileInput",
+            swiftSettings: hostile),
+        .testTarget(
+            name: "MutationTests", dependencies: pureModules + ["Boot", "HostileInput", "TestSupport"],
+            swiftSettings: hostile),
+    ]
 }
 
 let package = Package(

@@ -1,0 +1,111 @@
+// Every byte of every structure of small files, changed: the file loads or is refused, and nothing else is written.
+
+import Diagnostics
+import Foundation
+import HostileInput
+import TestSupport
+import Testing
+
+/// How many mutations ended how.
+struct Tally {
+    /// Loaded with the same bytes everywhere (but for the changed byte itself, where the image holds a copy of it), with
+    /// other bytes, and mutations in all.
+    private(set) var same = 0, other = 0, cases = 0
+    private(set) var refused: [String: Int] = [:]
+    private(set) var violations: [String] = []
+
+    mutating func count(_ file: [UInt8], _ original: Rehearsal, _ what: @autoclosure () -> String) {
+        let rehearsal = Rehearsal(file)
+        cases += 1
+        switch rehearsal.ending {
+        case .loaded:
+            if rehearsal.image.isNearlySame(as: original.image), rehearsal.handoff.isSame(as: original.handoff) {
+                same += 1
+            } else {
+                other += 1
+            }
+        case .refused(let fault): refused["\(fault.rule)", default: 0] += 1
+        }
+        if !rehearsal.violations.isEmpty {
+            violations.append("\(what()): \(rehearsal.violations.joined(separator: ", "))")
+        }
+    }
+
+    /// One line per kind of outcome.
+    var summary: String {
+        let rules = refused.sorted { ($0.value, $1.key) > ($1.value, $0.key) }.map { "\($0.key) \($0.value)" }
+        return "\(cases) mutations: \(same) the same, \(other) another image, "
+            + "\(refused.values.reduce(0, +)) refused (\(rules.joined(separator: ", ")))"
+    }
+}
+
+@Suite struct MutationTests {
+    static let isSoak = ProcessInfo.processInfo.environment["LOADER_SOAK"] != nil
+
+    /// What a byte is changed to.
+    static func values(_ byte: UInt8) -> Set<UInt8> {
+        Set([0, 1, 0x7f, 0x80, 0xff, byte ^ 1, byte ^ 0x80]).subtracting([byte])
+    }
+
+    @Test func `every length of a small file`() {
+        let file = SmallFile().bytes
+        var tally = Tally()
+        let original = Rehearsal(file)
+        for length in 0..<file.count { tally.count(Array(file.prefix(length)), original, "length \(length)") }
+        print("truncation:", tally.summary)
+        #expect(tally.violations == [])
+        #expect(tally.same == 0 && tally.other == 0, "a file that lacks bytes of its segment was loaded")
+    }
+
+    @Test(arguments: [(3, 0), (2, 0x40_0000)] as [(UInt16, UInt64)])
+    func `every byte of every structure of a small file`(_ type: UInt16, _ base: UInt64) {
+        let small = SmallFile(type: type, base: base)
+        let original = Rehearsal(small.bytes)
+        #expect(original.violations == [])
+        guard case .loaded = original.ending else {
+            Issue.record("the file itself is refused: \(original.report)")
+            return
+        }
+        mutate(small.bytes, small.structures, original, stride: 1)
+    }
+
+    /// The demonstration application has a thousand relocations; all of its mutations take minutes.
+    @Test(.enabled(if: FileManager.default.fileExists(atPath: demonstration.path), "make fixtures builds it"))
+    func `every byte of every structure of the demonstration`() throws {
+        let file = Array(try Data(contentsOf: Self.demonstration))
+        let original = Rehearsal(file)
+        guard case .loaded = original.ending else {
+            Issue.record("the file itself is refused: \(original.report)")
+            return
+        }
+        mutate(file, SmallFile.structures(of: file, base: 0), original, stride: Self.isSoak ? 1 : 3)
+
+        var tally = Tally()
+        for length in stride(from: 0, to: file.count, by: Self.isSoak ? 1 : 37) {
+            tally.count(Array(file.prefix(length)), original, "length \(length)")
+        }
+        print("truncation:", tally.summary)
+        #expect(tally.violations == [])
+    }
+
+    static let demonstration = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent().appendingPathComponent("build/fixtures/demo")
+
+    private func mutate(
+        _ file: [UInt8], _ structures: [(name: String, range: Range<Int>)], _ original: Rehearsal, stride step: Int
+    ) {
+        for (name, range) in structures {
+            var tally = Tally()
+            for offset in stride(from: range.lowerBound, to: range.upperBound, by: step) {
+                for value in Self.values(file[offset]).sorted() {
+                    var changed = file
+                    changed[offset] = value
+                    tally.count(changed, original, "\(name), byte \(offset) is \(value)")
+                }
+            }
+            print("\(name):", tally.summary)
+            #expect(tally.violations == [])
+            #expect(tally.cases > 0)
+        }
+    }
+}
