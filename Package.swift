@@ -131,6 +131,13 @@ if freestanding {
             name: "MutationTests", dependencies: pureModules + ["Boot", "HostileInput", "TestSupport"],
             swiftSettings: hostile),
     ]
+    // libFuzzer has the main function, so this links only where it is asked for (Fuzz/run).
+    if Context.environment["LOADER_FUZZ"] != nil {
+        targets.append(
+            .executableTarget(
+                name: "fuzz", dependencies: ["HostileInput"], path: "Fuzz/Driver",
+                swiftSettings: [.treatAllWarnings(as: .error), .unsafeFlags(["-parse-as-library"])]))
+    }
 }
 
 let package = Package(

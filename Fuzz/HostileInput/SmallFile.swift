@@ -67,6 +67,32 @@ public struct SmallFile: Sendable {
         structures = SmallFile.structures(of: bytes, base: base)
     }
 
+    /// The file, followed by section headers and a symbol table, as debuggers want them.
+    public var withSections: [UInt8] {
+        var file = bytes
+        while file.count % 8 != 0 { file.append(0) }
+        let names = file.count
+        file += Array("\0start\0data\0\0\0\0".utf8)
+        while file.count % 8 != 0 { file.append(0) }
+        let symbols = file.count
+        let entry = bytes.number(UInt64.self, at: 24)
+        for (name, type, value) in [(0, 0, 0), (1, 2, entry), (7, 1, data)] as [(UInt32, UInt8, UInt64)] {
+            file += littleEndian(name) + [type, 0] + littleEndian(UInt16(type == 0 ? 0 : 1))
+            file += littleEndian(value) + littleEndian(UInt64(8))
+        }
+        let headers = file.count
+        func section(_ type: UInt32, _ offset: Int, _ size: Int, _ link: UInt32, _ entrySize: UInt64) -> [UInt8] {
+            littleEndian(UInt32(0)) + littleEndian(type) + littleEndian(UInt64(0)) + littleEndian(UInt64(0))
+                + littleEndian(UInt64(offset)) + littleEndian(UInt64(size)) + littleEndian(link)
+                + littleEndian(UInt32(0))
+                + littleEndian(UInt64(8)) + littleEndian(entrySize)
+        }
+        file += section(0, 0, 0, 0, 0) + section(3, names, symbols - names, 0, 0) + section(2, symbols, 72, 1, 24)
+        file.put(UInt64(headers), at: 40)
+        file.put(UInt16(3), at: 60)
+        return file
+    }
+
     /// The structures of `file`, a sound one whose dynamic section names its tables: header, program headers, dynamic
     /// entries, symbols, hash table, relocations and notes, as far as they are there.
     public static func structures(of file: [UInt8], base: UInt64) -> [(name: String, range: Range<Int>)] {

@@ -1,0 +1,271 @@
+// What can be fuzzed, each with its invariants: every function returns what must not happen, in words.
+
+import AddressSpace
+import Boot
+import BootProtocols
+import Bytes
+import Diagnostics
+import ELF
+import HermitEntry
+import KernelImage
+import TestSupport
+
+/// A parser or planner, and what holds for any bytes at all.
+public enum FuzzTarget: String, CaseIterable, Sendable {
+    /// The whole boot of a file.
+    case elf
+    /// Notes, and what the loader takes from them.
+    case notes
+    /// The dynamic section, symbols and relocations of a file that is otherwise sound.
+    case dynamic
+    /// A Multiboot information, and a boot on the machine it describes.
+    case multiboot
+    /// A PVH start info, and a boot on the machine it describes.
+    case pvh
+    /// The device tree writer, read back.
+    case deviceTree = "device-tree"
+    /// The planner, on memory maps and reservations of every kind.
+    case placement
+    /// The report of an exception: any registers, any memory, any file.
+    case exception
+
+    /// Runs the target on `bytes`; returns the promises that were broken.
+    public func run(_ bytes: [UInt8]) -> [String] {
+        switch self {
+        case .elf: Rehearsal(bytes).violations
+        case .notes: FuzzTarget.notes(bytes)
+        case .dynamic: FuzzTarget.dynamic(bytes)
+        case .multiboot: FuzzTarget.firmware(bytes, .multiboot)
+        case .pvh: FuzzTarget.firmware(bytes, .pvh)
+        case .deviceTree: DeviceTreeModel.violations(bytes)
+        case .placement: FuzzTarget.placement(bytes)
+        case .exception: FuzzTarget.exception(bytes)
+        }
+    }
+
+    // MARK: Notes
+
+    /// The bytes are a PT_NOTE segment, aligned as the first of them says.
+    private static func notes(_ bytes: [UInt8]) -> [String] {
+        var source = ByteSource(bytes)
+        let align: UInt64 = source.byte() & 1 == 0 ? 4 : 8
+        let contents = source.rest
+        var violations: [String] = []
+        let file = ByteView(contents.span.bytes)
+        let words: [UInt64] = [4, 0, 0, 0, UInt64(contents.count), UInt64(contents.count), align]
+        let record = words.flatMap { littleEndian($0) }
+        do throws(Fault) {
+            let header = ProgramHeader(try ByteView(record.span.bytes).record(at: 0, size: 56, else: .emptyFile, .none))
+            var notes = try Notes(file, segment: header, index: 0)
+            var count = 0
+            while let note = try notes.next() {
+                count += 1
+                if note.offset >= file.count { violations.append("a note behind the segment") }
+                if note.name.count + note.desc.count + 12 > file.count { violations.append("a note larger than all") }
+                _ = note.isOwned(by: "HERMIT")
+            }
+            if count > contents.count / 12 { violations.append("more notes than there is room for") }
+        } catch {}
+
+        var writer = ELFWriter()
+        writer.append([0xf4])
+        writer.addNotes(contents, align: align)
+        return violations + Rehearsal(writer.bytes).violations
+    }
+
+    // MARK: Dynamic section
+
+    private static let tags: [UInt64] = [
+        0, 1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 17, 18, 19, 20, 22, 23, 35, 36, 37, 0x6fff_fff9, 0x6fff_fef5,
+    ]
+
+    /// The bytes are additions to a small file's tables, and changes to the result.
+    private static func dynamic(_ bytes: [UInt8]) -> [String] {
+        var source = ByteSource(bytes)
+        let isFixed = source.byte() & 3 == 3
+        let sample = isFixed ? fixedSample : sample
+        var additions = SmallFile.Additions()
+        var changes: [(UInt64, UInt8)] = []
+        for _ in 0..<64 where !source.isEmpty {
+            switch source.byte() % 8 {
+            case 0: additions.rela.append(relocation(&source, sample.data))
+            case 1: additions.rel.append(relocation(&source, sample.data))
+            case 2: additions.plt.append(relocation(&source, sample.data))
+            case 3:
+                additions.relr.append(source.byte() & 1 == 0 ? sample.data &+ source.number(upTo: 255) : source.word())
+            case 4:
+                additions.symbols.append(
+                    (source.address(), [0, 1, 0xfff1, 0xffff][Int(source.byte() & 3)], source.byte()))
+            case 5:
+                let tag = tags[Int(source.byte()) % tags.count]
+                let small = source.byte() & 1 == 0
+                additions.dynamic.append((tag, small ? source.number(upTo: 4095) : source.address()))
+            case 6: changes.append((source.number(upTo: 65535), source.byte()))
+            default: additions.dynamic.append((tags[Int(source.byte()) % tags.count], sample.data))
+            }
+        }
+        var file = SmallFile(type: isFixed ? 2 : 3, base: isFixed ? 0x40_0000 : 0, additions).bytes
+        for (offset, value) in changes { file[Int(offset) % file.count] = value }
+        return Rehearsal(file).violations
+    }
+
+    private static let sample = SmallFile()
+    private static let fixedSample = SmallFile(type: 2, base: 0x40_0000)
+
+    private static func relocation(_ source: inout ByteSource, _ data: UInt64) -> Relocation {
+        let type = UInt32(source.byte()) % 56
+        let symbol = UInt32(source.byte()) % 12
+        let offset = source.byte() & 3 != 0 ? data &+ source.number(upTo: 127) : source.address()
+        return Relocation(type, at: offset, symbol: symbol, addend: source.address())
+    }
+
+    // MARK: Firmware
+
+    /// The bytes are the memory in which the firmware's structure lies, at 0x500.
+    private static func firmware(_ bytes: [UInt8], _ bootProtocol: BootProtocol) -> [String] {
+        let memory = PhysicalMemory(ByteView(bytes.span.bytes), origin: 0x400)
+        var violations: [String] = []
+        do throws(Fault) {
+            let platform =
+                bootProtocol == .multiboot
+                ? try Multiboot.platform(memory, information: 0x500) : try PVH.platform(memory, startInfo: 0x500)
+            for index in 0..<platform.moduleCount {
+                let module = platform.module(index)
+                if !memory.range.contains(module.range) { violations.append("module \(index): outside memory") }
+            }
+            if !platform.commandLine.isEmpty, !memory.range.contains(platform.commandLine) {
+                violations.append("command line: outside memory")
+            }
+            return violations + boot(sample, on: platform, memory, loader: AddressRange(0x10_0000, 0x12_8000))
+        } catch {
+            return violations
+        }
+    }
+
+    /// Plans and writes the handoff of a sound file on `platform`.
+    private static func boot(
+        _ small: SmallFile, on platform: borrowing Platform, _ memory: PhysicalMemory, loader: AddressRange
+    ) -> [String] {
+        var violations: [String] = []
+        do throws(Fault) {
+            let application = try Application(ByteView(small.bytes.span.bytes))
+            let limit: UInt64 = 1 << 32
+            let placement = try Placement(application, on: platform, loader: loader, limit: limit)
+            violations = placement.violations(
+                of: application.image.isFixed, on: platform, loader: loader, limit: limit)
+            let range = placement.handoff.range
+            // Page tables for more RAM than this take long to write, and are no different.
+            guard range.size <= 4 << 20 else { return violations }
+            var block = GuardedBytes(count: Int(range.size))
+            try block.write(at: range.start) { region throws(Fault) in
+                let handoff = Handoff(loader: loader, hasGigabytePages: small.bytes.count % 2 == 0)
+                _ = try handoff.write(application, on: platform, placement, memory: memory, to: &region)
+            }
+            if !block.isIntact { violations.append("the handoff wrote outside its block") }
+            violations += HandoffModel.violations(
+                Array(block.inside), placement, platform, isIdentity: application.generation == .fourIdentity)
+        } catch {
+            // The block is as large as the planner said it must be.
+            if error.rule == .deviceTreeRoom { violations.append("no room in the device tree") }
+        }
+        return violations
+    }
+
+    // MARK: Placement
+
+    /// The bytes are regions, modules and reservations.
+    private static func placement(_ bytes: [UInt8]) -> [String] {
+        var source = ByteSource(bytes)
+        let choice = source.byte()
+        var platform = Platform(choice & 1 == 0 ? .multiboot : .pvh, information: 0x9500)
+        let start = choice & 2 == 0 ? 0x10_0000 : source.address() & 0xffff_f000
+        let loader = AddressRange(at: start, size: 0x2_8000)
+        do throws(Fault) {
+            while !source.isEmpty {
+                switch source.byte() % 8 {
+                case 0: try platform.memoryMap.add(range(&source), MemoryKind(firmware: UInt32(source.byte() % 8)))
+                case 1:
+                    try platform.add(Module(range: range(&source), commandLine: AddressRange(0, 0)))
+                case 2: try platform.reservations.add(range(&source), source.byte() & 1 == 0 ? .firmware : .transient)
+                case 3:
+                    let start = source.number(upTo: 1 << 32) & ~0xfff
+                    try platform.memoryMap.add(AddressRange(at: start, size: 1 << 24), .reserved)
+                default: try platform.memoryMap.add(range(&source), .available)
+                }
+            }
+        } catch { return [] }
+        let empty: [UInt8] = [0]
+        let memory = PhysicalMemory(ByteView(empty.span.bytes), origin: 0x400)
+        let file = choice & 4 == 0 ? sample : choice & 8 == 0 ? fixedSample : overLoader
+        return boot(file, on: platform, memory, loader: loader)
+    }
+
+    /// A file that is linked over the loader's own bytes.
+    private static let overLoader = SmallFile(type: 2, base: 0x10_0000)
+
+    private static func range(_ source: inout ByteSource) -> AddressRange {
+        let start = source.address()
+        return AddressRange(at: start, size: source.address())
+    }
+
+    // MARK: Exceptions
+
+    /// The bytes are registers, a record, memory, and changes to the file that is in it.
+    private static func exception(_ bytes: [UInt8]) -> [String] {
+        var source = ByteSource(bytes)
+        var registers = InlineArray<15, UInt64>(repeating: 0)
+        for index in 0..<15 { registers[index] = source.word() }
+        let origin: UInt64 = 0x400
+        var memory = [UInt8](repeating: 0, count: 0x6000)
+        let isFile = source.byte() & 1 == 0
+        let choice = source.byte()
+        let module = choice & 1 == 0 ? AddressRange(at: 0x3400, size: UInt64(exceptionFile.count)) : range(&source)
+        if isFile { memory.replaceSubrange(0x3000..<0x3000 + exceptionFile.count, with: exceptionFile) }
+        let report = ExceptionReport(
+            vector: source.number(upTo: 255), errorCode: source.number(upTo: 255), instructionPointer: source.address(),
+            stackPointer: choice & 2 == 0 ? source.number(upTo: 0x7fff) : source.address(),
+            faultAddress: source.address(), pageTable: choice & 4 == 0 ? 0x1000 : source.address(), registers: registers
+        )
+        var record = BootRecord.any
+        record?.module = module
+        record?.image = choice & 8 == 0 ? AddressRange(0, 0x8000) : range(&source)
+        record?.bias = choice & 16 == 0 ? 0 : source.address()
+        record?.stack = range(&source)
+        // Tables that map the first 2 MiB to themselves.
+        memory.put(0x2003 as UInt64, at: 0x1000 - Int(origin))
+        memory.put(0x3003 as UInt64, at: 0x2000 - Int(origin))
+        memory.put(0x83 as UInt64, at: 0x3000 - Int(origin))
+        while !source.isEmpty {
+            let offset = Int(source.number(upTo: 65535)) % (memory.count - 8)
+            if source.byte() & 1 == 0 {
+                memory[offset] = source.byte()
+            } else {
+                memory.put(source.address(), at: offset)
+            }
+        }
+        var sink = TextBuffer()
+        report.write(
+            choice & 32 == 0 ? record : nil, PhysicalMemory(ByteView(memory.span.bytes), origin: origin), to: &sink)
+        var violations = sink.violations
+        if sink.text.split(separator: "\n").filter({ $0.hasPrefix("[LOADER] error: ") }).count != 1 {
+            violations.append("not one error line")
+        }
+        return violations
+    }
+
+    private static let exceptionFile = sample.withSections
+}
+
+extension BootRecord {
+    /// A record of some boot; its fields are replaced.
+    static var any: BootRecord? {
+        let machine = Machine()
+        let file = SmallFile().bytes
+        do throws(Fault) {
+            let application = try Application(ByteView(file.span.bytes))
+            let platform = try machine.platform(moduleSize: UInt64(file.count))
+            let placement = try Placement(application, on: platform, loader: machine.loader, limit: 1 << 32)
+            return BootRecord(placement, loader: machine.loader, module: AddressRange(0, 0))
+        } catch { return nil }
+    }
+}

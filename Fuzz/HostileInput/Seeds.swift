@@ -1,0 +1,76 @@
+// Inputs to begin fuzzing with: sound ones, so that what mutation makes of them gets past the first check.
+
+import TestSupport
+
+extension FuzzTarget {
+    /// Sound inputs. `fixtures` are files that boot.
+    public func seeds(_ fixtures: [[UInt8]]) -> [[UInt8]] {
+        switch self {
+        case .elf:
+            return fixtures + [SmallFile().bytes, SmallFile(type: 2, base: 0x40_0000).bytes, SmallFile().withSections]
+                + [SmallFile(type: 2, base: 0x10_0000).bytes]
+        case .notes:
+            return [
+                [0] + hermitNote(4) + abiTag(0, 13, 0),
+                [1] + note(Array("UHYVEIF\0".utf8), type: 0x5b00, desc: [0, 0, 0, 1], align: 8),
+            ]
+        case .dynamic:
+            // One byte for the kind of file, then one choice of each kind.
+            return (0..<8).map { choice in [0, UInt8(choice), 8, 1, 1, 4, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 3, 4] }
+        case .multiboot: return [FuzzTarget.multiboot(hasMap: true), FuzzTarget.multiboot(hasMap: false)]
+        case .pvh: return [FuzzTarget.pvh()]
+        case .deviceTree:
+            return [[0, 8] + (0..<48).map { UInt8($0 * 7 % 251) }, [255, 15] + (0..<200).map { UInt8($0) }]
+        case .placement:
+            let regions = [4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 64, 0, 0, 0, 0] as [UInt8]
+            return (0..<16).map { choice in [UInt8(choice)] + regions + [1] + regions.dropFirst() }
+        case .exception:
+            return (0..<64).map { choice in
+                (0..<120).map { UInt8($0) } + [0, UInt8(choice)] + [14, 2, 0, 1] + [UInt8](repeating: 0, count: 40)
+            }
+        }
+    }
+
+    /// Memory from 0x400 on with a Multiboot information at 0x500.
+    private static func multiboot(hasMap: Bool) -> [UInt8] {
+        var memory = [UInt8](repeating: 0, count: 0x800)
+        func put(_ value: UInt32, at address: Int) { memory.put(value, at: address - 0x400) }
+        put(hasMap ? 0x4c : 0x0d, at: 0x500)
+        put(639, at: 0x504)
+        put(64 << 10, at: 0x508)
+        put(0x700, at: 0x510)
+        put(2, at: 0x514)
+        put(0x600, at: 0x518)
+        put(72, at: 0x52c)
+        put(0x640, at: 0x530)
+        for (index, word) in [0x800, 0x900, 0x720, 0, 0x900, 0xa00, 0, 0].enumerated() {
+            put(UInt32(word), at: 0x600 + 4 * index)
+        }
+        let map: [UInt32] = [
+            20, 0, 0, 0x9_fc00, 0, 1, 20, 0x9_fc00, 0, 0x400, 0, 2, 20, 0x10_0000, 0, 0x3ff_0000, 0, 1,
+        ]
+        for (index, word) in map.enumerated() { put(word, at: 0x640 + 4 * index) }
+        memory.replaceSubrange(0x300..<0x30a, with: Array("loader a=b".utf8))
+        memory.replaceSubrange(0x320..<0x323, with: Array("app".utf8))
+        return memory
+    }
+
+    /// Memory from 0x400 on with a PVH start info at 0x500.
+    private static func pvh() -> [UInt8] {
+        var memory = [UInt8](repeating: 0, count: 0x800)
+        func put(_ value: UInt64, at address: Int) { memory.put(value, at: address - 0x400) }
+        put(1 << 32 | 0x336e_c578, at: 0x500)
+        put(1 << 32, at: 0x508)
+        put(0x600, at: 0x510)
+        put(0x700, at: 0x518)
+        put(0xf_5a00, at: 0x520)
+        put(0x640, at: 0x528)
+        put(3, at: 0x530)
+        for (index, word) in [0x800, 0x100, 0x720, 0].enumerated() { put(UInt64(word), at: 0x600 + 8 * index) }
+        let map: [UInt64] = [0, 0x9_fc00, 1, 0xf_0000, 0x1_0000, 2, 0x10_0000, 0x3ff_0000, 1]
+        for (index, word) in map.enumerated() { put(word, at: 0x640 + 8 * index) }
+        memory.replaceSubrange(0x300..<0x30a, with: Array("env=A=b -- ".utf8.prefix(10)))
+        memory.replaceSubrange(0x320..<0x323, with: Array("app".utf8))
+        return memory
+    }
+}
