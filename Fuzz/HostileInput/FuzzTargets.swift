@@ -226,7 +226,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
             stackPointer: choice & 2 == 0 ? source.number(upTo: 0x7fff) : source.address(),
             faultAddress: source.address(), pageTable: choice & 4 == 0 ? 0x1000 : source.address(), registers: registers
         )
-        var record = BootRecord.any
+        var record = anyRecord
         record?.module = module
         record?.image = choice & 8 == 0 ? AddressRange(0, 0x8000) : range(&source)
         record?.bias = choice & 16 == 0 ? 0 : source.address()
@@ -254,6 +254,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
     }
 
     private static let exceptionFile = sample.withSections
+    private static let anyRecord = BootRecord.any
 }
 
 extension BootRecord {

@@ -7,7 +7,7 @@ public struct SmallFile: Sendable {
     /// The file.
     public private(set) var bytes: [UInt8] = []
     /// The structures of the file: a name for what they are, and their bytes in it.
-    public private(set) var structures: [(name: String, range: Range<Int>)] = []
+    public var structures: [(name: String, range: Range<Int>)] { SmallFile.structures(of: bytes) }
     /// The link address of 128 bytes that relocations may change.
     public private(set) var data: UInt64 = 0
 
@@ -64,7 +64,6 @@ public struct SmallFile: Sendable {
         writer.setDynamic(dynamic + additions.dynamic)
         writer.addNotes(hermitNote(4) + abiTag(0, 13, 0))
         bytes = writer.bytes
-        structures = SmallFile.structures(of: bytes, base: base)
     }
 
     /// The file, followed by section headers and a symbol table, as debuggers want them.
@@ -95,7 +94,7 @@ public struct SmallFile: Sendable {
 
     /// The structures of `file`, a sound one whose dynamic section names its tables: header, program headers, dynamic
     /// entries, symbols, hash table, relocations and notes, as far as they are there.
-    public static func structures(of file: [UInt8], base: UInt64) -> [(name: String, range: Range<Int>)] {
+    public static func structures(of file: [UInt8]) -> [(name: String, range: Range<Int>)] {
         var structures: [(name: String, range: Range<Int>)] = [("header", 0..<64)]
         let count = Int(file.number(UInt16.self, at: 56))
         let first = Int(file.number(UInt64.self, at: 32))

@@ -78,7 +78,7 @@ struct Tally {
             Issue.record("the file itself is refused: \(original.report)")
             return
         }
-        mutate(file, SmallFile.structures(of: file, base: 0), original, stride: Self.isSoak ? 1 : 3)
+        mutate(file, SmallFile.structures(of: file), original, stride: Self.isSoak ? 1 : 3)
 
         var tally = Tally()
         for length in stride(from: 0, to: file.count, by: Self.isSoak ? 1 : 37) {
