@@ -152,7 +152,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
             let limit: UInt64 = 1 << 32
             let placement = try Placement(application, on: platform, loader: loader, limit: limit)
             violations = placement.violations(
-                of: application.image.isFixed, on: platform, loader: loader, limit: limit)
+                of: application.isFixed, on: platform, loader: loader, limit: limit)
             let range = placement.handoff.range
             // Page tables for more RAM than this take long to write, and are no different.
             guard range.size <= 4 << 20 else { return violations }

@@ -83,7 +83,7 @@ public struct Rehearsal: Sendable {
         let limit: UInt64 = 1 << 32
         let placement = try Placement(application, on: platform, loader: machine.loader, limit: limit)
         violations += placement.violations(
-            of: application.image.isFixed, on: platform, loader: machine.loader, limit: limit)
+            of: application.isFixed, on: platform, loader: machine.loader, limit: limit)
         guard violations.isEmpty else { return }
 
         let range = placement.handoff.range
@@ -99,7 +99,7 @@ public struct Rehearsal: Sendable {
 
         var image = GuardedBytes(count: Int(placement.image.size))
         do throws(Fault) {
-            try image.write(at: application.image.linkStart) { region throws(Fault) in
+            try image.write(at: application.linkStart) { region throws(Fault) in
                 let counts = try application.load(placement, into: &region) { _, _ in nil }
                 if let state { Report.placed(application, placement, counts, state, to: &sink) }
             }
