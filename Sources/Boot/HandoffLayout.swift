@@ -40,6 +40,13 @@ public struct HandoffLayout: Equatable, Sendable {
         var tables = 1 + image + 3 * 3 + 2
         if application.generation.usesRecursivePageTable {
             tables += 4
+            // What the firmware hands on is mapped too; QEMU puts it into the first 2 MiB, others need not.
+            for index in 0..<platform.reservations.count {
+                let reservation = platform.reservations[index]
+                if reservation.purpose == .firmware, reservation.range.end > 0x20_0000 {
+                    tables += PageTables.tableCount(for: reservation.range, .size4KiB)
+                }
+            }
         } else {
             for index in 0..<platform.memoryMap.count where platform.memoryMap[index].kind.isMapped {
                 tables += PageTables.tableCount(for: platform.memoryMap[index].range, .size2MiB)
