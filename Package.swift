@@ -99,6 +99,11 @@ if freestanding {
             dependencies: ["Diagnostics", "Bytes", "ELF", "KernelImage", "HermitEntry", "Boot"],
             swiftSettings: [.enableExperimentalFeature("Lifetimes")])
     ]
+    targets += [
+        .testTarget(
+            name: "ObjectTests", dependencies: ["Diagnostics", "Bytes", "ELF", "KernelImage", "TestSupport"],
+            swiftSettings: [.treatAllWarnings(as: .error), .enableExperimentalFeature("Lifetimes")])
+    ]
     products += [.executable(name: "loader-inspect", targets: ["loader-inspect"])]
 
     // The modules, and what their tests need besides.
