@@ -100,15 +100,16 @@ struct Finding: Encodable, Equatable {
 
     /// What a valid application shows.
     static func inApplication(_ application: borrowing Application) -> [Finding] {
-        inRelocations(application) + inNotes(application) + elsewhere(application)
+        guard let image = application.image else { return inNotes(application.notes) + elsewhere(application) }
+        return inRelocations(image) + (application.generation == .fourIdentity ? inFirstSegment(image) : [])
+            + inNotes(application.notes) + elsewhere(application)
     }
 
-    private static func inRelocations(_ application: borrowing Application) -> [Finding] {
-        guard let image = application.image else { return [] }
+    private static func inRelocations(_ image: borrowing KernelImage) -> [Finding] {
         var count = 0
         var firstAddress: UInt64 = 0
         do throws(Fault) {
-            let relocator = try Relocator(image, bias: 0)
+            let relocator = try Relocator(copy image, bias: 0)
             var writable: [(start: UInt64, end: UInt64)] = []
             for index in 0..<image.programHeaders.count
             where image.programHeaders.type(index) == ProgramHeader.Kind.load {
@@ -134,22 +135,23 @@ struct Finding: Encodable, Equatable {
         ]
     }
 
-    private static func inNotes(_ application: borrowing Application) -> [Finding] {
-        var findings: [Finding] = []
-        if application.generation == .fourIdentity, let image = application.image {
-            // These kernels read their own ELF header in memory.
-            for index in 0..<image.programHeaders.count
-            where image.programHeaders.type(index) == ProgramHeader.Kind.load {
-                if image.programHeaders[index].offset != 0 {
-                    findings.append(
-                        Finding(
-                            .warning, "no-header-in-image", "the first PT_LOAD segment does not hold the ELF header",
-                            "kernels from 2026-04 on read it there for TLS; add FILEHDR PHDRS to the linker script"))
-                }
-                break
-            }
+    /// Kernels from 2026-04 on read their own ELF header in memory.
+    private static func inFirstSegment(_ image: borrowing KernelImage) -> [Finding] {
+        for index in 0..<image.programHeaders.count
+        where image.programHeaders.type(index) == ProgramHeader.Kind.load {
+            guard image.programHeaders[index].offset != 0 else { return [] }
+            return [
+                Finding(
+                    .warning, "no-header-in-image", "the first PT_LOAD segment does not hold the ELF header",
+                    "kernels from 2026-04 on read it there for TLS; add FILEHDR PHDRS to the linker script")
+            ]
         }
-        if application.notes.entryVersion == nil {
+        return []
+    }
+
+    private static func inNotes(_ notes: HermitNotes) -> [Finding] {
+        var findings: [Finding] = []
+        if notes.entryVersion == nil {
             findings.append(
                 Finding(
                     .note, "no-entry-version", "there is no Hermit entry version note; EI_OSABI stands in for it",

@@ -56,6 +56,9 @@ struct LoadCommand: ParsableCommand {
     }
 
     private func load(_ view: ByteView, at base: UInt64, _ console: Output) throws {
+        guard !ObjectImage.isObjectFile(view) else {
+            throw ValidationError("the loader links an object file where it loads it: leave --base away")
+        }
         let image = try KernelImage(view)
         guard let copy = GuestMemory(size: max(image.size, 1)) else {
             throw Fault(.imageTooLarge, .header, value: image.size, limit: 1 << 46)

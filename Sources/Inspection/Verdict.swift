@@ -94,16 +94,18 @@ struct Verdict: Encodable {
         osABI = header.osABI
         // What is wrong with the notes is told in its turn: the loader looks at the segments first.
         guard let notes = try? HermitNotes(file, ProgramHeaders(file, header)) else { return }
+        record(notes)
+    }
+
+    private mutating func record(_ notes: HermitNotes) {
         entryVersion = notes.entryVersion
         kernelVersion = notes.kernelVersion.map { "\($0.major).\($0.minor).\($0.patch)" }
         uhyveInterface = notes.uhyveInterface
     }
 
     private mutating func record(_ application: borrowing Application, _ rehearsal: Rehearsal) {
+        record(application.notes)
         generation = rehearsal.generation.name.string
-        entryVersion = application.notes.entryVersion
-        kernelVersion = application.notes.kernelVersion.map { "\($0.major).\($0.minor).\($0.patch)" }
-        uhyveInterface = application.notes.uhyveInterface
         findings += Finding.inApplication(application)
         let placement = rehearsal.placement
         plan = Plan(
@@ -140,13 +142,13 @@ struct Verdict: Encodable {
         if let kind {
             let what =
                 kind == "ET_EXEC"
-                ? "linked at a fixed address" : kind == "ET_DYN" ? "position independent" : "an object file"
+                ? "linked at a fixed address"
+                : kind == "ET_DYN" ? "position independent" : "an object file, which the loader links"
             label("kind", "\(kind), \(what), \(size) bytes", to: output)
         }
         if let evidence { label("contract", evidence, to: output) }
         if let plan { write(plan, to: output) }
         write(findings, to: output)
-        // An object file has no segments.
         guard kind != nil, kind != "ET_REL" else { return }
         output.line()
         do throws(Fault) {
