@@ -24,7 +24,7 @@ import Testing
     }
 
     @Test func explanations() async throws {
-        for subject in ["41", "GLOB_DAT", "segmentsOverlap"] {
+        for subject in ["3", "GLOB_DAT", "segmentsOverlap"] {
             let run = try await Tool.run(["explain", subject])
             #expect(run.status == 0)
             try compare(run.output, with: "explain.\(subject)")
