@@ -13,7 +13,7 @@ APP := build/fixtures/demo
 APPEND := env=GREETING=hello -- one two
 QEMU_ARGS :=
 
-.PHONY: run test loader inspect fixtures bench deps lint format host-test soak matrix clean
+.PHONY: run test loader inspect fixtures bench budget deps lint format host-test soak matrix clean
 
 # Boots $(APP); QEMU status 3 is what a Hermit application that ends well leaves.
 run: deps loader $(if $(filter build/fixtures/%,$(APP)),fixtures)
@@ -23,7 +23,13 @@ run: deps loader $(if $(filter build/fixtures/%,$(APP)),fixtures)
 	if [ $$status -eq 3 ]; then echo "QEMU ended with status 3: success"; \
 	else echo "QEMU ended with status $$status (see README.md, exit statuses)"; exit 1; fi
 
-test: deps lint loader fixtures host-test
+test: deps lint loader fixtures host-test budget
+
+# Instructions per phase and bytes of text may not grow by more than 5 % unnoticed; a growth that is meant changes the file.
+budget:
+	swift build --product loader-bench
+	.build/debug/loader-bench --memory 1G --budget budget.txt build/fixtures/demo build/fixtures/demo-recursive
+
 
 host-test:
 	swift build --build-tests --explicit-target-dependency-import-check error
