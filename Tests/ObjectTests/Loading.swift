@@ -54,3 +54,9 @@ func refusal(of file: [UInt8], bias: UInt64 = 0x60_0000) -> Fault? {
         return nil
     } catch { return error }
 }
+
+/// The memory that `file` needs.
+func plannedSize(_ file: [UInt8]) throws(Fault) -> UInt64 {
+    let view = ByteView(file.span.bytes)
+    return try ObjectImage(view, try FileHeader(view)).size
+}

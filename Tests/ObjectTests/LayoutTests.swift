@@ -1,0 +1,131 @@
+// Where the sections of an object file go, and files that no plan can be made for.
+
+import Diagnostics
+import KernelImage
+import Testing
+import TestSupport
+
+struct LayoutTests {
+    /// Code, constants, template, data, zeros, each group on pages of its own, in the file's order within a group.
+    @Test func groups() throws {
+        let bytes = { (value: UInt8, count: Int) in [UInt8](repeating: value, count: count) }
+        let file = ObjectFile(
+            sections: [
+                ObjectSection(name: ".data", align: 8, bytes: bytes(1, 9)),
+                ObjectSection(name: ".rodata", flags: 2, align: 4, bytes: bytes(2, 5)),
+                ObjectSection(name: ".text", flags: 6, align: 16, bytes: bytes(3, 33)),
+                ObjectSection(name: ".bss", type: 8, align: 32, zeros: 0x100),
+                ObjectSection(name: ".comment", flags: 0, bytes: bytes(4, 7)),
+                ObjectSection(name: ".data.more", align: 16, bytes: bytes(5, 3)),
+                ObjectSection(name: ".text.more", flags: 6, align: 16, bytes: bytes(6, 2)),
+                ObjectSection(name: ".tbss", type: 8, flags: 0x403, align: 64, zeros: 1),
+                ObjectSection(name: ".tdata", flags: 0x403, align: 4, bytes: bytes(7, 5)),
+                ObjectSection(name: ".llvm", flags: 0x8000_0002, bytes: bytes(8, 7)),
+            ], symbols: [ObjectSymbol(name: "_start", info: 0x12, section: 3)])
+        let result = try load(file.bytes)
+        #expect(result.hex(0, 3) == "03 03 03")
+        #expect(result.hex(32, 17) == "03" + String(repeating: " 00", count: 15) + " 06")
+        #expect(result.hex(0x1000, 6) == "02 02 02 02 02 00")
+        #expect(result.hex(0x2000, 9) == "07 07 07 07 07 00 00 00 01")
+        #expect(result.template.start == 0x2000)
+        #expect(result.template.size == 5)
+        #expect(result.block.size == 65)
+        #expect(result.block.alignment == 64)
+        #expect(result.hex(0x2010, 5) == "01 00 00 00 00")
+        #expect(result.hex(0x2020, 4) == "05 05 05 00")
+        #expect(result.memory[0x2023..<0x3100].allSatisfy { $0 == 0 })
+        #expect(!result.memory.contains(4) && !result.memory.contains(8), "what is not for run time")
+    }
+
+    @Test func extendedIndices() throws {
+        // Numbers in section header 0, and every symbol's index in SHT_SYMTAB_SHNDX.
+        let file = object([Relocation(1, at: 8, symbol: 2)]) {
+            $0.hasExtendedCount = true
+            $0.symbols[0].isExtended = true
+            $0.symbols.append(ObjectSymbol(name: "there", value: 4, section: 2, isExtended: true))
+        }
+        #expect(try load(file.bytes).word(0x1008) == 0x60_1004)
+    }
+
+    /// More sections than 16 bits count; the last one's word holds its own address.
+    @Test func seventyThousandSections() throws {
+        let count: UInt32 = 70_000
+        let file = object([]) {
+            $0.hasExtendedCount = true
+            for index in 2..<Int(count) {
+                $0.sections.append(
+                    ObjectSection(name: "", flags: 3, align: 8, bytes: littleEndian(UInt64(index))))
+            }
+            $0.sections[Int(count) - 1].relocations = [Relocation(1, at: 0, symbol: 2)]
+            $0.symbols.append(ObjectSymbol(name: "", info: 3, section: count, isExtended: true))
+        }
+        let result = try load(file.bytes)
+        // .data has four words; then a word per section.
+        let last = 0x1000 + 32 + UInt64(count - 3) * 8
+        #expect(result.word(last - 8) == UInt64(count - 2))
+        #expect(result.word(last) == 0x60_0000 + last)
+    }
+
+    @Test func relocationsOfWhatIsNotLoaded() throws {
+        let file = object([]) {
+            $0.sections.append(
+                ObjectSection(
+                    name: ".debug_info", flags: 0, bytes: [0, 0, 0, 0], relocations: [Relocation(99, at: 77, symbol: 9)]
+                ))
+        }
+        #expect(try load(file.bytes).counts.total == 0)
+    }
+
+    @Test func refusals() throws {
+        func rule(_ change: (inout ObjectFile) -> Void) -> Rule? { refusal(of: object([], change).bytes)?.rule }
+        #expect(rule { $0.symbols = [] } == .entrySymbolMissing)
+        #expect(rule { $0.symbols[0].name = "main" } == .entrySymbolMissing)
+        #expect(rule { $0.symbols[0].info = 0x02 } == .entrySymbolMissing)
+        #expect(rule { $0.symbols[0].section = 0 } == .entrySymbolMissing)
+        #expect(rule { $0.symbols[0].section = 0xfff1 } == .entrySymbolMissing)
+        #expect(rule { $0.symbols[0].value = 64 } == .entryOutsideSection)
+        #expect(rule { $0.sections[0].flags = 0 } == .entryOutsideSection)
+        #expect(rule { $0.sections[1].align = 24 } == .sectionAlignment)
+        #expect(rule { $0.sections[1].flags = 0x803 } == .sectionCompressed)
+        #expect(rule { $0.sections[1].align = 1 << 63 } == .sectionTooLarge)
+        #expect(
+            rule { $0.sections.append(ObjectSection(name: ".bss", type: 8, zeros: .max)) } == .sectionTooLarge)
+        #expect(
+            rule {
+                for _ in 0..<4 { $0.sections.append(ObjectSection(name: ".bss", type: 8, zeros: 1 << 46)) }
+            } == .sectionTooLarge)
+        #expect(
+            rule { $0.symbols.append(ObjectSymbol(name: "c", value: 3, size: 1, section: 0xfff2)) } == .commonAlignment)
+        #expect(
+            rule { $0.symbols.append(ObjectSymbol(name: "c", value: 8, size: .max, section: 0xfff2)) }
+                == .sectionTooLarge)
+    }
+
+    /// Every byte of a small file, changed: it loads or is refused, and the loader's own checks hold.
+    @Test func changedBytes() throws {
+        let file = object([
+            Relocation(1, at: 0, symbol: 2), Relocation(28, at: 8, symbol: 1), Relocation(22, at: 16, symbol: 3),
+        ]) {
+            $0.sections.append(ObjectSection(name: ".tdata", flags: 0x403, bytes: [1, 2, 3]))
+            $0.symbols.append(ObjectSymbol(name: "common", value: 8, size: 8, section: 0xfff2))
+            $0.symbols.append(ObjectSymbol(name: "variable", info: 0x16, section: 3))
+        }.bytes
+        #expect(refusal(of: file) == nil)
+        var refused = 0
+        for offset in file.indices {
+            for change in [0x01, 0x80, 0xff] as [UInt8] {
+                var copy = file
+                copy[offset] ^= change
+                // What needs more memory than this is as good as refused: a machine would not have it.
+                if (try? plannedSize(copy)) ?? 0 > 1 << 24 { continue }
+                if refusal(of: copy) != nil { refused += 1 }
+            }
+        }
+        #expect(refused > 100)
+    }
+
+    @Test func truncated() {
+        let file = object([Relocation(1, at: 0, symbol: 1)]).bytes
+        for count in 64..<file.count { #expect(refusal(of: Array(file.prefix(count))) != nil, "\(count) bytes") }
+    }
+}
