@@ -55,6 +55,8 @@ public struct PageTables: ~Copyable, ~Escapable {
     /// where smaller pages are in use already, the rest is mapped with those. Throws `pageTableRoom`.
     @_lifetime(self: copy self)
     public mutating func identityMap(_ range: AddressRange, _ pageSize: PageSize) throws(Fault) {
+        // Rounded outward, no bytes would be a page.
+        guard !range.isEmpty else { return }
         let range = range.roundedOutward(to: pageSize.rawValue)
         let leaf: UInt64 = pageSize == .size4KiB ? 12 : pageSize == .size2MiB ? 21 : 30
         var address = range.start
