@@ -187,15 +187,16 @@ public struct ExceptionReport: Equatable, Sendable {
             else { return }
             // A return address lies behind its call, and perhaps behind the end of the function that calls.
             let call = word &- record.bias &- 1
-            guard record.image.contains(AddressRange(at: word &- 1, size: 1)), isCode(call, image),
-                var location = image.locate(call)
-            else { continue }
-            location.offset &+= 1
+            guard record.image.contains(AddressRange(at: word &- 1, size: 1)), isCode(call, image) else { continue }
             begin(&sink)
             sink.write("on the stack: ")
             sink.write(hex: word)
-            sink.write(" ")
-            write(location, image, &sink)
+            // Each search goes through all symbols, so those that find nothing count as well.
+            if var location = image.locate(call) {
+                location.offset &+= 1
+                sink.write(" ")
+                write(location, image, &sink)
+            }
             sink.endLine()
             shown += 1
         }

@@ -8,7 +8,7 @@ public enum Rule: UInt8, Equatable, Sendable {
     case segmentBeyondFile, segmentFileSizeExceedsMemory, segmentAddressOverflow, segmentAlignment
     case noLoadSegment, segmentsOverlap, imageTooLarge, duplicateSegmentType
     case needsInterpreter, tlsOutsideImage, tlsAlignment, entryOutsideImage
-    case noteTruncated, entryVersionSize, unknownEntryVersion, contradictoryEntryVersion, abiTagSize
+    case bytesListedTwice, noteTruncated, entryVersionSize, unknownEntryVersion, contradictoryEntryVersion, abiTagSize
     case abiTagNotHermit, missingEntryVersion
     case unknownLoaderOption, alignmentOptionMisplaced
     case dynamicMisaligned, dynamicAddressOutsideFile, dynamicMissing, badEntrySize, tableSizeNotMultiple
@@ -161,6 +161,10 @@ public enum Rule: UInt8, Equatable, Sendable {
         case .tlsAlignment: .init(.malformed, "PT_TLS has p_align %v, not a power of two", "the file is damaged")
         case .entryOutsideImage:
             .init(.malformed, "e_entry %v is not inside a PT_LOAD segment", "link with an entry symbol: -e _start")
+        case .bytesListedTwice:
+            .init(
+                .malformed, "with it, notes or relocations of %v bytes are listed, more than the file's %l",
+                "the file is damaged")
         case .noteTruncated:
             .init(.malformed, "a note ends at %v, beyond the end of its segment at %l", "the file is damaged")
         case .entryVersionSize:

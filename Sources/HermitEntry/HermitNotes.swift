@@ -24,12 +24,14 @@ public struct HermitNotes: Equatable, Sendable {
 
     /// Reads the notes of all PT_NOTE segments of `file`.
     ///
-    /// Throws `segmentBeyondFile`, `noteTruncated`, `entryVersionSize`, `unknownEntryVersion`,
+    /// Throws `segmentBeyondFile`, `bytesListedTwice`, `noteTruncated`, `entryVersionSize`, `unknownEntryVersion`,
     /// `contradictoryEntryVersion`, `abiTagSize` or `abiTagNotHermit`.
     public init(_ file: ByteView, _ programHeaders: ProgramHeaders) throws(Fault) {
+        var reading = BytesRead(limit: file.count)
         for index in 0..<programHeaders.count {
             guard programHeaders.type(index) == ProgramHeader.Kind.note else { continue }
             var notes = try Notes(file, segment: programHeaders[index], index: UInt64(index))
+            try reading.add(programHeaders[index].filesz, .programHeader(UInt64(index)))
             while let note = try notes.next() {
                 try add(note)
             }
@@ -39,12 +41,14 @@ public struct HermitNotes: Equatable, Sendable {
     /// Reads the notes of all SHT_NOTE sections of an object file that are there at run time, as `init(_:_:)` does those of
     /// PT_NOTE.
     public init(_ sections: borrowing SectionTable) throws(Fault) {
+        var reading = BytesRead(limit: sections.file.count)
         for index in 1..<max(sections.count, 1) {
             let section = sections[index]
             guard section.type == SectionHeader.Kind.note, section.flags & SectionHeader.Flags.alloc != 0 else {
                 continue
             }
             var notes = try Notes(sections, section: index)
+            try reading.add(section.size, .sectionHeader(UInt64(index)))
             while let note = try notes.next() {
                 try add(note)
             }

@@ -137,8 +137,10 @@ private struct TableNeeds {
         _ sections: SectionTable, _ symbols: borrowing ObjectSymbols, indirectFunctions: UInt64
     ) throws(Fault) {
         var counts = InlineArray<4, UInt64>(repeating: 0)
+        var reading = BytesRead(limit: sections.file.count)
         for index in 1..<max(sections.count, 1) {
             guard let table = try ObjectRelocations(sections, index) else { continue }
+            try reading.add(sections[index].size, .sectionHeader(UInt64(index)))
             for entry in 0..<table.count {
                 let type = table[entry].type
                 if type == 36 { hasDescriptors = true }

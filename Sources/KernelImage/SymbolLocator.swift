@@ -23,16 +23,18 @@ extension KernelImage {
         let extended = SectionHeader(first).size
         let count = header.sectionHeaderCount == 0 ? extended : UInt64(header.sectionHeaderCount)
         guard count <= file.count / SectionHeader.size else { return nil }
-        var found: Location?
         for table in 0..<2 {
             let wanted: UInt32 = table == 0 ? 2 : 11
-            for index in 0..<count where found == nil {
-                guard let symbols = section(index), symbols.type == wanted, let strings = section(UInt64(symbols.link))
-                else { continue }
-                found = nearest(to: address, symbols, strings)
+            // A file has one section of each type (gABI); of a file that has more, only the first is searched.
+            for index in 0..<count {
+                guard let symbols = section(index), symbols.type == wanted else { continue }
+                if let strings = section(UInt64(symbols.link)), let found = nearest(to: address, symbols, strings) {
+                    return found
+                }
+                break
             }
         }
-        return found
+        return nil
     }
 
     private func section(_ index: UInt64) -> SectionHeader? {

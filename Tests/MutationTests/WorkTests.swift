@@ -1,0 +1,107 @@
+// Work is bounded: files that list the same bytes over and over are refused, not read over and over.
+
+import Boot
+import Bytes
+import Diagnostics
+import HostileInput
+import KernelImage
+import TestSupport
+import Testing
+
+@Suite struct WorkTests {
+    /// How long `body` takes.
+    static func duration(_ body: () -> Void) -> Duration { ContinuousClock().measure(body) }
+
+    /// 8 MB of notes of 12 bytes each, which 40,000 PT_NOTE segments share.
+    @Test func `notes are read once`() {
+        var file = SmallFile().bytes
+        let notes = file.count
+        for _ in 0..<700_000 { file += [0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0] }
+        let size = file.count - notes
+        let headers = file.count
+        let count = Int(file.number(UInt16.self, at: 56))
+        file += file[64..<64 + 56 * count]
+        for _ in 0..<40_000 {
+            let words: [UInt64] = [4, UInt64(notes), 0, 0, UInt64(size), UInt64(size), 4]
+            file += words.flatMap { littleEndian($0) }
+        }
+        file.put(UInt64(headers), at: 32)
+        file.put(UInt16(count + 40_000), at: 56)
+        let rehearsal = Rehearsal(file)
+        guard case .refused(let fault) = rehearsal.ending else {
+            Issue.record("it was loaded")
+            return
+        }
+        #expect(fault.rule == .bytesListedTwice && fault.place == .programHeader(UInt64(count) + 1))
+        #expect(rehearsal.violations == [])
+    }
+
+    /// 20,000 relocation sections that share 100,000 relocations.
+    @Test func `an object file's relocations are read once`() {
+        var file = [0x7f, 0x45, 0x4c, 0x46, 2, 1, 1, 255, 0, 0, 0, 0, 0, 0, 0, 0] as [UInt8]
+        file += [UInt8](repeating: 0, count: 48)
+        let names = file.count
+        file += Array("\0_start\0".utf8) + [UInt8](repeating: 0, count: 8)
+        let code = file.count
+        file += [0xf4, 0xeb, 0xfd, 0, 0, 0, 0, 0]
+        let symbols = file.count
+        file += [UInt8](repeating: 0, count: 24)
+        file +=
+            littleEndian(UInt32(1)) + [0x12, 0] + littleEndian(UInt16(1)) + littleEndian(UInt64(0))
+            + littleEndian(UInt64(3))
+        let notes = file.count
+        file += hermitNote(4)
+        let noteSize = file.count - notes
+        let relocations = file.count
+        file += [UInt8](repeating: 0, count: 24 * 100_000)
+        while file.count % 8 != 0 { file.append(0) }
+        let headers = file.count
+        func section(
+            _ type: UInt32, _ flags: UInt64, _ offset: Int, _ size: Int, _ link: UInt32, _ info: UInt32, _ unit: UInt64
+        ) {
+            file += littleEndian(UInt32(0)) + littleEndian(type) + littleEndian(flags) + littleEndian(UInt64(0))
+            file += littleEndian(UInt64(offset)) + littleEndian(UInt64(size)) + littleEndian(link) + littleEndian(info)
+            file += littleEndian(UInt64(4)) + littleEndian(unit)
+        }
+        section(0, 0, 0, 0, 0, 0, 0)
+        section(1, 6, code, 8, 0, 0, 0)
+        section(3, 0, names, 8, 0, 0, 0)
+        section(2, 0, symbols, 48, 2, 1, 24)
+        section(7, 2, notes, noteSize, 0, 0, 0)
+        for _ in 0..<20_000 { section(4, 0, relocations, 24 * 100_000, 3, 1, 24) }
+        file.put(UInt16(1), at: 16)
+        file.put(UInt16(62), at: 18)
+        file.put(UInt32(1), at: 20)
+        file.put(UInt64(headers), at: 40)
+        for (index, half) in [64, 0, 0, 64, 20_005, 0].enumerated() { file.put(UInt16(half), at: 52 + 2 * index) }
+        let rehearsal = Rehearsal(file)
+        guard case .refused(let fault) = rehearsal.ending else {
+            Issue.record("it was loaded")
+            return
+        }
+        #expect(fault.rule == .bytesListedTwice && fault.place == .sectionHeader(6), "\(rehearsal.report)")
+    }
+
+    /// 30,000 symbol tables that share 30,000 symbols, none of them below the address.
+    @Test func `symbols are searched once`() throws {
+        var file = SmallFile().bytes
+        while file.count % 8 != 0 { file.append(0) }
+        let symbols = file.count
+        for _ in 0..<30_000 {
+            file += littleEndian(UInt32(1)) + [2, 0, 1, 0] + littleEndian(UInt64.max) + littleEndian(UInt64(0))
+        }
+        let size = file.count - symbols
+        let headers = file.count
+        for _ in 0..<30_000 {
+            file +=
+                littleEndian(UInt32(0)) + littleEndian(UInt32(2)) + littleEndian(UInt64(0)) + littleEndian(UInt64(0))
+            file += littleEndian(UInt64(symbols)) + littleEndian(UInt64(size)) + littleEndian(UInt64(0))
+            file += littleEndian(UInt64(8)) + littleEndian(UInt64(24))
+        }
+        file.put(UInt64(headers), at: 40)
+        file.put(UInt16(30_000), at: 60)
+        let image = try KernelImage(ByteView(file.span.bytes))
+        let duration = Self.duration { _ = image.locate(0x1000) }
+        #expect(duration < .seconds(1))
+    }
+}
