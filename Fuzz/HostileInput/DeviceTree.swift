@@ -7,7 +7,7 @@ import Diagnostics
 import TestSupport
 
 /// A device tree that was read back.
-struct DeviceTree {
+struct FlatTree {
     /// A begin, a property or an end.
     enum Token: Equatable {
         case begin(name: [UInt8])
@@ -94,7 +94,7 @@ enum DeviceTreeModel {
         let room = Int(source.number(upTo: 4095))
         var guarded = GuardedBytes(count: room)
         var reservations: [AddressRange] = []
-        var tokens: [DeviceTree.Token] = []
+        var tokens: [FlatTree.Token] = []
         var size: UInt64?
         do throws(Fault) {
             try guarded.write(at: 0x1000) { region throws(Fault) in
@@ -152,7 +152,7 @@ enum DeviceTreeModel {
         var violations = guarded.isIntact ? [] : ["the device tree was written outside its room"]
         guard let size else { return violations }
         if size > UInt64(room) { violations.append("the device tree is larger than its room") }
-        guard let read = DeviceTree(Array(guarded.inside)) else { return violations + ["the device tree is malformed"] }
+        guard let read = FlatTree(Array(guarded.inside)) else { return violations + ["the device tree is malformed"] }
         if read.tokens != tokens { violations.append("the device tree says something else") }
         // An empty range at 0 would end the list; the others are all there.
         if read.reservations != reservations { violations.append("the reservations are not those that were made") }

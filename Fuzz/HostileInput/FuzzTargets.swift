@@ -126,7 +126,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         let memory = PhysicalMemory(ByteView(bytes.span.bytes), origin: 0x400)
         var violations: [String] = []
         do throws(Fault) {
-            let platform =
+            var platform =
                 bootProtocol == .multiboot
                 ? try Multiboot.platform(memory, information: 0x500) : try PVH.platform(memory, startInfo: 0x500)
             for index in 0..<platform.moduleCount {
@@ -136,7 +136,10 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
             if !platform.commandLine.isEmpty, !memory.range.contains(platform.commandLine) {
                 violations.append("command line: outside memory")
             }
-            return violations + boot(sample, on: platform, memory, loader: AddressRange(0x10_0000, 0x12_8000))
+            let commandLine = platform.commandLine
+            let options = try LoaderOptions(&platform, memory)
+            if !commandLine.contains(platform.commandLine) { violations.append("command line: grown by its options") }
+            return violations + boot(sample, options, on: platform, memory, loader: AddressRange(0x10_0000, 0x12_8000))
         } catch {
             return violations
         }
@@ -144,11 +147,12 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
 
     /// Plans and writes the handoff of a sound file on `platform`.
     private static func boot(
-        _ small: SmallFile, on platform: borrowing Platform, _ memory: PhysicalMemory, loader: AddressRange
+        _ small: SmallFile, _ options: LoaderOptions, on platform: borrowing Platform, _ memory: PhysicalMemory,
+        loader: AddressRange
     ) -> [String] {
         var violations: [String] = []
         do throws(Fault) {
-            let application = try Application(ByteView(small.bytes.span.bytes))
+            let application = try Application(ByteView(small.bytes.span.bytes), options)
             let limit: UInt64 = 1 << 32
             let placement = try Placement(application, on: platform, loader: loader, limit: limit)
             violations = placement.violations(
@@ -163,7 +167,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
             }
             if !block.isIntact { violations.append("the handoff wrote outside its block") }
             violations += HandoffModel.violations(
-                Array(block.inside), placement, platform, isIdentity: application.generation == .fourIdentity)
+                Array(block.inside), placement, platform, application.generation)
         } catch {
             // The block is as large as the planner said it must be.
             if error.rule == .deviceTreeRoom { violations.append("no room in the device tree") }
@@ -197,7 +201,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         let empty: [UInt8] = [0]
         let memory = PhysicalMemory(ByteView(empty.span.bytes), origin: 0x400)
         let file = choice & 4 == 0 ? sample : choice & 8 == 0 ? fixedSample : overLoader
-        return boot(file, on: platform, memory, loader: loader)
+        return boot(file, LoaderOptions(), on: platform, memory, loader: loader)
     }
 
     /// A file that is linked over the loader's own bytes.

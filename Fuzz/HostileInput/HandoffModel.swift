@@ -4,15 +4,17 @@ import AddressSpace
 import Boot
 import BootProtocols
 import Bytes
+import HermitEntry
 import TestSupport
 
 /// Reads a handoff block back.
 enum HandoffModel {
     /// What is wrong with `block`, written for `placement` on `platform`.
     static func violations(
-        _ block: [UInt8], _ placement: Placement, _ platform: borrowing Platform, isIdentity: Bool
+        _ block: [UInt8], _ placement: Placement, _ platform: borrowing Platform, _ generation: Generation
     ) -> [String] {
         var violations: [String] = []
+        let isIdentity = !generation.usesRecursivePageTable
         let layout = placement.handoff
         let start = layout.range.start
         let walk = PageWalk(ByteView(block.span.bytes), origin: start, root: layout.pageTables.start)
@@ -37,6 +39,7 @@ enum HandoffModel {
                 }
             }
         }
+        guard generation.hasDeviceTree else { return violations }
         let tree = layout.deviceTree
         let bytes = Array(block[Int(tree.start - start)..<Int(tree.end - start)])
         var expected: [AddressRange] = []
@@ -45,7 +48,7 @@ enum HandoffModel {
             let pages = AddressRange(range.start.aligned(to: 0x1000) ?? range.end, range.end & ~0xfff)
             if !pages.isEmpty { expected.append(pages) }
         }
-        guard let read = DeviceTree(bytes) else { return violations + ["the device tree is malformed"] }
+        guard let read = FlatTree(bytes) else { return violations + ["the device tree is malformed"] }
         if read.memory != expected { violations.append("the device tree's memory is not the firmware's") }
         if UInt64(read.bootArguments?.count ?? 0) != platform.commandLine.size {
             violations.append("bootargs are not the command line")

@@ -18,7 +18,10 @@ extension FuzzTarget {
             // One byte for the kind of file, then one choice of each kind.
             return (0..<8).map { choice in [0, UInt8(choice), 8, 1, 1, 4, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 3, 4] }
         case .multiboot: return [FuzzTarget.multiboot(hasMap: true), FuzzTarget.multiboot(hasMap: false)]
-        case .pvh: return [FuzzTarget.pvh()]
+        case .pvh:
+            return ["env=A=b --", "loader.generation=2 loader.align16 -- x", "loader.generation=4-recursive"].map {
+                FuzzTarget.pvh($0)
+            }
         case .deviceTree:
             return [[0, 8] + (0..<48).map { UInt8($0 * 7 % 251) }, [255, 15] + (0..<200).map { UInt8($0) }]
         case .placement:
@@ -51,12 +54,12 @@ extension FuzzTarget {
         ]
         for (index, word) in map.enumerated() { put(word, at: 0x640 + 4 * index) }
         memory.replaceSubrange(0x300..<0x30a, with: Array("loader a=b".utf8))
-        memory.replaceSubrange(0x320..<0x323, with: Array("app".utf8))
+        memory.replaceSubrange(0x320..<0x337, with: Array("app loader.generation=2".utf8))
         return memory
     }
 
     /// Memory from 0x400 on with a PVH start info at 0x500.
-    private static func pvh() -> [UInt8] {
+    private static func pvh(_ commandLine: String) -> [UInt8] {
         var memory = [UInt8](repeating: 0, count: 0x800)
         func put(_ value: UInt64, at address: Int) { memory.put(value, at: address - 0x400) }
         put(1 << 32 | 0x336e_c578, at: 0x500)
@@ -69,8 +72,9 @@ extension FuzzTarget {
         for (index, word) in [0x800, 0x100, 0x720, 0].enumerated() { put(UInt64(word), at: 0x600 + 8 * index) }
         let map: [UInt64] = [0, 0x9_fc00, 1, 0xf_0000, 0x1_0000, 2, 0x10_0000, 0x3ff_0000, 1]
         for (index, word) in map.enumerated() { put(word, at: 0x640 + 8 * index) }
-        memory.replaceSubrange(0x300..<0x30a, with: Array("env=A=b -- ".utf8.prefix(10)))
-        memory.replaceSubrange(0x320..<0x323, with: Array("app".utf8))
+        memory.replaceSubrange(0x300..<0x300 + commandLine.utf8.count, with: Array(commandLine.utf8))
+        put(0x780, at: 0x610)
+        memory.replaceSubrange(0x380..<0x383, with: Array("app".utf8))
         return memory
     }
 }
