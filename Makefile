@@ -13,7 +13,7 @@ APP := build/fixtures/demo
 APPEND := env=GREETING=hello -- one two
 QEMU_ARGS :=
 
-.PHONY: run test loader inspect fixtures bench budget deps lint format host-test soak matrix clean
+.PHONY: run test loader inspect fixtures bench budget deps lint format host-test soak matrix fuzz fuzz-briefly coverage clean
 
 # Boots $(APP); QEMU status 3 is what a Hermit application that ends well leaves.
 run: deps loader $(if $(filter build/fixtures/%,$(APP)),fixtures)
@@ -23,13 +23,16 @@ run: deps loader $(if $(filter build/fixtures/%,$(APP)),fixtures)
 	if [ $$status -eq 3 ]; then echo "QEMU ended with status 3: success"; \
 	else echo "QEMU ended with status $$status (see README.md, exit statuses)"; exit 1; fi
 
-test: deps lint loader fixtures host-test budget
+test: deps lint loader fixtures host-test budget fuzz-briefly
 
 # Instructions per phase and bytes of text may not grow by more than 5 % unnoticed; a growth that is meant changes the file.
 budget:
 	swift build --product loader-bench
 	.build/debug/loader-bench --memory 1G --budget budget.txt build/fixtures/demo build/fixtures/demo-recursive
 
+# Five seconds for each fuzz target, always the same.
+fuzz-briefly: fixtures
+	Fuzz/run all 5 1
 
 host-test:
 	swift build --build-tests --explicit-target-dependency-import-check error
@@ -39,6 +42,17 @@ host-test:
 soak: deps loader fixtures
 	swift build --build-tests --explicit-target-dependency-import-check error
 	LOADER_SOAK=1 swift test --skip-build
+
+# Fuzzing with libFuzzer and the address sanitizer: TARGET is one of those in Fuzz/run, or all.
+TARGET := all
+SECONDS := 60
+fuzz: fixtures
+	Fuzz/run $(TARGET) $(SECONDS)
+
+# How many lines of the pure modules the host tests run.
+coverage: loader fixtures
+	swift test --enable-code-coverage --scratch-path .build-coverage --skip GuestTests
+	@Fuzz/coverage .build-coverage
 
 # Every generation on every machine, thousands of boots; leaves the README's table in build/matrix.md.
 matrix: deps loader fixtures
