@@ -1,0 +1,49 @@
+// Unsafe code is confined to a few files, and does not grow unnoticed.
+
+import Foundation
+import Testing
+
+@Suite struct UnsafeCodeTests {
+    static let sources = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent().appendingPathComponent("Sources")
+
+    /// The pure modules, which read what comes from outside.
+    static let modules = [
+        "AddressSpace", "Boot", "BootProtocols", "Bytes", "Diagnostics", "ELF", "HermitEntry", "KernelImage",
+    ]
+
+    /// How many lines of a file hold the keyword `unsafe`, comments left out. A file that is not listed has none.
+    static let expected = [
+        "Bytes/ByteRegion.swift": 30, "Bytes/ByteView.swift": 10, "Diagnostics/Fault.swift": 7,
+        "Diagnostics/TextSink.swift": 3, "ELF/Note.swift": 2,
+    ]
+
+    @Test func `every unsafe expression of the pure modules is in a file that is known for it`() throws {
+        var found: [String: Int] = [:]
+        for module in Self.modules {
+            let folder = Self.sources.appendingPathComponent(module)
+            for name in try FileManager.default.contentsOfDirectory(atPath: folder.path) where name.hasSuffix(".swift")
+            {
+                let text = try String(contentsOf: folder.appendingPathComponent(name), encoding: .utf8)
+                let lines = text.split(separator: "\n").filter { line in
+                    let code = line.range(of: "//").map { line[..<$0.lowerBound] } ?? line
+                    return code.split { !$0.isLetter && !$0.isNumber && $0 != "_" }.contains("unsafe")
+                }
+                if !lines.isEmpty { found["\(module)/\(name)"] = lines.count }
+            }
+        }
+        #expect(found == Self.expected)
+    }
+
+    @Test func `every pure module is built with strict memory safety`() throws {
+        let manifest = try String(
+            contentsOf: Self.sources.deletingLastPathComponent().appendingPathComponent("Package.swift"),
+            encoding: .utf8)
+        #expect(manifest.contains(".strictMemorySafety()"))
+        for module in Self.modules {
+            let start = try #require(manifest.range(of: ".target(name: \"\(module)\""))
+            let end = try #require(manifest[start.upperBound...].firstIndex(of: "\n"))
+            #expect(manifest[start.upperBound..<end].contains("swiftSettings: pure"), "\(module)")
+        }
+    }
+}
