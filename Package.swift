@@ -71,7 +71,8 @@ if freestanding {
         .testTarget(
             name: "GuestTests",
             dependencies: [
-                "loader-inspect", .product(name: "Subprocess", package: "swift-subprocess"),
+                "loader-inspect", "Diagnostics", "HostileInput", "TestSupport",
+                .product(name: "Subprocess", package: "swift-subprocess"),
             ],
             swiftSettings: [.treatAllWarnings(as: .error)]),
         .testTarget(
