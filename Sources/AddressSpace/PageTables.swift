@@ -63,7 +63,7 @@ public struct PageTables: ~Copyable, ~Escapable {
         while address < range.end {
             guard let table = try table(for: address, leaf) else {
                 // A larger page covers this already.
-                address = (address | (1 << (leaf &+ 9)) &- 1) &+ 1
+                address = (address | ((1 << (leaf &+ 9)) &- 1)) &+ 1
                 continue
             }
             // Fill as much of this table as is empty in one go.

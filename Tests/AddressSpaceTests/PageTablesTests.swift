@@ -110,6 +110,26 @@ import Testing
         #expect(enough.fault == nil)
     }
 
+    @Test(.timeLimit(.minutes(1))) func `smaller pages are not mapped where a larger one is`() throws {
+        for gigabyte in 0..<4 as Range<UInt64> {
+            let range = AddressRange(at: gigabyte << 30, size: 1 << 30)
+            let result = Self.build(pages: 8) { tables throws(Fault) in
+                try tables.identityMap(range, .size1GiB)
+                try tables.identityMap(range, .size2MiB)
+                try tables.identityMap(AddressRange(range.start + 0x1000, range.end), .size4KiB)
+            }
+            let mapped = try #require(Self.pages(result.bytes, used: result.used))
+            #expect(mapped.map(\.size) == [1 << 30])
+        }
+    }
+
+    @Test func `a range without bytes maps nothing`() throws {
+        let result = Self.build(pages: 8) { tables throws(Fault) in
+            try tables.identityMap(AddressRange(1 << 47 + 0x1000, 1 << 47 + 0x1000), .size2MiB)
+        }
+        #expect(Self.pages(result.bytes, used: result.used) == [])
+    }
+
     @Test func `a recursive PML4 points to itself`() throws {
         let result = Self.build(pages: 8) { tables throws(Fault) in
             try tables.identityMap(AddressRange(0x20_0000, 0x40_0000), .size2MiB)
