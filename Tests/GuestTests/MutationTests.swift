@@ -46,6 +46,7 @@ import Testing
                 Self.classify(outcome, Rehearsal(file, on: machine)),
                 "boot \(number), \(changes.joined(separator: ", ")): \(outcome.comment.rawValue)")
             kinds[kind, default: 0] += 1
+            if kind == .silent { print("guest mutations: no end with \(changes.joined(separator: ", "))") }
         }
         for kind in Kind.allCases { print("guest mutations: \(kinds[kind] ?? 0) times \(kind.rawValue)") }
         #expect(kinds.values.reduce(0, +) == Self.count)
