@@ -29,7 +29,7 @@ struct boot_info {
     uint64_t phys_start, phys_end, serial_port, device_tree, image_start, image_end, tls_start, tls_filesz, tls_memsz, tls_align;
 };
 
-static void set_thread_pointer(const struct boot_info *info) {
+static inline void set_thread_pointer(const struct boot_info *info) {
     if (info->tls_memsz == 0 || info->tls_memsz > 4096 || info->tls_align > 4096) {
         check(0, "the size of the thread-local block");
         return;

@@ -80,7 +80,7 @@ public struct ExceptionReport: Equatable, Sendable {
 
         // The file may have been overwritten since; what is read of it is checked like any other bytes.
         if let view = try? memory.view(record.module.start, size: record.module.size),
-            let image = try? KernelImage(view)
+            let image = try? Application.Contents(view)
         {
             writePlace("instruction", instructionPointer, record, image, &sink)
             if vector == 14 { writePlace("access to", faultAddress, record, image, &sink) }
@@ -106,7 +106,7 @@ public struct ExceptionReport: Equatable, Sendable {
     }
 
     private func writePlace(
-        _ label: StaticString, _ address: UInt64, _ record: BootRecord, _ image: borrowing KernelImage,
+        _ label: StaticString, _ address: UInt64, _ record: BootRecord, _ image: borrowing Application.Contents,
         _ sink: inout some TextSink
     ) {
         begin(&sink)
@@ -131,13 +131,13 @@ public struct ExceptionReport: Equatable, Sendable {
         sink.endLine()
     }
 
-    private func writeImagePlace(_ address: UInt64, _ image: borrowing KernelImage, _ sink: inout some TextSink) {
+    private func writeImagePlace(
+        _ address: UInt64, _ image: borrowing Application.Contents, _ sink: inout some TextSink
+    ) {
         sink.write("in the image")
-        for index in 0..<image.programHeaders.count where image.programHeaders.type(index) == ProgramHeader.Kind.load {
-            let segment = image.programHeaders[index]
-            guard address >= segment.vaddr, address &- segment.vaddr < segment.memsz else { continue }
-            sink.write(", segment ")
-            sink.write(decimal: UInt64(index))
+        if let part = image.part(at: address) {
+            sink.write(part.isSection ? ", section " : ", segment ")
+            sink.write(decimal: part.index)
         }
         if let location = image.locate(address) {
             sink.write(", ")
@@ -146,7 +146,7 @@ public struct ExceptionReport: Equatable, Sendable {
     }
 
     private func write(
-        _ location: KernelImage.Location, _ image: borrowing KernelImage, _ sink: inout some TextSink
+        _ location: KernelImage.Location, _ image: borrowing Application.Contents, _ sink: inout some TextSink
     ) {
         let length = image.file.stringLength(at: location.nameOffset, limit: 256) ?? 0
         guard let name = try? image.file.slice(at: location.nameOffset, size: length, else: .fileTooShort, .header)
@@ -176,7 +176,8 @@ public struct ExceptionReport: Equatable, Sendable {
     /// The words on the stack that point into the image's code: not all are return addresses, but all return addresses
     /// are among them.
     private func writeReturnAddresses(
-        _ record: BootRecord, _ memory: PhysicalMemory, _ image: borrowing KernelImage, _ sink: inout some TextSink
+        _ record: BootRecord, _ memory: PhysicalMemory, _ image: borrowing Application.Contents,
+        _ sink: inout some TextSink
     ) {
         guard let whole = try? memory.view(memory.origin, size: memory.range.size) else { return }
         let walk = PageWalk(whole, origin: memory.origin, root: pageTable)
@@ -187,7 +188,7 @@ public struct ExceptionReport: Equatable, Sendable {
             else { return }
             // A return address lies behind its call, and perhaps behind the end of the function that calls.
             let call = word &- record.bias &- 1
-            guard record.image.contains(AddressRange(at: word &- 1, size: 1)), isCode(call, image) else { continue }
+            guard record.image.contains(AddressRange(at: word &- 1, size: 1)), image.isCode(call) else { continue }
             begin(&sink)
             sink.write("on the stack: ")
             sink.write(hex: word)
@@ -200,16 +201,6 @@ public struct ExceptionReport: Equatable, Sendable {
             sink.endLine()
             shown += 1
         }
-    }
-
-    private func isCode(_ address: UInt64, _ image: borrowing KernelImage) -> Bool {
-        for index in 0..<image.programHeaders.count where image.programHeaders.type(index) == ProgramHeader.Kind.load {
-            let segment = image.programHeaders[index]
-            if segment.flags & 1 != 0, address >= segment.vaddr, address &- segment.vaddr < segment.memsz {
-                return true
-            }
-        }
-        return false
     }
 
     private func begin(_ sink: inout some TextSink) { sink.write("[LOADER] ") }

@@ -72,14 +72,33 @@ public struct ObjectImage: ~Escapable {
         }
     }
 
-    /// The section that the byte at link address `address` belongs to; nil between sections. Linear in their number.
-    public func section(at address: UInt64) -> UInt32? {
+    /// The section that the byte at link address `address` belongs to, and its own link address; nil between sections.
+    /// Linear in their number.
+    public func section(at address: UInt64) -> (index: UInt32, start: UInt64)? {
         guard var placed = try? PlacedSections(sections, blockAlignment: layout.blockAlignment) else { return nil }
         while let section = try? placed.next() {
             guard section.group != .threadLocalZero else { continue }
             let start = section.group.isThreadLocal ? layout.templateStart &+ section.address : section.address
-            if address >= start, address &- start < section.header.size { return section.index }
+            if address >= start, address &- start < section.header.size { return (section.index, start) }
         }
         return nil
+    }
+
+    /// The function or object that begins nearest below link address `address`, in the same section. Linear in the number
+    /// of symbols.
+    public func locate(_ address: UInt64) -> KernelImage.Location? {
+        guard let section = section(at: address) else { return nil }
+        let offset = address &- section.start
+        var best: Symbol?
+        for index in 1..<max(symbols.count, 1) {
+            guard let symbol = symbols[index], symbol.type <= 2, symbol.name != 0, symbol.value <= offset,
+                symbols.definition(of: symbol, at: index) == .section(section.index)
+            else { continue }
+            // Of symbols at one address the last wins, a function over an object or a plain label.
+            if let best, best.value > symbol.value || best.value == symbol.value && best.type == 2 { continue }
+            best = symbol
+        }
+        guard let best, symbols.nameOffset(of: best) != 0 else { return nil }
+        return KernelImage.Location(nameOffset: symbols.nameOffset(of: best), offset: offset &- best.value)
     }
 }

@@ -31,6 +31,15 @@ import Testing
         }
     }
 
+    /// The loader knows the symbols of an object file, too.
+    @Test func tellsWhereItDied() async throws {
+        let outcome = try await Guest(initrd: Project.fixture("object-crash.o"), patience: 30).boot()
+        #expect(outcome.status == 47, outcome.comment)
+        #expect(outcome.serial.contains("writing to 0x400000000000"), outcome.comment)
+        #expect(outcome.serial.contains("in the image, section 2, dies_here+0x"), outcome.comment)
+        #expect(outcome.serial.contains(" application+0x"), outcome.comment)
+    }
+
     @Test func undefinedSymbol() async throws {
         var file = try Data(contentsOf: Project.fixture("object-static.o"))
         // The weak symbol that nobody defines, made a strong one.

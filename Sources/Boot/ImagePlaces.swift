@@ -1,0 +1,64 @@
+// What lies at an address of the image, whatever kind of file it was.
+
+import Bytes
+import Diagnostics
+import ELF
+import KernelImage
+
+extension Application.Contents {
+    /// `file`, whose notes nobody asks for.
+    @_lifetime(copy file)
+    init(_ file: ByteView) throws(Fault) {
+        if ObjectImage.isObjectFile(file) {
+            self = .object(try ObjectImage(file, try FileHeader(file)))
+        } else {
+            self = .linked(try KernelImage(file))
+        }
+    }
+
+    /// The file.
+    var file: ByteView {
+        @_lifetime(copy self) get {
+            switch self {
+            case .linked(let image): image.file
+            case .object(let image): image.file
+            }
+        }
+    }
+
+    /// The segment, or else the section, that holds link address `address`; nil between them.
+    func part(at address: UInt64) -> (isSection: Bool, index: UInt64)? {
+        switch self {
+        case .linked(let image): Application.Contents.segment(at: address, image).map { (false, UInt64($0)) }
+        case .object(let image): image.section(at: address).map { (true, UInt64($0.index)) }
+        }
+    }
+
+    /// Whether link address `address` is in code.
+    func isCode(_ address: UInt64) -> Bool {
+        switch self {
+        case .linked(let image):
+            guard let index = Application.Contents.segment(at: address, image) else { return false }
+            return image.programHeaders[index].flags & 1 != 0
+        case .object(let image):
+            guard let section = image.section(at: address) else { return false }
+            return image.sections[section.index].flags & SectionHeader.Flags.execute != 0
+        }
+    }
+
+    /// The function or object that begins nearest below link address `address`.
+    func locate(_ address: UInt64) -> KernelImage.Location? {
+        switch self {
+        case .linked(let image): image.locate(address)
+        case .object(let image): image.locate(address)
+        }
+    }
+
+    private static func segment(at address: UInt64, _ image: borrowing KernelImage) -> Int? {
+        for index in 0..<image.programHeaders.count where image.programHeaders.type(index) == ProgramHeader.Kind.load {
+            let segment = image.programHeaders[index]
+            if address >= segment.vaddr, address &- segment.vaddr < segment.memsz { return index }
+        }
+        return nil
+    }
+}
