@@ -26,7 +26,7 @@ public enum Rule: UInt8, Equatable, Sendable {
     case noSectionHeaders, sectionHeadersBeyondFile, sectionBeyondFile, sectionAlignment, sectionTooLarge
     case sectionCompressed, badSectionLink, noSymbolTable, commonAlignment, entrySymbolMissing, entryOutsideSection
     case relocationOnlyInLinkedFiles, relocationOutsideSection, relocationFormUnknown, symbolNotLoaded
-    case symbolSectionUnknown, tlsSequenceUnknown
+    case symbolSectionUnknown, tlsSequenceUnknown, sectionsApart
 
     /// What kind of trouble this is; decides the exit status.
     public var kind: Kind { description.kind }
@@ -380,6 +380,10 @@ public enum Rule: UInt8, Equatable, Sendable {
             .init(
                 .relocation, "%t at %a against %n, which is in section %d: there are %m sections",
                 "the file is damaged")
+        case .sectionsApart:
+            .init(
+                .relocation, "%t at %a against %n: the sections of this name do not lie side by side",
+                "make one of them: ld -r")
         case .tlsSequenceUnknown:
             .init(
                 .relocation,

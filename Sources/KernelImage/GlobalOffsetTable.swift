@@ -36,6 +36,8 @@ struct GlobalOffsetTable {
     let start: UInt64
     private let end: UInt64
     private var next: UInt64
+    /// How many names of sections were looked for while it was made.
+    var searches = 0
 
     /// The first bytes are no slot, so that no slot's offset is 0. The psABI keeps three words for dynamic linkers there.
     static var reservedSize: UInt64 { 24 }

@@ -73,8 +73,10 @@ extension ObjectRelocator {
                 operand.value = layout.hasTLSFunction ? 0 : layout.blockDistance
             } else if let address = layout.linkerDefined(symbol, symbols) {
                 operand.value = address &+ bias
+            } else if let address = try sectionBound(symbol, entry, place, &table, in: &memory) {
+                operand.value = address &+ bias
             } else {
-                guard symbol.isWeak else { throw undefined(entry, place) }
+                guard symbol.isWeak else { throw undefined(entry, place, in: memory) }
                 operand.isDefined = false
                 operand.size = 0
             }
@@ -101,11 +103,14 @@ extension ObjectRelocator {
         return address
     }
 
-    private func undefined(_ entry: RelocationEntry, _ place: Place) -> Fault {
+    private func undefined(
+        _ entry: RelocationEntry, _ place: Place, in memory: borrowing ByteRegion
+    ) -> Fault {
         var fault = fault(.symbolUndefined, entry, place, value: entry.offset)
         for index in 1..<max(symbols.count, 1) where index != entry.symbol {
             guard let other = symbols[index], other.isUndefined, !other.isWeak, !layout.isBlockBase(other, symbols),
-                layout.linkerDefined(other, symbols) == nil
+                layout.linkerDefined(other, symbols) == nil,
+                layout.notebook.address(ofSymbol: index, in: memory) == 0
             else { continue }
             fault.furtherNames.append(symbols.nameOffset(of: other))
         }

@@ -175,7 +175,7 @@ public struct ObjectRelocator: ~Escapable {
     private func countIndirect(in memory: borrowing ByteRegion) -> UInt64 {
         var count: UInt64 = 0
         for index in 1..<max(symbols.count, 1) {
-            guard let symbol = symbols[index], symbol.isIndirectFunction else { continue }
+            guard let symbol = symbols[index], symbol.isIndirectFunction, !symbol.isUndefined else { continue }
             if layout.notebook.address(ofSymbol: index, in: memory) != 0 { count &+= 1 }
         }
         return count

@@ -100,6 +100,12 @@ public struct ObjectSymbols: ~Escapable {
 
     /// Whether `symbol`'s name is `name`.
     public func isNamed(_ symbol: Symbol, _ name: StaticString) -> Bool {
+        isNamed(symbol, beginningWith: name)
+            && strings.byte(at: UInt64(symbol.name) &+ UInt64(name.utf8CodeUnitCount)) == 0
+    }
+
+    /// Whether `symbol`'s name begins with `name`.
+    func isNamed(_ symbol: Symbol, beginningWith name: StaticString) -> Bool {
         let wanted = ByteView(name)
         let start = UInt64(symbol.name)
         guard start != 0 else { return false }
@@ -108,6 +114,6 @@ public struct ObjectSymbols: ~Escapable {
             guard strings.byte(at: start &+ index) == wanted.byte(at: index) else { return false }
             index &+= 1
         }
-        return strings.byte(at: start &+ index) == 0
+        return true
     }
 }

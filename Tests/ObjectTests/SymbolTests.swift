@@ -113,6 +113,28 @@ struct SymbolTests {
         #expect((0..<4).map { result.word(0x1020 + $0 * 8) } == [0x60_1000, 0x60_1000, 0x60_1000, 0x60_1020])
     }
 
+    /// The beginning and the end of the sections of a name, for as many as lie side by side.
+    @Test func boundsOfSections() throws {
+        func file(_ names: [String]) -> [UInt8] {
+            object((0..<3).map { Relocation(1, at: UInt64($0) * 8, symbol: UInt32($0) + 2) }) {
+                $0.symbols += ["__start_probes", "__stop_probes"].map { ObjectSymbol(name: $0, info: 0x10, section: 0) }
+                $0.symbols.append(ObjectSymbol(name: "__start_nothing", info: 0x20, section: 0))
+                for name in names {
+                    $0.sections.append(ObjectSection(name: name, align: 8, bytes: [UInt8](repeating: 1, count: 12)))
+                }
+            }.bytes
+        }
+        // .data ends at 0x1020.
+        let result = try load(file(["probe", "probes", "probes", "probes2"]))
+        #expect((0..<3).map { result.word(0x1000 + $0 * 8) } == [0x60_1030, 0x60_104c, 0])
+        let apart = file(["probes", "other", "probes"])
+        #expect(
+            sentence(try #require(refusal(of: apart)), apart)
+                == "section 6 entry 0: R_X86_64_64 at 0x0 against '__start_probes': the sections of this name do not lie "
+                + "side by side")
+        #expect(refusal(of: file(["other"]))?.rule == .symbolUndefined)
+    }
+
     /// All references agree on a stub, `jmp *slot(%rip)`, and the slot gets what the resolver returns.
     @Test func functionThatChooses() throws {
         let file = object([
