@@ -116,6 +116,7 @@ struct PlacedSections: ~Escapable {
     }
 
     /// The next section, nil behind the last. Throws `sectionAlignment` or `sectionTooLarge`.
+    @inline(never)  // Walked in several places, none of them the longest loop.
     mutating func next() throws(Fault) -> PlacedSection? {
         while let group = SectionGroup(rawValue: group) {
             if index == 0 { try begin(group) }
