@@ -111,10 +111,11 @@ if freestanding {
     let tested: [(module: String, dependencies: [Target.Dependency])] = [
         ("Diagnostics", []), ("Bytes", ["Diagnostics"]), ("ELF", ["Diagnostics", "Bytes", "KernelImage", "Clibelf"]),
         ("AddressSpace", ["Diagnostics", "Bytes"]), ("KernelImage", ["Diagnostics", "Bytes", "ELF"]),
-        ("HermitEntry", ["Diagnostics", "Bytes", "ELF"]), ("Boot", pureModules),
+        ("HermitEntry", ["Diagnostics", "Bytes", "ELF"]), ("Boot", pureModules + ["Clibfdt"]),
         ("BootProtocols", ["Diagnostics", "Bytes", "AddressSpace"]),
     ]
     targets += [
+        .systemLibrary(name: "Clibfdt", providers: [.apt(["libfdt-dev"])]),
         .systemLibrary(name: "Clibelf", pkgConfig: "libelf", providers: [.apt(["libelf-dev"])]),
         .target(
             name: "TestSupport", dependencies: ["Diagnostics", "Bytes"], path: "Tests/TestSupport",
