@@ -57,7 +57,10 @@ public struct MemoryMap: ~Copyable {
     public init() {}
 
     /// The region at `index`, below `count`.
-    public subscript(index: Int) -> MemoryRegion { regions[index] }
+    public subscript(index: Int) -> MemoryRegion {
+        // Through a span: reading an element of the array itself copies all of it.
+        regions.span[index]
+    }
 
     /// Adds a region; throws `tooManyRegions`.
     public mutating func add(_ range: AddressRange, _ kind: MemoryKind) throws(Fault) {
@@ -100,7 +103,7 @@ public struct MemoryMap: ~Copyable {
     public func isAvailable(_ range: AddressRange) -> Bool {
         var reached = range.start
         for index in 0..<count {
-            let region = regions[index]
+            let region = self[index]
             if region.kind != .available {
                 if region.range.overlaps(range) { return false }
             } else if region.range.start <= reached, region.range.end > reached {
@@ -113,8 +116,8 @@ public struct MemoryMap: ~Copyable {
     /// The end of the highest region of available RAM; 0 if there is none.
     public var topOfRAM: UInt64 {
         var top: UInt64 = 0
-        for index in 0..<count where regions[index].kind == .available {
-            top = max(top, regions[index].range.end)
+        for index in 0..<count where self[index].kind == .available {
+            top = max(top, self[index].range.end)
         }
         return top
     }

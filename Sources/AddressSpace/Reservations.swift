@@ -51,7 +51,10 @@ public struct Reservations {
     public init() {}
 
     /// The reservation at `index`, below `count`.
-    public subscript(index: Int) -> Reservation { list[index] }
+    public subscript(index: Int) -> Reservation {
+        // Through a span: reading an element of the array itself copies all of it.
+        list.span[index]
+    }
 
     /// Adds a range, if it is not empty; throws `tooManyReservations`.
     public mutating func add(_ range: AddressRange, _ purpose: Purpose) throws(Fault) {
@@ -65,8 +68,8 @@ public struct Reservations {
 
     /// The first reservation that shares an address with `range`.
     public func first(overlapping range: AddressRange) -> Reservation? {
-        for index in 0..<count where list[index].range.overlaps(range) {
-            return list[index]
+        for index in 0..<count where self[index].range.overlaps(range) {
+            return self[index]
         }
         return nil
     }
