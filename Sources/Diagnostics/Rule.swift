@@ -7,18 +7,18 @@ public enum Rule: UInt8, Equatable, Sendable {
     case badSectionHeaderSize, programHeadersBeyondFile, noProgramHeaders, noSectionHeaderForCount
     case segmentBeyondFile, segmentFileSizeExceedsMemory, segmentAddressOverflow, segmentAlignment
     case noLoadSegment, segmentsOverlap, imageTooLarge, duplicateSegmentType
-    case needsInterpreter, tlsOutsideImage, tlsAlignment, entryOutsideImage
+    case needsInterpreter, tlsOutsideImage, entryOutsideImage
     case bytesListedTwice, noteTruncated, entryVersionSize, unknownEntryVersion, contradictoryEntryVersion, abiTagSize
     case abiTagNotHermit, missingEntryVersion
     case unknownLoaderOption, alignmentOptionMisplaced
     case dynamicMisaligned, dynamicAddressOutsideFile, dynamicMissing, badEntrySize, tableSizeNotMultiple
-    case badPLTRelocationKind, needsLibrary, symbolTableMissing, hashTableMalformed
+    case badPLTRelocationKind, needsLibrary, hashTableMalformed
     case relocationTypeUnknown, relocationOnlyInObjects, relocationOutsideImage, relocationOverflow
     case copyWithoutSource, symbolNotThreadLocal, noThreadLocalSegment, tlsBeforeImage, relativeCountWrong
     case resolverOutsideImage, resolverOutOfPlace
     case symbolIndexOutsideTable
-    case symbolUndefined, symbolNameOutsideTable, symbolThreadLocal, relativeRelocationMisplaced
-    case noRoomForImage, imageOutsideMemory, imageCollidesWithFirmware, noRoomForHandoff, noRoomForModule
+    case symbolUndefined, symbolThreadLocal, relativeRelocationMisplaced
+    case noRoomForImage, imageOutsideMemory, noRoomForHandoff, noRoomForModule
     case pageTableRoom, deviceTreeRoom, memoryTooSmall
     case unknownBootProtocol, platformStructureOutsideMemory, noMemoryMap, memoryMapMalformed, tooManyRegions
     case tooManyModules, tooManyReservations, moduleOutsideMemory, commandLineTooLong, badStartInfo
@@ -158,7 +158,6 @@ public enum Rule: UInt8, Equatable, Sendable {
             .init(
                 .malformed, "the TLS template at %v is not inside a PT_LOAD segment",
                 "the file is damaged, or its linker script is wrong")
-        case .tlsAlignment: .init(.malformed, "PT_TLS has p_align %v, not a power of two", "the file is damaged")
         case .entryOutsideImage:
             .init(.malformed, "e_entry %v is not inside a PT_LOAD segment", "link with an entry symbol: -e _start")
         case .bytesListedTwice:
@@ -211,8 +210,6 @@ public enum Rule: UInt8, Equatable, Sendable {
         case .badPLTRelocationKind:
             .init(.malformed, "it is %d, neither DT_RELA (7) nor DT_REL (17)", "the file is damaged")
         case .needsLibrary: .init(.wrongKind, "it needs the shared library %n", "link the application statically")
-        case .symbolTableMissing:
-            .init(.malformed, "it refers to symbol %d, but there is no DT_SYMTAB", "the file is damaged")
         case .hashTableMalformed: .init(.malformed, "the hash table does not fit in its segment", "the file is damaged")
         case .relocationTypeUnknown:
             .init(
@@ -260,10 +257,6 @@ public enum Rule: UInt8, Equatable, Sendable {
             .init(.relocation, "symbol index %d is outside the symbol table of %m entries", "the file is damaged")
         case .symbolUndefined:
             .init(.relocation, "undefined: %n, wanted at %v", "link what defines it into the application")
-        case .symbolNameOutsideTable:
-            .init(
-                .malformed, "the symbol's name at offset %v is beyond the string table's end at %l",
-                "the file is damaged")
         case .symbolThreadLocal:
             .init(
                 .relocation, "%t at %a needs an address, but %n is thread-local",
@@ -277,10 +270,6 @@ public enum Rule: UInt8, Equatable, Sendable {
             .init(
                 .placement, "the image must lie at %v up to %l, which is not all RAM",
                 "give the machine more memory (-m), or link the application elsewhere")
-        case .imageCollidesWithFirmware:
-            .init(
-                .placement, "the image must lie at %v, where the firmware's tables end at %l",
-                "link the application at a higher address")
         case .noRoomForHandoff:
             .init(
                 .placement, "no free memory for the page tables, stack and BootInfo: %v bytes",
