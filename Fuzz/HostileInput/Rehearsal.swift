@@ -79,7 +79,7 @@ public struct Rehearsal: Sendable {
     private mutating func boot(_ file: [UInt8], _ machine: Machine, _ sink: inout TextBuffer) throws(Fault) {
         let application = try Application(ByteView(file.span.bytes))
         let platform = try machine.platform(moduleSize: UInt64(file.count))
-        Report.found(application, platform, to: &sink)
+        Report.found(application, platform, .verbose, to: &sink)
         let limit: UInt64 = 1 << 32
         let placement = try Placement(application, on: platform, loader: machine.loader, limit: limit)
         violations += placement.violations(
@@ -101,7 +101,7 @@ public struct Rehearsal: Sendable {
         do throws(Fault) {
             try image.write(at: application.linkStart) { region throws(Fault) in
                 let counts = try application.load(placement, into: &region) { _, _ in nil }
-                if let state { Report.placed(application, placement, counts, state, to: &sink) }
+                if let state { Report.placed(application, placement, counts, state, .verbose, to: &sink) }
             }
         } catch {
             if !image.isIntact { violations.append("a refused image was written outside its range") }

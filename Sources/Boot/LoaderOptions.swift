@@ -6,7 +6,17 @@ public import HermitEntry
 import AddressSpace
 import Bytes
 
-/// What the user asks of the loader.
+/// How much the loader says.
+public enum Verbosity: UInt8, Sendable {
+    /// Errors only.
+    case quiet
+    /// What was found, where it went.
+    case normal
+    /// Besides: the memory map, what is reserved in it, segments, relocation tables and every placement.
+    case verbose
+}
+
+/// What the user asks of the loader. Of options that exclude each other the last one counts.
 ///
 /// Under Multiboot the options are words of the module's own string, behind the file name:
 /// `-initrd "app loader.generation=2 loader.align16"`. Other words there are the application's, and the command line of
@@ -21,6 +31,8 @@ public struct LoaderOptions: Equatable, Sendable {
     /// `loader.align16`: BootInfo of generations 2 and 3 as compilers lay it out that align 128-bit integers to 16 bytes
     /// (rustc from 1.77 on). The notes can't tell.
     public var alignsWideIntegers = false
+    /// `loader.quiet` or `loader.verbose`: how much to say.
+    public var verbosity = Verbosity.normal
 
     /// No options.
     public init() {}
@@ -46,29 +58,49 @@ public struct LoaderOptions: Equatable, Sendable {
     }
 
     private func isOption(_ word: AddressRange, _ memory: PhysicalMemory) throws(Fault) -> Bool {
-        let name = ByteView("loader.")
-        guard word.size >= name.count else { return false }
-        return try memory.view(word.start, size: name.count).isSame(as: name)
+        let name = "loader." as StaticString
+        let size = UInt64(name.utf8CodeUnitCount)
+        guard word.size >= size else { return false }
+        return try memory.view(word.start, size: size).isSame(as: name)
     }
 
     private mutating func apply(_ word: AddressRange, _ memory: PhysicalMemory) throws(Fault) {
         let text = try memory.view(word.start, size: word.size)
-        if text.isSame(as: ByteView("loader.align16")) {
+        if text.isSame(as: "loader.align16") {
             alignsWideIntegers = true
-        } else if text.isSame(as: ByteView("loader.generation=0")) {
-            generation = .zero
-        } else if text.isSame(as: ByteView("loader.generation=1")) {
-            generation = .one
-        } else if text.isSame(as: ByteView("loader.generation=2")) {
-            generation = .two
-        } else if text.isSame(as: ByteView("loader.generation=3")) {
-            generation = .three
-        } else if text.isSame(as: ByteView("loader.generation=4-recursive")) {
-            generation = .fourRecursive
-        } else if text.isSame(as: ByteView("loader.generation=4-identity")) {
-            generation = .fourIdentity
+        } else if text.isSame(as: "loader.quiet") {
+            verbosity = .quiet
+        } else if text.isSame(as: "loader.verbose") {
+            verbosity = .verbose
+        } else if let generation = Generation(optionIn: text) {
+            self.generation = generation
         } else {
             throw Fault(.unknownLoaderOption, nameOffset: word.start &- memory.origin)
+        }
+    }
+}
+
+extension ByteView {
+    fileprivate func isSame(as literal: StaticString) -> Bool { isSame(as: ByteView(literal)) }
+}
+
+extension Generation {
+    /// The generation that `loader.generation=` names; nil where `option` is not that.
+    fileprivate init?(optionIn option: borrowing ByteView) {
+        if option.isSame(as: "loader.generation=0") {
+            self = .zero
+        } else if option.isSame(as: "loader.generation=1") {
+            self = .one
+        } else if option.isSame(as: "loader.generation=2") {
+            self = .two
+        } else if option.isSame(as: "loader.generation=3") {
+            self = .three
+        } else if option.isSame(as: "loader.generation=4-recursive") {
+            self = .fourRecursive
+        } else if option.isSame(as: "loader.generation=4-identity") {
+            self = .fourIdentity
+        } else {
+            return nil
         }
     }
 }

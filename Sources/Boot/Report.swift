@@ -12,8 +12,10 @@ import HermitEntry
 public enum Report {
     /// What was found: the file's kind and size, its contract, who started the loader, how much RAM there is.
     public static func found(
-        _ application: borrowing Application, _ platform: borrowing Platform, to sink: inout some TextSink
+        _ application: borrowing Application, _ platform: borrowing Platform, _ verbosity: Verbosity,
+        to sink: inout some TextSink
     ) {
+        guard verbosity != .quiet else { return }
         begin(&sink)
         sink.write(application.isFixed ? "ET_EXEC, " : application.isObject ? "ET_REL, " : "ET_DYN, ")
         sink.write(decimal: application.fileSize)
@@ -38,13 +40,16 @@ public enum Report {
             sink.write(" further modules not used")
         }
         sink.endLine()
+        if verbosity == .verbose { foundInDetail(application, platform, to: &sink) }
     }
 
     /// Where everything went, and what was relocated.
     public static func placed(
         _ application: borrowing Application, _ placement: Placement, _ counts: RelocationCounts, _ state: EntryState,
-        to sink: inout some TextSink
+        _ verbosity: Verbosity, to sink: inout some TextSink
     ) {
+        guard verbosity != .quiet else { return }
+        if verbosity == .verbose { placedInDetail(placement, to: &sink) }
         begin(&sink)
         sink.write("image at ")
         write(placement.image, to: &sink)
@@ -104,10 +109,10 @@ public enum Report {
         sink.endLine()
     }
 
-    private static func begin(_ sink: inout some TextSink) { sink.write("[LOADER] ") }
+    static func begin(_ sink: inout some TextSink) { sink.write("[LOADER] ") }
 
     /// `0x400000-0x49ffff`, the last address included.
-    private static func write(_ range: AddressRange, to sink: inout some TextSink) {
+    static func write(_ range: AddressRange, to sink: inout some TextSink) {
         sink.write(hex: range.start)
         sink.write("-")
         sink.write(hex: range.end &- 1)

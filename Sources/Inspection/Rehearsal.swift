@@ -63,7 +63,7 @@ struct Rehearsal {
         var application = try Application(file, options)
         generation = application.generation
         var sink = StringSink()
-        Report.found(application, platform, to: &sink)
+        Report.found(application, platform, options.verbosity, to: &sink)
         placement = try Placement(application, on: platform, loader: machine.loader, limit: 1 << 32)
 
         let handoff = Handoff(loader: machine.loader, hasGigabytePages: gigabytePages)
@@ -83,7 +83,7 @@ struct Rehearsal {
             resolvers.append(resolver)
             return nil
         }
-        Report.placed(application, placement, counts, entry, to: &sink)
+        Report.placed(application, placement, counts, entry, options.verbosity, to: &sink)
         if placement.staging != nil {
             guest.write(
                 ByteView(guest.span(AddressRange(at: placement.buildAddress, size: placement.image.size))),

@@ -46,7 +46,7 @@ func boot(
     _ loader: AddressRange, _ serial: inout SerialPort
 ) throws(Fault) -> CPU.Entry {
     var application = try Application(ByteView(file), options)
-    Report.found(application, platform, to: &serial)
+    Report.found(application, platform, options.verbosity, to: &serial)
     let placement = try Placement(application, on: platform, loader: loader, limit: Memory.end)
 
     // The handoff block first: afterwards nothing needs the firmware's structures any more.
@@ -65,7 +65,7 @@ func boot(
     var image = ByteRegion(
         Memory.mutableSpan(placement.buildAddress, size: placement.image.size), at: application.linkStart)
     let counts = try application.load(placement, into: &image) { resolver, _ in CPU.call(resolver) }
-    Report.placed(application, placement, counts, state, to: &serial)
+    Report.placed(application, placement, counts, state, options.verbosity, to: &serial)
     let module = placement.movedModule ?? platform.module(0).range
     // Before the kernel runs there is one processor and no interrupt.
     unsafe bootRecord = BootRecord(placement, loader: loader, module: module)

@@ -10,9 +10,14 @@ public struct SerialPort: TextSink {
     private static let fifo: UInt64 = 16
     private static let capacity = UInt64(CM_SERIAL_CAPACITY)
     private var count: UInt64 = 0
+    private var isSetUp = false
 
-    /// Sets up the port: divisor 1, 8 data bits, FIFOs on, no interrupts.
-    public init() {
+    /// The port, which is not touched before there is something to say.
+    public init() {}
+
+    /// Divisor 1, 8 data bits, FIFOs on, no interrupts.
+    private mutating func setUp() {
+        isSetUp = true
         cm_out8(SerialPort.base + 1, 0)
         cm_out8(SerialPort.base + 3, 0x80)
         cm_out8(SerialPort.base, 1)
@@ -59,6 +64,7 @@ public struct SerialPort: TextSink {
     /// says so, perhaps because there is none, is given up after a bounded wait.
     @inline(never)
     public mutating func flush() {
+        if !isSetUp { setUp() }
         var sent: UInt64 = 0
         var patience = 1_000_000
         while sent < count {

@@ -68,6 +68,13 @@ import Testing
         #expect(read.line == "loader.generation=2")
     }
 
+    @Test func `the last word on how much to say counts`() throws {
+        #expect(try read(.multiboot, module: "app loader.quiet", line: "").options.verbosity == .quiet)
+        #expect(try read(.pvh, module: nil, line: "loader.verbose").options.verbosity == .verbose)
+        let both = try read(.multiboot, module: "app loader.verbose loader.quiet", line: "")
+        #expect(both.options.verbosity == .quiet)
+    }
+
     @Test func `a command line's options are its first words`() throws {
         let leading = try read(.pvh, module: nil, line: "loader.align16 loader.generation=2 a loader.nonsense")
         #expect(leading.options.generation == .two)
@@ -80,7 +87,7 @@ import Testing
 
     @Test(arguments: [
         "loader.", "loader.generation", "loader.generation=", "loader.generation=4", "loader.generation=22",
-        "loader.align16=1", "loader.align1", "loader.Align16",
+        "loader.align16=1", "loader.align1", "loader.Align16", "loader.quiet=1", "loader.verbos",
     ])
     func `an unknown option is an error that shows it`(option: String) {
         let text = Array("app \(option) next\0\0".utf8)

@@ -1,0 +1,105 @@
+// What `loader.verbose` adds to the report: the machine's memory, the file's parts, and where everything went.
+
+import AddressSpace
+import BootProtocols
+import Bytes
+import Diagnostics
+import ELF
+import KernelImage
+
+extension Report {
+    /// The memory map, what is reserved in it, segments and relocation tables.
+    static func foundInDetail(
+        _ application: borrowing Application, _ platform: borrowing Platform, to sink: inout some TextSink
+    ) {
+        for index in 0..<platform.memoryMap.count {
+            let region = platform.memoryMap[index]
+            line(region.kind.name, region.range, to: &sink)
+        }
+        for index in 0..<platform.reservations.count {
+            let reservation = platform.reservations[index]
+            line(reservation.purpose.name, reservation.range, to: &sink)
+        }
+        guard let image = application.image else { return }
+        for index in 0..<image.programHeaders.count where image.programHeaders.type(index) == ProgramHeader.Kind.load {
+            let segment = image.programHeaders[index]
+            begin(&sink)
+            sink.write("segment ")
+            sink.write(decimal: UInt64(index))
+            sink.write(": linked at ")
+            write(AddressRange(at: segment.vaddr, size: segment.memsz), to: &sink)
+            sink.write(", ")
+            sink.write(decimal: segment.filesz)
+            sink.write(" bytes in the file, ")
+            sink.write(segment.flags & 4 != 0 ? "r" : "-")
+            sink.write(segment.flags & 2 != 0 ? "w" : "-")
+            sink.write(segment.flags & 1 != 0 ? "x" : "-")
+            sink.endLine()
+        }
+        // Malformed tables are told when they are to be applied.
+        guard let tables = try? DynamicTables(image) else { return }
+        line("DT_RELA", tables.rela.count, to: &sink)
+        line("DT_REL", tables.rel.count, to: &sink)
+        line("DT_JMPREL", tables.plt.count, to: &sink)
+        line("DT_RELR", Int(truncatingIfNeeded: tables.relr.count / 8), to: &sink)
+    }
+
+    /// Every range that the loader wrote to.
+    static func placedInDetail(_ placement: Placement, to sink: inout some TextSink) {
+        if let staging = placement.staging { line("staged image", staging, to: &sink) }
+        line("tables for moving it", placement.movingTables, to: &sink)
+        if let moved = placement.movedModule { line("moved module", moved, to: &sink) }
+        let handoff = placement.handoff
+        line("page tables", handoff.pageTables, to: &sink)
+        line("BootInfo, GDT", handoff.information, to: &sink)
+        line("device tree", handoff.deviceTree, to: &sink)
+        line("Multiboot information", handoff.multiboot, to: &sink)
+        line("stack", handoff.stack, to: &sink)
+    }
+
+    private static func line(_ name: StaticString, _ range: AddressRange, to sink: inout some TextSink) {
+        guard !range.isEmpty else { return }
+        begin(&sink)
+        sink.write(name)
+        sink.write(" ")
+        write(range, to: &sink)
+        sink.endLine()
+    }
+
+    private static func line(_ table: StaticString, _ count: Int, to sink: inout some TextSink) {
+        guard count > 0 else { return }
+        begin(&sink)
+        sink.write(table)
+        sink.write(": ")
+        sink.write(decimal: UInt64(count))
+        sink.write(" entries")
+        sink.endLine()
+    }
+}
+
+extension MemoryKind {
+    fileprivate var name: StaticString {
+        switch self {
+        case .available: "RAM"
+        case .reserved: "reserved by the firmware"
+        case .acpiReclaimable: "ACPI tables"
+        case .acpiNonVolatile: "ACPI, non-volatile"
+        case .defective: "defective RAM"
+        }
+    }
+}
+
+extension Purpose {
+    fileprivate var name: StaticString {
+        switch self {
+        case .loader: "loader"
+        case .module: "module"
+        case .firmware: "handed on"
+        case .transient: "handed over"
+        case .realMode: "real mode"
+        case .trampoline: "trampoline"
+        case .image: "image"
+        case .handoff: "handoff"
+        }
+    }
+}
