@@ -28,7 +28,7 @@ func checkEntry(_ bootInfo: UInt64, _ info: BootInfo) {
     show("\r\n")
     check("BootInfo is aligned, this is CPU 0", bootInfo & 7 == 0 && demo_state.1 == 0)
     check("interrupts are off, direction is up", demo_state.3 & 0x600 == 0)
-    check("cr0: WP and EM clear, MP set; cr4: PAE", demo_cr0() & 0x1_0006 == 0x2 && demo_cr4() & 0x20 != 0)
+    check("cr0: EM clear, MP set; cr4: PAE", demo_cr0() & 0x6 == 0x2 && demo_cr4() & 0x20 != 0)
     // The kernel owns 32 KiB from the address in rsp. Its upper end is in use, so the check stops below.
     let stack = demo_state.2
     var address = stack
@@ -119,15 +119,22 @@ func checkPageTables(_ info: BootInfo, _ tree: DeviceTree) {
     let root = demo_cr3() & ~0xfff
     let last = demo_load(root + 511 * 8)
     field("PML4", root)
-    check("the image is mapped to itself", isIdentityMapped(info.imageStart, info.imageEnd))
+    check("the image is mapped to itself", isIdentityMapped(info.imageStart, info.imageEnd, written: false))
+    if demo_cr0() & 0x1_0000 != 0 {
+        let constant = Translation(of: info.imageStart)
+        let data = Translation(of: withUnsafePointer(to: &checks) { UInt64(UInt(bitPattern: $0)) })
+        check("pages are protected: constants are not written, data is", !constant.isWritable && data.isWritable)
+    }
     if demo_is_identity() != 0 {
         var mapped = true
         for index in 0..<tree.memoryCount where tree.memory[index].start >= 0x10_0000 {
             let range = tree.memory[index]
-            mapped = mapped && isIdentityMapped(range.start, range.start + range.size)
+            mapped = mapped && isIdentityMapped(range.start, range.start + range.size, written: false)
         }
         check("all RAM is mapped to itself", mapped)
-        check("the first 2 MiB, all of them in 4 KiB pages", isIdentityMapped(0, 0x20_0000) && smallPagesBelow2MiB())
+        check(
+            "the first 2 MiB, all of them in 4 KiB pages",
+            isIdentityMapped(0, 0x20_0000, written: false) && smallPagesBelow2MiB())
         check("PML4[511] is clear", last == 0)
         var hidden = true
         var address: UInt64 = 0xfec0_0000

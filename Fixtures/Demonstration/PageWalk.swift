@@ -32,12 +32,12 @@ struct Translation {
     }
 }
 
-/// Whether all of `start` to `end` is mapped to itself and writable.
-func isIdentityMapped(_ start: UInt64, _ end: UInt64) -> Bool {
+/// Whether all of `start` to `end` is mapped to itself and, unless only to be read, writable.
+func isIdentityMapped(_ start: UInt64, _ end: UInt64, written: Bool = true) -> Bool {
     var address = start
     while address < end {
         let page = Translation(of: address)
-        guard page.isPresent, page.isIdentity, page.isWritable else { return false }
+        guard page.isPresent, page.isIdentity, page.isWritable || !written else { return false }
         address = (address & ~(page.pageSize - 1)) + page.pageSize
     }
     return true

@@ -4,6 +4,7 @@
 
 struct boot_info boot;
 struct range kernel;
+bool is_protected, has_no_execute;
 
 void check_entry_state(void) {
     extern void reload_segments(void) __attribute__((visibility("hidden")));
@@ -15,12 +16,18 @@ void check_entry_state(void) {
     check_equal((uint32_t)entry_rsi, 0, "esi is the CPU's number, 0");
     check((entry_rdi & 7) == 0, "BootInfo is aligned to 8 bytes");
     check_equal(entry_rflags & 0x600, 0, "interrupts are off, the direction is up");
-    check_equal(read_cr0() & 0xe001003f, 0x80000013, "cr0: PG, ET, MP, PE; WP, EM, TS, CD, NW clear");
+    is_protected = (read_cr0() & 1 << 16) != 0;
+    check_equal(read_cr0() & 0xe000003f, 0x80000013, "cr0: PG, ET, MP, PE; EM, TS, CD, NW clear");
     check_equal(read_cr4(), 0x20, "cr4: PAE");
     check_equal(read_msr(0xc0000080) & 0x500, 0x500, "efer: LME, LMA");
+    has_no_execute = (read_msr(0xc0000080) & 1 << 11) != 0;
+    check(is_protected || !has_no_execute, "efer: NXE only together with cr0.WP");
+    print(!is_protected ? "fixture: pages are not protected\n" : has_no_execute
+            ? "fixture: pages are protected\n" : "fixture: pages are protected, but the CPU has no NX\n");
     check(read_cr3() < 1ull << 32 && (read_cr3() & 0xfff) == 0, "cr3 fits in the trampoline's 32 bits");
     // What kernels do before they use NX in their own mappings.
-    write_msr(0xc0000080, read_msr(0xc0000080) | 1 << 11);
+    if (!is_protected || has_no_execute)
+        write_msr(0xc0000080, read_msr(0xc0000080) | 1 << 11);
 }
 
 #if GENERATION < 2

@@ -47,6 +47,36 @@ static void check_tls(const struct program_header *header, uint64_t bias) {
         "the TLS template's bytes are there");
 }
 
+// What every page of the image allows, against what those segments ask for that share it; RELRO is not written any more.
+static void check_protection(uint64_t base, uint64_t bias) {
+    const struct program_header *headers = (const void *)(base + load64(base + 32));
+    const unsigned count = load16(base + 56);
+    struct range fixed = {0, 0};
+    for (unsigned index = 0; index < count; index++)
+        if (headers[index].type == 0x6474e552)
+            fixed = (struct range){headers[index].vaddr + bias, headers[index].vaddr + headers[index].memsz + bias};
+    bool exact = true;
+    for (uint64_t page = boot.image.start & ~(uint64_t)(PAGE - 1); page < boot.image.end; page += PAGE) {
+        bool written = false, executed = false;
+        for (unsigned index = 0; index < count; index++) {
+            const struct program_header *header = headers + index;
+            struct range part = {header->vaddr + bias, header->vaddr + header->memsz + bias};
+            part.start = part.start < page ? page : part.start;
+            part.end = part.end > page + PAGE ? page + PAGE : part.end;
+            if (header->type != 1 || part.start >= part.end)
+                continue;
+            written = written || ((header->flags & 2) != 0 && !contains(fixed, part));
+            executed = executed || (header->flags & 1) != 0;
+        }
+        const struct translation found = translate(page);
+        exact = exact && found.writable == (written || !is_protected)
+            && found.executable == (executed || !has_no_execute);
+    }
+    check(exact, "every page of the image allows what its segments ask for, and no more");
+    const struct translation stack = translate((uint64_t)__builtin_frame_address(0));
+    check(stack.writable && stack.executable == !has_no_execute, "the stack is written, not executed");
+}
+
 void check_image(void) {
     const uint64_t base = (uint64_t)__ehdr_start;
     check_equal(load32(base), 0x464c457f, "the ELF header lies at the image's start");
@@ -75,7 +105,8 @@ void check_image(void) {
     check(has_tls, "the image has PT_TLS");
     check_equal(boot.image.start, start + bias, "BootInfo: image start");
     check_equal(boot.image.end, end + bias, "BootInfo: image end, .bss included");
-    check(is_identity_mapped(boot.image), "the image is mapped to itself and writable");
+    check(is_mapped_to_itself(boot.image), "the image is mapped to itself");
+    check_protection(base, bias);
 
     // Volatile: the compiler knows that nobody writes here, and would drop the loop.
     const volatile uint64_t *words = (const volatile uint64_t *)zeros;

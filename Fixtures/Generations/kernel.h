@@ -53,6 +53,8 @@ struct boot_info {
     struct range bytes;
 };
 extern struct boot_info boot;
+// Whether the loader gave pages the permissions of their segments, and whether these include execution.
+extern bool is_protected, has_no_execute;
 // The image's 2 MiB pages: kernels take whole ones for their own.
 extern struct range kernel;
 
@@ -93,6 +95,8 @@ struct translation {
     uint64_t physical, size;
 };
 struct translation translate(uint64_t address);
+// Whether all of it is mapped to itself, and whether it can be written, too.
+bool is_mapped_to_itself(struct range range);
 bool is_identity_mapped(struct range range);
 bool map_page(uint64_t virtual, uint64_t physical, uint64_t flags);
 void identity_map(uint64_t address, uint64_t flags);

@@ -162,7 +162,9 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
             guard range.size <= 4 << 20 else { return violations }
             var block = GuardedBytes(count: Int(range.size))
             try block.write(at: range.start) { region throws(Fault) in
-                let handoff = Handoff(loader: loader, hasGigabytePages: small.bytes.count % 2 == 0)
+                let handoff = Handoff(
+                    loader: loader, codeEnd: loader.start + loader.size / 2,
+                    hasGigabytePages: small.bytes.count % 2 == 0, hasNoExecute: small.bytes.count % 3 != 0)
                 _ = try handoff.write(application, on: platform, placement, memory: memory, to: &region)
             }
             if !block.isIntact { violations.append("the handoff wrote outside its block") }

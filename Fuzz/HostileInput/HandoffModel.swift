@@ -21,7 +21,7 @@ enum HandoffModel {
         let mapped = [
             ("image", placement.image.start), ("end of the image", placement.image.end &- 1),
             ("BootInfo", layout.bootInfo), ("device tree", layout.deviceTree.start), ("stack", layout.stack.start),
-            ("top of the stack", layout.stack.end &- 8), ("trampoline", layout.trampoline),
+            ("top of the stack", layout.stack.end &- 8), ("trampoline", layout.trampoline.start),
         ]
         for (name, address) in mapped where walk.physicalAddress(of: address) != address {
             violations.append("\(name): not mapped to itself")

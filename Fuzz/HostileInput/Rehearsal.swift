@@ -88,7 +88,8 @@ public struct Rehearsal: Sendable {
 
         let range = placement.handoff.range
         var block = GuardedBytes(count: Int(range.size))
-        let handoff = Handoff(loader: machine.loader, hasGigabytePages: false)
+        let handoff = Handoff(
+            loader: machine.loader, codeEnd: machine.loader.start + 0x8000, hasGigabytePages: false, hasNoExecute: true)
         let commandLine = machine.commandLine + [0]
         let memory = PhysicalMemory(ByteView(commandLine.span.bytes), origin: Machine.commandLineAddress)
         var state: EntryState?

@@ -22,6 +22,32 @@ public enum PageSize: UInt64, Sendable {
     }
 }
 
+/// What may be done with a page, besides reading it.
+public struct PageAccess: Equatable, Sendable {
+    /// Whether it can be written.
+    public var isWritable: Bool
+    /// Whether its bytes can be executed.
+    public var isExecutable: Bool
+
+    /// Reading, and what else is said.
+    public init(isWritable: Bool, isExecutable: Bool) {
+        self.isWritable = isWritable
+        self.isExecutable = isExecutable
+    }
+
+    /// Writing and executing.
+    public static var all: PageAccess { PageAccess(isWritable: true, isExecutable: true) }
+    /// Writing, not executing.
+    public static var data: PageAccess { PageAccess(isWritable: true, isExecutable: false) }
+    /// Executing, not writing.
+    public static var code: PageAccess { PageAccess(isWritable: false, isExecutable: true) }
+
+    /// What either allows.
+    public func union(_ other: PageAccess) -> PageAccess {
+        PageAccess(isWritable: isWritable || other.isWritable, isExecutable: isExecutable || other.isExecutable)
+    }
+}
+
 /// Writes page tables into a region; the first page is the PML4, further tables follow in the order of their first use.
 public struct PageTables: ~Copyable, ~Escapable {
     /// Present, writable.
@@ -31,12 +57,16 @@ public struct PageTables: ~Copyable, ~Escapable {
     static var addressMask: UInt64 { 0x000f_ffff_ffff_f000 }
 
     private var region: ByteRegion
+    /// XD, or 0 where the CPU does not know it.
+    private let noExecute: UInt64
     private var used: UInt64 = 0x1000
 
-    /// Starts with an empty PML4 at the beginning of `region`, whose address is the one CR3 will hold.
+    /// Starts with an empty PML4 at the beginning of `region`, whose address is the one CR3 will hold. Unless the CPU
+    /// `hasNoExecute`, everything can be executed.
     @_lifetime(copy region)
-    public init(_ region: consuming ByteRegion) {
+    public init(_ region: consuming ByteRegion, hasNoExecute: Bool = true) {
         self.region = region
+        noExecute = hasNoExecute ? 1 << 63 : 0
         self.region.clear(self.region.address, size: min(0x1000, self.region.count))
     }
 
@@ -51,10 +81,25 @@ public struct PageTables: ~Copyable, ~Escapable {
         return count
     }
 
+    /// Maps every page of `range`, rounded outward to 4 KiB, to itself, in pages of 2 MiB as far as they fit. Throws
+    /// `pageTableRoom`.
+    @_lifetime(self: copy self)
+    public mutating func identityMap(_ range: AddressRange, _ access: PageAccess) throws(Fault) {
+        let unit = PageSize.size2MiB.rawValue
+        let start = range.start.aligned(to: unit) ?? range.end
+        let large = AddressRange(start, range.end & ~(unit &- 1))
+        guard !large.isEmpty else { return try identityMap(range, .size4KiB, access) }
+        try identityMap(AddressRange(range.start, large.start), .size4KiB, access)
+        try identityMap(large, .size2MiB, access)
+        try identityMap(AddressRange(large.end, range.end), .size4KiB, access)
+    }
+
     /// Maps every page of `range`, rounded outward to `pageSize`, to itself. What is mapped already stays as it is;
     /// where smaller pages are in use already, the rest is mapped with those. Throws `pageTableRoom`.
     @_lifetime(self: copy self)
-    public mutating func identityMap(_ range: AddressRange, _ pageSize: PageSize) throws(Fault) {
+    public mutating func identityMap(
+        _ range: AddressRange, _ pageSize: PageSize, _ access: PageAccess = .all
+    ) throws(Fault) {
         // Rounded outward, no bytes would be a page.
         guard !range.isEmpty else { return }
         let range = range.roundedOutward(to: pageSize.rawValue)
@@ -67,7 +112,9 @@ public struct PageTables: ~Copyable, ~Escapable {
                 continue
             }
             // Fill as much of this table as is empty in one go.
-            let flags = PageTables.present | (leaf > 12 ? PageTables.huge : 0)
+            let flags =
+                (access.isWritable ? 0b11 : 0b01) | (access.isExecutable ? 0 : noExecute)
+                | (leaf > 12 ? PageTables.huge : 0)
             let pages = min((range.end &- address) >> leaf, 512 &- (address >> leaf & 511))
             let slot = self.slot(table, address, leaf)
             guard
@@ -78,7 +125,7 @@ public struct PageTables: ~Copyable, ~Escapable {
             if filled < pages {
                 let entry = try self.entry(slot &+ filled &* 8)
                 if entry & PageTables.huge == 0, let smaller = pageSize.smaller {
-                    try identityMap(AddressRange(at: address, size: pageSize.rawValue), smaller)
+                    try identityMap(AddressRange(at: address, size: pageSize.rawValue), smaller, access)
                 }
                 address &+= pageSize.rawValue
             }
@@ -105,6 +152,11 @@ public struct PageTables: ~Copyable, ~Escapable {
         }
         return table
     }
+
+    /// Makes the table of 4 KiB pages for the first 2 MiB, and with it those above: they follow the PML4 if nothing has been
+    /// mapped yet.
+    @_lifetime(self: copy self)
+    public mutating func makeFirstTables() throws(Fault) { _ = try table(for: 0, 12) }
 
     /// Takes the page that holds `address` out of a mapping of 4 KiB pages, so that touching it is a page fault.
     @_lifetime(self: copy self)

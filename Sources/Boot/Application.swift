@@ -24,6 +24,8 @@ public struct Application: ~Escapable {
     public let generation: Generation
     /// Whether the generation is the user's choice rather than the notes'.
     public let isGenerationForced: Bool
+    /// Whether pages get the permissions of their segments.
+    public let protectsPages: Bool
     /// Whether 128-bit integers in BootInfo are aligned to 16 bytes.
     public let alignsWideIntegers: Bool
     /// The size of the file.
@@ -66,6 +68,7 @@ public struct Application: ~Escapable {
             let image = try ObjectImage(file, header)
             notes = try HermitNotes(image.sections)
             generation = try Application.generation(notes, header, options)
+            protectsPages = options.protectsPages ?? generation.toleratesProtection
             (linkStart, size, alignment, linkEnd) = (0, image.size, image.alignment, image.size)
             entry = image.entry
             isFixed = false
@@ -75,6 +78,7 @@ public struct Application: ~Escapable {
         let image = try KernelImage(file)
         notes = try HermitNotes(file, image.programHeaders)
         generation = try Application.generation(notes, image.header, options)
+        protectsPages = options.protectsPages ?? generation.toleratesProtection
         (linkStart, size, alignment, linkEnd) = (image.linkStart, image.size, image.alignment, image.linkEnd)
         entry = image.header.entry
         isFixed = image.isFixed

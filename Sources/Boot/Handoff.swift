@@ -28,23 +28,31 @@ public struct EntryState: Equatable, Sendable {
     public var movingPageTable: UInt64
     /// Where the image lies.
     public var imageStart: UInt64
+    /// Whether read-only pages bind the kernel (CR0.WP), and whether pages that are not to be executed are marked (EFER.NXE).
+    public var protectsWriting: Bool, protectsExecution: Bool
 }
 
 /// Everything a boot needs to know besides the application and the platform.
 public struct Handoff {
     /// The loader's own bytes.
     public var loader: AddressRange
+    /// The first page behind the loader's code.
+    public var loaderDataStart: UInt64
     /// Whether the CPU has 1 GiB pages.
     public var hasGigabytePages: Bool
+    /// Whether the CPU can refuse to execute a page.
+    public var hasNoExecute: Bool
     /// The base port of the serial device that the kernel is told.
     public static var serialPort: UInt16 { 0x3f8 }
     /// The size of the GDT: three descriptors.
     public static var descriptorTableSize: UInt64 { 24 }
 
-    /// A handoff by the loader at `loader`.
-    public init(loader: AddressRange, hasGigabytePages: Bool) {
+    /// A handoff by the loader at `loader`, whose code ends at `codeEnd`.
+    public init(loader: AddressRange, codeEnd: UInt64, hasGigabytePages: Bool, hasNoExecute: Bool) {
         self.loader = loader
+        loaderDataStart = codeEnd.pageAligned
         self.hasGigabytePages = hasGigabytePages
+        self.hasNoExecute = hasNoExecute
     }
 
     /// Fills `block`, whose range is that of `placement.handoff`; `memory` is read for the command line. Returns the
@@ -97,15 +105,17 @@ public struct Handoff {
             bootInfo: layout.bootInfo,
             pageTable: layout.pageTables.start,
             descriptorTable: layout.descriptorTable,
-            trampoline: layout.trampoline,
+            trampoline: layout.trampoline.start,
             staged: placement.staging ?? AddressRange(0, 0),
             movingPageTable: placement.movingTables.start,
-            imageStart: placement.image.start)
+            imageStart: placement.image.start,
+            protectsWriting: application.protectsPages,
+            protectsExecution: application.protectsPages && hasNoExecute)
     }
 
     /// Whether the firmware's own Multiboot information can be handed on: there is one, the image does not overwrite it,
     /// and it lies below the image where the kernel takes all memory above for its own.
-    private func isMultibootInformationUsable(
+    func isMultibootInformationUsable(
         _ application: borrowing Application, on platform: borrowing Platform, _ placement: Placement
     ) -> Bool {
         guard platform.bootProtocol == .multiboot else { return false }
@@ -129,63 +139,6 @@ public struct Handoff {
     public func writeMovingTables(_ region: consuming ByteRegion, limit: UInt64) throws(Fault) {
         var tables = PageTables(region)
         try tables.identityMap(AddressRange(0, limit), .size2MiB)
-    }
-
-    // MARK: Page tables
-
-    private func writePageTables(
-        _ application: borrowing Application, on platform: borrowing Platform, _ placement: Placement,
-        to block: inout ByteRegion
-    ) throws(Fault) {
-        let layout = placement.handoff
-        guard let region = block.part(layout.pageTables.start, size: layout.pageTables.size) else {
-            throw Fault(.pageTableRoom, value: layout.pageTables.size / 0x1000)
-        }
-        var tables = PageTables(region)
-        if application.generation.usesRecursivePageTable {
-            // Kernels of these generations map memory themselves, page by page, and panic where a page that is already
-            // mapped is larger: below 2 MiB they get sparse 4 KiB pages, above the image nothing.
-            try tables.identityMap(loader, .size4KiB)
-            if isMultibootInformationUsable(application, on: platform, placement) {
-                for index in 0..<platform.reservations.count where platform.reservations[index].purpose == .firmware {
-                    try tables.identityMap(platform.reservations[index].range, .size4KiB)
-                }
-            }
-            try tables.identityMap(layout.range, .size4KiB)
-            let whole = AddressRange(
-                placement.image.start.aligned(to: 0x20_0000) ?? placement.image.end, placement.image.end)
-            try tables.identityMap(AddressRange(placement.image.start, whole.start), .size4KiB)
-            try tables.identityMap(whole, .size2MiB)
-            try tables.unmap4KiB(layout.stack.start &- 0x1000)
-            tables.makeRecursive()
-        } else {
-            // The first 2 MiB in 4 KiB pages without a hole: kernels up to 0.13.2 remap the trampoline's page there, and
-            // newer ones take a table with holes for a complete mapping.
-            try tables.identityMap(AddressRange(0, 0x20_0000), .size4KiB)
-            let gigabytes = hasGigabytePages && application.acceptsGigabytePages
-            for index in 0..<platform.memoryMap.count where platform.memoryMap[index].kind.isMapped {
-                // The kernel's half of the address space begins at 2^47.
-                let range = platform.memoryMap[index].range
-                try identityMap(AddressRange(max(range.start, 0x20_0000), min(range.end, 1 << 47)), gigabytes, &tables)
-            }
-        }
-    }
-
-    private func identityMap(
-        _ range: AddressRange, _ gigabytes: Bool, _ tables: inout PageTables
-    ) throws(Fault) {
-        let gigabyte = PageSize.size1GiB.rawValue
-        let start = max(range.start, gigabyte).aligned(to: gigabyte) ?? range.end
-        let middle = AddressRange(start, range.end & ~(gigabyte &- 1))
-        guard gigabytes, !middle.isEmpty else {
-            try tables.identityMap(range, .size2MiB)
-            return
-        }
-        try tables.identityMap(middle, .size1GiB)
-        if range.start < middle.start {
-            try tables.identityMap(AddressRange(range.start, middle.start), .size2MiB)
-        }
-        try tables.identityMap(AddressRange(middle.end, range.end), .size2MiB)
     }
 
     // MARK: Device tree

@@ -4,15 +4,17 @@ public import AddressSpace
 import BootProtocols
 import HermitEntry
 
-/// The layout of the handoff block: page tables first, then one page for BootInfo, GDT and the last step's code, the
+/// The layout of the handoff block: page tables first, then a page for BootInfo and GDT, one for the last step's code, the
 /// device tree, the Multiboot information with the command line, a guard page and the stack.
 public struct HandoffLayout: Equatable, Sendable {
     /// The whole block, in pages.
     public let range: AddressRange
     /// The pages for page tables; the PML4 comes first.
     public let pageTables: AddressRange
-    /// The page that holds BootInfo, the GDT and the code of the last step.
+    /// The page that holds BootInfo and the GDT.
     public let information: AddressRange
+    /// The page for the code that moves a staged image into place: the one part that is executed.
+    public let trampoline: AddressRange
     /// The device tree's room.
     public let deviceTree: AddressRange
     /// The room for the command line and a synthesised Multiboot information.
@@ -24,8 +26,6 @@ public struct HandoffLayout: Equatable, Sendable {
     public var bootInfo: UInt64 { information.start }
     /// The address of the global descriptor table.
     public var descriptorTable: UInt64 { information.start &+ 0x100 }
-    /// The address of the code that moves a staged image into place.
-    public var trampoline: UInt64 { information.start &+ 0x200 }
 
     /// The size of the boot stack that every generation expects.
     public static var stackSize: UInt64 { 0x8000 }
@@ -52,7 +52,8 @@ public struct HandoffLayout: Equatable, Sendable {
                 tables += PageTables.tableCount(for: platform.memoryMap[index].range, .size2MiB)
             }
         }
-        return (tables * 0x1000) + 0x1000 + deviceTreeSize(platform) + multibootSize(platform) + 0x1000 + stackSize
+        if application.protectsPages { tables += application.pageTableCount }
+        return (tables * 0x1000) + 0x2000 + deviceTreeSize(platform) + multibootSize(platform) + 0x1000 + stackSize
     }
 
     /// The parts of the block at `range`, front to back.
@@ -62,7 +63,8 @@ public struct HandoffLayout: Equatable, Sendable {
         let guardPage = stack.start &- 0x1000
         multiboot = AddressRange(guardPage &- HandoffLayout.multibootSize(platform), guardPage)
         deviceTree = AddressRange(multiboot.start &- HandoffLayout.deviceTreeSize(platform), multiboot.start)
-        information = AddressRange(deviceTree.start &- 0x1000, deviceTree.start)
+        trampoline = AddressRange(deviceTree.start &- 0x1000, deviceTree.start)
+        information = AddressRange(trampoline.start &- 0x1000, trampoline.start)
         pageTables = AddressRange(range.start, information.start)
     }
 

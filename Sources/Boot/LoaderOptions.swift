@@ -31,6 +31,9 @@ public struct LoaderOptions: Equatable, Sendable {
     /// `loader.align16`: BootInfo of generations 2 and 3 as compilers lay it out that align 128-bit integers to 16 bytes
     /// (rustc from 1.77 on). The notes can't tell.
     public var alignsWideIntegers = false
+    /// `loader.protect` or `loader.no-protect`: whether pages get the permissions of their segments; nil where the
+    /// generation decides.
+    public var protectsPages: Bool?
     /// `loader.quiet` or `loader.verbose`: how much to say.
     public var verbosity = Verbosity.normal
 
@@ -68,6 +71,10 @@ public struct LoaderOptions: Equatable, Sendable {
         let text = try memory.view(word.start, size: word.size)
         if text.isSame(as: "loader.align16") {
             alignsWideIntegers = true
+        } else if text.isSame(as: "loader.protect") {
+            protectsPages = true
+        } else if text.isSame(as: "loader.no-protect") {
+            protectsPages = false
         } else if text.isSame(as: "loader.quiet") {
             verbosity = .quiet
         } else if text.isSame(as: "loader.verbose") {

@@ -192,7 +192,10 @@ public enum Rule: UInt8, Equatable, Sendable {
         case .unknownLoaderOption:
             .init(
                 .options, "unknown loader option, from here: %n",
-                "there are loader.generation=0, 1, 2, 3, 4-recursive or 4-identity, align16, quiet and verbose")
+                """
+                there are loader.generation=0, 1, 2, 3, 4-recursive or 4-identity, and loader. before align16, protect, \
+                no-protect, quiet and verbose
+                """)
         case .alignmentOptionMisplaced:
             .init(
                 .options, "loader.align16 is for entry versions 2 and 3, and this application's is %d",

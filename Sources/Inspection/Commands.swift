@@ -102,6 +102,9 @@ struct MachineOptions: ParsableArguments {
     @Flag(help: "The CPU has 1 GiB pages (-cpu max).")
     var gigabytePages = false
 
+    @Flag(help: "The CPU cannot mark pages as not to be executed (-cpu ...,-nx).")
+    var withoutNx = false
+
     /// The loader's file: the one that was named, or else one beside this program.
     var loaderFile: String? {
         if let loader { return loader }
@@ -114,15 +117,13 @@ struct MachineOptions: ParsableArguments {
     func host(for path: String) throws -> HostMachine {
         var host = HostMachine(
             kind: machine, memory: memory, startProtocol: startProtocol, commandLine: commandLine,
-            applicationPath: path, loaderOptions: loaderOptions,
-            rsdp: rsdp?.value)
+            applicationPath: path, loaderOptions: loaderOptions, rsdp: rsdp?.value)
+        host.hasNoExecute = !withoutNx
         if let loader {
             host.loaderPath = loader
-            host.loader = try HostMachine.loaderRange(ByteView(Input.read(loader).bytes))
-        } else if let path = loaderFile, let data = try? Input.read(path),
-            let range = try? HostMachine.loaderRange(ByteView(data.bytes))
-        {
-            host.loader = range
+            try host.use(loader: ByteView(Input.read(loader).bytes))
+        } else if let path = loaderFile, let data = try? Input.read(path) {
+            try? host.use(loader: ByteView(data.bytes))
         }
         return host
     }

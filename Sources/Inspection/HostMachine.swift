@@ -57,8 +57,12 @@ struct HostMachine {
     var loaderOptions = ""
     /// Where ACPI's root pointer lies, nil where QEMU's firmware usually puts it.
     var rsdp: UInt64?
+    /// Whether the CPU can mark pages as not to be executed.
+    var hasNoExecute = true
     /// The loader's own bytes, from the file of the loader that would be used.
     var loader = AddressRange(0x10_0000, 0x12_e000)
+    /// The address behind its code.
+    var loaderCodeEnd: UInt64 = 0x11_9000
 
     /// RAM below 4 GiB. `pc` keeps 1 GiB of addresses free from 3.5 GiB of RAM on, `microvm` from 3 GiB on, `q35` 2 GiB
     /// from 2.75 GiB on.
@@ -191,8 +195,8 @@ struct HostMachine {
 }
 
 extension HostMachine {
-    /// The memory that the loader in `file` occupies: its PT_LOAD segments, in whole pages.
-    static func loaderRange(_ file: ByteView) throws(Fault) -> AddressRange {
+    /// Takes the loader in `file`: the memory that its PT_LOAD segments occupy, in whole pages, and where its code ends.
+    mutating func use(loader file: ByteView) throws(Fault) {
         let header = try FileHeader(file)
         let segments = try ProgramHeaders(file, header)
         var range: AddressRange?
@@ -200,8 +204,9 @@ extension HostMachine {
             let segment = segments[index]
             let own = AddressRange(at: segment.vaddr, size: segment.memsz)
             range = AddressRange(min(range?.start ?? own.start, own.start), max(range?.end ?? own.end, own.end))
+            if segment.flags & 1 != 0 { loaderCodeEnd = own.end }
         }
         guard let range else { throw Fault(.noLoadSegment, .header) }
-        return range.roundedOutward(to: 0x1000)
+        loader = range.roundedOutward(to: 0x1000)
     }
 }

@@ -66,7 +66,9 @@ struct Rehearsal {
         Report.found(application, platform, options.verbosity, to: &sink)
         placement = try Placement(application, on: platform, loader: machine.loader, limit: 1 << 32)
 
-        let handoff = Handoff(loader: machine.loader, hasGigabytePages: gigabytePages)
+        let handoff = Handoff(
+            loader: machine.loader, codeEnd: machine.loaderCodeEnd, hasGigabytePages: gigabytePages,
+            hasNoExecute: machine.hasNoExecute)
         var block = guest.region(placement.handoff.range)
         entry = try handoff.write(application, on: platform, placement, memory: memory, to: &block)
         if !placement.movingTables.isEmpty {

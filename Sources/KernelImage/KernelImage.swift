@@ -19,6 +19,8 @@ public struct KernelImage: ~Escapable {
     public let alignment: UInt64
     /// The end of the last PT_LOAD segment, as a link address.
     public let linkEnd: UInt64
+    /// The link addresses that PT_GNU_RELRO covers; none where there is no such segment, or it does not fit in 64 bits.
+    public let readOnlyAfterRelocation: (start: UInt64, end: UInt64)
     /// The index of PT_TLS, PT_DYNAMIC and PT_INTERP among the program headers, or nil.
     public let tlsIndex: Int?, dynamicIndex: Int?, interpreterIndex: Int?
 
@@ -56,6 +58,7 @@ public struct KernelImage: ~Escapable {
         var tls: Int?
         var dynamic: Int?
         var interpreter: Int?
+        var fixed: (start: UInt64, end: UInt64) = (0, 0)
         for index in 0..<programHeaders.count {
             let place = Place.programHeader(UInt64(index))
             switch programHeaders.type(index) {
@@ -76,6 +79,10 @@ public struct KernelImage: ~Escapable {
                 try KernelImage.claim(&dynamic, index, programHeaders, fileCount: file.count)
             case ProgramHeader.Kind.interpreter:
                 try KernelImage.claim(&interpreter, index, programHeaders, fileCount: file.count)
+            case ProgramHeader.Kind.relro:
+                let segment = programHeaders[index]
+                let (end, overflow) = segment.vaddr.addingReportingOverflow(segment.memsz)
+                if !overflow { fixed = (segment.vaddr, end) }
             default: break
             }
         }
@@ -87,6 +94,7 @@ public struct KernelImage: ~Escapable {
         tlsIndex = tls
         dynamicIndex = dynamic
         interpreterIndex = interpreter
+        readOnlyAfterRelocation = fixed
         supplement = nil
         if let interpreter, role == .application {
             throw Fault(

@@ -11,6 +11,12 @@ import ELF
 ///
 /// There is no PLT: in one image every function is within reach of every call, so L, the PLT entry's address, is S.
 struct ObjectLayout {
+    /// Behind the sections and the common symbols.
+    var memoryEnd: UInt64 = 0
+    /// Whether a section is both written and executed.
+    var hasWrittenCode = false
+    /// Whether stubs or the code of TLS descriptors follow.
+    var hasGeneratedCode = false
     /// The GOT, with the stubs of functions that choose an implementation.
     var tableStart: UInt64 = 0, tableEnd: UInt64 = 0
     /// The code that TLS descriptors call; nil where there are no descriptors.
@@ -55,6 +61,8 @@ struct ObjectLayout {
         var placed = try PlacedSections(sections, blockAlignment: needs.commonBlockAlignment)
         var hasEntry = false
         while let section = try placed.next() {
+            let isWritten = section.header.flags & SectionHeader.Flags.write != 0
+            if isWritten, section.header.flags & SectionHeader.Flags.execute != 0 { hasWrittenCode = true }
             guard section.index == startSection, !section.group.isThreadLocal else { continue }
             guard startSymbol.value < section.header.size else {
                 throw Fault(
@@ -86,7 +94,11 @@ struct ObjectLayout {
         finiArray = placed.finiArray
 
         var cursor = placed.memory
+        memoryEnd = cursor.address
         let table = try TableNeeds(sections, symbols, indirectFunctions: needs.indirectFunctions)
+        hasGeneratedCode = needs.indirectFunctions > 0 || table.hasDescriptors
+        // Code gets pages of its own, so that nothing else need be executable or code writable.
+        if hasGeneratedCode { cursor.align(0x1000) }
         tableStart = try cursor.place(table.size, 16, else: .sectionAlignment, .none)
         tableEnd = cursor.address
         if table.hasDescriptors, let code = Supplement(behind: cursor.address) {

@@ -50,7 +50,9 @@ func boot(
     let placement = try Placement(application, on: platform, loader: loader, limit: Memory.end)
 
     // The handoff block first: afterwards nothing needs the firmware's structures any more.
-    let handoff = Handoff(loader: loader, hasGigabytePages: CPU.hasGigabytePages)
+    let handoff = Handoff(
+        loader: loader, codeEnd: Memory.loaderCodeEnd, hasGigabytePages: CPU.hasGigabytePages,
+        hasNoExecute: CPU.hasNoExecute)
     var block = region(placement.handoff.range)
     let state = try handoff.write(application, on: platform, placement, memory: memory, to: &block)
     if !placement.movingTables.isEmpty {
@@ -69,6 +71,8 @@ func boot(
     let module = placement.movedModule ?? platform.module(0).range
     // Before the kernel runs there is one processor and no interrupt.
     unsafe bootRecord = BootRecord(placement, loader: loader, module: module)
+    if state.protectsWriting { CPU.protectWriting() }
+    if state.protectsExecution { CPU.protectExecution() }
     return CPU.Entry(
         instructionPointer: state.instructionPointer, stackPointer: state.stackPointer, bootInfo: state.bootInfo,
         pageTable: state.pageTable, descriptorTable: state.descriptorTable, trampoline: state.trampoline,

@@ -5,10 +5,18 @@ internal import CMachine
 /// The processor the loader runs on.
 public enum CPU {
     /// Whether pages of 1 GiB can be used.
-    public static var hasGigabytePages: Bool { cm_has_gigabyte_pages() != 0 }
+    public static var hasGigabytePages: Bool { cm_extended_features() >> 26 & 1 != 0 }
+    /// Whether pages can be marked as not to be executed.
+    public static var hasNoExecute: Bool { cm_extended_features() >> 20 & 1 != 0 }
 
     /// The address whose access caused the last page fault.
     public static var pageFaultAddress: UInt64 { cm_read_cr2() }
+
+    /// Lets read-only pages bind this code and the kernel's (CR0.WP).
+    public static func protectWriting() { cm_set_cr0(1 << 16) }
+
+    /// Heeds marks on pages that are not to be executed (EFER.NXE); until then the mark makes an entry malformed.
+    public static func protectExecution() { cm_set_efer(1 << 11) }
 
     /// Calls the function at `address`, which takes nothing and returns an address, as the image's code: with SSE enabled.
     public static func call(_ address: UInt64) -> UInt64 { cm_call(address) }

@@ -10,6 +10,8 @@ public enum Memory {
     public static var end: UInt64 { 1 << 32 }
     /// The loader's own bytes: from its first to the one behind its last.
     public static var loader: (start: UInt64, end: UInt64) { (cm_loader_start(), cm_loader_end()) }
+    /// The address behind the loader's code.
+    public static var loaderCodeEnd: UInt64 { cm_loader_code_end() }
 
     /// All memory that can be read.
     public static var readable: RawSpan {

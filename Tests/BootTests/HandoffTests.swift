@@ -31,7 +31,9 @@ struct HandedOver {
             do throws(Fault) {
                 placement = try Placement(application, on: platform, loader: scenario.loader, limit: scenario.limit)
             } catch { return nil }
-            let handoff = Handoff(loader: scenario.loader, hasGigabytePages: gigabytePages)
+            let handoff = Handoff(
+                loader: scenario.loader, codeEnd: scenario.loader.start + 0x8123, hasGigabytePages: gigabytePages,
+                hasNoExecute: true)
             var block = [UInt8](repeating: 0xcc, count: Int(placement.handoff.range.size))
             var tables = [UInt8](repeating: 0xcc, count: Int(placement.movingTables.size))
             var span = block.mutableSpan
@@ -98,8 +100,7 @@ struct HandedOver {
             #expect(first & 0x81 == 1, "\(scenario)")
 
             let pages = try #require(boot.pages(skipping: [511]), "\(scenario)")
-            #expect(pages.allSatisfy { $0.virtual == $0.physical && $0.isWritable && $0.isExecutable })
-            #expect(pages.allSatisfy { $0.size <= 0x20_0000 })
+            #expect(pages.allSatisfy { $0.virtual == $0.physical && $0.size <= 0x20_0000 })
             let image = boot.placement.image
             var expected = [
                 image.start & ~0xfff..<(image.end + 0x1f_ffff) & ~0x1f_ffff, Self.outward(scenario.loader, 0x1000),
@@ -125,7 +126,7 @@ struct HandedOver {
             let root = boot.state.pageTable
             #expect(boot.number(UInt64.self, at: root + 511 * 8) == 0)
             let pages = try #require(boot.pages(skipping: []), "\(scenario)")
-            #expect(pages.allSatisfy { $0.virtual == $0.physical && $0.isWritable && $0.isExecutable })
+            #expect(pages.allSatisfy { $0.virtual == $0.physical })
             #expect(gigabytePages || pages.allSatisfy { $0.size <= 0x20_0000 })
             // The first 2 MiB: 512 pages of 4 KiB.
             #expect(pages.prefix(512).allSatisfy { $0.size == 0x1000 } && pages[511].virtual == 0x1f_f000)

@@ -37,3 +37,51 @@ import Testing
         }
     }
 }
+
+/// Page protection, with the CPU as witness.
+@Suite(.serialized) struct ProtectionTests {
+    static let isBuilt = Project.exists(Project.loader) && Project.exists(Project.fixture("object-protect-NOTHING.o"))
+
+    /// The fixture, and the words of the page fault.
+    static let breaches = [
+        ("WRITE_CODE", "writing to 0x"), ("WRITE_CONSTANT", "writing to 0x"), ("EXECUTE_DATA", "executing 0x"),
+        ("EXECUTE_STACK", "executing 0x"),
+    ]
+
+    @Test(.enabled(if: isBuilt), arguments: breaches)
+    func `what is forbidden is a page fault`(_ breach: String, _ words: String) async throws {
+        let image = Project.fixture("object-protect-\(breach).o")
+        let outcome = try await Guest(initrd: image).boot()
+        #expect(outcome.status == 47, outcome.comment)
+        let error = try #require(outcome.errors.first, outcome.comment)
+        #expect(error.contains("(page fault)") && error.contains(words), outcome.comment)
+        #expect(error.contains("(protected"), outcome.comment)
+        let lifted = try await Guest(initrd: image, moduleArguments: "loader.no-protect").boot()
+        #expect(lifted.status == 3, lifted.comment)
+    }
+
+    @Test(.enabled(if: isBuilt)) func `what is allowed works`() async throws {
+        let outcome = try await Guest(initrd: Project.fixture("object-protect-NOTHING.o")).boot()
+        #expect(outcome.status == 3, outcome.comment)
+    }
+
+    /// Every generation's fixture checks each page, whether the generation is protected by default or on demand, also where
+    /// the image replaces the loader, and where the CPU knows no NX.
+    @Test(.enabled(if: isBuilt), arguments: Matrix.dimensions[0], ["pie", "4M"])
+    func `every generation can be protected, or not`(_ kernel: String, _ place: String) async throws {
+        let image = Project.fixture("\(kernel)-\(place)")
+        for (option, words) in [
+            ("", kernel.hasPrefix("gen4") ? "are protected\n" : "are not protected\n"),
+            ("loader.protect", "are protected\n"), ("loader.no-protect", "are not protected\n"),
+        ] {
+            let outcome = try await Guest(initrd: image, moduleArguments: option, processors: "4").boot()
+            #expect(outcome.status == 3, outcome.comment)
+            #expect(outcome.serial.contains("fixture: pages \(words)"), outcome.comment)
+        }
+        var guest = Guest(initrd: image, moduleArguments: "loader.protect")
+        guest.cpu += ",-nx"
+        // The fixture maps its own heap with NX only where it can be.
+        let outcome = try await guest.boot()
+        #expect(outcome.serial.contains("fixture: pages are protected, but the CPU has no NX\n"), outcome.comment)
+    }
+}

@@ -39,15 +39,26 @@ static inline uint64_t cm_read_cr2(void) {
     return value;
 }
 
-/// Whether the CPU has 1 GiB pages: CPUID 0x80000001, edx bit 26.
-static inline uint32_t cm_has_gigabyte_pages(void) {
+/// What the CPU can do: CPUID 0x80000001, edx; 0 where it does not tell.
+static inline uint32_t cm_extended_features(void) {
     uint32_t eax = 0x80000000, ebx, ecx, edx;
     __asm__ volatile("cpuid" : "+a"(eax), "=b"(ebx), "=c"(ecx), "=d"(edx));
     if (eax < 0x80000001)
         return 0;
     eax = 0x80000001;
     __asm__ volatile("cpuid" : "+a"(eax), "=b"(ebx), "=c"(ecx), "=d"(edx));
-    return edx >> 26 & 1;
+    return edx;
+}
+
+/// Sets bits of CR0, and of the low half of the model-specific register IA32_EFER.
+static inline void cm_set_cr0(uint64_t bits) {
+    uint64_t value;
+    __asm__ volatile("movq %%cr0, %0; orq %1, %0; movq %0, %%cr0" : "=&r"(value) : "r"(bits));
+}
+static inline void cm_set_efer(uint32_t bits) {
+    uint32_t low, high;
+    __asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(0xc0000080));
+    __asm__ volatile("wrmsr" : : "a"(low | bits), "d"(high), "c"(0xc0000080));
 }
 
 static inline void cm_halt(void) { __asm__ volatile("cli; hlt"); }
@@ -61,10 +72,14 @@ static inline void cm_triple_fault(void) {
     __asm__ volatile("lidt %0; int3" : : "m"(none));
 }
 
-/// The addresses of the loader's first byte and of the first behind its last.
+/// The addresses of the loader's first byte, of the first behind its code, and of the first behind its last.
 static inline uint64_t cm_loader_start(void) {
     extern char loader_start[];
     return (uint64_t)loader_start;
+}
+static inline uint64_t cm_loader_code_end(void) {
+    extern char loader_code_end[];
+    return (uint64_t)loader_code_end;
 }
 static inline uint64_t cm_loader_end(void) {
     extern char loader_end[];

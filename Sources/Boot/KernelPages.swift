@@ -1,0 +1,85 @@
+// The page tables that the kernel starts with.
+
+import AddressSpace
+import BootProtocols
+import Bytes
+import Diagnostics
+import HermitEntry
+
+extension Generation {
+    /// Whether kernels are known to run with pages that have the permissions of their segments. Kernel 0.6.9 does, and sets
+    /// CR0.WP and EFER.NXE itself, as do today's sources. Of those before nothing genuine is at hand: they get it on demand.
+    var toleratesProtection: Bool { self == .fourRecursive || self == .fourIdentity }
+}
+
+extension Handoff {
+    /// Writes the tables into their part of `block`.
+    func writePageTables(
+        _ application: borrowing Application, on platform: borrowing Platform, _ placement: Placement,
+        to block: inout ByteRegion
+    ) throws(Fault) {
+        let layout = placement.handoff
+        guard let region = block.part(layout.pageTables.start, size: layout.pageTables.size) else {
+            throw Fault(.pageTableRoom, value: layout.pageTables.size / 0x1000)
+        }
+        var tables = PageTables(region, hasNoExecute: hasNoExecute)
+        try tables.makeFirstTables()
+        let data = application.protectsPages ? PageAccess.data : .all
+        // What is mapped already stays as it is: first what needs a permission of its own.
+        if application.protectsPages {
+            var pages = ImagePages(application)
+            while let (range, access) = pages.next(in: application) {
+                let start = range.start &+ placement.bias
+                try tables.identityMap(AddressRange(at: start, size: range.size), access)
+            }
+            if placement.staging != nil { try tables.identityMap(layout.trampoline, .size4KiB, .code) }
+            try tables.identityMap(AddressRange(loader.start, loaderDataStart), .size4KiB, .code)
+        }
+        if application.generation.usesRecursivePageTable {
+            // Kernels of these generations map memory themselves, page by page, and panic where a page that is already
+            // mapped is larger: below 2 MiB they get sparse 4 KiB pages, above the image nothing.
+            try tables.identityMap(loader, .size4KiB, data)
+            if isMultibootInformationUsable(application, on: platform, placement) {
+                for index in 0..<platform.reservations.count where platform.reservations[index].purpose == .firmware {
+                    try tables.identityMap(platform.reservations[index].range, .size4KiB, data)
+                }
+            }
+            try tables.identityMap(layout.range, .size4KiB, data)
+            // The kernel counts the last 2 MiB page that the image touches as the image's.
+            let end = (placement.image.end &+ 0x1f_ffff) & ~0x1f_ffff
+            try tables.identityMap(AddressRange(placement.image.start, end), data)
+            try tables.unmap4KiB(layout.stack.start &- 0x1000)
+            tables.makeRecursive()
+        } else {
+            // Other processors start in this page.
+            try tables.identityMap(AddressRange(0x8000, 0x9000), .size4KiB)
+            // The first 2 MiB in 4 KiB pages without a hole: kernels up to 0.13.2 remap the trampoline's page there, and
+            // newer ones take a table with holes for a complete mapping.
+            try tables.identityMap(AddressRange(0, 0x20_0000), .size4KiB, data)
+            let gigabytes = hasGigabytePages && application.acceptsGigabytePages
+            for index in 0..<platform.memoryMap.count where platform.memoryMap[index].kind.isMapped {
+                // The kernel's half of the address space begins at 2^47.
+                let range = platform.memoryMap[index].range
+                try identityMap(
+                    AddressRange(max(range.start, 0x20_0000), min(range.end, 1 << 47)), gigabytes, data, &tables)
+            }
+        }
+    }
+
+    private func identityMap(
+        _ range: AddressRange, _ gigabytes: Bool, _ access: PageAccess, _ tables: inout PageTables
+    ) throws(Fault) {
+        let gigabyte = PageSize.size1GiB.rawValue
+        let start = max(range.start, gigabyte).aligned(to: gigabyte) ?? range.end
+        let middle = AddressRange(start, range.end & ~(gigabyte &- 1))
+        guard gigabytes, !middle.isEmpty else {
+            try tables.identityMap(range, .size2MiB, access)
+            return
+        }
+        try tables.identityMap(middle, .size1GiB, access)
+        if range.start < middle.start {
+            try tables.identityMap(AddressRange(range.start, middle.start), .size2MiB, access)
+        }
+        try tables.identityMap(AddressRange(middle.end, range.end), .size2MiB, access)
+    }
+}

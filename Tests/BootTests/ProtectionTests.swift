@@ -1,0 +1,206 @@
+// The permissions of pages, against what segments of any shape ask for: page by page, by a model without a search.
+
+import AddressSpace
+import Boot
+import BootProtocols
+import Bytes
+import Diagnostics
+import HermitEntry
+import TestSupport
+import Testing
+
+@Suite struct ProtectionTests {
+    /// An image of segments that may share pages.
+    struct Image {
+        var segments: [Segment] = []
+        var relro: Range<UInt64>?
+        var isFixed = false
+        var base: UInt64 = 0
+
+        init(_ random: inout SeededGenerator) {
+            isFixed = Bool.random(using: &random)
+            base = isFixed ? UInt64.random(in: 0x40_0000...0x100_0000, using: &random) : 0
+            var address = base
+            for index in 0..<Int.random(in: 1...6, using: &random) {
+                let gap = [0, 1, 64, 0x1000, 0x2345, 0x20_0000, 0x50_0010].randomElement(using: &random)! as UInt64
+                address += index == 0 ? 0 : gap
+                let size =
+                    [1, 8, 0x1000, 0xfff, 0x3001, 0x1f_0000, 0x50_0000].randomElement(using: &random)!
+                    + UInt64.random(in: 0...64, using: &random)
+                // The first holds the ELF header and the entry point.
+                let own = index == 0 ? size + 1024 : size
+                segments.append(
+                    Segment(
+                        1, offset: 0, vaddr: address, filesz: index == 0 ? 960 : 0, memsz: own,
+                        flags: UInt32.random(in: 4...7, using: &random)))
+                address += own
+            }
+            if Bool.random(using: &random) {
+                let start = UInt64.random(in: base...address, using: &random)
+                relro = start..<start + UInt64.random(in: 0...0x4000, using: &random)
+            }
+        }
+
+        /// The file, for a kernel of `generation`.
+        func file(_ generation: Generation) -> [UInt8] {
+            var writer = ELFWriter(type: isFixed ? 2 : 3, base: base)
+            writer.append([0xf4])
+            writer.entry = segments[0].vaddr
+            writer.hasLoadSegment = false
+            if generation != .zero { writer.addNotes(hermitNote(UInt8(generation.entryVersion))) }
+            writer.segments += segments
+            if let relro {
+                writer.segments.append(
+                    Segment(0x6474_e552, offset: 0, vaddr: relro.lowerBound, filesz: 0, memsz: UInt64(relro.count)))
+            }
+            return writer.bytes
+        }
+
+        /// Whether the page at `page` is to be written and executed.
+        func access(_ page: UInt64) -> (isWritten: Bool, isExecuted: Bool) {
+            var (written, executed) = (false, false)
+            for segment in segments {
+                let part = (segment.vaddr..<segment.vaddr + segment.memsz).clamped(to: page..<page + 0x1000)
+                guard !part.isEmpty else { continue }
+                let isFixed = relro.map { $0.lowerBound <= part.lowerBound && part.upperBound <= $0.upperBound }
+                written = written || segment.flags & 2 != 0 && isFixed != true
+                executed = executed || segment.flags & 1 != 0
+            }
+            return (written, executed)
+        }
+    }
+
+    static let regions = [
+        MemoryRegion(range: AddressRange(0, 0x9_fc00), kind: .available),
+        MemoryRegion(range: AddressRange(0x10_0000, 0x1000_0000), kind: .available),
+    ]
+    static let loader = AddressRange(0x10_0000, 0x12_3000), codeEnd: UInt64 = 0x10_8123
+
+    /// The pages that the kernel would start with, and where the image lies.
+    static func boot(
+        _ image: Image, _ options: LoaderOptions, gigabytePages: Bool, hasNoExecute: Bool,
+        regions: [MemoryRegion] = regions
+    ) throws(Fault) -> (pages: [MappedPage], placement: Placement, isProtected: Bool) {
+        let file = image.file(options.generation ?? .fourIdentity)
+        let application = try Application(ByteView(file.span.bytes), options)
+        var platform = Platform(.pvh, information: 0x9500)
+        for region in regions { try platform.memoryMap.add(region.range, region.kind) }
+        try platform.add(
+            Module(range: AddressRange(0x20_0000, 0x20_2000), commandLine: AddressRange(0, 0)))
+        let placement = try Placement(application, on: platform, loader: loader, limit: 1 << 32)
+        let handoff = Handoff(
+            loader: loader, codeEnd: codeEnd, hasGigabytePages: gigabytePages, hasNoExecute: hasNoExecute)
+        var block = [UInt8](repeating: 0xcc, count: Int(placement.handoff.range.size))
+        var span = block.mutableSpan
+        var region = ByteRegion(span.mutableBytes, at: placement.handoff.range.start)
+        let none: [UInt8] = [0]
+        let memory = PhysicalMemory(ByteView(none.span.bytes), origin: 0x5000)
+        let state = try handoff.write(application, on: platform, placement, memory: memory, to: &region)
+        let isRecursive = options.generation?.usesRecursivePageTable == true
+        let pages = mappedPages(root: state.pageTable, skipping: isRecursive ? [511] : []) { address in
+            guard placement.handoff.pageTables.contains(AddressRange(at: address, size: 8)) else { return nil }
+            return block.number(UInt64.self, at: Int(address - placement.handoff.range.start))
+        }
+        #expect(state.protectsExecution == (state.protectsWriting && hasNoExecute))
+        return (pages ?? [], placement, state.protectsWriting)
+    }
+
+    /// What is wrong with `page`, which is one of 4 KiB at an address that `page.virtual` covers.
+    static func isAsItShould(
+        _ page: MappedPage, at address: UInt64, _ image: Image, _ placement: Placement, hasNoExecute: Bool
+    ) -> Bool {
+        var expected = (isWritten: true, isExecuted: false)
+        if address >= placement.image.start & ~0xfff, address < placement.image.end {
+            expected = image.access(address &- placement.bias)
+        } else if placement.staging != nil, placement.handoff.trampoline.start == address {
+            expected = (false, true)
+        } else if address >= loader.start, address < codeEnd {
+            expected = (false, true)
+        } else if address == 0x8000 {
+            expected = (true, true)
+        }
+        return page.virtual == page.physical && page.isWritable == expected.isWritten
+            && page.isExecutable == (expected.isExecuted || !hasNoExecute)
+    }
+
+    @Test(arguments: PlacementTests.generations)
+    func `pages allow what the segments on them ask for, and no more`(_ generation: Generation) throws {
+        var random = SeededGenerator(seed: 500 + UInt64(generation.rawValue))
+        var (booted, shared) = (0, 0)
+        for _ in 0..<150 {
+            let image = Image(&random)
+            let hasNoExecute = Bool.random(using: &random)
+            var options = LoaderOptions()
+            options.generation = generation
+            options.protectsPages = true
+            let boot: (pages: [MappedPage], placement: Placement, isProtected: Bool)
+            do throws(Fault) {
+                boot = try Self.boot(
+                    image, options, gigabytePages: Bool.random(using: &random), hasNoExecute: hasNoExecute)
+            } catch {
+                // Fixed images lie over one another's needs now and then; none wants more tables than were set aside.
+                #expect(error.rule != .pageTableRoom)
+                continue
+            }
+            booted += 1
+            #expect(boot.isProtected)
+            var mapped = Set<UInt64>()
+            for page in boot.pages where page.virtual < 0x1000_0000 {
+                for address in stride(from: page.virtual, to: page.virtual + page.size, by: 0x1000) {
+                    mapped.insert(address)
+                    if image.segments.filter({ $0.vaddr & ~0xfff == (address &- boot.placement.bias) }).count > 1 {
+                        shared += 1
+                    }
+                    let isRight = Self.isAsItShould(
+                        page, at: address, image, boot.placement, hasNoExecute: hasNoExecute)
+                    if !isRight {
+                        Issue.record("\(generation) \(image) \(boot.placement) \(page) 0x\(String(address, radix: 16))")
+                        return
+                    }
+                }
+            }
+            let whole = stride(from: boot.placement.image.start & ~0xfff, to: boot.placement.image.end, by: 0x1000)
+            #expect(whole.allSatisfy(mapped.contains))
+        }
+        #expect(booted > 100 && shared > 0)
+    }
+
+    @Test(arguments: PlacementTests.generations)
+    func `the generation decides, unless an option does`(_ generation: Generation) throws {
+        var random = SeededGenerator(seed: 1)
+        var image = Image(&random)
+        (image.isFixed, image.base) = (false, 0)
+        image.segments = [Segment(1, offset: 0, vaddr: 0, filesz: 960, flags: 5)]
+        var options = LoaderOptions()
+        options.generation = generation
+        let byDefault = try Self.boot(image, options, gigabytePages: false, hasNoExecute: true)
+        #expect(byDefault.isProtected == [.fourRecursive, .fourIdentity].contains(generation))
+        options.protectsPages = true
+        #expect(try Self.boot(image, options, gigabytePages: false, hasNoExecute: true).isProtected)
+        options.protectsPages = false
+        let without = try Self.boot(image, options, gigabytePages: false, hasNoExecute: true)
+        #expect(!without.isProtected)
+        #expect(without.pages.allSatisfy { $0.isWritable && $0.isExecutable })
+    }
+
+    @Test func `tables of small pages do not grow with RAM`() throws {
+        var random = SeededGenerator(seed: 2)
+        var image = Image(&random)
+        (image.isFixed, image.base, image.relro) = (false, 0, nil)
+        image.segments = (0..<3).map {
+            Segment(
+                1, offset: 0, vaddr: $0 * 0x30_1000, filesz: $0 == 0 ? 960 : 0,
+                memsz: 0x20_1234, flags: 5 + UInt32($0) % 2)
+        }
+        var counts: [Int] = []
+        for gigabytes in [1, 64] as [UInt64] {
+            var regions = Self.regions
+            regions.append(MemoryRegion(range: AddressRange(at: 1 << 32, size: gigabytes << 30), kind: .available))
+            let boot = try Self.boot(
+                image, LoaderOptions(), gigabytePages: false, hasNoExecute: true, regions: regions)
+            counts.append(boot.pages.count { $0.size == 0x1000 })
+        }
+        // The first 2 MiB, and those that a border of segments lies in.
+        #expect(counts == [counts[0], counts[0]] && counts[0] <= 512 * 7)
+    }
+}
