@@ -25,7 +25,7 @@ public struct LoaderInspect: ParsableCommand {
             Exit status: 0 every file boots, 1 one will not boot, 2 one is malformed, 64 the command line is wrong.
             """,
         subcommands: [
-            VerdictCommand.self, SegmentsCommand.self, SectionsCommand.self, SymbolsCommand.self,
+            VerdictCommand.self, MapCommand.self, SegmentsCommand.self, SectionsCommand.self, SymbolsCommand.self,
             RelocationsCommand.self, NotesCommand.self, DynamicCommand.self, BootInfoCommand.self, PagesCommand.self,
             LoadCommand.self, ExplainCommand.self, BootCommand.self, GDBScriptCommand.self,
         ],

@@ -8,7 +8,7 @@ import Testing
         "verdict", "segments", "sections", "symbols", "relocations", "notes", "dynamic", "bootinfo", "pages",
     ]
 
-    @Test(arguments: views) func text(_ view: String) async throws {
+    @Test(arguments: views + ["map"]) func text(_ view: String) async throws {
         for sample in Sample.all { try await check(sample.name, sample.bytes, view, []) }
     }
 
@@ -21,6 +21,18 @@ import Testing
         try await check("fixed", Sample.fixed, "verdict", ["--machine", "q35", "--protocol", "pvh", "--memory", "64M"])
         try await check("fixed", Sample.fixed, "verdict", ["--memory", "16M"])
         try await check("application", Sample.application, "relocations", ["--base", "0x200000"])
+    }
+
+    @Test func otherWidthsAndForms() async throws {
+        let folder = try Folder()
+        try folder.write("application", Sample.application)
+        let wide = try await Tool.run(["map", "--width", "200", "application"], in: folder.url)
+        #expect(wide.output.split(separator: "\n").allSatisfy { $0.count <= 200 })
+        try compare(wide.output, with: "application.map.width.200")
+        let drawn = try await Tool.run(["map", "--output", "map.svg", "application"], in: folder.url)
+        #expect(drawn.status == 0 && drawn.output.isEmpty)
+        let drawing = try String(contentsOf: folder.url.appendingPathComponent("map.svg"), encoding: .utf8)
+        try compare(drawing, with: "application.map.svg")
     }
 
     @Test func explanations() async throws {
