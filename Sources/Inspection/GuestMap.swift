@@ -105,6 +105,7 @@ struct GuestMap {
         }
         add(layout.pageTables, .handoff, "page tables")
         add(layout.information, .handoff, "BootInfo, GDT")
+        add(layout.trampoline, .handoff, "code that moves a staged image")
         add(layout.deviceTree, .handoff, rehearsal.generation.hasDeviceTree ? "device tree" : "(no device tree)")
         add(layout.multiboot, .handoff, "command line, Multiboot information")
         add(AddressRange(layout.stack.start &- 0x1000, layout.stack.start), .handoff, "guard page")
