@@ -60,6 +60,8 @@ public struct PageTables: ~Copyable, ~Escapable {
     /// XD, or 0 where the CPU does not know it.
     private let noExecute: UInt64
     private var used: UInt64 = 0x1000
+    /// The address of the first entry of the newest table that has not been written, as none behind it.
+    private var untouched: UInt64 = 0
 
     /// Starts with an empty PML4 at the beginning of `region`, whose address is the one CR3 will hold. Unless the CPU
     /// `hasNoExecute`, everything can be executed.
@@ -116,20 +118,36 @@ public struct PageTables: ~Copyable, ~Escapable {
                 (access.isWritable ? 0b11 : 0b01) | (access.isExecutable ? 0 : noExecute)
                 | (leaf > 12 ? PageTables.huge : 0)
             let pages = min((range.end &- address) >> leaf, 512 &- (address >> leaf & 511))
-            let slot = self.slot(table, address, leaf)
-            guard
-                let filled = region.fillZeros(
-                    at: slot, first: address | flags, step: pageSize.rawValue, count: pages)
-            else { throw Fault(.pageTableRoom, value: region.count / 0x1000) }
+            let filled = try fill(slot(table, address, leaf), address | flags, pageSize, pages)
             address &+= filled << leaf
-            if filled < pages {
-                let entry = try self.entry(slot &+ filled &* 8)
-                if entry & PageTables.huge == 0, let smaller = pageSize.smaller {
+            guard filled < pages else { continue }
+            // What follows is mapped, or has a table of smaller pages, which may have room.
+            let slot = self.slot(table, address, leaf)
+            if let smaller = pageSize.smaller {
+                if try entry(slot) & PageTables.huge == 0 {
                     try identityMap(AddressRange(at: address, size: pageSize.rawValue), smaller, access)
                 }
                 address &+= pageSize.rawValue
+            } else {
+                address &+= region.wordsUntilZero(at: slot, limit: pages &- filled) << leaf
             }
         }
+    }
+
+    /// Fills entries from `slot` on, up to the first that is in use, and returns their number.
+    @_lifetime(self: copy self)
+    private mutating func fill(
+        _ slot: UInt64, _ first: UInt64, _ pageSize: PageSize, _ pages: UInt64
+    ) throws(Fault) -> UInt64 {
+        // In the newest table nothing has to be tested: that is most of the loader's work with page tables.
+        let isUntouched = slot >= untouched && slot &- region.address >= used &- 0x1000
+        let filled =
+            isUntouched
+            ? region.fill(at: slot, first: first, step: pageSize.rawValue, count: pages)
+            : region.fillZeros(at: slot, first: first, step: pageSize.rawValue, count: pages)
+        guard let filled else { throw Fault(.pageTableRoom, value: region.count / 0x1000) }
+        if isUntouched { untouched = slot &+ filled &* 8 }
+        return filled
     }
 
     /// The table whose entries map `1 << leaf` bytes each and that covers `address`, made if need be; nil where a larger
@@ -190,6 +208,7 @@ public struct PageTables: ~Copyable, ~Escapable {
         let table = region.address &+ used
         guard region.clear(table, size: 0x1000) else { throw Fault(.pageTableRoom, value: region.count / 0x1000) }
         used += 0x1000
+        untouched = table
         region.store(table | PageTables.present, at: slot)
         return table
     }

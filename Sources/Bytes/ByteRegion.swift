@@ -52,6 +52,39 @@ public struct ByteRegion: ~Copyable, ~Escapable {
         return unsafe span.bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: Word.self)
     }
 
+    /// Fills 64-bit words from `address` on with `first`, `first + step` and so on, `count` of them, and returns `count`; nil,
+    /// and nothing written, where they do not fit in the region.
+    @_lifetime(self: copy self)
+    public mutating func fill(at address: UInt64, first: UInt64, step: UInt64, count: UInt64) -> UInt64? {
+        // `count` is far below 2^61: it is limited by the region's size in the next line.
+        guard count <= self.count, let start = offset(of: address, size: count &* 8) else { return nil }
+        var offset = start
+        var value = first
+        let end = start &+ Int(truncatingIfNeeded: count) &* 8
+        // All in bounds by the guard; eight at a time, and then the others.
+        while offset < end &- 56 {
+            for index in 0..<8 {
+                unsafe span.storeBytes(of: value, toUncheckedByteOffset: offset &+ index &* 8, as: UInt64.self)
+                value &+= step
+            }
+            offset &+= 64
+        }
+        while offset < end {
+            unsafe span.storeBytes(of: value, toUncheckedByteOffset: offset, as: UInt64.self)
+            value &+= step
+            offset &+= 8
+        }
+        return count
+    }
+
+    /// The number of 64-bit words from `address` on before the first that is zero, or behind `limit` words or the region's
+    /// end, whichever comes first.
+    public func wordsUntilZero(at address: UInt64, limit: UInt64) -> UInt64 {
+        var count: UInt64 = 0
+        while count < limit, let word = load(UInt64.self, at: address &+ count &* 8), word != 0 { count &+= 1 }
+        return count
+    }
+
     /// Fills 64-bit words from `address` on with `first`, `first + step` and so on, `count` of them, and stops at the first
     /// that is not zero. Returns how many were written; nil, and nothing written, where they do not fit in the region.
     @_lifetime(self: copy self)

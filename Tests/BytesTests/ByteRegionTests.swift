@@ -105,6 +105,40 @@ import Testing
         #expect(result.outsideIsIntact)
     }
 
+    @Test(arguments: 0...20 as ClosedRange<UInt64>)
+    func `filling without a test writes as many words as asked for`(_ count: UInt64) {
+        var bytes = [UInt8](repeating: 0xee, count: 168)
+        var filled: [UInt64?] = []
+        do {
+            var region = ByteRegion(bytes.mutableSpan.mutableBytes, at: 0x1000)
+            filled = [
+                region.fill(at: 0x1008, first: 7, step: 3, count: count),
+                region.fill(at: 0x1000, first: 1, step: 1, count: 22),
+                region.fill(at: 0xff8, first: 1, step: 1, count: 1),
+                region.fill(at: 0x1000, first: 1, step: 1, count: 1 << 61),
+            ]
+        }
+        let written = (0..<count).flatMap { littleEndian(7 + 3 * $0) }
+        let untouched = [UInt8](repeating: 0xee, count: 160 - written.count)
+        #expect(filled == [count, nil, nil, nil])
+        #expect(bytes == [UInt8](repeating: 0xee, count: 8) + written + untouched)
+    }
+
+    @Test func `words are counted up to the first zero, the limit or the end`() {
+        var counts: [UInt64] = []
+        _ = Self.region { region in
+            region.clear(0x1000, size: 32)
+            _ = region.fill(at: 0x1000, first: 1, step: 1, count: 2)
+            counts = [
+                region.wordsUntilZero(at: 0x1000, limit: 4), region.wordsUntilZero(at: 0x1000, limit: 1),
+                region.wordsUntilZero(at: 0x1010, limit: 4), region.wordsUntilZero(at: 0xff8, limit: 4),
+            ]
+            region.store(1 as UInt64, at: 0x1018)
+            counts.append(region.wordsUntilZero(at: 0x1018, limit: 9))
+        }
+        #expect(counts == [2, 1, 0, 0, 1])
+    }
+
     /// Records that `storeSums` takes, then one that it does not.
     @Test(arguments: 0...20, [0, 0x1000] as [UInt64])
     func `sums are stored up to the first record of another kind`(_ good: Int, _ start: UInt64) {
