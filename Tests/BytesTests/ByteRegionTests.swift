@@ -110,7 +110,8 @@ import Testing
         var bytes = [UInt8](repeating: 0xee, count: 168)
         var filled: [UInt64?] = []
         do {
-            var region = ByteRegion(bytes.mutableSpan.mutableBytes, at: 0x1000)
+            var span = bytes.mutableSpan
+            var region = ByteRegion(span.mutableBytes, at: 0x1000)
             filled = [
                 region.fill(at: 0x1008, first: 7, step: 3, count: count),
                 region.fill(at: 0x1000, first: 1, step: 1, count: 22),
