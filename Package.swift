@@ -97,7 +97,7 @@ if freestanding {
     targets += [
         .testTarget(
             name: "RelocationTests",
-            dependencies: ["Diagnostics", "Bytes", "ELF", "KernelImage", "HermitEntry", "Boot"],
+            dependencies: ["Diagnostics", "Bytes", "ELF", "KernelImage", "HermitEntry", "Boot", "TestSupport"],
             swiftSettings: [.enableExperimentalFeature("Lifetimes")])
     ]
     targets += [
