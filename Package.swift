@@ -72,6 +72,7 @@ if freestanding {
             name: "GuestTests",
             dependencies: [
                 "loader-inspect", "Diagnostics", "HostileInput", "TestSupport",
+                .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
             ],
             swiftSettings: [.treatAllWarnings(as: .error)]),
@@ -111,7 +112,8 @@ if freestanding {
     let tested: [(module: String, dependencies: [Target.Dependency])] = [
         ("Diagnostics", []), ("Bytes", ["Diagnostics"]), ("ELF", ["Diagnostics", "Bytes", "KernelImage", "Clibelf"]),
         ("AddressSpace", ["Diagnostics", "Bytes"]), ("KernelImage", ["Diagnostics", "Bytes", "ELF"]),
-        ("HermitEntry", ["Diagnostics", "Bytes", "ELF"]), ("Boot", pureModules + ["Clibfdt"]),
+        ("HermitEntry", ["Diagnostics", "Bytes", "ELF"]),
+        ("Boot", pureModules + ["Clibfdt", .product(name: "Crypto", package: "swift-crypto")]),
         ("BootProtocols", ["Diagnostics", "Bytes", "AddressSpace"]),
     ]
     targets += [

@@ -57,9 +57,14 @@ public struct Application: ~Escapable {
     }
 
     /// Validates `file`, and finds out which generation it is of, unless `options` says. Throws, besides what is wrong
-    /// with the file, `alignmentOptionMisplaced`.
+    /// with the file, `alignmentOptionMisplaced`, and `digestDiffers` where the file is not the one that was asked for: then
+    /// nothing else of it is looked at.
     @_lifetime(copy file)
     public init(_ file: ByteView, _ options: LoaderOptions = LoaderOptions()) throws(Fault) {
+        if let wanted = options.digest {
+            let digest = FileDigest(of: file)
+            guard digest == wanted else { throw Fault(.digestDiffers, value: digest.leading, limit: wanted.leading) }
+        }
         fileSize = file.count
         isGenerationForced = options.generation != nil
         alignsWideIntegers = options.alignsWideIntegers

@@ -34,14 +34,16 @@ public struct LoaderOptions: Equatable, Sendable {
     /// `loader.protect` or `loader.no-protect`: whether pages get the permissions of their segments; nil where the
     /// generation decides.
     public var protectsPages: Bool?
+    /// `loader.sha256=` and 64 hexadecimal digits: the digest that the application's file must have; nil where any will do.
+    public var digest: FileDigest?
     /// `loader.quiet` or `loader.verbose`: how much to say.
     public var verbosity = Verbosity.normal
 
     /// No options.
     public init() {}
 
-    /// Reads the options on `platform`, and takes those of the command line off it. Throws `unknownLoaderOption`, whose
-    /// name is an offset in `memory`.
+    /// Reads the options on `platform`, and takes those of the command line off it. Throws `unknownLoaderOption` and
+    /// `digestMalformed`, whose name is an offset in `memory`.
     public init(_ platform: inout Platform, _ memory: PhysicalMemory) throws(Fault) {
         if platform.moduleCount > 0 {
             var words = Words(rest: platform.module(0).commandLine)
@@ -79,11 +81,27 @@ public struct LoaderOptions: Equatable, Sendable {
             verbosity = .quiet
         } else if text.isSame(as: "loader.verbose") {
             verbosity = .verbose
+        } else if let digits = try LoaderOptions.digits(text) {
+            guard let digest = FileDigest(hexadecimal: digits) else {
+                throw Fault(.digestMalformed, nameOffset: word.start &- memory.origin)
+            }
+            self.digest = digest
         } else if let generation = Generation(optionIn: text) {
             self.generation = generation
         } else {
             throw Fault(.unknownLoaderOption, nameOffset: word.start &- memory.origin)
         }
+    }
+
+    /// What follows `loader.sha256=`; nil where `option` is another.
+    @_lifetime(copy option)
+    private static func digits(_ option: ByteView) throws(Fault) -> ByteView? {
+        let name = "loader.sha256=" as StaticString
+        let size = UInt64(name.utf8CodeUnitCount)
+        guard option.count >= size,
+            try option.slice(at: 0, size: size, else: .unknownLoaderOption, .none).isSame(as: name)
+        else { return nil }
+        return try option.slice(at: size, size: option.count &- size, else: .unknownLoaderOption, .none)
     }
 }
 

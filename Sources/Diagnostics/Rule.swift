@@ -10,7 +10,7 @@ public enum Rule: UInt8, Equatable, Sendable {
     case needsInterpreter, tlsOutsideImage, entryOutsideImage
     case bytesListedTwice, noteTruncated, entryVersionSize, unknownEntryVersion, contradictoryEntryVersion, abiTagSize
     case abiTagNotHermit, missingEntryVersion
-    case unknownLoaderOption, alignmentOptionMisplaced
+    case unknownLoaderOption, alignmentOptionMisplaced, digestMalformed, digestDiffers
     case dynamicMisaligned, dynamicAddressOutsideFile, dynamicMissing, badEntrySize, tableSizeNotMultiple
     case badPLTRelocationKind, needsLibrary, hashTableMalformed
     case relocationTypeUnknown, relocationOnlyInObjects, relocationOutsideImage, relocationOverflow
@@ -193,9 +193,17 @@ public enum Rule: UInt8, Equatable, Sendable {
             .init(
                 .options, "unknown loader option, from here: %n",
                 """
-                there are loader.generation=0, 1, 2, 3, 4-recursive or 4-identity, and loader. before align16, protect, \
-                no-protect, quiet and verbose
+                there are loader.generation=0, 1, 2, 3, 4-recursive or 4-identity, loader.sha256= and a digest, and loader. \
+                before align16, protect, no-protect, quiet and verbose
                 """)
+        case .digestMalformed:
+            .init(
+                .options, "not 64 hexadecimal digits behind loader.sha256=, from here: %n",
+                "take the digits that sha256sum prints for the file")
+        case .digestDiffers:
+            .init(
+                .options, "the file's SHA-256 begins with %v, but the one asked for with loader.sha256= begins with %l",
+                "this is not the file that was meant, or the option is for another version of it")
         case .alignmentOptionMisplaced:
             .init(
                 .options, "loader.align16 is for entry versions 2 and 3, and this application's is %d",

@@ -75,6 +75,8 @@ struct Rehearsal {
             try handoff.writeMovingTables(guest.region(placement.movingTables), limit: 1 << 32)
         }
         if let moved = placement.movedModule {
+            var options = options
+            options.digest = nil  // It has been compared.
             guest.write(file, at: moved.start)
             application = try Application(ByteView(guest.span(moved)), options)
         }

@@ -98,6 +98,19 @@ import Testing
         #expect(fault { _ = try read(.pvh, module: nil, line: option) } == Fault(.unknownLoaderOption, nameOffset: 1))
     }
 
+    @Test(arguments: [
+        "loader.sha256=", "loader.sha256=0", "loader.sha256=" + String(repeating: "0", count: 63),
+        "loader.sha256=" + String(repeating: "0", count: 65),
+        "loader.sha256=" + String(repeating: "0", count: 63) + "g",
+        "loader.sha256=" + String(repeating: "0", count: 63) + "@",
+        "loader.sha256=:" + String(repeating: "0", count: 63),
+        "loader.sha256=/" + String(repeating: "0", count: 63), "loader.sha256=`" + String(repeating: "0", count: 63),
+    ])
+    func `a digest has 64 hexadecimal digits`(option: String) {
+        let module = fault { _ = try read(.multiboot, module: "app \(option)", line: "") }
+        #expect(module == Fault(.digestMalformed, nameOffset: 4))
+    }
+
     @Test func `without a module there is nothing to read`() throws {
         #expect(try read(.multiboot, module: nil, line: "loader.align16").options == LoaderOptions())
     }

@@ -1,5 +1,6 @@
 // What the options for the loader do to a boot in the guest.
 
+import Crypto
 import Foundation
 import Testing
 
@@ -24,6 +25,23 @@ import Testing
         let refused = try await Guest(initrd: notELF.url, moduleArguments: "loader.quiet").boot()
         #expect(refused.status == 35, refused.comment)
         #expect(refused.errors.count == 1, refused.comment)
+    }
+
+    @Test(.enabled(if: isBuilt), arguments: Start.allCases)
+    func `loader.sha256 boots the file that is meant, and no other`(_ start: Start) async throws {
+        let digest = SHA256.hash(data: try Data(contentsOf: Self.demo)).map { String(format: "%02X", $0) }.joined()
+        let wrong = String(digest.dropLast()) + (digest.hasSuffix("0") ? "1" : "0")
+        for (digits, status) in [(digest, 3), (digest.lowercased(), 3), (wrong, 49), (String(wrong.dropLast()), 49)] {
+            var guest = Guest(initrd: Self.demo, loader: try start.loader())
+            let option = "loader.sha256=\(digits)"
+            if start == .multiboot { guest.moduleArguments = option } else { guest.append = option }
+            let outcome = try await guest.boot()
+            #expect(outcome.status == Int32(status), outcome.comment)
+            if digits == wrong {
+                let words = "SHA-256 begins with 0x\(digest.prefix(16).lowercased())"
+                #expect(outcome.errors.first?.contains(words) == true, outcome.comment)
+            }
+        }
     }
 
     @Test(.enabled(if: isBuilt), arguments: Start.allCases)

@@ -1,0 +1,73 @@
+// SHA-256, with swift-crypto and the standard's own examples as witnesses.
+
+import AddressSpace
+import Boot
+import BootProtocols
+import Bytes
+import Crypto
+import Diagnostics
+import TestSupport
+import Testing
+
+@Suite struct SHA256Tests {
+    private static func digest(_ bytes: [UInt8]) -> FileDigest { FileDigest(of: ByteView(bytes.span.bytes)) }
+
+    private static func parse(_ digits: String) -> FileDigest? {
+        let bytes = Array(digits.utf8)
+        return FileDigest(hexadecimal: ByteView(bytes.span.bytes))
+    }
+
+    private static func witness(_ bytes: [UInt8]) -> String {
+        SHA256.hash(data: bytes).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+    }
+
+    @Test(arguments: [
+        ("", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+        ("abc", "BA7816BF8F01CFEA414140DE5DAE2223B00361A396177A9CB410FF61F20015AD"),
+        (
+            "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+            "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"
+        ),
+    ])
+    func `the standard's examples`(text: String, digits: String) throws {
+        let expected = try #require(Self.parse(digits))
+        #expect(Self.digest(Array(text.utf8)) == expected)
+        #expect(expected.leading == UInt64(digits.prefix(16), radix: 16))
+    }
+
+    @Test func `every length up to four blocks, and a long one`() throws {
+        var state: UInt32 = 1
+        let bytes = (0..<100_003).map { _ -> UInt8 in
+            state = state &* 1_664_525 &+ 1_013_904_223
+            return UInt8(truncatingIfNeeded: state >> 24)
+        }
+        for count in Array(0...260) + [bytes.count] {
+            let part = Array(bytes.prefix(count))
+            let expected = try #require(Self.parse(Self.witness(part)))
+            #expect(Self.digest(part) == expected, "\(count) bytes")
+        }
+    }
+
+    @Test func `every digit counts`() throws {
+        let digits = Array(Self.witness([1, 2, 3]))
+        let digest = Self.digest([1, 2, 3])
+        for index in digits.indices {
+            var changed = digits
+            changed[index] = digits[index] == "0" ? "1" : "0"
+            let other = try #require(Self.parse(String(changed)))
+            #expect(other != digest)
+        }
+    }
+
+    @Test func `another file is refused before it is looked at`() throws {
+        let file = Array("no ELF file".utf8)
+        var options = LoaderOptions()
+        options.digest = Self.parse(Self.witness(file))
+        #expect(fault { _ = try Application(ByteView(file.span.bytes), options) }?.rule == .notELF)
+        options.digest = Self.parse(Self.witness(file + [0]))
+        let refused = try #require(fault { _ = try Application(ByteView(file.span.bytes), options) })
+        #expect(refused.rule == .digestDiffers)
+        let (found, wanted) = (Self.witness(file).prefix(16), Self.witness(file + [0]).prefix(16))
+        #expect(refused.value == UInt64(found, radix: 16) && refused.limit == UInt64(wanted, radix: 16))
+    }
+}
