@@ -120,7 +120,7 @@ if freestanding {
         .systemLibrary(name: "Clibfdt", providers: [.apt(["libfdt-dev"])]),
         .systemLibrary(name: "Clibelf", pkgConfig: "libelf", providers: [.apt(["libelf-dev"])]),
         .target(
-            name: "TestSupport", dependencies: ["Diagnostics", "Bytes"], path: "Tests/TestSupport",
+            name: "TestSupport", dependencies: ["Diagnostics", "Bytes", "KernelImage"], path: "Tests/TestSupport",
             swiftSettings: [.treatAllWarnings(as: .error), .enableExperimentalFeature("Lifetimes")]),
     ]
     for (module, dependencies) in tested {

@@ -103,7 +103,7 @@ public enum Report {
     public static func error(_ fault: Fault, _ file: RawSpan, to sink: inout some TextSink) {
         begin(&sink)
         sink.write("error: ")
-        fault.write(to: &sink, file: file)
+        fault.write(to: &sink, FaultDetails(of: fault, in: ByteView(file)), file: file)
         sink.write("; ")
         sink.write(fault.rule.description.advice)
         sink.endLine()

@@ -73,8 +73,7 @@ enum RelocationView {
     }
 
     private static func table(_ place: Place) -> StaticString {
-        guard case .relocation(let tag, _) = place else { return "?" }
-        return switch tag {
+        switch place.table {
         case DynamicTag.relr: "RELR"
         case DynamicTag.rela: "RELA"
         case DynamicTag.rel: "REL"

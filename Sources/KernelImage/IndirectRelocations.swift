@@ -87,7 +87,7 @@ extension Relocator {
             guard isIndirect(relocation.entry) else { continue }
             let outcome = try outcome(of: relocation.entry, relocation.place, in: memory)
             if case .indirect(let resolver) = outcome {
-                return fault(rule, relocation.entry, relocation.place, value: resolver)
+                return Fault(rule, relocation.place, value: resolver)
             }
         }
         return Fault(rule)

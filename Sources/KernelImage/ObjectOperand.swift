@@ -35,8 +35,7 @@ extension ObjectRelocator {
             return operand
         }
         guard let symbol = symbols[entry.symbol] else {
-            throw fault(
-                .symbolIndexOutsideTable, entry, place, value: UInt64(entry.symbol), limit: UInt64(symbols.count))
+            throw Fault(.symbolIndexOutsideTable, place, value: UInt64(entry.symbol), limit: UInt64(symbols.count))
         }
         operand.size = symbol.size
         operand.isThreadLocal = symbol.isThreadLocal
@@ -46,10 +45,10 @@ extension ObjectRelocator {
             let address = layout.notebook.address(ofSymbol: entry.symbol, in: memory)
             operand.value = symbol.isThreadLocal ? address : address &+ bias
         case .reserved(let index):
-            throw fault(.symbolSectionUnknown, entry, place, value: UInt64(index), limit: UInt64(sections.count))
+            throw Fault(.symbolSectionUnknown, place, value: UInt64(index), limit: UInt64(sections.count))
         case .section(let section):
             guard section < sections.count else {
-                throw fault(.symbolSectionUnknown, entry, place, value: UInt64(section), limit: UInt64(sections.count))
+                throw Fault(.symbolSectionUnknown, place, value: UInt64(section), limit: UInt64(sections.count))
             }
             switch layout.notebook.home(of: section, in: memory) {
             case .memory(let start):
@@ -63,20 +62,21 @@ extension ObjectRelocator {
             case nil:
                 // The size is known wherever the symbol lies.
                 guard meaning.formula == .size else {
-                    throw fault(.symbolNotLoaded, entry, place, value: UInt64(section))
+                    throw Fault(.symbolNotLoaded, place, value: UInt64(section))
                 }
             }
         case .undefined:
-            if layout.isBlockBase(symbol, symbols) {
+            let linkerSymbol = LinkerSymbol(symbol, symbols)
+            if linkerSymbol == .blockBase {
                 // So that the offset from TP that code of the local dynamic model adds is right: see `value`.
                 operand.isThreadLocal = true
                 operand.value = layout.hasTLSFunction ? 0 : layout.blockDistance
-            } else if let address = layout.linkerDefined(symbol, symbols) {
-                operand.value = address &+ bias
+            } else if let linkerSymbol {
+                operand.value = layout.address(of: linkerSymbol) &+ bias
             } else if let address = try sectionBound(symbol, entry, place, &table, in: &memory) {
                 operand.value = address &+ bias
             } else {
-                guard symbol.isWeak else { throw undefined(entry, place, in: memory) }
+                guard symbol.isWeak else { throw Fault(.symbolUndefined, place, value: entry.offset) }
                 operand.isDefined = false
                 operand.size = 0
             }
@@ -84,8 +84,8 @@ extension ObjectRelocator {
         if meaning.formula == .size || !operand.isDefined || meaning.formula == .gotFromPlace { return operand }
         guard operand.isThreadLocal == wantsThreadLocal else {
             throw wantsThreadLocal
-                ? fault(.symbolNotThreadLocal, entry, place, value: UInt64(symbol.type))
-                : fault(.symbolThreadLocal, entry, place)
+                ? Fault(.symbolNotThreadLocal, place, value: UInt64(symbol.type))
+                : Fault(.symbolThreadLocal, place)
         }
         if wantsThreadLocal { operand.distance = layout.blockDistance }
         return operand
@@ -101,37 +101,6 @@ extension ObjectRelocator {
         let address = try table.stub(in: &memory)
         layout.notebook.remember(address, ofSymbol: index, in: &memory)
         return address
-    }
-
-    private func undefined(
-        _ entry: RelocationEntry, _ place: Place, in memory: borrowing ByteRegion
-    ) -> Fault {
-        var fault = fault(.symbolUndefined, entry, place, value: entry.offset)
-        for index in 1..<max(symbols.count, 1) where index != entry.symbol {
-            guard let other = symbols[index], other.isUndefined, !other.isWeak, !layout.isBlockBase(other, symbols),
-                layout.linkerDefined(other, symbols) == nil,
-                layout.notebook.address(ofSymbol: index, in: memory) == 0
-            else { continue }
-            fault.furtherNames.append(symbols.nameOffset(of: other))
-        }
-        return fault
-    }
-
-    /// A fault of `entry`, with its type, its offset in the section it changes, and its symbol's name, or else that of the
-    /// symbol's section.
-    func fault(
-        _ rule: Rule, _ entry: RelocationEntry, _ place: Place, value: UInt64 = 0, limit: UInt64 = 0
-    ) -> Fault {
-        var fault = Fault(rule, place, value: value, limit: limit)
-        if entry.symbol != 0, let symbol = symbols[entry.symbol] {
-            fault.nameOffset = symbols.nameOffset(of: symbol)
-            if fault.nameOffset == 0, case .section(let index) = symbols.definition(of: symbol, at: entry.symbol) {
-                fault.nameOffset = sections.nameOffset(index)
-            }
-        }
-        fault.address = entry.offset
-        fault.typeName = Literal(RelocationMeaning(entry.type)?.name ?? "")
-        return fault
     }
 }
 

@@ -74,16 +74,16 @@ public struct ObjectRelocator: ~Escapable {
         let entry = relocations[index]
         let place = Place.entry(section: UInt64(target.table), index: UInt64(index))
         guard let meaning = RelocationMeaning(entry.type) else {
-            throw fault(.relocationTypeUnknown, entry, place, value: UInt64(entry.type))
+            throw Fault(.relocationTypeUnknown, place, value: UInt64(entry.type))
         }
         switch meaning.formula {
         case .copy, .symbol, .bias, .indirect:
-            throw fault(.relocationOnlyInLinkedFiles, entry, place, value: UInt64(entry.type))
+            throw Fault(.relocationOnlyInLinkedFiles, place, value: UInt64(entry.type))
         case .none: return 1
         default: break
         }
         guard entry.offset <= target.size, meaning.field.size <= target.size &- entry.offset else {
-            throw fault(.relocationOutsideSection, entry, place, value: entry.offset, limit: target.size)
+            throw Fault(.relocationOutsideSection, place, value: entry.offset, limit: target.size)
         }
         let address = target.start &+ entry.offset
         let isDynamicModel = meaning.formula == .tlsIndexFromPlace || meaning.formula == .tlsModuleFromPlace
@@ -107,7 +107,7 @@ public struct ObjectRelocator: ~Escapable {
         }
         let value = value(meaning, operand, addend, slot: slot, at: address, isCode: target.isCode)
         guard meaning.field.represents(value) else {
-            throw fault(.relocationOverflow, entry, place, value: value, limit: meaning.field.limit(for: value))
+            throw Fault(.relocationOverflow, place, value: value, limit: meaning.field.limit(for: value))
         }
         _ = Relocator.store(value, meaning.field, at: address, in: &memory)
         return 1

@@ -26,10 +26,10 @@ extension Relocator {
         of entry: RelocationEntry, _ place: Place, in memory: borrowing ByteRegion
     ) throws(Fault) -> RelocationOutcome {
         guard let meaning = RelocationMeaning(entry.type) else {
-            throw fault(.relocationTypeUnknown, entry, place, value: UInt64(entry.type))
+            throw Fault(.relocationTypeUnknown, place, value: UInt64(entry.type))
         }
         guard meaning.occursInLinkedFiles else {
-            throw fault(.relocationOnlyInObjects, entry, place, value: UInt64(entry.type))
+            throw Fault(.relocationOnlyInObjects, place, value: UInt64(entry.type))
         }
         var addend = entry.addend ?? 0
         if entry.addend == nil {
@@ -46,7 +46,7 @@ extension Relocator {
             guard let symbol = try symbol(of: entry, place) else {
                 return .value(try value(meaning, 0, addend, entry, place))
             }
-            guard !symbol.isThreadLocal else { throw fault(.symbolThreadLocal, entry, place) }
+            guard !symbol.isThreadLocal else { throw Fault(.symbolThreadLocal, place) }
             let address = symbol.isAbsolute ? symbol.value : symbol.value &+ bias
             if symbol.isIndirectFunction { return try indirect(address, meaning.field, entry, place, in: memory) }
             return .value(try value(meaning, address, addend, entry, place))
@@ -55,10 +55,10 @@ extension Relocator {
             return .value(try checked(size &+ addend, meaning.field, entry, place))
         case .tlsModule, .tlsOffset, .threadPointerOffset, .tlsDescriptor:
             return try threadLocal(meaning, addend, entry, place)
-        case .copy: throw fault(.copyWithoutSource, entry, place)
+        case .copy: throw Fault(.copyWithoutSource, place)
         case .gotOffset, .gotRelative, .pltRelative, .symbolFromGOT, .pltFromGOT, .gotFromPlace, .tlsIndexFromPlace,
             .tlsModuleFromPlace, .threadPointerSlotFromPlace, .tlsDescriptorFromPlace:
-            throw fault(.relocationOnlyInObjects, entry, place, value: UInt64(entry.type))
+            throw Fault(.relocationOnlyInObjects, place, value: UInt64(entry.type))
         }
     }
 
@@ -88,12 +88,12 @@ extension Relocator {
         if entry.symbol != 0 {
             let symbol = try symbol(of: entry, place)
             if let symbol, !symbol.isThreadLocal {
-                throw fault(.symbolNotThreadLocal, entry, place, value: UInt64(symbol.type))
+                throw Fault(.symbolNotThreadLocal, place, value: UInt64(symbol.type))
             }
             offset = symbol?.value ?? 0
             isDefined = symbol != nil
         }
-        if isDefined, threadLocalBlock == nil { throw fault(.noThreadLocalSegment, entry, place) }
+        if isDefined, threadLocalBlock == nil { throw Fault(.noThreadLocalSegment, place) }
         let distance = isDefined ? threadLocalBlock?.distance ?? 0 : 0
         switch meaning.formula {
         case .tlsModule: return .value(isDefined ? 1 : 0)
@@ -102,7 +102,7 @@ extension Relocator {
             return .value(try checked(offset &+ addend &- distance, meaning.field, entry, place))
         default:
             guard let supplement else {
-                throw fault(.relativeCountWrong, entry, place, limit: tables.section.relativeCount ?? 0)
+                throw Fault(.relativeCountWrong, place, limit: tables.section.relativeCount ?? 0)
             }
             let resolver = isDefined ? supplement.offsetResolver : supplement.undefinedResolver
             return .descriptor(resolver: resolver &+ bias, argument: offset &+ addend &- distance)
@@ -113,18 +113,11 @@ extension Relocator {
     private func symbol(of entry: RelocationEntry, _ place: Place) throws(Fault) -> Symbol? {
         guard entry.symbol != 0 else { return nil }
         guard let symbol = symbols[entry.symbol] else {
-            throw fault(
-                .symbolIndexOutsideTable, entry, place, value: UInt64(entry.symbol), limit: symbols.count)
+            throw Fault(.symbolIndexOutsideTable, place, value: UInt64(entry.symbol), limit: symbols.count)
         }
         guard symbol.isUndefined else { return symbol }
         guard symbol.isWeak else {
-            var fault = fault(.symbolUndefined, entry, place, value: entry.offset)
-            for index in 1..<UInt32(truncatingIfNeeded: symbols.count) where index != entry.symbol {
-                if let other = symbols[index], other.isUndefined, !other.isWeak {
-                    fault.furtherNames.append(symbols.nameOffset(of: other))
-                }
-            }
-            throw fault
+            throw Fault(.symbolUndefined, place, value: entry.offset)
         }
         return nil
     }
@@ -134,8 +127,7 @@ extension Relocator {
     ) throws(Fault) -> RelocationOutcome {
         guard memory.offset(of: entry.offset, size: field.size) != nil else { throw outside(memory, entry, place) }
         guard memory.offset(of: resolver &- bias, size: 1) != nil else {
-            throw fault(
-                .resolverOutsideImage, entry, place, value: resolver, limit: memory.address &+ memory.count &+ bias)
+            throw Fault(.resolverOutsideImage, place, value: resolver, limit: memory.address &+ memory.count &+ bias)
         }
         return .indirect(resolver: resolver)
     }
@@ -144,26 +136,12 @@ extension Relocator {
         _ value: UInt64, _ field: Field, _ entry: RelocationEntry, _ place: Place
     ) throws(Fault) -> UInt64 {
         guard field.represents(value) else {
-            throw fault(.relocationOverflow, entry, place, value: value, limit: field.limit(for: value))
+            throw Fault(.relocationOverflow, place, value: value, limit: field.limit(for: value))
         }
         return value
     }
 
     func outside(_ memory: borrowing ByteRegion, _ entry: RelocationEntry, _ place: Place) -> Fault {
-        fault(
-            .relocationOutsideImage, entry, place, value: entry.offset, limit: memory.address &+ memory.count)
-    }
-
-    /// A fault of `entry`, with its type, its place and its symbol's name.
-    func fault(
-        _ rule: Rule, _ entry: RelocationEntry, _ place: Place, value: UInt64 = 0, limit: UInt64 = 0
-    ) -> Fault {
-        var fault = Fault(rule, place, value: value, limit: limit)
-        if entry.symbol != 0, let symbol = symbols[entry.symbol] {
-            fault.nameOffset = symbols.nameOffset(of: symbol)
-        }
-        fault.address = entry.offset
-        fault.typeName = Literal(RelocationMeaning(entry.type)?.name ?? "")
-        return fault
+        Fault(.relocationOutsideImage, place, value: entry.offset, limit: memory.address &+ memory.count)
     }
 }

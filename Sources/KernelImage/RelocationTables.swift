@@ -110,12 +110,9 @@ public struct PackedRelocations: ~Escapable {
     }
 
     private func outside(_ memory: borrowing ByteRegion, _ address: UInt64) -> Fault {
-        var fault = Fault(
+        Fault(
             .relocationOutsideImage, .relocation(table: DynamicTag.relr, index: index), value: address,
             limit: memory.address &+ memory.count)
-        fault.address = address
-        fault.typeName = Literal("RELATIVE")
-        return fault
     }
 
     /// The number of words read so far.

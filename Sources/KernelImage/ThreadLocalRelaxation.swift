@@ -71,7 +71,7 @@ extension ObjectRelocator {
             let sequence = ThreadLocalSequence(general: isGeneral, at: address, callType: call.type, in: memory),
             call.offset == entry.offset &+ sequence.call, sequence.lead <= entry.offset,
             sequence.size <= target.size &- (entry.offset &- sequence.lead)
-        else { throw fault(.tlsSequenceUnknown, entry, place) }
+        else { throw Fault(.tlsSequenceUnknown, place) }
 
         let start = address &- sequence.lead
         // In bounds by the guard above.
@@ -82,7 +82,7 @@ extension ObjectRelocator {
             // The addend is that of an operand that ends its instruction: it makes up for P not being the next one.
             let value = operand.value &+ addend &+ 4 &- operand.distance
             guard meaning.field.represents(value) else {
-                throw fault(.relocationOverflow, entry, place, value: value, limit: meaning.field.limit(for: value))
+                throw Fault(.relocationOverflow, place, value: value, limit: meaning.field.limit(for: value))
             }
             // mov %fs:0, %rax; lea value(%rax), %rax
             memory.store(0x0000_0025_048b_4864 as UInt64, at: start)

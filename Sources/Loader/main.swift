@@ -24,7 +24,7 @@ func loaderMain(_ protocolMagic: UInt32, _ information: UInt32) -> Never {
         file = Memory.span(module.start, size: module.size)
 
         let loader = AddressRange(Memory.loader.start, Memory.loader.end)
-        let entry = try boot(file, options, on: platform, memory, loader, &serial)
+        let entry = try boot(&file, options, on: platform, memory, loader, &serial)
         CPU.enter(entry)
     } catch {
         fail(error, file, &serial)
@@ -40,9 +40,11 @@ func findPlatform(_ magic: UInt32, _ information: UInt64, _ memory: PhysicalMemo
     }
 }
 
-/// Places, loads, relocates and hands over; everything but the jump.
+/// Places, loads, relocates and hands over; everything but the jump. `file` is the application's, and follows it where it has
+/// to be moved.
+@_lifetime(file: immortal)
 func boot(
-    _ file: RawSpan, _ options: LoaderOptions, on platform: borrowing Platform, _ memory: PhysicalMemory,
+    _ file: inout RawSpan, _ options: LoaderOptions, on platform: borrowing Platform, _ memory: PhysicalMemory,
     _ loader: AddressRange, _ serial: inout SerialPort
 ) throws(Fault) -> CPU.Entry {
     var application = try Application(ByteView(file), options)
@@ -61,7 +63,10 @@ func boot(
     if let moved = placement.movedModule {
         var target = region(moved)
         target.copy(ByteView(file), to: moved.start)
-        application = try Application(ByteView(Memory.span(moved.start, size: moved.size)), options)
+        file = Memory.span(moved.start, size: moved.size)
+        var options = options
+        options.digest = nil  // It has been compared.
+        application = try Application(ByteView(file), options)
     }
 
     var image = ByteRegion(

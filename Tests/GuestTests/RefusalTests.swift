@@ -2,6 +2,7 @@
 
 import Foundation
 import Subprocess
+import TestSupport
 import Testing
 
 @Suite(.serialized) struct RefusalTests {
@@ -56,6 +57,20 @@ import Testing
         }
         file.replaceSubrange(24..<32, with: bytes(word(file, 24) + 0xc000_0000))
         try await refuses(file, status: 43, saying: "the image must lie at 0xc0000000", memory: "256M")
+    }
+
+    /// An image that goes where the module is: what the sentence names is read from the module's new place.
+    @Test func namesOfAMovedModule() async throws {
+        var writer = ELFWriter(type: 2, base: 0x20_0000)
+        writer.append([UInt8](repeating: 0xf4, count: 0x10_0000))
+        let symbol = writer.addSymbol("nowhere_to_be_found", shndx: 0)
+        writer.addNotes(hermitNote(4))
+        writer.setDynamic(
+            writer.symbolEntries() + writer.relaEntries([Relocation(6, at: 0x20_0800, symbol: symbol)]))
+        writer.zeroFill = 0x100_0000
+        try await refuses(
+            Data(writer.bytes), status: 41,
+            saying: "DT_RELA entry 0: undefined: 'nowhere_to_be_found', wanted at 0x200800")
     }
 
     @Test(arguments: [1, 3, 4, 15, 16, 52, 63, 64, 65, 119, 120, 300])

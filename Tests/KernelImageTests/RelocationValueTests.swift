@@ -107,7 +107,6 @@ import Testing
             #expect(result.fault?.place == .relocation(table: 7, index: 0))
             #expect(result.fault?.value == vector.value)
             #expect(result.fault?.limit == limit)
-            #expect(result.fault?.address == Self.place)
         } else {
             #expect(result.fault == nil)
             expected.replaceSubrange(0..<vector.size, with: littleEndian(vector.value).prefix(vector.size))

@@ -249,7 +249,9 @@ struct LinkerWitnessTests {
         if symbol.isUndefined, symbol.isWeak, formula == .gotRelative { return true }
         switch image.symbols.definition(of: symbol, at: entry.symbol) {
         case .common: return true
-        case .undefined: return image.layout.linkerDefined(symbol, image.symbols) != nil
+        case .undefined:
+            let linkerSymbol = LinkerSymbol(symbol, image.symbols)
+            return linkerSymbol != nil && linkerSymbol != .blockBase
         default: return false
         }
     }

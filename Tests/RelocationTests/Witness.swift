@@ -233,6 +233,6 @@ private func areEqual(_ left: [UInt8], _ right: [UInt8], _ range: Range<Int>, _ 
 
 extension Place {
     fileprivate var isPacked: Bool {
-        if case .relocation(36, _) = self { true } else { false }
+        isRelocation && table == 36
     }
 }

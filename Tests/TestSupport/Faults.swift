@@ -1,6 +1,8 @@
 // What a call throws, and the sentence that a user would read.
 
 public import Diagnostics
+import Bytes
+import KernelImage
 
 /// The fault that `body` throws, nil where it throws none. Any other error stops the test run.
 public func fault(_ body: () throws -> Void) -> Fault? {
@@ -30,6 +32,6 @@ public struct StringSink: TextSink {
 /// The sentence of `fault`, with names from `file`.
 public func sentence(_ fault: Fault, _ file: [UInt8] = []) -> String {
     var sink = StringSink()
-    fault.write(to: &sink, file: file.span.bytes)
+    fault.write(to: &sink, FaultDetails(of: fault, in: ByteView(file.span.bytes)), file: file.span.bytes)
     return sink.text
 }

@@ -1,0 +1,85 @@
+// What the sentence of a fault tells besides the fault: an address, a type, names.
+
+/// What a sentence tells besides the fault itself: looked up in the file where the fault is that of a relocation.
+public struct FaultDetails: Equatable, Sendable {
+    /// The link address that a relocation changes, in an object file its offset in the section; `%a` in the sentence.
+    public var address: UInt64 = 0
+    /// The name of a relocation type, without R_X86_64_; `%t` in the rule's sentence.
+    public var typeName: StaticString = ""
+    /// Where the file holds the name that belongs to the fault, NUL terminated; 0 if there is none. `%n` in the sentence.
+    public var nameOffset: UInt64
+    /// The names after the first one.
+    public var furtherNames = FurtherNames()
+
+    /// What `fault` knows by itself: its value, for rules about something with a name.
+    public init(_ fault: Fault) { nameOffset = fault.value }
+
+    /// Whether both say the same.
+    public static func == (left: FaultDetails, right: FaultDetails) -> Bool {
+        left.address == right.address && left.nameOffset == right.nameOffset && left.furtherNames == right.furtherNames
+    }
+
+    /// `'one', 'two' and 5 more`.
+    func writeNames(to sink: inout some TextSink, file: RawSpan) {
+        writeName(nameOffset, to: &sink, file: file)
+        for index in 0..<furtherNames.listed {
+            sink.write(index &+ 1 == furtherNames.count ? " and " : ", ")
+            writeName(furtherNames[index], to: &sink, file: file)
+        }
+        if furtherNames.count > furtherNames.listed {
+            sink.write(" and ")
+            sink.write(decimal: furtherNames.count &- furtherNames.listed)
+            sink.write(" more")
+        }
+    }
+
+    private func writeName(_ nameOffset: UInt64, to sink: inout some TextSink, file: RawSpan) {
+        guard nameOffset > 0, let start = Int(exactly: nameOffset), start < file.byteCount else {
+            sink.write("(no name)")
+            return
+        }
+        var end = start
+        while end < file.byteCount, end - start < 256 {
+            // In bounds by the loop's condition.
+            if unsafe file.unsafeLoad(fromUncheckedByteOffset: end, as: UInt8.self) == 0 { break }
+            end += 1
+        }
+        sink.write(UInt8(ascii: "'"))
+        sink.write(untrusted: file.extracting(start..<end), limit: 200)
+        sink.write(UInt8(ascii: "'"))
+    }
+}
+
+/// Names that a fault lists besides its first: a few of them, and how many there are.
+public struct FurtherNames: Equatable, Sendable {
+    private var first: UInt64 = 0, second: UInt64 = 0, third: UInt64 = 0, fourth: UInt64 = 0
+    /// How many there are.
+    public private(set) var count: UInt64 = 0
+    /// How many of them are kept.
+    public var listed: UInt64 { min(count, 4) }
+
+    /// No names.
+    public init() {}
+
+    /// The file offset of the name at `index`, below `listed`.
+    public subscript(index: UInt64) -> UInt64 {
+        switch index {
+        case 0: first
+        case 1: second
+        case 2: third
+        default: fourth
+        }
+    }
+
+    /// Adds the name at `offset` of the file.
+    public mutating func append(_ offset: UInt64) {
+        switch count {
+        case 0: first = offset
+        case 1: second = offset
+        case 2: third = offset
+        case 3: fourth = offset
+        default: break
+        }
+        count &+= 1
+    }
+}

@@ -1,0 +1,118 @@
+// Where a rule was broken, in two words.
+
+/// Where a rule was broken.
+public struct Place: Equatable, Sendable {
+    /// What it counts.
+    enum Kind: UInt8 {
+        case none, header, offset, programHeader, sectionHeader, dynamic, relocation, symbol, entry, address
+    }
+
+    /// The kind in bits 0 to 7, room for a rule in bits 8 to 15, and the number of the table in bits 32 to 63.
+    private var bits: UInt64
+    /// The index, the offset or the address.
+    public let index: UInt64
+
+    @usableFromInline
+    init(kind: UInt64, table: UInt64 = 0, _ index: UInt64 = 0) {
+        bits = kind | table << 32
+        self.index = index
+    }
+
+    /// What it counts.
+    var kind: Kind { Kind(rawValue: UInt8(truncatingIfNeeded: bits)) ?? .none }
+    /// Of an entry of a relocation table the tag of the dynamic entry that names it, of one of a section the section's index.
+    public var table: UInt64 { bits >> 32 }
+    /// Whether it is an entry of a relocation table that a dynamic entry names.
+    public var isRelocation: Bool { kind == .relocation }
+    /// Whether it is an entry of a section that is a table.
+    public var isEntry: Bool { kind == .entry }
+    /// Where a fault keeps its rule.
+    var rule: UInt8 {
+        get { UInt8(truncatingIfNeeded: bits >> 8) }
+        set { bits = bits & ~0xff00 | UInt64(newValue) << 8 }
+    }
+
+    /// Nowhere in particular.
+    @inlinable public static var none: Place { Place(kind: 0) }
+    /// The ELF file header.
+    @inlinable public static var header: Place { Place(kind: 1) }
+    /// A byte offset in the file.
+    @inlinable public static func offset(_ offset: UInt64) -> Place { Place(kind: 2, offset) }
+    /// A program header, by its index.
+    @inlinable public static func programHeader(_ index: UInt64) -> Place { Place(kind: 3, index) }
+    /// A section header, by its index.
+    @inlinable public static func sectionHeader(_ index: UInt64) -> Place { Place(kind: 4, index) }
+    /// A dynamic entry, by its tag.
+    @inlinable public static func dynamic(_ tag: UInt64) -> Place { Place(kind: 5, tag) }
+    /// An entry of a relocation table, by its index; the tag, of 32 bits, is that of the dynamic entry that names the table.
+    @inlinable public static func relocation(table: UInt64, index: UInt64) -> Place {
+        Place(kind: 6, table: table, index)
+    }
+    /// A symbol of the dynamic symbol table, by its index.
+    @inlinable public static func symbol(_ index: UInt64) -> Place { Place(kind: 7, index) }
+    /// An entry of a section that is a table, by its index and the section's, which has 32 bits.
+    @inlinable public static func entry(section: UInt64, index: UInt64) -> Place {
+        Place(kind: 8, table: section, index)
+    }
+    /// An address in memory.
+    @inlinable public static func address(_ address: UInt64) -> Place { Place(kind: 9, address) }
+
+    func write(to sink: inout some TextSink) {
+        switch kind {
+        case .none: return
+        case .header: sink.write("ELF header")
+        case .offset:
+            sink.write("file offset ")
+            sink.write(hex: index)
+        case .programHeader:
+            sink.write("program header ")
+            sink.write(decimal: index)
+        case .sectionHeader:
+            sink.write("section header ")
+            sink.write(decimal: index)
+        case .dynamic:
+            sink.write("dynamic entry ")
+            Place.write(tag: index, to: &sink)
+        case .relocation:
+            Place.write(tag: table, to: &sink)
+            sink.write(" entry ")
+            sink.write(decimal: index)
+        case .symbol:
+            sink.write("dynamic symbol ")
+            sink.write(decimal: index)
+        case .entry:
+            sink.write("section ")
+            sink.write(decimal: table)
+            sink.write(" entry ")
+            sink.write(decimal: index)
+        case .address:
+            sink.write("address ")
+            sink.write(hex: index)
+        }
+        sink.write(": ")
+    }
+
+    private static func write(tag: UInt64, to sink: inout some TextSink) {
+        switch tag {
+        case 2: sink.write("DT_PLTRELSZ")
+        case 4: sink.write("DT_HASH")
+        case 5: sink.write("DT_STRTAB")
+        case 6: sink.write("DT_SYMTAB")
+        case 7: sink.write("DT_RELA")
+        case 8: sink.write("DT_RELASZ")
+        case 9: sink.write("DT_RELAENT")
+        case 10: sink.write("DT_STRSZ")
+        case 11: sink.write("DT_SYMENT")
+        case 17: sink.write("DT_REL")
+        case 18: sink.write("DT_RELSZ")
+        case 19: sink.write("DT_RELENT")
+        case 20: sink.write("DT_PLTREL")
+        case 23: sink.write("DT_JMPREL")
+        case 35: sink.write("DT_RELRSZ")
+        case 36: sink.write("DT_RELR")
+        case 37: sink.write("DT_RELRENT")
+        case 0x6fff_fef5: sink.write("DT_GNU_HASH")
+        default: sink.write(hex: tag)
+        }
+    }
+}
