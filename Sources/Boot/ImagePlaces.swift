@@ -1,14 +1,14 @@
 // What lies at an address of the image, whatever kind of file it was.
 
-import Bytes
-import Diagnostics
+public import Bytes
+public import Diagnostics
+public import KernelImage
 import ELF
-import KernelImage
 
 extension Application.Contents {
     /// `file`, whose notes nobody asks for.
     @_lifetime(copy file)
-    init(_ file: ByteView) throws(Fault) {
+    public init(_ file: ByteView) throws(Fault) {
         if ObjectImage.isObjectFile(file) {
             self = .object(try ObjectImage(file, try FileHeader(file)))
         } else {
@@ -17,7 +17,7 @@ extension Application.Contents {
     }
 
     /// The file.
-    var file: ByteView {
+    public var file: ByteView {
         @_lifetime(copy self) get {
             switch self {
             case .linked(let image): image.file
@@ -27,7 +27,7 @@ extension Application.Contents {
     }
 
     /// The segment, or else the section, that holds link address `address`; nil between them.
-    func part(at address: UInt64) -> (isSection: Bool, index: UInt64)? {
+    public func part(at address: UInt64) -> (isSection: Bool, index: UInt64)? {
         switch self {
         case .linked(let image): Application.Contents.segment(at: address, image).map { (false, UInt64($0)) }
         case .object(let image): image.section(at: address).map { (true, UInt64($0.index)) }
@@ -35,7 +35,7 @@ extension Application.Contents {
     }
 
     /// Whether link address `address` is in code.
-    func isCode(_ address: UInt64) -> Bool {
+    public func isCode(_ address: UInt64) -> Bool {
         switch self {
         case .linked(let image):
             guard let index = Application.Contents.segment(at: address, image) else { return false }
@@ -47,7 +47,7 @@ extension Application.Contents {
     }
 
     /// The function or object that begins nearest below link address `address`.
-    func locate(_ address: UInt64) -> KernelImage.Location? {
+    public func locate(_ address: UInt64) -> KernelImage.Location? {
         switch self {
         case .linked(let image): image.locate(address)
         case .object(let image): image.locate(address)

@@ -13,10 +13,15 @@ struct QEMU {
     /// The CPU that Hermit kernels ask for, and no more.
     static let processor = "qemu64,apic,fsgsbase,fxsr,rdrand,rdtscp,xsave,xsaveopt"
 
-    /// The program's path, from PATH; nil where it is not installed.
-    static var program: String? {
-        let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
-        return folders.map { "\($0)/qemu-system-x86_64" }.first { unsafe access($0, X_OK) == 0 }
+    /// The program: the one that was named, or that the environment's QEMU names, or the one in PATH.
+    static func program(_ named: String?) throws -> String {
+        let name = named ?? ProcessInfo.processInfo.environment["QEMU"] ?? "qemu-system-x86_64"
+        guard let program = Program.find(name) else {
+            throw ValidationError(
+                "there is no \(name)\(name.contains("/") ? "" : " in PATH"): install it (apt-get install qemu-system-x86), or "
+                    + "say --qemu PROGRAM")
+        }
+        return program
     }
 
     /// The arguments for `file` on `machine`, `extra` last.
@@ -44,12 +49,22 @@ struct BootCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "boot", abstract: "Boots a file in QEMU with the loader, and explains how it ended.",
         discussion: """
-              loader-inspect boot --loader build/loader app
-              loader-inspect boot --memory 4G --command-line "-- one two" app -- -smp 2
+              loader-inspect boot app
+              loader-inspect boot --loader build/loader --memory 4G app
+              loader-inspect boot --command-line "-- one two" app -- -smp 2
+              loader-inspect boot app > log                   the guest's output, and nothing else
+              loader-inspect boot --dry-run app               only show the command
 
-            What follows -- goes to QEMU. The exit status is 0 where the application ended with success, else QEMU's.
+            What follows -- goes to QEMU. The guest's output goes to standard output as it is, everything else to standard
+            error. Where the application did not end well, every address of its image that the output mentions is told as a
+            symbol, with the line of the source where the file has DWARF and llvm-symbolizer or addr2line is installed.
+
+            Exit status: 0 the application ended with success, 64 the command line is wrong or something is missing, 128 plus
+            the signal that ended QEMU, else QEMU's own: "loader-inspect explain STATUS" says what it means.
             """)
     @OptionGroup var machine: MachineOptions
+    @Option(help: "QEMU's program; without it $QEMU, or else qemu-system-x86_64 in PATH.", completion: .file())
+    var qemu: String?
     @Flag(help: "Only show the command.")
     var dryRun = false
     @Argument(help: "The ELF file.", completion: .file())
@@ -61,30 +76,86 @@ struct BootCommand: ParsableCommand {
         guard machine.startProtocol == .multiboot else {
             throw ValidationError("QEMU takes Multiboot where it finds its header; PVH cannot be asked for")
         }
+        guard file != "-" else {
+            throw ValidationError("QEMU reads the file by its name: standard input cannot be booted")
+        }
+        let data = try Input.read(file)
         guard let loader = machine.loaderFile else {
-            throw ValidationError("there is no loader beside this program: say --loader FILE")
+            throw ValidationError(
+                "there is no loader: make loader builds one; say --loader FILE, or set LOADER, where it lies elsewhere than "
+                    + "beside this program or at build/loader")
         }
-        guard let program = QEMU.program else {
-            throw ValidationError("qemu-system-x86_64 is not in PATH (apt-get install qemu-system-x86)")
+        let host = try machine.host(for: file)
+        let program = try QEMU.program(qemu)
+        let words = QEMU.arguments(file, loader: loader, host, extra: arguments)
+        if dryRun {
+            print(QEMU.line([program] + words))
+            return
         }
-        let words = QEMU.arguments(file, loader: loader, try machine.host(for: file), extra: arguments)
-        print(QEMU.line([program] + words))
-        if dryRun { return }
-        // Whatever stands in the buffer belongs before QEMU's output.
-        fflush(nil)
+        let console = Output(descriptor: 2, color: .never)
+        console.line(QEMU.line([program] + words))
+        console.flush()
+        let (status, mentioned) = try QEMU.run(program, words)
+        console.line(status > 128 ? "QEMU was ended by signal \(status - 128)" : "QEMU ended with status \(status)")
+        for line in Explanation.ofQEMU(Int(status)).prefix(1) { console.line(line) }
+        if status != 3 {
+            tell(mentioned, ByteView(data.bytes), host, to: console)
+            throw ExitCode(status == 0 ? 1 : status)
+        }
+        console.flush()
+    }
+
+    /// Says what the addresses are that the guest mentioned.
+    private func tell(
+        _ mentioned: MentionedAddresses, _ file: ByteView, _ host: HostMachine, to console: Output
+    ) {
+        defer { console.flush() }
+        // A quiet loader does not say where the image is; this is where it would put it.
+        let rehearsed = mentioned.imageStart == nil
+        guard !mentioned.mentions.isEmpty,
+            let start = mentioned.imageStart
+                ?? (try? Rehearsal(file, on: host, gigabytePages: machine.gigabytePages))?.placement.image.start
+        else { return }
+        let limit = 32
+        let names = AddressNames.of(mentioned.mentions, file, path: self.file, at: start)
+        guard !names.isEmpty else { return }
+        console.line("addresses in the output, with the image at \(hex(start))\(rehearsed ? " (supposed)" : ""):")
+        for name in names.prefix(limit) {
+            console.line("  \(hex(name.address))  \(name.symbol)+\(hex(name.offset))")
+            for (index, frame) in name.frames.enumerated() where frame != name.symbol {
+                console.line("    \(index == 0 ? "in" : "inlined into") \(frame)")
+            }
+        }
+        if names.count > limit { console.line("  and \(names.count - limit) more") }
+    }
+}
+
+extension QEMU {
+    /// Runs `program`, passing its output through as it comes. Returns its exit status, or 128 plus the signal that ended
+    /// it, and the addresses in its output.
+    static func run(_ program: String, _ arguments: [String]) throws -> (status: Int32, MentionedAddresses) {
         let process = Process()
+        let pipe = Pipe()
         process.executableURL = URL(fileURLWithPath: program)
-        process.arguments = words
+        process.arguments = arguments
+        process.standardOutput = pipe
         try process.run()
-        process.waitUntilExit()
-        let status = process.terminationStatus
-        if process.terminationReason == .uncaughtSignal {
-            print("QEMU was ended by signal \(status)")
-            throw ExitCode(128 + status)
+        // Interrupts are for QEMU; what it has said until then is still told.
+        signal(SIGINT, SIG_IGN)
+        defer { signal(SIGINT, SIG_DFL) }
+        var mentioned = MentionedAddresses()
+        let output = Output(color: .never)
+        while true {
+            let piece = pipe.fileHandleForReading.availableData
+            if piece.isEmpty { break }
+            output.write([UInt8](piece))
+            output.flush()
+            mentioned.take(piece)
         }
-        print("QEMU ended with status \(status)")
-        for line in Explanation.of("\(status)").prefix(1) { print(line) }
-        if status != 3 { throw ExitCode(status == 0 ? 1 : status) }
+        mentioned.end()
+        process.waitUntilExit()
+        let isSignal = process.terminationReason == .uncaughtSignal
+        return (process.terminationStatus + (isSignal ? 128 : 0), mentioned)
     }
 }
 

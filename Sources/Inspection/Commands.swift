@@ -90,7 +90,9 @@ struct MachineOptions: ParsableArguments {
     @Option(parsing: .unconditional, help: "The command line, as QEMU's -append takes it.")
     var commandLine = ""
 
-    @Option(help: "The loader's file, for its size and name; without it, one beside this program.", completion: .file())
+    @Option(
+        help: "The loader's file, for its size and name; without it $LOADER, one beside this program, or build/loader.",
+        completion: .file())
     var loader: String?
 
     @Option(help: "Options for the loader: loader.generation=2 and the like.")
@@ -105,12 +107,13 @@ struct MachineOptions: ParsableArguments {
     @Flag(help: "The CPU cannot mark pages as not to be executed (-cpu ...,-nx).")
     var withoutNx = false
 
-    /// The loader's file: the one that was named, or else one beside this program.
+    /// The loader's file: the one that was named, or that the environment's LOADER names, one beside this program, or
+    /// build/loader.
     var loaderFile: String? {
-        if let loader { return loader }
-        let own = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath()
+        if let named = loader ?? ProcessInfo.processInfo.environment["LOADER"] { return named }
+        let own = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
         let beside = own.deletingLastPathComponent().appendingPathComponent("loader").path
-        return unsafe access(beside, R_OK) == 0 ? beside : nil
+        return [beside, "build/loader"].first { unsafe access($0, R_OK) == 0 }
     }
 
     /// The machine that boots the file at `path`.
@@ -119,10 +122,11 @@ struct MachineOptions: ParsableArguments {
             kind: machine, memory: memory, startProtocol: startProtocol, commandLine: commandLine,
             applicationPath: path, loaderOptions: loaderOptions, rsdp: rsdp?.value)
         host.hasNoExecute = !withoutNx
-        if let loader {
+        if let loader = loader ?? ProcessInfo.processInfo.environment["LOADER"] {
             host.loaderPath = loader
             try host.use(loader: ByteView(Input.read(loader).bytes))
         } else if let path = loaderFile, let data = try? Input.read(path) {
+            host.loaderPath = path
             try? host.use(loader: ByteView(data.bytes))
         }
         return host

@@ -48,17 +48,25 @@ enum Explanation {
     }
 
     private static func status(_ number: Int) -> [String] {
-        var lines: [String] = []
+        let own: [Int: String] = [
+            0: "every file boots", 1: "a file will not boot", 2: "a file is malformed", 64: "the command line is wrong",
+        ]
+        return (own[number].map { ["loader-inspect status \(number): \($0)"] } ?? []) + ofQEMU(number)
+    }
+
+    /// What QEMU's exit status `number` means; empty where it means nothing in particular.
+    static func ofQEMU(_ number: Int) -> [String] {
         switch number {
-        case 0: lines.append("loader-inspect status 0: every file boots")
-        case 1:
-            lines.append(
-                "loader-inspect status 1: a file will not boot. QEMU status 1: the application failed, or QEMU did")
-        case 2: lines.append("loader-inspect status 2: a file is malformed")
-        case 3: lines.append("QEMU status 3: the application ended with success")
-        case 64: lines.append("loader-inspect status 64: the command line is wrong")
+        case 0:
+            return [
+                "QEMU status 0: nobody wrote to isa-debug-exit: QEMU was asked to quit, or the guest was reset, for "
+                    + "instance by a triple fault"
+            ]
+        case 1: return ["QEMU status 1: the application failed, or QEMU did"]
+        case 3: return ["QEMU status 3: the application ended with success"]
         default: break
         }
+        var lines: [String] = []
         for kind in kinds where Int(kind.status) == number {
             lines.append("QEMU status \(number): \(kind.meaning.string)")
             lines.append(

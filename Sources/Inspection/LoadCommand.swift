@@ -16,6 +16,7 @@ struct LoadCommand: ParsableCommand {
             Without --base the image goes where the loader would put it on the given machine.
 
               loader-inspect load --output image.bin app
+              loader-inspect load --base 0x200000 --output image.bin app
               loader-inspect load --memory 4G --machine q35 --memory-dump handoff.bin app
 
             --memory-dump writes what the loader leaves besides the image: page tables, BootInfo, device tree, stack.
@@ -56,22 +57,29 @@ struct LoadCommand: ParsableCommand {
     }
 
     private func load(_ view: ByteView, at base: UInt64, _ console: Output) throws {
-        guard !ObjectImage.isObjectFile(view) else {
-            throw ValidationError("the loader links an object file where it loads it: leave --base away")
+        let contents = try Application.Contents(view)
+        let size = contents.size
+        guard let copy = GuestMemory(size: max(size, 1)) else {
+            throw Fault(.imageTooLarge, .header, value: size, limit: 1 << 46)
         }
-        let image = try KernelImage(view)
-        guard let copy = GuestMemory(size: max(image.size, 1)) else {
-            throw Fault(.imageTooLarge, .header, value: image.size, limit: 1 << 46)
+        var memory = copy.region(AddressRange(0, size), at: contents.linkStart)
+        let counts: RelocationCounts
+        switch contents {
+        case .linked(let image):
+            guard !image.isFixed || base == image.linkStart else {
+                throw ValidationError("an ET_EXEC file cannot be loaded elsewhere than at \(hex(image.linkStart))")
+            }
+            try image.load(into: &memory)
+            counts = try Relocator(image, bias: base &- image.linkStart).apply(to: &memory)
+        case .object(let image):
+            guard base % max(image.alignment, 1) == 0 else {
+                throw ValidationError(
+                    "a section of the file asks for an address that is a multiple of \(image.alignment)")
+            }
+            try image.load(into: &memory)
+            counts = try ObjectRelocator(image, bias: base).apply(to: &memory)
         }
-        guard !image.isFixed || base == image.linkStart else {
-            throw ValidationError("an ET_EXEC file cannot be loaded elsewhere than at \(hex(image.linkStart))")
-        }
-        var memory = copy.region(AddressRange(0, image.size), at: image.linkStart)
-        try image.load(into: &memory)
-        let relocator = try Relocator(image, bias: base &- image.linkStart)
-        let counts = try relocator.apply(to: &memory)
-        let range = AddressRange(0, image.size)
-        try write("image", copy.span(range), at: base, to: output, console)
+        try write("image", copy.span(AddressRange(0, size)), at: base, to: output, console)
         console.line(StringSink.text { Report.relocations(counts, to: &$0) })
     }
 

@@ -44,9 +44,9 @@ struct MapCommand: ParsableCommand {
             picture = try MapPicture(
                 view, file, on: try machine.host(for: file), gigabytePages: machine.gigabytePages)
         } catch let refusal as Refusal {
-            throw ExitCode(refusal.tell(MapPicture.printable(file)))
+            throw ExitCode(refusal.tell(printable(file)))
         } catch let fault as Fault {
-            throw ExitCode(Refusal(fault, view).tell(MapPicture.printable(file)))
+            throw ExitCode(Refusal(fault, view).tell(printable(file)))
         }
         guard let output else {
             MapText(picture: picture, output: Output(color: color), width: max(width ?? terminalWidth, 80)).write()

@@ -19,7 +19,7 @@ struct MapPicture {
         let rehearsal = try Rehearsal(file, on: machine, gigabytePages: gigabytePages)
         let application = try Application(file, rehearsal.options)
         let placement = rehearsal.placement
-        self.name = MapPicture.printable(name)
+        self.name = printable(name)
         image = try ImageMap(file, application, bias: placement.bias)
         guest = GuestMap(rehearsal, loader: machine.loader)
         var facts = [
@@ -35,20 +35,6 @@ struct MapPicture {
         if let remark = image.remark { facts.append(remark) }
         self.facts = facts
     }
-
-    /// `text` without what a terminal or a browser could take for a command: controls and changes of direction.
-    static func printable(_ text: String) -> String {
-        String(
-            String.UnicodeScalarView(
-                text.unicodeScalars.map { scalar in
-                    switch scalar.properties.generalCategory {
-                    case .control, .format, .surrogate, .privateUse, .unassigned, .lineSeparator, .paragraphSeparator:
-                        "?"
-                    default: scalar
-                    }
-                }))
-    }
-
     /// `size` bytes in a unit that needs at most four digits.
     static func human(_ size: UInt64) -> String {
         var (value, unit) = (size, 0)

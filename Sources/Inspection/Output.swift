@@ -74,6 +74,39 @@ final class Output: TextSink {
         write(UInt8(ascii: "\n"))
     }
 
+    /// Takes a string in a style, and a line end.
+    func line(_ text: String, _ style: Style) {
+        write(text, style)
+        write(UInt8(ascii: "\n"))
+    }
+
+    /// Takes the label of a line and the text behind it, which is broken between words so that it ends before column 80.
+    func label(_ label: String, _ text: String, style: Style = .dim) {
+        write("  ")
+        write(label, style)
+        write(String(repeating: " ", count: max(0, 12 - label.count)) + " ")
+        if !text.isEmpty { wrap(text, indent: 15) }
+    }
+
+    /// Takes `text` and a line end, from column `indent` on, broken between words so that lines end before column 80.
+    func wrap(_ text: String, indent: Int) {
+        var column = indent
+        var isFirst = true
+        for word in text.split(separator: " ") {
+            if !isFirst, column + word.count + 1 > 79 {
+                write("\n" + String(repeating: " ", count: indent))
+                column = indent
+            } else if !isFirst {
+                write(" ")
+                column += 1
+            }
+            write(String(word))
+            column += word.count
+            isFirst = false
+        }
+        line()
+    }
+
     /// Hands over what was taken. Where nobody reads any more, the program ends quietly.
     func flush() {
         var start = 0
@@ -90,4 +123,17 @@ final class Output: TextSink {
         }
         buffer.removeAll(keepingCapacity: true)
     }
+}
+
+/// `text` without what a terminal or a browser could take for a command: controls and changes of direction.
+func printable(_ text: String) -> String {
+    String(
+        String.UnicodeScalarView(
+            text.unicodeScalars.map { scalar in
+                switch scalar.properties.generalCategory {
+                case .control, .format, .surrogate, .privateUse, .unassigned, .lineSeparator, .paragraphSeparator:
+                    "?"
+                default: scalar
+                }
+            }))
 }

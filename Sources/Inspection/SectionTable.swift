@@ -11,6 +11,8 @@ struct SectionTable: ~Escapable {
     private let file: ByteView
     /// How many there are.
     let count: Int
+    /// The file offset of the names; 0 where there are none.
+    private(set) var nameTableOffset: UInt64 = 0
 
     /// The table that `header` describes in `file`; empty where there is none. e_shnum and e_shstrndx that do not fit in
     /// 16 bits are in section header 0. Throws `fileTooShort`.
@@ -38,6 +40,7 @@ struct SectionTable: ~Escapable {
         let strings = SectionHeader(table.entry(index, size: Int(SectionHeader.size)))
         names = try file.slice(
             at: strings.offset, size: strings.size, else: .fileTooShort, .sectionHeader(UInt64(index)))
+        nameTableOffset = strings.offset
     }
 
     /// The header at `index`, below `count`.

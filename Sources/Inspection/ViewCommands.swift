@@ -6,6 +6,7 @@ import Boot
 import Bytes
 import Diagnostics
 import Foundation
+import KernelImage
 
 struct VerdictCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -80,15 +81,28 @@ struct Address: ExpressibleByArgument {
 struct RelocationsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "relocations", abstract: "Every relocation, and the value it stores.",
-        discussion: "S symbol value, A addend, P place, B load bias, Z symbol size, TP thread pointer.")
+        discussion: """
+              loader-inspect relocations app
+              loader-inspect relocations --base 0x200000 app     the values at that address
+              loader-inspect relocations --json app.o | jq '.rows[] | select(.name == "TPOFF32")'
+
+            S symbol value, A addend, P place, B load bias, Z symbol size, TP thread pointer, G offset of the symbol's slot in
+            GOT, the global offset table, L address of the function.
+
+            Exit status: 0, 1 where a relocation cannot be applied, 2 where a file is malformed.
+            """)
     @OptionGroup var files: FileOptions
-    @Option(help: "Where the image's first byte lies; without it, where it was linked.")
+    @Option(help: "Where the image's first byte lies; without it, where it was linked, and 0 for an object file.")
     var base: Address?
 
     func run() throws {
         try files.forEach { file, name, output in
             let destination = Destination(output: output, file: name, json: files.json)
-            return try RelocationView.list(file, base: base?.value, to: destination) == 0 ? 0 : 1
+            let faults =
+                ObjectImage.isObjectFile(file)
+                ? try ObjectRelocationView.list(file, base: base?.value ?? 0, to: destination)
+                : try RelocationView.list(file, base: base?.value, to: destination)
+            return faults == 0 ? 0 : 1
         }
     }
 }

@@ -43,18 +43,7 @@ public struct ObjectRelocator: ~Escapable {
                     .badSectionLink, .sectionHeader(UInt64(index)), value: UInt64(relocations.symbolTable),
                     limit: UInt64(sections.count))
             }
-            let header = sections[relocations.target]
-            var target = Target(
-                table: index, section: relocations.target, start: 0, size: header.size,
-                isCode: header.flags & SectionHeader.Flags.execute != 0)
-            switch layout.notebook.home(of: relocations.target, in: memory) {
-            case .memory(let address): target.start = address
-            case .block(let offset):
-                target.start = layout.templateStart &+ offset
-                // Zeros of thread-local storage are no memory yet.
-                if header.type == SectionHeader.Kind.nobits { target.size = 0 }
-            case nil: continue
-            }
+            guard let target = target(of: relocations, index, in: memory) else { continue }
             var entry = 0
             while entry < relocations.count {
                 let used = try apply(relocations, entry, target, &table, to: &memory)
@@ -66,8 +55,27 @@ public struct ObjectRelocator: ~Escapable {
         return counts
     }
 
+    /// What `relocations`, the section at `index`, changes; nil for what is not in memory.
+    func target(
+        of relocations: borrowing ObjectRelocations, _ index: UInt32, in memory: borrowing ByteRegion
+    ) -> Target? {
+        let header = sections[relocations.target]
+        var target = Target(
+            table: index, section: relocations.target, start: 0, size: header.size,
+            isCode: header.flags & SectionHeader.Flags.execute != 0)
+        switch layout.notebook.home(of: relocations.target, in: memory) {
+        case .memory(let address): target.start = address
+        case .block(let offset):
+            target.start = layout.templateStart &+ offset
+            // Zeros of thread-local storage are no memory yet.
+            if header.type == SectionHeader.Kind.nobits { target.size = 0 }
+        case nil: return nil
+        }
+        return target
+    }
+
     /// Applies the entry at `index`, and those behind it that belong to the same code; returns how many that were.
-    private func apply(
+    func apply(
         _ relocations: borrowing ObjectRelocations, _ index: Int, _ target: Target, _ table: inout GlobalOffsetTable,
         to memory: inout ByteRegion
     ) throws(Fault) -> Int {

@@ -1,42 +1,84 @@
 // An object file, written field by field from the gABI: what no compiler can be brought to emit.
 
-import TestSupport
-
 /// A section of the file under construction, and the relocations of its bytes.
-struct ObjectSection {
-    var name: String
+public struct ObjectSection {
+    /// Its name.
+    public var name: String
     /// sh_type, sh_flags and sh_addralign.
-    var type: UInt32 = 1, flags: UInt64 = 3, align: UInt64 = 1
-    var bytes: [UInt8] = []
+    public var type: UInt32 = 1, flags: UInt64 = 3, align: UInt64 = 1
+    /// Its bytes in the file.
+    public var bytes: [UInt8] = []
     /// sh_size of sections without bytes.
-    var zeros: UInt64 = 0
-    var relocations: [Relocation] = []
+    public var zeros: UInt64 = 0
+    /// What changes its bytes.
+    public var relocations: [Relocation] = []
     /// Whether relocations are Elf64_Rela.
-    var hasAddends = true
-    var entrySize: UInt64 = 0
+    public var hasAddends = true
+    /// sh_entsize.
+    public var entrySize: UInt64 = 0
+
+    /// A section of data, unless it says otherwise.
+    public init(
+        name: String, type: UInt32 = 1, flags: UInt64 = 3, align: UInt64 = 1, bytes: [UInt8] = [], zeros: UInt64 = 0,
+        relocations: [Relocation] = [], hasAddends: Bool = true, entrySize: UInt64 = 0
+    ) {
+        self.name = name
+        self.type = type
+        self.flags = flags
+        self.align = align
+        self.bytes = bytes
+        self.zeros = zeros
+        self.relocations = relocations
+        self.hasAddends = hasAddends
+        self.entrySize = entrySize
+    }
 }
 
 /// A symbol of the file under construction.
-struct ObjectSymbol {
-    var name: String
-    var value: UInt64 = 0, size: UInt64 = 0
+public struct ObjectSymbol {
+    /// Its name.
+    public var name: String
+    /// st_value and st_size.
+    public var value: UInt64 = 0, size: UInt64 = 0
     /// Binding << 4 | type; STB_GLOBAL and STT_OBJECT by default.
-    var info: UInt8 = 0x11
+    public var info: UInt8 = 0x11
     /// The index of its section, or a reserved one; sections that come first have indices from 1 on.
-    var section: UInt32 = 0xfff1
+    public var section: UInt32 = 0xfff1
     /// Whether `section` is an index even if it looks like a reserved one, and goes to SHT_SYMTAB_SHNDX.
-    var isExtended = false
+    public var isExtended = false
+
+    /// A global object, unless it says otherwise.
+    public init(
+        name: String, value: UInt64 = 0, size: UInt64 = 0, info: UInt8 = 0x11, section: UInt32 = 0xfff1,
+        isExtended: Bool = false
+    ) {
+        self.name = name
+        self.value = value
+        self.size = size
+        self.info = info
+        self.section = section
+        self.isExtended = isExtended
+    }
 }
 
 /// ET_REL with these sections, in order, then relocations, symbols and names.
-struct ObjectFile {
-    var sections: [ObjectSection] = []
-    var symbols: [ObjectSymbol] = []
+public struct ObjectFile {
+    /// Sections, the first with index 1.
+    public var sections: [ObjectSection] = []
+    /// Symbols, the first with index 1.
+    public var symbols: [ObjectSymbol] = []
     /// Whether the numbers of sections are in section header 0, as they are with more than 65,279.
-    var hasExtendedCount = false
+    public var hasExtendedCount = false
+
+    /// A file with nothing in it, unless it says otherwise.
+    public init(sections: [ObjectSection] = [], symbols: [ObjectSymbol] = [], hasExtendedCount: Bool = false) {
+        self.sections = sections
+        self.symbols = symbols
+        self.hasExtendedCount = hasExtendedCount
+    }
 
     /// The file.
-    var bytes: [UInt8] {
+    public var bytes: [UInt8] {
         var names: [UInt8] = [0]
         func named(_ name: String) -> UInt32 {
             defer { names += Array(name.utf8) + [0] }
@@ -107,5 +149,5 @@ struct ObjectFile {
     }
 
     /// The index of the symbol called `name`.
-    func index(of name: String) -> UInt32 { UInt32(symbols.firstIndex { $0.name == name }! + 1) }
+    public func index(of name: String) -> UInt32 { UInt32(symbols.firstIndex { $0.name == name }! + 1) }
 }

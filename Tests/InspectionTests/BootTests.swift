@@ -1,0 +1,133 @@
+// `boot`: the guest's output as it is, what it means beside it, and what is said where something is missing.
+
+import Foundation
+import Testing
+
+@Suite(.serialized) struct BootTests {
+    /// A program in the place of QEMU, which says what a guest said, and ends with a status.
+    private func qemu(saying text: String, status: Int, in folder: Folder) throws -> String {
+        try folder.write("said", Array(text.utf8))
+        let script = "#!/bin/sh\ncat '\(folder.url.path)/said'\nexit \(status)\n"
+        let file = try folder.write("qemu", Array(script.utf8))
+        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: file.path)
+        return file.path
+    }
+
+    private func boot(_ name: String, saying text: String, status: Int = 1) async throws -> Run {
+        let folder = try Folder()
+        try folder.write("loader", Sample.fixed)
+        let qemu = try qemu(saying: text, status: status, in: folder)
+        let file = Tool.root.appendingPathComponent("build/fixtures/\(name)")
+        let run = try await Tool.run(["boot", "--loader", "loader", "--qemu", qemu, file.path], in: folder.url)
+        #expect(run.output == text, "the guest's output is passed through as it is")
+        return run
+    }
+
+    static let hasCrash = FileManager.default.fileExists(atPath: Tool.root.path + "/build/fixtures/crash")
+    static let isReady = WitnessTests.isReady && hasCrash
+
+    @Test(.enabled(if: hasCrash, "make fixtures")) func addressesOfEveryForm() async throws {
+        let symbols = try await Tool.run(["symbols", "--json", Tool.root.path + "/build/fixtures/crash"])
+        let rows = try JSONSerialization.jsonObject(with: Data(symbols.output.utf8)) as? [String: Any]
+        var values: [String: UInt64] = [:]
+        for row in rows?["rows"] as? [[String: Any]] ?? [] {
+            let value = (row["value"] as? String).flatMap { UInt64($0.dropFirst(2), radix: 16) }
+            if let name = row["name"] as? String { values[name] = value }
+        }
+        let dies = 0x60_0000 + (try #require(values["dies_here"]))
+        let start = 0x60_0000 + (try #require(values["_start"]))
+        func digits(_ value: UInt64) -> String { String(value, radix: 16) }
+        let padded = String(repeating: "0", count: 16 - digits(dies + 3).count) + digits(dies + 3)
+        let run = try await boot(
+            "crash",
+            saying: """
+                [LOADER] image at 0x600000-0x603fff\r
+                [LOADER] BootInfo at 0x24000, stack at 0x28000, entry point 0x\(digits(start))\r
+                [0][PANIC] instruction_pointer: VirtAddr(0x\(digits(dies + 1))), 0x7fffffffffff, x0x\(digits(dies + 5))
+                rip=0x\(String(dies + 2, radix: 16, uppercase: true)) \(padded) \(digits(dies + 4))
+                   0: 0x\(digits(dies + 6))
+                   1: 0x\(digits(start)) - _start
+                no end 0x\(digits(dies + 1)) 0x\(digits(dies + 7))
+                """)
+        #expect(run.status == 1)
+        let lines = run.errors.split(separator: "\n").drop { !$0.hasPrefix("addresses") }
+            .filter { !$0.hasPrefix("    in ") }
+        // A return address lies behind its call, which is the last thing of the function before.
+        let before = try #require(values.filter { $0.value < start - 0x60_0000 }.max { $0.value < $1.value })
+        #expect(
+            lines == [
+                "addresses in the output, with the image at 0x600000:",
+                "  0x\(digits(dies + 1))  dies_here+0x1", "  0x\(digits(dies + 2))  dies_here+0x2",
+                "  0x\(digits(dies + 3))  dies_here+0x3", "  0x\(digits(dies + 6))  dies_here+0x6",
+                "  0x\(digits(start))  \(before.key)+0x\(digits(start - 0x60_0000 - before.value))",
+                "  0x\(digits(dies + 7))  dies_here+0x7",
+            ])
+    }
+
+    @Test(.enabled(if: hasCrash, "make fixtures")) func outputThatHurts() async throws {
+        // No address, no end of line, no text, more than is kept.
+        for text in ["", "\n\n", "0x", "\u{0}\u{1b}[31m", String(repeating: "0x200000 ", count: 100_000)] {
+            #expect(try await boot("crash", saying: text).status == 1)
+        }
+        let many = (0..<10_000).map { "0x" + String(0x20_12a0 + $0 % 100, radix: 16) }.joined(separator: "\n")
+        let run = try await boot("crash", saying: many, status: 47)
+        #expect(run.status == 47)
+        #expect(run.errors.contains("  and 68 more\n"))
+    }
+
+    @Test(.enabled(if: hasCrash, "make fixtures")) func successNeedsNoAddresses() async throws {
+        let run = try await boot("crash", saying: "0x2012b0\n", status: 3)
+        #expect(run.status == 0)
+        #expect(!run.errors.contains("addresses"))
+        #expect(run.errors.hasSuffix("QEMU status 3: the application ended with success\n"))
+    }
+
+    /// In earnest: linked and as an object file, with the line of the source where there is a tool that knows it.
+    @Test(.enabled(if: isReady, "make loader fixtures"), arguments: ["crash", "object-crash.o"])
+    func crash(_ name: String) async throws {
+        let run = try await Tool.run(
+            ["boot", "--loader", "build/loader", "build/fixtures/\(name)"], in: Tool.root)
+        #expect(run.status == 47)
+        #expect(run.output.contains("[LOADER] error: CPU exception 14 (page fault)"))
+        #expect(run.output.split(separator: "\n").allSatisfy { !$0.contains("QEMU") && !$0.contains("addresses") })
+        #expect(run.errors.contains("QEMU ended with status 47\n"))
+        #expect(run.errors.contains("  dies_here+0x"))
+        #expect(run.errors.contains("    in dies_here at ./crash.c:7\n"), "binutils have addr2line")
+        #expect(run.errors.contains("    in application at ./crash.c:11\n"))
+    }
+
+    @Test func missingThings() async throws {
+        let folder = try Folder()
+        try folder.write("app", Sample.application)
+        try folder.write("loader", Sample.fixed)
+        let cases: [([String], String)] = [
+            (["app"], "there is no loader: make loader builds one"),
+            (["--loader", "absent", "app"], "cannot read absent"),
+            (["--loader", "loader", "--qemu", "no-such-qemu", "app"], "there is no no-such-qemu in PATH"),
+            (["--loader", "loader", "--qemu", "./app", "app"], "there is no ./app: install it"),
+            (["--loader", "loader", "absent"], "cannot read absent"),
+            (["--loader", "loader", "-"], "standard input cannot be booted"),
+            (["--loader", "loader", "--protocol", "pvh", "app"], "PVH cannot be asked for"),
+        ]
+        for (words, sentence) in cases {
+            let run = try await Tool.run(["boot"] + words, in: folder.url)
+            #expect(run.status == 64, "\(words)")
+            #expect(run.output.isEmpty)
+            #expect(run.errors.contains(sentence), "\(words): \(run.errors)")
+        }
+    }
+
+    @Test func dryRunShowsTheCommand() async throws {
+        let folder = try Folder()
+        try folder.write("app", Sample.application)
+        try folder.write("loader", Sample.fixed)
+        let run = try await Tool.run(
+            [
+                "boot", "--dry-run", "--loader", "loader", "--qemu", "/bin/true", "--memory", "4G", "--machine", "q35",
+                "--command-line", "-- it's", "--loader-options", "loader.quiet", "app", "--", "-smp", "2",
+            ], in: folder.url)
+        #expect(run.status == 0)
+        #expect(run.output.hasPrefix("/bin/true -M q35 -m 4G -smp 1 -cpu "))
+        #expect(run.output.hasSuffix(" -initrd 'app loader.quiet' -append '-- it'\\''s' -smp 2\n"))
+    }
+}
