@@ -27,7 +27,7 @@ public struct LoaderInspect: ParsableCommand {
         subcommands: [
             VerdictCommand.self, MapCommand.self, SegmentsCommand.self, SectionsCommand.self, SymbolsCommand.self,
             RelocationsCommand.self, NotesCommand.self, DynamicCommand.self, BootInfoCommand.self, PagesCommand.self,
-            LoadCommand.self, ExplainCommand.self, BootCommand.self, GDBScriptCommand.self,
+            LoadCommand.self, DiffCommand.self, ExplainCommand.self, BootCommand.self, GDBScriptCommand.self,
         ],
         defaultSubcommand: VerdictCommand.self)
 

@@ -24,6 +24,7 @@ struct Verdict: Encodable {
     /// Where things go.
     struct Plan: Encodable {
         let image, imageEnd, entryPoint, bootInfo, stack, pageTable, deviceTree: String
+        let imageSize: UInt64
         let movesImage: Bool, movesModule: Bool
         let tls: ThreadLocal?
     }
@@ -112,7 +113,8 @@ struct Verdict: Encodable {
             image: hex(placement.image.start), imageEnd: hex(placement.image.end),
             entryPoint: hex(rehearsal.entry.instructionPointer), bootInfo: hex(rehearsal.entry.bootInfo),
             stack: hex(placement.handoff.stack.start), pageTable: hex(rehearsal.entry.pageTable),
-            deviceTree: hex(placement.handoff.deviceTree.start), movesImage: placement.staging != nil,
+            deviceTree: hex(placement.handoff.deviceTree.start), imageSize: placement.image.size,
+            movesImage: placement.staging != nil,
             movesModule: placement.movedModule != nil,
             tls: application.tls(bias: placement.bias).map {
                 ThreadLocal(start: hex($0.start), fileSize: $0.filesz, memorySize: $0.memsz, alignment: $0.align)
@@ -144,9 +146,9 @@ struct Verdict: Encodable {
                 kind == "ET_EXEC"
                 ? "linked at a fixed address"
                 : kind == "ET_DYN" ? "position independent" : "an object file, which the loader links"
-            label("kind", "\(kind), \(what), \(size) bytes", to: output)
+            output.label("kind", "\(kind), \(what), \(size) bytes")
         }
-        if let evidence { label("contract", evidence, to: output) }
+        if let evidence { output.label("contract", evidence) }
         if let plan { write(plan, to: output) }
         write(findings, to: output)
         guard kind != nil, kind != "ET_REL" else { return }
@@ -161,34 +163,33 @@ struct Verdict: Encodable {
     }
 
     private func write(_ plan: Plan, to output: Output) {
-        label("machine", machine, to: output)
-        label(
+        output.label("machine", machine)
+        output.label(
             "image",
             "\(plan.image) to \(plan.imageEnd) (exclusive)"
                 + (plan.movesImage ? ", over the loader itself" : "")
-                + (plan.movesModule ? ", after moving the module out of the way" : ""), to: output)
+                + (plan.movesModule ? ", after moving the module out of the way" : ""))
         if let tls = plan.tls {
-            label(
+            output.label(
                 "TLS",
-                "\(tls.start), \(tls.fileSize) of \(tls.memorySize) bytes initialised, aligned to \(tls.alignment)",
-                to: output)
+                "\(tls.start), \(tls.fileSize) of \(tls.memorySize) bytes initialised, aligned to \(tls.alignment)")
         }
         let total = relocations.reduce(0) { $0 + $1.count }
         let byType = relocations.map { "\($0.count) \($0.type)" }.joined(separator: ", ")
-        label("relocations", relocations.isEmpty ? "none" : "\(total): \(byType)", to: output)
+        output.label("relocations", relocations.isEmpty ? "none" : "\(total): \(byType)")
         if !resolvers.isEmpty {
             let more = resolvers.count > 3 ? " and \(resolvers.count - 3) more" : ""
-            label(
+            output.label(
                 "",
                 "calls \(resolvers.count) resolver functions in the guest: "
-                    + resolvers.prefix(3).joined(separator: ", ") + more, to: output)
+                    + resolvers.prefix(3).joined(separator: ", ") + more)
         }
-        label("BootInfo", "\(plan.bootInfo), stack at \(plan.stack), page tables at \(plan.pageTable)", to: output)
-        label("entry point", plan.entryPoint, to: output)
+        output.label("BootInfo", "\(plan.bootInfo), stack at \(plan.stack), page tables at \(plan.pageTable)")
+        output.label("entry point", plan.entryPoint)
     }
 
     /// The generation, and why.
-    private var evidence: String? {
+    var evidence: String? {
         guard let generation else { return nil }
         var text = generation + (entryVersion.map { ": note HERMIT says \($0)" } ?? ": no note HERMIT, OSABI 255")
         text += kernelVersion.map { ", kernel \($0)" } ?? ", no ABI tag (kernel before 0.10)"
@@ -202,33 +203,7 @@ struct Verdict: Encodable {
             output.write("  ")
             output.write(name, finding.severity == .warning ? .yellow : .cyan)
             output.write(String(repeating: " ", count: 12 - name.count) + " ")
-            wrap(finding.sentence + "; " + finding.advice, to: output)
+            output.wrap(finding.sentence + "; " + finding.advice, indent: 15)
         }
-    }
-
-    private func label(_ label: String, _ text: String, to output: Output) {
-        output.write("  ")
-        output.write(label, .dim)
-        output.write(String(repeating: " ", count: max(0, 12 - label.count)) + " ")
-        wrap(text, to: output)
-    }
-
-    /// Breaks `text` between words so that lines end before column 80, behind the labels.
-    private func wrap(_ text: String, to output: Output) {
-        var column = 15
-        var isFirst = true
-        for word in text.split(separator: " ") {
-            if !isFirst, column + word.count + 1 > 79 {
-                output.write("\n" + String(repeating: " ", count: 15))
-                column = 15
-            } else if !isFirst {
-                output.write(" ")
-                column += 1
-            }
-            output.write(String(word))
-            column += word.count
-            isFirst = false
-        }
-        output.line()
     }
 }

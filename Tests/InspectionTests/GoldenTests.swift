@@ -40,6 +40,22 @@ import Testing
         try await check("object", Sample.object, "relocations", ["--base", "0x200000"])
     }
 
+    @Test func differences() async throws {
+        let folder = try Folder()
+        for sample in Sample.all { try folder.write(sample.name, sample.bytes) }
+        try folder.write("built", Sample.built)
+        try folder.write("rebuilt", Sample.rebuilt)
+        let pairs = [
+            ["built", "rebuilt"], ["rebuilt", "built"], ["application", "application"], ["application", "undefined"],
+            ["truncated", "fixed"], ["--json", "built", "rebuilt"],
+        ]
+        for words in pairs {
+            let run = try await Tool.run(["diff"] + words, in: folder.url)
+            let name = ["diff"] + words.map { $0.replacingOccurrences(of: "--", with: "") }
+            try compare(run.output + run.errors + "status \(run.status)\n", with: name.joined(separator: "."))
+        }
+    }
+
     @Test func explanations() async throws {
         for subject in ["3", "GLOB_DAT", "segmentsOverlap"] {
             let run = try await Tool.run(["explain", subject])
