@@ -139,24 +139,26 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
             let commandLine = platform.commandLine
             let options = try LoaderOptions(&platform, memory)
             if !commandLine.contains(platform.commandLine) { violations.append("command line: grown by its options") }
-            return violations + boot(sample, options, on: platform, memory, loader: AddressRange(0x10_0000, 0x12_8000))
+            let loader = AddressRange(0x10_0000, 0x12_8000)
+            return violations + boot(sample, options, on: platform, memory, loader: loader, UInt64(bytes.count) << 52)
         } catch {
             return violations
         }
     }
 
-    /// Plans and writes the handoff of a sound file on `platform`.
+    /// Plans and writes the handoff of a sound file on `platform`; `number` chooses where options ask for a random place.
     private static func boot(
         _ small: SmallFile, _ options: LoaderOptions, on platform: borrowing Platform, _ memory: PhysicalMemory,
-        loader: AddressRange
+        loader: AddressRange, _ number: UInt64
     ) -> [String] {
         var violations: [String] = []
         do throws(Fault) {
             let application = try Application(ByteView(small.bytes.span.bytes), options)
             let limit: UInt64 = 1 << 32
-            let placement = try Placement(application, on: platform, loader: loader, limit: limit)
+            let choice = BaseChoice(options) { RandomNumber(number, from: .given) }
+            let placement = try Placement(application, on: platform, loader: loader, limit: limit, choice)
             violations = placement.violations(
-                of: application.isFixed, on: platform, loader: loader, limit: limit)
+                of: application.isFixed || options.base != nil, on: platform, loader: loader, limit: limit)
             let range = placement.handoff.range
             // Page tables for more RAM than this take long to write, and are no different.
             guard range.size <= 4 << 20 else { return violations }
@@ -186,6 +188,14 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         var platform = Platform(choice & 1 == 0 ? .multiboot : .pvh, information: 0x9500)
         let start = choice & 2 == 0 ? 0x10_0000 : source.address() & 0xffff_f000
         let loader = AddressRange(at: start, size: 0x2_8000)
+        var options = LoaderOptions()
+        var number: UInt64 = 0
+        if choice & 16 != 0 {
+            options.placesAtRandom = true
+            number = source.word()
+        } else if choice & 32 != 0 {
+            options.base = source.address() & ~0x1f_ffff
+        }
         do throws(Fault) {
             while !source.isEmpty {
                 switch source.byte() % 8 {
@@ -203,7 +213,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         let empty: [UInt8] = [0]
         let memory = PhysicalMemory(ByteView(empty.span.bytes), origin: 0x400)
         let file = choice & 4 == 0 ? sample : choice & 8 == 0 ? fixedSample : overLoader
-        return boot(file, LoaderOptions(), on: platform, memory, loader: loader)
+        return boot(file, options, on: platform, memory, loader: loader, number)
     }
 
     /// A file that is linked over the loader's own bytes.

@@ -19,14 +19,18 @@ extension FuzzTarget {
             return (0..<8).map { choice in [0, UInt8(choice), 8, 1, 1, 4, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 3, 4] }
         case .multiboot: return [FuzzTarget.multiboot(hasMap: true), FuzzTarget.multiboot(hasMap: false)]
         case .pvh:
-            return ["env=A=b --", "loader.generation=2 loader.align16 -- x", "loader.generation=4-recursive"].map {
+            return [
+                "env=A=b --", "loader.generation=2 loader.align16 -- x", "loader.generation=4-recursive",
+                "loader.kaslr --",
+                "loader.base=0x2000000 loader.kaslr a",
+            ].map {
                 FuzzTarget.pvh($0)
             }
         case .deviceTree:
             return [[0, 8] + (0..<48).map { UInt8($0 * 7 % 251) }, [255, 15] + (0..<200).map { UInt8($0) }]
         case .placement:
             let regions = [4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 64, 0, 0, 0, 0] as [UInt8]
-            return (0..<16).map { choice in [UInt8(choice)] + regions + [1] + regions.dropFirst() }
+            return (0..<48).map { choice in [UInt8(choice)] + regions + [1] + regions.dropFirst() }
         case .exception:
             return (0..<64).map { choice in
                 (0..<120).map { UInt8($0) } + [0, UInt8(choice)] + [14, 2, 0, 1] + [UInt8](repeating: 0, count: 40)

@@ -113,6 +113,22 @@ public struct MemoryMap: ~Copyable {
         return reached >= range.end
     }
 
+    /// The address below which lies a quarter of the available RAM from `start` on, `reserve` bytes of which do not count. RAM
+    /// that the firmware lists twice counts twice.
+    public func endOfFirstQuarter(from start: UInt64, reserve: UInt64) -> UInt64 {
+        var left: UInt64 = 0
+        for index in 0..<count where self[index].kind == .available {
+            left &+= AddressRange(max(self[index].range.start, start), self[index].range.end).size
+        }
+        left = left > reserve ? (left &- reserve) / 4 : 0
+        for index in 0..<count where self[index].kind == .available {
+            let range = AddressRange(max(self[index].range.start, start), self[index].range.end)
+            if left <= range.size { return range.start &+ left }
+            left &-= range.size
+        }
+        return start
+    }
+
     /// The end of the highest region of available RAM; 0 if there is none.
     public var topOfRAM: UInt64 {
         var top: UInt64 = 0

@@ -95,6 +95,52 @@ public struct Reservations {
         return nil
     }
 
+    /// The number of multiples of `alignment` where `size` bytes inside `window` are available RAM in one region of `map`
+    /// and free of reservations, and the one at `index` in ascending order, nil if there are not so many. Not linear in
+    /// the number of places, only in that of regions and reservations.
+    public func places(
+        _ size: UInt64, _ alignment: UInt64, in map: borrowing MemoryMap, _ window: AddressRange, index: UInt64 = 0
+    ) -> (count: UInt64, address: UInt64?) {
+        var count: UInt64 = 0
+        var address: UInt64?
+        // The end of the regions before, which may reach into this one.
+        var counted: UInt64 = 0
+        for number in 0..<map.count where map[number].kind == .available {
+            let region = map[number].range
+            let end = min(region.end, window.end)
+            var lowest = max(region.start, window.start)
+            if counted >= size { lowest = max(lowest, counted &- size &+ 1) }
+            counted = max(counted, end)
+            guard var start = lowest.aligned(to: alignment) else { continue }
+            while start <= end, size <= end &- start {
+                if let obstacle = obstacle(to: AddressRange(at: start, size: size), in: map, AddressRange(0, 0)) {
+                    guard let next = obstacle.end.aligned(to: alignment) else { break }
+                    start = next
+                    continue
+                }
+                // All places up to what comes next: `start` is one, and whatever lies behind it begins behind it.
+                let room = startOfObstacle(from: start &+ size, to: end, in: map) &- start
+                let free = (room &- size) / alignment &+ 1
+                if index >= count, index &- count < free { address = start &+ (index &- count) &* alignment }
+                count &+= free
+                let (next, overflow) = start.addingReportingOverflow(free &* alignment)
+                guard !overflow else { break }
+                start = next
+            }
+        }
+        return (count, address)
+    }
+
+    /// Where the first obstacle begins that reaches beyond `start` and begins below `end`; else `end`.
+    private func startOfObstacle(from start: UInt64, to end: UInt64, in map: borrowing MemoryMap) -> UInt64 {
+        var first = end
+        for index in 0..<count where self[index].range.end > start { first = min(first, self[index].range.start) }
+        for index in 0..<map.count where map[index].kind != .available && map[index].range.end > start {
+            first = min(first, map[index].range.start)
+        }
+        return max(first, start)
+    }
+
     private func obstacle(
         to range: AddressRange, in map: borrowing MemoryMap, _ avoiding: AddressRange
     ) -> AddressRange? {

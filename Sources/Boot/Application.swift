@@ -140,7 +140,8 @@ public struct Application: ~Escapable {
 
     /// Copies the image into `memory`, whose addresses are link addresses, and relocates it for `placement`. Functions that
     /// choose an implementation are called through `resolve`, by their run-time address, once everything else has been
-    /// relocated; where it returns nil, the place stays as it is. Returns what was relocated.
+    /// relocated; where it returns nil, the place stays as it is. Returns what was relocated. Throws, besides what is wrong
+    /// with relocations, `resolverOutOfPlace` where such functions cannot be called.
     public func load(
         _ placement: Placement, into memory: inout ByteRegion,
         _ resolve: (_ resolver: UInt64, _ relocation: ListedRelocation) -> UInt64?
@@ -158,6 +159,8 @@ public struct Application: ~Escapable {
             try image.load(into: &memory)
             let relocator = ObjectRelocator(image, bias: placement.bias)
             let counts = try relocator.apply(to: &memory)
+            guard counts.indirect > 0 else { return counts }
+            guard placement.staging == nil else { throw Fault(.resolverOutOfPlace) }
             relocator.resolveIndirect(in: &memory, resolve)
             return counts
         }

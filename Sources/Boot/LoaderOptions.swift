@@ -36,14 +36,19 @@ public struct LoaderOptions: Equatable, Sendable {
     public var protectsPages: Bool?
     /// `loader.sha256=` and 64 hexadecimal digits: the digest that the application's file must have; nil where any will do.
     public var digest: FileDigest?
+    /// `loader.base=` and a number, hexadecimal behind `0x`: where a position-independent image begins; nil where the
+    /// loader chooses.
+    public var base: UInt64?
+    /// `loader.kaslr`: a position-independent image begins at a random place, unless `base` says where.
+    public var placesAtRandom = false
     /// `loader.quiet` or `loader.verbose`: how much to say.
     public var verbosity = Verbosity.normal
 
     /// No options.
     public init() {}
 
-    /// Reads the options on `platform`, and takes those of the command line off it. Throws `unknownLoaderOption` and
-    /// `digestMalformed`, whose name is an offset in `memory`.
+    /// Reads the options on `platform`, and takes those of the command line off it. Throws `unknownLoaderOption`,
+    /// `digestMalformed` and `baseMalformed`, whose name is an offset in `memory`.
     public init(_ platform: inout Platform, _ memory: PhysicalMemory) throws(Fault) {
         if platform.moduleCount > 0 {
             var words = Words(rest: platform.module(0).commandLine)
@@ -81,7 +86,14 @@ public struct LoaderOptions: Equatable, Sendable {
             verbosity = .quiet
         } else if text.isSame(as: "loader.verbose") {
             verbosity = .verbose
-        } else if let digits = try LoaderOptions.digits(text) {
+        } else if text.isSame(as: "loader.kaslr") {
+            placesAtRandom = true
+        } else if let digits = try LoaderOptions.value(of: "loader.base=", in: text) {
+            guard let base = UInt64(digits: digits) else {
+                throw Fault(.baseMalformed, nameOffset: word.start &- memory.origin)
+            }
+            self.base = base
+        } else if let digits = try LoaderOptions.value(of: "loader.sha256=", in: text) {
             guard let digest = FileDigest(hexadecimal: digits) else {
                 throw Fault(.digestMalformed, nameOffset: word.start &- memory.origin)
             }
@@ -93,15 +105,37 @@ public struct LoaderOptions: Equatable, Sendable {
         }
     }
 
-    /// What follows `loader.sha256=`; nil where `option` is another.
+    /// What follows `name` in `option`; nil where `option` is another.
     @_lifetime(copy option)
-    private static func digits(_ option: ByteView) throws(Fault) -> ByteView? {
-        let name = "loader.sha256=" as StaticString
+    private static func value(of name: StaticString, in option: ByteView) throws(Fault) -> ByteView? {
         let size = UInt64(name.utf8CodeUnitCount)
         guard option.count >= size,
             try option.slice(at: 0, size: size, else: .unknownLoaderOption, .none).isSame(as: name)
         else { return nil }
         return try option.slice(at: size, size: option.count &- size, else: .unknownLoaderOption, .none)
+    }
+}
+
+extension UInt64 {
+    /// The number that `text` writes in hexadecimal behind `0x`, else in decimal; nil where it is none, or needs more than
+    /// 64 bits.
+    init?(digits text: borrowing ByteView) {
+        let isHexadecimal =
+            text.byte(at: 0) == UInt8(ascii: "0") && text.byte(at: 1).map { $0 | 0x20 } == UInt8(ascii: "x")
+        let radix: UInt64 = isHexadecimal ? 16 : 10
+        var index: UInt64 = isHexadecimal ? 2 : 0
+        guard index < text.count else { return nil }
+        self = 0
+        while let byte = text.byte(at: index) {
+            // Letters in either case.
+            let letter = (byte | 0x20) &- UInt8(ascii: "a")
+            let digit = byte &- UInt8(ascii: "0") < 10 ? byte &- UInt8(ascii: "0") : letter < 6 ? letter &+ 10 : 0xff
+            let (product, overflow) = multipliedReportingOverflow(by: radix)
+            let (sum, carry) = product.addingReportingOverflow(UInt64(digit))
+            guard digit < radix, !overflow, !carry else { return nil }
+            self = sum
+            index &+= 1
+        }
     }
 }
 

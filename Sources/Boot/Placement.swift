@@ -21,6 +21,8 @@ public struct Placement: Equatable, Sendable {
     public let movedModule: AddressRange?
     /// What the loader leaves behind for the kernel.
     public let handoff: HandoffLayout
+    /// The number of places among which a random number chose; 0 where none did.
+    public let places: UInt64
 
     /// The alignment of a position-independent image: one 2 MiB page.
     public static var imageAlignment: UInt64 { 0x20_0000 }
@@ -30,7 +32,7 @@ public struct Placement: Equatable, Sendable {
 
     private init(
         image: AddressRange, bias: UInt64, staging: AddressRange?, movingTables: AddressRange,
-        movedModule: AddressRange?, handoff: HandoffLayout
+        movedModule: AddressRange?, handoff: HandoffLayout, places: UInt64 = 0
     ) {
         self.image = image
         self.bias = bias
@@ -38,15 +40,18 @@ public struct Placement: Equatable, Sendable {
         self.movingTables = movingTables
         self.movedModule = movedModule
         self.handoff = handoff
+        self.places = places
     }
 
     /// Plans the memory of `application` on `platform`, with the loader's own bytes at `loader`. Nothing that the loader
-    /// writes is placed at or above `limit`, the end of what it can reach.
+    /// writes is placed at or above `limit`, the end of what it can reach. `choice` is about a position-independent image.
     ///
     /// Throws `memoryTooSmall`, `imageTooLarge`, `noRoomForImage`, `imageOutsideMemory`, `noRoomForModule` or
-    /// `noRoomForHandoff`.
+    /// `noRoomForHandoff`; where `choice` cannot be met, `baseMisaligned`, `baseOutsideMemory`, `baseTooHigh`,
+    /// `baseOfFixedImage` or `randomPlaceOfFixedImage`.
     public init(
-        _ application: borrowing Application, on platform: borrowing Platform, loader: AddressRange, limit: UInt64
+        _ application: borrowing Application, on platform: borrowing Platform, loader: AddressRange, limit: UInt64,
+        _ choice: BaseChoice = .lowest
     ) throws(Fault) {
         guard platform.memoryMap.topOfRAM > 0 else { throw Fault(.memoryTooSmall) }
         var taken = platform.reservations
@@ -54,8 +59,9 @@ public struct Placement: Equatable, Sendable {
         try taken.add(AddressRange(0, 0x1000), .realMode)
         try taken.add(AddressRange(0x8000, 0x9000), .trampoline)
 
-        if application.isFixed {
-            self = try Placement.fixed(application, on: platform, loader: loader, &taken, limit)
+        if let base = try Placement.base(of: application, choice, in: platform.memoryMap, limit: limit) {
+            let image = AddressRange(at: base, size: application.size)
+            self = try Placement.fixed(application, at: image, on: platform, loader: loader, &taken, limit)
             return
         }
         let alignment = max(application.alignment, Placement.imageAlignment)
@@ -69,20 +75,30 @@ public struct Placement: Equatable, Sendable {
         }
         try taken.add(handoff, .handoff)
         let window = AddressRange(max(handoff.end, 0x10_0000), limit)
-        guard let base = taken.room(for: application.size, alignment: alignment, in: platform.memoryMap, window: window)
+        guard
+            var base = taken.room(for: application.size, alignment: alignment, in: platform.memoryMap, window: window)
         else { throw Fault(.noRoomForImage, value: application.size, limit: alignment) }
+        var places: UInt64 = 0
+        if case .random(let number) = choice {
+            let lowest = AddressRange(at: base, size: application.size)
+            let window = Placement.windowForRandomPlaces(
+                of: application, lowest, in: platform.memoryMap, limit: limit)
+            places = taken.places(lowest.size, alignment, in: platform.memoryMap, window).count
+            let index = number.index(below: places)
+            base = taken.places(lowest.size, alignment, in: platform.memoryMap, window, index: index).address ?? base
+        }
 
         self.init(
             image: AddressRange(at: base, size: application.size), bias: base &- application.linkStart, staging: nil,
-            movingTables: AddressRange(0, 0), movedModule: nil, handoff: HandoffLayout(platform, at: handoff))
+            movingTables: AddressRange(0, 0), movedModule: nil, handoff: HandoffLayout(platform, at: handoff),
+            places: places)
     }
 
-    /// The plan for an image that must lie where it was linked.
+    /// The plan for an image that must lie at `image`: where it was linked, or where the user wants it.
     private static func fixed(
-        _ application: borrowing Application, on platform: borrowing Platform, loader: AddressRange,
-        _ taken: inout Reservations, _ limit: UInt64
+        _ application: borrowing Application, at image: AddressRange, on platform: borrowing Platform,
+        loader: AddressRange, _ taken: inout Reservations, _ limit: UInt64
     ) throws(Fault) -> Placement {
-        let image = AddressRange(at: application.linkStart, size: application.size)
         guard platform.memoryMap.isAvailable(image), image.start >= 0x1000, image.end <= limit else {
             throw Fault(.imageOutsideMemory, value: image.start, limit: image.end)
         }
@@ -118,8 +134,8 @@ public struct Placement: Equatable, Sendable {
         guard let handoff = room else { throw Fault(.noRoomForHandoff, value: size) }
 
         return Placement(
-            image: image, bias: 0, staging: staging, movingTables: movingTables, movedModule: moved,
-            handoff: HandoffLayout(platform, at: handoff))
+            image: image, bias: image.start &- application.linkStart, staging: staging, movingTables: movingTables,
+            movedModule: moved, handoff: HandoffLayout(platform, at: handoff))
     }
 
     /// Room below 640 KiB, clear of what real mode uses, or else the lowest in `window`.

@@ -11,6 +11,8 @@ public enum Rule: UInt8, Equatable, Sendable {
     case bytesListedTwice, noteTruncated, entryVersionSize, unknownEntryVersion, contradictoryEntryVersion, abiTagSize
     case abiTagNotHermit, missingEntryVersion
     case unknownLoaderOption, alignmentOptionMisplaced, digestMalformed, digestDiffers
+    case baseMalformed, baseMisaligned, baseOutsideMemory, baseTooHigh, baseOfFixedImage
+    case randomPlaceOfFixedImage
     case dynamicMisaligned, dynamicAddressOutsideFile, dynamicMissing, badEntrySize, tableSizeNotMultiple
     case badPLTRelocationKind, needsLibrary, hashTableMalformed
     case relocationTypeUnknown, relocationOnlyInObjects, relocationOutsideImage, relocationOverflow
@@ -193,9 +195,33 @@ public enum Rule: UInt8, Equatable, Sendable {
             .init(
                 .options, "unknown loader option, from here: %n",
                 """
-                there are loader.generation=0, 1, 2, 3, 4-recursive or 4-identity, loader.sha256= and a digest, and loader. \
-                before align16, protect, no-protect, quiet and verbose
+                there are loader.generation=0, 1, 2, 3, 4-recursive or 4-identity, loader.sha256= and a digest, loader.base= \
+                and an address, and loader. before align16, protect, no-protect, kaslr, quiet and verbose
                 """)
+        case .baseMalformed:
+            .init(
+                .options, "no number behind loader.base=, from here: %n",
+                "write the address in decimal, or in hexadecimal behind 0x")
+        case .baseMisaligned:
+            .init(
+                .options, "loader.base: %v is not a multiple of %l, which the image needs", "give one that is")
+        case .baseOutsideMemory:
+            .init(
+                .options, "loader.base: the image would lie at %v up to %l, which is not all RAM below 4 GiB",
+                "give another address, or the machine more memory (-m)")
+        case .baseTooHigh:
+            .init(
+                .options,
+                "loader.base: the image would end at %v, and kernels of this entry version must end at or below %l",
+                "give a lower address")
+        case .baseOfFixedImage:
+            .init(
+                .options, "loader.base: the file is linked at a fixed address, %l, and cannot be placed at %v",
+                "leave the option out, or link the application position independent (-pie)")
+        case .randomPlaceOfFixedImage:
+            .init(
+                .options, "loader.kaslr: the file is linked at a fixed address, %v, and cannot be placed elsewhere",
+                "leave the option out, or link the application position independent (-pie)")
         case .digestMalformed:
             .init(
                 .options, "not 64 hexadecimal digits behind loader.sha256=, from here: %n",

@@ -98,6 +98,9 @@ struct MachineOptions: ParsableArguments {
     @Option(help: "Options for the loader: loader.generation=2 and the like.")
     var loaderOptions = ""
 
+    @Option(help: "What stands for the CPU's random number with loader.kaslr; without it, another one each time.")
+    var seed: UInt64?
+
     @Option(help: "PVH: where the firmware puts ACPI's root pointer; without it, where QEMU's usually lies.")
     var rsdp: Address?
 
@@ -122,6 +125,7 @@ struct MachineOptions: ParsableArguments {
             kind: machine, memory: memory, startProtocol: startProtocol, commandLine: commandLine,
             applicationPath: path, loaderOptions: loaderOptions, rsdp: rsdp?.value)
         host.hasNoExecute = !withoutNx
+        host.seed = seed ?? .random(in: 0 ... .max)
         if let loader = loader ?? ProcessInfo.processInfo.environment["LOADER"] {
             host.loaderPath = loader
             try host.use(loader: ByteView(Input.read(loader).bytes))

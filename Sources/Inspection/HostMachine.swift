@@ -55,6 +55,8 @@ struct HostMachine {
     /// Options for the loader, words that begin with `loader.`; they follow the application's name under Multiboot, and come
     /// first on the command line under PVH.
     var loaderOptions = ""
+    /// What stands for the CPU's random number, with `loader.kaslr`.
+    var seed: UInt64 = 0
     /// Where ACPI's root pointer lies, nil where QEMU's firmware usually puts it.
     var rsdp: UInt64?
     /// Whether the CPU can mark pages as not to be executed.

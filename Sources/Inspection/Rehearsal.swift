@@ -64,7 +64,9 @@ struct Rehearsal {
         generation = application.generation
         var sink = StringSink()
         Report.found(application, platform, options.verbosity, to: &sink)
-        placement = try Placement(application, on: platform, loader: machine.loader, limit: 1 << 32)
+        let choice = BaseChoice(options) { RandomNumber(machine.seed, from: .given) }
+        placement = try Placement(application, on: platform, loader: machine.loader, limit: 1 << 32, choice)
+        Report.chosen(choice, placement, options, to: &sink)
 
         let handoff = Handoff(
             loader: machine.loader, codeEnd: machine.loaderCodeEnd, hasGigabytePages: gigabytePages,

@@ -49,7 +49,12 @@ func boot(
 ) throws(Fault) -> CPU.Entry {
     var application = try Application(ByteView(file), options)
     Report.found(application, platform, options.verbosity, to: &serial)
-    let placement = try Placement(application, on: platform, loader: loader, limit: Memory.end)
+    let choice = BaseChoice(options) {
+        CPU.randomNumber().map { RandomNumber($0, from: .rdrand) }
+            ?? RandomNumber(CPU.mixedTime(), from: .timeStampCounter)
+    }
+    let placement = try Placement(application, on: platform, loader: loader, limit: Memory.end, choice)
+    Report.chosen(choice, placement, options, to: &serial)
 
     // The handoff block first: afterwards nothing needs the firmware's structures any more.
     let handoff = Handoff(

@@ -21,6 +21,16 @@ public enum CPU {
     /// Calls the function at `address`, which takes nothing and returns an address, as the image's code: with SSE enabled.
     public static func call(_ address: UInt64) -> UInt64 { cm_call(address) }
 
+    /// A number from RDRAND; nil where the CPU has none, or none that works.
+    public static func randomNumber() -> UInt64? {
+        var value: UInt64 = 0
+        // The pointer is used during the call only.
+        return unsafe cm_random(&value) != 0 ? value : nil
+    }
+
+    /// A number from the time stamp counter, hard to foresee.
+    public static func mixedTime() -> UInt64 { cm_mixed_time() }
+
     /// The state the kernel is entered with; the fields are those of `struct cm_entry_state`.
     public struct Entry {
         /// rip, rsp, rdi and cr3.

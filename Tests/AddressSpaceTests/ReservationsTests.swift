@@ -65,4 +65,49 @@ import Testing
         // The search must have had something to find, and something not to.
         #expect(hits > 300 && hits < 2700)
     }
+
+    @Test func `places are those that a search of every address finds`() throws {
+        var random = SeededGenerator(seed: 3)
+        var most = 0
+        for _ in 0..<3000 {
+            let regions = MemoryMapTests.randomRegions(&random)
+            var map = MemoryMap()
+            for region in regions { try map.add(region.range, region.kind) }
+            var reservations = Reservations()
+            var free = MemoryMapTests.free(regions)
+            for _ in 0..<Int.random(in: 0...4, using: &random) {
+                let start = UInt64.random(in: 0..<64, using: &random)
+                let range = AddressRange(at: start, size: UInt64.random(in: 0...8, using: &random))
+                try reservations.add(range, .module)
+                for address in range.start..<min(range.end, 64) { free[Int(address)] = false }
+            }
+            let window = AddressRange(
+                UInt64.random(in: 0..<40, using: &random), UInt64.random(in: 20...64, using: &random))
+            let size = UInt64.random(in: 1...12, using: &random)
+            let alignment: UInt64 = [1, 1, 2, 4, 8].randomElement(using: &random)!
+            let listed = MemoryMapTests.list(map).filter { $0.kind == .available }.map(\.range)
+            let expected = (0..<64 as Range<UInt64>).filter { start in
+                start % alignment == 0 && start >= window.start && start + size <= window.end
+                    && listed.contains { $0.contains(AddressRange(at: start, size: size)) }
+                    && (start..<start + size).allSatisfy { free[Int($0)] }
+            }
+            most = max(most, expected.count)
+            for index in 0...expected.count {
+                let found = reservations.places(size, alignment, in: map, window, index: UInt64(index))
+                #expect(found.count == UInt64(expected.count), "\(regions) \(size) \(alignment) \(window)")
+                #expect(found.address == (index < expected.count ? expected[index] : nil))
+            }
+        }
+        #expect(most > 20)
+    }
+
+    @Test func `places at the end of the address space are counted once`() throws {
+        var map = MemoryMap()
+        try map.add(AddressRange(.max - 0xffff, .max), .available)
+        let whole = AddressRange(0, .max)
+        #expect(Reservations().places(0x1000, 0x1000, in: map, whole).count == 15)
+        #expect(Reservations().places(0x1000, 0x1000, in: map, whole, index: 14).address == UInt64.max - 0x1fff)
+        #expect(Reservations().places(1, 1, in: map, whole).count == 0xffff)
+        #expect(Reservations().places(0x1_0000, 1, in: map, whole).count == 0)
+    }
 }

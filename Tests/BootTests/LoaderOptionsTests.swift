@@ -88,6 +88,7 @@ import Testing
     @Test(arguments: [
         "loader.", "loader.generation", "loader.generation=", "loader.generation=4", "loader.generation=22",
         "loader.align16=1", "loader.align1", "loader.Align16", "loader.quiet=1", "loader.verbos",
+        "loader.kaslr=1", "loader.base", "loader.kasl",
     ])
     func `an unknown option is an error that shows it`(option: String) {
         let text = Array("app \(option) next\0\0".utf8)
@@ -109,6 +110,29 @@ import Testing
     func `a digest has 64 hexadecimal digits`(option: String) {
         let module = fault { _ = try read(.multiboot, module: "app \(option)", line: "") }
         #expect(module == Fault(.digestMalformed, nameOffset: 4))
+    }
+
+    @Test(
+        arguments: [
+            ("0", 0), ("10", 10), ("0x0", 0), ("0x20000000", 0x2000_0000), ("0XaBcDeF", 0xab_cdef),
+            ("18446744073709551615", .max), ("0xffffffffffffffff", .max), ("0000000000000000000000001", 1),
+        ] as [(String, UInt64)])
+    func `a base is a number`(digits: String, base: UInt64) throws {
+        #expect(try read(.multiboot, module: "app loader.base=\(digits)", line: "").options.base == base)
+        let pvh = try read(.pvh, module: nil, line: "loader.kaslr loader.base=\(digits) --")
+        #expect(pvh.options.base == base && pvh.options.placesAtRandom)
+        #expect(pvh.line == "--")
+    }
+
+    @Test(arguments: [
+        "", "0x", "x", "1f", "0x1g", "-1", "+1", "1 ", "0x ", "18446744073709551616", "0x10000000000000000", "0b1",
+        "1_0",
+        "99999999999999999999999", "0x-1", "/", ":", "0x@", "0x`",
+    ])
+    func `what is no number is no base`(digits: String) {
+        let option = "loader.base=\(digits)"
+        let module = fault { _ = try read(.multiboot, module: "app \(option)", line: "") }
+        #expect(digits.hasSuffix("1 ") ? module == nil : module == Fault(.baseMalformed, nameOffset: 4))
     }
 
     @Test func `without a module there is nothing to read`() throws {

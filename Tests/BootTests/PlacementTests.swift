@@ -13,13 +13,13 @@ import Testing
     static let generations: [Generation] = [.zero, .one, .two, .three, .fourRecursive, .fourIdentity]
 
     /// The plan for `scenario`, or why there is none.
-    static func plan(_ scenario: Scenario) -> Result<Placement, Fault> {
+    static func plan(_ scenario: Scenario, _ choice: BaseChoice = .lowest) -> Result<Placement, Fault> {
         let file = scenario.file
         do throws(Fault) {
             let application = try Application(ByteView(file.span.bytes))
             let platform = try scenario.platform()
             return .success(
-                try Placement(application, on: platform, loader: scenario.loader, limit: scenario.limit))
+                try Placement(application, on: platform, loader: scenario.loader, limit: scenario.limit, choice))
         } catch { return .failure(error) }
     }
 
@@ -42,12 +42,15 @@ import Testing
         #expect(planned < 1000)
     }
 
-    func check(_ placement: Placement, _ scenario: Scenario) {
+    /// Every promise of a plan; the image of a position-independent file lies at `base`, if that is not nil.
+    func check(_ placement: Placement, _ scenario: Scenario, base: UInt64? = nil) {
         let size = 961 + scenario.zeroFill
         #expect(placement.image.size >= size, "\(scenario)")
         if scenario.isFixed {
             #expect(placement.image.start == scenario.base)
             #expect(placement.bias == 0)
+        } else if let base {
+            #expect(placement.image.start == base && placement.bias == base)
         } else {
             #expect(placement.image.start % max(0x20_0000, scenario.alignment) == 0)
             #expect(placement.bias == placement.image.start)
@@ -74,15 +77,17 @@ import Testing
         #expect((placement.staging != nil) == image.overlaps(scenario.loader.asRange), "\(scenario)")
         #expect((placement.movedModule != nil) == image.overlaps(scenario.modules[0].asRange), "\(scenario)")
         #expect(placement.movingTables.isEmpty == (placement.staging == nil))
-        if !scenario.isFixed { for other in scenario.taken { #expect(!image.overlaps(other), "\(scenario)") } }
+        if !scenario.isFixed, base == nil {
+            for other in scenario.taken { #expect(!image.overlaps(other), "\(scenario)") }
+        }
         if let staging = placement.staging { #expect(staging.size == placement.image.size) }
         if let moved = placement.movedModule { #expect(moved.size == scenario.modules[0].size) }
 
-        checkHandoff(placement, scenario)
+        checkHandoff(placement, scenario, isFixed: scenario.isFixed || base != nil)
     }
 
     /// The handoff lies below the image wherever there is room for it there.
-    func checkHandoff(_ placement: Placement, _ scenario: Scenario) {
+    func checkHandoff(_ placement: Placement, _ scenario: Scenario, isFixed: Bool) {
         let layout = placement.handoff
         let parts = [layout.pageTables, layout.information, layout.deviceTree, layout.multiboot, layout.stack]
         #expect(layout.pageTables.start == layout.range.start && layout.stack.end == layout.range.end)
@@ -94,7 +99,7 @@ import Testing
         #expect(layout.stack.start - layout.multiboot.end == 0x1000)
 
         guard layout.range.end > placement.image.start else { return }
-        #expect(scenario.isFixed)
+        #expect(isFixed)
         var free = scenario.availableRAM
         let others = [placement.image, placement.staging, placement.movedModule, placement.movingTables]
         for range in scenario.taken + others.compactMap({ $0?.asRange }) { free = subtract(range, from: free) }

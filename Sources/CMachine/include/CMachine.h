@@ -50,6 +50,43 @@ static inline uint32_t cm_extended_features(void) {
     return edx;
 }
 
+/// Stores a number from RDRAND; 0 where the CPU has no such instruction (CPUID 1, ecx bit 30), or where it fails: ten
+/// times in a row, as Intel advises, or by the same number twice, as some processors do after a sleep.
+static inline int cm_random(uint64_t *number) {
+    uint32_t eax = 1, ebx, ecx = 0, edx;
+    __asm__ volatile("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
+    if ((ecx >> 30 & 1) == 0)
+        return 0;
+    uint64_t numbers[2];
+    for (int index = 0; index < 2; index++) {
+        uint8_t done = 0;
+        for (int attempt = 0; attempt < 10 && !done; attempt++)
+            __asm__ volatile("rdrand %0; setc %1" : "=r"(numbers[index]), "=qm"(done) : : "cc");
+        if (!done)
+            return 0;
+    }
+    *number = numbers[1];
+    return numbers[0] != numbers[1];
+}
+
+/// The time stamp counter at many moments, mixed. Between two of them a port is read, which takes a device, or the virtual
+/// machine monitor that stands for it, a time that nobody knows to a cycle.
+static inline uint64_t cm_mixed_time(void) {
+    uint64_t state = 0;
+    for (int moment = 0; moment < 64; moment++) {
+        uint32_t low, high;
+        __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+        // The counter of the interval timer, 1.19 MHz; where there is none, the read takes time all the same.
+        state ^= ((uint64_t)high << 32 | low) ^ (uint64_t)cm_in8(0x40) << 56;
+        // SplitMix64's finaliser (Steele, Lea, Flood 2014): every bit in reaches every bit out.
+        state += 0x9e3779b97f4a7c15;
+        state = (state ^ state >> 30) * 0xbf58476d1ce4e5b9;
+        state = (state ^ state >> 27) * 0x94d049bb133111eb;
+        state ^= state >> 31;
+    }
+    return state;
+}
+
 /// Sets bits of CR0, and of the low half of the model-specific register IA32_EFER.
 static inline void cm_set_cr0(uint64_t bits) {
     uint64_t value;

@@ -1,0 +1,184 @@
+// Images at a random place, or where the user wants them: the same promises, and every place is as likely as another.
+
+import AddressSpace
+import Boot
+import BootProtocols
+import Bytes
+import Diagnostics
+import HermitEntry
+import TestSupport
+import Testing
+
+@Suite struct BaseChoiceTests {
+    private let plans = PlacementTests()
+
+    /// The places that the image of `scenario` may take at random, found by trying every multiple of its alignment, given
+    /// the plan without a choice.
+    private func places(_ scenario: Scenario, _ lowest: Placement) -> [UInt64] {
+        let size = lowest.image.size
+        let alignment = max(scenario.alignment, 0x20_0000)
+        var free = scenario.availableRAM
+        let kept = free
+        for range in scenario.taken + [lowest.handoff.range.asRange] { free = subtract(range, from: free) }
+        // A place lies in one region of the firmware's map, as it is joined.
+        let regions = joined(scenario.regions.filter { $0.kind == .available }.map(\.range.asRange))
+
+        // Half of RAM is left to the kernel, which loses two bytes for each below the image.
+        let above = kept.map { $0.clamped(to: lowest.image.start..<(.max)) }
+        let total = above.reduce(0) { $0 + UInt64($1.count) }
+        var quarter = total > (16 << 20) ? (total - (16 << 20)) / 4 : 0
+        var end = lowest.image.start
+        for range in above {
+            guard quarter > UInt64(range.count) else {
+                end = range.lowerBound + quarter
+                break
+            }
+            quarter -= UInt64(range.count)
+        }
+        if scenario.generation.entryVersion < 4 { end = min(end, 1 << 30) }
+        end = max(min(end, scenario.limit), lowest.image.end)
+        return stride(from: lowest.image.start, to: end, by: Int(alignment)).filter { start in
+            let range = start..<start + size
+            return range.upperBound <= end
+                && free.contains { $0.lowerBound <= start && range.upperBound <= $0.upperBound }
+                && regions.contains { $0.lowerBound <= start && range.upperBound <= $0.upperBound }
+        }
+    }
+
+    @Test(arguments: PlacementTests.generations)
+    func `a random place keeps every promise, and each possible one can be reached`(_ generation: Generation) throws {
+        var random = SeededGenerator(seed: 300 + UInt64(generation.rawValue))
+        var planned = 0
+        var several = 0
+        for _ in 0..<600 {
+            var scenario = Scenario.random(generation, &random)
+            scenario.isFixed = false
+            scenario.regions.removeAll { $0.kind != .available && $0.range.size == 0 }
+            guard case .success(let lowest) = PlacementTests.plan(scenario) else { continue }
+            #expect(lowest.places == 0)
+            let places = places(scenario, lowest)
+            planned += 1
+            if places.count > 1 { several += 1 }
+            // Both ends, and the middle of each place's share of all numbers, for some of the places.
+            let count = UInt64(places.count)
+            var numbers: [(value: UInt64, place: UInt64)] = [(0, places[0]), (.max, places[places.count - 1])]
+            for _ in 0..<4 {
+                let index = UInt64.random(in: 0..<count, using: &random)
+                // The numbers whose product with the count has this high word.
+                let value = index == 0 ? 0 : count.dividingFullWidth((index, 0)).quotient
+                numbers.append((min(value, .max - 1) + 1, places[Int(index)]))
+            }
+            for (value, place) in numbers {
+                switch PlacementTests.plan(scenario, .random(RandomNumber(value, from: .given))) {
+                case .success(let placement):
+                    #expect(placement.places == count, "\(scenario)")
+                    #expect(placement.image.start == place, "\(scenario)")
+                    plans.check(placement, scenario)
+                case .failure(let fault): Issue.record("\(fault) \(scenario)")
+                }
+            }
+        }
+        #expect(planned > 300 && several > planned / 2)
+    }
+
+    @Test func `every place is as likely as another`() throws {
+        var random = SeededGenerator(seed: 7)
+        for generation in PlacementTests.generations {
+            var scenario = Scenario.random(generation, &random)
+            scenario.isFixed = false
+            scenario.zeroFill = 0
+            scenario.alignment = 0x1000
+            scenario.regions = [
+                MemoryRegion(range: AddressRange(0, 0xa_0000), kind: .available),
+                MemoryRegion(range: AddressRange(0x10_0000, 0x3000_0000), kind: .available),
+            ]
+            scenario.modules = [AddressRange(at: 0x20_0000, size: 0x1234)]
+            guard case .success(let lowest) = PlacementTests.plan(scenario) else {
+                Issue.record("\(scenario)")
+                continue
+            }
+            let places = places(scenario, lowest)
+            var hits = [UInt64: Int](uniqueKeysWithValues: places.map { ($0, 0) })
+            let draws = places.count * 40
+            for _ in 0..<draws {
+                let number = RandomNumber(.random(in: 0 ... .max, using: &random), from: .given)
+                let placement = try PlacementTests.plan(scenario, .random(number)).get()
+                hits[placement.image.start, default: -1_000_000] += 1
+            }
+            #expect(hits.count == places.count)
+            // Pearson's chi-square: mean is the number of degrees of freedom, variance twice that; five deviations.
+            let square = hits.values.reduce(0.0) { $0 + Double(($1 - 40) * ($1 - 40)) / 40 }
+            let freedom = Double(places.count - 1)
+            #expect(abs(square - freedom) < 5 * (2 * freedom).squareRoot(), "\(square) for \(freedom)")
+            #expect(places.count > 50)
+        }
+    }
+
+    @Test func `an image lies where the user wants it, or it is told why not`() throws {
+        var random = SeededGenerator(seed: 11)
+        var planned = 0
+        var moved = 0
+        var refused: [Rule: Int] = [:]
+        for round in 0..<3000 {
+            var scenario = Scenario.random(PlacementTests.generations[round % 6], &random)
+            scenario.isFixed = false
+            let base = [
+                UInt64.random(in: 0...2100, using: &random) << 21, UInt64.random(in: 0..<8, using: &random) << 21,
+                UInt64.random(in: 0 ... .max, using: &random) >> UInt64.random(in: 0..<64, using: &random),
+            ].randomElement(using: &random)!
+            let alignment = max(scenario.alignment, 0x20_0000)
+            switch PlacementTests.plan(scenario, .address(base)) {
+            case .success(let placement):
+                planned += 1
+                if placement.staging != nil || placement.movedModule != nil { moved += 1 }
+                plans.check(placement, scenario, base: base)
+            case .failure(let fault):
+                refused[fault.rule, default: 0] += 1
+                let image = AddressRange(at: base, size: 961 + scenario.zeroFill)
+                switch fault.rule {
+                case .baseMisaligned: #expect(fault.value % fault.limit != 0 && fault.limit == alignment)
+                case .baseOutsideMemory:
+                    #expect(fault.value == base)
+                    #expect(
+                        base == 0 || fault.limit > scenario.limit
+                            || !scenario.availableRAM.contains {
+                                $0.lowerBound <= base && fault.limit <= $0.upperBound
+                            }, "\(scenario)")
+                case .baseTooHigh:
+                    #expect(scenario.generation.entryVersion < 4 && image.end > 1 << 30 && fault.value > 1 << 30)
+                case .noRoomForHandoff, .noRoomForImage, .noRoomForModule: break
+                default: Issue.record("\(fault) \(scenario)")
+                }
+            }
+        }
+        #expect(planned > 500 && moved > 30, "\(planned) \(moved) \(refused)")
+        #expect(refused.keys.count >= 3, "\(refused)")
+    }
+
+    @Test func `a file that is linked at a fixed address goes nowhere else`() throws {
+        var random = SeededGenerator(seed: 13)
+        var scenario = Scenario.random(.fourIdentity, &random)
+        scenario.isFixed = true
+        scenario.base = 0x80_0000
+        scenario.zeroFill = 0
+        scenario.regions = [MemoryRegion(range: AddressRange(0, 0x3000_0000), kind: .available)]
+        let asLinked = try PlacementTests.plan(scenario).get()
+        #expect(try PlacementTests.plan(scenario, .address(0x80_0000)).get() == asLinked)
+        #expect(
+            PlacementTests.plan(scenario, .address(0xa0_0000))
+                == .failure(Fault(.baseOfFixedImage, value: 0xa0_0000, limit: 0x80_0000)))
+        #expect(
+            PlacementTests.plan(scenario, .random(RandomNumber(1, from: .rdrand)))
+                == .failure(Fault(.randomPlaceOfFixedImage, value: 0x80_0000)))
+    }
+
+    @Test func `a base wins over a random place, and only a random place asks for a number`() {
+        var options = LoaderOptions()
+        #expect(BaseChoice(options) { fatalError("not asked for") } == .lowest)
+        options.placesAtRandom = true
+        let number = RandomNumber(5, from: .timeStampCounter)
+        #expect(BaseChoice(options) { number } == .random(number))
+        options.base = 0x20_0000
+        #expect(BaseChoice(options) { fatalError("not asked for") } == .address(0x20_0000))
+    }
+}
