@@ -94,6 +94,8 @@ deps:
 	command -v gcc >/dev/null || missing="$$missing gcc"; \
 	{ [ -f /usr/include/gelf.h ] && [ -f /usr/include/libelf.h ]; } || missing="$$missing libelf-dev"; \
 	[ -f /usr/include/libfdt.h ] || missing="$$missing libfdt-dev"; \
+	python3 -c 'import jsonschema' 2>/dev/null || /usr/bin/python3 -c 'import jsonschema' 2>/dev/null || \
+		missing="$$missing python3-jsonschema"; \
 	if [ -n "$$missing" ]; then \
 		echo "installing$$missing (apt-get)"; \
 		sudo=""; [ "$$(id -u)" -eq 0 ] || sudo=sudo; \

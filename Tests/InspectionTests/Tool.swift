@@ -26,8 +26,15 @@ enum Tool {
 
     /// Runs it with `arguments` in `folder`; `input` goes to its standard input.
     static func run(_ arguments: [String], in folder: URL? = nil, input: [UInt8] = []) async throws -> Run {
+        try await run(program: program.path, arguments, in: folder, input: input)
+    }
+
+    /// Runs another program, by its name or path.
+    static func run(
+        program: String, _ arguments: [String], in folder: URL? = nil, input: [UInt8] = []
+    ) async throws -> Run {
         let result = try await Subprocess.run(
-            .path(.init(program.path)), arguments: Arguments(arguments),
+            program.contains("/") ? .path(.init(program)) : .name(program), arguments: Arguments(arguments),
             workingDirectory: folder.map { FilePath($0.path) }, input: .array(input),
             output: .string(limit: 1 << 26), error: .string(limit: 1 << 20))
         let status: Int32 =

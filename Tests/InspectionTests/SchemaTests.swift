@@ -1,0 +1,120 @@
+// The JSON of every view against docs/loader-inspect.schema.json, by an independent validator (python3-jsonschema).
+
+import Foundation
+import Testing
+
+@Suite struct SchemaTests {
+    static let views = GoldenTests.views
+
+    /// A Python that has the validator; nil where there is none, which fails: `make deps` installs it.
+    private static func python() async -> String? {
+        for name in ["python3", "/usr/bin/python3"]
+        where await Tool.other("env", [name, "-c", "import jsonschema"]) != nil { return name }
+        return nil
+    }
+
+    /// Validates the documents in `text`; returns how many there were, or nil and what is wrong with one.
+    private func validate(_ text: String) async throws -> (count: Int?, message: String) {
+        let python = try #require(await Self.python(), "make deps installs python3-jsonschema")
+        let script = Tool.root.appendingPathComponent("Tests/InspectionTests/validate.py").path
+        let schema = Tool.root.appendingPathComponent("docs/loader-inspect.schema.json").path
+        let run = try await Tool.run(program: python, [script, schema], input: Array(text.utf8))
+        return (run.status == 0 ? Int(run.output.dropLast()) : nil, run.errors)
+    }
+
+    /// Files of every kind: those that are made here, what the loader's tests boot, and genuine images where there are any.
+    private func files(in folder: Folder) throws -> [String] {
+        var paths: [String] = []
+        for sample in Sample.all + [("built", Sample.built), ("no ELF file", Array("#!/bin/sh".utf8)), ("empty", [])] {
+            paths.append(try folder.write(sample.0, sample.1).path)
+        }
+        let fixtures = Tool.root.appendingPathComponent("build/fixtures")
+        let genuine =
+            ProcessInfo.processInfo.environment["LOADER_HERMIT_IMAGES"]
+            ?? Tool.root.appendingPathComponent("../shared/hermit").path
+        paths += [
+            "demo", "demo-recursive", "gen0-pie", "gen2-16M", "reloc-every-dyn", "reloc-ifunc-dyn", "reloc-tlsdesc-dyn",
+            "object-types.o", "object-pic.o", "object-sections.o", "object-crash.o",
+        ].map { fixtures.appendingPathComponent($0).path }
+        paths += ["hello_world", "hello_c"].map { genuine + "/" + $0 }
+        return paths.filter { FileManager.default.fileExists(atPath: $0) }
+    }
+
+    @Test(arguments: views) func everyDocumentIsValid(_ view: String) async throws {
+        let folder = try Folder()
+        let files = try files(in: folder)
+        let run = try await Tool.run([view, "--json"] + files)
+        let (count, message) = try await validate(run.output)
+        #expect(count != nil, "\(view): \(message)")
+        // The verdict is about any file; of the others, those that cannot be read are named on standard error.
+        let named = run.errors.split(separator: "\n").filter { $0.contains(": error: ") }.count
+        #expect((count ?? 0) + (view == "verdict" ? 0 : named) == files.count)
+    }
+
+    @Test func differencesAreValid() async throws {
+        let folder = try Folder()
+        let files = try files(in: folder)
+        for (old, new) in zip(files, files.dropFirst() + files.prefix(1)) {
+            let run = try await Tool.run(["diff", "--json", old, new])
+            let (count, message) = try await validate(run.output)
+            #expect(count == 1, "\(old), \(new): \(message)")
+        }
+    }
+
+    @Test func otherOptionsKeepToTheSchema() async throws {
+        let folder = try Folder()
+        let file = try folder.write("app", Sample.application).path
+        var text = ""
+        for options in [
+            ["pages", "--machine", "q35", "--memory", "8G"], ["bootinfo", "--loader-options", "loader.generation=1"],
+            ["verdict", "--machine", "microvm", "--protocol", "pvh"], ["verdict", "--memory", "2M"],
+            ["verdict", "--loader-options", "loader.nonsense"], ["relocations", "--base", "0x200000"],
+        ] {
+            text += try await Tool.run(options + ["--json", file]).output
+        }
+        let (count, message) = try await validate(text)
+        #expect(count == 6, "\(message)")
+    }
+
+    /// What the validator is worth: it must find what is wrong.
+    @Test func wrongDocumentsAreFound() async throws {
+        let segments = #"{"schema":"loader-inspect/1","view":"segments","file":"a","rows":[]}"#
+        #expect(try await validate(segments + "\n" + segments).count == 2)
+        for (old, new) in [
+            ("inspect/1", "inspect/2"), ("segments", "fragments"), (#""file":"a","#, ""),
+            (#""file":"#, #""more":1,"file":"#),
+            ("[]", "[{}]"), ("[]", "{}"),
+        ] {
+            #expect(try await validate(segments.replacingOccurrences(of: old, with: new)).count == nil, "\(new)")
+        }
+        let folder = try Folder()
+        let file = try folder.write("app", Sample.application).path
+        let verdict = try await Tool.run(["--json", file]).output
+        for (old, new) in [
+            (#""entryPoint" : "0x"#, #""entryPoint" : "0X"#), (#""status" : 0"#, #""status" : 1"#),
+            (#""severity" : "note""#, #""severity" : "remark""#), (#""imageSize" :"#, #""imagesize" :"#),
+        ] {
+            #expect(verdict.contains(old))
+            #expect(try await validate(verdict.replacingOccurrences(of: old, with: new)).count == nil, "\(new)")
+        }
+    }
+
+    /// The page about the JSON names every member that the schema describes.
+    @Test func theDocumentNamesEveryMember() throws {
+        let docs = Tool.root.appendingPathComponent("docs")
+        let page = try String(contentsOf: docs.appendingPathComponent("loader-inspect-json.md"), encoding: .utf8)
+        let schema = try JSONSerialization.jsonObject(
+            with: Data(contentsOf: docs.appendingPathComponent("loader-inspect.schema.json")))
+        var names: Set<String> = []
+        func collect(_ value: Any) {
+            if let list = value as? [Any] { list.forEach(collect) }
+            guard let object = value as? [String: Any] else { return }
+            if let properties = object["properties"] as? [String: Any] { names.formUnion(properties.keys) }
+            object.values.forEach(collect)
+        }
+        collect(schema)
+        #expect(names.count > 60)
+        for name in names.sorted() { #expect(page.contains(name), "\(name) is not in loader-inspect-json.md") }
+        for view in Self.views + ["diff"] { #expect(page.contains(view)) }
+    }
+}

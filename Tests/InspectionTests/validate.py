@@ -1,0 +1,41 @@
+"""Validates JSON documents, one behind the other on standard input, against the schema in the file named first.
+
+Members that the schema does not describe are errors here, although the schema as published permits them, so that none is
+added without being documented."""
+
+import json
+import sys
+
+import jsonschema
+
+
+def close(schema):
+    """Forbids members that are not described, in every object that describes some."""
+    if isinstance(schema, dict):
+        for member in schema.values():
+            close(member)
+        if "properties" in schema and schema.get("type") == "object":
+            schema["additionalProperties"] = False
+    elif isinstance(schema, list):
+        for member in schema:
+            close(member)
+
+
+with open(sys.argv[1], encoding="utf-8") as file:
+    schema = json.load(file)
+jsonschema.Draft202012Validator.check_schema(schema)
+close(schema["$defs"])
+decoder = json.JSONDecoder()
+text = sys.stdin.read().strip()
+count = 0
+while text:
+    document, end = decoder.raw_decode(text)
+    text = text[end:].strip()
+    # By its view, so that the message is about what is wrong with it, not about all the views that it is not.
+    view = document.get("view")
+    single = dict(schema, oneOf=[{"$ref": "#/$defs/" + str(view)}]) if view in schema["$defs"] else schema
+    error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(single).iter_errors(document))
+    if error is not None:
+        sys.exit(f"document {count}, {'/'.join(map(str, error.absolute_path))}: {error.message[:500]}")
+    count += 1
+print(count)
