@@ -13,7 +13,7 @@ APP := build/fixtures/demo
 APPEND := env=GREETING=hello -- one two
 QEMU_ARGS :=
 
-.PHONY: run test loader inspect fixtures bench budget deps lint format host-test soak matrix fuzz fuzz-briefly coverage clean
+.PHONY: run test loader inspect install fixtures bench budget deps lint format host-test soak matrix fuzz fuzz-briefly coverage clean
 
 # Boots $(APP); QEMU status 3 is what a Hermit application that ends well leaves.
 run: deps loader $(if $(filter build/fixtures/%,$(APP)),fixtures)
@@ -64,10 +64,25 @@ loader:
 	@mkdir -p build
 	@$(OBJCOPY) --strip-debug .build-loader/x86_64-unknown-none-elf/release/loader build/loader
 
+# The tool, its manual page and shell completions: man -M build/share/man loader-inspect.
+SHARE := build/share
 inspect:
 	swift build -c release --product loader-inspect
-	@mkdir -p build
+	@mkdir -p $(SHARE)/man/man1 $(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions \
+		$(SHARE)/fish/vendor_completions.d
 	@cp .build/release/loader-inspect build/loader-inspect
+	@cp docs/loader-inspect.1 $(SHARE)/man/man1/
+	@build/loader-inspect --generate-completion-script bash >$(SHARE)/bash-completion/completions/loader-inspect
+	@build/loader-inspect --generate-completion-script zsh >$(SHARE)/zsh/site-functions/_loader-inspect
+	@build/loader-inspect --generate-completion-script fish >$(SHARE)/fish/vendor_completions.d/loader-inspect.fish
+
+# What inspect and loader make, where the shell and man find it; DESTDIR is for packagers.
+PREFIX := /usr/local
+install: inspect loader
+	@mkdir -p $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/loader
+	@install -m 755 build/loader-inspect $(DESTDIR)$(PREFIX)/bin/
+	@install -m 644 build/loader $(DESTDIR)$(PREFIX)/lib/loader/
+	@cp -R $(SHARE) $(DESTDIR)$(PREFIX)/
 
 # Instructions from the loader's first to its jump; APPS="path …" counts others.
 APPS := $(wildcard build/fixtures/demo ../shared/hermit/hello_world ../shared/hermit/hello_c)

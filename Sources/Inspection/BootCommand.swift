@@ -52,15 +52,16 @@ struct BootCommand: ParsableCommand {
               loader-inspect boot app
               loader-inspect boot --loader build/loader --memory 4G app
               loader-inspect boot --command-line "-- one two" app -- -smp 2
-              loader-inspect boot app > log                   the guest's output, and nothing else
-              loader-inspect boot --dry-run app               only show the command
+              loader-inspect boot app > log               the guest's output alone
+              loader-inspect boot --dry-run app           only show the command
 
-            What follows -- goes to QEMU. The guest's output goes to standard output as it is, everything else to standard
-            error. Where the application did not end well, every address of its image that the output mentions is told as a
-            symbol, with the line of the source where the file has DWARF and llvm-symbolizer or addr2line is installed.
+            What follows -- goes to QEMU. The guest's output goes to standard output as it is, everything else to standard \
+            error. Where the application did not end well, every address of its image that the output mentions is told \
+            as a symbol, with the line of the source where the file has DWARF and llvm-symbolizer or addr2line is installed.
 
-            Exit status: 0 the application ended with success, 64 the command line is wrong or something is missing, 128 plus
-            the signal that ended QEMU, else QEMU's own: "loader-inspect explain STATUS" says what it means.
+            Exit status: 0 the application ended with success, 1 it failed or QEMU ended by itself, 64 the command line is \
+            wrong or something is missing, 128 plus the signal that ended QEMU, else QEMU's own: "loader-inspect explain \
+            STATUS" says what it means.
             """)
     @OptionGroup var machine: MachineOptions
     @Option(help: "QEMU's program; without it $QEMU, or else qemu-system-x86_64 in PATH.", completion: .file())
@@ -163,10 +164,12 @@ struct GDBScriptCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "gdb-script", abstract: "Prints what to type into gdb to debug an application where it is loaded.",
         discussion: """
-            Start QEMU with -s -S behind the rest, for instance
+              loader-inspect boot app -- -s -S            QEMU waits for gdb
+              loader-inspect gdb-script app > script; gdb -x script
 
-              loader-inspect boot --loader build/loader app -- -s -S
-              loader-inspect gdb-script --loader build/loader app > script; gdb -x script
+            Say the same machine and memory to both: the script has the addresses of that boot.
+
+            \(ExitStatus.ofRehearsals)
             """)
     @OptionGroup var machine: MachineOptions
     @Argument(help: "The ELF file.", completion: .file())

@@ -20,9 +20,11 @@ public struct LoaderInspect: ParsableCommand {
               loader-inspect --quiet *.elf               only what is wrong
               loader-inspect relocations --base 0x200000 app
               loader-inspect load --output image.bin app
+              loader-inspect diff old/app new/app        what changed?
+              loader-inspect boot app                    run it in QEMU
               loader-inspect explain 41                  what does that status mean?
 
-            Exit status: 0 every file boots, 1 one will not boot, 2 one is malformed, 64 the command line is wrong.
+            Exit status, the worst of all files: \(ExitStatus.ofVerdicts)
             """,
         subcommands: [
             VerdictCommand.self, MapCommand.self, SegmentsCommand.self, SectionsCommand.self, SymbolsCommand.self,
@@ -35,12 +37,22 @@ public struct LoaderInspect: ParsableCommand {
     public init() {}
 }
 
+/// What the help says of exit statuses.
+enum ExitStatus {
+    static let ofVerdicts = "0 it boots, 1 it will not boot, 2 it is malformed, 64 the command line is wrong."
+    static let ofViews =
+        "Exit status, the worst of all files: 0, 1 it is no file for x86-64 that could boot, 2 it is malformed, 64 the command "
+        + "line is wrong."
+    static let ofRehearsals =
+        "Exit status: 0, 1 the file will not boot, 2 it is malformed, 64 the command line is wrong."
+}
+
 /// The options of everything that reads files.
 struct FileOptions: ParsableArguments {
     @Flag(help: "JSON, one document per file (docs/loader-inspect-json.md).")
     var json = false
 
-    @Option(help: "Colour: auto, always or never; NO_COLOR is heeded.")
+    @Option(help: "Colour; NO_COLOR is heeded.")
     var color = ColorChoice.auto
 
     @Argument(help: "ELF files; - is standard input.", completion: .file())
@@ -81,10 +93,10 @@ struct MachineOptions: ParsableArguments {
     @Option(name: .shortAndLong, help: "RAM, as QEMU's -m takes it.")
     var memory = MemorySize(bytes: 1 << 30)
 
-    @Option(help: "QEMU's machine: pc, q35 or microvm.")
+    @Option(help: "QEMU's machine.")
     var machine = MachineKind.pc
 
-    @Option(name: .customLong("protocol"), help: "How the loader is started: multiboot or pvh.")
+    @Option(name: .customLong("protocol"), help: "How the loader is started.")
     var startProtocol = StartProtocol.multiboot
 
     @Option(parsing: .unconditional, help: "The command line, as QEMU's -append takes it.")
@@ -110,13 +122,16 @@ struct MachineOptions: ParsableArguments {
     @Flag(help: "The CPU cannot mark pages as not to be executed (-cpu ...,-nx).")
     var withoutNx = false
 
-    /// The loader's file: the one that was named, or that the environment's LOADER names, one beside this program, or
-    /// build/loader.
+    /// The loader's file: the one that was named, or that the environment's LOADER names, one beside this program, the
+    /// installed one, or build/loader.
     var loaderFile: String? {
         if let named = loader ?? ProcessInfo.processInfo.environment["LOADER"] { return named }
         let own = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
-        let beside = own.deletingLastPathComponent().appendingPathComponent("loader").path
-        return [beside, "build/loader"].first { unsafe access($0, R_OK) == 0 }
+        let folder = own.deletingLastPathComponent()
+        let installed = folder.deletingLastPathComponent().appendingPathComponent("lib/loader/loader").path
+        return [folder.appendingPathComponent("loader").path, installed, "build/loader"].first {
+            unsafe access($0, R_OK) == 0
+        }
     }
 
     /// The machine that boots the file at `path`.

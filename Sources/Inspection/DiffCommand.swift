@@ -16,14 +16,14 @@ struct DiffCommand: ParsableCommand {
 
             Symbols are compared by name, without the hash that Rust's mangling ends in.
 
-            Exit status: that of the new file - 0 it boots, 1 it will not boot, 2 it is malformed - whatever changed; 64 the
+            Exit status, which is that of the new file, whatever changed: 0 it boots, 1 it will not boot, 2 it is malformed, 64 the \
             command line is wrong.
             """)
     @Flag(help: "JSON, one document (docs/loader-inspect-json.md); it is complete without --all.")
     var json = false
     @Flag(help: "Everything that changed, not only the largest differences.")
     var all = false
-    @Option(help: "Colour: auto, always or never; NO_COLOR is heeded.")
+    @Option(help: "Colour; NO_COLOR is heeded.")
     var color = ColorChoice.auto
     @OptionGroup var machine: MachineOptions
     @Argument(help: "The file as it was; - is standard input.", completion: .file())

@@ -13,13 +13,16 @@ struct LoadCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "load", abstract: "Writes the image as it is in the guest's memory when the kernel is entered.",
         discussion: """
-            Without --base the image goes where the loader would put it on the given machine.
-
               loader-inspect load --output image.bin app
               loader-inspect load --base 0x200000 --output image.bin app
               loader-inspect load --memory 4G --machine q35 --memory-dump handoff.bin app
 
-            --memory-dump writes what the loader leaves besides the image: page tables, BootInfo, device tree, stack.
+            Without --base the image goes where the loader would put it on the given machine.
+
+            --memory-dump writes what the loader leaves besides the image, in one piece: page tables, BootInfo, device tree, \
+            command line and stack. Both come with address, size and SHA-256, and with the loader's report.
+
+            \(ExitStatus.ofRehearsals)
             """)
     @OptionGroup var machine: MachineOptions
     @Option(help: "Where the image's first byte lies.")

@@ -16,9 +16,11 @@ struct MapCommand: ParsableCommand {
               loader-inspect map --output app.html app
 
             The form of --output is told by its name. Parts are drawn by size, the smallest still large enough to be read.
+
+            \(ExitStatus.ofRehearsals)
             """)
     @OptionGroup var machine: MachineOptions
-    @Option(help: "Colour: auto, always or never; NO_COLOR is heeded.")
+    @Option(help: "Colour; NO_COLOR is heeded.")
     var color = ColorChoice.auto
     @Option(help: "Columns, 80 or more; without it the terminal's, in a pipe 80.")
     var width: Int?

@@ -11,7 +11,17 @@ import KernelImage
 struct VerdictCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "verdict", abstract: "Will it boot? (the default)",
-        discussion: "loader-inspect app is short for loader-inspect verdict app.")
+        discussion: """
+              loader-inspect app
+              loader-inspect --memory 64M --machine q35 app
+              loader-inspect --quiet build/*             only what is wrong
+              curl -s https://example.org/app | loader-inspect -
+              loader-inspect --json app | jq -r .verdict
+
+            "loader-inspect app" is short for "loader-inspect verdict app".
+
+            Exit status, the worst of all files: \(ExitStatus.ofVerdicts)
+            """)
 
     @OptionGroup var files: FileOptions
     @OptionGroup var machine: MachineOptions
@@ -38,31 +48,70 @@ struct VerdictCommand: ParsableCommand {
 }
 
 struct SegmentsCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "segments", abstract: "The program headers.")
+    static let configuration = CommandConfiguration(
+        commandName: "segments", abstract: "The program headers.",
+        discussion: """
+              loader-inspect segments app
+              loader-inspect segments --json app | jq '.rows[] | select(.type == "LOAD")'
+
+            \(ExitStatus.ofViews)
+            """)
     @OptionGroup var files: FileOptions
     func run() throws { try files.list(HeaderViews.segments) }
 }
 
 struct SectionsCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "sections", abstract: "The section headers.")
+    static let configuration = CommandConfiguration(
+        commandName: "sections", abstract: "The section headers.",
+        discussion: """
+              loader-inspect sections app.o
+              loader-inspect sections --json app | jq -r '.rows[].name'
+
+            Flags are readelf's letters: W writable, A in memory, X code, M may be merged, S strings, T thread-local.
+
+            \(ExitStatus.ofViews)
+            """)
     @OptionGroup var files: FileOptions
     func run() throws { try files.list(HeaderViews.sections) }
 }
 
 struct SymbolsCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "symbols", abstract: "All symbol tables.")
+    static let configuration = CommandConfiguration(
+        commandName: "symbols", abstract: "All symbol tables.",
+        discussion: """
+              loader-inspect symbols app | grep main
+              loader-inspect symbols --json app | jq '.rows | max_by(.size)'
+
+            In a file without section headers the symbols are those that the dynamic section names.
+
+            \(ExitStatus.ofViews)
+            """)
     @OptionGroup var files: FileOptions
     func run() throws { try files.list(HeaderViews.symbols) }
 }
 
 struct NotesCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "notes", abstract: "The notes, and what they mean.")
+    static let configuration = CommandConfiguration(
+        commandName: "notes", abstract: "The notes, and what they mean.",
+        discussion: """
+              loader-inspect notes app                   which entry version, which kernel?
+              loader-inspect notes --json app | jq -r '.rows[].meaning'
+
+            \(ExitStatus.ofViews)
+            """)
     @OptionGroup var files: FileOptions
     func run() throws { try files.list(HeaderViews.notes) }
 }
 
 struct DynamicCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "dynamic", abstract: "The dynamic section.")
+    static let configuration = CommandConfiguration(
+        commandName: "dynamic", abstract: "The dynamic section.",
+        discussion: """
+              loader-inspect dynamic app
+              loader-inspect dynamic --json app | jq -r '.rows[] | select(.name == "NEEDED").text'
+
+            \(ExitStatus.ofViews)
+            """)
     @OptionGroup var files: FileOptions
     func run() throws { try files.list(HeaderViews.dynamic) }
 }
@@ -84,12 +133,13 @@ struct RelocationsCommand: ParsableCommand {
         discussion: """
               loader-inspect relocations app
               loader-inspect relocations --base 0x200000 app     the values at that address
-              loader-inspect relocations --json app.o | jq '.rows[] | select(.name == "TPOFF32")'
+              loader-inspect relocations --json app.o | jq '.rows[].symbol'
 
-            S symbol value, A addend, P place, B load bias, Z symbol size, TP thread pointer, G offset of the symbol's slot in
-            GOT, the global offset table, L address of the function.
+            S symbol value, A addend, P place, B load bias, Z symbol size, TP thread pointer, G offset of the symbol's \
+            slot in GOT, the global offset table, L address of the function.
 
-            Exit status: 0, 1 where a relocation cannot be applied, 2 where a file is malformed.
+            Exit status, the worst of all files: 0, 1 a relocation cannot be applied, 2 a file is malformed, 64 the \
+            command line is wrong.
             """)
     @OptionGroup var files: FileOptions
     @Option(help: "Where the image's first byte lies; without it, where it was linked, and 0 for an object file.")
@@ -109,7 +159,14 @@ struct RelocationsCommand: ParsableCommand {
 
 struct BootInfoCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "bootinfo", abstract: "BootInfo, as the kernel would find it.")
+        commandName: "bootinfo", abstract: "BootInfo, as the kernel would find it.",
+        discussion: """
+              loader-inspect bootinfo app
+              loader-inspect bootinfo --machine q35 --command-line "-- one two" app
+              loader-inspect bootinfo --loader-options loader.generation=2 app
+
+            \(ExitStatus.ofRehearsals)
+            """)
     @OptionGroup var files: FileOptions
     @OptionGroup var machine: MachineOptions
 
@@ -126,7 +183,14 @@ struct BootInfoCommand: ParsableCommand {
 
 struct PagesCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "pages", abstract: "What is mapped when the kernel is entered.")
+        commandName: "pages", abstract: "What is mapped when the kernel is entered.",
+        discussion: """
+              loader-inspect pages app
+              loader-inspect pages --memory 64G --gigabyte-pages app
+              loader-inspect pages --loader-options loader.no-protect app
+
+            \(ExitStatus.ofRehearsals)
+            """)
     @OptionGroup var files: FileOptions
     @OptionGroup var machine: MachineOptions
 
@@ -148,6 +212,9 @@ struct ExplainCommand: ParsableCommand {
               loader-inspect explain segmentsOverlap
               loader-inspect explain GLOB_DAT
               loader-inspect explain "there is no PT_LOAD segment"
+              loader-inspect explain "[LOADER] error: there is no PT_LOAD segment"
+
+            Exit status: 0, 64 nothing is known of one of the subjects.
             """)
     @Argument(help: "A status, an error's name or sentence, a relocation's name or number; without it, all there are.")
     var subjects: [String] = []

@@ -1,0 +1,134 @@
+// The manual page and the help say all that there is, and their examples are right.
+
+import Foundation
+import Testing
+
+@Suite struct ManualTests {
+    /// The argument parser's description of a command (its `--experimental-dump-help`), as far as it is needed.
+    private struct Description: Decodable { let command: Command }
+    private struct Command: Decodable {
+        let commandName: String
+        let discussion: String?
+        let subcommands: [Command]?
+        let arguments: [Argument]?
+    }
+    private struct Argument: Decodable {
+        struct Name: Decodable {
+            let kind: String
+            let name: String
+        }
+        let kind: String
+        let names: [Name]?
+        let shouldDisplay: Bool
+        let abstract: String?
+    }
+
+    private func described() async throws -> Command {
+        let run = try await Tool.run(["--experimental-dump-help"])
+        return try JSONDecoder().decode(Description.self, from: Data(run.output.utf8)).command
+    }
+
+    private let page =
+        (try? String(contentsOf: Tool.root.appendingPathComponent("docs/loader-inspect.1"), encoding: .utf8)) ?? ""
+
+    @Test func thePageNamesEverySubcommandAndOption() async throws {
+        let lines = Set(page.split(separator: "\n").map { String($0) })
+        let subcommands = try await described().subcommands ?? []
+        #expect(subcommands.count >= 16)
+        let items = page.split(separator: "\n").filter { $0.hasPrefix(".It ") }
+        for command in subcommands {
+            #expect(lines.contains(".It Cm \(command.commandName)"), "\(command.commandName)")
+            for argument in command.arguments ?? [] where argument.shouldDisplay {
+                for name in argument.names ?? [] {
+                    let macro = name.kind == "long" ? "Fl Fl \(name.name)" : "Fl \(name.name)"
+                    let isThere = items.contains { item in
+                        item.dropFirst(4).components(separatedBy: " , ").contains { ($0 + " ").hasPrefix(macro + " ") }
+                    }
+                    #expect(isThere, "\(command.commandName): \(name.name)")
+                }
+            }
+        }
+    }
+
+    /// And nothing that there is not.
+    @Test func thePageNamesNothingElse() async throws {
+        let subcommands = try await described().subcommands ?? []
+        let options = Set(subcommands.flatMap { $0.arguments ?? [] }.flatMap { $0.names ?? [] }.map(\.name))
+        for item in page.split(separator: "\n") where item.hasPrefix(".It ") {
+            for match in item.matches(of: /Fl (?:Fl )?([a-z-]+)/) {
+                #expect(options.contains(String(match.1)), "\(item)")
+            }
+            if let match = item.wholeMatch(of: /\.It Cm ([a-z-]+)/) {
+                #expect(subcommands.contains { $0.commandName == match.1 }, "\(item)")
+            }
+        }
+    }
+
+    @Test func thePageNamesEveryExitStatus() async throws {
+        let everything = try await Tool.run(["explain"]).output
+        let statuses = everything.split(separator: "\n").compactMap { $0.firstMatch(of: /^ +([0-9]+)\ \ /) }.map {
+            String($0.1)
+        }.filter { $0 != "1" && $0 != "3" }
+        #expect(statuses.count >= 9)
+        for status in statuses + ["0", "1", "2", "64", "74"] {
+            #expect(page.contains("\n.It \(status)\n"), "\(status)")
+        }
+        for command in try await described().subcommands ?? [] where command.commandName != "help" {
+            let text = try #require(command.discussion, "\(command.commandName)")
+            let sentence = try #require(text.range(of: "Exit status"), "\(command.commandName)")
+            for status in ["0", "64"] {
+                #expect(text[sentence.upperBound...].contains(status), "\(command.commandName)")
+            }
+        }
+    }
+
+    @Test func thePageIsWellFormed() async throws {
+        guard let version = await Tool.other("groff", ["--version"]), !version.isEmpty else { return }
+        let run = try await Tool.run(
+            program: "groff", ["-mdoc", "-Tutf8", "-ww", "-z", Tool.root.path + "/docs/loader-inspect.1"])
+        #expect(run.status == 0 && run.errors.isEmpty, "\(run.errors)")
+    }
+
+    /// What --help shows can be typed as it stands, and is not wider than a terminal.
+    @Test func examplesOfTheHelpWork() async throws {
+        let folder = try Folder()
+        for name in ["build", "old", "new"] {
+            try FileManager.default.createDirectory(
+                at: folder.url.appendingPathComponent(name), withIntermediateDirectories: true)
+        }
+        for name in ["app", "new/app", "a.elf", "build/loader"] { try folder.write(name, Sample.application) }
+        try folder.write("app.o", Sample.object)
+        try folder.write("old/app", Sample.built)
+        var count = 0
+        for command in try await described().subcommands ?? [] where command.commandName != "help" {
+            let help = try await Tool.run([command.commandName, "--help"]).output
+            #expect(help.split(separator: "\n").filter { !$0.hasPrefix("USAGE") }.allSatisfy { $0.count <= 80 })
+            let examples = help.split(separator: "\n").filter { $0.hasPrefix("  loader-inspect ") }
+            #expect(!examples.isEmpty, "\(command.commandName)")
+            for example in examples {
+                // What stands behind a wide gap says what the command is for; redirections and pipes go elsewhere.
+                let line = String(example.dropFirst(2)).components(separatedBy: "   ")[0]
+                    .components(separatedBy: "  against")[0].components(separatedBy: " | ")[0]
+                    .components(separatedBy: "; ")[0].components(separatedBy: " > ")[0]
+                let program = line.replacing(/^loader-inspect/, with: "'\(Tool.program.path)'")
+                // No guest is started.
+                let run = try await Tool.run(
+                    program: "sh", ["-c", "QEMU=/bin/true \(program)"], in: folder.url, input: Sample.application)
+                // /bin/true ends as QEMU does when it is asked to quit, which is no success.
+                let status: Int32 = line.contains(" boot ") && !line.contains("--dry-run") ? 1 : 0
+                #expect(run.status == status, "\(line): \(run.status) \(run.errors)")
+                count += 1
+            }
+        }
+        #expect(count > 35)
+    }
+
+    @Test func completionScripts() async throws {
+        for (shell, mark) in [("bash", "complete "), ("zsh", "#compdef loader-inspect"), ("fish", "complete ")] {
+            let run = try await Tool.run(["--generate-completion-script", shell])
+            #expect(run.status == 0)
+            #expect(run.output.contains(mark))
+            for command in try await described().subcommands ?? [] { #expect(run.output.contains(command.commandName)) }
+        }
+    }
+}
