@@ -175,6 +175,14 @@ struct GDBScriptCommand: ParsableCommand {
     @Argument(help: "The ELF file.", completion: .file())
     var file: String
 
+    mutating func validate() throws {
+        let words = machine.loaderOptions.split(separator: " ")
+        if words.contains("loader.kaslr"), !words.contains(where: { $0.hasPrefix("loader.base=") }) {
+            throw ValidationError(
+                "with loader.kaslr the address is another one at each boot: say loader.base=ADDRESS as well")
+        }
+    }
+
     func run() throws {
         let data = try Input.read(file)
         let view = ByteView(data.bytes)
