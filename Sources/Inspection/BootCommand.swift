@@ -31,7 +31,8 @@ struct QEMU {
         list += ["-display", "none", "-serial", "stdio", "-no-reboot"]
         list += ["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04", "-kernel", loader]
         let options = machine.loaderOptions.isEmpty ? "" : " " + machine.loaderOptions
-        list += ["-initrd", file + options]
+        // A comma would begin the next module.
+        list += ["-initrd", file.replacing(",", with: ",,") + options]
         if !machine.commandLine.isEmpty { list += ["-append", machine.commandLine] }
         return list + extra
     }
@@ -79,6 +80,9 @@ struct BootCommand: ParsableCommand {
         }
         guard file != "-" else {
             throw ValidationError("QEMU reads the file by its name: standard input cannot be booted")
+        }
+        guard !file.contains(" ") else {
+            throw ValidationError("QEMU takes a space for the end of the file's name: give the file another name")
         }
         let data = try Input.read(file)
         guard let loader = machine.loaderFile else {
@@ -157,51 +161,5 @@ extension QEMU {
         process.waitUntilExit()
         let isSignal = process.terminationReason == .uncaughtSignal
         return (process.terminationStatus + (isSignal ? 128 : 0), mentioned)
-    }
-}
-
-struct GDBScriptCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "gdb-script", abstract: "Prints what to type into gdb to debug an application where it is loaded.",
-        discussion: """
-              loader-inspect boot app -- -s -S            QEMU waits for gdb
-              loader-inspect gdb-script app > script; gdb -x script
-
-            Say the same machine and memory to both: the script has the addresses of that boot.
-
-            \(ExitStatus.ofRehearsals)
-            """)
-    @OptionGroup var machine: MachineOptions
-    @Argument(help: "The ELF file.", completion: .file())
-    var file: String
-
-    mutating func validate() throws {
-        let words = machine.loaderOptions.split(separator: " ")
-        if words.contains("loader.kaslr"), !words.contains(where: { $0.hasPrefix("loader.base=") }) {
-            throw ValidationError(
-                "with loader.kaslr the address is another one at each boot: say loader.base=ADDRESS as well")
-        }
-    }
-
-    func run() throws {
-        let data = try Input.read(file)
-        let view = ByteView(data.bytes)
-        do {
-            let rehearsal = try Rehearsal(
-                view, on: try machine.host(for: file), gigabytePages: machine.gigabytePages)
-            let bias = rehearsal.placement.bias
-            print(
-                "# \(file) lies at \(hex(rehearsal.placement.image.start)), BootInfo at \(hex(rehearsal.entry.bootInfo))"
-            )
-            print("set architecture i386:x86-64")
-            print("set confirm off")
-            print("add-symbol-file \(QEMU.line([file])) -o \(hex(bias))")
-            print("target remote localhost:1234")
-            // Memory is written after the breakpoint is set, so that it has to be the CPU's.
-            print("hbreak *\(hex(rehearsal.entry.instructionPointer))")
-            print("continue")
-        } catch let refusal as Refusal {
-            throw ExitCode(refusal.tell(file))
-        }
     }
 }

@@ -106,6 +106,7 @@ import Testing
             (["--loader", "loader", "--qemu", "no-such-qemu", "app"], "there is no no-such-qemu in PATH"),
             (["--loader", "loader", "--qemu", "./app", "app"], "there is no ./app: install it"),
             (["--loader", "loader", "absent"], "cannot read absent"),
+            (["--loader", "loader", "an app"], "give the file another name"),
             (["--loader", "loader", "-"], "standard input cannot be booted"),
             (["--loader", "loader", "--protocol", "pvh", "app"], "PVH cannot be asked for"),
         ]
@@ -119,15 +120,15 @@ import Testing
 
     @Test func dryRunShowsTheCommand() async throws {
         let folder = try Folder()
-        try folder.write("app", Sample.application)
+        try folder.write("a,pp", Sample.application)
         try folder.write("loader", Sample.fixed)
         let run = try await Tool.run(
             [
                 "boot", "--dry-run", "--loader", "loader", "--qemu", "/bin/true", "--memory", "4G", "--machine", "q35",
-                "--command-line", "-- it's", "--loader-options", "loader.quiet", "app", "--", "-smp", "2",
+                "--command-line", "-- it's", "--loader-options", "loader.quiet", "a,pp", "--", "-smp", "2",
             ], in: folder.url)
         #expect(run.status == 0)
         #expect(run.output.hasPrefix("/bin/true -M q35 -m 4G -smp 1 -cpu "))
-        #expect(run.output.hasSuffix(" -initrd 'app loader.quiet' -append '-- it'\\''s' -smp 2\n"))
+        #expect(run.output.hasSuffix(" -initrd 'a,,pp loader.quiet' -append '-- it'\\''s' -smp 2\n"))
     }
 }

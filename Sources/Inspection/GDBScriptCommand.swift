@@ -1,0 +1,75 @@
+// What to type into gdb to debug an application where the loader puts it.
+
+import AddressSpace
+import ArgumentParser
+import Boot
+import Bytes
+import Diagnostics
+import ELF
+import Foundation
+import KernelImage
+
+struct GDBScriptCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "gdb-script", abstract: "Prints what to type into gdb to debug an application where it is loaded.",
+        discussion: """
+              loader-inspect boot app -- -s -S            QEMU waits for gdb
+              loader-inspect gdb-script app > script; gdb -x script
+
+            Say the same machine and memory to both: the script has the addresses of that boot.
+
+            \(ExitStatus.ofRehearsals)
+            """)
+    @OptionGroup var machine: MachineOptions
+    @Option(help: "Where QEMU listens: HOST:PORT, or the path of a socket.")
+    var target = "localhost:1234"
+    @Argument(help: "The ELF file.", completion: .file())
+    var file: String
+
+    mutating func validate() throws {
+        let words = machine.loaderOptions.split(separator: " ")
+        if words.contains("loader.kaslr"), !words.contains(where: { $0.hasPrefix("loader.base=") }) {
+            throw ValidationError(
+                "with loader.kaslr the address is another one at each boot: say loader.base=ADDRESS as well")
+        }
+    }
+
+    func run() throws {
+        let data = try Input.read(file)
+        let view = ByteView(data.bytes)
+        do {
+            let rehearsal = try Rehearsal(
+                view, on: try machine.host(for: file), gigabytePages: machine.gigabytePages)
+            let symbols = try symbolFile(view, bias: rehearsal.placement.bias)
+            print(
+                "# \(file) lies at \(hex(rehearsal.placement.image.start)), BootInfo at \(hex(rehearsal.entry.bootInfo))"
+            )
+            print("set architecture i386:x86-64")
+            print("set confirm off")
+            print(symbols)
+            print("target remote \(target)")
+            // Memory is written after the breakpoint is set, so that it has to be the CPU's.
+            print("hbreak *\(hex(rehearsal.entry.instructionPointer))")
+            print("continue")
+        } catch let refusal as Refusal {
+            throw ExitCode(refusal.tell(file))
+        } catch let fault as Fault {
+            throw ExitCode(Refusal(fault, view).tell(file))
+        }
+    }
+
+    /// The command that reads the symbols of `view`: a linked file has moved as a whole, each section of an object file lies
+    /// where the loader put it.
+    private func symbolFile(_ view: ByteView, bias: UInt64) throws(Fault) -> String {
+        let command = "add-symbol-file \(QEMU.line([file]))"
+        guard ObjectImage.isObjectFile(view) else { return command + " -o \(hex(bias))" }
+        let header = try FileHeader(view)
+        let table = try SectionTable(view, header)
+        var text = command
+        try ObjectImage(view, header).forEachPlace { index, address in
+            let name = table.name(table[Int(index)]).text
+            text += " -s \(QEMU.line([name])) \(hex(address &+ bias))"
+        }
+        return text
+    }
+}
