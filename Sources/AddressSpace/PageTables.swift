@@ -12,6 +12,9 @@ public enum PageSize: UInt64, Sendable {
     /// A page directory pointer table entry's; not on every CPU.
     case size1GiB = 0x4000_0000
 
+    /// The number of address bits within a page.
+    var shift: UInt64 { UInt64(rawValue.trailingZeroBitCount) }
+
     /// The next smaller size.
     var smaller: PageSize? {
         switch self {
@@ -62,6 +65,8 @@ public struct PageTables: ~Copyable, ~Escapable {
     private var used: UInt64 = 0x1000
     /// The address of the first entry of the newest table that has not been written, as none behind it.
     private var untouched: UInt64 = 0
+    /// The last table of 4 KiB pages that was looked for, and the number of the 2 MiB that it maps.
+    private var recent: (number: UInt64, table: UInt64) = (.max, 0)
 
     /// Starts with an empty PML4 at the beginning of `region`, whose address is the one CR3 will hold. Unless the CPU
     /// `hasNoExecute`, everything can be executed.
@@ -96,8 +101,8 @@ public struct PageTables: ~Copyable, ~Escapable {
         try identityMap(AddressRange(large.end, range.end), .size4KiB, access)
     }
 
-    /// Maps every page of `range`, rounded outward to `pageSize`, to itself. What is mapped already stays as it is;
-    /// where smaller pages are in use already, the rest is mapped with those. Throws `pageTableRoom`.
+    /// Maps every page of `range`, rounded outward to `pageSize`, to itself. Where a larger page is mapped already it stays,
+    /// with its access; where smaller pages are in use, the rest is mapped with those. Throws `pageTableRoom`.
     @_lifetime(self: copy self)
     public mutating func identityMap(
         _ range: AddressRange, _ pageSize: PageSize, _ access: PageAccess = .all
@@ -105,36 +110,59 @@ public struct PageTables: ~Copyable, ~Escapable {
         // Rounded outward, no bytes would be a page.
         guard !range.isEmpty else { return }
         let range = range.roundedOutward(to: pageSize.rawValue)
-        let leaf: UInt64 = pageSize == .size4KiB ? 12 : pageSize == .size2MiB ? 21 : 30
+        let leaf = pageSize.shift
+        let flags = flags(access, leaf)
         var address = range.start
         while address < range.end {
-            guard let table = try table(for: address, leaf) else {
+            guard let table = try table(for: address, leaf, splitting: false) else {
                 // A larger page covers this already.
                 address = (address | ((1 << (leaf &+ 9)) &- 1)) &+ 1
                 continue
             }
             // Fill as much of this table as is empty in one go.
-            let flags =
-                (access.isWritable ? 0b11 : 0b01) | (access.isExecutable ? 0 : noExecute)
-                | (leaf > 12 ? PageTables.huge : 0)
             let pages = min((range.end &- address) >> leaf, 512 &- (address >> leaf & 511))
             let filled = try fill(slot(table, address, leaf), address | flags, pageSize, pages)
             address &+= filled << leaf
-            guard filled < pages else { continue }
-            // What follows is mapped, or has a table of smaller pages, which may have room.
-            let slot = self.slot(table, address, leaf)
-            if let smaller = pageSize.smaller {
-                if try entry(slot) & PageTables.huge == 0 {
+            if filled < pages, let smaller = pageSize.smaller {
+                // What follows is mapped, or has a table of smaller pages, which may have room.
+                if try entry(slot(table, address, leaf)) & PageTables.huge == 0 {
                     try identityMap(AddressRange(at: address, size: pageSize.rawValue), smaller, access)
                 }
                 address &+= pageSize.rawValue
-            } else {
-                address &+= region.wordsUntilZero(at: slot, limit: pages &- filled) << leaf
             }
         }
     }
 
-    /// Fills entries from `slot` on, up to the first that is in use, and returns their number.
+    /// Maps every page of `range`, rounded outward to 4 KiB, to itself with `access`, whatever it had before. Larger pages of
+    /// which only a part changes are split. Throws `pageTableRoom`.
+    @_lifetime(self: copy self)
+    public mutating func remap(_ range: AddressRange, _ access: PageAccess) throws(Fault) {
+        guard !range.isEmpty else { return }
+        let range = range.roundedOutward(to: 0x1000)
+        let unit = PageSize.size2MiB.rawValue
+        var address = range.start
+        while address < range.end {
+            let isWhole = address & (unit &- 1) == 0 && range.end &- address >= unit
+            if isWhole, let directory = try table(for: address, 21, splitting: true) {
+                let slot = slot(directory, address, 21)
+                let entry = try entry(slot)
+                if entry == 0 || entry & PageTables.huge != 0 {
+                    region.store(address | flags(access, 21), at: slot)
+                    address &+= unit
+                    continue
+                }
+            }
+            guard let table = try table(for: address, 12, splitting: true) else { return }
+            let pages = min((range.end &- address) >> 12, 512 &- (address >> 12 & 511))
+            address &+= try fill(slot(table, address, 12), address | flags(access, 12), .size4KiB, pages) << 12
+        }
+    }
+
+    private func flags(_ access: PageAccess, _ leaf: UInt64) -> UInt64 {
+        (access.isWritable ? 0b11 : 0b01) | (access.isExecutable ? 0 : noExecute) | (leaf > 12 ? PageTables.huge : 0)
+    }
+
+    /// Fills entries from `slot` on, and returns their number: of larger pages up to the first entry that is in use.
     @_lifetime(self: copy self)
     private mutating func fill(
         _ slot: UInt64, _ first: UInt64, _ pageSize: PageSize, _ pages: UInt64
@@ -142,7 +170,7 @@ public struct PageTables: ~Copyable, ~Escapable {
         // In the newest table nothing has to be tested: that is most of the loader's work with page tables.
         let isUntouched = slot >= untouched && slot &- region.address >= used &- 0x1000
         let filled =
-            isUntouched
+            isUntouched || pageSize == .size4KiB
             ? region.fill(at: slot, first: first, step: pageSize.rawValue, count: pages)
             : region.fillZeros(at: slot, first: first, step: pageSize.rawValue, count: pages)
         guard let filled else { throw Fault(.pageTableRoom, value: region.count / 0x1000) }
@@ -150,36 +178,41 @@ public struct PageTables: ~Copyable, ~Escapable {
         return filled
     }
 
-    /// The table whose entries map `1 << leaf` bytes each and that covers `address`, made if need be; nil where a larger
-    /// page covers the address.
+    /// The table whose entries map `1 << leaf` bytes each and that covers `address`, made if need be. Where a larger page
+    /// covers the address it is split, or, unless `splitting`, nil is returned.
     @_lifetime(self: copy self)
-    private mutating func table(for address: UInt64, _ leaf: UInt64) throws(Fault) -> UInt64? {
+    private mutating func table(for address: UInt64, _ leaf: UInt64, splitting: Bool) throws(Fault) -> UInt64? {
+        if leaf == 12, address >> 21 == recent.number { return recent.table }
         var table = region.address
         var level: UInt64 = 39
         while level > leaf {
             let slot = self.slot(table, address, level)
             let entry = try self.entry(slot)
-            if entry & PageTables.present == 0 {
+            level &-= 9
+            if entry & 1 == 0 {
                 table = try addTable(at: slot)
-            } else if entry & PageTables.huge != 0, level < 39 {
-                return nil
+            } else if entry & PageTables.huge != 0, level < 30 {
+                guard splitting else { return nil }
+                table = try addTable(at: slot)
+                let first = level > 12 ? entry : entry & ~PageTables.huge
+                _ = try fill(table, first, level > 12 ? .size2MiB : .size4KiB, 512)
             } else {
                 table = entry & PageTables.addressMask
             }
-            level -= 9
         }
+        if leaf == 12 { recent = (address >> 21, table) }
         return table
     }
 
     /// Makes the table of 4 KiB pages for the first 2 MiB, and with it those above: they follow the PML4 if nothing has been
     /// mapped yet.
     @_lifetime(self: copy self)
-    public mutating func makeFirstTables() throws(Fault) { _ = try table(for: 0, 12) }
+    public mutating func makeFirstTables() throws(Fault) { _ = try table(for: 0, 12, splitting: false) }
 
-    /// Takes the page that holds `address` out of a mapping of 4 KiB pages, so that touching it is a page fault.
+    /// Takes the page that holds `address` out of the mapping, so that touching it is a page fault.
     @_lifetime(self: copy self)
     public mutating func unmap4KiB(_ address: UInt64) throws(Fault) {
-        guard let table = try table(for: address, 12) else { return }
+        guard let table = try table(for: address, 12, splitting: true) else { return }
         region.store(UInt64(0), at: slot(table, address, 12))
     }
 

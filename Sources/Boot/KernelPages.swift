@@ -25,16 +25,6 @@ extension Handoff {
         var tables = PageTables(region, hasNoExecute: hasNoExecute)
         try tables.makeFirstTables()
         let data = application.protectsPages ? PageAccess.data : .all
-        // What is mapped already stays as it is: first what needs a permission of its own.
-        if application.protectsPages {
-            var pages = ImagePages(application)
-            while let (range, access) = pages.next(in: application) {
-                let start = range.start &+ placement.bias
-                try tables.identityMap(AddressRange(at: start, size: range.size), access)
-            }
-            if placement.staging != nil { try tables.identityMap(layout.trampoline, .size4KiB, .code) }
-            try tables.identityMap(AddressRange(loader.start, loaderDataStart), .size4KiB, .code)
-        }
         if application.generation.usesRecursivePageTable {
             // Kernels of these generations map memory themselves, page by page, and panic where a page that is already
             // mapped is larger: below 2 MiB they get sparse 4 KiB pages, above the image nothing.
@@ -51,8 +41,6 @@ extension Handoff {
             try tables.unmap4KiB(layout.stack.start &- 0x1000)
             tables.makeRecursive()
         } else {
-            // Other processors start in this page.
-            try tables.identityMap(AddressRange(0x8000, 0x9000), .size4KiB)
             // The first 2 MiB in 4 KiB pages without a hole: kernels up to 0.13.2 remap the trampoline's page there, and
             // newer ones take a table with holes for a complete mapping.
             try tables.identityMap(AddressRange(0, 0x20_0000), .size4KiB, data)
@@ -63,6 +51,17 @@ extension Handoff {
                 try identityMap(
                     AddressRange(max(range.start, 0x20_0000), min(range.end, 1 << 47)), gigabytes, data, &tables)
             }
+        }
+        guard application.protectsPages else { return }
+        // Other processors start in this page.
+        if !application.generation.usesRecursivePageTable { try tables.remap(AddressRange(0x8000, 0x9000), .all) }
+        if placement.staging != nil { try tables.remap(layout.trampoline, .code) }
+        try tables.remap(AddressRange(loader.start, loaderDataStart), .code)
+        var pages = ImagePages(application)
+        while let (range, access) = pages.next(in: application) {
+            // Data is mapped as such already, unless the loader's code lies there until the image does.
+            guard access != .data || placement.staging != nil else { continue }
+            try tables.remap(AddressRange(at: range.start &+ placement.bias, size: range.size), access)
         }
     }
 

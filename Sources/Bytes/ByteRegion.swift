@@ -77,14 +77,6 @@ public struct ByteRegion: ~Copyable, ~Escapable {
         return count
     }
 
-    /// The number of 64-bit words from `address` on before the first that is zero, or behind `limit` words or the region's
-    /// end, whichever comes first.
-    public func wordsUntilZero(at address: UInt64, limit: UInt64) -> UInt64 {
-        var count: UInt64 = 0
-        while count < limit, let word = load(UInt64.self, at: address &+ count &* 8), word != 0 { count &+= 1 }
-        return count
-    }
-
     /// Fills 64-bit words from `address` on with `first`, `first + step` and so on, `count` of them, and stops at the first
     /// that is not zero. Returns how many were written; nil, and nothing written, where they do not fit in the region.
     @_lifetime(self: copy self)

@@ -156,4 +156,54 @@ import Testing
         let mapped = try #require(Self.pages(result.bytes, used: result.used))
         #expect(ranges(of: mapped) == [0x1000..<0x2000, 0x3000..<0x5000])
     }
+
+    /// Pages of every size, then ranges that get another access: compared page by page with a model that keeps a list.
+    @Test func `a range that is mapped again has its own access, and the rest keeps what it had`() throws {
+        var random = SeededGenerator(seed: 5)
+        let accesses: [PageAccess] = [.all, .data, .code, PageAccess(isWritable: false, isExecutable: false)]
+        var splits = 0
+        for _ in 0..<40 {
+            let size: PageSize = [.size4KiB, .size2MiB, .size1GiB].randomElement(using: &random)!
+            let start = UInt64.random(in: 0..<3, using: &random) << 30
+            let whole = AddressRange(at: start, size: size == .size1GiB ? 2 << 30 : 24 << 20)
+            let parts = (0..<Int.random(in: 1...5, using: &random)).map { _ in
+                let first = whole.start + UInt64.random(in: 0..<24 << 20, using: &random)
+                let aligned = Bool.random(using: &random) ? first & ~0x1f_ffff : first
+                let length = [1, 0x1000, 0x5001, 0x20_0000, 0x60_0000].randomElement(using: &random)! as UInt64
+                return (
+                    range: AddressRange(aligned, min(aligned + length, whole.end)),
+                    access: accesses.randomElement(using: &random)!
+                )
+            }
+            let result = Self.build(pages: 64) { tables throws(Fault) in
+                try tables.identityMap(whole, size, .data)
+                for part in parts { try tables.remap(part.range, part.access) }
+            }
+            try #require(result.fault == nil)
+            let mapped = try #require(Self.pages(result.bytes, used: result.used))
+            #expect(ranges(of: mapped) == [whole.start..<whole.end])
+            splits += mapped.contains { $0.size < size.rawValue } ? 1 : 0
+            for page in mapped {
+                // Every 4 KiB of it, of larger pages those at both ends and around every border.
+                var probes = Set([page.virtual, page.virtual + page.size - 0x1000])
+                for part in parts {
+                    for border in [part.range.start, part.range.end] {
+                        let near = [border & ~0xfff, (border & ~0xfff) &- 0x1000, (border + 0xfff) & ~0xfff]
+                        probes.formUnion(near.filter { $0 >= page.virtual && $0 - page.virtual < page.size })
+                    }
+                }
+                for probe in probes {
+                    let last = parts.last {
+                        $0.range.roundedOutward(to: 0x1000).contains(AddressRange(at: probe, size: 1))
+                    }
+                    let expected = last?.access ?? .data
+                    #expect(
+                        page.virtual == page.physical && page.isWritable == expected.isWritable
+                            && page.isExecutable == expected.isExecutable,
+                        "\(parts) \(page) \(String(probe, radix: 16))")
+                }
+            }
+        }
+        #expect(splits > 20)
+    }
 }

@@ -125,21 +125,6 @@ import Testing
         #expect(bytes == [UInt8](repeating: 0xee, count: 8) + written + untouched)
     }
 
-    @Test func `words are counted up to the first zero, the limit or the end`() {
-        var counts: [UInt64] = []
-        _ = Self.region { region in
-            region.clear(0x1000, size: 32)
-            _ = region.fill(at: 0x1000, first: 1, step: 1, count: 2)
-            counts = [
-                region.wordsUntilZero(at: 0x1000, limit: 4), region.wordsUntilZero(at: 0x1000, limit: 1),
-                region.wordsUntilZero(at: 0x1010, limit: 4), region.wordsUntilZero(at: 0xff8, limit: 4),
-            ]
-            region.store(1 as UInt64, at: 0x1018)
-            counts.append(region.wordsUntilZero(at: 0x1018, limit: 9))
-        }
-        #expect(counts == [2, 1, 0, 0, 1])
-    }
-
     /// Records that `storeSums` takes, then one that it does not.
     @Test(arguments: 0...20, [0, 0x1000] as [UInt64])
     func `sums are stored up to the first record of another kind`(_ good: Int, _ start: UInt64) {
