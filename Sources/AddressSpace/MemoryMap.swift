@@ -49,7 +49,7 @@ public struct MemoryMap: ~Copyable {
     /// The largest number of regions; more is an error. Firmware lists rarely exceed 30.
     public static var capacity: Int { 128 }
 
-    private var regions = InlineArray<128, MemoryRegion>(repeating: MemoryRegion())
+    private var list = InlineArray<128, MemoryRegion>(repeating: MemoryRegion())
     /// The number of regions.
     public private(set) var count = 0
 
@@ -57,30 +57,32 @@ public struct MemoryMap: ~Copyable {
     public init() {}
 
     /// The region at `index`, below `count`.
-    public subscript(index: Int) -> MemoryRegion {
-        // Through a span: reading an element of the array itself copies all of it.
-        regions.span[index]
+    public subscript(index: Int) -> MemoryRegion { regions[index] }
+
+    /// The regions. What reads several takes this once: every reading of the array itself, of an element too, copies it.
+    public var regions: Span<MemoryRegion> {
+        @_lifetime(borrow self) get { list.span.extracting(first: count) }
     }
 
     /// Adds a region; throws `tooManyRegions`.
     public mutating func add(_ range: AddressRange, _ kind: MemoryKind) throws(Fault) {
         guard !range.isEmpty else { return }
         var position = count
-        while position > 0, regions[position - 1].range.start > range.start {
+        while position > 0, list[position - 1].range.start > range.start {
             position -= 1
         }
-        if position > 0, regions[position - 1].kind == kind, regions[position - 1].range.end >= range.start {
+        if position > 0, list[position - 1].kind == kind, list[position - 1].range.end >= range.start {
             position -= 1
-            regions[position].range = AddressRange(
-                regions[position].range.start, max(regions[position].range.end, range.end))
+            list[position].range = AddressRange(
+                list[position].range.start, max(list[position].range.end, range.end))
         } else {
             guard count < MemoryMap.capacity else { throw Fault(.tooManyRegions, limit: UInt64(MemoryMap.capacity)) }
             var index = count
             while index > position {
-                regions[index] = regions[index - 1]
+                list[index] = list[index - 1]
                 index -= 1
             }
-            regions[position] = MemoryRegion(range: range, kind: kind)
+            list[position] = MemoryRegion(range: range, kind: kind)
             count += 1
         }
         joinFollowing(position)
@@ -88,22 +90,23 @@ public struct MemoryMap: ~Copyable {
 
     /// Joins the region at `position` with those behind it that it touches or overlaps, if they are of its kind.
     private mutating func joinFollowing(_ position: Int) {
-        let kind = regions[position].kind
-        while position + 1 < count, regions[position + 1].kind == kind,
-            regions[position + 1].range.start <= regions[position].range.end
+        let kind = list[position].kind
+        while position + 1 < count, list[position + 1].kind == kind,
+            list[position + 1].range.start <= list[position].range.end
         {
-            let end = max(regions[position].range.end, regions[position + 1].range.end)
-            regions[position].range = AddressRange(regions[position].range.start, end)
+            let end = max(list[position].range.end, list[position + 1].range.end)
+            list[position].range = AddressRange(list[position].range.start, end)
             count -= 1
-            for index in position + 1..<count { regions[index] = regions[index + 1] }
+            for index in position + 1..<count { list[index] = list[index + 1] }
         }
     }
 
     /// Whether all of `range` is RAM that anyone may use, and no region of another kind claims part of it.
     public func isAvailable(_ range: AddressRange) -> Bool {
         var reached = range.start
-        for index in 0..<count {
-            let region = self[index]
+        let regions = regions
+        for index in regions.indices {
+            let region = regions[index]
             if region.kind != .available {
                 if region.range.overlaps(range) { return false }
             } else if region.range.start <= reached, region.range.end > reached {
@@ -132,8 +135,9 @@ public struct MemoryMap: ~Copyable {
     /// The end of the highest region of available RAM; 0 if there is none.
     public var topOfRAM: UInt64 {
         var top: UInt64 = 0
-        for index in 0..<count where self[index].kind == .available {
-            top = max(top, self[index].range.end)
+        let regions = regions
+        for index in regions.indices where regions[index].kind == .available {
+            top = max(top, regions[index].range.end)
         }
         return top
     }

@@ -51,9 +51,11 @@ public struct Reservations {
     public init() {}
 
     /// The reservation at `index`, below `count`.
-    public subscript(index: Int) -> Reservation {
-        // Through a span: reading an element of the array itself copies all of it.
-        list.span[index]
+    public subscript(index: Int) -> Reservation { all[index] }
+
+    /// The reservations: see `MemoryMap.regions`.
+    public var all: Span<Reservation> {
+        @_lifetime(borrow self) get { list.span.extracting(first: count) }
     }
 
     /// Adds a range, if it is not empty; throws `tooManyReservations`.
@@ -68,9 +70,8 @@ public struct Reservations {
 
     /// The first reservation that shares an address with `range`.
     public func first(overlapping range: AddressRange) -> Reservation? {
-        for index in 0..<count where self[index].range.overlaps(range) {
-            return self[index]
-        }
+        let all = all
+        for index in all.indices where all[index].range.overlaps(range) { return all[index] }
         return nil
     }
 
@@ -80,13 +81,16 @@ public struct Reservations {
         for size: UInt64, alignment: UInt64, in map: borrowing MemoryMap, window: AddressRange,
         avoiding: AddressRange = AddressRange(0, 0)
     ) -> UInt64? {
-        for index in 0..<map.count where map[index].kind == .available {
-            let region = map[index].range
+        let (reserved, regions) = (all, map.regions)
+        for index in regions.indices where regions[index].kind == .available {
+            let region = regions[index].range
             guard var start = max(region.start, window.start).aligned(to: alignment) else { continue }
             let end = min(region.end, window.end)
             while start <= end, size <= end &- start {
                 let candidate = AddressRange(at: start, size: size)
-                guard let obstacle = obstacle(to: candidate, in: map, avoiding) else { return start }
+                guard let obstacle = Reservations.obstacle(to: candidate, reserved, regions, avoiding) else {
+                    return start
+                }
                 // Every step passes the end of one obstacle, so there are at most as many steps as obstacles.
                 guard let next = obstacle.end.aligned(to: alignment) else { break }
                 start = next
@@ -105,21 +109,23 @@ public struct Reservations {
         var address: UInt64?
         // The end of the regions before, which may reach into this one.
         var counted: UInt64 = 0
-        for number in 0..<map.count where map[number].kind == .available {
-            let region = map[number].range
+        let (reserved, regions) = (all, map.regions)
+        for number in regions.indices where regions[number].kind == .available {
+            let region = regions[number].range
             let end = min(region.end, window.end)
             var lowest = max(region.start, window.start)
             if counted >= size { lowest = max(lowest, counted &- size &+ 1) }
             counted = max(counted, end)
             guard var start = lowest.aligned(to: alignment) else { continue }
             while start <= end, size <= end &- start {
-                if let obstacle = obstacle(to: AddressRange(at: start, size: size), in: map, AddressRange(0, 0)) {
+                let place = AddressRange(at: start, size: size)
+                if let obstacle = Reservations.obstacle(to: place, reserved, regions, AddressRange(0, 0)) {
                     guard let next = obstacle.end.aligned(to: alignment) else { break }
                     start = next
                     continue
                 }
                 // All places up to what comes next: `start` is one, and whatever lies behind it begins behind it.
-                let room = startOfObstacle(from: start &+ size, to: end, in: map) &- start
+                let room = Reservations.startOfObstacle(from: start &+ size, to: end, reserved, regions) &- start
                 let free = (room &- size) / alignment &+ 1
                 if index >= count, index &- count < free { address = start &+ (index &- count) &* alignment }
                 count &+= free
@@ -132,22 +138,28 @@ public struct Reservations {
     }
 
     /// Where the first obstacle begins that reaches beyond `start` and begins below `end`; else `end`.
-    private func startOfObstacle(from start: UInt64, to end: UInt64, in map: borrowing MemoryMap) -> UInt64 {
+    private static func startOfObstacle(
+        from start: UInt64, to end: UInt64, _ reserved: Span<Reservation>, _ regions: Span<MemoryRegion>
+    ) -> UInt64 {
         var first = end
-        for index in 0..<count where self[index].range.end > start { first = min(first, self[index].range.start) }
-        for index in 0..<map.count where map[index].kind != .available && map[index].range.end > start {
-            first = min(first, map[index].range.start)
+        for index in reserved.indices where reserved[index].range.end > start {
+            first = min(first, reserved[index].range.start)
+        }
+        for index in regions.indices {
+            let region = regions[index]
+            if region.kind != .available, region.range.end > start { first = min(first, region.range.start) }
         }
         return max(first, start)
     }
 
-    private func obstacle(
-        to range: AddressRange, in map: borrowing MemoryMap, _ avoiding: AddressRange
+    private static func obstacle(
+        to range: AddressRange, _ reserved: Span<Reservation>, _ regions: Span<MemoryRegion>, _ avoiding: AddressRange
     ) -> AddressRange? {
         if avoiding.overlaps(range) { return avoiding }
-        if let reservation = first(overlapping: range) { return reservation.range }
-        for index in 0..<map.count where map[index].kind != .available && map[index].range.overlaps(range) {
-            return map[index].range
+        for index in reserved.indices where reserved[index].range.overlaps(range) { return reserved[index].range }
+        for index in regions.indices {
+            let region = regions[index]
+            if region.kind != .available, region.range.overlaps(range) { return region.range }
         }
         return nil
     }

@@ -119,8 +119,9 @@ public struct Handoff {
         _ application: borrowing Application, on platform: borrowing Platform, _ placement: Placement
     ) -> Bool {
         guard platform.bootProtocol == .multiboot else { return false }
-        for index in 0..<platform.reservations.count where platform.reservations[index].purpose == .firmware {
-            let range = platform.reservations[index].range
+        let reserved = platform.reservations.all
+        for index in reserved.indices where reserved[index].purpose == .firmware {
+            let range = reserved[index].range
             if range.overlaps(placement.image) { return false }
             if application.generation.usesRecursivePageTable, range.end > placement.image.start { return false }
         }
@@ -169,8 +170,9 @@ public struct Handoff {
         tree.property(.compatible, platform.bootProtocol == .multiboot ? "hermit,multiboot" : "hermit,pvh")
         tree.property(.addressCells, 2)
         tree.property(.sizeCells, 2)
-        for index in 0..<platform.memoryMap.count where platform.memoryMap[index].kind == .available {
-            let range = platform.memoryMap[index].range
+        let regions = platform.memoryMap.regions
+        for index in regions.indices where regions[index].kind == .available {
+            let range = regions[index].range
             let pages = AddressRange(range.start.aligned(to: 0x1000) ?? range.end, range.end & ~0xfff)
             guard !pages.isEmpty else { continue }
             tree.beginNode("memory", at: pages.start)
@@ -218,9 +220,10 @@ public struct Handoff {
         }
         block.store(UInt32(truncatingIfNeeded: platform.memoryMap.count &* 24), at: information &+ 44)
         block.store(UInt32(truncatingIfNeeded: map), at: information &+ 48)
-        for index in 0..<platform.memoryMap.count {
+        let regions = platform.memoryMap.regions
+        for index in regions.indices {
             let entry = map &+ UInt64(index) &* 24
-            let region = platform.memoryMap[index]
+            let region = regions[index]
             block.store(20 as UInt32, at: entry)
             block.store(region.range.start, at: entry &+ 4)
             block.store(region.range.size, at: entry &+ 12)

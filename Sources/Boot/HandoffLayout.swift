@@ -41,15 +41,17 @@ public struct HandoffLayout: Equatable, Sendable {
         if application.generation.usesRecursivePageTable {
             tables += 4
             // What the firmware hands on is mapped too; QEMU puts it into the first 2 MiB, others need not.
-            for index in 0..<platform.reservations.count {
-                let reservation = platform.reservations[index]
+            let reserved = platform.reservations.all
+            for index in reserved.indices {
+                let reservation = reserved[index]
                 if reservation.purpose == .firmware, reservation.range.end > 0x20_0000 {
                     tables += PageTables.tableCount(for: reservation.range, .size4KiB)
                 }
             }
         } else {
-            for index in 0..<platform.memoryMap.count where platform.memoryMap[index].kind.isMapped {
-                tables += PageTables.tableCount(for: platform.memoryMap[index].range, .size2MiB)
+            let regions = platform.memoryMap.regions
+            for index in regions.indices where regions[index].kind.isMapped {
+                tables += PageTables.tableCount(for: regions[index].range, .size2MiB)
             }
         }
         if application.protectsPages { tables += application.pageTableCount }

@@ -30,8 +30,9 @@ extension Handoff {
             // mapped is larger: below 2 MiB they get sparse 4 KiB pages, above the image nothing.
             try tables.identityMap(loader, .size4KiB, data)
             if isMultibootInformationUsable(application, on: platform, placement) {
-                for index in 0..<platform.reservations.count where platform.reservations[index].purpose == .firmware {
-                    try tables.identityMap(platform.reservations[index].range, .size4KiB, data)
+                let reserved = platform.reservations.all
+                for index in reserved.indices where reserved[index].purpose == .firmware {
+                    try tables.identityMap(reserved[index].range, .size4KiB, data)
                 }
             }
             try tables.identityMap(layout.range, .size4KiB, data)
@@ -45,9 +46,10 @@ extension Handoff {
             // newer ones take a table with holes for a complete mapping.
             try tables.identityMap(AddressRange(0, 0x20_0000), .size4KiB, data)
             let gigabytes = hasGigabytePages && application.acceptsGigabytePages
-            for index in 0..<platform.memoryMap.count where platform.memoryMap[index].kind.isMapped {
+            let regions = platform.memoryMap.regions
+            for index in regions.indices where regions[index].kind.isMapped {
                 // The kernel's half of the address space begins at 2^47.
-                let range = platform.memoryMap[index].range
+                let range = regions[index].range
                 try identityMap(
                     AddressRange(max(range.start, 0x20_0000), min(range.end, 1 << 47)), gigabytes, data, &tables)
             }

@@ -85,10 +85,11 @@ public enum Report {
         sink.write(decimal: counts.total)
         sink.write(counts.total == 1 ? " relocation" : " relocations")
         var separator: StaticString = ": "
-        for type in 0...RelocationMeaning.lastNumber where counts[type] > 0 {
-            guard let meaning = RelocationMeaning(type) else { continue }
+        let all = counts.all
+        for type in all.indices where all[type] > 0 {
+            guard let meaning = RelocationMeaning(UInt32(truncatingIfNeeded: type)) else { continue }
             sink.write(separator)
-            sink.write(decimal: counts[type])
+            sink.write(decimal: all[type])
             sink.write(" ")
             sink.write(meaning.name)
             separator = ", "

@@ -111,7 +111,7 @@ public struct Platform: ~Copyable {
     public func module(_ index: Int) -> Module { modules[index] }
 
     /// Where the first module's string lies, without a NUL: its file name and arguments; empty if there is none.
-    public var applicationString: AddressRange { moduleCount > 0 ? modules[0].commandLine : AddressRange(0, 0) }
+    public var applicationString: AddressRange { moduleCount > 0 ? module(0).commandLine : AddressRange(0, 0) }
 
     /// Adds a module and reserves its bytes and its command line. Throws `tooManyModules` or `tooManyReservations`.
     public mutating func add(_ module: Module) throws(Fault) {

@@ -131,11 +131,14 @@ public struct ByteRegion: ~Copyable, ~Escapable {
     }
 
     /// For records of three words, an address, a tag and a value: stores value + `bias` at the address, for record after
-    /// record from the one at index `first` on. Stops at the first that has another tag than `tag` or whose address is not
-    /// inside the region, and returns its index, or else the number of records.
+    /// record from the one at index `first` on. Stops at the first that has another tag than `tag`, a power of two below 256,
+    /// or whose address is not inside the region, and returns its index, or else the number of records.
+    ///
+    /// Somebody vouches for the tags of the first `vouched` records: of these only a part is looked at, by which a tag of 0
+    /// passes, and one that differs in more than its lowest byte.
     @_lifetime(self: copy self)
     public mutating func storeSums(
-        of records: borrowing ByteView, from first: Int, tagged tag: UInt64, plus bias: UInt64
+        of records: borrowing ByteView, from first: Int, tagged tag: UInt64, plus bias: UInt64, vouched: Int = 0
     ) -> Int {
         let end = records.span.byteCount / RecordWriter.size &* RecordWriter.size
         guard count >= 8, first >= 0, first < end / RecordWriter.size else { return first }
@@ -148,14 +151,20 @@ public struct ByteRegion: ~Copyable, ~Escapable {
                 let memory = unsafe target.baseAddress.unsafelyUnwrapped
                 let records = unsafe source.baseAddress.unsafelyUnwrapped
                 var offset = first &* RecordWriter.size
-                // Sixteen at a time, where addresses need no subtraction: this is the loader's longest loop. Where one
-                // of them is not to be stored, the loop below stores those before it once more, to no effect.
-                if start == 0 {
-                    let lastGroup = end &- 2 &* RecordWriter.sizeOfEight
-                    while offset <= lastGroup, unsafe writer.storeEight(records + offset, memory),
-                        unsafe writer.storeEight(records + offset + RecordWriter.sizeOfEight, memory)
-                    {
-                        offset &+= 2 &* RecordWriter.sizeOfEight
+                // Addresses that need no subtraction are checked by the group: this is the loader's longest loop.
+                let vouchedEnd = start == 0 ? min(end, max(vouched, 0) &* RecordWriter.size) : 0
+                while offset <= vouchedEnd &- RecordWriter.groupSize {
+                    let next = offset &+ RecordWriter.groupSize
+                    if unsafe writer.covers(records + offset) {
+                        unsafe writer.storeGroup(records + offset, memory)
+                        offset = next
+                        continue
+                    }
+                    while offset < next {
+                        guard unsafe writer.store(records + offset, start, memory) else {
+                            return offset / RecordWriter.size
+                        }
+                        offset &+= RecordWriter.size
                     }
                 }
                 while offset < end, unsafe writer.store(records + offset, start, memory) {
@@ -168,19 +177,55 @@ public struct ByteRegion: ~Copyable, ~Escapable {
 
     /// What the records of `storeSums` have in common.
     private struct RecordWriter {
-        /// The size of one record, and of eight.
+        /// The size of one record, and of the sixteen of a group.
         static var size: Int { 24 }
-        static var sizeOfEight: Int { 192 }
+        static var groupSize: Int { 16 * 24 }
         let tag: UInt64
         let bias: UInt64
         /// The last offset at which a word fits.
         let last: UInt64
 
+        /// Whether a group's addresses are all in bounds and its tags, as far as this can tell, right; false for some groups
+        /// whose addresses are close to the region's end.
+        ///
+        /// The word at offset 1 of a record holds its address without the lowest byte, and above it the lowest byte of its
+        /// tag. What all of them have in common, bit by bit, is no smaller than any of the addresses.
         @inline(__always)
-        func storeEight(_ record: UnsafeRawPointer, _ memory: UnsafeMutableRawPointer) -> Bool {
-            unsafe store(record, 0, memory) && store(record + 24, 0, memory) && store(record + 48, 0, memory)
-                && store(record + 72, 0, memory) && store(record + 96, 0, memory) && store(record + 120, 0, memory)
-                && store(record + 144, 0, memory) && store(record + 168, 0, memory)
+        func covers(_ record: UnsafeRawPointer) -> Bool {
+            var word: UInt64 = unsafe bits(record) | bits(record + 24) | bits(record + 48) | bits(record + 72)
+            unsafe word |= bits(record + 96) | bits(record + 120) | bits(record + 144) | bits(record + 168)
+            unsafe word |= bits(record + 192) | bits(record + 216) | bits(record + 240) | bits(record + 264)
+            unsafe word |= bits(record + 288) | bits(record + 312) | bits(record + 336) | bits(record + 360)
+            return word ^ tag << 56 < (last &+ 1) >> 8
+        }
+
+        @inline(__always)
+        private func bits(_ record: UnsafeRawPointer) -> UInt64 {
+            unsafe record.loadUnaligned(fromByteOffset: 1, as: UInt64.self)
+        }
+
+        /// Stores the sums of a group that is covered.
+        @inline(__always)
+        func storeGroup(_ record: UnsafeRawPointer, _ memory: UnsafeMutableRawPointer) {
+            unsafe storeFour(record, memory)
+            unsafe storeFour(record + 96, memory)
+            unsafe storeFour(record + 192, memory)
+            unsafe storeFour(record + 288, memory)
+        }
+
+        @inline(__always)
+        private func storeFour(_ record: UnsafeRawPointer, _ memory: UnsafeMutableRawPointer) {
+            unsafe storeOne(record, memory)
+            unsafe storeOne(record + 24, memory)
+            unsafe storeOne(record + 48, memory)
+            unsafe storeOne(record + 72, memory)
+        }
+
+        @inline(__always)
+        private func storeOne(_ record: UnsafeRawPointer, _ memory: UnsafeMutableRawPointer) {
+            let offset = unsafe record.loadUnaligned(as: UInt64.self)
+            let sum = unsafe record.loadUnaligned(fromByteOffset: 16, as: UInt64.self) &+ bias
+            unsafe memory.storeBytes(of: sum, toByteOffset: Int(truncatingIfNeeded: offset), as: UInt64.self)
         }
 
         /// Stores the sum of the three words at `record`, if their tag is right and their address is in bounds.

@@ -51,61 +51,63 @@ public enum DynamicTag {
 
 /// The values of the dynamic section that loading an image needs; nil where an entry is absent. Of several entries with
 /// one tag the last counts, except for DT_NEEDED, where the first is kept.
-public struct DynamicSection: Equatable, Sendable {
+public struct DynamicSection: Sendable {
+    /// The values, each in its tag's slot, and a bit for each slot that is in use.
+    private var values = InlineArray<56, UInt64>(repeating: 0)
+    private var present: UInt64 = 0
+
+    /// The slot of a tag: the gABI's tags come first, then the GNU hash table, then GNU tags whose value is a number or whose
+    /// table counts versions; nil for others.
+    private static func slot(_ tag: UInt64) -> UInt64? {
+        if tag < 38 { return tag }
+        if tag == DynamicTag.gnuHash { return 38 }
+        return tag & ~0xf == 0x6fff_fff0 ? 40 &+ (tag & 0xf) : nil
+    }
+
+    /// The value of `tag`; nil where there is no such entry, or the tag is not one that is kept.
+    public func value(_ tag: UInt64) -> UInt64? {
+        guard let slot = DynamicSection.slot(tag), present >> slot & 1 != 0 else { return nil }
+        return values.span[Int(truncatingIfNeeded: slot)]
+    }
+
     /// DT_NEEDED, as an offset in the string table.
-    public var needed: UInt64?
-    /// DT_STRTAB and DT_STRSZ.
-    public var stringTable: UInt64?, stringTableSize: UInt64?
-    /// DT_SYMTAB and DT_SYMENT.
-    public var symbolTable: UInt64?, symbolEntrySize: UInt64?
-    /// DT_HASH and DT_GNU_HASH.
-    public var hash: UInt64?, gnuHash: UInt64?
-    /// DT_RELA, DT_RELASZ, DT_RELAENT.
-    public var rela: UInt64?, relaSize: UInt64?, relaEntrySize: UInt64?
+    public var needed: UInt64? { value(DynamicTag.needed) }
+    /// DT_STRTAB.
+    public var stringTable: UInt64? { value(DynamicTag.stringTable) }
+    /// DT_STRSZ.
+    public var stringTableSize: UInt64? { value(DynamicTag.stringTableSize) }
+    /// DT_SYMTAB.
+    public var symbolTable: UInt64? { value(DynamicTag.symbolTable) }
+    /// DT_SYMENT.
+    public var symbolEntrySize: UInt64? { value(DynamicTag.symbolEntrySize) }
+    /// DT_HASH.
+    public var hash: UInt64? { value(DynamicTag.hash) }
+    /// DT_GNU_HASH.
+    public var gnuHash: UInt64? { value(DynamicTag.gnuHash) }
     /// DT_RELACOUNT.
-    public var relativeCount: UInt64?
-    /// DT_REL, DT_RELSZ, DT_RELENT.
-    public var rel: UInt64?, relSize: UInt64?, relEntrySize: UInt64?
-    /// DT_JMPREL, DT_PLTRELSZ, DT_PLTREL.
-    public var pltRelocations: UInt64?, pltRelocationSize: UInt64?, pltRelocationKind: UInt64?
-    /// DT_RELR, DT_RELRSZ, DT_RELRENT.
-    public var relr: UInt64?, relrSize: UInt64?, relrEntrySize: UInt64?
+    public var relativeCount: UInt64? { value(DynamicTag.relativeCount) }
+    /// DT_JMPREL.
+    public var pltRelocations: UInt64? { value(DynamicTag.pltRelocations) }
+    /// DT_PLTRELSZ.
+    public var pltRelocationSize: UInt64? { value(DynamicTag.pltRelocationSize) }
+    /// DT_PLTREL.
+    public var pltRelocationKind: UInt64? { value(DynamicTag.pltRelocationKind) }
     /// Whether DT_TEXTREL is there.
-    public var hasTextRelocations = false
+    public var hasTextRelocations: Bool { value(DynamicTag.textRelocations) != nil }
 
     /// Reads the section's bytes up to DT_NULL or their end. Throws `dynamicMisaligned` where `bytes` is not a whole
     /// number of entries and has no DT_NULL.
     public init(_ bytes: borrowing ByteView) throws(Fault) {
         var offset: UInt64 = 0
-        while bytes.count - offset >= 16 {
-            let record = try bytes.record(at: offset, size: 16, else: .dynamicMisaligned, .none)
-            let value = record.u64(8)
-            switch record.u64(0) {
-            case 0: return
-            case DynamicTag.needed: needed = needed ?? value
-            case DynamicTag.stringTable: stringTable = value
-            case DynamicTag.stringTableSize: stringTableSize = value
-            case DynamicTag.symbolTable: symbolTable = value
-            case DynamicTag.symbolEntrySize: symbolEntrySize = value
-            case DynamicTag.hash: hash = value
-            case DynamicTag.gnuHash: gnuHash = value
-            case DynamicTag.rela: rela = value
-            case DynamicTag.relaSize: relaSize = value
-            case DynamicTag.relaEntrySize: relaEntrySize = value
-            case DynamicTag.relativeCount: relativeCount = value
-            case DynamicTag.rel: rel = value
-            case DynamicTag.relSize: relSize = value
-            case DynamicTag.relEntrySize: relEntrySize = value
-            case DynamicTag.pltRelocations: pltRelocations = value
-            case DynamicTag.pltRelocationSize: pltRelocationSize = value
-            case DynamicTag.pltRelocationKind: pltRelocationKind = value
-            case DynamicTag.relr: relr = value
-            case DynamicTag.relrSize: relrSize = value
-            case DynamicTag.relrEntrySize: relrEntrySize = value
-            case DynamicTag.textRelocations: hasTextRelocations = true
-            default: break
+        while let tag = bytes.word64(at: offset), let value = bytes.word64(at: offset &+ 8) {
+            if tag == 0 { return }
+            offset &+= 16
+            guard let slot = DynamicSection.slot(tag), tag != DynamicTag.needed || present >> slot & 1 == 0 else {
+                continue
             }
-            offset += 16
+            present |= 1 << slot
+            var slots = values.mutableSpan
+            slots[Int(truncatingIfNeeded: slot)] = value
         }
         guard offset == bytes.count else { throw Fault(.dynamicMisaligned, .none, value: bytes.count) }
     }

@@ -50,6 +50,7 @@ public struct ProgramHeader: Equatable, Sendable {
     public var align: UInt64
 
     /// Reads the fields of a record of `size` bytes.
+    @inlinable @inline(__always)
     public init(_ record: borrowing Record) {
         type = record.u32(0)
         flags = record.u32(4)
@@ -80,7 +81,7 @@ public struct ProgramHeader: Equatable, Sendable {
 
 /// The program headers of a file whose `FileHeader` has been validated.
 public struct ProgramHeaders: ~Escapable {
-    let table: ByteView
+    @usableFromInline let table: ByteView
     /// How many there are.
     public let count: Int
 
@@ -96,7 +97,8 @@ public struct ProgramHeaders: ~Escapable {
     /// The type (p_type) of the header at `index`, below `count`.
     public func type(_ index: Int) -> UInt32 { table.entry(index, size: Int(ProgramHeader.size)).u32(0) }
 
-    /// The header at `index`, below `count`.
+    /// The header at `index`, below `count`; only the fields that are used are read.
+    @inlinable @inline(__always)
     public subscript(index: Int) -> ProgramHeader {
         ProgramHeader(table.entry(index, size: Int(ProgramHeader.size)))
     }

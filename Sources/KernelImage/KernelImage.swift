@@ -24,8 +24,10 @@ public struct KernelImage: ~Escapable {
     /// The index of PT_TLS, PT_DYNAMIC and PT_INTERP among the program headers, or nil.
     public let tlsIndex: Int?, dynamicIndex: Int?, interpreterIndex: Int?
 
+    /// The dynamic section's tables; nil where they are malformed, which whoever needs them will be told.
+    let tables: DynamicTables?
     /// What its relocations need behind it, nil where they need nothing.
-    public private(set) var supplement: Supplement?
+    public let supplement: Supplement?
 
     /// The number of bytes of memory that the image needs, its supplement included.
     public var size: UInt64 { (supplement?.end ?? linkEnd) &- linkStart }
@@ -49,7 +51,8 @@ public struct KernelImage: ~Escapable {
         header = try FileHeader(file)
         guard header.type != .relocatable else { throw Fault(.objectFile, .header) }
         guard header.programHeaderCount > 0 else { throw Fault(.noProgramHeaders, .header) }
-        programHeaders = try ProgramHeaders(file, header)
+        let programHeaders = try ProgramHeaders(file, header)
+        self.programHeaders = programHeaders
 
         var start: UInt64?
         var end: UInt64 = 0
@@ -95,20 +98,18 @@ public struct KernelImage: ~Escapable {
         dynamicIndex = dynamic
         interpreterIndex = interpreter
         readOnlyAfterRelocation = fixed
-        supplement = nil
+        tables = KernelImage.tables(file, programHeaders, dynamic)
+        supplement = tables?.needDescriptorCode == true ? Supplement(behind: end) : nil
         if let interpreter, role == .application {
             throw Fault(
                 .needsInterpreter, .programHeader(UInt64(interpreter)), nameOffset: programHeaders[interpreter].offset)
         }
         try validateTLS()
-        if tables?.needDescriptorCode == true { supplement = Supplement(behind: linkEnd) }
     }
 
-    /// The dynamic section's tables; nil where they are malformed, which whoever uses them will be told.
-    private var tables: DynamicTables? {
-        @_lifetime(copy self) get {
-            do { return try DynamicTables(self) } catch { return nil }
-        }
+    @_lifetime(copy file)
+    private static func tables(_ file: ByteView, _ headers: ProgramHeaders, _ index: Int?) -> DynamicTables? {
+        do { return try DynamicTables(file, headers, index) } catch { return nil }
     }
 
     private static func claim(
@@ -133,35 +134,6 @@ public struct KernelImage: ~Escapable {
             if offset <= segment.memsz, tls.filesz <= segment.memsz &- offset { return }
         }
         throw Fault(.tlsOutsideImage, .programHeader(UInt64(tlsIndex)), value: tls.vaddr)
-    }
-
-    /// The bytes of the file from link address `address` to the end of the PT_LOAD segment's file part that holds it,
-    /// or `size` bytes where that is given. Throws `dynamicAddressOutsideFile` at `place`.
-    @_lifetime(copy self)
-    public func contents(at address: UInt64, size: UInt64? = nil, _ place: Place) throws(Fault) -> ByteView {
-        for index in 0..<programHeaders.count {
-            guard programHeaders.type(index) == ProgramHeader.Kind.load else { continue }
-            let segment = programHeaders[index]
-            guard address >= segment.vaddr else { continue }
-            let offset = address &- segment.vaddr
-            guard offset < segment.filesz, size ?? 0 <= segment.filesz &- offset else { continue }
-            return try file.slice(
-                at: segment.offset &+ offset, size: size ?? segment.filesz &- offset,
-                else: .dynamicAddressOutsideFile, place)
-        }
-        throw Fault(.dynamicAddressOutsideFile, place, value: address, limit: size ?? 0)
-    }
-
-    /// The file offset of `view`, which must be a part of the file.
-    func fileOffset(of address: UInt64, _ place: Place) throws(Fault) -> UInt64 {
-        for index in 0..<programHeaders.count {
-            guard programHeaders.type(index) == ProgramHeader.Kind.load else { continue }
-            let segment = programHeaders[index]
-            guard address >= segment.vaddr else { continue }
-            let offset = address &- segment.vaddr
-            if offset < segment.filesz { return segment.offset &+ offset }
-        }
-        throw Fault(.dynamicAddressOutsideFile, place, value: address)
     }
 
     /// Copies every segment into `memory`, whose first byte stands for link address `linkStart`, and clears what the

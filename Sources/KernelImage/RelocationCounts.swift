@@ -9,11 +9,17 @@ public struct RelocationCounts: Equatable, Sendable {
 
     /// The number of relocations of type `type`, 0 to 51.
     public internal(set) subscript(type: UInt32) -> UInt64 {
-        get { counts[Int(type)] }
+        get { counts.span[Int(type)] }
         set {
+            var counts = counts.mutableSpan
             total &+= newValue &- counts[Int(type)]
             counts[Int(type)] = newValue
         }
+    }
+
+    /// The numbers by type: see `MemoryMap.regions`.
+    public var all: Span<UInt64> {
+        @_lifetime(borrow self) get { counts.span }
     }
 
     /// How many of them wait for a resolver function in the image to be called.

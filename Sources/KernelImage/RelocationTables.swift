@@ -140,29 +140,33 @@ public struct DynamicTables: ~Escapable {
     /// Reads the dynamic section of `image`. Throws the faults of malformed tables.
     @_lifetime(copy image)
     public init(_ image: KernelImage) throws(Fault) {
-        let none = try image.file.slice(at: 0, size: 0, else: .fileTooShort, .none)
-        let dynamic = image.dynamicIndex.map { image.programHeaders[$0] }
-        section = try DynamicSection(
-            try image.file.slice(
-                at: dynamic?.offset ?? 0, size: dynamic?.filesz ?? 0, else: .segmentBeyondFile, .none))
+        if let known = image.tables {
+            self = known
+        } else {
+            self = try DynamicTables(image.file, image.programHeaders, image.dynamicIndex)
+        }
+    }
 
-        let relaSize = DynamicTables.size(
-            section.rela, section.relaSize, before: section.pltRelocations, section.pltRelocationSize)
-        let relSize = DynamicTables.size(
-            section.rel, section.relSize, before: section.pltRelocations, section.pltRelocationSize)
+    /// Reads the dynamic section that the program header at `index` of `headers` tells, if one does.
+    @_lifetime(copy file)
+    init(_ file: ByteView, _ headers: ProgramHeaders, _ index: Int?) throws(Fault) {
+        var bytes = ByteView(file.span.extracting(first: 0))
+        if let index {
+            let segment = headers[index]
+            bytes = try file.slice(
+                at: segment.offset, size: segment.filesz, else: .segmentBeyondFile, .programHeader(UInt64(index)))
+        }
+        section = try DynamicSection(bytes)
         rela = RelocationTable(
             try DynamicTables.table(
-                image, none, (DynamicTag.rela, section.rela), (DynamicTag.relaSize, relaSize),
-                (DynamicTag.relaEntrySize, section.relaEntrySize), 24),
+                file, headers, section, DynamicTag.rela, DynamicTag.relaSize, DynamicTag.relaEntrySize, 24),
             hasAddends: true, tag: DynamicTag.rela)
         rel = RelocationTable(
             try DynamicTables.table(
-                image, none, (DynamicTag.rel, section.rel), (DynamicTag.relSize, relSize),
-                (DynamicTag.relEntrySize, section.relEntrySize), 16),
+                file, headers, section, DynamicTag.rel, DynamicTag.relSize, DynamicTag.relEntrySize, 16),
             hasAddends: false, tag: DynamicTag.rel)
         relr = try DynamicTables.table(
-            image, none, (DynamicTag.relr, section.relr), (DynamicTag.relrSize, section.relrSize),
-            (DynamicTag.relrEntrySize, section.relrEntrySize), 8)
+            file, headers, section, DynamicTag.relr, DynamicTag.relrSize, DynamicTag.relrEntrySize, 8)
 
         let hasPLT = section.pltRelocations != nil && section.pltRelocationSize ?? 0 > 0
         let kind = section.pltRelocationKind ?? (hasPLT ? 0 : DynamicTag.rela)
@@ -172,22 +176,24 @@ public struct DynamicTables: ~Escapable {
         let pltHasAddends = kind == DynamicTag.rela
         plt = RelocationTable(
             try DynamicTables.table(
-                image, none, (DynamicTag.pltRelocations, section.pltRelocations),
-                (DynamicTag.pltRelocationSize, section.pltRelocationSize), (0, nil), pltHasAddends ? 24 : 16),
+                file, headers, section, DynamicTag.pltRelocations, DynamicTag.pltRelocationSize, 0,
+                pltHasAddends ? 24 : 16),
             hasAddends: pltHasAddends, tag: DynamicTag.pltRelocations)
     }
 
     /// Throws `needsLibrary` where the image cannot do without other files.
     func requireNoLibrary(_ image: KernelImage) throws(Fault) {
         guard let needed = section.needed else { return }
-        let strings = try image.fileOffset(of: section.stringTable ?? 0, .dynamic(DynamicTag.stringTable))
-        throw Fault(.needsLibrary, .none, nameOffset: strings &+ needed)
+        let strings = try image.programHeaders.fileOffset(
+            of: section.stringTable ?? 0, .dynamic(DynamicTag.stringTable))
+        throw Fault(.needsLibrary, .none, nameOffset: strings.start &+ needed)
     }
 
-    /// How many bytes of a table at `table` come before the one at `plt`: all of them, unless the latter is its tail, as
-    /// the gABI permits. Entries with their addend in place must not be applied twice.
-    private static func size(_ table: UInt64?, _ size: UInt64?, before plt: UInt64?, _ pltSize: UInt64?) -> UInt64? {
-        guard let table, let size, let plt, let pltSize, pltSize > 0, plt >= table else { return size }
+    /// How many of the `size` bytes of a table at `table` come before DT_JMPREL: all of them, unless that is its tail, as the
+    /// gABI permits. Entries with their addend in place must not be applied twice.
+    private static func size(_ size: UInt64, of table: UInt64, in section: borrowing DynamicSection) -> UInt64 {
+        guard let plt = section.pltRelocations, let pltSize = section.pltRelocationSize, pltSize > 0, plt >= table
+        else { return size }
         let head = plt &- table
         return head < size && pltSize == size &- head ? head : size
     }
@@ -198,24 +204,28 @@ public struct DynamicTables: ~Escapable {
         return rela.hasDescriptor(from: relative) || rel.hasDescriptor(from: 0) || plt.hasDescriptor(from: 0)
     }
 
-    /// The bytes of one table: `address`, `size` and `entrySize` are tag and value of the entries that describe it.
-    @_lifetime(copy image, copy none)
+    /// The bytes of the table that the entries with these tags describe, in units of `unit` bytes; `entrySize` is 0 where none
+    /// tells the unit.
+    @inline(never)
+    @_lifetime(copy file)
     private static func table(
-        _ image: KernelImage, _ none: ByteView, _ address: (tag: UInt64, value: UInt64?),
-        _ size: (tag: UInt64, value: UInt64?), _ entrySize: (tag: UInt64, value: UInt64?), _ unit: UInt64
+        _ file: ByteView, _ headers: borrowing ProgramHeaders, _ section: borrowing DynamicSection, _ address: UInt64,
+        _ size: UInt64, _ entrySize: UInt64, _ unit: UInt64
     ) throws(Fault) -> ByteView {
-        guard let start = address.value else {
-            guard size.value ?? 0 == 0 else { throw Fault(.dynamicMissing, .dynamic(address.tag)) }
-            return none
+        let listed = section.value(size)
+        guard let start = section.value(address) else {
+            guard listed ?? 0 == 0 else { throw Fault(.dynamicMissing, .dynamic(address)) }
+            return ByteView(file.span.extracting(first: 0))
         }
-        guard let bytes = size.value else { throw Fault(.dynamicMissing, .dynamic(size.tag)) }
-        guard entrySize.value ?? unit == unit else {
-            throw Fault(.badEntrySize, .dynamic(entrySize.tag), value: entrySize.value ?? 0, limit: unit)
+        guard var bytes = listed else { throw Fault(.dynamicMissing, .dynamic(size)) }
+        if let found = section.value(entrySize), found != unit, entrySize != 0 {
+            throw Fault(.badEntrySize, .dynamic(entrySize), value: found, limit: unit)
         }
-        guard bytes % unit == 0 else {
-            throw Fault(.tableSizeNotMultiple, .dynamic(size.tag), value: bytes, limit: unit)
+        if address != DynamicTag.relr, address != DynamicTag.pltRelocations {
+            bytes = DynamicTables.size(bytes, of: start, in: section)
         }
-        guard bytes > 0 else { return none }
-        return try image.contents(at: start, size: bytes, .dynamic(address.tag))
+        guard bytes % unit == 0 else { throw Fault(.tableSizeNotMultiple, .dynamic(size), value: bytes, limit: unit) }
+        guard bytes > 0 else { return ByteView(file.span.extracting(first: 0)) }
+        return try headers.contents(at: start, size: bytes, in: file, .dynamic(address))
     }
 }

@@ -63,7 +63,11 @@ public struct Relocator: ~Escapable {
         _ table: borrowing RelocationTable, from first: Int, to memory: inout ByteRegion,
         _ counts: inout RelocationCounts
     ) -> Int {
-        var index = memory.storeSums(of: table.bytes, from: first, tagged: 8, plus: bias)
+        // The dynamic linkers of systems believe DT_RELACOUNT without a look.
+        let relative = table.tag == DynamicTag.rela ? tables.section.relativeCount ?? 0 : 0
+        var index = memory.storeSums(
+            of: table.bytes, from: first, tagged: 8, plus: bias,
+            vouched: Int(truncatingIfNeeded: min(relative, UInt64(table.count))))
         counts[8] &+= UInt64(index &- first)
         var words: UInt64 = 0
         var slots: UInt64 = 0

@@ -29,28 +29,29 @@ public struct SymbolTable: ~Escapable {
                 .badEntrySize, .dynamic(DynamicTag.symbolEntrySize), value: section.symbolEntrySize ?? 0,
                 limit: Symbol.size)
         }
-        let room = try image.contents(at: address, .dynamic(DynamicTag.symbolTable))
+        let room = try image.programHeaders.contents(at: address, in: image.file, .dynamic(DynamicTag.symbolTable))
         var length = room.count / Symbol.size
         if let hash = section.hash {
-            let table = try image.contents(at: hash, .dynamic(DynamicTag.hash))
+            let table = try image.programHeaders.contents(at: hash, in: image.file, .dynamic(DynamicTag.hash))
             guard let number = SymbolCount.ofHash(table) else {
                 throw Fault(.hashTableMalformed, .dynamic(DynamicTag.hash))
             }
             length = number
         } else if let hash = section.gnuHash {
-            let table = try image.contents(at: hash, .dynamic(DynamicTag.gnuHash))
+            let table = try image.programHeaders.contents(at: hash, in: image.file, .dynamic(DynamicTag.gnuHash))
             guard let number = SymbolCount.ofGNUHash(table) else {
                 throw Fault(.hashTableMalformed, .dynamic(DynamicTag.gnuHash))
             }
             length = number
         }
         // Both hash tables count with 32 bits, and `room` is a file's.
-        symbols = try image.contents(at: address, size: length &* Symbol.size, .dynamic(DynamicTag.symbolTable))
+        symbols = try image.programHeaders.contents(
+            at: address, size: length &* Symbol.size, in: image.file, .dynamic(DynamicTag.symbolTable))
         count = length
         if let stringTable = section.stringTable {
-            strings = try image.contents(
-                at: stringTable, size: section.stringTableSize ?? 0, .dynamic(DynamicTag.stringTable))
-            stringsOffset = try image.fileOffset(of: stringTable, .dynamic(DynamicTag.stringTable))
+            strings = try image.programHeaders.contents(
+                at: stringTable, size: section.stringTableSize ?? 0, in: image.file, .dynamic(DynamicTag.stringTable))
+            stringsOffset = try image.programHeaders.fileOffset(of: stringTable, .dynamic(DynamicTag.stringTable)).start
         } else {
             strings = none
             stringsOffset = 0

@@ -126,28 +126,60 @@ import Testing
     }
 
     /// Records that `storeSums` takes, then one that it does not.
-    @Test(arguments: 0...20, [0, 0x1000] as [UInt64])
+    @Test(arguments: 0...40, [0, 0x1000] as [UInt64])
     func `sums are stored up to the first record of another kind`(_ good: Int, _ start: UInt64) {
-        for bad in [[0x1001, 9, 1], [0xff8, 8, 1], [0x10b1, 8, 1], [.max, 8, 1], [0x2000, 8, 1]] as [[UInt64]] {
-            var bytes = [UInt8](repeating: 0xcc, count: 0xb8 + 32)
-            var records: [UInt64] = []
-            for index in 0..<good {
-                records += [start + 1 + UInt64(index) * 8, 8, UInt64(index) * 0x0101_0101_0101]
+        for vouched in [0, good, 50, .max] {
+            for bad in [[0x1001, 9, 1], [0xff8, 8, 1], [0x1151, 8, 1], [.max, 8, 1], [0x2000, 8, 1]] as [[UInt64]] {
+                var records: [UInt64] = []
+                for index in 0..<good {
+                    records += [start + 1 + UInt64(index) * 8, 8, UInt64(index) * 0x0101_0101_0101]
+                }
+                records += [bad[0] &- 0x1000 &+ start] + bad[1...]
+                for index in 0..<9 { records += [start + 1, 8, UInt64(index)] }
+                let result = Self.sums(of: records, start, vouched: vouched)
+                #expect(result.reached == good)
+                var expected = [UInt8](repeating: 0xcc, count: 0x158 + 32)
+                for index in 0..<good { expected.put(UInt64(index) * 0x0101_0101_0101 + 7, at: 17 + index * 8) }
+                #expect(result.bytes == expected)
             }
-            records += [bad[0] &- 0x1000 &+ start] + bad[1...]
-            for index in 0..<9 { records += [start + 1, 8, UInt64(index)] }
-            let table = records.flatMap { littleEndian($0) }
-            var reached = -1
-            do {
-                var span = bytes.mutableSpan
-                var whole = span.mutableBytes
-                var region = ByteRegion(whole._mutatingExtracting(16..<16 + 0xb8), at: start)
-                reached = region.storeSums(of: ByteView(table.span.bytes), from: 0, tagged: 8, plus: 7)
-            }
-            #expect(reached == good)
-            var expected = [UInt8](repeating: 0xcc, count: 0xb8 + 32)
-            for index in 0..<good { expected.put(UInt64(index) * 0x0101_0101_0101 + 7, at: 17 + index * 8) }
-            #expect(bytes == expected)
         }
+    }
+
+    /// Of tags that somebody vouches for, a group of sixteen at a time, a wrong one is found by its lowest byte, unless that
+    /// is 0; an address always.
+    @Test(arguments: 0..<32) func `what is vouched for is not believed where it would write outside`(_ index: Int) {
+        var records = (0..<32 as Range<UInt64>).flatMap { [$0 * 8, 8, $0] as [UInt64] }
+        for tag in [1, 5, 9, 24, 37, 0x88, 0xff] as [UInt64] {
+            records[index * 3 + 1] = tag
+            #expect(Self.sums(of: records, 0, vouched: 32).reached == index)
+        }
+        for tag in [0, 0x108, 1 << 32 | 8] as [UInt64] {
+            records[index * 3 + 1] = tag
+            #expect(Self.sums(of: records, 0, vouched: 32).reached == 32)
+            #expect(Self.sums(of: records, 0, vouched: 15).reached == index)
+        }
+        records[index * 3 + 1] = 8
+        for address in [0x151, 0x158, 0x1ff, 0x10000, 1 << 40, 1 << 56, 1 << 63, .max] as [UInt64] {
+            records[index * 3] = address
+            let result = Self.sums(of: records, 0, vouched: 32)
+            #expect(result.reached == index)
+            #expect(result.bytes.prefix(16) == result.bytes.suffix(16) && result.bytes[0] == 0xcc)
+        }
+    }
+
+    /// What `storeSums` makes of 344 bytes at `start`, with 16 bytes on each side.
+    private static func sums(
+        of records: [UInt64], _ start: UInt64, vouched: Int
+    ) -> (reached: Int, bytes: [UInt8]) {
+        var bytes = [UInt8](repeating: 0xcc, count: 0x158 + 32)
+        let table = records.flatMap { littleEndian($0) }
+        var reached = -1
+        do {
+            var span = bytes.mutableSpan
+            var whole = span.mutableBytes
+            var region = ByteRegion(whole._mutatingExtracting(16..<16 + 0x158), at: start)
+            reached = region.storeSums(of: ByteView(table.span.bytes), from: 0, tagged: 8, plus: 7, vouched: vouched)
+        }
+        return (reached, bytes)
     }
 }
