@@ -13,7 +13,7 @@ APP := build/fixtures/demo
 APPEND := env=GREETING=hello -- one two
 QEMU_ARGS :=
 
-.PHONY: run test loader inspect install fixtures bench budget deps lint format host-test soak matrix fuzz fuzz-briefly coverage clean
+.PHONY: run test loader inspect install fixtures bench budget deps lint format host-test soak witness matrix fuzz fuzz-briefly coverage clean
 
 # Boots $(APP); QEMU status 3 is what a Hermit application that ends well leaves.
 run: deps loader $(if $(filter build/fixtures/%,$(APP)),fixtures)
@@ -42,6 +42,10 @@ host-test:
 soak: deps loader fixtures
 	swift build --build-tests --explicit-target-dependency-import-check error
 	LOADER_SOAK=1 swift test --skip-build
+
+# Every ELF file of /usr and of the Swift toolchain as loader-inspect lists it and as readelf does: minutes.
+witness: deps inspect
+	nice python3 Tests/InspectionTests/witness.py build/loader-inspect
 
 # Fuzzing with libFuzzer and the address sanitizer: TARGET is one of those in Fuzz/run, or all.
 TARGET := all
@@ -107,6 +111,7 @@ deps:
 	command -v dtc >/dev/null || missing="$$missing device-tree-compiler"; \
 	command -v readelf >/dev/null || missing="$$missing binutils"; \
 	command -v gcc >/dev/null || missing="$$missing gcc"; \
+	command -v python3 >/dev/null || missing="$$missing python3"; \
 	{ [ -f /usr/include/gelf.h ] && [ -f /usr/include/libelf.h ]; } || missing="$$missing libelf-dev"; \
 	[ -f /usr/include/libfdt.h ] || missing="$$missing libfdt-dev"; \
 	python3 -c 'import jsonschema' 2>/dev/null || /usr/bin/python3 -c 'import jsonschema' 2>/dev/null || \

@@ -81,7 +81,7 @@ if freestanding {
             dependencies: [
                 "loader-inspect", "TestSupport", .product(name: "Subprocess", package: "swift-subprocess"),
             ],
-            exclude: ["Golden", "validate.py"], swiftSettings: [.treatAllWarnings(as: .error)]),
+            exclude: ["Golden", "validate.py", "witness.py"], swiftSettings: [.treatAllWarnings(as: .error)]),
         .executableTarget(
             name: "loader-inspect",
             dependencies: ["Inspection", .product(name: "ArgumentParser", package: "swift-argument-parser")],

@@ -128,9 +128,10 @@ enum HeaderViews {
         listing.text(Names.sectionIndex(symbol.shndx))
     }
 
-    /// The notes of every PT_NOTE segment.
+    /// The notes of every PT_NOTE segment, of an object file those of every SHT_NOTE section that is in memory.
     static func notes(_ file: ByteView, to destination: Destination) throws(Fault) {
-        let headers = try ProgramHeaders(file, try FileHeader(file))
+        let header = try FileHeader(file)
+        let headers = try ProgramHeaders(file, header)
         let listing = destination.listing(
             "notes",
             [
@@ -139,15 +140,27 @@ enum HeaderViews {
             ])
         for index in 0..<headers.count where headers.type(index) == ProgramHeader.Kind.note {
             var notes = try Notes(file, segment: headers[index], index: UInt64(index))
-            while let note = try notes.next() {
-                listing.hex(note.offset)
-                listing.text(note.name)
-                listing.hex(UInt64(note.type))
-                listing.decimal(note.desc.count)
-                listing.text(meaning(note))
+            while let note = try notes.next() { list(note, in: listing) }
+        }
+        if header.type == .relocatable {
+            let sections = try ELF.SectionTable(file, header)
+            for index in 1..<max(sections.count, 1)
+            where sections[index].type == SectionHeader.Kind.note
+                && sections[index].flags & SectionHeader.Flags.alloc != 0
+            {
+                var notes = try Notes(sections, section: index)
+                while let note = try notes.next() { list(note, in: listing) }
             }
         }
         listing.end()
+    }
+
+    private static func list(_ note: borrowing Note, in listing: Listing) {
+        listing.hex(note.offset)
+        listing.text(note.name)
+        listing.hex(UInt64(note.type))
+        listing.decimal(note.desc.count)
+        listing.text(meaning(note))
     }
 
     private static func meaning(_ note: borrowing Note) -> String {

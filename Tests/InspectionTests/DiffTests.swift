@@ -28,8 +28,7 @@ import Testing
 
     /// The sums of all changes are the sums of all sizes, on real files, and nothing appears twice.
     @Test func nothingIsLost() async throws {
-        let files = Array(ReadelfTests.files.suffix(2))
-        try #require(files.count == 2)
+        let files = ["/usr/bin/readelf", "/usr/bin/objdump"]
         let run = try await Tool.run(["diff", "--json"] + files)
         let document = try #require(try JSONSerialization.jsonObject(with: Data(run.output.utf8)) as? [String: Any])
         for (index, side) in ["old", "new"].enumerated() {

@@ -1,0 +1,347 @@
+"""Compares what loader-inspect lists of ELF files with what readelf lists: headers, segments, sections, symbols,
+relocations, notes and dynamic entries of every file in /usr and in the Swift toolchain, or of a sample.
+
+    witness.py PROGRAM [--sample NUMBER] [--jobs NUMBER] [FOLDER|FILE...]
+
+Prints the numbers, and every difference that is not explained here; the status is then 1."""
+
+import argparse
+import collections
+import json
+import multiprocessing
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+VIEWS = ["verdict", "segments", "sections", "symbols", "relocations", "notes", "dynamic"]
+
+
+def elf_files(roots):
+    """Every ELF file below `roots`, each once, whatever its name: path, size, and whether it is for x86-64."""
+    seen = set()
+    for root in roots:
+        for folder, _, names in os.walk(root) if os.path.isdir(root) else [("", [], [root])]:
+            for name in sorted(names):
+                path = os.path.join(folder, name)
+                try:
+                    status = os.lstat(path)
+                    if status.st_mode & 0o170000 != 0o100000 or status.st_size < 64:
+                        continue
+                    with open(path, "rb") as file:
+                        head = file.read(20)
+                except OSError:
+                    continue
+                if head[:4] != b"\x7fELF" or (status.st_dev, status.st_ino) in seen:
+                    continue
+                seen.add((status.st_dev, status.st_ino))
+                yield path, status.st_size, head[4:6] == b"\2\1" and head[18:20] == b"\x3e\0"
+
+
+def number(digits):
+    return hex(int(digits, 16))
+
+
+def plain(name):
+    """A symbol's name without its version, which readelf adds; one dot for a name that either tool has to escape."""
+    if name and not (name.isascii() and name.isprintable()):
+        return "."
+    return re.sub(r"(?<=.)@.*", "", name or "")
+
+
+def known(name):
+    """The name of a relocation type; one for those of APX, which readelf does not know before 2.43."""
+    return "APX" if re.match(r"CODE_|unrecognized: (2[b-f]|3[0-3])$", name) else name
+
+
+# --- readelf ---
+
+SEGMENT = re.compile(
+    r"  (\S+) +0x([0-9a-f]+) 0x([0-9a-f]+) 0x[0-9a-f]+ 0x([0-9a-f]+) 0x([0-9a-f]+) (.{3}) (?:0x)?([0-9a-f]+)$")
+SECTION = re.compile(
+    r" *\[ *(\d+)\] (.*?) +(\S+(?: \S+)?) +([0-9a-f]{16}) ([0-9a-f]+) ([0-9a-f]+) [0-9a-f]+ +([A-Za-z]*) +\d+ +\d+ +(\d+)$")
+SYMBOL = re.compile(
+    r" *(\d+): ([0-9a-f]{16}) +(\d+|0x[0-9a-f]+) (\w+|<\D+>: \d+) +(\w+|<\D+>: \d+) +(\w+) +(?:\[.*?\] )?(\w+|\w+\[0x[0-9a-f]+\])(?: (.*))?$")
+RELOCATION = re.compile(r"([0-9a-f]{16})  [0-9a-f]{16} (R_X86_64_\w+|unrecognized: \w+) *(.*)$")
+WITH_SYMBOL = re.compile(r"([0-9a-f]{16}|.*\(\)) +(.*?) ([+-]) ([0-9a-f]+)$")
+DYNAMIC = re.compile(r" (0x[0-9a-f]{16}) \((.*?)\) +(.*)$")
+NOTE = re.compile(r"  (.*?) +0x([0-9a-f]{8})\t")
+
+
+class Theirs:
+    """What readelf says of one file."""
+
+    def __init__(self, path):
+        text = subprocess.run(
+            ["readelf", "-W", "-h", "-l", "-S", "-s", "-r", "-n", "-d", path],
+            env={"LC_ALL": "C", "PATH": os.environ["PATH"]}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            check=False).stdout.decode("latin-1")
+        self.rows = {view: collections.Counter() for view in VIEWS}
+        self.allocated = {}
+        self.noted = {}
+        self.note_ranges = []
+        self.values = {}
+        self.undefined = set()
+        self.header = {}
+        self.is_object = False
+        part, section = "", ""
+        for line in text.split("\n"):
+            if line and line[0] not in " \t":
+                part, section = self.heading(line, part, section)
+            if part == "header":
+                match = re.match(r"  ([A-Z][\w/ ]+): +(.*)$", line)
+                if match:
+                    self.header[match[1]] = match[2]
+                    self.is_object = self.header.get("Type", "").startswith("REL")
+            elif part == "segments":
+                self.segment(SEGMENT.match(line))
+            elif part == "sections":
+                self.section(SECTION.match(line))
+            elif part == "symbols":
+                self.symbol(SYMBOL.match(line), line)
+            elif part == "relocations":
+                self.relocation(RELOCATION.match(line), line, section)
+            elif part == "dynamic":
+                self.entry(DYNAMIC.match(line))
+            elif part == "notes":
+                self.note(NOTE.match(line), section)
+
+    @staticmethod
+    def heading(line, part, section):
+        for start, name in [
+            ("ELF Header", "header"), ("Section Headers", "sections"), ("Program Headers", "segments"),
+            ("Symbol table", "symbols"), ("Relocation section", "relocations"), ("Dynamic section at", "dynamic"),
+            ("Displaying notes", "notes"), ("Key to Flags", ""), ("Histogram", ""),
+        ]:
+            if line.startswith(start):
+                match = re.search(r"(?:'(.*?)'|in: (.*)$)", line)
+                return name, (match[1] or match[2]) if match else ""
+        return part, section
+
+    def segment(self, match):
+        if match:
+            flags = match[6].replace(" ", "").lower()
+            self.rows["segments"][(
+                match[1], number(match[2]), number(match[3]), number(match[4]), number(match[5]), flags,
+                number(match[7]))] += 1
+            if match[1] == "NOTE":
+                self.note_ranges.append((int(match[2], 16), int(match[4], 16)))
+
+    def section(self, match):
+        if match:
+            # SHF_GNU_RETAIN is R where EI_OSABI says GNU, else one of the system's own.
+            flags = match[7].replace("R", "o")
+            # Numbers without a name.
+            kind = re.sub(r"(LOOS|LOPROC|LOUSER)\+0x([0-9a-f]+)", lambda word: hex(
+                {"LOOS": 0x60000000, "LOPROC": 0x70000000, "LOUSER": 0x80000000}[word[1]] + int(word[2], 16)), match[3])
+            self.rows["sections"][(
+                match[1], plain(match[2]), kind, number(match[4]), number(match[5]), number(match[6]),
+                "".join(sorted(flags)), hex(int(match[8])))] += 1
+            # What is not in memory, or in a linked file in no PT_NOTE segment, nobody sees at run time.
+            offset = int(match[5], 16)
+            self.allocated[match[2]] = "A" in flags
+            self.noted[match[2]] = "A" in flags and (self.is_object or offset)
+
+    def symbol(self, match, line):
+        if not match:
+            return
+        # readelf knows what is GNU's only where EI_OSABI says so.
+        kind, binding = (word.replace("<OS specific>: 10", name) for word, name in
+                         [(match[4], "IFUNC"), (match[5], "UNIQUE")])
+        size = int(match[3], 0)
+        if match[7] == "UND":
+            self.undefined.add(plain(match[8]))
+        self.rows["symbols"][(
+            match[1], number(match[2]), size, kind, binding, match[6], match[7], plain(match[8]))] += 1
+
+    def relocation(self, match, line, section):
+        if not self.is_object and not self.allocated.get(section, True):
+            return  # What a linker was asked to keep, not what is relocated.
+        if not match:
+            # DT_RELR, unpacked.
+            if re.fullmatch(r"[0-9a-f]{16}", line):
+                self.rows["relocations"][("RELR", number(line), "RELATIVE", "")] += 1
+            return
+        with_symbol = WITH_SYMBOL.match(match[3])
+        symbol = plain(with_symbol[2].strip()) if with_symbol else ""
+        name = known(match[2].replace("R_X86_64_", ""))
+        self.rows["relocations"][("", number(match[1]), name, symbol)] += 1
+        if with_symbol:
+            addend = int(with_symbol[4], 16) * (1 if with_symbol[3] == "+" else -1)
+            # A function that chooses an implementation has its name in the place of its value.
+            value = None if with_symbol[1].endswith("()") else int(with_symbol[1], 16)
+            self.values.setdefault((number(match[1]), name), (value, addend))
+        elif re.fullmatch(r"[0-9a-f]+", match[3].strip()):
+            self.values.setdefault((number(match[1]), name), (None, int(match[3], 16)))
+
+    def entry(self, match):
+        if not match:
+            return
+        text = match[3]
+        named = re.search(r": \[(.*)\]$", text)
+        if named:
+            value = plain(named[1])
+        elif re.fullmatch(r"0x[0-9a-f]+", text):
+            value = text
+        elif re.fullmatch(r"\d+(?: \(bytes\))?", text):
+            value = hex(int(text.split()[0]))
+        else:
+            value = ""
+        self.rows["dynamic"][(hex(int(match[1], 16)), value)] += 1
+
+    def note(self, match, section):
+        if match and match[1].strip() != "Owner":
+            place = self.noted.get(section, True)
+            if place is True or place and any(start <= place < start + size for start, size in self.note_ranges):
+                self.rows["notes"][(plain(match[1].strip()), int(match[2], 16))] += 1
+
+
+# --- loader-inspect ---
+
+
+def ours(program, view, path):
+    """The document of a view, and what it says on standard error."""
+    run = subprocess.run([program, view, "--json", path], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+    if run.returncode not in (0, 1, 2):
+        return None, f"status {run.returncode}"
+    try:
+        return json.loads(run.stdout), ""
+    except ValueError:
+        return None, run.stderr.decode("latin-1").strip()
+
+
+def segment(row):
+    flags = row["flags"].replace("-", "").replace("x", "e")
+    return (row["type"], row["offset"], row["address"], row["fileSize"], row["memorySize"], flags, row["alignment"])
+
+
+def section(row):
+    flags = "".join(sorted(row["flags"].replace("R", "o")))
+    return (str(row["index"]), plain(row["name"]), row["type"], row["address"], row["offset"], row["size"], flags,
+            row["alignment"])
+
+
+def symbol(row):
+    return (str(row["index"]), row["value"], row["size"], row["type"], row["binding"], row["visibility"],
+            row["section"], plain(row["name"]))
+
+
+def note(row):
+    return (plain(row["owner"]), row["size"])
+
+
+def dynamic(row, theirs):
+    """With the value where readelf shows one."""
+    for value in (row["value"], plain(row["text"]) if row["text"] else "", ""):
+        if (row["tag"], value) in theirs:
+            return (row["tag"], value)
+    return (row["tag"], row["value"])
+
+
+def check_value(row, theirs):
+    """The value that is stored, as readelf's symbol and addend give it; nil where it says nothing."""
+    value = row["value"] or ""
+    known = theirs.values.get((row["place"], row["name"]))
+    # A program's undefined function may have the address of its PLT entry, which nobody else is to use.
+    if known is None or not re.fullmatch(r"0x[0-9a-f]+(\(\))?", value):
+        return None
+    if row["symbol"] and plain(row["symbol"]) in theirs.undefined:
+        return None
+    address, addend = known
+    mask = (1 << 64) - 1
+    if row["name"] in ("RELATIVE", "IRELATIVE"):
+        return value.rstrip("()") == hex(addend & mask)
+    if address and row["name"] in ("GLOB_DAT", "JUMP_SLOT"):
+        return value.rstrip("()") == hex(address)
+    if address and row["name"] == "64":
+        return value.rstrip("()") == hex((address + addend) & mask)
+    return None
+
+
+def compare(job):
+    """Compares one file: counts, and sentences about what differs."""
+    program, path, size, is_ours = job
+    counts = collections.Counter(files=1)
+    differences = []
+    theirs = Theirs(path)
+    for view in VIEWS:
+        document, error = ours(program, view, path)
+        if view == "verdict" and document:
+            kind = theirs.header.get("Type", "").split(" ")[0]
+            refused = "error" in document and document["error"]["rule"] in ("wrongClass", "wrongByteOrder", "wrongMachine")
+            if not is_ours:
+                counts["other machines"] += 1
+                if document["status"] == 0:
+                    differences.append("is for another machine, and said to boot")
+                return counts, differences
+            if refused or document.get("kind") != {"REL": "ET_REL", "EXEC": "ET_EXEC", "DYN": "ET_DYN"}.get(kind):
+                differences.append(f"type {document.get('kind')}, readelf says {kind}: {document.get('error')}")
+            abi = {"UNIX - System V": 0, "UNIX - GNU": 3, "UNIX - FreeBSD": 9, "Standalone App": 255}
+            if theirs.header.get("OS/ABI") in abi and document.get("osABI") != abi[theirs.header["OS/ABI"]]:
+                differences.append(f"OSABI {document.get('osABI')}, readelf says {theirs.header['OS/ABI']}")
+            counts["headers"] += 1
+            continue
+        if document is None:
+            differences.append(f"{view}: {error}")
+            continue
+        expected = theirs.rows[view]
+        found = collections.Counter()
+        for row in document["rows"]:
+            if view == "relocations":
+                place = row["offset"] if "offset" in row else row["place"]
+                table = "RELR" if row["table"] == "RELR" else ""
+                found[(table, place, known(row["name"] or ""), plain(row["symbol"]))] += 1
+                if "offset" not in row:
+                    right = check_value(row, theirs)
+                    if right is not None:
+                        counts["values"] += 1
+                    if right is False:
+                        differences.append(f"value {row['value']} at {row['place']}: {theirs.values[(row['place'], row['name'])]}")
+            elif view == "dynamic":
+                found[dynamic(row, expected)] += 1
+            else:
+                found[{"segments": segment, "sections": section, "symbols": symbol, "notes": note}[view](row)] += 1
+        if view == "relocations" and not theirs.is_object:
+            # A static program relocates itself; readelf unpacks DT_RELR where a section says that it is there.
+            if not theirs.rows["dynamic"]:
+                expected = collections.Counter()
+            if ".relr.dyn" not in theirs.allocated:
+                found = collections.Counter({row: count for row, count in found.items() if row[0] != "RELR"})
+        counts[view] += sum(found.values())
+        for name, rest in (("only here", found - expected), ("only readelf", expected - found)):
+            if rest:
+                differences.append(f"{view}, {name}: {sum(rest.values())}, as {list(rest)[:3]}")
+    return counts, differences
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("program")
+    parser.add_argument("--sample", type=int, help="at most as many files, all below 1 MiB")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("roots", nargs="*")
+    options = parser.parse_intermixed_args()
+    toolchain = shutil.which("swiftc")
+    # The folder that has bin/swiftc, where that is not in /usr.
+    usual = ["/usr"] + ([os.path.dirname(os.path.dirname(os.path.realpath(toolchain)))] if toolchain else [])
+    files = list(elf_files(options.roots or usual))
+    if options.sample:
+        small = [file for file in files if file[1] < 1 << 20]
+        step = max(1, len(small) // options.sample)
+        files = small[::step][:options.sample]
+    total = collections.Counter()
+    failures = 0
+    jobs = [(options.program, *file) for file in sorted(files, key=lambda file: -file[1])]
+    with multiprocessing.Pool(options.jobs) as pool:
+        for job, (counts, differences) in zip(jobs, pool.imap(compare, jobs)):
+            total += counts
+            failures += bool(differences)
+            for difference in differences:
+                print(f"{job[1]}: {difference[:700]}", flush=True)
+    print(", ".join(f"{total[key]:,} {key}" for key in ["files", "other machines", "headers"] + VIEWS[1:] + ["values"]))
+    print(f"{failures} files differ")
+    sys.exit(failures > 0)
+
+
+main()
