@@ -21,7 +21,7 @@ struct Finding: Encodable, Equatable {
     /// What to do about it.
     let advice: String
 
-    private init(_ severity: Severity, _ name: String, _ sentence: String, _ advice: String) {
+    init(_ severity: Severity, _ name: String, _ sentence: String, _ advice: String) {
         self.severity = severity
         self.name = name
         self.sentence = sentence
@@ -100,9 +100,65 @@ struct Finding: Encodable, Equatable {
 
     /// What a valid application shows.
     static func inApplication(_ application: borrowing Application) -> [Finding] {
-        guard let image = application.image else { return inNotes(application.notes) + elsewhere(application) }
-        return inRelocations(image) + (application.generation == .fourIdentity ? inFirstSegment(image) : [])
-            + inNotes(application.notes) + elsewhere(application)
+        var findings: [Finding] = []
+        if let image = application.image {
+            findings += inRelocations(image)
+            if application.protectsPages { findings += inPages(image) }
+            if application.generation == .fourIdentity { findings += inFirstSegment(image) }
+            findings += outsideSegments(image)
+        }
+        return findings + inNotes(application) + elsewhere(application)
+    }
+
+    /// A page that two segments share allows what either needs.
+    private static func inPages(_ image: borrowing KernelImage) -> [Finding] {
+        var parts = ImageParts()
+        guard var last = parts.next(in: image) else { return [] }
+        while let part = parts.next(in: image) {
+            defer { last = part }
+            guard last.end > last.start, part.start & ~0xfff <= (last.end &- 1) & ~0xfff,
+                last.isWritable != part.isWritable, last.isExecutable != part.isExecutable,
+                last.isWritable || part.isWritable, last.isExecutable || part.isExecutable
+            else { continue }
+            return [
+                Finding(
+                    .warning, "shared-page",
+                    "code and what is written share the page at \(hex(part.start & ~0xfff)), which is both",
+                    "link with -z separate-code and -z max-page-size=4096, so that segments get pages of their own")
+            ]
+        }
+        return []
+    }
+
+    /// Notes that the linker has kept as sections, but in no PT_NOTE segment, where loaders look for them.
+    private static func outsideSegments(_ image: borrowing KernelImage) -> [Finding] {
+        guard let table = try? SectionTable(image.file, image.header),
+            let sections = try? ELF.SectionTable(image.file, image.header)
+        else { return [] }
+        var findings: [Finding] = []
+        for index in 0..<table.count where table[index].type == SectionHeader.Kind.note {
+            let section = table[index]
+            var isInSegment = false
+            for number in 0..<image.programHeaders.count
+            where image.programHeaders.type(number) == ProgramHeader.Kind.note {
+                let segment = image.programHeaders[number]
+                if section.offset >= segment.offset, section.offset &- segment.offset < segment.filesz {
+                    isInSegment = true
+                }
+            }
+            guard !isInSegment, var notes = try? Notes(sections, section: UInt32(index)) else { continue }
+            while let note = try? notes.next() {
+                let isHermit = note.isOwned(by: "HERMIT") || note.isOwned(by: "UHYVEIF")
+                guard isHermit || note.isOwned(by: "GNU") && note.type == 1 else { continue }
+                findings.append(
+                    Finding(
+                        .warning, "note-outside-segment",
+                        "section \(table.name(section).text) holds a note, but no PT_NOTE segment holds the section",
+                        "loaders do not see it; add a NOTE segment for it to the linker script's PHDRS"))
+                break
+            }
+        }
+        return findings
     }
 
     private static func inRelocations(_ image: borrowing KernelImage) -> [Finding] {
@@ -130,7 +186,7 @@ struct Finding: Encodable, Equatable {
         return [
             Finding(
                 .warning, "text-relocations",
-                "\(count) relocations change read-only segments, the first at \(hex(firstAddress))",
+                "\(count == 1 ? "a relocation changes" : "\(count) relocations change") read-only segments, the first at \(hex(firstAddress))",
                 "compile everything with -fPIC or relocation-model=pic, and link with -z text")
         ]
     }
@@ -149,44 +205,22 @@ struct Finding: Encodable, Equatable {
         return []
     }
 
-    private static func inNotes(_ notes: HermitNotes) -> [Finding] {
+    private static func inNotes(_ application: borrowing Application) -> [Finding] {
         var findings: [Finding] = []
-        if notes.entryVersion == nil {
+        if application.notes.entryVersion == nil {
             findings.append(
                 Finding(
                     .note, "no-entry-version", "there is no Hermit entry version note; EI_OSABI stands in for it",
                     "kernels from 0.4.3 on bring the note: keep .note.hermit.entry in the linker script"))
         }
-        return findings
-    }
-
-    /// What upstream's loaders and uhyve would do.
-    private static func elsewhere(_ application: borrowing Application) -> [Finding] {
-        let loaders =
-            switch application.generation {
-            case .zero: "up to v0.2.6"
-            case .one: "v0.3.x"
-            case .two: "v0.4.0 to v0.4.2"
-            case .three: "v0.4.3 to v0.4.6"
-            case .fourRecursive: "v0.5.0 to v0.5.6"
-            case .fourIdentity: "v0.5.6 and newer"
-            }
-        var findings = [
-            Finding(
-                .note, "upstream", "of the loaders of hermit-os, only \(loaders) boot this generation",
-                "this loader boots all of them")
-        ]
-        if application.isFixed, application.linkStart == 0x100_0000 {
+        if application.notes.kernelVersion == nil, application.generation == .fourRecursive,
+            !application.isGenerationForced
+        {
             findings.append(
                 Finding(
-                    .note, "upstream-16m", "hermit-os/loader up to v0.5.6 triple-faults on images linked at 16 MiB",
-                    "link at 8 MiB to be portable"))
-        }
-        if application.notes.uhyveInterface == nil {
-            findings.append(
-                Finding(
-                    .note, "no-uhyve", "there is no uhyve interface note, which uhyve from v0.6 on asks for",
-                    "QEMU and this loader need none"))
+                    .note, "no-abi-tag",
+                    "there is no ABI tag with the kernel's version, so it is taken for one before 0.10",
+                    "if it is newer, keep .note.ABI-tag in the linker script, or say loader.generation=4-identity"))
         }
         return findings
     }

@@ -95,7 +95,9 @@ struct LoadCommand: ParsableCommand {
         try write("handoff", rehearsal.guest.span(handoff), at: handoff.start, to: memoryDump, console)
         console.write(rehearsal.report)
         if !rehearsal.resolvers.isEmpty {
-            console.line("\(rehearsal.resolvers.count) places hold what they held: only the guest can call resolvers")
+            console.line(
+                "\(counted(rehearsal.resolvers.count, "word")) as in the file: only the guest can call resolver functions"
+            )
         }
     }
 

@@ -63,11 +63,15 @@ enum Sample {
         writer.setDynamic(entries)
         writer.addNotes(hermitNote(4) + (hasTag ? abiTag(0, 13, 2) : []))
         writer.zeroFill = dataSize * 16
-        return adding([(".text", 0x100 + dataSize), (".data", dataSize), (".comment", 18)], to: writer.bytes)
+        let file = writer.bytes
+        let sizes = [(".text", 0x100 + dataSize), (".data", dataSize), (".comment", 18)]
+        return adding(sizes.map { ($0.0, 8, file.count, $0.1) }, to: file)
     }
 
-    /// `file` with headers of sections that have names and sizes, and nothing in the file.
-    private static func adding(_ sections: [(name: String, size: UInt64)], to file: [UInt8]) -> [UInt8] {
+    /// `file` with section headers: names, types, offsets in the file, sizes.
+    static func adding(_ sections: [(name: String, type: UInt32, offset: Int, size: UInt64)], to file: [UInt8])
+        -> [UInt8]
+    {
         var file = file
         func header(_ name: Int, _ type: UInt32, _ offset: Int, _ size: UInt64) -> [UInt8] {
             let words = [2, 0, UInt64(offset), size, 0, 1, 0]
@@ -77,7 +81,7 @@ enum Sample {
         var headers = header(0, 0, 0, 0)
         var names: [UInt8] = [0]
         for section in sections {
-            headers += header(names.count, 8, start, section.size)
+            headers += header(names.count, section.type, section.offset, section.size)
             names += Array(section.name.utf8) + [0]
         }
         headers += header(0, 3, start, UInt64(names.count))

@@ -61,13 +61,4 @@ import Testing
         let sentence = try #require(said.split(separator: "\n").first { $0.hasPrefix("  error: ") })
         #expect(try await Tool.run(["explain", "[LOADER]" + sentence]).output.contains("error symbolUndefined: "))
     }
-
-    @Test func lintsTellWhatLooksWrong() async throws {
-        let folder = try Folder()
-        try folder.write("fixed", Sample.fixed)
-        let output = try await Tool.run(["--json", "fixed"], in: folder.url).output
-        for name in ["writable-code", "executable-stack", "upstream-16m"] {
-            #expect(output.contains("\"name\" : \"\(name)\""))
-        }
-    }
 }

@@ -1,0 +1,137 @@
+// What looks wrong: each finding appears where its cause is, and nowhere else.
+
+import Foundation
+import TestSupport
+import Testing
+
+@Suite struct FindingTests {
+    /// A file and the findings that it must have, in order.
+    struct Case: CustomStringConvertible {
+        let description: String
+        let bytes: [UInt8]
+        let findings: [String]
+    }
+
+    /// What a file without any fault shows: who else would boot it, and that uhyve would take it for an old one.
+    private static let usual = ["upstream", "no-uhyve"]
+
+    /// An application of entry version 4 with segments of its own: one for code, and what `body` adds.
+    private static func file(
+        notes: [UInt8] = hermitNote(4) + abiTag(0, 13, 2), _ body: (inout ELFWriter) -> Void = { _ in }
+    ) -> [UInt8] {
+        var writer = ELFWriter()
+        writer.hasLoadSegment = false
+        writer.segments = [Segment(1, offset: 0, vaddr: 0, filesz: 0x600, align: 0x1000, flags: 5)]
+        writer.append([UInt8](repeating: 0, count: 0x2000))
+        if !notes.isEmpty { writer.addNotes(notes) }
+        body(&writer)
+        return writer.bytes
+    }
+
+    private static func load(at address: UInt64, size: UInt64 = 0x100, align: UInt64 = 0x1000, flags: UInt32) -> Segment
+    {
+        Segment(1, offset: address, vaddr: address, filesz: size, align: align, flags: flags)
+    }
+
+    static let cases: [Case] = {
+        var cases: [Case] = []
+        func add(_ name: String, _ findings: [String], _ bytes: [UInt8]) {
+            cases.append(Case(description: name, bytes: bytes, findings: findings))
+        }
+        add("nothing", usual, file())
+        add("separate pages", usual, file { $0.segments.append(load(at: 0x1000, flags: 6)) })
+        add(
+            "rwx segment", ["writable-code"] + usual, file { $0.segments.append(load(at: 0x1000, flags: 7)) })
+        add("code and data on a page", ["shared-page"] + usual, file { $0.segments.append(load(at: 0x800, flags: 6)) })
+        add("code and constants on a page", usual, file { $0.segments.append(load(at: 0x800, flags: 4)) })
+        add(
+            "executable stack", ["executable-stack"] + usual,
+            file { $0.segments.append(Segment(0x6474_e551, offset: 0, vaddr: 0, filesz: 0, align: 16, flags: 7)) })
+        add(
+            "stack", usual,
+            file { $0.segments.append(Segment(0x6474_e551, offset: 0, vaddr: 0, filesz: 0, align: 16, flags: 6)) })
+        add(
+            "incongruent", ["incongruent"] + usual,
+            file {
+                $0.segments.append(Segment(1, offset: 0x1008, vaddr: 0x1000, filesz: 8, align: 0x1000, flags: 4))
+            })
+        add(
+            "small alignment", ["small-alignment"] + usual,
+            file { $0.segments.append(load(at: 0x1000, align: 16, flags: 4)) })
+        add(
+            "empty segment", ["empty-segment"] + usual,
+            file { $0.segments.append(load(at: 0x1000, size: 0, flags: 4)) })
+        add("OSABI", ["osabi"] + usual, file { $0.osABI = 0 })
+        add(
+            "text relocation", ["text-relocations"] + usual,
+            file {
+                $0.setDynamic($0.relaEntries([Relocation(8, at: 0x500)]))
+                $0.segments.append(load(at: 0x2000, size: $0.next - 0x2000, flags: 4))
+            })
+        add(
+            "header outside", ["no-header-in-image"] + usual,
+            file {
+                $0.segments[0] = Segment(1, offset: 0x1000, vaddr: 0, filesz: 0x600, align: 0x1000, flags: 5)
+            })
+        add("no notes at all", ["no-entry-version"] + usual, file(notes: []))
+        add("no ABI tag", ["no-abi-tag"] + usual, file(notes: hermitNote(4)))
+        add("older without ABI tag", usual, file(notes: hermitNote(3)))
+        let interface = note(Array("UHYVEIF\0".utf8), type: 0x5b00, desc: [0, 0, 0, 2])
+        add("uhyve", ["upstream", "uhyve"], file(notes: hermitNote(4) + abiTag(0, 13, 2) + interface))
+        add(
+            "unusual type", ["upstream", "upstream-relocations", "no-uhyve"],
+            file {
+                $0.segments.append(load(at: 0x1000, flags: 6))
+                $0.setDynamic($0.relaEntries([Relocation(38, at: 0x1000), Relocation(8, at: 0x1008)]))
+                $0.segments.append(load(at: 0x2000, size: $0.next - 0x2000, flags: 4))
+            })
+        add(
+            "unusual table", ["upstream", "upstream-tables", "no-uhyve"],
+            file {
+                $0.segments.append(load(at: 0x1000, flags: 6))
+                $0.setDynamic($0.relrEntries([0x1000]))
+                $0.segments.append(load(at: 0x2000, size: $0.next - 0x2000, flags: 4))
+            })
+        add(
+            "linked at 16 MiB", ["writable-code", "executable-stack", "upstream", "upstream-16m", "no-uhyve"],
+            Sample.fixed)
+        let tag = abiTag(0, 13, 2)
+        let bytes = file(notes: hermitNote(4)) + tag
+        add(
+            "note in no segment", ["note-outside-segment", "no-abi-tag"] + usual,
+            Sample.adding([(".note.ABI-tag", 7, bytes.count - tag.count, UInt64(tag.count))], to: bytes))
+        add("object file", ["upstream"], Sample.object)
+        return cases
+    }()
+
+    @Test(arguments: cases) func appearsWhereItsCauseIs(_ sample: Case) async throws {
+        let folder = try Folder()
+        try folder.write("file", sample.bytes)
+        let run = try await Tool.run(["--json", "file"], in: folder.url)
+        let document = try JSONSerialization.jsonObject(with: Data(run.output.utf8)) as? [String: Any]
+        #expect(document?["status"] as? Int == 0, "\(run.output)")
+        let findings = document?["findings"] as? [[String: Any]] ?? []
+        #expect(findings.map { $0["name"] as? String ?? "" } == sample.findings)
+        for finding in findings {
+            for member in ["sentence", "advice"] {
+                let text = finding[member] as? String ?? ""
+                #expect(text.count > 15 && !text.hasSuffix("."), "\(text)")
+            }
+        }
+        // A quiet run tells warnings, and nothing where there are none.
+        let quiet = try await Tool.run(["--quiet", "file"], in: folder.url)
+        let warnings = findings.filter { $0["severity"] as? String == "warning" }.count
+        #expect(quiet.output.components(separatedBy: "\n  warning ").count - 1 == warnings)
+        #expect(quiet.output.isEmpty == (warnings == 0))
+        #expect(!quiet.output.contains("  note "))
+    }
+
+    /// Overlapping segments are no matter of taste: the file does not boot.
+    @Test func overlappingSegments() async throws {
+        let folder = try Folder()
+        try folder.write("file", Self.file { $0.segments.append(Self.load(at: 0x500, flags: 4)) })
+        let run = try await Tool.run(["--json", "file"], in: folder.url)
+        #expect(run.status == 2)
+        #expect(run.output.contains(#""rule" : "segmentsOverlap""#))
+    }
+}
