@@ -120,12 +120,13 @@ public struct MemoryMap: ~Copyable {
     /// that the firmware lists twice counts twice.
     public func endOfFirstQuarter(from start: UInt64, reserve: UInt64) -> UInt64 {
         var left: UInt64 = 0
-        for index in 0..<count where self[index].kind == .available {
-            left &+= AddressRange(max(self[index].range.start, start), self[index].range.end).size
+        let regions = regions
+        for index in regions.indices where regions[index].kind == .available {
+            left &+= AddressRange(max(regions[index].range.start, start), regions[index].range.end).size
         }
         left = left > reserve ? (left &- reserve) / 4 : 0
-        for index in 0..<count where self[index].kind == .available {
-            let range = AddressRange(max(self[index].range.start, start), self[index].range.end)
+        for index in regions.indices where regions[index].kind == .available {
+            let range = AddressRange(max(regions[index].range.start, start), regions[index].range.end)
             if left <= range.size { return range.start &+ left }
             left &-= range.size
         }

@@ -353,9 +353,9 @@ cm_serial_buffer:
 idt:
     .skip 32 * 16
     .balign 16
-    .skip 8192
+    .skip 16384
 exception_stack_top:
-    .skip 65536
+    .skip 98304
 boot_stack_top:
 
     .section .note.GNU-stack, "", @progbits

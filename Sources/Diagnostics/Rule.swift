@@ -27,7 +27,8 @@ public enum Rule: UInt8, Equatable, Sendable {
     case cpuException
     case noSectionHeaders, sectionHeadersBeyondFile, sectionBeyondFile, sectionAlignment, sectionTooLarge
     case sectionCompressed, badSectionLink, noSymbolTable, commonAlignment, entrySymbolMissing, entryOutsideSection
-    case relocationOnlyInLinkedFiles, relocationOutsideSection, relocationFormUnknown, symbolNotLoaded
+    case relocationOnlyInLinkedFiles, relocationOutsideSection, compactRelocationsMalformed, symbolNotLoaded
+    case tooManyPriorities
     case symbolSectionUnknown, tlsSequenceUnknown, sectionsApart
 
     /// What kind of trouble this is; decides the exit status.
@@ -394,10 +395,15 @@ public enum Rule: UInt8, Equatable, Sendable {
             .init(
                 .relocation, "%t against %n: the place %v is not inside its section, which ends at %l",
                 "the file is damaged")
-        case .relocationFormUnknown:
+        case .compactRelocationsMalformed:
             .init(
-                .relocation, "a section of type %v: relocations in this form are not supported",
-                "compile without -Wa,--crel")
+                .malformed,
+                "the number at offset %v of the %l bytes of compact relocations is cut off, or has more than 64 bits",
+                "the file is damaged, or another version of LLVM made it")
+        case .tooManyPriorities:
+            .init(
+                .wrongKind, "the sections of initialisers have more than %m different priorities",
+                "link the application")
         case .symbolNotLoaded:
             .init(
                 .relocation, "%t at %a against %n, which is in section %d: that is not in memory at run time",

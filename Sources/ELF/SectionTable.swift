@@ -30,7 +30,7 @@ extension SectionHeader {
         public static var group: UInt32 { 17 }
         /// SHT_SYMTAB_SHNDX: section indices that do not fit in a symbol.
         public static var extendedIndices: UInt32 { 18 }
-        /// SHT_CREL: compact relocations, an experiment of LLVM's.
+        /// SHT_CREL: compact relocations, by the number that LLVM gives them until the gABI has one.
         public static var crel: UInt32 { 0x4000_0014 }
     }
 
@@ -108,8 +108,13 @@ public struct SectionTable: ~Escapable {
 
     /// The file offset of the name of the section at `index`, 0 where it has none.
     public func nameOffset(_ index: UInt32) -> UInt64 {
-        guard let names, index < count else { return 0 }
-        let name = UInt64(self[index].name)
+        index < count ? nameOffset(self[index]) : 0
+    }
+
+    /// The file offset of the name of `section`, 0 where it has none.
+    public func nameOffset(_ section: SectionHeader) -> UInt64 {
+        guard let names else { return 0 }
+        let name = UInt64(section.name)
         guard name != 0, name < names.size, file.contains(names.offset, names.size) else { return 0 }
         return names.offset &+ name
     }

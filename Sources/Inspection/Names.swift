@@ -50,6 +50,7 @@ enum Names {
         case 17: "GROUP"
         case 18: "SYMTAB_SHNDX"
         case 19: "RELR"
+        case 0x4000_0014: "CREL"
         case 0x6fff_fff5: "GNU_ATTRIBUTES"
         case 0x6fff_fff6: "GNU_HASH"
         case 0x6fff_fff7: "GNU_LIBLIST"

@@ -15,6 +15,8 @@ struct ObjectLayout {
     var memoryEnd: UInt64 = 0
     /// Whether a section is both written and executed.
     var hasWrittenCode = false
+    /// Whether there is a .ctors or .dtors.
+    var hasOldArrays = false
     /// Whether stubs or the code of TLS descriptors follow.
     var hasGeneratedCode = false
     /// The GOT, with the stubs of functions that choose an implementation.
@@ -92,6 +94,7 @@ struct ObjectLayout {
         preinitArray = placed.preinitArray
         initArray = placed.initArray
         finiArray = placed.finiArray
+        hasOldArrays = placed.hasOldArrays
 
         var cursor = placed.memory
         memoryEnd = cursor.address
@@ -153,8 +156,8 @@ private struct TableNeeds {
         for index in 1..<max(sections.count, 1) {
             guard let table = try ObjectRelocations(sections, index) else { continue }
             try reading.add(sections[index].size, .sectionHeader(UInt64(index)))
-            for entry in 0..<table.count {
-                let type = table[entry].type
+            var reader = try ObjectRelocationReader(table)
+            while let type = try reader.next()?.type {
                 if type == 36 { hasDescriptors = true }
                 guard let kind = RelocationMeaning(type)?.formula.slot else { continue }
                 counts[Int(kind.rawValue)] &+= 1

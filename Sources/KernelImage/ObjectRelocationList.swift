@@ -47,28 +47,36 @@ extension ObjectRelocator {
                     limit: UInt64(sections.count))
             }
             guard let target = target(of: relocations, index, in: memory) else { continue }
-            var number = 0
-            while number < relocations.count {
-                var used = 1
+            var reader = try ObjectRelocationReader(relocations)
+            var next = try reader.next()
+            var number: UInt64 = 0
+            while let entry = next {
+                next = try reader.next()
+                var used: UInt64 = 1
                 var fault: Fault?
                 do throws(Fault) {
-                    used = try apply(relocations, number, target, &table, to: &memory)
+                    used = try apply(entry, number, before: next, target, &table, to: &memory)
                 } catch { fault = error }
-                for step in 0..<used {
-                    let entry = relocations[number &+ step]
-                    let place = target.start &+ entry.offset
-                    let outcome =
-                        used > 1
-                        ? .relaxed
-                        : fault.map { AppliedRelocation.Outcome.fault($0) } ?? outcome(of: entry, at: place, memory)
-                    body(
-                        AppliedRelocation(
-                            entry: entry, table: index, section: target.section, place: place, outcome: outcome,
-                            nameOffset: nameOffset(of: entry)))
-                }
                 number &+= used
+                body(applied(entry, index, target, isRelaxed: used > 1, fault, memory))
+                guard used > 1, let call = next else { continue }
+                body(applied(call, index, target, isRelaxed: true, nil, memory))
+                next = try reader.next()
             }
         }
+    }
+
+    private func applied(
+        _ entry: RelocationEntry, _ table: UInt32, _ target: Target, isRelaxed: Bool, _ fault: Fault?,
+        _ memory: borrowing ByteRegion
+    ) -> AppliedRelocation {
+        let place = target.start &+ entry.offset
+        let outcome =
+            isRelaxed
+            ? .relaxed : fault.map { AppliedRelocation.Outcome.fault($0) } ?? outcome(of: entry, at: place, memory)
+        return AppliedRelocation(
+            entry: entry, table: table, section: target.section, place: place, outcome: outcome,
+            nameOffset: nameOffset(of: entry))
     }
 
     /// What is stored at link address `place`, where `entry` has been applied.

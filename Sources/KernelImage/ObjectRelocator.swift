@@ -44,13 +44,20 @@ public struct ObjectRelocator: ~Escapable {
                     limit: UInt64(sections.count))
             }
             guard let target = target(of: relocations, index, in: memory) else { continue }
-            var entry = 0
-            while entry < relocations.count {
-                let used = try apply(relocations, entry, target, &table, to: &memory)
-                for step in 0..<used { counts[relocations[entry &+ step].type] &+= 1 }
-                entry &+= used
+            var reader = try ObjectRelocationReader(relocations)
+            var next = try reader.next()
+            var number: UInt64 = 0
+            while let entry = next {
+                next = try reader.next()
+                let used = try apply(entry, number, before: next, target, &table, to: &memory)
+                counts[entry.type] &+= 1
+                number &+= used
+                guard used > 1, let call = next else { continue }
+                counts[call.type] &+= 1
+                next = try reader.next()
             }
         }
+        if layout.hasOldArrays { turnOldArrays(in: &memory) }
         counts.indirect = countIndirect(in: memory)
         return counts
     }
@@ -74,13 +81,13 @@ public struct ObjectRelocator: ~Escapable {
         return target
     }
 
-    /// Applies the entry at `index`, and those behind it that belong to the same code; returns how many that were.
+    /// Applies `entry`, the one at `index`, and `next`, which follows it, where both belong to the same code; returns how
+    /// many that were.
     func apply(
-        _ relocations: borrowing ObjectRelocations, _ index: Int, _ target: Target, _ table: inout GlobalOffsetTable,
-        to memory: inout ByteRegion
-    ) throws(Fault) -> Int {
-        let entry = relocations[index]
-        let place = Place.entry(section: UInt64(target.table), index: UInt64(index))
+        _ entry: RelocationEntry, _ index: UInt64, before next: RelocationEntry?, _ target: Target,
+        _ table: inout GlobalOffsetTable, to memory: inout ByteRegion
+    ) throws(Fault) -> UInt64 {
+        let place = Place.entry(section: UInt64(target.table), index: index)
         guard let meaning = RelocationMeaning(entry.type) else {
             throw Fault(.relocationTypeUnknown, place, value: UInt64(entry.type))
         }
@@ -96,8 +103,7 @@ public struct ObjectRelocator: ~Escapable {
         let address = target.start &+ entry.offset
         let isDynamicModel = meaning.formula == .tlsIndexFromPlace || meaning.formula == .tlsModuleFromPlace
         if isDynamicModel, !layout.hasTLSFunction, target.isCode {
-            let call = index &+ 1 < relocations.count ? relocations[index &+ 1] : nil
-            try relax(entry, meaning, call, place, target, in: &memory)
+            try relax(entry, meaning, next, place, target, in: &memory)
             return 2
         }
         // In bounds by the guard above.

@@ -18,7 +18,7 @@ enum SectionGroup: UInt8 {
         let isZero = section.type == SectionHeader.Kind.nobits
         switch section.type {
         case SectionHeader.Kind.null, SectionHeader.Kind.symbolTable, SectionHeader.Kind.rela, SectionHeader.Kind.rel,
-            SectionHeader.Kind.group, SectionHeader.Kind.extendedIndices:
+            SectionHeader.Kind.crel, SectionHeader.Kind.group, SectionHeader.Kind.extendedIndices:
             return nil
         case _ where section.flags & SectionHeader.Flags.threadLocal != 0:
             self = isZero ? .threadLocalZero : .threadLocalData
@@ -80,8 +80,9 @@ struct PlacementCursor {
     mutating func align(_ alignment: UInt64) { address = (address &+ (alignment &- 1)) & ~(alignment &- 1) }
 }
 
-/// The sections that are in memory at run time, group by group, and within a group in the file's order. Walked twice: to
-/// learn how much room they need, and to fill it.
+/// The sections that are in memory at run time, group by group, and within a group in the file's order; only in the arrays of
+/// functions that initialise and finish their addresses are in the order of priorities. Walked twice: to learn how much room
+/// they need, and to fill it.
 struct PlacedSections: ~Escapable {
     private let sections: SectionTable
     private var group: UInt8 = 0
@@ -95,6 +96,11 @@ struct PlacedSections: ~Escapable {
     private(set) var preinitArray = (start: 0 as UInt64, end: 0 as UInt64)
     private(set) var initArray = (start: 0 as UInt64, end: 0 as UInt64)
     private(set) var finiArray = (start: 0 as UInt64, end: 0 as UInt64)
+    /// Whether there is a .ctors or .dtors.
+    private(set) var hasOldArrays = false
+    /// A bit for each group that has sections.
+    private var present: UInt16 = 0
+    private var rooms = PriorityRooms()
 
     /// The sections of `sections`; thread-local variables that are not in any section need `blockAlignment`.
     @_lifetime(copy sections)
@@ -105,6 +111,13 @@ struct PlacedSections: ~Escapable {
             let section = sections[index]
             guard let group = SectionGroup(section) else { continue }
             let place = Place.sectionHeader(UInt64(index))
+            let array = group == .data ? sections.oldArray(section) : nil
+            if array != nil { hasOldArrays = true }
+            let home = array ?? group
+            present |= 1 << home.rawValue
+            if home == .initArray || home == .finiArray {
+                try rooms.add(section, home, sections.priority(section), place)
+            }
             guard section.addralign & (section.addralign &- 1) == 0 || section.addralign == 0 else {
                 throw Fault(.sectionAlignment, place, value: section.addralign)
             }
@@ -120,10 +133,10 @@ struct PlacedSections: ~Escapable {
     mutating func next() throws(Fault) -> PlacedSection? {
         while let group = SectionGroup(rawValue: group) {
             if index == 0 { try begin(group) }
-            while index &+ 1 < sections.count {
+            while isPresent(group), index &+ 1 < sections.count {
                 index &+= 1
                 let section = sections[index]
-                guard SectionGroup(section) == group else { continue }
+                guard sections.isIn(group, section) else { continue }
                 return PlacedSection(
                     index: index, header: section, group: group, address: try place(section, group))
             }
@@ -134,8 +147,13 @@ struct PlacedSections: ~Escapable {
         return nil
     }
 
+    private func isPresent(_ group: SectionGroup) -> Bool { present >> group.rawValue & 1 != 0 }
+
     private mutating func place(_ section: SectionHeader, _ group: SectionGroup) throws(Fault) -> UInt64 {
         let place = Place.sectionHeader(UInt64(index))
+        if group == .initArray || group == .finiArray {
+            return try rooms.place(section, group, sections.priority(section), place)
+        }
         guard group.isThreadLocal else {
             return try memory.place(section.size, section.addralign, else: .sectionAlignment, place)
         }
@@ -160,8 +178,12 @@ struct PlacedSections: ~Escapable {
         }
         switch group {
         case .preinitArray: preinitArray.start = memory.address
-        case .initArray: initArray.start = memory.address
-        case .finiArray: finiArray.start = memory.address
+        case .initArray:
+            initArray.start = memory.address
+            try rooms.settle(group, &memory)
+        case .finiArray:
+            finiArray.start = memory.address
+            try rooms.settle(group, &memory)
         default: break
         }
     }

@@ -47,9 +47,11 @@ extension FaultDetails {
     private mutating func lookUpObject(_ fault: Fault, _ file: ByteView) throws(Fault) {
         let sections = try SectionTable(file, try FileHeader(file))
         guard let section = UInt32(exactly: fault.place.table), section < sections.count,
-            let relocations = try ObjectRelocations(sections, section), fault.place.index < UInt64(relocations.count)
+            let relocations = try ObjectRelocations(sections, section)
         else { return }
-        let entry = relocations[Int(truncatingIfNeeded: fault.place.index)]
+        var reader = try ObjectRelocationReader(relocations)
+        for _ in 0..<fault.place.index { _ = try reader.next() }
+        guard let entry = try reader.next() else { return }
         describe(entry)
         let symbols = try ObjectSymbols(sections)
         guard entry.symbol != 0, let symbol = symbols[entry.symbol] else { return }

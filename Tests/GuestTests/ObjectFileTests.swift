@@ -4,7 +4,7 @@ import Foundation
 import Testing
 
 @Suite(.serialized) struct ObjectFileTests {
-    static let models = ["static", "medium", "pic", "noplt", "pic-large", "tlsdesc", "sections"]
+    static let models = ["static", "medium", "pic", "noplt", "pic-large", "tlsdesc", "sections", "crel"]
 
     @Test(arguments: models) func codeModels(model: String) async throws {
         try await boots(Project.fixture("object-\(model).o"))

@@ -14,6 +14,8 @@ public struct ObjectSection {
     public var relocations: [Relocation] = []
     /// Whether relocations are Elf64_Rela.
     public var hasAddends = true
+    /// The bytes of a section of compact relocations (SHT_CREL), which then are its relocations; nil where there is none.
+    public var compact: [UInt8]?
     /// sh_entsize.
     public var entrySize: UInt64 = 0
 
@@ -103,10 +105,16 @@ public struct ObjectFile {
                 section.name, section.type, section.flags, section.bytes, size: size, align: section.align,
                 entry: section.entrySize)
         }
-        let changed = sections.indices.filter { !sections[$0].relocations.isEmpty }
+        let changed = sections.indices.filter { !sections[$0].relocations.isEmpty || sections[$0].compact != nil }
         let symbolTable = UInt32(sections.count + changed.count + 1)
         for index in changed {
             let section = sections[index]
+            if let compact = section.compact {
+                add(
+                    ".crel" + section.name, 0x4000_0014, 0, compact, link: symbolTable, info: UInt32(index + 1),
+                    entry: 1)
+                continue
+            }
             let bytes = section.relocations.flatMap { section.hasAddends ? $0.rela : $0.rel }
             add(
                 (section.hasAddends ? ".rela" : ".rel") + section.name, section.hasAddends ? 4 : 9, 0, bytes,

@@ -1,0 +1,163 @@
+// The order of functions that initialise and finish, with the linkers as witnesses.
+
+import Diagnostics
+import Foundation
+import KernelImage
+import Testing
+import TestSupport
+
+struct InitialiserTests {
+    /// A section of an array; its words are numbers, so that the array shows the order.
+    struct Array: Sendable {
+        var name: String, type: UInt32
+        var words: [UInt64]
+    }
+
+    private static func object(_ arrays: [Array]) -> ObjectFile {
+        var data = ObjectSection(name: ".data", align: 8, bytes: [UInt8](repeating: 0, count: 32))
+        data.relocations = (0..<4).map { Relocation(1, at: UInt64($0) * 8, symbol: UInt32($0 + 2)) }
+        let names = ["__init_array_start", "__init_array_end", "__fini_array_start", "__fini_array_end"]
+        return ObjectFile(
+            sections: [ObjectSection(name: ".text", flags: 6, bytes: [0xf4]), data]
+                + arrays.map {
+                    ObjectSection(name: $0.name, type: $0.type, align: 8, bytes: $0.words.flatMap { littleEndian($0) })
+                },
+            symbols: [ObjectSymbol(name: "_start", info: 0x12, section: 1)]
+                + names.map { ObjectSymbol(name: $0, info: 0x10, section: 0) })
+    }
+
+    /// Both arrays as the loader lays them out.
+    private static func ours(_ arrays: [Array]) throws -> (initial: [UInt64], final: [UInt64]) {
+        let result = try load(object(arrays).bytes, bias: 0)
+        var bounds: [UInt64] = []
+        for index in 0..<4 { bounds.append(result.word(dataStart(result) + UInt64(index) * 8)) }
+        let words = { (start: UInt64, end: UInt64) in
+            stride(from: start, to: end, by: 8).map { result.word($0) }
+        }
+        return (words(bounds[0], bounds[1]), words(bounds[2], bounds[3]))
+    }
+
+    /// Where .data lies: its first word is the address of the first array, which lies before it.
+    private static func dataStart(_ result: LoadedObject) -> UInt64 {
+        // Behind the code's page, the arrays; the word that names their beginning is the only one of its value.
+        stride(from: 0x1000 as UInt64, to: UInt64(result.memory.count) - 8, by: 8).first { result.word($0) == 0x1000 }!
+    }
+
+    private static let initArray: UInt32 = 14, finiArray: UInt32 = 15
+
+    static let samples: [[Array]] = [
+        [],
+        [Array(name: ".init_array", type: initArray, words: [101, 102])],
+        [
+            Array(name: ".init_array", type: initArray, words: [101, 102]),
+            Array(name: ".init_array.200", type: initArray, words: [103]),
+            Array(name: ".fini_array", type: finiArray, words: [201]),
+            Array(name: ".init_array.00100", type: initArray, words: [104, 105]),
+            Array(name: ".init_array.65535", type: initArray, words: [106]),
+            Array(name: ".fini_array.7", type: finiArray, words: [202, 203]),
+            Array(name: ".init_array.101", type: initArray, words: [107]),
+            Array(name: ".init_array.0", type: initArray, words: [108]),
+            Array(name: ".fini_array.65000", type: finiArray, words: [204]),
+            Array(name: ".fini_array.11", type: finiArray, words: [205]),
+            Array(name: ".init_array.99", type: initArray, words: [109, 110, 111]),
+        ],
+    ]
+
+    /// What GNU ld makes part of the new arrays; lld leaves it where nobody calls it.
+    static let old: [Array] = [
+        Array(name: ".ctors", type: 1, words: [101, 102]),
+        Array(name: ".init_array.200", type: initArray, words: [103]),
+        Array(name: ".dtors.65500", type: 1, words: [201, 202]),
+        Array(name: ".ctors.65434", type: 1, words: [104, 105, 106]),
+        Array(name: ".init_array", type: initArray, words: [107]),
+        Array(name: ".fini_array.30", type: finiArray, words: [203]),
+        Array(name: ".ctors.00001", type: 1, words: [108]),
+        Array(name: ".dtors", type: 1, words: [204]),
+        Array(name: ".init_array.3", type: initArray, words: [109]),
+        Array(name: ".fini_array", type: finiArray, words: [205]),
+    ]
+
+    /// What `linker` makes of the same file, by its own script; nil where it is not there.
+    private func theirs(_ arrays: [Array], _ linker: String) throws -> (initial: [UInt64], final: [UInt64])? {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("order-\(UUID())")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let object = folder.appendingPathComponent("a.o"), output = folder.appendingPathComponent("a.out")
+        try Data(Self.object(arrays).bytes).write(to: object)
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = [linker, "-static", "-o", output.path, object.path]
+        try process.run()
+        process.waitUntilExit()
+        try #require(process.terminationStatus == 0)
+        let file = [UInt8](try Data(contentsOf: output))
+        let headers = Int(file.number(UInt64.self, at: 40))
+        func words(_ type: UInt32) -> [UInt64] {
+            for index in 0..<Int(file.number(UInt16.self, at: 60)) {
+                let header = headers + 64 * index
+                guard file.number(UInt32.self, at: header + 4) == type else { continue }
+                let start = Int(file.number(UInt64.self, at: header + 24))
+                let size = Int(file.number(UInt64.self, at: header + 32))
+                return stride(from: start, to: start + size, by: 8).map { file.number(UInt64.self, at: $0) }
+            }
+            return []
+        }
+        return (words(14), words(15))
+    }
+
+    @Test(arguments: ["ld", "ld.lld"], samples) func asLinkersOrderThem(_ linker: String, _ arrays: [Array]) throws {
+        let theirs = try #require(try theirs(arrays, linker))
+        guard !arrays.isEmpty else { return }
+        let ours = try Self.ours(arrays)
+        #expect(ours.initial == theirs.initial)
+        #expect(ours.final == theirs.final)
+        #expect(ours.initial.count + ours.final.count == arrays.reduce(0) { $0 + $1.words.count })
+    }
+
+    @Test func oldArraysAsGNULinkerTurnsThem() throws {
+        let theirs = try #require(try theirs(Self.old, "ld"))
+        let ours = try Self.ours(Self.old)
+        #expect(ours.initial == theirs.initial)
+        #expect(ours.final == theirs.final)
+        #expect(ours.initial == [109, 106, 105, 104, 103, 108, 102, 101, 107])
+    }
+
+    /// As lld has it: what does not end with a number comes last, in the file's order, larger numbers behind it.
+    @Test func namesWithoutANumber() throws {
+        let names = [
+            ".init_array.foo", ".init_array.70000", ".init_array.", ".init_array.12x", ".init_array.5", ".init_array",
+            ".init_array.4294967296000", ".init_array.1.2", ".other",
+            ".init_array." + String(repeating: "0", count: 60) + "1",
+        ]
+        let arrays = names.enumerated().map { Array(name: $1, type: Self.initArray, words: [UInt64($0)]) }
+        #expect(try Self.ours(arrays).initial == [7, 4, 0, 2, 3, 5, 6, 8, 9, 1])
+    }
+
+    @Test func asManyPrioritiesAsThereMayBe() throws {
+        let sections = { (count: Int) in
+            (0..<count).map {
+                Array(
+                    name: ".init_array.\(($0 * 37) % count)", type: Self.initArray, words: [UInt64(($0 * 37) % count)])
+            }
+        }
+        #expect(try Self.ours(sections(64)).initial == (0..<64).map { UInt64($0) })
+        let refused = refusal(of: Self.object(sections(65)).bytes)
+        #expect(refused == Fault(.tooManyPriorities, .sectionHeader(67), limit: 64))
+    }
+
+    /// Each section has its own alignment, and its words are relocated where they came to lie.
+    @Test func alignmentAndRelocation() throws {
+        var file = Self.object([
+            Array(name: ".init_array.2", type: Self.initArray, words: [1]),
+            Array(name: ".init_array.1", type: Self.initArray, words: [2, 3]),
+            Array(name: ".ctors", type: 1, words: [0, 0]),
+        ])
+        file.sections[2].align = 64
+        file.sections[4].relocations = [
+            Relocation(1, at: 0, symbol: 1, addend: 0x10), Relocation(1, at: 8, symbol: 1, addend: 0x20),
+        ]
+        let result = try load(file.bytes, bias: 0)
+        let words = stride(from: 0x1000 as UInt64, to: 0x1058, by: 8).map { result.word($0) }
+        #expect(words == [2, 3, 0, 0, 0, 0, 0, 0, 1, 0x20, 0x10])
+    }
+}
