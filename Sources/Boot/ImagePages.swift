@@ -1,6 +1,7 @@
 // Which of the image's pages may be written and executed, as its segments or sections say.
 
 import AddressSpace
+import ELF
 import KernelImage
 
 /// The pages of an image in ascending order and without a gap, from its first to its last, as link addresses: stretches that
@@ -11,6 +12,8 @@ struct ImagePages {
     private var part: ImagePart?
     private var page: UInt64
     private let end: UInt64
+    /// The stretch behind the last one that was told.
+    private var following: (range: AddressRange, access: PageAccess)?
 
     /// The pages of `application`.
     init(_ application: borrowing Application) {
@@ -29,6 +32,21 @@ struct ImagePages {
     /// The next stretch of pages, and what they allow; nil behind the last.
     @inline(never)
     mutating func next(in application: borrowing Application) -> (range: AddressRange, access: PageAccess)? {
+        guard var stretch = following ?? step(application) else { return nil }
+        following = nil
+        while let next = step(application) {
+            guard next.access == stretch.access else {
+                following = next
+                break
+            }
+            stretch.range = AddressRange(stretch.range.start, next.range.end)
+        }
+        return stretch
+    }
+
+    /// Pages that belong to one part, or a page that parts share.
+    @inline(never)
+    private mutating func step(_ application: borrowing Application) -> (range: AddressRange, access: PageAccess)? {
         guard page < end else { return nil }
         var access = PageAccess(isWritable: false, isExecutable: false)
         let start = page
@@ -57,20 +75,12 @@ struct ImagePages {
 }
 
 extension Application {
-    /// The number of tables of 4 KiB pages that the image's pages need where stretches that are alike do not begin and end with
-    /// whole 2 MiB pages. Images lie at link address + a multiple of 2 MiB.
+    /// The number of tables of 4 KiB pages that the image's pages need at the most: where stretches that are alike do not begin
+    /// and end with whole 2 MiB pages, and there are at most as many of those as the image has parts.
     var pageTableCount: UInt64 {
-        var pages = ImagePages(self)
-        var count: UInt64 = 0
-        var last = UInt64.max
-        while let (range, _) = pages.next(in: self) {
-            for side in 0..<2 {
-                let border = side == 0 ? range.start : range.end
-                guard border & 0x1f_ffff != 0, border >> 21 != last else { continue }
-                last = border >> 21
-                count &+= 1
-            }
-        }
-        return count
+        let touched = size >> 21 &+ 2
+        guard case .linked(let image) = contents else { return min(touched, 10) }
+        // Each PT_LOAD begins and ends once, and so do what PT_GNU_RELRO covers and the supplement.
+        return min(touched, UInt64(truncatingIfNeeded: image.programHeaders.count) &* 2 &+ 4)
     }
 }

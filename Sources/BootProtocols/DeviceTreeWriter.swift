@@ -57,16 +57,11 @@ public struct DeviceTreeWriter: ~Copyable, ~Escapable {
         append(name)
         if let address {
             append(UInt8(ascii: "@"))
-            var shift = address == 0 ? 0 : (63 - UInt64(address.leadingZeroBitCount)) & ~3
-            while true {
-                let digit = UInt8(truncatingIfNeeded: address >> shift) & 0xf
-                append(digit < 10 ? 0x30 &+ digit : 0x57 &+ digit)
-                if shift == 0 { break }
-                shift -= 4
-            }
+            let count = Digits.hexadecimalCount(address)
+            if count > 8 { append(hexadecimal: UInt32(truncatingIfNeeded: address >> 32), count &- 8) }
+            append(hexadecimal: UInt32(truncatingIfNeeded: address), min(count, 8))
         }
-        append(0 as UInt8)
-        pad()
+        endString()
     }
 
     /// Closes the node that was opened last.
@@ -78,8 +73,8 @@ public struct DeviceTreeWriter: ~Copyable, ~Escapable {
     /// A property of one 32-bit cell.
     @_lifetime(self: copy self)
     public mutating func property(_ property: Property, _ value: UInt32) {
-        begin(property, size: 4)
-        append(value.bigEndian)
+        append((3 << 32 | 4 as UInt64).bigEndian)
+        append((UInt64(property.rawValue) << 32 | UInt64(value)).bigEndian)
     }
 
     /// A property without a value.
@@ -93,8 +88,7 @@ public struct DeviceTreeWriter: ~Copyable, ~Escapable {
     public mutating func property(_ property: Property, _ value: StaticString) {
         begin(property, size: UInt64(value.utf8CodeUnitCount) + 1)
         append(value)
-        append(0 as UInt8)
-        pad()
+        endString()
     }
 
     /// A property that is a string of someone else's bytes, without their NUL.
@@ -102,8 +96,7 @@ public struct DeviceTreeWriter: ~Copyable, ~Escapable {
     public mutating func property(_ property: Property, _ value: borrowing ByteView) {
         begin(property, size: value.count + 1)
         append(value)
-        append(0 as UInt8)
-        pad()
+        endString()
     }
 
     /// A property that is an address range, of two cells each for address and size.
@@ -123,39 +116,47 @@ public struct DeviceTreeWriter: ~Copyable, ~Escapable {
         let end = position
         guard end <= region.count else { throw Fault(.deviceTreeRoom, value: region.count) }
         position = 0
-        append((0xd00d_feed as UInt32).bigEndian)
-        append(UInt32(truncatingIfNeeded: end).bigEndian)
-        append(UInt32(truncatingIfNeeded: structure).bigEndian)
-        append(UInt32(truncatingIfNeeded: stringsStart).bigEndian)
-        append((40 as UInt32).bigEndian)  // The reservation block.
-        append((17 as UInt32).bigEndian)  // Version.
-        append((16 as UInt32).bigEndian)  // Last compatible version.
-        append(0 as UInt32)  // Boot CPU.
-        append(UInt32(truncatingIfNeeded: end &- stringsStart).bigEndian)
-        append(UInt32(truncatingIfNeeded: stringsStart &- structure).bigEndian)
+        append(0xd00d_feed, end)
+        append(structure, stringsStart)
+        append(40, 17)  // The reservation block, and the version.
+        append(16, 0)  // The last compatible version, and the boot CPU.
+        append(end &- stringsStart, stringsStart &- structure)
         return end
     }
 
     @inline(never)
     @_lifetime(self: copy self)
     private mutating func begin(_ property: Property, size: UInt64) {
-        append((3 as UInt32).bigEndian)
-        append(UInt32(truncatingIfNeeded: size).bigEndian)
+        // The token for a property, and the size of its value.
+        append((3 << 32 | size & 0xffff_ffff).bigEndian)
         append(property.rawValue.bigEndian)
+    }
+
+    /// Two cells.
+    @_lifetime(self: copy self)
+    private mutating func append(_ first: UInt64, _ second: UInt64) {
+        append((first << 32 | second & 0xffff_ffff).bigEndian)
     }
 
     @inline(never)
     @_lifetime(self: copy self)
     private mutating func append<Word: FixedWidthInteger & BitwiseCopyable>(_ word: Word) {
         region.store(word, at: region.address &+ position)
-        position += UInt64(MemoryLayout<Word>.size)
+        position &+= UInt64(MemoryLayout<Word>.size)
+    }
+
+    /// The last `count` hexadecimal digits of `value`; what is stored behind them is overwritten by what follows.
+    @_lifetime(self: copy self)
+    private mutating func append(hexadecimal value: UInt32, _ count: UInt64) {
+        append(Digits.hexadecimal(value) >> (8 &* (8 &- count)))
+        position &-= 8 &- count
     }
 
     @inline(never)
     @_lifetime(self: copy self)
     private mutating func append(_ bytes: borrowing ByteView) {
         region.copy(bytes, to: region.address &+ position)
-        position += bytes.count
+        position &+= bytes.count
     }
 
     @_lifetime(self: copy self)
@@ -163,9 +164,10 @@ public struct DeviceTreeWriter: ~Copyable, ~Escapable {
         append(ByteView(text))
     }
 
-    @inline(never)
+    /// A NUL, and more up to the next cell.
     @_lifetime(self: copy self)
-    private mutating func pad() {
-        while position & 3 != 0 { append(0 as UInt8) }
+    private mutating func endString() {
+        append(0 as UInt32)
+        position &= ~3
     }
 }

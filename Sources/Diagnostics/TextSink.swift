@@ -6,6 +6,8 @@ public protocol TextSink {
     mutating func write(_ byte: UInt8)
     /// Takes a literal; by default byte by byte.
     mutating func write(_ text: StaticString)
+    /// Takes up to eight bytes of text, the first in the lowest byte of `text`; by default one by one.
+    mutating func write(_ text: UInt64, count: UInt64)
     /// Ends a line; by default with a line feed.
     mutating func endLine()
 }
@@ -22,29 +24,6 @@ extension TextSink {
 
     /// Writes a line feed.
     public mutating func endLine() { write(UInt8(ascii: "\n")) }
-
-    /// Writes `value` in hexadecimal with the prefix 0x and no leading zeros.
-    public mutating func write(hex value: UInt64) {
-        write("0x")
-        var shift = value == 0 ? 0 : (63 - value.leadingZeroBitCount) & ~3
-        while shift >= 0 {
-            let digit = UInt8(truncatingIfNeeded: value >> UInt64(shift)) & 0xf
-            write(digit < 10 ? 0x30 &+ digit : 0x57 &+ digit)
-            shift -= 4
-        }
-    }
-
-    /// Writes `value` in decimal.
-    public mutating func write(decimal value: UInt64) {
-        var divisor: UInt64 = 1
-        while value / divisor >= 10 {
-            divisor &*= 10
-        }
-        while divisor > 0 {
-            write(0x30 &+ UInt8(truncatingIfNeeded: value / divisor % 10))
-            divisor /= 10
-        }
-    }
 
     /// Writes text that came from outside, at most `limit` bytes: what is not printable ASCII appears as `?`.
     public mutating func write(untrusted text: RawSpan, limit: Int = 128) {

@@ -36,6 +36,15 @@ public struct SerialPort: TextSink {
         count &+= 1
     }
 
+    /// Takes up to eight bytes of text, the first in the lowest byte of `text`.
+    @inline(never)
+    public mutating func write(_ text: UInt64, count: UInt64) {
+        if self.count > SerialPort.capacity &- 8 { flush() }
+        // There is room for eight bytes; those behind `count` are overwritten by the next.
+        cm_serial_put_word(self.count, text)
+        self.count &+= count
+    }
+
     /// Takes a literal.
     @inline(never)
     public mutating func write(_ literal: StaticString) {

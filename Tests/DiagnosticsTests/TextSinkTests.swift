@@ -15,6 +15,8 @@ import Testing
         var random = SeededGenerator(seed: 8)
         let edges: [UInt64] = [
             0, 1, 9, 10, 15, 16, 99, 100, 255, 256, 1 << 63, .max, .max - 1, 10_000_000_000_000_000_000,
+            99_999_999, 100_000_000, 100_000_001, 0xffff_ffff, 0x1_0000_0000, 9_999_999_999_999_999,
+            10_000_000_000_000_000, 10_000_000_100_000_000, 0x9abc_def0_1234_5678,
         ]
         for value in edges + (0..<1000).map({ _ in random.next() >> UInt64.random(in: 0..<64, using: &random) }) {
             #expect(Self.text { $0.write(decimal: value) } == String(value))

@@ -21,6 +21,11 @@ extern uint8_t cm_serial_buffer[CM_SERIAL_CAPACITY];
 /// Puts one byte at `offset` of the serial port's buffer.
 CM_INLINE void cm_serial_put(uint64_t offset, uint8_t byte) { cm_serial_buffer[offset] = byte; }
 
+/// Puts eight bytes at `offset` of the serial port's buffer, the lowest first.
+CM_INLINE void cm_serial_put_word(uint64_t offset, uint64_t bytes) {
+    __builtin_memcpy(cm_serial_buffer + offset, &bytes, sizeof bytes);
+}
+
 /// Copies `count` bytes to `offset` of the serial port's buffer.
 CM_INLINE void cm_serial_append(uint64_t offset, const uint8_t *bytes, uint64_t count) {
     uint8_t *target = cm_serial_buffer + offset;

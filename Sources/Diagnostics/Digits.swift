@@ -1,0 +1,60 @@
+// Numbers as text, eight digits at a time: a word of ASCII, the first character in its lowest byte.
+
+/// The digits of a number.
+public enum Digits {
+    /// The eight hexadecimal digits of `value`, leading zeros included.
+    public static func hexadecimal(_ value: UInt32) -> UInt64 {
+        // A nibble to a byte, the lowest first.
+        var digits = UInt64(value)
+        digits = (digits << 16 | digits) & 0x0000_ffff_0000_ffff
+        digits = (digits << 8 | digits) & 0x00ff_00ff_00ff_00ff
+        digits = (digits << 4 | digits) & 0x0f0f_0f0f_0f0f_0f0f
+        // Above 9 the letters follow, 39 characters further on.
+        let letters = (digits &+ 0x0606_0606_0606_0606) >> 4 & 0x0101_0101_0101_0101
+        return (digits &+ 0x3030_3030_3030_3030 &+ letters &* 39).byteSwapped
+    }
+
+    /// The number of hexadecimal digits of `value` without leading zeros; 1 for 0.
+    public static func hexadecimalCount(_ value: UInt64) -> UInt64 {
+        UInt64(truncatingIfNeeded: (67 &- (value | 1).leadingZeroBitCount) >> 2)
+    }
+}
+
+extension TextSink {
+    /// Takes up to eight bytes of text, the first in the lowest byte of `text`; by default one by one.
+    public mutating func write(_ text: UInt64, count: UInt64) {
+        for index in 0..<count { write(UInt8(truncatingIfNeeded: text >> (8 &* index))) }
+    }
+
+    /// Writes `value` in hexadecimal with the prefix 0x and no leading zeros.
+    @inline(never)
+    public mutating func write(hex value: UInt64) {
+        write("0x")
+        let count = Digits.hexadecimalCount(value)
+        if count > 8 {
+            let text = Digits.hexadecimal(UInt32(truncatingIfNeeded: value >> 32))
+            write(text >> (8 &* (16 &- count)), count: count &- 8)
+        }
+        let low = min(count, 8)
+        write(Digits.hexadecimal(UInt32(truncatingIfNeeded: value)) >> (8 &* (8 &- low)), count: low)
+    }
+
+    /// Writes `value` in decimal.
+    @inline(never)
+    public mutating func write(decimal value: UInt64) {
+        var rest = value
+        if value >= 100_000_000 {
+            write(decimal: value / 100_000_000)
+            // The digits that follow keep their zeros.
+            rest = value % 100_000_000 &+ 100_000_000
+        }
+        var text: UInt64 = 0
+        var count: UInt64 = 0
+        repeat {
+            text = text << 8 | (0x30 &+ rest % 10)
+            rest /= 10
+            count &+= 1
+        } while rest > 0 && count < 8
+        write(text, count: count)
+    }
+}
