@@ -18,6 +18,8 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
     case notes
     /// The dynamic section, symbols and relocations of a file that is otherwise sound.
     case dynamic
+    /// Object files made up by the bytes: sections, symbols, relocations of every type in every form.
+    case object
     /// A Multiboot information, and a boot on the machine it describes.
     case multiboot
     /// A PVH start info, and a boot on the machine it describes.
@@ -35,6 +37,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         case .elf: Rehearsal(bytes).violations
         case .notes: FuzzTarget.notes(bytes)
         case .dynamic: FuzzTarget.dynamic(bytes)
+        case .object: FuzzTarget.object(bytes)
         case .multiboot: FuzzTarget.firmware(bytes, .multiboot)
         case .pvh: FuzzTarget.firmware(bytes, .pvh)
         case .deviceTree: DeviceTreeModel.violations(bytes)

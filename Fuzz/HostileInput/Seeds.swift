@@ -17,6 +17,8 @@ extension FuzzTarget {
         case .dynamic:
             // One byte for the kind of file, then one choice of each kind.
             return (0..<8).map { choice in [0, UInt8(choice), 8, 1, 1, 4, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 3, 4] }
+        case .object:
+            return FuzzTarget.objectSeeds
         case .multiboot: return [FuzzTarget.multiboot(hasMap: true), FuzzTarget.multiboot(hasMap: false)]
         case .pvh:
             return [
@@ -36,6 +38,23 @@ extension FuzzTarget {
                 (0..<120).map { UInt8($0) } + [0, UInt8(choice)] + [14, 2, 0, 1] + [UInt8](repeating: 0, count: 40)
             }
         }
+    }
+
+    /// A relocation of each type against each of the first symbols, then one choice of each other kind.
+    private static var objectSeeds: [[UInt8]] {
+        var seeds: [[UInt8]] = []
+        for type in 0..<53 as Range<UInt8> {
+            var seed: [UInt8] = [type % 2 * 9]
+            for symbol in 0..<13 as Range<UInt8> { seed += [7, 0x10, symbol * 4, type, symbol] }
+            seeds.append(seed)
+        }
+        for kind in 0..<24 as Range<UInt8> {
+            let section: [UInt8] = [0, kind, 3, 40]
+            let relocations: [UInt8] = [7, 0x11, 3, 4, 1, 4, 7, 0x11, 3, 8, 2, 2]
+            let symbol: [UInt8] = [1, 0x40 | kind & 15, 3, 8, 0x12, 2]
+            seeds.append([8] + section + relocations + symbol + [2, kind, 1])
+        }
+        return seeds
     }
 
     /// Memory from 0x400 on with a Multiboot information at 0x500.

@@ -1,7 +1,7 @@
 // An object file, written field by field from the gABI: what no compiler can be brought to emit.
 
 /// A section of the file under construction, and the relocations of its bytes.
-public struct ObjectSection {
+public struct ObjectSection: Sendable {
     /// Its name.
     public var name: String
     /// sh_type, sh_flags and sh_addralign.
@@ -37,7 +37,7 @@ public struct ObjectSection {
 }
 
 /// A symbol of the file under construction.
-public struct ObjectSymbol {
+public struct ObjectSymbol: Sendable {
     /// Its name.
     public var name: String
     /// st_value and st_size.
@@ -64,7 +64,7 @@ public struct ObjectSymbol {
 }
 
 /// ET_REL with these sections, in order, then relocations, symbols and names.
-public struct ObjectFile {
+public struct ObjectFile: Sendable {
     /// Sections, the first with index 1.
     public var sections: [ObjectSection] = []
     /// Symbols, the first with index 1.

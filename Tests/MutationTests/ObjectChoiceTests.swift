@@ -1,0 +1,38 @@
+// Made-up object files get as far as they are meant to: into the relocator, by every type.
+
+import Diagnostics
+import HostileInput
+import KernelImage
+import TestSupport
+import Testing
+
+@Suite struct ObjectChoiceTests {
+    /// Without this, millions of inputs could all be refused at the same header.
+    @Test func `random bytes choose files that are relocated`() {
+        var random = SeededGenerator(seed: 17)
+        var loaded = 0
+        var refused: [Rule: Int] = [:]
+        var applied: Set<String> = []
+        for number in 0..<6000 {
+            // Some rules are asked for only by long inputs, most types only by short ones that are not refused.
+            let count = Int.random(in: 6...(number % 4 == 0 ? 200 : 20), using: &random)
+            let bytes = (0..<count).map { _ in UInt8.random(in: 0...255, using: &random) }
+            let rehearsal = Rehearsal(ObjectChoices(bytes).bytes)
+            #expect(rehearsal.violations == [], "\(bytes)")
+            switch rehearsal.ending {
+            case .loaded:
+                loaded += 1
+                let line = rehearsal.report.split(separator: "\n").first { $0.contains(" relocation") } ?? ""
+                for part in line.drop(while: { $0 != ":" }).split(separator: ",") {
+                    if let name = part.split(separator: " ").last { applied.insert(String(name)) }
+                }
+            case .refused(let fault): refused[fault.rule, default: 0] += 1
+            }
+        }
+        let types = (0...RelocationMeaning.lastNumber).compactMap { RelocationMeaning($0) }
+            .filter { ![.copy, .symbol, .bias, .indirect].contains($0.formula) }.map { "\($0.name)" }
+        #expect(loaded > 600, "\(loaded) \(refused)")
+        #expect(types.filter { !applied.contains($0) } == [], "\(loaded) \(refused)")
+        #expect(refused.count > 15, "\(refused)")
+    }
+}
