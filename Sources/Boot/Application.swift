@@ -7,7 +7,7 @@ public import KernelImage
 import ELF
 
 /// What the loader is asked to boot.
-public struct Application: ~Escapable {
+public struct Application: ~Copyable, ~Escapable {
     /// The kinds of file that boot.
     public enum Contents: ~Escapable {
         /// A linked file.
@@ -39,6 +39,11 @@ public struct Application: ~Escapable {
     /// Whether the image must lie where it was linked.
     public let isFixed: Bool
 
+    /// The shared objects that it needs; none where it is alone.
+    public let link: LinkMap
+    /// The bytes in which `link` counts.
+    let files: ByteView
+
     /// Whether the application is an object file.
     public var isObject: Bool {
         switch contents {
@@ -61,34 +66,77 @@ public struct Application: ~Escapable {
     /// nothing else of it is looked at.
     @_lifetime(copy file)
     public init(_ file: ByteView, _ options: LoaderOptions = LoaderOptions()) throws(Fault) {
+        var files = NamedFiles(file)
+        files.append(NamedFile(start: 0, size: file.count))
+        try self.init(files, options, objects: MutableSpan())
+    }
+
+    /// The same of the first of `files`; the others may be the shared objects that it needs, for which `objects` has room.
+    /// Throws besides `needsLibrary`, `versionMissing`, and what is wrong with the libraries.
+    @_lifetime(copy files, copy objects)
+    public init(
+        _ files: borrowing NamedFiles, _ options: LoaderOptions = LoaderOptions(),
+        objects: consuming MutableSpan<LinkedObject>
+    ) throws(Fault) {
+        let file = try files.bytes.slice(
+            at: files[0].start, size: files[0].size, else: .moduleOutsideMemory, .none)
         if let wanted = options.digest {
             let digest = FileDigest(of: file)
             guard digest == wanted else { throw Fault(.digestDiffers, value: digest.leading, limit: wanted.leading) }
         }
-        fileSize = file.count
-        isGenerationForced = options.generation != nil
-        alignsWideIntegers = options.alignsWideIntegers
+        let contents: Contents
+        let notes: HermitNotes
+        let header: FileHeader
         if ObjectImage.isObjectFile(file) {
-            let header = try FileHeader(file)
+            header = try FileHeader(file)
             let image = try ObjectImage(file, header)
             notes = try HermitNotes(image.sections)
-            generation = try Application.generation(notes, header, options)
-            protectsPages = options.protectsPages ?? generation.toleratesProtection
-            (linkStart, size, alignment, linkEnd) = (0, image.size, image.alignment, image.size)
-            entry = image.entry
-            isFixed = false
             contents = .object(image)
-            return
+        } else {
+            let image = try KernelImage(file)
+            header = image.header
+            notes = try HermitNotes(file, image.programHeaders)
+            contents = .linked(image)
         }
-        let image = try KernelImage(file)
-        notes = try HermitNotes(file, image.programHeaders)
-        generation = try Application.generation(notes, image.header, options)
+        let generation = try Application.generation(notes, header, options)
+        try Application.validateTLS(contents)
+        let link = try Application.link(contents, files, objects)
+
+        // Nothing can fail from here on.
+        self.files = files.bytes
+        self.contents = contents
+        self.notes = notes
+        self.generation = generation
+        isGenerationForced = options.generation != nil
         protectsPages = options.protectsPages ?? generation.toleratesProtection
-        (linkStart, size, alignment, linkEnd) = (image.linkStart, image.size, image.alignment, image.linkEnd)
-        entry = image.header.entry
-        isFixed = image.isFixed
-        try Application.validateTLS(image)
-        contents = .linked(image)
+        alignsWideIntegers = options.alignsWideIntegers
+        fileSize = file.count
+        switch contents {
+        case .linked(let image):
+            (linkStart, linkEnd, entry, isFixed) = (
+                image.linkStart, image.linkEnd, header.entry, image.isFixed
+            )
+            size = link.count > 0 ? link.end &- image.linkStart : image.size
+            alignment = link.count > 0 ? link.alignment : image.alignment
+        case .object(let image):
+            (linkStart, linkEnd, entry, isFixed) = (0, image.size, image.entry, false)
+            (size, alignment) = (image.size, image.alignment)
+        }
+        self.link = link
+    }
+
+    /// What the application needs of the other files.
+    @_lifetime(copy objects)
+    private static func link(
+        _ contents: Contents, _ files: borrowing NamedFiles, _ objects: consuming MutableSpan<LinkedObject>
+    ) throws(Fault) -> LinkMap {
+        let hasRoom = !objects.isEmpty
+        var link = LinkMap(alone: objects)
+        if case .linked(let image) = contents, image.needsLibraries {
+            if !hasRoom { try image.requireNoLibrary() }
+            try link.add(files, image)
+        }
+        return link
     }
 
     /// The generation that `options` or else `notes` ask for.
@@ -117,6 +165,11 @@ public struct Application: ~Escapable {
     public func tls(bias: UInt64) -> TLSInfo? {
         switch contents {
         case .linked(let image):
+            if link.hasMergedTemplate {
+                return TLSInfo(
+                    start: link.templateStart &+ bias, filesz: link.templateFileSize, memsz: link.templateSize,
+                    align: link.templateAlignment)
+            }
             guard let segment = image.tls, segment.memsz > 0 else { return nil }
             let padding = ThreadLocalBlock(segment).padding
             return TLSInfo(
@@ -131,8 +184,8 @@ public struct Application: ~Escapable {
     }
 
     /// Throws `tlsBeforeImage` where `tls` would begin before the image.
-    private static func validateTLS(_ image: borrowing KernelImage) throws(Fault) {
-        guard let segment = image.tls, segment.filesz > 0 else { return }
+    private static func validateTLS(_ contents: Contents) throws(Fault) {
+        guard case .linked(let image) = contents, let segment = image.tls, segment.filesz > 0 else { return }
         guard segment.vaddr &- ThreadLocalBlock(segment).padding >= image.linkStart else {
             throw Fault(.tlsBeforeImage, value: segment.vaddr, limit: segment.align)
         }
@@ -147,6 +200,9 @@ public struct Application: ~Escapable {
         _ resolve: (_ resolver: UInt64, _ relocation: ListedRelocation) -> UInt64?
     ) throws(Fault) -> RelocationCounts {
         switch contents {
+        case .linked where link.count > 0:
+            return try link.load(
+                files, bias: placement.bias, into: &memory, mayResolve: placement.staging == nil, resolve)
         case .linked(let image):
             let relocator = try Relocator(image, bias: placement.bias)
             try image.load(into: &memory)

@@ -162,7 +162,7 @@ public struct Handoff {
         let linkEnd = (placement.image.start &+ (application.linkEnd &- application.linkStart)).pageAligned
         if placement.image.end > linkEnd { tree.reserve(AddressRange(linkEnd, placement.image.end.pageAligned)) }
         for index in 0..<platform.moduleCount {
-            let module = index == 0 ? placement.movedModule ?? platform.module(0).range : platform.module(index).range
+            let module = placement.module(index, of: application, on: platform)
             if !module.isEmpty { tree.reserve(module.roundedOutward(to: 0x1000)) }
         }
 

@@ -22,8 +22,10 @@ struct ImagePages {
         movePart(application)
     }
 
+    @inline(never)
     private mutating func movePart(_ application: borrowing Application) {
         switch application.contents {
+        case .linked where application.link.count > 0: part = parts.next(in: application.link, application.files)
         case .linked(let image): part = parts.next(in: image)
         case .object(let image): part = parts.next(in: image)
         }

@@ -19,6 +19,8 @@ public struct Placement: Equatable, Sendable {
     public let movingTables: AddressRange
     /// Where the application's module is moved first, because it lies where the image must go; nil where it stays.
     public let movedModule: AddressRange?
+    /// Where the modules of libraries are moved that lie there, one behind the other; empty where all stay.
+    public let movedLibraries: AddressRange
     /// What the loader leaves behind for the kernel.
     public let handoff: HandoffLayout
     /// The number of places among which a random number chose; 0 where none did.
@@ -27,18 +29,23 @@ public struct Placement: Equatable, Sendable {
     /// The alignment of a position-independent image: one 2 MiB page.
     public static var imageAlignment: UInt64 { 0x20_0000 }
 
+    /// Whether modules are moved.
+    public var movesModules: Bool { movedModule != nil || !movedLibraries.isEmpty }
+
     /// Where the image is built.
     public var buildAddress: UInt64 { staging?.start ?? image.start }
 
     private init(
         image: AddressRange, bias: UInt64, staging: AddressRange?, movingTables: AddressRange,
-        movedModule: AddressRange?, handoff: HandoffLayout, places: UInt64 = 0
+        movedModule: AddressRange?, movedLibraries: AddressRange = AddressRange(0, 0), handoff: HandoffLayout,
+        places: UInt64 = 0
     ) {
         self.image = image
         self.bias = bias
         self.staging = staging
         self.movingTables = movingTables
         self.movedModule = movedModule
+        self.movedLibraries = movedLibraries
         self.handoff = handoff
         self.places = places
     }
@@ -113,6 +120,15 @@ public struct Placement: Equatable, Sendable {
             moved = AddressRange(at: address, size: size)
             try taken.add(AddressRange(at: address, size: size), .module)
         }
+        var movedLibraries = AddressRange(0, 0)
+        let librarySize = Placement.librarySize(application, on: platform, over: image)
+        if librarySize > 0 {
+            guard let address = roomAboveOrBelow(image, librarySize, platform, taken, limit) else {
+                throw Fault(.noRoomForModule, value: librarySize)
+            }
+            movedLibraries = AddressRange(at: address, size: librarySize)
+            try taken.add(movedLibraries, .module)
+        }
         var staging: AddressRange?
         var movingTables = AddressRange(0, 0)
         if loader.overlaps(image) {
@@ -135,7 +151,36 @@ public struct Placement: Equatable, Sendable {
 
         return Placement(
             image: image, bias: image.start &- application.linkStart, staging: staging, movingTables: movingTables,
-            movedModule: moved, handoff: HandoffLayout(platform, at: handoff))
+            movedModule: moved, movedLibraries: movedLibraries, handoff: HandoffLayout(platform, at: handoff))
+    }
+
+    /// The bytes of all libraries' modules that lie where the image goes, each in pages of its own.
+    private static func librarySize(
+        _ application: borrowing Application, on platform: borrowing Platform, over image: AddressRange
+    ) -> UInt64 {
+        var size: UInt64 = 0
+        for index in 1..<max(application.link.count, 1) {
+            let module = platform.module(application.link[index].file).range
+            if module.overlaps(image) { size &+= module.roundedOutward(to: 0x1000).size }
+        }
+        return size
+    }
+
+    /// Where the module at `index` lies once those have been moved that lie where the image goes.
+    public func module(
+        _ index: Int, of application: borrowing Application, on platform: borrowing Platform
+    ) -> AddressRange {
+        let module = platform.module(index).range
+        guard index > 0 else { return movedModule ?? module }
+        guard !movedLibraries.isEmpty, module.overlaps(image) else { return module }
+        var start = movedLibraries.start
+        for object in 1..<max(application.link.count, 1) {
+            let file = application.link[object].file
+            if file == index { return AddressRange(at: start, size: module.size) }
+            let other = platform.module(file).range
+            if other.overlaps(image) { start &+= other.roundedOutward(to: 0x1000).size }
+        }
+        return module
     }
 
     /// Room below 640 KiB, clear of what real mode uses, or else the lowest in `window`.

@@ -34,9 +34,10 @@ public enum Report {
         sink.write(platform.bootProtocol.name)
         sink.write(", RAM up to ")
         sink.write(hex: platform.memoryMap.topOfRAM)
-        if platform.moduleCount > 1 {
+        let unused = platform.moduleCount &- 1 &- application.link.libraryCount
+        if unused > 0 {
             sink.write(", ")
-            sink.write(decimal: UInt64(platform.moduleCount &- 1))
+            sink.write(decimal: UInt64(unused))
             sink.write(" further modules not used")
         }
         sink.endLine()
@@ -60,6 +61,7 @@ public enum Report {
             sink.write(hex: tls.start)
         }
         sink.endLine()
+        if application.link.count > 0 { libraries(application, placement, counts, to: &sink) }
         // The oldest kernels align the block to 16 bytes, whatever the template asks for; no note tells them apart.
         if application.generation == .zero, let tls = application.tls(bias: placement.bias), tls.align > 16 {
             begin(&sink)
@@ -100,11 +102,69 @@ public enum Report {
         sink.write(" by resolver functions")
     }
 
-    /// `[LOADER] error: …`, and what to do about it.
+    /// Where the libraries are, and what the application should know of them.
+    private static func libraries(
+        _ application: borrowing Application, _ placement: Placement, _ counts: RelocationCounts,
+        to sink: inout some TextSink
+    ) {
+        for index in 1..<application.link.count {
+            let object = application.link[index]
+            begin(&sink)
+            write(name: object.name, object.nameSize, application.files, to: &sink)
+            sink.write(" at ")
+            let start = object.linkStart &+ object.displacement &+ placement.bias
+            write(AddressRange(at: start, size: object.memorySize), to: &sink)
+            sink.endLine()
+        }
+        if counts.resizedCopies > 0 {
+            begin(&sink)
+            sink.write("warning: R_X86_64_COPY: ")
+            sink.write(decimal: counts.resizedCopies)
+            sink.write(" objects have another size in the library than in the application; link it again")
+            sink.endLine()
+        }
+        let initialisers = application.link.initialiserCount
+        if initialisers > 0, counts.initialiserReferences == 0 {
+            begin(&sink)
+            sink.write("warning: nothing calls the libraries' ")
+            sink.write(decimal: initialisers)
+            sink.write(" initialisers: the application does not refer to __loader_init_array_start")
+            sink.endLine()
+        }
+    }
+
+    private static func write(
+        name start: UInt64, _ size: UInt64, _ files: ByteView, to sink: inout some TextSink
+    ) {
+        guard size > 0, let name = try? files.slice(at: start, size: size, else: .fileTooShort, .none) else {
+            sink.write("(no name)")
+            return
+        }
+        sink.write(untrusted: name.span)
+    }
+
+    /// `[LOADER] error: …`, and what to do about it. Names are offsets in `file`.
     public static func error(_ fault: Fault, _ file: RawSpan, to sink: inout some TextSink) {
+        error(fault, NamedFiles(ByteView(file)), to: &sink)
+    }
+
+    /// The same of several files, in one of which the fault is; without any, names are offsets in all of their bytes.
+    public static func error(_ fault: Fault, _ files: borrowing NamedFiles, to sink: inout some TextSink) {
         begin(&sink)
         sink.write("error: ")
-        fault.write(to: &sink, FaultDetails(of: fault, in: ByteView(file)), file: file)
+        if fault.file < files.count,
+            let file = try? files.bytes.slice(
+                at: files[fault.file].start, size: files[fault.file].size, else: .moduleOutsideMemory, .none)
+        {
+            if fault.file > 0 {
+                let name = FileNames(files).shown(fault.file)
+                write(name: name.start, name.size, files.bytes, to: &sink)
+                sink.write(": ")
+            }
+            fault.write(to: &sink, FaultDetails(of: fault, in: files), file: file.span)
+        } else {
+            fault.write(to: &sink, FaultDetails(of: fault, in: files.bytes), file: files.bytes.span)
+        }
         sink.write("; ")
         sink.write(fault.rule.description.advice)
         sink.endLine()

@@ -33,6 +33,14 @@ public struct ByteRegion: ~Copyable, ~Escapable {
         return ByteRegion(span._mutatingExtracting(offset..<end), at: address)
     }
 
+    /// The same, its first byte known by the address `name`.
+    @_lifetime(&self)
+    public mutating func part(_ address: UInt64, size: UInt64, as name: UInt64) -> ByteRegion? {
+        guard let offset = offset(of: address, size: size) else { return nil }
+        let end = offset &+ Int(truncatingIfNeeded: size)
+        return ByteRegion(span._mutatingExtracting(offset..<end), at: name)
+    }
+
     /// Stores `value` at `address`, least significant byte first; false where it does not fit in the region.
     @inlinable
     @discardableResult
@@ -254,6 +262,21 @@ public struct ByteRegion: ~Copyable, ~Escapable {
                 let target = unsafe target.baseAddress.unsafelyUnwrapped + offset
                 unsafe target.copyMemory(from: source.baseAddress.unsafelyUnwrapped, byteCount: source.count)
             }
+        }
+        return true
+    }
+
+    /// Copies `size` bytes from `source` to `address`; the ranges may overlap. False, and nothing copied, where one of them is
+    /// not inside the region.
+    @discardableResult
+    @_lifetime(self: copy self)
+    public mutating func copy(from source: UInt64, to address: UInt64, size: UInt64) -> Bool {
+        guard let from = offset(of: source, size: size), let to = offset(of: address, size: size) else { return false }
+        if size == 0 { return true }
+        // In bounds by the lines above; the pointer does not leave the closure.
+        unsafe span.withUnsafeMutableBytes { memory in
+            let start = unsafe memory.baseAddress.unsafelyUnwrapped
+            unsafe (start + to).copyMemory(from: start + from, byteCount: Int(truncatingIfNeeded: size))
         }
         return true
     }

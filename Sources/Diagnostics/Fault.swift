@@ -18,7 +18,17 @@ public struct Fault: Error, Equatable, Sendable {
     public var place: Place {
         var place = ruleAndPlace
         place.rule = 0
+        place.file = 0
         return place
+    }
+    /// Which of several files it is in; 0 is the application.
+    public var file: Int { Int(ruleAndPlace.file) }
+
+    /// The same fault, of file `file` unless it has been attributed to one already.
+    public func of(file: Int) -> Fault {
+        var fault = self
+        if fault.ruleAndPlace.file == 0 { fault.ruleAndPlace.file = UInt8(truncatingIfNeeded: file) }
+        return fault
     }
 
     /// A fault of `rule` at `place`.

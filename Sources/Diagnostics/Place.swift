@@ -7,7 +7,7 @@ public struct Place: Equatable, Sendable {
         case none, header, offset, programHeader, sectionHeader, dynamic, relocation, symbol, entry, address
     }
 
-    /// The kind in bits 0 to 7, room for a rule in bits 8 to 15, and the number of the table in bits 32 to 63.
+    /// The kind in bits 0 to 7, room for a rule in bits 8 to 15 and for a file's number in bits 16 to 23, and the number of the table in bits 32 to 63.
     private var bits: UInt64
     /// The index, the offset or the address.
     public let index: UInt64
@@ -30,6 +30,12 @@ public struct Place: Equatable, Sendable {
     var rule: UInt8 {
         get { UInt8(truncatingIfNeeded: bits >> 8) }
         set { bits = bits & ~0xff00 | UInt64(newValue) << 8 }
+    }
+
+    /// Where a fault keeps which of several files it is in.
+    var file: UInt8 {
+        get { UInt8(truncatingIfNeeded: bits >> 16) }
+        set { bits = bits & ~0xff_0000 | UInt64(newValue) << 16 }
     }
 
     /// Nowhere in particular.

@@ -30,6 +30,8 @@ public enum Rule: UInt8, Equatable, Sendable {
     case relocationOnlyInLinkedFiles, relocationOutsideSection, compactRelocationsMalformed, symbolNotLoaded
     case tooManyPriorities
     case symbolSectionUnknown, tlsSequenceUnknown, sectionsApart
+    case notSharedObject, versionMissing, versionTableMalformed, symbolSearchTooLong, arrayOutsideImage
+    case symbolVersionMissing, copyOutsideImage
 
     /// What kind of trouble this is; decides the exit status.
     public var kind: Kind { description.kind }
@@ -247,7 +249,10 @@ public enum Rule: UInt8, Equatable, Sendable {
             .init(.malformed, "the table is %d bytes long, not a multiple of %m", "the file is damaged")
         case .badPLTRelocationKind:
             .init(.malformed, "it is %d, neither DT_RELA (7) nor DT_REL (17)", "the file is damaged")
-        case .needsLibrary: .init(.wrongKind, "it needs the shared library %n", "link the application statically")
+        case .needsLibrary:
+            .init(
+                .wrongKind, "it needs the shared library %n",
+                "give that with -initrd \"APPLICATION,LIBRARY\", or link the application statically")
         case .hashTableMalformed: .init(.malformed, "the hash table does not fit in its segment", "the file is damaged")
         case .relocationTypeUnknown:
             .init(
@@ -421,6 +426,32 @@ public enum Rule: UInt8, Equatable, Sendable {
                 .relocation,
                 "%t at %a against %n: the code is none of the psABI's sequences, and no __tls_get_addr is defined",
                 "compile with -ftls-model=local-exec")
+        case .notSharedObject:
+            .init(
+                .wrongKind, "e_type is ET_EXEC: a file linked at a fixed address, where a shared object is needed",
+                "link the library with -shared")
+        case .versionMissing:
+            .init(
+                .relocation, "%n: a symbol wants a version that the library named last does not define",
+                "give -initrd the library that the application was linked with")
+        case .symbolVersionMissing:
+            .init(
+                .relocation, "undefined: %n, wanted at %v: the library named last has no such symbol of that version",
+                "give -initrd the library that the application was linked with")
+        case .copyOutsideImage:
+            .init(
+                .relocation, "%t at %a: the original of %n at %v is not inside its image, which ends at %l",
+                "the file is damaged")
+        case .versionTableMalformed:
+            .init(.malformed, "the version entry at %v does not fit in its table of %l bytes", "the file is damaged")
+        case .symbolSearchTooLong:
+            .init(
+                .malformed, "symbols are not found in %d steps: the hash or version tables lead nowhere",
+                "the file is damaged")
+        case .arrayOutsideImage:
+            .init(
+                .malformed, "the array of initialisers or finalisers at %v is not inside the image, which ends at %l",
+                "the file is damaged")
         case .cpuException: .init(.exception, "CPU exception %d at %l", "the application or the loader is at fault")
         }
     }

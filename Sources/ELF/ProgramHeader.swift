@@ -94,6 +94,13 @@ public struct ProgramHeaders: ~Escapable {
             size: header.programHeaderCount &* ProgramHeader.size, else: .programHeadersBeyondFile, .header)
     }
 
+    /// The headers in `table`, of which there are as many as it has room for.
+    @_lifetime(copy table)
+    public init(_ table: ByteView) {
+        self.table = table
+        count = Int(truncatingIfNeeded: table.count / ProgramHeader.size)
+    }
+
     /// The type (p_type) of the header at `index`, below `count`.
     public func type(_ index: Int) -> UInt32 { table.entry(index, size: Int(ProgramHeader.size)).u32(0) }
 

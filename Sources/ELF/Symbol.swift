@@ -30,6 +30,16 @@ public struct Symbol: Equatable, Sendable {
         size = record.u64(16)
     }
 
+    /// A global function at `value`.
+    public init(function value: UInt64) {
+        name = 0
+        info = 0x12
+        other = 0
+        shndx = 1
+        self.value = value
+        size = 0
+    }
+
     /// STB_LOCAL 0, STB_GLOBAL 1, STB_WEAK 2.
     public var binding: UInt8 { info >> 4 }
     /// STT_OBJECT 1, STT_FUNC 2, STT_SECTION 3, STT_TLS 6, STT_GNU_IFUNC 10.
@@ -38,6 +48,12 @@ public struct Symbol: Equatable, Sendable {
     public var isUndefined: Bool { shndx == 0 }
     /// SHN_ABS: the value is not an address, and is not rebased.
     public var isAbsolute: Bool { shndx == 0xfff1 }
+    /// STB_LOCAL, or of a visibility (STV_INTERNAL 1, STV_HIDDEN 2) that keeps other files from it.
+    public var isLocal: Bool { binding == 0 || other & 3 == 1 || other & 3 == 2 }
+    /// STV_PROTECTED: others can refer to it, not define it in its stead.
+    public var isProtected: Bool { other & 3 == 3 }
+    /// STB_GNU_UNIQUE: one definition for all files.
+    public var isUnique: Bool { binding == 10 }
     /// STB_WEAK.
     public var isWeak: Bool { binding == 2 }
     /// STT_TLS: the value is an offset in the TLS block.

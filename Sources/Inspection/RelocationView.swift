@@ -56,6 +56,7 @@ enum RelocationView {
                     case .value(let value): listing.hex(value)
                     case .descriptor(let resolver, let argument): listing.text("\(hex(resolver)),\(hex(argument))")
                     case .indirect(let resolver): listing.text("\(hex(resolver))()")
+                    case .copy(let source, let size): listing.text("\(hex(source)),\(size)")
                     }
                 } catch {
                     faults += 1

@@ -27,6 +27,7 @@ public struct ListedRelocations: ~Escapable {
     }
 
     /// The next one, nil behind the last. Throws `relativeRelocationMisplaced`.
+    @inline(never)
     public mutating func next() throws(Fault) -> ListedRelocation? {
         if table == 0 {
             if let address = try packed.nextAddress() {
@@ -73,19 +74,24 @@ extension Relocator {
         symbols[index].map { ($0, symbols.nameOffset(of: $0)) }
     }
 
-    /// Whether `entry` depends on a resolver function.
-    private func isIndirect(_ entry: RelocationEntry) -> Bool {
+    /// Whether `relocation` depends on a resolver function.
+    private func isIndirect(
+        _ relocation: ListedRelocation, _ search: inout SymbolSearch
+    ) throws(Fault) -> Bool {
+        let entry = relocation.entry
         if entry.type == 37 { return true }
-        guard entry.symbol != 0, let symbol = symbols[entry.symbol] else { return false }
-        return symbol.isIndirectFunction && RelocationMeaning(entry.type)?.formula.usesSymbolValue == true
+        guard entry.symbol != 0, RelocationMeaning(entry.type)?.formula.usesSymbolValue == true else { return false }
+        if scope == nil { return symbols[entry.symbol]?.isIndirectFunction == true }
+        return try definition(of: entry, relocation.place, &search)?.symbol.isIndirectFunction == true
     }
 
     /// The fault of `rule` at the first relocation that depends on a resolver function: value is the function's address.
     public func firstIndirect(in memory: borrowing ByteRegion, _ rule: Rule) throws(Fault) -> Fault {
         var relocations = ListedRelocations(self, packed: false)
+        var search = search
         while let relocation = try relocations.next() {
-            guard isIndirect(relocation.entry) else { continue }
-            let outcome = try outcome(of: relocation.entry, relocation.place, in: memory)
+            guard try isIndirect(relocation, &search) else { continue }
+            let outcome = try outcome(of: relocation.entry, relocation.place, in: memory, &search)
             if case .indirect(let resolver) = outcome {
                 return Fault(rule, relocation.place, value: resolver)
             }
@@ -100,11 +106,12 @@ extension Relocator {
         in memory: inout ByteRegion, _ resolve: (_ resolver: UInt64, _ relocation: ListedRelocation) -> UInt64?
     ) throws(Fault) {
         var relocations = ListedRelocations(self, packed: false)
+        var search = search
         while let relocation = try relocations.next() {
             let entry = relocation.entry
             // Nothing else is evaluated again: an addend that was in place is gone.
-            guard isIndirect(entry), let meaning = RelocationMeaning(entry.type) else { continue }
-            let outcome = try outcome(of: entry, relocation.place, in: memory)
+            guard try isIndirect(relocation, &search), let meaning = RelocationMeaning(entry.type) else { continue }
+            let outcome = try outcome(of: entry, relocation.place, in: memory, &search)
             guard case .indirect(let resolver) = outcome else { continue }
             // The addend before the call: it may be in place.
             let addend = entry.addend ?? Relocator.load(meaning.field, at: entry.offset, in: memory) ?? 0

@@ -25,6 +25,12 @@ public struct RelocationCounts: Equatable, Sendable {
     /// How many of them wait for a resolver function in the image to be called.
     public internal(set) var indirect: UInt64 = 0
 
+    /// How many copies have another size than their original: what fits both was copied.
+    public internal(set) var resizedCopies: UInt64 = 0
+
+    /// How many symbols stand for the array of libraries' initialisers that the loader makes.
+    public internal(set) var initialiserReferences: UInt64 = 0
+
     /// The number of all of them.
     public private(set) var total: UInt64 = 0
 

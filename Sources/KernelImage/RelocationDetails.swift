@@ -84,7 +84,7 @@ extension SectionTable {
 
 extension DynamicTables {
     /// The entry at `place`, nil where that is in DT_RELR, or not there.
-    fileprivate func entry(at place: Place) -> RelocationEntry? {
+    func entry(at place: Place) -> RelocationEntry? {
         let index = Int(truncatingIfNeeded: place.index)
         guard index >= 0 else { return nil }
         return switch place.table {

@@ -181,14 +181,6 @@ public struct DynamicTables: ~Escapable {
             hasAddends: pltHasAddends, tag: DynamicTag.pltRelocations)
     }
 
-    /// Throws `needsLibrary` where the image cannot do without other files.
-    func requireNoLibrary(_ image: KernelImage) throws(Fault) {
-        guard let needed = section.needed else { return }
-        let strings = try image.programHeaders.fileOffset(
-            of: section.stringTable ?? 0, .dynamic(DynamicTag.stringTable))
-        throw Fault(.needsLibrary, .none, nameOffset: strings.start &+ needed)
-    }
-
     /// How many of the `size` bytes of a table at `table` come before DT_JMPREL: all of them, unless that is its tail, as the
     /// gABI permits. Entries with their addend in place must not be applied twice.
     private static func size(_ size: UInt64, of table: UInt64, in section: borrowing DynamicSection) -> UInt64 {
@@ -227,5 +219,26 @@ public struct DynamicTables: ~Escapable {
         guard bytes % unit == 0 else { throw Fault(.tableSizeNotMultiple, .dynamic(size), value: bytes, limit: unit) }
         guard bytes > 0 else { return ByteView(file.span.extracting(first: 0)) }
         return try headers.contents(at: start, size: bytes, in: file, .dynamic(address))
+    }
+}
+
+extension KernelImage {
+    /// Throws `needsLibrary` where the image cannot do without other files.
+    public func requireNoLibrary() throws(Fault) {
+        guard let section = tables?.section, let needed = section.needed else { return }
+        let strings = try fileOffset(of: section.stringTable ?? 0, .dynamic(DynamicTag.stringTable))
+        throw Fault(.needsLibrary, .none, nameOffset: strings &+ needed)
+    }
+
+    /// The bytes of the file from link address `address` on: see `ProgramHeaders.contents`.
+    @_lifetime(copy self)
+    func contents(at address: UInt64, size: UInt64? = nil, _ place: Place) throws(Fault) -> ByteView {
+        try programHeaders.contents(at: address, size: size, in: file, place)
+    }
+
+    /// The file offset of link address `address`. Throws `dynamicAddressOutsideFile` at `place`.
+    @inline(never)
+    func fileOffset(of address: UInt64, _ place: Place) throws(Fault) -> UInt64 {
+        try programHeaders.fileOffset(of: address, place).start
     }
 }

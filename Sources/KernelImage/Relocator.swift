@@ -4,25 +4,48 @@ public import Bytes
 public import Diagnostics
 import ELF
 
-/// Applies relocations to an image that was loaded with a given bias. The image is alone: its own symbols are the only ones.
+/// Applies relocations to an image that was loaded with a given bias. Where the image is alone, its own symbols are the only
+/// ones; else they are searched in all files of its link map.
 public struct Relocator: ~Escapable {
     let tables: DynamicTables
     let symbols: SymbolTable
     let bias: UInt64
     let threadLocalBlock: ThreadLocalBlock?
     let supplement: Supplement?
+    /// Where symbols are searched; nil where the image is alone.
+    let scope: SymbolScope?
+    /// Which of the link map's objects the image is.
+    let object: Int
 
     /// Prepares to relocate `image` for link address + `bias`. Throws the faults of malformed tables, and `needsLibrary`
     /// where the image is the application, which must do without.
     @_lifetime(copy image)
     public init(_ image: KernelImage, bias: UInt64, as role: KernelImage.Role = .application) throws(Fault) {
         let tables = try DynamicTables(image)
-        if role == .application { try tables.requireNoLibrary(image) }
+        if role == .application { try image.requireNoLibrary() }
         symbols = try SymbolTable(image, tables.section)
         self.tables = tables
         self.bias = bias
         threadLocalBlock = image.tls.map { ThreadLocalBlock($0) }
         supplement = image.supplement
+        scope = nil
+        object = 0
+    }
+
+    /// Prepares to relocate `image`, the object at `index` of `link`, whose files are in `files`, for link address + `bias` of
+    /// the application. Throws the faults of malformed tables.
+    @_lifetime(copy image, copy files, borrow link)
+    init(
+        _ image: KernelImage, _ index: Int, of link: borrowing LinkMap, _ files: ByteView, bias: UInt64
+    ) throws(Fault) {
+        let tables = try DynamicTables(image)
+        symbols = try SymbolTable(image, tables.section)
+        self.tables = tables
+        self.bias = bias &+ link[index].displacement
+        threadLocalBlock = nil
+        supplement = image.supplement
+        scope = SymbolScope(link, files, bias: bias)
+        object = index
     }
 
     /// Applies all tables to `memory`, whose addresses are link addresses: packed relative ones first, then DT_RELA,
@@ -30,16 +53,25 @@ public struct Relocator: ~Escapable {
     /// were of each type; throws at the first that cannot be applied.
     public func apply(to memory: inout ByteRegion) throws(Fault) -> RelocationCounts {
         var counts = RelocationCounts()
-        var packed = tables.packed
-        counts[8] = try packed.apply(adding: bias, to: &memory)
-        try apply(tables.rela, to: &memory, &counts)
-        try apply(tables.rel, to: &memory, &counts)
-        try apply(tables.plt, to: &memory, &counts)
+        var search = search
+        try apply(to: &memory, &counts, &search)
         return counts
     }
 
+    /// The same; adds to `counts`.
+    func apply(
+        to memory: inout ByteRegion, _ counts: inout RelocationCounts, _ search: inout SymbolSearch
+    ) throws(Fault) {
+        var packed = tables.packed
+        counts[8] &+= try packed.apply(adding: bias, to: &memory)
+        try apply(tables.rela, to: &memory, &counts, &search)
+        try apply(tables.rel, to: &memory, &counts, &search)
+        try apply(tables.plt, to: &memory, &counts, &search)
+    }
+
     private func apply(
-        _ table: RelocationTable, to memory: inout ByteRegion, _ counts: inout RelocationCounts
+        _ table: RelocationTable, to memory: inout ByteRegion, _ counts: inout RelocationCounts,
+        _ search: inout SymbolSearch
     ) throws(Fault) {
         var index = 0
         while index < table.count {
@@ -50,7 +82,7 @@ public struct Relocator: ~Escapable {
             }
             let entry = table[index]
             let place = Place.relocation(table: table.tag, index: UInt64(index))
-            if try apply(entry, place, to: &memory) { counts.indirect &+= 1 }
+            if try apply(entry, place, to: &memory, &search) { counts.indirect &+= 1 }
             counts[entry.type] &+= 1
             index &+= 1
         }
@@ -69,6 +101,8 @@ public struct Relocator: ~Escapable {
             of: table.bytes, from: first, tagged: 8, plus: bias,
             vouched: Int(truncatingIfNeeded: min(relative, UInt64(table.count))))
         counts[8] &+= UInt64(index &- first)
+        // A library's own definitions may have to give way to another's; the application's never do.
+        guard object == 0 else { return index }
         var words: UInt64 = 0
         var slots: UInt64 = 0
         var jumps: UInt64 = 0
@@ -88,9 +122,11 @@ public struct Relocator: ~Escapable {
     }
 
     /// Applies one entry; returns whether its resolver has to be called first.
-    private func apply(_ entry: RelocationEntry, _ place: Place, to memory: inout ByteRegion) throws(Fault) -> Bool {
-        switch try outcome(of: entry, place, in: memory) {
-        case .nothing: return false
+    private func apply(
+        _ entry: RelocationEntry, _ place: Place, to memory: inout ByteRegion, _ search: inout SymbolSearch
+    ) throws(Fault) -> Bool {
+        switch try outcome(of: entry, place, in: memory, &search) {
+        case .nothing, .copy: return false
         case .indirect: return true
         case .value(let value):
             guard Relocator.store(value, RelocationMeaning(entry.type)?.field ?? .none, at: entry.offset, in: &memory)

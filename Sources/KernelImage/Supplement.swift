@@ -32,6 +32,9 @@ public struct Supplement: Equatable, Sendable {
         start = page &- linkEnd >= Supplement.size &+ (aligned &- linkEnd) ? aligned : page
     }
 
+    /// The supplement at link address `start`.
+    init(at start: UInt64) { self.start = start }
+
     /// Writes the code; false where `memory` does not reach that far.
     func write(to memory: inout ByteRegion, at address: UInt64) -> Bool {
         // mov 8(%rax), %rax; ret

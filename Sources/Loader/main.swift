@@ -13,21 +13,20 @@ import Machine
 @_cdecl("boot_main")
 func loaderMain(_ protocolMagic: UInt32, _ information: UInt32) -> Never {
     var serial = SerialPort()
-    // What a fault's name is an offset in: all memory, until the application is found.
-    var file = Memory.readable
+    // What a fault's names are offsets in: all memory, until the modules are found.
+    var files = NamedFiles(ByteView(Memory.readable))
     do throws(Fault) {
         let memory = PhysicalMemory(ByteView(Memory.readable), origin: Memory.start)
         var platform = try findPlatform(protocolMagic, UInt64(information), memory)
         let options = try LoaderOptions(&platform, memory)
         guard platform.moduleCount > 0 else { throw Fault(.noModule) }
-        let module = platform.module(0).range
-        file = Memory.span(module.start, size: module.size)
+        files.add(platform, memory)
 
         let loader = AddressRange(Memory.loader.start, Memory.loader.end)
-        let entry = try boot(&file, options, on: platform, memory, loader, &serial)
+        let entry = try boot(&files, options, on: platform, memory, loader, &serial)
         CPU.enter(entry)
     } catch {
-        fail(error, file, &serial)
+        fail(error, files, &serial)
     }
 }
 
@@ -40,14 +39,14 @@ func findPlatform(_ magic: UInt32, _ information: UInt64, _ memory: PhysicalMemo
     }
 }
 
-/// Places, loads, relocates and hands over; everything but the jump. `file` is the application's, and follows it where it has
+/// Places, loads, relocates and hands over; everything but the jump. `files` are the modules, and follow them where they have
 /// to be moved.
-@_lifetime(file: immortal)
+@_lifetime(files: copy files)
 func boot(
-    _ file: inout RawSpan, _ options: LoaderOptions, on platform: borrowing Platform, _ memory: PhysicalMemory,
+    _ files: inout NamedFiles, _ options: LoaderOptions, on platform: borrowing Platform, _ memory: PhysicalMemory,
     _ loader: AddressRange, _ serial: inout SerialPort
 ) throws(Fault) -> CPU.Entry {
-    var application = try Application(ByteView(file), options)
+    var application = try Application(files, options, objects: linkedObjects())
     Report.found(application, platform, options.verbosity, to: &serial)
     let choice = BaseChoice(options) {
         CPU.randomNumber().map { RandomNumber($0, from: .rdrand) }
@@ -65,13 +64,18 @@ func boot(
     if !placement.movingTables.isEmpty {
         try handoff.writeMovingTables(region(placement.movingTables), limit: Memory.end)
     }
-    if let moved = placement.movedModule {
-        var target = region(moved)
-        target.copy(ByteView(file), to: moved.start)
-        file = Memory.span(moved.start, size: moved.size)
+    if placement.movesModules {
+        for index in 0..<platform.moduleCount where application.uses(index) {
+            let module = platform.module(index).range
+            let moved = placement.module(index, of: application, on: platform)
+            guard moved != module else { continue }
+            var target = region(moved)
+            target.copy(ByteView(Memory.span(module.start, size: module.size)), to: moved.start)
+            files[index].start = moved.start &- memory.origin
+        }
         var options = options
         options.digest = nil  // It has been compared.
-        application = try Application(ByteView(file), options)
+        application = try Application(files, options, objects: linkedObjects())
     }
 
     var image = ByteRegion(
@@ -90,14 +94,23 @@ func boot(
         movingPageTable: state.movingPageTable)
 }
 
+/// Room for what is known of the application's libraries.
+nonisolated(unsafe) var objects = InlineArray<16, LinkedObject>(repeating: LinkedObject())
+
+@_lifetime(immortal)
+func linkedObjects() -> MutableSpan<LinkedObject> {
+    // One application at a time uses it.
+    unsafe _overrideLifetime(objects.mutableSpan, borrowing: ())
+}
+
 @_lifetime(immortal)
 func region(_ range: AddressRange) -> ByteRegion {
     ByteRegion(Memory.mutableSpan(range.start, size: range.size), at: range.start)
 }
 
 /// One sentence, then the end of the machine.
-func fail(_ fault: Fault, _ file: RawSpan, _ serial: inout SerialPort) -> Never {
-    Report.error(fault, file, to: &serial)
+func fail(_ fault: Fault, _ files: borrowing NamedFiles, _ serial: inout SerialPort) -> Never {
+    Report.error(fault, files, to: &serial)
     CPU.end(fault.rule.kind.debugExitValue)
 }
 

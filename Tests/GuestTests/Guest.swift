@@ -54,6 +54,8 @@ struct Guest {
     var initrd: URL?
     /// Words behind the file's name, which Multiboot hands over with the module.
     var moduleArguments = ""
+    /// Further modules.
+    var modules: [String] = []
     var loader = Project.loader
     var machine = "pc"
     var memory = "1G"
@@ -75,7 +77,8 @@ struct Guest {
         ]
         if !isMemoryReserved { arguments += ["-object", "memory-backend-ram,id=ram,size=\(memory),reserve=off"] }
         if let initrd {
-            arguments += ["-initrd", initrd.path + (moduleArguments.isEmpty ? "" : " " + moduleArguments)]
+            let application = initrd.path + (moduleArguments.isEmpty ? "" : " " + moduleArguments)
+            arguments += ["-initrd", ([application] + modules).joined(separator: ",")]
         }
         if !append.isEmpty { arguments += ["-append", append] }
         let result = try await Subprocess.run(

@@ -1,0 +1,29 @@
+// The modules as files that can be loaded together.
+
+public import BootProtocols
+public import KernelImage
+import AddressSpace
+import Bytes
+
+extension NamedFiles {
+    /// Adds the modules of `platform`, as offsets in `memory`, which these bytes are; the first is the application.
+    @_lifetime(self: copy self)
+    public mutating func add(_ platform: borrowing Platform, _ memory: PhysicalMemory) {
+        for index in 0..<platform.moduleCount {
+            let module = platform.module(index)
+            append(
+                NamedFile(
+                    start: module.range.start &- memory.origin, size: module.range.size,
+                    string: module.commandLine.start &- memory.origin, stringSize: module.commandLine.size))
+        }
+    }
+}
+
+extension Application {
+    /// Which of the modules at the index are needed: the application, and the libraries that it needs.
+    public func uses(_ module: Int) -> Bool {
+        if module == 0 { return true }
+        for index in 0..<link.count where link[index].file == module { return true }
+        return false
+    }
+}

@@ -1,0 +1,119 @@
+// The tables that find a symbol by its name: DT_GNU_HASH with its bloom filter, and DT_HASH (gABI, "Hash Table").
+
+import Bytes
+import Diagnostics
+import ELF
+
+/// A name, and its hash in either table.
+struct HashedName: Equatable, Sendable {
+    /// Where the name begins, in the view of all files, and its length.
+    let start: UInt64, length: UInt64
+    /// The hash of DT_GNU_HASH, and that of DT_HASH.
+    let gnu: UInt32, system: UInt32
+
+    /// The name of `length` bytes at `start` of `bytes`.
+    init(_ bytes: borrowing ByteView, at start: UInt64, length: UInt64) {
+        self.start = start
+        self.length = length
+        var gnu: UInt32 = 5381
+        var system: UInt32 = 0
+        for offset in 0..<length {
+            let byte = UInt32(bytes.byte(at: start &+ offset) ?? 0)
+            gnu = gnu &* 33 &+ byte
+            system = system << 4 &+ byte
+            system = (system ^ system >> 24 & 0xf0) & 0x0fff_ffff
+        }
+        self.gnu = gnu
+        self.system = system
+    }
+}
+
+/// Where a file's hash table lies, and its numbers. Offsets count in the view of all files.
+struct HashTable: Equatable, Sendable {
+    private var isGNU = false
+    /// The number of buckets; 0 where there is no table.
+    private var bucketCount: UInt32 = 0
+    /// The first symbol that has a chain word.
+    private var firstSymbol: UInt64 = 0
+    /// Behind the last one.
+    private var symbolCount: UInt64 = 0
+    /// How many words the bloom filter has, and the shift of its second bit.
+    private var bloomCount: UInt32 = 0, bloomShift: UInt32 = 0
+    private var bloom: UInt64 = 0, buckets: UInt64 = 0, chains: UInt64 = 0
+
+    /// No table.
+    init() {}
+
+    /// The table that `section` names, of the file at `start` with `symbolCount` symbols. Throws `hashTableMalformed` where it
+    /// does not fit.
+    init(
+        _ section: DynamicSection, _ image: borrowing KernelImage, start: UInt64, symbolCount: UInt64
+    ) throws(Fault) {
+        self.symbolCount = symbolCount
+        isGNU = section.gnuHash != nil
+        guard let address = section.gnuHash ?? section.hash else { return }
+        let place = Place.dynamic(isGNU ? DynamicTag.gnuHash : DynamicTag.hash)
+        let table = try image.contents(at: address, place)
+        let first = start &+ (try image.fileOffset(of: address, place))
+        guard let count = table.word32(at: 0), let second = table.word32(at: 4) else {
+            throw Fault(.hashTableMalformed, place)
+        }
+        bucketCount = count
+        if isGNU {
+            guard let words = table.word32(at: 8), let shift = table.word32(at: 12), words & (words &- 1) == 0 else {
+                throw Fault(.hashTableMalformed, place)
+            }
+            (firstSymbol, bloomCount, bloomShift) = (UInt64(second), words, shift)
+            bloom = first &+ 16
+            buckets = bloom &+ UInt64(words) &* 8
+        } else {
+            buckets = first &+ 8
+            self.symbolCount = min(symbolCount, UInt64(second))
+        }
+        chains = buckets &+ UInt64(count) &* 4
+        // All sums have fewer than 40 bits.
+        let chained = symbolCount > firstSymbol ? symbolCount &- firstSymbol : 0
+        guard table.contains(chains &- first, count == 0 ? 0 : chained &* 4) else {
+            throw Fault(.hashTableMalformed, place)
+        }
+    }
+
+    /// The first symbol that may be called `name`, 0 where there is none. Adds to `steps` what the search has cost.
+    func first(_ name: HashedName, _ files: borrowing ByteView, _ steps: inout UInt64) -> UInt64 {
+        steps &+= 1
+        guard bucketCount > 0 else { return 0 }
+        if isGNU, bloomCount > 0 {
+            let word = files.word64(at: bloom &+ UInt64(name.gnu >> 6 & (bloomCount &- 1)) &* 8) ?? 0
+            let bits = word >> UInt64(name.gnu & 63) & word >> UInt64(name.gnu >> bloomShift & 63)
+            guard bits & 1 == 1 else { return 0 }
+        }
+        let bucket = (isGNU ? name.gnu : name.system) % bucketCount
+        let index = UInt64(files.word32(at: buckets &+ UInt64(bucket) &* 4) ?? 0)
+        return isGNU ? scan(from: index, name, files, &steps) : index < symbolCount ? index : 0
+    }
+
+    /// The next symbol that may be called `name`, behind the one at `index`; 0 where there is none. Chains of DT_HASH can
+    /// loop: `steps` grows.
+    func next(_ index: UInt64, _ name: HashedName, _ files: borrowing ByteView, _ steps: inout UInt64) -> UInt64 {
+        steps &+= 1
+        let word = UInt64(files.word32(at: chains &+ (index &- firstSymbol) &* 4) ?? 1)
+        if isGNU { return word & 1 == 1 ? 0 : scan(from: index &+ 1, name, files, &steps) }
+        return word < symbolCount ? word : 0
+    }
+
+    /// The first symbol from `index` on, in the chain of DT_GNU_HASH, whose hash is that of `name`.
+    private func scan(
+        from index: UInt64, _ name: HashedName, _ files: borrowing ByteView, _ steps: inout UInt64
+    ) -> UInt64 {
+        var index = index
+        while index >= firstSymbol, index < symbolCount, index > 0,
+            let hash = files.word32(at: chains &+ (index &- firstSymbol) &* 4)
+        {
+            steps &+= 1
+            if (hash ^ name.gnu) >> 1 == 0 { return index }
+            if hash & 1 == 1 { break }
+            index &+= 1
+        }
+        return 0
+    }
+}
