@@ -6,6 +6,11 @@
 __thread int own_variable __attribute__((aligned(16))) = 66;
 extern __thread int base_variable;
 
+#ifdef LARGE
+__attribute__((used)) static char room[0x80000];
+__asm__(".section .file_only, \"\", @progbits\n.zero 0x50000\n.text");
+#endif
+
 int who(void) { return 1; }
 
 void run_initialisers(void);

@@ -7,7 +7,7 @@ public import KernelImage
 import ELF
 
 /// What the loader is asked to boot.
-public struct Application: ~Copyable, ~Escapable {
+public struct Application: ~Escapable {
     /// The kinds of file that boot.
     public enum Contents: ~Escapable {
         /// A linked file.
@@ -116,8 +116,8 @@ public struct Application: ~Copyable, ~Escapable {
             (linkStart, linkEnd, entry, isFixed) = (
                 image.linkStart, image.linkEnd, header.entry, image.isFixed
             )
-            size = link.count > 0 ? link.end &- image.linkStart : image.size
-            alignment = link.count > 0 ? link.alignment : image.alignment
+            size = link.count > 0 ? link.plan.end &- image.linkStart : image.size
+            alignment = link.count > 0 ? link.plan.alignment : image.alignment
         case .object(let image):
             (linkStart, linkEnd, entry, isFixed) = (0, image.size, image.entry, false)
             (size, alignment) = (image.size, image.alignment)
@@ -130,13 +130,9 @@ public struct Application: ~Copyable, ~Escapable {
     private static func link(
         _ contents: Contents, _ files: borrowing NamedFiles, _ objects: consuming MutableSpan<LinkedObject>
     ) throws(Fault) -> LinkMap {
-        let hasRoom = !objects.isEmpty
-        var link = LinkMap(alone: objects)
-        if case .linked(let image) = contents, image.needsLibraries {
-            if !hasRoom { try image.requireNoLibrary() }
-            try link.add(files, image)
-        }
-        return link
+        guard case .linked(let image) = contents, image.needsLibraries else { return LinkMap() }
+        if objects.isEmpty { try image.requireNoLibrary() }
+        return try LinkMap(files, image, in: objects)
     }
 
     /// The generation that `options` or else `notes` ask for.
@@ -165,10 +161,11 @@ public struct Application: ~Copyable, ~Escapable {
     public func tls(bias: UInt64) -> TLSInfo? {
         switch contents {
         case .linked(let image):
-            if link.hasMergedTemplate {
+            if link.plan.hasMergedTemplate {
                 return TLSInfo(
-                    start: link.templateStart &+ bias, filesz: link.templateFileSize, memsz: link.templateSize,
-                    align: link.templateAlignment)
+                    start: link.plan.templateStart &+ bias, filesz: link.plan.templateFileSize,
+                    memsz: link.plan.templateSize,
+                    align: link.plan.templateAlignment)
             }
             guard let segment = image.tls, segment.memsz > 0 else { return nil }
             let padding = ThreadLocalBlock(segment).padding
@@ -199,10 +196,11 @@ public struct Application: ~Copyable, ~Escapable {
         _ placement: Placement, into memory: inout ByteRegion,
         _ resolve: (_ resolver: UInt64, _ relocation: ListedRelocation) -> UInt64?
     ) throws(Fault) -> RelocationCounts {
-        switch contents {
-        case .linked where link.count > 0:
+        if link.count > 0 {
             return try link.load(
                 files, bias: placement.bias, into: &memory, mayResolve: placement.staging == nil, resolve)
+        }
+        switch contents {
         case .linked(let image):
             let relocator = try Relocator(image, bias: placement.bias)
             try image.load(into: &memory)

@@ -24,8 +24,11 @@ struct ImagePages {
 
     @inline(never)
     private mutating func movePart(_ application: borrowing Application) {
+        if application.link.count > 0 {
+            part = parts.next(in: application.link, application.files)
+            return
+        }
         switch application.contents {
-        case .linked where application.link.count > 0: part = parts.next(in: application.link, application.files)
         case .linked(let image): part = parts.next(in: image)
         case .object(let image): part = parts.next(in: image)
         }

@@ -34,7 +34,7 @@ public enum Report {
         sink.write(platform.bootProtocol.name)
         sink.write(", RAM up to ")
         sink.write(hex: platform.memoryMap.topOfRAM)
-        let unused = platform.moduleCount &- 1 &- application.link.libraryCount
+        let unused = platform.moduleCount &- 1 &- application.link.plan.libraryCount
         if unused > 0 {
             sink.write(", ")
             sink.write(decimal: UInt64(unused))
@@ -123,7 +123,7 @@ public enum Report {
             sink.write(" objects have another size in the library than in the application; link it again")
             sink.endLine()
         }
-        let initialisers = application.link.initialiserCount
+        let initialisers = application.link.plan.initialiserCount
         if initialisers > 0, counts.initialiserReferences == 0 {
             begin(&sink)
             sink.write("warning: nothing calls the libraries' ")

@@ -295,3 +295,12 @@ public struct ByteRegion: ~Copyable, ~Escapable {
         return true
     }
 }
+
+extension MutableSpan {
+    /// The elements, which nobody changes any more.
+    @_lifetime(copy self)
+    public consuming func asSpan() -> Span<Element> {
+        // The only way to change them is consumed.
+        unsafe _overrideLifetime(span, copying: self)
+    }
+}

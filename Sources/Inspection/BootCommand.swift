@@ -32,7 +32,8 @@ struct QEMU {
         list += ["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04", "-kernel", loader]
         let options = machine.loaderOptions.isEmpty ? "" : " " + machine.loaderOptions
         // A comma would begin the next module.
-        list += ["-initrd", file.replacing(",", with: ",,") + options]
+        let names = ([file] + machine.modules.map(\.path)).map { $0.replacing(",", with: ",,") }
+        list += ["-initrd", ([names[0] + options] + names.dropFirst()).joined(separator: ",")]
         if !machine.commandLine.isEmpty { list += ["-append", machine.commandLine] }
         return list + extra
     }

@@ -107,6 +107,11 @@ struct MachineOptions: ParsableArguments {
         completion: .file())
     var loader: String?
 
+    @Option(
+        name: .customLong("module"), help: "A further module, such as a shared object that the file needs; repeatable.",
+        completion: .file())
+    var modules: [String] = []
+
     @Option(help: "Options for the loader: loader.generation=2 and the like.")
     var loaderOptions = ""
 
@@ -140,6 +145,7 @@ struct MachineOptions: ParsableArguments {
             kind: machine, memory: memory, startProtocol: startProtocol, commandLine: commandLine,
             applicationPath: path, loaderOptions: loaderOptions, rsdp: rsdp?.value)
         host.hasNoExecute = !withoutNx
+        host.modules = try modules.map { ($0, try Input.read($0)) }
         host.seed = seed ?? .random(in: 0 ... .max)
         if let loader = loader ?? ProcessInfo.processInfo.environment["LOADER"] {
             host.loaderPath = loader

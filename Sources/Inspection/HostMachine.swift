@@ -6,6 +6,7 @@ import BootProtocols
 import Bytes
 import Diagnostics
 import ELF
+import Foundation
 
 /// QEMU's x86-64 machines.
 enum MachineKind: String, CaseIterable, ExpressibleByArgument, Codable {
@@ -50,6 +51,8 @@ struct HostMachine {
     var commandLine = ""
     /// The path of the loader, which QEMU puts in front of the command line under Multiboot.
     var loaderPath = "loader"
+    /// Further modules: paths, and what is in the files.
+    var modules: [(path: String, data: Data)] = []
     /// The path of the application, which is the module's command line under Multiboot.
     var applicationPath = "application"
     /// Options for the loader, words that begin with `loader.`; they follow the application's name under Multiboot, and come
@@ -102,47 +105,54 @@ struct HostMachine {
         return list
     }
 
-    /// Puts `file` and the firmware's structures into `guest`, and lets the loader's own code read them.
+    /// Puts `file`, the further modules and the firmware's structures into `guest`, and lets the loader's own code read them.
     func start(_ file: ByteView, in guest: GuestMemory) throws(Fault) -> Platform {
-        let start = moduleStart(size: file.count)
-        guard guest.write(file, at: start) else {
-            throw Fault(.moduleOutsideMemory, value: start, limit: start &+ file.count)
-        }
-        let module = AddressRange(at: start, size: file.count)
+        var placed: [AddressRange] = []
+        try place(file, &placed, in: guest)
+        for module in modules { try place(ByteView(module.data.bytes), &placed, in: guest) }
         // The guest's loader cannot read what lies below 0x400 either.
         let memory = PhysicalMemory(ByteView(guest.span(AddressRange(0x400, guest.size))), origin: 0x400)
         switch startProtocol {
         case .multiboot:
-            writeMultiboot(module, to: guest)
+            writeMultiboot(placed, to: guest)
             return try Multiboot.platform(memory, information: 0x9500)
         case .pvh:
             let information: UInt64 = kind == .microvm ? 0xf_31e0 : 0x21e0
-            writePVH(module, information, to: guest)
+            writePVH(placed, information, to: guest)
             return try PVH.platform(memory, startInfo: information)
         }
+    }
+
+    /// Copies a module to where QEMU puts it: under Multiboot module list, command lines and modules follow the loader, the
+    /// modules page aligned; under PVH the module ends where RAM below 4 GiB does, less what QEMU sets aside for ACPI
+    /// tables, and further ones, which QEMU does not know, lie below.
+    private func place(_ file: ByteView, _ placed: inout [AddressRange], in guest: GuestMemory) throws(Fault) {
+        let start: UInt64
+        switch startProtocol {
+        case .multiboot:
+            let strings = moduleStrings.reduce(0) { $0 + $1.count } + commandLineString.count + 5
+            let first = stringsStart &+ UInt64(16 * moduleStrings.count + strings)
+            start = ((placed.last?.end ?? first) &+ 0xfff) & ~0xfff
+        case .pvh:
+            let end = placed.last?.start ?? lowMemoryEnd - (kind == .microvm ? 0 : 0x2_8000)
+            start = file.count <= end ? (end - file.count) & ~0xfff : end
+        }
+        guard guest.write(file, at: start) else {
+            throw Fault(.moduleOutsideMemory, value: start, limit: start &+ file.count)
+        }
+        placed.append(AddressRange(at: start, size: file.count))
     }
 
     // MARK: Multiboot
 
     private var stringsStart: UInt64 { (loader.end &+ 0xfff) & ~0xfff }
-    private var moduleString: [UInt8] { Array((applicationPath + gap + loaderOptions).utf8) + [0] }
+    private var moduleStrings: [[UInt8]] {
+        ([applicationPath + gap + loaderOptions] + modules.map(\.path)).map { Array($0.utf8) + [0] }
+    }
     private var gap: String { loaderOptions.isEmpty ? "" : " " }
     private var commandLineString: [UInt8] { Array("\(loaderPath) \(commandLine)".utf8) + [0] }
 
-    /// Under Multiboot, module list, command lines and modules follow the loader, the modules page aligned; under PVH the
-    /// module ends where RAM below 4 GiB does, less what QEMU sets aside for ACPI tables.
-    private func moduleStart(size: UInt64) -> UInt64 {
-        switch startProtocol {
-        case .multiboot:
-            let strings = 16 + UInt64(moduleString.count + commandLineString.count + 5)
-            return (stringsStart &+ strings &+ 0xfff) & ~0xfff
-        case .pvh:
-            let end = lowMemoryEnd - (kind == .microvm ? 0 : 0x2_8000)
-            return size <= end ? (end - size) & ~0xfff : end
-        }
-    }
-
-    private func writeMultiboot(_ module: AddressRange, to guest: GuestMemory) {
+    private func writeMultiboot(_ placed: [AddressRange], to guest: GuestMemory) {
         let (information, map): (UInt64, UInt64) = (0x9500, 0x9000)
         for (index, region) in regions.enumerated() {
             let entry = map + UInt64(index) * 24
@@ -151,25 +161,35 @@ struct HostMachine {
             guest.store(region.range.size, at: entry + 12)
             guest.store(region.kind.rawValue, at: entry + 20)
         }
-        let commandLineStart = stringsStart + 16 + UInt64(moduleString.count)
+        let strings = moduleStrings
+        let firstString = stringsStart + UInt64(16 * strings.count)
+        let commandLineStart = firstString + UInt64(strings.reduce(0) { $0 + $1.count })
         let words: [(UInt64, UInt32)] = [
             (0, 0x24f), (4, 0x27f), (8, UInt32(truncatingIfNeeded: lowMemoryEnd / 1024 - 1024)), (12, 0x8000_ffff),
-            (16, UInt32(truncatingIfNeeded: commandLineStart)), (20, 1),
+            (16, UInt32(truncatingIfNeeded: commandLineStart)), (20, UInt32(strings.count)),
             (24, UInt32(truncatingIfNeeded: stringsStart)), (44, UInt32(regions.count * 24)), (48, UInt32(map)),
             (64, UInt32(truncatingIfNeeded: commandLineStart) + UInt32(commandLineString.count)),
         ]
         for (offset, word) in words { guest.store(word, at: information + offset) }
-        guest.store(UInt32(truncatingIfNeeded: module.start), at: stringsStart)
-        guest.store(UInt32(truncatingIfNeeded: module.end), at: stringsStart + 4)
-        guest.store(UInt32(truncatingIfNeeded: stringsStart + 16), at: stringsStart + 8)
-        guest.write(moduleString + commandLineString + Array("qemu".utf8), at: stringsStart + 16)
+        var next = firstString
+        for (index, module) in placed.enumerated() {
+            let entry = stringsStart + UInt64(index) * 16
+            guest.store(UInt32(truncatingIfNeeded: module.start), at: entry)
+            guest.store(UInt32(truncatingIfNeeded: module.end), at: entry + 4)
+            guest.store(UInt32(truncatingIfNeeded: next), at: entry + 8)
+            guest.write(strings[index], at: next)
+            next += UInt64(strings[index].count)
+        }
+        guest.write(commandLineString + Array("qemu".utf8), at: next)
     }
 
     // MARK: PVH
 
-    private func writePVH(_ module: AddressRange, _ information: UInt64, to guest: GuestMemory) {
-        let (modules, text, map): (UInt64, UInt64, UInt64) =
+    private func writePVH(_ placed: [AddressRange], _ information: UInt64, to guest: GuestMemory) {
+        let (usualList, text, map): (UInt64, UInt64, UInt64) =
             kind == .microvm ? (0x7b7c, 0xe_fc70, 0xe_f800) : (0x21c0, 0x11c0, 0x5a8)
+        // QEMU has room for one module, and gives it no string.
+        let list = placed.count == 1 ? usualList : 0x3000
         // Where the firmware puts the root pointer depends on the tables it makes, and those on the machine's devices.
         let usual: UInt64 =
             switch kind {
@@ -179,13 +199,20 @@ struct HostMachine {
             }
         guest.store(PVH.magic, at: information)
         guest.store(1 as UInt32, at: information + 4)
-        guest.store(1 as UInt32, at: information + 12)
-        for (offset, word) in [(16, modules), (24, text), (32, rsdp ?? usual), (40, map)] as [(UInt64, UInt64)] {
+        guest.store(UInt32(placed.count), at: information + 12)
+        for (offset, word) in [(16, list), (24, text), (32, rsdp ?? usual), (40, map)] as [(UInt64, UInt64)] {
             guest.store(word, at: information + offset)
         }
         guest.store(UInt32(regions.count), at: information + 48)
-        guest.store(module.start, at: modules)
-        guest.store(module.size, at: modules + 8)
+        var next = list + UInt64(placed.count) * 32
+        for (index, module) in placed.enumerated() {
+            guest.store(module.start, at: list + UInt64(index) * 32)
+            guest.store(module.size, at: list + UInt64(index) * 32 + 8)
+            guard index > 0 else { continue }
+            guest.store(next, at: list + UInt64(index) * 32 + 16)
+            guest.write(moduleStrings[index], at: next)
+            next += UInt64(moduleStrings[index].count)
+        }
         guest.write(Array((loaderOptions + gap + commandLine).utf8) + [0], at: text)
         for (index, region) in regions.enumerated() {
             let entry = map + UInt64(index) * 24

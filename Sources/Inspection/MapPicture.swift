@@ -17,7 +17,8 @@ struct MapPicture {
     /// The picture of `file`, called `name`, after its rehearsal on `machine`.
     init(_ file: ByteView, _ name: String, on machine: HostMachine, gigabytePages: Bool) throws {
         let rehearsal = try Rehearsal(file, on: machine, gigabytePages: gigabytePages)
-        let application = try Application(file, rehearsal.options)
+        var objects = Rehearsal.noObjects
+        let application = try rehearsal.application(objects.mutableSpan)
         let placement = rehearsal.placement
         self.name = printable(name)
         image = try ImageMap(file, application, bias: placement.bias)
@@ -27,6 +28,9 @@ struct MapPicture {
             "entry point \(hex(rehearsal.entry.instructionPointer)), \(rehearsal.generation.name.string), "
                 + "\(image.relocated.count) relocated places",
         ]
+        for library in rehearsal.libraries {
+            facts.append("\(printable(library.name)) at \(hex(library.memory.start)), \(library.memory.size) bytes")
+        }
         if let tls = application.tls(bias: placement.bias) {
             facts.append(
                 "TLS template at \(hex(tls.start)): \(tls.filesz) of \(tls.memsz) bytes initialised, "

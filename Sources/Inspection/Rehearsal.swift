@@ -28,6 +28,11 @@ struct Rehearsal {
     /// The lines that the loader prints.
     let report: String
 
+    /// The shared objects that were loaded, in the order in which symbols are searched.
+    let libraries: [Library]
+    /// Where the modules are, as offsets from 0x400.
+    private let modules: [NamedFile]
+
     /// The entry contract's generation.
     let generation: Generation
     /// What the loader was asked for.
@@ -41,47 +46,55 @@ struct Rehearsal {
             throw Refusal(Fault(.memoryTooSmall, value: machine.lowMemoryEnd), file)
         }
         let readable = ByteView(guest.span(AddressRange(0x400, guest.size)))
-        // What a fault's name is an offset in: all memory, until the application is found, as in the guest.
-        var named = readable
+        // What a fault's names are offsets in: all memory, until the modules are found, as in the guest.
+        var files = NamedFiles(readable)
         do throws(Fault) {
             var platform = try machine.start(file, in: guest)
             let memory = PhysicalMemory(readable, origin: 0x400)
             let options = try LoaderOptions(&platform, memory)
-            named = file
-            try self.init(file, options, on: platform, memory, machine, guest, gigabytePages)
+            files.add(platform, memory)
+            try self.init(&files, options, on: platform, memory, machine, guest, gigabytePages)
         } catch {
-            throw Refusal(error, named)
+            throw Refusal(error, files)
         }
     }
 
+    @_lifetime(files: copy files)
     private init(
-        _ file: ByteView, _ options: LoaderOptions, on platform: borrowing Platform, _ memory: PhysicalMemory,
+        _ files: inout NamedFiles, _ options: LoaderOptions, on platform: borrowing Platform, _ memory: PhysicalMemory,
         _ machine: HostMachine, _ guest: GuestMemory, _ gigabytePages: Bool
     ) throws(Fault) {
         self.guest = guest
         self.options = options
-        var application = try Application(file, options)
-        generation = application.generation
+        var objects = Rehearsal.noObjects
+        var movedObjects = objects
+        let found = try Application(files, options, objects: objects.mutableSpan)
+        generation = found.generation
         var sink = StringSink()
-        Report.found(application, platform, options.verbosity, to: &sink)
+        Report.found(found, platform, options.verbosity, to: &sink)
         let choice = BaseChoice(options) { RandomNumber(machine.seed, from: .given) }
-        placement = try Placement(application, on: platform, loader: machine.loader, limit: 1 << 32, choice)
+        placement = try Placement(found, on: platform, loader: machine.loader, limit: 1 << 32, choice)
         Report.chosen(choice, placement, options, to: &sink)
 
         let handoff = Handoff(
             loader: machine.loader, codeEnd: machine.loaderCodeEnd, hasGigabytePages: gigabytePages,
             hasNoExecute: machine.hasNoExecute)
         var block = guest.region(placement.handoff.range)
-        entry = try handoff.write(application, on: platform, placement, memory: memory, to: &block)
+        entry = try handoff.write(found, on: platform, placement, memory: memory, to: &block)
         if !placement.movingTables.isEmpty {
             try handoff.writeMovingTables(guest.region(placement.movingTables), limit: 1 << 32)
         }
-        if let moved = placement.movedModule {
-            var options = options
-            options.digest = nil  // It has been compared.
-            guest.write(file, at: moved.start)
-            application = try Application(ByteView(guest.span(moved)), options)
+        if placement.movesModules {
+            for index in 0..<platform.moduleCount where found.uses(index) {
+                let moved = placement.module(index, of: found, on: platform)
+                guard moved != platform.module(index).range else { continue }
+                guest.write(ByteView(guest.span(platform.module(index).range)), at: moved.start)
+                files[index].start = moved.start - memory.origin
+            }
         }
+        var undigested = options
+        undigested.digest = nil  // It has been compared.
+        let application = try Application(files, undigested, objects: movedObjects.mutableSpan)
         var image = guest.region(
             AddressRange(at: placement.buildAddress, size: placement.image.size), at: application.linkStart)
         var resolvers: [UInt64] = []
@@ -96,9 +109,47 @@ struct Rehearsal {
                 at: placement.image.start)
         }
         self.resolvers = resolvers
+        var libraries: [Library] = []
+        for index in 1..<max(application.link.count, 1) {
+            let object = application.link[index]
+            let start = object.linkStart &+ object.displacement &+ placement.bias
+            libraries.append(
+                Library(
+                    name: files.bytes.text(at: object.name, size: object.nameSize), file: object.file,
+                    memory: AddressRange(at: start, size: object.memorySize)))
+        }
+        self.libraries = libraries
+        var modules: [NamedFile] = []
+        for index in 0..<files.count { modules.append(files[index]) }
+        self.modules = modules
         report = sink.text
         memoryMap = (0..<platform.memoryMap.count).map { platform.memoryMap[$0] }
         reservations = (0..<platform.reservations.count).map { platform.reservations[$0] }
+    }
+}
+
+extension Rehearsal {
+    /// A shared object that was loaded.
+    struct Library {
+        /// DT_SONAME, or the file's name.
+        let name: String
+        /// Which of the modules it is.
+        let file: Int
+        /// Where it lies.
+        let memory: AddressRange
+    }
+
+    /// Room for an object per module.
+    static let noObjects = [LinkedObject](repeating: LinkedObject(), count: NamedFiles.capacity)
+
+    /// The application once more, with its libraries, for which `objects` has room.
+    @_lifetime(copy objects)
+    func application(_ objects: consuming MutableSpan<LinkedObject>) throws(Fault) -> Application {
+        var files = NamedFiles(ByteView(guest.span(AddressRange(0x400, guest.size))))
+        for module in modules { files.append(module) }
+        var options = options
+        options.digest = nil  // It has been compared.
+        return try Application(files, options, objects: objects)
     }
 }
 
@@ -111,9 +162,14 @@ struct Refusal: Error {
     var status: Int32 { fault.rule.kind == .malformed ? 2 : 1 }
 
     /// The words for `fault`; names are taken from `bytes`.
-    init(_ fault: Fault, _ bytes: ByteView) {
+    init(_ fault: Fault, _ bytes: ByteView) { self.init(fault, NamedFiles(bytes)) }
+
+    /// The words for `fault` of one of `files`.
+    init(_ fault: Fault, _ files: borrowing NamedFiles) {
         self.fault = fault
-        let line = StringSink.text { Report.error(fault, bytes.span, to: &$0) }
+        var sink = StringSink()
+        Report.error(fault, files, to: &sink)
+        let line = sink.text
         sentence = String(line.dropFirst("[LOADER] error: ".count).dropLast())
     }
 }
@@ -137,4 +193,11 @@ struct StringSink: TextSink {
 extension StaticString {
     /// As an ordinary string.
     var string: String { StringSink.text { $0.write(self) } }
+}
+
+extension ByteView {
+    /// The text of `size` bytes at `offset`, empty where they are not all there.
+    func text(at offset: UInt64, size: UInt64) -> String {
+        String(decoding: (0..<size).map { byte(at: offset + $0) ?? 0 }, as: UTF8.self)
+    }
 }

@@ -33,6 +33,10 @@ struct Verdict: Encodable {
         let start: String
         let fileSize, memorySize, alignment: UInt64
     }
+    /// A shared object that is loaded with the file.
+    struct Library: Encodable {
+        let name, file, image, imageEnd: String
+    }
     /// A number of relocations of one type.
     struct Relocations: Encodable {
         let type: String
@@ -56,6 +60,8 @@ struct Verdict: Encodable {
     var plan: Plan?
     var relocations: [Relocations] = []
     var resolvers: [String] = []
+    /// Left out where there are none.
+    var libraries: [Library]?
     var findings: [Finding] = []
 
     /// Judges `file`, called `name`, on `machine`.
@@ -68,7 +74,8 @@ struct Verdict: Encodable {
         do throws(Refusal) {
             let rehearsal = try Rehearsal(file, on: machine, gigabytePages: gigabytePages)
             do throws(Fault) {
-                record(try Application(file, rehearsal.options), rehearsal)
+                var objects = Rehearsal.noObjects
+                record(try rehearsal.application(objects.mutableSpan), rehearsal, machine)
             } catch { throw Refusal(error, file) }
         } catch {
             status = error.status
@@ -104,7 +111,17 @@ struct Verdict: Encodable {
         uhyveInterface = notes.uhyveInterface
     }
 
-    private mutating func record(_ application: borrowing Application, _ rehearsal: Rehearsal) {
+    private mutating func record(
+        _ application: borrowing Application, _ rehearsal: Rehearsal, _ machine: HostMachine
+    ) {
+        libraries =
+            rehearsal.libraries.isEmpty
+            ? nil
+            : rehearsal.libraries.map {
+                Library(
+                    name: $0.name, file: $0.file == 0 ? file : machine.modules[$0.file - 1].path,
+                    image: hex($0.memory.start), imageEnd: hex($0.memory.end))
+            }
         record(application.notes)
         generation = rehearsal.generation.name.string
         findings += Finding.inApplication(application)

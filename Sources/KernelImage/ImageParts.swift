@@ -82,8 +82,8 @@ public struct ImageParts: Sendable {
         }
         index += 1
         return switch index {
-        case 1: ImagePart(start: link.dataStart, end: link.dataEnd, isWritable: false, isExecutable: false)
-        case 2: ImagePart(start: link.codeStart, end: link.end, isWritable: false, isExecutable: true)
+        case 1: ImagePart(start: link.plan.dataStart, end: link.plan.dataEnd, isWritable: false, isExecutable: false)
+        case 2: ImagePart(start: link.plan.codeStart, end: link.plan.end, isWritable: false, isExecutable: true)
         default: nil
         }
     }

@@ -72,10 +72,9 @@ extension FaultDetails {
         var room = InlineArray<16, LinkedObject>(repeating: LinkedObject())
         let range = files[0]
         let view = try files.bytes.slice(at: range.start, size: range.size, else: .moduleOutsideMemory, .none)
-        var link = LinkMap(alone: room.mutableSpan)
-        try link.add(files, try KernelImage(view))
+        let link = try LinkMap(files, try KernelImage(view), in: room.mutableSpan)
         let scope = SymbolScope(link, files.bytes, bias: 0)
-        var search = SymbolSearch(size: link.fileSize)
+        var search = SymbolSearch(size: link.plan.fileSize)
         furtherNames = FurtherNames()
         for index in 0..<link.count where scope.objects[index].file == fault.file {
             for other in 1..<max(scope.objects[index].symbolCount, 1) where other != UInt64(first) {

@@ -6,7 +6,7 @@ import ELF
 
 extension LinkMap {
     /// Loads all objects from `files` into `memory`, whose addresses are link addresses of the application and which has room
-    /// up to `end`, and relocates them for link address + `bias`.
+    /// up to `plan.end`, and relocates them for link address + `bias`.
     ///
     /// What needs no other object's bytes comes first, libraries before those that need them; then copies; then what resolver
     /// functions choose, called through `resolve` by their run-time address, and copies once more, since an original may hold
@@ -19,10 +19,10 @@ extension LinkMap {
     ) throws(Fault) -> RelocationCounts {
         var reached = memory.address
         for index in 0..<count { try load(index, files, into: &memory, &reached) }
-        guard memory.clear(reached, size: end &- reached) else { throw tooSmall(memory) }
+        guard memory.clear(reached, size: plan.end &- reached) else { throw tooSmall(memory) }
 
         var counts = RelocationCounts()
-        var search = SymbolSearch(size: fileSize)
+        var search = SymbolSearch(size: plan.fileSize)
         for index in (0..<count).reversed() {
             do throws(Fault) {
                 try relocate(index, files, bias, &memory, &counts, &search)
@@ -40,7 +40,7 @@ extension LinkMap {
     }
 
     private func tooSmall(_ memory: borrowing ByteRegion) -> Fault {
-        Fault(.imageTooLarge, .none, value: end &- memory.address, limit: memory.count)
+        Fault(.imageTooLarge, .none, value: plan.end &- memory.address, limit: memory.count)
     }
 
     /// Copies the object's segments, and clears what lies between the one before and it.
@@ -58,7 +58,7 @@ extension LinkMap {
         reached = start &+ size
     }
 
-    @_lifetime(copy files, borrow self)
+    @_lifetime(copy files, copy self)
     @inline(never)
     private func relocator(_ index: Int, _ files: ByteView, _ bias: UInt64) throws(Fault) -> Relocator {
         try Relocator(try objects[index].image(in: files), index, of: self, files, bias: bias)
@@ -69,7 +69,7 @@ extension LinkMap {
     private func part(_ index: Int, of memory: inout ByteRegion) throws(Fault) -> ByteRegion {
         let (start, displacement) = (objects[index].linkStart, objects[index].displacement)
         guard let part = memory.part(start &+ displacement, size: objects[index].memorySize, as: start) else {
-            throw Fault(.imageTooLarge, .none, value: end)
+            throw Fault(.imageTooLarge, .none, value: plan.end)
         }
         return part
     }
@@ -132,20 +132,20 @@ extension LinkMap {
         let objects = objects
         for index in 0..<count where objects[index].threadLocalModule != 0 {
             let distance = objects[index].threadLocalDistance
-            memory.store(0 &- distance, at: distances &+ objects[index].threadLocalModule &* 8)
-            guard hasMergedTemplate else { continue }
+            memory.store(0 &- distance, at: plan.distances &+ objects[index].threadLocalModule &* 8)
+            guard plan.hasMergedTemplate else { continue }
             memory.copy(
                 from: objects[index].threadLocalStart &+ objects[index].displacement,
-                to: templateStart &+ templateSize &- distance, size: objects[index].threadLocalFileSize)
+                to: plan.templateStart &+ plan.templateSize &- distance, size: objects[index].threadLocalFileSize)
         }
         writeThreadLocalAddress(to: &memory)
-        var next = provided.initialisersStart
-        for position in 0..<libraryCount {
-            try writeInitialisers(ordered(position), files, bias, &memory, at: &next)
+        var next = plan.provided.initialisersStart
+        for position in 0..<plan.libraryCount {
+            try writeInitialisers(plan.ordered(position), files, bias, &memory, at: &next)
         }
-        next = provided.finalisersStart
-        for position in (0..<libraryCount).reversed() {
-            try writeFinalisers(ordered(position), files, bias, &memory, at: &next)
+        next = plan.provided.finalisersStart
+        for position in (0..<plan.libraryCount).reversed() {
+            try writeFinalisers(plan.ordered(position), files, bias, &memory, at: &next)
         }
     }
 
@@ -163,7 +163,7 @@ extension LinkMap {
         next &+= size
     }
 
-    /// DT_FINI_ARRAY from its end, then DT_FINI.
+    /// DT_FINI_ARRAY from its plan.end, then DT_FINI.
     private func writeFinalisers(
         _ index: Int, _ files: ByteView, _ bias: UInt64, _ memory: inout ByteRegion, at next: inout UInt64
     ) throws(Fault) {
@@ -199,15 +199,12 @@ extension LinkMap {
         memory.copy(from: start &+ objects[index].displacement, to: target, size: size)
     }
 
-    /// The bytes of `__tls_get_addr`.
-    static var codeSize: UInt64 { 0x28 }
-
     /// Writes `__tls_get_addr`, which finds its table 0x0a bytes behind its start.
     private func writeThreadLocalAddress(to memory: inout ByteRegion) {
-        let code = codeStart
-        // mov (%rdi), %rax; lea distances(%rip), %rdx
+        let code = plan.codeStart
+        // mov (%rdi), %rax; lea plan.distances(%rip), %rdx
         memory.store(0x158d_4807_8b48 as UInt64, at: code)
-        memory.store(UInt32(truncatingIfNeeded: distances &- (code &+ 0x0a)), at: code &+ 6)
+        memory.store(UInt32(truncatingIfNeeded: plan.distances &- (code &+ 0x0a)), at: code &+ 6)
         // mov (%rdx,%rax,8), %rdx; add 8(%rdi), %rdx
         memory.store(0x0857_0348_c214_8b48 as UInt64, at: code &+ 0x0a)
         // test %rax, %rax; je 1f; add %fs:0, %rdx: module 0 is that of weak variables that nobody defines.

@@ -34,7 +34,7 @@ public struct Relocator: ~Escapable {
 
     /// Prepares to relocate `image`, the object at `index` of `link`, whose files are in `files`, for link address + `bias` of
     /// the application. Throws the faults of malformed tables.
-    @_lifetime(copy image, copy files, borrow link)
+    @_lifetime(copy image, copy files, copy link)
     init(
         _ image: KernelImage, _ index: Int, of link: borrowing LinkMap, _ files: ByteView, bias: UInt64
     ) throws(Fault) {

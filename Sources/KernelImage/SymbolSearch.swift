@@ -118,15 +118,15 @@ struct SymbolScope: ~Escapable {
     /// What the loader itself defines, as link addresses of the application.
     let provided: ProvidedSymbols
 
-    @_lifetime(copy files, borrow link)
+    @_lifetime(copy files, copy link)
     init(_ link: borrowing LinkMap, _ files: ByteView, bias: UInt64) {
         objects = link.objects
         self.files = files
         self.bias = bias
         start = link[0].linkStart &+ bias
-        size = link.end &- link[0].linkStart
-        fileSize = link.fileSize
-        provided = link.provided
+        size = link.plan.end &- link[0].linkStart
+        fileSize = link.plan.fileSize
+        provided = link.plan.provided
     }
 
     /// The definition that the symbol at `index` of object `object` stands for; nil where nobody defines it.
