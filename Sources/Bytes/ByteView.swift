@@ -3,7 +3,7 @@
 public import Diagnostics
 
 /// Bytes that nobody vouches for: an ELF file, a table in it, a firmware structure. Every access is checked.
-public struct ByteView: ~Escapable {
+public struct ByteView: ~Escapable, Sendable {
     /// The bytes themselves.
     public let span: RawSpan
 
@@ -113,7 +113,7 @@ public struct ByteView: ~Escapable {
 }
 
 /// A structure that was checked to be there as a whole; fields are read by their offset in it.
-public struct Record: ~Escapable {
+public struct Record: ~Escapable, Sendable {
     /// The structure's bytes.
     public let span: RawSpan
 

@@ -85,7 +85,7 @@ struct BootCommand: ParsableCommand {
         guard !file.contains(" ") else {
             throw ValidationError("QEMU takes a space for the end of the file's name: give the file another name")
         }
-        let data = try Input.read(file)
+        let input = try InputFile(file)
         guard let loader = machine.loaderFile else {
             throw ValidationError(
                 "there is no loader: make loader builds one; say --loader FILE, or set LOADER, where it lies elsewhere than "
@@ -105,7 +105,7 @@ struct BootCommand: ParsableCommand {
         console.line(status > 128 ? "QEMU was ended by signal \(status - 128)" : "QEMU ended with status \(status)")
         for line in Explanation.ofQEMU(Int(status)).prefix(1) { console.line(line) }
         if status != 3 {
-            tell(mentioned, ByteView(data.bytes), host, to: console)
+            tell(mentioned, ByteView(input.bytes), host, to: console)
             throw ExitCode(status == 0 ? 1 : status)
         }
         console.flush()

@@ -12,7 +12,7 @@ enum BootViews {
     static func bootInfo(_ rehearsal: Rehearsal, to destination: Destination) {
         let generation = rehearsal.generation
         let address = rehearsal.entry.bootInfo
-        let listing = destination.listing(
+        var listing = destination.listing(
             "bootinfo",
             [
                 Column("offset", "offset", 6, right: true), Column("size", "size", 4, right: true),
@@ -88,7 +88,7 @@ enum BootViews {
 
     /// What the page tables map, in runs of pages that are mapped alike.
     static func pages(_ rehearsal: Rehearsal, to destination: Destination) {
-        let listing = destination.listing(
+        var listing = destination.listing(
             "pages",
             [
                 Column("virtual", "virtual", 18, right: true), Column("end", "last", 18, right: true),

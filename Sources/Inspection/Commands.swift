@@ -60,13 +60,18 @@ struct FileOptions: ParsableArguments {
 
     /// Calls `body` with each file; the exit status is the worst. A fault goes to standard error as one line.
     func forEach(_ body: (ByteView, String, Output) throws -> Int32) throws {
+        try forEachInput { file, input, name, output in try body(file, name, output) }
+    }
+
+    /// The same; `body` takes the file that holds the bytes, too.
+    func forEachInput(_ body: (ByteView, InputFile, String, Output) throws -> Int32) throws {
         let output = Output(color: color)
         var worst: Int32 = 0
         for name in files {
-            let data = try Input.read(name)
-            let file = ByteView(data.bytes)
+            let input = try InputFile(name)
+            let file = ByteView(input.bytes)
             do {
-                worst = max(worst, try body(file, name, output))
+                worst = max(worst, try body(file, input, name, output))
             } catch let refusal as Refusal {
                 output.flush()
                 worst = max(worst, refusal.tell(name))
@@ -81,8 +86,8 @@ struct FileOptions: ParsableArguments {
 
     /// Calls `view` with each file and where it goes.
     func list(_ view: (ByteView, Destination) throws(Fault) -> Void) throws {
-        try forEach { file, name, output in
-            try view(file, Destination(output: output, file: name, json: json))
+        try forEachInput { file, input, name, output in
+            try view(file, Destination(output: output, file: name, json: json, input: input))
             return 0
         }
     }
@@ -145,14 +150,15 @@ struct MachineOptions: ParsableArguments {
             kind: machine, memory: memory, startProtocol: startProtocol, commandLine: commandLine,
             applicationPath: path, loaderOptions: loaderOptions, rsdp: rsdp?.value)
         host.hasNoExecute = !withoutNx
-        host.modules = try modules.map { ($0, try Input.read($0)) }
+        host.modules = try modules.map { ($0, try InputFile($0)) }
         host.seed = seed ?? .random(in: 0 ... .max)
         if let loader = loader ?? ProcessInfo.processInfo.environment["LOADER"] {
             host.loaderPath = loader
-            try host.use(loader: ByteView(Input.read(loader).bytes))
-        } else if let path = loaderFile, let data = try? Input.read(path) {
+            let file = try InputFile(loader)
+            try host.use(loader: ByteView(file.bytes))
+        } else if let path = loaderFile, let file = try? InputFile(path) {
             host.loaderPath = path
-            try? host.use(loader: ByteView(data.bytes))
+            try? host.use(loader: ByteView(file.bytes))
         }
         return host
     }
@@ -163,19 +169,5 @@ extension Refusal {
     func tell(_ name: String) -> Int32 {
         FileHandle.standardError.write(Data("\(name): error: \(sentence)\n".utf8))
         return status
-    }
-}
-
-/// Files, mapped into memory, and standard input.
-enum Input {
-    static func read(_ path: String) throws -> Data {
-        if path == "-" { return try FileHandle.standardInput.readToEnd() ?? Data() }
-        let url = URL(fileURLWithPath: path)
-        // Devices and pipes cannot be mapped.
-        if let data = (try? Data(contentsOf: url, options: .alwaysMapped)) ?? (try? Data(contentsOf: url)) {
-            return data
-        }
-        let reason = unsafe access(path, R_OK) == 0 ? "it is not a file" : String(cString: strerror(errno))
-        throw ValidationError("cannot read \(path): \(reason)")
     }
 }

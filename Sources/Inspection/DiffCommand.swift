@@ -36,8 +36,8 @@ struct DiffCommand: ParsableCommand {
     }
 
     func run() throws {
-        let before = try Input.read(old)
-        let after = try Input.read(new)
+        let before = try InputFile(old)
+        let after = try InputFile(new)
         let difference = try BuildDifference(
             side(ByteView(before.bytes), old), ByteView(before.bytes), side(ByteView(after.bytes), new),
             ByteView(after.bytes))

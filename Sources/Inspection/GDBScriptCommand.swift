@@ -35,8 +35,8 @@ struct GDBScriptCommand: ParsableCommand {
     }
 
     func run() throws {
-        let data = try Input.read(file)
-        let view = ByteView(data.bytes)
+        let input = try InputFile(file)
+        let view = ByteView(input.bytes)
         do {
             let rehearsal = try Rehearsal(
                 view, on: try machine.host(for: file), gigabytePages: machine.gigabytePages)

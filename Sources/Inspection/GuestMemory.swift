@@ -2,10 +2,13 @@
 
 import AddressSpace
 import Bytes
+import Diagnostics
+import ELF
 import Foundation
+import KernelImage
 
 /// Memory in which a boot is rehearsed. Addresses are the guest's.
-@safe final class GuestMemory {
+@safe final class GuestMemory: @unchecked Sendable {
     /// The number of bytes, from address 0 on.
     let size: UInt64
     private let base: UnsafeMutableRawPointer
@@ -60,5 +63,32 @@ import Foundation
     func store<Word: FixedWidthInteger & BitwiseCopyable>(_ word: Word, at address: UInt64) {
         var target = region(AddressRange(at: address, size: UInt64(MemoryLayout<Word>.size)))
         target.store(word, at: address)
+    }
+
+    /// Loads `image` with its first byte at address 0, as `KernelImage.load` does, except that whole pages of the file are
+    /// mapped where `input` permits, rather than copied: most of a large image is never looked at.
+    func load(_ image: borrowing KernelImage, from input: InputFile?) throws(Fault) {
+        guard let input, image.supplement == nil else {
+            var target = region(AddressRange(0, image.size), at: image.linkStart)
+            return try image.load(into: &target)
+        }
+        for index in 0..<image.programHeaders.count
+        where image.programHeaders.type(index) == ProgramHeader.Kind.load && image.programHeaders[index].memsz > 0 {
+            let segment = image.programHeaders[index]
+            let bytes = try image.file.slice(
+                at: segment.offset, size: segment.filesz, else: .segmentBeyondFile, .programHeader(UInt64(index)))
+            let start = segment.vaddr &- image.linkStart
+            let end = start &+ segment.filesz
+            let (first, last) = ((start &+ 0xfff) & ~0xfff, end & ~0xfff)
+            // In bounds: segments lie in the image, in ascending order, without overlap, and the memory has its size.
+            if first < last, (segment.offset &- start) & 0xfff == 0, last <= size,
+                unsafe input.map(segment.offset &+ (first &- start), size: last &- first, over: base + Int(first))
+            {
+                write(ByteView(bytes.span.extracting(..<Int(first &- start))), at: start)
+                write(ByteView(bytes.span.extracting(Int(last &- start)...)), at: last)
+            } else if !write(bytes, at: start) {
+                throw Fault(.imageTooLarge, .programHeader(UInt64(index)), value: image.size, limit: size)
+            }
+        }
     }
 }

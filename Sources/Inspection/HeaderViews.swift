@@ -10,10 +10,12 @@ struct Destination {
     let output: Output
     let file: String
     let json: Bool
+    /// What holds the file's bytes, where the view may look at many of them.
+    var input: InputFile?
 
     /// A listing for view `name`.
     func listing(_ name: String, _ columns: [Column], facts: [(key: String, json: String)] = []) -> Listing {
-        Listing(name, of: file, columns, to: output, json: json, facts: facts)
+        Listing(name, of: file, input, columns, to: output, json: json, facts: facts)
     }
 }
 
@@ -22,7 +24,7 @@ enum HeaderViews {
     /// The program headers.
     static func segments(_ file: ByteView, to destination: Destination) throws(Fault) {
         let headers = try ProgramHeaders(file, try FileHeader(file))
-        let listing = destination.listing(
+        var listing = destination.listing(
             "segments",
             [
                 Column("index", "#", 3, right: true), Column("type", "type", 12),
@@ -33,7 +35,7 @@ enum HeaderViews {
         for index in 0..<headers.count {
             let segment = headers[index]
             listing.decimal(UInt64(index))
-            listing.text(Names.segment(segment.type))
+            listing.text(Names.segment(segment.type), or: UInt64(segment.type))
             listing.hex(segment.offset)
             listing.hex(segment.vaddr)
             listing.hex(segment.filesz)
@@ -47,7 +49,7 @@ enum HeaderViews {
     /// The section headers.
     static func sections(_ file: ByteView, to destination: Destination) throws(Fault) {
         let table = try SectionTable(file, try FileHeader(file))
-        let listing = destination.listing(
+        var listing = destination.listing(
             "sections",
             [
                 Column("index", "#", 4, right: true), Column("type", "type", 13),
@@ -58,13 +60,13 @@ enum HeaderViews {
         for index in 0..<table.count {
             let section = table[index]
             listing.decimal(UInt64(index))
-            listing.text(Names.section(section.type))
+            listing.text(Names.section(section.type), or: UInt64(section.type))
             listing.hex(section.addr)
             listing.hex(section.offset)
             listing.hex(section.size)
             listing.text(Names.sectionFlags(section.flags))
             listing.hex(section.addralign)
-            listing.text(table.name(section))
+            table.name(section, in: &listing)
         }
         listing.end()
     }
@@ -72,7 +74,7 @@ enum HeaderViews {
     /// The symbols of every symbol table that a section header names.
     static func symbols(_ file: ByteView, to destination: Destination) throws(Fault) {
         let table = try SectionTable(file, try FileHeader(file))
-        let listing = destination.listing(
+        var listing = destination.listing(
             "symbols",
             [
                 Column("index", "#", 6, right: true), Column("table", "table", 7),
@@ -80,6 +82,7 @@ enum HeaderViews {
                 Column("type", "type", 7), Column("binding", "bind", 6), Column("visibility", "visible", 9),
                 Column("section", "sec", 4, right: true), Column("name", "name", 16),
             ])
+        let names = SymbolCells()
         var hasTable = false
         for number in 0..<table.count where table[number].type == 2 || table[number].type == 11 {
             hasTable = true
@@ -87,52 +90,61 @@ enum HeaderViews {
             let bytes = try table.contents(number)
             guard section.link < UInt32(table.count) else { continue }
             let strings = try table.contents(Int(section.link))
-            for index in 0..<Int(bytes.count / Symbol.size) {
-                let symbol = Symbol(bytes.entry(index, size: Int(Symbol.size)))
-                listing.decimal(UInt64(index))
-                listing.text(table.name(section))
-                list(symbol, in: listing)
-                // A section symbol has its section's name.
-                if symbol.name == 0, symbol.type == 3, Int(symbol.shndx) < table.count {
-                    listing.text(table.name(table[Int(symbol.shndx)]))
-                } else {
-                    listing.text(strings.string(at: UInt64(symbol.name)))
+            let name = table.name(section)
+            listing.rows(Int(bytes.count / Symbol.size)) { range, listing in
+                for index in range {
+                    let symbol = Symbol(bytes.entry(index, size: Int(Symbol.size)))
+                    listing.decimal(UInt64(index))
+                    listing.text(name)
+                    list(symbol, names, in: &listing)
+                    // A section symbol has its section's name.
+                    if symbol.name == 0, symbol.type == 3, Int(symbol.shndx) < table.count {
+                        table.name(table[Int(symbol.shndx)], in: &listing)
+                    } else {
+                        listing.text(strings, at: UInt64(symbol.name))
+                    }
                 }
             }
         }
-        if !hasTable { try dynamicSymbols(file, in: listing) }
+        if !hasTable { try dynamicSymbols(file, in: &listing) }
         listing.end()
     }
 
     /// The symbols that the dynamic section names, for files without section headers.
-    private static func dynamicSymbols(_ file: ByteView, in listing: Listing) throws(Fault) {
+    private static func dynamicSymbols(_ file: ByteView, in listing: inout Listing) throws(Fault) {
         guard try FileHeader(file).type != .relocatable else { return }
         let image = try KernelImage(file, as: .library)
         let relocator = try Relocator(image, bias: 0, as: .library)
+        let names = SymbolCells()
         var index: UInt32 = 0
         while let (symbol, nameOffset) = relocator.symbol(at: index) {
             listing.decimal(UInt64(index))
             listing.text("DT_SYMTAB")
-            list(symbol, in: listing)
-            if nameOffset > 0 { listing.text(file.string(at: nameOffset)) } else { listing.none() }
+            list(symbol, names, in: &listing)
+            if nameOffset > 0 { listing.text(file, at: nameOffset) } else { listing.none() }
             index += 1
         }
     }
 
-    private static func list(_ symbol: Symbol, in listing: Listing) {
+    @inline(__always)
+    private static func list(_ symbol: Symbol, _ names: SymbolCells, in listing: inout Listing) {
         listing.hex(symbol.value)
         listing.decimal(symbol.size)
-        listing.text(Names.symbolType(symbol.type))
-        listing.text(Names.symbolBinding(symbol.binding))
-        listing.text(Names.symbolVisibility(symbol.other))
-        listing.text(Names.sectionIndex(symbol.shndx))
+        listing.text(names.types[Int(symbol.type)])
+        listing.text(names.bindings[Int(symbol.binding)])
+        listing.text(names.visibilities[Int(symbol.other & 3)])
+        if let name = names.section(symbol.shndx) {
+            listing.text(name)
+        } else {
+            listing.decimalText(UInt64(symbol.shndx))
+        }
     }
 
     /// The notes of every PT_NOTE segment, of an object file those of every SHT_NOTE section that is in memory.
     static func notes(_ file: ByteView, to destination: Destination) throws(Fault) {
         let header = try FileHeader(file)
         let headers = try ProgramHeaders(file, header)
-        let listing = destination.listing(
+        var listing = destination.listing(
             "notes",
             [
                 Column("offset", "offset", 10, right: true), Column("owner", "owner", 10), Column("type", "type", 8),
@@ -140,7 +152,7 @@ enum HeaderViews {
             ])
         for index in 0..<headers.count where headers.type(index) == ProgramHeader.Kind.note {
             var notes = try Notes(file, segment: headers[index], index: UInt64(index))
-            while let note = try notes.next() { list(note, in: listing) }
+            while let note = try notes.next() { list(note, in: &listing) }
         }
         if header.type == .relocatable {
             let sections = try ELF.SectionTable(file, header)
@@ -149,13 +161,13 @@ enum HeaderViews {
                 && sections[index].flags & SectionHeader.Flags.alloc != 0
             {
                 var notes = try Notes(sections, section: index)
-                while let note = try notes.next() { list(note, in: listing) }
+                while let note = try notes.next() { list(note, in: &listing) }
             }
         }
         listing.end()
     }
 
-    private static func list(_ note: borrowing Note, in listing: Listing) {
+    private static func list(_ note: borrowing Note, in listing: inout Listing) {
         listing.hex(note.offset)
         listing.text(note.name)
         listing.hex(UInt64(note.type))
@@ -190,7 +202,7 @@ enum HeaderViews {
     /// The entries of the dynamic section, the one that ends it included.
     static func dynamic(_ file: ByteView, to destination: Destination) throws(Fault) {
         let headers = try ProgramHeaders(file, try FileHeader(file))
-        let listing = destination.listing(
+        var listing = destination.listing(
             "dynamic",
             [
                 Column("index", "#", 4, right: true), Column("tag", "tag", 10), Column("name", "name", 16),

@@ -52,7 +52,7 @@ struct HostMachine {
     /// The path of the loader, which QEMU puts in front of the command line under Multiboot.
     var loaderPath = "loader"
     /// Further modules: paths, and what is in the files.
-    var modules: [(path: String, data: Data)] = []
+    var modules: [(path: String, input: InputFile)] = []
     /// The path of the application, which is the module's command line under Multiboot.
     var applicationPath = "application"
     /// Options for the loader, words that begin with `loader.`; they follow the application's name under Multiboot, and come
@@ -109,7 +109,7 @@ struct HostMachine {
     func start(_ file: ByteView, in guest: GuestMemory) throws(Fault) -> Platform {
         var placed: [AddressRange] = []
         try place(file, &placed, in: guest)
-        for module in modules { try place(ByteView(module.data.bytes), &placed, in: guest) }
+        for module in modules { try place(ByteView(module.input.bytes), &placed, in: guest) }
         // The guest's loader cannot read what lies below 0x400 either.
         let memory = PhysicalMemory(ByteView(guest.span(AddressRange(0x400, guest.size))), origin: 0x400)
         switch startProtocol {

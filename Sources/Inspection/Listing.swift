@@ -4,7 +4,7 @@ import Bytes
 import Diagnostics
 
 /// One column of a view.
-struct Column {
+struct Column: Sendable {
     /// The member's name in JSON.
     let key: StaticString
     /// The heading in text.
@@ -22,25 +22,92 @@ struct Column {
     }
 }
 
+/// What comes before and behind a column's cells.
+private struct CellLayout: Sendable {
+    /// In JSON, in front of the cell.
+    let key: ShortText
+    /// In text, the width of a column that is filled up from the left, and of one that is filled up from the right; else 0.
+    let right: Int, left: Int
+    /// Behind the cell.
+    let end: ShortText
+
+    init(_ columns: [Column], _ index: Int, json: Bool) {
+        let column = columns[index]
+        let isLast = index == columns.count - 1
+        key = CellLayout.key(column, index == 0 ? ",\n{\"" : ",\"")
+        right = json || !column.isRight ? 0 : column.width
+        left = json || column.isRight || isLast ? 0 : column.width
+        end = ShortText(isLast ? json ? "}" : "\n" : json ? "" : " ")
+    }
+
+    static func key(_ column: Column, _ start: StaticString) -> ShortText {
+        var text = ShortText(start)
+        text.append(column.key)
+        text.append("\":")
+        return text
+    }
+}
+
 /// Writes a view's rows. The cells of a row come in the order of the columns.
-final class Listing {
-    private let output: Output
-    private let columns: [Column]
-    private let keys: [[UInt8]]
+struct Listing: ~Copyable {
+    private var buffer: OutputBuffer
+    private let input: InputFile?
+    private let layouts: [CellLayout]
+    private let firstKey: ShortText
+    private let nothing: ShortText
     private let isJSON: Bool
     private var column = 0
     private var rows = 0
-    private var cell: [UInt8] = []
 
-    /// Starts view `name` of `file`; `facts` are members of the JSON document in front of its rows.
+    /// What listings that several threads write have in common.
+    struct State: Sendable {
+        fileprivate let input: InputFile?
+        fileprivate let layouts: [CellLayout]
+        fileprivate let firstKey: ShortText
+        fileprivate let nothing: ShortText
+        fileprivate let isJSON: Bool
+        fileprivate let descriptor: Int32
+        /// How many rows have been written.
+        let rows: Int
+    }
+
+    /// This listing's, between two rows.
+    var state: State {
+        State(
+            input: input, layouts: layouts, firstKey: firstKey, nothing: nothing, isJSON: isJSON,
+            descriptor: buffer.descriptor, rows: rows)
+    }
+
+    /// A part of the listing that `state` describes, with room for a whole chunk of usual rows.
+    init(_ state: State) {
+        (input, layouts, isJSON) = (state.input, state.layouts, state.isJSON)
+        (firstKey, nothing) = (state.firstKey, state.nothing)
+        buffer = OutputBuffer(descriptor: state.descriptor, capacity: 1 << 20)
+    }
+
+    /// Continues with the row at index `row`; what is written from here on waits for `turn`.
+    mutating func begin(row: Int, in turns: Turns, turn: Int) {
+        rows = row
+        buffer.wait(for: turn, in: turns)
+    }
+
+    /// Continues behind `count` rows that others have written.
+    mutating func skip(rows count: Int) { rows += count }
+
+    /// Hands over what was written.
+    mutating func flush() { buffer.flush() }
+
+    /// Starts view `name` of `file`, whose bytes are in `input`; `facts` are members of the JSON document in front of its
+    /// rows.
     init(
-        _ name: String, of file: String, _ columns: [Column], to output: Output, json: Bool,
+        _ name: String, of file: String, _ input: InputFile? = nil, _ columns: [Column], to output: Output, json: Bool,
         facts: [(key: String, json: String)] = []
     ) {
-        self.output = output
-        self.columns = columns
-        keys = columns.map { Array("\"\($0.key.string)\":".utf8) }
+        self.input = input
         isJSON = json
+        layouts = columns.indices.map { CellLayout(columns, $0, json: json) }
+        firstKey = CellLayout.key(columns[0], "\n{\"")
+        nothing = ShortText(json ? "null" : "-")
         if json {
             output.write("{\"schema\":\"\(JSONSchema.name)\",\"view\":\"\(name)\",\"file\":\(JSONSchema.string(file))")
             for fact in facts { output.write(",\"\(fact.key)\":\(fact.json)") }
@@ -55,116 +122,127 @@ final class Listing {
             }
             output.line()
         }
+        output.flush()
+        buffer = OutputBuffer(descriptor: output.buffer.descriptor)
     }
 
     /// Ends the view.
-    func end() {
-        if isJSON { output.line(rows == 0 ? "]}" : "\n]}") }
+    mutating func end() {
+        if isJSON { buffer.append(rows == 0 ? "]}\n" : "\n]}\n") }
     }
 
     /// An address or another number that is read in hexadecimal; in JSON a string, since JSON numbers lose bits beyond 2^53.
-    func hex(_ value: UInt64) {
-        begin()
-        if isJSON { cell.append(UInt8(ascii: "\"")) }
-        append(hex: value)
-        if isJSON { cell.append(UInt8(ascii: "\"")) }
-        finish()
+    @inline(__always)
+    mutating func hex(_ value: UInt64) {
+        var cursor = begin()
+        if isJSON {
+            cursor.append(UInt8(ascii: "\""))
+            cursor.append(hex: value)
+            cursor.append(UInt8(ascii: "\""))
+            finish(cursor, 0)
+        } else {
+            let length = cursor.append(hex: value, width: layouts[column].right)
+            finish(cursor, length)
+        }
     }
 
     /// A count, in decimal; in JSON a number.
-    func decimal(_ value: UInt64) {
-        begin()
-        cell.append(contentsOf: String(value).utf8)
-        finish()
+    @inline(__always)
+    mutating func decimal(_ value: UInt64) {
+        var cursor = begin()
+        let length = cursor.append(decimal: value, width: layouts[column].right)
+        finish(cursor, length)
     }
 
-    /// A text of ours.
-    func text(_ text: String) {
-        begin()
-        cell.append(contentsOf: isJSON ? JSONSchema.string(text).utf8 : text.utf8)
-        finish()
+    /// A number that is one of several ways to say what the column says; in JSON a string.
+    @inline(__always)
+    mutating func decimalText(_ value: UInt64) {
+        var cursor = begin()
+        if isJSON { cursor.append(UInt8(ascii: "\"")) }
+        let length = cursor.append(decimal: value, width: layouts[column].right)
+        if isJSON { cursor.append(UInt8(ascii: "\"")) }
+        finish(cursor, length)
     }
 
-    /// A text of ours.
-    func text(_ text: StaticString) {
-        begin()
-        // A literal of ours needs no escape.
-        if isJSON { cell.append(UInt8(ascii: "\"")) }
-        unsafe cell.append(
-            contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
-        if isJSON { cell.append(UInt8(ascii: "\"")) }
-        finish()
-    }
-
-    /// A text of the file's.
-    func text(_ bytes: borrowing ByteView) {
-        begin()
-        if isJSON { cell.append(UInt8(ascii: "\"")) }
-        for index in 0..<bytes.count {
-            let byte = bytes.byte(at: index) ?? 0
-            if byte < 0x20 || byte >= 0x7f || isJSON && (byte == 0x22 || byte == 0x5c) {
-                append(escaped: byte)
-            } else {
-                cell.append(byte)
-            }
+    /// A text of ours, which needs no escape.
+    @inline(__always)
+    mutating func text(_ text: ShortText) {
+        var cursor = begin()
+        if isJSON {
+            cursor.append(UInt8(ascii: "\""))
+            cursor.append(text)
+            cursor.append(UInt8(ascii: "\""))
+        } else {
+            cursor.append(spaces: layouts[column].right &- text.count)
+            cursor.append(text)
         }
-        if isJSON { cell.append(UInt8(ascii: "\"")) }
-        finish()
+        finish(cursor, text.count)
+    }
+
+    /// A text of ours, which needs no escape, at most 32 bytes.
+    mutating func text(_ text: StaticString) { self.text(ShortText(text)) }
+
+    /// A name, or where there is none the number that has none.
+    mutating func text(_ name: StaticString?, or number: UInt64) {
+        if let name { text(name) } else { hex(number) }
+    }
+
+    /// A text of ours, of any length.
+    mutating func text(_ text: String) {
+        buffer.advance(to: begin())
+        let length = text.utf8.count
+        buffer.append(spaces: layouts[column].right &- length)
+        buffer.append(isJSON ? JSONSchema.string(text) : text)
+        finish(buffer.cursor(), length)
+    }
+
+    /// A text of the file's, up to a NUL or the end of `view`, from `offset` on, in a column filled up from the right.
+    mutating func text(_ view: ByteView, at offset: UInt64 = 0) {
+        var cursor = begin()
+        if isJSON { cursor.append(UInt8(ascii: "\"")) }
+        buffer.advance(to: cursor)
+        let length = buffer.append(untrusted: view, at: offset, isJSON: isJSON)
+        cursor = buffer.cursor()
+        if isJSON { cursor.append(UInt8(ascii: "\"")) }
+        finish(cursor, length)
     }
 
     /// Nothing: null in JSON, a dash in text.
-    func none() {
-        begin()
-        cell.append(contentsOf: isJSON ? "null".utf8 : "-".utf8)
-        finish()
+    @inline(__always)
+    mutating func none() {
+        var cursor = begin()
+        cursor.append(spaces: layouts[column].right &- 1)
+        cursor.append(nothing)
+        finish(cursor, 1)
     }
 
     // MARK: Cells
 
-    private func begin() { cell.removeAll(keepingCapacity: true) }
-
-    private func finish() {
-        let this = columns[column]
-        let isLast = column == columns.count - 1
-        if isJSON {
-            output.write(column > 0 ? "," : rows == 0 ? "\n{" : ",\n{")
-            output.write(keys[column])
-            output.write(cell)
-            if isLast { output.write(UInt8(ascii: "}")) }
-        } else {
-            let fill = max(0, this.width - cell.count)
-            if this.isRight { for _ in 0..<fill { output.write(0x20) } }
-            output.write(cell)
-            if !isLast {
-                if !this.isRight { for _ in 0..<fill { output.write(0x20) } }
-                output.write(0x20)
-            } else {
-                output.write(0x0a)
-            }
-        }
-        column = isLast ? 0 : column + 1
-        if isLast { rows += 1 }
+    /// What comes in front of a cell: the member's name in JSON.
+    @inline(__always)
+    private mutating func begin() -> OutputCursor {
+        var cursor = buffer.cursor()
+        if isJSON { cursor.append(rows == 0 && column == 0 ? firstKey : layouts[column].key) }
+        return cursor
     }
 
-    private func append(hex value: UInt64) {
-        cell.append(0x30)
-        cell.append(0x78)
-        var shift = value == 0 ? 0 : (63 - value.leadingZeroBitCount) & ~3
-        while shift >= 0 {
-            let digit = UInt8(truncatingIfNeeded: value >> UInt64(shift)) & 0xf
-            cell.append(digit < 10 ? 0x30 + digit : 0x57 + digit)
-            shift -= 4
-        }
+    /// What comes behind a cell of `length` bytes: what fills a column up in text, and what ends it.
+    @inline(__always)
+    private mutating func finish(_ cursor: consuming OutputCursor, _ length: Int) {
+        let layout = layouts[column]
+        if !isJSON { cursor.append(spaces: layout.left &- length) }
+        cursor.append(layout.end)
+        buffer.advance(to: cursor)
+        column &+= 1
+        if column == layouts.count { endRow() }
     }
 
-    /// `\u00xx` in JSON, `?` in text, where a terminal could mistake it for a command.
-    private func append(escaped byte: UInt8) {
-        guard isJSON else {
-            cell.append(0x3f)
-            return
-        }
-        cell.append(contentsOf: "\\u00".utf8)
-        for digit in [byte >> 4, byte & 0xf] { cell.append(digit < 10 ? 0x30 + digit : 0x57 + digit) }
+    @inline(__always)
+    private mutating func endRow() {
+        column = 0
+        rows &+= 1
+        // Every few megabytes of tables and names.
+        if rows & 0xffff == 0 { input?.release() }
     }
 }
 

@@ -41,8 +41,8 @@ struct LoadCommand: ParsableCommand {
     }
 
     func run() throws {
-        let data = try Input.read(file)
-        let view = ByteView(data.bytes)
+        let input = try InputFile(file)
+        let view = ByteView(input.bytes)
         let console = Output(color: .never)
         do {
             if let base {

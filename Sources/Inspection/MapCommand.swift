@@ -39,8 +39,8 @@ struct MapCommand: ParsableCommand {
     }
 
     func run() throws {
-        let data = try Input.read(file)
-        let view = ByteView(data.bytes)
+        let input = try InputFile(file)
+        let view = ByteView(input.bytes)
         let picture: MapPicture
         do {
             picture = try MapPicture(

@@ -4,8 +4,8 @@ import ELF
 
 /// Names of numbers in ELF files; what has none appears in hexadecimal.
 enum Names {
-    /// p_type, without PT_.
-    static func segment(_ type: UInt32) -> String {
+    /// p_type, without PT_; nil where it has no name.
+    static func segment(_ type: UInt32) -> StaticString? {
         switch type {
         case 0: "NULL"
         case 1: "LOAD"
@@ -20,17 +20,21 @@ enum Names {
         case 0x6474_e552: "GNU_RELRO"
         case 0x6474_e553: "GNU_PROPERTY"
         case 0x6474_e554: "GNU_SFRAME"
-        default: hex(UInt64(type))
+        default: nil
         }
     }
 
     /// p_flags, as `rwx`.
-    static func segmentFlags(_ flags: UInt32) -> String {
-        (flags & 4 != 0 ? "r" : "-") + (flags & 2 != 0 ? "w" : "-") + (flags & 1 != 0 ? "x" : "-")
+    static func segmentFlags(_ flags: UInt32) -> ShortText {
+        var letters = ShortText()
+        letters.append(flags & 4 != 0 ? "r" : "-")
+        letters.append(flags & 2 != 0 ? "w" : "-")
+        letters.append(flags & 1 != 0 ? "x" : "-")
+        return letters
     }
 
-    /// sh_type, without SHT_.
-    static func section(_ type: UInt32) -> String {
+    /// sh_type, without SHT_; nil where it has no name.
+    static func section(_ type: UInt32) -> StaticString? {
         switch type {
         case 0: "NULL"
         case 1: "PROGBITS"
@@ -58,17 +62,35 @@ enum Names {
         case 0x6fff_fffe: "VERNEED"
         case 0x6fff_ffff: "VERSYM"
         case 0x7000_0001: "X86_64_UNWIND"
-        default: hex(UInt64(type))
+        default: nil
         }
     }
 
     /// sh_flags, by readelf's letters.
-    static func sectionFlags(_ flags: UInt64) -> String {
-        let letters: [(UInt64, Character)] = [
-            (1, "W"), (2, "A"), (4, "X"), (0x10, "M"), (0x20, "S"), (0x40, "I"), (0x80, "L"), (0x100, "O"),
-            (0x200, "G"), (0x400, "T"), (0x800, "C"), (0x20_0000, "R"), (0x8000_0000, "E"), (0x1000_0000, "l"),
-        ]
-        return String(letters.filter { flags & $0.0 != 0 }.map(\.1))
+    static func sectionFlags(_ flags: UInt64) -> ShortText {
+        var letters = ShortText()
+        var rest = flags
+        while rest != 0 {
+            switch rest & (0 &- rest) {
+            case 0x1: letters.append("W")
+            case 0x2: letters.append("A")
+            case 0x4: letters.append("X")
+            case 0x10: letters.append("M")
+            case 0x20: letters.append("S")
+            case 0x40: letters.append("I")
+            case 0x80: letters.append("L")
+            case 0x100: letters.append("O")
+            case 0x200: letters.append("G")
+            case 0x400: letters.append("T")
+            case 0x800: letters.append("C")
+            case 0x20_0000: letters.append("R")
+            case 0x1000_0000: letters.append("l")
+            case 0x8000_0000: letters.append("E")
+            default: break
+            }
+            rest &= rest &- 1
+        }
+        return letters
     }
 
     /// STT_ of st_info.
@@ -107,16 +129,6 @@ enum Names {
         }
     }
 
-    /// st_shndx.
-    static func sectionIndex(_ index: UInt16) -> String {
-        switch index {
-        case 0: "UND"
-        case 0xfff1: "ABS"
-        case 0xfff2: "COM"
-        default: String(index)
-        }
-    }
-
     /// d_tag, without DT_.
     static func dynamic(_ tag: UInt64) -> String {
         let first = [
@@ -145,6 +157,27 @@ enum Names {
     /// Whether a dynamic entry's value is a number of bytes or things, rather than an address.
     static func dynamicIsCount(_ tag: UInt64) -> Bool {
         [2, 8, 9, 10, 11, 18, 19, 27, 28, 33, 35, 37, 0x6fff_fff9, 0x6fff_fffa, 0x6fff_fffd, 0x6fff_ffff].contains(tag)
+    }
+}
+
+/// The names of what symbols' fields hold, ready to be written.
+struct SymbolCells: Sendable {
+    let types = (0..<16).map { ShortText(Names.symbolType($0)) }
+    let bindings = (0..<16).map { ShortText(Names.symbolBinding($0)) }
+    let visibilities = (0..<4).map { ShortText(Names.symbolVisibility($0)) }
+    private let undefined = ShortText("UND")
+    private let absolute = ShortText("ABS")
+    private let common = ShortText("COM")
+
+    /// st_shndx, where it is no section's index.
+    @inline(__always)
+    func section(_ index: UInt16) -> ShortText? {
+        switch index {
+        case 0: undefined
+        case 0xfff1: absolute
+        case 0xfff2: common
+        default: nil
+        }
     }
 }
 

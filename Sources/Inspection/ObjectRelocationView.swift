@@ -93,7 +93,7 @@ private struct SymbolNames {
 
 /// The rows of the view.
 private final class Rows {
-    let listing: Listing
+    var listing: Listing
     private let base: UInt64
     private var index: UInt64 = 0
 
@@ -151,6 +151,6 @@ private final class Rows {
     }
 
     private func symbol(_ offset: UInt64, _ file: borrowing ByteView) {
-        if offset > 0 { listing.text(file.string(at: offset)) } else { listing.none() }
+        if offset > 0 { listing.text(copy file, at: offset) } else { listing.none() }
     }
 }

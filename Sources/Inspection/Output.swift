@@ -33,35 +33,22 @@ enum Style: Int {
 
 /// Bytes on their way to a descriptor.
 final class Output: TextSink {
-    private var buffer: [UInt8] = []
-    private let descriptor: Int32
+    var buffer: OutputBuffer
     let isColored: Bool
 
     init(descriptor: Int32 = 1, color: ColorChoice = .auto) {
-        self.descriptor = descriptor
+        buffer = OutputBuffer(descriptor: descriptor)
         isColored = color.isOn
-        buffer.reserveCapacity(1 << 17)
     }
-
-    deinit { flush() }
 
     /// Takes one byte.
-    func write(_ byte: UInt8) {
-        buffer.append(byte)
-        if buffer.count >= 1 << 16 { flush() }
-    }
+    func write(_ byte: UInt8) { buffer.append(byte) }
 
     /// Takes bytes.
-    func write(_ bytes: [UInt8]) {
-        buffer.append(contentsOf: bytes)
-        if buffer.count >= 1 << 16 { flush() }
-    }
+    func write(_ bytes: [UInt8]) { for byte in bytes { buffer.append(byte) } }
 
     /// Takes a string.
-    func write(_ text: String) {
-        buffer.append(contentsOf: text.utf8)
-        if buffer.count >= 1 << 16 { flush() }
-    }
+    func write(_ text: String) { buffer.append(text) }
 
     /// Takes a string in a style.
     func write(_ text: String, _ style: Style) {
@@ -108,21 +95,7 @@ final class Output: TextSink {
     }
 
     /// Hands over what was taken. Where nobody reads any more, the program ends quietly.
-    func flush() {
-        var start = 0
-        while start < buffer.count {
-            // In bounds: the slice is the buffer's.
-            let count = unsafe buffer[start...].withUnsafeBytes {
-                unsafe Foundation.write(descriptor, $0.baseAddress, $0.count)
-            }
-            if count < 0 {
-                if errno == EINTR { continue }
-                exit(errno == EPIPE ? 0 : 74)
-            }
-            start += count
-        }
-        buffer.removeAll(keepingCapacity: true)
-    }
+    func flush() { buffer.flush() }
 }
 
 /// `text` without what a terminal or a browser could take for a command: controls and changes of direction.

@@ -5,7 +5,7 @@ import Diagnostics
 import ELF
 
 /// The section headers of a file whose `FileHeader` has been validated.
-struct SectionTable: ~Escapable {
+struct SectionTable: ~Escapable, Sendable {
     private let table: ByteView
     private let names: ByteView
     private let file: ByteView
@@ -51,6 +51,9 @@ struct SectionTable: ~Escapable {
     /// The name of `section`; empty where it has none.
     @_lifetime(copy self)
     func name(_ section: SectionHeader) -> ByteView { names.string(at: UInt64(section.name)) }
+
+    /// Lists the name of `section`.
+    func name(_ section: SectionHeader, in listing: inout Listing) { listing.text(names, at: UInt64(section.name)) }
 
     /// The bytes of the section at `index`. Throws `fileTooShort`.
     @_lifetime(copy self)

@@ -146,8 +146,8 @@ struct RelocationsCommand: ParsableCommand {
     var base: Address?
 
     func run() throws {
-        try files.forEach { file, name, output in
-            let destination = Destination(output: output, file: name, json: files.json)
+        try files.forEachInput { file, input, name, output in
+            let destination = Destination(output: output, file: name, json: files.json, input: input)
             let faults =
                 ObjectImage.isObjectFile(file)
                 ? try ObjectRelocationView.list(file, base: base?.value ?? 0, to: destination)

@@ -51,7 +51,7 @@ extension Relocator {
         }
         switch meaning.formula {
         case .none: return .nothing
-        case .bias: return .value(bias &+ addend)
+        case .bias: return .value(relative(addend))
         case .indirect: return try indirect(bias &+ addend, meaning.field, entry, place, in: memory)
         case .absolute, .symbol, .pcRelative:
             guard let definition = try definition(of: entry, place, &search) else {
@@ -72,6 +72,10 @@ extension Relocator {
             throw Fault(.relocationOnlyInObjects, place, value: UInt64(entry.type))
         }
     }
+
+    /// The value of the most frequent formula, B + A.
+    @inlinable
+    public func relative(_ addend: UInt64) -> UInt64 { bias &+ addend }
 
     // The formula keeps the letters of the psABI.
     // swift-format-ignore: AlwaysUseLowerCamelCase

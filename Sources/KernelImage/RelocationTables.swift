@@ -5,7 +5,7 @@ public import Diagnostics
 public import ELF
 
 /// One table of Elf64_Rela or Elf64_Rel entries.
-public struct RelocationTable: ~Escapable {
+public struct RelocationTable: ~Escapable, Sendable {
     /// The table's bytes, a whole number of entries.
     public let bytes: ByteView
     /// Whether the entries carry their addend (Elf64_Rela).
@@ -120,7 +120,7 @@ public struct PackedRelocations: ~Escapable {
 }
 
 /// The dynamic section's tables, checked to lie inside the file's segments. An image without PT_DYNAMIC has none.
-public struct DynamicTables: ~Escapable {
+public struct DynamicTables: ~Escapable, Sendable {
     /// The values of the dynamic section.
     public let section: DynamicSection
     /// The table at DT_RELA.

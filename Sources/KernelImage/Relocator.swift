@@ -6,10 +6,10 @@ import ELF
 
 /// Applies relocations to an image that was loaded with a given bias. Where the image is alone, its own symbols are the only
 /// ones; else they are searched in all files of its link map.
-public struct Relocator: ~Escapable {
+public struct Relocator: ~Escapable, Sendable {
     let tables: DynamicTables
     let symbols: SymbolTable
-    let bias: UInt64
+    @usableFromInline let bias: UInt64
     let threadLocalBlock: ThreadLocalBlock?
     let supplement: Supplement?
     /// Where symbols are searched; nil where the image is alone.

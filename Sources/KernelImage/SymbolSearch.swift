@@ -106,7 +106,7 @@ struct FoundSymbol: Equatable, Sendable {
 }
 
 /// The objects of a link map, and the bytes that they lie in: where symbols are searched.
-struct SymbolScope: ~Escapable {
+struct SymbolScope: ~Escapable, Sendable {
     let objects: Span<LinkedObject>
     let files: ByteView
     /// What is added to the application's link addresses.

@@ -5,7 +5,7 @@ public import Diagnostics
 public import ELF
 
 /// The dynamic symbols of an image.
-public struct SymbolTable: ~Escapable {
+public struct SymbolTable: ~Escapable, Sendable {
     private let symbols: ByteView
     private let strings: ByteView
     private let stringsOffset: UInt64

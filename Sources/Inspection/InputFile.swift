@@ -1,0 +1,106 @@
+// The bytes of a file, mapped into memory where that is possible: the only unsafe code on the way in.
+
+import ArgumentParser
+import Bytes
+import Foundation
+
+/// A file's bytes, read only. They are mapped, so that only what is looked at is read; standard input and what cannot be
+/// mapped, such as a pipe, is read to its end. Nothing changes after that, so threads can share it.
+@safe final class InputFile: @unchecked Sendable {
+    private let start: UnsafeMutableRawPointer?
+    private let count: Int
+    /// The descriptor of the mapped file, -1 where the bytes are a copy.
+    private let descriptor: Int32
+
+    /// Opens `path`; `-` is standard input. Throws ValidationError where it cannot be read.
+    init(_ path: String) throws {
+        let descriptor = path == "-" ? 0 : unsafe open(path, O_RDONLY | O_CLOEXEC)
+        var status = stat()
+        guard descriptor >= 0, unsafe fstat(descriptor, &status) == 0 else {
+            throw InputFile.error(path, errno)
+        }
+        if status.st_mode & S_IFMT == S_IFREG, descriptor != 0, status.st_size > 0 {
+            // A new mapping of its own, unmapped by deinit only.
+            let start = unsafe mmap(nil, status.st_size, PROT_READ, MAP_PRIVATE, descriptor, 0)
+            if unsafe start != MAP_FAILED {
+                unsafe self.start = start
+                count = status.st_size
+                self.descriptor = descriptor
+                return
+            }
+        }
+        defer { if descriptor != 0 { close(descriptor) } }
+        self.descriptor = -1
+        do {
+            (unsafe start, count) = try unsafe InputFile.readAll(descriptor)
+        } catch {
+            throw InputFile.error(path, error.number)
+        }
+    }
+
+    deinit {
+        if descriptor >= 0 {
+            unsafe munmap(start, count)
+            close(descriptor)
+        } else {
+            unsafe free(start)
+        }
+    }
+
+    /// The bytes, as long as this object lives.
+    var bytes: RawSpan {
+        @_lifetime(borrow self) get {
+            // There are `count` bytes at `start`, and nobody writes them.
+            let buffer = unsafe UnsafeRawBufferPointer(start: start, count: count)
+            return unsafe _overrideLifetime(buffer.bytes, borrowing: self)
+        }
+    }
+
+    /// Gives back the memory of what was looked at so far; looking at it again finds it in the system's cache.
+    func release() {
+        // The mapping is private and never written: nothing is lost.
+        if descriptor >= 0 { unsafe madvise(start, count, MADV_DONTNEED) }
+    }
+
+    /// Maps `size` bytes of the file from `offset` on, both whole pages, over the pages at `address`, which the caller owns
+    /// and gives up; false where the file is not mapped or the system refuses.
+    func map(_ offset: UInt64, size: UInt64, over address: UnsafeMutableRawPointer) -> Bool {
+        guard descriptor >= 0, let size = Int(exactly: size), let offset = Int(exactly: offset) else { return false }
+        // The caller's pages, by its promise.
+        return unsafe mmap(address, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, descriptor, offset)
+            != MAP_FAILED
+    }
+
+    private static func error(_ path: String, _ number: Int32) -> ValidationError {
+        // strerror's text is valid until the next call.
+        ValidationError("cannot read \(path): \(unsafe String(cString: strerror(number)))")
+    }
+
+    /// What reading ended with: errno.
+    private struct ReadError: Error {
+        var number = errno
+    }
+
+    private static func readAll(_ descriptor: Int32) throws(ReadError) -> (UnsafeMutableRawPointer?, Int) {
+        var start = unsafe nil as UnsafeMutableRawPointer?
+        var (count, capacity) = (0, 0)
+        while true {
+            if count == capacity {
+                capacity = max(1 << 16, capacity * 2)
+                // Grows what malloc gave, and keeps its bytes.
+                guard let grown = unsafe realloc(start, capacity) else { throw ReadError() }
+                unsafe start = grown
+            }
+            // In bounds: `count` is below `capacity`.
+            let size = unsafe read(descriptor, start.unsafelyUnwrapped + count, capacity - count)
+            if size == 0 { return (unsafe start, count) }
+            if size < 0 {
+                if errno == EINTR { continue }
+                let error = ReadError()
+                unsafe free(start)
+                throw error
+            }
+            count += size
+        }
+    }
+}

@@ -1,0 +1,65 @@
+// Long tables written by several threads at once, in order.
+
+import Dispatch
+import Foundation
+import Synchronization
+
+/// The order in which threads that share a descriptor write to it.
+final class Turns: Sendable {
+    private let current = Atomic<Int>(0)
+    private let condition = NSCondition()
+
+    /// Returns when `turn` has come.
+    func wait(for turn: Int) {
+        // Threads need about as long as each other: most waits are shorter than going to sleep and being woken.
+        for _ in 0..<4000 {
+            if current.load(ordering: .acquiring) == turn { return }
+        }
+        condition.lock()
+        while current.load(ordering: .acquiring) != turn { condition.wait() }
+        condition.unlock()
+    }
+
+    /// Ends `turn` when it has come; the next begins.
+    func end(_ turn: Int) {
+        wait(for: turn)
+        condition.lock()
+        current.store(turn + 1, ordering: .releasing)
+        condition.broadcast()
+        condition.unlock()
+    }
+}
+
+extension Listing {
+    /// How many rows a thread writes in one piece.
+    private static var chunk: Int { 2048 }
+
+    /// Writes `count` rows: `body` gets a range of them, and the listing to put their cells into. Where there are many,
+    /// several threads share them, each with a buffer of its own that it hands over when its turn has come; a row must depend
+    /// on nothing but its index.
+    mutating func rows(_ count: Int, _ body: @Sendable (Range<Int>, inout Listing) -> Void) {
+        let chunks = (count + Listing.chunk - 1) / Listing.chunk
+        let threads = chunks > 8 ? min(ProcessInfo.processInfo.activeProcessorCount, 4) : 1
+        guard threads > 1 else {
+            body(0..<count, &self)
+            return
+        }
+        flush()
+        let turns = Turns()
+        let next = Atomic<Int>(0)
+        let prototype = state
+        DispatchQueue.concurrentPerform(iterations: threads) { _ in
+            var own = Listing(prototype)
+            while true {
+                let chunk = next.add(1, ordering: .relaxed).oldValue
+                guard chunk < chunks else { break }
+                let start = chunk * Listing.chunk
+                own.begin(row: start + prototype.rows, in: turns, turn: chunk)
+                body(start..<min(start + Listing.chunk, count), &own)
+                own.flush()
+                turns.end(chunk)
+            }
+        }
+        self.skip(rows: count)
+    }
+}

@@ -1,0 +1,332 @@
+// The buffer between the views and a descriptor, and the formats of which listings are made: the only unsafe code on the
+// way out.
+
+import Bytes
+import Foundation
+
+/// Up to 32 bytes of ASCII, filled up with spaces, so that writing them is four stores whatever their number.
+struct ShortText: Sendable {
+    fileprivate var words = InlineArray<4, UInt64>(repeating: 0x2020_2020_2020_2020)
+    /// How many bytes there are; the most that are taken is 32.
+    private(set) var count = 0
+
+    init() {}
+
+    /// The first 32 bytes of `text`.
+    init(_ text: StaticString) { append(text) }
+
+    /// Takes the bytes of `text`.
+    mutating func append(_ text: StaticString) {
+        // A literal's bytes: the index stays below its length.
+        for index in 0..<text.utf8CodeUnitCount { append(unsafe text.utf8Start[index]) }
+    }
+
+    /// Takes one more byte; beyond the thirty-second none.
+    mutating func append(_ byte: UInt8) {
+        guard count < 32 else { return }
+        let shift = UInt64(count & 7) &* 8
+        words[count >> 3] = words[count >> 3] & ~(0xff << shift) | UInt64(byte) << shift
+        count += 1
+    }
+}
+
+extension ShortText: CustomStringConvertible {
+    /// The bytes as a string.
+    var description: String {
+        String(
+            decoding: (0..<count).map { UInt8(truncatingIfNeeded: words[$0 >> 3] >> UInt64(($0 & 7) * 8)) },
+            as: UTF8.self)
+    }
+}
+
+/// A place in an `OutputBuffer` with room for at least `OutputBuffer.margin` bytes. Whoever has one writes a cell, which takes
+/// less than half of that: at most three texts and one number, none of which moves it by more than 32 bytes or stores
+/// more than 50, and a few single bytes.
+@safe struct OutputCursor: ~Copyable {
+    fileprivate var next: UnsafeMutableRawPointer
+
+    fileprivate init(_ next: UnsafeMutableRawPointer) { unsafe self.next = unsafe next }
+
+    /// Takes one byte.
+    @inline(__always)
+    mutating func append(_ byte: UInt8) {
+        unsafe next.storeBytes(of: byte, as: UInt8.self)
+        unsafe next += 1
+    }
+
+    /// Takes `text`, and as many spaces behind it as `width` has more bytes, which are at most 32.
+    @inline(__always)
+    mutating func append(_ text: ShortText, width: Int = 0) {
+        // What counts of the four words is not more than they have.
+        for index in 0..<4 {
+            unsafe next.storeBytes(of: text.words[index], toByteOffset: index &* 8, as: UInt64.self)
+        }
+        unsafe next += max(text.count, min(width, 32))
+    }
+
+    /// Takes up to 32 spaces, none where `number` is negative.
+    @inline(__always)
+    mutating func append(spaces number: Int) {
+        for index in 0..<4 {
+            unsafe next.storeBytes(of: 0x2020_2020_2020_2020, toByteOffset: index &* 8, as: UInt64.self)
+        }
+        unsafe next += max(min(number, 32), 0)
+    }
+
+    /// Takes `value` in hexadecimal with the prefix 0x and no leading zeros, behind spaces where it has fewer bytes than
+    /// `width`, which is at most 32. Returns how many it has without them, 3 to 18.
+    @inline(__always)
+    @discardableResult
+    mutating func append(hex value: UInt64, width: Int = 0) -> Int {
+        let digits = (67 &- (value | 1).leadingZeroBitCount) / 4
+        append(spaces: width &- digits &- 2)
+        unsafe next.storeBytes(of: 0x7830, as: UInt16.self)
+        // The digits stand at the upper end of each word.
+        let low = OutputCursor.digits(of: UInt32(truncatingIfNeeded: value))
+        if digits <= 8 {
+            unsafe next.storeBytes(of: low >> UInt64(64 &- digits &* 8), toByteOffset: 2, as: UInt64.self)
+        } else {
+            let high = OutputCursor.digits(of: UInt32(truncatingIfNeeded: value >> 32))
+            unsafe next.storeBytes(of: high >> UInt64(128 &- digits &* 8), toByteOffset: 2, as: UInt64.self)
+            unsafe next.storeBytes(of: low, toByteOffset: digits &- 6, as: UInt64.self)
+        }
+        unsafe next += digits &+ 2
+        return digits &+ 2
+    }
+
+    /// The eight hexadecimal digits of `value`, the first in the least significant byte: all at once, a nibble spread to a
+    /// byte, and 39 added where it is a letter.
+    @inline(__always)
+    private static func digits(of value: UInt32) -> UInt64 {
+        var word = UInt64(value.byteSwapped)
+        word = (word | word << 16) & 0x0000_ffff_0000_ffff
+        word = (word | word << 8) & 0x00ff_00ff_00ff_00ff
+        word = (word >> 4) & 0x000f_000f_000f_000f | (word & 0x000f_000f_000f_000f) << 8
+        let letters = ((word &+ 0x0606_0606_0606_0606) >> 4) & 0x0101_0101_0101_0101
+        return word &+ 0x3030_3030_3030_3030 &+ letters &* 39
+    }
+
+    /// Takes `value` in decimal, behind spaces where it has fewer bytes than `width`, which is at most 32. Returns how many
+    /// it has without them, 1 to 20.
+    @inline(__always)
+    @discardableResult
+    mutating func append(decimal value: UInt64, width: Int = 0) -> Int {
+        guard value < 100_000_000 else { return append(long: value, width: width) }
+        // Halves, quarters and eighths: four digits a word, two a half word, one a byte, the first in the least significant
+        // byte. The products are those quotients exactly, for numbers of that many digits.
+        var word = value / 10_000 | (value % 10_000) << 32
+        let hundreds = ((word &* 10_486) >> 20) & 0x0000_007f_0000_007f
+        word = hundreds | (word &- hundreds &* 100) << 16
+        let tens = ((word &* 103) >> 10) & 0x000f_000f_000f_000f
+        word = tens | (word &- tens &* 10) << 8
+        let zeros = min(word.trailingZeroBitCount / 8, 7)
+        append(spaces: width &- 8 &+ zeros)
+        unsafe next.storeBytes(of: (word | 0x3030_3030_3030_3030) >> UInt64(zeros &* 8), as: UInt64.self)
+        unsafe next += 8 &- zeros
+        return 8 &- zeros
+    }
+
+    private mutating func append(long value: UInt64, width: Int) -> Int {
+        var text = ShortText()
+        for byte in String(value).utf8 { text.append(byte) }
+        append(spaces: width &- text.count)
+        append(text)
+        return text.count
+    }
+}
+
+/// Bytes on their way to a descriptor, handed over in pieces of 64 KiB and more.
+///
+/// Every call first makes sure that there is room for the most it can write, `margin` bytes, and then writes without asking
+/// again; what may be longer is written in pieces.
+@safe struct OutputBuffer: ~Copyable {
+    fileprivate static var margin: Int { 512 }
+
+    /// Where the bytes go.
+    let descriptor: Int32
+    /// `capacity + margin` bytes, this value's own.
+    private let start: UnsafeMutableRawPointer
+    /// `start + capacity`.
+    private let limit: UnsafeMutableRawPointer
+    /// Where the next byte goes: from `start` up to `limit + margin`.
+    private var next: UnsafeMutableRawPointer
+    /// What has to be waited for before bytes are handed over.
+    private var turn: (Turns, Int)?
+
+    /// A buffer of `capacity` bytes for what goes to `descriptor`.
+    init(descriptor: Int32, capacity: Int = 1 << 16) {
+        self.descriptor = descriptor
+        // Freed by deinit only.
+        unsafe start = UnsafeMutableRawPointer.allocate(byteCount: capacity + OutputBuffer.margin, alignment: 64)
+        unsafe limit = start + capacity
+        unsafe next = unsafe start
+    }
+
+    deinit {
+        handOver()
+        unsafe start.deallocate()
+    }
+
+    /// Hands over what was taken. Where nobody reads any more, the program ends quietly.
+    @inline(never)
+    mutating func flush() {
+        handOver()
+        unsafe next = unsafe start
+    }
+
+    /// Hands over nothing from here on before `turn` has come.
+    mutating func wait(for turn: Int, in turns: Turns) { self.turn = (turns, turn) }
+
+    private func handOver() {
+        if unsafe next == start { return }
+        if let (turns, turn) = turn { turns.wait(for: turn) }
+        // Both belong to the buffer, and `next` is not below `start`.
+        var done = unsafe start
+        while unsafe done < next {
+            let written = unsafe write(descriptor, done, next - done)
+            if written < 0 {
+                if errno == EINTR { continue }
+                exit(errno == EPIPE ? 0 : 74)
+            }
+            unsafe done += written
+        }
+    }
+
+    /// Where up to `margin` bytes may be written.
+    @inline(__always)
+    private mutating func room() -> UnsafeMutableRawPointer {
+        if unsafe next > limit { flush() }
+        return unsafe next
+    }
+
+    /// Takes one byte.
+    @inline(__always)
+    mutating func append(_ byte: UInt8) {
+        // One byte is less than the margin.
+        let target = unsafe room()
+        unsafe target.storeBytes(of: byte, as: UInt8.self)
+        unsafe next = target + 1
+    }
+
+    /// Takes a literal.
+    @inline(never)
+    mutating func append(_ text: StaticString) {
+        // A literal's bytes are valid for ever, and there are as many as it says.
+        unsafe append(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+    }
+
+    /// Takes a string.
+    mutating func append(_ text: String) {
+        var text = text
+        // The closure reads the string's bytes only.
+        text.withUTF8 { unsafe append(UnsafeRawBufferPointer($0)) }
+    }
+
+    private mutating func append(_ bytes: UnsafeRawBufferPointer) {
+        guard var source = bytes.baseAddress else { return }
+        var rest = bytes.count
+        while rest > 0 {
+            // No more than the margin at a time, and no more than there is.
+            let size = min(rest, OutputBuffer.margin)
+            let target = unsafe room()
+            unsafe target.copyMemory(from: source, byteCount: size)
+            unsafe next = target + size
+            unsafe source += size
+            rest -= size
+        }
+    }
+
+    /// Where to write the next cell.
+    @inline(__always)
+    mutating func cursor() -> OutputCursor { unsafe OutputCursor(room()) }
+
+    /// Takes what was written there.
+    @inline(__always)
+    mutating func advance(to cursor: consuming OutputCursor) { unsafe next = unsafe cursor.next }
+
+    /// Takes `number` spaces, none where it is negative.
+    mutating func append(spaces number: Int) {
+        var rest = number
+        while rest > 0 {
+            var cursor = cursor()
+            cursor.append(spaces: rest)
+            advance(to: cursor)
+            rest -= 32
+        }
+    }
+
+    // MARK: Text that came from outside
+
+    /// Takes the string at `offset` of `view` up to a NUL or the end, 32 or eight bytes at a time as long as they are plain:
+    /// printable ASCII, and where `isJSON` neither quotation mark nor backslash. Of the others it writes `\u00xx` in JSON, `?`
+    /// elsewhere, where a terminal could mistake them for a command. Returns how many bytes it wrote.
+    mutating func append(untrusted view: ByteView, at offset: UInt64, isJSON: Bool) -> Int {
+        var offset = offset
+        var length = 0
+        while view.contains(offset, 32) {
+            let target = unsafe room()
+            var odd: UInt64 = 0
+            // All in bounds by the line above; 32 bytes are less than the margin, and count only where all are plain.
+            for index in 0..<4 {
+                let start = Int(truncatingIfNeeded: offset) &+ index &* 8
+                let word = unsafe view.span.unsafeLoadUnaligned(fromUncheckedByteOffset: start, as: UInt64.self)
+                unsafe target.storeBytes(of: word, toByteOffset: index &* 8, as: UInt64.self)
+                odd |= OutputBuffer.odd(word, isJSON: isJSON)
+            }
+            if odd != 0 { break }
+            unsafe next = target + 32
+            length &+= 32
+            offset &+= 32
+        }
+        while let word = view.word64(at: offset) {
+            let odd = OutputBuffer.odd(word, isJSON: isJSON)
+            // Eight bytes are less than the margin; only those before the first odd one count.
+            let target = unsafe room()
+            unsafe target.storeBytes(of: word, as: UInt64.self)
+            let plain = odd.trailingZeroBitCount / 8
+            unsafe next = target + plain
+            length &+= plain
+            offset &+= UInt64(plain)
+            guard plain < 8 else { continue }
+            let byte = UInt8(truncatingIfNeeded: word >> UInt64(plain &* 8))
+            if byte == 0 { return length }
+            length &+= append(escaped: byte, isJSON: isJSON)
+            offset &+= 1
+        }
+        while let byte = view.byte(at: offset), byte != 0 {
+            if OutputBuffer.odd(UInt64(byte) | 0x4141_4141_4141_4100, isJSON: isJSON) == 0 {
+                append(byte)
+                length &+= 1
+            } else {
+                length &+= append(escaped: byte, isJSON: isJSON)
+            }
+            offset &+= 1
+        }
+        return length
+    }
+
+    /// Sets the highest bit of the first byte of `word` that is not plain, and perhaps of bytes behind it, where a borrow or a
+    /// carry comes through; zero where all are plain.
+    @inline(__always)
+    private static func odd(_ word: UInt64, isJSON: Bool) -> UInt64 {
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        let control = (word &- ones &* 0x20) & ~word
+        var odd = control | word | (word &+ ones)
+        if isJSON {
+            let quote = word ^ ones &* 0x22
+            let backslash = word ^ ones &* 0x5c
+            odd |= (quote &- ones) & ~quote | (backslash &- ones) & ~backslash
+        }
+        return odd & (ones &* 0x80)
+    }
+
+    private mutating func append(escaped byte: UInt8, isJSON: Bool) -> Int {
+        guard isJSON else {
+            append(UInt8(ascii: "?"))
+            return 1
+        }
+        append("\\u00")
+        for digit in [byte >> 4, byte & 0xf] { append(digit < 10 ? 0x30 &+ digit : 0x57 &+ digit) }
+        return 6
+    }
+}

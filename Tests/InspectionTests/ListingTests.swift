@@ -1,0 +1,144 @@
+// Long listings: rows that several threads write in their order, every length of number and name, and readers that go away.
+
+import Foundation
+import TestSupport
+import Testing
+
+@Suite struct ListingTests {
+    /// Numbers of every length, each with its neighbours.
+    static let numbers: [UInt64] =
+        (0..<64).flatMap { [1 << $0 &- 1, 1 << $0, 1 << $0 &+ 1] as [UInt64] }
+        + (0..<20).flatMap { exponent in
+            let power = (0..<exponent).reduce(1 as UInt64) { value, _ in value &* 10 }
+            return [power &- 1, power, power &+ 1]
+        } + [.max]
+
+    /// A name whose length and odd bytes depend on `index`.
+    static func name(_ index: Int) -> [UInt8] {
+        var name = (0..<index % 77).map { UInt8(0x41 + ($0 + index) % 26) }
+        let odd: [UInt8] = [0x1b, 0x22, 0x5c, 0x7f, 0x80, 0xff, 0x20, 0x7e, 0x1f, 0x01]
+        if index % 3 == 0, !name.isEmpty { name[index / 3 % name.count] = odd[index / 7 % odd.count] }
+        return name
+    }
+
+    /// The sample with a table of `count` symbols, found through section headers.
+    static func symbols(_ count: Int) -> [UInt8] {
+        var file = Sample.application
+        var symbols = [UInt8](repeating: 0, count: 24)
+        var strings: [UInt8] = [0] + Array(".symtab".utf8) + [0]
+        for index in 1..<count {
+            symbols += littleEndian(UInt32(strings.count)) + [UInt8(index % 256), UInt8(index % 4)]
+            symbols += littleEndian(UInt16(truncatingIfNeeded: index * 7))
+            symbols += littleEndian(numbers[index % numbers.count]) + littleEndian(numbers[index * 5 % numbers.count])
+            strings += name(index) + [0]
+        }
+        func append(_ bytes: [UInt8]) -> Int {
+            file += [UInt8](repeating: 0, count: (8 - file.count % 8) % 8) + bytes
+            return file.count - bytes.count
+        }
+        func header(_ name: UInt32, _ type: UInt32, _ offset: Int, _ size: Int, link: UInt64 = 0) -> [UInt8] {
+            let words = [0, 0, UInt64(offset), UInt64(size), link, 1, 0]
+            return littleEndian(name) + littleEndian(type) + words.flatMap { littleEndian($0) }
+        }
+        let symbolsStart = append(symbols)
+        let stringsStart = append(strings)
+        let table = append(
+            header(0, 0, 0, 0) + header(1, 2, symbolsStart, symbols.count, link: 2)
+                + header(0, 3, stringsStart, strings.count))
+        file = file.putting(UInt64(table), at: 40).putting(UInt16(64), at: 58)
+        return file.putting(UInt16(3), at: 60).putting(UInt16(2), at: 62)
+    }
+
+    static let count = 30_000
+
+    @Test func symbolsInText() async throws {
+        let folder = try Folder()
+        try folder.write("file", Self.symbols(Self.count))
+        let run = try await Tool.run(["symbols", "file"], in: folder.url)
+        #expect(run.status == 0)
+        let lines = run.output.split(separator: "\n").dropFirst()
+        #expect(lines.count == Self.count)
+        for (index, line) in lines.enumerated().dropFirst() {
+            let value = "0x" + String(Self.numbers[index % Self.numbers.count], radix: 16)
+            let size = String(Self.numbers[index * 5 % Self.numbers.count])
+            let name = String(
+                decoding: Self.name(index).map { $0 >= 0x20 && $0 < 0x7f ? $0 : 0x3f }, as: UTF8.self)
+            let front =
+                pad("\(index)", 6) + " .symtab " + pad(value, 12) + " " + pad(size, 8) + " "
+            #expect(line.hasPrefix(front) && line.hasSuffix(name), "row \(index): \(line)")
+            if line.hasPrefix(front) != true { break }
+        }
+    }
+
+    @Test func symbolsInJSON() async throws {
+        let folder = try Folder()
+        try folder.write("file", Self.symbols(Self.count))
+        let run = try await Tool.run(["symbols", "--json", "file"], in: folder.url)
+        let document = try JSONSerialization.jsonObject(with: Data(run.output.utf8)) as? [String: Any]
+        let rows = try #require(document?["rows"] as? [[String: Any]])
+        #expect(rows.count == Self.count)
+        for (index, row) in rows.enumerated().dropFirst() {
+            let name = String(String.UnicodeScalarView(Self.name(index).map { Unicode.Scalar($0) }))
+            let isRight =
+                row["index"] as? Int == index && row["name"] as? String == name
+                && row["value"] as? String == "0x" + String(Self.numbers[index % Self.numbers.count], radix: 16)
+                && (row["size"] as? NSNumber)?.uint64Value == Self.numbers[index * 5 % Self.numbers.count]
+            #expect(isRight, "row \(index): \(row)")
+            if !isRight { break }
+        }
+    }
+
+    @Test func relocationsInOrder() async throws {
+        var writer = ELFWriter()
+        let word = writer.append(words: [0])
+        let relocations = (0..<Self.count).map {
+            Relocation(8, at: word &+ UInt64($0), addend: Self.numbers[$0 % Self.numbers.count])
+        }
+        writer.setDynamic(writer.relaEntries(relocations))
+        let folder = try Folder()
+        try folder.write("file", writer.bytes)
+        let run = try await Tool.run(["relocations", "file"], in: folder.url)
+        let lines = run.output.split(separator: "\n").dropFirst()
+        #expect(lines.count == Self.count)
+        for (index, line) in lines.enumerated() {
+            let place = "0x" + String(word + UInt64(index), radix: 16)
+            let value = "0x" + String(Self.numbers[index % Self.numbers.count], radix: 16)
+            let expected =
+                pad("\(index)", 6) + " RELA    8 RELATIVE  " + pad(place, 12) + " B + A      " + pad(value, 18) + " -"
+            #expect(line == expected)
+            if line != expected { break }
+        }
+    }
+
+    /// Addends in place come from pages of the file that are mapped, from bytes that are copied because they share a page with
+    /// others, and from a copy of the whole file where it is standard input: all three say the same.
+    @Test func addendsInPlaceAreTheFiles() async throws {
+        var writer = ELFWriter()
+        let words = writer.append(words: (0..<4096).map { UInt64($0) << 20 | 0xabc })
+        let last = words + 4095 * 8
+        writer.setDynamic(writer.relrEntries([words] + [UInt64](repeating: .max, count: 65) + [last]))
+        let folder = try Folder()
+        try folder.write("file", writer.bytes)
+        let mapped = try await Tool.run(["relocations", "file"], in: folder.url)
+        let copied = try await Tool.run(["relocations", "-"], input: writer.bytes)
+        #expect(mapped.output == copied.output)
+        let lines = mapped.output.split(separator: "\n")
+        #expect(lines.count == 4096 + 1 + 1)
+        #expect(lines[1].hasSuffix(" 0xabc -"))
+        #expect(lines[1001].hasSuffix(" 0x3e800abc -"))
+        #expect(lines[4096].hasSuffix(" 0xfff00abc -"))
+    }
+
+    @Test func readersThatGoAway() async throws {
+        let folder = try Folder()
+        try folder.write("file", Self.symbols(Self.count))
+        let script = "{ \(Tool.program.path) symbols file; echo status $? >&3; } 3>&1 | head -n 1"
+        let output = await Tool.other("sh", ["-c", "cd '\(folder.url.path)' && \(script)"])
+        // The first line, or the status that came before it; nothing hangs and nothing complains.
+        #expect(output?.isEmpty == false)
+    }
+
+    private func pad(_ text: String, _ width: Int) -> String {
+        String(repeating: " ", count: max(0, width - text.count)) + text
+    }
+}
