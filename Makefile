@@ -13,7 +13,7 @@ APP := build/fixtures/demo
 APPEND := env=GREETING=hello -- one two
 QEMU_ARGS :=
 
-.PHONY: run test loader inspect install fixtures bench budget deps lint format host-test soak witness matrix fuzz fuzz-briefly coverage clean
+.PHONY: run test loader inspect install fixtures bench bench-deps budget deps lint format host-test soak witness matrix fuzz fuzz-briefly coverage clean
 
 # Boots $(APP); QEMU status 3 is what a Hermit application that ends well leaves.
 run: deps loader $(if $(filter build/fixtures/%,$(APP)),fixtures)
@@ -26,9 +26,10 @@ run: deps loader $(if $(filter build/fixtures/%,$(APP)),fixtures)
 test: deps lint loader fixtures host-test budget fuzz-briefly
 
 # Instructions per phase and bytes of text may not grow by more than 5 % unnoticed; a growth that is meant changes the file.
+BUDGET_APPS := $(wildcard ../shared/hermit/hello_world) build/fixtures/demo build/fixtures/demo-recursive
 budget:
 	swift build --product loader-bench
-	.build/debug/loader-bench --memory 1G --budget budget.txt build/fixtures/demo build/fixtures/demo-recursive
+	.build/debug/loader-bench --parts boot --memory 1G,64G --budget budget.txt $(BUDGET_APPS)
 
 # Some thousand inputs for each fuzz target, always the same.
 fuzz-briefly: fixtures
@@ -70,8 +71,9 @@ loader:
 
 # The tool, its manual page and shell completions: man -M build/share/man loader-inspect.
 SHARE := build/share
+# With the runtime linked in, loader-inspect starts in half the time.
 inspect:
-	swift build -c release --product loader-inspect
+	swift build -c release --static-swift-stdlib --product loader-inspect
 	@mkdir -p $(SHARE)/man/man1 $(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions \
 		$(SHARE)/fish/vendor_completions.d
 	@cp .build/release/loader-inspect build/loader-inspect
@@ -88,11 +90,15 @@ install: inspect loader
 	@install -m 644 build/loader $(DESTDIR)$(PREFIX)/lib/loader/
 	@cp -R $(SHARE) $(DESTDIR)$(PREFIX)/
 
-# Instructions from the loader's first to its jump; APPS="path …" counts others.
-APPS := $(wildcard build/fixtures/demo ../shared/hermit/hello_world ../shared/hermit/hello_c)
-bench: deps loader fixtures
-	swift build -c release --product loader-bench
-	.build/release/loader-bench $(if $(wildcard budget.txt),--budget budget.txt) $(APPS)
+# What boots, the loader, relocations and listings cost: docs/benchmarks.md. QUICK=1 takes two minutes instead of ten,
+# APPS="path …" boots others, BENCH="--json" and the like are for the program itself.
+APPS := $(wildcard build/fixtures/demo build/fixtures/demo-recursive ../shared/hermit/hello_world ../shared/hermit/hello_c)
+BENCH :=
+bench: deps bench-deps loader inspect fixtures
+	swift build -c release --static-swift-stdlib --product loader-bench
+	@mkdir -p build
+	@$(CC) -O2 -Wall -o build/bench-timer Sources/LoaderBench/timer.c
+	@.build/release/loader-bench $(if $(QUICK),--quick) $(BENCH) $(APPS)
 
 fixtures:
 	@set -e; for makefile in Fixtures/*/Makefile; do $(MAKE) --no-print-directory -C $$(dirname $$makefile); done
@@ -102,6 +108,18 @@ lint:
 
 format:
 	swift format --in-place --recursive --parallel $(SWIFT_SOURCES)
+
+# Installs the packages that $$missing names.
+define INSTALL
+if [ -n "$$missing" ]; then \
+	echo "installing$$missing (apt-get)"; \
+	sudo=""; [ "$$(id -u)" -eq 0 ] || sudo=sudo; \
+	{ $$sudo apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends $$missing; } \
+	  >build-deps.log 2>&1 || { cat build-deps.log; exit 1; }; \
+	rm -f build-deps.log; \
+fi
+endef
 
 # What the machine lacks of what building and testing need, installed by apt.
 deps:
@@ -116,14 +134,15 @@ deps:
 	[ -f /usr/include/libfdt.h ] || missing="$$missing libfdt-dev"; \
 	python3 -c 'import jsonschema' 2>/dev/null || /usr/bin/python3 -c 'import jsonschema' 2>/dev/null || \
 		missing="$$missing python3-jsonschema"; \
-	if [ -n "$$missing" ]; then \
-		echo "installing$$missing (apt-get)"; \
-		sudo=""; [ "$$(id -u)" -eq 0 ] || sudo=sudo; \
-		{ $$sudo apt-get update -qq && \
-		  DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends $$missing; } \
-		  >build-deps.log 2>&1 || { cat build-deps.log; exit 1; }; \
-		rm -f build-deps.log; \
-	fi
+	$(INSTALL)
+
+# The other readelfs, for make bench only.
+bench-deps:
+	@missing=""; \
+	command -v eu-readelf >/dev/null || missing="$$missing elfutils"; \
+	command -v llvm-readelf >/dev/null || missing="$$missing llvm"; \
+	command -v size >/dev/null || missing="$$missing binutils"; \
+	$(INSTALL)
 
 clean:
 	rm -rf build .build .build-loader

@@ -89,11 +89,12 @@ if freestanding {
         .executableTarget(
             name: "loader-bench",
             dependencies: [
+                "Bytes", "Diagnostics", "KernelImage",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
             ],
-            path: "Sources/LoaderBench",
-            swiftSettings: [.treatAllWarnings(as: .error)]),
+            path: "Sources/LoaderBench", exclude: ["timer.c"],
+            swiftSettings: [.treatAllWarnings(as: .error), .enableExperimentalFeature("Lifetimes")]),
     ]
     targets += [
         .testTarget(

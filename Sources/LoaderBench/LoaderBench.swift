@@ -1,159 +1,112 @@
-// `make bench`: what a boot costs, in instructions executed by the guest, and how large the loader is.
+// `make bench`: what a boot, the loader, a relocation and a listing cost, in one run on one machine.
 
 import ArgumentParser
 import Foundation
-import Subprocess
+
+/// What can be measured.
+enum Part: String, CaseIterable, ExpressibleByArgument {
+    case boot, loader, relocations, listings
+}
 
 /// The command line.
 @main
 struct LoaderBench: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "loader-bench",
-        abstract: "Counts the instructions from a loader's first to its jump, under QEMU without acceleration.",
+        abstract: "Measures a loader, relocation on the host, and loader-inspect; docs/benchmarks.md says how.",
         discussion: """
-            QEMU runs the loader one instruction at a time and logs each (-singlestep -d exec,nochain), filtered to the \
-            loader's addresses; a repeated string instruction is logged once per iteration. Any loader can be counted: \
-            give its file and its address range.
+            Boots are counted, not timed: QEMU runs the loader one instruction at a time and logs each (-singlestep -d \
+            exec,nochain), filtered to the loader's addresses; a repeated string instruction is logged once per iteration. \
+            Any loader can be counted, whatever it is written in:
+
+              loader-bench --parts boot --loader path/to/another-loader app
             """)
 
-    @Option(help: "The loader's file.")
+    @Option(help: "The loader's file, an ELF file of 32 or 64 bits.")
     var loader = "build/loader"
 
-    @Option(help: "The loader's address range, as QEMU's -dfilter takes it.")
-    var range = "0x100000..0x11ffff"
+    @Option(help: "The loader's address range, as QEMU's -dfilter takes it; without it, that of its PT_LOAD segments.")
+    var range: String?
 
     @Option(help: "Sizes of RAM to boot with, separated by commas.")
     var memory = "128M,1G,8G,64G"
 
+    @Option(help: "What to measure, separated by commas: boot, loader, relocations, listings.")
+    var parts = "boot,loader,relocations,listings"
+
     @Option(
         help:
-            "A budget file: lines of `application memory phase instructions`, and `loader - text bytes`; exceeding one by over 5 % fails."
-    )
+            "A budget file: lines of `application memory phase instructions`, and `loader - text bytes`; see the file.")
     var budget: String?
+
+    @Flag(help: "One or two minutes instead of ten: fewer runs, smaller files.")
+    var quick = false
 
     @Flag(help: "Print JSON.")
     var json = false
 
+    @Option(help: "The program of timer.c.")
+    var timer = "build/bench-timer"
+
+    @Option(help: "loader-inspect.")
+    var inspect = "build/loader-inspect"
+
     @Argument(help: "The applications to boot.")
-    var applications: [String]
+    var applications: [String] = []
 
     func run() async throws {
-        let nm = try await Self.capture("llvm-nm", ["-n", "--defined-only", loader])
-        let symbols = SymbolMap(nm: nm)
-        var rows: [Row] = []
-        for application in applications {
-            for size in memory.split(separator: ",").map(String.init) {
-                let (counts, bytes) = try await count(application, size, symbols)
-                rows.append(
-                    Row(
-                        application: (application as NSString).lastPathComponent, memory: size,
-                        instructions: counts.instructions, iterations: counts.iterations,
-                        phases: Dictionary(uniqueKeysWithValues: counts.phases.map { ($0.key.rawValue, $0.value) }),
-                        serialBytes: bytes))
-            }
+        let selected = try Set(
+            parts.split(separator: ",").map { name in
+                guard let part = Part(rawValue: String(name)) else {
+                    throw ValidationError("no part is called \(name)")
+                }
+                return part
+            })
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("loader-bench-\(UUID())")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let runner = Runner(folder: folder, timer: absolute(timer))
+        var results = Results(machine: await MachineDescription())
+        if selected.contains(.boot) { results.boot = try await boots(runner) }
+        if selected.contains(.loader) || budget != nil {
+            results.loader = try await LoaderFile(measuring: loader, in: folder)
         }
-        let sizes = try await Self.capture("size", [loader])
+        if selected.contains(.relocations) {
+            let sizes = [10_000, 100_000, 1_000_000] + (quick ? [] : [10_000_000])
+            results.relocations = try await RelocationBench(runner: runner, sizes: sizes).run()
+        }
+        if selected.contains(.listings) {
+            results.listings = try await ListingBench(runner: runner, inspect: absolute(inspect), isQuick: quick).run()
+        }
         if json {
             let encoder = JSONEncoder()
-            encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-            print(String(decoding: try encoder.encode(rows), as: UTF8.self))
+            encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+            print(String(decoding: try encoder.encode(results), as: UTF8.self))
         } else {
-            show(rows)
-            print(sizes, terminator: "")
+            results.show()
         }
         if let budget {
-            let text = sizes.split(separator: "\n").last?.split(separator: "\t").first.map {
-                Int($0.filter(\.isNumber))
+            let text = try String(contentsOfFile: budget, encoding: .utf8)
+            try Budget(text).check(results)
+        }
+    }
+
+    private func absolute(_ path: String) -> String { URL(fileURLWithPath: path).standardizedFileURL.path }
+
+    private func boots(_ runner: Runner) async throws -> [BootFigures] {
+        let bench = try await BootBench(runner, loader: loader, range: range)
+        let sizes = memory.split(separator: ",").map(String.init)
+        var figures: [BootFigures] = []
+        for application in applications {
+            for size in sizes {
+                note("boot of \((application as NSString).lastPathComponent), \(size)")
+                figures.append(try await bench.count(application, size))
             }
-            try check(rows, text: (text ?? nil) ?? 0, against: String(contentsOfFile: budget, encoding: .utf8))
-        }
-    }
-
-    /// One boot's figures.
-    struct Row: Codable {
-        var application: String
-        var memory: String
-        var instructions: Int
-        var iterations: Int
-        var phases: [String: Int]
-        var serialBytes: Int
-    }
-
-    private func count(_ application: String, _ size: String, _ symbols: SymbolMap) async throws -> (
-        InstructionCounts, Int
-    ) {
-        let directory = FileManager.default.temporaryDirectory.appendingPathComponent("loader-bench-\(UUID())")
-        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: directory) }
-        let log = directory.appendingPathComponent("trace")
-        let serial = directory.appendingPathComponent("serial")
-        _ = try await Self.capture(
-            "timeout",
-            [
-                "60", "qemu-system-x86_64", "-cpu", "qemu64,apic,fsgsbase,fxsr,rdrand,rdtscp,xsave,xsaveopt", "-smp",
-                "1", "-m", size, "-object", "memory-backend-ram,id=ram,size=\(size),reserve=off", "-machine",
-                "memory-backend=ram", "-display", "none", "-serial", "file:\(serial.path)", "-no-reboot", "-device",
-                "isa-debug-exit,iobase=0xf4,iosize=0x04", "-kernel", loader, "-initrd", application, "-singlestep",
-                "-d",
-                "exec,nochain", "-dfilter", range, "-D", log.path,
-            ])
-        let output = (try? Data(contentsOf: serial)) ?? Data()
-        let ours = String(decoding: output, as: UTF8.self).split(whereSeparator: \.isNewline)
-            .filter { $0.hasPrefix("[LOADER]") }
-        return (
-            InstructionCounts(log: try Data(contentsOf: log, options: .alwaysMapped), symbols: symbols),
-            ours.reduce(0) { $0 + $1.utf8.count + 2 }
-        )
-    }
-
-    private static func capture(_ program: String, _ arguments: [String]) async throws -> String {
-        let result = try await Subprocess.run(
-            .name(program), arguments: Arguments(arguments), output: .string(limit: 1 << 24), error: .discarded)
-        return result.standardOutput
-    }
-
-    private func show(_ rows: [Row]) {
-        let phases = Phase.allCases.map(\.rawValue)
-        let titles = ["application", "RAM", "instructions", "+ iterations"] + phases + ["serial bytes"]
-        var lines = [titles]
-        for row in rows {
-            lines.append(
-                [row.application, row.memory, "\(row.instructions)", "\(row.iterations)"]
-                    + phases.map { "\(row.phases[$0] ?? 0)" } + ["\(row.serialBytes)"])
-        }
-        let widths = titles.indices.map { column in lines.map { $0[column].count }.max() ?? 0 }
-        for line in lines {
-            print(
-                line.indices.map { index in
-                    let pad = String(repeating: " ", count: widths[index] - line[index].count)
-                    return index == 0 ? line[index] + pad : pad + line[index]
-                }.joined(separator: "  "))
-        }
-    }
-
-    private func check(_ rows: [Row], text: Int, against budget: String) throws {
-        var checked = 0
-        var exceeded: [String] = []
-        for line in budget.split(separator: "\n") where !line.hasPrefix("#") {
-            let fields = line.split(separator: " ").map(String.init)
-            guard fields.count == 4, let limit = Int(fields[3]) else {
-                throw ValidationError("not a budget line: \(line)")
-            }
-            let values =
-                fields[0] == "loader"
-                ? [text]
-                : rows.filter { $0.application == fields[0] && $0.memory == fields[1] }.map {
-                    fields[2] == "total"
-                        ? $0.instructions : $0.phases[fields[2].replacingOccurrences(of: "-", with: " ")] ?? 0
-                }
-            for value in values {
-                checked += 1
-                if value > limit + limit / 20 { exceeded.append("\(line): \(value)") }
+            // Wall time is not part of a budget.
+            if budget == nil, let index = figures.lastIndex(where: { $0.memory == "1G" }) {
+                figures[index].wall = try await bench.time(application, "1G", boots: quick ? 5 : 21)
             }
         }
-        print("\(checked) budgets checked, \(exceeded.count) exceeded")
-        exceeded.forEach { print("exceeded: \($0)") }
-        // A budget that names nothing that was measured guards nothing.
-        if checked == 0 || !exceeded.isEmpty { throw ExitCode.failure }
+        return figures
     }
 }

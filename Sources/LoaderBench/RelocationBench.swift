@@ -1,0 +1,158 @@
+// What a relocation costs on the host: the loader's code beside the system's dynamic linker and beside a plain copy.
+
+import Bytes
+import Diagnostics
+import Foundation
+import KernelImage
+
+/// Nanoseconds per entry for one kind and number of relocations; medians.
+struct RelocationFigures: Codable {
+    var kind: RelocationKind
+    var count: Int
+    /// `Relocator.apply` on an image that has just been loaded, as in the guest.
+    var apply: Double
+    /// A copy of half as many bytes as relocation reads and writes: the same traffic.
+    var copy: Double
+    /// Checking the file's tables and applying them to a private mapping of the file, page faults included, as the dynamic
+    /// linker does.
+    var mapped: Double
+    /// The dynamic linker: dlopen, lazy binding off, less dlopen of the same file without the tags of its relocation table.
+    var dynamicLinkerMapped: Double
+    /// The same in a process that maps files with all their pages present; absent where it may not.
+    var dynamicLinker: Double?
+}
+
+/// Measures relocations.
+struct RelocationBench {
+    let runner: Runner
+    let sizes: [Int]
+
+    func run() async throws -> [RelocationFigures] {
+        var figures: [RelocationFigures] = []
+        for kind in RelocationKind.allCases {
+            for count in sizes {
+                note("relocations: \(kind.rawValue), \(count)")
+                figures.append(try await measure(kind, count))
+            }
+        }
+        return figures
+    }
+
+    private func measure(_ kind: RelocationKind, _ count: Int) async throws -> RelocationFigures {
+        let file = runner.folder.appendingPathComponent("relocated.so").path
+        let plain = runner.folder.appendingPathComponent("unrelocated.so").path
+        try RelocationFile.write(kind, count, to: file)
+        try RelocationFile.write(kind, count, to: plain, isRelocated: false)
+        defer { for path in [file, plain] { try? FileManager.default.removeItem(atPath: path) } }
+        let mapped = try MappedFile(path: file)
+        let copier = Copier(bytes: kind.traffic(count) / 2)
+        var apply: [Double] = []
+        var copy: [Double] = []
+        var faulting: [Double] = []
+        var relocated: [Double] = []
+        var unrelocated: [Double] = []
+        var locked: [Double] = []
+        var lockedUnrelocated: [Double] = []
+        // Everything in turn, so that whatever else the machine does hits all of them alike.
+        for _ in 0..<max(3, min(20, 4_000_000 / count)) {
+            apply.append(try mapped.relocateLoaded(expecting: count))
+            copy.append(copier.run())
+            faulting.append(try mapped.relocateMapped(expecting: count))
+            relocated += try await runner.open(file)
+            unrelocated += try await runner.open(plain)
+            locked += try await runner.open(file, isLocked: true)
+            lockedUnrelocated += try await runner.open(plain, isLocked: true)
+        }
+        let perEntry = { (times: [Double]) in median(times) / Double(count) }
+        return RelocationFigures(
+            kind: kind, count: count, apply: perEntry(apply), copy: perEntry(copy), mapped: perEntry(faulting),
+            dynamicLinkerMapped: perEntry(relocated) - perEntry(unrelocated),
+            dynamicLinker: locked.isEmpty ? nil : perEntry(locked) - perEntry(lockedUnrelocated))
+    }
+}
+
+/// A file that is relocated again and again.
+final class MappedFile {
+    private let descriptor: Int32
+    private let size: Int
+    private let bytes: UnsafeMutableRawBufferPointer
+
+    init(path: String) throws {
+        descriptor = Foundation.open(path, O_RDONLY)
+        size = Int(lseek(descriptor, 0, SEEK_END))
+        bytes = try MappedFile.map(size, descriptor, PROT_READ)
+    }
+
+    deinit {
+        munmap(bytes.baseAddress, size)
+        close(descriptor)
+    }
+
+    private static func map(_ size: Int, _ descriptor: Int32, _ access: Int32) throws -> UnsafeMutableRawBufferPointer {
+        let flags = MAP_PRIVATE | (descriptor < 0 ? MAP_ANONYMOUS : 0)
+        guard let start = mmap(nil, size, access, flags, descriptor, 0), start != MAP_FAILED else {
+            throw BenchError("mmap fails")
+        }
+        return UnsafeMutableRawBufferPointer(start: start, count: size)
+    }
+
+    /// Loads the file into memory and relocates it; returns the nanoseconds of the latter.
+    func relocateLoaded(expecting count: Int) throws -> Double {
+        let image = try KernelImage(ByteView(RawSpan(_unsafeBytes: UnsafeRawBufferPointer(bytes))), as: .library)
+        let target = try MappedFile.map(Int(image.size), -1, PROT_READ | PROT_WRITE)
+        defer { munmap(target.baseAddress, target.count) }
+        var memory = ByteRegion(MutableRawSpan(_unsafeBytes: target), at: image.linkStart)
+        try image.load(into: &memory)
+        return try relocate(image, &memory, expecting: count)
+    }
+
+    /// Relocates a private mapping of the file, whose addresses are its offsets, and reads the tables through another mapping,
+    /// which has not been looked at either; returns the nanoseconds of everything but mapping.
+    func relocateMapped(expecting count: Int) throws -> Double {
+        let file = try MappedFile.map(size, descriptor, PROT_READ)
+        let target = try MappedFile.map(size, descriptor, PROT_READ | PROT_WRITE)
+        defer { for mapping in [file, target] { munmap(mapping.baseAddress, size) } }
+        let start = nanoseconds()
+        let image = try KernelImage(ByteView(RawSpan(_unsafeBytes: UnsafeRawBufferPointer(file))), as: .library)
+        var memory = ByteRegion(MutableRawSpan(_unsafeBytes: target), at: 0)
+        _ = try relocate(image, &memory, expecting: count)
+        return nanoseconds() - start
+    }
+
+    /// Throws where it did not apply as many relocations as there should be.
+    private func relocate(
+        _ image: borrowing KernelImage, _ memory: inout ByteRegion, expecting count: Int
+    ) throws -> Double {
+        let relocator = try Relocator(copy image, bias: 0x7000_0000, as: .library)
+        let start = nanoseconds()
+        let counts = try relocator.apply(to: &memory)
+        let time = nanoseconds() - start
+        guard counts.total == UInt64(count) else { throw BenchError("\(counts.total) relocations, not \(count)") }
+        return time
+    }
+}
+
+/// Two buffers, and a copy from one to the other.
+final class Copier {
+    private let source: UnsafeMutableRawBufferPointer
+    private let target: UnsafeMutableRawBufferPointer
+
+    init(bytes: Int) {
+        source = .allocate(byteCount: bytes, alignment: 64)
+        target = .allocate(byteCount: bytes, alignment: 64)
+        _ = source.initializeMemory(as: UInt8.self, repeating: 1)
+        _ = target.initializeMemory(as: UInt8.self, repeating: 2)
+    }
+
+    deinit {
+        source.deallocate()
+        target.deallocate()
+    }
+
+    /// The nanoseconds of one copy.
+    func run() -> Double {
+        let start = nanoseconds()
+        target.copyMemory(from: UnsafeRawBufferPointer(source))
+        return nanoseconds() - start
+    }
+}

@@ -1,0 +1,220 @@
+// Shared objects that consist of relocations, as large as one likes: what the loader, the system's dynamic linker and readelf
+// are measured on.
+
+import Foundation
+
+/// The kinds of relocations that are measured.
+enum RelocationKind: String, CaseIterable, Codable {
+    /// R_X86_64_RELATIVE in DT_RELA, DT_RELACOUNT set.
+    case relative = "RELATIVE"
+    /// DT_RELR.
+    case packed = "RELR"
+    /// R_X86_64_64 against symbols in a GNU hash table; two relocations a symbol, sorted by symbol, as linkers do.
+    case symbolic = "64, GNU hash"
+
+    /// The bytes that relocating `count` words must at least read and write: the table, and the words, which RELR reads, too.
+    func traffic(_ count: Int) -> Int {
+        switch self {
+        case .relative, .symbolic: count * (24 + 8)
+        case .packed: count * (8 + 8) + count * 8 / 63
+        }
+    }
+}
+
+/// A file of 64-bit words under construction.
+struct RelocationFile {
+    private var words: [UInt64] = []
+    private var sections:
+        [(name: String, type: UInt64, flags: UInt64, start: Int, end: Int, link: UInt64, entry: UInt64)] =
+            []
+
+    /// The bytes of a shared object with `count` relocations of `kind`; without `isRelocated`, the same but for the tags of
+    /// the relocation table.
+    static func write(_ kind: RelocationKind, _ count: Int, to path: String, isRelocated: Bool = true) throws {
+        var file = RelocationFile()
+        let data = file.make(kind, count, isRelocated)
+        try data.write(to: URL(fileURLWithPath: path))
+    }
+
+    private var end: Int { words.count * 8 }
+
+    private mutating func section(
+        _ name: String, _ type: UInt64, _ flags: UInt64, from start: Int, link: UInt64 = 0, entry: UInt64 = 0
+    ) {
+        sections.append((name, type, flags, start, end, link, entry))
+    }
+
+    private mutating func make(_ kind: RelocationKind, _ count: Int, _ isRelocated: Bool) -> Data {
+        words = Array(repeating: 0, count: 64)
+        let symbolCount = kind == .symbolic ? count / 2 : 1
+        // The words to relocate come last, behind a page boundary; everything in front of them has a known size.
+        let names = symbolNames(symbolCount)
+        let sorted = GNUHash(names)
+        let stringsStart = end
+        var strings: [UInt8] = [0]
+        var offsets: [UInt64] = []
+        for name in sorted.names {
+            offsets.append(UInt64(strings.count))
+            strings += name + [0]
+        }
+        append(bytes: strings)
+        section(".dynstr", 3, 2, from: stringsStart)
+        let hashStart = end
+        append(bytes: sorted.table)
+        section(".gnu.hash", 0x6fff_fff6, 2, from: hashStart, link: 3)
+        let symbolsStart = end
+        let symbolsSize = (symbolCount + 1) * 24
+        let tableStart = symbolsStart + symbolsSize
+        let packedWords = kind == .packed ? 1 + (count - 1 + 62) / 63 : 0
+        let tableSize = kind == .packed ? packedWords * 8 : count * 24
+        let dataStart = (tableStart + tableSize + 0xfff) & ~0xfff
+        let place = { (index: Int) in UInt64(dataStart + index * 8) }
+        words += [0, 0, 0]
+        for index in 0..<symbolCount {
+            // STB_GLOBAL, STT_OBJECT, in section 5.
+            words += [offsets[index] | 0x11 << 32 | 5 << 48, place(index % count), 8]
+        }
+        section(".dynsym", 11, 2, from: symbolsStart, link: 1, entry: 24)
+        words.reserveCapacity(words.count + count * 4 + 1024)
+        switch kind {
+        case .relative:
+            for index in 0..<count { words += [place(index), 8, place(index * 7919 % count)] }
+            section(".rela.dyn", 4, 2, from: tableStart, link: 3, entry: 24)
+        case .symbolic:
+            for index in 0..<count { words += [place(index), UInt64(1 + index / 2 % symbolCount) << 32 | 1, 8] }
+            section(".rela.dyn", 4, 2, from: tableStart, link: 3, entry: 24)
+        case .packed:
+            words.append(place(0))
+            var done = 1
+            while done < count {
+                let number = min(63, count - done)
+                words.append((number == 63 ? .max : (1 << UInt64(number + 1)) - 1) | 1)
+                done += number
+            }
+            section(".relr.dyn", 19, 2, from: tableStart, entry: 8)
+        }
+        words += Array(repeating: 0, count: (dataStart - end) / 8)
+        for index in 0..<count { words.append(kind == .packed ? place(index * 7919 % count) : 0) }
+        section(".data", 1, 3, from: dataStart)
+        let dynamicStart = end
+        var dynamic: [UInt64] = [
+            5, UInt64(stringsStart), 10, UInt64(strings.count), 6, UInt64(symbolsStart), 11, 24, 0x6fff_fef5,
+            UInt64(hashStart),
+        ]
+        if isRelocated {
+            dynamic +=
+                kind == .packed
+                ? [36, UInt64(tableStart), 35, UInt64(tableSize), 37, 8]
+                : [7, UInt64(tableStart), 8, UInt64(tableSize), 9, 24]
+            if kind == .relative { dynamic += [0x6fff_fff9, UInt64(count)] }
+        }
+        words += dynamic + [0, 0]
+        section(".dynamic", 6, 3, from: dynamicStart, link: 1, entry: 16)
+        writeHeaders(dataStart, dynamicStart)
+        return words.withUnsafeBytes { Data($0) }
+    }
+
+    private mutating func append(bytes: [UInt8]) {
+        var index = 0
+        while index < bytes.count {
+            var word: UInt64 = 0
+            for byte in 0..<min(8, bytes.count - index) { word |= UInt64(bytes[index + byte]) << UInt64(byte * 8) }
+            words.append(word)
+            index += 8
+        }
+    }
+
+    private func symbolNames(_ count: Int) -> [[UInt8]] {
+        (0..<count).map { index in
+            var name = Array("symbol_".utf8)
+            var rest = index
+            repeat {
+                name.append(UInt8(0x61 + rest % 26))
+                rest /= 26
+            } while rest > 0
+            return name
+        }
+    }
+
+    /// The ELF header, the program headers and, at the end, the section headers with their names.
+    private mutating func writeHeaders(_ dataStart: Int, _ dynamicStart: Int) {
+        let segmentsEnd = end
+        var names: [UInt8] = [0]
+        var nameOffsets: [Int] = []
+        let namesStart = end
+        for name in sections.map(\.name) + [".shstrtab"] {
+            nameOffsets.append(names.count)
+            names += Array(name.utf8) + [0]
+        }
+        append(bytes: names)
+        section(".shstrtab", 3, 0, from: namesStart)
+        let headersStart = end
+        words += Array(repeating: 0, count: 8)
+        for (index, section) in sections.enumerated() {
+            let isLoaded = section.flags & 2 != 0
+            words += [
+                UInt64(nameOffsets[index]) | section.type << 32, section.flags, isLoaded ? UInt64(section.start) : 0,
+                UInt64(section.start), UInt64(section.end - section.start),
+                // sh_info of a symbol table: the first that is not local.
+                section.link | (section.type == 11 ? 1 << 32 : 0), 8, section.entry,
+            ]
+        }
+        words[0] = 0x0001_0102_464c_457f
+        // ET_DYN, EM_X86_64, EV_CURRENT; no entry point; program headers at 64.
+        words[2] = 0x0000_0001_003e_0003
+        words[4] = 64
+        words[5] = UInt64(headersStart)
+        words[6] = 64 << 32 | 56 << 48
+        words[7] = 4 | 64 << 16 | UInt64(sections.count + 1) << 32 | UInt64(sections.count) << 48
+        writeSegment(0, type: 1, flags: 4, start: 0, end: dataStart, align: 0x1000)
+        writeSegment(1, type: 1, flags: 6, start: dataStart, end: segmentsEnd, align: 0x1000)
+        writeSegment(2, type: 2, flags: 6, start: dynamicStart, end: segmentsEnd, align: 8)
+        writeSegment(3, type: 0x6474_e551, flags: 6, start: 0, end: 0, align: 16)
+    }
+
+    private mutating func writeSegment(
+        _ index: Int, type: UInt64, flags: UInt64, start: Int, end: Int, align: UInt64
+    ) {
+        let size = UInt64(end - start)
+        words.replaceSubrange(
+            8 + index * 7..<15 + index * 7,
+            with: [type | flags << 32, UInt64(start), UInt64(start), UInt64(start), size, size, align])
+    }
+}
+
+/// A GNU hash table, and the names in the order that it needs.
+struct GNUHash {
+    let names: [[UInt8]]
+    let table: [UInt8]
+
+    init(_ unsorted: [[UInt8]]) {
+        let buckets = max(1, unsorted.count / 4)
+        var bloomWords = 1
+        while bloomWords * 64 < unsorted.count * 12 { bloomWords *= 2 }
+        let hashed = unsorted.map { name in (hash: name.reduce(5381 as UInt32) { $0 &* 33 &+ UInt32($1) }, name: name) }
+            .sorted { Int($0.hash) % buckets < Int($1.hash) % buckets }
+        names = hashed.map(\.name)
+        var bloom = [UInt64](repeating: 0, count: bloomWords)
+        var starts = [UInt32](repeating: 0, count: buckets)
+        var chain = hashed.map { $0.hash & ~1 }
+        for (index, entry) in hashed.enumerated() {
+            bloom[Int(entry.hash / 64) % bloomWords] |=
+                1 << UInt64(entry.hash % 64) | 1 << UInt64((entry.hash >> 26) % 64)
+            let bucket = Int(entry.hash) % buckets
+            if starts[bucket] == 0 { starts[bucket] = UInt32(index + 1) }
+            if index + 1 == hashed.count || Int(hashed[index + 1].hash) % buckets != bucket { chain[index] |= 1 }
+        }
+        var bytes: [UInt8] = []
+        for word in [UInt32(buckets), 1, UInt32(bloomWords), 26] { GNUHash.append(word, to: &bytes) }
+        for word in bloom {
+            GNUHash.append(UInt32(truncatingIfNeeded: word), to: &bytes)
+            GNUHash.append(UInt32(truncatingIfNeeded: word >> 32), to: &bytes)
+        }
+        for word in starts + chain { GNUHash.append(word, to: &bytes) }
+        table = bytes
+    }
+
+    private static func append(_ word: UInt32, to bytes: inout [UInt8]) {
+        for shift in [0, 8, 16, 24] as [UInt32] { bytes.append(UInt8(truncatingIfNeeded: word >> shift)) }
+    }
+}

@@ -1,0 +1,146 @@
+// Everything that was measured, as tables and as JSON.
+
+import Foundation
+
+/// One run's figures.
+struct Results: Codable {
+    var machine: MachineDescription
+    var boot: [BootFigures]?
+    var loader: LoaderFile?
+    var relocations: [RelocationFigures]?
+    var listings: [ListingFigures]?
+
+    init(machine: MachineDescription) { self.machine = machine }
+
+    /// Prints the tables.
+    func show() {
+        print(machine.lines.joined(separator: "\n"))
+        if let boot, !boot.isEmpty { showBoot(boot) }
+        if let loader {
+            print("\nThe loader, bytes\n")
+            Results.table([
+                ["text", "data", "bss", "file, stripped"],
+                ["\(loader.text)", "\(loader.data)", "\(loader.bss)", "\(loader.stripped)"],
+            ])
+        }
+        if let relocations { showRelocations(relocations) }
+        if let listings { showListings(listings) }
+    }
+
+    private func showBoot(_ boot: [BootFigures]) {
+        let phases = Phase.allCases.map(\.rawValue)
+        print("\nInstructions from the loader's first to its jump\n")
+        Results.table(
+            [["application", "RAM", "instructions", "+ iterations"] + phases + ["serial bytes"]]
+                + boot.map { row in
+                    [row.application, row.memory, "\(row.instructions)", "\(row.iterations)"]
+                        + phases.map { "\(row.phases[$0] ?? 0)" } + ["\(row.serialBytes)"]
+                })
+        let timed = boot.filter { $0.wall != nil }
+        guard !timed.isEmpty else { return }
+        print("\nMilliseconds from the loader's first to the application's first byte on the serial line, 1 GiB, TCG\n")
+        Results.table(
+            [["application", "minimum", "median", "maximum", "boots"]]
+                + timed.compactMap { row in
+                    row.wall.map {
+                        [
+                            row.application, decimal($0.minimum, 1), decimal($0.median, 1), decimal($0.maximum, 1),
+                            "\($0.boots)",
+                        ]
+                    }
+                })
+    }
+
+    private func showRelocations(_ figures: [RelocationFigures]) {
+        print("\nRelocation on the host, nanoseconds per entry (medians)\n")
+        Results.table(
+            [
+                [
+                    "kind", "entries", "apply", "copy", "apply/copy", "ld.so", "ld.so/apply", "with page faults: ours",
+                    "ld.so", "ld.so/ours",
+                ]
+            ]
+                + figures.map { row in
+                    [
+                        row.kind.rawValue, "\(row.count)", decimal(row.apply, 2), decimal(row.copy, 2),
+                        decimal(row.apply / row.copy, 2), row.dynamicLinker.map { decimal($0, 2) } ?? "-",
+                        row.dynamicLinker.map { decimal($0 / row.apply, 1) } ?? "-", decimal(row.mapped, 2),
+                        decimal(row.dynamicLinkerMapped, 2), decimal(row.dynamicLinkerMapped / row.mapped, 2),
+                    ]
+                })
+    }
+
+    private func showListings(_ figures: [ListingFigures]) {
+        print("\nloader-inspect beside others: milliseconds (median), MB of memory (peak), times as long\n")
+        let names = ["loader-inspect", "readelf", "eu-readelf", "llvm-readelf"]
+        Results.table(
+            [["file", "MB", "view", "rows"] + names + ["fastest other"]]
+                + figures.map { row in
+                    let others = row.programs.filter { $0.key != "loader-inspect" }.map(\.value.ratio)
+                    return [row.file, decimal(row.megabytes, 0), row.view, "\(row.rows)"]
+                        + names.map { name in
+                            row.programs[name].map {
+                                "\(decimal($0.seconds * 1000, 1)) / \(decimal($0.peakMegabytes, 0))"
+                            }
+                                ?? "-"
+                        } + [others.min().map { "\(decimal($0, 1))x" } ?? "-"]
+                })
+    }
+
+    private func decimal(_ value: Double, _ digits: Int) -> String { String(format: "%.\(digits)f", value) }
+
+    /// A table as Markdown has it, with columns as wide as they need.
+    private static func table(_ lines: [[String]]) {
+        let columns = lines[0].indices
+        let widths = columns.map { column in lines.map { $0[column].count }.max() ?? 0 }
+        let row = { (cells: [String]) in
+            "| "
+                + columns.map { index in
+                    let pad = String(repeating: " ", count: widths[index] - cells[index].count)
+                    return index == 0 ? cells[index] + pad : pad + cells[index]
+                }.joined(separator: " | ") + " |"
+        }
+        print(row(lines[0]))
+        print("|" + columns.map { String(repeating: "-", count: widths[$0] + 1) + ($0 == 0 ? "-|" : ":|") }.joined())
+        for line in lines.dropFirst() { print(row(line)) }
+        fflush(nil)
+    }
+}
+
+/// What it was measured on, and with which versions.
+struct MachineDescription: Codable {
+    var cpu = "unknown"
+    var cores: Int
+    var memoryGiB: Int
+    var system: String
+    /// The first line of each program's version.
+    var versions: [String: String] = [:]
+
+    init() async {
+        cores = ProcessInfo.processInfo.activeProcessorCount
+        memoryGiB = Int((Double(ProcessInfo.processInfo.physicalMemory) / Double(1 << 30)).rounded())
+        let kernel = await Runner.attempt("uname", ["-sr"]) ?? ""
+        system = kernel.trimmingCharacters(in: .whitespacesAndNewlines)
+        let processors = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
+        if let line = processors.split(separator: "\n").first(where: { $0.hasPrefix("model name") }) {
+            cpu = line.split(separator: ":").dropFirst().joined().trimmingCharacters(in: .whitespaces)
+        }
+        let commands: [(String, [String], String)] = [
+            ("swiftc", ["--version"], "Swift"), ("qemu-system-x86_64", ["--version"], "QEMU"),
+            ("ldd", ["--version"], "ld"), ("readelf", ["--version"], "readelf"),
+            ("eu-readelf", ["--version"], "eu-readelf"), ("llvm-readelf", ["--version"], "LLVM"),
+        ]
+        for (program, arguments, word) in commands {
+            let lines = (await Runner.attempt(program, arguments) ?? "").split(separator: "\n")
+            if let line = lines.first(where: { $0.contains(word) }) {
+                versions[program] = line.trimmingCharacters(in: .whitespaces)
+            }
+        }
+    }
+
+    /// For people.
+    var lines: [String] {
+        ["\(cpu), \(cores) cores, \(memoryGiB) GiB, \(system)"]
+            + versions.keys.sorted().map { "\($0): \(versions[$0] ?? "")" }
+    }
+}
