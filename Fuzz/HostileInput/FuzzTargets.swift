@@ -133,7 +133,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
                 bootProtocol == .multiboot
                 ? try Multiboot.platform(memory, information: 0x500) : try PVH.platform(memory, startInfo: 0x500)
             for index in 0..<platform.moduleCount {
-                let module = platform.module(index)
+                let module = platform.facts.module(index)
                 if !memory.range.contains(module.range) { violations.append("module \(index): outside memory") }
             }
             if !platform.commandLine.isEmpty, !memory.range.contains(platform.commandLine) {
@@ -143,7 +143,8 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
             let options = try LoaderOptions(&platform, memory)
             if !commandLine.contains(platform.commandLine) { violations.append("command line: grown by its options") }
             let loader = AddressRange(0x10_0000, 0x12_8000)
-            return violations + boot(sample, options, on: platform, memory, loader: loader, UInt64(bytes.count) << 52)
+            return violations
+                + boot(sample, options, on: platform.facts, memory, loader: loader, UInt64(bytes.count) << 52)
         } catch {
             return violations
         }
@@ -151,7 +152,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
 
     /// Plans and writes the handoff of a sound file on `platform`; `number` chooses where options ask for a random place.
     private static func boot(
-        _ small: SmallFile, _ options: LoaderOptions, on platform: borrowing Platform, _ memory: PhysicalMemory,
+        _ small: SmallFile, _ options: LoaderOptions, on platform: borrowing PlatformFacts, _ memory: PhysicalMemory,
         loader: AddressRange, _ number: UInt64
     ) -> [String] {
         var violations: [String] = []
@@ -216,7 +217,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         let empty: [UInt8] = [0]
         let memory = PhysicalMemory(ByteView(empty.span.bytes), origin: 0x400)
         let file = choice & 4 == 0 ? sample : choice & 8 == 0 ? fixedSample : overLoader
-        return boot(file, options, on: platform, memory, loader: loader, number)
+        return boot(file, options, on: platform.facts, memory, loader: loader, number)
     }
 
     /// A file that is linked over the loader's own bytes.
@@ -284,7 +285,7 @@ extension BootRecord {
         do throws(Fault) {
             let application = try Application(ByteView(file.span.bytes))
             let platform = try machine.platform(moduleSize: UInt64(file.count))
-            let placement = try Placement(application, on: platform, loader: machine.loader, limit: 1 << 32)
+            let placement = try Placement(application, on: platform.facts, loader: machine.loader, limit: 1 << 32)
             return BootRecord(placement, loader: machine.loader, module: AddressRange(0, 0))
         } catch { return nil }
     }

@@ -11,7 +11,7 @@ import TestSupport
 enum HandoffModel {
     /// What is wrong with `block`, written for `placement` on `platform`.
     static func violations(
-        _ block: [UInt8], _ placement: Placement, _ platform: borrowing Platform, _ generation: Generation
+        _ block: [UInt8], _ placement: Placement, _ platform: borrowing PlatformFacts, _ generation: Generation
     ) -> [String] {
         var violations: [String] = []
         let isIdentity = !generation.usesRecursivePageTable

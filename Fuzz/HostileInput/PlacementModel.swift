@@ -8,7 +8,7 @@ extension Placement {
     /// Every promise that the plan breaks: each range lies in RAM below `limit`, clear of all that is reserved and of the
     /// other ranges. `isFixed` says whether the image has to lie where it was linked.
     public func violations(
-        of isFixed: Bool, on platform: borrowing Platform, loader: AddressRange, limit: UInt64
+        of isFixed: Bool, on platform: borrowing PlatformFacts, loader: AddressRange, limit: UInt64
     ) -> [String] {
         var violations: [String] = []
         var own: [(name: String, range: AddressRange)] = [("image", image), ("handoff", handoff.range)]
@@ -43,7 +43,7 @@ extension Placement {
     }
 
     /// Whether every page of `range` is RAM, and of no other kind as well.
-    private func isRAM(_ range: AddressRange, _ platform: borrowing Platform) -> Bool {
+    private func isRAM(_ range: AddressRange, _ platform: borrowing PlatformFacts) -> Bool {
         var edges = [range.start]
         for index in 0..<platform.memoryMap.count {
             let region = platform.memoryMap[index].range

@@ -78,7 +78,8 @@ public struct Rehearsal: Sendable {
 
     private mutating func boot(_ file: [UInt8], _ machine: Machine, _ sink: inout TextBuffer) throws(Fault) {
         let application = try Application(ByteView(file.span.bytes))
-        let platform = try machine.platform(moduleSize: UInt64(file.count))
+        let found = try machine.platform(moduleSize: UInt64(file.count))
+        let platform = found.facts
         Report.found(application, platform, .verbose, to: &sink)
         let limit: UInt64 = 1 << 32
         let placement = try Placement(application, on: platform, loader: machine.loader, limit: limit)

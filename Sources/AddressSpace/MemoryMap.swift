@@ -56,12 +56,9 @@ public struct MemoryMap: ~Copyable {
     /// A map without regions.
     public init() {}
 
-    /// The region at `index`, below `count`.
-    public subscript(index: Int) -> MemoryRegion { regions[index] }
-
-    /// The regions. What reads several takes this once: every reading of the array itself, of an element too, copies it.
-    public var regions: Span<MemoryRegion> {
-        @_lifetime(borrow self) get { list.span.extracting(first: count) }
+    /// The regions, to be read: reading an element of the map itself copies all of it.
+    public var regions: MemoryRegions {
+        @_lifetime(borrow self) get { MemoryRegions(list.span.extracting(first: count)) }
     }
 
     /// Adds a region; throws `tooManyRegions`.
@@ -100,13 +97,25 @@ public struct MemoryMap: ~Copyable {
             for index in position + 1..<count { list[index] = list[index + 1] }
         }
     }
+}
+
+/// The regions of a memory map, as `MemoryMap` keeps them.
+public struct MemoryRegions: ~Escapable {
+    private let list: Span<MemoryRegion>
+
+    @_lifetime(copy list)
+    init(_ list: Span<MemoryRegion>) { self.list = list }
+
+    /// The number of regions.
+    public var count: Int { list.count }
+    /// The region at `index`, below `count`.
+    public subscript(index: Int) -> MemoryRegion { list[index] }
 
     /// Whether all of `range` is RAM that anyone may use, and no region of another kind claims part of it.
     public func isAvailable(_ range: AddressRange) -> Bool {
         var reached = range.start
-        let regions = regions
-        for index in regions.indices {
-            let region = regions[index]
+        for index in 0..<count {
+            let region = list[index]
             if region.kind != .available {
                 if region.range.overlaps(range) { return false }
             } else if region.range.start <= reached, region.range.end > reached {
@@ -120,13 +129,12 @@ public struct MemoryMap: ~Copyable {
     /// that the firmware lists twice counts twice.
     public func endOfFirstQuarter(from start: UInt64, reserve: UInt64) -> UInt64 {
         var left: UInt64 = 0
-        let regions = regions
-        for index in regions.indices where regions[index].kind == .available {
-            left &+= AddressRange(max(regions[index].range.start, start), regions[index].range.end).size
+        for index in 0..<count where list[index].kind == .available {
+            left &+= AddressRange(max(list[index].range.start, start), list[index].range.end).size
         }
         left = left > reserve ? (left &- reserve) / 4 : 0
-        for index in regions.indices where regions[index].kind == .available {
-            let range = AddressRange(max(regions[index].range.start, start), regions[index].range.end)
+        for index in 0..<count where list[index].kind == .available {
+            let range = AddressRange(max(list[index].range.start, start), list[index].range.end)
             if left <= range.size { return range.start &+ left }
             left &-= range.size
         }
@@ -136,10 +144,7 @@ public struct MemoryMap: ~Copyable {
     /// The end of the highest region of available RAM; 0 if there is none.
     public var topOfRAM: UInt64 {
         var top: UInt64 = 0
-        let regions = regions
-        for index in regions.indices where regions[index].kind == .available {
-            top = max(top, regions[index].range.end)
-        }
+        for index in 0..<count where list[index].kind == .available { top = max(top, list[index].range.end) }
         return top
     }
 }

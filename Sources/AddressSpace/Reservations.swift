@@ -50,10 +50,12 @@ public struct Reservations {
     /// A list without reservations.
     public init() {}
 
-    /// The reservation at `index`, below `count`.
-    public subscript(index: Int) -> Reservation { all[index] }
+    /// Those of `list`, of which there are at most as many. Throws `tooManyReservations`.
+    public init(_ list: Span<Reservation>) throws(Fault) {
+        for index in list.indices { try add(list[index].range, list[index].purpose) }
+    }
 
-    /// The reservations: see `MemoryMap.regions`.
+    /// The reservations, to be read: see `MemoryMap.regions`.
     public var all: Span<Reservation> {
         @_lifetime(borrow self) get { list.span.extracting(first: count) }
     }
@@ -75,14 +77,14 @@ public struct Reservations {
         return nil
     }
 
-    /// The lowest multiple of `alignment` where `size` bytes inside `window` are available RAM in `map` and free of
+    /// The lowest multiple of `alignment` where `size` bytes inside `window` are available RAM in `regions` and free of
     /// reservations and of `avoiding`; nil if there is none.
     public func room(
-        for size: UInt64, alignment: UInt64, in map: borrowing MemoryMap, window: AddressRange,
+        for size: UInt64, alignment: UInt64, in regions: MemoryRegions, window: AddressRange,
         avoiding: AddressRange = AddressRange(0, 0)
     ) -> UInt64? {
-        let (reserved, regions) = (all, map.regions)
-        for index in regions.indices where regions[index].kind == .available {
+        let reserved = all
+        for index in 0..<regions.count where regions[index].kind == .available {
             let region = regions[index].range
             guard var start = max(region.start, window.start).aligned(to: alignment) else { continue }
             let end = min(region.end, window.end)
@@ -99,18 +101,18 @@ public struct Reservations {
         return nil
     }
 
-    /// The number of multiples of `alignment` where `size` bytes inside `window` are available RAM in one region of `map`
+    /// The number of multiples of `alignment` where `size` bytes inside `window` are available RAM in one of `regions`
     /// and free of reservations, and the one at `index` in ascending order, nil if there are not so many. Not linear in
     /// the number of places, only in that of regions and reservations.
     public func places(
-        _ size: UInt64, _ alignment: UInt64, in map: borrowing MemoryMap, _ window: AddressRange, index: UInt64 = 0
+        _ size: UInt64, _ alignment: UInt64, in regions: MemoryRegions, _ window: AddressRange, index: UInt64 = 0
     ) -> (count: UInt64, address: UInt64?) {
         var count: UInt64 = 0
         var address: UInt64?
         // The end of the regions before, which may reach into this one.
         var counted: UInt64 = 0
-        let (reserved, regions) = (all, map.regions)
-        for number in regions.indices where regions[number].kind == .available {
+        let reserved = all
+        for number in 0..<regions.count where regions[number].kind == .available {
             let region = regions[number].range
             let end = min(region.end, window.end)
             var lowest = max(region.start, window.start)
@@ -139,13 +141,13 @@ public struct Reservations {
 
     /// Where the first obstacle begins that reaches beyond `start` and begins below `end`; else `end`.
     private static func startOfObstacle(
-        from start: UInt64, to end: UInt64, _ reserved: Span<Reservation>, _ regions: Span<MemoryRegion>
+        from start: UInt64, to end: UInt64, _ reserved: Span<Reservation>, _ regions: MemoryRegions
     ) -> UInt64 {
         var first = end
         for index in reserved.indices where reserved[index].range.end > start {
             first = min(first, reserved[index].range.start)
         }
-        for index in regions.indices {
+        for index in 0..<regions.count {
             let region = regions[index]
             if region.kind != .available, region.range.end > start { first = min(first, region.range.start) }
         }
@@ -153,11 +155,11 @@ public struct Reservations {
     }
 
     private static func obstacle(
-        to range: AddressRange, _ reserved: Span<Reservation>, _ regions: Span<MemoryRegion>, _ avoiding: AddressRange
+        to range: AddressRange, _ reserved: Span<Reservation>, _ regions: MemoryRegions, _ avoiding: AddressRange
     ) -> AddressRange? {
         if avoiding.overlaps(range) { return avoiding }
         for index in reserved.indices where reserved[index].range.overlaps(range) { return reserved[index].range }
-        for index in regions.indices {
+        for index in 0..<regions.count {
             let region = regions[index]
             if region.kind != .available, region.range.overlaps(range) { return region.range }
         }

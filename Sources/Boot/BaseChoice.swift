@@ -76,7 +76,7 @@ extension Placement {
     /// allows. Kernels take no RAM below the image for their own, and most of them, today's included, take the image's end
     /// for a number of bytes that they lack besides, so that with every byte below it they lose two: half is left.
     static func windowForRandomPlaces(
-        of application: borrowing Application, _ lowest: AddressRange, in map: borrowing MemoryMap, limit: UInt64
+        of application: borrowing Application, _ lowest: AddressRange, in map: MemoryRegions, limit: UInt64
     ) -> AddressRange {
         var end = map.endOfFirstQuarter(from: lowest.start, reserve: kernelReserve)
         // Code of the small model holds addresses in 32 bits with a sign (psABI 3.5.1), and object files may be that.
@@ -88,7 +88,7 @@ extension Placement {
     /// Where the image of `application` must begin: where it is linked, or where `choice` says; nil where it may lie anywhere.
     /// Throws where it cannot lie there.
     static func base(
-        of application: borrowing Application, _ choice: BaseChoice, in map: borrowing MemoryMap, limit: UInt64
+        of application: borrowing Application, _ choice: BaseChoice, in map: MemoryRegions, limit: UInt64
     ) throws(Fault) -> UInt64? {
         let linkStart = application.linkStart
         switch choice {

@@ -58,7 +58,7 @@ public struct Handoff {
     /// Fills `block`, whose range is that of `placement.handoff`; `memory` is read for the command line. Returns the
     /// state in which to enter the kernel. Throws `pageTableRoom` or `deviceTreeRoom`.
     public func write(
-        _ application: borrowing Application, on platform: borrowing Platform, _ placement: Placement,
+        _ application: borrowing Application, on platform: borrowing PlatformFacts, _ placement: Placement,
         memory: PhysicalMemory, to block: inout ByteRegion
     ) throws(Fault) -> EntryState {
         let layout = placement.handoff
@@ -116,10 +116,10 @@ public struct Handoff {
     /// Whether the firmware's own Multiboot information can be handed on: there is one, the image does not overwrite it,
     /// and it lies below the image where the kernel takes all memory above for its own.
     func isMultibootInformationUsable(
-        _ application: borrowing Application, on platform: borrowing Platform, _ placement: Placement
+        _ application: borrowing Application, on platform: borrowing PlatformFacts, _ placement: Placement
     ) -> Bool {
         guard platform.bootProtocol == .multiboot else { return false }
-        let reserved = platform.reservations.all
+        let reserved = platform.reservations
         for index in reserved.indices where reserved[index].purpose == .firmware {
             let range = reserved[index].range
             if range.overlaps(placement.image) { return false }
@@ -131,7 +131,7 @@ public struct Handoff {
     /// Whether the kernel is told of ACPI's root pointer. It then reads it without mapping it, which takes an identity
     /// mapping; kernels with a recursive page table look for it themselves, and panic (0.6.9) where a page that they map for
     /// that is mapped already.
-    private func tellsRootPointer(_ application: borrowing Application, on platform: borrowing Platform) -> Bool {
+    private func tellsRootPointer(_ application: borrowing Application, on platform: borrowing PlatformFacts) -> Bool {
         platform.rsdp != 0 && !application.generation.usesRecursivePageTable
     }
 
@@ -145,7 +145,7 @@ public struct Handoff {
     // MARK: Device tree
 
     private func writeDeviceTree(
-        _ application: borrowing Application, on platform: borrowing Platform, _ placement: Placement,
+        _ application: borrowing Application, on platform: borrowing PlatformFacts, _ placement: Placement,
         _ commandLine: borrowing ByteView, to block: inout ByteRegion
     ) throws(Fault) {
         let room = placement.handoff.deviceTree
@@ -170,8 +170,8 @@ public struct Handoff {
         tree.property(.compatible, platform.bootProtocol == .multiboot ? "hermit,multiboot" : "hermit,pvh")
         tree.property(.addressCells, 2)
         tree.property(.sizeCells, 2)
-        let regions = platform.memoryMap.regions
-        for index in regions.indices where regions[index].kind == .available {
+        let regions = platform.memoryMap
+        for index in 0..<regions.count where regions[index].kind == .available {
             let range = regions[index].range
             let pages = AddressRange(range.start.aligned(to: 0x1000) ?? range.end, range.end & ~0xfff)
             guard !pages.isEmpty else { continue }
@@ -198,7 +198,8 @@ public struct Handoff {
     /// is the command line and the module's string with their NULs, then the information, one module entry, and the
     /// memory map.
     private func writeMultibootInformation(
-        _ platform: borrowing Platform, _ placement: Placement, _ memory: PhysicalMemory, to block: inout ByteRegion
+        _ platform: borrowing PlatformFacts, _ placement: Placement, _ memory: PhysicalMemory,
+        to block: inout ByteRegion
     ) throws(Fault) -> UInt64 {
         let start = placement.handoff.multiboot.start
         let string = start &+ platform.commandLine.size &+ 1
@@ -220,8 +221,8 @@ public struct Handoff {
         }
         block.store(UInt32(truncatingIfNeeded: platform.memoryMap.count &* 24), at: information &+ 44)
         block.store(UInt32(truncatingIfNeeded: map), at: information &+ 48)
-        let regions = platform.memoryMap.regions
-        for index in regions.indices {
+        let regions = platform.memoryMap
+        for index in 0..<regions.count {
             let entry = map &+ UInt64(index) &* 24
             let region = regions[index]
             block.store(20 as UInt32, at: entry)

@@ -32,7 +32,8 @@ public struct HandoffLayout: Equatable, Sendable {
 
     /// The bytes of a block for `application` on `platform`: enough wherever block and image come to lie.
     static func largestSize(
-        _ application: borrowing Application, on platform: borrowing Platform, loader: AddressRange, imageSize: UInt64
+        _ application: borrowing Application, on platform: borrowing PlatformFacts, loader: AddressRange,
+        imageSize: UInt64
     ) -> UInt64 {
         // An image of some size touches at most one 2 MiB page more than its size suggests; so do the loader and the
         // block itself, whose pages are of 4 KiB. Every piece may need a table of each level.
@@ -41,7 +42,7 @@ public struct HandoffLayout: Equatable, Sendable {
         if application.generation.usesRecursivePageTable {
             tables += 4
             // What the firmware hands on is mapped too; QEMU puts it into the first 2 MiB, others need not.
-            let reserved = platform.reservations.all
+            let reserved = platform.reservations
             for index in reserved.indices {
                 let reservation = reserved[index]
                 if reservation.purpose == .firmware, reservation.range.end > 0x20_0000 {
@@ -49,8 +50,8 @@ public struct HandoffLayout: Equatable, Sendable {
                 }
             }
         } else {
-            let regions = platform.memoryMap.regions
-            for index in regions.indices where regions[index].kind.isMapped {
+            let regions = platform.memoryMap
+            for index in 0..<regions.count where regions[index].kind.isMapped {
                 tables += PageTables.tableCount(for: regions[index].range, .size2MiB)
             }
         }
@@ -59,7 +60,7 @@ public struct HandoffLayout: Equatable, Sendable {
     }
 
     /// The parts of the block at `range`, front to back.
-    init(_ platform: borrowing Platform, at range: AddressRange) {
+    init(_ platform: borrowing PlatformFacts, at range: AddressRange) {
         self.range = range
         stack = AddressRange(range.end &- HandoffLayout.stackSize, range.end)
         let guardPage = stack.start &- 0x1000
@@ -71,13 +72,13 @@ public struct HandoffLayout: Equatable, Sendable {
     }
 
     /// A node per region, a reservation per module and a few more, the command line, and what is always there.
-    private static func deviceTreeSize(_ platform: borrowing Platform) -> UInt64 {
+    private static func deviceTreeSize(_ platform: borrowing PlatformFacts) -> UInt64 {
         let entries = UInt64(platform.memoryMap.count) * 96 + UInt64(platform.moduleCount) * 16
         return pages(1024 + entries + platform.commandLine.size)
     }
 
     /// Command line, module's string, the information structure, a module entry and an entry per region.
-    private static func multibootSize(_ platform: borrowing Platform) -> UInt64 {
+    private static func multibootSize(_ platform: borrowing PlatformFacts) -> UInt64 {
         let strings = platform.commandLine.size + platform.applicationString.size
         return pages(256 + strings + UInt64(platform.memoryMap.count) * 24)
     }

@@ -15,7 +15,7 @@ extension Generation {
 extension Handoff {
     /// Writes the tables into their part of `block`.
     func writePageTables(
-        _ application: borrowing Application, on platform: borrowing Platform, _ placement: Placement,
+        _ application: borrowing Application, on platform: borrowing PlatformFacts, _ placement: Placement,
         to block: inout ByteRegion
     ) throws(Fault) {
         let layout = placement.handoff
@@ -30,7 +30,7 @@ extension Handoff {
             // mapped is larger: below 2 MiB they get sparse 4 KiB pages, above the image nothing.
             try tables.identityMap(loader, .size4KiB, data)
             if isMultibootInformationUsable(application, on: platform, placement) {
-                let reserved = platform.reservations.all
+                let reserved = platform.reservations
                 for index in reserved.indices where reserved[index].purpose == .firmware {
                     try tables.identityMap(reserved[index].range, .size4KiB, data)
                 }
@@ -46,8 +46,8 @@ extension Handoff {
             // newer ones take a table with holes for a complete mapping.
             try tables.identityMap(AddressRange(0, 0x20_0000), .size4KiB, data)
             let gigabytes = hasGigabytePages && application.acceptsGigabytePages
-            let regions = platform.memoryMap.regions
-            for index in regions.indices where regions[index].kind.isMapped {
+            let regions = platform.memoryMap
+            for index in 0..<regions.count where regions[index].kind.isMapped {
                 // The kernel's half of the address space begins at 2^47.
                 let range = regions[index].range
                 try identityMap(

@@ -51,7 +51,7 @@ public struct LoaderOptions: Equatable, Sendable {
     /// `digestMalformed` and `baseMalformed`, whose name is an offset in `memory`.
     public init(_ platform: inout Platform, _ memory: PhysicalMemory) throws(Fault) {
         if platform.moduleCount > 0 {
-            var words = Words(rest: platform.module(0).commandLine)
+            var words = Words(rest: platform.facts.module(0).commandLine)
             // The file's name.
             _ = words.next(memory)
             while let word = words.next(memory) {

@@ -8,7 +8,7 @@ import Bytes
 extension NamedFiles {
     /// Adds the modules of `platform`, as offsets in `memory`, which these bytes are; the first is the application.
     @_lifetime(self: copy self)
-    public mutating func add(_ platform: borrowing Platform, _ memory: PhysicalMemory) {
+    public mutating func add(_ platform: borrowing PlatformFacts, _ memory: PhysicalMemory) {
         for index in 0..<platform.moduleCount {
             let module = platform.module(index)
             append(

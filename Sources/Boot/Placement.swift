@@ -57,11 +57,11 @@ public struct Placement: Equatable, Sendable {
     /// `noRoomForHandoff`; where `choice` cannot be met, `baseMisaligned`, `baseOutsideMemory`, `baseTooHigh`,
     /// `baseOfFixedImage` or `randomPlaceOfFixedImage`.
     public init(
-        _ application: borrowing Application, on platform: borrowing Platform, loader: AddressRange, limit: UInt64,
+        _ application: borrowing Application, on platform: borrowing PlatformFacts, loader: AddressRange, limit: UInt64,
         _ choice: BaseChoice = .lowest
     ) throws(Fault) {
         guard platform.memoryMap.topOfRAM > 0 else { throw Fault(.memoryTooSmall) }
-        var taken = platform.reservations
+        var taken = try Reservations(platform.reservations)
         try taken.add(loader, .loader)
         try taken.add(AddressRange(0, 0x1000), .realMode)
         try taken.add(AddressRange(0x8000, 0x9000), .trampoline)
@@ -103,7 +103,7 @@ public struct Placement: Equatable, Sendable {
 
     /// The plan for an image that must lie at `image`: where it was linked, or where the user wants it.
     private static func fixed(
-        _ application: borrowing Application, at image: AddressRange, on platform: borrowing Platform,
+        _ application: borrowing Application, at image: AddressRange, on platform: borrowing PlatformFacts,
         loader: AddressRange, _ taken: inout Reservations, _ limit: UInt64
     ) throws(Fault) -> Placement {
         guard platform.memoryMap.isAvailable(image), image.start >= 0x1000, image.end <= limit else {
@@ -156,7 +156,7 @@ public struct Placement: Equatable, Sendable {
 
     /// The bytes of all libraries' modules that lie where the image goes, each in pages of its own.
     private static func librarySize(
-        _ application: borrowing Application, on platform: borrowing Platform, over image: AddressRange
+        _ application: borrowing Application, on platform: borrowing PlatformFacts, over image: AddressRange
     ) -> UInt64 {
         var size: UInt64 = 0
         for index in 1..<max(application.link.count, 1) {
@@ -168,7 +168,7 @@ public struct Placement: Equatable, Sendable {
 
     /// Where the module at `index` lies once those have been moved that lie where the image goes.
     public func module(
-        _ index: Int, of application: borrowing Application, on platform: borrowing Platform
+        _ index: Int, of application: borrowing Application, on platform: borrowing PlatformFacts
     ) -> AddressRange {
         let module = platform.module(index).range
         guard index > 0 else { return movedModule ?? module }
@@ -185,7 +185,7 @@ public struct Placement: Equatable, Sendable {
 
     /// Room below 640 KiB, clear of what real mode uses, or else the lowest in `window`.
     private static func roomForHandoff(
-        _ size: UInt64, _ platform: borrowing Platform, _ taken: Reservations, _ window: AddressRange
+        _ size: UInt64, _ platform: borrowing PlatformFacts, _ taken: Reservations, _ window: AddressRange
     ) -> AddressRange? {
         let low = AddressRange(0x1_0000, min(0xa_0000, window.end))
         let high = AddressRange(0x10_0000, window.end)
@@ -197,7 +197,8 @@ public struct Placement: Equatable, Sendable {
 
     /// Room above `image`, or else anywhere.
     private static func roomAboveOrBelow(
-        _ image: AddressRange, _ size: UInt64, _ platform: borrowing Platform, _ taken: Reservations, _ limit: UInt64
+        _ image: AddressRange, _ size: UInt64, _ platform: borrowing PlatformFacts, _ taken: Reservations,
+        _ limit: UInt64
     ) -> UInt64? {
         taken.room(
             for: size, alignment: 0x1000, in: platform.memoryMap, window: AddressRange(image.end, limit))

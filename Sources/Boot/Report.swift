@@ -12,7 +12,7 @@ import HermitEntry
 public enum Report {
     /// What was found: the file's kind and size, its contract, who started the loader, how much RAM there is.
     public static func found(
-        _ application: borrowing Application, _ platform: borrowing Platform, _ verbosity: Verbosity,
+        _ application: borrowing Application, _ platform: borrowing PlatformFacts, _ verbosity: Verbosity,
         to sink: inout some TextSink
     ) {
         guard verbosity != .quiet else { return }

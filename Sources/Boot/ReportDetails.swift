@@ -10,7 +10,7 @@ import KernelImage
 extension Report {
     /// The memory map, what is reserved in it, segments and relocation tables.
     static func foundInDetail(
-        _ application: borrowing Application, _ platform: borrowing Platform, to sink: inout some TextSink
+        _ application: borrowing Application, _ platform: borrowing PlatformFacts, to sink: inout some TextSink
     ) {
         for index in 0..<platform.memoryMap.count {
             let region = platform.memoryMap[index]

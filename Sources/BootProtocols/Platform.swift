@@ -77,7 +77,7 @@ public struct Module: Equatable, Sendable {
     }
 }
 
-/// The facts about the machine that a boot depends on.
+/// The facts about the machine that a boot depends on, as they are found. `facts` is for whoever reads them.
 public struct Platform: ~Copyable {
     /// The longest command line, in bytes; a longer one is an error.
     public static var commandLineCapacity: UInt64 { 0xffff }
@@ -107,11 +107,11 @@ public struct Platform: ~Copyable {
         self.information = information
     }
 
-    /// The module at `index`, below `moduleCount`.
-    public func module(_ index: Int) -> Module { modules[index] }
-
-    /// Where the first module's string lies, without a NUL: its file name and arguments; empty if there is none.
-    public var applicationString: AddressRange { moduleCount > 0 ? module(0).commandLine : AddressRange(0, 0) }
+    /// The facts, to be read: reading an element of the lists here copies all of them.
+    public var facts: PlatformFacts {
+        @_lifetime(borrow self)
+        get { PlatformFacts(self, memoryMap.regions, reservations.all, modules.span.extracting(first: moduleCount)) }
+    }
 
     /// Adds a module and reserves its bytes and its command line. Throws `tooManyModules` or `tooManyReservations`.
     public mutating func add(_ module: Module) throws(Fault) {
@@ -131,4 +131,42 @@ public struct Platform: ~Copyable {
             AddressRange(at: string.start, size: string.size &+ 1),
             bootProtocol == .multiboot ? .firmware : .transient)
     }
+}
+
+/// The facts about the machine that a boot depends on.
+public struct PlatformFacts: ~Escapable {
+    /// How the loader was started.
+    public let bootProtocol: BootProtocol
+    /// The address of the protocol's information structure.
+    public let information: UInt64
+    /// The machine's memory.
+    public let memoryMap: MemoryRegions
+    /// What the firmware's structures, modules included, occupy.
+    public let reservations: Span<Reservation>
+    /// The command line, without a NUL; empty if there is none.
+    public let commandLine: AddressRange
+    /// The address of ACPI's root pointer, 0 if the protocol does not tell.
+    public let rsdp: UInt64
+    private let modules: Span<Module>
+
+    @_lifetime(copy memoryMap, copy reservations, copy modules)
+    fileprivate init(
+        _ platform: borrowing Platform, _ memoryMap: MemoryRegions, _ reservations: Span<Reservation>,
+        _ modules: Span<Module>
+    ) {
+        bootProtocol = platform.bootProtocol
+        information = platform.information
+        self.memoryMap = memoryMap
+        self.reservations = reservations
+        commandLine = platform.commandLine
+        rsdp = platform.rsdp
+        self.modules = modules
+    }
+
+    /// The number of modules.
+    public var moduleCount: Int { modules.count }
+    /// The module at `index`, below `moduleCount`.
+    public func module(_ index: Int) -> Module { modules[index] }
+    /// Where the first module's string lies, without a NUL: its file name and arguments; empty if there is none.
+    public var applicationString: AddressRange { moduleCount > 0 ? modules[0].commandLine : AddressRange(0, 0) }
 }

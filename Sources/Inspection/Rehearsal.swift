@@ -52,8 +52,8 @@ struct Rehearsal {
             var platform = try machine.start(file, in: guest)
             let memory = PhysicalMemory(readable, origin: 0x400)
             let options = try LoaderOptions(&platform, memory)
-            files.add(platform, memory)
-            try self.init(&files, options, on: platform, memory, machine, guest, gigabytePages)
+            files.add(platform.facts, memory)
+            try self.init(&files, options, on: platform.facts, memory, machine, guest, gigabytePages)
         } catch {
             throw Refusal(error, files)
         }
@@ -61,7 +61,7 @@ struct Rehearsal {
 
     @_lifetime(files: copy files)
     private init(
-        _ files: inout NamedFiles, _ options: LoaderOptions, on platform: borrowing Platform, _ memory: PhysicalMemory,
+        _ files: inout NamedFiles, _ options: LoaderOptions, on platform: borrowing PlatformFacts, _ memory: PhysicalMemory,
         _ machine: HostMachine, _ guest: GuestMemory, _ gigabytePages: Bool
     ) throws(Fault) {
         self.guest = guest

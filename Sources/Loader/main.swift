@@ -19,11 +19,12 @@ func loaderMain(_ protocolMagic: UInt32, _ information: UInt32) -> Never {
         let memory = PhysicalMemory(ByteView(Memory.readable), origin: Memory.start)
         var platform = try findPlatform(protocolMagic, UInt64(information), memory)
         let options = try LoaderOptions(&platform, memory)
-        guard platform.moduleCount > 0 else { throw Fault(.noModule) }
-        files.add(platform, memory)
+        let facts = platform.facts
+        guard facts.moduleCount > 0 else { throw Fault(.noModule) }
+        files.add(facts, memory)
 
         let loader = AddressRange(Memory.loader.start, Memory.loader.end)
-        let entry = try boot(&files, options, on: platform, memory, loader, &serial)
+        let entry = try boot(&files, options, on: facts, memory, loader, &serial)
         CPU.enter(entry)
     } catch {
         fail(error, files, &serial)
@@ -43,7 +44,7 @@ func findPlatform(_ magic: UInt32, _ information: UInt64, _ memory: PhysicalMemo
 /// to be moved.
 @_lifetime(files: copy files)
 func boot(
-    _ files: inout NamedFiles, _ options: LoaderOptions, on platform: borrowing Platform, _ memory: PhysicalMemory,
+    _ files: inout NamedFiles, _ options: LoaderOptions, on platform: borrowing PlatformFacts, _ memory: PhysicalMemory,
     _ loader: AddressRange, _ serial: inout SerialPort
 ) throws(Fault) -> CPU.Entry {
     var application = try Application(files, options, objects: linkedObjects())

@@ -21,7 +21,7 @@ import Testing
         for (index, purpose) in all.enumerated() {
             try reservations.add(AddressRange(at: UInt64(index) * 2, size: 1), purpose)
         }
-        #expect((0..<reservations.count).map { reservations[$0].purpose } == all)
+        #expect((0..<reservations.count).map { reservations.all[$0].purpose } == all)
         #expect(reservations.first(overlapping: AddressRange(5, 6)) == nil)
         #expect(reservations.first(overlapping: AddressRange(5, 7))?.purpose == .transient)
     }
@@ -58,7 +58,7 @@ import Testing
                     }
             }
             let found = reservations.room(
-                for: size, alignment: alignment, in: map, window: window, avoiding: avoiding)
+                for: size, alignment: alignment, in: map.regions, window: window, avoiding: avoiding)
             if found != nil { hits += 1 }
             #expect(found == expected, "\(regions) size \(size) alignment \(alignment) window \(window) \(avoiding)")
         }
@@ -93,7 +93,7 @@ import Testing
             }
             most = max(most, expected.count)
             for index in 0...expected.count {
-                let found = reservations.places(size, alignment, in: map, window, index: UInt64(index))
+                let found = reservations.places(size, alignment, in: map.regions, window, index: UInt64(index))
                 #expect(found.count == UInt64(expected.count), "\(regions) \(size) \(alignment) \(window)")
                 #expect(found.address == (index < expected.count ? expected[index] : nil))
             }
@@ -105,9 +105,9 @@ import Testing
         var map = MemoryMap()
         try map.add(AddressRange(.max - 0xffff, .max), .available)
         let whole = AddressRange(0, .max)
-        #expect(Reservations().places(0x1000, 0x1000, in: map, whole).count == 15)
-        #expect(Reservations().places(0x1000, 0x1000, in: map, whole, index: 14).address == UInt64.max - 0x1fff)
-        #expect(Reservations().places(1, 1, in: map, whole).count == 0xffff)
-        #expect(Reservations().places(0x1_0000, 1, in: map, whole).count == 0)
+        #expect(Reservations().places(0x1000, 0x1000, in: map.regions, whole).count == 15)
+        #expect(Reservations().places(0x1000, 0x1000, in: map.regions, whole, index: 14).address == UInt64.max - 0x1fff)
+        #expect(Reservations().places(1, 1, in: map.regions, whole).count == 0xffff)
+        #expect(Reservations().places(0x1_0000, 1, in: map.regions, whole).count == 0)
     }
 }

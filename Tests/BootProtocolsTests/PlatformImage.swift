@@ -15,7 +15,7 @@ struct Facts: Equatable {
     var rsdp: UInt64 = 0
     var information: UInt64 = 0
 
-    init(_ platform: borrowing Platform) {
+    init(_ platform: borrowing PlatformFacts) {
         for index in 0..<platform.memoryMap.count { regions.append(platform.memoryMap[index]) }
         for index in 0..<platform.moduleCount { modules.append(platform.module(index)) }
         for index in 0..<platform.reservations.count { reservations.append(platform.reservations[index]) }
@@ -49,8 +49,8 @@ struct PlatformImage {
         let memory = PhysicalMemory(ByteView(visible.span.bytes), origin: origin)
         do throws(Fault) {
             switch bootProtocol {
-            case .multiboot: return .success(Facts(try Multiboot.platform(memory, information: address)))
-            case .pvh: return .success(Facts(try PVH.platform(memory, startInfo: address)))
+            case .multiboot: return .success(Facts(try Multiboot.platform(memory, information: address).facts))
+            case .pvh: return .success(Facts(try PVH.platform(memory, startInfo: address).facts))
             }
         } catch { return .failure(error) }
     }

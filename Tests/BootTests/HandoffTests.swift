@@ -29,7 +29,8 @@ struct HandedOver {
                 text.isEmpty ? AddressRange(0, 0) : AddressRange(at: 0x5000, size: UInt64(text.count))
             let placement: Placement
             do throws(Fault) {
-                placement = try Placement(application, on: platform, loader: scenario.loader, limit: scenario.limit)
+                placement = try Placement(
+                    application, on: platform.facts, loader: scenario.loader, limit: scenario.limit)
             } catch { return nil }
             let handoff = Handoff(
                 loader: scenario.loader, codeEnd: scenario.loader.start + 0x8123, hasGigabytePages: gigabytePages,
@@ -39,7 +40,7 @@ struct HandedOver {
             var span = block.mutableSpan
             var region = ByteRegion(span.mutableBytes, at: placement.handoff.range.start)
             let memory = PhysicalMemory(ByteView(text.span.bytes), origin: 0x5000)
-            let state = try handoff.write(application, on: platform, placement, memory: memory, to: &region)
+            let state = try handoff.write(application, on: platform.facts, placement, memory: memory, to: &region)
             if !placement.movingTables.isEmpty {
                 var span = tables.mutableSpan
                 try handoff.writeMovingTables(

@@ -19,7 +19,7 @@ import Testing
             let application = try Application(ByteView(file.span.bytes))
             let platform = try scenario.platform()
             return .success(
-                try Placement(application, on: platform, loader: scenario.loader, limit: scenario.limit, choice))
+                try Placement(application, on: platform.facts, loader: scenario.loader, limit: scenario.limit, choice))
         } catch { return .failure(error) }
     }
 

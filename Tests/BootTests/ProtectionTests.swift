@@ -87,7 +87,7 @@ import Testing
         for region in regions { try platform.memoryMap.add(region.range, region.kind) }
         try platform.add(
             Module(range: AddressRange(0x20_0000, 0x20_2000), commandLine: AddressRange(0, 0)))
-        let placement = try Placement(application, on: platform, loader: loader, limit: 1 << 32)
+        let placement = try Placement(application, on: platform.facts, loader: loader, limit: 1 << 32)
         let handoff = Handoff(
             loader: loader, codeEnd: codeEnd, hasGigabytePages: gigabytePages, hasNoExecute: hasNoExecute)
         var block = [UInt8](repeating: 0xcc, count: Int(placement.handoff.range.size))
@@ -95,7 +95,7 @@ import Testing
         var region = ByteRegion(span.mutableBytes, at: placement.handoff.range.start)
         let none: [UInt8] = [0]
         let memory = PhysicalMemory(ByteView(none.span.bytes), origin: 0x5000)
-        let state = try handoff.write(application, on: platform, placement, memory: memory, to: &region)
+        let state = try handoff.write(application, on: platform.facts, placement, memory: memory, to: &region)
         let isRecursive = options.generation?.usesRecursivePageTable == true
         let pages = mappedPages(root: state.pageTable, skipping: isRecursive ? [511] : []) { address in
             guard placement.handoff.pageTables.contains(AddressRange(at: address, size: 8)) else { return nil }
