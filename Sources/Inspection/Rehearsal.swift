@@ -61,7 +61,8 @@ struct Rehearsal {
 
     @_lifetime(files: copy files)
     private init(
-        _ files: inout NamedFiles, _ options: LoaderOptions, on platform: borrowing PlatformFacts, _ memory: PhysicalMemory,
+        _ files: inout NamedFiles, _ options: LoaderOptions, on platform: borrowing PlatformFacts,
+        _ memory: PhysicalMemory,
         _ machine: HostMachine, _ guest: GuestMemory, _ gigabytePages: Bool
     ) throws(Fault) {
         self.guest = guest
