@@ -28,6 +28,13 @@ public struct LinkMap: ~Escapable {
         plan = LinkPlan()
     }
 
+    /// The map of `objects`, found by `plan`, that lie elsewhere than it says.
+    @_lifetime(copy objects)
+    public init(_ plan: LinkPlan, _ objects: Span<LinkedObject>) {
+        self.plan = plan
+        self.objects = objects
+    }
+
     /// Finds out what `application`, the first of `files`, needs of the others, and plans where it goes. `list` has room for an
     /// object per file.
     ///

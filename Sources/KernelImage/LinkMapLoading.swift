@@ -58,9 +58,10 @@ extension LinkMap {
         reached = start &+ size
     }
 
+    /// What relocates the object at `index`, for link address + `bias` of the application.
     @_lifetime(copy files, copy self)
     @inline(never)
-    private func relocator(_ index: Int, _ files: ByteView, _ bias: UInt64) throws(Fault) -> Relocator {
+    public func relocator(_ index: Int, _ files: ByteView, _ bias: UInt64) throws(Fault) -> Relocator {
         try Relocator(try objects[index].image(in: files), index, of: self, files, bias: bias)
     }
 

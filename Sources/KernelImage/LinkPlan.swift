@@ -19,6 +19,8 @@ public struct LinkPlan: Equatable, Sendable {
     public private(set) var templateFileSize: UInt64 = 0, templateSize: UInt64 = 0, templateAlignment: UInt64 = 0
     /// The number of blocks.
     private var blockCount: UInt64 = 0
+    /// Where between them there is room for a block, as distances from TP.
+    private var gapStart: UInt64 = 0, gapEnd: UInt64 = 0
     /// Whether a library has thread-local storage.
     public private(set) var hasMergedTemplate = false
     /// What the loader adds: data that is only read, and code; behind it, the image's end.
@@ -32,6 +34,10 @@ public struct LinkPlan: Equatable, Sendable {
 
     /// The number of initialisers of libraries.
     public var initialiserCount: UInt64 { (provided.initialisersEnd &- provided.initialisersStart) / 8 }
+    /// The link address of the array of libraries' initialisers in the application, and behind it that of finalisers.
+    public var initialisersStart: UInt64 { provided.initialisersStart }
+    /// The link address of `__tls_get_addr`.
+    public var threadLocalAddress: UInt64 { provided.threadLocalAddress }
     /// The number of libraries.
     public var libraryCount: Int { max(count, 1) &- 1 }
 
@@ -76,21 +82,36 @@ public struct LinkPlan: Equatable, Sendable {
         count &+= 1
     }
 
+    /// How far below TP the block of `tls` begins at the least, where what is nearer than `used` is taken: of the addresses
+    /// congruent to p_vaddr the highest; see `ThreadLocalBlock`.
+    private static func distance(_ tls: ProgramHeader, below used: UInt64) -> UInt64 {
+        let needed = used &+ tls.memsz
+        return needed &+ ((0 &- tls.vaddr &- needed) & (max(tls.align, 1) &- 1))
+    }
+
     /// Puts the block of `tls`, the object's that is being added, below those of the objects before.
     private mutating func placeBlock(_ tls: ProgramHeader, _ list: inout MutableSpan<LinkedObject>) throws(Fault) {
-        let (needed, overflow) = tls.memsz.addingReportingOverflow(templateSize)
-        // Of the addresses congruent to p_vaddr the highest at which there is room; see `ThreadLocalBlock`.
         let mask = max(tls.align, 1) &- 1
-        let distance = needed &+ ((0 &- tls.vaddr &- needed) & mask)
-        guard !overflow, distance <= 1 << 46, mask < 1 << 46 else {
-            throw Fault(.imageTooLarge, .none, value: needed, limit: 1 << 46)
+        guard tls.memsz <= 1 << 46, mask < 1 << 46, templateSize <= 1 << 46 else {
+            throw Fault(.imageTooLarge, .none, value: tls.memsz, limit: 1 << 46)
+        }
+        // In the largest gap that alignment has left, or else below all; as glibc does, so that both come to the same.
+        var distance = LinkPlan.distance(tls, below: gapStart)
+        if distance <= gapEnd {
+            gapStart = distance
+        } else {
+            distance = LinkPlan.distance(tls, below: templateSize)
+            if distance &- templateSize &- tls.memsz > gapEnd &- gapStart {
+                gapStart = templateSize
+                gapEnd = distance &- tls.memsz
+            }
+            templateSize = distance
         }
         blockCount &+= 1
         list[count].threadLocalModule = blockCount
         list[count].threadLocalDistance = distance
         list[count].threadLocalStart = tls.vaddr
         list[count].threadLocalFileSize = tls.filesz
-        templateSize = distance
         templateAlignment = max(templateAlignment, mask &+ 1)
         if count > 0 { hasMergedTemplate = true }
     }

@@ -71,7 +71,7 @@ public struct LinkedObject: Equatable, Sendable {
     /// The name that it goes by: DT_SONAME, or else its file's; an offset, and a length.
     public internal(set) var name: UInt64 = 0, nameSize: UInt64 = 0
     /// What is added to its link addresses to make them the application's.
-    public internal(set) var displacement: UInt64 = 0
+    public var displacement: UInt64 = 0
     /// The first of its own link addresses, and the number of bytes that it needs in memory.
     public internal(set) var linkStart: UInt64 = 0, memorySize: UInt64 = 0
     /// The largest alignment of its segments, at least a page.

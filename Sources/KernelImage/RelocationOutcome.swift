@@ -193,10 +193,9 @@ extension Relocator {
         _ resolver: UInt64, _ field: Field, _ entry: RelocationEntry, _ place: Place, in memory: borrowing ByteRegion
     ) throws(Fault) -> RelocationOutcome {
         guard memory.offset(of: entry.offset, size: field.size) != nil else { throw outside(memory, entry, place) }
-        let start = scope?.start ?? memory.address &+ bias
-        let size = scope?.size ?? memory.count
-        guard resolver &- start < size else {
-            throw Fault(.resolverOutsideImage, place, value: resolver, limit: start &+ size)
+        let isInside = scope?.contains(resolver) ?? (memory.offset(of: resolver &- bias, size: 1) != nil)
+        guard isInside else {
+            throw Fault(.resolverOutsideImage, place, value: resolver, limit: memory.address &+ memory.count &+ bias)
         }
         return .indirect(resolver: resolver)
     }

@@ -111,8 +111,6 @@ struct SymbolScope: ~Escapable, Sendable {
     let files: ByteView
     /// What is added to the application's link addresses.
     let bias: UInt64
-    /// The image's first address, and its size.
-    let start: UInt64, size: UInt64
     /// The number of bytes of all files.
     let fileSize: UInt64
     /// What the loader itself defines, as link addresses of the application.
@@ -123,8 +121,6 @@ struct SymbolScope: ~Escapable, Sendable {
         objects = link.objects
         self.files = files
         self.bias = bias
-        start = link[0].linkStart &+ bias
-        size = link.plan.end &- link[0].linkStart
         fileSize = link.plan.fileSize
         provided = link.plan.provided
     }
@@ -175,6 +171,15 @@ struct SymbolScope: ~Escapable, Sendable {
         if found.isProvided { return Definition(symbol: Symbol(function: found.address), bias: bias, object: 0) }
         guard let symbol = symbol(found) else { return nil }
         return Definition(symbol: symbol, bias: bias &+ objects[found.object].displacement, object: found.object)
+    }
+
+    /// Whether run-time address `address` is in one of the objects' memory.
+    func contains(_ address: UInt64) -> Bool {
+        for index in 0..<objects.count {
+            let start = objects[index].linkStart &+ objects[index].displacement &+ bias
+            if address &- start < objects[index].memorySize { return true }
+        }
+        return false
     }
 
     /// The version that the symbol at `index` of `object` is wanted with, and of which file; nil for none.

@@ -9,6 +9,34 @@ struct LinkedSymbol {
     var info: UInt8 = 0x11
     /// SHN_ABS by default: the value is the address, whatever the bias.
     var shndx: UInt16 = 0xfff1
+    /// Visibility: 2 hidden, 3 protected.
+    var other: UInt8 = 0
+    /// Its number in DT_VERSYM: 1 the base version, from 2 on those that the file defines and wants; bit 15 hides it.
+    var version: UInt16 = 1
+}
+
+/// A version that a file defines, or wants of another.
+struct LinkedVersion {
+    var name: String
+    var number: UInt16
+    /// The file that shall define it, nil where it is this one.
+    var file: String?
+    /// VER_FLG_WEAK 2.
+    var flags: UInt16 = 0
+
+    /// The hash of DT_HASH, which version tables have as well.
+    static func hash(_ name: String) -> UInt32 {
+        name.utf8.reduce(0 as UInt32) { hash, byte in
+            let sum = hash << 4 &+ UInt32(byte)
+            let high = sum & 0xf000_0000
+            return (sum ^ high >> 24) & ~high
+        }
+    }
+
+    /// The hash of DT_GNU_HASH.
+    static func gnuHash(_ name: String) -> UInt32 {
+        name.utf8.reduce(5381 as UInt32) { $0 &* 33 &+ UInt32($1) }
+    }
 }
 
 /// A relocation of the file under construction; `addend` goes in the entry or, for Elf64_Rel, nowhere.
@@ -41,6 +69,13 @@ struct LinkedFile {
     var relr: [UInt64] = []
     var relativeCount: UInt64?
     var needed: String?
+    /// Further DT_NEEDED.
+    var alsoNeeded: [String] = []
+    var soname: String?
+    /// Further entries of the dynamic section.
+    var entries: [(UInt64, UInt64)] = []
+    /// Where there are any, there is a DT_VERSYM.
+    var versions: [LinkedVersion] = []
     var tls: LinkedTLS?
     var data = [UInt8](repeating: 0, count: 0x100)
     /// Whether the symbols are counted by a GNU hash table rather than a System V one.
@@ -56,7 +91,9 @@ struct LinkedFile {
         var strings = Output()
         strings.bytes = [0]
         let symbolNames = symbols.map { strings.string($0.name) }
-        let neededName = needed.map { strings.string($0) }
+        let neededNames = ([needed].compactMap { $0 } + alsoNeeded).map { strings.string($0) }
+        let ownName = soname.map { strings.string($0) }
+        let versionNames = versions.map { ($0, strings.string($0.name), $0.file.map { strings.string($0) } ?? 0) }
 
         file.pad(to: 0x1000)
         var dynamic: [(UInt64, UInt64)] = []
@@ -70,7 +107,7 @@ struct LinkedFile {
             for (symbol, name) in zip(symbols, symbolNames) {
                 file.u32(UInt32(name))
                 file.u8(symbol.info)
-                file.u8(0)
+                file.u8(symbol.other)
                 file.u16(symbol.shndx)
                 file.u64(symbol.value)
                 file.u64(symbol.size)
@@ -80,15 +117,55 @@ struct LinkedFile {
         table(5) { $0.bytes += strings.bytes }
         dynamic.append((10, UInt64(strings.bytes.count)))
         if hasGNUHash {
-            // One bucket, no bloom filter, all symbols from the first one on in one chain.
+            // One bucket, a bloom filter of one word that lets everything pass, all defined symbols in one chain: those that
+            // are not come first.
+            let first = symbols.firstIndex { $0.shndx != 0 } ?? symbols.count
             table(0x6fff_fef5) { file in
-                for word in [1, 1, 0, 0, symbols.isEmpty ? 0 : 1] as [UInt32] { file.u32(word) }
-                for index in symbols.indices { file.u32(index + 1 == symbols.count ? 1 : 0) }
+                for word in [1, UInt32(first + 1), 1, 6] { file.u32(word) }
+                file.u64(.max)
+                file.u32(first == symbols.count ? 0 : UInt32(first + 1))
+                for index in first..<symbols.count {
+                    file.u32(LinkedVersion.gnuHash(symbols[index].name) & ~1 | (index + 1 == symbols.count ? 1 : 0))
+                }
             }
         } else {
+            // One bucket, all symbols in one chain.
             table(4) { file in
-                for word in [1, UInt32(symbols.count + 1), 0] { file.u32(word) }
-                for _ in 0...symbols.count { file.u32(0) }
+                for word in [1, UInt32(symbols.count + 1), symbols.isEmpty ? 0 : 1] { file.u32(word) }
+                file.u32(0)
+                for index in symbols.indices { file.u32(index + 1 == symbols.count ? 0 : UInt32(index + 2)) }
+            }
+        }
+        if !versions.isEmpty {
+            table(0x6fff_fff0) { file in
+                file.u16(0)
+                for symbol in symbols { file.u16(symbol.version) }
+            }
+            let defined = versionNames.filter { $0.0.file == nil }
+            if !defined.isEmpty {
+                table(0x6fff_fffc) { file in
+                    for (index, version) in defined.enumerated() {
+                        for half in [1, version.0.flags, version.0.number, 1] as [UInt16] { file.u16(half) }
+                        for word in [
+                            LinkedVersion.hash(version.0.name), 20, index + 1 == defined.count ? 0 : 28,
+                            UInt32(version.1), 0,
+                        ] { file.u32(word) }
+                    }
+                }
+                dynamic.append((0x6fff_fffd, UInt64(defined.count)))
+            }
+            let wanted = versionNames.filter { $0.0.file != nil }
+            if !wanted.isEmpty {
+                table(0x6fff_fffe) { file in
+                    for (index, version) in wanted.enumerated() {
+                        for half in [1, 1] as [UInt16] { file.u16(half) }
+                        for word in [UInt32(version.2), 16, index + 1 == wanted.count ? 0 : 32] { file.u32(word) }
+                        file.u32(LinkedVersion.hash(version.0.name))
+                        for half in [version.0.flags, version.0.number] { file.u16(half) }
+                        for word in [UInt32(version.1), 0] { file.u32(word) }
+                    }
+                }
+                dynamic.append((0x6fff_ffff, UInt64(wanted.count)))
             }
         }
         func relocations(_ list: [LinkedRelocation], _ hasAddends: Bool, _ file: inout Output) {
@@ -115,7 +192,9 @@ struct LinkedFile {
             dynamic += [(35, UInt64(relr.count * 8)), (37, 8)]
         }
         if let relativeCount { dynamic.append((0x6fff_fff9, relativeCount)) }
-        if let neededName { dynamic.append((1, UInt64(neededName))) }
+        for name in neededNames { dynamic.append((1, UInt64(name))) }
+        if let ownName { dynamic.append((14, UInt64(ownName))) }
+        dynamic += entries
         dynamic.append((0, 0))
         file.pad(to: (file.count + 15) & ~15)
         let dynamicOffset = file.count

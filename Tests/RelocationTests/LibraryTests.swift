@@ -1,0 +1,400 @@
+// Which definition a symbol of several files stands for, and what becomes of copies, thread-local storage and initialisers.
+
+import Bytes
+import Diagnostics
+import KernelImage
+import Testing
+
+struct LibraryTests {
+    /// An application whose word at 0x4000 is the address of `name`, with the type, and wants the libraries called.
+    static func application(
+        _ names: [String] = ["wanted"], type: UInt32 = 6, needed: [String] = ["one.so", "two.so"], info: UInt8 = 0x10
+    ) -> LinkedFile {
+        var file = LinkedFile()
+        file.symbols = names.map { LinkedSymbol(name: $0, value: 0, info: info, shndx: 0) }
+        file.rela = names.indices.map {
+            LinkedRelocation(offset: 0x4000 + UInt64($0) * 8, type: type, symbol: UInt32($0) + 1)
+        }
+        file.needed = needed.first
+        file.alsoNeeded = Array(needed.dropFirst())
+        return file
+    }
+
+    /// A library that defines names as absolute numbers.
+    static func library(_ symbols: [(String, UInt64)], info: UInt8 = 0x11, other: UInt8 = 0) -> LinkedFile {
+        var file = LinkedFile()
+        file.symbols = symbols.map { LinkedSymbol(name: $0.0, value: $0.1, info: info, other: other) }
+        return file
+    }
+
+    static func load(_ application: LinkedFile, _ libraries: LinkedFile...) throws -> LoadedTogether {
+        try together(application, libraries).load(bias: 0x60_0000)
+    }
+
+    static func refusal(_ application: LinkedFile, _ libraries: LinkedFile...) -> (
+        rule: Rule, file: Int, sentence: String
+    )? {
+        together(application, libraries).refusal()
+    }
+
+    static let names = ["one.so", "two.so", "three.so", "four.so"]
+    static func together(_ application: LinkedFile, _ libraries: [LinkedFile]) -> FilesTogether {
+        FilesTogether([("app", application.bytes)] + zip(names, libraries).map { ($0, $1.bytes) })
+    }
+
+    // MARK: Order
+
+    @Test func theFirstDefinitionCounts() throws {
+        let both = [("wanted", 0x11 as UInt64), ("other", 0x12)]
+        let result = try Self.load(
+            Self.application(["wanted", "other", "last"]), Self.library(both),
+            Self.library([("wanted", 0x21), ("last", 0x23)]))
+        #expect((0..<3).map { result.word(0x4000 + $0 * 8) } == [0x11, 0x12, 0x23])
+        #expect(result.counts[6] == 3)
+    }
+
+    @Test func theApplicationComesFirst() throws {
+        var library = Self.library([("wanted", 0x11)])
+        library.rela = [LinkedRelocation(offset: 0x4000, type: 1, symbol: 1, addend: 5)]
+        var application = Self.application(["elsewhere"])
+        application.symbols.append(LinkedSymbol(name: "wanted", value: 0x99))
+        application.symbols[0].info = 0x20
+        for isGNU in [false, true] {
+            application.hasGNUHash = isGNU
+            let result = try Self.load(application, library, Self.library([]))
+            #expect(result.word(0x4000, in: 1) == 0x9e)
+            #expect(result.word(0x4000) == 0)
+        }
+    }
+
+    /// Breadth first: what the application needs comes before what its libraries need, whatever the order of the modules.
+    @Test func breadthFirst() throws {
+        var one = Self.library([])
+        one.needed = "three.so"
+        var three = Self.library([("wanted", 0x31)])
+        three.soname = "renamed.so"
+        one.alsoNeeded = ["renamed.so"]
+        one.needed = nil
+        let two = Self.library([("wanted", 0x21)])
+        let result = try Self.load(Self.application(), one, two, three)
+        #expect(result.word(0x4000) == 0x21)
+        #expect(result.objects.map(\.file) == [0, 1, 2, 3])
+    }
+
+    @Test func aWeakDefinitionIsOne() throws {
+        let result = try Self.load(
+            Self.application(), Self.library([("wanted", 0x11)], info: 0x21), Self.library([("wanted", 0x21)]))
+        #expect(result.word(0x4000) == 0x11)
+    }
+
+    @Test(arguments: [(0x01, 0), (0x11, 1), (0x11, 2)] as [(UInt8, UInt8)])
+    func localAndHiddenOnesAreNotFound(info: UInt8, other: UInt8) throws {
+        let result = try Self.load(
+            Self.application(), Self.library([("wanted", 0x11)], info: info, other: other),
+            Self.library([("wanted", 0x21)]))
+        #expect(result.word(0x4000) == 0x21)
+    }
+
+    @Test func symbolsWithoutAValueAndSectionsAreNoDefinitions() throws {
+        var one = Self.library([("wanted", 0x11)], info: 0x13)
+        one.symbols.append(LinkedSymbol(name: "wanted", value: 0, info: 0x11, shndx: 1))
+        let result = try Self.load(Self.application(), one, Self.library([("wanted", 0x21)]))
+        #expect(result.word(0x4000) == 0x21)
+    }
+
+    // MARK: A library's own definitions
+
+    /// Default visibility gives way, protected and symbolic do not.
+    @Test func interposition() throws {
+        var application = Self.application(["other"], info: 0x20)
+        application.symbols.append(LinkedSymbol(name: "wanted", value: 0x99))
+        for (other, entries, expected) in [
+            (0, [], 0x99), (3, [], 0x11), (2, [], 0x11), (0, [(16, 0)], 0x11), (0, [(30, 2)], 0x11),
+        ]
+            as [(UInt8, [(UInt64, UInt64)], UInt64)]
+        {
+            var library = Self.library([("wanted", 0x11)], other: other)
+            library.rela = [1, 6, 7].map { LinkedRelocation(offset: 0x4000 + UInt64($0) * 8, type: $0, symbol: 1) }
+            library.entries = entries
+            let result = try Self.load(application, library, Self.library([]))
+            for type in [1, 6, 7] as [UInt64] { #expect(result.word(0x4000 + type * 8, in: 1) == expected) }
+        }
+    }
+
+    /// One STB_GNU_UNIQUE for all files, even for a symbolic one.
+    @Test func uniqueSymbols() throws {
+        var library = Self.library([("wanted", 0x21)], info: 0xa1)
+        library.rela = [LinkedRelocation(offset: 0x4000, type: 6, symbol: 1)]
+        library.entries = [(16, 0)]
+        let result = try Self.load(Self.application(), Self.library([("wanted", 0x11)], info: 0xa1), library)
+        #expect(result.word(0x4000, in: 2) == 0x11)
+    }
+
+    /// A value that is not 0 makes an undefined function of the application's the address that all compare, not what is called.
+    @Test func oneAddressForAFunction() throws {
+        var application = Self.application([])
+        application.isExecutable = true
+        application.base = 0x40_0000
+        application.symbols = [LinkedSymbol(name: "wanted", value: 0x40_4050, info: 0x12, shndx: 0)]
+        application.rela = [LinkedRelocation(offset: 0x40_4000, type: 7, symbol: 1)]
+        for other in [0, 3] as [UInt8] {
+            var library = Self.library([])
+            library.symbols = [LinkedSymbol(name: "wanted", value: 0x4060, info: 0x12, shndx: 1, other: other)]
+            library.rela = [6, 1, 7].map { LinkedRelocation(offset: 0x4000 + UInt64($0) * 8, type: $0, symbol: 1) }
+            let result = try Self.together(application, [library, Self.library([])]).load(bias: 0)
+            let called = 0x4060 &+ result.objects[1].displacement
+            #expect(result.word(0x40_4000) == called)
+            #expect(result.word(0x4008, in: 1) == 0x40_4050)
+            #expect(result.word(0x4030, in: 1) == 0x40_4050)
+            #expect(result.word(0x4038, in: 1) == called)
+        }
+    }
+
+    // MARK: Versions
+
+    static func versioned() -> LinkedFile {
+        var library = Self.library([("wanted", 0x11), ("wanted", 0x12), ("wanted", 0x13), ("plain", 0x14)])
+        library.symbols[0].version = 0x8002
+        library.symbols[1].version = 3
+        library.symbols[2].version = 0x8004
+        library.versions = [
+            LinkedVersion(name: "one.so", number: 1, flags: 1), LinkedVersion(name: "V1", number: 2),
+            LinkedVersion(name: "V2", number: 3), LinkedVersion(name: "V3", number: 4),
+        ]
+        return library
+    }
+
+    @Test(arguments: [("V1", 0x11), ("V2", 0x12), ("V3", 0x13)] as [(String, UInt64)], [false, true])
+    func wantedVersions(version: (name: String, value: UInt64), isGNU: Bool) throws {
+        var application = Self.application(["wanted", "plain"])
+        application.symbols[0].version = 2
+        application.versions = [LinkedVersion(name: version.name, number: 2, file: "one.so")]
+        var library = Self.versioned()
+        library.hasGNUHash = isGNU
+        let result = try Self.load(application, library, Self.library([]))
+        #expect(result.word(0x4000) == version.value)
+        #expect(result.word(0x4008) == 0x14)
+    }
+
+    /// Without a version: the base one and the first, else the only default one.
+    @Test func noVersionWanted() throws {
+        #expect(try Self.load(Self.application(), Self.versioned(), Self.library([])).word(0x4000) == 0x11)
+        var library = Self.versioned()
+        library.symbols.removeFirst()
+        #expect(try Self.load(Self.application(), library, Self.library([])).word(0x4000) == 0x12)
+        library.symbols[1].version = 4
+        #expect(Self.refusal(Self.application(), library, Self.library([]))?.rule == .symbolUndefined)
+    }
+
+    /// A file without versions has every one.
+    @Test func unversionedLibrary() throws {
+        var application = Self.application()
+        application.symbols[0].version = 2
+        application.versions = [LinkedVersion(name: "V9", number: 2, file: "one.so")]
+        #expect(try Self.load(application, Self.library([("wanted", 0x11)]), Self.library([])).word(0x4000) == 0x11)
+    }
+
+    @Test func missingVersion() throws {
+        var application = Self.application(["other", "wanted"])
+        application.symbols[1].version = 2
+        application.versions = [LinkedVersion(name: "V9", number: 2, file: "one.so")]
+        let refusal = try #require(Self.refusal(application, Self.versioned(), Self.library([])))
+        #expect(refusal.rule == .versionMissing)
+        #expect(refusal.sentence.hasPrefix("'wanted', 'V9' and 'one.so': "))
+        // It may be missing where it is weak; then the symbol is.
+        application.versions[0].flags = 2
+        application.symbols[0].info = 0x20
+        let weak = try #require(Self.refusal(application, Self.versioned(), Self.library([])))
+        #expect(weak.rule == .symbolVersionMissing)
+        #expect(weak.sentence.contains("undefined: 'wanted', 'V9' and 'one.so', wanted at 0x4008"))
+    }
+
+    // MARK: Missing
+
+    @Test func missingLibraries() throws {
+        let application = Self.application(needed: ["one.so", "lib/two.so.1", "two.so.2", "one.so"])
+        let refusal = try #require(Self.refusal(application, Self.library([])))
+        #expect(refusal.rule == .needsLibrary)
+        #expect(refusal.sentence == "it needs the shared library 'lib/two.so.1' and 'two.so.2'")
+        var one = Self.library([])
+        one.needed = "nowhere.so"
+        let indirect = try #require(Self.refusal(Self.application(needed: ["one.so"]), one))
+        #expect(indirect.file == 1)
+        #expect(indirect.sentence == "it needs the shared library 'nowhere.so'")
+    }
+
+    @Test func undefinedSymbolsAreListed() throws {
+        let application = Self.application(["here", "a", "b", "weak", "c"])
+        var changed = application
+        changed.symbols[3].info = 0x20
+        let refusal = try #require(Self.refusal(changed, Self.library([("here", 1)]), Self.library([("b", 1)])))
+        #expect(refusal.rule == .symbolUndefined)
+        #expect(refusal.sentence == "DT_RELA entry 1: undefined: 'a' and 'c', wanted at 0x4008")
+    }
+
+    @Test func aFixedFileIsNoLibrary() throws {
+        var one = Self.library([])
+        one.isExecutable = true
+        one.base = 0x40_0000
+        let refusal = try #require(Self.refusal(Self.application(), one, Self.library([])))
+        #expect(refusal.rule == .notSharedObject)
+        #expect(refusal.file == 1)
+    }
+
+    // MARK: Copies
+
+    @Test func copies() throws {
+        var application = Self.application([], needed: ["one.so", "two.so"])
+        application.symbols = [
+            LinkedSymbol(name: "same", value: 0x4000, size: 8, shndx: 1),
+            LinkedSymbol(name: "shorter", value: 0x4010, size: 16, shndx: 1),
+            LinkedSymbol(name: "longer", value: 0x4020, size: 2, shndx: 1),
+            LinkedSymbol(name: "nobody", value: 0x4030, size: 8, info: 0x21, shndx: 1),
+        ]
+        application.rela = (0..<4).map {
+            LinkedRelocation(offset: 0x4000 + UInt64($0) * 0x10, type: 5, symbol: UInt32($0) + 1)
+        }
+        application.data = [UInt8](repeating: 0xee, count: 0x100)
+        var one = Self.library([])
+        one.symbols = [
+            LinkedSymbol(name: "same", value: 0x4000, size: 8, shndx: 1),
+            LinkedSymbol(name: "shorter", value: 0x4008, size: 4, shndx: 1),
+            LinkedSymbol(name: "longer", value: 0x4010, size: 4, shndx: 1),
+        ]
+        // What is copied has been relocated.
+        one.rela = [
+            LinkedRelocation(offset: 0x4000, type: 8, addend: 0x4044),
+            LinkedRelocation(offset: 0x4018, type: 6, symbol: 1),
+        ]
+        one.data = Array(0..<0xff)
+        let result = try Self.load(application, one, Self.library([]))
+        #expect(result.word(0x4000) == 0x60_4044 + result.objects[1].displacement)
+        #expect(result.hex(0x4010, 5) == "08 09 0a 0b ee")
+        #expect(result.hex(0x4020, 3) == "10 11 ee")
+        #expect(result.hex(0x4030, 2) == "ee ee")
+        #expect(result.counts[5] == 4)
+        #expect(result.counts.resizedCopies == 2)
+        // All see the application's copy.
+        #expect(result.word(0x4018, in: 1) == 0x60_4000)
+    }
+
+    @Test func nothingToCopy() throws {
+        var application = Self.application([], needed: ["one.so"])
+        application.symbols = [LinkedSymbol(name: "same", value: 0x4000, size: 8, shndx: 1)]
+        application.rela = [LinkedRelocation(offset: 0x4000, type: 5, symbol: 1)]
+        #expect(Self.refusal(application, Self.library([]))?.rule == .copyWithoutSource)
+        var one = Self.library([])
+        one.symbols = [LinkedSymbol(name: "same", value: 0x40fc, size: 8, shndx: 1)]
+        #expect(Self.refusal(application, one)?.rule == .copyOutsideImage)
+        application.rela[0].offset = 0x40fc
+        one.symbols[0].value = 0x4000
+        #expect(Self.refusal(application, one)?.rule == .relocationOutsideImage)
+    }
+
+    // MARK: Thread-local storage
+
+    /// Blocks below TP, each aligned; modules in the order of the search; one template.
+    @Test func threadLocalStorage() throws {
+        var application = Self.application(["own", "first", "second"], type: 18)
+        application.symbols[0] = LinkedSymbol(name: "own", value: 4, info: 0x16, shndx: 1)
+        application.tls = LinkedTLS(vaddr: 0x4080, filesz: 8, memsz: 0x18, align: 8)
+        application.data = Array(0..<0xff)
+        var one = Self.library([])
+        one.symbols = [LinkedSymbol(name: "first", value: 2, info: 0x16, shndx: 1)]
+        one.tls = LinkedTLS(vaddr: 0x4090, filesz: 4, memsz: 0x20, align: 64)
+        one.data = Array(0..<0xff)
+        one.rela = [16, 17, 36].enumerated().map {
+            LinkedRelocation(offset: 0x4000 + UInt64($0.offset) * 8, type: $0.element, symbol: 1, addend: 1)
+        }
+        var two = Self.library([])
+        two.symbols = [LinkedSymbol(name: "second", value: 1, info: 0x16, shndx: 1)]
+        two.tls = LinkedTLS(vaddr: 0x4000, filesz: 0, memsz: 3, align: 2)
+        let result = try Self.load(application, one, two)
+        // The application's block 0x18 below TP. The next needs 0x38, and begins at 0x10 modulo 64: at TP - 0x70. Between
+        // the two there is room for the third, 3 bytes at TP - 0x1c.
+        #expect(Int64(bitPattern: result.word(0x4000)) == 4 - 0x18)
+        #expect(Int64(bitPattern: result.word(0x4008)) == 2 - 0x70)
+        #expect(Int64(bitPattern: result.word(0x4010)) == 1 - 0x1c)
+        #expect(result.word(0x4000, in: 1) == 2)
+        #expect(result.word(0x4008, in: 1) == 3)
+        #expect(Int64(bitPattern: result.word(0x4018, in: 1)) == 3 - 0x70)
+        // The template is as long as a multiple of the largest alignment; what is initialised ends with the application's.
+        let plan = result.plan
+        #expect(plan.templateSize == 0x80 && plan.templateAlignment == 64 && plan.templateStart % 64 == 0)
+        #expect(plan.templateFileSize == 0x80 - 0x18 + 8)
+        #expect(result.hex(plan.templateStart + 0x80 - 0x70, 4) == "90 91 92 93")
+        #expect(result.hex(plan.templateStart + 0x80 - 0x18, 8) == "80 81 82 83 84 85 86 87")
+    }
+
+    /// Where nobody has one, the loader's; its table has the distances.
+    @Test func threadLocalAddress() throws {
+        var one = Self.library([])
+        one.symbols = [LinkedSymbol(name: "__tls_get_addr", value: 0, info: 0x10, shndx: 0)]
+        one.rela = [LinkedRelocation(offset: 0x4000, type: 7, symbol: 1)]
+        one.tls = LinkedTLS(vaddr: 0x4000, filesz: 0, memsz: 0x30, align: 16)
+        let result = try Self.load(Self.application([]), one, Self.library([]))
+        let code = result.plan.threadLocalAddress
+        #expect(result.word(0x4000, in: 1) == code + 0x60_0000)
+        #expect(result.hex(code, 3) == "48 8b 07")
+        let table = code &+ 10 &+ UInt64(bitPattern: Int64(Int32(truncatingIfNeeded: result.word(code + 6))))
+        #expect(result.word(table) == 0)
+        #expect(result.word(table + 8) == 0 &- 0x30)
+        let own = try Self.load(Self.application([]), one, Self.library([("__tls_get_addr", 0x77)]))
+        #expect(own.word(0x4000, in: 1) == 0x77)
+    }
+
+    // MARK: Functions that choose
+
+    @Test func chosenFunctions() throws {
+        var one = Self.library([])
+        one.symbols = [LinkedSymbol(name: "wanted", value: 0x4040, info: 0x1a, shndx: 1)]
+        one.rela = [LinkedRelocation(offset: 0x4000, type: 37, addend: 0x4048)]
+        let together = Self.together(Self.application(), [one, Self.library([])])
+        let result = try together.load(bias: 0x60_0000) { $0 + 1 }
+        let displacement = result.objects[1].displacement
+        #expect(result.called == [0x60_4048 + displacement, 0x60_4040 + displacement])
+        #expect(result.word(0x4000) == 0x60_4041 + displacement)
+        #expect(result.word(0x4000, in: 1) == 0x60_4049 + displacement)
+        #expect(result.counts.indirect == 2)
+    }
+
+    // MARK: Initialisers
+
+    /// DT_INIT before the array, what others need first; finalisers the other way round.
+    @Test func initialisers() throws {
+        var application = Self.application(["__loader_init_array_start", "__loader_init_array_end"], info: 0x20)
+        application.symbols.append(LinkedSymbol(name: "__loader_fini_array_start", value: 0, info: 0x10, shndx: 0))
+        application.rela.append(LinkedRelocation(offset: 0x4010, type: 1, symbol: 3, addend: 8))
+        func library(_ needed: [String], _ number: UInt64) -> LinkedFile {
+            var file = Self.library([])
+            file.needed = needed.first
+            file.alsoNeeded = Array(needed.dropFirst())
+            file.entries = [
+                (12, 0x4000 + number), (13, 0x4010 + number), (25, 0x4040), (27, 16), (26, 0x4040), (28, 16),
+            ]
+            file.rela = [0, 8].map { LinkedRelocation(offset: 0x4040 + $0, type: 8, addend: 0x4020 + $0 + number) }
+            return file
+        }
+        // one and two need each other; two was reached last.
+        let result = try Self.load(application, library(["two.so"], 1), library(["one.so"], 2))
+        let base = result.objects.map { $0.displacement + 0x60_0000 }
+        let start = result.plan.initialisersStart
+        #expect(result.word(0x4000) == start + 0x60_0000)
+        #expect(result.word(0x4008) == start + 0x60_0000 + 48)
+        #expect(result.word(0x4010) == start + 0x60_0000 + 56)
+        let expected = [
+            base[1] + 0x4001, base[1] + 0x4021, base[1] + 0x4029, base[2] + 0x4002, base[2] + 0x4022, base[2] + 0x402a,
+            base[2] + 0x402a, base[2] + 0x4022, base[2] + 0x4012, base[1] + 0x4029, base[1] + 0x4021, base[1] + 0x4011,
+        ]
+        #expect((0..<12).map { result.word(start + $0 * 8) } == expected)
+        #expect(result.counts.initialiserReferences == 1)
+    }
+
+    @Test func initialisersOutsideTheImage() throws {
+        var one = Self.library([])
+        one.entries = [(25, 0x40fc), (27, 16)]
+        #expect(Self.refusal(Self.application([]), one, Self.library([]))?.rule == .arrayOutsideImage)
+        one.entries = [(25, 0x4000), (27, 0xffff_ffff_ffff_fff8)]
+        #expect(Self.refusal(Self.application([]), one, Self.library([]))?.rule == .arrayOutsideImage)
+    }
+}

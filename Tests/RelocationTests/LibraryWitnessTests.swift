@@ -1,0 +1,244 @@
+// Every relocated word of a program and its libraries, compared with what the system's dynamic linker makes of them.
+
+import Bytes
+import Diagnostics
+import ELF
+import Foundation
+import KernelImage
+import Testing
+
+@Suite(.serialized) struct LibraryWitnessTests {
+    /// How a program and its libraries are built.
+    struct Build: CustomStringConvertible {
+        var compiler: String
+        /// Of all files, of the program, and of the middle library.
+        var flags: [String] = []
+        var program: [String]
+        var middle: [String] = []
+        /// Whether the base library needs the top one, so that all need each other.
+        var isCircular = false
+        /// Types that must be among what was compared.
+        var types: Set<UInt32>
+        var description: String { ([compiler] + flags + program + middle).joined(separator: " ") }
+    }
+
+    static let lld = ["-fuse-ld=lld"]
+    static let fixed = ["-fno-pie", "-no-pie"]
+    static let pie = ["-fPIE", "-pie"]
+    static let builds: [Build] = [
+        Build(compiler: "clang", flags: lld, program: pie, types: [1, 6, 7, 8, 16, 17, 18]),
+        Build(compiler: "clang", flags: lld, program: fixed, types: [1, 5, 6, 7, 8, 16, 17, 18]),
+        Build(
+            compiler: "clang", flags: lld + ["-Wl,--hash-style=sysv"], program: fixed, middle: ["-Wl,-Bsymbolic"],
+            types: [1, 5, 6, 7, 16]),
+        Build(
+            compiler: "clang", flags: lld + ["-mtls-dialect=gnu2", "-Wl,-z,pack-relative-relocs"], program: pie,
+            isCircular: true, types: [1, 6, 7, 36]),
+        Build(compiler: "gcc", program: pie, types: [1, 6, 7, 8, 16, 17]),
+        Build(compiler: "gcc", program: fixed, types: [1, 5, 6, 7, 8, 16, 17]),
+        Build(
+            compiler: "gcc", flags: ["-Wl,--hash-style=sysv", "-ftls-model=initial-exec"], program: pie,
+            isCircular: true, types: [1, 6, 7, 8, 18]),
+        Build(
+            compiler: "gcc", flags: ["-mtls-dialect=gnu2", "-O2"], program: fixed, middle: ["-Wl,-Bsymbolic"],
+            types: [1, 5, 6, 7, 36]),
+    ]
+
+    @Test(arguments: builds) func programsWithLibraries(build: Build) throws {
+        let scratch = try ScratchDirectory()
+        let names = try compile(build, in: scratch)
+        let dump = "\(scratch.path)/dump"
+        let ran = try run([
+            "sh", "-c", "LD_BIND_NOW=1 LD_LIBRARY_PATH='\(scratch.path)' '\(scratch.path)/program' > '\(dump)'",
+        ])
+        try #require(ran.succeeded, "\(ran.output)")
+        let witness = WitnessSet(Array(try #require(FileManager.default.contents(atPath: dump))))
+
+        var files: [(name: String, bytes: [UInt8])] = []
+        for name in names {
+            files.append((name, Array(try #require(FileManager.default.contents(atPath: "\(scratch.path)/\(name)")))))
+        }
+        files[0].bytes.removeInterpreter()
+        let result = try compareTogether(files, with: witness)
+        print("\(build):\n\(result.comparison.summary)")
+        #expect(result.comparison.differences == [])
+        var seen = Set(result.comparison.equal.keys).union(result.comparison.chosen.keys)
+        if result.comparison.packed > 0 { seen.insert(8) }
+        #expect(build.types.subtracting(seen) == [], "types that the linker did not leave")
+        // The order in which the dynamic linker has called the initialisers.
+        let letters = result.initialised.map { String($0.dropFirst(3).first ?? "?") }.joined()
+        #expect(witness.text("libbase.so", at: result.events, 8).prefix { $0 != "\0" } == letters)
+    }
+
+    /// The names of the files, the program first.
+    private func compile(_ build: Build, in scratch: ScratchDirectory) throws -> [String] {
+        let versions = try scratch.write(LibraryWitnessSources.versions, "base.map")
+        let shared =
+            ["-shared", "-fPIC", "-nostdlib", "-ffreestanding", "-mgeneral-regs-only", "-w", "-O1"] + build.flags
+        let semantic = build.compiler == "clang" ? ["-fsemantic-interposition"] : []
+        let path = "\(scratch.path)/"
+        func make(_ name: String, _ source: String, _ flags: [String]) throws {
+            let file = try scratch.write(source, "\(name).c")
+            let output = name == "program" ? path + name : path + "lib\(name).so"
+            let built = try run([build.compiler, "-o", output, file] + flags)
+            try #require(built.succeeded, "\(name): \(built.output)")
+        }
+        func library(_ name: String, _ source: String, _ flags: [String]) throws {
+            try make(name, source, shared + semantic + ["-Wl,-soname,lib\(name).so", "-Wl,-z,undefs"] + flags)
+        }
+        let base = ["-Wl,--version-script=\(versions)"]
+        try library("base", LibraryWitnessSources.base, base)
+        try library("middle", LibraryWitnessSources.middle, build.middle + [path + "libbase.so"])
+        try library("top", LibraryWitnessSources.top, [path + "libmiddle.so", path + "libbase.so"])
+        if build.isCircular {
+            try library("base", LibraryWitnessSources.base, base + ["-Wl,--no-as-needed", path + "libtop.so"])
+        }
+        try make(
+            "program", LibraryWitnessSources.program,
+            ["-nostdlib", "-ffreestanding", "-mgeneral-regs-only", "-w", "-O1", "-Wl,--export-dynamic"] + build.flags
+                + build.program + [
+                    "-Wl,--allow-shlib-undefined", path + "libtop.so", path + "libmiddle.so", path + "libbase.so",
+                ])
+        return ["program", "libbase.so", "libtop.so", "libmiddle.so"]
+    }
+}
+
+extension [UInt8] {
+    /// Makes PT_INTERP a PT_NULL: what asks for a program interpreter does not boot.
+    mutating func removeInterpreter() {
+        func number(_ offset: Int, _ size: Int) -> Int {
+            (0..<size).reduce(0) { $0 | Int(self[offset + $1]) << ($1 * 8) }
+        }
+        for index in 0..<number(56, 2) {
+            let header = number(32, 8) + index * 56
+            if number(header, 4) == 3 { replaceSubrange(header..<header + 4, with: [0, 0, 0, 0]) }
+        }
+    }
+}
+
+/// What the dynamic linker made of several files.
+struct WitnessSet {
+    /// By the last part of the path, the program under "program".
+    private(set) var files: [String: WitnessMemory] = [:]
+
+    init(_ dump: [UInt8]) {
+        var offset = 0
+        func word() -> Int? {
+            guard offset + 8 <= dump.count else { return nil }
+            defer { offset += 8 }
+            return Int((0..<8).reduce(0 as UInt64) { $0 | UInt64(dump[offset + $1]) << UInt64($1 * 8) })
+        }
+        while let length = word() {
+            let name = String(decoding: dump[offset..<offset + length], as: UTF8.self)
+            offset += length
+            guard let count = word() else { break }
+            let last = name.split(separator: "/").last.map(String.init) ?? "program"
+            files[last] = WitnessMemory(Array(dump[offset..<offset + count]))
+            offset += count
+        }
+    }
+
+    /// `count` bytes of a file at a link address, as text.
+    func text(_ file: String, at address: UInt64, _ count: Int) -> String {
+        let bytes = (0..<UInt64(count)).map { UInt8(files[file]?.number(address + $0, 1) ?? 0) }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    /// The file that holds a run-time address.
+    func file(at address: UInt64) -> String? { files.first { $0.value.contains(runTime: address) }?.key }
+}
+
+/// Compares each relocation of each of `files` with what `witness` has in its place. Returns besides the names of the libraries
+/// in the order of their initialisers, and the link address of the symbol `events` in libbase.so.
+func compareTogether(
+    _ files: [(name: String, bytes: [UInt8])], with witness: WitnessSet
+) throws(Fault) -> (comparison: Comparison, initialised: [String], events: UInt64) {
+    let together = FilesTogether(files)
+    var comparison = Comparison()
+    var room = [LinkedObject](repeating: LinkedObject(), count: NamedFiles.capacity)
+    let link = try together.link(room.mutableSpan)
+    // Where the dynamic linker has put them.
+    let bias = witness.files["program"]?.bias ?? 0
+    var objects: [LinkedObject] = []
+    for index in 0..<link.count {
+        var object = link[index]
+        object.displacement = (witness.files[files[object.file].name]?.bias ?? 0) &- bias
+        objects.append(object)
+    }
+    let moved = LinkMap(link.plan, objects.span)
+    var events: UInt64 = 0
+    for index in 0..<moved.count {
+        let name = files[moved[index].file].name
+        guard let theirs = witness.files[name] else {
+            comparison.differences.append("\(name): not loaded by the dynamic linker")
+            continue
+        }
+        let relocator = try moved.relocator(index, together.view, bias)
+        let file = files[moved[index].file].bytes
+        let image = try KernelImage(ByteView(file.span.bytes), as: .library)
+        var memory = [UInt8](repeating: 0, count: Int(image.size))
+        var span = memory.mutableSpan
+        var region = ByteRegion(span.mutableBytes, at: image.linkStart)
+        try image.load(into: &region)
+        var listed = relocator.listed
+        while let relocation = try listed.next() {
+            let entry = relocation.entry
+            if relocation.place.table == 36 { comparison.packed += 1 }
+            let size = Int(RelocationMeaning(entry.type)?.field.size ?? 0)
+            let actual = theirs.number(entry.offset, size)
+            let what =
+                "\(name): \(RelocationMeaning(entry.type)?.name.description ?? "?") at 0x\(String(entry.offset, radix: 16))"
+            switch try relocator.outcome(of: entry, relocation.place, in: region) {
+            case .nothing: break
+            case .value(let value):
+                let ours = size == 8 ? value : value & (1 << UInt64(size * 8) - 1)
+                if ours == actual {
+                    comparison.equal[entry.type, default: 0] += 1
+                } else {
+                    comparison.differences.append(
+                        "\(what): ours 0x\(String(ours, radix: 16)), theirs 0x\(String(actual ?? 0, radix: 16))")
+                }
+            case .descriptor(_, let argument):
+                if theirs.number(entry.offset + 8, 8) != argument {
+                    comparison.differences.append("\(what): argument 0x\(String(argument, radix: 16))")
+                }
+                comparison.equal[entry.type, default: 0] += 1
+            case .indirect(let resolver):
+                // In the file of the function that chooses.
+                if witness.file(at: actual ?? 0) != witness.file(at: resolver) || actual == resolver {
+                    comparison.differences.append("\(what): 0x\(String(actual ?? 0, radix: 16))")
+                }
+                comparison.chosen[entry.type, default: 0] += 1
+            case .copy(let source, let size):
+                let home = witness.file(at: source).flatMap { witness.files[$0] }
+                for offset in 0..<size
+                where home?.number(source &- (home?.bias ?? 0) &+ offset, 1) != theirs.number(entry.offset + offset, 1)
+                {
+                    comparison.differences.append("\(what): byte \(offset) of \(size)")
+                }
+                comparison.equal[entry.type, default: 0] += 1
+            }
+        }
+        if name == "libbase.so" {
+            for number in 1..<1000 as Range<UInt32> {
+                guard let symbol = relocator.symbol(at: number) else { break }
+                if String(decoding: file[Int(symbol.nameOffset)...].prefix { $0 != 0 }, as: UTF8.self) == "events" {
+                    events = symbol.symbol.value
+                }
+            }
+        }
+    }
+    // One initialiser each; the array holds run-time addresses.
+    let loaded = try together.load(bias: 0x60_0000)
+    var initialised: [String] = []
+    for word in 0..<Int(link.plan.initialiserCount) {
+        let address = loaded.word(link.plan.initialisersStart + UInt64(word) * 8) &- 0x60_0000
+        for index in 1..<link.count {
+            let object = link[index]
+            if address &- (object.linkStart &+ object.displacement) < object.memorySize {
+                initialised.append(files[object.file].name)
+            }
+        }
+    }
+    return (comparison, initialised, events)
+}

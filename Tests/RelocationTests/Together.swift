@@ -1,0 +1,106 @@
+// Several files loaded as one image, as the tests look at it.
+
+import Bytes
+import Diagnostics
+import ELF
+import KernelImage
+
+/// Files side by side in one array, as modules lie in memory.
+struct FilesTogether {
+    private var bytes: [UInt8] = []
+    private var list: [NamedFile] = []
+
+    /// The application first. Names stand in the modules' strings.
+    init(_ files: [(name: String, bytes: [UInt8])]) {
+        for file in files {
+            bytes += [UInt8](repeating: 0, count: (16 - bytes.count % 16) % 16 + 16)
+            let string = bytes.count
+            let name = "some/where/\(file.name)"
+            bytes += Array(name.utf8) + [0]
+            bytes += [UInt8](repeating: 0, count: (16 - bytes.count % 16) % 16)
+            list.append(
+                NamedFile(
+                    start: UInt64(bytes.count), size: UInt64(file.bytes.count), string: UInt64(string),
+                    stringSize: UInt64(name.utf8.count)))
+            bytes += file.bytes
+        }
+    }
+
+    /// All bytes.
+    var view: ByteView {
+        @_lifetime(borrow self) get { ByteView(bytes.span.bytes) }
+    }
+
+    /// The files.
+    var files: NamedFiles {
+        @_lifetime(borrow self) get {
+            var files = NamedFiles(view)
+            for file in list { files.append(file) }
+            return files
+        }
+    }
+
+    /// The link map, in `room`.
+    @_lifetime(copy room)
+    func link(_ room: consuming MutableSpan<LinkedObject>) throws(Fault) -> LinkMap {
+        let range = Int(list[0].start)..<Int(list[0].start + list[0].size)
+        return try LinkMap(files, try KernelImage(ByteView(bytes.span.bytes.extracting(range))), in: room)
+    }
+
+    /// All of it loaded and relocated; functions that would be called return what `resolve` gives for their address.
+    func load(bias: UInt64, resolve: (UInt64) -> UInt64? = { _ in nil }) throws(Fault) -> LoadedTogether {
+        var room = [LinkedObject](repeating: LinkedObject(), count: NamedFiles.capacity)
+        let link = try link(room.mutableSpan)
+        let start = link[0].linkStart
+        var memory = [UInt8](repeating: 0xee, count: Int(link.plan.end - start))
+        var span = memory.mutableSpan
+        var region = ByteRegion(span.mutableBytes, at: start)
+        var called: [UInt64] = []
+        let counts = try link.load(view, bias: bias, into: &region, mayResolve: true) { resolver, _ in
+            called.append(resolver)
+            return resolve(resolver)
+        }
+        var objects: [LinkedObject] = []
+        for index in 0..<link.count { objects.append(link[index]) }
+        return LoadedTogether(
+            memory: memory, linkStart: start, plan: link.plan, objects: objects, counts: counts, called: called)
+    }
+
+    /// What it is refused with, as the user reads it; nil where it is not.
+    func refusal() -> (rule: Rule, file: Int, sentence: String)? {
+        do throws(Fault) {
+            _ = try load(bias: 0x60_0000)
+            return nil
+        } catch {
+            var sink = StringSink()
+            let file = list[error.file]
+            let range = Int(file.start)..<Int(file.start + file.size)
+            error.write(to: &sink, FaultDetails(of: error, in: files), file: bytes.span.bytes.extracting(range))
+            return (error.rule, error.file, sink.text)
+        }
+    }
+}
+
+/// Several files in memory, relocated.
+struct LoadedTogether {
+    var memory: [UInt8]
+    var linkStart: UInt64
+    var plan: LinkPlan
+    var objects: [LinkedObject]
+    var counts: RelocationCounts
+    /// The resolver functions called, in order.
+    var called: [UInt64]
+
+    /// `count` bytes at a link address of the application.
+    func hex(_ address: UInt64, _ count: Int) -> String {
+        hexadecimal(memory[Int(address - linkStart)..<Int(address - linkStart) + count])
+    }
+
+    /// The word there.
+    func word(_ address: UInt64) -> UInt64 {
+        (0..<8).reduce(0) { $0 | UInt64(memory[Int(address - linkStart) + $1]) << UInt64($1 * 8) }
+    }
+
+    /// The word at link address `address` of the object at `index`.
+    func word(_ address: UInt64, in index: Int) -> UInt64 { word(address &+ objects[index].displacement) }
+}
