@@ -31,8 +31,13 @@ extension Handoff {
             try tables.identityMap(loader, .size4KiB, data)
             if isMultibootInformationUsable(application, on: platform, placement) {
                 let reserved = platform.reservations
+                // Most of them share pages.
+                var mapped = AddressRange(0, 0)
                 for index in reserved.indices where reserved[index].purpose == .firmware {
-                    try tables.identityMap(reserved[index].range, .size4KiB, data)
+                    let pages = reserved[index].range.roundedOutward(to: 0x1000)
+                    guard !mapped.contains(pages) else { continue }
+                    try tables.identityMap(pages, .size4KiB, data)
+                    mapped = pages
                 }
             }
             try tables.identityMap(layout.range, .size4KiB, data)

@@ -88,7 +88,10 @@ public enum Report {
         sink.write(counts.total == 1 ? " relocation" : " relocations")
         var separator: StaticString = ": "
         let all = counts.all
-        for type in all.indices where all[type] > 0 {
+        var types = counts.types
+        while types != 0 {
+            let type = types.trailingZeroBitCount
+            types &= types &- 1
             guard let meaning = RelocationMeaning(UInt32(truncatingIfNeeded: type)) else { continue }
             sink.write(separator)
             sink.write(decimal: all[type])

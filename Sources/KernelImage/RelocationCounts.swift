@@ -14,8 +14,12 @@ public struct RelocationCounts: Equatable, Sendable {
             var counts = counts.mutableSpan
             total &+= newValue &- counts[Int(type)]
             counts[Int(type)] = newValue
+            if newValue > 0 { types |= 1 << UInt64(type) }
         }
     }
+
+    /// Which types there were, a bit each.
+    public private(set) var types: UInt64 = 0
 
     /// The numbers by type: see `MemoryMap.regions`.
     public var all: Span<UInt64> {

@@ -48,19 +48,26 @@ public struct SerialPort: TextSink {
     /// Takes a literal.
     @inline(never)
     public mutating func write(_ literal: StaticString) {
+        let size = UInt64(truncatingIfNeeded: literal.utf8CodeUnitCount)
+        guard size <= SerialPort.capacity &- count else { return writeInParts(literal) }
+        // The buffer has room for all of it.
+        unsafe cm_serial_append(count, literal.utf8Start, size)
+        count &+= size
+    }
+
+    @inline(never)
+    private mutating func writeInParts(_ literal: StaticString) {
         var next = unsafe literal.utf8Start
         var left = UInt64(truncatingIfNeeded: literal.utf8CodeUnitCount)
-        while left > SerialPort.capacity &- count {
-            let part = SerialPort.capacity &- count
+        while left > 0 {
+            let part = min(left, SerialPort.capacity &- count)
+            // `left` bytes of the literal begin at `next`, and the buffer has room for `part` of them.
             unsafe cm_serial_append(count, next, part)
             unsafe next += Int(truncatingIfNeeded: part)
             left &-= part
             count &+= part
-            flush()
+            if count == SerialPort.capacity { flush() }
         }
-        // `left` bytes of the literal begin at `next`, and the buffer has room for them.
-        unsafe cm_serial_append(count, next, left)
-        count &+= left
     }
 
     /// Ends a line as terminals expect it from a serial port, and sends it.
