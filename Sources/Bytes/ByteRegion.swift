@@ -124,16 +124,22 @@ public struct ByteRegion: ~Copyable, ~Escapable {
         // In bounds up to the highest bit, by the line above; the pointer does not leave the closure.
         return unsafe span.withUnsafeMutableBytes { memory in
             guard let words = memory.baseAddress else { return 0 }
-            let first = unsafe words + start
+            var word = unsafe words + start
             var remaining = bits
-            var count: UInt64 = 0
+            // Run by run: mostly there is one, of all the words.
             while remaining != 0 {
-                let word = unsafe first + remaining.trailingZeroBitCount &* 8
-                let sum = unsafe word.loadUnaligned(as: UInt64.self) &+ value
-                unsafe word.storeBytes(of: sum, as: UInt64.self)
-                remaining &= remaining &- 1
-                count &+= 1
+                let skipped = remaining.trailingZeroBitCount
+                remaining &>>= UInt64(skipped)
+                unsafe word += skipped &* 8
+                let run = (~remaining).trailingZeroBitCount
+                for index in 0..<run {
+                    let sum = unsafe word.loadUnaligned(fromByteOffset: index &* 8, as: UInt64.self) &+ value
+                    unsafe word.storeBytes(of: sum, toByteOffset: index &* 8, as: UInt64.self)
+                }
+                unsafe word += run &* 8
+                remaining = run < 64 ? remaining &>> UInt64(run) : 0
             }
+            let count = UInt64(bits.nonzeroBitCount)
             return count
         }
     }

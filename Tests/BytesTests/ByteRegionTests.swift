@@ -167,6 +167,46 @@ import Testing
         }
     }
 
+    /// Runs of ones of every kind, against the sum word by word; nothing beyond the highest bit is touched.
+    @Test func addsWhereverABitIsSet() {
+        var patterns: [UInt64] = [0, .max, .max >> 1, .max >> 2, 6]
+        patterns += [0x5555_5555_5555_5555, 0xf0f0_0000_0ff0_0003, 0x8000_0000_0000_0001]
+        for index in 0..<64 as Range<UInt64> {
+            let bit: UInt64 = 1 << index
+            patterns += [bit, bit &- 1, ~bit]
+        }
+        for bits in patterns {
+            var bytes = (0..<66 as Range<UInt64>).flatMap { littleEndian($0 &* 0x0101_0101_0101_0101) }
+            var count: UInt64?
+            do {
+                var span = bytes.mutableSpan
+                var region = ByteRegion(span.mutableBytes, at: 0x1000)
+                count = region.add(0x1234_5678_9abc_def0, at: 0x1008, wherever: bits)
+            }
+            #expect(count == UInt64(bits.nonzeroBitCount))
+            var expected: [UInt8] = []
+            for index in 0..<66 as Range<UInt64> {
+                let isSet = index >= 1 && index <= 64 && bits >> (index - 1) & 1 == 1
+                let added: UInt64 = isSet ? 0x1234_5678_9abc_def0 : 0
+                expected += littleEndian(index &* 0x0101_0101_0101_0101 &+ added)
+            }
+            #expect(bytes == expected, "\(String(bits, radix: 16))")
+        }
+    }
+
+    /// Where the highest bit's word is not all inside, nothing is added.
+    @Test func addsNothingBeyondTheEnd() {
+        var bytes = [UInt8](repeating: 0xcc, count: 31)
+        do {
+            var span = bytes.mutableSpan
+            var region = ByteRegion(span.mutableBytes, at: 0)
+            #expect(region.add(1, at: 0, wherever: 0b1000) == nil)
+            #expect(region.add(1, at: 1, wherever: 0b1001) == nil)
+            #expect(region.add(1, at: 32, wherever: 1) == nil)
+        }
+        #expect(bytes.allSatisfy { $0 == 0xcc })
+    }
+
     /// What `storeSums` makes of 344 bytes at `start`, with 16 bytes on each side.
     private static func sums(
         of records: [UInt64], _ start: UInt64, vouched: Int
