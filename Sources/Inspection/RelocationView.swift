@@ -86,6 +86,7 @@ private struct RelocationRows: ~Escapable, Sendable {
     private let start: UInt64
     private let size: UInt64
     private let types: [TypeCells]
+    private let undefined = ShortText("error: symbolUndefined")
 
     @_lifetime(copy file, copy relocator)
     init(
@@ -132,7 +133,7 @@ private struct RelocationRows: ~Escapable, Sendable {
         if let symbol = symbol?.symbol, symbol.isUndefined, !symbol.isWeak {
             // Not asked for its outcome: the fault would name all undefined symbols, each time.
             isSound = false
-            listing.text("error: \(Rule.symbolUndefined)")
+            listing.text(undefined)
         } else {
             let memory = memory.region(AddressRange(0, size), at: start)
             do throws(Fault) {

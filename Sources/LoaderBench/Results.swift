@@ -52,7 +52,7 @@ struct Results: Codable {
     }
 
     private func showRelocations(_ figures: [RelocationFigures]) {
-        print("\nRelocation on the host, nanoseconds per entry (medians)\n")
+        print("\nRelocation on the host, nanoseconds per entry (smallest of several runs)\n")
         Results.table(
             [
                 [
