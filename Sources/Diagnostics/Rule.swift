@@ -28,7 +28,7 @@ public enum Rule: UInt8, Equatable, Sendable {
     case noSectionHeaders, sectionHeadersBeyondFile, sectionBeyondFile, sectionAlignment, sectionTooLarge
     case sectionCompressed, badSectionLink, noSymbolTable, commonAlignment, entrySymbolMissing, entryOutsideSection
     case relocationOnlyInLinkedFiles, relocationOutsideSection, compactRelocationsMalformed, symbolNotLoaded
-    case tooManyPriorities
+    case tooManyPriorities, tooManySectionNames
     case symbolSectionUnknown, tlsSequenceUnknown, sectionsApart
     case notSharedObject, versionMissing, versionTableMalformed, symbolSearchTooLong, arrayOutsideImage
     case symbolVersionMissing, copyOutsideImage
@@ -405,6 +405,11 @@ public enum Rule: UInt8, Equatable, Sendable {
                 .malformed,
                 "the number at offset %v of the %l bytes of compact relocations is cut off, or has more than 64 bits",
                 "the file is damaged, or another version of LLVM made it")
+        case .tooManySectionNames:
+            .init(
+                .wrongKind,
+                "%t at %a against %n: more than %m symbols are named for where sections begin or end",
+                "link the application")
         case .tooManyPriorities:
             .init(
                 .wrongKind, "the sections of initialisers have more than %m different priorities",

@@ -70,7 +70,7 @@ extension ObjectRelocator {
 
     /// The link address that linkers give to the undefined symbol `symbol`, the one at `entry.symbol`, for the beginning or
     /// the end of the sections whose name it has behind `__start_` or `__stop_`; nil where it has no such name, or no
-    /// section has. Throws `sectionsApart`.
+    /// section has. Throws `sectionsApart` or `tooManySectionNames`.
     func sectionBound(
         _ symbol: Symbol, _ entry: RelocationEntry, _ place: Place, _ table: inout GlobalOffsetTable,
         in memory: inout ByteRegion
@@ -78,7 +78,9 @@ extension ObjectRelocator {
         let known = layout.notebook.address(ofSymbol: entry.symbol, in: memory)
         if known != 0 { return known &- 1 }
         guard let wanted = symbols.sectionNameOffset(of: symbol) else { return nil }
-        guard table.searches < ObjectRelocator.searchLimit else { return nil }
+        guard table.searches < ObjectRelocator.searchLimit else {
+            throw Fault(.tooManySectionNames, place, limit: UInt64(ObjectRelocator.searchLimit))
+        }
         table.searches &+= 1
         var start: UInt64?
         var end: UInt64 = 0
@@ -112,11 +114,16 @@ extension ObjectSymbols {
 }
 
 extension SectionTable {
-    /// Whether the NUL-terminated strings at two offsets of the file are the same.
+    /// How many bytes of names are compared: they can be as long as the file, and each section's the same.
+    static var nameLimit: UInt64 { 256 }
+
+    /// Whether the NUL-terminated strings at two offsets of the file, of at most `nameLimit` bytes, are the same.
     func isSameString(_ first: UInt64, _ second: UInt64) -> Bool {
         guard first != 0 else { return false }
         var index: UInt64 = 0
-        while let byte = file.byte(at: first &+ index), byte == file.byte(at: second &+ index) {
+        while index <= SectionTable.nameLimit, let byte = file.byte(at: first &+ index),
+            byte == file.byte(at: second &+ index)
+        {
             if byte == 0 { return index > 0 }
             index &+= 1
         }

@@ -122,6 +122,21 @@ import Testing
         #expect(image.read(.multiboot, at: 0x9500).fault == Fault(.commandLineTooLong, limit: 0xffff))
     }
 
+    @Test func `sixteen modules are taken, each with its command line`() throws {
+        var image = Self.image()
+        image.put([16], at: 0x9500 + 20)
+        for index in 0..<16 {
+            let start = UInt32(0x3_0000 + index * 0x400)
+            image.put([start, start + 0x100, UInt32(0x2_2000 + index * 16), 0], at: 0x2_1000 + index * 16)
+            image.put("module \(index)", at: 0x2_2000 + index * 16)
+        }
+        let facts = try image.read(.multiboot, at: 0x9500).get()
+        #expect(facts.modules.map(\.range.start) == (0..<16).map { 0x3_0000 + $0 * 0x400 })
+        #expect(facts.modules.map(\.commandLine.size) == (0..<16).map { $0 < 10 ? 8 : 9 })
+        image.put([17], at: 0x9500 + 20)
+        #expect(image.read(.multiboot, at: 0x9500).fault == Fault(.tooManyModules, value: 17, limit: 16))
+    }
+
     @Test func `more regions than there is room for are refused`() {
         var image = PlatformImage()
         image.put([1 << 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 129 * 24, 0x1_0000], at: 0x9500)

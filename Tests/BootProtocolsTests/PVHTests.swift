@@ -67,6 +67,35 @@ import Testing
         #expect(image.read(.pvh, at: 0x2000).fault == change.fault)
     }
 
+    @Test func `sixteen modules are taken`() throws {
+        var image = Self.image()
+        image.put([16, 0x2_0000], at: 0x200c)
+        for index in 0..<16 {
+            image.put([UInt32(0x3_0000 + index * 0x400), 0, 0x100, 0, 0, 0, 0, 0], at: 0x2_0000 + index * 32)
+        }
+        let facts = try image.read(.pvh, at: 0x2000).get()
+        #expect(facts.modules.map(\.range.start) == (0..<16).map { 0x3_0000 + $0 * 0x400 })
+    }
+
+    @Test func `a command line of 65535 bytes is taken, a longer one refused`() throws {
+        var image = Self.image()
+        image.put([0], at: 0x200c)
+        image.put(String(repeating: "a", count: 0xffff), at: 0x2_0000)
+        image.put([0x2_0000], at: 0x2018)
+        #expect(try image.read(.pvh, at: 0x2000).get().commandLine.size == 0xffff)
+        image.put(String(repeating: "a", count: 0x1_0000), at: 0x2_0000)
+        #expect(image.read(.pvh, at: 0x2000).fault == Fault(.commandLineTooLong, limit: 0xffff))
+    }
+
+    @Test func `128 regions are taken, more refused`() throws {
+        var image = Self.image()
+        image.put([0x2_0000, 0, 128], at: 0x2028)
+        for index in 0..<129 { image.put([UInt32(index) * 0x2000, 0, 0x1000, 0, 1, 0], at: 0x2_0000 + index * 24) }
+        #expect(try image.read(.pvh, at: 0x2000).get().regions.count == 128)
+        image.put([129], at: 0x2030)
+        #expect(image.read(.pvh, at: 0x2000).fault == Fault(.tooManyRegions, limit: 128))
+    }
+
     @Test func `the start info itself must be readable`() {
         for address in [0x4_0000 - 39, .max] as [UInt64] {
             #expect(

@@ -20,6 +20,28 @@ import Testing
 
     static let load = Segment(1, offset: 0, vaddr: 0x1000, filesz: 0x100)
 
+    /// More program headers than 16 bits count: section header 0 has the number. The last one is what is loaded.
+    @Test func `seventy thousand program headers are read`() throws {
+        let count = 70_000
+        var file = [UInt8](repeating: 0, count: 64 + 56 * count + 64)
+        let small = Self.file([Self.load])
+        file.replaceSubrange(0..<64, with: small[..<64])
+        file.replaceSubrange(64 + 56 * (count - 1)..<64 + 56 * count, with: small[64..<120])
+        file.put(UInt64(64), at: 32)
+        file.put(UInt16(0xffff), at: 56)
+        file.put(UInt64(64 + 56 * count), at: 40)
+        file.put(UInt16(64), at: 58)
+        file.put(UInt16(1), at: 60)
+        file.put(UInt32(count), at: 64 + 56 * count + 44)
+        let image = try KernelImage(ByteView(file.span.bytes))
+        #expect(image.programHeaders.count == count)
+        #expect(image.linkStart == 0)
+        #expect(image.size == 0x1100)
+        let more = file.putting(UInt32(count + 2), at: 64 + 56 * count + 44)
+        let refused = fault { _ = try KernelImage(ByteView(more.span.bytes)) }
+        #expect(refused?.rule == .programHeadersBeyondFile)
+    }
+
     static let refused: [([UInt8], Fault)] = [
         (ELFWriter(type: 1).bytes, Fault(.objectFile, .header)),
         (file([]), Fault(.noProgramHeaders, .header)),

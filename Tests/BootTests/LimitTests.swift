@@ -1,0 +1,85 @@
+// The limits of a boot at their edge: what is still planned, and what is one too many.
+
+import AddressSpace
+import Boot
+import BootProtocols
+import Bytes
+import Diagnostics
+import HermitEntry
+import TestSupport
+import Testing
+
+@Suite struct LimitTests {
+    /// A machine with `top` bytes of RAM from 0 on, and a fixed image at `base`.
+    private func scenario(top: UInt64, base: UInt64, zeroFill: UInt64, isFixed: Bool = true) -> Scenario {
+        Scenario(
+            regions: [MemoryRegion(range: AddressRange(0, top), kind: .available)], isPVH: false, firmware: [],
+            modules: [AddressRange(0x20_0000, 0x20_1000)], loader: AddressRange(0x10_0000, 0x12_8000), isFixed: isFixed,
+            base: base, zeroFill: zeroFill, alignment: 0x1000, generation: .fourIdentity)
+    }
+
+    @Test func `an image may end at 4 GiB, and no higher`() throws {
+        let top: UInt64 = 1 << 32 + 1 << 30
+        let end: UInt64 = 1 << 32
+        let size = try PlacementTests.plan(scenario(top: top, base: 0xf000_0000, zeroFill: 0)).get().image.size
+        let fitting = end - 0xf000_0000 - size
+        #expect(
+            try PlacementTests.plan(scenario(top: top, base: 0xf000_0000, zeroFill: fitting)).get().image.end == end)
+        #expect(
+            PlacementTests.plan(scenario(top: top, base: 0xf000_0000, zeroFill: fitting + 1))
+                == .failure(Fault(.imageOutsideMemory, value: 0xf000_0000, limit: end + 1)))
+    }
+
+    @Test func `a position-independent image takes all that is free, and no more`() throws {
+        // Behind the module, which ends at 0x20_1000, the image begins at 4 MiB.
+        let top: UInt64 = 0x100_0000
+        let size = try PlacementTests.plan(scenario(top: top, base: 0, zeroFill: 0, isFixed: false)).get().image.size
+        let fitting = top - 0x40_0000 - size
+        let plan = try PlacementTests.plan(scenario(top: top, base: 0, zeroFill: fitting, isFixed: false)).get()
+        #expect(plan.image == AddressRange(0x40_0000, top))
+        let refused = PlacementTests.plan(scenario(top: top, base: 0, zeroFill: fitting + 1, isFixed: false))
+        #expect(refused == .failure(Fault(.noRoomForImage, value: top - 0x40_0000 + 1, limit: 0x20_0000)))
+    }
+
+    /// As many modules as there may be, each with a command line, all firmware structures, and the plan that reserves most.
+    @Test(arguments: [BootProtocol.multiboot, .pvh]) func `reservations do not run out`(_ start: BootProtocol) throws {
+        var memory = [UInt8](repeating: 0, count: 0x4_0000)
+        func put(_ words: [UInt32], at address: Int) {
+            for (index, word) in words.enumerated() { memory.put(word, at: address + index * 4) }
+        }
+        for index in 0..<16 {
+            let (module, text) = (UInt32(0x3_0000 + index * 0x400), UInt32(0x2_2000 + index * 16))
+            memory.put(UInt32(0x6161_6161), at: Int(text))
+            if start == .multiboot {
+                put([module, module + 0x100, text, 0], at: 0x2_1000 + index * 16)
+            } else {
+                put([module, 0, 0x100, 0, text, 0, 0, 0], at: 0x2_1000 + index * 32)
+            }
+        }
+        put([0x6161_6161], at: 0x2_0000)
+        if start == .multiboot {
+            put([0b100_1101, 639, 0xfc00, 0, 0x2_0000, 16, 0x2_1000, 0, 0, 0, 0, 24, 0x9000], at: 0x9500)
+            put([20, 0, 0, 0x1000_0000, 0, 1], at: 0x9000)
+        } else {
+            put([0x336e_c578, 1, 0, 16, 0x2_1000, 0, 0x2_0000, 0, 0xf_5a20, 0, 0x9000, 0, 1, 0], at: 0x9500)
+            put([0, 0, 0x1000_0000, 0, 1, 0], at: 0x9000)
+        }
+        let physical = PhysicalMemory(ByteView(memory.span.bytes), origin: 0)
+        let platform =
+            start == .multiboot
+            ? try Multiboot.platform(physical, information: 0x9500) : try PVH.platform(physical, startInfo: 0x9500)
+        #expect(platform.moduleCount == 16)
+        let count = platform.reservations.count
+        #expect(count >= 32 && count + 7 <= Reservations.capacity)
+        // Over the loader and the first module: both make way.
+        var writer = ELFWriter(type: 2, base: 0x3_0000)
+        writer.append([0xf4])
+        writer.zeroFill = 0x10_0000
+        writer.addNotes(hermitNote(4) + abiTag(0, 13, 0))
+        let file = writer.bytes
+        let application = try Application(ByteView(file.span.bytes))
+        let plan = try Placement(
+            application, on: platform.facts, loader: AddressRange(0x10_0000, 0x12_8000), limit: 1 << 32)
+        #expect(plan.staging != nil && plan.movedModule != nil)
+    }
+}

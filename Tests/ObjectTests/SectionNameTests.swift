@@ -1,0 +1,45 @@
+// Symbols that linkers name for where sections begin and end: their limits.
+
+import Diagnostics
+import KernelImage
+import Testing
+import TestSupport
+
+struct SectionNameTests {
+    /// A file with `count` sections of words, and the address of each as a word.
+    private func file(_ names: [String]) -> [UInt8] {
+        var file = ObjectFile(
+            sections: [
+                ObjectSection(name: ".text", flags: 6, bytes: [0xf4]),
+                ObjectSection(name: ".data", align: 8, bytes: [UInt8](repeating: 0, count: 8 * names.count)),
+            ], symbols: [ObjectSymbol(name: "_start", info: 0x12, section: 1)])
+        for (index, name) in names.enumerated() {
+            file.sections.append(ObjectSection(name: name, align: 8, bytes: littleEndian(UInt64(index))))
+            file.symbols.append(ObjectSymbol(name: "__start_" + name, info: 0x10, section: 0))
+            file.sections[1].relocations.append(Relocation(1, at: UInt64(index) * 8, symbol: UInt32(index + 2)))
+        }
+        return file.bytes
+    }
+
+    @Test func sixtyFourNamesAreLookedFor() throws {
+        let names = (0..<65).map { "set\($0)" }
+        let result = try load(file(Array(names.dropLast())), bias: 0)
+        for index in 0..<64 as Range<UInt64> {
+            #expect(result.word(0x1000 + index * 8) == 0x1200 + index * 8)
+            #expect(result.word(0x1200 + index * 8) == index)
+        }
+        let bytes = file(names)
+        let refused = try #require(refusal(of: bytes))
+        #expect(refused == Fault(.tooManySectionNames, .entry(section: 68, index: 64), limit: 64))
+        let words =
+            "R_X86_64_64 at 0x200 against '__start_set64': more than 64 symbols are named for where sections begin"
+        #expect(sentence(refused, bytes).contains(words), "\(sentence(refused, bytes))")
+    }
+
+    @Test func namesOf256BytesAreLookedFor() throws {
+        let longest = String(repeating: "n", count: 256)
+        #expect(try load(file([longest]), bias: 0).word(0x1000) == 0x1008)
+        // One byte more: nobody defines the symbol.
+        #expect(refusal(of: file([longest + "n"]))?.rule == .symbolUndefined)
+    }
+}
