@@ -67,7 +67,8 @@ struct FileOptions: ParsableArguments {
     func forEachInput(_ body: (ByteView, InputFile, String, Output) throws -> Int32) throws {
         let output = Output(color: color)
         var worst: Int32 = 0
-        for name in files {
+        for (index, name) in files.enumerated() {
+            Progress.shared.show(name, files.count > 1 ? ", \(index + 1) of \(files.count)" : "")
             let input = try InputFile(name)
             let file = ByteView(input.bytes)
             do {
@@ -81,6 +82,7 @@ struct FileOptions: ParsableArguments {
             }
         }
         output.flush()
+        Progress.shared.show(nil)
         if worst != 0 { throw ExitCode(worst) }
     }
 
@@ -167,7 +169,10 @@ struct MachineOptions: ParsableArguments {
 extension Refusal {
     /// Writes it to standard error; returns the exit status.
     func tell(_ name: String) -> Int32 {
-        FileHandle.standardError.write(Data("\(name): error: \(sentence)\n".utf8))
+        Progress.shared.interrupt {
+            FileHandle.standardError.write(Data("\(printable(name)): error: \(sentence)\n".utf8))
+        }
+        Progress.shared.show(nil)
         return status
     }
 }

@@ -36,8 +36,12 @@ struct DiffCommand: ParsableCommand {
     }
 
     func run() throws {
+        Progress.shared.show(old)
+        defer { Progress.shared.show(nil) }
         let before = try InputFile(old)
+        Progress.shared.show(new)
         let after = try InputFile(new)
+        Progress.shared.show("comparing")
         let difference = try BuildDifference(
             side(ByteView(before.bytes), old), ByteView(before.bytes), side(ByteView(after.bytes), new),
             ByteView(after.bytes))

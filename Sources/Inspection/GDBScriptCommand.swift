@@ -35,6 +35,8 @@ struct GDBScriptCommand: ParsableCommand {
     }
 
     func run() throws {
+        Progress.shared.show(file)
+        defer { Progress.shared.show(nil) }
         let input = try InputFile(file)
         let view = ByteView(input.bytes)
         do {

@@ -41,6 +41,8 @@ struct LoadCommand: ParsableCommand {
     }
 
     func run() throws {
+        Progress.shared.show(file)
+        defer { Progress.shared.show(nil) }
         let input = try InputFile(file)
         let view = ByteView(input.bytes)
         let console = Output(color: .never)

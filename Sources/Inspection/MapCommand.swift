@@ -39,6 +39,8 @@ struct MapCommand: ParsableCommand {
     }
 
     func run() throws {
+        Progress.shared.show(file)
+        defer { Progress.shared.show(nil) }
         let input = try InputFile(file)
         let view = ByteView(input.bytes)
         let picture: MapPicture
@@ -46,9 +48,9 @@ struct MapCommand: ParsableCommand {
             picture = try MapPicture(
                 view, file, on: try machine.host(for: file), gigabytePages: machine.gigabytePages)
         } catch let refusal as Refusal {
-            throw ExitCode(refusal.tell(printable(file)))
+            throw ExitCode(refusal.tell(file))
         } catch let fault as Fault {
-            throw ExitCode(Refusal(fault, view).tell(printable(file)))
+            throw ExitCode(Refusal(fault, view).tell(file))
         }
         guard let output else {
             MapText(picture: picture, output: Output(color: color), width: max(width ?? terminalWidth, 80)).write()

@@ -180,15 +180,19 @@ extension ShortText: CustomStringConvertible {
     private func handOver() {
         if unsafe next == start { return }
         if let (turns, turn) = turn { turns.wait(for: turn) }
-        // Both belong to the buffer, and `next` is not below `start`.
+        let descriptor = descriptor
+        let end = unsafe next
+        // Both belong to the buffer, and `end` is not below `start`.
         var done = unsafe start
-        while unsafe done < next {
-            let written = unsafe write(descriptor, done, next - done)
-            if written < 0 {
-                if errno == EINTR { continue }
-                exit(errno == EPIPE ? 0 : 74)
+        Progress.shared.interrupt {
+            while unsafe done < end {
+                let written = unsafe write(descriptor, done, end - done)
+                if written < 0 {
+                    if errno == EINTR { continue }
+                    exit(errno == EPIPE ? 0 : 74)
+                }
+                unsafe done += written
             }
-            unsafe done += written
         }
     }
 

@@ -147,7 +147,7 @@ struct Verdict: Encodable {
 
     /// Writes the verdict for people.
     func write(to output: Output, file: ByteView, quiet: Bool) {
-        output.write("\(self.file): ", .bold)
+        output.write("\(printable(self.file)): ", .bold)
         output.line(status == 0 ? styled(output, "boots", 32) : styled(output, verdict, 31))
         if let error {
             // In one piece, as the loader says it, to be found in a log.

@@ -13,6 +13,7 @@ import Testing
         ("demo", "pc", "1G", "multiboot"), ("demo", "q35", "3G", "pvh"), ("demo", "microvm", "4G", "multiboot"),
         ("demo-recursive", "pc", "128M", "pvh"), ("gen0-pie", "q35", "1G", "multiboot"),
         ("gen1-4M", "pc", "1G", "pvh"), ("gen2-16M", "pc", "8G", "multiboot"), ("gen3-8M", "microvm", "1G", "pvh"),
+        ("object-crash.o", "pc", "1G", "multiboot"), ("object-protect-NOTHING.o", "q35", "2G", "pvh"),
     ]
 
     @Test(.enabled(if: isReady), arguments: cells)
@@ -20,7 +21,8 @@ import Testing
         let file = Tool.root.appendingPathComponent("build/fixtures/\(name)")
         guard FileManager.default.fileExists(atPath: file.path) else { return }
         let folder = try Folder()
-        try folder.write("app", try spinning(Array(Data(contentsOf: file))))
+        let bytes = Array(try Data(contentsOf: file))
+        try folder.write("app", name.hasSuffix(".o") ? try await spinning(object: bytes) : try spinning(bytes))
         var loader = Array(try Data(contentsOf: Tool.root.appendingPathComponent("build/loader")))
         if protocolName == "pvh" {
             // Without the Multiboot header's magic number QEMU takes the PVH note.
@@ -69,6 +71,25 @@ import Testing
         #expect(
             different.isEmpty,
             "\(name): \(different.count) bytes differ, the first at offset \(different.first ?? 0)")
+    }
+
+    /// The object file with an endless loop at `_start`, for the same purpose.
+    private func spinning(object: [UInt8]) async throws -> [UInt8] {
+        func rows(_ view: String) async throws -> [[String: Any]] {
+            let run = try await Tool.run([view, "--json", "-"], input: object)
+            let document = try JSONSerialization.jsonObject(with: Data(run.output.utf8)) as? [String: Any]
+            return try #require(document?["rows"] as? [[String: Any]])
+        }
+        func number(_ value: Any?) throws -> Int {
+            try #require((value as? String).flatMap { Int($0.dropFirst(2), radix: 16) })
+        }
+        let start = try #require(try await rows("symbols").first { $0["name"] as? String == "_start" })
+        let index = try #require((start["section"] as? String).flatMap { Int($0) })
+        let section = try #require(try await rows("sections").first { $0["index"] as? Int == index })
+        let place = try number(section["offset"]) + number(start["value"])
+        var copy = object
+        copy.replaceSubrange(place..<place + 2, with: [0xeb, 0xfe])
+        return copy
     }
 
     /// The application with an endless loop for its first instruction, so that memory stays as it was at the jump.
