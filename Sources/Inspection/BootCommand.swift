@@ -7,6 +7,13 @@ import Bytes
 import Diagnostics
 import Foundation
 import KernelImage
+import Subprocess
+
+#if canImport(System)
+    import System
+#else
+    import SystemPackage
+#endif
 
 /// A boot's command line.
 struct QEMU {
@@ -47,7 +54,7 @@ struct QEMU {
     }
 }
 
-struct BootCommand: ParsableCommand {
+struct BootCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "boot", abstract: "Boots a file in QEMU with the loader, and explains how it ended.",
         discussion: """
@@ -75,7 +82,7 @@ struct BootCommand: ParsableCommand {
     @Argument(parsing: .postTerminator, help: "Arguments for QEMU.")
     var arguments: [String] = []
 
-    func run() throws {
+    func run() async throws {
         guard machine.startProtocol == .multiboot else {
             throw ValidationError("QEMU takes Multiboot where it finds its header; PVH cannot be asked for")
         }
@@ -101,7 +108,7 @@ struct BootCommand: ParsableCommand {
         let console = Output(descriptor: 2, color: .never)
         console.line(QEMU.line([program] + words))
         console.flush()
-        let (status, mentioned) = try QEMU.run(program, words)
+        let (status, mentioned) = try await QEMU.run(program, words)
         console.line(status > 128 ? "QEMU was ended by signal \(status - 128)" : "QEMU ended with status \(status)")
         for line in Explanation.ofQEMU(Int(status)).prefix(1) { console.line(line) }
         if status != 3 {
@@ -139,28 +146,29 @@ struct BootCommand: ParsableCommand {
 extension QEMU {
     /// Runs `program`, passing its output through as it comes. Returns its exit status, or 128 plus the signal that ended
     /// it, and the addresses in its output.
-    static func run(_ program: String, _ arguments: [String]) throws -> (status: Int32, MentionedAddresses) {
-        let process = Process()
-        let pipe = Pipe()
-        process.executableURL = URL(fileURLWithPath: program)
-        process.arguments = arguments
-        process.standardOutput = pipe
-        try process.run()
-        // Interrupts are for QEMU; what it has said until then is still told.
-        signal(SIGINT, SIG_IGN)
-        defer { signal(SIGINT, SIG_DFL) }
-        var mentioned = MentionedAddresses()
-        let output = Output(color: .never)
-        while true {
-            let piece = pipe.fileHandleForReading.availableData
-            if piece.isEmpty { break }
-            output.write([UInt8](piece))
-            output.flush()
-            mentioned.take(piece)
+    static func run(_ program: String, _ arguments: [String]) async throws -> (status: Int32, MentionedAddresses) {
+        // In this process's group, so that the terminal is QEMU's as well.
+        let result = try await Subprocess.run(
+            .path(FilePath(program)), arguments: Arguments(arguments), input: .currentStandardInput, output: .sequence,
+            error: .currentStandardError
+        ) { execution in
+            // Interrupts are for QEMU; what it has said until then is still told.
+            signal(SIGINT, SIG_IGN)
+            var mentioned = MentionedAddresses()
+            let output = Output(color: .never)
+            for try await piece in execution.standardOutput {
+                let bytes = unsafe piece.withUnsafeBytes { unsafe [UInt8]($0) }
+                output.write(bytes)
+                output.flush()
+                mentioned.take(bytes)
+            }
+            mentioned.end()
+            return mentioned
         }
-        mentioned.end()
-        process.waitUntilExit()
-        let isSignal = process.terminationReason == .uncaughtSignal
-        return (process.terminationStatus + (isSignal ? 128 : 0), mentioned)
+        signal(SIGINT, SIG_DFL)
+        return switch result.terminationStatus {
+        case .exited(let status): (status, result.closureResult)
+        case .signaled(let number): (128 + number, result.closureResult)
+        }
     }
 }

@@ -7,7 +7,7 @@ import Diagnostics
 import Foundation
 
 /// `loader-inspect`
-public struct LoaderInspect: ParsableCommand {
+public struct LoaderInspect: AsyncParsableCommand {
     /// Name, help and subcommands.
     public static let configuration = CommandConfiguration(
         commandName: "loader-inspect",

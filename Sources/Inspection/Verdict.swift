@@ -198,7 +198,7 @@ struct Verdict: Encodable {
             let more = resolvers.count > 3 ? " and \(resolvers.count - 3) more" : ""
             output.label(
                 "",
-                "calls \(resolvers.count) resolver functions in the guest: "
+                "calls \(counted(resolvers.count, "resolver function")) in the guest: "
                     + resolvers.prefix(3).joined(separator: ", ") + more)
         }
         output.label("BootInfo", "\(plan.bootInfo), stack at \(plan.stack), page tables at \(plan.pageTable)")

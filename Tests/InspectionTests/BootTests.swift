@@ -96,6 +96,35 @@ import Testing
         #expect(run.errors.contains("    in application at ./crash.c:11\n"))
     }
 
+    /// QEMU asks for the terminal's attributes, which stops a process that is not in the foreground.
+    @Test(.enabled(if: isReady, "make loader fixtures")) func inATerminal() async throws {
+        let folder = try Folder()
+        let root = Tool.root.path
+        let text = try await Tool.terminal(
+            "timeout --foreground 120 \"$tool\" boot --loader '\(root)/build/loader' '\(root)/build/fixtures/crash'; [ $? = 47 ]",
+            in: folder)
+        #expect(text.contains("QEMU ended with status 47\r\n"), "\(text.debugDescription)")
+    }
+
+    /// What the guest says is passed on when it says it, not in the end.
+    @Test(.enabled(if: hasCrash, "make fixtures")) func outputComesAtOnce() async throws {
+        let folder = try Folder()
+        try folder.write("loader", Sample.fixed)
+        let script =
+            "#!/bin/sh\necho first; i=0; while [ $i -lt 300 ] && ! [ -f seen ]; do sleep 0.1; i=$((i+1)); done; ls seen\n"
+        let qemu = try folder.write("qemu", Array(script.utf8))
+        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: qemu.path)
+        let crash = Tool.root.path + "/build/fixtures/crash"
+        let run = try await Tool.run(
+            program: "sh",
+            [
+                "-c",
+                "'\(Tool.program.path)' boot --loader loader --qemu ./qemu '\(crash)' 2>/dev/null | "
+                    + "while read line; do echo $line; : >seen; done",
+            ], in: folder.url)
+        #expect(run.output == "first\nseen\n")
+    }
+
     @Test func missingThings() async throws {
         let folder = try Folder()
         try folder.write("app", Sample.application)

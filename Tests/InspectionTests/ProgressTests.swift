@@ -4,24 +4,6 @@ import Foundation
 import Testing
 
 @Suite struct ProgressTests {
-    /// Runs a shell's command line behind a terminal of its own (Python's pty), returns what the terminal got.
-    private func terminal(_ command: String, in folder: Folder) async throws -> String {
-        let script = """
-            import os, pty, sys
-            output = os.open("terminal", os.O_CREAT | os.O_TRUNC | os.O_WRONLY)
-            def read(descriptor):
-                data = os.read(descriptor, 65536)
-                os.write(output, data)
-                return data
-            sys.exit(os.waitstatus_to_exitcode(pty.spawn(["/bin/sh", "-c", sys.argv[1]], read)))
-            """
-        let run = try await Tool.run(
-            program: "python3", ["-c", script, "tool='\(Tool.program.path)'; TERM=xterm; export TERM; " + command],
-            in: folder.url)
-        #expect(run.status == 0, "\(run.errors)")
-        return try String(contentsOf: folder.url.appendingPathComponent("terminal"), encoding: .utf8)
-    }
-
     private let slow = "(sleep 1.5; cat app) |"
     private let line = "\rstandard input ... 1 s\u{1b}[K"
     private let gone = "\r\u{1b}[K"
@@ -29,14 +11,14 @@ import Testing
     @Test func appearsInATerminalAndIsGoneBeforeTheOutput() async throws {
         let folder = try Folder()
         try folder.write("app", Sample.application)
-        let text = try await terminal("\(slow) \"$tool\" --color never -", in: folder)
+        let text = try await Tool.terminal("\(slow) \"$tool\" --color never -", in: folder)
         let parts = text.components(separatedBy: gone)
         #expect(parts.count == 2, "\(text.debugDescription)")
         #expect(parts.first?.contains(line) == true)
         #expect(parts.first?.replacing(line, with: "") == "")
         #expect(parts.last?.hasPrefix("-: boots\r\n") == true)
         // Standard output may be a file: then the terminal gets nothing but the line, and is clean in the end.
-        let apart = try await terminal("\(slow) \"$tool\" - >output", in: folder)
+        let apart = try await Tool.terminal("\(slow) \"$tool\" - >output", in: folder)
         #expect(apart.contains(line) && apart.hasSuffix(gone), "\(apart.debugDescription)")
         let output = try String(contentsOf: folder.url.appendingPathComponent("output"), encoding: .utf8)
         #expect(output.hasPrefix("-: boots\n") && !output.contains("\u{1b}"))
@@ -45,7 +27,7 @@ import Testing
     @Test func errorsStandOnLinesOfTheirOwn() async throws {
         let folder = try Folder()
         try folder.write("app", Sample.truncated)
-        let text = try await terminal("\(slow) \"$tool\" segments - && exit 1 || exit 0", in: folder)
+        let text = try await Tool.terminal("\(slow) \"$tool\" segments - && exit 1 || exit 0", in: folder)
         #expect(text.contains(line))
         #expect(text.contains(gone + "-: error: "), "\(text.debugDescription)")
     }
@@ -57,7 +39,7 @@ import Testing
             "\(slow) \"$tool\" - | cat >output", "\(slow) \"$tool\" - >output 2>errors",
             "\(slow) TERM=dumb \"$tool\" - >output", "\"$tool\" app >output",
         ] {
-            let text = try await terminal(command, in: folder)
+            let text = try await Tool.terminal(command, in: folder)
             #expect(
                 !text.contains("standard input") && !text.contains("\u{1b}"), "\(command): \(text.debugDescription)")
             let output = try String(contentsOf: folder.url.appendingPathComponent("output"), encoding: .utf8)

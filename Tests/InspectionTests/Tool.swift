@@ -45,6 +45,24 @@ enum Tool {
         return Run(status: status, output: result.standardOutput, errors: result.standardError)
     }
 
+    /// Runs a shell's command line behind a terminal of its own (Python's pty), returns what the terminal got.
+    static func terminal(_ command: String, in folder: Folder) async throws -> String {
+        let script = """
+            import os, pty, sys
+            output = os.open("terminal", os.O_CREAT | os.O_TRUNC | os.O_WRONLY)
+            def read(descriptor):
+                data = os.read(descriptor, 65536)
+                os.write(output, data)
+                return data
+            sys.exit(os.waitstatus_to_exitcode(pty.spawn(["/bin/sh", "-c", sys.argv[1]], read)))
+            """
+        let run = try await run(
+            program: "python3", ["-c", script, "tool='\(program.path)'; TERM=xterm; export TERM; " + command],
+            in: folder.url)
+        #expect(run.status == 0, "\(run.errors)")
+        return try String(contentsOf: folder.url.appendingPathComponent("terminal"), encoding: .utf8)
+    }
+
     /// Runs another program; nil where it is missing or fails.
     static func other(_ name: String, _ arguments: [String]) async -> String? {
         let result = try? await Subprocess.run(
