@@ -22,7 +22,7 @@ enum AddressNames {
     static func of(_ mentions: [MentionedAddresses.Mention], _ file: ByteView, path: String, at start: UInt64)
         -> [AddressName]
     {
-        guard let contents = try? Application.Contents(file) else { return [] }
+        guard let contents = try? Application.Contents(loaded: file) else { return [] }
         let bias = start &- contents.linkStart
         var names: [AddressName] = []
         var places: [SourceLines.Place?] = []
@@ -60,6 +60,16 @@ enum AddressNames {
 }
 
 extension Application.Contents {
+    /// `file`, an application or a shared object that is loaded with one.
+    @_lifetime(copy file)
+    init(loaded file: ByteView) throws(Fault) {
+        do throws(Fault) {
+            self = try Application.Contents(file)
+        } catch {
+            self = .linked(try KernelImage(file, as: .library))
+        }
+    }
+
     /// The link address of the image's first byte.
     var linkStart: UInt64 {
         switch self {

@@ -48,6 +48,7 @@ struct BootChanges: Encodable {
                 return [plan.movesImage ? "the image over the loader" : nil, plan.movesModule ? "the module" : nil]
                     .compactMap { $0 }.joined(separator: ", ")
             }
+            compare("libraries") { $0.libraries.map { $0.map(\.name).joined(separator: ", ") } }
             compare("TLS") { verdict in
                 verdict.plan?.tls.map {
                     "\($0.start), \($0.fileSize) of \($0.memorySize) bytes, aligned to \($0.alignment)"

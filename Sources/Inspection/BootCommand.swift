@@ -123,16 +123,24 @@ struct BootCommand: AsyncParsableCommand {
         _ mentioned: MentionedAddresses, _ file: ByteView, _ host: HostMachine, to console: Output
     ) {
         defer { console.flush() }
-        // A quiet loader does not say where the image is; this is where it would put it.
-        let rehearsed = mentioned.imageStart == nil
-        guard !mentioned.mentions.isEmpty,
-            let start = mentioned.imageStart
-                ?? (try? Rehearsal(file, on: host, gigabytePages: machine.gigabytePages))?.placement.image.start
-        else { return }
+        guard !mentioned.mentions.isEmpty else { return }
+        // A quiet loader does not say where the image is, nor any where each library is: where they would be put.
+        let isTold = mentioned.imageStart != nil
+        let plan =
+            isTold && host.modules.isEmpty
+            ? nil : try? Rehearsal(file, on: host, gigabytePages: machine.gigabytePages)
+        guard let start = mentioned.imageStart ?? plan?.placement.image.start else { return }
+        var names = AddressNames.of(mentioned.mentions, file, path: self.file, at: start)
+        for library in plan?.libraries ?? [] where library.file > 0 {
+            let module = host.modules[library.file - 1]
+            // Behind the application, in the same image.
+            let offset = library.memory.start &- (plan?.placement.image.start ?? 0)
+            names += AddressNames.of(
+                mentioned.mentions, ByteView(module.input.bytes), path: module.path, at: start &+ offset)
+        }
         let limit = 32
-        let names = AddressNames.of(mentioned.mentions, file, path: self.file, at: start)
         guard !names.isEmpty else { return }
-        console.line("addresses in the output, with the image at \(hex(start))\(rehearsed ? " (supposed)" : ""):")
+        console.line("addresses in the output, with the image at \(hex(start))\(isTold ? "" : " (supposed)"):")
         for name in names.prefix(limit) {
             console.line("  \(hex(name.address))  \(name.symbol)+\(hex(name.offset))")
             for (index, frame) in name.frames.enumerated() where frame != name.symbol {

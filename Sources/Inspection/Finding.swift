@@ -41,11 +41,11 @@ struct Finding: Encodable, Equatable {
                 findings += inSegment(headers[index], index)
             }
             findings += inStack(headers)
-            if header.osABI != 0xff {
+            if header.osABI != 0xff, header.osABI != 3 {
                 findings.append(
                     Finding(
-                        .note, "osabi", "EI_OSABI is \(header.osABI), not 255 (standalone)",
-                        "kernels of 2026 assert 255 or 3 at their start; link for the target x86_64-unknown-hermit"))
+                        .note, "osabi", "EI_OSABI is \(header.osABI), neither 255 (standalone) nor 3 (GNU)",
+                        "kernels of 2026 assert either at their start; link for the target x86_64-unknown-hermit"))
             }
         } catch {}
         return findings

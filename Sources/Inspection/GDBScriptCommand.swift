@@ -40,8 +40,8 @@ struct GDBScriptCommand: ParsableCommand {
         let input = try InputFile(file)
         let view = ByteView(input.bytes)
         do {
-            let rehearsal = try Rehearsal(
-                view, on: try machine.host(for: file), gigabytePages: machine.gigabytePages)
+            let host = try machine.host(for: file)
+            let rehearsal = try Rehearsal(view, on: host, gigabytePages: machine.gigabytePages)
             let symbols = try symbolFile(view, bias: rehearsal.placement.bias)
             print(
                 "# \(file) lies at \(hex(rehearsal.placement.image.start)), BootInfo at \(hex(rehearsal.entry.bootInfo))"
@@ -49,6 +49,11 @@ struct GDBScriptCommand: ParsableCommand {
             print("set architecture i386:x86-64")
             print("set confirm off")
             print(symbols)
+            for library in rehearsal.libraries where library.file > 0 {
+                let module = host.modules[library.file - 1]
+                let linkStart = try Application.Contents(loaded: ByteView(module.input.bytes)).linkStart
+                print("add-symbol-file \(QEMU.line([module.path])) -o \(hex(library.memory.start &- linkStart))")
+            }
             print("target remote \(target)")
             // Memory is written after the breakpoint is set, so that it has to be the CPU's.
             print("hbreak *\(hex(rehearsal.entry.instructionPointer))")

@@ -186,6 +186,10 @@ struct Verdict: Encodable {
             "\(plan.image) to \(plan.imageEnd) (exclusive)"
                 + (plan.movesImage ? ", over the loader itself" : "")
                 + (plan.movesModule ? ", after moving the module out of the way" : ""))
+        for (index, library) in (libraries ?? []).enumerated() {
+            output.label(
+                index == 0 ? "libraries" : "", "\(printable(library.name)) at \(library.image) to \(library.imageEnd)")
+        }
         if let tls = plan.tls {
             output.label(
                 "TLS",

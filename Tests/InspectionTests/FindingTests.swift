@@ -62,6 +62,7 @@ import Testing
             "empty segment", ["empty-segment"] + usual,
             file { $0.segments.append(load(at: 0x1000, size: 0, flags: 4)) })
         add("OSABI", ["osabi"] + usual, file { $0.osABI = 0 })
+        add("GNU's OSABI", usual, file { $0.osABI = 3 })
         add(
             "text relocation", ["text-relocations"] + usual,
             file {

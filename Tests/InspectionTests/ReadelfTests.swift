@@ -25,9 +25,10 @@ import Testing
             ProcessInfo.processInfo.environment["LOADER_HERMIT_IMAGES"]
             ?? Tool.root.appendingPathComponent("../shared/hermit").path
         var paths = ["hello_world", "hello_c"].map { genuine + "/" + $0 }
-        // The relocations of reloc-every are in no section, by which readelf finds them.
+        // The relocations of reloc-every are in no section, by which readelf finds them; SHT_CREL it knows from 2.44 on.
         paths += ((try? FileManager.default.contentsOfDirectory(atPath: fixtures.path)) ?? [])
-            .filter { !$0.hasPrefix("reloc-every") && $0 != "objects" }.map { fixtures.path + "/" + $0 }
+            .filter { !$0.hasPrefix("reloc-every") && !$0.hasPrefix("gen") && !$0.contains("crel") && $0 != "objects" }
+            .map { fixtures.path + "/" + $0 }
         paths = paths.filter { FileManager.default.fileExists(atPath: $0) }
         guard !paths.isEmpty else { return }
         let run = try await witness(paths)

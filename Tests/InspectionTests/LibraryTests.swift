@@ -1,0 +1,55 @@
+// An application with shared objects: where they are said to lie, for people, gdb and crashes alike.
+
+import Foundation
+import Testing
+
+@Suite struct LibraryTests {
+    private static let fixtures = Tool.root.path + "/build/fixtures/"
+    private static let libraries = ["libtop.so", "libmiddle.so", "libbase.so"]
+    /// Options for the libraries, then the application.
+    static let words = libraries.flatMap { ["--module", fixtures + $0] } + [fixtures + "libraries-pie"]
+    static let isReady = FileManager.default.fileExists(atPath: fixtures + "libraries-pie")
+
+    /// Names and addresses by the verdict.
+    private func placed() async throws -> [(name: String, start: UInt64)] {
+        let run = try await Tool.run(["verdict", "--json"] + Self.words)
+        #expect(run.status == 0)
+        let document = try JSONSerialization.jsonObject(with: Data(run.output.utf8)) as? [String: Any]
+        let list = try #require(document?["libraries"] as? [[String: Any]])
+        return try list.map { library in
+            let start = (library["image"] as? String).flatMap { UInt64($0.dropFirst(2), radix: 16) }
+            return (try #require(library["name"] as? String), try #require(start))
+        }
+    }
+
+    @Test(.enabled(if: isReady, "make fixtures")) func allAgreeWhereLibrariesLie() async throws {
+        let placed = try await placed()
+        #expect(placed.map(\.name) == Self.libraries)
+        let text = try await Tool.run(["verdict"] + Self.words).output
+        let script = try await Tool.run(["gdb-script"] + Self.words).output
+        for (name, start) in placed {
+            let address = "0x" + String(start, radix: 16)
+            #expect(text.contains("\(name) at \(address) to 0x"))
+            #expect(script.contains("\nadd-symbol-file \(Self.fixtures)\(name) -o \(address)\n"), "\(script)")
+        }
+    }
+
+    @Test(.enabled(if: isReady, "make fixtures")) func addressesInLibrariesHaveNames() async throws {
+        let placed = try await placed()
+        let symbols = try await Tool.run(["symbols", "--json", Self.fixtures + "libtop.so"]).output
+        let document = try JSONSerialization.jsonObject(with: Data(symbols.utf8)) as? [String: Any]
+        let function = try #require(
+            (document?["rows"] as? [[String: Any]] ?? []).first {
+                $0["type"] as? String == "FUNC" && $0["section"] as? String != "UND"
+                    && $0["table"] as? String == ".symtab"
+            })
+        let value = try #require((function["value"] as? String).flatMap { UInt64($0.dropFirst(2), radix: 16) })
+        let address = "0x" + String(placed[0].start + value + 1, radix: 16)
+        let folder = try Folder()
+        let qemu = try folder.write("qemu", Array("#!/bin/sh\necho died at \(address)\nexit 47\n".utf8))
+        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: qemu.path)
+        let run = try await Tool.run(["boot", "--qemu", qemu.path] + Self.words, in: Tool.root)
+        #expect(run.status == 47)
+        #expect(run.errors.contains("  \(address)  \(function["name"] as? String ?? "")+0x1\n"), "\(run.errors)")
+    }
+}
