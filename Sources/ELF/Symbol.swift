@@ -71,7 +71,8 @@ public enum SymbolCount {
         return UInt64(chains)
     }
 
-    /// The number of symbols that a GNU hash table at `bytes`' start covers; nil where the table does not fit.
+    /// The number of symbols that a GNU hash table at `bytes`' start covers; nil where the table does not fit. An empty table
+    /// covers those before its first; with GNU ld that is 1, however many undefined symbols there are.
     /// Walks the one chain that starts last: linear in the number of buckets and that chain.
     public static func ofGNUHash(_ bytes: borrowing ByteView) -> UInt64? {
         guard let buckets = bytes.word32(at: 0), let first = bytes.word32(at: 4), let bloom = bytes.word32(at: 8)

@@ -13,7 +13,8 @@ public struct SymbolTable: ~Escapable, Sendable {
     public let count: UInt64
 
     /// Finds the table that `section` of `image` names; empty where there is none. Its length is that of DT_HASH or
-    /// DT_GNU_HASH; without either, what its segment has room for.
+    /// DT_GNU_HASH; without either, what its segment has room for, and where the latter is empty, what lies in front of the
+    /// names.
     @_lifetime(copy image)
     public init(_ image: KernelImage, _ section: DynamicSection) throws(Fault) {
         let none = try image.file.slice(at: 0, size: 0, else: .fileTooShort, .none)
@@ -42,7 +43,12 @@ public struct SymbolTable: ~Escapable, Sendable {
             guard let number = SymbolCount.ofGNUHash(table) else {
                 throw Fault(.hashTableMalformed, .dynamic(DynamicTag.gnuHash))
             }
-            length = number
+            if number > 1 {
+                length = number
+            } else if let names = section.stringTable, names > address {
+                // GNU ld's table for no exported symbol says nothing of those that are only referred to; names follow them.
+                length = min(length, (names &- address) / Symbol.size)
+            }
         }
         // Both hash tables count with 32 bits, and `room` is a file's.
         symbols = try image.programHeaders.contents(

@@ -80,6 +80,8 @@ struct LinkedFile {
     var data = [UInt8](repeating: 0, count: 0x100)
     /// Whether the symbols are counted by a GNU hash table rather than a System V one.
     var hasGNUHash = false
+    /// Whether the GNU hash table is the one that GNU ld writes where nothing is exported: it names no symbol.
+    var hasEmptyGNUHash = false
 
     static let dataOffset: UInt64 = 0x4000
     var dataAddress: UInt64 { base &+ LinkedFile.dataOffset }
@@ -116,7 +118,9 @@ struct LinkedFile {
         dynamic.append((11, 24))
         table(5) { $0.bytes += strings.bytes }
         dynamic.append((10, UInt64(strings.bytes.count)))
-        if hasGNUHash {
+        if hasEmptyGNUHash {
+            table(0x6fff_fef5) { file in for word in [1, 1, 1, 0, 0, 0, 0] as [UInt32] { file.u32(word) } }
+        } else if hasGNUHash {
             // One bucket, a bloom filter of one word that lets everything pass, all defined symbols in one chain: those that
             // are not come first.
             let first = symbols.firstIndex { $0.shndx != 0 } ?? symbols.count

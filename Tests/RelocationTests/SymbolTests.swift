@@ -32,6 +32,28 @@ struct SymbolTests {
         #expect(result.hex(0x4040, 4) == "08 00 00 00")
     }
 
+    /// Where nothing is exported, GNU ld's hash table does not count the symbols that are only referred to.
+    @Test func nothingExported() throws {
+        var file = LinkedFile()
+        file.hasEmptyGNUHash = true
+        file.symbols = (1...4).map { LinkedSymbol(name: "maybe\($0)", value: 0, info: 0x20, shndx: 0) }
+        file.rela = [
+            LinkedRelocation(offset: 0x4000, type: 6, symbol: 1, addend: 0),
+            LinkedRelocation(offset: 0x4008, type: 1, symbol: 4, addend: 7),
+        ]
+        let result = try relocate(file.bytes, bias: 0x60_0000)
+        #expect(result.hex(0x4000, 8) == "00 00 00 00 00 00 00 00")
+        #expect(result.hex(0x4008, 8) == "07 00 00 00 00 00 00 00")
+        // Names follow the table: there is no fifth symbol.
+        file.rela = [LinkedRelocation(offset: 0x4000, type: 6, symbol: 6, addend: 0)]
+        #expect(throws: Fault.self) { try relocate(file.bytes, bias: 0) }
+        // A strong one is still an error, which names those that are there.
+        file.symbols[2].info = 0x10
+        file.rela = [LinkedRelocation(offset: 0x4000, type: 6, symbol: 3, addend: 0)]
+        let fault = #expect(throws: Fault.self) { try relocate(file.bytes, bias: 0) }
+        #expect(fault?.rule == .symbolUndefined)
+    }
+
     /// A defined symbol moves with the image, an absolute one does not; visibility and binding change nothing.
     @Test(arguments: [0x01, 0x11, 0x12, 0x21, 0x10] as [UInt8])
     func definedAndAbsolute(info: UInt8) throws {
