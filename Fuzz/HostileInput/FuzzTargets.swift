@@ -129,9 +129,8 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         let memory = PhysicalMemory(ByteView(bytes.span.bytes), origin: 0x400)
         var violations: [String] = []
         do throws(Fault) {
-            var platform =
-                bootProtocol == .multiboot
-                ? try Multiboot.platform(memory, information: 0x500) : try PVH.platform(memory, startInfo: 0x500)
+            var platform = Platform(bootProtocol, information: 0x500)
+            try platform.read(memory)
             for index in 0..<platform.moduleCount {
                 let module = platform.facts.module(index)
                 if !memory.range.contains(module.range) { violations.append("module \(index): outside memory") }

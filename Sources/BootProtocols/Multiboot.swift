@@ -1,6 +1,6 @@
 // Multiboot 1 (Multiboot Specification 0.6.96, section 3.3): the information structure, read and reserved.
 
-public import Diagnostics
+import Diagnostics
 import AddressSpace
 import Bytes
 
@@ -9,15 +9,15 @@ public enum Multiboot {
     /// What eax holds when a Multiboot loader starts its kernel.
     public static var magic: UInt32 { 0x2bad_b002 }
 
-    /// Reads the information at `address` of `memory`.
+    /// Reads the information that `platform` tells from `memory`.
     ///
     /// Throws `platformStructureOutsideMemory`, `noMemoryMap`, `memoryMapMalformed`, `tooManyRegions`,
     /// `tooManyModules`, `tooManyReservations`, `moduleOutsideMemory` or `commandLineTooLong`.
-    public static func platform(_ memory: PhysicalMemory, information address: UInt64) throws(Fault) -> Platform {
+    static func read(_ memory: PhysicalMemory, into platform: inout Platform) throws(Fault) {
+        let address = platform.information
         let size: UInt64 = 52
         let information = try memory.record(address, size: size)
         let flags = information.u32(0)
-        var platform = Platform(.multiboot, information: address)
         // The structure's optional tail ends at 116.
         try platform.reservations.add(AddressRange(at: address, size: 116), .firmware)
 
@@ -37,7 +37,6 @@ public enum Multiboot {
         } else {
             throw Fault(.noMemoryMap)
         }
-        return platform
     }
 
     private static func readModules(

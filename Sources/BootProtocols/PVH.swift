@@ -1,6 +1,6 @@
 // PVH (Xen, public/arch-x86/hvm/start_info.h): the start info, read and reserved.
 
-public import Diagnostics
+import Diagnostics
 import AddressSpace
 import Bytes
 
@@ -9,14 +9,14 @@ public enum PVH {
     /// The start info's first word.
     public static var magic: UInt32 { 0x336e_c578 }
 
-    /// Reads the start info at `address` of `memory`.
+    /// Reads the start info that `platform` tells from `memory`.
     ///
     /// Throws `badStartInfo`, `platformStructureOutsideMemory`, `noMemoryMap`, `tooManyRegions`, `tooManyModules`,
     /// `tooManyReservations`, `moduleOutsideMemory` or `commandLineTooLong`.
-    public static func platform(_ memory: PhysicalMemory, startInfo address: UInt64) throws(Fault) -> Platform {
+    static func read(_ memory: PhysicalMemory, into platform: inout Platform) throws(Fault) {
+        let address = platform.information
         let first = try memory.record(address, size: 40)
         guard first.u32(0) == magic else { throw Fault(.badStartInfo, value: UInt64(first.u32(0))) }
-        var platform = Platform(.pvh, information: address)
         platform.commandLine = try memory.string(first.u64(24))
         try platform.reserveString(platform.commandLine)
         platform.rsdp = first.u64(32)
@@ -36,7 +36,6 @@ public enum PVH {
             try platform.memoryMap.add(
                 AddressRange(at: entry.u64(0), size: entry.u64(8)), MemoryKind(firmware: entry.u32(16)))
         }
-        return platform
     }
 
     private static func readModules(

@@ -107,6 +107,14 @@ public struct Platform: ~Copyable {
         self.information = information
     }
 
+    /// Reads what the protocol's information in `memory` tells. Throws the faults of `Multiboot` and `PVH`.
+    public mutating func read(_ memory: PhysicalMemory) throws(Fault) {
+        switch bootProtocol {
+        case .multiboot: try Multiboot.read(memory, into: &self)
+        case .pvh: try PVH.read(memory, into: &self)
+        }
+    }
+
     /// The facts, to be read: reading an element of the lists here copies all of them.
     public var facts: PlatformFacts {
         @_lifetime(borrow self)

@@ -112,15 +112,18 @@ struct HostMachine {
         for module in modules { try place(ByteView(module.input.bytes), &placed, in: guest) }
         // The guest's loader cannot read what lies below 0x400 either.
         let memory = PhysicalMemory(ByteView(guest.span(AddressRange(0x400, guest.size))), origin: 0x400)
+        var platform: Platform
         switch startProtocol {
         case .multiboot:
             writeMultiboot(placed, to: guest)
-            return try Multiboot.platform(memory, information: 0x9500)
+            platform = Platform(.multiboot, information: 0x9500)
         case .pvh:
             let information: UInt64 = kind == .microvm ? 0xf_31e0 : 0x21e0
             writePVH(placed, information, to: guest)
-            return try PVH.platform(memory, startInfo: information)
+            platform = Platform(.pvh, information: information)
         }
+        try platform.read(memory)
+        return platform
     }
 
     /// Copies a module to where QEMU puts it: under Multiboot module list, command lines and modules follow the loader, the

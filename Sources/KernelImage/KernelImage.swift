@@ -30,7 +30,7 @@ public struct KernelImage: ~Escapable {
     public let supplement: Supplement?
 
     /// Whether it has DT_NEEDED: it cannot do without other files.
-    public var needsLibraries: Bool { tables?.section.needed != nil }
+    public var needsLibraries: Bool { tables?.needsLibraries == true }
     /// The number of bytes of memory that the image needs, its supplement included.
     public var size: UInt64 { (supplement?.end ?? linkEnd) &- linkStart }
     /// Whether it must lie where it was linked.

@@ -121,9 +121,10 @@ public struct LinkedObject: Equatable, Sendable {
         if let segment = image.dynamicIndex.map({ image.programHeaders[$0] }) {
             (dynamic, dynamicSize) = (start &+ segment.offset, segment.filesz)
         }
-        let section = try DynamicTables(image).section
+        let tables = try DynamicTables(image)
+        let section = try tables.section()
         let shared = SharedObjectSection(try dynamicSection(files.bytes))
-        let table = try SymbolTable(image, section)
+        let table = tables.symbols
         if let address = section.symbolTable, table.count > 0 {
             symbols = start &+ (try image.fileOffset(of: address, .dynamic(DynamicTag.symbolTable)))
             symbolCount = table.count

@@ -34,7 +34,7 @@ extension FaultDetails {
             return
         }
         describe(entry)
-        let symbols = try SymbolTable(image, tables.section)
+        let symbols = tables.symbols
         guard entry.symbol != 0, let symbol = symbols[entry.symbol] else { return }
         nameOffset = symbols.nameOffset(of: symbol)
         guard fault.rule == .symbolUndefined else { return }

@@ -130,7 +130,7 @@ extension Relocator {
             return .value(try checked(offset &+ addend &- distance, meaning.field, entry, place))
         default:
             guard let supplement else {
-                throw Fault(.relativeCountWrong, place, limit: tables.section.relativeCount ?? 0)
+                throw Fault(.relativeCountWrong, place, limit: tables.relativeCount)
             }
             let resolver = isDefined ? supplement.offsetResolver : supplement.undefinedResolver
             return .descriptor(resolver: resolver &+ bias, argument: offset &+ addend &- distance)

@@ -121,8 +121,14 @@ public struct PackedRelocations: ~Escapable {
 
 /// The dynamic section's tables, checked to lie inside the file's segments. An image without PT_DYNAMIC has none.
 public struct DynamicTables: ~Escapable, Sendable {
-    /// The values of the dynamic section.
-    public let section: DynamicSection
+    /// The dynamic section, which `section` reads again: its values are too many to be carried about.
+    private let entries: ByteView
+    /// DT_RELACOUNT, 0 where it is absent.
+    let relativeCount: UInt64
+    /// Whether there is a DT_NEEDED.
+    let needsLibraries: Bool
+    /// The dynamic symbols.
+    public let symbols: SymbolTable
     /// The table at DT_RELA.
     public let rela: RelocationTable
     /// The table at DT_REL.
@@ -131,6 +137,9 @@ public struct DynamicTables: ~Escapable, Sendable {
     public let plt: RelocationTable
     /// The words at DT_RELR.
     public let relr: ByteView
+
+    /// The values of the dynamic section.
+    public func section() throws(Fault) -> DynamicSection { try DynamicSection(entries) }
 
     /// The addresses that DT_RELR stands for.
     public var packed: PackedRelocations {
@@ -156,7 +165,10 @@ public struct DynamicTables: ~Escapable, Sendable {
             bytes = try file.slice(
                 at: segment.offset, size: segment.filesz, else: .segmentBeyondFile, .programHeader(UInt64(index)))
         }
-        section = try DynamicSection(bytes)
+        entries = bytes
+        let section = try DynamicSection(bytes)
+        relativeCount = section.relativeCount ?? 0
+        needsLibraries = section.needed != nil
         rela = RelocationTable(
             try DynamicTables.table(
                 file, headers, section, DynamicTag.rela, DynamicTag.relaSize, DynamicTag.relaEntrySize, 24),
@@ -179,6 +191,7 @@ public struct DynamicTables: ~Escapable, Sendable {
                 file, headers, section, DynamicTag.pltRelocations, DynamicTag.pltRelocationSize, 0,
                 pltHasAddends ? 24 : 16),
             hasAddends: pltHasAddends, tag: DynamicTag.pltRelocations)
+        symbols = try SymbolTable(file, headers, section)
     }
 
     /// How many of the `size` bytes of a table at `table` come before DT_JMPREL: all of them, unless that is its tail, as the
@@ -192,7 +205,7 @@ public struct DynamicTables: ~Escapable, Sendable {
 
     /// Whether a TLS descriptor wants the code it calls. The entries that DT_RELACOUNT says are relative are not read.
     var needDescriptorCode: Bool {
-        let relative = Int(truncatingIfNeeded: min(section.relativeCount ?? 0, UInt64(rela.count)))
+        let relative = Int(truncatingIfNeeded: min(relativeCount, UInt64(rela.count)))
         return rela.hasDescriptor(from: relative) || rel.hasDescriptor(from: 0) || plt.hasDescriptor(from: 0)
     }
 
@@ -225,7 +238,7 @@ public struct DynamicTables: ~Escapable, Sendable {
 extension KernelImage {
     /// Throws `needsLibrary` where the image cannot do without other files.
     public func requireNoLibrary() throws(Fault) {
-        guard let section = tables?.section, let needed = section.needed else { return }
+        guard needsLibraries, let section = try tables?.section(), let needed = section.needed else { return }
         let strings = try fileOffset(of: section.stringTable ?? 0, .dynamic(DynamicTag.stringTable))
         throw Fault(.needsLibrary, .none, nameOffset: strings &+ needed)
     }

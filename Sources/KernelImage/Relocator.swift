@@ -23,7 +23,7 @@ public struct Relocator: ~Escapable, Sendable {
     public init(_ image: KernelImage, bias: UInt64, as role: KernelImage.Role = .application) throws(Fault) {
         let tables = try DynamicTables(image)
         if role == .application { try image.requireNoLibrary() }
-        symbols = try SymbolTable(image, tables.section)
+        symbols = tables.symbols
         self.tables = tables
         self.bias = bias
         threadLocalBlock = image.tls.map { ThreadLocalBlock($0) }
@@ -39,7 +39,7 @@ public struct Relocator: ~Escapable, Sendable {
         _ image: KernelImage, _ index: Int, of link: borrowing LinkMap, _ files: ByteView, bias: UInt64
     ) throws(Fault) {
         let tables = try DynamicTables(image)
-        symbols = try SymbolTable(image, tables.section)
+        symbols = tables.symbols
         self.tables = tables
         self.bias = bias &+ link[index].displacement
         threadLocalBlock = nil
@@ -96,7 +96,7 @@ public struct Relocator: ~Escapable, Sendable {
         _ counts: inout RelocationCounts
     ) -> Int {
         // The dynamic linkers of systems believe DT_RELACOUNT without a look.
-        let relative = table.tag == DynamicTag.rela ? tables.section.relativeCount ?? 0 : 0
+        let relative = table.tag == DynamicTag.rela ? tables.relativeCount : 0
         var index = memory.storeSums(
             of: table.bytes, from: first, tagged: 8, plus: bias,
             vouched: Int(truncatingIfNeeded: min(relative, UInt64(table.count))))

@@ -1,7 +1,7 @@
 // The dynamic symbol table and the string table, found without section headers.
 
 import Bytes
-public import Diagnostics
+import Diagnostics
 public import ELF
 
 /// The dynamic symbols of an image.
@@ -12,12 +12,12 @@ public struct SymbolTable: ~Escapable, Sendable {
     /// The number of symbols.
     public let count: UInt64
 
-    /// Finds the table that `section` of `image` names; empty where there is none. Its length is that of DT_HASH or
-    /// DT_GNU_HASH; without either, what its segment has room for, and where the latter is empty, what lies in front of the
-    /// names.
-    @_lifetime(copy image)
-    public init(_ image: KernelImage, _ section: DynamicSection) throws(Fault) {
-        let none = try image.file.slice(at: 0, size: 0, else: .fileTooShort, .none)
+    /// Finds the table that `section` of `file`, whose program headers are `headers`, names; empty where there is none. Its
+    /// length is that of DT_HASH or DT_GNU_HASH; without either, what its segment has room for, and where the latter is
+    /// empty, what lies in front of the names.
+    @_lifetime(copy file)
+    init(_ file: ByteView, _ headers: ProgramHeaders, _ section: borrowing DynamicSection) throws(Fault) {
+        let none = ByteView(file.span.extracting(first: 0))
         guard let address = section.symbolTable else {
             symbols = none
             strings = none
@@ -30,16 +30,16 @@ public struct SymbolTable: ~Escapable, Sendable {
                 .badEntrySize, .dynamic(DynamicTag.symbolEntrySize), value: section.symbolEntrySize ?? 0,
                 limit: Symbol.size)
         }
-        let room = try image.programHeaders.contents(at: address, in: image.file, .dynamic(DynamicTag.symbolTable))
+        let room = try headers.contents(at: address, in: file, .dynamic(DynamicTag.symbolTable))
         var length = room.count / Symbol.size
         if let hash = section.hash {
-            let table = try image.programHeaders.contents(at: hash, in: image.file, .dynamic(DynamicTag.hash))
+            let table = try headers.contents(at: hash, in: file, .dynamic(DynamicTag.hash))
             guard let number = SymbolCount.ofHash(table) else {
                 throw Fault(.hashTableMalformed, .dynamic(DynamicTag.hash))
             }
             length = number
         } else if let hash = section.gnuHash {
-            let table = try image.programHeaders.contents(at: hash, in: image.file, .dynamic(DynamicTag.gnuHash))
+            let table = try headers.contents(at: hash, in: file, .dynamic(DynamicTag.gnuHash))
             guard let number = SymbolCount.ofGNUHash(table) else {
                 throw Fault(.hashTableMalformed, .dynamic(DynamicTag.gnuHash))
             }
@@ -51,13 +51,13 @@ public struct SymbolTable: ~Escapable, Sendable {
             }
         }
         // Both hash tables count with 32 bits, and `room` is a file's.
-        symbols = try image.programHeaders.contents(
-            at: address, size: length &* Symbol.size, in: image.file, .dynamic(DynamicTag.symbolTable))
+        symbols = try headers.contents(
+            at: address, size: length &* Symbol.size, in: file, .dynamic(DynamicTag.symbolTable))
         count = length
         if let stringTable = section.stringTable {
-            strings = try image.programHeaders.contents(
-                at: stringTable, size: section.stringTableSize ?? 0, in: image.file, .dynamic(DynamicTag.stringTable))
-            stringsOffset = try image.programHeaders.fileOffset(of: stringTable, .dynamic(DynamicTag.stringTable)).start
+            strings = try headers.contents(
+                at: stringTable, size: section.stringTableSize ?? 0, in: file, .dynamic(DynamicTag.stringTable))
+            stringsOffset = try headers.fileOffset(of: stringTable, .dynamic(DynamicTag.stringTable)).start
         } else {
             strings = none
             stringsOffset = 0

@@ -17,7 +17,8 @@ func loaderMain(_ protocolMagic: UInt32, _ information: UInt32) -> Never {
     var files = NamedFiles(ByteView(Memory.readable))
     do throws(Fault) {
         let memory = PhysicalMemory(ByteView(Memory.readable), origin: Memory.start)
-        var platform = try findPlatform(protocolMagic, UInt64(information), memory)
+        var platform = Platform(try bootProtocol(protocolMagic), information: UInt64(information))
+        try platform.read(memory)
         let options = try LoaderOptions(&platform, memory)
         let facts = platform.facts
         guard facts.moduleCount > 0 else { throw Fault(.noModule) }
@@ -31,11 +32,11 @@ func loaderMain(_ protocolMagic: UInt32, _ information: UInt32) -> Never {
     }
 }
 
-/// Asks the protocol that the loader was started with.
-func findPlatform(_ magic: UInt32, _ information: UInt64, _ memory: PhysicalMemory) throws(Fault) -> Platform {
+/// The protocol that the loader was started with.
+func bootProtocol(_ magic: UInt32) throws(Fault) -> BootProtocol {
     switch magic {
-    case Multiboot.magic: try Multiboot.platform(memory, information: information)
-    case PVH.magic: try PVH.platform(memory, startInfo: information)
+    case Multiboot.magic: .multiboot
+    case PVH.magic: .pvh
     default: throw Fault(.unknownBootProtocol, value: UInt64(magic))
     }
 }

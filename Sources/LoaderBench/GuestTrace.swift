@@ -48,7 +48,7 @@ enum Phase: String, CaseIterable {
     private static let functions: [(String, Phase)] = [
         ("entry32", .entry), ("entry_multiboot", .entry), ("entry_pvh", .entry), ("start64", .entry),
         ("cm_enter", .entry), ("enter_tail", .entry), ("enter_moving", .entry), ("boot_main", .entry),
-        ("9MultibootO8platform", .platform), ("3PVHO8platform", .platform), ("findPlatform", .platform),
+        ("9MultibootO4read", .platform), ("3PVHO4read", .platform), ("8PlatformV4read", .platform),
         ("writePageTables", .pageTables), ("10PageTables", .pageTables),
         ("18DeviceTreeWriter", .handoff), ("7HandoffV", .handoff), ("8BootInfo", .handoff),
         ("9PlacementV", .place), ("12ReservationsV", .place), ("13HandoffLayout", .place),

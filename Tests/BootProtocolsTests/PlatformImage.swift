@@ -48,10 +48,9 @@ struct PlatformImage {
         let visible = Array(bytes[Int(origin)...])
         let memory = PhysicalMemory(ByteView(visible.span.bytes), origin: origin)
         do throws(Fault) {
-            switch bootProtocol {
-            case .multiboot: return .success(Facts(try Multiboot.platform(memory, information: address).facts))
-            case .pvh: return .success(Facts(try PVH.platform(memory, startInfo: address).facts))
-            }
+            var platform = Platform(bootProtocol, information: address)
+            try platform.read(memory)
+            return .success(Facts(platform.facts))
         } catch { return .failure(error) }
     }
 }

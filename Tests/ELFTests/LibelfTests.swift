@@ -86,7 +86,7 @@ import Testing
     static func compareDynamic(_ file: ByteView, _ witness: LibelfFile, _ path: String) throws(Fault) {
         let image = try KernelImage(file, as: .library)
         let tables = try DynamicTables(image)
-        let section = tables.section
+        let section = try tables.section()
         func last(_ tag: UInt64) -> UInt64? { witness.dynamic.last { $0.tag == tag }?.value }
         #expect(section.needed == witness.dynamic.first { $0.tag == 1 }?.value, "\(path)")
         // Every tag that is kept, DT_NEEDED aside; others are not kept.
@@ -96,7 +96,7 @@ import Testing
         for tag in [38, 40, 0x6fff_fef6, 0x7000_0000, .max] as [UInt64] { #expect(section.value(tag) == nil) }
         #expect(section.hasTextRelocations == (last(22) != nil), "\(path)")
 
-        let symbols = try SymbolTable(image, section)
+        let symbols = tables.symbols
         if !witness.symbols.isEmpty, section.symbolTable != nil {
             compareSymbols(symbols, witness, path)
         }
