@@ -37,7 +37,7 @@ extension Finding {
                     .note, "upstream-16m", "hermit-os/loader up to v0.5.6 triple-faults on images linked at 16 MiB",
                     "link at 8 MiB to be portable"))
         }
-        if let tables = try? DynamicTables(image), tables.section.needed != nil {
+        if image.needsLibraries {
             findings.append(
                 Finding(
                     .note, "upstream-libraries", "neither the loaders of hermit-os nor uhyve load shared objects",
