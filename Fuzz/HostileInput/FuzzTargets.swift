@@ -20,6 +20,8 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
     case dynamic
     /// Object files made up by the bytes: sections, symbols, relocations of every type in every form.
     case object
+    /// An application with two shared objects: changes to their headers, symbols, hash tables, versions and relocations.
+    case libraries
     /// A Multiboot information, and a boot on the machine it describes.
     case multiboot
     /// A PVH start info, and a boot on the machine it describes.
@@ -38,6 +40,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         case .notes: FuzzTarget.notes(bytes)
         case .dynamic: FuzzTarget.dynamic(bytes)
         case .object: FuzzTarget.object(bytes)
+        case .libraries: FuzzTarget.libraries(bytes)
         case .multiboot: FuzzTarget.firmware(bytes, .multiboot)
         case .pvh: FuzzTarget.firmware(bytes, .pvh)
         case .deviceTree: DeviceTreeModel.violations(bytes)

@@ -27,8 +27,8 @@ public struct Machine: Sendable {
     /// The address of the command line.
     static var commandLineAddress: UInt64 { 0x9000 }
 
-    /// The platform facts with a module of `moduleSize` bytes.
-    public func platform(moduleSize: UInt64) throws(Fault) -> Platform {
+    /// The platform facts with a module of `moduleSize` bytes, and further ones behind it.
+    public func platform(moduleSize: UInt64, _ furtherSizes: [UInt64] = []) throws(Fault) -> Platform {
         var platform = Platform(.multiboot, information: 0x9500)
         try platform.memoryMap.add(AddressRange(0, 0x9_fc00), .available)
         try platform.memoryMap.add(AddressRange(0x9_fc00, 0x10_0000), .reserved)
@@ -37,7 +37,11 @@ public struct Machine: Sendable {
         platform.commandLine = AddressRange(at: Machine.commandLineAddress, size: UInt64(commandLine.count))
         try platform.reservations.add(
             AddressRange(at: Machine.commandLineAddress, size: UInt64(commandLine.count) + 1), .firmware)
-        try platform.add(Module(range: AddressRange(at: module, size: moduleSize), commandLine: AddressRange(0, 0)))
+        var next = module
+        for size in [moduleSize] + furtherSizes {
+            try platform.add(Module(range: AddressRange(at: next, size: size), commandLine: AddressRange(0, 0)))
+            next = (next + size + 0xfff) & ~0xfff
+        }
         return platform
     }
 }
@@ -63,22 +67,32 @@ public struct Rehearsal: Sendable {
     /// The handoff block's bytes; empty where the file is refused.
     public private(set) var handoff: [UInt8] = []
 
-    /// Rehearses the boot of `file` on `machine`.
-    public init(_ file: [UInt8], on machine: Machine = Machine()) {
+    /// Rehearses the boot of `file` on `machine`, with `libraries` as further modules.
+    public init(_ file: [UInt8], with libraries: [[UInt8]] = [], on machine: Machine = Machine()) {
         var sink = TextBuffer()
+        let bytes = libraries.reduce(file, +)
+        var files = NamedFiles(ByteView(bytes.span.bytes))
+        var start: UInt64 = 0
+        for module in [file] + libraries {
+            files.append(NamedFile(start: start, size: UInt64(module.count)))
+            start += UInt64(module.count)
+        }
         do throws(Fault) {
-            try boot(file, machine, &sink)
+            try boot(files, libraries.map { UInt64($0.count) }, machine, &sink)
         } catch {
             ending = .refused(error)
-            Report.error(error, file.span.bytes, to: &sink)
+            Report.error(error, files, to: &sink)
         }
         violations += sink.violations
         report = sink.text
     }
 
-    private mutating func boot(_ file: [UInt8], _ machine: Machine, _ sink: inout TextBuffer) throws(Fault) {
-        let application = try Application(ByteView(file.span.bytes))
-        let found = try machine.platform(moduleSize: UInt64(file.count))
+    private mutating func boot(
+        _ files: borrowing NamedFiles, _ furtherSizes: [UInt64], _ machine: Machine, _ sink: inout TextBuffer
+    ) throws(Fault) {
+        var objects = [LinkedObject](repeating: LinkedObject(), count: NamedFiles.capacity)
+        let application = try Application(files, objects: objects.mutableSpan)
+        let found = try machine.platform(moduleSize: files[0].size, furtherSizes)
         let platform = found.facts
         Report.found(application, platform, .verbose, to: &sink)
         let limit: UInt64 = 1 << 32

@@ -19,6 +19,7 @@ extension FuzzTarget {
             return (0..<8).map { choice in [0, UInt8(choice), 8, 1, 1, 4, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 3, 4] }
         case .object:
             return FuzzTarget.objectSeeds
+        case .libraries: return FuzzTarget.librarySeeds
         case .multiboot: return [FuzzTarget.multiboot(hasMap: true), FuzzTarget.multiboot(hasMap: false)]
         case .pvh:
             return [

@@ -71,9 +71,8 @@ struct HashTable: Equatable, Sendable {
             self.symbolCount = min(symbolCount, UInt64(second))
         }
         chains = buckets &+ UInt64(count) &* 4
-        // All sums have fewer than 40 bits.
-        let chained = symbolCount > firstSymbol ? symbolCount &- firstSymbol : 0
-        guard table.contains(chains &- first, count == 0 ? 0 : chained &* 4) else {
+        // All sums have fewer than 40 bits. Chains end with the symbols, if not before; an empty table need not have any.
+        guard table.contains(chains &- first, isGNU || count == 0 ? 0 : self.symbolCount &* 4) else {
             throw Fault(.hashTableMalformed, place)
         }
     }

@@ -29,6 +29,7 @@ extension LinkMap {
             } catch { throw error.of(file: objects[index].file) }
         }
         counts.initialiserReferences = search.initialiserReferences
+        counts.searchSteps = search.steps
         if counts[5] > 0 { counts.resizedCopies = try copyOriginals(files, bias, &memory, &search) }
         if counts.indirect > 0 {
             for index in (1..<count).reversed() { try choose(index, files, bias, &memory, mayResolve, resolve) }

@@ -32,6 +32,9 @@ public struct RelocationCounts: Equatable, Sendable {
     /// How many copies have another size than their original: what fits both was copied.
     public internal(set) var resizedCopies: UInt64 = 0
 
+    /// How many steps searches for symbols in several files took: bytes hashed and compared, symbols and versions looked at.
+    public internal(set) var searchSteps: UInt64 = 0
+
     /// How many symbols stand for the array of libraries' initialisers that the loader makes.
     public internal(set) var initialiserReferences: UInt64 = 0
 

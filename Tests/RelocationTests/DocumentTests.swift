@@ -54,4 +54,75 @@ struct DocumentTests {
             ? "applied (\(agreeing) \(agreeing == 1 ? "vector" : "vectors"))"
             : "wrong in \(group.vectors.count - agreeing)"
     }
+
+    @Test func `several files: applied, or the reason why not`() throws {
+        let cells = try Self.numbers.map(Self.cellOfSeveral)
+        #expect(try RelocationsDocument.differences(.several, cells) == [])
+    }
+
+    /// What becomes of relocation `number` in an application whose symbol a library defines.
+    static func cellOfSeveral(_ number: UInt32) throws -> String {
+        if number == 5 { return try cellOfCopy() }
+        guard let group = Vectors.all.first(where: { $0.number == number }) else {
+            var application = LibraryTests.application(["operand"], type: number)
+            application.tls = nil
+            let refusal = LibraryTests.refusal(
+                application, LibraryTests.library([("operand", 1)]), LibraryTests.library([]))
+            guard refusal?.rule == .relocationOnlyInObjects else { return "not refused" }
+            return try cell(number)
+        }
+        var agreeing = 0
+        for vector in group.vectors {
+            var application = LinkedFile()
+            application.needed = "one.so"
+            application.data = [UInt8](repeating: 0xee, count: 0x100)
+            application.rela = [
+                LinkedRelocation(
+                    offset: Vectors.place, type: number, symbol: group.symbol == nil ? 0 : 1, addend: vector.A)
+            ]
+            var library = LinkedFile()
+            if let kind = group.symbol {
+                application.symbols = [LinkedSymbol(name: "operand", value: 0, info: 0x10, shndx: 0)]
+                library.symbols = [
+                    LinkedSymbol(
+                        name: "operand", value: vector.S, size: vector.Z, info: kind == .threadLocal ? 0x16 : 0x11,
+                        shndx: kind == .threadLocal ? 3 : 0xfff1)
+                ]
+                if kind == .threadLocal { library.tls = Vectors.tls }
+            }
+            let together = LibraryTests.together(application, [library])
+            switch vector.result {
+            case .bytes(let expected):
+                let result = try together.load(bias: Vectors.bias, resolve: VectorTests.returned)
+                let size = max(group.size, number == 0 ? 8 : 0)
+                if result.counts[number] == 1, result.hex(Vectors.place, size) == expected { agreeing += 1 }
+            case .overflow: if together.refusal()?.rule == .relocationOverflow { agreeing += 1 }
+            }
+        }
+        return applied(agreeing, of: group.vectors.count)
+    }
+
+    /// Copies of 1, 7 and 16 bytes, at places that are not aligned.
+    static func cellOfCopy() throws -> String {
+        var agreeing = 0
+        for size in [1, 7, 16] as [UInt64] {
+            var application = LinkedFile()
+            application.needed = "one.so"
+            application.data = [UInt8](repeating: 0xee, count: 0x100)
+            application.symbols = [LinkedSymbol(name: "operand", value: 0x4041, size: size, shndx: 1)]
+            application.rela = [LinkedRelocation(offset: 0x4041, type: 5, symbol: 1)]
+            var library = LinkedFile()
+            library.symbols = [LinkedSymbol(name: "operand", value: 0x4003, size: size, shndx: 1)]
+            library.data = Array(0..<0xff)
+            let result = try LibraryTests.together(application, [library]).load(bias: Vectors.bias)
+            let expected = hexadecimal([0xee] + (3..<3 + UInt8(size)) + [0xee])
+            if result.counts[5] == 1, result.hex(0x4040, Int(size) + 2) == expected { agreeing += 1 }
+        }
+        return applied(agreeing, of: 3)
+    }
+
+    private static func applied(_ agreeing: Int, of count: Int) -> String {
+        agreeing == count
+            ? "applied (\(agreeing) \(agreeing == 1 ? "vector" : "vectors"))" : "wrong in \(count - agreeing)"
+    }
 }

@@ -103,7 +103,52 @@ import Testing
     }
 }
 
+/// What symbols of other files cost.
+struct SymbolSearchCostTests {
+    /// Twice as many relocations against twice as many symbols take twice as many steps, whatever their order.
+    @Test(arguments: ["gnu", "sysv"]) func costIsLinear(style: String) throws {
+        let scratch = try ScratchDirectory()
+        var costs: [Double] = []
+        for count in [4000, 8000] {
+            let names = (0..<count).map { "_ZN5scope6symbolI\($0)EEv" }
+            let definitions = names.map { ".globl \($0)\n\($0): .quad 0" }
+            // Ten times each symbol, scattered.
+            let places = (0..<count * 10).map { ".quad \(names[$0 &* 7919 % count])" }
+            for (name, text) in [("one", definitions), ("app", places)] {
+                let source = try scratch.write(".data\n" + text.joined(separator: "\n") + "\n", "\(name).s")
+                let built = try run(
+                    [
+                        "clang", "-shared", "-nostdlib", "-fuse-ld=lld", "-Wl,--hash-style=\(style)",
+                        "-Wl,-soname,\(name).so",
+                        "-Wl,-e,0x1000", "-o", "\(scratch.path)/\(name).so", source,
+                    ] + (name == "app" ? ["\(scratch.path)/one.so"] : []))
+                try #require(built.succeeded, "\(built.output)")
+            }
+            var files = try ["app", "one"].map {
+                ("\($0).so", Array(try #require(FileManager.default.contents(atPath: "\(scratch.path)/\($0).so"))))
+            }
+            // The entry point is some byte of a segment.
+            files[0].1.replaceSubrange(24..<32, with: files[0].1.firstSegment)
+            let result = try FilesTogether(files.map { (name: $0.0, bytes: $0.1) }).load(bias: 0x60_0000)
+            #expect(result.counts[1] == UInt64(count) * 10)
+            costs.append(Double(result.counts.searchSteps) / Double(count * 10))
+        }
+        print("\(style): steps per relocation, with n and with 2n: \(costs)")
+        #expect(costs[1] < costs[0] * 1.2)
+        #expect(costs[1] < 200)
+    }
+}
+
 extension [UInt8] {
+    /// The bytes of p_vaddr of the first PT_LOAD.
+    fileprivate var firstSegment: [UInt8] {
+        let table = (0..<8).reduce(0) { $0 | Int(self[32 + $1]) << ($1 * 8) }
+        for header in stride(from: table, to: table + 56 * Int(self[56]), by: 56) where self[header] == 1 {
+            return Array(self[header + 16..<header + 24])
+        }
+        return []
+    }
+
     /// Makes PT_INTERP a PT_NULL: what asks for a program interpreter does not boot.
     mutating func removeInterpreter() {
         func number(_ offset: Int, _ size: Int) -> Int {

@@ -3,6 +3,7 @@
 import Bytes
 import Diagnostics
 import KernelImage
+import TestSupport
 import Testing
 
 struct MutationTests {

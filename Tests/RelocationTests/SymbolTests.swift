@@ -2,6 +2,7 @@
 
 import Diagnostics
 import KernelImage
+import TestSupport
 import Testing
 
 struct SymbolTests {

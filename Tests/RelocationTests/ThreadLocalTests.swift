@@ -5,6 +5,7 @@ import Bytes
 import ELF
 import HermitEntry
 import KernelImage
+import TestSupport
 import Testing
 
 struct ThreadLocalTests {

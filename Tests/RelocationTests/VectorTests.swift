@@ -3,6 +3,7 @@
 import Bytes
 import Diagnostics
 import KernelImage
+import TestSupport
 import Testing
 
 /// The table that holds the relocation under test.

@@ -4,6 +4,8 @@
 // The operands keep the letters of the psABI.
 // swift-format-ignore-file: AlwaysUseLowerCamelCase
 
+import TestSupport
+
 /// One relocation and its result.
 struct Vector {
     /// Operands, in the psABI's letters: S the symbol's value, A the addend, Z the symbol's size.

@@ -14,6 +14,8 @@ public enum RelocationsDocument {
         case linked = 5
         /// ET_REL.
         case object = 6
+        /// An application with shared objects.
+        case several = 7
     }
 
     private static let lock = NSLock()
@@ -51,6 +53,6 @@ public enum RelocationsDocument {
     /// The number of the row in `line`, nil where it is none.
     private static func row(_ line: String) -> Int? {
         let parts = line.components(separatedBy: "|")
-        return parts.count == 8 ? Int(parts[1].trimmingCharacters(in: .whitespaces)) : nil
+        return parts.count == 9 ? Int(parts[1].trimmingCharacters(in: .whitespaces)) : nil
     }
 }

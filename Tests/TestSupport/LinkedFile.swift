@@ -1,31 +1,51 @@
 // A linked ELF file, written field by field from the gABI: what no linker can be brought to emit.
 
 /// A symbol of the file under construction.
-struct LinkedSymbol {
-    var name: String
-    var value: UInt64
-    var size: UInt64 = 0
+package struct LinkedSymbol: Sendable {
+    package var name: String
+    package var value: UInt64
+    package var size: UInt64 = 0
     /// Binding << 4 | type; STB_GLOBAL and STT_OBJECT by default.
-    var info: UInt8 = 0x11
+    package var info: UInt8 = 0x11
     /// SHN_ABS by default: the value is the address, whatever the bias.
-    var shndx: UInt16 = 0xfff1
+    package var shndx: UInt16 = 0xfff1
     /// Visibility: 2 hidden, 3 protected.
-    var other: UInt8 = 0
+    package var other: UInt8 = 0
     /// Its number in DT_VERSYM: 1 the base version, from 2 on those that the file defines and wants; bit 15 hides it.
-    var version: UInt16 = 1
+    package var version: UInt16 = 1
+
+    package init(
+        name: String, value: UInt64, size: UInt64 = 0, info: UInt8 = 0x11, shndx: UInt16 = 0xfff1, other: UInt8 = 0,
+        version: UInt16 = 1
+    ) {
+        self.name = name
+        self.value = value
+        self.size = size
+        self.info = info
+        self.shndx = shndx
+        self.other = other
+        self.version = version
+    }
 }
 
 /// A version that a file defines, or wants of another.
-struct LinkedVersion {
-    var name: String
-    var number: UInt16
+package struct LinkedVersion: Sendable {
+    package var name: String
+    package var number: UInt16
     /// The file that shall define it, nil where it is this one.
-    var file: String?
+    package var file: String?
     /// VER_FLG_WEAK 2.
-    var flags: UInt16 = 0
+    package var flags: UInt16 = 0
+
+    package init(name: String, number: UInt16, file: String? = nil, flags: UInt16 = 0) {
+        self.name = name
+        self.number = number
+        self.file = file
+        self.flags = flags
+    }
 
     /// The hash of DT_HASH, which version tables have as well.
-    static func hash(_ name: String) -> UInt32 {
+    package static func hash(_ name: String) -> UInt32 {
         name.utf8.reduce(0 as UInt32) { hash, byte in
             let sum = hash << 4 &+ UInt32(byte)
             let high = sum & 0xf000_0000
@@ -34,61 +54,82 @@ struct LinkedVersion {
     }
 
     /// The hash of DT_GNU_HASH.
-    static func gnuHash(_ name: String) -> UInt32 {
+    package static func gnuHash(_ name: String) -> UInt32 {
         name.utf8.reduce(5381 as UInt32) { $0 &* 33 &+ UInt32($1) }
     }
 }
 
 /// A relocation of the file under construction; `addend` goes in the entry or, for Elf64_Rel, nowhere.
-struct LinkedRelocation {
-    var offset: UInt64
-    var type: UInt32
-    var symbol: UInt32 = 0
-    var addend: UInt64 = 0
+package struct LinkedRelocation: Sendable {
+    package var offset: UInt64
+    package var type: UInt32
+    package var symbol: UInt32 = 0
+    package var addend: UInt64 = 0
+
+    package init(offset: UInt64, type: UInt32, symbol: UInt32 = 0, addend: UInt64 = 0) {
+        self.offset = offset
+        self.type = type
+        self.symbol = symbol
+        self.addend = addend
+    }
 
     var info: UInt64 { UInt64(symbol) << 32 | UInt64(type) }
 }
 
 /// PT_TLS.
-struct LinkedTLS {
-    var vaddr: UInt64
-    var filesz: UInt64
-    var memsz: UInt64
-    var align: UInt64
+package struct LinkedTLS: Sendable {
+    package var vaddr: UInt64
+    package var filesz: UInt64
+    package var memsz: UInt64
+    package var align: UInt64
+
+    package init(vaddr: UInt64, filesz: UInt64, memsz: UInt64, align: UInt64) {
+        self.vaddr = vaddr
+        self.filesz = filesz
+        self.memsz = memsz
+        self.align = align
+    }
 }
 
 /// One PT_LOAD segment that holds everything: headers and tables in its first 0x4000 bytes, then `data`.
-struct LinkedFile {
-    var base: UInt64 = 0
-    var isExecutable = false
-    var symbols: [LinkedSymbol] = []
-    var rela: [LinkedRelocation] = []
-    var rel: [LinkedRelocation] = []
-    var plt: [LinkedRelocation] = []
-    var pltHasAddends = true
-    var relr: [UInt64] = []
-    var relativeCount: UInt64?
-    var needed: String?
+package struct LinkedFile: Sendable {
+    package var base: UInt64 = 0
+    package var isExecutable = false
+    package var symbols: [LinkedSymbol] = []
+    package var rela: [LinkedRelocation] = []
+    package var rel: [LinkedRelocation] = []
+    package var plt: [LinkedRelocation] = []
+    package var pltHasAddends = true
+    package var relr: [UInt64] = []
+    package var relativeCount: UInt64?
+    package var needed: String?
     /// Further DT_NEEDED.
-    var alsoNeeded: [String] = []
-    var soname: String?
+    package var alsoNeeded: [String] = []
+    package var soname: String?
     /// Further entries of the dynamic section.
-    var entries: [(UInt64, UInt64)] = []
+    package var entries: [(UInt64, UInt64)] = []
     /// Where there are any, there is a DT_VERSYM.
-    var versions: [LinkedVersion] = []
-    var tls: LinkedTLS?
-    var data = [UInt8](repeating: 0, count: 0x100)
+    package var versions: [LinkedVersion] = []
+    package var tls: LinkedTLS?
+    package var data = [UInt8](repeating: 0, count: 0x100)
     /// Whether the symbols are counted by a GNU hash table rather than a System V one.
-    var hasGNUHash = false
+    package var hasGNUHash = false
     /// Whether the GNU hash table is the one that GNU ld writes where nothing is exported: it names no symbol.
-    var hasEmptyGNUHash = false
+    package var hasEmptyGNUHash = false
 
-    static let dataOffset: UInt64 = 0x4000
-    var dataAddress: UInt64 { base &+ LinkedFile.dataOffset }
-    var end: UInt64 { dataAddress &+ UInt64(data.count) }
+    package init() {}
+
+    package static let dataOffset: UInt64 = 0x4000
+    package var dataAddress: UInt64 { base &+ LinkedFile.dataOffset }
+    package var end: UInt64 { dataAddress &+ UInt64(data.count) }
 
     /// The file.
-    var bytes: [UInt8] {
+    package var bytes: [UInt8] { parts.bytes }
+    /// Where its structures are: dynamic section, symbols, strings, hash, versions, relocations.
+    package var structures: Range<Int> { 0x1000..<parts.end }
+
+    /// The file, and where its tables end.
+    private var parts: (bytes: [UInt8], end: Int) {
         var file = Output()
         var strings = Output()
         strings.bytes = [0]
@@ -215,6 +256,7 @@ struct LinkedFile {
         file.bytes += Array("GNU\0".utf8)
         for word in [6, 0, 13, 0] as [UInt32] { file.u32(word) }
         let noteSize = file.count - noteOffset
+        let end = Int(file.count)
         precondition(file.count <= LinkedFile.dataOffset, "the tables are too long for this builder")
         file.pad(to: LinkedFile.dataOffset)
         file.bytes += data
@@ -235,21 +277,23 @@ struct LinkedFile {
         header.segment(4, 4, noteOffset, base &+ noteOffset, noteSize, noteSize, 4)
         if let tls { header.segment(7, 4, tls.vaddr &- base, tls.vaddr, tls.filesz, tls.memsz, tls.align) }
         file.bytes.replaceSubrange(0..<header.bytes.count, with: header.bytes)
-        return file.bytes
+        return (file.bytes, end)
     }
 }
 
 /// Little-endian output.
-struct Output {
-    var bytes: [UInt8] = []
+package struct Output: Sendable {
+    package var bytes: [UInt8] = []
+
+    package init() {}
     var count: UInt64 { UInt64(bytes.count) }
 
-    mutating func u8(_ value: UInt8) { bytes.append(value) }
-    mutating func u16(_ value: UInt16) { for shift in [0, 8] as [UInt16] { u8(UInt8(value >> shift & 0xff)) } }
-    mutating func u32(_ value: UInt32) {
+    package mutating func u8(_ value: UInt8) { bytes.append(value) }
+    package mutating func u16(_ value: UInt16) { for shift in [0, 8] as [UInt16] { u8(UInt8(value >> shift & 0xff)) } }
+    package mutating func u32(_ value: UInt32) {
         for half in 0..<2 as Range<UInt32> { u16(UInt16(value >> (half * 16) & 0xffff)) }
     }
-    mutating func u64(_ value: UInt64) {
+    package mutating func u64(_ value: UInt64) {
         for word in 0..<2 as Range<UInt64> { u32(UInt32(value >> (word * 32) & 0xffff_ffff)) }
     }
     mutating func zero(_ count: Int) { bytes += [UInt8](repeating: 0, count: count) }
