@@ -65,9 +65,8 @@ import Testing
             put([0, 0, 0x1000_0000, 0, 1, 0], at: 0x9000)
         }
         let physical = PhysicalMemory(ByteView(memory.span.bytes), origin: 0)
-        let platform =
-            start == .multiboot
-            ? try Multiboot.platform(physical, information: 0x9500) : try PVH.platform(physical, startInfo: 0x9500)
+        var platform = Platform(start, information: 0x9500)
+        try platform.read(physical)
         #expect(platform.moduleCount == 16)
         let count = platform.reservations.count
         #expect(count >= 32 && count + 7 <= Reservations.capacity)
