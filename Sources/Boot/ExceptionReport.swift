@@ -29,7 +29,7 @@ public struct BootRecord: Equatable, Sendable {
 }
 
 /// A CPU exception (Intel SDM volume 3, 6.15): what the CPU and its registers said.
-public struct ExceptionReport: Equatable, Sendable {
+public struct ExceptionReport: Sendable {
     /// The exception's number, and its error code where it has one.
     public var vector: UInt64, errorCode: UInt64
     /// rip, rsp, cr2 and cr3.
@@ -49,14 +49,6 @@ public struct ExceptionReport: Equatable, Sendable {
         self.faultAddress = faultAddress
         self.pageTable = pageTable
         self.registers = registers
-    }
-
-    /// Whether both tell the same.
-    public static func == (left: ExceptionReport, right: ExceptionReport) -> Bool {
-        for index in 0..<15 where left.registers[index] != right.registers[index] { return false }
-        return left.vector == right.vector && left.errorCode == right.errorCode
-            && left.instructionPointer == right.instructionPointer && left.stackPointer == right.stackPointer
-            && left.faultAddress == right.faultAddress && left.pageTable == right.pageTable
     }
 
     /// How many return addresses are shown at the most, and how many words of the stack are searched for them.

@@ -181,4 +181,39 @@ import Testing
         options.base = 0x20_0000
         #expect(BaseChoice(options) { fatalError("not asked for") } == .address(0x20_0000))
     }
+
+    @Test func `the choice is told in one line, unless nothing is`() throws {
+        var random = SeededGenerator(seed: 19)
+        var scenario = Scenario.random(.fourIdentity, &random)
+        (scenario.isFixed, scenario.zeroFill, scenario.alignment) = (false, 0, 0x1000)
+        scenario.loader = AddressRange(0x10_0000, 0x12_8000)
+        scenario.modules = [AddressRange(0x13_0000, 0x13_1000)]
+        scenario.firmware = []
+        func line(_ choice: BaseChoice, _ options: LoaderOptions = LoaderOptions(), top: UInt64) throws -> String {
+            scenario.regions = [MemoryRegion(range: AddressRange(0, top), kind: .available)]
+            let plan = try PlacementTests.plan(scenario, choice).get()
+            var sink = StringSink()
+            Report.chosen(choice, plan, options, to: &sink)
+            return sink.text
+        }
+        let random0 = { BaseChoice.random(RandomNumber(0, from: $0)) }
+        // A quarter of 1 GiB less 2 MiB and what kernels need: 251.5 MiB.
+        #expect(
+            try line(random0(.rdrand), top: 1 << 30)
+                == "[LOADER] loader.kaslr: image at 0x200000, one of 126 places, by RDRAND\n")
+        #expect(
+            try line(random0(.timeStampCounter), top: 0x100_0000)
+                == "[LOADER] loader.kaslr: image at 0x200000, one of 1 place, by the time stamp counter\n")
+        #expect(try line(random0(.given), top: 1 << 30).hasSuffix(", by a given number\n"))
+        var options = LoaderOptions()
+        options.base = 0x80_0000
+        #expect(try line(.address(0x80_0000), options, top: 1 << 30) == "[LOADER] loader.base: image at 0x800000\n")
+        options.placesAtRandom = true
+        #expect(
+            try line(.address(0x80_0000), options, top: 1 << 30)
+                == "[LOADER] loader.base: image at 0x800000; loader.kaslr has no effect beside it\n")
+        #expect(try line(.lowest, top: 1 << 30) == "")
+        options.verbosity = .quiet
+        #expect(try line(.address(0x80_0000), options, top: 1 << 30) == "")
+    }
 }

@@ -1,6 +1,8 @@
 // Inputs that once broke a promise, kept by name.
 
+import Diagnostics
 import HostileInput
+import TestSupport
 import Testing
 
 @Suite struct RegressionTests {
@@ -33,5 +35,21 @@ import Testing
     /// Every target accepts its own seeds.
     @Test(arguments: FuzzTarget.allCases) func `seeds keep every promise`(_ target: FuzzTarget) {
         for seed in target.seeds([]) { #expect(target.run(seed) == []) }
+    }
+
+    /// Over the loader an image is built elsewhere and moved last: its functions cannot be called before.
+    @Test func `resolvers are not called where they do not lie yet`() {
+        var additions = SmallFile.Additions()
+        let sample = SmallFile(type: 2, base: 0x10_0000)
+        additions.rela = [Relocation(37, at: sample.data + 16, addend: 0x10_0000)]
+        let refused = Rehearsal(SmallFile(type: 2, base: 0x10_0000, additions).bytes)
+        guard case .refused(let fault) = refused.ending else {
+            Issue.record("it was loaded")
+            return
+        }
+        #expect(fault.rule == .resolverOutOfPlace && fault.place.isRelocation, "\(refused.report)")
+        #expect(refused.report.contains("R_X86_64_IRELATIVE at 0x"), "\(refused.report)")
+        #expect(refused.violations == [])
+        #expect(Rehearsal(SmallFile(type: 2, base: 0x40_0000).bytes).ending == .loaded)
     }
 }

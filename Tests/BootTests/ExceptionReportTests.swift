@@ -1,0 +1,125 @@
+// What is told of an application that died, line by line.
+
+import AddressSpace
+import Boot
+import BootProtocols
+import Bytes
+import TestSupport
+import Testing
+
+@Suite struct ExceptionReportTests {
+    /// The application: two functions of 16 bytes and a word.
+    private static let file = ObjectFile(
+        sections: [
+            ObjectSection(name: ".text", flags: 6, align: 16, bytes: [UInt8](repeating: 0x90, count: 64)),
+            ObjectSection(name: ".data", align: 8, bytes: [1, 2, 3, 4, 5, 6, 7, 8]),
+        ],
+        symbols: [
+            ObjectSymbol(name: "_start", size: 16, info: 0x12, section: 1),
+            ObjectSymbol(name: "callee", value: 16, size: 16, info: 0x12, section: 1),
+            ObjectSymbol(name: "word", size: 8, info: 0x11, section: 2),
+        ]
+    ).bytes
+
+    /// Memory from 0 on: page tables that map the first 2 MiB to themselves at 0x1000, the file at 0x8000, the image at
+    /// 0x1_0000, the stack at 0x2_0000, the loader at 0x4_0000.
+    private static func memory(_ stack: [UInt64]) -> [UInt8] {
+        var memory = [UInt8](repeating: 0, count: 0x5_0000)
+        memory.put(0x2003 as UInt64, at: 0x1000)
+        memory.put(0x3003 as UInt64, at: 0x2000)
+        memory.put(0x83 as UInt64, at: 0x3000)
+        memory.replaceSubrange(0x8000..<0x8000 + file.count, with: file)
+        for (index, word) in stack.enumerated() { memory.put(word, at: 0x2_7f00 + 8 * index) }
+        return memory
+    }
+
+    private static let record: BootRecord? = {
+        var random = SeededGenerator(seed: 1)
+        var scenario = Scenario.random(.fourIdentity, &random)
+        scenario.regions = [MemoryRegion(range: AddressRange(0, 0x3000_0000), kind: .available)]
+        (scenario.isFixed, scenario.zeroFill) = (false, 0)
+        guard case .success(let placement) = PlacementTests.plan(scenario) else { return nil }
+        var record = BootRecord(
+            placement, loader: AddressRange(0x4_0000, 0x4_8000),
+            module: AddressRange(at: 0x8000, size: UInt64(file.count)))
+        (record.image, record.bias) = (AddressRange(0x1_0000, 0x1_2000), 0x1_0000)
+        record.stack = AddressRange(0x2_0000, 0x2_8000)
+        return record
+    }()
+
+    /// The lines of a report, without the registers.
+    private func lines(
+        vector: UInt64 = 14, errorCode: UInt64 = 0, at instruction: UInt64 = 0x1_0012, access: UInt64 = 0,
+        stackPointer: UInt64 = 0x2_7f00, stack: [UInt64] = [], _ change: (inout BootRecord) -> Void = { _ in }
+    ) throws -> [String] {
+        var record = try #require(Self.record)
+        change(&record)
+        let memory = Self.memory(stack)
+        var sink = StringSink()
+        ExceptionReport(
+            vector: vector, errorCode: errorCode, instructionPointer: instruction, stackPointer: stackPointer,
+            faultAddress: access, pageTable: 0x1000, registers: InlineArray<15, UInt64>(repeating: 7)
+        ).write(record, PhysicalMemory(ByteView(memory.span.bytes), origin: 0), to: &sink)
+        let all = sink.text.split(separator: "\n").map { String($0) }
+        #expect(all.filter { $0.hasPrefix("[LOADER] r") }.count == 4)
+        #expect(all.contains("[LOADER] r13 0x7 r14 0x7 r15 0x7 rsp 0x\(String(stackPointer, radix: 16))"))
+        return all.filter { !$0.hasPrefix("[LOADER] r") }
+    }
+
+    @Test(arguments: [
+        (0x1_1004 as UInt64, 3 as UInt64, "writing to 0x11004 (protected)", "in the image, section 2, word+0x4"),
+        (0x1_0800, 0, "reading from 0x10800 (not mapped)", "in the image"),
+        (0x2_7000, 2, "writing to 0x27000 (not mapped)", "on the boot stack, 4096 bytes in use"),
+        (0x4_1000, 16, "executing 0x41000 (not mapped)", "in the loader"),
+        (0x10, 0, "reading from 0x10 (not mapped)", "a null pointer"),
+        (0xdead_0000, 8, "reading from 0xdead0000 (malformed page table)", "outside the image"),
+    ])
+    func `a page fault tells what was accessed`(
+        _ address: UInt64, _ code: UInt64, _ access: String, _ place: String
+    ) throws {
+        #expect(
+            try lines(errorCode: code, access: address) == [
+                "[LOADER] error: CPU exception 14 (page fault) at 0x10012, \(access)",
+                "[LOADER] instruction 0x10012: in the image, section 1, callee+0x2",
+                "[LOADER] access to 0x\(String(address, radix: 16)): \(place)",
+            ])
+    }
+
+    @Test(arguments: [(14 as UInt64, 0x1_fff8 as UInt64, 0x2_0000 as UInt64), (8, 0, 0x1_f008)])
+    func `a stack overflow is told`(_ vector: UInt64, _ access: UInt64, _ stackPointer: UInt64) throws {
+        let first = try lines(vector: vector, access: access, stackPointer: stackPointer).first
+        #expect(first?.hasSuffix(": the stack has overflowed") == true)
+        let none = try lines(vector: vector, access: access &- 0x1000, stackPointer: stackPointer &- 0x1000).first
+        #expect(none?.hasSuffix(": the stack has overflowed") == false)
+    }
+
+    /// Behind a call, also where that is the end of a function; what is no code is none.
+    @Test func `return addresses are those into code`() throws {
+        let found = try lines(vector: 6, stack: [0x1_0013, 0x1234, 0x1_1004, 0x1_0010, 0x1_0020, 0x1_0900, 0x1_0000])
+        #expect(
+            Array(found.dropFirst(2)) == [
+                "[LOADER] on the stack: 0x10013 callee+0x3", "[LOADER] on the stack: 0x10010 _start+0x10",
+                "[LOADER] on the stack: 0x10020 callee+0x10",
+            ])
+        // No more than eight.
+        let many = try lines(vector: 6, stack: [UInt64](repeating: 0x1_0013, count: 20))
+        #expect(many.count == 10)
+    }
+
+    /// A file that has been overwritten is no reason to say nothing.
+    @Test func `without the file there are registers`() throws {
+        #expect(try lines(vector: 13) { $0.module = AddressRange(0, 64) }.count == 1)
+        #expect(try lines(vector: 13) { $0.module = AddressRange(at: .max - 8, size: 8) }.count == 1)
+    }
+
+    @Test func `before anything is placed there is one line`() {
+        var sink = StringSink()
+        let memory: [UInt8] = [0]
+        ExceptionReport(
+            vector: 21, errorCode: 0, instructionPointer: 1, stackPointer: 2, faultAddress: 3, pageTable: 4,
+            registers: InlineArray<15, UInt64>(repeating: 0)
+        ).write(nil, PhysicalMemory(ByteView(memory.span.bytes), origin: 0), to: &sink)
+        #expect(sink.text.split(separator: "\n").count == 1)
+        #expect(sink.text.hasPrefix("[LOADER] error: CPU exception 21 ("))
+    }
+}
