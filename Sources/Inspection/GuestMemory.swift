@@ -24,6 +24,14 @@ import KernelImage
         unsafe self.base = unsafe base
     }
 
+    /// Memory for an image that is looked at without a machine; throws `imageTooLarge` beyond 4 GiB, where the loader places none.
+    static func forImage(size: UInt64) throws(Fault) -> GuestMemory {
+        guard size <= 1 << 32, let memory = GuestMemory(size: max(size, 1)) else {
+            throw Fault(.imageTooLarge, .none, value: size, limit: 1 << 32)
+        }
+        return memory
+    }
+
     deinit { unsafe munmap(base, Int(size)) }
 
     /// The bytes of `range`, for reading; the memory must outlive them.

@@ -64,9 +64,7 @@ struct LoadCommand: ParsableCommand {
     private func load(_ view: ByteView, at base: UInt64, _ console: Output) throws {
         let contents = try Application.Contents(view)
         let size = contents.size
-        guard let copy = GuestMemory(size: max(size, 1)) else {
-            throw Fault(.imageTooLarge, .header, value: size, limit: 1 << 46)
-        }
+        let copy = try GuestMemory.forImage(size: size)
         var memory = copy.region(AddressRange(0, size), at: contents.linkStart)
         let counts: RelocationCounts
         switch contents {

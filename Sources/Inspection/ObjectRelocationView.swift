@@ -19,9 +19,7 @@ enum ObjectRelocationView {
         var faults = 0
         if isComplete {
             let image = try ObjectImage(file, header)
-            guard let copy = GuestMemory(size: max(image.size, 1)) else {
-                throw Fault(.imageTooLarge, .header, value: image.size, limit: 1 << 46)
-            }
+            let copy = try GuestMemory.forImage(size: image.size)
             var memory = copy.region(AddressRange(0, image.size), at: 0)
             try image.load(into: &memory)
             try ObjectRelocator(image, bias: base).forEachRelocation(in: &memory) { relocation in

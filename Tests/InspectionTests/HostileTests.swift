@@ -1,0 +1,56 @@
+// Files that mean no good: every view says something of them, or one sentence, and takes no more memory than a machine has.
+
+import Foundation
+import TestSupport
+import Testing
+
+@Suite struct HostileTests {
+    /// A section of zeros that is larger than any machine: nobody may fill it.
+    @Test(arguments: [1 << 33, 1 << 40, 1 << 62] as [UInt64]) func hugeSections(_ size: UInt64) async throws {
+        var file = ObjectFile()
+        file.symbols = [ObjectSymbol(name: "_start", size: 4, info: 0x12, section: 1)]
+        file.sections = [
+            ObjectSection(
+                name: ".text", flags: 6, bytes: [1, 2, 3, 4, 5, 6, 7, 8],
+                relocations: [Relocation(1, at: 0, symbol: 1, addend: 0)]),
+            ObjectSection(name: ".bss", type: 8, zeros: size),
+        ]
+        let folder = try Folder()
+        try folder.write("app.o", file.bytes)
+        for words in [
+            ["relocations"], ["load", "--base", "0x200000"], ["map"], ["pages"], ["gdb-script"], ["verdict"],
+        ] {
+            let run = try await Tool.run(words + ["app.o"], in: folder.url)
+            #expect(run.status == 1 || run.status == 2, "\(words): \(run.status)")
+            #expect((run.output + run.errors).contains("error: "), "\(words)")
+        }
+    }
+
+    /// Bytes changed at random, the same each time: no view ends by a signal.
+    @Test func changedBytes() async throws {
+        var random = SeededGenerator(seed: 5)
+        let seeds = [Sample.application, Sample.object, Sample.built, Sample.fixed]
+        let folder = try Folder()
+        var names: [String] = []
+        for index in 0..<60 {
+            var bytes = seeds[index % seeds.count]
+            for _ in 0..<(1 << (index % 4)) {
+                let place = Int(random.next() % UInt64(bytes.count))
+                bytes[place] = [0, 1, 0x7f, 0x80, 0xff, UInt8(truncatingIfNeeded: random.next())][index % 6]
+            }
+            names.append("file\(index)")
+            try folder.write(names[index], bytes)
+        }
+        for view in GoldenTests.views + ["relocations --base 0x200000", "verdict --memory 64M"] {
+            let words = view.split(separator: " ").map { String($0) }
+            let run = try await Tool.run(words + ["--json"] + names, in: folder.url)
+            #expect((0...2).contains(run.status), "\(view): status \(run.status)")
+        }
+        for index in stride(from: 0, to: 60, by: 6) {
+            for words in [["diff", names[index], names[index + 1]], ["load", "--base", "0x200000", names[index + 2]]] {
+                let run = try await Tool.run(words, in: folder.url)
+                #expect((0...2).contains(run.status) || run.status == 64, "\(words): \(run.status) \(run.errors)")
+            }
+        }
+    }
+}
