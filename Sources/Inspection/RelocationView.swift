@@ -142,7 +142,7 @@ private struct RelocationRows: ~Escapable, Sendable {
                 case .value(let value): listing.hex(value)
                 case .descriptor(let resolver, let argument): listing.text("\(hex(resolver)),\(hex(argument))")
                 case .indirect(let resolver): listing.text("\(hex(resolver))()")
-                case .copy(let source, let size): listing.text("\(hex(source)),\(size)")
+                case .copy(let source, let size): listing.text("\(hex(source)),\(hex(size))")
                 }
             } catch {
                 isSound = false

@@ -133,6 +133,7 @@ struct RelocationsCommand: ParsableCommand {
         discussion: """
               loader-inspect relocations app
               loader-inspect relocations --base 0x200000 app     the values at that address
+              loader-inspect relocations --module libfoo.so app  the values with a shared object, and who defines what
               loader-inspect relocations --json app.o | jq '.rows[].symbol'
 
             S symbol value, A addend, P place, B load bias, Z symbol size, TP thread pointer, G offset of the symbol's \
@@ -144,9 +145,18 @@ struct RelocationsCommand: ParsableCommand {
     @OptionGroup var files: FileOptions
     @Option(help: "Where the image's first byte lies; without it, where it was linked, and 0 for an object file.")
     var base: Address?
+    @Option(
+        name: .customLong("module"), help: "A shared object that the file needs; repeatable.", completion: .file())
+    var modules: [String] = []
 
     func run() throws {
+        let modules = try modules.map { (path: $0, input: try InputFile($0)) }
         try files.forEachInput { file, input, name, output in
+            if !modules.isEmpty {
+                let faults = try LinkRelocationView.list(
+                    file, name, with: modules, base: base?.value, to: output, json: files.json)
+                return faults == 0 ? 0 : 1
+            }
             let destination = Destination(output: output, file: name, json: files.json, input: input)
             let faults =
                 ObjectImage.isObjectFile(file)

@@ -140,6 +140,13 @@ extension Relocator {
     /// The searches of one relocation.
     var search: SymbolSearch { SymbolSearch(size: scope?.fileSize ?? 0) }
 
+    /// What the entry's symbol stands for: nil for no symbol and for a weak one that nobody defines. Throws
+    /// `symbolIndexOutsideTable`, `symbolUndefined`, `symbolVersionMissing` or `symbolSearchTooLong`.
+    public func definition(of entry: RelocationEntry, _ place: Place) throws(Fault) -> Definition? {
+        var search = search
+        return try definition(of: entry, place, &search)
+    }
+
     /// What the entry's symbol stands for: nil for no symbol and for a weak one that nobody defines.
     @inline(never)
     func definition(

@@ -52,4 +52,27 @@ import Testing
         #expect(run.status == 47)
         #expect(run.errors.contains("  \(address)  \(function["name"] as? String ?? "")+0x1\n"), "\(run.errors)")
     }
+
+    @Test(.enabled(if: isReady, "make fixtures")) func relocationsNameTheFileThatDefinesTheirSymbol() async throws {
+        let run = try await Tool.run(["relocations", "--json"] + Self.words)
+        #expect(run.status == 0)
+        // One document for each file.
+        let documents = run.output.components(separatedBy: "\n{\"schema\"").enumerated().map {
+            ($0.offset == 0 ? "" : "{\"schema\"") + $0.element
+        }
+        var found: [String: Set<String>] = [:]
+        for text in documents {
+            let document = try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
+            let file = (document["file"] as? String ?? "").split(separator: "/").last.map(String.init) ?? ""
+            for row in try #require(document["rows"] as? [[String: Any]]) {
+                guard let symbol = row["symbol"] as? String, let definer = row["definedBy"] as? String else { continue }
+                found["\(file) \(symbol)", default: []].insert(
+                    definer.split(separator: "/").last.map(String.init) ?? "")
+            }
+        }
+        #expect(found["libraries-pie base_number"] == ["libbase.so"])
+        #expect(found["libmiddle.so who"] == ["libraries-pie"])
+        #expect(found["libbase.so __tls_get_addr"] == ["the loader"])
+        #expect(found["libtop.so middle_variable"] == ["libmiddle.so"])
+    }
 }

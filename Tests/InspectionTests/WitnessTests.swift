@@ -60,6 +60,45 @@ import Testing
         try compare("handoff", in: folder, ignoring: 0x60)
     }
 
+    /// An application with shared objects: only what resolver functions chose differs.
+    @Test(.enabled(if: isReady), arguments: ["libraries-pie", "libraries-low"])
+    func guestHoldsTheSameLibraries(_ name: String) async throws {
+        let fixtures = Tool.root.appendingPathComponent("build/fixtures")
+        let folder = try Folder()
+        let libraries = ["libtop.so", "libmiddle.so", "libbase.so"]
+        try folder.write("app", try spinning(Array(try Data(contentsOf: fixtures.appendingPathComponent(name)))))
+        for library in libraries {
+            try folder.write(library, Array(try Data(contentsOf: fixtures.appendingPathComponent(library))))
+        }
+        try folder.write("loader", Array(try Data(contentsOf: Tool.root.appendingPathComponent("build/loader"))))
+        let host = try await Tool.run(
+            [
+                "load", "--loader", "loader", "--command-line", "-- a", "--output", "image.host", "--memory-dump",
+                "handoff.host",
+            ]
+                + libraries.flatMap { ["--module", $0] } + ["app"], in: folder.url)
+        try #require(host.status == 0, "\(host.output)\(host.errors)")
+        #expect(host.output.contains("3 words as in the file: only the guest can call"))
+        let lines = host.output.split(separator: "\n").map { $0.split(separator: " ") }
+        let dumps = zip(["image", "handoff"], lines).map { "pmemsave \($1[1]) \($1[2]) \"\($0).guest\"" }
+        let script = """
+            cd '\(folder.url.path)'
+            (i=0; while [ $i -lt 100 ] && ! grep -q 'entry point' serial; do sleep 0.1; i=$((i+1)); done; sleep 0.5
+            echo '\(dumps[0])'; echo '\(dumps[1])'; echo quit) 2>/dev/null |
+            timeout 60 qemu-system-x86_64 -M pc -m 1G -smp 1 -display none -no-reboot \
+            -cpu qemu64,apic,fsgsbase,fxsr,rdrand,rdtscp,xsave,xsaveopt -serial file:serial -monitor stdio \
+            -kernel loader -initrd 'app,\(libraries.joined(separator: ","))' -append '-- a'
+            """
+        _ = try #require(await Tool.other("sh", ["-c", script]))
+        let own = Array(try Data(contentsOf: folder.url.appendingPathComponent("image.host")))
+        let guest = Array(try Data(contentsOf: folder.url.appendingPathComponent("image.guest")))
+        try #require(own.count == guest.count)
+        // A choice in an object that is copied is copied as well.
+        let different = Set(own.indices.filter { own[$0] != guest[$0] }.map { $0 / 8 })
+        #expect(different.count == (name == "libraries-pie" ? 3 : 4), "words \(different)")
+        try compare("handoff", in: folder, ignoring: 0x60)
+    }
+
     /// Compares two dumps; `mask` are bits of the first byte of every word that may differ.
     private func compare(_ name: String, in folder: Folder, ignoring mask: UInt8) throws {
         let host = Array(try Data(contentsOf: folder.url.appendingPathComponent("\(name).host")))
