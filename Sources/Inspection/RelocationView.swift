@@ -134,6 +134,8 @@ private struct RelocationRows: ~Escapable, Sendable {
             // Not asked for its outcome: the fault would name all undefined symbols, each time.
             isSound = false
             listing.text(undefined)
+        } else if let value = relocator.commonValue(of: entry) {
+            listing.hex(value)
         } else {
             let memory = memory.region(AddressRange(0, size), at: start)
             do throws(Fault) {

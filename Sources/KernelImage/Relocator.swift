@@ -2,7 +2,7 @@
 
 public import Bytes
 public import Diagnostics
-import ELF
+public import ELF
 
 /// Applies relocations to an image that was loaded with a given bias. Where the image is alone, its own symbols are the only
 /// ones; else they are searched in all files of its link map.
@@ -109,8 +109,8 @@ public struct Relocator: ~Escapable, Sendable {
         while index < table.count {
             let record = table.bytes.entry(index, size: 24)
             let type = record.u32(8)
-            guard type == 1 || type == 6 || type == 7, let address = symbols.address(record.u32(12), bias: bias),
-                memory.store(type == 1 ? address &+ record.u64(16) : address, at: record.u64(0))
+            guard let value = commonValue(type, record.u32(12), record.u64(16)),
+                memory.store(value, at: record.u64(0))
             else { break }
             if type == 1 { words &+= 1 } else if type == 6 { slots &+= 1 } else { jumps &+= 1 }
             index &+= 1
@@ -119,6 +119,19 @@ public struct Relocator: ~Escapable, Sendable {
         counts[6] &+= slots
         counts[7] &+= jumps
         return index
+    }
+
+    /// The value that a relocation of type 64, GLOB_DAT or JUMP_SLOT stores, where its symbol is defined and an address; else nil.
+    @inline(__always)
+    private func commonValue(_ type: UInt32, _ symbol: UInt32, _ addend: UInt64) -> UInt64? {
+        guard type == 1 || type == 6 || type == 7, let address = symbols.address(symbol, bias: bias) else { return nil }
+        return type == 1 ? address &+ addend : address
+    }
+
+    /// What `outcome` comes to for nearly all entries of an image that is alone: the value, without a search; nil for others.
+    public func commonValue(of entry: RelocationEntry) -> UInt64? {
+        guard object == 0, let addend = entry.addend else { return nil }
+        return commonValue(entry.type, entry.symbol, addend)
     }
 
     /// Applies one entry; returns whether its resolver has to be called first.
