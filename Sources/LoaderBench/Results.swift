@@ -63,11 +63,16 @@ struct Results: Codable {
                 + figures.map { row in
                     [
                         row.kind.rawValue, "\(row.count)", decimal(row.apply, 2), decimal(row.copy, 2),
-                        decimal(row.apply / row.copy, 2), row.dynamicLinker.map { decimal($0, 2) } ?? "-",
-                        row.dynamicLinker.map { decimal($0 / row.apply, 1) } ?? "-", decimal(row.mapped, 2),
+                        decimal(row.apply / row.copy, 2), believable(row).map { decimal($0, 2) } ?? "-",
+                        believable(row).map { decimal($0 / row.apply, 1) } ?? "-", decimal(row.mapped, 2),
                         decimal(row.dynamicLinkerMapped, 2), decimal(row.dynamicLinkerMapped / row.mapped, 2),
                     ]
                 })
+    }
+
+    /// The dynamic linker's time, unless it was lost in the noise of the two that it is the difference of.
+    private func believable(_ row: RelocationFigures) -> Double? {
+        row.dynamicLinker.flatMap { $0 > row.copy / 2 ? $0 : nil }
     }
 
     private func showListings(_ figures: [ListingFigures]) {

@@ -42,10 +42,13 @@ struct Runner {
         return result.standardOutput
     }
 
+    /// How often everything is repeated in a row.
+    static let opens = 5
+
     /// Nanoseconds of some dlopens of `file` by a process that has nothing but libc; with `isLocked` of one that maps files with
     /// all pages present, none where it may not.
     func open(_ file: String, isLocked: Bool = false) async throws -> [Double] {
-        let output = await Runner.attempt(timer, [isLocked ? "locked" : "dlopen", "5", file])
+        let output = await Runner.attempt(timer, [isLocked ? "locked" : "dlopen", "\(Runner.opens)", file])
         guard let output else {
             if isLocked { return [] }
             throw BenchError("dlopen of \(file) fails")

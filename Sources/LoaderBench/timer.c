@@ -70,6 +70,8 @@ static int watch(const char *prefix, char **command) {
         _exit(127);
     }
     close(pipes[1]);
+    // Where that is permitted, bytes are seen when they arrive.
+    setpriority(PRIO_PROCESS, 0, -20);
     size_t length = strlen(prefix), column = 0;
     int matches = 1;
     long long line = 0, first = 0, end = 0;
