@@ -127,6 +127,7 @@ public struct Application: ~Escapable {
 
     /// What the application needs of the other files.
     @_lifetime(copy objects)
+    @inline(never)
     private static func link(
         _ contents: Contents, _ files: borrowing NamedFiles, _ objects: consuming MutableSpan<LinkedObject>
     ) throws(Fault) -> LinkMap {

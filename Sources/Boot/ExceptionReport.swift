@@ -127,10 +127,10 @@ public struct ExceptionReport: Sendable {
         _ address: UInt64, _ image: borrowing Application.Contents, _ sink: inout some TextSink
     ) {
         sink.write("in the image")
-        if let part = image.part(at: address) {
-            sink.write(part.isSection ? ", section " : ", segment ")
-            sink.write(decimal: part.index)
-        }
+        // Behind its own segments are its libraries, whose addresses are no symbol's of the application.
+        guard let part = image.part(at: address) else { return }
+        sink.write(part.isSection ? ", section " : ", segment ")
+        sink.write(decimal: part.index)
         if let location = image.locate(address) {
             sink.write(", ")
             write(location, image, &sink)

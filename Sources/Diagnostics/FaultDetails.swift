@@ -11,6 +11,9 @@ public struct FaultDetails: Equatable, Sendable {
     /// The names after the first one.
     public var furtherNames = FurtherNames()
 
+    /// The index of the relocation's symbol.
+    public var symbol: UInt32 = 0
+
     /// What `fault` knows by itself: its value, for rules about something with a name.
     public init(_ fault: Fault) { nameOffset = fault.value }
 

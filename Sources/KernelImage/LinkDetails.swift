@@ -16,22 +16,18 @@ extension FaultDetails {
             switch fault.rule {
             case .needsLibrary: try listMissing(fault, file, files)
             case .versionMissing: try describeVersion(UInt16(truncatingIfNeeded: fault.value), nil, fault, file, files)
-            case .symbolVersionMissing: try describeVersion(nil, relocated(fault, file)?.symbol, fault, file, files)
-            case .symbolUndefined: try listUndefined(relocated(fault, file)?.symbol ?? 0, fault, files)
+            case .symbolVersionMissing: try describeVersion(nil, symbol, fault, file, files)
+            case .symbolUndefined: try listUndefined(symbol, fault, files)
             default: break
             }
         } catch {}
-    }
-
-    private func relocated(_ fault: Fault, _ file: ByteView) throws(Fault) -> RelocationEntry? {
-        try DynamicTables(try KernelImage(file, as: .library)).entry(at: fault.place)
     }
 
     /// The libraries that are missing, besides the first.
     private mutating func listMissing(_ fault: Fault, _ file: ByteView, _ files: borrowing NamedFiles) throws(Fault) {
         let object = try LinkedObject(fault.file, of: files, try KernelImage(file, as: .library))
         let names = FileNames(files)
-        var search = SymbolSearch(size: UInt64.max / SymbolSearch.stepsPerByte)
+        var search = SymbolSearch(size: UInt64(file.count))
         let section = try object.dynamicSection(files.bytes)
         var cursor = 0
         while let offset = SharedObjectSection.nextNeeded(section, &cursor), furtherNames.listed < 4 {

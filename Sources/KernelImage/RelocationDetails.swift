@@ -21,6 +21,7 @@ extension FaultDetails {
     }
 
     private mutating func describe(_ entry: RelocationEntry) {
+        symbol = entry.symbol
         address = entry.offset
         typeName = RelocationMeaning(entry.type)?.name ?? ""
     }

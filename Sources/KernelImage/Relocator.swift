@@ -35,6 +35,7 @@ public struct Relocator: ~Escapable, Sendable {
     /// Prepares to relocate `image`, the object at `index` of `link`, whose files are in `files`, for link address + `bias` of
     /// the application. Throws the faults of malformed tables.
     @_lifetime(copy image, copy files, copy link)
+    @inline(never)
     init(
         _ image: KernelImage, _ index: Int, of link: borrowing LinkMap, _ files: ByteView, bias: UInt64
     ) throws(Fault) {

@@ -50,7 +50,7 @@ struct SymbolSearch {
     private var last = FoundSymbol.none
 
     /// How many steps each byte of the files allows.
-    static var stepsPerByte: UInt64 { 256 }
+    static var stepsPerByte: UInt64 { 64 }
 
     /// Searches in files of `size` bytes together.
     init(size: UInt64) { limit = size &* SymbolSearch.stepsPerByte }

@@ -40,6 +40,8 @@ import Testing
         let outcome = try await boot("libraries-writing")
         #expect(outcome.status == 47, outcome.comment)
         #expect(outcome.serial.contains("(protected)"), outcome.comment)
+        let access = outcome.serial.split(separator: "\n").first { $0.contains("access to") } ?? ""
+        #expect(access.hasSuffix(": in the image"), outcome.comment)
         let allowed = try await boot("libraries-writing", arguments: "loader.no-protect")
         #expect(allowed.status == 3, allowed.comment)
     }
