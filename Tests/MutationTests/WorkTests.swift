@@ -82,6 +82,33 @@ import Testing
         #expect(fault.rule == .bytesListedTwice && fault.place == .sectionHeader(6), "\(rehearsal.report)")
     }
 
+    /// 20,000 sections that share a name of 200,000 bytes, and a symbol named for them.
+    @Test(.timeLimit(.minutes(1))) func `names are not compared to their ends`() {
+        let name = String(repeating: "n", count: 200_000)
+        var file = ObjectFile(
+            sections: [
+                ObjectSection(name: ".text", flags: 6, bytes: [0xf4, 0, 0, 0, 0, 0, 0, 0]),
+                ObjectSection(name: ".note", type: 7, flags: 2, align: 4, bytes: hermitNote(4) + abiTag(0, 13, 0)),
+                ObjectSection(name: name, bytes: [1]),
+            ],
+            symbols: [
+                ObjectSymbol(name: "_start", info: 0x12, section: 1),
+                ObjectSymbol(name: "__start_" + name, info: 0x10, section: 0),
+            ])
+        file.sections[0].relocations = [Relocation(1, at: 0, symbol: 2)]
+        file.sections += [ObjectSection](repeating: ObjectSection(name: "", bytes: [1]), count: 20_000)
+        var bytes = file.bytes
+        let headers = Int(bytes.number(UInt64.self, at: 40))
+        let shared = bytes.number(UInt32.self, at: headers + 3 * 64)
+        for index in 4..<20_004 { bytes.put(shared, at: headers + index * 64) }
+        let rehearsal = Rehearsal(bytes)
+        guard case .refused(let fault) = rehearsal.ending else {
+            Issue.record("it was loaded")
+            return
+        }
+        #expect(fault.rule == .symbolUndefined)
+    }
+
     /// 30,000 symbol tables that share 30,000 symbols, none of them below the address.
     @Test func `symbols are searched once`() throws {
         var file = SmallFile().bytes
