@@ -133,7 +133,7 @@ struct RelocationsCommand: ParsableCommand {
         discussion: """
               loader-inspect relocations app
               loader-inspect relocations --base 0x200000 app     the values at that address
-              loader-inspect relocations --module libfoo.so app  the values with a shared object, and who defines what
+              loader-inspect relocations --module libfoo.so app   with a shared object
               loader-inspect relocations --json app.o | jq '.rows[].symbol'
 
             S symbol value, A addend, P place, B load bias, Z symbol size, TP thread pointer, G offset of the symbol's \

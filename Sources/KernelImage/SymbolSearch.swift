@@ -132,7 +132,8 @@ struct SymbolScope: ~Escapable, Sendable {
     func definition(
         of symbol: Symbol, at index: UInt32, in object: Int, _ purpose: SearchPurpose, _ search: inout SymbolSearch
     ) throws(Fault) -> Definition? {
-        if symbol.isLocal {
+        // Nothing comes before the application's own definitions but, for a copy, the original.
+        if symbol.isLocal || object == 0 && !symbol.isUndefined && purpose != .original {
             return definition(symbol.isUndefined ? .none : FoundSymbol(UInt64(index), in: object))
         }
         let remembered = search.remembered(object, index, purpose)

@@ -96,7 +96,9 @@ import Testing
             try FileManager.default.createDirectory(
                 at: folder.url.appendingPathComponent(name), withIntermediateDirectories: true)
         }
-        for name in ["app", "new/app", "a.elf", "build/loader"] { try folder.write(name, Sample.application) }
+        for name in ["app", "new/app", "a.elf", "libfoo.so", "build/loader"] {
+            try folder.write(name, Sample.application)
+        }
         try folder.write("app.o", Sample.object)
         try folder.write("old/app", Sample.built)
         var count = 0
