@@ -95,7 +95,7 @@ if freestanding {
                 .product(name: "Subprocess", package: "swift-subprocess"),
             ],
             path: "Sources/LoaderBench", exclude: ["timer.c"],
-            swiftSettings: [.treatAllWarnings(as: .error), .enableExperimentalFeature("Lifetimes")]),
+            swiftSettings: strict + [.enableExperimentalFeature("Lifetimes")]),
     ]
     targets += [
         .testTarget(

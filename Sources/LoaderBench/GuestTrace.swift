@@ -77,16 +77,16 @@ struct InstructionCounts {
         var last: UInt64 = 0
         var phase = Phase.entry
         var phaseOf: [UInt64: Phase?] = [:]
-        log.withUnsafeBytes { bytes in
+        unsafe log.withUnsafeBytes { bytes in
             var lineStart = 0
             while lineStart < bytes.count {
                 var lineEnd = lineStart
                 var firstSlash = 0
-                while lineEnd < bytes.count, bytes[lineEnd] != 0x0a {
-                    if bytes[lineEnd] == 0x2f, firstSlash == 0 { firstSlash = lineEnd }
+                while lineEnd < bytes.count, unsafe bytes[lineEnd] != 0x0a {
+                    if unsafe bytes[lineEnd] == 0x2f, firstSlash == 0 { firstSlash = lineEnd }
                     lineEnd += 1
                 }
-                if firstSlash > 0, let address = Self.hex(bytes, from: firstSlash + 1) {
+                if firstSlash > 0, let address = unsafe Self.hex(bytes, from: firstSlash + 1) {
                     iterations += 1
                     if address != last {
                         instructions += 1
@@ -110,8 +110,8 @@ struct InstructionCounts {
     private static func hex(_ bytes: UnsafeRawBufferPointer, from start: Int) -> UInt64? {
         var value: UInt64 = 0
         var index = start
-        while index < bytes.count, bytes[index] != 0x2f {
-            guard let digit = Character(UnicodeScalar(bytes[index])).hexDigitValue else { return nil }
+        while index < bytes.count, unsafe bytes[index] != 0x2f {
+            guard let digit = unsafe Character(UnicodeScalar(bytes[index])).hexDigitValue else { return nil }
             value = value << 4 | UInt64(digit)
             index += 1
         }

@@ -126,6 +126,6 @@ enum SectionFile {
         }
         words.replaceSubrange(
             placeholder..<placeholder + 8, with: [1 | 3 << 32, 0, 0, namesOffset, UInt64(names.count), 0, 1, 0])
-        try (words.withUnsafeBytes { Data($0) } + Data(names)).write(to: URL(fileURLWithPath: path))
+        unsafe try (words.withUnsafeBytes { unsafe Data($0) } + Data(names)).write(to: URL(fileURLWithPath: path))
     }
 }

@@ -75,37 +75,37 @@ struct RelocationBench {
     }
 }
 
-/// A file that is relocated again and again.
-final class MappedFile {
+/// A file that is relocated again and again. Its mapping is its own: it ends with it, and nothing else has the address.
+@safe final class MappedFile {
     private let descriptor: Int32
     private let size: Int
     private let bytes: UnsafeMutableRawBufferPointer
 
     init(path: String) throws {
-        descriptor = Foundation.open(path, O_RDONLY)
+        descriptor = unsafe Foundation.open(path, O_RDONLY)
         size = Int(lseek(descriptor, 0, SEEK_END))
-        bytes = try MappedFile.map(size, descriptor, PROT_READ)
+        unsafe bytes = try MappedFile.map(size, descriptor, PROT_READ)
     }
 
     deinit {
-        munmap(bytes.baseAddress, size)
+        unsafe munmap(bytes.baseAddress, size)
         close(descriptor)
     }
 
     private static func map(_ size: Int, _ descriptor: Int32, _ access: Int32) throws -> UnsafeMutableRawBufferPointer {
         let flags = MAP_PRIVATE | (descriptor < 0 ? MAP_ANONYMOUS : 0)
-        guard let start = mmap(nil, size, access, flags, descriptor, 0), start != MAP_FAILED else {
+        guard let start = unsafe mmap(nil, size, access, flags, descriptor, 0), unsafe start != MAP_FAILED else {
             throw BenchError("mmap fails")
         }
-        return UnsafeMutableRawBufferPointer(start: start, count: size)
+        return unsafe UnsafeMutableRawBufferPointer(start: start, count: size)
     }
 
     /// Loads the file into memory and relocates it; returns the nanoseconds of the latter.
     func relocateLoaded(expecting count: Int) throws -> Double {
-        let image = try KernelImage(ByteView(RawSpan(_unsafeBytes: UnsafeRawBufferPointer(bytes))), as: .library)
-        let target = try MappedFile.map(Int(image.size), -1, PROT_READ | PROT_WRITE)
-        defer { munmap(target.baseAddress, target.count) }
-        var memory = ByteRegion(MutableRawSpan(_unsafeBytes: target), at: image.linkStart)
+        let image = unsafe try KernelImage(ByteView(RawSpan(_unsafeBytes: UnsafeRawBufferPointer(bytes))), as: .library)
+        let target = unsafe try MappedFile.map(Int(image.size), -1, PROT_READ | PROT_WRITE)
+        defer { unsafe munmap(target.baseAddress, target.count) }
+        var memory = unsafe ByteRegion(MutableRawSpan(_unsafeBytes: target), at: image.linkStart)
         try image.load(into: &memory)
         return try relocate(image, &memory, expecting: count)
     }
@@ -113,12 +113,15 @@ final class MappedFile {
     /// Relocates a private mapping of the file, whose addresses are its offsets, and reads the tables through another mapping,
     /// which has not been looked at either; returns the nanoseconds of everything but mapping.
     func relocateMapped(expecting count: Int) throws -> Double {
-        let file = try MappedFile.map(size, descriptor, PROT_READ)
-        let target = try MappedFile.map(size, descriptor, PROT_READ | PROT_WRITE)
-        defer { for mapping in [file, target] { munmap(mapping.baseAddress, size) } }
+        let file = unsafe try MappedFile.map(size, descriptor, PROT_READ)
+        let target = unsafe try MappedFile.map(size, descriptor, PROT_READ | PROT_WRITE)
+        defer {
+            unsafe munmap(file.baseAddress, size)
+            unsafe munmap(target.baseAddress, size)
+        }
         let start = nanoseconds()
-        let image = try KernelImage(ByteView(RawSpan(_unsafeBytes: UnsafeRawBufferPointer(file))), as: .library)
-        var memory = ByteRegion(MutableRawSpan(_unsafeBytes: target), at: 0)
+        let image = unsafe try KernelImage(ByteView(RawSpan(_unsafeBytes: UnsafeRawBufferPointer(file))), as: .library)
+        var memory = unsafe ByteRegion(MutableRawSpan(_unsafeBytes: target), at: 0)
         _ = try relocate(image, &memory, expecting: count)
         return nanoseconds() - start
     }
@@ -136,27 +139,27 @@ final class MappedFile {
     }
 }
 
-/// Two buffers, and a copy from one to the other.
-final class Copier {
+/// Two buffers, and a copy from one to the other. They are its own, as long as it is there.
+@safe final class Copier {
     private let source: UnsafeMutableRawBufferPointer
     private let target: UnsafeMutableRawBufferPointer
 
     init(bytes: Int) {
-        source = .allocate(byteCount: bytes, alignment: 64)
-        target = .allocate(byteCount: bytes, alignment: 64)
-        _ = source.initializeMemory(as: UInt8.self, repeating: 1)
-        _ = target.initializeMemory(as: UInt8.self, repeating: 2)
+        unsafe source = .allocate(byteCount: bytes, alignment: 64)
+        unsafe target = .allocate(byteCount: bytes, alignment: 64)
+        _ = unsafe source.initializeMemory(as: UInt8.self, repeating: 1)
+        _ = unsafe target.initializeMemory(as: UInt8.self, repeating: 2)
     }
 
     deinit {
-        source.deallocate()
-        target.deallocate()
+        unsafe source.deallocate()
+        unsafe target.deallocate()
     }
 
     /// The nanoseconds of one copy.
     func run() -> Double {
         let start = nanoseconds()
-        target.copyMemory(from: UnsafeRawBufferPointer(source))
+        unsafe target.copyMemory(from: UnsafeRawBufferPointer(source))
         return nanoseconds() - start
     }
 }

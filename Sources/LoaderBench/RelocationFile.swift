@@ -111,7 +111,7 @@ struct RelocationFile {
         words += dynamic + [0, 0]
         section(".dynamic", 6, 3, from: dynamicStart, link: 1, entry: 16)
         writeHeaders(dataStart, dynamicStart)
-        return words.withUnsafeBytes { Data($0) }
+        return unsafe words.withUnsafeBytes { unsafe Data($0) }
     }
 
     private mutating func append(bytes: [UInt8]) {

@@ -3,6 +3,12 @@
 import Foundation
 import Subprocess
 
+#if canImport(System)
+    import System
+#else
+    import SystemPackage
+#endif
+
 /// Monotonic time.
 func nanoseconds() -> Double { Double(DispatchTime.now().uptimeNanoseconds) }
 
