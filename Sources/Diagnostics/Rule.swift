@@ -251,8 +251,8 @@ public enum Rule: UInt8, Equatable, Sendable {
             .init(.malformed, "it is %d, neither DT_RELA (7) nor DT_REL (17)", "the file is damaged")
         case .needsLibrary:
             .init(
-                .wrongKind, "it needs the shared library %n",
-                "give that with -initrd \"APPLICATION,LIBRARY\", or link the application statically")
+                .wrongKind, "no module is given for what it needs: %n",
+                "add shared libraries, -initrd \"APPLICATION,LIBRARY\", or link the application statically")
         case .hashTableMalformed: .init(.malformed, "the hash table does not fit in its segment", "the file is damaged")
         case .relocationTypeUnknown:
             .init(

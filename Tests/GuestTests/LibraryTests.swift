@@ -59,8 +59,8 @@ import Testing
         #expect(outcome.status == 37, outcome.comment)
         #expect(
             outcome.errors == [
-                "it needs the shared library 'libtop.so' and '../../build/fixtures/libmiddle.so'; give that with "
-                    + "-initrd \"APPLICATION,LIBRARY\", or link the application statically"
+                "no module is given for what it needs: 'libtop.so' and '../../build/fixtures/libmiddle.so'; add "
+                    + "shared libraries, -initrd \"APPLICATION,LIBRARY\", or link the application statically"
             ], outcome.comment)
     }
 

@@ -216,12 +216,12 @@ struct LibraryTests {
         let application = Self.application(needed: ["one.so", "lib/two.so.1", "two.so.2", "one.so"])
         let refusal = try #require(Self.refusal(application, Self.library([])))
         #expect(refusal.rule == .needsLibrary)
-        #expect(refusal.sentence == "it needs the shared library 'lib/two.so.1' and 'two.so.2'")
+        #expect(refusal.sentence == "no module is given for what it needs: 'lib/two.so.1' and 'two.so.2'")
         var one = Self.library([])
         one.needed = "nowhere.so"
         let indirect = try #require(Self.refusal(Self.application(needed: ["one.so"]), one))
         #expect(indirect.file == 1)
-        #expect(indirect.sentence == "it needs the shared library 'nowhere.so'")
+        #expect(indirect.sentence == "no module is given for what it needs: 'nowhere.so'")
     }
 
     @Test func undefinedSymbolsAreListed() throws {

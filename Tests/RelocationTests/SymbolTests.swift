@@ -107,7 +107,8 @@ struct SymbolTests {
     @Test func missingLibrary() {
         var file = LinkedFile()
         file.needed = "libmissing.so.1"
-        #expect(sentence(refusal(of: file.bytes), file.bytes) == "it needs the shared library 'libmissing.so.1'")
+        #expect(
+            sentence(refusal(of: file.bytes), file.bytes) == "no module is given for what it needs: 'libmissing.so.1'")
     }
 
     /// STT_TLS and addresses do not mix.
