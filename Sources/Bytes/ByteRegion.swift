@@ -203,7 +203,8 @@ public struct ByteRegion: ~Copyable, ~Escapable {
         /// whose addresses are close to the region's end.
         ///
         /// The word at offset 1 of a record holds its address without the lowest byte, and above it the lowest byte of its
-        /// tag. What all of them have in common, bit by bit, is no smaller than any of the addresses.
+        /// tag. The word that has every bit that one of them has is no smaller than any of them, so where its address part
+        /// is in bounds all are; and its tag part is the tag, a single bit, only where each is the tag or 0.
         @inline(__always)
         func covers(_ record: UnsafeRawPointer) -> Bool {
             var word: UInt64 = unsafe bits(record) | bits(record + 24) | bits(record + 48) | bits(record + 72)
