@@ -4,9 +4,13 @@ QEMU := qemu-system-x86_64
 CPU := qemu64,apic,fsgsbase,fxsr,rdrand,rdtscp,xsave,xsaveopt
 QEMU_FLAGS := -cpu $(CPU) -smp 1 -m 1G -display none -serial stdio -no-reboot \
 	-device isa-debug-exit,iobase=0xf4,iosize=0x04
-FREESTANDING := LOADER_FREESTANDING=1 swift build -c release --triple x86_64-unknown-none-elf \
-	--toolset toolset.json --scratch-path .build-loader --product loader
-OBJCOPY := $(dir $(realpath $(shell command -v swiftc)))llvm-objcopy
+# The modules are compiled to bitcode and optimised as one program when they are linked: what no other module calls goes, and
+# what is called once is inlined.
+PRODUCTS := .build-loader/x86_64-unknown-none-elf/release
+FREESTANDING := LOADER_FREESTANDING=1 swift build -c release --triple x86_64-unknown-none-elf --toolset toolset.json \
+	--scratch-path .build-loader --target loader --experimental-lto-mode full --omit-frame-pointers
+TOOLCHAIN := $(dir $(realpath $(shell command -v swiftc)))
+LINK := $(TOOLCHAIN)ld.lld -T boot.ld -static --gc-sections --lto-O2 -z max-page-size=4096 --build-id=none
 SWIFT_SOURCES := Package.swift Sources Tests Fixtures Fuzz
 
 APP := build/fixtures/demo
@@ -64,10 +68,13 @@ matrix: deps loader fixtures
 	swift build --build-tests
 	LOADER_MATRIX=1 swift test --skip-build --filter MatrixTests
 
+# SwiftPM lists each module's sources, and names the bitcode after them. build/loader.debug is the same with debugging information.
 loader:
 	$(FREESTANDING)
 	@mkdir -p build
-	@$(OBJCOPY) --strip-debug .build-loader/x86_64-unknown-none-elf/release/loader build/loader
+	@$(LINK) -o build/loader.debug $(PRODUCTS)/CMachine.build/*.o $$(for list in $(PRODUCTS)/*.build/sources; do \
+		sed "s|.*/|$$(dirname $$list)/|; s|swift$$|swift.bc|" $$list; done)
+	@$(TOOLCHAIN)llvm-objcopy --strip-debug build/loader.debug build/loader
 
 # The tool, its manual page and shell completions: man -M build/share/man loader-inspect.
 SHARE := build/share
