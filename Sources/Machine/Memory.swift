@@ -23,7 +23,7 @@ public enum Memory {
     public static func span(_ address: UInt64, size: UInt64) -> RawSpan {
         precondition(address >= start && address <= end && size <= end - address)
         // Identity-mapped by entry.S, and nobody takes it away before the kernel is entered.
-        let pointer = unsafe UnsafeRawPointer(bitPattern: UInt(address)).unsafelyUnwrapped
+        let pointer = unsafe UnsafeRawPointer(bitPattern: UInt(cm_address(address))).unsafelyUnwrapped
         let span = unsafe RawSpan(_unsafeStart: pointer, byteCount: Int(size))
         return unsafe _overrideLifetime(span, borrowing: ())
     }
@@ -33,7 +33,7 @@ public enum Memory {
     public static func mutableSpan(_ address: UInt64, size: UInt64) -> MutableRawSpan {
         precondition(address >= start && address <= end && size <= end - address)
         // As above.
-        let pointer = unsafe UnsafeMutableRawPointer(bitPattern: UInt(address)).unsafelyUnwrapped
+        let pointer = unsafe UnsafeMutableRawPointer(bitPattern: UInt(cm_address(address))).unsafelyUnwrapped
         let span = unsafe MutableRawSpan(_unsafeStart: pointer, byteCount: Int(size))
         return unsafe _overrideLifetime(span, borrowing: ())
     }

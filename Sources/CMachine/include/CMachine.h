@@ -114,6 +114,13 @@ static inline void cm_triple_fault(void) {
     __asm__ volatile("lidt %0; int3" : : "m"(none));
 }
 
+/// `address`, of which the compiler knows nothing: from the first bytes of memory it would otherwise reason back to address 0, and
+/// that nothing can be there.
+static inline uint64_t cm_address(uint64_t address) {
+    __asm__("" : "+r"(address));
+    return address;
+}
+
 /// The addresses of the loader's first byte, of the first behind its code, and of the first behind its last.
 static inline uint64_t cm_loader_start(void) {
     extern char loader_start[];
@@ -128,8 +135,8 @@ static inline uint64_t cm_loader_end(void) {
     return (uint64_t)loader_end;
 }
 
-/// Calls the function at `address` with SSE enabled, and returns what it returns.
-uint64_t cm_call(uint64_t address);
+/// Calls the function at `address`, and returns what it returns.
+static inline uint64_t cm_call(uint64_t address) { return ((uint64_t (*)(void))address)(); }
 
 /// The state in which the kernel is entered; entry.S knows the offsets.
 struct cm_entry_state {
