@@ -1,7 +1,7 @@
 // SHA-256 (FIPS 180-4, section 6.2), for `loader.sha256=`.
 //
 // Written here because no maintained implementation builds freestanding: swift-crypto's, BoringSSL, includes the C
-// library's headers even without assembly, and the C libraries of distributions are built with SSE, which the loader
+// library's headers even without assembly, and the C libraries of distributions want a C library of their own
 // does not enable for itself. The tests compare it with swift-crypto's.
 
 public import Bytes

@@ -67,16 +67,28 @@ public struct ByteRegion: ~Copyable, ~Escapable {
         // `count` is far below 2^61: it is limited by the region's size in the next line.
         guard count <= self.count, let start = offset(of: address, size: count &* 8) else { return nil }
         var offset = start
-        var value = first
         let end = start &+ Int(truncatingIfNeeded: count) &* 8
-        // All in bounds by the guard; eight at a time, and then the others.
-        while offset < end &- 56 {
-            for index in 0..<8 {
-                unsafe span.storeBytes(of: value, toUncheckedByteOffset: offset &+ index &* 8, as: UInt64.self)
-                value &+= step
-            }
-            offset &+= 64
+        // All in bounds by the guard; eight at a time, two by two, and then the others.
+        var pair = SIMD2(first, first &+ step)
+        if count >= 8 {
+            let pairStep = SIMD2(repeating: step &* 2)
+            let next = SIMD2(repeating: step &* 8)
+            var second = pair &+ pairStep
+            var third = second &+ pairStep
+            var fourth = third &+ pairStep
+            repeat {
+                unsafe span.storeBytes(of: pair, toUncheckedByteOffset: offset, as: SIMD2<UInt64>.self)
+                unsafe span.storeBytes(of: second, toUncheckedByteOffset: offset &+ 16, as: SIMD2<UInt64>.self)
+                unsafe span.storeBytes(of: third, toUncheckedByteOffset: offset &+ 32, as: SIMD2<UInt64>.self)
+                unsafe span.storeBytes(of: fourth, toUncheckedByteOffset: offset &+ 48, as: SIMD2<UInt64>.self)
+                pair &+= next
+                second &+= next
+                third &+= next
+                fourth &+= next
+                offset &+= 64
+            } while offset < end &- 56
         }
+        var value = pair[0]
         while offset < end {
             unsafe span.storeBytes(of: value, toUncheckedByteOffset: offset, as: UInt64.self)
             value &+= step
@@ -191,9 +203,9 @@ public struct ByteRegion: ~Copyable, ~Escapable {
 
     /// What the records of `storeSums` have in common.
     private struct RecordWriter {
-        /// The size of one record, and of the sixteen of a group.
+        /// The size of one record, and of the 32 of a group.
         static var size: Int { 24 }
-        static var groupSize: Int { 16 * 24 }
+        static var groupSize: Int { 32 * 24 }
         let tag: UInt64
         let bias: UInt64
         /// The last offset at which a word fits.
@@ -207,11 +219,16 @@ public struct ByteRegion: ~Copyable, ~Escapable {
         /// is in bounds all are; and its tag part is the tag, a single bit, only where each is the tag or 0.
         @inline(__always)
         func covers(_ record: UnsafeRawPointer) -> Bool {
-            var word: UInt64 = unsafe bits(record) | bits(record + 24) | bits(record + 48) | bits(record + 72)
-            unsafe word |= bits(record + 96) | bits(record + 120) | bits(record + 144) | bits(record + 168)
-            unsafe word |= bits(record + 192) | bits(record + 216) | bits(record + 240) | bits(record + 264)
-            unsafe word |= bits(record + 288) | bits(record + 312) | bits(record + 336) | bits(record + 360)
+            var word: UInt64 = unsafe fourBits(record) | fourBits(record + 96)
+            unsafe word |= fourBits(record + 192) | fourBits(record + 288)
+            unsafe word |= fourBits(record + 384) | fourBits(record + 480)
+            unsafe word |= fourBits(record + 576) | fourBits(record + 672)
             return word ^ tag << 56 < (last &+ 1) >> 8
+        }
+
+        @inline(__always)
+        private func fourBits(_ record: UnsafeRawPointer) -> UInt64 {
+            unsafe bits(record) | bits(record + 24) | bits(record + 48) | bits(record + 72)
         }
 
         @inline(__always)
@@ -226,6 +243,10 @@ public struct ByteRegion: ~Copyable, ~Escapable {
             unsafe storeFour(record + 96, memory)
             unsafe storeFour(record + 192, memory)
             unsafe storeFour(record + 288, memory)
+            unsafe storeFour(record + 384, memory)
+            unsafe storeFour(record + 480, memory)
+            unsafe storeFour(record + 576, memory)
+            unsafe storeFour(record + 672, memory)
         }
 
         @inline(__always)

@@ -2,6 +2,8 @@
 
     .equ CR0_PE, 1 << 0
     .equ CR0_MP, 1 << 1
+    .equ CR0_EM, 1 << 2
+    .equ CR0_TS, 1 << 3
     .equ CR0_ET, 1 << 4
     .equ CR0_PG, 1 << 31
     .equ CR4_PAE, 1 << 5
@@ -78,7 +80,7 @@ entry32:
 
     mov $boot_pml4, %eax
     mov %eax, %cr3
-    mov $CR4_PAE, %eax
+    mov $(CR4_PAE | CR4_OSFXSR_OSXMMEXCPT), %eax
     mov %eax, %cr4
     mov $MSR_EFER, %ecx
     mov $EFER_LME, %eax
@@ -137,30 +139,9 @@ start64:
     mov %eax, %gs
     mov $boot_stack_top, %esp
 
-// The TSS descriptor's base, then the task register: exceptions get a stack of their own (IST 1).
-    mov $tss, %eax
-    mov %ax, gdt_tss + 2
-    shr $16, %eax
-    mov %al, gdt_tss + 4
-    mov %ah, gdt_tss + 7
+// Exceptions get a stack of their own (IST 1).
     mov $SELECTOR_TSS, %eax
     ltr %ax
-
-// The interrupt descriptors of the 32 exceptions: gates to stubs of 16 bytes each.
-    mov $exception_stubs, %eax
-    mov $idt, %ecx
-4:  mov %eax, %edx
-    and $0xffff, %edx
-    or $(SELECTOR_CODE << 16), %edx
-    mov %edx, (%rcx)
-    mov %eax, %edx
-    and $0xffff0000, %edx
-    or $0x8e01, %edx
-    mov %edx, 4(%rcx)
-    add $16, %eax
-    add $16, %ecx
-    cmp $idt + 32 * 16, %ecx
-    jne 4b
     lidt idt_pointer
 
     mov %ebx, %esi
@@ -198,6 +179,7 @@ page_fault:
 
 // One stub per exception; those for which the CPU pushes no error code push a zero.
     .balign 16
+    .globl exception_stubs
 exception_stubs:
     .set vector, 0
     .rept 32
@@ -233,27 +215,24 @@ exception_common:
     push %rax
     mov $boot_pml4, %eax
     mov %rax, %cr3
+// The kernel may have taken the vector registers away.
+    mov %cr0, %rax
+    and $~(CR0_EM | CR0_TS), %rax
+    mov %rax, %cr0
+    mov $(CR4_PAE | CR4_OSFXSR_OSXMMEXCPT), %eax
+    mov %cr4, %rcx
+    or %rcx, %rax
+    mov %rax, %cr4
     cld
+// On to the boot stack, which nobody needs any more: page faults while Swift runs overwrite what lies here.
+    mov %rsp, %rsi
+    mov $boot_stack_top - 24 * 8, %edi
+    mov %rdi, %rsp
+    mov $23, %ecx
+    rep movsq
     mov %rsp, %rdi
-    and $-16, %rsp
     call loader_exception
     jmp 5b
-
-// cm_call(rdi = function): compilers use SSE in whatever they compile, so the function gets it; the control register is
-// as before afterwards. The call leaves the stack aligned as the psABI asks.
-    .globl cm_call
-cm_call:
-    push %rbx
-    mov %cr4, %rbx
-    mov %rbx, %rax
-    or $(CR4_OSFXSR_OSXMMEXCPT), %rax
-    mov %rax, %cr4
-    xor %eax, %eax
-    call *%rdi
-    mov %rbx, %cr4
-    cld
-    pop %rbx
-    ret
 
 // cm_enter(rdi = struct cm_entry_state): see CMachine.h for the offsets.
     .globl cm_enter
@@ -261,6 +240,9 @@ cm_enter:
     cli
     cld
     mov %rdi, %rbx
+// No vector registers yet: kernels turn them on.
+    mov $CR4_PAE, %eax
+    mov %rax, %cr4
 // The kernel's GDT, in memory that the image does not overwrite.
     sub $16, %rsp
     movw $23, 6(%rsp)
@@ -322,7 +304,8 @@ gdt:
     .quad 0x00af9b000000ffff
     .quad 0x00cf93000000ffff
 gdt_tss:
-    .quad 0x0000890000000067
+    .word 103, tss_low
+    .byte tss_middle, 0x89, 0, 0
     .quad 0
 gdt_end:
 gdt_pointer:
@@ -331,7 +314,16 @@ gdt_pointer:
 idt_pointer:
     .word 32 * 16 - 1
     .quad idt
+// A gate for each of the 32 exceptions.
     .balign 16
+idt:
+    .set vector, 0
+    .rept 32
+    .word exception_stubs_low + 16 * vector, SELECTOR_CODE, 0x8e01, exception_stubs_high
+    .quad 0
+    .set vector, vector + 1
+    .endr
+    .globl tss
 tss:
     .long 0
     .quad 0, 0, 0, 0
@@ -350,10 +342,8 @@ boot_pd:
     .globl cm_serial_buffer
 cm_serial_buffer:
     .skip 512
-idt:
-    .skip 32 * 16
     .balign 16
-    .skip 16384
+    .skip 512
 exception_stack_top:
     .skip 98304
 boot_stack_top:

@@ -124,7 +124,7 @@ nonisolated(unsafe) var bootRecord: BootRecord?
 @_cdecl("loader_exception")
 func loaderException(_ frame: UnsafePointer<cm_exception_frame>) {
     var serial = SerialPort()
-    // The frame lies on the exception stack; the record was written before the kernel was entered, if at all.
+    // The stub has put the frame on the boot stack; the record was written before the kernel was entered, if at all.
     let report = unsafe ExceptionReport(
         vector: frame.pointee.vector, errorCode: frame.pointee.error_code, instructionPointer: frame.pointee.rip,
         stackPointer: frame.pointee.rsp, faultAddress: CPU.pageFaultAddress, pageTable: frame.pointee.cr3,

@@ -18,7 +18,7 @@ public enum CPU {
     /// Heeds marks on pages that are not to be executed (EFER.NXE); until then the mark makes an entry malformed.
     public static func protectExecution() { cm_set_efer(1 << 11) }
 
-    /// Calls the function at `address`, which takes nothing and returns an address, as the image's code: with SSE enabled.
+    /// Calls the function at `address`, which takes nothing and returns an address.
     public static func call(_ address: UInt64) -> UInt64 { cm_call(address) }
 
     /// A number from RDRAND; nil where the CPU has none, or none that works.
