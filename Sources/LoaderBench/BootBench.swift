@@ -31,14 +31,32 @@ struct BootBench {
     let loader: String
     /// The loader's addresses, as QEMU's -dfilter takes them.
     let range: String
-    private let symbols: SymbolMap
+    /// What its symbols tell of its functions, unless there is a file with debugging information beside it.
+    private let symbols: FunctionNames
+    private let debugFile: String?
 
-    /// Finds the address range of `loader` in its program headers unless `range` is given, and its functions with llvm-nm.
+    /// Finds the address range of `loader` in its program headers unless `range` is given, and its functions with llvm-nm;
+    /// where there is a `loader`.debug, llvm-symbolizer tells functions that were inlined apart.
     init(_ runner: Runner, loader: String, range: String?) async throws {
         self.runner = runner
         self.loader = loader
         self.range = try range ?? LoaderFile.range(path: loader)
-        symbols = SymbolMap(nm: await Runner.attempt("llvm-nm", ["-n", "--defined-only", loader]) ?? "")
+        symbols = FunctionNames(nm: await Runner.attempt("llvm-nm", ["-n", "--defined-only", loader]) ?? "")
+        debugFile = FileManager.default.fileExists(atPath: loader + ".debug") ? loader + ".debug" : nil
+    }
+
+    /// The functions that the instructions of `trace` belong to.
+    private func functions(_ trace: GuestTrace) async throws -> FunctionNames {
+        guard let debugFile else { return symbols }
+        // The addresses are too many for a command line.
+        let file = runner.folder.appendingPathComponent("addresses")
+        defer { try? FileManager.default.removeItem(at: file) }
+        let addresses = Set(trace.addresses).map { "0x" + String($0, radix: 16) }
+        try addresses.joined(separator: "\n").write(to: file, atomically: false, encoding: .utf8)
+        return try FunctionNames(
+            symbolizer: await Runner.capture(
+                "llvm-symbolizer",
+                ["--obj=\(debugFile)", "--output-style=JSON", "--no-demangle", "--inlines", "@\(file.path)"]))
     }
 
     /// Counts one boot.
@@ -55,12 +73,13 @@ struct BootBench {
         let output = (try? Data(contentsOf: serial)) ?? Data()
         let ours = String(decoding: output, as: UTF8.self).split(whereSeparator: \.isNewline)
             .filter { $0.hasPrefix("[LOADER]") }
-        let counts = InstructionCounts(log: try Data(contentsOf: log, options: .alwaysMapped), symbols: symbols)
-        guard counts.instructions > 0 else { throw BenchError("\(loader) executes nothing in \(range)") }
+        let trace = GuestTrace(log: try Data(contentsOf: log, options: .alwaysMapped))
+        guard !trace.addresses.isEmpty else { throw BenchError("\(loader) executes nothing in \(range)") }
+        let phases = trace.phases(try await functions(trace))
         return BootFigures(
-            application: (application as NSString).lastPathComponent, memory: size, instructions: counts.instructions,
-            iterations: counts.iterations,
-            phases: Dictionary(uniqueKeysWithValues: counts.phases.map { ($0.key.rawValue, $0.value) }),
+            application: (application as NSString).lastPathComponent, memory: size,
+            instructions: trace.addresses.count, iterations: trace.iterations,
+            phases: Dictionary(uniqueKeysWithValues: phases.map { ($0.key.rawValue, $0.value) }),
             serialBytes: ours.reduce(0) { $0 + $1.utf8.count + 2 })
     }
 

@@ -2,30 +2,58 @@
 
 import Foundation
 
-/// The functions of an ELF file, by address, from `nm -n`.
-struct SymbolMap {
-    private var addresses: [UInt64] = []
-    private var names: [String] = []
+/// The functions of an ELF file, by address.
+enum FunctionNames {
+    /// The symbols, from `nm -n`: all that a file without debugging information tells.
+    case symbols(addresses: [UInt64], names: [String])
+    /// llvm-symbolizer's answers: the function at an address, before it those that were inlined into it there, innermost first.
+    case inlined([UInt64: [String]])
 
     /// Parses `nm -n` output: address, letter, name.
     init(nm output: String) {
+        var addresses: [UInt64] = []
+        var names: [String] = []
         for line in output.split(separator: "\n") {
             let fields = line.split(separator: " ")
             guard fields.count == 3, let address = UInt64(fields[0], radix: 16) else { continue }
             addresses.append(address)
             names.append(String(fields[2]))
         }
+        self = .symbols(addresses: addresses, names: names)
     }
 
-    /// The name of the symbol at or below `address`.
-    func name(at address: UInt64) -> String? {
-        var low = 0
-        var high = addresses.count
-        while low < high {
-            let middle = (low + high) / 2
-            if addresses[middle] <= address { low = middle + 1 } else { high = middle }
+    /// Parses what llvm-symbolizer prints as JSON: an array with an object for each address.
+    init(symbolizer output: String) throws {
+        struct Frame: Decodable {
+            var name: String
+            enum CodingKeys: String, CodingKey { case name = "FunctionName" }
         }
-        return low == 0 ? nil : names[low - 1]
+        struct Answer: Decodable {
+            var address: String
+            var frames: [Frame]
+            enum CodingKeys: String, CodingKey { case address = "Address", frames = "Symbol" }
+        }
+        var functions: [UInt64: [String]] = [:]
+        for answer in try JSONDecoder().decode([Answer].self, from: Data(output.utf8)) {
+            guard let address = UInt64(answer.address.dropFirst(2), radix: 16) else { continue }
+            functions[address] = answer.frames.map(\.name)
+        }
+        self = .inlined(functions)
+    }
+
+    /// The functions that the instruction at `address` belongs to, innermost first.
+    func names(at address: UInt64) -> [String] {
+        switch self {
+        case .inlined(let frames): return frames[address] ?? []
+        case .symbols(let addresses, let names):
+            var low = 0
+            var high = addresses.count
+            while low < high {
+                let middle = (low + high) / 2
+                if addresses[middle] <= address { low = middle + 1 } else { high = middle }
+            }
+            return low == 0 ? [] : [names[low - 1]]
+        }
     }
 }
 
@@ -59,24 +87,19 @@ enum Phase: String, CaseIterable {
         ("12SymbolSearchV", .relocate), ("11SymbolScopeV", .relocate), ("11ApplicationV4load", .load),
         ("6ReportO", .output), ("10SerialPort", .output), ("8TextSink", .output),
         ("11KernelImageAAV", .parse), ("9FileNamesV", .parse), ("7LinkMapV", .parse), ("11ApplicationV", .parse),
-        ("11HermitNotes", .parse), ("10FileHeader", .parse),
+        ("11HermitNotes", .parse), ("10FileHeader", .parse), ("13LoaderOptions", .parse),
     ]
 }
 
-/// What was counted in one boot.
-struct InstructionCounts {
-    /// Instructions, each iteration of a string instruction left out but the first.
-    var instructions = 0
-    /// Instructions, iterations included.
-    var iterations = 0
-    /// Instructions by phase.
-    var phases: [Phase: Int] = [:]
+/// The instructions that a guest executed, in order; the iterations of a repeated string instruction as one.
+struct GuestTrace {
+    /// Their addresses.
+    private(set) var addresses: [UInt64] = []
+    /// How many there are with every iteration.
+    private(set) var iterations = 0
 
     /// Reads a log of `-d exec,nochain` with single steps: a line an instruction, the address between the slashes.
-    init(log: Data, symbols: SymbolMap) {
-        var last: UInt64 = 0
-        var phase = Phase.entry
-        var phaseOf: [UInt64: Phase?] = [:]
+    init(log: Data) {
         unsafe log.withUnsafeBytes { bytes in
             var lineStart = 0
             while lineStart < bytes.count {
@@ -88,23 +111,30 @@ struct InstructionCounts {
                 }
                 if firstSlash > 0, let address = unsafe Self.hex(bytes, from: firstSlash + 1) {
                     iterations += 1
-                    if address != last {
-                        instructions += 1
-                        let own: Phase?
-                        if let known = phaseOf[address] {
-                            own = known
-                        } else {
-                            own = symbols.name(at: address).flatMap(Phase.init(function:))
-                            phaseOf[address] = own
-                        }
-                        phase = own ?? phase
-                        phases[phase, default: 0] += 1
-                    }
-                    last = address
+                    if address != addresses.last { addresses.append(address) }
                 }
                 lineStart = lineEnd + 1
             }
         }
+    }
+
+    /// How many instructions belong to each phase.
+    func phases(_ functions: FunctionNames) -> [Phase: Int] {
+        var phases: [Phase: Int] = [:]
+        var phase = Phase.entry
+        var phaseOf: [UInt64: Phase?] = [:]
+        for address in addresses {
+            let own: Phase?
+            if let known = phaseOf[address] {
+                own = known
+            } else {
+                own = functions.names(at: address).lazy.compactMap(Phase.init(function:)).first
+                phaseOf[address] = own
+            }
+            phase = own ?? phase
+            phases[phase, default: 0] += 1
+        }
+        return phases
     }
 
     private static func hex(_ bytes: UnsafeRawBufferPointer, from start: Int) -> UInt64? {
