@@ -16,7 +16,8 @@ public struct AddressRange: Equatable, Sendable {
     /// The range of `size` bytes from `start`; it stops at the end of the address space.
     public init(at start: UInt64, size: UInt64) {
         let (end, overflow) = start.addingReportingOverflow(size)
-        self.init(start, overflow ? .max : end)
+        self.start = start
+        self.end = overflow ? .max : end
     }
 
     /// The number of addresses.

@@ -37,6 +37,15 @@ public struct MemoryRegion: Equatable, Sendable {
         kindNumber = UInt64(kind.rawValue)
     }
 
+    /// Makes `other`, which is of the same kind and touches or overlaps this region, a part of it; false where it is not.
+    mutating func join(_ other: MemoryRegion) -> Bool {
+        guard other.kindNumber == kindNumber, other.range.start <= range.end, range.start <= other.range.end else {
+            return false
+        }
+        range = AddressRange(min(range.start, other.range.start), max(range.end, other.range.end))
+        return true
+    }
+
     /// An empty region, all zero.
     init() {
         range = AddressRange(0, 0)
@@ -64,38 +73,32 @@ public struct MemoryMap: ~Copyable {
     /// Adds a region; throws `tooManyRegions`.
     public mutating func add(_ range: AddressRange, _ kind: MemoryKind) throws(Fault) {
         guard !range.isEmpty else { return }
-        var position = count
-        while position > 0, list[position - 1].range.start > range.start {
-            position -= 1
-        }
-        if position > 0, list[position - 1].kind == kind, list[position - 1].range.end >= range.start {
-            position -= 1
-            list[position].range = AddressRange(
-                list[position].range.start, max(list[position].range.end, range.end))
-        } else {
+        var list = self.list.mutableSpan
+        // Where it belongs: firmware tells most regions in order.
+        var first = count
+        while first > 0, list[first &- 1].range.start > range.start { first &-= 1 }
+        // It takes the place of those from `first` to `next` that it joins: the one before, and some of those behind.
+        var next = first
+        var joined = MemoryRegion(range: range, kind: kind)
+        if first > 0, joined.join(list[first &- 1]) { first &-= 1 }
+        while next < count, joined.join(list[next]) { next &+= 1 }
+        if first == next {
             guard count < MemoryMap.capacity else { throw Fault(.tooManyRegions, limit: UInt64(MemoryMap.capacity)) }
             var index = count
-            while index > position {
-                list[index] = list[index - 1]
-                index -= 1
+            while index > first {
+                list[index] = list[index &- 1]
+                index &-= 1
             }
-            list[position] = MemoryRegion(range: range, kind: kind)
-            count += 1
+            count &+= 1
+        } else if next > first &+ 1 {
+            var index = next
+            while index < count {
+                list[index &- (next &- first) &+ 1] = list[index]
+                index &+= 1
+            }
+            count &-= next &- first &- 1
         }
-        joinFollowing(position)
-    }
-
-    /// Joins the region at `position` with those behind it that it touches or overlaps, if they are of its kind.
-    private mutating func joinFollowing(_ position: Int) {
-        let kind = list[position].kind
-        while position + 1 < count, list[position + 1].kind == kind,
-            list[position + 1].range.start <= list[position].range.end
-        {
-            let end = max(list[position].range.end, list[position + 1].range.end)
-            list[position].range = AddressRange(list[position].range.start, end)
-            count -= 1
-            for index in position + 1..<count { list[index] = list[index + 1] }
-        }
+        list[first] = joined
     }
 }
 

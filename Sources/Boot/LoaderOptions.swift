@@ -50,69 +50,60 @@ public struct LoaderOptions: Equatable, Sendable {
     /// Reads the options on `platform`, and takes those of the command line off it. Throws `unknownLoaderOption`,
     /// `digestMalformed` and `baseMalformed`, whose name is an offset in `memory`.
     public init(_ platform: inout Platform, _ memory: PhysicalMemory) throws(Fault) {
-        if platform.moduleCount > 0 {
-            var words = Words(rest: platform.facts.module(0).commandLine)
-            // The file's name.
-            _ = words.next(memory)
-            while let word = words.next(memory) {
-                if try isOption(word, memory) { try apply(word, memory) }
-            }
-        }
+        _ = try read(platform.facts.applicationString, memory, behindName: true)
         guard platform.bootProtocol == .pvh else { return }
-        var words = Words(rest: platform.commandLine)
-        while let word = words.next(memory), try isOption(word, memory) {
-            try apply(word, memory)
-            words.skipSpaces(memory)
-            platform.commandLine = words.rest
-        }
+        let line = platform.commandLine
+        platform.commandLine = AddressRange(try read(line, memory, behindName: false), line.end)
     }
 
-    private func isOption(_ word: AddressRange, _ memory: PhysicalMemory) throws(Fault) -> Bool {
-        let name = "loader." as StaticString
-        let size = UInt64(name.utf8CodeUnitCount)
-        guard word.size >= size else { return false }
-        return try memory.view(word.start, size: size).isSame(as: name)
-    }
-
-    private mutating func apply(_ word: AddressRange, _ memory: PhysicalMemory) throws(Fault) {
-        let text = try memory.view(word.start, size: word.size)
-        if text.isSame(as: "loader.align16") {
-            alignsWideIntegers = true
-        } else if text.isSame(as: "loader.protect") {
-            protectsPages = true
-        } else if text.isSame(as: "loader.no-protect") {
-            protectsPages = false
-        } else if text.isSame(as: "loader.quiet") {
-            verbosity = .quiet
-        } else if text.isSame(as: "loader.verbose") {
-            verbosity = .verbose
-        } else if text.isSame(as: "loader.kaslr") {
-            placesAtRandom = true
-        } else if let digits = try LoaderOptions.value(of: "loader.base=", in: text) {
-            guard let base = UInt64(digits: digits) else {
-                throw Fault(.baseMalformed, nameOffset: word.start &- memory.origin)
+    /// Reads the options in `line`: with a file's name as its first word all that come behind that, else those that come before
+    /// any other word. Returns where what follows the last one begins.
+    private mutating func read(
+        _ line: AddressRange, _ memory: PhysicalMemory, behindName: Bool
+    ) throws(Fault) -> UInt64 {
+        guard !line.isEmpty else { return line.start }
+        var words = Words(try memory.view(line.start, size: line.size))
+        if behindName { _ = words.next() }
+        var behindOptions = line.start
+        while let word = words.next() {
+            if let option = word.after("loader.") {
+                try apply(option, nameOffset: line.start &- memory.origin &+ words.start)
+                words.skipSpaces()
+                behindOptions = line.start &+ words.end
+            } else if !behindName {
+                break
             }
+        }
+        return behindOptions
+    }
+
+    /// Applies the option that is called `loader.` and `option`; its name is at `nameOffset`.
+    private mutating func apply(_ option: ByteView, nameOffset: UInt64) throws(Fault) {
+        if option.isSame(as: "align16") {
+            alignsWideIntegers = true
+        } else if option.isSame(as: "protect") {
+            protectsPages = true
+        } else if option.isSame(as: "no-protect") {
+            protectsPages = false
+        } else if option.isSame(as: "quiet") {
+            verbosity = .quiet
+        } else if option.isSame(as: "verbose") {
+            verbosity = .verbose
+        } else if option.isSame(as: "kaslr") {
+            placesAtRandom = true
+        } else if let digits = option.after("base=") {
+            guard let base = UInt64(digits: digits) else { throw Fault(.baseMalformed, nameOffset: nameOffset) }
             self.base = base
-        } else if let digits = try LoaderOptions.value(of: "loader.sha256=", in: text) {
+        } else if let digits = option.after("sha256=") {
             guard let digest = FileDigest(hexadecimal: digits) else {
-                throw Fault(.digestMalformed, nameOffset: word.start &- memory.origin)
+                throw Fault(.digestMalformed, nameOffset: nameOffset)
             }
             self.digest = digest
-        } else if let generation = Generation(optionIn: text) {
+        } else if let name = option.after("generation="), let generation = Generation(option: name) {
             self.generation = generation
         } else {
-            throw Fault(.unknownLoaderOption, nameOffset: word.start &- memory.origin)
+            throw Fault(.unknownLoaderOption, nameOffset: nameOffset)
         }
-    }
-
-    /// What follows `name` in `option`; nil where `option` is another.
-    @_lifetime(copy option)
-    private static func value(of name: StaticString, in option: ByteView) throws(Fault) -> ByteView? {
-        let size = UInt64(name.utf8CodeUnitCount)
-        guard option.count >= size,
-            try option.slice(at: 0, size: size, else: .unknownLoaderOption, .none).isSame(as: name)
-        else { return nil }
-        return try option.slice(at: size, size: option.count &- size, else: .unknownLoaderOption, .none)
     }
 }
 
@@ -141,47 +132,50 @@ extension UInt64 {
 
 extension ByteView {
     fileprivate func isSame(as literal: StaticString) -> Bool { isSame(as: ByteView(literal)) }
+
+    /// What follows `prefix`; nil where the bytes begin otherwise.
+    @_lifetime(copy self)
+    fileprivate func after(_ prefix: StaticString) -> ByteView? {
+        let size = prefix.utf8CodeUnitCount
+        guard span.byteCount >= size, ByteView(span.extracting(first: size)).isSame(as: prefix) else { return nil }
+        return ByteView(span.extracting(droppingFirst: size))
+    }
 }
 
 extension Generation {
-    /// The generation that `loader.generation=` names; nil where `option` is not that.
-    fileprivate init?(optionIn option: borrowing ByteView) {
-        if option.isSame(as: "loader.generation=0") {
-            self = .zero
-        } else if option.isSame(as: "loader.generation=1") {
-            self = .one
-        } else if option.isSame(as: "loader.generation=2") {
-            self = .two
-        } else if option.isSame(as: "loader.generation=3") {
-            self = .three
-        } else if option.isSame(as: "loader.generation=4-recursive") {
+    /// The generation that `loader.generation=` calls `name`; nil where it is none.
+    fileprivate init?(option name: borrowing ByteView) {
+        if name.isSame(as: "4-recursive") {
             self = .fourRecursive
-        } else if option.isSame(as: "loader.generation=4-identity") {
+        } else if name.isSame(as: "4-identity") {
             self = .fourIdentity
         } else {
-            return nil
+            guard name.count == 1, let digit = name.byte(at: 0), digit &- UInt8(ascii: "0") < 4 else { return nil }
+            self.init(rawValue: digit &- UInt8(ascii: "0"))
         }
     }
 }
 
 /// The words of a line, separated by spaces.
-private struct Words {
-    /// What has not been read yet.
-    var rest: AddressRange
+private struct Words: ~Escapable {
+    private let line: ByteView
+    /// Where the word that was read last begins, and where what has not been read yet does.
+    private(set) var start: UInt64 = 0, end: UInt64 = 0
 
-    mutating func skipSpaces(_ memory: PhysicalMemory) {
-        while !rest.isEmpty, memory.byte(rest.start) == UInt8(ascii: " ") {
-            rest = AddressRange(rest.start &+ 1, rest.end)
-        }
+    @_lifetime(copy line)
+    init(_ line: ByteView) { self.line = line }
+
+    mutating func skipSpaces() {
+        while line.byte(at: end) == UInt8(ascii: " ") { end &+= 1 }
     }
 
     /// The next word, nil at the end.
-    mutating func next(_ memory: PhysicalMemory) -> AddressRange? {
-        skipSpaces(memory)
-        let start = rest.start
-        while !rest.isEmpty, memory.byte(rest.start) != UInt8(ascii: " ") {
-            rest = AddressRange(rest.start &+ 1, rest.end)
-        }
-        return start == rest.start ? nil : AddressRange(start, rest.start)
+    @_lifetime(copy self)
+    mutating func next() -> ByteView? {
+        skipSpaces()
+        start = end
+        guard start < line.count else { return nil }
+        end = line.distance(to: UInt8(ascii: " "), from: start).map { start &+ $0 } ?? line.count
+        return ByteView(line.span.extracting(Int(truncatingIfNeeded: start)..<Int(truncatingIfNeeded: end)))
     }
 }

@@ -84,11 +84,29 @@ public struct ByteView: ~Escapable, Sendable {
 
     /// The length of the NUL-terminated string at `offset`, without the NUL; nil where none ends within `limit` bytes.
     public func stringLength(at offset: UInt64, limit: UInt64) -> UInt64? {
-        var length: UInt64 = 0
-        while length <= limit {
-            guard let byte = byte(at: offset &+ length) else { return nil }
-            if byte == 0 { return length }
-            length += 1
+        distance(to: 0, from: offset, limit: limit)
+    }
+
+    /// How far behind `offset` the first `wanted` is; nil where that is more than `limit`, or there is none.
+    @inline(never)
+    public func distance(to wanted: UInt8, from offset: UInt64, limit: UInt64 = .max) -> UInt64? {
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        var distance: UInt64 = 0
+        while distance <= limit {
+            if let word = word64(at: offset &+ distance) {
+                // The lowest bit that is left is the highest one of the first byte that is `wanted`.
+                let difference = word ^ UInt64(wanted) &* ones
+                let found = (difference &- ones) & ~difference & ones << 7
+                guard found == 0 else {
+                    distance &+= UInt64(truncatingIfNeeded: found.trailingZeroBitCount) / 8
+                    return distance <= limit ? distance : nil
+                }
+                distance &+= 8
+            } else {
+                guard let byte = byte(at: offset &+ distance) else { return nil }
+                if byte == wanted { return distance }
+                distance &+= 1
+            }
         }
         return nil
     }
