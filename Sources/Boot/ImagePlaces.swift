@@ -29,7 +29,7 @@ extension Application.Contents {
     /// The segment, or else the section, that holds link address `address`; nil between them.
     public func part(at address: UInt64) -> (isSection: Bool, index: UInt64)? {
         switch self {
-        case .linked(let image): Application.Contents.segment(at: address, image).map { (false, UInt64($0)) }
+        case .linked(let image): image.programHeaders.segment(at: address).map { (false, UInt64($0)) }
         case .object(let image): image.section(at: address).map { (true, UInt64($0.index)) }
         }
     }
@@ -38,7 +38,7 @@ extension Application.Contents {
     public func isCode(_ address: UInt64) -> Bool {
         switch self {
         case .linked(let image):
-            guard let index = Application.Contents.segment(at: address, image) else { return false }
+            guard let index = image.programHeaders.segment(at: address) else { return false }
             return image.programHeaders[index].flags & 1 != 0
         case .object(let image):
             guard let section = image.section(at: address) else { return false }
@@ -52,13 +52,5 @@ extension Application.Contents {
         case .linked(let image): image.locate(address)
         case .object(let image): image.locate(address)
         }
-    }
-
-    private static func segment(at address: UInt64, _ image: borrowing KernelImage) -> Int? {
-        for index in 0..<image.programHeaders.count where image.programHeaders.type(index) == ProgramHeader.Kind.load {
-            let segment = image.programHeaders[index]
-            if address >= segment.vaddr, address &- segment.vaddr < segment.memsz { return index }
-        }
-        return nil
     }
 }

@@ -176,6 +176,6 @@ private struct Words: ~Escapable {
         start = end
         guard start < line.count else { return nil }
         end = line.distance(to: UInt8(ascii: " "), from: start).map { start &+ $0 } ?? line.count
-        return ByteView(line.span.extracting(Int(truncatingIfNeeded: start)..<Int(truncatingIfNeeded: end)))
+        return line.part(at: start, size: end &- start)
     }
 }

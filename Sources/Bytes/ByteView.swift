@@ -48,6 +48,10 @@ public struct ByteView: ~Escapable, Sendable {
         return ByteView(record.span)
     }
 
+    /// `size` bytes at `offset`, which the caller has checked; out of bounds it stops the program rather than read.
+    @_lifetime(copy self)
+    public func part(at offset: UInt64, size: UInt64) -> ByteView { ByteView(slice(unchecked: offset, size)) }
+
     /// The structure of `size` bytes at `index * size`, of a table whose bounds the caller has checked; out of bounds
     /// it stops the program rather than read.
     @inlinable

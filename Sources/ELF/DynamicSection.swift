@@ -98,17 +98,20 @@ public struct DynamicSection: Sendable {
     /// Reads the section's bytes up to DT_NULL or their end. Throws `dynamicMisaligned` where `bytes` is not a whole
     /// number of entries and has no DT_NULL.
     public init(_ bytes: borrowing ByteView) throws(Fault) {
-        var offset: UInt64 = 0
-        while let tag = bytes.word64(at: offset), let value = bytes.word64(at: offset &+ 8) {
+        let count = Int(truncatingIfNeeded: bytes.count / 16)
+        var slots = values.mutableSpan
+        var index = 0
+        while index < count {
+            let entry = bytes.entry(index, size: 16)
+            let tag = entry.u64(0)
             if tag == 0 { return }
-            offset &+= 16
+            index &+= 1
             guard let slot = DynamicSection.slot(tag), tag != DynamicTag.needed || present >> slot & 1 == 0 else {
                 continue
             }
             present |= 1 << slot
-            var slots = values.mutableSpan
-            slots[Int(truncatingIfNeeded: slot)] = value
+            slots[Int(truncatingIfNeeded: slot)] = entry.u64(8)
         }
-        guard offset == bytes.count else { throw Fault(.dynamicMisaligned, .none, value: bytes.count) }
+        guard bytes.count % 16 == 0 else { throw Fault(.dynamicMisaligned, .none, value: bytes.count) }
     }
 }

@@ -44,17 +44,17 @@ public struct FileHeader: Equatable, Sendable {
     /// `noSectionHeaderForCount` or `programHeadersBeyondFile`.
     public init(_ file: borrowing ByteView) throws(Fault) {
         guard file.count > 0 else { throw Fault(.emptyFile) }
-        try FileHeader.checkMagic(file)
-        guard let fileClass = file.byte(at: 4), let data = file.byte(at: 5), let version = file.byte(at: 6) else {
+        let ident = FileHeader.ident(file)
+        guard ident & 0xffff_ffff == 0x464c_457f else {
+            throw Fault(.notELF, value: file.count < 4 ? ident & (1 << (8 &* file.count) &- 1) : ident & 0xffff_ffff)
+        }
+        guard ident >> 32 & 0xff == 2 else { throw Fault(.notClass64, .header, value: ident >> 32 & 0xff) }
+        guard ident >> 40 & 0xff == 1 else { throw Fault(.notLittleEndian, .header, value: ident >> 40 & 0xff) }
+        guard ident >> 48 & 0xff == 1 else { throw Fault(.badIdentVersion, .header, value: ident >> 48 & 0xff) }
+        guard file.count >= FileHeader.size else {
             throw Fault(.fileTooShort, .header, value: file.count, limit: FileHeader.size)
         }
-        guard fileClass == 2 else { throw Fault(.notClass64, .header, value: UInt64(fileClass)) }
-        guard data == 1 else { throw Fault(.notLittleEndian, .header, value: UInt64(data)) }
-        guard version == 1 else { throw Fault(.badIdentVersion, .header, value: UInt64(version)) }
-        guard file.contains(0, FileHeader.size) else {
-            throw Fault(.fileTooShort, .header, value: file.count, limit: FileHeader.size)
-        }
-        let record = try file.record(at: 0, size: FileHeader.size, else: .fileTooShort, .header)
+        let record = file.entry(0, size: Int(FileHeader.size))
 
         let machine = record.u16(18)
         guard machine == 62 else { throw Fault(.wrongMachine, .header, value: UInt64(machine)) }
@@ -93,16 +93,15 @@ public struct FileHeader: Equatable, Sendable {
         _ = try file.record(at: programHeaderOffset, size: size, else: .programHeadersBeyondFile, .header)
     }
 
-    /// Throws unless the file begins with as much of `\x7fELF` as it has bytes for.
-    private static func checkMagic(_ file: borrowing ByteView) throws(Fault) {
-        var magic: UInt64 = 0
+    /// The first eight bytes of e_ident; those that a shorter file does not have are as they should be.
+    private static func ident(_ file: borrowing ByteView) -> UInt64 {
+        if let word = file.word64(at: 0) { return word }
+        var ident: UInt64 = 0x1_0102_464c_457f
         var offset: UInt64 = 0
-        while offset < 4, let byte = file.byte(at: offset) {
-            magic |= UInt64(byte) << (8 &* offset)
-            offset += 1
+        while let byte = file.byte(at: offset) {
+            ident = ident & ~(0xff << (8 &* offset)) | UInt64(byte) << (8 &* offset)
+            offset &+= 1
         }
-        let mask: UInt64 = (1 << (8 &* offset)) &- 1
-        guard magic == 0x464c_457f & mask else { throw Fault(.notELF, value: magic) }
-        guard offset == 4 else { throw Fault(.fileTooShort, .header, value: file.count, limit: size) }
+        return ident
     }
 }

@@ -101,6 +101,18 @@ public struct ProgramHeaders: ~Escapable {
         count = Int(truncatingIfNeeded: table.count / ProgramHeader.size)
     }
 
+    /// The index of the PT_LOAD segment whose memory holds link address `address`; nil between them.
+    @inline(never)
+    public func segment(at address: UInt64) -> Int? {
+        var index = 0
+        while index < count {
+            let segment = self[index]
+            if segment.type == ProgramHeader.Kind.load, address &- segment.vaddr < segment.memsz { return index }
+            index &+= 1
+        }
+        return nil
+    }
+
     /// The type (p_type) of the header at `index`, below `count`.
     public func type(_ index: Int) -> UInt32 { table.entry(index, size: Int(ProgramHeader.size)).u32(0) }
 

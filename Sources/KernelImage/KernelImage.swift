@@ -5,34 +5,41 @@ public import Diagnostics
 public import ELF
 
 /// A linked ELF file (ET_EXEC or ET_DYN) whose headers and segments have been checked.
+///
+/// It is large, so it is filled where it lies, and referred to rather than copied.
 public struct KernelImage: ~Escapable {
     /// The file.
     public let file: ByteView
     /// Its header.
     public let header: FileHeader
     /// Its program headers.
-    public let programHeaders: ProgramHeaders
+    public private(set) var programHeaders: ProgramHeaders
     /// The link address at which the image in memory begins: that of the first PT_LOAD segment, for a position-independent
     /// image rounded down to 2 MiB, so that its load address is a multiple of 2 MiB.
-    public let linkStart: UInt64
+    public private(set) var linkStart: UInt64 = 0
     /// The largest p_align of a PT_LOAD segment, at least 1.
-    public let alignment: UInt64
+    public private(set) var alignment: UInt64 = 1
     /// The end of the last PT_LOAD segment, as a link address.
-    public let linkEnd: UInt64
+    public private(set) var linkEnd: UInt64 = 0
     /// The link addresses that PT_GNU_RELRO covers; none where there is no such segment, or it does not fit in 64 bits.
-    public let readOnlyAfterRelocation: (start: UInt64, end: UInt64)
-    /// The index of PT_TLS, PT_DYNAMIC and PT_INTERP among the program headers, or nil.
-    public let tlsIndex: Int?, dynamicIndex: Int?, interpreterIndex: Int?
+    public private(set) var readOnlyAfterRelocation: (start: UInt64, end: UInt64) = (0, 0)
+    /// The index of PT_TLS and PT_DYNAMIC among the program headers, or nil.
+    public private(set) var tlsIndex: Int?, dynamicIndex: Int?
+    /// The end of the supplement, or else of the last PT_LOAD segment.
+    private var memoryEnd: UInt64 = 0
 
-    /// The dynamic section's tables; nil where they are malformed, which whoever needs them will be told.
-    let tables: DynamicTables?
+    /// The dynamic section's tables; none where they are not sound, which whoever needs them will be told.
+    private(set) var tables: DynamicTables
+    private(set) var hasSoundTables = true
+
     /// What its relocations need behind it, nil where they need nothing.
-    public let supplement: Supplement?
-
+    public var supplement: Supplement? {
+        memoryEnd == linkEnd ? nil : Supplement(at: memoryEnd &- Supplement.size)
+    }
     /// Whether it has DT_NEEDED: it cannot do without other files.
-    public var needsLibraries: Bool { tables?.needsLibraries == true }
+    public var needsLibraries: Bool { tables.needsLibraries }
     /// The number of bytes of memory that the image needs, its supplement included.
-    public var size: UInt64 { (supplement?.end ?? linkEnd) &- linkStart }
+    public var size: UInt64 { memoryEnd &- linkStart }
     /// Whether it must lie where it was linked.
     public var isFixed: Bool { header.type == .executable }
     /// PT_TLS.
@@ -49,118 +56,105 @@ public struct KernelImage: ~Escapable {
     /// Validates `file`: its header, every segment, and that it is what `role` asks for.
     @_lifetime(copy file)
     public init(_ file: ByteView, as role: Role = .application) throws(Fault) {
+        self.init(unread: file, try FileHeader(file))
+        try read(as: role)
+    }
+
+    /// `file`, of which no more than its header is known yet; `read` finds out the rest.
+    @_lifetime(copy file)
+    public init(unread file: ByteView, _ header: FileHeader) {
         self.file = file
-        header = try FileHeader(file)
+        self.header = header
+        let nothing = file.part(at: 0, size: 0)
+        programHeaders = ProgramHeaders(nothing)
+        tables = DynamicTables(nothing)
+    }
+
+    /// Validates every segment, and that the file is what `role` asks for.
+    @_lifetime(self: copy self)
+    @inline(never)
+    public mutating func read(as role: Role = .application) throws(Fault) {
         guard header.type != .relocatable else { throw Fault(.objectFile, .header) }
         guard header.programHeaderCount > 0 else { throw Fault(.noProgramHeaders, .header) }
-        let programHeaders = try ProgramHeaders(file, header)
-        self.programHeaders = programHeaders
-
-        var start: UInt64?
-        var end: UInt64 = 0
-        var alignment: UInt64 = 1
-        var entryIsInside = false
-        var tls: Int?
-        var dynamic: Int?
-        var interpreter: Int?
-        var fixed: (start: UInt64, end: UInt64) = (0, 0)
+        programHeaders = try ProgramHeaders(file, header)
+        var entryIsInside = role == .library
+        var interpreter = 0
+        // The types that were met, a bit each.
+        var met: UInt32 = 0
         for index in 0..<programHeaders.count {
-            let place = Place.programHeader(UInt64(index))
-            switch programHeaders.type(index) {
-            case ProgramHeader.Kind.load:
-                let segment = programHeaders[index]
-                try segment.validate(index: UInt64(index), fileCount: file.count)
-                guard segment.memsz > 0 else { continue }
-                if start == nil { start = segment.vaddr }
-                guard segment.vaddr >= end else {
-                    throw Fault(.segmentsOverlap, place, value: segment.vaddr, limit: end)
-                }
-                end = segment.vaddr &+ segment.memsz
-                alignment = max(alignment, segment.align)
-                entryIsInside = entryIsInside || header.entry >= segment.vaddr && header.entry < end
-            case ProgramHeader.Kind.tls:
-                try KernelImage.claim(&tls, index, programHeaders, fileCount: file.count)
-            case ProgramHeader.Kind.dynamic:
-                try KernelImage.claim(&dynamic, index, programHeaders, fileCount: file.count)
-            case ProgramHeader.Kind.interpreter:
-                try KernelImage.claim(&interpreter, index, programHeaders, fileCount: file.count)
-            case ProgramHeader.Kind.relro:
-                let segment = programHeaders[index]
+            let segment = programHeaders[index]
+            if segment.type == ProgramHeader.Kind.relro {
                 let (end, overflow) = segment.vaddr.addingReportingOverflow(segment.memsz)
-                if !overflow { fixed = (segment.vaddr, end) }
-            default: break
+                if !overflow { readOnlyAfterRelocation = (segment.vaddr, end) }
+            }
+            guard segment.type <= ProgramHeader.Kind.tls, KernelImage.readTypes >> segment.type & 1 == 1 else {
+                continue
+            }
+            let isLoaded = segment.type == ProgramHeader.Kind.load
+            guard isLoaded || met >> segment.type & 1 == 0 else {
+                throw Fault(.duplicateSegmentType, .programHeader(UInt64(index)), value: UInt64(segment.type))
+            }
+            met |= 1 << segment.type
+            try segment.validate(index: UInt64(index), fileCount: file.count)
+            switch segment.type {
+            case ProgramHeader.Kind.tls: tlsIndex = index
+            case ProgramHeader.Kind.dynamic: dynamicIndex = index
+            case ProgramHeader.Kind.interpreter: interpreter = index
+            default:
+                guard segment.memsz > 0 else { continue }
+                if linkEnd == 0 { linkStart = segment.vaddr }
+                guard segment.vaddr >= linkEnd else {
+                    throw Fault(
+                        .segmentsOverlap, .programHeader(UInt64(index)), value: segment.vaddr, limit: linkEnd)
+                }
+                linkEnd = segment.vaddr &+ segment.memsz
+                alignment = max(alignment, segment.align)
+                entryIsInside = entryIsInside || header.entry >= segment.vaddr && header.entry < linkEnd
             }
         }
-        guard let start else { throw Fault(.noLoadSegment, .header) }
-        guard entryIsInside || role == .library else { throw Fault(.entryOutsideImage, .header, value: header.entry) }
-        linkStart = header.type == .dynamic ? start & ~0x1f_ffff : start
-        self.alignment = alignment
-        linkEnd = end
-        tlsIndex = tls
-        dynamicIndex = dynamic
-        interpreterIndex = interpreter
-        readOnlyAfterRelocation = fixed
-        tables = KernelImage.tables(file, programHeaders, dynamic)
-        supplement = tables?.needDescriptorCode == true ? Supplement(behind: end) : nil
-        if let interpreter, role == .application {
+        guard linkEnd > 0 else { throw Fault(.noLoadSegment, .header) }
+        guard entryIsInside else { throw Fault(.entryOutsideImage, .header, value: header.entry) }
+        if header.type == .dynamic { linkStart &= ~0x1f_ffff }
+        memoryEnd = linkEnd
+        do { try tables.find(in: self) } catch { hasSoundTables = false }
+        if !hasSoundTables { tables = DynamicTables(file.part(at: 0, size: 0)) }
+        if tables.needDescriptorCode, let supplement = Supplement(behind: linkEnd) { memoryEnd = supplement.end }
+        if met >> ProgramHeader.Kind.interpreter & 1 == 1, role == .application {
             throw Fault(
                 .needsInterpreter, .programHeader(UInt64(interpreter)), nameOffset: programHeaders[interpreter].offset)
         }
-        try validateTLS()
+        if let tlsIndex { try validateTemplate(tlsIndex) }
     }
 
-    @_lifetime(copy file)
-    private static func tables(_ file: ByteView, _ headers: ProgramHeaders, _ index: Int?) -> DynamicTables? {
-        do { return try DynamicTables(file, headers, index) } catch { return nil }
-    }
+    /// The types of segments that the loader reads the bytes of, a bit each: PT_LOAD, PT_DYNAMIC, PT_INTERP and PT_TLS.
+    private static var readTypes: UInt32 { 0b1000_1110 }
 
-    private static func claim(
-        _ slot: inout Int?, _ index: Int, _ headers: borrowing ProgramHeaders, fileCount: UInt64
-    ) throws(Fault) {
-        let segment = headers[index]
-        guard slot == nil else {
-            throw Fault(.duplicateSegmentType, .programHeader(UInt64(index)), value: UInt64(segment.type))
+    /// Throws `tlsOutsideImage` unless the initialised bytes of PT_TLS, at `index`, are in a segment's memory.
+    private func validateTemplate(_ index: Int) throws(Fault) {
+        let template = programHeaders[index]
+        guard template.filesz > 0 else { return }
+        if let holder = programHeaders.segment(at: template.vaddr) {
+            let segment = programHeaders[holder]
+            if template.filesz <= segment.memsz &- (template.vaddr &- segment.vaddr) { return }
         }
-        try segment.validate(index: UInt64(index), fileCount: fileCount)
-        slot = index
-    }
-
-    private func validateTLS() throws(Fault) {
-        guard let tlsIndex, let tls else { return }
-        guard tls.filesz > 0 else { return }
-        for index in 0..<programHeaders.count {
-            guard programHeaders.type(index) == ProgramHeader.Kind.load else { continue }
-            let segment = programHeaders[index]
-            guard tls.vaddr >= segment.vaddr else { continue }
-            let offset = tls.vaddr &- segment.vaddr
-            if offset <= segment.memsz, tls.filesz <= segment.memsz &- offset { return }
-        }
-        throw Fault(.tlsOutsideImage, .programHeader(UInt64(tlsIndex)), value: tls.vaddr)
+        throw Fault(.tlsOutsideImage, .programHeader(UInt64(index)), value: template.vaddr)
     }
 
     /// Copies every segment into `memory`, whose first byte stands for link address `linkStart`, and clears what the
-    /// file has no bytes for. `memory` must have room for `size` bytes.
+    /// file has no bytes for. Throws `imageTooLarge` where `memory` has no room for `size` bytes.
     public func load(into memory: inout ByteRegion) throws(Fault) {
+        guard size <= memory.count else { throw Fault(.imageTooLarge, value: size, limit: memory.count) }
         var reached = memory.address
         for index in 0..<programHeaders.count {
-            guard programHeaders.type(index) == ProgramHeader.Kind.load else { continue }
             let segment = programHeaders[index]
-            guard segment.memsz > 0 else { continue }
+            guard segment.type == ProgramHeader.Kind.load, segment.memsz > 0 else { continue }
             let target = memory.address &+ (segment.vaddr &- linkStart)
-            let bytes = try file.slice(
-                at: segment.offset, size: segment.filesz, else: .segmentBeyondFile, .programHeader(UInt64(index)))
-            let end = target &+ segment.filesz
-            guard
-                memory.clear(reached, size: target &- reached),
-                memory.copy(bytes, to: target),
-                memory.clear(end, size: segment.memsz &- segment.filesz)
-            else { throw Fault(.imageTooLarge, .programHeader(UInt64(index)), value: size, limit: memory.count) }
-            reached = target &+ segment.memsz
+            memory.clear(reached, size: target &- reached)
+            memory.copy(file.part(at: segment.offset, size: segment.filesz), to: target)
+            reached = target &+ segment.filesz
         }
-        guard let supplement else { return }
-        let target = memory.address &+ (supplement.start &- linkStart)
-        guard memory.clear(reached, size: target &- reached), supplement.write(to: &memory, at: target) else {
-            throw Fault(.imageTooLarge, .none, value: size, limit: memory.count)
-        }
+        let end = memory.address &+ size
+        memory.clear(reached, size: end &- reached)
+        if let supplement { supplement.write(to: &memory, at: end &- Supplement.size) }
     }
 }

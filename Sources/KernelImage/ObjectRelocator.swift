@@ -50,10 +50,10 @@ public struct ObjectRelocator: ~Escapable {
             while let entry = next {
                 next = try reader.next()
                 let used = try apply(entry, number, before: next, target, &table, to: &memory)
-                counts[entry.type] &+= 1
+                counts.add(1, entry.type)
                 number &+= used
                 guard used > 1, let call = next else { continue }
-                counts[call.type] &+= 1
+                counts.add(1, call.type)
                 next = try reader.next()
             }
         }

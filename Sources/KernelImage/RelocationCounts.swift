@@ -8,14 +8,15 @@ public struct RelocationCounts: Equatable, Sendable {
     public init() {}
 
     /// The number of relocations of type `type`, 0 to 51.
-    public internal(set) subscript(type: UInt32) -> UInt64 {
-        get { counts.span[Int(type)] }
-        set {
-            var counts = counts.mutableSpan
-            total &+= newValue &- counts[Int(type)]
-            counts[Int(type)] = newValue
-            if newValue > 0 { types |= 1 << UInt64(type) }
-        }
+    public subscript(type: UInt32) -> UInt64 { counts.span[Int(type)] }
+
+    /// Adds `count` relocations of type `type`, 0 to 51.
+    mutating func add(_ count: UInt64, _ type: UInt32) {
+        guard count > 0 else { return }
+        var counts = counts.mutableSpan
+        counts[Int(type)] &+= count
+        total &+= count
+        types |= 1 << UInt64(type)
     }
 
     /// Which types there were, a bit each.

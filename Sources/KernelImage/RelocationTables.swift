@@ -13,19 +13,24 @@ public struct RelocationTable: ~Escapable, Sendable {
     /// The dynamic entry that names the table: DT_RELA, DT_REL or DT_JMPREL.
     public let tag: UInt64
     /// The number of entries.
-    public let count: Int
+    public var count: Int { bytes.span.byteCount / (hasAddends ? 24 : 16) }
 
     @_lifetime(copy bytes)
     init(_ bytes: ByteView, hasAddends: Bool, tag: UInt64) {
         self.bytes = bytes
         self.hasAddends = hasAddends
         self.tag = tag
-        count = Int(truncatingIfNeeded: bytes.count) / (hasAddends ? 24 : 16)
     }
 
+    /// Whether one of the entries from the one at `first` on is a TLS descriptor.
     func hasDescriptor(from first: Int) -> Bool {
         let size = hasAddends ? 24 : 16
-        for index in first..<count where bytes.entry(index, size: size).u32(8) == 36 { return true }
+        let count = count
+        var index = first
+        while index < count {
+            if bytes.entry(index, size: size).u32(8) == 36 { return true }
+            index &+= 1
+        }
         return false
     }
 
@@ -122,136 +127,144 @@ public struct PackedRelocations: ~Escapable {
 /// The dynamic section's tables, checked to lie inside the file's segments. An image without PT_DYNAMIC has none.
 public struct DynamicTables: ~Escapable, Sendable {
     /// The dynamic section, which `section` reads again: its values are too many to be carried about.
-    private let entries: ByteView
+    private var entries: ByteView
     /// DT_RELACOUNT, 0 where it is absent.
-    let relativeCount: UInt64
+    private(set) var relativeCount: UInt64 = 0
     /// Whether there is a DT_NEEDED.
-    let needsLibraries: Bool
-    /// The dynamic symbols.
-    public let symbols: SymbolTable
-    /// The table at DT_RELA.
-    public let rela: RelocationTable
-    /// The table at DT_REL.
-    public let rel: RelocationTable
-    /// The table at DT_JMPREL.
-    public let plt: RelocationTable
+    private(set) var needsLibraries = false
+    private var pltHasAddends = true
+    private var relaBytes: ByteView, relBytes: ByteView, pltBytes: ByteView
     /// The words at DT_RELR.
-    public let relr: ByteView
+    public private(set) var relr: ByteView
+    /// The dynamic symbols.
+    public private(set) var symbols: SymbolTable
 
-    /// The values of the dynamic section.
-    public func section() throws(Fault) -> DynamicSection { try DynamicSection(entries) }
-
+    /// The table at DT_RELA.
+    public var rela: RelocationTable {
+        @_lifetime(copy self) get { RelocationTable(relaBytes, hasAddends: true, tag: DynamicTag.rela) }
+    }
+    /// The table at DT_REL.
+    public var rel: RelocationTable {
+        @_lifetime(copy self) get { RelocationTable(relBytes, hasAddends: false, tag: DynamicTag.rel) }
+    }
+    /// The table at DT_JMPREL.
+    public var plt: RelocationTable {
+        @_lifetime(copy self) get {
+            RelocationTable(pltBytes, hasAddends: pltHasAddends, tag: DynamicTag.pltRelocations)
+        }
+    }
+    /// The table that is the one at `index`, below 3, to be applied.
+    subscript(index: Int) -> RelocationTable {
+        @_lifetime(copy self) get { index == 0 ? rela : index == 1 ? rel : plt }
+    }
     /// The addresses that DT_RELR stands for.
     public var packed: PackedRelocations {
         @_lifetime(copy self) get { PackedRelocations(relr) }
     }
 
+    /// The values of the dynamic section.
+    public func section() throws(Fault) -> DynamicSection { try DynamicSection(entries) }
+
     /// Reads the dynamic section of `image`. Throws the faults of malformed tables.
     @_lifetime(copy image)
-    public init(_ image: KernelImage) throws(Fault) {
-        if let known = image.tables {
-            self = known
-        } else {
-            self = try DynamicTables(image.file, image.programHeaders, image.dynamicIndex)
-        }
+    public init(_ image: borrowing KernelImage) throws(Fault) {
+        self = image.tables
+        if !image.hasSoundTables { try find(in: image) }
     }
 
-    /// Reads the dynamic section that the program header at `index` of `headers` tells, if one does.
-    @_lifetime(copy file)
-    init(_ file: ByteView, _ headers: ProgramHeaders, _ index: Int?) throws(Fault) {
-        var bytes = ByteView(file.span.extracting(first: 0))
-        if let index {
-            let segment = headers[index]
-            bytes = try file.slice(
-                at: segment.offset, size: segment.filesz, else: .segmentBeyondFile, .programHeader(UInt64(index)))
-        }
-        entries = bytes
+    /// No tables; `none` is no byte.
+    @_lifetime(copy none)
+    init(_ none: ByteView) {
+        entries = none
+        relaBytes = none
+        relBytes = none
+        pltBytes = none
+        relr = none
+        symbols = SymbolTable(none)
+    }
+
+    /// Reads the dynamic section of `image`, whose segments are known, if it has one. Throws the faults of malformed tables.
+    @_lifetime(self: copy image)
+    @inline(never)
+    mutating func find(in image: borrowing KernelImage) throws(Fault) {
+        guard let index = image.dynamicIndex else { return }
+        let segment = image.programHeaders[index]
+        let bytes = image.file.part(at: segment.offset, size: segment.filesz)
         let section = try DynamicSection(bytes)
+        entries = bytes
         relativeCount = section.relativeCount ?? 0
         needsLibraries = section.needed != nil
-        rela = RelocationTable(
-            try DynamicTables.table(
-                file, headers, section, DynamicTag.rela, DynamicTag.relaSize, DynamicTag.relaEntrySize, 24),
-            hasAddends: true, tag: DynamicTag.rela)
-        rel = RelocationTable(
-            try DynamicTables.table(
-                file, headers, section, DynamicTag.rel, DynamicTag.relSize, DynamicTag.relEntrySize, 16),
-            hasAddends: false, tag: DynamicTag.rel)
-        relr = try DynamicTables.table(
-            file, headers, section, DynamicTag.relr, DynamicTag.relrSize, DynamicTag.relrEntrySize, 8)
+        relaBytes = try image.table(section, DynamicTag.rela, DynamicTag.relaSize, DynamicTag.relaEntrySize, 24)
+        relBytes = try image.table(section, DynamicTag.rel, DynamicTag.relSize, DynamicTag.relEntrySize, 16)
+        relr = try image.table(section, DynamicTag.relr, DynamicTag.relrSize, DynamicTag.relrEntrySize, 8)
 
         let hasPLT = section.pltRelocations != nil && section.pltRelocationSize ?? 0 > 0
         let kind = section.pltRelocationKind ?? (hasPLT ? 0 : DynamicTag.rela)
         guard kind == DynamicTag.rela || kind == DynamicTag.rel else {
             throw Fault(.badPLTRelocationKind, .dynamic(DynamicTag.pltRelocationKind), value: kind)
         }
-        let pltHasAddends = kind == DynamicTag.rela
-        plt = RelocationTable(
-            try DynamicTables.table(
-                file, headers, section, DynamicTag.pltRelocations, DynamicTag.pltRelocationSize, 0,
-                pltHasAddends ? 24 : 16),
-            hasAddends: pltHasAddends, tag: DynamicTag.pltRelocations)
-        symbols = try SymbolTable(file, headers, section)
-    }
-
-    /// How many of the `size` bytes of a table at `table` come before DT_JMPREL: all of them, unless that is its tail, as the
-    /// gABI permits. Entries with their addend in place must not be applied twice.
-    private static func size(_ size: UInt64, of table: UInt64, in section: borrowing DynamicSection) -> UInt64 {
-        guard let plt = section.pltRelocations, let pltSize = section.pltRelocationSize, pltSize > 0, plt >= table
-        else { return size }
-        let head = plt &- table
-        return head < size && pltSize == size &- head ? head : size
+        pltHasAddends = kind == DynamicTag.rela
+        pltBytes = try image.table(
+            section, DynamicTag.pltRelocations, DynamicTag.pltRelocationSize, 0, pltHasAddends ? 24 : 16)
+        try symbols.find(in: image, section)
     }
 
     /// Whether a TLS descriptor wants the code it calls. The entries that DT_RELACOUNT says are relative are not read.
     var needDescriptorCode: Bool {
-        let relative = Int(truncatingIfNeeded: min(relativeCount, UInt64(rela.count)))
-        return rela.hasDescriptor(from: relative) || rel.hasDescriptor(from: 0) || plt.hasDescriptor(from: 0)
-    }
-
-    /// The bytes of the table that the entries with these tags describe, in units of `unit` bytes; `entrySize` is 0 where none
-    /// tells the unit.
-    @inline(never)
-    @_lifetime(copy file)
-    private static func table(
-        _ file: ByteView, _ headers: borrowing ProgramHeaders, _ section: borrowing DynamicSection, _ address: UInt64,
-        _ size: UInt64, _ entrySize: UInt64, _ unit: UInt64
-    ) throws(Fault) -> ByteView {
-        let listed = section.value(size)
-        guard let start = section.value(address) else {
-            guard listed ?? 0 == 0 else { throw Fault(.dynamicMissing, .dynamic(address)) }
-            return ByteView(file.span.extracting(first: 0))
+        var first = Int(truncatingIfNeeded: min(relativeCount, UInt64(rela.count)))
+        for index in 0..<3 {
+            if self[index].hasDescriptor(from: first) { return true }
+            first = 0
         }
-        guard var bytes = listed else { throw Fault(.dynamicMissing, .dynamic(size)) }
-        if let found = section.value(entrySize), found != unit, entrySize != 0 {
-            throw Fault(.badEntrySize, .dynamic(entrySize), value: found, limit: unit)
-        }
-        if address != DynamicTag.relr, address != DynamicTag.pltRelocations {
-            bytes = DynamicTables.size(bytes, of: start, in: section)
-        }
-        guard bytes % unit == 0 else { throw Fault(.tableSizeNotMultiple, .dynamic(size), value: bytes, limit: unit) }
-        guard bytes > 0 else { return ByteView(file.span.extracting(first: 0)) }
-        return try headers.contents(at: start, size: bytes, in: file, .dynamic(address))
+        return false
     }
 }
 
 extension KernelImage {
+    /// The bytes of the table that the entries of `section` with these tags describe, in units of `unit` bytes; `entrySize` is
+    /// 0 where none tells the unit.
+    @inline(never)
+    @_lifetime(copy self)
+    fileprivate borrowing func table(
+        _ section: borrowing DynamicSection, _ address: UInt64, _ size: UInt64, _ entrySize: UInt64, _ unit: UInt64
+    ) throws(Fault) -> ByteView {
+        var bytes = section.value(size) ?? 0
+        guard let start = section.value(address) else {
+            guard bytes == 0 else { throw Fault(.dynamicMissing, .dynamic(address)) }
+            return nothing
+        }
+        guard section.value(size) != nil else { throw Fault(.dynamicMissing, .dynamic(size)) }
+        if let found = section.value(entrySize), found != unit {
+            throw Fault(.badEntrySize, .dynamic(entrySize), value: found, limit: unit)
+        }
+        if address != DynamicTag.relr, address != DynamicTag.pltRelocations {
+            bytes = section.size(bytes, ofTable: start)
+        }
+        guard bytes % unit == 0 else { throw Fault(.tableSizeNotMultiple, .dynamic(size), value: bytes, limit: unit) }
+        guard bytes > 0 else { return nothing }
+        return try contents(at: start, size: bytes, .dynamic(address))
+    }
+
+    /// No byte of the file.
+    private var nothing: ByteView {
+        @_lifetime(copy self) get { file.part(at: 0, size: 0) }
+    }
+
     /// Throws `needsLibrary` where the image cannot do without other files.
     public func requireNoLibrary() throws(Fault) {
-        guard needsLibraries, let section = try tables?.section(), let needed = section.needed else { return }
+        guard needsLibraries else { return }
+        let section = try tables.section()
         let strings = try fileOffset(of: section.stringTable ?? 0, .dynamic(DynamicTag.stringTable))
-        throw Fault(.needsLibrary, .none, nameOffset: strings &+ needed)
+        throw Fault(.needsLibrary, .none, nameOffset: strings &+ (section.needed ?? 0))
     }
+}
 
-    /// The bytes of the file from link address `address` on: see `ProgramHeaders.contents`.
-    @_lifetime(copy self)
-    func contents(at address: UInt64, size: UInt64? = nil, _ place: Place) throws(Fault) -> ByteView {
-        try programHeaders.contents(at: address, size: size, in: file, place)
-    }
-
-    /// The file offset of link address `address`. Throws `dynamicAddressOutsideFile` at `place`.
-    @inline(never)
-    func fileOffset(of address: UInt64, _ place: Place) throws(Fault) -> UInt64 {
-        try programHeaders.fileOffset(of: address, place).start
+extension DynamicSection {
+    /// How many of the `size` bytes of a table at `table` come before DT_JMPREL: all of them, unless that is its tail, as the
+    /// gABI permits. Entries with their addend in place must not be applied twice.
+    fileprivate func size(_ size: UInt64, ofTable table: UInt64) -> UInt64 {
+        guard let plt = pltRelocations, let pltSize = pltRelocationSize, pltSize > 0, plt >= table else { return size }
+        let head = plt &- table
+        return head < size && pltSize == size &- head ? head : size
     }
 }

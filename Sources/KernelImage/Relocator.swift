@@ -8,7 +8,6 @@ public import ELF
 /// ones; else they are searched in all files of its link map.
 public struct Relocator: ~Escapable, Sendable {
     let tables: DynamicTables
-    let symbols: SymbolTable
     @usableFromInline let bias: UInt64
     let threadLocalBlock: ThreadLocalBlock?
     let supplement: Supplement?
@@ -17,14 +16,16 @@ public struct Relocator: ~Escapable, Sendable {
     /// Which of the link map's objects the image is.
     let object: Int
 
+    var symbols: SymbolTable {
+        @_lifetime(copy self) get { tables.symbols }
+    }
+
     /// Prepares to relocate `image` for link address + `bias`. Throws the faults of malformed tables, and `needsLibrary`
     /// where the image is the application, which must do without.
     @_lifetime(copy image)
-    public init(_ image: KernelImage, bias: UInt64, as role: KernelImage.Role = .application) throws(Fault) {
-        let tables = try DynamicTables(image)
+    public init(_ image: borrowing KernelImage, bias: UInt64, as role: KernelImage.Role = .application) throws(Fault) {
+        tables = try DynamicTables(image)
         if role == .application { try image.requireNoLibrary() }
-        symbols = tables.symbols
-        self.tables = tables
         self.bias = bias
         threadLocalBlock = image.tls.map { ThreadLocalBlock($0) }
         supplement = image.supplement
@@ -37,11 +38,9 @@ public struct Relocator: ~Escapable, Sendable {
     @_lifetime(copy image, copy files, copy link)
     @inline(never)
     init(
-        _ image: KernelImage, _ index: Int, of link: borrowing LinkMap, _ files: ByteView, bias: UInt64
+        _ image: borrowing KernelImage, _ index: Int, of link: borrowing LinkMap, _ files: ByteView, bias: UInt64
     ) throws(Fault) {
-        let tables = try DynamicTables(image)
-        symbols = tables.symbols
-        self.tables = tables
+        tables = try DynamicTables(image)
         self.bias = bias &+ link[index].displacement
         threadLocalBlock = nil
         supplement = image.supplement
@@ -64,18 +63,17 @@ public struct Relocator: ~Escapable, Sendable {
         to memory: inout ByteRegion, _ counts: inout RelocationCounts, _ search: inout SymbolSearch
     ) throws(Fault) {
         var packed = tables.packed
-        counts[8] &+= try packed.apply(adding: bias, to: &memory)
-        try apply(tables.rela, to: &memory, &counts, &search)
-        try apply(tables.rel, to: &memory, &counts, &search)
-        try apply(tables.plt, to: &memory, &counts, &search)
+        counts.add(try packed.apply(adding: bias, to: &memory), 8)
+        for index in 0..<3 { try apply(tables[index], to: &memory, &counts, &search) }
     }
 
     private func apply(
         _ table: RelocationTable, to memory: inout ByteRegion, _ counts: inout RelocationCounts,
         _ search: inout SymbolSearch
     ) throws(Fault) {
+        let count = table.count
         var index = 0
-        while index < table.count {
+        while index < count {
             if table.hasAddends {
                 let first = index
                 index = applyCommon(table, from: first, to: &memory, &counts)
@@ -84,7 +82,7 @@ public struct Relocator: ~Escapable, Sendable {
             let entry = table[index]
             let place = Place.relocation(table: table.tag, index: UInt64(index))
             if try apply(entry, place, to: &memory, &search) { counts.indirect &+= 1 }
-            counts[entry.type] &+= 1
+            counts.add(1, entry.type)
             index &+= 1
         }
     }
@@ -101,7 +99,7 @@ public struct Relocator: ~Escapable, Sendable {
         var index = memory.storeSums(
             of: table.bytes, from: first, tagged: 8, plus: bias,
             vouched: Int(truncatingIfNeeded: min(relative, UInt64(table.count))))
-        counts[8] &+= UInt64(index &- first)
+        counts.add(UInt64(index &- first), 8)
         // A library's own definitions may have to give way to another's; the application's never do.
         guard object == 0 else { return index }
         var words: UInt64 = 0
@@ -116,9 +114,9 @@ public struct Relocator: ~Escapable, Sendable {
             if type == 1 { words &+= 1 } else if type == 6 { slots &+= 1 } else { jumps &+= 1 }
             index &+= 1
         }
-        counts[1] &+= words
-        counts[6] &+= slots
-        counts[7] &+= jumps
+        counts.add(words, 1)
+        counts.add(slots, 6)
+        counts.add(jumps, 7)
         return index
     }
 

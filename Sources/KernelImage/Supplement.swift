@@ -36,6 +36,7 @@ public struct Supplement: Equatable, Sendable {
     init(at start: UInt64) { self.start = start }
 
     /// Writes the code; false where `memory` does not reach that far.
+    @discardableResult
     func write(to memory: inout ByteRegion, at address: UInt64) -> Bool {
         // mov 8(%rax), %rax; ret
         memory.store(0xcccc_ccc3_0840_8b48 as UInt64, at: address)

@@ -6,44 +6,38 @@ public import ELF
 
 /// The dynamic symbols of an image.
 public struct SymbolTable: ~Escapable, Sendable {
-    private let symbols: ByteView
-    private let strings: ByteView
-    private let stringsOffset: UInt64
+    private var symbols: ByteView
+    /// Where the string table lies in the file.
+    private var stringsOffset: UInt64 = 0, stringsSize: UInt64 = 0
     /// The number of symbols.
-    public let count: UInt64
+    public var count: UInt64 { symbols.count / Symbol.size }
 
-    /// Finds the table that `section` of `file`, whose program headers are `headers`, names; empty where there is none. Its
-    /// length is that of DT_HASH or DT_GNU_HASH; without either, what its segment has room for, and where the latter is
-    /// empty, what lies in front of the names.
-    @_lifetime(copy file)
-    init(_ file: ByteView, _ headers: ProgramHeaders, _ section: borrowing DynamicSection) throws(Fault) {
-        let none = ByteView(file.span.extracting(first: 0))
-        guard let address = section.symbolTable else {
-            symbols = none
-            strings = none
-            stringsOffset = 0
-            count = 0
-            return
-        }
+    /// No symbols; `none` is no byte.
+    @_lifetime(copy none)
+    init(_ none: ByteView) { symbols = none }
+
+    /// Finds the table that `section` of `image` names, if it does. Its length is that of DT_HASH or DT_GNU_HASH; without
+    /// either, what its segment has room for, and where the latter is empty, what lies in front of the names.
+    @_lifetime(self: copy image)
+    mutating func find(in image: borrowing KernelImage, _ section: borrowing DynamicSection) throws(Fault) {
+        guard let address = section.symbolTable else { return }
         guard section.symbolEntrySize ?? Symbol.size == Symbol.size else {
             throw Fault(
                 .badEntrySize, .dynamic(DynamicTag.symbolEntrySize), value: section.symbolEntrySize ?? 0,
                 limit: Symbol.size)
         }
-        let room = try headers.contents(at: address, in: file, .dynamic(DynamicTag.symbolTable))
-        var length = room.count / Symbol.size
-        if let hash = section.hash {
-            let table = try headers.contents(at: hash, in: file, .dynamic(DynamicTag.hash))
-            guard let number = SymbolCount.ofHash(table) else {
-                throw Fault(.hashTableMalformed, .dynamic(DynamicTag.hash))
+        let place = Place.dynamic(DynamicTag.symbolTable)
+        let (start, room) = try image.fileOffset(of: address, size: 0, place)
+        var length = room / Symbol.size
+        let isGNU = section.hash == nil
+        let hash = isGNU ? section.gnuHash : section.hash
+        if let hash {
+            let place = Place.dynamic(isGNU ? DynamicTag.gnuHash : DynamicTag.hash)
+            let table = try image.contents(at: hash, place)
+            guard let number = isGNU ? SymbolCount.ofGNUHash(table) : SymbolCount.ofHash(table) else {
+                throw Fault(.hashTableMalformed, place)
             }
-            length = number
-        } else if let hash = section.gnuHash {
-            let table = try headers.contents(at: hash, in: file, .dynamic(DynamicTag.gnuHash))
-            guard let number = SymbolCount.ofGNUHash(table) else {
-                throw Fault(.hashTableMalformed, .dynamic(DynamicTag.gnuHash))
-            }
-            if number > 1 {
+            if !isGNU || number > 1 {
                 length = number
             } else if let names = section.stringTable, names > address {
                 // GNU ld's table for no exported symbol says nothing of those that are only referred to; names follow them.
@@ -51,16 +45,14 @@ public struct SymbolTable: ~Escapable, Sendable {
             }
         }
         // Both hash tables count with 32 bits, and `room` is a file's.
-        symbols = try headers.contents(
-            at: address, size: length &* Symbol.size, in: file, .dynamic(DynamicTag.symbolTable))
-        count = length
+        let size = length &* Symbol.size
+        guard size <= room else { throw Fault(.dynamicAddressOutsideFile, place, value: address, limit: size) }
+        symbols = image.file.part(at: start, size: size)
         if let stringTable = section.stringTable {
-            strings = try headers.contents(
-                at: stringTable, size: section.stringTableSize ?? 0, in: file, .dynamic(DynamicTag.stringTable))
-            stringsOffset = try headers.fileOffset(of: stringTable, .dynamic(DynamicTag.stringTable)).start
-        } else {
-            strings = none
-            stringsOffset = 0
+            stringsSize = section.stringTableSize ?? 0
+            stringsOffset = try image.fileOffset(
+                of: stringTable, size: stringsSize, .dynamic(DynamicTag.stringTable)
+            ).start
         }
     }
 
@@ -83,6 +75,6 @@ public struct SymbolTable: ~Escapable, Sendable {
 
     /// The file offset of `symbol`'s name, 0 where it has none or it is outside the string table.
     public func nameOffset(of symbol: Symbol) -> UInt64 {
-        symbol.name != 0 && UInt64(symbol.name) < strings.count ? stringsOffset &+ UInt64(symbol.name) : 0
+        symbol.name != 0 && UInt64(symbol.name) < stringsSize ? stringsOffset &+ UInt64(symbol.name) : 0
     }
 }
