@@ -38,7 +38,7 @@ public struct RandomNumber: Equatable, Sendable {
         case given
 
         /// The source's name.
-        public var name: StaticString {
+        public var name: Text {
             switch self {
             case .rdrand: "RDRAND"
             case .timeStampCounter: "the time stamp counter"

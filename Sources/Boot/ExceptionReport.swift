@@ -98,7 +98,7 @@ public struct ExceptionReport: Sendable {
     }
 
     private func writePlace(
-        _ label: StaticString, _ address: UInt64, _ record: BootRecord, _ image: borrowing Application.Contents,
+        _ label: Text, _ address: UInt64, _ record: BootRecord, _ image: borrowing Application.Contents,
         _ sink: inout some TextSink
     ) {
         begin(&sink)
@@ -197,7 +197,7 @@ public struct ExceptionReport: Sendable {
 
     private func begin(_ sink: inout some TextSink) { sink.write("[LOADER] ") }
 
-    private static func registerName(_ index: Int) -> StaticString {
+    private static func registerName(_ index: Int) -> Text {
         switch index {
         case 0: "rax"
         case 1: "rbx"
@@ -217,7 +217,7 @@ public struct ExceptionReport: Sendable {
         }
     }
 
-    private var name: StaticString {
+    private var name: Text {
         switch vector {
         case 0: "divide error"
         case 1: "debug"

@@ -86,7 +86,7 @@ public enum Report {
     public static func relocations(_ counts: RelocationCounts, to sink: inout some TextSink) {
         sink.write(decimal: counts.total)
         sink.write(counts.total == 1 ? " relocation" : " relocations")
-        var separator: StaticString = ": "
+        var separator: Text = ": "
         let all = counts.all
         var types = counts.types
         while types != 0 {
@@ -169,7 +169,7 @@ public enum Report {
             fault.write(to: &sink, FaultDetails(of: fault, in: files.bytes), file: files.bytes.span)
         }
         sink.write("; ")
-        sink.write(fault.rule.description.advice)
+        sink.write(fault.rule.advice)
         sink.endLine()
     }
 

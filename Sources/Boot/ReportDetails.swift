@@ -57,7 +57,7 @@ extension Report {
         line("stack", handoff.stack, to: &sink)
     }
 
-    private static func line(_ name: StaticString, _ range: AddressRange, to sink: inout some TextSink) {
+    private static func line(_ name: Text, _ range: AddressRange, to sink: inout some TextSink) {
         guard !range.isEmpty else { return }
         begin(&sink)
         sink.write(name)
@@ -66,7 +66,7 @@ extension Report {
         sink.endLine()
     }
 
-    private static func line(_ table: StaticString, _ count: Int, to sink: inout some TextSink) {
+    private static func line(_ table: Text, _ count: Int, to sink: inout some TextSink) {
         guard count > 0 else { return }
         begin(&sink)
         sink.write(table)
@@ -78,7 +78,7 @@ extension Report {
 }
 
 extension MemoryKind {
-    fileprivate var name: StaticString {
+    fileprivate var name: Text {
         switch self {
         case .available: "RAM"
         case .reserved: "reserved by the firmware"
@@ -90,7 +90,7 @@ extension MemoryKind {
 }
 
 extension Purpose {
-    fileprivate var name: StaticString {
+    fileprivate var name: Text {
         switch self {
         case .loader: "loader"
         case .module: "module"

@@ -12,7 +12,7 @@ public enum BootProtocol: UInt8, Sendable {
     case pvh
 
     /// The protocol's name.
-    public var name: StaticString { self == .multiboot ? "Multiboot" : "PVH" }
+    public var name: Text { self == .multiboot ? "Multiboot" : "PVH" }
 }
 
 /// Physical memory as far as the loader can read it, from address `origin` on.

@@ -53,32 +53,12 @@ public struct Fault: Error, Equatable, Sendable {
 
     /// Writes the fault as one sentence, without a line end. `file` is the ELF file that names are offsets in.
     public func write(to sink: inout some TextSink, _ details: FaultDetails, file: RawSpan) {
-        place.write(to: &sink)
-        let template = rule.description.sentence
-        // A literal's bytes: the index stays below its length.
-        let text = unsafe template.utf8Start
-        let count = template.utf8CodeUnitCount
-        var index = 0
-        while index < count {
-            let byte = unsafe text[index]
-            index += 1
-            guard byte == UInt8(ascii: "%"), index < count else {
-                sink.write(byte)
-                continue
-            }
-            switch unsafe text[index] {
-            case UInt8(ascii: "v"): sink.write(hex: value)
-            case UInt8(ascii: "d"): sink.write(decimal: value)
-            case UInt8(ascii: "l"): sink.write(hex: limit)
-            case UInt8(ascii: "m"): sink.write(decimal: limit)
-            case UInt8(ascii: "a"): sink.write(hex: details.address)
-            case UInt8(ascii: "t"):
-                sink.write("R_X86_64_")
-                sink.write(details.typeName)
-            case UInt8(ascii: "n"): details.writeNames(to: &sink, file: file)
-            default: sink.write(UInt8(ascii: "%"))
-            }
-            index += 1
+        let place = place
+        let table = place.isRelocation || place.isEntry ? place.table : place.index
+        if place != .none {
+            details.write(place.template, table, place.index, to: &sink, file: file)
+            sink.write(": ")
         }
+        details.write(rule.sentence, value, limit, to: &sink, file: file)
     }
 }

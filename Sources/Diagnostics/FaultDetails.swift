@@ -4,8 +4,8 @@
 public struct FaultDetails: Equatable, Sendable {
     /// The link address that a relocation changes, in an object file its offset in the section; `%a` in the sentence.
     public var address: UInt64 = 0
-    /// The name of a relocation type, without R_X86_64_; `%t` in the rule's sentence.
-    public var typeName: StaticString = ""
+    /// The name of a relocation type, without R_X86_64_; `%t` in the sentence.
+    public var typeName: Text = ""
     /// Where the file holds the name that belongs to the fault, NUL terminated; 0 if there is none. `%n` in the sentence.
     public var nameOffset: UInt64
     /// The names after the first one.
@@ -20,6 +20,30 @@ public struct FaultDetails: Equatable, Sendable {
     /// Whether both say the same.
     public static func == (left: FaultDetails, right: FaultDetails) -> Bool {
         left.address == right.address && left.nameOffset == right.nameOffset && left.furtherNames == right.furtherNames
+    }
+
+    /// Writes `template` with what its blanks stand for: see `Rule.sentence`; `%g` and `%i` are those of places.
+    @inline(never)
+    func write(_ template: Text, _ value: UInt64, _ limit: UInt64, to sink: inout some TextSink, file: RawSpan) {
+        var start = 0
+        while start < template.count {
+            let end = template.index(of: UInt8(ascii: "%"), from: start)
+            sink.write(template[start, end])
+            start = end &+ 2
+            switch template[end &+ 1] {
+            case UInt8(ascii: "v"): sink.write(hex: value)
+            case UInt8(ascii: "d"): sink.write(decimal: value)
+            case UInt8(ascii: "l"): sink.write(hex: limit)
+            case UInt8(ascii: "m"): sink.write(decimal: limit)
+            case UInt8(ascii: "a"): sink.write(hex: address)
+            case UInt8(ascii: "t"):
+                sink.write("R_X86_64_")
+                sink.write(typeName)
+            case UInt8(ascii: "n"): writeNames(to: &sink, file: file)
+            case UInt8(ascii: "g"): Place.write(tag: value, to: &sink)
+            default: break
+            }
+        }
     }
 
     /// `'one', 'two' and 5 more`.

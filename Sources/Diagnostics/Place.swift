@@ -63,62 +63,39 @@ public struct Place: Equatable, Sendable {
     /// An address in memory.
     @inlinable public static func address(_ address: UInt64) -> Place { Place(kind: 9, address) }
 
-    func write(to sink: inout some TextSink) {
-        switch kind {
-        case .none: return
-        case .header: sink.write("ELF header")
-        case .offset:
-            sink.write("file offset ")
-            sink.write(hex: index)
-        case .programHeader:
-            sink.write("program header ")
-            sink.write(decimal: index)
-        case .sectionHeader:
-            sink.write("section header ")
-            sink.write(decimal: index)
-        case .dynamic:
-            sink.write("dynamic entry ")
-            Place.write(tag: index, to: &sink)
-        case .relocation:
-            Place.write(tag: table, to: &sink)
-            sink.write(" entry ")
-            sink.write(decimal: index)
-        case .symbol:
-            sink.write("dynamic symbol ")
-            sink.write(decimal: index)
-        case .entry:
-            sink.write("section ")
-            sink.write(decimal: table)
-            sink.write(" entry ")
-            sink.write(decimal: index)
-        case .address:
-            sink.write("address ")
-            sink.write(hex: index)
-        }
-        sink.write(": ")
+    /// What a sentence begins with: `%v` and `%d` are the index in hexadecimal and in decimal, `%g` is the index as the tag of
+    /// a dynamic entry. Of an entry of a table the index is `%m`, and the others are the table.
+    var template: Text { Place.templates.row(Int(kind.rawValue)) }
+
+    /// In the order of the kinds.
+    private static var templates: Text {
+        """
+        nowhere
+        ELF header
+        file offset %v
+        program header %d
+        section header %d
+        dynamic entry %g
+        %g entry %m
+        dynamic symbol %d
+        section %d entry %m
+        address %v
+        """
     }
 
-    private static func write(tag: UInt64, to sink: inout some TextSink) {
-        switch tag {
-        case 2: sink.write("DT_PLTRELSZ")
-        case 4: sink.write("DT_HASH")
-        case 5: sink.write("DT_STRTAB")
-        case 6: sink.write("DT_SYMTAB")
-        case 7: sink.write("DT_RELA")
-        case 8: sink.write("DT_RELASZ")
-        case 9: sink.write("DT_RELAENT")
-        case 10: sink.write("DT_STRSZ")
-        case 11: sink.write("DT_SYMENT")
-        case 17: sink.write("DT_REL")
-        case 18: sink.write("DT_RELSZ")
-        case 19: sink.write("DT_RELENT")
-        case 20: sink.write("DT_PLTREL")
-        case 23: sink.write("DT_JMPREL")
-        case 35: sink.write("DT_RELRSZ")
-        case 36: sink.write("DT_RELR")
-        case 37: sink.write("DT_RELRENT")
-        case 0x6fff_fef5: sink.write("DT_GNU_HASH")
-        default: sink.write(hex: tag)
-        }
+    /// Writes the name of a dynamic entry's tag, or else its number.
+    static func write(tag: UInt64, to sink: inout some TextSink) {
+        let name = tag == 0x6fff_fef5 ? "GNU_HASH" : tagNames.word(Int(min(tag, 38)))
+        guard name.count > 1 else { return sink.write(hex: tag) }
+        sink.write("DT_")
+        sink.write(name)
+    }
+
+    /// The names, without DT_, that faults need, from the tag 0 on.
+    private static var tagNames: Text {
+        """
+        - - PLTRELSZ - HASH STRTAB SYMTAB RELA RELASZ RELAENT STRSZ SYMENT - - - - - REL RELSZ RELENT PLTREL - - JMPREL - \
+        - - - - - - - - - - RELRSZ RELR RELRENT
+        """
     }
 }

@@ -4,8 +4,8 @@
 public protocol TextSink {
     /// Takes one byte of UTF-8.
     mutating func write(_ byte: UInt8)
-    /// Takes a literal; by default byte by byte.
-    mutating func write(_ text: StaticString)
+    /// Takes a text; by default byte by byte.
+    mutating func write(_ text: Text)
     /// Takes up to eight bytes of text, the first in the lowest byte of `text`; by default one by one.
     mutating func write(_ text: UInt64, count: UInt64)
     /// Ends a line; by default with a line feed.
@@ -13,17 +13,34 @@ public protocol TextSink {
 }
 
 extension TextSink {
-    /// Writes a literal byte by byte.
-    public mutating func write(_ text: StaticString) {
-        // The pointer of a literal is valid for ever and `utf8CodeUnitCount` is its length.
-        let start = unsafe text.utf8Start
-        for index in 0..<text.utf8CodeUnitCount {
-            write(unsafe start[index])
-        }
+    /// Writes a text byte by byte.
+    public mutating func write(_ text: Text) {
+        for index in 0..<text.count { write(text[index]) }
     }
 
     /// Writes a line feed.
     public mutating func endLine() { write(UInt8(ascii: "\n")) }
+
+    /// Writes `template`, in which `%x` and `%d` stand for the numbers behind it one after the other, in hexadecimal and in
+    /// decimal.
+    @inline(never)
+    public mutating func write(
+        _ template: Text, _ first: UInt64, _ second: UInt64 = 0, _ third: UInt64 = 0, _ fourth: UInt64 = 0
+    ) {
+        var (first, second, third) = (first, second, third)
+        var start = 0
+        while true {
+            let end = template.index(of: UInt8(ascii: "%"), from: start)
+            write(template[start, end])
+            start = end &+ 2
+            switch template[end &+ 1] {
+            case UInt8(ascii: "x"): write(hex: first)
+            case UInt8(ascii: "d"): write(decimal: first)
+            default: return
+            }
+            (first, second, third) = (second, third, fourth)
+        }
+    }
 
     /// Writes text that came from outside, at most `limit` bytes: what is not printable ASCII appears as `?`.
     public mutating func write(untrusted text: RawSpan, limit: Int = 128) {

@@ -126,7 +126,7 @@ public enum Generation: UInt8, Equatable, Sendable {
     public var entryVersion: UInt8 { min(rawValue, 4) }
 
     /// The generation's name.
-    public var name: StaticString {
+    public var name: Text {
         switch self {
         case .zero: "entry version 0"
         case .one: "entry version 1"

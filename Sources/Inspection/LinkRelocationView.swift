@@ -129,7 +129,7 @@ enum LinkRelocationView {
         return faults
     }
 
-    private static func table(_ place: Place) -> StaticString {
+    private static func table(_ place: Place) -> Text {
         switch place.table {
         case DynamicTag.relr: "RELR"
         case DynamicTag.rela: "RELA"

@@ -6,15 +6,15 @@ import Diagnostics
 /// One column of a view.
 struct Column: Sendable {
     /// The member's name in JSON.
-    let key: StaticString
+    let key: Text
     /// The heading in text.
-    let title: StaticString
+    let title: Text
     /// The width in text; what is longer pushes the rest of its row to the right.
     let width: Int
     /// Whether the text is filled up from the left.
     let isRight: Bool
 
-    init(_ key: StaticString, _ title: StaticString, _ width: Int, right: Bool = false) {
+    init(_ key: Text, _ title: Text, _ width: Int, right: Bool = false) {
         self.key = key
         self.title = title
         self.width = width
@@ -40,7 +40,7 @@ private struct CellLayout: Sendable {
         end = ShortText(isLast ? json ? "}" : "\n" : json ? "" : " ")
     }
 
-    static func key(_ column: Column, _ start: StaticString) -> ShortText {
+    static func key(_ column: Column, _ start: Text) -> ShortText {
         var text = ShortText(start)
         text.append(column.key)
         text.append("\":")
@@ -180,10 +180,10 @@ struct Listing: ~Copyable {
     }
 
     /// A text of ours, which needs no escape, at most 32 bytes.
-    mutating func text(_ text: StaticString) { self.text(ShortText(text)) }
+    mutating func text(_ text: Text) { self.text(ShortText(text)) }
 
     /// A name, or where there is none the number that has none.
-    mutating func text(_ name: StaticString?, or number: UInt64) {
+    mutating func text(_ name: Text?, or number: UInt64) {
         if let name { text(name) } else { hex(number) }
     }
 

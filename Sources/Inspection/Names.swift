@@ -1,11 +1,12 @@
 // The names of the gABI's and GNU's numbers, as readelf users know them.
 
+import Diagnostics
 import ELF
 
 /// Names of numbers in ELF files; what has none appears in hexadecimal.
 enum Names {
     /// p_type, without PT_; nil where it has no name.
-    static func segment(_ type: UInt32) -> StaticString? {
+    static func segment(_ type: UInt32) -> Text? {
         switch type {
         case 0: "NULL"
         case 1: "LOAD"
@@ -34,7 +35,7 @@ enum Names {
     }
 
     /// sh_type, without SHT_; nil where it has no name.
-    static func section(_ type: UInt32) -> StaticString? {
+    static func section(_ type: UInt32) -> Text? {
         switch type {
         case 0: "NULL"
         case 1: "PROGBITS"
@@ -94,7 +95,7 @@ enum Names {
     }
 
     /// STT_ of st_info.
-    static func symbolType(_ type: UInt8) -> StaticString {
+    static func symbolType(_ type: UInt8) -> Text {
         switch type {
         case 0: "NOTYPE"
         case 1: "OBJECT"
@@ -109,7 +110,7 @@ enum Names {
     }
 
     /// STB_ of st_info.
-    static func symbolBinding(_ binding: UInt8) -> StaticString {
+    static func symbolBinding(_ binding: UInt8) -> Text {
         switch binding {
         case 0: "LOCAL"
         case 1: "GLOBAL"
@@ -120,7 +121,7 @@ enum Names {
     }
 
     /// STV_ of st_other.
-    static func symbolVisibility(_ other: UInt8) -> StaticString {
+    static func symbolVisibility(_ other: UInt8) -> Text {
         switch other & 3 {
         case 1: "INTERNAL"
         case 2: "HIDDEN"

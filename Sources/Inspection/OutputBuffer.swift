@@ -2,6 +2,7 @@
 // way out.
 
 import Bytes
+import Diagnostics
 import Foundation
 
 /// Up to 32 bytes of ASCII, filled up with spaces, so that writing them is four stores whatever their number.
@@ -13,12 +14,11 @@ struct ShortText: Sendable {
     init() {}
 
     /// The first 32 bytes of `text`.
-    init(_ text: StaticString) { append(text) }
+    init(_ text: Text) { append(text) }
 
     /// Takes the bytes of `text`.
-    mutating func append(_ text: StaticString) {
-        // A literal's bytes: the index stays below its length.
-        for index in 0..<text.utf8CodeUnitCount { append(unsafe text.utf8Start[index]) }
+    mutating func append(_ text: Text) {
+        for index in 0..<text.count { append(text[index]) }
     }
 
     /// Takes one more byte; beyond the thirty-second none.
@@ -214,9 +214,9 @@ extension ShortText: CustomStringConvertible {
 
     /// Takes a literal.
     @inline(never)
-    mutating func append(_ text: StaticString) {
+    mutating func append(_ text: Text) {
         // A literal's bytes are valid for ever, and there are as many as it says.
-        unsafe append(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+        unsafe append(UnsafeRawBufferPointer(text.bytes))
     }
 
     /// Takes a string.

@@ -191,7 +191,7 @@ struct StringSink: TextSink {
     }
 }
 
-extension StaticString {
+extension Text {
     /// As an ordinary string.
     var string: String { StringSink.text { $0.write(self) } }
 }

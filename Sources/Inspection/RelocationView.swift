@@ -52,7 +52,7 @@ enum RelocationView {
 
     /// Lists the entries of `table`, of which the first is number `first`. Returns the number of those that cannot be applied.
     private static func list(
-        _ table: RelocationTable, from first: inout Int, _ name: StaticString, _ rows: RelocationRows,
+        _ table: RelocationTable, from first: inout Int, _ name: Text, _ rows: RelocationRows,
         in listing: inout Listing
     ) -> Int {
         let start = first

@@ -1,5 +1,7 @@
 // Relocation numbers and what they mean (x86-64 psABI, section "Relocation", tables 4.9 and 4.10).
 
+public import Diagnostics
+
 /// What a relocation computes, in the psABI's notation: S symbol value, A addend, P place, B load bias, Z symbol size,
 /// G offset of the symbol's GOT slot, GOT address of the GOT, L address of the symbol's PLT entry, TP thread pointer.
 public enum Formula: UInt8, Sendable {
@@ -69,7 +71,7 @@ public enum Formula: UInt8, Sendable {
     }
 
     /// The formula, as text.
-    public var text: StaticString {
+    public var text: Text {
         switch self {
         case .none: "-"
         case .absolute: "S + A"
@@ -163,81 +165,89 @@ public enum Field: UInt8, Sendable {
 
 /// One row of the psABI's table.
 public struct RelocationMeaning: Sendable {
-    /// The name without `R_X86_64_`.
-    public let name: StaticString
+    private let number: UInt8
     /// What is stored where.
     public let field: Field
     /// What is computed.
     public let formula: Formula
-    /// Whether a linker may leave it to the loader; the others need the GOT, the PLT or the code that only linkers make.
-    public let occursInLinkedFiles: Bool
 
     /// The largest number the psABI knows.
     public static var lastNumber: UInt32 { 51 }
 
-    private init(_ name: StaticString, _ field: Field, _ formula: Formula, onlyInObjects: Bool = false) {
-        self.name = name
-        self.field = field
-        self.formula = formula
-        occursInLinkedFiles = !onlyInObjects && !formula.needsLinker
+    /// Whether a linker may leave it to the loader; the others need the GOT, the PLT or the code that only linkers make, or
+    /// mark code for linkers.
+    public var occursInLinkedFiles: Bool { !formula.needsLinker && number != 35 && number != 39 }
+
+    /// The name without `R_X86_64_`.
+    public var name: Text { RelocationMeaning.names.word(Int(number)) }
+
+    private static var names: Text {
+        """
+        NONE 64 PC32 GOT32 PLT32 COPY GLOB_DAT JUMP_SLOT RELATIVE GOTPCREL 32 32S 16 PC16 8 PC8 DTPMOD64 DTPOFF64 \
+        TPOFF64 TLSGD TLSLD DTPOFF32 GOTTPOFF TPOFF32 PC64 GOTOFF64 GOTPC32 GOT64 GOTPCREL64 GOTPC64 GOTPLT64 \
+        PLTOFF64 SIZE32 SIZE64 GOTPC32_TLSDESC TLSDESC_CALL TLSDESC IRELATIVE RELATIVE64 PC32_BND PLT32_BND \
+        GOTPCRELX REX_GOTPCRELX CODE_4_GOTPCRELX CODE_4_GOTTPOFF CODE_4_GOTPC32_TLSDESC CODE_5_GOTPCRELX \
+        CODE_5_GOTTPOFF CODE_5_GOTPC32_TLSDESC CODE_6_GOTPCRELX CODE_6_GOTTPOFF CODE_6_GOTPC32_TLSDESC
+        """
     }
 
     /// The row of `number`, nil for a number that is not in the psABI.
     public init?(_ number: UInt32) {
         switch number {
-        case 0: self.init("NONE", .none, .none)
-        case 1: self.init("64", .word64, .absolute)
-        case 2: self.init("PC32", .signed32, .pcRelative)
-        case 3: self.init("GOT32", .signed32, .gotOffset)
-        case 4: self.init("PLT32", .signed32, .pltRelative)
-        case 5: self.init("COPY", .object, .copy)
-        case 6: self.init("GLOB_DAT", .word64, .symbol)
-        case 7: self.init("JUMP_SLOT", .word64, .symbol)
-        case 8: self.init("RELATIVE", .word64, .bias)
-        case 9: self.init("GOTPCREL", .signed32, .gotRelative)
-        case 10: self.init("32", .unsigned32, .absolute)
-        case 11: self.init("32S", .signed32, .absolute)
-        case 12: self.init("16", .either16, .absolute)
-        case 13: self.init("PC16", .signed16, .pcRelative)
-        case 14: self.init("8", .either8, .absolute)
-        case 15: self.init("PC8", .signed8, .pcRelative)
-        case 16: self.init("DTPMOD64", .word64, .tlsModule)
-        case 17: self.init("DTPOFF64", .word64, .tlsOffset)
-        case 18: self.init("TPOFF64", .word64, .threadPointerOffset)
-        case 19: self.init("TLSGD", .signed32, .tlsIndexFromPlace)
-        case 20: self.init("TLSLD", .signed32, .tlsModuleFromPlace)
-        case 21: self.init("DTPOFF32", .signed32, .tlsOffset)
-        case 22: self.init("GOTTPOFF", .signed32, .threadPointerSlotFromPlace)
-        case 23: self.init("TPOFF32", .signed32, .threadPointerOffset)
-        case 24: self.init("PC64", .word64, .pcRelative)
-        case 25: self.init("GOTOFF64", .word64, .symbolFromGOT)
-        case 26: self.init("GOTPC32", .signed32, .gotFromPlace)
-        case 27: self.init("GOT64", .word64, .gotOffset)
-        case 28: self.init("GOTPCREL64", .word64, .gotRelative)
-        case 29: self.init("GOTPC64", .word64, .gotFromPlace)
-        case 30: self.init("GOTPLT64", .word64, .gotOffset)
-        case 31: self.init("PLTOFF64", .word64, .pltFromGOT)
-        case 32: self.init("SIZE32", .unsigned32, .size)
-        case 33: self.init("SIZE64", .word64, .size)
-        case 34: self.init("GOTPC32_TLSDESC", .signed32, .tlsDescriptorFromPlace)
-        case 35: self.init("TLSDESC_CALL", .none, .none, onlyInObjects: true)
-        case 36: self.init("TLSDESC", .pair64, .tlsDescriptor)
-        case 37: self.init("IRELATIVE", .word64, .indirect)
-        case 38: self.init("RELATIVE64", .word64, .bias)
-        case 39: self.init("PC32_BND", .signed32, .pcRelative, onlyInObjects: true)
-        case 40: self.init("PLT32_BND", .signed32, .pltRelative)
-        case 41: self.init("GOTPCRELX", .signed32, .gotRelative)
-        case 42: self.init("REX_GOTPCRELX", .signed32, .gotRelative)
-        case 43: self.init("CODE_4_GOTPCRELX", .signed32, .gotRelative)
-        case 44: self.init("CODE_4_GOTTPOFF", .signed32, .threadPointerSlotFromPlace)
-        case 45: self.init("CODE_4_GOTPC32_TLSDESC", .signed32, .tlsDescriptorFromPlace)
-        case 46: self.init("CODE_5_GOTPCRELX", .signed32, .gotRelative)
-        case 47: self.init("CODE_5_GOTTPOFF", .signed32, .threadPointerSlotFromPlace)
-        case 48: self.init("CODE_5_GOTPC32_TLSDESC", .signed32, .tlsDescriptorFromPlace)
-        case 49: self.init("CODE_6_GOTPCRELX", .signed32, .gotRelative)
-        case 50: self.init("CODE_6_GOTTPOFF", .signed32, .threadPointerSlotFromPlace)
-        case 51: self.init("CODE_6_GOTPC32_TLSDESC", .signed32, .tlsDescriptorFromPlace)
+        case 0: (field, formula) = (.none, .none)
+        case 1: (field, formula) = (.word64, .absolute)
+        case 2: (field, formula) = (.signed32, .pcRelative)
+        case 3: (field, formula) = (.signed32, .gotOffset)
+        case 4: (field, formula) = (.signed32, .pltRelative)
+        case 5: (field, formula) = (.object, .copy)
+        case 6: (field, formula) = (.word64, .symbol)
+        case 7: (field, formula) = (.word64, .symbol)
+        case 8: (field, formula) = (.word64, .bias)
+        case 9: (field, formula) = (.signed32, .gotRelative)
+        case 10: (field, formula) = (.unsigned32, .absolute)
+        case 11: (field, formula) = (.signed32, .absolute)
+        case 12: (field, formula) = (.either16, .absolute)
+        case 13: (field, formula) = (.signed16, .pcRelative)
+        case 14: (field, formula) = (.either8, .absolute)
+        case 15: (field, formula) = (.signed8, .pcRelative)
+        case 16: (field, formula) = (.word64, .tlsModule)
+        case 17: (field, formula) = (.word64, .tlsOffset)
+        case 18: (field, formula) = (.word64, .threadPointerOffset)
+        case 19: (field, formula) = (.signed32, .tlsIndexFromPlace)
+        case 20: (field, formula) = (.signed32, .tlsModuleFromPlace)
+        case 21: (field, formula) = (.signed32, .tlsOffset)
+        case 22: (field, formula) = (.signed32, .threadPointerSlotFromPlace)
+        case 23: (field, formula) = (.signed32, .threadPointerOffset)
+        case 24: (field, formula) = (.word64, .pcRelative)
+        case 25: (field, formula) = (.word64, .symbolFromGOT)
+        case 26: (field, formula) = (.signed32, .gotFromPlace)
+        case 27: (field, formula) = (.word64, .gotOffset)
+        case 28: (field, formula) = (.word64, .gotRelative)
+        case 29: (field, formula) = (.word64, .gotFromPlace)
+        case 30: (field, formula) = (.word64, .gotOffset)
+        case 31: (field, formula) = (.word64, .pltFromGOT)
+        case 32: (field, formula) = (.unsigned32, .size)
+        case 33: (field, formula) = (.word64, .size)
+        case 34: (field, formula) = (.signed32, .tlsDescriptorFromPlace)
+        case 35: (field, formula) = (.none, .none)
+        case 36: (field, formula) = (.pair64, .tlsDescriptor)
+        case 37: (field, formula) = (.word64, .indirect)
+        case 38: (field, formula) = (.word64, .bias)
+        case 39: (field, formula) = (.signed32, .pcRelative)
+        case 40: (field, formula) = (.signed32, .pltRelative)
+        case 41: (field, formula) = (.signed32, .gotRelative)
+        case 42: (field, formula) = (.signed32, .gotRelative)
+        case 43: (field, formula) = (.signed32, .gotRelative)
+        case 44: (field, formula) = (.signed32, .threadPointerSlotFromPlace)
+        case 45: (field, formula) = (.signed32, .tlsDescriptorFromPlace)
+        case 46: (field, formula) = (.signed32, .gotRelative)
+        case 47: (field, formula) = (.signed32, .threadPointerSlotFromPlace)
+        case 48: (field, formula) = (.signed32, .tlsDescriptorFromPlace)
+        case 49: (field, formula) = (.signed32, .gotRelative)
+        case 50: (field, formula) = (.signed32, .threadPointerSlotFromPlace)
+        case 51: (field, formula) = (.signed32, .tlsDescriptorFromPlace)
         default: return nil
         }
+        self.number = UInt8(truncatingIfNeeded: number)
     }
 }

@@ -45,28 +45,17 @@ public struct SerialPort: TextSink {
         self.count &+= count
     }
 
-    /// Takes a literal.
+    /// Takes a text.
     @inline(never)
-    public mutating func write(_ literal: StaticString) {
-        let size = UInt64(truncatingIfNeeded: literal.utf8CodeUnitCount)
-        guard size <= SerialPort.capacity &- count else { return writeInParts(literal) }
-        // The buffer has room for all of it.
-        unsafe cm_serial_append(count, literal.utf8Start, size)
-        count &+= size
-    }
-
-    @inline(never)
-    private mutating func writeInParts(_ literal: StaticString) {
-        var next = unsafe literal.utf8Start
-        var left = UInt64(truncatingIfNeeded: literal.utf8CodeUnitCount)
-        while left > 0 {
-            let part = min(left, SerialPort.capacity &- count)
-            // `left` bytes of the literal begin at `next`, and the buffer has room for `part` of them.
-            unsafe cm_serial_append(count, next, part)
-            unsafe next += Int(truncatingIfNeeded: part)
-            left &-= part
-            count &+= part
+    public mutating func write(_ text: Text) {
+        var next = 0
+        while next < text.count {
             if count == SerialPort.capacity { flush() }
+            let size = min(UInt64(truncatingIfNeeded: text.count &- next), SerialPort.capacity &- count)
+            // `size` bytes of the text begin at `next`, and the buffer has room for them.
+            unsafe cm_serial_append(count, text.bytes.baseAddress.unsafelyUnwrapped + next, size)
+            next &+= Int(truncatingIfNeeded: size)
+            count &+= size
         }
     }
 

@@ -18,9 +18,32 @@ import Testing
                     || text.hasPrefix("PT_") || text.hasPrefix("R_X86_64_") || text.hasPrefix("CPU")
                     || text.hasPrefix("SHF_"), "\(rule): \(text)"
             )
-            #expect(rule.description.advice.utf8CodeUnitCount > 0)
+            #expect(!rule.advice.description.isEmpty && rule.advice.description.allSatisfy { $0.isASCII && $0 != "\n" })
         }
         #expect(Set(Self.all.map { sentence(Fault($0)) }).count == Self.all.count)
+    }
+
+    /// The table has a line for each case: none may be missing, nor be another's.
+    @Test func `every rule has the line that is its own`() {
+        let words: [Rule: (Rule.Kind, sentence: String, advice: String)] = [
+            .noModule: (.noApplication, "no application was given", "start QEMU with -initrd APPLICATION"),
+            .notClass64: (.wrongKind, "EI_CLASS is", "build the application for x86-64"),
+            .imageTooLarge: (.placement, "bytes of memory; at most", "or check the linker script for stray addresses"),
+            .abiTagNotHermit: (.entryContract, "operating system", "built for another operating system"),
+            .unknownLoaderOption: (.options, "unknown loader option", "kaslr, quiet and verbose"),
+            .hashTableMalformed: (.malformed, "the hash table does not fit", "the file is damaged"),
+            .symbolUndefined: (.relocation, "undefined: ", "link what defines it into the application"),
+            .badStartInfo: (.platform, "PVH start info", "the virtual machine monitor is at fault"),
+            .cpuException: (.exception, "CPU exception", "the application or the loader is at fault"),
+            .sectionsApart: (.relocation, "do not lie side by side", "make one of them: ld -r"),
+            .copyOutsideImage: (.relocation, "the original of", "the file is damaged"),
+        ]
+        for (rule, (kind, sentence, advice)) in words {
+            #expect(rule.kind == kind)
+            #expect(rule.sentence.description.contains(sentence), "\(rule): \(rule.sentence.description)")
+            #expect(rule.advice.description.hasSuffix(advice), "\(rule): \(rule.advice.description)")
+        }
+        #expect(Self.all.last == .copyOutsideImage)
     }
 
     @Test func `every class has its own status, which QEMU can report`() {

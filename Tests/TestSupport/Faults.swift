@@ -29,6 +29,15 @@ public struct StringSink: TextSink {
     public mutating func write(_ byte: UInt8) { bytes.append(byte) }
 }
 
+extension Text: CustomStringConvertible {
+    /// As an ordinary string.
+    public var description: String {
+        var sink = StringSink()
+        sink.write(self)
+        return sink.text
+    }
+}
+
 /// The sentence of `fault`, with names from `file`.
 public func sentence(_ fault: Fault, _ file: [UInt8] = []) -> String {
     var sink = StringSink()

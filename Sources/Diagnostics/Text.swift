@@ -1,0 +1,57 @@
+// Text of the program's own: literals, their parts, and tables that are one literal.
+
+/// A literal, or a part of one.
+///
+/// A table of texts is one literal, and its rows are looked up by counting: literals of their own would cost each row an
+/// address, a length, and the code that chooses between them.
+@safe
+public struct Text: @unchecked Sendable, ExpressibleByStringLiteral {
+    // A literal's bytes are valid for ever, and never change.
+    private let start: UnsafePointer<UInt8>
+    /// The number of bytes.
+    public let count: Int
+
+    /// The text of a literal.
+    @inline(__always)
+    public init(stringLiteral literal: StaticString) {
+        unsafe start = literal.utf8Start
+        count = literal.utf8CodeUnitCount
+    }
+
+    private init(_ whole: Text, _ start: Int, _ end: Int) {
+        unsafe self.start = whole.start + start
+        count = end &- start
+    }
+
+    /// The byte at `index`, 0 behind the end.
+    public subscript(index: Int) -> UInt8 {
+        guard index >= 0, index < count else { return 0 }
+        return unsafe start[index]
+    }
+
+    /// The bytes from `start` to `end`, or those of them that are there.
+    public subscript(start: Int, end: Int) -> Text {
+        let start = min(max(start, 0), count)
+        return Text(self, start, min(max(start, end), count))
+    }
+
+    /// The index of the first `byte` at or behind `start`; the number of bytes where there is none.
+    public func index(of byte: UInt8, from start: Int = 0) -> Int {
+        var index = start
+        while index < count, self[index] != byte { index &+= 1 }
+        return index
+    }
+
+    /// The row at `number`, counted from 0, of a table whose rows `separator` separates; empty where there are fewer.
+    public func row(_ number: Int, separator: UInt8 = UInt8(ascii: "\n")) -> Text {
+        var start = 0
+        for _ in 0..<number { start = index(of: separator, from: start) &+ 1 }
+        return self[start, index(of: separator, from: start)]
+    }
+
+    /// The word at `number`, counted from 0, of words that a space separates.
+    public func word(_ number: Int) -> Text { row(number, separator: UInt8(ascii: " ")) }
+
+    /// The bytes, for a sink that can take them together.
+    @unsafe public var bytes: UnsafeBufferPointer<UInt8> { unsafe UnsafeBufferPointer(start: start, count: count) }
+}
