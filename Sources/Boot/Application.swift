@@ -6,58 +6,64 @@ public import HermitEntry
 public import KernelImage
 import ELF
 
-/// What the loader is asked to boot.
+/// What the loader is asked to boot: a linked file, or an object file, which the loader links as it loads it.
+///
+/// It is large, so it is filled where it lies, and referred to rather than copied.
 public struct Application: ~Escapable {
+    /// The linked file; of an object file only the header is known here.
+    private(set) var linked: KernelImage
+    /// The object file; nil where the file is a linked one.
+    // In full, since the short form begins as nil by itself, and what is so is taken to depend on nothing that lasts.
+    // swift-format-ignore: UseShorthandTypeNames
+    private(set) var object: Optional<ObjectImage>
+    /// Its notes.
+    public private(set) var notes = HermitNotes()
+    /// The entry contract's generation.
+    public private(set) var generation = Generation.zero
+    /// Whether the generation is the user's choice rather than the notes'.
+    public let isGenerationForced: Bool
+    /// Whether pages get the permissions of their segments.
+    public private(set) var protectsPages = false
+    /// Whether 128-bit integers in BootInfo are aligned to 16 bytes.
+    public let alignsWideIntegers: Bool
+    /// The first link address, the number of bytes of memory that the image needs, and the alignment that it needs.
+    public private(set) var linkStart: UInt64 = 0, size: UInt64 = 0, alignment: UInt64 = 1
+    /// The link address behind all that the program itself knows of.
+    public private(set) var linkEnd: UInt64 = 0
+    /// The link address of the entry point.
+    public private(set) var entry: UInt64 = 0
+    /// The thread-local storage template, at its link address.
+    private var template = TLSInfo(start: 0, filesz: 0, memsz: 0, align: 0)
+
+    /// The shared objects that it needs; none where it is alone.
+    public private(set) var link: LinkMap
+    /// The bytes in which `link` counts.
+    let files: ByteView
+
+    /// The size of the file.
+    public var fileSize: UInt64 { linked.file.count }
+    /// Whether the image must lie where it was linked.
+    public var isFixed: Bool { linked.isFixed }
+    /// Whether the application is an object file.
+    public var isObject: Bool { linked.header.type == .relocatable }
+    /// The linked file; nil where the application is an object file.
+    public var image: KernelImage? {
+        @_lifetime(copy self) get { isObject ? nil : linked }
+    }
+
     /// The kinds of file that boot.
     public enum Contents: ~Escapable {
         /// A linked file.
         case linked(KernelImage)
-        /// An object file, which the loader links as it loads it.
+        /// An object file.
         case object(ObjectImage)
     }
 
     /// The ELF file.
-    public let contents: Contents
-    /// Its notes.
-    public let notes: HermitNotes
-    /// The entry contract's generation.
-    public let generation: Generation
-    /// Whether the generation is the user's choice rather than the notes'.
-    public let isGenerationForced: Bool
-    /// Whether pages get the permissions of their segments.
-    public let protectsPages: Bool
-    /// Whether 128-bit integers in BootInfo are aligned to 16 bytes.
-    public let alignsWideIntegers: Bool
-    /// The size of the file.
-    public let fileSize: UInt64
-    /// The first link address, the number of bytes of memory that the image needs, and the alignment that it needs.
-    public let linkStart: UInt64, size: UInt64, alignment: UInt64
-    /// The link address behind all that the program itself knows of.
-    public let linkEnd: UInt64
-    /// The link address of the entry point.
-    public let entry: UInt64
-    /// Whether the image must lie where it was linked.
-    public let isFixed: Bool
-
-    /// The shared objects that it needs; none where it is alone.
-    public let link: LinkMap
-    /// The bytes in which `link` counts.
-    let files: ByteView
-
-    /// Whether the application is an object file.
-    public var isObject: Bool {
-        switch contents {
-        case .linked: false
-        case .object: true
-        }
-    }
-    /// The linked file; nil where the application is an object file.
-    public var image: KernelImage? {
+    public var contents: Contents {
         @_lifetime(copy self) get {
-            switch contents {
-            case .linked(let image): image
-            case .object: nil
-            }
+            if let object { return .object(object) }
+            return .linked(linked)
         }
     }
 
@@ -84,68 +90,80 @@ public struct Application: ~Escapable {
             let digest = FileDigest(of: file)
             guard digest == wanted else { throw Fault(.digestDiffers, value: digest.leading, limit: wanted.leading) }
         }
-        let contents: Contents
-        let notes: HermitNotes
-        let header: FileHeader
-        if ObjectImage.isObjectFile(file) {
-            header = try FileHeader(file)
-            let image = try ObjectImage(file, header)
-            notes = try HermitNotes(image.sections)
-            contents = .object(image)
-        } else {
-            let image = try KernelImage(file)
-            header = image.header
-            notes = try HermitNotes(file, image.programHeaders)
-            contents = .linked(image)
-        }
-        let generation = try Application.generation(notes, header, options)
-        try Application.validateTLS(contents)
-        let link = try Application.link(contents, files, objects)
-
-        // Nothing can fail from here on.
         self.files = files.bytes
-        self.contents = contents
-        self.notes = notes
-        self.generation = generation
+        link = LinkMap()
+        object = nil
+        linked = KernelImage(unread: file, try FileHeader(file))
         isGenerationForced = options.generation != nil
-        protectsPages = options.protectsPages ?? generation.toleratesProtection
         alignsWideIntegers = options.alignsWideIntegers
-        fileSize = file.count
-        switch contents {
-        case .linked(let image):
-            (linkStart, linkEnd, entry, isFixed) = (
-                image.linkStart, image.linkEnd, header.entry, image.isFixed
-            )
-            size = link.count > 0 ? link.plan.end &- image.linkStart : image.size
-            alignment = link.count > 0 ? link.plan.alignment : image.alignment
-        case .object(let image):
-            (linkStart, linkEnd, entry, isFixed) = (0, image.size, image.entry, false)
-            (size, alignment) = (image.size, image.alignment)
+        if isObject {
+            try readObject()
+        } else {
+            try linked.read()
+            notes = try HermitNotes(file, linked.programHeaders)
         }
-        self.link = link
+        try choose(options)
+        guard !isObject else { return }
+        try readLinked()
+        if linked.needsLibraries { try addLibraries(files, objects) }
     }
 
-    /// What the application needs of the other files.
-    @_lifetime(copy objects)
+    @_lifetime(self: copy self)
     @inline(never)
-    private static func link(
-        _ contents: Contents, _ files: borrowing NamedFiles, _ objects: consuming MutableSpan<LinkedObject>
-    ) throws(Fault) -> LinkMap {
-        guard case .linked(let image) = contents, image.needsLibraries else { return LinkMap() }
-        if objects.isEmpty { try image.requireNoLibrary() }
-        return try LinkMap(files, image, in: objects)
+    private mutating func readObject() throws(Fault) {
+        let image = try ObjectImage(linked.file, linked.header)
+        notes = try HermitNotes(image.sections)
+        (size, alignment, linkEnd, entry) = (image.size, image.alignment, image.size, image.entry)
+        if image.block.size > 0 {
+            template = TLSInfo(
+                start: image.template.start, filesz: image.template.size, memsz: image.block.size,
+                align: image.block.alignment)
+        }
+        object = image
     }
 
-    /// The generation that `options` or else `notes` ask for.
-    private static func generation(
-        _ notes: HermitNotes, _ header: FileHeader, _ options: LoaderOptions
-    ) throws(Fault) -> Generation {
-        let generation =
-            if let forced = options.generation { forced } else { try Generation(notes, osABI: header.osABI) }
-        guard !options.alignsWideIntegers || generation == .two || generation == .three else {
+    /// Decides what `options` and else the notes say.
+    private mutating func choose(_ options: LoaderOptions) throws(Fault) {
+        if let forced = options.generation {
+            generation = forced
+        } else {
+            generation = try Generation(notes, osABI: linked.header.osABI)
+        }
+        guard !alignsWideIntegers || generation == .two || generation == .three else {
             throw Fault(.alignmentOptionMisplaced, value: UInt64(generation.entryVersion))
         }
-        return generation
+        protectsPages = options.protectsPages ?? generation.toleratesProtection
+    }
+
+    /// What the linked file says of its memory. Throws `tlsBeforeImage` where the template would begin before the image.
+    private mutating func readLinked() throws(Fault) {
+        (linkStart, linkEnd, entry) = (linked.linkStart, linked.linkEnd, linked.header.entry)
+        (size, alignment) = (linked.size, linked.alignment)
+        guard let segment = linked.tls, segment.memsz > 0 else { return }
+        let padding = ThreadLocalBlock(segment).padding
+        template = TLSInfo(
+            start: segment.vaddr &- padding, filesz: segment.filesz == 0 ? 0 : segment.filesz &+ padding,
+            memsz: segment.memsz &+ padding, align: max(segment.align, 1))
+        guard segment.filesz == 0 || template.start >= linkStart else {
+            throw Fault(.tlsBeforeImage, value: segment.vaddr, limit: segment.align)
+        }
+    }
+
+    /// Finds what the application needs of the other files.
+    @_lifetime(self: copy self, copy objects)
+    @inline(never)
+    private mutating func addLibraries(
+        _ files: borrowing NamedFiles, _ objects: consuming MutableSpan<LinkedObject>
+    ) throws(Fault) {
+        if objects.isEmpty { try linked.requireNoLibrary() }
+        link = try LinkMap(files, linked, in: objects)
+        size = link.plan.end &- linkStart
+        alignment = link.plan.alignment
+        if link.plan.hasMergedTemplate {
+            template = TLSInfo(
+                start: link.plan.templateStart, filesz: link.plan.templateFileSize, memsz: link.plan.templateSize,
+                align: link.plan.templateAlignment)
+        }
     }
 
     /// Whether the kernel accepts 1 GiB pages in the identity mapping: v0.11 does not.
@@ -160,33 +178,10 @@ public struct Application: ~Escapable {
     /// The thread-local storage template, once the image has been loaded with `bias`; nil where there is none. It begins
     /// at a multiple of its alignment, as kernels take for granted: see `ThreadLocalBlock`.
     public func tls(bias: UInt64) -> TLSInfo? {
-        switch contents {
-        case .linked(let image):
-            if link.plan.hasMergedTemplate {
-                return TLSInfo(
-                    start: link.plan.templateStart &+ bias, filesz: link.plan.templateFileSize,
-                    memsz: link.plan.templateSize,
-                    align: link.plan.templateAlignment)
-            }
-            guard let segment = image.tls, segment.memsz > 0 else { return nil }
-            let padding = ThreadLocalBlock(segment).padding
-            return TLSInfo(
-                start: segment.vaddr &- padding &+ bias, filesz: segment.filesz == 0 ? 0 : segment.filesz &+ padding,
-                memsz: segment.memsz &+ padding, align: max(segment.align, 1))
-        case .object(let image):
-            guard image.block.size > 0 else { return nil }
-            return TLSInfo(
-                start: image.template.start &+ bias, filesz: image.template.size, memsz: image.block.size,
-                align: image.block.alignment)
-        }
-    }
-
-    /// Throws `tlsBeforeImage` where `tls` would begin before the image.
-    private static func validateTLS(_ contents: Contents) throws(Fault) {
-        guard case .linked(let image) = contents, let segment = image.tls, segment.filesz > 0 else { return }
-        guard segment.vaddr &- ThreadLocalBlock(segment).padding >= image.linkStart else {
-            throw Fault(.tlsBeforeImage, value: segment.vaddr, limit: segment.align)
-        }
+        guard template.memsz > 0 else { return nil }
+        var info = template
+        info.start &+= bias
+        return info
     }
 
     /// Copies the image into `memory`, whose addresses are link addresses, and relocates it for `placement`. Functions that
@@ -201,16 +196,7 @@ public struct Application: ~Escapable {
             return try link.load(
                 files, bias: placement.bias, into: &memory, mayResolve: placement.staging == nil, resolve)
         }
-        switch contents {
-        case .linked(let image):
-            let relocator = try Relocator(image, bias: placement.bias)
-            try image.load(into: &memory)
-            let counts = try relocator.apply(to: &memory)
-            guard counts.indirect > 0 else { return counts }
-            if placement.staging != nil { throw try relocator.firstIndirect(in: memory, .resolverOutOfPlace) }
-            try relocator.resolveIndirect(in: &memory, resolve)
-            return counts
-        case .object(let image):
+        if let image = object {
             try image.load(into: &memory)
             let relocator = ObjectRelocator(image, bias: placement.bias)
             let counts = try relocator.apply(to: &memory)
@@ -219,5 +205,12 @@ public struct Application: ~Escapable {
             relocator.resolveIndirect(in: &memory, resolve)
             return counts
         }
+        let relocator = try Relocator(linked, bias: placement.bias)
+        try linked.load(into: &memory)
+        let counts = try relocator.apply(to: &memory)
+        guard counts.indirect > 0 else { return counts }
+        if placement.staging != nil { throw try relocator.firstIndirect(in: memory, .resolverOutOfPlace) }
+        try relocator.resolveIndirect(in: &memory, resolve)
+        return counts
     }
 }

@@ -28,9 +28,10 @@ struct ImagePages {
             part = parts.next(in: application.link, application.files)
             return
         }
-        switch application.contents {
-        case .linked(let image): part = parts.next(in: image)
-        case .object(let image): part = parts.next(in: image)
+        if let image = application.object {
+            part = parts.next(in: image)
+        } else {
+            part = parts.next(in: application.linked)
         }
     }
 
@@ -84,8 +85,8 @@ extension Application {
     /// and end with whole 2 MiB pages, and there are at most as many of those as the image has parts.
     var pageTableCount: UInt64 {
         let touched = size >> 21 &+ 2
-        guard case .linked(let image) = contents else { return min(touched, 10) }
+        if isObject { return min(touched, 10) }
         // Each PT_LOAD begins and ends once, and so do what PT_GNU_RELRO covers and the supplement.
-        return min(touched, UInt64(truncatingIfNeeded: image.programHeaders.count) &* 2 &+ 4)
+        return min(touched, UInt64(truncatingIfNeeded: linked.programHeaders.count) &* 2 &+ 4)
     }
 }

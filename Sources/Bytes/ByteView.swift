@@ -21,6 +21,13 @@ public struct ByteView: ~Escapable, Sendable {
         self.span = unsafe _overrideLifetime(bytes, borrowing: ())
     }
 
+    /// Views the bytes of `words`.
+    @_lifetime(copy words)
+    public init(_ words: Span<UInt64>) {
+        // Numbers have no padding.
+        span = unsafe words.bytes
+    }
+
     /// The number of bytes.
     public var count: UInt64 { UInt64(span.byteCount) }
 

@@ -66,66 +66,60 @@ public struct BootInfo: Equatable, Sendable {
     public func write(
         _ generation: Generation, alignsWideIntegers: Bool = false, to memory: inout ByteRegion, at address: UInt64
     ) -> Bool {
-        guard memory.clear(address, size: BootInfo.size(generation, alignsWideIntegers: alignsWideIntegers)) else {
-            return false
-        }
+        var words = InlineArray<20, UInt64>(repeating: 0)
         switch generation {
-        case .zero, .one: writeFirstLayout(to: &memory, at: address)
+        case .zero, .one: fillFirstLayout(&words)
         case .two:
             // Both the tag and the union behind it are then aligned to 16.
-            let (tag, payload): (UInt64, UInt64) = alignsWideIntegers ? (80, 96) : (72, 80)
-            writeRaw(to: &memory, at: address, load: 24, tag: tag, payload: payload)
+            fill(&words, load: 3, tag: alignsWideIntegers ? 10 : 9, payload: alignsWideIntegers ? 12 : 10)
         case .three, .fourRecursive, .fourIdentity:
-            memory.store(deviceTree, at: address &+ 24)
-            let payload: UInt64 = alignsWideIntegers && generation == .three ? 96 : 88
-            writeRaw(to: &memory, at: address, load: 32, tag: 80, payload: payload)
+            words[3] = deviceTree
+            fill(&words, load: 4, tag: 10, payload: alignsWideIntegers && generation == .three ? 12 : 11)
         }
-        return true
+        let size = BootInfo.size(generation, alignsWideIntegers: alignsWideIntegers)
+        return memory.copy(ByteView(words.span).part(at: 0, size: size), to: address)
     }
 
-    private func writeFirstLayout(to memory: inout ByteRegion, at address: UInt64) {
-        memory.store(0xc0de_cafe as UInt32, at: address)
-        memory.store(1 as UInt32, at: address &+ 0x04)
-        memory.store(imageStart, at: address &+ 0x08)
-        memory.store(imageEnd &- imageStart, at: address &+ 0x18)
+    /// The layout of generations 0 and 1, as 64-bit words; offsets in the comments are the bytes'.
+    private func fillFirstLayout(_ words: inout InlineArray<20, UInt64>) {
+        words[0] = 0x1_c0de_cafe  // The magic number; version 1 at 0x04.
+        words[1] = imageStart
+        words[3] = imageEnd &- imageStart
         if let tls {
-            memory.store(tls.start, at: address &+ 0x20)
-            memory.store(tls.filesz, at: address &+ 0x28)
-            memory.store(tls.memsz, at: address &+ 0x30)
-            memory.store(tls.align, at: address &+ 0x98)
+            words[4] = tls.start
+            words[5] = tls.filesz
+            words[6] = tls.memsz
+            words[19] = tls.align
         }
-        memory.store(stack, at: address &+ 0x38)
-        memory.store(multibootInformation, at: address &+ 0x58)
-        memory.store(commandLine, at: address &+ 0x60)
-        memory.store(commandLineSize, at: address &+ 0x68)
-        memory.store(0xffff_ffff as UInt32, at: address &+ 0x74)
-        memory.store(serialPort, at: address &+ 0x84)
-        memory.store(1 as UInt8, at: address &+ 0x86)
+        words[7] = stack
+        words[11] = multibootInformation
+        words[12] = commandLine
+        words[13] = commandLineSize
+        words[14] = 0xffff_ffff << 32  // 0x74.
+        words[16] = (1 << 16 | UInt64(serialPort)) << 32  // 0x84, and 1 at 0x86.
         // hcip, hcgateway, hcmask: no address, no gateway, a class C mask.
-        memory.store(0xffff_ffff as UInt32, at: address &+ 0x88)
-        memory.store(0xffff_ffff as UInt32, at: address &+ 0x8c)
-        memory.store(0x00ff_ffff as UInt32, at: address &+ 0x90)
+        words[17] = .max
+        words[18] = 0x00ff_ffff
     }
 
-    private func writeRaw(
-        to memory: inout ByteRegion, at address: UInt64, load: UInt64, tag: UInt64, payload: UInt64
-    ) {
-        memory.store(serialPort, at: address &+ 16)
-        memory.store(imageStart, at: address &+ load)
-        memory.store(imageEnd, at: address &+ load &+ 8)
+    /// The layouts from generation 2 on: the words where the image, the platform's tag, and what belongs to that begin.
+    private func fill(_ words: inout InlineArray<20, UInt64>, load: Int, tag: Int, payload: Int) {
+        words[2] = UInt64(serialPort)
+        words[load] = imageStart
+        words[load &+ 1] = imageEnd
         if let tls {
-            memory.store(tls.start, at: address &+ load &+ 16)
-            memory.store(tls.filesz, at: address &+ load &+ 24)
-            memory.store(tls.memsz, at: address &+ load &+ 32)
-            memory.store(tls.align, at: address &+ load &+ 40)
+            words[load &+ 2] = tls.start
+            words[load &+ 3] = tls.filesz
+            words[load &+ 4] = tls.memsz
+            words[load &+ 5] = tls.align
         }
         // Tag 0 is Multiboot, tag 3 a device tree alone; the Multiboot information's address is a NonZero in the kernel.
         if multibootInformation == 0 {
-            memory.store(3 as UInt32, at: address &+ tag)
+            words[tag] = 3
         } else {
-            memory.store(commandLine, at: address &+ payload)
-            memory.store(commandLineSize, at: address &+ payload &+ 8)
-            memory.store(multibootInformation, at: address &+ payload &+ 16)
+            words[payload] = commandLine
+            words[payload &+ 1] = commandLineSize
+            words[payload &+ 2] = multibootInformation
         }
     }
 }

@@ -22,6 +22,9 @@ public struct HermitNotes: Equatable, Sendable {
     /// The newest entry version that is known.
     public static var newestEntryVersion: UInt8 { 4 }
 
+    /// No notes.
+    public init() {}
+
     /// Reads the notes of all PT_NOTE segments of `file`.
     ///
     /// Throws `segmentBeyondFile`, `bytesListedTwice`, `noteTruncated`, `entryVersionSize`, `unknownEntryVersion`,
@@ -30,11 +33,10 @@ public struct HermitNotes: Equatable, Sendable {
         var reading = BytesRead(limit: file.count)
         for index in 0..<programHeaders.count {
             guard programHeaders.type(index) == ProgramHeader.Kind.note else { continue }
-            var notes = try Notes(file, segment: programHeaders[index], index: UInt64(index))
-            try reading.add(programHeaders[index].filesz, .programHeader(UInt64(index)))
-            while let note = try notes.next() {
-                try add(note)
-            }
+            let segment = programHeaders[index]
+            let notes = try Notes(file, segment: segment, index: UInt64(index))
+            try reading.add(segment.filesz, .programHeader(UInt64(index)))
+            try add(notes)
         }
     }
 
@@ -47,12 +49,16 @@ public struct HermitNotes: Equatable, Sendable {
             guard section.type == SectionHeader.Kind.note, section.flags & SectionHeader.Flags.alloc != 0 else {
                 continue
             }
-            var notes = try Notes(sections, section: index)
+            let notes = try Notes(sections, section: index)
             try reading.add(section.size, .sectionHeader(UInt64(index)))
-            while let note = try notes.next() {
-                try add(note)
-            }
+            try add(notes)
         }
+    }
+
+    @inline(never)
+    private mutating func add(_ notes: Notes) throws(Fault) {
+        var notes = notes
+        while let note = try notes.next() { try add(note) }
     }
 
     private mutating func add(_ note: borrowing Note) throws(Fault) {
