@@ -139,7 +139,7 @@ public struct Handoff {
     /// `region` is that of `placement.movingTables`. Throws `pageTableRoom`.
     public func writeMovingTables(_ region: consuming ByteRegion, limit: UInt64) throws(Fault) {
         var tables = PageTables(region)
-        try tables.identityMap(AddressRange(0, limit), .size2MiB)
+        try tables.map(AddressRange(0, limit), .size2MiB)
     }
 
     // MARK: Device tree

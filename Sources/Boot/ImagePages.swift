@@ -1,82 +1,62 @@
 // Which of the image's pages may be written and executed, as its segments or sections say.
 
 import AddressSpace
+import Diagnostics
 import ELF
 import KernelImage
 
-/// The pages of an image in ascending order and without a gap, from its first to its last, as link addresses: stretches that
-/// are alike. A page that parts share allows what any of them needs, one that none needs is only read.
+/// The pages of an image from its first to its last, as link addresses, and what they allow: a page that parts share what any of
+/// them needs, one that none needs only reading. Pages that are alike are mapped as one stretch.
 struct ImagePages {
-    private var parts = ImageParts()
-    /// The part that the next page may belong to; nil behind the last.
-    private var part: ImagePart?
-    private var page: UInt64
-    private let end: UInt64
-    /// The stretch behind the last one that was told.
-    private var following: (range: AddressRange, access: PageAccess)?
+    /// The stretch whose end is not known yet.
+    private var start: UInt64, access = PageAccess.none
+    /// What is added to link addresses.
+    private let bias: UInt64
 
-    /// The pages of `application`.
-    init(_ application: borrowing Application) {
-        page = application.linkStart & ~0xfff
-        end = (application.linkStart &+ application.size).aligned(to: 0x1000) ?? ~0xfff
-        movePart(application)
+    /// Maps the pages of `application`, which lies `bias` above its link addresses, in `tables`. Throws `pageTableRoom`.
+    static func map(_ application: borrowing Application, bias: UInt64, in tables: inout PageTables) throws(Fault) {
+        var parts = ImageParts()
+        var pages = ImagePages(start: application.linkStart & ~0xfff, bias: bias)
+        // The end of the pages that the parts so far lie on, and what the last of them allows.
+        var end = pages.start
+        var last = PageAccess.none
+        while parts.advance(in: application) {
+            guard parts.part.end > parts.part.start else { continue }
+            let access = PageAccess(isWritable: parts.part.isWritable, isExecutable: parts.part.isExecutable)
+            let first = parts.part.start & ~0xfff
+            let next = (parts.part.end &+ 0xfff) & ~0xfff
+            // Either pages between this part and the one before, or the page that they share.
+            let between = first < end ? last.union(access) : .none
+            if first != end { try pages.begin(min(first, end), between, in: &tables) }
+            last = between
+            if next > end {
+                try pages.begin(max(first, end), access, in: &tables)
+                (last, end) = (access, next)
+            }
+        }
+        try pages.begin(end, .none, in: &tables)
+        let whole = AddressRange(at: application.linkStart &+ bias, size: application.size)
+        try tables.map(AddressRange(pages.start &+ bias, whole.end), .size2MiB, pages.access)
     }
 
+    /// From `page` on the pages allow `access`.
     @inline(never)
-    private mutating func movePart(_ application: borrowing Application) {
-        if application.link.count > 0 {
-            part = parts.next(in: application.link, application.files)
-            return
-        }
-        if let image = application.object {
-            part = parts.next(in: image)
-        } else {
-            part = parts.next(in: application.linked)
-        }
+    private mutating func begin(
+        _ page: UInt64, _ access: PageAccess, in tables: inout PageTables
+    ) throws(Fault) {
+        guard access != self.access else { return }
+        try tables.map(AddressRange(start &+ bias, page &+ bias), .size2MiB, self.access)
+        start = page
+        self.access = access
     }
+}
 
-    /// The next stretch of pages, and what they allow; nil behind the last.
-    @inline(never)
-    mutating func next(in application: borrowing Application) -> (range: AddressRange, access: PageAccess)? {
-        guard var stretch = following ?? step(application) else { return nil }
-        following = nil
-        while let next = step(application) {
-            guard next.access == stretch.access else {
-                following = next
-                break
-            }
-            stretch.range = AddressRange(stretch.range.start, next.range.end)
-        }
-        return stretch
-    }
-
-    /// Pages that belong to one part, or a page that parts share.
-    @inline(never)
-    private mutating func step(_ application: borrowing Application) -> (range: AddressRange, access: PageAccess)? {
-        guard page < end else { return nil }
-        var access = PageAccess(isWritable: false, isExecutable: false)
-        let start = page
-        var isShared = false
-        while let part, part.start < start &+ 0x1000 {
-            guard part.end > start else {
-                movePart(application)
-                continue
-            }
-            access = access.union(PageAccess(isWritable: part.isWritable, isExecutable: part.isExecutable))
-            if part.end > start &+ 0x1000 {
-                // The part's own pages follow, unless another shares the first of them.
-                if part.start <= start, !isShared { page = part.end & ~0xfff }
-                break
-            }
-            isShared = true
-            movePart(application)
-        }
-        if page == start {
-            // One page; where it is only read, so are those up to the next part.
-            page = start &+ 0x1000
-            if !access.isWritable, !access.isExecutable { page = max(page, (part?.start ?? end) & ~0xfff) }
-        }
-        return (AddressRange(start, page), access)
+extension ImageParts {
+    /// Goes to the application's next part; false behind the last.
+    fileprivate mutating func advance(in application: borrowing Application) -> Bool {
+        if application.link.count > 0 { return advance(in: application.link, application.files) }
+        if let image = application.object { return advance(in: image) }
+        return advance(in: application.linked)
     }
 }
 

@@ -113,8 +113,10 @@ struct Finding: Encodable, Equatable {
     /// A page that two segments share allows what either needs.
     private static func inPages(_ image: borrowing KernelImage) -> [Finding] {
         var parts = ImageParts()
-        guard var last = parts.next(in: image) else { return [] }
-        while let part = parts.next(in: image) {
+        guard parts.advance(in: image) else { return [] }
+        var last = parts.part
+        while parts.advance(in: image) {
+            let part = parts.part
             defer { last = part }
             guard last.end > last.start, part.start & ~0xfff <= (last.end &- 1) & ~0xfff,
                 last.isWritable != part.isWritable, last.isExecutable != part.isExecutable,

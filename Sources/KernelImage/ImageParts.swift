@@ -16,97 +16,99 @@ public struct ImagePart: Equatable, Sendable {
 
 /// Walks an image's parts in ascending order.
 public struct ImageParts: Sendable {
+    /// The part that the walk has come to.
+    public private(set) var part = ImagePart(start: 0, end: 0, isWritable: false, isExecutable: false)
+    /// What is left of its segment, in the file's own link addresses, and what may be done with it (p_flags).
+    private var position: UInt64 = 0, segmentEnd: UInt64 = 0, segmentFlags: UInt32 = 0
     private var index = 0
     /// Which of several files they are of.
     private var object = 0
-    /// What is left of the segment before the one at `index`.
-    private var rest = ImagePart(start: 0, end: 0, isWritable: false, isExecutable: false)
 
-    /// Begins at the first part.
+    /// Begins before the first part.
     public init() {}
 
-    private init(object: Int) { self.object = object }
-
-    /// The next part of a linked file, nil behind the last: the segments (p_flags), of which what PT_GNU_RELRO covers is not
-    /// writable, and the supplement.
-    public mutating func next(in image: borrowing KernelImage) -> ImagePart? {
-        next(image.programHeaders, image.readOnlyAfterRelocation, image.supplement)
+    /// Goes to the next part of a linked file; false behind the last. Those are the segments (p_flags), of which what
+    /// PT_GNU_RELRO covers is not writable, and the supplement.
+    public mutating func advance(in image: borrowing KernelImage) -> Bool {
+        advance(image.programHeaders, image.readOnlyAfterRelocation, image.supplement?.start ?? 0)
     }
 
+    /// `supplement` is the supplement's address, 0 where there is none.
     @inline(never)
-    private mutating func next(
-        _ segments: borrowing ProgramHeaders, _ fixed: (start: UInt64, end: UInt64), _ supplement: Supplement?
-    ) -> ImagePart? {
-        while rest.start == rest.end {
+    private mutating func advance(
+        _ segments: borrowing ProgramHeaders, _ fixed: (start: UInt64, end: UInt64), _ supplement: UInt64
+    ) -> Bool {
+        while position == segmentEnd {
             guard index < segments.count else {
-                guard index == segments.count, let supplement else { return nil }
-                index += 1
-                return ImagePart(start: supplement.start, end: supplement.end, isWritable: false, isExecutable: true)
+                guard index == segments.count, supplement != 0 else { return false }
+                index &+= 1
+                move(supplement, supplement &+ Supplement.size, isExecutable: true)
+                return true
             }
-            let segment = segments[index]
-            index += 1
-            guard segment.type == ProgramHeader.Kind.load else { continue }
-            rest = ImagePart(
-                start: segment.vaddr, end: segment.vaddr &+ segment.memsz, isWritable: segment.flags & 2 != 0,
-                isExecutable: segment.flags & 1 != 0)
+            if segments.type(index) == ProgramHeader.Kind.load {
+                let segment = segments[index]
+                position = segment.vaddr
+                segmentEnd = segment.vaddr &+ segment.memsz
+                segmentFlags = segment.flags
+            }
+            index &+= 1
         }
-        var part = rest
-        if part.start < fixed.start {
-            part.end = min(part.end, fixed.start)
-        } else if part.start < fixed.end {
-            part.end = min(part.end, fixed.end)
-            part.isWritable = false
-        }
-        rest.start = part.end
-        return part
+        let start = position
+        let isFixed = start >= fixed.start && start < fixed.end
+        position = min(segmentEnd, isFixed ? fixed.end : start < fixed.start ? fixed.start : segmentEnd)
+        move(start, position, isWritable: segmentFlags & 2 != 0 && !isFixed, isExecutable: segmentFlags & 1 != 0)
+        return true
     }
 
-    /// The next part of several files' image, as link addresses of the application; nil behind the last: those of the objects
-    /// one after the other, and what the loader adds.
-    public mutating func next(in link: borrowing LinkMap, _ files: borrowing ByteView) -> ImagePart? {
+    private mutating func move(_ start: UInt64, _ end: UInt64, isWritable: Bool = false, isExecutable: Bool = false) {
+        part = ImagePart(start: start, end: end, isWritable: isWritable, isExecutable: isExecutable)
+    }
+
+    /// Goes to the next part of several files' image, as link addresses of the application; false behind the last: those of the
+    /// objects one after the other, and what the loader adds.
+    public mutating func advance(in link: borrowing LinkMap, _ files: borrowing ByteView) -> Bool {
+        let objects = link.objects
         while object < link.count {
-            let objects = link.objects
-            let supplement = objects[object].supplement
             let size = objects[object].programHeaderCount &* ProgramHeader.size
             if let table = try? files.slice(
                 at: objects[object].programHeaders, size: size, else: .fileTooShort, .none),
-                var part = next(
+                advance(
                     ProgramHeaders(table), (objects[object].fixedStart, objects[object].fixedEnd),
-                    supplement == 0 ? nil : Supplement(at: supplement))
+                    objects[object].supplement)
             {
                 part.start &+= objects[object].displacement
                 part.end &+= objects[object].displacement
-                return part
+                return true
             }
-            self = ImageParts(object: object &+ 1)
+            object &+= 1
+            index = 0
         }
-        index += 1
-        return switch index {
-        case 1: ImagePart(start: link.plan.dataStart, end: link.plan.dataEnd, isWritable: false, isExecutable: false)
-        case 2: ImagePart(start: link.plan.codeStart, end: link.plan.end, isWritable: false, isExecutable: true)
-        default: nil
+        index &+= 1
+        switch index {
+        case 1: move(link.plan.dataStart, link.plan.dataEnd)
+        case 2: move(link.plan.codeStart, link.plan.end, isExecutable: true)
+        default: return false
         }
+        return true
     }
 
-    /// The next part of an object file's image, nil behind the last: code, constants, what is written, and what the loader
-    /// adds. Thread-local storage's template lies among what is written; sections of written code make all of that
+    /// Goes to the next part of an object file's image, false behind the last: code, constants, what is written, and what the
+    /// loader adds. Thread-local storage's template lies among what is written; sections of written code make all of that
     /// executable.
-    public mutating func next(in image: borrowing ObjectImage) -> ImagePart? {
+    public mutating func advance(in image: borrowing ObjectImage) -> Bool {
         let layout = image.layout
-        index += 1
-        return switch index {
-        case 1: ImagePart(start: 0, end: layout.codeEnd, isWritable: false, isExecutable: true)
-        case 2:
-            ImagePart(start: layout.codeEnd, end: layout.templateStart, isWritable: false, isExecutable: false)
+        index &+= 1
+        switch index {
+        case 1: move(0, layout.codeEnd, isExecutable: true)
+        case 2: move(layout.codeEnd, layout.templateStart)
         case 3:
-            ImagePart(
-                start: layout.templateStart, end: layout.memoryEnd, isWritable: true,
-                isExecutable: layout.hasWrittenCode)
+            move(layout.templateStart, layout.memoryEnd, isWritable: true, isExecutable: layout.hasWrittenCode)
         case 4:
-            ImagePart(
-                start: layout.tableStart, end: layout.programEnd, isWritable: !layout.hasGeneratedCode,
+            move(
+                layout.tableStart, layout.programEnd, isWritable: !layout.hasGeneratedCode,
                 isExecutable: layout.hasGeneratedCode)
-        default: nil
+        default: return false
         }
+        return true
     }
 }

@@ -35,6 +35,9 @@ import Testing
     /// A range and the pages to map it with.
     struct Request {
         var range: AddressRange, size: PageSize
+
+        /// The range in whole pages of that size.
+        var rounded: AddressRange { range.roundedOutward(to: size.rawValue) }
     }
 
     static func randomRequest(_ random: inout SeededGenerator) -> Request {
@@ -53,7 +56,7 @@ import Testing
         for _ in 0..<40 {
             let requests = (0..<Int.random(in: 1...4, using: &random)).map { _ in Self.randomRequest(&random) }
             let result = Self.build(pages: 1600) { tables throws(Fault) in
-                for request in requests { try tables.identityMap(request.range, request.size) }
+                for request in requests { try tables.map(request.rounded, request.size) }
             }
             try #require(result.fault == nil)
             let mapped = try #require(Self.pages(result.bytes, used: result.used))
@@ -88,24 +91,23 @@ import Testing
         for _ in 0..<40 {
             let request = Self.randomRequest(&random)
             let result = Self.build(pages: 1600) { tables throws(Fault) in
-                try tables.identityMap(request.range, request.size)
+                try tables.map(request.rounded, request.size)
             }
             let mapped = try #require(Self.pages(result.bytes, used: result.used))
             #expect(mapped.allSatisfy { $0.size == request.size.rawValue })
-            let rounded = request.range.roundedOutward(to: request.size.rawValue)
-            #expect(UInt64(result.used) == 0x1000 * (1 + PageTables.tableCount(for: rounded, request.size)))
+            #expect(UInt64(result.used) == 0x1000 * (1 + PageTables.tableCount(for: request.rounded, request.size)))
         }
     }
 
     @Test func `too little room is told, and nothing is written behind it`() {
         for pages in 1...3 {
             let result = Self.build(pages: pages) { tables throws(Fault) in
-                try tables.identityMap(AddressRange(0, 0x1000), .size4KiB)
+                try tables.map(AddressRange(0, 0x1000), .size4KiB)
             }
             #expect(result.fault == Fault(.pageTableRoom, value: UInt64(pages)))
         }
         let enough = Self.build(pages: 4) { tables throws(Fault) in
-            try tables.identityMap(AddressRange(0, 0x1000), .size4KiB)
+            try tables.map(AddressRange(0, 0x1000), .size4KiB)
         }
         #expect(enough.fault == nil)
     }
@@ -114,9 +116,9 @@ import Testing
         for gigabyte in 0..<4 as Range<UInt64> {
             let range = AddressRange(at: gigabyte << 30, size: 1 << 30)
             let result = Self.build(pages: 8) { tables throws(Fault) in
-                try tables.identityMap(range, .size1GiB)
-                try tables.identityMap(range, .size2MiB)
-                try tables.identityMap(AddressRange(range.start + 0x1000, range.end), .size4KiB)
+                try tables.map(range, .size1GiB)
+                try tables.map(range, .size2MiB)
+                try tables.map(AddressRange(range.start + 0x1000, range.end), .size4KiB)
             }
             let mapped = try #require(Self.pages(result.bytes, used: result.used))
             #expect(mapped.map(\.size) == [1 << 30])
@@ -125,14 +127,14 @@ import Testing
 
     @Test func `a range without bytes maps nothing`() throws {
         let result = Self.build(pages: 8) { tables throws(Fault) in
-            try tables.identityMap(AddressRange(1 << 47 + 0x1000, 1 << 47 + 0x1000), .size2MiB)
+            try tables.map(AddressRange(1 << 47 + 0x1000, 1 << 47 + 0x1000), .size2MiB)
         }
         #expect(Self.pages(result.bytes, used: result.used) == [])
     }
 
     @Test func `a recursive PML4 points to itself`() throws {
         let result = Self.build(pages: 8) { tables throws(Fault) in
-            try tables.identityMap(AddressRange(0x20_0000, 0x40_0000), .size2MiB)
+            try tables.map(AddressRange(0x20_0000, 0x40_0000), .size2MiB)
             tables.makeRecursive()
         }
         #expect(result.bytes.number(UInt64.self, at: 511 * 8) == Self.base | 3)
@@ -142,19 +144,42 @@ import Testing
 
     @Test func `PDPT and first PD follow the PML4`() {
         let result = Self.build(pages: 8) { tables throws(Fault) in
-            try tables.identityMap(AddressRange(0, 0x1000), .size4KiB)
+            try tables.map(AddressRange(0, 0x1000), .size4KiB)
         }
         #expect(result.bytes.number(UInt64.self, at: 0) == Self.base + 0x1000 | 3)
         #expect(result.bytes.number(UInt64.self, at: 0x1000) == Self.base + 0x2000 | 3)
     }
 
-    @Test func `one page can be taken out`() throws {
-        let result = Self.build(pages: 8) { tables throws(Fault) in
-            try tables.identityMap(AddressRange(0x1000, 0x5000), .size4KiB)
-            try tables.unmap4KiB(0x2abc)
+    @Test func `pages are as large as fit`() throws {
+        var random = SeededGenerator(seed: 6)
+        for _ in 0..<40 {
+            let size: PageSize = [.size4KiB, .size2MiB, .size1GiB].randomElement(using: &random)!
+            let start = UInt64.random(in: 0..<1 << 20, using: &random) << 12
+            let range = AddressRange(start, start + UInt64.random(in: 1...3 << 18, using: &random) << 12)
+            guard size != .size4KiB || range.size < 1 << 30 else { continue }
+            let result = Self.build(pages: 600) { tables throws(Fault) in try tables.map(range, size) }
+            let mapped = try #require(Self.pages(result.bytes, used: result.used))
+            var expected: [UInt64] = []
+            var address = range.start
+            while address < range.end {
+                let fitting = [0x4000_0000, 0x20_0000, 0x1000].first {
+                    $0 <= size.rawValue && address % $0 == 0 && $0 <= range.end - address
+                }!
+                expected.append(fitting)
+                address += fitting
+            }
+            #expect(mapped.map(\.size) == expected)
         }
+    }
+
+    @Test func `the upper half of the address space stays empty`() throws {
+        let result = Self.build(pages: 8) { tables throws(Fault) in
+            try tables.map(AddressRange(1 << 47 - 0x40_0000, 1 << 47 + 0x40_0000), .size2MiB)
+            try tables.map(AddressRange(1 << 48, .max), .size1GiB)
+        }
+        #expect(result.fault == nil)
         let mapped = try #require(Self.pages(result.bytes, used: result.used))
-        #expect(ranges(of: mapped) == [0x1000..<0x2000, 0x3000..<0x5000])
+        #expect(ranges(of: mapped) == [1 << 47 - 0x40_0000..<1 << 47])
     }
 
     /// Pages of every size, then ranges that get another access: compared page by page with a model that keeps a list.
@@ -176,8 +201,8 @@ import Testing
                 )
             }
             let result = Self.build(pages: 64) { tables throws(Fault) in
-                try tables.identityMap(whole, size, .data)
-                for part in parts { try tables.remap(part.range, part.access) }
+                try tables.map(whole, size, .data)
+                for part in parts { try tables.map(part.range, .size2MiB, part.access) }
             }
             try #require(result.fault == nil)
             let mapped = try #require(Self.pages(result.bytes, used: result.used))
