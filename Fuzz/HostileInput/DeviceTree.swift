@@ -105,46 +105,40 @@ enum DeviceTreeModel {
                     tree.reserve(range)
                     reservations.append(range)
                 }
-                tree.beginNode("")
-                tokens.append(.begin(name: []))
-                var depth = 1
-                while !source.isEmpty {
-                    switch source.byte() % 6 {
-                    case 0:
-                        let address = source.address()
-                        tree.beginNode("memory", at: address)
-                        tokens.append(.begin(name: Array("memory@\(String(address, radix: 16))".utf8)))
-                        depth += 1
-                    case 1 where depth > 1:
-                        tree.endNode()
-                        tokens.append(.end)
-                        depth -= 1
-                    case 2:
-                        let value = UInt32(truncatingIfNeeded: source.word())
-                        tree.property(.addressCells, value)
-                        tokens.append(
-                            .property(name: Array("#address-cells".utf8), value: littleEndian(value.bigEndian)))
-                    case 3:
-                        let text = (0..<source.byte() % 64).map { _ in source.byte() | 1 }
-                        tree.property(.bootArguments, ByteView(text.span.bytes))
-                        tokens.append(.property(name: Array("bootargs".utf8), value: text + [0]))
-                    case 4:
-                        let range = AddressRange(at: source.address(), size: source.address())
-                        tree.property(.reg, range)
-                        tokens.append(
-                            .property(
-                                name: Array("reg".utf8),
-                                value: littleEndian(range.start.bigEndian) + littleEndian(range.size.bigEndian)))
-                    default:
-                        tree.property(.ranges)
-                        tokens.append(.property(name: Array("ranges".utf8), value: []))
+                let bootProtocol: BootProtocol = source.byte() & 1 == 0 ? .multiboot : .pvh
+                tree.beginRoot(bootProtocol)
+                let compatible = bootProtocol == .multiboot ? "hermit,multiboot\0" : "hermit,pvh\0"
+                let two = littleEndian((2 as UInt32).bigEndian)
+                tokens += [
+                    .begin(name: []), .property(name: Array("compatible".utf8), value: Array(compatible.utf8)),
+                    .property(name: Array("#address-cells".utf8), value: two),
+                    .property(name: Array("#size-cells".utf8), value: two),
+                ]
+                for _ in 0..<source.byte() % 32 {
+                    let isMemory = source.byte() & 3 != 0
+                    var range = AddressRange(at: source.address(), size: source.address())
+                    if isMemory {
+                        tree.memory(range)
+                    } else {
+                        range = AddressRange(at: range.start, size: 1)
+                        tree.rootPointer(range.start)
                     }
+                    let name = "\(isMemory ? "memory" : "hermit,rsdp")@\(String(range.start, radix: 16))"
+                    tokens.append(.begin(name: Array(name.utf8)))
+                    if isMemory {
+                        tokens.append(
+                            .property(name: Array("device_type".utf8), value: Array("memory\0".utf8)))
+                    }
+                    let value = littleEndian(range.start.bigEndian) + littleEndian(range.size.bigEndian)
+                    tokens += [.property(name: Array("reg".utf8), value: value), .end]
                 }
-                for _ in 0..<depth {
-                    tree.endNode()
-                    tokens.append(.end)
-                }
-                size = try tree.finish()
+                let text = (0..<source.byte() % 64).map { _ in source.byte() | 1 }
+                size = try tree.finish(ByteView(text.span.bytes))
+                tokens += [
+                    .begin(name: Array("chosen".utf8)), .property(name: Array("bootargs".utf8), value: text + [0]),
+                    .end,
+                    .end,
+                ]
             }
         } catch {
             if error.rule != .deviceTreeRoom { return ["another fault than room: \(error.rule)"] }

@@ -50,9 +50,14 @@ public struct Reservations {
     /// A list without reservations.
     public init() {}
 
-    /// Those of `list`, of which there are at most as many. Throws `tooManyReservations`.
-    public init(_ list: Span<Reservation>) throws(Fault) {
-        for index in list.indices { try add(list[index].range, list[index].purpose) }
+    /// Those of another list.
+    public init(_ list: Span<Reservation>) {
+        count = min(list.count, Reservations.capacity)
+        var index = 0
+        while index < count {
+            self.list[index] = list[index]
+            index &+= 1
+        }
     }
 
     /// The reservations, to be read: see `MemoryMap.regions`.
@@ -78,10 +83,9 @@ public struct Reservations {
     }
 
     /// The lowest multiple of `alignment` where `size` bytes inside `window` are available RAM in `regions` and free of
-    /// reservations and of `avoiding`; nil if there is none.
+    /// reservations; nil if there is none.
     public func room(
-        for size: UInt64, alignment: UInt64, in regions: MemoryRegions, window: AddressRange,
-        avoiding: AddressRange = AddressRange(0, 0)
+        for size: UInt64, alignment: UInt64, in regions: MemoryRegions, window: AddressRange
     ) -> UInt64? {
         let reserved = all
         for index in 0..<regions.count where regions[index].kind == .available {
@@ -90,7 +94,7 @@ public struct Reservations {
             let end = min(region.end, window.end)
             while start <= end, size <= end &- start {
                 let candidate = AddressRange(at: start, size: size)
-                guard let obstacle = Reservations.obstacle(to: candidate, reserved, regions, avoiding) else {
+                guard let obstacle = Reservations.obstacle(to: candidate, reserved, regions) else {
                     return start
                 }
                 // Every step passes the end of one obstacle, so there are at most as many steps as obstacles.
@@ -121,7 +125,7 @@ public struct Reservations {
             guard var start = lowest.aligned(to: alignment) else { continue }
             while start <= end, size <= end &- start {
                 let place = AddressRange(at: start, size: size)
-                if let obstacle = Reservations.obstacle(to: place, reserved, regions, AddressRange(0, 0)) {
+                if let obstacle = Reservations.obstacle(to: place, reserved, regions) {
                     guard let next = obstacle.end.aligned(to: alignment) else { break }
                     start = next
                     continue
@@ -155,9 +159,8 @@ public struct Reservations {
     }
 
     private static func obstacle(
-        to range: AddressRange, _ reserved: Span<Reservation>, _ regions: MemoryRegions, _ avoiding: AddressRange
+        to range: AddressRange, _ reserved: Span<Reservation>, _ regions: MemoryRegions
     ) -> AddressRange? {
-        if avoiding.overlaps(range) { return avoiding }
         for index in reserved.indices where reserved[index].range.overlaps(range) { return reserved[index].range }
         for index in 0..<regions.count {
             let region = regions[index]

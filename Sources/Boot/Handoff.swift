@@ -62,10 +62,10 @@ public struct Handoff {
         memory: PhysicalMemory, to block: inout ByteRegion
     ) throws(Fault) -> EntryState {
         let layout = placement.handoff
-        let commandLine = platform.commandLine
-        let commandLineBytes =
-            commandLine.isEmpty
-            ? try memory.view(memory.origin, size: 0) : try memory.view(commandLine.start, size: commandLine.size)
+        let commandLine =
+            platform.commandLine.isEmpty ? AddressRange(memory.origin, memory.origin) : platform.commandLine
+        let text = try memory.view(commandLine.start, size: commandLine.size)
+        let usesFirmwareInformation = isMultibootInformationUsable(application, on: platform, placement)
 
         block.clear(layout.information.start, size: 0x1000)
         // Null, then flat 64-bit code and data, both present, accessed, ring 0.
@@ -73,7 +73,7 @@ public struct Handoff {
         block.store(0x00cf_9300_0000_ffff as UInt64, at: layout.descriptorTable &+ 16)
 
         block.clear(layout.multiboot.start, size: layout.multiboot.size)
-        block.copy(commandLineBytes, to: layout.multiboot.start)
+        block.copy(text, to: layout.multiboot.start)
 
         var info = BootInfo(imageStart: placement.image.start, imageEnd: placement.image.end, stack: layout.stack.start)
         info.tls = application.tls(bias: placement.bias)
@@ -82,9 +82,9 @@ public struct Handoff {
         info.commandLineSize = commandLine.size
         if application.generation.hasDeviceTree {
             info.deviceTree = layout.deviceTree.start
-            try writeDeviceTree(application, on: platform, placement, commandLineBytes, to: &block)
+            try writeDeviceTree(application, on: platform, placement, text, to: &block)
         }
-        if isMultibootInformationUsable(application, on: platform, placement) {
+        if usesFirmwareInformation {
             info.multibootInformation = platform.information
         } else if !application.generation.hasDeviceTreePlatform {
             info.multibootInformation = try writeMultibootInformation(platform, placement, memory, to: &block)
@@ -96,7 +96,8 @@ public struct Handoff {
         else {
             throw Fault(.noRoomForHandoff, value: layout.range.size)
         }
-        try writePageTables(application, on: platform, placement, to: &block)
+        try writePageTables(
+            application, on: platform, placement, mapsFirmwareInformation: usesFirmwareInformation, to: &block)
 
         return EntryState(
             instructionPointer: application.entry &+ placement.bias,
@@ -126,13 +127,6 @@ public struct Handoff {
             if application.generation.usesRecursivePageTable, range.end > placement.image.start { return false }
         }
         return true
-    }
-
-    /// Whether the kernel is told of ACPI's root pointer. It then reads it without mapping it, which takes an identity
-    /// mapping; kernels with a recursive page table look for it themselves, and panic (0.6.9) where a page that they map for
-    /// that is mapped already.
-    private func tellsRootPointer(_ application: borrowing Application, on platform: borrowing PlatformFacts) -> Bool {
-        platform.rsdp != 0 && !application.generation.usesRecursivePageTable
     }
 
     /// Fills the page tables for the move of a staged image: an identity mapping of everything the loader can reach.
@@ -166,30 +160,17 @@ public struct Handoff {
             if !module.isEmpty { tree.reserve(module.roundedOutward(to: 0x1000)) }
         }
 
-        tree.beginNode("")
-        tree.property(.compatible, platform.bootProtocol == .multiboot ? "hermit,multiboot" : "hermit,pvh")
-        tree.property(.addressCells, 2)
-        tree.property(.sizeCells, 2)
+        tree.beginRoot(platform.bootProtocol)
         let regions = platform.memoryMap
         for index in 0..<regions.count where regions[index].kind == .available {
             let range = regions[index].range
             let pages = AddressRange(range.start.aligned(to: 0x1000) ?? range.end, range.end & ~0xfff)
-            guard !pages.isEmpty else { continue }
-            tree.beginNode("memory", at: pages.start)
-            tree.property(.deviceType, "memory")
-            tree.property(.reg, pages)
-            tree.endNode()
+            if !pages.isEmpty { tree.memory(pages) }
         }
-        if tellsRootPointer(application, on: platform) {
-            tree.beginNode("hermit,rsdp", at: platform.rsdp)
-            tree.property(.reg, AddressRange(at: platform.rsdp, size: 1))
-            tree.endNode()
-        }
-        tree.beginNode("chosen")
-        tree.property(.bootArguments, commandLine)
-        tree.endNode()
-        tree.endNode()
-        _ = try tree.finish()
+        // Kernels that are told of ACPI's root pointer read it without mapping it, which takes an identity mapping; those with a
+        // recursive page table look for it themselves, and panic (0.6.9) where a page that they map for that is mapped already.
+        if platform.rsdp != 0, !application.generation.usesRecursivePageTable { tree.rootPointer(platform.rsdp) }
+        _ = try tree.finish(commandLine)
     }
 
     // MARK: Multiboot information
@@ -206,30 +187,29 @@ public struct Handoff {
         let information = (string &+ platform.applicationString.size &+ 1 &+ 15) & ~15
         let modules = information &+ 128
         let map = modules &+ 16
+        // 24 bytes are the size of an entry of the map, with the size that it begins with.
+        let regions = platform.memoryMap
+        let size = 144 &+ UInt64(truncatingIfNeeded: regions.count) &* 24
+        guard var list = block.part(information, size: size) else { throw Fault(.noRoomForHandoff, value: size) }
         // Flags: command line, modules, memory map.
-        block.store(0b100_1100 as UInt32, at: information)
-        block.store(UInt32(truncatingIfNeeded: start), at: information &+ 16)
+        list.store(0b100_1100 as UInt32, at: information)
+        list.store(UInt32(truncatingIfNeeded: start), at: information &+ 16)
+        list.store((size &- 144) | map << 32, at: information &+ 44)
         if platform.moduleCount > 0 {
             let module = placement.movedModule ?? platform.module(0).range
-            block.store(1 as UInt32, at: information &+ 20)
-            block.store(UInt32(truncatingIfNeeded: modules), at: information &+ 24)
-            block.store(UInt32(truncatingIfNeeded: module.start), at: modules)
-            block.store(UInt32(truncatingIfNeeded: module.end), at: modules &+ 4)
-            let text = platform.applicationString
-            if !text.isEmpty { block.copy(try memory.view(text.start, size: text.size), to: string) }
-            block.store(UInt32(truncatingIfNeeded: string), at: modules &+ 8)
+            list.store(1 | modules << 32, at: information &+ 20)
+            list.store(module.start | module.end << 32, at: modules)
+            list.store(UInt32(truncatingIfNeeded: string), at: modules &+ 8)
         }
-        block.store(UInt32(truncatingIfNeeded: platform.memoryMap.count &* 24), at: information &+ 44)
-        block.store(UInt32(truncatingIfNeeded: map), at: information &+ 48)
-        let regions = platform.memoryMap
         for index in 0..<regions.count {
-            let entry = map &+ UInt64(index) &* 24
+            let entry = map &+ UInt64(truncatingIfNeeded: index) &* 24
             let region = regions[index]
-            block.store(20 as UInt32, at: entry)
-            block.store(region.range.start, at: entry &+ 4)
-            block.store(region.range.size, at: entry &+ 12)
-            block.store(region.kind.rawValue, at: entry &+ 20)
+            list.store(20 | region.range.start << 32, at: entry)
+            list.store(region.range.start >> 32 | region.range.size << 32, at: entry &+ 8)
+            list.store(region.range.size >> 32 | UInt64(region.kind.rawValue) << 32, at: entry &+ 16)
         }
+        let text = platform.applicationString
+        if !text.isEmpty { block.copy(try memory.view(text.start, size: text.size), to: string) }
         return information
     }
 }

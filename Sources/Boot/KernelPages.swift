@@ -16,7 +16,7 @@ extension Handoff {
     /// Writes the tables into their part of `block`.
     func writePageTables(
         _ application: borrowing Application, on platform: borrowing PlatformFacts, _ placement: Placement,
-        to block: inout ByteRegion
+        mapsFirmwareInformation: Bool, to block: inout ByteRegion
     ) throws(Fault) {
         let layout = placement.handoff
         guard let region = block.part(layout.pageTables.start, size: layout.pageTables.size) else {
@@ -29,7 +29,7 @@ extension Handoff {
             // mapped is larger: below 2 MiB they get sparse 4 KiB pages, above the image nothing. The loader lies there,
             // so that the first PDPT and the first page directory follow the PML4, where they expect them.
             try tables.map(loader, .size4KiB, data)
-            if isMultibootInformationUsable(application, on: platform, placement) {
+            if mapsFirmwareInformation {
                 let reserved = platform.reservations
                 // Most of them share pages.
                 var mapped = AddressRange(0, 0)

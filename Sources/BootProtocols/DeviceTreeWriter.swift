@@ -4,29 +4,15 @@ public import AddressSpace
 public import Bytes
 public import Diagnostics
 
-/// A device tree under construction in memory that the caller gives. First the reservations, then the nodes, then
-/// `finish`. What does not fit is counted but not written, and reported by `finish`.
+/// The device tree of a Hermit kernel, under construction in memory that the caller gives. First the reservations, then the
+/// root, the nodes, and `finish`. What does not fit is counted but not written, and reported by `finish`.
+///
+/// What is always the same is written as it stands in the tree: big-endian tokens, 1 for a node and its name, 2 for its end, and
+/// 3 for a property, with the size of its value and its name's offset in `strings`, all of it in words of four bytes.
 public struct DeviceTreeWriter: ~Copyable, ~Escapable {
-    /// The property names that can be used; the raw value is the offset in the strings block.
-    public enum Property: UInt32, Sendable {
-        /// `#address-cells`
-        case addressCells = 0
-        /// `#size-cells`
-        case sizeCells = 15
-        /// `compatible`
-        case compatible = 27
-        /// `device_type`
-        case deviceType = 38
-        /// `reg`
-        case reg = 50
-        /// `bootargs`
-        case bootArguments = 54
-        /// `ranges`
-        case ranges = 63
-    }
-
+    /// The names of properties, at offsets 0, 0xf, 0x1b, 0x26, 0x32 and 0x36.
     private static var strings: StaticString {
-        "#address-cells\0#size-cells\0compatible\0device_type\0reg\0bootargs\0ranges\0"
+        "#address-cells\0#size-cells\0compatible\0device_type\0reg\0bootargs\0"
     }
 
     private var region: ByteRegion
@@ -39,117 +25,107 @@ public struct DeviceTreeWriter: ~Copyable, ~Escapable {
         self.region = region
     }
 
-    /// Adds `range` to the memory reservation block. Only before the first node.
+    /// Adds `range` to the memory reservation block.
+    @inline(never)
     @_lifetime(self: copy self)
     public mutating func reserve(_ range: AddressRange) {
-        append(range.start.bigEndian)
-        append(range.size.bigEndian)
+        append(range.start, range.size)
     }
 
-    /// Opens a node called `name`, or `name@address`.
+    /// Begins the root, which tells how the loader was started: `compatible`, and two cells each for addresses and sizes.
     @_lifetime(self: copy self)
-    public mutating func beginNode(_ name: StaticString, at address: UInt64? = nil) {
-        if structure == 0 {
-            reserve(AddressRange(0, 0))
-            structure = position
-        }
-        append((1 as UInt32).bigEndian)
-        append(name)
-        if let address {
-            append(UInt8(ascii: "@"))
-            let count = Digits.hexadecimalCount(address)
-            if count > 8 { append(hexadecimal: UInt32(truncatingIfNeeded: address >> 32), count &- 8) }
-            append(hexadecimal: UInt32(truncatingIfNeeded: address), min(count, 8))
-        }
+    public mutating func beginRoot(_ bootProtocol: BootProtocol) {
+        reserve(AddressRange(0, 0))
+        structure = position
+        append(
+            bootProtocol == .multiboot
+                ? "\0\0\0\u{1}\0\0\0\0\0\0\0\u{3}\0\0\0\u{11}\0\0\0\u{1b}hermit,multiboot\0\0\0\0"
+                : "\0\0\0\u{1}\0\0\0\0\0\0\0\u{3}\0\0\0\u{b}\0\0\0\u{1b}hermit,pvh\0\0")
+        append(
+            "\0\0\0\u{3}\0\0\0\u{4}\0\0\0\0\0\0\0\u{2}\0\0\0\u{3}\0\0\0\u{4}\0\0\0\u{f}\0\0\0\u{2}")
+    }
+
+    /// A node for memory that the kernel may use: `device_type` and `reg`.
+    @_lifetime(self: copy self)
+    public mutating func memory(_ range: AddressRange) {
+        node(
+            "\0\0\0\u{1}memory@",
+            "\0\0\0\u{3}\0\0\0\u{7}\0\0\0\u{26}memory\0\0\0\0\0\u{3}\0\0\0\u{10}\0\0\0\u{32}", range)
+    }
+
+    /// A node for ACPI's root pointer, at `address`: `reg`.
+    @_lifetime(self: copy self)
+    public mutating func rootPointer(_ address: UInt64) {
+        node(
+            "\0\0\0\u{1}hermit,rsdp@", "\0\0\0\u{3}\0\0\0\u{10}\0\0\0\u{32}", AddressRange(at: address, size: 1))
+    }
+
+    /// Adds the command line, ends the tree and writes its header; returns the tree's size in bytes. Throws `deviceTreeRoom`.
+    @_lifetime(self: copy self)
+    public mutating func finish(_ commandLine: borrowing ByteView) throws(Fault) -> UInt64 {
+        append("\0\0\0\u{1}chosen\0\0\0\0\0\u{3}")
+        append((commandLine.count &+ 1) << 32 | 0x36)
+        append(commandLine)
         endString()
-    }
-
-    /// Closes the node that was opened last.
-    @_lifetime(self: copy self)
-    public mutating func endNode() {
-        append((2 as UInt32).bigEndian)
-    }
-
-    /// A property of one 32-bit cell.
-    @_lifetime(self: copy self)
-    public mutating func property(_ property: Property, _ value: UInt32) {
-        append((3 << 32 | 4 as UInt64).bigEndian)
-        append((UInt64(property.rawValue) << 32 | UInt64(value)).bigEndian)
-    }
-
-    /// A property without a value.
-    @_lifetime(self: copy self)
-    public mutating func property(_ property: Property) {
-        begin(property, size: 0)
-    }
-
-    /// A property that is a string.
-    @_lifetime(self: copy self)
-    public mutating func property(_ property: Property, _ value: StaticString) {
-        begin(property, size: UInt64(value.utf8CodeUnitCount) + 1)
-        append(value)
-        endString()
-    }
-
-    /// A property that is a string of someone else's bytes, without their NUL.
-    @_lifetime(self: copy self)
-    public mutating func property(_ property: Property, _ value: borrowing ByteView) {
-        begin(property, size: value.count + 1)
-        append(value)
-        endString()
-    }
-
-    /// A property that is an address range, of two cells each for address and size.
-    @_lifetime(self: copy self)
-    public mutating func property(_ property: Property, _ range: AddressRange) {
-        begin(property, size: 16)
-        append(range.start.bigEndian)
-        append(range.size.bigEndian)
-    }
-
-    /// Ends the tree and writes its header; returns the tree's size in bytes. Throws `deviceTreeRoom`.
-    @_lifetime(self: copy self)
-    public mutating func finish() throws(Fault) -> UInt64 {
-        append((9 as UInt32).bigEndian)
+        // The ends of both nodes, and of the structure block.
+        append("\0\0\0\u{2}\0\0\0\u{2}\0\0\0\u{9}")
         let stringsStart = position
         append(DeviceTreeWriter.strings)
         let end = position
         guard end <= region.count else { throw Fault(.deviceTreeRoom, value: region.count) }
         position = 0
-        append(0xd00d_feed, end)
-        append(structure, stringsStart)
-        append(40, 17)  // The reservation block, and the version.
-        append(16, 0)  // The last compatible version, and the boot CPU.
-        append(end &- stringsStart, stringsStart &- structure)
+        append(0xd00d_feed << 32 | end, structure << 32 | stringsStart)
+        // The reservation block, the version, the last compatible version, and the boot CPU.
+        append(40 << 32 | 17, 16 << 32)
+        append((end &- stringsStart) << 32 | (stringsStart &- structure))
         return end
     }
 
+    /// A node whose name, up to the `@`, is followed by the address of `range`, and whose properties end with `reg`.
     @inline(never)
     @_lifetime(self: copy self)
-    private mutating func begin(_ property: Property, size: UInt64) {
-        // The token for a property, and the size of its value.
-        append((3 << 32 | size & 0xffff_ffff).bigEndian)
-        append(property.rawValue.bigEndian)
+    private mutating func node(_ name: StaticString, _ properties: StaticString, _ range: AddressRange) {
+        append(name)
+        let count = Digits.hexadecimalCount(range.start)
+        if count > 8 { append(hexadecimal: range.start >> 32, count &- 8) }
+        append(hexadecimal: range.start, min(count, 8))
+        endString()
+        append(properties)
+        append(range.start, range.size)
+        append(2 << 32)
+        position &-= 4
+    }
+
+    /// The last `count` hexadecimal digits of `value`'s lower half.
+    @_lifetime(self: copy self)
+    private mutating func append(hexadecimal value: UInt64, _ count: UInt64) {
+        let digits = Digits.hexadecimal(UInt32(truncatingIfNeeded: value)) >> (8 &* (8 &- count))
+        append(digits.byteSwapped)
+        // What lies behind them is overwritten by what follows.
+        position &-= 8 &- count
+    }
+
+    /// A NUL, and more up to the next cell.
+    @_lifetime(self: copy self)
+    private mutating func endString() {
+        append(0)
+        position = (position &- 4) & ~3
+    }
+
+    /// Four cells.
+    @inline(never)
+    @_lifetime(self: copy self)
+    private mutating func append(_ first: UInt64, _ second: UInt64) {
+        region.store((UInt128(first) << 64 | UInt128(second)).bigEndian, at: region.address &+ position)
+        position &+= 16
     }
 
     /// Two cells.
-    @_lifetime(self: copy self)
-    private mutating func append(_ first: UInt64, _ second: UInt64) {
-        append((first << 32 | second & 0xffff_ffff).bigEndian)
-    }
-
     @inline(never)
     @_lifetime(self: copy self)
-    private mutating func append<Word: FixedWidthInteger & BitwiseCopyable>(_ word: Word) {
-        region.store(word, at: region.address &+ position)
-        position &+= UInt64(MemoryLayout<Word>.size)
-    }
-
-    /// The last `count` hexadecimal digits of `value`; what is stored behind them is overwritten by what follows.
-    @_lifetime(self: copy self)
-    private mutating func append(hexadecimal value: UInt32, _ count: UInt64) {
-        append(Digits.hexadecimal(value) >> (8 &* (8 &- count)))
-        position &-= 8 &- count
+    private mutating func append(_ cells: UInt64) {
+        region.store(cells.bigEndian, at: region.address &+ position)
+        position &+= 8
     }
 
     @inline(never)
@@ -162,12 +138,5 @@ public struct DeviceTreeWriter: ~Copyable, ~Escapable {
     @_lifetime(self: copy self)
     private mutating func append(_ text: StaticString) {
         append(ByteView(text))
-    }
-
-    /// A NUL, and more up to the next cell.
-    @_lifetime(self: copy self)
-    private mutating func endString() {
-        append(0 as UInt32)
-        position &= ~3
     }
 }

@@ -11,7 +11,7 @@ import Testing
 @Suite struct DeviceTreeWriterTests {
     /// A tree in `room` bytes, 0xcc before; its bytes up to the size it claims, all bytes, and the fault.
     static func build(
-        _ room: Int, _ body: (inout DeviceTreeWriter) -> Void
+        _ room: Int, _ commandLine: [UInt8] = Array("-- a \"b\" c".utf8), body: (inout DeviceTreeWriter) -> Void
     ) -> (tree: [UInt8], memory: [UInt8], fault: Fault?) {
         var memory = [UInt8](repeating: 0xcc, count: room + 64)
         var size: UInt64 = 0
@@ -21,7 +21,7 @@ import Testing
             var whole = span.mutableBytes
             var writer = DeviceTreeWriter(ByteRegion(whole._mutatingExtracting(0..<room), at: 0x8000))
             body(&writer)
-            do throws(Fault) { size = try writer.finish() } catch { found = error }
+            do throws(Fault) { size = try writer.finish(ByteView(commandLine.span.bytes)) } catch { found = error }
         }
         return (Array(memory[..<Int(size)]), memory, found)
     }
@@ -29,39 +29,36 @@ import Testing
     static func example(_ tree: inout DeviceTreeWriter) {
         tree.reserve(AddressRange(0, 0x10_0000))
         tree.reserve(AddressRange(0x1_2345_6000, 0x1_2345_8000))
-        tree.beginNode("")
-        tree.property(.compatible, "hermit,multiboot")
-        tree.property(.addressCells, 2)
-        tree.property(.sizeCells, 2)
-        tree.beginNode("memory", at: 0)
-        tree.property(.deviceType, "memory")
-        tree.property(.reg, AddressRange(0, 0x9_f000))
-        tree.endNode()
-        tree.beginNode("memory", at: 0x1_0020_0000)
-        tree.property(.deviceType, "memory")
-        tree.property(.reg, AddressRange(0x1_0020_0000, 0x2_0000_0000))
-        tree.endNode()
-        tree.beginNode("chosen")
-        let text = Array("-- a \"b\" c".utf8)
-        tree.property(.bootArguments, ByteView(text.span.bytes))
-        tree.endNode()
-        tree.endNode()
+        tree.beginRoot(.multiboot)
+        tree.memory(AddressRange(0, 0x9_f000))
+        tree.memory(AddressRange(0x1_0020_0000, 0x2_0000_0000))
+        tree.rootPointer(0xf_52d0)
     }
 
-    @Test func `a property may be empty`() throws {
-        let result = Self.build(512) { tree in
-            tree.beginNode("")
-            tree.property(.ranges)
-            tree.property(.reg, AddressRange(1, 3))
-            tree.endNode()
+    @Test func `a root begins as long as the protocol's name takes`() throws {
+        for (bootProtocol, name) in [(BootProtocol.multiboot, "hermit,multiboot"), (.pvh, "hermit,pvh")] {
+            let result = Self.build(512) { tree in tree.beginRoot(bootProtocol) }
+            let tree = try #require(DeviceTree(result.tree))
+            #expect(tree.root.text("compatible") == name)
+            #expect(tree.root["#address-cells"] == [0, 0, 0, 2] && tree.root["#size-cells"] == [0, 0, 0, 2])
+            #expect(tree.root.children.map(\.name) == ["chosen"])
         }
-        let tree = try #require(DeviceTree(result.tree))
-        #expect(tree.root["ranges"] == [])
-        #expect(tree.root.numbers("reg") == [1, 2])
+    }
+
+    @Test func `addresses in names have no leading zeros`() throws {
+        for address in [0, 1, 0xf, 0x10, 0xfff_ffff, 0x1000_0000, 0xffff_ffff, 0x1_0000_0000, .max] as [UInt64] {
+            let result = Self.build(512) { tree in
+                tree.beginRoot(.pvh)
+                tree.memory(AddressRange(address, .max))
+            }
+            let tree = try #require(DeviceTree(result.tree))
+            #expect(tree.root.children.first?.name == "memory@" + String(address, radix: 16))
+            #expect(tree.root.children.first?.numbers("reg") == [address, .max - address])
+        }
     }
 
     @Test func `what is written is read back`() throws {
-        let result = Self.build(1024, Self.example)
+        let result = Self.build(1024, body: Self.example)
         #expect(result.fault == nil)
         let tree = try #require(DeviceTree(result.tree))
         #expect(tree.size == result.tree.count)
@@ -70,19 +67,20 @@ import Testing
         #expect(tree.root.text("compatible") == "hermit,multiboot")
         #expect(tree.root["#address-cells"] == [0, 0, 0, 2])
         #expect(tree.root["#size-cells"] == [0, 0, 0, 2])
-        #expect(tree.root.children.map(\.name) == ["memory@0", "memory@100200000", "chosen"])
+        #expect(tree.root.children.map(\.name) == ["memory@0", "memory@100200000", "hermit,rsdp@f52d0", "chosen"])
         #expect(tree.root.children[0].text("device_type") == "memory")
         #expect(tree.root.children[1].numbers("reg") == [0x1_0020_0000, 0xffe0_0000])
-        #expect(tree.root.children[2].text("bootargs") == "-- a \"b\" c")
+        #expect(tree.root.children[2].numbers("reg") == [0xf_52d0, 1])
+        #expect(tree.root.children[3].text("bootargs") == "-- a \"b\" c")
         // Nothing behind the tree was touched.
         #expect(result.memory[result.tree.count...].allSatisfy { $0 == 0xcc })
     }
 
     @Test func `a tree needs exactly its size`() {
-        let size = Self.build(1024, Self.example).tree.count
-        #expect(Self.build(size, Self.example).fault == nil)
+        let size = Self.build(1024, body: Self.example).tree.count
+        #expect(Self.build(size, body: Self.example).fault == nil)
         for room in [size - 1, size / 2, 40, 8, 0] {
-            let result = Self.build(room, Self.example)
+            let result = Self.build(room, body: Self.example)
             #expect(result.fault == Fault(.deviceTreeRoom, value: UInt64(room)))
             #expect(result.memory[room...].allSatisfy { $0 == 0xcc })
         }
@@ -91,14 +89,10 @@ import Testing
     @Test func `command lines of every length keep the structure aligned`() throws {
         for length in 0...9 {
             let text = [UInt8](repeating: 0x61, count: length)
-            let result = Self.build(512) { tree in
-                tree.beginNode("")
-                tree.property(.bootArguments, ByteView(text.span.bytes))
-                tree.endNode()
-            }
+            let result = Self.build(512, text) { tree in tree.beginRoot(.pvh) }
             let tree = try #require(DeviceTree(result.tree))
             #expect(tree.reservations == [])
-            #expect(tree.root["bootargs"] == text + [0])
+            #expect(tree.root.children.last?["bootargs"] == text + [0])
         }
     }
 
@@ -110,7 +104,7 @@ import Testing
         defer { try? FileManager.default.removeItem(at: folder) }
         let input = folder.appendingPathComponent("tree.dtb")
         let (output, complaints) = (folder.appendingPathComponent("out"), folder.appendingPathComponent("err"))
-        try Data(Self.build(1024, Self.example).tree).write(to: input)
+        try Data(Self.build(1024, body: Self.example).tree).write(to: input)
         for file in [output, complaints] { try Data().write(to: file) }
         let process = Process()
         process.executableURL = URL(fileURLWithPath: Self.dtc ?? "")
