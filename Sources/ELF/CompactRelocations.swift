@@ -20,41 +20,58 @@ public struct CompactRelocations: ~Escapable {
     private var hasAddends = false
     private var offset: UInt64 = 0, addend: UInt64 = 0
     private var symbol: UInt32 = 0, type: UInt32 = 0
-    /// What is told where the bytes are malformed.
+    /// Where the first number begins that is none.
+    private var malformed: UInt64 = .max
+    /// What is told of it.
     private let place: Place
 
-    /// The relocations in `bytes`, the contents of the section at `place`; none where there are no bytes. Throws
-    /// `compactRelocationsMalformed`.
+    /// The relocations in `bytes`, the contents of the section at `place`; none where there are no bytes.
     @_lifetime(copy bytes)
-    public init(_ bytes: ByteView, _ place: Place) throws(Fault) {
+    public init(_ bytes: ByteView, _ place: Place) {
         self.bytes = bytes
         self.place = place
-        guard bytes.count > 0 else { return }
-        let header = try number(isSigned: false)
-        left = header >> 3
-        hasAddends = header & 4 != 0
-        shift = header & 3
     }
 
     /// The next one, nil behind the last. Throws `compactRelocationsMalformed`; takes one byte at the least.
     public mutating func next() throws(Fault) -> RelocationEntry? {
-        guard left > 0 else { return nil }
-        left &-= 1
-        guard let flags = bytes.byte(at: position) else { throw malformed(position) }
-        position &+= 1
-        let flagCount: UInt64 = hasAddends ? 3 : 2
-        var difference = UInt64(flags & 0x7f) >> flagCount
-        if flags & 0x80 != 0 { difference &+= try number(isSigned: false) &<< (7 &- flagCount) }
-        offset &+= difference
-        if flags & 1 != 0 { symbol &+= UInt32(truncatingIfNeeded: try number(isSigned: true)) }
-        if flags & 2 != 0 { type &+= UInt32(truncatingIfNeeded: try number(isSigned: true)) }
-        if hasAddends, flags & 4 != 0 { addend &+= try number(isSigned: true) }
+        if position == 0, bytes.count > 0 {
+            let header = number(isSigned: false)
+            left = header >> 3
+            hasAddends = header & 4 != 0
+            shift = header & 3
+        }
+        var hasEntry = false
+        if malformed == .max, left > 0 {
+            readEntry()
+            hasEntry = true
+        }
+        guard malformed == .max else {
+            throw Fault(.compactRelocationsMalformed, place, value: malformed, limit: bytes.count)
+        }
+        guard hasEntry else { return nil }
         return RelocationEntry(
             offset: offset &<< shift, info: UInt64(symbol) << 32 | UInt64(type), addend: hasAddends ? addend : nil)
     }
 
-    /// A number in LEB128 of at most 64 bits (DWARF 5, 7.6).
-    private mutating func number(isSigned: Bool) throws(Fault) -> UInt64 {
+    private mutating func readEntry() {
+        left &-= 1
+        guard let flags = bytes.byte(at: position) else {
+            malformed = position
+            return
+        }
+        position &+= 1
+        let flagCount: UInt64 = hasAddends ? 3 : 2
+        offset &+= UInt64(flags & 0x7f) >> flagCount
+        if flags & 0x80 != 0 { offset &+= number(isSigned: false) &<< (7 &- flagCount) }
+        if flags & 1 != 0 { symbol &+= UInt32(truncatingIfNeeded: number(isSigned: true)) }
+        if flags & 2 != 0 { type &+= UInt32(truncatingIfNeeded: number(isSigned: true)) }
+        if hasAddends, flags & 4 != 0 { addend &+= number(isSigned: true) }
+    }
+
+    /// A number in LEB128 of at most 64 bits (DWARF 5, 7.6); 0 from the first on that is malformed.
+    @inline(never)
+    private mutating func number(isSigned: Bool) -> UInt64 {
+        guard malformed == .max else { return 0 }
         let start = position
         var value: UInt64 = 0
         var shift: UInt64 = 0
@@ -71,10 +88,7 @@ public struct CompactRelocations: ~Escapable {
             }
             guard shift < 64 else { break }
         }
-        throw malformed(start)
-    }
-
-    private func malformed(_ position: UInt64) -> Fault {
-        Fault(.compactRelocationsMalformed, place, value: position, limit: bytes.count)
+        malformed = start
+        return 0
     }
 }

@@ -8,6 +8,8 @@ extension SectionHeader {
     public enum Kind {
         /// SHT_NULL: an unused header.
         public static var null: UInt32 { 0 }
+        /// SHT_PROGBITS: bytes of the program.
+        public static var programBits: UInt32 { 1 }
         /// SHT_SYMTAB: symbols.
         public static var symbolTable: UInt32 { 2 }
         /// SHT_STRTAB: names.
@@ -58,7 +60,9 @@ public struct SectionTable: ~Escapable {
     /// How many headers there are, that at index 0 included.
     public let count: UInt32
     private let headers: ByteView
-    private let names: SectionHeader?
+    /// The file offset and the size of the section of names, if there is one in the file.
+    private let namesStart: UInt64, namesSize: UInt64
+    private let hasNames: Bool
 
     /// The table that `header` describes in `file`.
     ///
@@ -88,9 +92,13 @@ public struct SectionTable: ~Escapable {
         guard nameIndex < count else {
             throw Fault(.badSectionLink, .header, value: UInt64(nameIndex), limit: number)
         }
-        let names = SectionHeader(headers.entry(Int(nameIndex), size: Int(SectionHeader.size)))
-        self.names = nameIndex == 0 ? nil : names
+        let names = headers.entry(Int(nameIndex), size: Int(SectionHeader.size))
+        (namesStart, namesSize) = (names.u64(24), names.u64(32))
+        hasNames = nameIndex != 0 && file.contains(namesStart, namesSize)
     }
+
+    /// The numbers of the sections.
+    public var numbers: EntryNumbers { EntryNumbers(below: count) }
 
     /// The header at `index`, below `count`.
     public subscript(index: UInt32) -> SectionHeader {
@@ -113,9 +121,25 @@ public struct SectionTable: ~Escapable {
 
     /// The file offset of the name of `section`, 0 where it has none.
     public func nameOffset(_ section: SectionHeader) -> UInt64 {
-        guard let names else { return 0 }
         let name = UInt64(section.name)
-        guard name != 0, name < names.size, file.contains(names.offset, names.size) else { return 0 }
-        return names.offset &+ name
+        return hasNames && name != 0 && name < namesSize ? namesStart &+ name : 0
+    }
+}
+
+/// The numbers of a table's entries, but for the first, number 0, which stands for none.
+public struct EntryNumbers {
+    @usableFromInline var last: UInt32 = 0
+    @usableFromInline let count: UInt32
+
+    /// Those of a table of `count` entries.
+    @inlinable
+    public init(below count: UInt32) { self.count = count }
+
+    /// The next number, nil behind the last.
+    @inlinable
+    public mutating func next() -> UInt32? {
+        guard last &+ 1 < count else { return nil }
+        last &+= 1
+        return last
     }
 }

@@ -44,7 +44,8 @@ public struct HermitNotes: Equatable, Sendable {
     /// PT_NOTE.
     public init(_ sections: borrowing SectionTable) throws(Fault) {
         var reading = BytesRead(limit: sections.file.count)
-        for index in 1..<max(sections.count, 1) {
+        var numbers = sections.numbers
+        while let index = numbers.next() {
             let section = sections[index]
             guard section.type == SectionHeader.Kind.note, section.flags & SectionHeader.Flags.alloc != 0 else {
                 continue

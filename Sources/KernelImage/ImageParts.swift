@@ -99,8 +99,8 @@ public struct ImageParts: Sendable {
         let layout = image.layout
         index &+= 1
         switch index {
-        case 1: move(0, layout.codeEnd, isExecutable: true)
-        case 2: move(layout.codeEnd, layout.templateStart)
+        case 1: move(0, layout.bounds.end(.code), isExecutable: true)
+        case 2: move(layout.bounds.end(.code), layout.templateStart)
         case 3:
             move(layout.templateStart, layout.memoryEnd, isWritable: true, isExecutable: layout.hasWrittenCode)
         case 4:

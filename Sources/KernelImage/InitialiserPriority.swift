@@ -5,17 +5,17 @@ import Diagnostics
 import ELF
 
 extension SectionTable {
-    /// Whether `section` belongs to `group`: the old .ctors and .dtors, which have no type of their own, are arrays of
-    /// functions like the new ones, as with GNU ld.
-    func isIn(_ group: SectionGroup, _ section: SectionHeader) -> Bool {
-        guard let own = SectionGroup(section) else { return false }
-        guard own == .data, group == .data || group == .initArray || group == .finiArray else { return own == group }
-        return (oldArray(section) ?? own) == group
+    /// The group that `section` belongs to, nil for one that is not in memory at run time: the old .ctors and .dtors, which
+    /// have no type of their own, are arrays of functions like the new ones, as with GNU ld.
+    @inline(never)
+    func home(of section: SectionHeader) -> SectionGroup? {
+        guard let group = SectionGroup(section) else { return nil }
+        return group == .data ? oldArray(section) ?? group : group
     }
 
     /// The array of functions that a section of data is a part of by its name; nil for one that is none.
-    func oldArray(_ section: SectionHeader) -> SectionGroup? {
-        guard section.type == 1 else { return nil }
+    private func oldArray(_ section: SectionHeader) -> SectionGroup? {
+        guard section.type == SectionHeader.Kind.programBits else { return nil }
         let start = nameOffset(section)
         // `.ctors` and `.dtors` in two pieces.
         guard let first = file.word32(at: start), first == 0x6f74_632e || first == 0x6f74_642e,
@@ -47,7 +47,7 @@ extension SectionTable {
             }
         }
         guard let number, hasDigits else { return 65536 }
-        guard section.type == 1 else { return number }
+        guard section.type == SectionHeader.Kind.programBits else { return number }
         return number <= 65535 ? 65535 &- number : 65536
     }
 }
@@ -138,9 +138,10 @@ extension ObjectRelocator {
     /// Turns the words of every .ctors and .dtors round: their functions run from the last to the first, those of the arrays
     /// that they have become part of the other way about.
     func turnOldArrays(in memory: inout ByteRegion) {
-        for index in 1..<max(sections.count, 1) {
+        var numbers = sections.numbers
+        while let index = numbers.next() {
             let section = sections[index]
-            guard SectionGroup(section) == .data, sections.oldArray(section) != nil,
+            guard section.type == SectionHeader.Kind.programBits, sections.home(of: section)?.hasPriorities == true,
                 case .memory(let start) = layout.notebook.home(of: index, in: memory)
             else { continue }
             var first = start

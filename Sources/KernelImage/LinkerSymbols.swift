@@ -9,38 +9,28 @@ enum LinkerSymbol: UInt8 {
     case globalOffsetTable, executableStart, etext, oldEtext, edata, oldEdata, bssStart, end, oldEnd
     case preinitArrayStart, preinitArrayEnd, initArrayStart, initArrayEnd, finiArrayStart, finiArrayEnd, blockBase
 
+    /// In the order of the cases.
+    private static var names: Text {
+        """
+        _GLOBAL_OFFSET_TABLE_ __executable_start _etext etext _edata edata __bss_start _end end __preinit_array_start \
+        __preinit_array_end __init_array_start __init_array_end __fini_array_start __fini_array_end _TLS_MODULE_BASE_
+        """
+    }
+
     /// The one that the undefined symbol `symbol` is, nil where it is not a linker's.
     init?(_ symbol: Symbol, _ symbols: borrowing ObjectSymbols) {
+        var names = LinkerSymbol.names
         var number: UInt8 = 0
-        while let candidate = LinkerSymbol(rawValue: number) {
-            if symbols.isNamed(symbol, candidate.name) {
-                self = candidate
+        while names.count > 0 {
+            let end = names.index(of: UInt8(ascii: " "))
+            if symbols.isNamed(symbol, names[0, end]) {
+                self.init(rawValue: number)
                 return
             }
+            names = names[end &+ 1, names.count]
             number &+= 1
         }
         return nil
-    }
-
-    private var name: StaticString {
-        switch self {
-        case .globalOffsetTable: "_GLOBAL_OFFSET_TABLE_"
-        case .executableStart: "__executable_start"
-        case .etext: "_etext"
-        case .oldEtext: "etext"
-        case .edata: "_edata"
-        case .oldEdata: "edata"
-        case .bssStart: "__bss_start"
-        case .end: "_end"
-        case .oldEnd: "end"
-        case .preinitArrayStart: "__preinit_array_start"
-        case .preinitArrayEnd: "__preinit_array_end"
-        case .initArrayStart: "__init_array_start"
-        case .initArrayEnd: "__init_array_end"
-        case .finiArrayStart: "__fini_array_start"
-        case .finiArrayEnd: "__fini_array_end"
-        case .blockBase: "_TLS_MODULE_BASE_"
-        }
     }
 }
 
@@ -51,15 +41,15 @@ extension ObjectLayout {
         switch symbol {
         case .globalOffsetTable: tableStart
         case .executableStart, .blockBase: 0
-        case .etext, .oldEtext: codeEnd
-        case .edata, .oldEdata, .bssStart: zeroStart
+        case .etext, .oldEtext: bounds.end(.code)
+        case .edata, .oldEdata, .bssStart: bounds.start(.zero)
         case .end, .oldEnd: programEnd
-        case .preinitArrayStart: preinitArray.start
-        case .preinitArrayEnd: preinitArray.end
-        case .initArrayStart: initArray.start
-        case .initArrayEnd: initArray.end
-        case .finiArrayStart: finiArray.start
-        case .finiArrayEnd: finiArray.end
+        case .preinitArrayStart: bounds.start(.preinitArray)
+        case .preinitArrayEnd: bounds.end(.preinitArray)
+        case .initArrayStart: bounds.start(.initArray)
+        case .initArrayEnd: bounds.end(.initArray)
+        case .finiArrayStart: bounds.start(.finiArray)
+        case .finiArrayEnd: bounds.end(.finiArray)
         }
     }
 }
@@ -89,12 +79,12 @@ extension ObjectRelocator {
         while let section = try placed.next() {
             guard !section.group.isThreadLocal else { continue }
             guard sections.isSameString(sections.nameOffset(section.index), wanted.offset) else {
-                if start != nil, section.header.size > 0 { isBehind = true }
+                if start != nil, section.size > 0 { isBehind = true }
                 continue
             }
             guard !isBehind else { throw Fault(.sectionsApart, place) }
             if start == nil { start = section.address }
-            end = section.address &+ section.header.size
+            end = section.address &+ section.size
         }
         guard let start else { return nil }
         let address = wanted.isStart ? start : end

@@ -15,7 +15,7 @@ public struct ObjectImage: ~Escapable {
     public let sections: SectionTable
     /// Its symbols.
     public let symbols: ObjectSymbols
-    let layout: ObjectLayout
+    private(set) var layout = ObjectLayout()
 
     /// Whether `file` says that it is an object file; it need not be a sound one.
     public static func isObjectFile(_ file: borrowing ByteView) -> Bool {
@@ -28,11 +28,9 @@ public struct ObjectImage: ~Escapable {
     public init(_ file: ByteView, _ header: FileHeader) throws(Fault) {
         self.file = file
         self.header = header
-        let sections = try SectionTable(file, header)
-        let symbols = try ObjectSymbols(sections)
-        layout = try ObjectLayout(sections, symbols)
-        self.sections = sections
-        self.symbols = symbols
+        sections = try SectionTable(file, header)
+        symbols = try ObjectSymbols(sections)
+        try layout.plan(sections, symbols)
     }
 
     /// The number of bytes of memory that the image needs: sections, GOT, and what the loader remembers while it loads.
@@ -55,14 +53,14 @@ public struct ObjectImage: ~Escapable {
         var placed = try PlacedSections(sections, blockAlignment: layout.blockAlignment)
         while let section = try placed.next() {
             layout.notebook.remember(section, in: &memory)
-            guard section.header.type != SectionHeader.Kind.nobits else { continue }
-            let address = section.group.isThreadLocal ? layout.templateStart &+ section.address : section.address
-            guard memory.copy(try sections.contents(section.index), to: address) else {
+            guard !section.group.isZero else { continue }
+            guard memory.copy(try sections.contents(section.index), to: layout.address(of: section)) else {
                 throw Fault(
                     .imageTooLarge, .sectionHeader(UInt64(section.index)), value: size, limit: memory.count)
             }
         }
-        for index in 1..<max(symbols.count, 1) {
+        var numbers = symbols.numbers
+        while let index = numbers.next() {
             guard let symbol = symbols[index], symbols.definition(of: symbol, at: index) == .common else { continue }
             let address = try placed.place(common: symbol, at: index, symbols.section)
             layout.notebook.remember(address, ofSymbol: index, in: &memory)
@@ -78,8 +76,8 @@ public struct ObjectImage: ~Escapable {
         guard var placed = try? PlacedSections(sections, blockAlignment: layout.blockAlignment) else { return nil }
         while let section = try? placed.next() {
             guard section.group != .threadLocalZero else { continue }
-            let start = section.group.isThreadLocal ? layout.templateStart &+ section.address : section.address
-            if address >= start, address &- start < section.header.size { return (section.index, start) }
+            let start = layout.address(of: section)
+            if address >= start, address &- start < section.size { return (section.index, start) }
         }
         return nil
     }
@@ -90,7 +88,8 @@ public struct ObjectImage: ~Escapable {
         guard let section = section(at: address) else { return nil }
         let offset = address &- section.start
         var best: Symbol?
-        for index in 1..<max(symbols.count, 1) {
+        var numbers = symbols.numbers
+        while let index = numbers.next() {
             guard let symbol = symbols[index], symbol.type <= 2, symbol.name != 0, symbol.value <= offset,
                 symbols.definition(of: symbol, at: index) == .section(section.index)
             else { continue }

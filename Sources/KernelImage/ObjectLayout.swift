@@ -31,25 +31,30 @@ struct ObjectLayout {
     var end: UInt64 = 0
     /// The largest alignment.
     var alignment: UInt64 = 1
-    /// The block of thread-local storage: its template's link address and initialised size, its size and its alignment.
-    var templateStart: UInt64 = 0, templateSize: UInt64 = 0
-    var blockSize: UInt64 = 0, blockAlignment: UInt64 = 1
-    /// Where the groups that linkers have symbols for begin and end.
-    var codeEnd: UInt64 = 0, zeroStart: UInt64 = 0
-    var preinitArray = (start: 0 as UInt64, end: 0 as UInt64)
-    var initArray = (start: 0 as UInt64, end: 0 as UInt64)
-    var finiArray = (start: 0 as UInt64, end: 0 as UInt64)
+    /// The block of thread-local storage: how many bytes of its template are initialised, its size and its alignment.
+    var templateSize: UInt64 = 0, blockSize: UInt64 = 0, blockAlignment: UInt64 = 1
+    /// Where the groups of sections begin and end.
+    var bounds = GroupBounds()
     /// The link address of `_start`.
     var entry: UInt64 = 0
     /// Whether the file brings its own __tls_get_addr, so that its code for the general and local dynamic models works
     /// as it stands.
     var hasTLSFunction = false
 
+    /// The link address of the block's template.
+    var templateStart: UInt64 { bounds.start(.threadLocalData) }
+
+    /// The link address of `section`, of a thread-local one that of its bytes in the template.
+    func address(of section: PlacedSection) -> UInt64 {
+        section.group.isThreadLocal ? templateStart &+ section.address : section.address
+    }
+
     /// How far below TP the block begins (variant II; its first byte is a multiple of its alignment).
     var blockDistance: UInt64 { (blockSize &+ (blockAlignment &- 1)) & ~(blockAlignment &- 1) }
 
     /// Plans the memory of a file with these sections and symbols.
-    init(_ sections: SectionTable, _ symbols: borrowing ObjectSymbols) throws(Fault) {
+    @inline(never)
+    mutating func plan(_ sections: SectionTable, _ symbols: borrowing ObjectSymbols) throws(Fault) {
         let needs = SymbolNeeds(symbols)
         guard let start = needs.entry, let startSymbol = symbols[start] else {
             throw Fault(.entrySymbolMissing, .sectionHeader(UInt64(symbols.section)))
@@ -63,13 +68,12 @@ struct ObjectLayout {
         var placed = try PlacedSections(sections, blockAlignment: needs.commonBlockAlignment)
         var hasEntry = false
         while let section = try placed.next() {
-            let isWritten = section.header.flags & SectionHeader.Flags.write != 0
-            if isWritten, section.header.flags & SectionHeader.Flags.execute != 0 { hasWrittenCode = true }
+            if section.isWrittenCode { hasWrittenCode = true }
             guard section.index == startSection, !section.group.isThreadLocal else { continue }
-            guard startSymbol.value < section.header.size else {
+            guard startSymbol.value < section.size else {
                 throw Fault(
                     .entryOutsideSection, .sectionHeader(UInt64(startSection)), value: startSymbol.value,
-                    limit: section.header.size)
+                    limit: section.size)
             }
             entry = section.address &+ startSymbol.value
             hasEntry = true
@@ -78,22 +82,18 @@ struct ObjectLayout {
             throw Fault(.entryOutsideSection, .sectionHeader(UInt64(startSection)), value: startSymbol.value)
         }
         if needs.hasCommon {
-            for index in 1..<symbols.count {
+            var numbers = symbols.numbers
+            while let index = numbers.next() {
                 guard let symbol = symbols[index], symbols.definition(of: symbol, at: index) == .common else {
                     continue
                 }
                 _ = try placed.place(common: symbol, at: index, symbols.section)
             }
         }
-        templateStart = placed.templateStart
         templateSize = placed.templateSize
         blockSize = placed.block.address
         blockAlignment = placed.block.alignment
-        codeEnd = placed.codeEnd
-        zeroStart = placed.zeroStart
-        preinitArray = placed.preinitArray
-        initArray = placed.initArray
-        finiArray = placed.finiArray
+        bounds = placed.bounds
         hasOldArrays = placed.hasOldArrays
 
         var cursor = placed.memory
@@ -125,7 +125,8 @@ private struct SymbolNeeds {
     var indirectFunctions: UInt64 = 0
 
     init(_ symbols: borrowing ObjectSymbols) {
-        for index in 1..<max(symbols.count, 1) {
+        var numbers = symbols.numbers
+        while let index = numbers.next() {
             guard let symbol = symbols[index], !symbol.isUndefined else { continue }
             if symbol.isIndirectFunction { indirectFunctions &+= 1 }
             if symbols.definition(of: symbol, at: index) == .common {
@@ -153,11 +154,11 @@ private struct TableNeeds {
     ) throws(Fault) {
         var counts = InlineArray<4, UInt64>(repeating: 0)
         var reading = BytesRead(limit: sections.file.count)
-        for index in 1..<max(sections.count, 1) {
-            guard let table = try ObjectRelocations(sections, index) else { continue }
+        var relocations = ObjectRelocations(sections)
+        while try relocations.nextSection() {
+            let index = relocations.section
             try reading.add(sections[index].size, .sectionHeader(UInt64(index)))
-            var reader = try ObjectRelocationReader(table)
-            while let type = try reader.next()?.type {
+            while let type = try relocations.next()?.type {
                 if type == 36 { hasDescriptors = true }
                 guard let kind = RelocationMeaning(type)?.formula.slot else { continue }
                 counts[Int(kind.rawValue)] &+= 1

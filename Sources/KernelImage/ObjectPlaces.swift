@@ -13,11 +13,7 @@ extension ObjectImage {
     public func forEachPlace(_ body: (_ section: UInt32, _ address: UInt64) -> Void) throws(Fault) {
         var placed = try PlacedSections(sections, blockAlignment: layout.blockAlignment)
         while let section = try placed.next() {
-            switch section.group {
-            case .threadLocalZero: continue
-            case .threadLocalData: body(section.index, layout.templateStart &+ section.address)
-            default: body(section.index, section.address)
-            }
+            if section.group != .threadLocalZero { body(section.index, layout.address(of: section)) }
         }
     }
 }

@@ -39,35 +39,28 @@ extension ObjectRelocator {
         in memory: inout ByteRegion, _ body: (AppliedRelocation) -> Void
     ) throws(Fault) {
         var table = GlobalOffsetTable(layout)
-        for index in 1..<max(sections.count, 1) {
-            guard let relocations = try ObjectRelocations(sections, index) else { continue }
-            guard relocations.symbolTable == symbols.section else {
-                throw Fault(
-                    .badSectionLink, .sectionHeader(UInt64(index)), value: UInt64(relocations.symbolTable),
-                    limit: UInt64(sections.count))
-            }
-            guard let target = target(of: relocations, index, in: memory) else { continue }
-            var reader = try ObjectRelocationReader(relocations)
-            var next = try reader.next()
+        var relocations = ObjectRelocations(sections)
+        while let target = try nextTarget(&relocations, in: memory) {
+            var next = try relocations.next()
             var number: UInt64 = 0
             while let entry = next {
-                next = try reader.next()
+                next = try relocations.next()
                 var used: UInt64 = 1
                 var fault: Fault?
                 do throws(Fault) {
                     used = try apply(entry, number, before: next, target, &table, to: &memory)
                 } catch { fault = error }
                 number &+= used
-                body(applied(entry, index, target, isRelaxed: used > 1, fault, memory))
+                body(applied(entry, target, isRelaxed: used > 1, fault, memory))
                 guard used > 1, let call = next else { continue }
-                body(applied(call, index, target, isRelaxed: true, nil, memory))
-                next = try reader.next()
+                body(applied(call, target, isRelaxed: true, nil, memory))
+                next = try relocations.next()
             }
         }
     }
 
     private func applied(
-        _ entry: RelocationEntry, _ table: UInt32, _ target: Target, isRelaxed: Bool, _ fault: Fault?,
+        _ entry: RelocationEntry, _ target: Target, isRelaxed: Bool, _ fault: Fault?,
         _ memory: borrowing ByteRegion
     ) -> AppliedRelocation {
         let place = target.start &+ entry.offset
@@ -75,7 +68,7 @@ extension ObjectRelocator {
             isRelaxed
             ? .relaxed : fault.map { AppliedRelocation.Outcome.fault($0) } ?? outcome(of: entry, at: place, memory)
         return AppliedRelocation(
-            entry: entry, table: table, section: target.section, place: place, outcome: outcome,
+            entry: entry, table: target.table, section: target.section, place: place, outcome: outcome,
             nameOffset: nameOffset(of: entry))
     }
 

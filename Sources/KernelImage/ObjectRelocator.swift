@@ -36,25 +36,18 @@ public struct ObjectRelocator: ~Escapable {
     public func apply(to memory: inout ByteRegion) throws(Fault) -> RelocationCounts {
         var counts = RelocationCounts()
         var table = GlobalOffsetTable(layout)
-        for index in 1..<max(sections.count, 1) {
-            guard let relocations = try ObjectRelocations(sections, index) else { continue }
-            guard relocations.symbolTable == symbols.section else {
-                throw Fault(
-                    .badSectionLink, .sectionHeader(UInt64(index)), value: UInt64(relocations.symbolTable),
-                    limit: UInt64(sections.count))
-            }
-            guard let target = target(of: relocations, index, in: memory) else { continue }
-            var reader = try ObjectRelocationReader(relocations)
-            var next = try reader.next()
+        var relocations = ObjectRelocations(sections)
+        while let target = try nextTarget(&relocations, in: memory) {
+            var next = try relocations.next()
             var number: UInt64 = 0
             while let entry = next {
-                next = try reader.next()
+                next = try relocations.next()
                 let used = try apply(entry, number, before: next, target, &table, to: &memory)
                 counts.add(1, entry.type)
                 number &+= used
                 guard used > 1, let call = next else { continue }
                 counts.add(1, call.type)
-                next = try reader.next()
+                next = try relocations.next()
             }
         }
         if layout.hasOldArrays { turnOldArrays(in: &memory) }
@@ -62,23 +55,32 @@ public struct ObjectRelocator: ~Escapable {
         return counts
     }
 
-    /// What `relocations`, the section at `index`, changes; nil for what is not in memory.
-    func target(
-        of relocations: borrowing ObjectRelocations, _ index: UInt32, in memory: borrowing ByteRegion
-    ) -> Target? {
-        let header = sections[relocations.target]
-        var target = Target(
-            table: index, section: relocations.target, start: 0, size: header.size,
-            isCode: header.flags & SectionHeader.Flags.execute != 0)
-        switch layout.notebook.home(of: relocations.target, in: memory) {
-        case .memory(let address): target.start = address
-        case .block(let offset):
-            target.start = layout.templateStart &+ offset
-            // Zeros of thread-local storage are no memory yet.
-            if header.type == SectionHeader.Kind.nobits { target.size = 0 }
-        case nil: return nil
+    /// Goes on to the next relocation section that changes what is in memory; nil behind the last. Throws what
+    /// `ObjectRelocations` does, and `badSectionLink` for one that refers to another symbol table.
+    func nextTarget(
+        _ relocations: inout ObjectRelocations, in memory: borrowing ByteRegion
+    ) throws(Fault) -> Target? {
+        while try relocations.nextSection() {
+            guard relocations.symbolTable == symbols.section else {
+                throw Fault(
+                    .badSectionLink, .sectionHeader(UInt64(relocations.section)),
+                    value: UInt64(relocations.symbolTable), limit: UInt64(sections.count))
+            }
+            let header = sections[relocations.target]
+            var target = Target(
+                table: relocations.section, section: relocations.target, start: 0, size: header.size,
+                isCode: header.flags & SectionHeader.Flags.execute != 0)
+            switch layout.notebook.home(of: relocations.target, in: memory) {
+            case .memory(let address): target.start = address
+            case .block(let offset):
+                target.start = layout.templateStart &+ offset
+                // Zeros of thread-local storage are no memory yet.
+                if header.type == SectionHeader.Kind.nobits { target.size = 0 }
+            case nil: continue
+            }
+            return target
         }
-        return target
+        return nil
     }
 
     /// Applies `entry`, the one at `index`, and `next`, which follows it, where both belong to the same code; returns how
@@ -188,7 +190,8 @@ public struct ObjectRelocator: ~Escapable {
     /// How many functions that choose an implementation were referred to.
     private func countIndirect(in memory: borrowing ByteRegion) -> UInt64 {
         var count: UInt64 = 0
-        for index in 1..<max(symbols.count, 1) {
+        var numbers = symbols.numbers
+        while let index = numbers.next() {
             guard let symbol = symbols[index], symbol.isIndirectFunction, !symbol.isUndefined else { continue }
             if layout.notebook.address(ofSymbol: index, in: memory) != 0 { count &+= 1 }
         }
@@ -201,7 +204,8 @@ public struct ObjectRelocator: ~Escapable {
     public func resolveIndirect(
         in memory: inout ByteRegion, _ resolve: (_ resolver: UInt64, _ relocation: ListedRelocation) -> UInt64?
     ) {
-        for index in 1..<max(symbols.count, 1) {
+        var numbers = symbols.numbers
+        while let index = numbers.next() {
             guard let symbol = symbols[index], symbol.isIndirectFunction,
                 case .section(let section) = symbols.definition(of: symbol, at: index),
                 case .memory(let start) = layout.notebook.home(of: section, in: memory)

@@ -36,7 +36,8 @@ public struct ObjectSymbols: ~Escapable {
     public init(_ sections: borrowing SectionTable) throws(Fault) {
         var found: UInt32 = 0
         var indices: UInt32 = 0
-        for index in 1..<max(sections.count, 1) {
+        var numbers = sections.numbers
+        while let index = numbers.next() {
             switch sections[index].type {
             case SectionHeader.Kind.symbolTable where found == 0: found = index
             case SectionHeader.Kind.extendedIndices where indices == 0: indices = index
@@ -71,9 +72,12 @@ public struct ObjectSymbols: ~Escapable {
             }
             extended = try sections.contents(indices)
         } else {
-            extended = try sections.file.slice(at: 0, size: 0, else: .fileTooShort, .none)
+            extended = sections.file.part(at: 0, size: 0)
         }
     }
+
+    /// The numbers of the symbols.
+    var numbers: EntryNumbers { EntryNumbers(below: count) }
 
     /// The symbol at `index`, nil where the table is shorter.
     public subscript(index: UInt32) -> Symbol? {
@@ -99,19 +103,19 @@ public struct ObjectSymbols: ~Escapable {
     }
 
     /// Whether `symbol`'s name is `name`.
-    public func isNamed(_ symbol: Symbol, _ name: StaticString) -> Bool {
+    public func isNamed(_ symbol: Symbol, _ name: Text) -> Bool {
         isNamed(symbol, beginningWith: name)
-            && strings.byte(at: UInt64(symbol.name) &+ UInt64(name.utf8CodeUnitCount)) == 0
+            && strings.byte(at: UInt64(symbol.name) &+ UInt64(truncatingIfNeeded: name.count)) == 0
     }
 
     /// Whether `symbol`'s name begins with `name`.
-    func isNamed(_ symbol: Symbol, beginningWith name: StaticString) -> Bool {
-        let wanted = ByteView(name)
-        let start = UInt64(symbol.name)
-        guard start != 0 else { return false }
-        var index: UInt64 = 0
-        while index < wanted.count {
-            guard strings.byte(at: start &+ index) == wanted.byte(at: index) else { return false }
+    @inline(never)
+    func isNamed(_ symbol: Symbol, beginningWith name: Text) -> Bool {
+        guard symbol.name != 0 else { return false }
+        var index = 0
+        while index < name.count {
+            let byte = strings.byte(at: UInt64(symbol.name) &+ UInt64(truncatingIfNeeded: index))
+            guard byte == name[index] else { return false }
             index &+= 1
         }
         return true

@@ -11,6 +11,7 @@ enum SectionGroup: UInt8 {
     static var count: UInt8 { 9 }
 
     /// The group of a section, nil for one that is not in memory at run time.
+    @inline(never)
     init?(_ section: SectionHeader) {
         guard section.flags & SectionHeader.Flags.alloc != 0, section.flags & SectionHeader.Flags.exclude == 0 else {
             return nil
@@ -34,17 +35,24 @@ enum SectionGroup: UInt8 {
 
     /// Whether the section is part of the block of thread-local storage.
     var isThreadLocal: Bool { self == .threadLocalData || self == .threadLocalZero }
+    /// Whether it has no bytes in the file.
+    var isZero: Bool { self == .threadLocalZero || self == .zero }
     /// Whether a page begins with it.
     var beginsPage: Bool { self == .code || self == .readOnly || self == .threadLocalData || self == .zero }
+    /// Whether it is one of the arrays whose functions have priorities.
+    var hasPriorities: Bool { self == .initArray || self == .finiArray }
 }
 
 /// A section and where it lies.
 struct PlacedSection {
     var index: UInt32
-    var header: SectionHeader
     var group: SectionGroup
+    /// Whether it is both written and executed.
+    var isWrittenCode: Bool
     /// The link address; of a thread-local section the offset in its block.
     var address: UInt64
+    /// How many bytes of memory it needs.
+    var size: UInt64
 }
 
 /// A position that moves up through memory.
@@ -59,17 +67,16 @@ struct PlacementCursor {
 
     /// The address of the next `size` bytes at a multiple of `alignment`; throws `rule` for an alignment that is not a
     /// power of two, or `sectionTooLarge`.
+    @inline(never)
     mutating func place(
         _ size: UInt64, _ alignment: UInt64, else rule: Rule, _ place: Place
     ) throws(Fault) -> UInt64 {
         let mask = max(alignment, 1) &- 1
         guard alignment & mask == 0 || alignment == 0 else { throw Fault(rule, place, value: alignment) }
-        guard mask < PlacementCursor.limit, size <= PlacementCursor.limit else {
-            throw Fault(.sectionTooLarge, place, value: address, limit: max(size, alignment))
-        }
         let start = (address &+ mask) & ~mask
-        guard start &+ size <= PlacementCursor.limit else {
-            throw Fault(.sectionTooLarge, place, value: address, limit: size)
+        guard mask < PlacementCursor.limit, size <= PlacementCursor.limit, start &+ size <= PlacementCursor.limit else {
+            let isEach = mask < PlacementCursor.limit && size <= PlacementCursor.limit
+            throw Fault(.sectionTooLarge, place, value: address, limit: isEach ? size : max(size, alignment))
         }
         address = start &+ size
         self.alignment = max(self.alignment, alignment)
@@ -78,6 +85,26 @@ struct PlacementCursor {
 
     /// Moves up to a multiple of `alignment`, a power of two.
     mutating func align(_ alignment: UInt64) { address = (address &+ (alignment &- 1)) & ~(alignment &- 1) }
+}
+
+/// Where the groups begin and end, as link addresses.
+struct GroupBounds {
+    private var starts = InlineArray<9, UInt64>(repeating: 0), ends = InlineArray<9, UInt64>(repeating: 0)
+
+    /// The link address at which `group` begins.
+    func start(_ group: SectionGroup) -> UInt64 { starts.span[Int(group.rawValue)] }
+    /// The link address at which `group` ends.
+    func end(_ group: SectionGroup) -> UInt64 { ends.span[Int(group.rawValue)] }
+
+    mutating func begin(_ group: SectionGroup, at address: UInt64) {
+        var starts = starts.mutableSpan
+        starts[Int(group.rawValue)] = address
+    }
+
+    mutating func end(_ group: SectionGroup, at address: UInt64) {
+        var ends = ends.mutableSpan
+        ends[Int(group.rawValue)] = address
+    }
 }
 
 /// The sections that are in memory at run time, group by group, and within a group in the file's order; only in the arrays of
@@ -89,13 +116,10 @@ struct PlacedSections: ~Escapable {
     private var index: UInt32 = 0
     /// Memory, and the block of thread-local storage.
     private(set) var memory = PlacementCursor(), block = PlacementCursor()
-    /// The link address of the block's template, and how many of its bytes are initialised.
-    private(set) var templateStart: UInt64 = 0, templateSize: UInt64 = 0
-    /// Where the code ends, the zeros begin, and the arrays of functions begin and end.
-    private(set) var codeEnd: UInt64 = 0, zeroStart: UInt64 = 0
-    private(set) var preinitArray = (start: 0 as UInt64, end: 0 as UInt64)
-    private(set) var initArray = (start: 0 as UInt64, end: 0 as UInt64)
-    private(set) var finiArray = (start: 0 as UInt64, end: 0 as UInt64)
+    /// How many bytes of the block's template are initialised.
+    private(set) var templateSize: UInt64 = 0
+    /// Where the groups begin and end; the block's template begins with its data.
+    private(set) var bounds = GroupBounds()
     /// Whether there is a .ctors or .dtors.
     private(set) var hasOldArrays = false
     /// A bit for each group that has sections.
@@ -104,106 +128,90 @@ struct PlacedSections: ~Escapable {
 
     /// The sections of `sections`; thread-local variables that are not in any section need `blockAlignment`.
     @_lifetime(copy sections)
+    @inline(never)  // Walked in several places, none of them the longest loop.
     init(_ sections: SectionTable, blockAlignment: UInt64) throws(Fault) {
         self.sections = sections
         block.alignment = max(blockAlignment, 1)
-        for index in 1..<max(sections.count, 1) {
+        var numbers = sections.numbers
+        while let index = numbers.next() {
             let section = sections[index]
-            guard let group = SectionGroup(section) else { continue }
+            guard let home = sections.home(of: section) else { continue }
             let place = Place.sectionHeader(UInt64(index))
-            let array = group == .data ? sections.oldArray(section) : nil
-            if array != nil { hasOldArrays = true }
-            let home = array ?? group
-            present |= 1 << home.rawValue
-            if home == .initArray || home == .finiArray {
+            if home.hasPriorities {
+                if section.type == SectionHeader.Kind.programBits { hasOldArrays = true }
                 try rooms.add(section, home, sections.priority(section), place)
             }
+            present |= 1 << home.rawValue
             guard section.addralign & (section.addralign &- 1) == 0 || section.addralign == 0 else {
                 throw Fault(.sectionAlignment, place, value: section.addralign)
             }
             guard section.flags & SectionHeader.Flags.compressed == 0 else {
                 throw Fault(.sectionCompressed, place)
             }
-            if group.isThreadLocal { block.alignment = max(block.alignment, section.addralign) }
+            if home.isThreadLocal { block.alignment = max(block.alignment, section.addralign) }
         }
     }
 
     /// The next section, nil behind the last. Throws `sectionAlignment` or `sectionTooLarge`.
-    @inline(never)  // Walked in several places, none of them the longest loop.
+    @inline(never)
     mutating func next() throws(Fault) -> PlacedSection? {
         while let group = SectionGroup(rawValue: group) {
             if index == 0 { try begin(group) }
-            while isPresent(group), index &+ 1 < sections.count {
+            while present >> group.rawValue & 1 != 0, index &+ 1 < sections.count {
                 index &+= 1
                 let section = sections[index]
-                guard sections.isIn(group, section) else { continue }
+                guard sections.home(of: section) == group else { continue }
+                let writtenCode = SectionHeader.Flags.write | SectionHeader.Flags.execute
                 return PlacedSection(
-                    index: index, header: section, group: group, address: try place(section, group))
+                    index: index, group: group, isWrittenCode: section.flags & writtenCode == writtenCode,
+                    address: try place(section, group), size: section.size)
             }
-            end(group)
+            bounds.end(group, at: memory.address)
             index = 0
             self.group &+= 1
         }
         return nil
     }
 
-    private func isPresent(_ group: SectionGroup) -> Bool { present >> group.rawValue & 1 != 0 }
+    private mutating func begin(_ group: SectionGroup) throws(Fault) {
+        if group.beginsPage { memory.align(0x1000) }
+        if group == .threadLocalData {
+            _ = try place(0, block.alignment, inBlock: false, else: .sectionAlignment, .none)
+        }
+        if group == .preinitArray || group.hasPriorities { memory.align(8) }
+        bounds.begin(group, at: memory.address)
+        if group.hasPriorities { try rooms.settle(group, &memory) }
+    }
 
     private mutating func place(_ section: SectionHeader, _ group: SectionGroup) throws(Fault) -> UInt64 {
         let place = Place.sectionHeader(UInt64(index))
-        if group == .initArray || group == .finiArray {
-            return try rooms.place(section, group, sections.priority(section), place)
-        }
-        guard group.isThreadLocal else {
-            return try memory.place(section.size, section.addralign, else: .sectionAlignment, place)
-        }
-        let offset = try block.place(section.size, section.addralign, else: .sectionAlignment, place)
-        guard group == .threadLocalData else { return offset }
+        if group.hasPriorities { return try rooms.place(section, group, sections.priority(section), place) }
+        let start = try self.place(
+            section.size, section.addralign, inBlock: group.isThreadLocal, else: .sectionAlignment, place)
+        guard group == .threadLocalData else { return start }
         templateSize = block.address
-        memory.address = templateStart &+ templateSize
+        memory.address = bounds.start(group) &+ templateSize
         guard memory.address <= PlacementCursor.limit else {
-            throw Fault(.sectionTooLarge, place, value: templateStart, limit: templateSize)
+            throw Fault(.sectionTooLarge, place, value: bounds.start(group), limit: templateSize)
         }
-        return offset
-    }
-
-    private mutating func begin(_ group: SectionGroup) throws(Fault) {
-        if group.beginsPage { memory.align(0x1000) }
-        switch group {
-        case .threadLocalData:
-            templateStart = try memory.place(0, block.alignment, else: .sectionAlignment, .none)
-        case .preinitArray, .initArray, .finiArray: memory.align(8)
-        case .zero: zeroStart = memory.address
-        default: break
-        }
-        switch group {
-        case .preinitArray: preinitArray.start = memory.address
-        case .initArray:
-            initArray.start = memory.address
-            try rooms.settle(group, &memory)
-        case .finiArray:
-            finiArray.start = memory.address
-            try rooms.settle(group, &memory)
-        default: break
-        }
-    }
-
-    private mutating func end(_ group: SectionGroup) {
-        switch group {
-        case .code: codeEnd = memory.address
-        case .preinitArray: preinitArray.end = memory.address
-        case .initArray: initArray.end = memory.address
-        case .finiArray: finiArray.end = memory.address
-        default: break
-        }
+        return start
     }
 
     /// Gives the common symbol at `index` its place, behind all sections: a link address, or the offset in the block.
     mutating func place(common symbol: Symbol, at index: UInt32, _ table: UInt32) throws(Fault) -> UInt64 {
-        let place = Place.entry(section: UInt64(table), index: UInt64(index))
         // st_value is the alignment (gABI, "Symbol Values").
-        return symbol.isThreadLocal
-            ? try block.place(symbol.size, symbol.value, else: .commonAlignment, place)
-            : try memory.place(symbol.size, symbol.value, else: .commonAlignment, place)
+        try place(
+            symbol.size, symbol.value, inBlock: symbol.isThreadLocal, else: .commonAlignment,
+            .entry(section: UInt64(table), index: UInt64(index)))
+    }
+
+    @inline(never)
+    private mutating func place(
+        _ size: UInt64, _ alignment: UInt64, inBlock: Bool, else rule: Rule, _ place: Place
+    ) throws(Fault) -> UInt64 {
+        var cursor = inBlock ? block : memory
+        let start = try cursor.place(size, alignment, else: rule, place)
+        if inBlock { block = cursor } else { memory = cursor }
+        return start
     }
 }

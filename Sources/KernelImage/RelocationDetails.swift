@@ -47,12 +47,12 @@ extension FaultDetails {
 
     private mutating func lookUpObject(_ fault: Fault, _ file: ByteView) throws(Fault) {
         let sections = try SectionTable(file, try FileHeader(file))
+        var relocations = ObjectRelocations(sections)
         guard let section = UInt32(exactly: fault.place.table), section < sections.count,
-            let relocations = try ObjectRelocations(sections, section)
+            try relocations.begin(section)
         else { return }
-        var reader = try ObjectRelocationReader(relocations)
-        for _ in 0..<fault.place.index { _ = try reader.next() }
-        guard let entry = try reader.next() else { return }
+        for _ in 0..<fault.place.index { _ = try relocations.next() }
+        guard let entry = try relocations.next() else { return }
         describe(entry)
         let symbols = try ObjectSymbols(sections)
         guard entry.symbol != 0, let symbol = symbols[entry.symbol] else { return }
@@ -63,7 +63,9 @@ extension FaultDetails {
         }
         guard fault.rule == .symbolUndefined else { return }
         var searches = 0
-        for index in 1..<symbols.count where index != entry.symbol {
+        var numbers = symbols.numbers
+        while let index = numbers.next() {
+            guard index != entry.symbol else { continue }
             guard let other = symbols[index], other.isUndefined, !other.isWeak, LinkerSymbol(other, symbols) == nil
             else { continue }
             if let wanted = symbols.sectionNameOffset(of: other), searches < ObjectRelocator.searchLimit {
@@ -78,7 +80,10 @@ extension FaultDetails {
 extension SectionTable {
     /// Whether a section has the name at an offset of the file.
     fileprivate func hasSection(named offset: UInt64) -> Bool {
-        for index in 1..<count where isSameString(nameOffset(index), offset) { return true }
+        var numbers = numbers
+        while let index = numbers.next() {
+            if isSameString(nameOffset(index), offset) { return true }
+        }
         return false
     }
 }

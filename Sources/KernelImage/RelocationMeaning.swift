@@ -134,32 +134,26 @@ public enum Field: UInt8, Sendable {
         }
     }
 
+    /// Whether the value may be one that the field's bits zero-extend to, or one that they sign-extend to.
+    private var zeroExtends: Bool { self == .unsigned32 || self == .either16 || self == .either8 }
+    private var signExtends: Bool { self != .unsigned32 }
+    /// Whether every value fits.
+    private var isWhole: Bool { size == 0 || size >= 8 }
+
     /// Whether the field can represent `value`.
     public func represents(_ value: UInt64) -> Bool {
-        let signed = Int64(bitPattern: value)
-        return switch self {
-        case .none, .word64, .pair64, .object: true
-        case .unsigned32: value <= 0xffff_ffff
-        case .signed32: signed >= -0x8000_0000 && signed <= 0x7fff_ffff
-        case .either16: signed >= -0x8000 && signed <= 0xffff
-        case .signed16: signed >= -0x8000 && signed <= 0x7fff
-        case .either8: signed >= -0x80 && signed <= 0xff
-        case .signed8: signed >= -0x80 && signed <= 0x7f
-        }
+        let unused = 64 &- size &* 8
+        let stored = value &<< unused
+        return isWhole || zeroExtends && stored &>> unused == value
+            || signExtends && Int64(bitPattern: stored) &>> Int64(unused) == Int64(bitPattern: value)
     }
 
     /// The end of the range that `value`, which the field cannot represent, lies beyond.
     public func limit(for value: UInt64) -> UInt64 {
-        let isNegative = Int64(bitPattern: value) < 0
-        return switch self {
-        case .none, .word64, .pair64, .object: .max
-        case .unsigned32: 0xffff_ffff
-        case .signed32: isNegative ? 0xffff_ffff_8000_0000 : 0x7fff_ffff
-        case .either16: isNegative ? 0xffff_ffff_ffff_8000 : 0xffff
-        case .signed16: isNegative ? 0xffff_ffff_ffff_8000 : 0x7fff
-        case .either8: isNegative ? 0xffff_ffff_ffff_ff80 : 0xff
-        case .signed8: isNegative ? 0xffff_ffff_ffff_ff80 : 0x7f
-        }
+        guard !isWhole else { return .max }
+        let bits = size &* 8
+        if signExtends, Int64(bitPattern: value) < 0 { return ~0 &<< (bits &- 1) }
+        return (1 &<< (zeroExtends ? bits : bits &- 1)) &- 1
     }
 }
 

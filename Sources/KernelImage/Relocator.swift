@@ -153,6 +153,7 @@ public struct Relocator: ~Escapable, Sendable {
     }
 
     /// Stores the low bits of `value` that make up `field`; false where they do not fit in `memory`.
+    @inline(never)
     static func store(_ value: UInt64, _ field: Field, at address: UInt64, in memory: inout ByteRegion) -> Bool {
         switch field {
         case .none, .object, .pair64: true

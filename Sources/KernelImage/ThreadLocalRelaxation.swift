@@ -25,34 +25,30 @@ struct ThreadLocalSequence: Equatable {
     /// The sequence whose first relocation, of the general dynamic model or else the local one, changes `address`, and
     /// whose next one has type `callType`; nil where the code is another.
     init?(general isGeneral: Bool, at address: UInt64, callType: UInt32, in memory: borrowing ByteRegion) {
-        let holds = { (memory: borrowing ByteRegion, offset: UInt64, pattern: UInt64, count: UInt64) -> Bool in
-            for index in 0..<count {
-                let byte = UInt8(truncatingIfNeeded: pattern >> (8 &* (count &- 1 &- index)))
-                guard memory.load(UInt8.self, at: address &+ offset &+ index) == byte else { return false }
-            }
-            return true
-        }
-        guard holds(memory, 0 &- 3, 0x48_8d3d, 3) else { return nil }
-        let hasPrefix = holds(memory, 0 &- 4, 0x66, 1)
-        switch callType {
-        case 4 where isGeneral && hasPrefix && holds(memory, 4, 0x6666_48e8, 4),
-            2 where isGeneral && hasPrefix && holds(memory, 4, 0x6666_48e8, 4),
-            9 where isGeneral && hasPrefix && holds(memory, 4, 0x6648_ff15, 4),
-            41 where isGeneral && hasPrefix && holds(memory, 4, 0x6648_ff15, 4),
-            42 where isGeneral && hasPrefix && holds(memory, 4, 0x6648_ff15, 4):
-            (lead, size, call) = (4, 16, 8)
-        case 4 where !isGeneral && holds(memory, 4, 0xe8, 1), 2 where !isGeneral && holds(memory, 4, 0xe8, 1):
-            (lead, size, call) = (3, 12, 5)
-        case 9 where !isGeneral && holds(memory, 4, 0xff15, 2), 41 where !isGeneral && holds(memory, 4, 0xff15, 2):
-            (lead, size, call) = (3, 13, 6)
-        case 31:
+        let prefix = memory.load(UInt8.self, at: address &- 4) ?? 0
+        // The three bytes of lea and what follows its operand; a sequence has four bytes and more there.
+        guard let load = memory.load(UInt32.self, at: address &- 3), load & 0xff_ffff == 0x3d_8d48,
+            let code = memory.load(UInt32.self, at: address &+ 4)
+        else { return nil }
+        let isDirect = callType == 4 || callType == 2
+        let isIndirect = callType == 9 || callType == 41
+        if callType == 31 {
             // add %reg, %rax: any of the sixteen registers may hold the GOT's address.
-            let add = holds(memory, 14, 0x4801, 2) || holds(memory, 14, 0x4c01, 2)
-            guard add, let operands = memory.load(UInt8.self, at: address &+ 16), operands & 0xc7 == 0xc0,
-                holds(memory, 4, 0x48b8, 2), holds(memory, 17, 0xffd0, 2)
+            guard code & 0xffff == 0xb848, let add = memory.load(UInt32.self, at: address &+ 14),
+                add & 0xffc7_fffb == 0xffc0_0148, memory.load(UInt8.self, at: address &+ 18) == 0xd0
             else { return nil }
             (lead, size, call) = (3, 22, 6)
-        default: return nil
+        } else if isGeneral {
+            guard prefix == 0x66,
+                isDirect && code == 0xe848_6666 || (isIndirect || callType == 42) && code == 0x15ff_4866
+            else { return nil }
+            (lead, size, call) = (4, 16, 8)
+        } else if isDirect, code & 0xff == 0xe8 {
+            (lead, size, call) = (3, 12, 5)
+        } else if isIndirect, code & 0xffff == 0x15ff {
+            (lead, size, call) = (3, 13, 6)
+        } else {
+            return nil
         }
     }
 }
@@ -86,8 +82,7 @@ extension ObjectRelocator {
             }
             // mov %fs:0, %rax; lea value(%rax), %rax
             memory.store(0x0000_0025_048b_4864 as UInt64, at: start)
-            memory.store(0x808d_4800 as UInt32, at: start &+ 8)
-            memory.store(UInt32(truncatingIfNeeded: value), at: start &+ 12)
+            memory.store(value << 32 | 0x808d_4800, at: start &+ 8)
             if sequence.size == 22 {
                 // nopw 0(%rax,%rax)
                 memory.store(0x441f_0f66 as UInt32, at: start &+ 16)
@@ -95,16 +90,15 @@ extension ObjectRelocator {
             }
         } else {
             // Prefixes or nops, so that the size stays; then mov %fs:0, %rax.
-            let filler = sequence.size &- 9
-            for index in 0..<filler { memory.store(0x66 as UInt8, at: start &+ index) }
-            if filler == 13 {
+            memory.store(0x6666_6666 as UInt32, at: start)
+            if sequence.size == 22 {
                 // data16 data16 data16 cs nopw 0(%rax,%rax)
-                memory.store(0x841f_0f2e as UInt32, at: start &+ 4)
-                memory.store(0 as UInt32, at: start &+ 8)
+                memory.store(0x841f_0f2e as UInt64, at: start &+ 4)
                 memory.store(0 as UInt8, at: start &+ 12)
             }
-            memory.store(0x0000_0025_048b_4864 as UInt64, at: start &+ filler)
-            memory.store(0 as UInt8, at: start &+ filler &+ 8)
+            let load = start &+ sequence.size &- 9
+            memory.store(0x0000_0025_048b_4864 as UInt64, at: load)
+            memory.store(0 as UInt8, at: load &+ 8)
         }
     }
 }

@@ -14,7 +14,7 @@ struct CompactTests {
         atPath: fixtures.appendingPathComponent("object-crel.o").path)
 
     private func read(_ bytes: [UInt8]) throws(Fault) -> [RelocationEntry] {
-        var relocations = try CompactRelocations(ByteView(bytes.span.bytes), .sectionHeader(3))
+        var relocations = CompactRelocations(ByteView(bytes.span.bytes), .sectionHeader(3))
         var entries: [RelocationEntry] = []
         while let entry = try relocations.next() { entries.append(entry) }
         return entries

@@ -118,9 +118,9 @@ struct LinkerWitnessTests {
         var lines: [String] = []
         var placed = try PlacedSections(image.sections, blockAlignment: image.layout.blockAlignment)
         while let section = try placed.next() {
-            guard section.header.size > 0 else { continue }
+            guard section.size > 0 else { continue }
             let name = text(file, at: image.sections.nameOffset(section.index))
-            let start = section.group.isThreadLocal ? image.layout.templateStart &+ section.address : section.address
+            let start = image.layout.address(of: section)
             lines.append("  \(name) 0x\(String(start + base, radix: 16)) : { *(\(name)) }")
         }
         lines += [
@@ -152,18 +152,16 @@ struct LinkerWitnessTests {
         var starts: [UInt32: UInt64] = [:]
         var placed = try PlacedSections(image.sections, blockAlignment: image.layout.blockAlignment)
         while let section = try placed.next() {
-            guard section.header.type != 8 else { continue }
-            starts[section.index] =
-                section.group.isThreadLocal ? image.layout.templateStart &+ section.address : section.address
+            guard !section.group.isZero else { continue }
+            starts[section.index] = image.layout.address(of: section)
         }
         var free: Set<UInt64> = []
         // The GOT's run-time address, which the first relocation that goes by way of it tells.
         var ourTable: UInt64 = 0, theirTable: UInt64 = 0
-        for index in 1..<image.sections.count {
-            guard let relocations = try ObjectRelocations(image.sections, index) else { continue }
+        var relocations = ObjectRelocations(image.sections)
+        while try relocations.nextSection() {
             guard let start = starts[relocations.target] else { continue }
-            var reader = try ObjectRelocationReader(relocations)
-            while let entry = try reader.next() {
+            while let entry = try relocations.next() {
                 guard let meaning = RelocationMeaning(entry.type) else { continue }
                 let place = start + entry.offset
                 let size = Int(meaning.field.size)
