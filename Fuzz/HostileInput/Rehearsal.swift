@@ -90,8 +90,8 @@ public struct Rehearsal: Sendable {
     private mutating func boot(
         _ files: borrowing NamedFiles, _ furtherSizes: [UInt64], _ machine: Machine, _ sink: inout TextBuffer
     ) throws(Fault) {
-        var objects = [LinkedObject](repeating: LinkedObject(), count: NamedFiles.capacity)
-        let application = try Application(files, objects: objects.mutableSpan)
+        var plans = [LinkPlan()]
+        let application = try Application(files, plan: plans.mutableSpan)
         let found = try machine.platform(moduleSize: files[0].size, furtherSizes)
         let platform = found.facts
         Report.found(application, platform, .verbose, to: &sink)

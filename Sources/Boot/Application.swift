@@ -74,15 +74,15 @@ public struct Application: ~Escapable {
     public init(_ file: ByteView, _ options: LoaderOptions = LoaderOptions()) throws(Fault) {
         var files = NamedFiles(file)
         files.append(NamedFile(start: 0, size: file.count))
-        try self.init(files, options, objects: MutableSpan())
+        try self.init(files, options, plan: MutableSpan())
     }
 
-    /// The same of the first of `files`; the others may be the shared objects that it needs, for which `objects` has room.
-    /// Throws besides `needsLibrary`, `versionMissing`, and what is wrong with the libraries.
-    @_lifetime(copy files, copy objects)
+    /// The same of the first of `files`; the others may be the shared objects that it needs. What is known of them is kept in
+    /// the only one of `plans`. Throws besides `needsLibrary`, `versionMissing`, and what is wrong with the libraries.
+    @_lifetime(copy files, copy plans)
     public init(
         _ files: borrowing NamedFiles, _ options: LoaderOptions = LoaderOptions(),
-        objects: consuming MutableSpan<LinkedObject>
+        plan plans: consuming MutableSpan<LinkPlan>
     ) throws(Fault) {
         let file = try files.bytes.slice(
             at: files[0].start, size: files[0].size, else: .moduleOutsideMemory, .none)
@@ -105,7 +105,7 @@ public struct Application: ~Escapable {
         try choose(options)
         guard !isObject else { return }
         try readLinked()
-        if linked.needsLibraries { try addLibraries(files, objects) }
+        if linked.needsLibraries { try addLibraries(files, plans) }
     }
 
     @_lifetime(self: copy self)
@@ -150,13 +150,13 @@ public struct Application: ~Escapable {
     }
 
     /// Finds what the application needs of the other files.
-    @_lifetime(self: copy self, copy objects)
+    @_lifetime(self: copy self, copy plans)
     @inline(never)
     private mutating func addLibraries(
-        _ files: borrowing NamedFiles, _ objects: consuming MutableSpan<LinkedObject>
+        _ files: borrowing NamedFiles, _ plans: consuming MutableSpan<LinkPlan>
     ) throws(Fault) {
-        if objects.isEmpty { try linked.requireNoLibrary() }
-        link = try LinkMap(files, linked, in: objects)
+        if plans.isEmpty { try linked.requireNoLibrary() }
+        link = try LinkMap(files, in: plans)
         size = link.plan.end &- linkStart
         alignment = link.plan.alignment
         if link.plan.hasMergedTemplate {
@@ -209,8 +209,7 @@ public struct Application: ~Escapable {
         try linked.load(into: &memory)
         let counts = try relocator.apply(to: &memory)
         guard counts.indirect > 0 else { return counts }
-        if placement.staging != nil { throw try relocator.firstIndirect(in: memory, .resolverOutOfPlace) }
-        try relocator.resolveIndirect(in: &memory, resolve)
+        try relocator.resolveIndirect(in: &memory, mayResolve: placement.staging == nil, resolve)
         return counts
     }
 }

@@ -34,7 +34,7 @@ public enum Report {
         sink.write(platform.bootProtocol.name)
         sink.write(", RAM up to ")
         sink.write(hex: platform.memoryMap.topOfRAM)
-        let unused = platform.moduleCount &- 1 &- application.link.plan.libraryCount
+        let unused = platform.moduleCount &- 1 &- max(application.link.count &- 1, 0)
         if unused > 0 {
             sink.write(", ")
             sink.write(decimal: UInt64(unused))
@@ -160,7 +160,7 @@ public enum Report {
                 at: files[fault.file].start, size: files[fault.file].size, else: .moduleOutsideMemory, .none)
         {
             if fault.file > 0 {
-                let name = FileNames(files).shown(fault.file)
+                let name = files.name(fault.file)
                 write(name: name.start, name.size, files.bytes, to: &sink)
                 sink.write(": ")
             }

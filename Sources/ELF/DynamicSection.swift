@@ -25,6 +25,14 @@ public enum DynamicTag {
     public static var stringTableSize: UInt64 { 10 }
     /// DT_SYMENT: bytes of one symbol.
     public static var symbolEntrySize: UInt64 { 11 }
+    /// DT_INIT: a function to call first.
+    public static var initialiser: UInt64 { 12 }
+    /// DT_FINI: a function to call last.
+    public static var finaliser: UInt64 { 13 }
+    /// DT_SONAME: the name of a shared object.
+    public static var name: UInt64 { 14 }
+    /// DT_SYMBOLIC: symbols are looked for in the file itself first.
+    public static var symbolic: UInt64 { 16 }
     /// DT_REL: relocations with the addend in place.
     public static var rel: UInt64 { 17 }
     /// DT_RELSZ: bytes of the table at DT_REL.
@@ -37,6 +45,16 @@ public enum DynamicTag {
     public static var textRelocations: UInt64 { 22 }
     /// DT_JMPREL: the relocations of the procedure linkage table.
     public static var pltRelocations: UInt64 { 23 }
+    /// DT_INIT_ARRAY: functions to call first.
+    public static var initialisers: UInt64 { 25 }
+    /// DT_FINI_ARRAY: functions to call last.
+    public static var finalisers: UInt64 { 26 }
+    /// DT_INIT_ARRAYSZ: bytes of the array at DT_INIT_ARRAY.
+    public static var initialisersSize: UInt64 { 27 }
+    /// DT_FINI_ARRAYSZ: bytes of the array at DT_FINI_ARRAY.
+    public static var finalisersSize: UInt64 { 28 }
+    /// DT_FLAGS; DF_SYMBOLIC, 2, stands for DT_SYMBOLIC.
+    public static var flags: UInt64 { 30 }
     /// DT_RELRSZ: bytes of the table at DT_RELR.
     public static var relrSize: UInt64 { 35 }
     /// DT_RELR: packed relative relocations.
@@ -45,6 +63,12 @@ public enum DynamicTag {
     public static var relrEntrySize: UInt64 { 37 }
     /// DT_RELACOUNT: how many entries at the start of DT_RELA are R_X86_64_RELATIVE.
     public static var relativeCount: UInt64 { 0x6fff_fff9 }
+    /// DT_VERSYM: the version of each symbol.
+    public static var versions: UInt64 { 0x6fff_fff0 }
+    /// DT_VERDEF: the versions that the file defines.
+    public static var definedVersions: UInt64 { 0x6fff_fffc }
+    /// DT_VERNEED: the versions that it wants of others.
+    public static var neededVersions: UInt64 { 0x6fff_fffe }
     /// DT_GNU_HASH: the GNU hash table.
     public static var gnuHash: UInt64 { 0x6fff_fef5 }
 }
@@ -69,6 +93,9 @@ public struct DynamicSection: Sendable {
         guard let slot = DynamicSection.slot(tag), present >> slot & 1 != 0 else { return nil }
         return values.span[Int(truncatingIfNeeded: slot)]
     }
+
+    /// The value of `tag`; 0 where there is none.
+    public subscript(tag: UInt64) -> UInt64 { value(tag) ?? 0 }
 
     /// DT_NEEDED, as an offset in the string table.
     public var needed: UInt64? { value(DynamicTag.needed) }

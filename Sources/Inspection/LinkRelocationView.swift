@@ -43,11 +43,11 @@ enum LinkRelocationView {
     private static func list(
         _ files: borrowing NamedFiles, _ names: [String], _ base: UInt64?, _ output: Output, _ json: Bool
     ) throws(Fault) -> Int {
-        let application = try KernelImage(
+        _ = try KernelImage(
             try files.bytes.slice(at: files[0].start, size: files[0].size, else: .moduleOutsideMemory, .none))
-        var objects = Rehearsal.noObjects
-        let link = try LinkMap(files, application, in: objects.mutableSpan)
-        let bias = (base ?? application.linkStart) &- application.linkStart
+        var plans = Rehearsal.noPlan
+        let link = try LinkMap(files, in: plans.mutableSpan)
+        let bias = (base ?? link[0].linkStart) &- link[0].linkStart
         var faults = 0
         for index in 0..<link.count {
             let file = link[index].file

@@ -17,8 +17,8 @@ struct MapPicture {
     /// The picture of `file`, called `name`, after its rehearsal on `machine`.
     init(_ file: ByteView, _ name: String, on machine: HostMachine, gigabytePages: Bool) throws {
         let rehearsal = try Rehearsal(file, on: machine, gigabytePages: gigabytePages)
-        var objects = Rehearsal.noObjects
-        let application = try rehearsal.application(objects.mutableSpan)
+        var plans = Rehearsal.noPlan
+        let application = try rehearsal.application(plans.mutableSpan)
         let placement = rehearsal.placement
         self.name = printable(name)
         image = try ImageMap(file, application, bias: placement.bias)

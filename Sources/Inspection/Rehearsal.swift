@@ -67,9 +67,9 @@ struct Rehearsal {
     ) throws(Fault) {
         self.guest = guest
         self.options = options
-        var objects = Rehearsal.noObjects
-        var movedObjects = objects
-        let found = try Application(files, options, objects: objects.mutableSpan)
+        var plans = Rehearsal.noPlan
+        var movedPlans = plans
+        let found = try Application(files, options, plan: plans.mutableSpan)
         generation = found.generation
         var sink = StringSink()
         Report.found(found, platform, options.verbosity, to: &sink)
@@ -95,7 +95,7 @@ struct Rehearsal {
         }
         var undigested = options
         undigested.digest = nil  // It has been compared.
-        let application = try Application(files, undigested, objects: movedObjects.mutableSpan)
+        let application = try Application(files, undigested, plan: movedPlans.mutableSpan)
         var image = guest.region(
             AddressRange(at: placement.buildAddress, size: placement.image.size), at: application.linkStart)
         var resolvers: [UInt64] = []
@@ -140,17 +140,17 @@ extension Rehearsal {
         let memory: AddressRange
     }
 
-    /// Room for an object per module.
-    static let noObjects = [LinkedObject](repeating: LinkedObject(), count: NamedFiles.capacity)
+    /// Room for what is known of libraries.
+    static let noPlan = [LinkPlan()]
 
-    /// The application once more, with its libraries, for which `objects` has room.
-    @_lifetime(copy objects)
-    func application(_ objects: consuming MutableSpan<LinkedObject>) throws(Fault) -> Application {
+    /// The application once more, with its libraries; what is known of these is kept in the only one of `plans`.
+    @_lifetime(copy plans)
+    func application(_ plans: consuming MutableSpan<LinkPlan>) throws(Fault) -> Application {
         var files = NamedFiles(ByteView(guest.span(AddressRange(0x400, guest.size))))
         for module in modules { files.append(module) }
         var options = options
         options.digest = nil  // It has been compared.
-        return try Application(files, options, objects: objects)
+        return try Application(files, options, plan: plans)
     }
 }
 

@@ -74,8 +74,8 @@ struct Verdict: Encodable {
         do throws(Refusal) {
             let rehearsal = try Rehearsal(file, on: machine, gigabytePages: gigabytePages)
             do throws(Fault) {
-                var objects = Rehearsal.noObjects
-                record(try rehearsal.application(objects.mutableSpan), rehearsal, machine)
+                var plans = Rehearsal.noPlan
+                record(try rehearsal.application(plans.mutableSpan), rehearsal, machine)
             } catch { throw Refusal(error, file) }
         } catch {
             status = error.status

@@ -7,21 +7,23 @@ import ELF
 /// A name, and its hash in either table.
 struct HashedName: Equatable, Sendable {
     /// Where the name begins, in the view of all files, and its length.
-    let start: UInt64, length: UInt64
+    private(set) var start: UInt64 = 0, length: UInt64 = 0
     /// The hash of DT_GNU_HASH, and that of DT_HASH.
-    let gnu: UInt32, system: UInt32
+    private(set) var gnu: UInt32 = 0, system: UInt32 = 0
 
-    /// The name of `length` bytes at `start` of `bytes`.
-    init(_ bytes: borrowing ByteView, at start: UInt64, length: UInt64) {
+    /// Takes the name of `length` bytes at `start` of `bytes`.
+    mutating func read(_ bytes: borrowing ByteView, at start: UInt64, length: UInt64) {
         self.start = start
         self.length = length
         var gnu: UInt32 = 5381
         var system: UInt32 = 0
-        for offset in 0..<length {
+        var offset: UInt64 = 0
+        while offset < length {
             let byte = UInt32(bytes.byte(at: start &+ offset) ?? 0)
             gnu = gnu &* 33 &+ byte
-            system = system << 4 &+ byte
-            system = (system ^ system >> 24 & 0xf0) & 0x0fff_ffff
+            system = system &<< 4 &+ byte
+            system = (system ^ system &>> 24 & 0xf0) & 0x0fff_ffff
+            offset &+= 1
         }
         self.gnu = gnu
         self.system = system
@@ -41,40 +43,30 @@ struct HashTable: Equatable, Sendable {
     private var bloomCount: UInt32 = 0, bloomShift: UInt32 = 0
     private var bloom: UInt64 = 0, buckets: UInt64 = 0, chains: UInt64 = 0
 
-    /// No table.
-    init() {}
-
-    /// The table that `section` names, of the file at `start` with `symbolCount` symbols. Throws `hashTableMalformed` where it
-    /// does not fit.
-    init(
-        _ section: DynamicSection, _ image: borrowing KernelImage, start: UInt64, symbolCount: UInt64
-    ) throws(Fault) {
+    /// Reads the numbers of `table`, of a file with `symbolCount` symbols; false where it does not fit.
+    mutating func read(_ table: FileRange, isGNU: Bool, symbolCount: UInt64, _ files: borrowing ByteView) -> Bool {
+        self.isGNU = isGNU
         self.symbolCount = symbolCount
-        isGNU = section.gnuHash != nil
-        guard let address = section.gnuHash ?? section.hash else { return }
-        let place = Place.dynamic(isGNU ? DynamicTag.gnuHash : DynamicTag.hash)
-        let table = try image.contents(at: address, place)
-        let first = start &+ (try image.fileOffset(of: address, place))
-        guard let count = table.word32(at: 0), let second = table.word32(at: 4) else {
-            throw Fault(.hashTableMalformed, place)
-        }
-        bucketCount = count
+        let start = table.start
+        guard table.size >= (isGNU ? 16 : 8), let count = files.word32(at: start),
+            let second = files.word32(at: start &+ 4)
+        else { return false }
+        buckets = start &+ 8
         if isGNU {
-            guard let words = table.word32(at: 8), let shift = table.word32(at: 12), words & (words &- 1) == 0 else {
-                throw Fault(.hashTableMalformed, place)
-            }
-            (firstSymbol, bloomCount, bloomShift) = (UInt64(second), words, shift)
-            bloom = first &+ 16
-            buckets = bloom &+ UInt64(words) &* 8
+            firstSymbol = UInt64(second)
+            bloomCount = files.word32(at: start &+ 8) ?? 0
+            bloomShift = files.word32(at: start &+ 12) ?? 0
+            guard bloomCount & (bloomCount &- 1) == 0 else { return false }
+            bloom = start &+ 16
+            buckets = bloom &+ UInt64(bloomCount) &* 8
         } else {
-            buckets = first &+ 8
             self.symbolCount = min(symbolCount, UInt64(second))
         }
+        bucketCount = count
         chains = buckets &+ UInt64(count) &* 4
-        // All sums have fewer than 40 bits. Chains end with the symbols, if not before; an empty table need not have any.
-        guard table.contains(chains &- first, isGNU || count == 0 ? 0 : self.symbolCount &* 4) else {
-            throw Fault(.hashTableMalformed, place)
-        }
+        // Chains end with the symbols, if not before; an empty table need not have any. All sums have fewer than 40 bits.
+        let chainSize = isGNU || count == 0 ? 0 : self.symbolCount &* 4
+        return chains &- start &+ chainSize <= table.size
     }
 
     /// The first symbol that may be called `name`, 0 where there is none. Adds to `steps` what the search has cost.

@@ -67,17 +67,14 @@ public struct ImageParts: Sendable {
     /// Goes to the next part of several files' image, as link addresses of the application; false behind the last: those of the
     /// objects one after the other, and what the loader adds.
     public mutating func advance(in link: borrowing LinkMap, _ files: borrowing ByteView) -> Bool {
-        let objects = link.objects
         while object < link.count {
-            let size = objects[object].programHeaderCount &* ProgramHeader.size
-            if let table = try? files.slice(
-                at: objects[object].programHeaders, size: size, else: .fileTooShort, .none),
-                advance(
-                    ProgramHeaders(table), (objects[object].fixedStart, objects[object].fixedEnd),
-                    objects[object].supplement)
+            let table = link[object].programHeaders
+            let fixed = (start: link[object].fixedStart, end: link[object].fixedEnd)
+            if let headers = try? files.slice(at: table.start, size: table.size, else: .fileTooShort, .none),
+                advance(ProgramHeaders(headers), fixed, link[object].supplement)
             {
-                part.start &+= objects[object].displacement
-                part.end &+= objects[object].displacement
+                part.start &+= link[object].displacement
+                part.end &+= link[object].displacement
                 return true
             }
             object &+= 1

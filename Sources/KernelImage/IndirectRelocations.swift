@@ -14,59 +14,49 @@ public struct ListedRelocation: Equatable, Sendable {
 
 /// All relocations of an image, in the order in which they are applied.
 public struct ListedRelocations: ~Escapable {
-    private let tables: DynamicTables
     private var packed: PackedRelocations
-    private var index = 0
-    private var table = 0
+    private let tables: DynamicTables
+    /// The table whose turn it is, behind DT_RELR, and the entry.
+    private var table = 0, index = 0
 
     @_lifetime(copy relocator)
-    init(_ relocator: borrowing Relocator, packed: Bool) {
+    init(_ relocator: borrowing Relocator) {
+        packed = relocator.tables.packed
         tables = relocator.tables
-        self.packed = relocator.tables.packed
-        table = packed ? 0 : 1
     }
 
     /// The next one, nil behind the last. Throws `relativeRelocationMisplaced`.
-    @inline(never)
     public mutating func next() throws(Fault) -> ListedRelocation? {
-        if table == 0 {
-            if let address = try packed.nextAddress() {
-                return ListedRelocation(
-                    entry: RelocationEntry(offset: address, info: 8, addend: nil),
-                    place: .relocation(table: DynamicTag.relr, index: packed.wordsRead &- 1))
-            }
-            table = 1
+        if let address = try packed.nextAddress() {
+            return ListedRelocation(
+                entry: RelocationEntry(offset: address, info: 8, addend: nil),
+                place: .relocation(table: DynamicTag.relr, index: packed.wordsRead &- 1))
         }
-        while table < 4 {
-            if let listed = entry(table, index) {
+        return nextEntry()
+    }
+
+    /// The next one that is not in DT_RELR.
+    @inline(never)
+    mutating func nextEntry() -> ListedRelocation? {
+        while table < 3 {
+            let entries = tables[table]
+            if index < entries.count {
                 index &+= 1
-                return listed
+                return ListedRelocation(
+                    entry: entries[index &- 1],
+                    place: .relocation(table: entries.tag, index: UInt64(truncatingIfNeeded: index &- 1)))
             }
             table &+= 1
             index = 0
         }
         return nil
     }
-
-    private func entry(_ table: Int, _ index: Int) -> ListedRelocation? {
-        switch table {
-        case 1: ListedRelocations.entry(tables.rela, index)
-        case 2: ListedRelocations.entry(tables.rel, index)
-        default: ListedRelocations.entry(tables.plt, index)
-        }
-    }
-
-    private static func entry(_ table: borrowing RelocationTable, _ index: Int) -> ListedRelocation? {
-        guard index < table.count else { return nil }
-        return ListedRelocation(
-            entry: table[index], place: .relocation(table: table.tag, index: UInt64(index)))
-    }
 }
 
 extension Relocator {
     /// All relocations.
     public var listed: ListedRelocations {
-        @_lifetime(copy self) get { ListedRelocations(self, packed: true) }
+        @_lifetime(copy self) get { ListedRelocations(self) }
     }
 
     /// The symbol at `index` of the dynamic symbol table, and the file offset of its name; nil where there is none.
@@ -81,38 +71,26 @@ extension Relocator {
         let entry = relocation.entry
         if entry.type == 37 { return true }
         guard entry.symbol != 0, RelocationMeaning(entry.type)?.formula.usesSymbolValue == true else { return false }
-        if scope == nil { return symbols[entry.symbol]?.isIndirectFunction == true }
+        if scope.link.isEmpty { return symbols[entry.symbol]?.isIndirectFunction == true }
         return try definition(of: entry, relocation.place, &search)?.symbol.isIndirectFunction == true
-    }
-
-    /// The fault of `rule` at the first relocation that depends on a resolver function: value is the function's address.
-    public func firstIndirect(in memory: borrowing ByteRegion, _ rule: Rule) throws(Fault) -> Fault {
-        var relocations = ListedRelocations(self, packed: false)
-        var search = search
-        while let relocation = try relocations.next() {
-            guard try isIndirect(relocation, &search) else { continue }
-            let outcome = try outcome(of: relocation.entry, relocation.place, in: memory, &search)
-            if case .indirect(let resolver) = outcome {
-                return Fault(rule, relocation.place, value: resolver)
-            }
-        }
-        return Fault(rule)
     }
 
     /// Second pass, for an image that `apply` has relocated except for what depends on resolver functions: calls them in
     /// order, by their run-time address, through `resolve`, and stores what they return. Where `resolve` returns nil the
-    /// place stays as it is.
+    /// place stays as it is. Without `mayResolve` the first of them is a fault, `resolverOutOfPlace`.
     public func resolveIndirect(
-        in memory: inout ByteRegion, _ resolve: (_ resolver: UInt64, _ relocation: ListedRelocation) -> UInt64?
+        in memory: inout ByteRegion, mayResolve: Bool,
+        _ resolve: (_ resolver: UInt64, _ relocation: ListedRelocation) -> UInt64?
     ) throws(Fault) {
-        var relocations = ListedRelocations(self, packed: false)
+        var relocations = listed
         var search = search
-        while let relocation = try relocations.next() {
+        while let relocation = relocations.nextEntry() {
             let entry = relocation.entry
             // Nothing else is evaluated again: an addend that was in place is gone.
-            guard try isIndirect(relocation, &search), let meaning = RelocationMeaning(entry.type) else { continue }
-            let outcome = try outcome(of: entry, relocation.place, in: memory, &search)
-            guard case .indirect(let resolver) = outcome else { continue }
+            guard try isIndirect(relocation, &search), let meaning = RelocationMeaning(entry.type),
+                case .indirect(let resolver) = try outcome(of: entry, relocation.place, in: memory, &search)
+            else { continue }
+            guard mayResolve else { throw Fault(.resolverOutOfPlace, relocation.place, value: resolver) }
             // The addend before the call: it may be in place.
             let addend = entry.addend ?? Relocator.load(meaning.field, at: entry.offset, in: memory) ?? 0
             guard let result = resolve(resolver, relocation) else { continue }

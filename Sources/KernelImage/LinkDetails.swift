@@ -8,79 +8,89 @@ extension FaultDetails {
     /// The details of `fault`, which is in one of `files`; all names are in that file.
     public init(of fault: Fault, in files: borrowing NamedFiles) {
         self.init(fault)
+        guard fault.file < files.count else { return }
+        let range = files[fault.file]
         do throws(Fault) {
-            guard fault.file < files.count else { return }
-            let range = files[fault.file]
             let file = try files.bytes.slice(at: range.start, size: range.size, else: .moduleOutsideMemory, .none)
             self.init(of: fault, in: file)
             switch fault.rule {
-            case .needsLibrary: try listMissing(fault, file, files)
-            case .versionMissing: try describeVersion(UInt16(truncatingIfNeeded: fault.value), nil, fault, file, files)
-            case .symbolVersionMissing: try describeVersion(nil, symbol, fault, file, files)
-            case .symbolUndefined: try listUndefined(symbol, fault, files)
+            case .needsLibrary, .versionMissing, .symbolVersionMissing, .symbolUndefined:
+                try lookUp(fault, files)
             default: break
             }
         } catch {}
     }
 
+    /// Looks up what the rule's sentence names besides. Throws where that cannot be found out.
+    @inline(never)
+    private mutating func lookUp(_ fault: Fault, _ files: borrowing NamedFiles) throws(Fault) {
+        var plans = InlineArray<1, LinkPlan>(repeating: LinkPlan())
+        do throws(Fault) {
+            try plans[0].find(files)
+        } catch {
+            // Up to what is missing all is known.
+            guard fault.rule == error.rule, fault.rule != .symbolUndefined else { return }
+        }
+        let scope = SymbolScope(LinkMap(plans.span), files.bytes, bias: 0)
+        var index = 0
+        while scope.link[index].file != fault.file { index &+= 1 }
+        switch fault.rule {
+        case .needsLibrary: try listMissing(index, scope, files)
+        case .versionMissing: describeVersion(UInt16(truncatingIfNeeded: fault.value), index, scope)
+        case .symbolVersionMissing: describeVersion(nil, index, scope)
+        default: try listUndefined(index, scope)
+        }
+    }
+
     /// The libraries that are missing, besides the first.
-    private mutating func listMissing(_ fault: Fault, _ file: ByteView, _ files: borrowing NamedFiles) throws(Fault) {
-        let object = try LinkedObject(fault.file, of: files, try KernelImage(file, as: .library))
-        let names = FileNames(files)
-        var search = SymbolSearch(size: UInt64(file.count))
-        let section = try object.dynamicSection(files.bytes)
-        var cursor = 0
-        while let offset = SharedObjectSection.nextNeeded(section, &cursor), furtherNames.listed < 4 {
-            let name = object.strings.start &+ offset &- object.start
-            if name != nameOffset, try names.find(offset, object.strings, files, &search) == nil {
+    private mutating func listMissing(
+        _ index: Int, _ scope: borrowing SymbolScope, _ files: borrowing NamedFiles
+    ) throws(Fault) {
+        var search = SymbolSearch(size: scope.link.plan.fileSize)
+        var cursor: UInt64 = 0
+        while let offset = scope.link[index].nextNeeded(&cursor, files.bytes), furtherNames.listed < 4 {
+            let name = scope.link[index].nameOffset(offset)
+            if name != nameOffset, try scope.link.plan.find(offset, of: index, files, &search) == nil {
                 furtherNames.append(name)
             }
         }
     }
 
-    /// The symbol, its version, and the file that shall define it: of a version's number the first symbol that has it, or of a
-    /// symbol its version.
-    private mutating func describeVersion(
-        _ number: UInt16?, _ symbol: UInt32?, _ fault: Fault, _ file: ByteView, _ files: borrowing NamedFiles
-    ) throws(Fault) {
-        let object = try LinkedObject(fault.file, of: files, try KernelImage(file, as: .library))
-        let bytes = files.bytes
-        var index = UInt64(symbol ?? 1)
+    /// The symbol, its version, and the file that shall define it: the first symbol that has the version `number`, or the
+    /// fault's own.
+    private mutating func describeVersion(_ number: UInt16?, _ index: Int, _ scope: borrowing SymbolScope) {
+        var first = UInt64(symbol)
         if let number {
-            while index < object.symbolCount, object.versions.number(index, bytes).map({ $0 & 0x7fff }) != number {
-                index &+= 1
+            first = 1
+            while first < scope.link[index].symbolCount,
+                scope.link[index].versions.number(first, scope.files) & 0x7fff != number & 0x7fff
+            {
+                first &+= 1
             }
         }
-        var steps: UInt64 = 0
-        let strings = object.strings.start &- object.start
-        let own = number ?? object.versions.number(index, bytes) ?? 0
-        guard let version = object.versions.version(own, bytes, &steps) else { return }
-        nameOffset = object.symbol(index, bytes).map { strings &+ UInt64($0.name) } ?? 0
-        furtherNames.append(strings &+ version.name)
-        furtherNames.append(strings &+ version.file)
+        let version = scope.wantedVersion(UInt32(truncatingIfNeeded: first), in: index)
+        guard version.number != 0 else { return }
+        nameOffset = scope.link[index].symbol(first, scope.files).map { name($0.name, index, scope) } ?? 0
+        furtherNames.append(name(version.name, index, scope))
+        furtherNames.append(name(version.file, index, scope))
     }
 
-    /// The symbols that no file defines, besides the one at `first`.
-    @inline(never)
-    private mutating func listUndefined(
-        _ first: UInt32, _ fault: Fault, _ files: borrowing NamedFiles
-    ) throws(Fault) {
-        var room = InlineArray<16, LinkedObject>(repeating: LinkedObject())
-        let range = files[0]
-        let view = try files.bytes.slice(at: range.start, size: range.size, else: .moduleOutsideMemory, .none)
-        let link = try LinkMap(files, try KernelImage(view), in: room.mutableSpan)
-        let scope = SymbolScope(link, files.bytes, bias: 0)
-        var search = SymbolSearch(size: link.plan.fileSize)
+    /// The symbols that no file defines, besides the fault's own.
+    private mutating func listUndefined(_ index: Int, _ scope: borrowing SymbolScope) throws(Fault) {
+        var search = SymbolSearch(size: scope.link.plan.fileSize)
         furtherNames = FurtherNames()
-        for index in 0..<link.count where scope.objects[index].file == fault.file {
-            for other in 1..<max(scope.objects[index].symbolCount, 1) where other != UInt64(first) {
-                guard let symbol = scope.objects[index].symbol(other, files.bytes), symbol.isUndefined, !symbol.isWeak,
-                    try scope.definition(
-                        of: symbol, at: UInt32(truncatingIfNeeded: other), in: index, .address, &search) == nil
-                else { continue }
-                let strings = scope.objects[index].strings.start &- scope.objects[index].start
-                furtherNames.append(strings &+ UInt64(symbol.name))
+        var other: UInt32 = 1
+        while let symbol = scope.link[index].symbol(UInt64(other), scope.files) {
+            if other != self.symbol, symbol.isUndefined, !symbol.isWeak,
+                try scope.definition(of: other, in: index, .address, &search) == nil
+            {
+                furtherNames.append(name(symbol.name, index, scope))
             }
+            other &+= 1
         }
+    }
+
+    private func name(_ offset: UInt32, _ index: Int, _ scope: borrowing SymbolScope) -> UInt64 {
+        scope.link[index].nameOffset(UInt64(offset))
     }
 }

@@ -1,56 +1,49 @@
-// Several files loaded together: which of them, in which order, and where each goes.
+// Several files loaded together, as those see them who only look.
 
 import Bytes
 public import Diagnostics
-import ELF
 
 /// The application and the shared objects that it needs, directly or not (gABI, "Shared Object Dependencies").
 ///
 /// The objects follow the application's image in the order in which they were found, breadth first, which is the order in
 /// which symbols are searched. Behind them lies what the loader adds: the template of all blocks of thread-local storage, the
 /// arrays of initialisers and finalisers, and `__tls_get_addr`. All of it is one image.
-public struct LinkMap: ~Escapable {
-    /// The objects, the application first, in room that the caller gives: as a part of this structure they would be copied with it.
-    let objects: Span<LinkedObject>
-    /// Where everything goes.
-    public let plan: LinkPlan
+public struct LinkMap: ~Escapable, Sendable {
+    /// The plan, in room that the caller gives: as a part of this structure it would be copied with it. None where the
+    /// application is alone.
+    @usableFromInline let plans: Span<LinkPlan>
+
+    /// Everything that is known, where there are objects.
+    @inlinable @inline(__always)
+    public var plan: LinkPlan { plans[0] }
 
     /// The object at `index`, below `count`.
-    public subscript(index: Int) -> LinkedObject { objects[index] }
+    @inlinable @inline(__always)
+    public subscript(index: Int) -> LinkedObject { plans[0].objects.span[index] }
+
+    /// Whether the application is alone.
+    public var isEmpty: Bool { plans.isEmpty }
 
     /// How many objects there are, the application included; 0 where it is alone.
-    public var count: Int { plan.count }
+    public var count: Int { plans.isEmpty ? 0 : plans[0].count }
 
     /// No objects: the application is alone.
     @_lifetime(immortal)
-    public init() {
-        objects = Span()
-        plan = LinkPlan()
-    }
+    public init() { plans = Span() }
 
-    /// The map of `objects`, found by `plan`, that lie elsewhere than it says.
-    @_lifetime(copy objects)
-    public init(_ plan: LinkPlan, _ objects: Span<LinkedObject>) {
-        self.plan = plan
-        self.objects = objects
-    }
+    /// The map that the only one of `plans` is the plan of.
+    @_lifetime(copy plans)
+    public init(_ plans: Span<LinkPlan>) { self.plans = plans }
 
-    /// Finds out what `application`, the first of `files`, needs of the others, and plans where it goes. `list` has room for an
-    /// object per file.
+    /// Finds out what the application, the first of `files`, needs of the others, and plans where it goes, in the only one of
+    /// `plans`.
     ///
     /// Throws `needsLibrary` for what none of them is, `versionMissing` for what one of them lacks, `notSharedObject`, and the
     /// faults of malformed files. A fault's names are in the file whose number it has.
-    @_lifetime(copy list)
-    public init(
-        _ files: borrowing NamedFiles, _ application: KernelImage, in list: consuming MutableSpan<LinkedObject>
-    ) throws(Fault) {
-        guard list.count >= files.count else {
-            throw Fault(.tooManyModules, value: UInt64(files.count), limit: UInt64(list.count))
-        }
-        var list = list
-        var plan = LinkPlan()
-        try plan.find(files, application, &list)
-        self.plan = plan
-        objects = list.asSpan().extracting(0..<plan.count)
+    @_lifetime(copy plans)
+    public init(_ files: borrowing NamedFiles, in plans: consuming MutableSpan<LinkPlan>) throws(Fault) {
+        var room = plans
+        try room[0].find(files)
+        self.plans = room.asSpan()
     }
 }

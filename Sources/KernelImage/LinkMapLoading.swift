@@ -6,7 +6,7 @@ import ELF
 
 extension LinkMap {
     /// Loads all objects from `files` into `memory`, whose addresses are link addresses of the application and which has room
-    /// up to `plan.end`, and relocates them for link address + `bias`.
+    /// up to the plan's end, and relocates them for link address + `bias`.
     ///
     /// What needs no other object's bytes comes first, libraries before those that need them; then copies; then what resolver
     /// functions choose, called through `resolve` by their run-time address, and copies once more, since an original may hold
@@ -17,196 +17,169 @@ extension LinkMap {
         _ files: ByteView, bias: UInt64, into memory: inout ByteRegion, mayResolve: Bool,
         _ resolve: (_ resolver: UInt64, _ relocation: ListedRelocation) -> UInt64?
     ) throws(Fault) -> RelocationCounts {
-        var reached = memory.address
-        for index in 0..<count { try load(index, files, into: &memory, &reached) }
-        guard memory.clear(reached, size: plan.end &- reached) else { throw tooSmall(memory) }
-
+        let scope = SymbolScope(self, files, bias: bias)
+        try scope.copySegments(to: &memory)
         var counts = RelocationCounts()
         var search = SymbolSearch(size: plan.fileSize)
-        for index in (0..<count).reversed() {
-            do throws(Fault) {
-                try relocate(index, files, bias, &memory, &counts, &search)
-            } catch { throw error.of(file: objects[index].file) }
-        }
+        let libraries = 1..<count
+        try scope.perform(.relocate, 0..<count, &memory, &counts, &search, mayResolve, resolve)
         counts.initialiserReferences = search.initialiserReferences
         counts.searchSteps = search.steps
-        if counts[5] > 0 { counts.resizedCopies = try copyOriginals(files, bias, &memory, &search) }
+        counts.resizedCopies = search.resizedCopies
+        if counts[5] > 0 { try scope.perform(.copy, 0..<count, &memory, &counts, &search, mayResolve, resolve) }
         if counts.indirect > 0 {
-            for index in (1..<count).reversed() { try choose(index, files, bias, &memory, mayResolve, resolve) }
-            if counts[5] > 0 { _ = try copyOriginals(files, bias, &memory, &search) }
-            try choose(0, files, bias, &memory, mayResolve, resolve)
+            try scope.perform(.resolve, libraries, &memory, &counts, &search, mayResolve, resolve)
+            if counts[5] > 0 { try scope.perform(.copy, 0..<count, &memory, &counts, &search, mayResolve, resolve) }
+            try scope.perform(.resolve, 0..<1, &memory, &counts, &search, mayResolve, resolve)
         }
-        try writeAdditions(files, bias, &memory)
+        try scope.writeAdditions(to: &memory)
         return counts
-    }
-
-    private func tooSmall(_ memory: borrowing ByteRegion) -> Fault {
-        Fault(.imageTooLarge, .none, value: plan.end &- memory.address, limit: memory.count)
-    }
-
-    /// Copies the object's segments, and clears what lies between the one before and it.
-    @inline(never)
-    private func load(
-        _ index: Int, _ files: ByteView, into memory: inout ByteRegion, _ reached: inout UInt64
-    ) throws(Fault) {
-        let objects = objects
-        let start = objects[index].linkStart &+ objects[index].displacement
-        let size = objects[index].memorySize
-        let image = try objects[index].image(in: files)
-        guard memory.clear(reached, size: start &- reached), var part = memory.part(start, size: size)
-        else { throw tooSmall(memory) }
-        try image.load(into: &part)
-        reached = start &+ size
     }
 
     /// What relocates the object at `index`, for link address + `bias` of the application.
     @_lifetime(copy files, copy self)
-    @inline(never)
     public func relocator(_ index: Int, _ files: ByteView, _ bias: UInt64) throws(Fault) -> Relocator {
-        try Relocator(try objects[index].image(in: files), index, of: self, files, bias: bias)
+        try Relocator(index, of: SymbolScope(self, files, bias: bias))
     }
+}
 
-    /// The object's part of `memory`, whose addresses are its own link addresses.
-    @_lifetime(&memory)
-    private func part(_ index: Int, of memory: inout ByteRegion) throws(Fault) -> ByteRegion {
-        let (start, displacement) = (objects[index].linkStart, objects[index].displacement)
-        guard let part = memory.part(start &+ displacement, size: objects[index].memorySize, as: start) else {
-            throw Fault(.imageTooLarge, .none, value: plan.end)
+extension SymbolScope {
+    /// Copies the objects' segments, and clears what lies between them and behind.
+    fileprivate func copySegments(to memory: inout ByteRegion) throws(Fault) {
+        var reached = memory.address
+        for index in 0..<link.count {
+            let start = link[index].linkStart &+ link[index].displacement
+            let image = try link[index].image(in: files)
+            guard memory.clear(reached, size: start &- reached),
+                var part = memory.part(start, size: link[index].memorySize)
+            else { throw tooSmall(memory) }
+            try image.load(into: &part)
+            reached = start &+ link[index].memorySize
         }
-        return part
+        guard memory.clear(reached, size: link.plan.end &- reached) else { throw tooSmall(memory) }
     }
 
-    @inline(never)
-    private func relocate(
-        _ index: Int, _ files: ByteView, _ bias: UInt64, _ memory: inout ByteRegion, _ counts: inout RelocationCounts,
-        _ search: inout SymbolSearch
-    ) throws(Fault) {
-        let relocator = try relocator(index, files, bias)
-        var part = try part(index, of: &memory)
-        try relocator.apply(to: &part, &counts, &search)
+    private func tooSmall(_ memory: borrowing ByteRegion) -> Fault {
+        Fault(.imageTooLarge, .none, value: link.plan.end &- memory.address, limit: memory.count)
     }
 
-    /// Calls the resolver functions that the object's relocations depend on.
+    /// What is done to each object in turn.
+    fileprivate enum Pass {
+        /// Its relocations are applied.
+        case relocate
+        /// Originals are copied to it (R_X86_64_COPY).
+        case copy
+        /// Resolver functions are called for it.
+        case resolve
+    }
+
+    /// Does what `pass` says to each of `objects`, the last one first.
     @inline(never)
-    private func choose(
-        _ index: Int, _ files: ByteView, _ bias: UInt64, _ memory: inout ByteRegion, _ mayResolve: Bool,
+    fileprivate func perform(
+        _ pass: Pass, _ objects: Range<Int>, _ memory: inout ByteRegion, _ counts: inout RelocationCounts,
+        _ search: inout SymbolSearch, _ mayResolve: Bool,
         _ resolve: (_ resolver: UInt64, _ relocation: ListedRelocation) -> UInt64?
     ) throws(Fault) {
+        var index = objects.upperBound
         do throws(Fault) {
-            let relocator = try relocator(index, files, bias)
-            var part = try part(index, of: &memory)
-            if mayResolve {
-                try relocator.resolveIndirect(in: &part, resolve)
-            } else {
-                let fault = try relocator.firstIndirect(in: part, .resolverOutOfPlace)
-                if fault.place != .none { throw fault }
+            while index > objects.lowerBound {
+                index &-= 1
+                let relocator = try Relocator(index, of: self)
+                if pass == .copy {
+                    try copyOriginals(relocator, &memory, &search)
+                    continue
+                }
+                // Its part of the memory, by its own link addresses.
+                let start = link[index].linkStart
+                guard
+                    var part = memory.part(
+                        start &+ link[index].displacement, size: link[index].memorySize, as: start)
+                else { throw Fault(.imageTooLarge, .none, value: link.plan.end) }
+                if pass == .relocate {
+                    try relocator.apply(to: &part, &counts, &search)
+                } else {
+                    try relocator.resolveIndirect(in: &part, mayResolve: mayResolve, resolve)
+                }
             }
-        } catch { throw error.of(file: objects[index].file) }
+        } catch { throw error.of(file: link[index].file) }
     }
 
-    /// Applies R_X86_64_COPY; returns how many have another size than their original.
+    /// Applies R_X86_64_COPY.
     private func copyOriginals(
-        _ files: ByteView, _ bias: UInt64, _ memory: inout ByteRegion, _ search: inout SymbolSearch
-    ) throws(Fault) -> UInt64 {
-        var resized: UInt64 = 0
-        for index in (0..<count).reversed() {
-            do throws(Fault) {
-                let relocator = try relocator(index, files, bias)
-                var relocations = ListedRelocations(relocator, packed: false)
-                while let relocation = try relocations.next() {
-                    let entry = relocation.entry
-                    guard entry.type == 5 else { continue }
-                    let part = try part(index, of: &memory)
-                    let outcome = try relocator.outcome(of: entry, relocation.place, in: part, &search)
-                    guard case .copy(let source, let size) = outcome else { continue }
-                    if try relocator.isResized(entry, size, &search) { resized &+= 1 }
-                    memory.copy(from: source &- bias, to: entry.offset &+ objects[index].displacement, size: size)
-                }
-            } catch { throw error.of(file: objects[index].file) }
+        _ relocator: borrowing Relocator, _ memory: inout ByteRegion, _ search: inout SymbolSearch
+    ) throws(Fault) {
+        var relocations = relocator.listed
+        while let relocation = relocations.nextEntry() {
+            guard relocation.entry.type == 5,
+                case .copy(let source, let size) = try relocator.copy(relocation.entry, relocation.place, &search)
+            else { continue }
+            let target = relocation.entry.offset &+ link[relocator.object].displacement
+            memory.copy(from: source &- bias, to: target, size: size)
         }
-        return resized
     }
 
     // MARK: What the loader adds
 
     /// Writes the template of thread-local storage, the arrays, and `__tls_get_addr`, for an image that has been relocated.
-    private func writeAdditions(_ files: ByteView, _ bias: UInt64, _ memory: inout ByteRegion) throws(Fault) {
-        let objects = objects
-        for index in 0..<count where objects[index].threadLocalModule != 0 {
-            let distance = objects[index].threadLocalDistance
-            memory.store(0 &- distance, at: plan.distances &+ objects[index].threadLocalModule &* 8)
-            guard plan.hasMergedTemplate else { continue }
+    fileprivate func writeAdditions(to memory: inout ByteRegion) throws(Fault) {
+        for index in 0..<link.count where link[index].threadLocalModule != 0 {
+            let distance = link[index].threadLocalDistance
+            memory.store(0 &- distance, at: link.plan.distances &+ link[index].threadLocalModule &* 8)
+            guard link.plan.hasMergedTemplate else { continue }
             memory.copy(
-                from: objects[index].threadLocalStart &+ objects[index].displacement,
-                to: plan.templateStart &+ plan.templateSize &- distance, size: objects[index].threadLocalFileSize)
+                from: link[index].threadLocalStart &+ link[index].displacement,
+                to: link.plan.templateStart &+ link.plan.templateSize &- distance,
+                size: link[index].threadLocalFileSize)
         }
         writeThreadLocalAddress(to: &memory)
-        var next = plan.provided.initialisersStart
-        for position in 0..<plan.libraryCount {
-            try writeInitialisers(plan.ordered(position), files, bias, &memory, at: &next)
+        // Finalisers lie behind initialisers, and are called the other way round.
+        var next = link.plan.provided.initialisersStart
+        for position in 1..<link.count {
+            try writeFunctions(of: link.plan.ordered(position &- 1), areLast: false, to: &memory, at: &next)
         }
-        next = plan.provided.finalisersStart
-        for position in (0..<plan.libraryCount).reversed() {
-            try writeFinalisers(plan.ordered(position), files, bias, &memory, at: &next)
-        }
-    }
-
-    /// DT_INIT, then DT_INIT_ARRAY.
-    private func writeInitialisers(
-        _ index: Int, _ files: ByteView, _ bias: UInt64, _ memory: inout ByteRegion, at next: inout UInt64
-    ) throws(Fault) {
-        let section = SharedObjectSection(try objects[index].dynamicSection(files))
-        if section.initialiser != 0 {
-            memory.store(section.initialiser &+ objects[index].displacement &+ bias, at: next)
-            next &+= 8
-        }
-        let size = section.initialisersSize & ~7
-        try copyArray(section.initialisers, size, of: index, &memory, to: next)
-        next &+= size
-    }
-
-    /// DT_FINI_ARRAY from its plan.end, then DT_FINI.
-    private func writeFinalisers(
-        _ index: Int, _ files: ByteView, _ bias: UInt64, _ memory: inout ByteRegion, at next: inout UInt64
-    ) throws(Fault) {
-        let section = SharedObjectSection(try objects[index].dynamicSection(files))
-        let size = section.finalisersSize & ~7
-        try copyArray(section.finalisers, size, of: index, &memory, to: next)
-        // Turned round in place.
-        var (low, high) = (next, next &+ size)
-        while low &+ 16 <= high {
-            high &-= 8
-            let (first, last) = (memory.load(UInt64.self, at: low) ?? 0, memory.load(UInt64.self, at: high) ?? 0)
-            memory.store(last, at: low)
-            memory.store(first, at: high)
-            low &+= 8
-        }
-        next &+= size
-        if section.finaliser != 0 {
-            memory.store(section.finaliser &+ objects[index].displacement &+ bias, at: next)
-            next &+= 8
+        for position in 1..<link.count {
+            try writeFunctions(
+                of: link.plan.ordered(link.count &- 1 &- position), areLast: true, to: &memory, at: &next)
         }
     }
 
-    /// Copies `size` bytes at link address `start` of the object at `index`, which has been relocated.
+    /// Writes to `next` the addresses of the functions to call first, DT_INIT and then those of DT_INIT_ARRAY, or those to call
+    /// last, those of DT_FINI_ARRAY from its end and then DT_FINI, of the object at `index`, which has been relocated.
     @inline(never)
-    private func copyArray(
-        _ start: UInt64, _ size: UInt64, of index: Int, _ memory: inout ByteRegion, to target: UInt64
+    private func writeFunctions(
+        of index: Int, areLast: Bool, to memory: inout ByteRegion, at next: inout UInt64
     ) throws(Fault) {
-        let (first, count) = (objects[index].linkStart, objects[index].memorySize)
-        let offset = start &- first
-        guard offset <= count, size <= count &- offset else {
-            throw Fault(.arrayOutsideImage, .none, value: start, limit: first &+ count).of(file: objects[index].file)
+        let section = try link[index].section(files)
+        let displacement = link[index].displacement
+        let single = section[areLast ? DynamicTag.finaliser : DynamicTag.initialiser]
+        let start = section[areLast ? DynamicTag.finalisers : DynamicTag.initialisers]
+        let size = section[areLast ? DynamicTag.finalisersSize : DynamicTag.initialisersSize] & ~7
+        guard size == 0 || link[index].holds(start, size) else {
+            throw Fault(.arrayOutsideImage, .none, value: start, limit: link[index].linkEnd)
+                .of(file: link[index].file)
         }
-        memory.copy(from: start &+ objects[index].displacement, to: target, size: size)
+        // One more word than the array has: the function that stands alone.
+        var offset: UInt64 = 0
+        while offset <= size {
+            var function = single &+ displacement &+ bias
+            let isSingle = offset == (areLast ? size : 0)
+            if !isSingle {
+                let place = areLast ? size &- offset &- 8 : offset &- 8
+                function = memory.load(UInt64.self, at: start &+ displacement &+ place) ?? 0
+            }
+            offset &+= 8
+            if isSingle, single == 0 { continue }
+            memory.store(function, at: next)
+            next &+= 8
+        }
     }
 
     /// Writes `__tls_get_addr`, which finds its table 0x0a bytes behind its start.
     private func writeThreadLocalAddress(to memory: inout ByteRegion) {
-        let code = plan.codeStart
-        // mov (%rdi), %rax; lea plan.distances(%rip), %rdx
+        let code = link.plan.codeStart
+        // mov (%rdi), %rax; lea distances(%rip), %rdx
         memory.store(0x158d_4807_8b48 as UInt64, at: code)
-        memory.store(UInt32(truncatingIfNeeded: plan.distances &- (code &+ 0x0a)), at: code &+ 6)
+        memory.store(UInt32(truncatingIfNeeded: link.plan.distances &- (code &+ 0x0a)), at: code &+ 6)
         // mov (%rdx,%rax,8), %rdx; add 8(%rdi), %rdx
         memory.store(0x0857_0348_c214_8b48 as UInt64, at: code &+ 0x0a)
         // test %rax, %rax; je 1f; add %fs:0, %rdx: module 0 is that of weak variables that nobody defines.
@@ -215,16 +188,5 @@ extension LinkMap {
         // 1: mov %rdx, %rax; ret
         memory.store(0xcccc_c3d0 as UInt32, at: code &+ 0x22)
         memory.store(0xcccc as UInt16, at: code &+ 0x26)
-    }
-}
-
-extension Relocator {
-    /// Whether the object that `entry` copies, `size` bytes, has another size in one of the two files.
-    fileprivate func isResized(
-        _ entry: RelocationEntry, _ size: UInt64, _ search: inout SymbolSearch
-    ) throws(Fault) -> Bool {
-        guard let symbol = symbols[entry.symbol] else { return false }
-        let original = try scope?.definition(of: symbol, at: entry.symbol, in: object, .original, &search)
-        return symbol.size != size || original.map { $0.symbol.size != size } ?? false
     }
 }

@@ -4,8 +4,10 @@ import Diagnostics
 import Bytes
 import ELF
 
-/// The plan of a link map: everything about it but the objects, which are kept in room that the caller gives.
-public struct LinkPlan: Equatable, Sendable {
+/// What is known of an application and its shared objects. It is filled, and then looked at, where it lies.
+public struct LinkPlan: Sendable {
+    /// What is known of each file: those that are loaded come first, the application before all.
+    public var objects = InlineArray<16, LinkedObject>(repeating: LinkedObject())
     /// How many objects there are, the application included.
     public private(set) var count = 0
     /// The number of bytes of all files.
@@ -30,7 +32,9 @@ public struct LinkPlan: Equatable, Sendable {
     /// The symbols that the loader defines.
     private(set) var provided = ProvidedSymbols()
     /// The libraries, those first that others need; four bits each, the first one lowest.
-    private var order: UInt64 = 0
+    private var order: UInt64 = 0, orderCount: UInt64 = 0
+    /// Those that the order has already, or that are being looked at: a bit each.
+    private var visited: UInt64 = 0
 
     /// The number of initialisers of libraries.
     public var initialiserCount: UInt64 { (provided.initialisersEnd &- provided.initialisersStart) / 8 }
@@ -38,184 +42,181 @@ public struct LinkPlan: Equatable, Sendable {
     public var initialisersStart: UInt64 { provided.initialisersStart }
     /// The link address of `__tls_get_addr`.
     public var threadLocalAddress: UInt64 { provided.threadLocalAddress }
-    /// The number of libraries.
-    public var libraryCount: Int { max(count, 1) &- 1 }
 
-    /// No objects.
-    init() {}
+    /// Nothing is known yet.
+    public init() {}
 
-    /// Finds out what `application`, the first of `files`, needs of the others, and where that goes; fills `list`.
-    mutating func find(
-        _ files: borrowing NamedFiles, _ application: KernelImage, _ list: inout MutableSpan<LinkedObject>
-    ) throws(Fault) {
-        for index in 0..<files.count { fileSize &+= files[index].size }
-        var search = SymbolSearch(size: fileSize)
-        let names = FileNames(files)
-        try add(0, files, names, application, &list)
-        var index = 0
-        while index < count {
-            do throws(Fault) {
-                try addDependencies(of: index, files, names, &search, &list)
-            } catch { throw error.of(file: list[index].file) }
-            index &+= 1
+    /// Finds out what the application, the first of `files`, needs of the others, and where that goes.
+    mutating func find(_ files: borrowing NamedFiles) throws(Fault) {
+        self = LinkPlan()
+        for index in 0..<files.count {
+            fileSize &+= files[index].size
+            // What is wrong with a file is told when it is needed.
+            try? objects[index].read(index, of: files)
         }
-        for index in 0..<count {
-            do throws(Fault) {
-                try checkVersions(of: index, files, names, &search, list)
-            } catch { throw error.of(file: list[index].file) }
-        }
-        try layOut(behind: application.linkStart &+ application.size, &list)
-        sortByDependency(list)
+        // The file that faults are in.
+        var file = 0
+        do throws(Fault) {
+            var search = SymbolSearch(size: fileSize)
+            try add(0, files)
+            var index = 0
+            while index < count {
+                var cursor: UInt64 = 0
+                while let name = objects.span[index].nextNeeded(&cursor, files.bytes) {
+                    file = objects.span[index].file
+                    guard var needed = try find(name, of: index, files, &search) else {
+                        // Those behind it are looked up when the sentence is written.
+                        throw Fault(.needsLibrary, nameOffset: objects.span[index].nameOffset(name))
+                    }
+                    if needed >= count {
+                        file = objects.span[needed].file
+                        try add(needed, files)
+                        needed = count &- 1
+                    }
+                    objects[index].needs(needed)
+                }
+                index &+= 1
+            }
+            for index in 0..<count {
+                file = objects.span[index].file
+                try checkVersions(of: index, files, &search)
+            }
+        } catch { throw error.of(file: file) }
+        try layOut()
+        for index in (0..<count).reversed() { visit(index) }
     }
 
     // MARK: Finding
 
-    @inline(never)
-    private mutating func add(
-        _ file: Int, _ files: borrowing NamedFiles, _ names: FileNames, _ image: KernelImage,
-        _ list: inout MutableSpan<LinkedObject>
-    ) throws(Fault) {
-        list[count] = try LinkedObject(file, of: files, image)
-        if list[count].nameSize == 0 { (list[count].name, list[count].nameSize) = names.fileName(file) }
-        if let tls = image.tls, tls.memsz > 0 { try placeBlock(tls, &list) }
-        alignment = max(alignment, list[count].alignment)
+    /// The file that the string at `offset` of those of the object at `index` names, by its DT_SONAME or else by the last part
+    /// of the path that it was given with: its index among `objects`; nil where it is none of them.
+    func find(
+        _ offset: UInt64, of index: Int, _ files: borrowing NamedFiles, _ search: inout SymbolSearch
+    ) throws(Fault) -> Int? {
+        guard let length = objects.span[index].strings.length(offset, files.bytes) else { return nil }
+        // Each file's names are compared once at the most.
+        try search.add(length &* UInt64(files.count))
+        var name = FileRange(start: objects.span[index].strings.start &+ offset, size: length)
+        for pass in 0..<2 {
+            let isPath = pass == 1
+            // A name with a path stands for its last part.
+            if isPath { name = files.bytes.lastPart(of: name, until: 0) }
+            var found: Int?
+            for index in 0..<files.count {
+                let own = isPath ? objects.span[index].fileName : objects.span[index].soname
+                guard own.size == name.size, own.size > 0,
+                    files.bytes.areSame(own.start, name.start, count: own.size)
+                else { continue }
+                if let found, objects.span[found].file < objects.span[index].file { continue }
+                found = index
+            }
+            if found != nil { return found }
+        }
+        return nil
+    }
+
+    /// Adds the file at `index` among `objects` to those that are loaded. Throws what is wrong with it.
+    private mutating func add(_ index: Int, _ files: borrowing NamedFiles) throws(Fault) {
+        if !objects.span[index].isSound {
+            let file = objects.span[index].file
+            try objects[index].read(file, of: files)
+        }
+        objects.swapAt(index, count)
+        if objects.span[count].threadLocalSize > 0 { try placeBlock() }
+        alignment = max(alignment, objects.span[count].alignment)
         count &+= 1
     }
 
-    /// How far below TP the block of `tls` begins at the least, where what is nearer than `used` is taken: of the addresses
-    /// congruent to p_vaddr the highest; see `ThreadLocalBlock`.
-    private static func distance(_ tls: ProgramHeader, below used: UInt64) -> UInt64 {
-        let needed = used &+ tls.memsz
-        return needed &+ ((0 &- tls.vaddr &- needed) & (max(tls.align, 1) &- 1))
-    }
-
-    /// Puts the block of `tls`, the object's that is being added, below those of the objects before.
-    private mutating func placeBlock(_ tls: ProgramHeader, _ list: inout MutableSpan<LinkedObject>) throws(Fault) {
-        let mask = max(tls.align, 1) &- 1
-        guard tls.memsz <= 1 << 46, mask < 1 << 46, templateSize <= 1 << 46 else {
-            throw Fault(.imageTooLarge, .none, value: tls.memsz, limit: 1 << 46)
+    /// Puts the block of thread-local storage of the object that is being added below those of the objects before.
+    private mutating func placeBlock() throws(Fault) {
+        var objects = objects.mutableSpan
+        let size = objects[count].threadLocalSize
+        let mask = objects[count].threadLocalAlignment &- 1
+        guard size <= 1 << 46, mask < 1 << 46, templateSize <= 1 << 46 else {
+            throw Fault(.imageTooLarge, .none, value: size, limit: 1 << 46)
         }
         // In the largest gap that alignment has left, or else below all; as glibc does, so that both come to the same.
-        var distance = LinkPlan.distance(tls, below: gapStart)
+        var distance = objects[count].threadLocalDistance(below: gapStart)
         if distance <= gapEnd {
             gapStart = distance
         } else {
-            distance = LinkPlan.distance(tls, below: templateSize)
-            if distance &- templateSize &- tls.memsz > gapEnd &- gapStart {
+            distance = objects[count].threadLocalDistance(below: templateSize)
+            if distance &- templateSize &- size > gapEnd &- gapStart {
                 gapStart = templateSize
-                gapEnd = distance &- tls.memsz
+                gapEnd = distance &- size
             }
             templateSize = distance
         }
         blockCount &+= 1
-        list[count].threadLocalModule = blockCount
-        list[count].threadLocalDistance = distance
-        list[count].threadLocalStart = tls.vaddr
-        list[count].threadLocalFileSize = tls.filesz
+        objects[count].threadLocalModule = blockCount
+        objects[count].threadLocalDistance = distance
         templateAlignment = max(templateAlignment, mask &+ 1)
         if count > 0 { hasMergedTemplate = true }
     }
 
-    private mutating func addDependencies(
-        of index: Int, _ files: borrowing NamedFiles, _ names: FileNames, _ search: inout SymbolSearch,
-        _ list: inout MutableSpan<LinkedObject>
-    ) throws(Fault) {
-        let section = try list[index].dynamicSection(files.bytes)
-        var cursor = 0
-        while let offset = SharedObjectSection.nextNeeded(section, &cursor) {
-            guard let file = try names.find(offset, list[index].strings, files, &search) else {
-                // Those behind it are looked up when the sentence is written.
-                let name = list[index].strings.start &+ offset &- list[index].start
-                throw Fault(.needsLibrary, .none, nameOffset: name)
-            }
-            let needed = try object(of: file, files, names, &list)
-            list[index].needs(needed)
-        }
-    }
-
-    /// The index of the object of the file at `file`, which is added where it is new.
-    private mutating func object(
-        of file: Int, _ files: borrowing NamedFiles, _ names: FileNames, _ list: inout MutableSpan<LinkedObject>
-    ) throws(Fault) -> Int {
-        for index in 0..<count where list[index].file == file { return index }
-        do throws(Fault) {
-            let range = files[file]
-            let view = try files.bytes.slice(at: range.start, size: range.size, else: .moduleOutsideMemory, .none)
-            let image = try KernelImage(view, as: .library)
-            guard !image.isFixed else { throw Fault(.notSharedObject, .header) }
-            try add(file, files, names, image, &list)
-        } catch { throw error.of(file: file) }
-        return count &- 1
-    }
-
     private func checkVersions(
-        of index: Int, _ files: borrowing NamedFiles, _ names: FileNames, _ search: inout SymbolSearch,
-        _ list: borrowing MutableSpan<LinkedObject>
+        of index: Int, _ files: borrowing NamedFiles, _ search: inout SymbolSearch
     ) throws(Fault) {
-        let strings = list[index].strings
-        var needs = list[index].versions.needs
-        while let wanted = needs.next(files.bytes) {
-            guard let file = try names.find(wanted.file, strings, files, &search) else {
-                throw Fault(.needsLibrary, .none, nameOffset: strings.start &+ wanted.file &- list[index].start)
+        let strings = objects.span[index].strings
+        var needs = objects.span[index].versions.needs
+        while needs.next(files.bytes) {
+            let wanted = needs.version
+            guard let target = try find(UInt64(wanted.file), of: index, files, &search) else {
+                throw Fault(.needsLibrary, nameOffset: objects.span[index].nameOffset(UInt64(wanted.file)))
             }
-            var target = 0
-            while target < count, list[target].file != file { target &+= 1 }
             // What is not loaded defines nothing, and a file without versions has every one.
-            guard target < count, list[target].versions.definedSize > 0, !wanted.isWeak else { continue }
-            var definitions = list[target].versions.definitions
+            guard target < count, !wanted.isWeak, objects.span[target].versions.defined != 0 else { continue }
+            var definitions = objects.span[target].versions.definitions
             var isDefined = false
-            while !isDefined, let version = definitions.next(files.bytes) {
+            while !isDefined {
+                guard definitions.next(files.bytes) else {
+                    throw Fault(.versionMissing, value: UInt64(wanted.number & 0x7fff))
+                }
                 try search.add(1)
-                guard version.hash == wanted.hash else { continue }
+                guard definitions.version.hash == wanted.hash else { continue }
                 isDefined = try search.isSame(
-                    version.name, list[target].strings, wanted.name, strings, files.bytes)
+                    definitions.version.name, objects.span[target].strings, wanted.name, strings, files.bytes)
             }
-            guard isDefined else { throw Fault(.versionMissing, .none, value: UInt64(wanted.number)) }
         }
     }
 
     // MARK: Placing
 
-    private mutating func layOut(behind start: UInt64, _ list: inout MutableSpan<LinkedObject>) throws(Fault) {
-        var next = start
+    private mutating func layOut() throws(Fault) {
+        var objects = objects.mutableSpan
+        var next = objects[0].linkStart &+ objects[0].memorySize
         for index in 1..<count {
+            let size = objects[index].memorySize
             // Its link addresses and the application's differ by a multiple of its alignment.
-            let rest = list[index].linkStart & (list[index].alignment &- 1)
-            let size = list[index].memorySize
-            guard let address = (next > rest ? next &- rest : 0).aligned(to: list[index].alignment), address < 1 << 62,
-                size < 1 << 62
-            else { throw tooLarge(next) }
-            list[index].displacement = address &+ rest &- list[index].linkStart
-            next = address &+ rest &+ size
+            let rest = objects[index].linkStart & (objects[index].alignment &- 1)
+            let start = (next > rest ? next &- rest : 0).aligned(to: objects[index].alignment) &+ rest
+            guard (next | start | size) >> 62 == 0 else { throw tooLarge(next) }
+            objects[index].displacement = start &- objects[index].linkStart
+            next = start &+ size
         }
         // The block is as large as kernels round it up to.
-        guard let size = templateSize.aligned(to: max(templateAlignment, 1)), let page = next.aligned(to: 0x1000) else {
-            throw tooLarge(next)
+        templateSize = templateSize.aligned(to: templateAlignment)
+        guard next < 1 << 62 else { throw tooLarge(next) }
+        dataStart = next.aligned(to: 0x1000)
+        next = dataStart
+        for index in 0..<count where objects[index].threadLocalModule != 0 && objects[index].threadLocalFileSize > 0 {
+            let end = templateSize &- objects[index].threadLocalDistance &+ objects[index].threadLocalFileSize
+            templateFileSize = max(templateFileSize, end)
         }
-        templateSize = size
-        dataStart = page
-        for index in 0..<count where list[index].threadLocalModule != 0 {
-            let fileSize = list[index].threadLocalFileSize
-            let end = size &- list[index].threadLocalDistance &+ fileSize
-            if fileSize > 0 { templateFileSize = max(templateFileSize, end) }
-        }
-        guard let template = page.aligned(to: max(templateAlignment, 16)) else { throw tooLarge(page) }
-        templateStart = template
-        if hasMergedTemplate { next = template &+ templateFileSize } else { next = page }
-        guard next >= page, next < 1 << 62 else { throw tooLarge(next) }
-        distances = (next &+ 15) & ~15
+        templateStart = next.aligned(to: max(templateAlignment, 16))
+        if hasMergedTemplate { next = templateStart &+ templateFileSize }
+        distances = next.aligned(to: 16)
         next = distances &+ 17 &* 8
         provided.initialisersStart = next
-        for index in 1..<count { next &+= list[index].initialiserCount &* 8 }
+        for index in 1..<count { next &+= objects[index].initialiserCount &* 8 }
         provided.initialisersEnd = next
         provided.finalisersStart = next
-        for index in 1..<count { next &+= list[index].finaliserCount &* 8 }
+        for index in 1..<count { next &+= objects[index].finaliserCount &* 8 }
         provided.finalisersEnd = next
         dataEnd = next
-        codeStart = (next &+ 0xfff) & ~0xfff
+        codeStart = next.aligned(to: 0x1000)
         provided.threadLocalAddress = codeStart
         end = codeStart &+ LinkPlan.codeSize
-
     }
 
     private func tooLarge(_ end: UInt64) -> Fault { Fault(.imageTooLarge, .none, value: end, limit: 1 << 62) }
@@ -227,34 +228,22 @@ public struct LinkPlan: Equatable, Sendable {
 
     /// The library at `index` in the order of initialisation, below `count` - 1: those first that others need, of two that need
     /// each other the one that was reached first last.
-    func ordered(_ index: Int) -> Int { Int(order >> (UInt64(index) &* 4) & 15) }
+    func ordered(_ index: Int) -> Int { Int(truncatingIfNeeded: order &>> (UInt64(index) &* 4) & 15) }
 
-    private mutating func sortByDependency(_ list: borrowing MutableSpan<LinkedObject>) {
-        var visited: UInt64 = 0
-        var position: UInt64 = 0
-        for index in (0..<count).reversed() { visit(index, &visited, &position, list) }
-    }
-
-    /// Adds the objects that the one at `index` needs, and then itself. Goes no deeper than there are objects.
-    private mutating func visit(
-        _ index: Int, _ visited: inout UInt64, _ position: inout UInt64, _ list: borrowing MutableSpan<LinkedObject>
-    ) {
-        guard visited >> UInt64(index) & 1 == 0 else { return }
-        visited |= 1 << UInt64(index)
+    /// Adds to the order the objects that the one at `index` needs, and then itself. Goes no deeper than there are objects.
+    private mutating func visit(_ index: Int) {
         // The application comes last, whoever needs it.
-        guard index > 0 else { return }
-        for dependency in 0..<list[index].dependencyCount {
-            visit(list[index].dependency(dependency), &visited, &position, list)
+        guard index > 0, visited &>> UInt64(index) & 1 == 0 else { return }
+        visited |= 1 &<< UInt64(index)
+        for dependency in 0..<objects.span[index].dependencyCount {
+            visit(objects.span[index].dependency(dependency))
         }
-        order |= UInt64(index) << (position &* 4)
-        position &+= 1
+        order |= UInt64(index) &<< (orderCount &* 4)
+        orderCount &+= 1
     }
 }
 
 extension UInt64 {
-    /// The next multiple of `alignment`, a power of two; nil where it does not fit in 64 bits.
-    fileprivate func aligned(to alignment: UInt64) -> UInt64? {
-        let (sum, overflow) = addingReportingOverflow(alignment &- 1)
-        return overflow ? nil : sum & ~(alignment &- 1)
-    }
+    /// The next multiple of `alignment`, a power of two, which has to fit in 64 bits.
+    fileprivate func aligned(to alignment: UInt64) -> UInt64 { (self &+ (alignment &- 1)) & ~(alignment &- 1) }
 }

@@ -49,28 +49,45 @@ extension Relocator {
             }
             addend = inPlace
         }
+        // What the formula has in S's place.
+        var operand: UInt64 = 0
         switch meaning.formula {
-        case .none: return .nothing
-        case .bias: return .value(relative(addend))
-        case .indirect: return try indirect(bias &+ addend, meaning.field, entry, place, in: memory)
-        case .absolute, .symbol, .pcRelative:
-            guard let definition = try definition(of: entry, place, &search) else {
-                return .value(try value(meaning, 0, addend, entry, place))
+        case .bias: operand = bias
+        case .copy:
+            let outcome = try copy(entry, place, &search)
+            if case .copy(_, let size) = outcome, memory.offset(of: entry.offset, size: size) == nil {
+                throw outside(memory, entry, place)
             }
-            let (symbol, address) = (definition.symbol, definition.address)
-            guard !symbol.isThreadLocal else { throw Fault(.symbolThreadLocal, place) }
-            if symbol.isIndirectFunction { return try indirect(address, meaning.field, entry, place, in: memory) }
-            return .value(try value(meaning, address, addend, entry, place))
-        case .size:
-            let size = try definition(of: entry, place, &search)?.symbol.size ?? 0
-            return .value(try checked(size &+ addend, meaning.field, entry, place))
+            return outcome
+        case .indirect: return try indirect(bias &+ addend, meaning.field, entry, place, in: memory)
+        case .size: operand = try definition(of: entry, place, &search)?.symbol.size ?? 0
+        case .absolute, .symbol, .pcRelative:
+            guard let definition = try definition(of: entry, place, &search) else { break }
+            guard !definition.symbol.isThreadLocal else { throw Fault(.symbolThreadLocal, place) }
+            operand = definition.address
+            if definition.symbol.isIndirectFunction {
+                return try indirect(operand, meaning.field, entry, place, in: memory)
+            }
         case .tlsModule, .tlsOffset, .threadPointerOffset, .tlsDescriptor:
-            return try threadLocal(meaning, addend, entry, place, &search)
-        case .copy: return try copy(entry, place, in: memory, &search)
-        case .gotOffset, .gotRelative, .pltRelative, .symbolFromGOT, .pltFromGOT, .gotFromPlace, .tlsIndexFromPlace,
-            .tlsModuleFromPlace, .threadPointerSlotFromPlace, .tlsDescriptorFromPlace:
-            throw Fault(.relocationOnlyInObjects, place, value: UInt64(entry.type))
+            let definition = try definition(of: entry, place, &search)
+            if let symbol = definition?.symbol, !symbol.isThreadLocal {
+                throw Fault(.symbolNotThreadLocal, place, value: UInt64(symbol.type))
+            }
+            // A weak variable that nobody defines has module 0 and offset 0 everywhere; the descriptor's code makes its address
+            // 0 plus the addend, which no offset from TP can.
+            let isDefined = definition != nil || entry.symbol == 0
+            let block = isDefined ? block(of: definition?.object ?? object) : (module: 0, distance: 0)
+            guard block.module != 0 || !isDefined else { throw Fault(.noThreadLocalSegment, place) }
+            operand = definition?.symbol.value ?? 0
+            if meaning.formula == .tlsOffset { break }
+            operand = meaning.formula == .tlsModule ? block.module : operand &- block.distance
+            guard meaning.formula == .tlsDescriptor else { break }
+            guard let supplement else { throw Fault(.relativeCountWrong, place, limit: tables.relativeCount) }
+            let resolver = isDefined ? supplement.offsetResolver : supplement.undefinedResolver
+            return .descriptor(resolver: resolver &+ bias, argument: operand &+ addend)
+        default: return .nothing
         }
+        return .value(try value(meaning, operand, addend, entry, place))
     }
 
     /// The value of the most frequent formula, B + A.
@@ -79,66 +96,33 @@ extension Relocator {
 
     // The formula keeps the letters of the psABI.
     // swift-format-ignore: AlwaysUseLowerCamelCase
-    /// The value of a formula that knows nothing but S, A and P.
+    /// The value of the formula with `S` for what it says of the symbol, or the value of the function that the symbol names.
+    /// Throws `relocationOverflow`.
     func value(
         _ meaning: RelocationMeaning, _ S: UInt64, _ A: UInt64, _ entry: RelocationEntry, _ place: Place
     ) throws(Fault) -> UInt64 {
         let P = entry.offset &+ bias
         let value =
             switch meaning.formula {
-            case .absolute: S &+ A
+            case .symbol, .indirect, .tlsModule: S
             case .pcRelative: S &+ A &- P
-            default: S
+            default: S &+ A
             }
-        return try checked(value, meaning.field, entry, place)
+        guard meaning.field.represents(value) else {
+            throw Fault(.relocationOverflow, place, value: value, limit: meaning.field.limit(for: value))
+        }
+        return value
     }
 
-    /// An image that is alone is module 1. A weak variable that nobody defines has module 0 and offset 0 everywhere; the
-    /// descriptor's code makes its address 0 plus the addend, which no offset from TP can.
-    private func threadLocal(
-        _ meaning: RelocationMeaning, _ addend: UInt64, _ entry: RelocationEntry, _ place: Place,
-        _ search: inout SymbolSearch
-    ) throws(Fault) -> RelocationOutcome {
-        var offset: UInt64 = 0
-        var isDefined = true
-        var home = object
-        if entry.symbol != 0 {
-            let definition = try definition(of: entry, place, &search)
-            if let symbol = definition?.symbol, !symbol.isThreadLocal {
-                throw Fault(.symbolNotThreadLocal, place, value: UInt64(symbol.type))
-            }
-            offset = definition?.symbol.value ?? 0
-            isDefined = definition != nil
-            home = definition?.object ?? home
-        }
-        var module: UInt64 = 0
-        var distance: UInt64 = 0
-        if isDefined {
-            if let scope {
-                module = scope.objects[home].threadLocalModule
-                distance = scope.objects[home].threadLocalDistance
-            } else if let threadLocalBlock {
-                module = 1
-                distance = threadLocalBlock.distance
-            }
-            guard module != 0 else { throw Fault(.noThreadLocalSegment, place) }
-        }
-        switch meaning.formula {
-        case .tlsModule: return .value(module)
-        case .tlsOffset: return .value(try checked(offset &+ addend, meaning.field, entry, place))
-        case .threadPointerOffset:
-            return .value(try checked(offset &+ addend &- distance, meaning.field, entry, place))
-        default:
-            guard let supplement else {
-                throw Fault(.relativeCountWrong, place, limit: tables.relativeCount)
-            }
-            let resolver = isDefined ? supplement.offsetResolver : supplement.undefinedResolver
-            return .descriptor(resolver: resolver &+ bias, argument: offset &+ addend &- distance)
-        }
+    /// The number of the object's block of thread-local storage, 0 where it has none, and how far below TP it begins. An image
+    /// that is alone is module 1.
+    private func block(of object: Int) -> (module: UInt64, distance: UInt64) {
+        if scope.link.isEmpty { return threadLocalBlock.map { (1, $0.distance) } ?? (0, 0) }
+        return (scope.link[object].threadLocalModule, scope.link[object].threadLocalDistance)
     }
 
     /// The searches of one relocation.
-    var search: SymbolSearch { SymbolSearch(size: scope?.fileSize ?? 0) }
+    var search: SymbolSearch { SymbolSearch(size: scope.link.isEmpty ? 0 : scope.link.plan.fileSize) }
 
     /// What the entry's symbol stands for: nil for no symbol and for a weak one that nobody defines. Throws
     /// `symbolIndexOutsideTable`, `symbolUndefined`, `symbolVersionMissing` or `symbolSearchTooLong`.
@@ -156,42 +140,35 @@ extension Relocator {
         guard let symbol = symbols[entry.symbol] else {
             throw Fault(.symbolIndexOutsideTable, place, value: UInt64(entry.symbol), limit: symbols.count)
         }
-        if let scope {
-            let found = try scope.definition(
-                of: symbol, at: entry.symbol, in: object, SearchPurpose(entry.type), &search)
-            if let found { return found }
+        if !scope.link.isEmpty {
+            let found = try scope.definition(of: entry.symbol, in: object, SearchPurpose(entry.type), &search)
+            if found != nil { return found }
         } else if !symbol.isUndefined {
             return Definition(symbol: symbol, bias: bias, object: 0)
         }
-        guard symbol.isWeak else { throw undefined(entry, place) }
-        return nil
-    }
-
-    /// The fault of a symbol that nobody defines.
-    private func undefined(_ entry: RelocationEntry, _ place: Place) -> Fault {
-        let isVersioned = scope?.wantedVersion(entry.symbol, in: object)?.file ?? 0 != 0
-        return Fault(isVersioned ? .symbolVersionMissing : .symbolUndefined, place, value: entry.offset)
+        if symbol.isWeak { return nil }
+        let isVersioned = !scope.link.isEmpty && scope.wantedVersion(entry.symbol, in: object).file != 0
+        throw Fault(isVersioned ? .symbolVersionMissing : .symbolUndefined, place, value: entry.offset)
     }
 
     /// What is copied: as many bytes as both the symbol and its original have.
-    private func copy(
-        _ entry: RelocationEntry, _ place: Place, in memory: borrowing ByteRegion, _ search: inout SymbolSearch
+    @inline(never)
+    func copy(
+        _ entry: RelocationEntry, _ place: Place, _ search: inout SymbolSearch
     ) throws(Fault) -> RelocationOutcome {
-        guard let scope, let symbol = symbols[entry.symbol] else { throw Fault(.copyWithoutSource, place) }
-        let found = try scope.definition(of: symbol, at: entry.symbol, in: object, .original, &search)
+        guard !scope.link.isEmpty, let symbol = symbols[entry.symbol] else { throw Fault(.copyWithoutSource, place) }
+        let found = try scope.definition(of: entry.symbol, in: object, .original, &search)
         guard let found, found.object != object else {
             guard symbol.isWeak else { throw Fault(.copyWithoutSource, place) }
             return .nothing
         }
         guard !found.symbol.isThreadLocal else { throw Fault(.symbolThreadLocal, place) }
         let size = min(symbol.size, found.symbol.size)
-        guard memory.offset(of: entry.offset, size: size) != nil else { throw outside(memory, entry, place) }
-        let home = scope.objects[found.object]
-        let offset = found.address &- found.bias &- home.linkStart
-        guard offset <= home.memorySize, size <= home.memorySize &- offset else {
+        if symbol.size != found.symbol.size { search.resizedCopies &+= 1 }
+        guard scope.link[found.object].holds(found.address &- found.bias, size) else {
             throw Fault(
                 .copyOutsideImage, place, value: found.address,
-                limit: home.linkStart &+ home.memorySize &+ found.bias)
+                limit: scope.link[found.object].linkEnd &+ found.bias)
         }
         return .copy(source: found.address, size: size)
     }
@@ -200,20 +177,12 @@ extension Relocator {
         _ resolver: UInt64, _ field: Field, _ entry: RelocationEntry, _ place: Place, in memory: borrowing ByteRegion
     ) throws(Fault) -> RelocationOutcome {
         guard memory.offset(of: entry.offset, size: field.size) != nil else { throw outside(memory, entry, place) }
-        let isInside = scope?.contains(resolver) ?? (memory.offset(of: resolver &- bias, size: 1) != nil)
+        let isInside =
+            scope.link.isEmpty ? memory.offset(of: resolver &- bias, size: 1) != nil : scope.contains(resolver)
         guard isInside else {
             throw Fault(.resolverOutsideImage, place, value: resolver, limit: memory.address &+ memory.count &+ bias)
         }
         return .indirect(resolver: resolver)
-    }
-
-    private func checked(
-        _ value: UInt64, _ field: Field, _ entry: RelocationEntry, _ place: Place
-    ) throws(Fault) -> UInt64 {
-        guard field.represents(value) else {
-            throw Fault(.relocationOverflow, place, value: value, limit: field.limit(for: value))
-        }
-        return value
     }
 
     func outside(_ memory: borrowing ByteRegion, _ entry: RelocationEntry, _ place: Place) -> Fault {

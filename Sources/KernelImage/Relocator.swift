@@ -11,8 +11,8 @@ public struct Relocator: ~Escapable, Sendable {
     @usableFromInline let bias: UInt64
     let threadLocalBlock: ThreadLocalBlock?
     let supplement: Supplement?
-    /// Where symbols are searched; nil where the image is alone.
-    let scope: SymbolScope?
+    /// Where symbols are searched, unless the image is alone.
+    let scope: SymbolScope
     /// Which of the link map's objects the image is.
     let object: Int
 
@@ -29,22 +29,20 @@ public struct Relocator: ~Escapable, Sendable {
         self.bias = bias
         threadLocalBlock = image.tls.map { ThreadLocalBlock($0) }
         supplement = image.supplement
-        scope = nil
+        scope = SymbolScope(LinkMap(), image.file, bias: bias)
         object = 0
     }
 
-    /// Prepares to relocate `image`, the object at `index` of `link`, whose files are in `files`, for link address + `bias` of
-    /// the application. Throws the faults of malformed tables.
-    @_lifetime(copy image, copy files, copy link)
+    /// Prepares to relocate the object at `index` of the files in `scope`. Throws the faults of malformed tables.
+    @_lifetime(copy scope)
     @inline(never)
-    init(
-        _ image: borrowing KernelImage, _ index: Int, of link: borrowing LinkMap, _ files: ByteView, bias: UInt64
-    ) throws(Fault) {
+    init(_ index: Int, of scope: SymbolScope) throws(Fault) {
+        let image = try scope.link[index].image(in: scope.files)
         tables = try DynamicTables(image)
-        self.bias = bias &+ link[index].displacement
+        bias = scope.bias &+ scope.link[index].displacement
         threadLocalBlock = nil
         supplement = image.supplement
-        scope = SymbolScope(link, files, bias: bias)
+        self.scope = scope
         object = index
     }
 

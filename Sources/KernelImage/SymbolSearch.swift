@@ -37,34 +37,29 @@ enum SearchPurpose: UInt8 {
     }
 }
 
-/// Searches of one relocation run: what they have cost, and the last one's result.
+/// Searches of one relocation run: the last one, and what all of them have cost.
 struct SymbolSearch {
     /// Steps taken: bytes hashed and compared, symbols and versions looked at.
     private(set) var steps: UInt64 = 0
     /// How many are allowed. Tables made for it can make searches as slow as they like; those that linkers make take far less.
     private let limit: UInt64
-    /// How many searches found something that the loader defines.
+    /// How many searches found the array of initialisers that the loader makes.
     fileprivate(set) var initialiserReferences: UInt64 = 0
-    /// The last symbol searched for, and what for: linkers sort relocations by symbol.
-    private var lastObject = -1, lastSymbol: UInt32 = 0, lastPurpose = SearchPurpose.address
-    private var last = FoundSymbol.none
+    /// How many copied objects have another size than their original.
+    var resizedCopies: UInt64 = 0
+
+    /// The symbol that is searched for, of which object, and what for.
+    fileprivate var symbol: UInt32 = 0, object = -1, purpose = SearchPurpose.address
+    /// Its name, and the version that it is wanted with.
+    fileprivate var name = HashedName(), version = SymbolVersion()
+    /// What was found. Linkers sort relocations by symbol, so that it may be wanted again.
+    fileprivate var found = FoundSymbol.none
 
     /// How many steps each byte of the files allows.
     static var stepsPerByte: UInt64 { 64 }
 
     /// Searches in files of `size` bytes together.
     init(size: UInt64) { limit = size &* SymbolSearch.stepsPerByte }
-
-    /// The result of the last search, if it was this one and found something.
-    fileprivate func remembered(_ object: Int, _ symbol: UInt32, _ purpose: SearchPurpose) -> FoundSymbol {
-        object == lastObject && symbol == lastSymbol && purpose == lastPurpose ? last : .none
-    }
-
-    fileprivate mutating func remember(
-        _ object: Int, _ symbol: UInt32, _ purpose: SearchPurpose, _ found: FoundSymbol
-    ) {
-        (lastObject, lastSymbol, lastPurpose, last) = (object, symbol, purpose, found)
-    }
 
     /// Takes `count` steps. Throws `symbolSearchTooLong`.
     mutating func add(_ count: UInt64) throws(Fault) {
@@ -75,14 +70,23 @@ struct SymbolSearch {
     /// Whether the strings at these offsets of two string tables are the same.
     @inline(never)
     mutating func isSame(
-        _ left: UInt64, _ leftTable: StringTable, _ right: UInt64, _ rightTable: StringTable,
-        _ files: borrowing ByteView
+        _ left: UInt32, _ leftTable: FileRange, _ right: UInt32, _ rightTable: FileRange, _ files: borrowing ByteView
     ) throws(Fault) -> Bool {
-        guard let length = leftTable.length(left, files), rightTable.length(right, files) == length else {
-            return false
-        }
+        guard let length = leftTable.length(UInt64(left), files),
+            rightTable.length(UInt64(right), files) == length
+        else { return false }
         try add(length &* 3)
-        return files.areSame(leftTable.start &+ left, rightTable.start &+ right, count: length)
+        return files.areSame(leftTable.start &+ UInt64(left), rightTable.start &+ UInt64(right), count: length)
+    }
+
+    /// Whether `symbol`, if it has the name, can be what is meant.
+    fileprivate func accepts(_ symbol: Symbol) -> Bool {
+        // STT_NOTYPE, STT_OBJECT, STT_FUNC, STT_COMMON, STT_TLS and STT_GNU_IFUNC are code and data.
+        guard symbol.value != 0 || symbol.isAbsolute || symbol.isThreadLocal,
+            0b100_0110_0111 &>> UInt32(symbol.type) & 1 == 1
+        else { return false }
+        // A value that is not 0 makes an undefined symbol the PLT entry that stands for the function.
+        return !symbol.isUndefined || purpose == .address
     }
 }
 
@@ -107,22 +111,16 @@ struct FoundSymbol: Equatable, Sendable {
 
 /// The objects of a link map, and the bytes that they lie in: where symbols are searched.
 struct SymbolScope: ~Escapable, Sendable {
-    let objects: Span<LinkedObject>
+    let link: LinkMap
     let files: ByteView
     /// What is added to the application's link addresses.
     let bias: UInt64
-    /// The number of bytes of all files.
-    let fileSize: UInt64
-    /// What the loader itself defines, as link addresses of the application.
-    let provided: ProvidedSymbols
 
     @_lifetime(copy files, copy link)
-    init(_ link: borrowing LinkMap, _ files: ByteView, bias: UInt64) {
-        objects = link.objects
+    init(_ link: LinkMap, _ files: ByteView, bias: UInt64) {
+        self.link = link
         self.files = files
         self.bias = bias
-        fileSize = link.plan.fileSize
-        provided = link.plan.provided
     }
 
     /// The definition that the symbol at `index` of object `object` stands for; nil where nobody defines it.
@@ -130,114 +128,129 @@ struct SymbolScope: ~Escapable, Sendable {
     /// Throws `symbolSearchTooLong`.
     @inline(never)
     func definition(
-        of symbol: Symbol, at index: UInt32, in object: Int, _ purpose: SearchPurpose, _ search: inout SymbolSearch
+        of index: UInt32, in object: Int, _ purpose: SearchPurpose, _ search: inout SymbolSearch
     ) throws(Fault) -> Definition? {
+        guard let symbol = link[object].symbol(UInt64(index), files) else { return nil }
+        var found = FoundSymbol.none
         // Nothing comes before the application's own definitions but, for a copy, the original.
         if symbol.isLocal || object == 0 && !symbol.isUndefined && purpose != .original {
-            return definition(symbol.isUndefined ? .none : FoundSymbol(UInt64(index), in: object))
+            if symbol.isUndefined { return nil }
+            found = FoundSymbol(UInt64(index), in: object)
+        } else {
+            if search.symbol != index || search.object != object || search.purpose != purpose
+                || search.found == .none
+            {
+                search.symbol = index
+                search.object = object
+                search.purpose = purpose
+                try find(symbol, &search)
+            }
+            found = search.found
+            if found == .none { return nil }
+            if found.isProvided { return Definition(symbol: Symbol(function: found.address), bias: bias, object: 0) }
         }
-        let remembered = search.remembered(object, index, purpose)
-        if remembered != .none { return definition(remembered) }
-
-        let strings = objects[object].strings
-        guard let length = strings.length(UInt64(symbol.name), files) else { return nil }
-        let name = HashedName(files, at: strings.start &+ UInt64(symbol.name), length: length)
-        var steps = length
-        let number = objects[object].versions.number(UInt64(index), files) ?? 0
-        let version = objects[object].versions.version(number, files, &steps)
-        try search.add(steps)
-        let wanted = WantedSymbol(name: name, version: version, object: object, purpose: purpose)
-
-        var found = try find(wanted, &search)
-        if found != .none, symbol.isProtected, found.object != object {
-            // Only a PLT entry of the application's can stand for a protected symbol: it leads to it.
-            var stricter = wanted
-            stricter.purpose = .definition
-            let isEntry = purpose == .address && self.symbol(found)?.isUndefined == true
-            let strict = isEntry ? try find(stricter, &search) : .none
-            if strict.object != object || strict == .none { found = FoundSymbol(UInt64(index), in: object) }
-        }
-        if found == .none, let address = provided.address(of: name, files) {
-            if provided.isInitialiserArray(address) { search.initialiserReferences &+= 1 }
-            found = FoundSymbol(provided: address)
-        }
-        search.remember(object, index, purpose, found)
-        return definition(found)
+        guard let definition = self.symbol(found) else { return nil }
+        return Definition(symbol: definition, bias: bias &+ link[found.object].displacement, object: found.object)
     }
 
-    private func symbol(_ found: FoundSymbol) -> Symbol? { objects[found.object].symbol(found.index, files) }
-
-    private func definition(_ found: FoundSymbol) -> Definition? {
-        if found == .none { return nil }
-        if found.isProvided { return Definition(symbol: Symbol(function: found.address), bias: bias, object: 0) }
-        guard let symbol = symbol(found) else { return nil }
-        return Definition(symbol: symbol, bias: bias &+ objects[found.object].displacement, object: found.object)
-    }
+    private func symbol(_ found: FoundSymbol) -> Symbol? { link[found.object].symbol(found.index, files) }
 
     /// Whether run-time address `address` is in one of the objects' memory.
     func contains(_ address: UInt64) -> Bool {
-        for index in 0..<objects.count {
-            let start = objects[index].linkStart &+ objects[index].displacement &+ bias
-            if address &- start < objects[index].memorySize { return true }
+        for index in 0..<link.count {
+            let start = link[index].linkStart &+ link[index].displacement &+ bias
+            if address &- start < link[index].memorySize { return true }
         }
         return false
     }
 
-    /// The version that the symbol at `index` of `object` is wanted with, and of which file; nil for none.
-    func wantedVersion(_ index: UInt32, in object: Int) -> SymbolVersion? {
+    /// The version that the symbol at `index` of `object` is wanted with, and of which file.
+    func wantedVersion(_ index: UInt32, in object: Int) -> SymbolVersion {
         var steps: UInt64 = 0
-        let number = objects[object].versions.number(UInt64(index), files) ?? 0
-        return objects[object].versions.version(number, files, &steps)
+        return link[object].versions.version(of: UInt64(index), files, &steps)
     }
 
-    private func find(_ wanted: WantedSymbol, _ search: inout SymbolSearch) throws(Fault) -> FoundSymbol {
-        let object = wanted.object
-        if objects[object].isSymbolic {
-            let found = try find(wanted, in: object, &search)
-            if found != .none, symbol(found)?.isUnique != true { return found }
+    /// Finds what `symbol`, the one that `search` is for, stands for.
+    private func find(_ symbol: Symbol, _ search: inout SymbolSearch) throws(Fault) {
+        search.found = .none
+        let object = search.object
+        let strings = link[object].strings
+        guard let length = strings.length(UInt64(symbol.name), files) else { return }
+        search.name.read(files, at: strings.start &+ UInt64(symbol.name), length: length)
+        var steps = length
+        search.version = link[object].versions.version(of: UInt64(search.symbol), files, &steps)
+        try search.add(steps)
+
+        try findAnywhere(&search)
+        let found = search.found
+        if found != .none, symbol.isProtected, found.object != object {
+            // Only a PLT entry of the application's can stand for a protected symbol: it leads to it.
+            var isEntry = search.purpose == .address && self.symbol(found)?.isUndefined == true
+            if isEntry {
+                search.purpose = .definition
+                try findAnywhere(&search)
+                search.purpose = .address
+                isEntry = search.found != .none && search.found.object == object
+            }
+            search.found = isEntry ? found : FoundSymbol(UInt64(search.symbol), in: object)
         }
-        for index in 0..<objects.count {
-            if wanted.purpose == .original, index == 0 { continue }
-            let found = try find(wanted, in: index, &search)
-            if found != .none { return found }
+        let provided = link.plan.provided
+        if found == .none, let address = provided.address(of: search.name, files) {
+            if provided.isInitialiserArray(address) { search.initialiserReferences &+= 1 }
+            search.found = FoundSymbol(provided: address)
         }
-        return .none
     }
 
-    /// The definition in the object at `index`, none where it has none that others may use.
+    /// Searches all objects in their order.
     @inline(never)
-    private func find(
-        _ wanted: WantedSymbol, in index: Int, _ search: inout SymbolSearch
-    ) throws(Fault) -> FoundSymbol {
+    private func findAnywhere(_ search: inout SymbolSearch) throws(Fault) {
+        if link[search.object].isSymbolic {
+            try find(in: search.object, &search)
+            if search.found != .none, symbol(search.found)?.isUnique != true { return }
+        }
+        search.found = .none
+        var index = search.purpose == .original ? 1 : 0
+        while search.found == .none, index < link.count {
+            try find(in: index, &search)
+            index &+= 1
+        }
+    }
+
+    /// Searches the object at `index`. What is found is none where it has no definition that others may use.
+    @inline(never)
+    private func find(in index: Int, _ search: inout SymbolSearch) throws(Fault) {
+        search.found = .none
         var steps: UInt64 = 0
-        var candidate = objects[index].hash.first(wanted.name, files, &steps)
+        var candidate = link[index].hash.first(search.name, files, &steps)
         // The only one with a version, where none was asked for: it is accepted where there is exactly one.
         var versioned: UInt64 = 0
         var versionedCount = 0
         while candidate != 0 {
             try search.add(steps)
             steps = 0
-            if let symbol = objects[index].symbol(candidate, files), wanted.accepts(symbol),
-                isCalled(symbol, wanted.name, in: index, &steps)
+            if let symbol = link[index].symbol(candidate, files), search.accepts(symbol),
+                isCalled(symbol, search.name, in: index, &steps)
             {
-                switch try match(wanted, candidate, in: index, &search) {
-                case .yes: return symbol.isLocal ? .none : FoundSymbol(candidate, in: index)
+                switch try match(candidate, in: index, &search) {
+                case .yes:
+                    if !symbol.isLocal { search.found = FoundSymbol(candidate, in: index) }
+                    return
                 case .onlyIfAlone:
                     versionedCount &+= 1
                     versioned = symbol.isLocal ? 0 : candidate
                 case .no: break
                 }
             }
-            candidate = objects[index].hash.next(candidate, wanted.name, files, &steps)
+            candidate = link[index].hash.next(candidate, search.name, files, &steps)
         }
         try search.add(steps)
-        return versionedCount == 1 && versioned != 0 ? FoundSymbol(versioned, in: index) : .none
+        if versionedCount == 1, versioned != 0 { search.found = FoundSymbol(versioned, in: index) }
     }
 
     /// Whether `symbol` of the object at `index` has this name.
     private func isCalled(_ symbol: Symbol, _ name: HashedName, in index: Int, _ steps: inout UInt64) -> Bool {
         let offset = UInt64(symbol.name)
-        let strings = objects[index].strings
+        let strings = link[index].strings
         guard offset < strings.size, name.length < strings.size &- offset,
             files.byte(at: strings.start &+ offset &+ name.length) == 0
         else { return false }
@@ -250,56 +263,22 @@ struct SymbolScope: ~Escapable, Sendable {
 
     /// Whether the symbol at `candidate` of the object at `index` has a version that is wanted.
     private func match(
-        _ wanted: WantedSymbol, _ candidate: UInt64, in index: Int, _ search: inout SymbolSearch
+        _ candidate: UInt64, in index: Int, _ search: inout SymbolSearch
     ) throws(Fault) -> Match {
-        guard let number = objects[index].versions.number(candidate, files) else { return .yes }
-        guard let version = wanted.version else {
+        guard link[index].versions.symbols != 0 else { return .yes }
+        let number = link[index].versions.number(candidate, files)
+        if search.version.number == 0 {
             // The base version, or the first one, which older files were linked with; else a default one.
             if number & 0x7fff < 3 { return .yes }
             return number & 0x8000 == 0 ? .onlyIfAlone : .no
         }
         var steps: UInt64 = 0
-        let own = objects[index].versions.version(number, files, &steps)
+        let own = link[index].versions.version(of: candidate, files, &steps)
         try search.add(steps)
-        guard let own else { return version.isHidden || number & 0x8000 != 0 ? .no : .yes }
-        guard own.hash == version.hash else { return .no }
-        return try search.isSame(own.name, objects[index].strings, version.name, objects[wanted.object].strings, files)
-            ? .yes : .no
-    }
-}
-
-/// What is searched for.
-private struct WantedSymbol {
-    var name: HashedName
-    /// The version, nil for any default one.
-    var version: SymbolVersion?
-    /// The object that refers to it, which has the version's name.
-    var object: Int
-    var purpose: SearchPurpose
-
-    /// Whether `symbol`, if it has the name, can be what is meant.
-    func accepts(_ symbol: Symbol) -> Bool {
-        // STT_NOTYPE, STT_OBJECT, STT_FUNC, STT_COMMON, STT_TLS and STT_GNU_IFUNC are code and data.
-        guard symbol.value != 0 || symbol.isAbsolute || symbol.isThreadLocal, 0b100_0110_0111 >> symbol.type & 1 == 1
-        else { return false }
-        // A value that is not 0 makes an undefined symbol the PLT entry that stands for the function.
-        return !symbol.isUndefined || purpose == .address
-    }
-}
-
-extension ByteView {
-    /// Whether `count` bytes at `left` are those at `right`.
-    func areSame(_ left: UInt64, _ right: UInt64, count: UInt64) -> Bool {
-        var offset: UInt64 = 0
-        while offset &+ 8 <= count {
-            guard word64(at: left &+ offset) == word64(at: right &+ offset) else { return false }
-            offset &+= 8
-        }
-        while offset < count {
-            guard byte(at: left &+ offset) == byte(at: right &+ offset) else { return false }
-            offset &+= 1
-        }
-        return true
+        if own.number == 0 { return (search.version.number | number) & 0x8000 != 0 ? .no : .yes }
+        guard own.hash == search.version.hash else { return .no }
+        let strings = link[search.object].strings
+        return try search.isSame(own.name, link[index].strings, search.version.name, strings, files) ? .yes : .no
     }
 }
 

@@ -48,7 +48,7 @@ func boot(
     _ files: inout NamedFiles, _ options: LoaderOptions, on platform: borrowing PlatformFacts, _ memory: PhysicalMemory,
     _ loader: AddressRange, _ serial: inout SerialPort
 ) throws(Fault) -> CPU.Entry {
-    var application = try Application(files, options, objects: linkedObjects())
+    var application = try Application(files, options, plan: linkPlan())
     Report.found(application, platform, options.verbosity, to: &serial)
     let choice = BaseChoice(options) {
         CPU.randomNumber().map { RandomNumber($0, from: .rdrand) }
@@ -77,7 +77,7 @@ func boot(
         }
         var options = options
         options.digest = nil  // It has been compared.
-        application = try Application(files, options, objects: linkedObjects())
+        application = try Application(files, options, plan: linkPlan())
     }
 
     var image = ByteRegion(
@@ -97,12 +97,12 @@ func boot(
 }
 
 /// Room for what is known of the application's libraries.
-nonisolated(unsafe) var objects = InlineArray<16, LinkedObject>(repeating: LinkedObject())
+nonisolated(unsafe) var plans = InlineArray<1, LinkPlan>(repeating: LinkPlan())
 
 @_lifetime(immortal)
-func linkedObjects() -> MutableSpan<LinkedObject> {
+func linkPlan() -> MutableSpan<LinkPlan> {
     // One application at a time uses it.
-    unsafe _overrideLifetime(objects.mutableSpan, borrowing: ())
+    unsafe _overrideLifetime(plans.mutableSpan, borrowing: ())
 }
 
 @_lifetime(immortal)

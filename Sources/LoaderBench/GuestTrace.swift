@@ -82,11 +82,11 @@ enum Phase: String, CaseIterable {
         // A type with its module's name, and one that shares words with it, appear shortened: KernelImage, ObjectImage.
         ("11KernelImageAAV4load", .load), ("06ObjectB0V4load", .load), ("7LinkMapV4load", .load),
         ("9PlacementV", .place), ("12ReservationsV", .place), ("13HandoffLayout", .place),
-        ("7LinkMapV8relocate", .relocate), ("8LinkPlanV", .parse), ("12LinkedObjectV", .parse),
+        ("11SymbolScopeV12copySegments", .load), ("8LinkPlanV", .parse), ("12LinkedObjectV", .parse),
         ("9RelocatorV", .relocate), ("13DynamicTables", .relocate), ("11SymbolTable", .relocate),
         ("12SymbolSearchV", .relocate), ("11SymbolScopeV", .relocate), ("11ApplicationV4load", .load),
         ("6ReportO", .output), ("10SerialPort", .output), ("8TextSink", .output),
-        ("11KernelImageAAV", .parse), ("9FileNamesV", .parse), ("7LinkMapV", .parse), ("11ApplicationV", .parse),
+        ("11KernelImageAAV", .parse), ("7LinkMapV", .parse), ("11ApplicationV", .parse),
         ("11HermitNotes", .parse), ("10FileHeader", .parse), ("13LoaderOptions", .parse),
     ]
 }

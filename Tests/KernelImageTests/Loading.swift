@@ -46,7 +46,7 @@ func load(
                 let relocator = try Relocator(image, bias: bias)
                 try image.load(into: &region)
                 result.counts = try relocator.apply(to: &region)
-                try relocator.resolveIndirect(in: &region) { resolver, _ in resolve(resolver) }
+                try relocator.resolveIndirect(in: &region, mayResolve: true) { resolver, _ in resolve(resolver) }
             } else {
                 try image.load(into: &region)
             }

@@ -200,17 +200,15 @@ func compareTogether(
 ) throws(Fault) -> (comparison: Comparison, initialised: [String], events: UInt64) {
     let together = FilesTogether(files)
     var comparison = Comparison()
-    var room = [LinkedObject](repeating: LinkedObject(), count: NamedFiles.capacity)
-    let link = try together.link(room.mutableSpan)
+    var room = [LinkPlan()]
+    let count = try together.link(room.mutableSpan).count
     // Where the dynamic linker has put them.
     let bias = witness.files["program"]?.bias ?? 0
-    var objects: [LinkedObject] = []
-    for index in 0..<link.count {
-        var object = link[index]
-        object.displacement = (witness.files[files[object.file].name]?.bias ?? 0) &- bias
-        objects.append(object)
+    for index in 0..<count {
+        let name = files[room[0].objects[index].file].name
+        room[0].objects[index].displacement = (witness.files[name]?.bias ?? 0) &- bias
     }
-    let moved = LinkMap(link.plan, objects.span)
+    let moved = LinkMap(room.span)
     var events: UInt64 = 0
     for index in 0..<moved.count {
         let name = files[moved[index].file].name
@@ -276,10 +274,10 @@ func compareTogether(
     // One initialiser each; the array holds run-time addresses.
     let loaded = try together.load(bias: 0x60_0000)
     var initialised: [String] = []
-    for word in 0..<Int(link.plan.initialiserCount) {
-        let address = loaded.word(link.plan.initialisersStart + UInt64(word) * 8) &- 0x60_0000
-        for index in 1..<link.count {
-            let object = link[index]
+    for word in 0..<Int(room[0].initialiserCount) {
+        let address = loaded.word(room[0].initialisersStart + UInt64(word) * 8) &- 0x60_0000
+        for index in 1..<count {
+            let object = loaded.objects[index]
             if address &- (object.linkStart &+ object.displacement) < object.memorySize {
                 initialised.append(files[object.file].name)
             }

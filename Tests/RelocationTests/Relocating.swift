@@ -36,7 +36,7 @@ func relocate(
     try image.load(into: &region)
     let counts = try relocator.apply(to: &region)
     var resolvers: [(UInt64, UInt64, UInt32)] = []
-    try relocator.resolveIndirect(in: &region) { address, relocation in
+    try relocator.resolveIndirect(in: &region, mayResolve: true) { address, relocation in
         resolvers.append((address, relocation.entry.offset, relocation.entry.type))
         return resolve(address)
     }

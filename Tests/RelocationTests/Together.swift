@@ -42,14 +42,15 @@ struct FilesTogether {
 
     /// The link map, in `room`.
     @_lifetime(copy room)
-    func link(_ room: consuming MutableSpan<LinkedObject>) throws(Fault) -> LinkMap {
+    func link(_ room: consuming MutableSpan<LinkPlan>) throws(Fault) -> LinkMap {
         let range = Int(list[0].start)..<Int(list[0].start + list[0].size)
-        return try LinkMap(files, try KernelImage(ByteView(bytes.span.bytes.extracting(range))), in: room)
+        _ = try KernelImage(ByteView(bytes.span.bytes.extracting(range)))
+        return try LinkMap(files, in: room)
     }
 
     /// All of it loaded and relocated; functions that would be called return what `resolve` gives for their address.
     func load(bias: UInt64, resolve: (UInt64) -> UInt64? = { _ in nil }) throws(Fault) -> LoadedTogether {
-        var room = [LinkedObject](repeating: LinkedObject(), count: NamedFiles.capacity)
+        var room = [LinkPlan()]
         let link = try link(room.mutableSpan)
         let start = link[0].linkStart
         var memory = [UInt8](repeating: 0xee, count: Int(link.plan.end - start))
