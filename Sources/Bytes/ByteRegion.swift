@@ -97,25 +97,6 @@ public struct ByteRegion: ~Copyable, ~Escapable {
         return count
     }
 
-    /// Fills 64-bit words from `address` on with `first`, `first + step` and so on, `count` of them, and stops at the first
-    /// that is not zero. Returns how many were written; nil, and nothing written, where they do not fit in the region.
-    @_lifetime(self: copy self)
-    public mutating func fillZeros(at address: UInt64, first: UInt64, step: UInt64, count: UInt64) -> UInt64? {
-        // `count` is far below 2^61: it is limited by the region's size in the next line.
-        guard count <= self.count, let start = offset(of: address, size: count &* 8) else { return nil }
-        var offset = start
-        var value = first
-        let end = start &+ Int(truncatingIfNeeded: count) &* 8
-        while offset < end {
-            // In bounds by the guard.
-            if unsafe span.bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt64.self) != 0 { break }
-            unsafe span.storeBytes(of: value, toUncheckedByteOffset: offset, as: UInt64.self)
-            value &+= step
-            offset &+= 8
-        }
-        return UInt64(truncatingIfNeeded: (offset &- start) / 8)
-    }
-
     /// Adds `value` to the 64-bit word at `address`; false where that is not all inside the region.
     @inlinable
     @_lifetime(self: copy self)

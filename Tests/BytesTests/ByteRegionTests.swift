@@ -87,24 +87,6 @@ import Testing
         #expect(none)
     }
 
-    @Test func `filling stops at the first word that is not zero`() {
-        var filled: [UInt64?] = []
-        let result = Self.region { region in
-            region.clear(0x1000, size: 32)
-            region.store(0xff as UInt64, at: 0x1010)
-            filled = [
-                region.fillZeros(at: 0x1000, first: 5, step: 10, count: 4),
-                region.fillZeros(at: 0x1018, first: 1, step: 1, count: 1),
-                region.fillZeros(at: 0x1018, first: 1, step: 1, count: 2),
-                region.fillZeros(at: 0xff8, first: 1, step: 1, count: 1),
-                region.fillZeros(at: 0x1000, first: 1, step: 1, count: 1 << 61),
-            ]
-        }
-        #expect(filled == [2, 1, nil, nil, nil])
-        #expect(result.inside == [5, 15, 0xff, 1].flatMap { littleEndian(UInt64($0)) })
-        #expect(result.outsideIsIntact)
-    }
-
     @Test(arguments: 0...20 as ClosedRange<UInt64>)
     func `filling without a test writes as many words as asked for`(_ count: UInt64) {
         var bytes = [UInt8](repeating: 0xee, count: 168)
