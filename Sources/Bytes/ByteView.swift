@@ -29,7 +29,7 @@ public struct ByteView: ~Escapable, Sendable {
     }
 
     /// The number of bytes.
-    public var count: UInt64 { UInt64(span.byteCount) }
+    public var count: UInt64 { UInt64(truncatingIfNeeded: span.byteCount) }
 
     /// Whether `size` bytes at `offset` are all there.
     @inlinable
@@ -57,7 +57,10 @@ public struct ByteView: ~Escapable, Sendable {
 
     /// `size` bytes at `offset`, which the caller has checked; out of bounds it stops the program rather than read.
     @_lifetime(copy self)
-    public func part(at offset: UInt64, size: UInt64) -> ByteView { ByteView(slice(unchecked: offset, size)) }
+    public func part(at offset: UInt64, size: UInt64) -> ByteView {
+        precondition(contains(offset, size))
+        return ByteView(slice(unchecked: offset, size))
+    }
 
     /// The structure of `size` bytes at `index * size`, of a table whose bounds the caller has checked; out of bounds
     /// it stops the program rather than read.
@@ -136,8 +139,10 @@ public struct ByteView: ~Escapable, Sendable {
     @usableFromInline
     @_lifetime(copy self)
     func slice(unchecked offset: UInt64, _ size: UInt64) -> RawSpan {
-        // `extracting` checks once more; both numbers are at most `count`, an Int.
-        span.extracting(Int(truncatingIfNeeded: offset)..<Int(truncatingIfNeeded: offset &+ size))
+        let start = Int(truncatingIfNeeded: offset)
+        let end = start &+ Int(truncatingIfNeeded: size)
+        // In bounds by what each caller checks: both numbers are at most `count`, an Int.
+        return unsafe span.extracting(unchecked: Range(uncheckedBounds: (start, end)))
     }
 }
 
