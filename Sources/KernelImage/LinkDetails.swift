@@ -24,18 +24,18 @@ extension FaultDetails {
     /// Looks up what the rule's sentence names besides. Throws where that cannot be found out.
     @inline(never)
     private mutating func lookUp(_ fault: Fault, _ files: borrowing NamedFiles) throws(Fault) {
-        var plans = InlineArray<1, LinkPlan>(repeating: LinkPlan())
+        var plans = InlineArray<1, LinkPlan> { _ in LinkPlan() }
         do throws(Fault) {
             try plans[0].find(files)
         } catch {
             // Up to what is missing all is known.
             guard fault.rule == error.rule, fault.rule != .symbolUndefined else { return }
         }
-        let scope = SymbolScope(LinkMap(plans.span), files.bytes, bias: 0)
         var index = 0
-        while scope.link[index].file != fault.file { index &+= 1 }
+        while plans[0].objects[index].file != fault.file { index &+= 1 }
+        if fault.rule == .needsLibrary { return try listMissing(index, &plans[0], files) }
+        let scope = SymbolScope(LinkMap(plans.span), files.bytes, bias: 0)
         switch fault.rule {
-        case .needsLibrary: try listMissing(index, scope, files)
         case .versionMissing: describeVersion(UInt16(truncatingIfNeeded: fault.value), index, scope)
         case .symbolVersionMissing: describeVersion(nil, index, scope)
         default: try listUndefined(index, scope)
@@ -44,13 +44,13 @@ extension FaultDetails {
 
     /// The libraries that are missing, besides the first.
     private mutating func listMissing(
-        _ index: Int, _ scope: borrowing SymbolScope, _ files: borrowing NamedFiles
+        _ index: Int, _ plan: inout LinkPlan, _ files: borrowing NamedFiles
     ) throws(Fault) {
-        var search = SymbolSearch(size: scope.link.plan.fileSize)
+        var search = SymbolSearch(size: plan.fileSize)
         var cursor: UInt64 = 0
-        while let offset = scope.link[index].nextNeeded(&cursor, files.bytes), furtherNames.listed < 4 {
-            let name = scope.link[index].nameOffset(offset)
-            if name != nameOffset, try scope.link.plan.find(offset, of: index, files, &search) == nil {
+        while let offset = plan.objects[index].nextNeeded(&cursor, files.bytes), furtherNames.listed < 4 {
+            let name = plan.objects[index].nameOffset(offset)
+            if name != nameOffset, try plan.find(offset, of: index, files, &search) == nil {
                 furtherNames.append(name)
             }
         }
@@ -70,7 +70,7 @@ extension FaultDetails {
         }
         let version = scope.wantedVersion(UInt32(truncatingIfNeeded: first), in: index)
         guard version.number != 0 else { return }
-        nameOffset = scope.link[index].symbol(first, scope.files).map { name($0.name, index, scope) } ?? 0
+        nameOffset = scope.symbol(first, in: index).map { name($0.name, index, scope) } ?? 0
         furtherNames.append(name(version.name, index, scope))
         furtherNames.append(name(version.file, index, scope))
     }
@@ -80,7 +80,7 @@ extension FaultDetails {
         var search = SymbolSearch(size: scope.link.plan.fileSize)
         furtherNames = FurtherNames()
         var other: UInt32 = 1
-        while let symbol = scope.link[index].symbol(UInt64(other), scope.files) {
+        while let symbol = scope.symbol(UInt64(other), in: index) {
             if other != self.symbol, symbol.isUndefined, !symbol.isWeak,
                 try scope.definition(of: other, in: index, .address, &search) == nil
             {
@@ -90,6 +90,7 @@ extension FaultDetails {
         }
     }
 
+    @inline(never)
     private func name(_ offset: UInt32, _ index: Int, _ scope: borrowing SymbolScope) -> UInt64 {
         scope.link[index].nameOffset(UInt64(offset))
     }

@@ -19,7 +19,7 @@ public struct LinkMap: ~Escapable, Sendable {
 
     /// The object at `index`, below `count`.
     @inlinable @inline(__always)
-    public subscript(index: Int) -> LinkedObject { plans[0].objects.span[index] }
+    public subscript(index: Int) -> LinkedObject { plans[0].objects[index] }
 
     /// Whether the application is alone.
     public var isEmpty: Bool { plans.isEmpty }
@@ -36,7 +36,7 @@ public struct LinkMap: ~Escapable, Sendable {
     public init(_ plans: Span<LinkPlan>) { self.plans = plans }
 
     /// Finds out what the application, the first of `files`, needs of the others, and plans where it goes, in the only one of
-    /// `plans`.
+    /// `plans`, in which nothing is known yet.
     ///
     /// Throws `needsLibrary` for what none of them is, `versionMissing` for what one of them lacks, `notSharedObject`, and the
     /// faults of malformed files. A fault's names are in the file whose number it has.

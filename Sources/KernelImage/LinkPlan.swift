@@ -7,7 +7,7 @@ import ELF
 /// What is known of an application and its shared objects. It is filled, and then looked at, where it lies.
 public struct LinkPlan: Sendable {
     /// What is known of each file: those that are loaded come first, the application before all.
-    public var objects = InlineArray<16, LinkedObject>(repeating: LinkedObject())
+    public var objects = InlineArray<16, LinkedObject> { _ in LinkedObject() }
     /// How many objects there are, the application included.
     public private(set) var count = 0
     /// The number of bytes of all files.
@@ -46,9 +46,8 @@ public struct LinkPlan: Sendable {
     /// Nothing is known yet.
     public init() {}
 
-    /// Finds out what the application, the first of `files`, needs of the others, and where that goes.
+    /// Finds out what the application, the first of `files`, needs of the others, and where that goes. Nothing is known before.
     mutating func find(_ files: borrowing NamedFiles) throws(Fault) {
-        self = LinkPlan()
         for index in 0..<files.count {
             fileSize &+= files[index].size
             // What is wrong with a file is told when it is needed.
@@ -90,7 +89,8 @@ public struct LinkPlan: Sendable {
 
     /// The file that the string at `offset` of those of the object at `index` names, by its DT_SONAME or else by the last part
     /// of the path that it was given with: its index among `objects`; nil where it is none of them.
-    func find(
+    /// (Nothing changes; but what is not `mutating` is called with a copy.)
+    mutating func find(
         _ offset: UInt64, of index: Int, _ files: borrowing NamedFiles, _ search: inout SymbolSearch
     ) throws(Fault) -> Int? {
         guard let length = objects.span[index].strings.length(offset, files.bytes) else { return nil }
@@ -154,7 +154,7 @@ public struct LinkPlan: Sendable {
         if count > 0 { hasMergedTemplate = true }
     }
 
-    private func checkVersions(
+    private mutating func checkVersions(
         of index: Int, _ files: borrowing NamedFiles, _ search: inout SymbolSearch
     ) throws(Fault) {
         let strings = objects.span[index].strings

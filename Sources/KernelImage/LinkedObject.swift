@@ -63,10 +63,11 @@ public struct LinkedObject: Sendable {
     mutating func read(_ index: Int, of files: borrowing NamedFiles) throws(Fault) {
         self = LinkedObject()
         file = index
-        bytes.start = files[index].start
-        bytes.size = files[index].size
+        let named = files[index]
+        bytes.start = named.start
+        bytes.size = named.size
         fileName = files.bytes.lastPart(
-            of: FileRange(start: files[index].string, size: files[index].stringSize), until: UInt8(ascii: " "))
+            of: FileRange(start: named.string, size: named.stringSize), until: UInt8(ascii: " "))
         let image = try image(in: files.bytes)
         if let segment = image.dynamicIndex.map({ image.programHeaders[$0] }) {
             dynamic.start = bytes.start &+ segment.offset

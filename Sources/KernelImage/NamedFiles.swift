@@ -49,7 +49,7 @@ public struct NamedFiles: ~Escapable {
 
     /// The file at `index`, below `count`.
     public subscript(index: Int) -> NamedFile {
-        get { list.span[index] }
+        @inline(never) get { list.span[index] }
         set { list[index] = newValue }
     }
 

@@ -57,6 +57,7 @@ public struct Relocator: ~Escapable, Sendable {
     }
 
     /// The same; adds to `counts`.
+    @inline(never)
     func apply(
         to memory: inout ByteRegion, _ counts: inout RelocationCounts, _ search: inout SymbolSearch
     ) throws(Fault) {

@@ -130,7 +130,7 @@ struct SymbolScope: ~Escapable, Sendable {
     func definition(
         of index: UInt32, in object: Int, _ purpose: SearchPurpose, _ search: inout SymbolSearch
     ) throws(Fault) -> Definition? {
-        guard let symbol = link[object].symbol(UInt64(index), files) else { return nil }
+        guard let symbol = symbol(UInt64(index), in: object) else { return nil }
         var found = FoundSymbol.none
         // Nothing comes before the application's own definitions but, for a copy, the original.
         if symbol.isLocal || object == 0 && !symbol.isUndefined && purpose != .original {
@@ -153,7 +153,11 @@ struct SymbolScope: ~Escapable, Sendable {
         return Definition(symbol: definition, bias: bias &+ link[found.object].displacement, object: found.object)
     }
 
-    private func symbol(_ found: FoundSymbol) -> Symbol? { link[found.object].symbol(found.index, files) }
+    /// The symbol at `index` of object `object`, nil where its table is shorter.
+    @inline(never)
+    func symbol(_ index: UInt64, in object: Int) -> Symbol? { link[object].symbol(index, files) }
+
+    private func symbol(_ found: FoundSymbol) -> Symbol? { symbol(found.index, in: found.object) }
 
     /// Whether run-time address `address` is in one of the objects' memory.
     func contains(_ address: UInt64) -> Bool {

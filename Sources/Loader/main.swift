@@ -48,7 +48,7 @@ func boot(
     _ files: inout NamedFiles, _ options: LoaderOptions, on platform: borrowing PlatformFacts, _ memory: PhysicalMemory,
     _ loader: AddressRange, _ serial: inout SerialPort
 ) throws(Fault) -> CPU.Entry {
-    var application = try Application(files, options, plan: linkPlan())
+    var application = try Application(files, options, plan: linkPlan(0))
     Report.found(application, platform, options.verbosity, to: &serial)
     let choice = BaseChoice(options) {
         CPU.randomNumber().map { RandomNumber($0, from: .rdrand) }
@@ -77,7 +77,7 @@ func boot(
         }
         var options = options
         options.digest = nil  // It has been compared.
-        application = try Application(files, options, plan: linkPlan())
+        application = try Application(files, options, plan: linkPlan(1))
     }
 
     var image = ByteRegion(
@@ -96,13 +96,14 @@ func boot(
         movingPageTable: state.movingPageTable)
 }
 
-/// Room for what is known of the application's libraries.
-nonisolated(unsafe) var plans = InlineArray<1, LinkPlan>(repeating: LinkPlan())
+/// Room for what is known of the application's libraries, and for what is once modules have been moved.
+nonisolated(unsafe) var plans = InlineArray<2, LinkPlan>(repeating: LinkPlan())
 
 @_lifetime(immortal)
-func linkPlan() -> MutableSpan<LinkPlan> {
-    // One application at a time uses it.
-    unsafe _overrideLifetime(plans.mutableSpan, borrowing: ())
+func linkPlan(_ index: Int) -> MutableSpan<LinkPlan> {
+    // Each is asked for once.
+    var plans = unsafe plans.mutableSpan
+    return unsafe _overrideLifetime(plans._mutatingExtracting(index..<index + 1), borrowing: ())
 }
 
 @_lifetime(immortal)
