@@ -10,7 +10,7 @@ public struct SymbolTable: ~Escapable, Sendable {
     /// Where the string table lies in the file.
     private var stringsOffset: UInt64 = 0, stringsSize: UInt64 = 0
     /// The number of symbols.
-    public var count: UInt64 { symbols.count / Symbol.size }
+    public private(set) var count: UInt64 = 0
 
     /// No symbols; `none` is no byte.
     @_lifetime(copy none)
@@ -48,6 +48,7 @@ public struct SymbolTable: ~Escapable, Sendable {
         let size = length &* Symbol.size
         guard size <= room else { throw Fault(.dynamicAddressOutsideFile, place, value: address, limit: size) }
         symbols = image.file.part(at: start, size: size)
+        count = length
         if let stringTable = section.stringTable {
             stringsSize = section.stringTableSize ?? 0
             stringsOffset = try image.fileOffset(
