@@ -37,6 +37,11 @@ public struct MemoryRegion: Equatable, Sendable {
         kindNumber = UInt64(kind.rawValue)
     }
 
+    /// Whether `other` comes behind it, and they cannot be joined.
+    func isFollowed(by other: MemoryRegion) -> Bool {
+        range.start <= other.range.start && (kindNumber != other.kindNumber || range.end < other.range.start)
+    }
+
     /// Makes `other`, which is of the same kind and touches or overlaps this region, a part of it; false where it is not.
     mutating func join(_ other: MemoryRegion) -> Bool {
         guard other.kindNumber == kindNumber, other.range.start <= range.end, range.start <= other.range.end else {
@@ -74,12 +79,18 @@ public struct MemoryMap: ~Copyable {
     public mutating func add(_ range: AddressRange, _ kind: MemoryKind) throws(Fault) {
         guard !range.isEmpty else { return }
         var list = self.list.mutableSpan
-        // Where it belongs: firmware tells most regions in order.
+        var joined = MemoryRegion(range: range, kind: kind)
+        // Firmware tells most regions in order, and few that can be joined.
+        if count < MemoryMap.capacity, count == 0 || list[count &- 1].isFollowed(by: joined) {
+            list[count] = joined
+            count &+= 1
+            return
+        }
+        // Where it belongs.
         var first = count
         while first > 0, list[first &- 1].range.start > range.start { first &-= 1 }
         // It takes the place of those from `first` to `next` that it joins: the one before, and some of those behind.
         var next = first
-        var joined = MemoryRegion(range: range, kind: kind)
         if first > 0, joined.join(list[first &- 1]) { first &-= 1 }
         while next < count, joined.join(list[next]) { next &+= 1 }
         if first == next {

@@ -62,7 +62,7 @@ public struct LoaderOptions: Equatable, Sendable {
         _ line: AddressRange, _ memory: PhysicalMemory, behindName: Bool
     ) throws(Fault) -> UInt64 {
         guard !line.isEmpty else { return line.start }
-        var words = Words(try memory.view(line.start, size: line.size))
+        var words = Words(try memory.view(line.start, size: memory.range.end &- line.start), size: line.size)
         if behindName { _ = words.next() }
         var behindOptions = line.start
         while let word = words.next() {
@@ -158,15 +158,20 @@ extension Generation {
 
 /// The words of a line, separated by spaces.
 private struct Words: ~Escapable {
-    private let line: ByteView
+    /// What begins with the line: to look for spaces by words of memory there should be something behind it.
+    private let bytes: ByteView
+    private let size: UInt64
     /// Where the word that was read last begins, and where what has not been read yet does.
     private(set) var start: UInt64 = 0, end: UInt64 = 0
 
-    @_lifetime(copy line)
-    init(_ line: ByteView) { self.line = line }
+    @_lifetime(copy bytes)
+    init(_ bytes: ByteView, size: UInt64) {
+        self.bytes = bytes
+        self.size = size
+    }
 
     mutating func skipSpaces() {
-        while line.byte(at: end) == UInt8(ascii: " ") { end &+= 1 }
+        while end < size, bytes.byte(at: end) == UInt8(ascii: " ") { end &+= 1 }
     }
 
     /// The next word, nil at the end.
@@ -174,8 +179,8 @@ private struct Words: ~Escapable {
     mutating func next() -> ByteView? {
         skipSpaces()
         start = end
-        guard start < line.count else { return nil }
-        end = line.distance(to: UInt8(ascii: " "), from: start).map { start &+ $0 } ?? line.count
-        return line.part(at: start, size: end &- start)
+        guard start < size else { return nil }
+        end &+= bytes.distance(to: UInt8(ascii: " "), from: start, limit: size &- start) ?? size &- start
+        return bytes.part(at: start, size: end &- start)
     }
 }

@@ -71,7 +71,8 @@ public enum Multiboot {
             let entry = try map.record(at: offset, size: 24, else: .platformStructureOutsideMemory, .none)
             try platform.memoryMap.add(
                 AddressRange(at: entry.u64(4), size: entry.u64(12)), MemoryKind(firmware: entry.u32(20)))
-            offset += UInt64(entrySize) + 4
+            // The sum of a few 32-bit numbers and an address.
+            offset &+= UInt64(entrySize) &+ 4
         }
     }
 }

@@ -45,21 +45,21 @@ public struct ByteView: ~Escapable, Sendable {
             let (end, overflow) = offset.addingReportingOverflow(size)
             throw Fault(rule, place, value: overflow ? .max : end, limit: count)
         }
-        return Record(slice(unchecked: offset, size))
+        return Record(span, at: Int(truncatingIfNeeded: offset), size: Int(truncatingIfNeeded: size))
     }
 
     /// `size` bytes at `offset`; throws `rule`, as `record` does.
     @_lifetime(copy self)
     public func slice(at offset: UInt64, size: UInt64, else rule: Rule, _ place: Place) throws(Fault) -> ByteView {
-        let record = try record(at: offset, size: size, else: rule, place)
-        return ByteView(record.span)
+        _ = try record(at: offset, size: size, else: rule, place)
+        return part(unchecked: offset, size)
     }
 
     /// `size` bytes at `offset`, which the caller has checked; out of bounds it stops the program rather than read.
     @_lifetime(copy self)
     public func part(at offset: UInt64, size: UInt64) -> ByteView {
         precondition(contains(offset, size))
-        return ByteView(slice(unchecked: offset, size))
+        return part(unchecked: offset, size)
     }
 
     /// The structure of `size` bytes at `index * size`, of a table whose bounds the caller has checked; out of bounds
@@ -68,9 +68,9 @@ public struct ByteView: ~Escapable, Sendable {
     @_lifetime(copy self)
     public func entry(_ index: Int, size: Int) -> Record {
         let start = index &* size
-        precondition(start >= 0 && size >= 0 && start <= span.byteCount &- size)
-        // In bounds by the line above.
-        return Record(unsafe span.extracting(unchecked: start..<start &+ size))
+        precondition(size >= 0 && size <= span.byteCount)
+        precondition(UInt(bitPattern: start) <= UInt(bitPattern: span.byteCount &- size))
+        return Record(span, at: start, size: size)
     }
 
     /// The byte at `offset`, or nil behind the end.
@@ -104,22 +104,28 @@ public struct ByteView: ~Escapable, Sendable {
     /// How far behind `offset` the first `wanted` is; nil where that is more than `limit`, or there is none.
     @inline(never)
     public func distance(to wanted: UInt8, from offset: UInt64, limit: UInt64 = .max) -> UInt64? {
+        guard offset < count else { return nil }
+        // Behind the last byte that counts, and behind the last place where a word can be read.
+        let end = limit < count &- offset ? offset &+ limit &+ 1 : count
+        let wordEnd = max(count, 7) &- 7
         let ones: UInt64 = 0x0101_0101_0101_0101
-        var distance: UInt64 = 0
-        while distance <= limit {
-            if let word = word64(at: offset &+ distance) {
+        var position = offset
+        while position < end {
+            if position < wordEnd {
+                // In bounds by the line above.
+                let word = unsafe span.unsafeLoadUnaligned(
+                    fromUncheckedByteOffset: Int(truncatingIfNeeded: position), as: UInt64.self)
                 // The lowest bit that is left is the highest one of the first byte that is `wanted`.
                 let difference = word ^ UInt64(wanted) &* ones
                 let found = (difference &- ones) & ~difference & ones << 7
                 guard found == 0 else {
-                    distance &+= UInt64(truncatingIfNeeded: found.trailingZeroBitCount) / 8
-                    return distance <= limit ? distance : nil
+                    position &+= UInt64(truncatingIfNeeded: found.trailingZeroBitCount) / 8
+                    return position < end ? position &- offset : nil
                 }
-                distance &+= 8
+                position &+= 8
             } else {
-                guard let byte = byte(at: offset &+ distance) else { return nil }
-                if byte == wanted { return distance }
-                distance &+= 1
+                if byte(at: position) == wanted { return position &- offset }
+                position &+= 1
             }
         }
         return nil
@@ -136,46 +142,52 @@ public struct ByteView: ~Escapable, Sendable {
         return true
     }
 
-    @usableFromInline
+    /// `size` bytes at `offset`, which the callers have checked to be there.
     @_lifetime(copy self)
-    func slice(unchecked offset: UInt64, _ size: UInt64) -> RawSpan {
+    private func part(unchecked offset: UInt64, _ size: UInt64) -> ByteView {
         let start = Int(truncatingIfNeeded: offset)
         let end = start &+ Int(truncatingIfNeeded: size)
-        // In bounds by what each caller checks: both numbers are at most `count`, an Int.
-        return unsafe span.extracting(unchecked: Range(uncheckedBounds: (start, end)))
+        // Both numbers are at most `count`, an Int.
+        return ByteView(unsafe span.extracting(unchecked: Range(uncheckedBounds: (start, end))))
     }
 }
 
 /// A structure that was checked to be there as a whole; fields are read by their offset in it.
 public struct Record: ~Escapable, Sendable {
-    /// The structure's bytes.
-    public let span: RawSpan
+    /// What the structure is in, where it begins, and the number of its bytes.
+    @usableFromInline let span: RawSpan
+    @usableFromInline let start: Int, size: Int
 
+    /// The structure of `size` bytes at `start` of `span`, all of which the caller has checked to be there.
     @usableFromInline
     @_lifetime(copy span)
-    init(_ span: RawSpan) {
+    init(_ span: RawSpan, at start: Int, size: Int) {
         self.span = span
+        self.start = start
+        self.size = size
     }
 
     /// The byte at `offset`.
     @inlinable
-    public func u8(_ offset: Int) -> UInt8 { unsafe span.unsafeLoad(fromByteOffset: offset, as: UInt8.self) }
+    public func u8(_ offset: Int) -> UInt8 { load(offset, UInt8.self) }
     /// The little-endian 16-bit field at `offset`.
     @inlinable
-    public func u16(_ offset: Int) -> UInt16 {
-        unsafe span.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt16.self)
-    }
+    public func u16(_ offset: Int) -> UInt16 { load(offset, UInt16.self) }
     /// The little-endian 32-bit field at `offset`.
     @inlinable
-    public func u32(_ offset: Int) -> UInt32 {
-        unsafe span.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt32.self)
-    }
+    public func u32(_ offset: Int) -> UInt32 { load(offset, UInt32.self) }
     /// The little-endian 64-bit field at `offset`.
     @inlinable
-    public func u64(_ offset: Int) -> UInt64 {
-        unsafe span.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self)
-    }
+    public func u64(_ offset: Int) -> UInt64 { load(offset, UInt64.self) }
     /// The big-endian 32-bit field at `offset`.
     @inlinable
     public func u32BigEndian(_ offset: Int) -> UInt32 { u32(offset).byteSwapped }
+
+    @inlinable @inline(__always)
+    func load<Field: FixedWidthInteger & BitwiseCopyable>(_ offset: Int, _ type: Field.Type) -> Field {
+        // Mostly both are constants.
+        precondition(offset >= 0 && offset <= size &- MemoryLayout<Field>.size)
+        // In the structure by the line above, which is in `span`.
+        return unsafe span.unsafeLoadUnaligned(fromUncheckedByteOffset: start &+ offset, as: type)
+    }
 }

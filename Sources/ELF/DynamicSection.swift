@@ -97,6 +97,9 @@ public struct DynamicSection: Sendable {
     /// The value of `tag`; 0 where there is none.
     public subscript(tag: UInt64) -> UInt64 { value(tag) ?? 0 }
 
+    /// Whether there is an entry of one of two tags that the gABI defines.
+    public func hasAny(_ tag: UInt64, _ other: UInt64) -> Bool { present & (1 << tag | 1 << other) != 0 }
+
     /// DT_NEEDED, as an offset in the string table.
     public var needed: UInt64? { value(DynamicTag.needed) }
     /// DT_STRTAB.

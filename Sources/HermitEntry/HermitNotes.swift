@@ -31,9 +31,12 @@ public struct HermitNotes: Equatable, Sendable {
     /// `contradictoryEntryVersion`, `abiTagSize` or `abiTagNotHermit`.
     public init(_ file: ByteView, _ programHeaders: ProgramHeaders) throws(Fault) {
         var reading = BytesRead(limit: file.count)
-        for index in 0..<programHeaders.count {
-            guard programHeaders.type(index) == ProgramHeader.Kind.note else { continue }
+        var next = 0
+        while next < programHeaders.count {
+            let index = next
+            next &+= 1
             let segment = programHeaders[index]
+            guard segment.type == ProgramHeader.Kind.note else { continue }
             let notes = try Notes(file, segment: segment, index: UInt64(index))
             try reading.add(segment.filesz, .programHeader(UInt64(index)))
             try add(notes)

@@ -81,7 +81,10 @@ public struct KernelImage: ~Escapable {
         var interpreter = 0
         // The types that were met, a bit each.
         var met: UInt32 = 0
-        for index in 0..<programHeaders.count {
+        var next = 0
+        while next < programHeaders.count {
+            let index = next
+            next &+= 1
             let segment = programHeaders[index]
             if segment.type == ProgramHeader.Kind.relro {
                 let (end, overflow) = segment.vaddr.addingReportingOverflow(segment.memsz)
@@ -145,8 +148,10 @@ public struct KernelImage: ~Escapable {
     public func load(into memory: inout ByteRegion) throws(Fault) {
         guard size <= memory.count else { throw Fault(.imageTooLarge, value: size, limit: memory.count) }
         var reached = memory.address
-        for index in 0..<programHeaders.count {
+        var index = 0
+        while index < programHeaders.count {
             let segment = programHeaders[index]
+            index &+= 1
             guard segment.type == ProgramHeader.Kind.load, segment.memsz > 0 else { continue }
             let target = memory.address &+ (segment.vaddr &- linkStart)
             memory.clear(reached, size: target &- reached)

@@ -195,8 +195,12 @@ public struct DynamicTables: ~Escapable, Sendable {
         relativeCount = section.relativeCount ?? 0
         needsLibraries = section.needed != nil
         relaBytes = try image.table(section, DynamicTag.rela, DynamicTag.relaSize, DynamicTag.relaEntrySize, 24)
-        relBytes = try image.table(section, DynamicTag.rel, DynamicTag.relSize, DynamicTag.relEntrySize, 16)
-        relr = try image.table(section, DynamicTag.relr, DynamicTag.relrSize, DynamicTag.relrEntrySize, 8)
+        if section.hasAny(DynamicTag.rel, DynamicTag.relSize) {
+            relBytes = try image.table(section, DynamicTag.rel, DynamicTag.relSize, DynamicTag.relEntrySize, 16)
+        }
+        if section.hasAny(DynamicTag.relr, DynamicTag.relrSize) {
+            relr = try image.table(section, DynamicTag.relr, DynamicTag.relrSize, DynamicTag.relrEntrySize, 8)
+        }
 
         let hasPLT = section.pltRelocations != nil && section.pltRelocationSize ?? 0 > 0
         let kind = section.pltRelocationKind ?? (hasPLT ? 0 : DynamicTag.rela)
@@ -204,8 +208,10 @@ public struct DynamicTables: ~Escapable, Sendable {
             throw Fault(.badPLTRelocationKind, .dynamic(DynamicTag.pltRelocationKind), value: kind)
         }
         pltHasAddends = kind == DynamicTag.rela
-        pltBytes = try image.table(
-            section, DynamicTag.pltRelocations, DynamicTag.pltRelocationSize, 0, pltHasAddends ? 24 : 16)
+        if section.hasAny(DynamicTag.pltRelocations, DynamicTag.pltRelocationSize) {
+            pltBytes = try image.table(
+                section, DynamicTag.pltRelocations, DynamicTag.pltRelocationSize, 0, pltHasAddends ? 24 : 16)
+        }
         try symbols.find(in: image, section)
     }
 
@@ -228,12 +234,12 @@ extension KernelImage {
     fileprivate borrowing func table(
         _ section: borrowing DynamicSection, _ address: UInt64, _ size: UInt64, _ entrySize: UInt64, _ unit: UInt64
     ) throws(Fault) -> ByteView {
-        var bytes = section.value(size) ?? 0
+        let listed = section.value(size)
         guard let start = section.value(address) else {
-            guard bytes == 0 else { throw Fault(.dynamicMissing, .dynamic(address)) }
+            guard listed ?? 0 == 0 else { throw Fault(.dynamicMissing, .dynamic(address)) }
             return nothing
         }
-        guard section.value(size) != nil else { throw Fault(.dynamicMissing, .dynamic(size)) }
+        guard var bytes = listed else { throw Fault(.dynamicMissing, .dynamic(size)) }
         if let found = section.value(entrySize), found != unit {
             throw Fault(.badEntrySize, .dynamic(entrySize), value: found, limit: unit)
         }

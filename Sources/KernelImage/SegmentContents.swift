@@ -24,12 +24,16 @@ extension KernelImage {
     borrowing func fileOffset(
         of address: UInt64, size: UInt64, _ place: Place
     ) throws(Fault) -> (start: UInt64, room: UInt64) {
-        if let index = programHeaders.segment(at: address) {
+        var index = 0
+        while index < programHeaders.count {
             let segment = programHeaders[index]
             let offset = address &- segment.vaddr
-            if offset < segment.filesz, size <= segment.filesz &- offset {
+            // No other segment can hold the address.
+            if segment.type == ProgramHeader.Kind.load, offset < segment.filesz {
+                guard size <= segment.filesz &- offset else { break }
                 return (segment.offset &+ offset, segment.filesz &- offset)
             }
+            index &+= 1
         }
         throw Fault(.dynamicAddressOutsideFile, place, value: address, limit: size)
     }
