@@ -121,18 +121,16 @@ extension Report {
     ) {
         if case .lowest = choice { return }
         guard options.verbosity != .quiet else { return }
-        begin(&sink)
         switch choice {
         case .random(let number):
-            sink.write("loader.kaslr: image at ")
-            sink.write(hex: placement.image.start)
-            sink.write(", one of ")
-            sink.write(decimal: placement.places)
-            sink.write(placement.places == 1 ? " place, by " : " places, by ")
+            sink.write(
+                placement.places == 1
+                    ? "[LOADER] loader.kaslr: image at %x, one of %d place, by "
+                    : "[LOADER] loader.kaslr: image at %x, one of %d places, by ",
+                placement.image.start, placement.places)
             sink.write(number.source.name)
         case .address, .lowest:
-            sink.write("loader.base: image at ")
-            sink.write(hex: placement.image.start)
+            sink.write("[LOADER] loader.base: image at ", hex: placement.image.start)
             if options.placesAtRandom { sink.write("; loader.kaslr has no effect beside it") }
         }
         sink.endLine()

@@ -34,7 +34,7 @@ public struct ExceptionReport: Sendable {
     public var vector: UInt64, errorCode: UInt64
     /// rip, rsp, cr2 and cr3.
     public var instructionPointer: UInt64, stackPointer: UInt64, faultAddress: UInt64, pageTable: UInt64
-    /// rax, rbx, rcx, rdx, rsi, rdi, rbp, r8 to r15.
+    /// r15 down to r8, rbp, rdi, rsi, rdx, rcx, rbx, rax, as they were pushed.
     public var registers: InlineArray<15, UInt64>
 
     /// A report.
@@ -58,24 +58,21 @@ public struct ExceptionReport: Sendable {
     /// Writes the report: one line that begins with `error:`, then what helps to find the cause. `record` is nil before
     /// anything was placed.
     public func write(_ record: BootRecord?, _ memory: PhysicalMemory, to sink: inout some TextSink) {
-        begin(&sink)
-        sink.write("error: CPU exception ")
-        sink.write(decimal: vector)
-        sink.write(" (")
-        sink.write(name)
-        sink.write(") at ")
-        sink.write(hex: instructionPointer)
+        sink.write("[LOADER] error: CPU exception %d (", vector)
+        sink.write(ExceptionReport.names.row(Int(min(vector, 20))))
+        sink.write(") at ", hex: instructionPointer)
         if vector == 14 { writeAccess(&sink) }
         if let record, isStackOverflow(record) { sink.write(": the stack has overflowed") }
         sink.endLine()
+        sink.flush()
         guard let record else { return }
 
         // The file may have been overwritten since; what is read of it is checked like any other bytes.
         if let view = try? memory.view(record.module.start, size: record.module.size),
             let image = try? Application.Contents(view)
         {
-            writePlace("instruction", instructionPointer, record, image, &sink)
-            if vector == 14 { writePlace("access to", faultAddress, record, image, &sink) }
+            writePlace("[LOADER] instruction ", instructionPointer, record, image, &sink)
+            if vector == 14 { writePlace("[LOADER] access to ", faultAddress, record, image, &sink) }
             writeRegisters(&sink)
             writeReturnAddresses(record, memory, image, &sink)
         } else {
@@ -91,46 +88,40 @@ public struct ExceptionReport: Sendable {
     }
 
     private func writeAccess(_ sink: inout some TextSink) {
-        sink.write(errorCode & 16 != 0 ? ", executing " : errorCode & 2 != 0 ? ", writing to " : ", reading from ")
-        sink.write(hex: faultAddress)
+        sink.write(
+            errorCode & 16 != 0 ? ", executing " : errorCode & 2 != 0 ? ", writing to " : ", reading from ",
+            hex: faultAddress)
         sink.write(
             errorCode & 8 != 0 ? " (malformed page table)" : errorCode & 1 != 0 ? " (protected)" : " (not mapped)")
     }
 
+    @inline(never)
     private func writePlace(
         _ label: Text, _ address: UInt64, _ record: BootRecord, _ image: borrowing Application.Contents,
         _ sink: inout some TextSink
     ) {
-        begin(&sink)
-        sink.write(label)
-        sink.write(" ")
-        sink.write(hex: address)
-        sink.write(": ")
+        sink.write(label, hex: address)
         let byte = AddressRange(at: address, size: 1)
         if record.image.contains(byte) {
             writeImagePlace(address &- record.bias, image, &sink)
         } else if record.stack.contains(byte) {
-            sink.write("on the boot stack, ")
-            sink.write(decimal: record.stack.end &- address)
-            sink.write(" bytes in use")
-        } else if record.loader.contains(byte) {
-            sink.write("in the loader")
-        } else if address < 0x1000 {
-            sink.write("a null pointer")
+            sink.write(": on the boot stack, %d bytes in use", record.stack.end &- address)
         } else {
-            sink.write("outside the image")
+            sink.write(
+                record.loader.contains(byte)
+                    ? ": in the loader" : address < 0x1000 ? ": a null pointer" : ": outside the image")
         }
         sink.endLine()
+        sink.flush()
     }
 
     private func writeImagePlace(
         _ address: UInt64, _ image: borrowing Application.Contents, _ sink: inout some TextSink
     ) {
-        sink.write("in the image")
+        sink.write(": in the image")
         // Behind its own segments are its libraries, whose addresses are no symbol's of the application.
         guard let part = image.part(at: address) else { return }
-        sink.write(part.isSection ? ", section " : ", segment ")
-        sink.write(decimal: part.index)
+        sink.write(part.isSection ? ", section " : ", segment ", decimal: part.index)
         if let location = image.locate(address) {
             sink.write(", ")
             write(location, image, &sink)
@@ -144,25 +135,22 @@ public struct ExceptionReport: Sendable {
         guard let name = try? image.file.slice(at: location.nameOffset, size: length, else: .fileTooShort, .header)
         else { return }
         sink.write(untrusted: name.span, limit: 200)
-        sink.write("+")
-        sink.write(hex: location.offset)
+        sink.write("+", hex: location.offset)
     }
 
     private func writeRegisters(_ sink: inout some TextSink) {
         for index in 0..<15 {
-            if index % 4 == 0 {
+            if index & 3 == 0 {
                 if index > 0 { sink.endLine() }
-                begin(&sink)
-            } else {
-                sink.write(" ")
+                sink.write("[LOADER]")
             }
-            sink.write(ExceptionReport.registerName(index))
             sink.write(" ")
-            sink.write(hex: registers[index])
+            sink.write(("rax rbx rcx rdx rsi rdi rbp r8 r9 r10 r11 r12 r13 r14 r15" as Text).word(index))
+            sink.write(" ", hex: registers.span[14 &- index])
         }
-        sink.write(" rsp ")
-        sink.write(hex: stackPointer)
+        sink.write(" rsp ", hex: stackPointer)
         sink.endLine()
+        sink.flush()
     }
 
     /// The words on the stack that point into the image's code: not all are return addresses, but all return addresses
@@ -181,9 +169,7 @@ public struct ExceptionReport: Sendable {
             // A return address lies behind its call, and perhaps behind the end of the function that calls.
             let call = word &- record.bias &- 1
             guard record.image.contains(AddressRange(at: word &- 1, size: 1)), image.isCode(call) else { continue }
-            begin(&sink)
-            sink.write("on the stack: ")
-            sink.write(hex: word)
+            sink.write("[LOADER] on the stack: ", hex: word)
             // Each search goes through all symbols, so those that find nothing count as well.
             if var location = image.locate(call) {
                 location.offset &+= 1
@@ -191,53 +177,35 @@ public struct ExceptionReport: Sendable {
                 write(location, image, &sink)
             }
             sink.endLine()
-            shown += 1
+            sink.flush()
+            shown &+= 1
         }
     }
 
-    private func begin(_ sink: inout some TextSink) { sink.write("[LOADER] ") }
-
-    private static func registerName(_ index: Int) -> Text {
-        switch index {
-        case 0: "rax"
-        case 1: "rbx"
-        case 2: "rcx"
-        case 3: "rdx"
-        case 4: "rsi"
-        case 5: "rdi"
-        case 6: "rbp"
-        case 7: "r8"
-        case 8: "r9"
-        case 9: "r10"
-        case 10: "r11"
-        case 11: "r12"
-        case 12: "r13"
-        case 13: "r14"
-        default: "r15"
-        }
-    }
-
-    private var name: Text {
-        switch vector {
-        case 0: "divide error"
-        case 1: "debug"
-        case 2: "non-maskable interrupt"
-        case 3: "breakpoint"
-        case 4: "overflow"
-        case 5: "bound range"
-        case 6: "invalid opcode"
-        case 7: "device not available"
-        case 8: "double fault"
-        case 10: "invalid TSS"
-        case 11: "segment not present"
-        case 12: "stack fault"
-        case 13: "general protection"
-        case 14: "page fault"
-        case 16: "x87 floating point"
-        case 17: "alignment check"
-        case 18: "machine check"
-        case 19: "SIMD floating point"
-        default: "reserved"
-        }
+    /// What the vectors are called, from 0 on.
+    private static var names: Text {
+        """
+        divide error
+        debug
+        non-maskable interrupt
+        breakpoint
+        overflow
+        bound range
+        invalid opcode
+        device not available
+        double fault
+        reserved
+        invalid TSS
+        segment not present
+        stack fault
+        general protection
+        page fault
+        reserved
+        x87 floating point
+        alignment check
+        machine check
+        SIMD floating point
+        reserved
+        """
     }
 }

@@ -16,32 +16,28 @@ public enum Report {
         to sink: inout some TextSink
     ) {
         guard verbosity != .quiet else { return }
-        begin(&sink)
-        sink.write(application.isFixed ? "ET_EXEC, " : application.isObject ? "ET_REL, " : "ET_DYN, ")
-        sink.write(decimal: application.fileSize)
-        sink.write(" bytes, Hermit ")
+        sink.write(
+            application.isFixed
+                ? "[LOADER] ET_EXEC, " : application.isObject ? "[LOADER] ET_REL, " : "[LOADER] ET_DYN, ",
+            decimal: application.fileSize)
         if let version = application.notes.kernelVersion {
-            write(version, to: &sink)
-            sink.write(" ")
+            sink.write(
+                " bytes, Hermit %d.%d.%d (", UInt64(version.major), UInt64(version.minor), UInt64(version.patch))
+        } else {
+            sink.write(" bytes, Hermit (")
         }
-        sink.write("(")
         sink.write(application.generation.name)
         if application.isGenerationForced { sink.write(", as loader.generation says") }
         sink.write(")")
         sink.endLine()
-        begin(&sink)
-        sink.write("started by ")
+        sink.write("[LOADER] started by ")
         sink.write(platform.bootProtocol.name)
-        sink.write(", RAM up to ")
-        sink.write(hex: platform.memoryMap.topOfRAM)
+        sink.write(", RAM up to ", hex: platform.memoryMap.topOfRAM)
         let unused = platform.moduleCount &- 1 &- max(application.link.count &- 1, 0)
-        if unused > 0 {
-            sink.write(", ")
-            sink.write(decimal: UInt64(unused))
-            sink.write(" further modules not used")
-        }
+        if unused > 0 { sink.write(", %d further modules not used", UInt64(unused)) }
         sink.endLine()
         if verbosity == .verbose { foundInDetail(application, platform, to: &sink) }
+        sink.flush()
     }
 
     /// Where everything went, and what was relocated.
@@ -51,35 +47,25 @@ public enum Report {
     ) {
         guard verbosity != .quiet else { return }
         if verbosity == .verbose { placedInDetail(placement, to: &sink) }
-        begin(&sink)
-        sink.write("image at ")
-        write(placement.image, to: &sink)
+        sink.write("[LOADER] image at ", placement.image)
         if placement.staging != nil { sink.write(", over the loader") }
         if placement.movedModule != nil { sink.write(", module moved") }
-        if let tls = application.tls(bias: placement.bias) {
-            sink.write(", TLS at ")
-            sink.write(hex: tls.start)
-        }
+        let tls = application.tls(bias: placement.bias)
+        if let tls { sink.write(", TLS at ", hex: tls.start) }
         sink.endLine()
         if application.link.count > 0 { libraries(application, placement, counts, to: &sink) }
         // The oldest kernels align the block to 16 bytes, whatever the template asks for; no note tells them apart.
-        if application.generation == .zero, let tls = application.tls(bias: placement.bias), tls.align > 16 {
-            begin(&sink)
-            sink.write("warning: kernels before 0.3.54 ignore the alignment of thread-local storage, ")
-            sink.write(decimal: tls.align)
-            sink.endLine()
+        if application.generation == .zero, let tls, tls.align > 16 {
+            sink.line("warning: kernels before 0.3.54 ignore the alignment of thread-local storage, %d", tls.align)
         }
-        begin(&sink)
+        sink.write("[LOADER] ")
         relocations(counts, to: &sink)
         sink.endLine()
-        begin(&sink)
-        sink.write("BootInfo at ")
-        sink.write(hex: state.bootInfo)
-        sink.write(", stack at ")
-        sink.write(hex: placement.handoff.stack.start)
-        sink.write(", entry point ")
-        sink.write(hex: state.instructionPointer)
+        sink.write("[LOADER] BootInfo at ", hex: state.bootInfo)
+        sink.write(", stack at ", hex: placement.handoff.stack.start)
+        sink.write(", entry point ", hex: state.instructionPointer)
         sink.endLine()
+        sink.flush()
     }
 
     /// `2245 relocations: 2245 RELATIVE`.
@@ -93,16 +79,12 @@ public enum Report {
             let type = types.trailingZeroBitCount
             types &= types &- 1
             guard let meaning = RelocationMeaning(UInt32(truncatingIfNeeded: type)) else { continue }
-            sink.write(separator)
-            sink.write(decimal: all[type])
+            sink.write(separator, decimal: all[type])
             sink.write(" ")
             sink.write(meaning.name)
             separator = ", "
         }
-        guard counts.indirect > 0 else { return }
-        sink.write("; ")
-        sink.write(decimal: counts.indirect)
-        sink.write(" by resolver functions")
+        if counts.indirect > 0 { sink.write("; %d by resolver functions", counts.indirect) }
     }
 
     /// Where the libraries are, and what the application should know of them.
@@ -112,27 +94,25 @@ public enum Report {
     ) {
         for index in 1..<application.link.count {
             let object = application.link[index]
-            begin(&sink)
+            sink.write("[LOADER] ")
             write(name: object.name, object.nameSize, application.files, to: &sink)
-            sink.write(" at ")
             let start = object.linkStart &+ object.displacement &+ placement.bias
-            write(AddressRange(at: start, size: object.memorySize), to: &sink)
+            sink.write(" at ", AddressRange(at: start, size: object.memorySize))
             sink.endLine()
         }
         if counts.resizedCopies > 0 {
-            begin(&sink)
-            sink.write("warning: R_X86_64_COPY: ")
-            sink.write(decimal: counts.resizedCopies)
-            sink.write(" objects have another size in the library than in the application; link it again")
-            sink.endLine()
+            sink.line(
+                """
+                warning: R_X86_64_COPY: %d objects have another size in the library than in the application; link it again
+                """, counts.resizedCopies)
         }
         let initialisers = application.link.plan.initialiserCount
         if initialisers > 0, counts.initialiserReferences == 0 {
-            begin(&sink)
-            sink.write("warning: nothing calls the libraries' ")
-            sink.write(decimal: initialisers)
-            sink.write(" initialisers: the application does not refer to __loader_init_array_start")
-            sink.endLine()
+            sink.line(
+                """
+                warning: nothing calls the libraries' %d initialisers: the application does not refer to \
+                __loader_init_array_start
+                """, initialisers)
         }
     }
 
@@ -153,8 +133,7 @@ public enum Report {
 
     /// The same of several files, in one of which the fault is; without any, names are offsets in all of their bytes.
     public static func error(_ fault: Fault, _ files: borrowing NamedFiles, to sink: inout some TextSink) {
-        begin(&sink)
-        sink.write("error: ")
+        sink.write("[LOADER] error: ")
         if fault.file < files.count,
             let file = try? files.bytes.slice(
                 at: files[fault.file].start, size: files[fault.file].size, else: .moduleOutsideMemory, .none)
@@ -171,22 +150,26 @@ public enum Report {
         sink.write("; ")
         sink.write(fault.rule.advice)
         sink.endLine()
+        sink.flush()
     }
 
-    static func begin(_ sink: inout some TextSink) { sink.write("[LOADER] ") }
+}
 
-    /// `0x400000-0x49ffff`, the last address included.
-    static func write(_ range: AddressRange, to sink: inout some TextSink) {
-        sink.write(hex: range.start)
-        sink.write("-")
-        sink.write(hex: range.end &- 1)
+extension TextSink {
+    /// Writes a line of the loader's: `template`, as `write` does.
+    @inline(never)
+    mutating func line(
+        _ template: Text, _ first: UInt64 = 0, _ second: UInt64 = 0, _ third: UInt64 = 0, _ fourth: UInt64 = 0
+    ) {
+        write("[LOADER] ")
+        write(template, first, second, third, fourth)
+        endLine()
     }
 
-    private static func write(_ version: HermitVersion, to sink: inout some TextSink) {
-        sink.write(decimal: UInt64(version.major))
-        sink.write(".")
-        sink.write(decimal: UInt64(version.minor))
-        sink.write(".")
-        sink.write(decimal: UInt64(version.patch))
+    /// Writes `text` and a range: `0x400000-0x49ffff`, the last address included.
+    @inline(never)
+    mutating func write(_ text: Text, _ range: AddressRange) {
+        write(text, hex: range.start)
+        write("-", hex: range.end &- 1)
     }
 }

@@ -23,14 +23,9 @@ extension Report {
         guard let image = application.image else { return }
         for index in 0..<image.programHeaders.count where image.programHeaders.type(index) == ProgramHeader.Kind.load {
             let segment = image.programHeaders[index]
-            begin(&sink)
-            sink.write("segment ")
-            sink.write(decimal: UInt64(index))
-            sink.write(": linked at ")
-            write(AddressRange(at: segment.vaddr, size: segment.memsz), to: &sink)
-            sink.write(", ")
-            sink.write(decimal: segment.filesz)
-            sink.write(" bytes in the file, ")
+            sink.write("[LOADER] segment %d: linked at ", UInt64(index))
+            sink.write("", AddressRange(at: segment.vaddr, size: segment.memsz))
+            sink.write(", %d bytes in the file, ", segment.filesz)
             sink.write(segment.flags & 4 != 0 ? "r" : "-")
             sink.write(segment.flags & 2 != 0 ? "w" : "-")
             sink.write(segment.flags & 1 != 0 ? "x" : "-")
@@ -57,49 +52,48 @@ extension Report {
         line("stack", handoff.stack, to: &sink)
     }
 
+    @inline(never)
     private static func line(_ name: Text, _ range: AddressRange, to sink: inout some TextSink) {
         guard !range.isEmpty else { return }
-        begin(&sink)
+        sink.write("[LOADER] ")
         sink.write(name)
-        sink.write(" ")
-        write(range, to: &sink)
+        sink.write(" ", range)
         sink.endLine()
     }
 
+    @inline(never)
     private static func line(_ table: Text, _ count: Int, to sink: inout some TextSink) {
         guard count > 0 else { return }
-        begin(&sink)
+        sink.write("[LOADER] ")
         sink.write(table)
-        sink.write(": ")
-        sink.write(decimal: UInt64(count))
-        sink.write(" entries")
+        sink.write(": %d entries", UInt64(count))
         sink.endLine()
     }
 }
 
 extension MemoryKind {
     fileprivate var name: Text {
-        switch self {
-        case .available: "RAM"
-        case .reserved: "reserved by the firmware"
-        case .acpiReclaimable: "ACPI tables"
-        case .acpiNonVolatile: "ACPI, non-volatile"
-        case .defective: "defective RAM"
-        }
+        ("""
+        RAM
+        reserved by the firmware
+        ACPI tables
+        ACPI, non-volatile
+        defective RAM
+        """ as Text).row(Int(rawValue) &- 1)
     }
 }
 
 extension Purpose {
     fileprivate var name: Text {
-        switch self {
-        case .loader: "loader"
-        case .module: "module"
-        case .firmware: "handed on"
-        case .transient: "handed over"
-        case .realMode: "real mode"
-        case .trampoline: "trampoline"
-        case .image: "image"
-        case .handoff: "handoff"
-        }
+        ("""
+        loader
+        module
+        handed on
+        handed over
+        real mode
+        trampoline
+        image
+        handoff
+        """ as Text).row(Int(rawValue))
     }
 }

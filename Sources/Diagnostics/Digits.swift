@@ -29,14 +29,18 @@ extension TextSink {
     /// Writes `value` in hexadecimal with the prefix 0x and no leading zeros.
     @inline(never)
     public mutating func write(hex value: UInt64) {
-        write("0x")
         let count = Digits.hexadecimalCount(value)
+        let low = Digits.hexadecimal(UInt32(truncatingIfNeeded: value))
+        let prefix: UInt64 = 0x7830  // 0x
+        // Mostly all fits in one word.
+        guard count > 6 else { return write((low &>> (64 &- 8 &* count)) << 16 | prefix, count: count &+ 2) }
+        write(prefix, count: 2)
         if count > 8 {
-            let text = Digits.hexadecimal(UInt32(truncatingIfNeeded: value >> 32))
-            write(text >> (8 &* (16 &- count)), count: count &- 8)
+            let high = Digits.hexadecimal(UInt32(truncatingIfNeeded: value >> 32))
+            write(high &>> (128 &- 8 &* count), count: count &- 8)
         }
-        let low = min(count, 8)
-        write(Digits.hexadecimal(UInt32(truncatingIfNeeded: value)) >> (8 &* (8 &- low)), count: low)
+        let shown = min(count, 8)
+        write(low &>> (64 &- 8 &* shown), count: shown)
     }
 
     /// Writes `value` in decimal.

@@ -31,11 +31,14 @@ public struct Text: @unchecked Sendable, ExpressibleByStringLiteral {
 
     /// The bytes from `start` to `end`, or those of them that are there.
     public subscript(start: Int, end: Int) -> Text {
-        let start = min(max(start, 0), count)
-        return Text(self, start, min(max(start, end), count))
+        @inline(never) get {
+            let start = min(max(start, 0), count)
+            return Text(self, start, min(max(start, end), count))
+        }
     }
 
     /// The index of the first `byte` at or behind `start`; the number of bytes where there is none.
+    @inline(never)
     public func index(of byte: UInt8, from start: Int = 0) -> Int {
         var index = start
         while index < count, self[index] != byte { index &+= 1 }
@@ -43,6 +46,7 @@ public struct Text: @unchecked Sendable, ExpressibleByStringLiteral {
     }
 
     /// The row at `number`, counted from 0, of a table whose rows `separator` separates; empty where there are fewer.
+    @inline(never)
     public func row(_ number: Int, separator: UInt8 = UInt8(ascii: "\n")) -> Text {
         var start = 0
         for _ in 0..<number { start = index(of: separator, from: start) &+ 1 }

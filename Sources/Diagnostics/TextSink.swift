@@ -10,6 +10,8 @@ public protocol TextSink {
     mutating func write(_ text: UInt64, count: UInt64)
     /// Ends a line; by default with a line feed.
     mutating func endLine()
+    /// Sends what was gathered; by default nothing ever is.
+    mutating func flush()
 }
 
 extension TextSink {
@@ -20,6 +22,23 @@ extension TextSink {
 
     /// Writes a line feed.
     public mutating func endLine() { write(UInt8(ascii: "\n")) }
+
+    /// Has nothing to send.
+    public mutating func flush() {}
+
+    /// Writes `text` and a number in hexadecimal.
+    @inline(never)
+    public mutating func write(_ text: Text, hex value: UInt64) {
+        write(text)
+        write(hex: value)
+    }
+
+    /// Writes `text` and a number in decimal.
+    @inline(never)
+    public mutating func write(_ text: Text, decimal value: UInt64) {
+        write(text)
+        write(decimal: value)
+    }
 
     /// Writes `template`, in which `%x` and `%d` stand for the numbers behind it one after the other, in hexadecimal and in
     /// decimal.

@@ -173,7 +173,10 @@ public struct RelocationMeaning: Sendable {
     public var occursInLinkedFiles: Bool { !formula.needsLinker && number != 35 && number != 39 }
 
     /// The name without `R_X86_64_`.
-    public var name: Text { RelocationMeaning.names.word(Int(number)) }
+    public var name: Text {
+        // Nearly all are of this type: no search.
+        number == 8 ? "RELATIVE" : RelocationMeaning.names.word(Int(number))
+    }
 
     private static var names: Text {
         """

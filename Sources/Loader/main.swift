@@ -129,11 +129,8 @@ func loaderException(_ frame: UnsafePointer<cm_exception_frame>) {
     let report = unsafe ExceptionReport(
         vector: frame.pointee.vector, errorCode: frame.pointee.error_code, instructionPointer: frame.pointee.rip,
         stackPointer: frame.pointee.rsp, faultAddress: CPU.pageFaultAddress, pageTable: frame.pointee.cr3,
-        registers: [
-            frame.pointee.rax, frame.pointee.rbx, frame.pointee.rcx, frame.pointee.rdx, frame.pointee.rsi,
-            frame.pointee.rdi, frame.pointee.rbp, frame.pointee.r8, frame.pointee.r9, frame.pointee.r10,
-            frame.pointee.r11, frame.pointee.r12, frame.pointee.r13, frame.pointee.r14, frame.pointee.r15,
-        ])
+        // Behind cr3, from r15 on.
+        registers: UnsafeRawPointer(frame).load(fromByteOffset: 8, as: InlineArray<15, UInt64>.self))
     let record = unsafe bootRecord
     unsafe bootRecord = nil  // An exception in what follows is told without it.
     report.write(record, PhysicalMemory(ByteView(Memory.readable), origin: Memory.start), to: &serial)

@@ -3,8 +3,8 @@
 public import Diagnostics
 internal import CMachine
 
-/// COM1 at 115200 baud, 8 data bits, no parity. Text is gathered and goes out 16 bytes at a time, as many as the FIFO
-/// takes, with one instruction: under virtualisation a trap for the instruction costs more than the bytes.
+/// COM1 at 115200 baud, 8 data bits, no parity. Text is gathered until it is asked for, and goes out 16 bytes at a time, as
+/// many as the FIFO takes, with one instruction: under virtualisation a trap for the instruction costs more than the bytes.
 public struct SerialPort: TextSink {
     private static let base: UInt16 = 0x3f8
     private static let fifo: UInt64 = 16
@@ -39,31 +39,38 @@ public struct SerialPort: TextSink {
     /// Takes up to eight bytes of text, the first in the lowest byte of `text`.
     @inline(never)
     public mutating func write(_ text: UInt64, count: UInt64) {
-        if self.count > SerialPort.capacity &- 8 { flush() }
+        guard self.count <= SerialPort.capacity &- 8 else { return flush(before: text, count) }
         // There is room for eight bytes; those behind `count` are overwritten by the next.
         cm_serial_put_word(self.count, text)
         self.count &+= count
     }
 
+    @inline(never)
+    private mutating func flush(before text: UInt64, _ count: UInt64) {
+        flush()
+        write(text, count: count)
+    }
+
     /// Takes a text.
     @inline(never)
     public mutating func write(_ text: Text) {
-        var next = 0
-        while next < text.count {
-            if count == SerialPort.capacity { flush() }
-            let size = min(UInt64(truncatingIfNeeded: text.count &- next), SerialPort.capacity &- count)
-            // `size` bytes of the text begin at `next`, and the buffer has room for them.
-            unsafe cm_serial_append(count, text.bytes.baseAddress.unsafelyUnwrapped + next, size)
-            next &+= Int(truncatingIfNeeded: size)
-            count &+= size
-        }
+        let size = UInt64(truncatingIfNeeded: text.count)
+        guard size <= SerialPort.capacity &- count else { return writeInParts(text) }
+        // The buffer has room for all of it.
+        unsafe cm_serial_append(count, text.bytes.baseAddress.unsafelyUnwrapped, size)
+        count &+= size
     }
 
-    /// Ends a line as terminals expect it from a serial port, and sends it.
-    public mutating func endLine() {
-        write("\r\n")
+    @inline(never)
+    private mutating func writeInParts(_ text: Text) {
         flush()
+        let half = text.count >> 1
+        write(text[0, half])
+        write(text[half, text.count])
     }
+
+    /// Ends a line as terminals expect it from a serial port.
+    public mutating func endLine() { write(0x0a0d, count: 2) }
 
     /// Sends what was gathered, waiting for the transmitter's FIFO to be empty before each 16 bytes. A port that never
     /// says so, perhaps because there is none, is given up after a bounded wait.
