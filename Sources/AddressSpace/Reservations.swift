@@ -12,10 +12,6 @@ public enum Purpose: UInt8, Sendable {
     case firmware
     /// What only the loader reads, before it loads the image: the PVH start info and all that it points to.
     case transient
-    /// The page at 0 and what real mode owns.
-    case realMode
-    /// Where a kernel starts its other processors, page 0x8000.
-    case trampoline
     /// The loaded image.
     case image
     /// Page tables, stack, BootInfo and device tree for the kernel.
@@ -66,6 +62,7 @@ public struct Reservations {
     }
 
     /// Adds a range, if it is not empty; throws `tooManyReservations`.
+    @inline(never)
     public mutating func add(_ range: AddressRange, _ purpose: Purpose) throws(Fault) {
         guard !range.isEmpty else { return }
         guard count < Reservations.capacity else {

@@ -123,8 +123,8 @@ public struct Handoff {
         let reserved = platform.reservations
         for index in reserved.indices where reserved[index].purpose == .firmware {
             let range = reserved[index].range
-            if range.overlaps(placement.image) { return false }
-            if application.generation.usesRecursivePageTable, range.end > placement.image.start { return false }
+            guard range.end > placement.image.start else { continue }
+            if application.generation.usesRecursivePageTable || range.overlaps(placement.image) { return false }
         }
         return true
     }
@@ -138,6 +138,7 @@ public struct Handoff {
 
     // MARK: Device tree
 
+    @inline(never)
     private func writeDeviceTree(
         _ application: borrowing Application, on platform: borrowing PlatformFacts, _ placement: Placement,
         _ commandLine: borrowing ByteView, to block: inout ByteRegion
@@ -178,6 +179,7 @@ public struct Handoff {
     /// Synthesises a Multiboot information for kernels that read the memory map from it; returns its address. The layout
     /// is the command line and the module's string with their NULs, then the information, one module entry, and the
     /// memory map.
+    @inline(never)
     private func writeMultibootInformation(
         _ platform: borrowing PlatformFacts, _ placement: Placement, _ memory: PhysicalMemory,
         to block: inout ByteRegion

@@ -14,6 +14,7 @@ struct ImagePages {
     private let bias: UInt64
 
     /// Maps the pages of `application`, which lies `bias` above its link addresses, in `tables`. Throws `pageTableRoom`.
+    @inline(never)
     static func map(_ application: borrowing Application, bias: UInt64, in tables: inout PageTables) throws(Fault) {
         var parts = ImageParts()
         var pages = ImagePages(start: application.linkStart & ~0xfff, bias: bias)
@@ -53,6 +54,7 @@ struct ImagePages {
 
 extension ImageParts {
     /// Goes to the application's next part; false behind the last.
+    @inline(never)
     fileprivate mutating func advance(in application: borrowing Application) -> Bool {
         if application.link.count > 0 { return advance(in: application.link, application.files) }
         if let image = application.object { return advance(in: image) }

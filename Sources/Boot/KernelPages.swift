@@ -14,6 +14,7 @@ extension Generation {
 
 extension Handoff {
     /// Writes the tables into their part of `block`.
+    @inline(never)
     func writePageTables(
         _ application: borrowing Application, on platform: borrowing PlatformFacts, _ placement: Placement,
         mapsFirmwareInformation: Bool, to block: inout ByteRegion

@@ -53,8 +53,6 @@ public struct Placement: Equatable, Sendable {
         guard top > 0 else { throw Fault(.memoryTooSmall) }
         var taken = Reservations(platform.reservations)
         try taken.add(loader, .loader)
-        try taken.add(AddressRange(0, 0x1000), .realMode)
-        try taken.add(AddressRange(0x8000, 0x9000), .trampoline)
 
         var below = limit
         let base = try Placement.base(of: application, choice, in: map, limit: limit)
@@ -104,6 +102,7 @@ public struct Placement: Equatable, Sendable {
     }
 
     /// Finds other places for what lies where the image must go: where it was linked, or where the user wants it.
+    @inline(never)
     private mutating func clear(
         _ application: borrowing Application, on platform: borrowing PlatformFacts, _ loader: AddressRange,
         _ taken: inout Reservations, _ limit: UInt64
@@ -129,12 +128,14 @@ public struct Placement: Equatable, Sendable {
         }
     }
 
-    /// Takes `size` bytes of whole pages above the image, or else anywhere; throws `rule` where there is no room.
+    /// Takes `size` bytes of whole pages above the image, and above page 0x8000, where kernels start their other processors, or
+    /// else anywhere; throws `rule` where there is no room.
+    @inline(never)
     private func claim(
         _ size: UInt64, _ purpose: Purpose, _ taken: inout Reservations, _ map: MemoryRegions, _ limit: UInt64,
         else rule: Rule
     ) throws(Fault) -> AddressRange {
-        let (above, anywhere) = (AddressRange(image.end, limit), AddressRange(0x10_0000, limit))
+        let (above, anywhere) = (AddressRange(max(image.end, 0x9000), limit), AddressRange(0x10_0000, limit))
         guard let start = Placement.room(size, map, taken, above, or: anywhere) else {
             throw Fault(rule, value: size, limit: rule == .noRoomForImage ? 0x1000 : 0)
         }

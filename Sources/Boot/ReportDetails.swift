@@ -90,8 +90,6 @@ extension Purpose {
         module
         handed on
         handed over
-        real mode
-        trampoline
         image
         handoff
         """ as Text).row(Int(rawValue))

@@ -10,9 +10,10 @@ public import Diagnostics
 /// What is always the same is written as it stands in the tree: big-endian tokens, 1 for a node and its name, 2 for its end, and
 /// 3 for a property, with the size of its value and its name's offset in `strings`, all of it in words of four bytes.
 public struct DeviceTreeWriter: ~Copyable, ~Escapable {
-    /// The names of properties, at offsets 0, 0xf, 0x1b, 0x26, 0x32 and 0x36.
-    private static var strings: StaticString {
-        "#address-cells\0#size-cells\0compatible\0device_type\0reg\0bootargs\0"
+    /// The end of the root and of the structure block, and behind those 12 bytes the names of properties, at offsets 0, 0xf, 0x1b,
+    /// 0x26, 0x32 and 0x36 of the strings block.
+    private static var end: StaticString {
+        "\0\0\0\u{2}\0\0\0\u{2}\0\0\0\u{9}#address-cells\0#size-cells\0compatible\0device_type\0reg\0bootargs\0"
     }
 
     private var region: ByteRegion
@@ -41,8 +42,8 @@ public struct DeviceTreeWriter: ~Copyable, ~Escapable {
             bootProtocol == .multiboot
                 ? "\0\0\0\u{1}\0\0\0\0\0\0\0\u{3}\0\0\0\u{11}\0\0\0\u{1b}hermit,multiboot\0\0\0\0"
                 : "\0\0\0\u{1}\0\0\0\0\0\0\0\u{3}\0\0\0\u{b}\0\0\0\u{1b}hermit,pvh\0\0")
-        append(
-            "\0\0\0\u{3}\0\0\0\u{4}\0\0\0\0\0\0\0\u{2}\0\0\0\u{3}\0\0\0\u{4}\0\0\0\u{f}\0\0\0\u{2}")
+        append(3 << 32 | 4, 2)
+        append(3 << 32 | 4, 0xf << 32 | 2)
     }
 
     /// A node for memory that the kernel may use: `device_type` and `reg`.
@@ -67,10 +68,8 @@ public struct DeviceTreeWriter: ~Copyable, ~Escapable {
         append((commandLine.count &+ 1) << 32 | 0x36)
         append(commandLine)
         endString()
-        // The ends of both nodes, and of the structure block.
-        append("\0\0\0\u{2}\0\0\0\u{2}\0\0\0\u{9}")
-        let stringsStart = position
-        append(DeviceTreeWriter.strings)
+        let stringsStart = position &+ 12
+        append(DeviceTreeWriter.end)
         let end = position
         guard end <= region.count else { throw Fault(.deviceTreeRoom, value: region.count) }
         position = 0

@@ -21,13 +21,6 @@ public enum Multiboot {
         // The structure's optional tail ends at 116.
         try platform.reservations.add(AddressRange(at: address, size: 116), .firmware)
 
-        if flags & 1 << 2 != 0 {
-            platform.commandLine = try memory.string(UInt64(information.u32(16)))
-            try platform.reserveString(platform.commandLine)
-        }
-        if flags & 1 << 3 != 0 {
-            try readModules(memory, UInt64(information.u32(24)), count: UInt64(information.u32(20)), &platform)
-        }
         if flags & 1 << 6 != 0 {
             try readMemoryMap(memory, UInt64(information.u32(48)), size: UInt64(information.u32(44)), &platform)
         } else if flags & 1 != 0 {
@@ -36,6 +29,13 @@ public enum Multiboot {
                 AddressRange(at: 0x10_0000, size: UInt64(information.u32(8)) &* 1024), .available)
         } else {
             throw Fault(.noMemoryMap)
+        }
+        if flags & 1 << 2 != 0 {
+            platform.commandLine = try memory.string(UInt64(information.u32(16)))
+            try platform.reserveString(platform.commandLine)
+        }
+        if flags & 1 << 3 != 0 {
+            try readModules(memory, UInt64(information.u32(24)), count: UInt64(information.u32(20)), &platform)
         }
     }
 

@@ -119,7 +119,7 @@ struct GuestMap {
             case .module: add(reservation.range, .module, "module")
             case .firmware: add(reservation.range, .firmware, "firmware's information")
             case .transient: add(reservation.range, .firmware, "start info, read already")
-            case .loader, .realMode, .trampoline, .image, .handoff: break
+            case .loader, .image, .handoff: break
             }
         }
         add(AddressRange(0, 0x1000), .kept, "real mode's page")

@@ -17,7 +17,7 @@ import Testing
 
     @Test func `a reservation keeps its purpose`() throws {
         var reservations = Reservations()
-        let all: [Purpose] = [.loader, .module, .firmware, .transient, .realMode, .trampoline, .image, .handoff]
+        let all: [Purpose] = [.loader, .module, .firmware, .transient, .image, .handoff]
         for (index, purpose) in all.enumerated() {
             try reservations.add(AddressRange(at: UInt64(index) * 2, size: 1), purpose)
         }
