@@ -16,8 +16,7 @@ public struct ListedRelocation: Equatable, Sendable {
 public struct ListedRelocations: ~Escapable {
     private var packed: PackedRelocations
     private let tables: DynamicTables
-    /// The table whose turn it is, behind DT_RELR, and the entry.
-    private var table = 0, index = 0
+    private var cursor = EntryCursor()
 
     @_lifetime(copy relocator)
     init(_ relocator: borrowing Relocator) {
@@ -32,22 +31,30 @@ public struct ListedRelocations: ~Escapable {
                 entry: RelocationEntry(offset: address, info: 8, addend: nil),
                 place: .relocation(table: DynamicTag.relr, index: packed.wordsRead &- 1))
         }
-        return nextEntry()
+        return tables.next(&cursor)
     }
+}
 
-    /// The next one that is not in DT_RELR.
+/// A place in the tables: the table whose turn it is, and the entry.
+struct EntryCursor {
+    fileprivate var table = 0, index = 0
+}
+
+extension DynamicTables {
+    /// The entry at `cursor`, which goes on to the next; nil behind the last. Those of DT_RELR are not among them.
     @inline(never)
-    mutating func nextEntry() -> ListedRelocation? {
-        while table < 3 {
-            let entries = tables[table]
+    func next(_ cursor: inout EntryCursor) -> ListedRelocation? {
+        while cursor.table < 3 {
+            let entries = self[cursor.table]
+            let index = cursor.index
             if index < entries.count {
-                index &+= 1
+                cursor.index = index &+ 1
                 return ListedRelocation(
-                    entry: entries[index &- 1],
-                    place: .relocation(table: entries.tag, index: UInt64(truncatingIfNeeded: index &- 1)))
+                    entry: entries[index],
+                    place: .relocation(table: entries.tag, index: UInt64(truncatingIfNeeded: index)))
             }
-            table &+= 1
-            index = 0
+            cursor.table &+= 1
+            cursor.index = 0
         }
         return nil
     }
@@ -82,9 +89,9 @@ extension Relocator {
         in memory: inout ByteRegion, mayResolve: Bool,
         _ resolve: (_ resolver: UInt64, _ relocation: ListedRelocation) -> UInt64?
     ) throws(Fault) {
-        var relocations = listed
+        var cursor = EntryCursor()
         var search = search
-        while let relocation = relocations.nextEntry() {
+        while let relocation = tables.next(&cursor) {
             let entry = relocation.entry
             // Nothing else is evaluated again: an addend that was in place is gone.
             guard try isIndirect(relocation, &search), let meaning = RelocationMeaning(entry.type),

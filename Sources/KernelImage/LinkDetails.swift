@@ -33,7 +33,7 @@ extension FaultDetails {
         }
         var index = 0
         while plans[0].objects[index].file != fault.file { index &+= 1 }
-        if fault.rule == .needsLibrary { return try listMissing(index, &plans[0], files) }
+        if fault.rule == .needsLibrary { return listMissing(index, &plans[0], files) }
         let scope = SymbolScope(LinkMap(plans.span), files.bytes, bias: 0)
         switch fault.rule {
         case .versionMissing: describeVersion(UInt16(truncatingIfNeeded: fault.value), index, scope)
@@ -45,12 +45,13 @@ extension FaultDetails {
     /// The libraries that are missing, besides the first.
     private mutating func listMissing(
         _ index: Int, _ plan: inout LinkPlan, _ files: borrowing NamedFiles
-    ) throws(Fault) {
+    ) {
         var search = SymbolSearch(size: plan.fileSize)
         var cursor: UInt64 = 0
         while let offset = plan.objects[index].nextNeeded(&cursor, files.bytes), furtherNames.listed < 4 {
             let name = plan.objects[index].nameOffset(offset)
-            if name != nameOffset, try plan.find(offset, of: index, files, &search) == nil {
+            if name == nameOffset { continue }
+            do throws(Fault) { _ = try plan.find(offset, of: index, files, &search) } catch {
                 furtherNames.append(name)
             }
         }

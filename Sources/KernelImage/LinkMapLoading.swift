@@ -21,16 +21,18 @@ extension LinkMap {
         try scope.copySegments(to: &memory)
         var counts = RelocationCounts()
         var search = SymbolSearch(size: plan.fileSize)
-        let libraries = 1..<count
-        try scope.perform(.relocate, 0..<count, &memory, &counts, &search, mayResolve, resolve)
-        counts.initialiserReferences = search.initialiserReferences
-        counts.searchSteps = search.steps
-        counts.resizedCopies = search.resizedCopies
-        if counts[5] > 0 { try scope.perform(.copy, 0..<count, &memory, &counts, &search, mayResolve, resolve) }
-        if counts.indirect > 0 {
-            try scope.perform(.resolve, libraries, &memory, &counts, &search, mayResolve, resolve)
-            if counts[5] > 0 { try scope.perform(.copy, 0..<count, &memory, &counts, &search, mayResolve, resolve) }
-            try scope.perform(.resolve, 0..<1, &memory, &counts, &search, mayResolve, resolve)
+        var pass = Pass.relocate
+        while true {
+            if pass.isNeeded(copies: counts[5], calls: counts.indirect) {
+                try scope.perform(pass, &memory, &counts, &search, mayResolve, resolve)
+            }
+            if pass == .relocate {
+                counts.initialiserReferences = search.initialiserReferences
+                counts.searchSteps = search.steps
+                counts.resizedCopies = search.resizedCopies
+            }
+            guard let next = Pass(rawValue: pass.rawValue &+ 1) else { break }
+            pass = next
         }
         try scope.writeAdditions(to: &memory)
         return counts
@@ -40,6 +42,30 @@ extension LinkMap {
     @_lifetime(copy files, copy self)
     public func relocator(_ index: Int, _ files: ByteView, _ bias: UInt64) throws(Fault) -> Relocator {
         try Relocator(index, of: SymbolScope(self, files, bias: bias))
+    }
+}
+
+/// What is done to the objects, in this order.
+private enum Pass: UInt8 {
+    /// Relocations are applied.
+    case relocate
+    /// Originals are copied (R_X86_64_COPY).
+    case copy
+    /// Resolver functions are called for libraries.
+    case resolveLibraries
+    /// Originals are copied once more: a resolver function may have chosen what one holds.
+    case copyChosen
+    /// Resolver functions are called for the application.
+    case resolveApplication
+
+    /// Whether there is something to do, where so many originals are copied and resolver functions called.
+    func isNeeded(copies: UInt64, calls: UInt64) -> Bool {
+        switch self {
+        case .relocate: true
+        case .copy: copies > 0
+        case .copyChosen: copies > 0 && calls > 0
+        case .resolveLibraries, .resolveApplication: calls > 0
+        }
     }
 }
 
@@ -63,29 +89,19 @@ extension SymbolScope {
         Fault(.imageTooLarge, .none, value: link.plan.end &- memory.address, limit: memory.count)
     }
 
-    /// What is done to each object in turn.
-    fileprivate enum Pass {
-        /// Its relocations are applied.
-        case relocate
-        /// Originals are copied to it (R_X86_64_COPY).
-        case copy
-        /// Resolver functions are called for it.
-        case resolve
-    }
-
-    /// Does what `pass` says to each of `objects`, the last one first.
+    /// Does what `pass` says to each object, the last one first.
     @inline(never)
     fileprivate func perform(
-        _ pass: Pass, _ objects: Range<Int>, _ memory: inout ByteRegion, _ counts: inout RelocationCounts,
-        _ search: inout SymbolSearch, _ mayResolve: Bool,
-        _ resolve: (_ resolver: UInt64, _ relocation: ListedRelocation) -> UInt64?
+        _ pass: Pass, _ memory: inout ByteRegion, _ counts: inout RelocationCounts, _ search: inout SymbolSearch,
+        _ mayResolve: Bool, _ resolve: (_ resolver: UInt64, _ relocation: ListedRelocation) -> UInt64?
     ) throws(Fault) {
-        var index = objects.upperBound
+        var index = pass == .resolveApplication ? 1 : link.count
+        let first = pass == .resolveLibraries ? 1 : 0
         do throws(Fault) {
-            while index > objects.lowerBound {
+            while index > first {
                 index &-= 1
                 let relocator = try Relocator(index, of: self)
-                if pass == .copy {
+                if pass == .copy || pass == .copyChosen {
                     try copyOriginals(relocator, &memory, &search)
                     continue
                 }
@@ -108,8 +124,8 @@ extension SymbolScope {
     private func copyOriginals(
         _ relocator: borrowing Relocator, _ memory: inout ByteRegion, _ search: inout SymbolSearch
     ) throws(Fault) {
-        var relocations = relocator.listed
-        while let relocation = relocations.nextEntry() {
+        var cursor = EntryCursor()
+        while let relocation = relocator.tables.next(&cursor) {
             guard relocation.entry.type == 5,
                 case .copy(let source, let size) = try relocator.copy(relocation.entry, relocation.place, &search)
             else { continue }

@@ -63,10 +63,7 @@ public struct LinkPlan: Sendable {
                 var cursor: UInt64 = 0
                 while let name = objects.span[index].nextNeeded(&cursor, files.bytes) {
                     file = objects.span[index].file
-                    guard var needed = try find(name, of: index, files, &search) else {
-                        // Those behind it are looked up when the sentence is written.
-                        throw Fault(.needsLibrary, nameOffset: objects.span[index].nameOffset(name))
-                    }
+                    var needed = try find(name, of: index, files, &search)
                     if needed >= count {
                         file = objects.span[needed].file
                         try add(needed, files)
@@ -76,9 +73,11 @@ public struct LinkPlan: Sendable {
                 }
                 index &+= 1
             }
-            for index in 0..<count {
+            index = 0
+            while index < count {
                 file = objects.span[index].file
                 try checkVersions(of: index, files, &search)
+                index &+= 1
             }
         } catch { throw error.of(file: file) }
         try layOut()
@@ -88,31 +87,37 @@ public struct LinkPlan: Sendable {
     // MARK: Finding
 
     /// The file that the string at `offset` of those of the object at `index` names, by its DT_SONAME or else by the last part
-    /// of the path that it was given with: its index among `objects`; nil where it is none of them.
-    /// (Nothing changes; but what is not `mutating` is called with a copy.)
+    /// of the path that it was given with: its index among `objects`. Throws `needsLibrary` where it is none of them; what is
+    /// missing besides is looked up when the sentence is written. (Nothing changes; but what is not `mutating` is called with
+    /// a copy.)
     mutating func find(
         _ offset: UInt64, of index: Int, _ files: borrowing NamedFiles, _ search: inout SymbolSearch
-    ) throws(Fault) -> Int? {
-        guard let length = objects.span[index].strings.length(offset, files.bytes) else { return nil }
+    ) throws(Fault) -> Int {
+        let length = objects.span[index].strings.length(offset, files.bytes) ?? 0
         // Each file's names are compared once at the most.
-        try search.add(length &* UInt64(files.count))
+        try search.add(length &* UInt64(truncatingIfNeeded: files.count))
         var name = FileRange(start: objects.span[index].strings.start &+ offset, size: length)
-        for pass in 0..<2 {
-            let isPath = pass == 1
-            // A name with a path stands for its last part.
-            if isPath { name = files.bytes.lastPart(of: name, until: 0) }
-            var found: Int?
-            for index in 0..<files.count {
-                let own = isPath ? objects.span[index].fileName : objects.span[index].soname
-                guard own.size == name.size, own.size > 0,
+        var isPath = false
+        while name.size > 0 {
+            // Of several the first that was given.
+            var found = -1
+            var candidate = 0
+            while candidate < files.count {
+                let own = isPath ? objects.span[candidate].fileName : objects.span[candidate].soname
+                if own.size == name.size, found < 0 || objects.span[candidate].file < objects.span[found].file,
                     files.bytes.areSame(own.start, name.start, count: own.size)
-                else { continue }
-                if let found, objects.span[found].file < objects.span[index].file { continue }
-                found = index
+                {
+                    found = candidate
+                }
+                candidate &+= 1
             }
-            if found != nil { return found }
+            if found >= 0 { return found }
+            if isPath { break }
+            // A name with a path stands for its last part.
+            name = files.bytes.lastPart(of: name, until: 0)
+            isPath = true
         }
-        return nil
+        throw Fault(.needsLibrary, nameOffset: objects.span[index].nameOffset(offset))
     }
 
     /// Adds the file at `index` among `objects` to those that are loaded. Throws what is wrong with it.
@@ -161,9 +166,7 @@ public struct LinkPlan: Sendable {
         var needs = objects.span[index].versions.needs
         while needs.next(files.bytes) {
             let wanted = needs.version
-            guard let target = try find(UInt64(wanted.file), of: index, files, &search) else {
-                throw Fault(.needsLibrary, nameOffset: objects.span[index].nameOffset(UInt64(wanted.file)))
-            }
+            let target = try find(UInt64(wanted.file), of: index, files, &search)
             // What is not loaded defines nothing, and a file without versions has every one.
             guard target < count, !wanted.isWeak, objects.span[target].versions.defined != 0 else { continue }
             var definitions = objects.span[target].versions.definitions

@@ -59,6 +59,7 @@ struct SymbolSearch {
     static var stepsPerByte: UInt64 { 64 }
 
     /// Searches in files of `size` bytes together.
+    @inline(never)
     init(size: UInt64) { limit = size &* SymbolSearch.stepsPerByte }
 
     /// Takes `count` steps. Throws `symbolSearchTooLong`.
