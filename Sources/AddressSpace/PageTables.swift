@@ -65,6 +65,7 @@ public struct PageTables: ~Copyable, ~Escapable {
     /// XD, or 0 where the CPU does not know it.
     private let noExecute: UInt64
     private var used: UInt64 = 0x1000
+    private var isFull = false
     /// The slot in the newest page directory from which on all are empty.
     private var untouched: UInt64 = 0
     /// The last page table that was written, and the number of the 2 MiB that it maps.
@@ -93,12 +94,11 @@ public struct PageTables: ~Copyable, ~Escapable {
 
     /// Maps every page of `range`, rounded outward to 4 KiB, to itself with `access`, whatever it had before: in pages as large
     /// as fit, but no larger than `largest`. Larger pages that are mapped already are split where a part of them changes, and
-    /// stay where they have that access. The upper half of the address space is not mapped: it is the kernel's.
-    ///
-    /// Throws `pageTableRoom`.
+    /// stay where they have that access. The upper half of the address space is not mapped: it is the kernel's. What takes more
+    /// room than there is is left out, which `checkRoom` tells.
     @inline(never)
     @_lifetime(self: copy self)
-    public mutating func map(_ range: AddressRange, _ largest: PageSize, _ access: PageAccess = .all) throws(Fault) {
+    public mutating func map(_ range: AddressRange, _ largest: PageSize, _ access: PageAccess = .all) {
         // Rounded outward, no bytes would be a page.
         guard !range.isEmpty else { return }
         let flags = access.flags(noExecute)
@@ -106,7 +106,7 @@ public struct PageTables: ~Copyable, ~Escapable {
         var address = range.start & ~0xfff
         while address < end {
             if address >> 21 != recent.number {
-                let size = try mapLarge(address, end, largest, flags)
+                let size = mapLarge(address, end, largest, flags)
                 if size > 0 {
                     address &+= size
                     continue
@@ -120,12 +120,12 @@ public struct PageTables: ~Copyable, ~Escapable {
     }
 
     /// Maps what lies between `address` and `end` with pages of more than 4 KiB, as far as one table goes, and returns the number
-    /// of bytes; 0 where it takes smaller pages: then `recent` is their table. Throws `pageTableRoom`.
+    /// of bytes; 0 where it takes smaller pages: then `recent` is their table.
     @inline(never)
     @_lifetime(self: copy self)
     private mutating func mapLarge(
         _ address: UInt64, _ end: UInt64, _ largest: PageSize, _ flags: UInt64
-    ) throws(Fault) -> UInt64 {
+    ) -> UInt64 {
         var table = region.address
         var level: UInt64 = 39
         while level > 12 {
@@ -153,7 +153,10 @@ public struct PageTables: ~Copyable, ~Escapable {
                 continue
             }
             table = region.address &+ used
-            guard region.clear(table, size: 0x1000) else { throw Fault(.pageTableRoom, value: region.count / 0x1000) }
+            guard region.clear(table, size: 0x1000) else {
+                isFull = true
+                return end &- address
+            }
             used &+= 0x1000
             region.store(table | PageTables.present, at: slot)
             if level == 12 { untouched = max(untouched, slot &+ 8) }
@@ -176,6 +179,11 @@ public struct PageTables: ~Copyable, ~Escapable {
     @_lifetime(self: copy self)
     public mutating func makeRecursive() {
         region.store(region.address | PageTables.present, at: region.address &+ 511 &* 8)
+    }
+
+    /// Throws `pageTableRoom` where something was left out.
+    public func checkRoom() throws(Fault) {
+        if isFull { throw Fault(.pageTableRoom, value: region.count / 0x1000) }
     }
 
     /// The number of bytes of `region` that the tables occupy.

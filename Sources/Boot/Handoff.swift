@@ -107,7 +107,7 @@ public struct Handoff {
             pageTable: layout.pageTables.start,
             descriptorTable: layout.descriptorTable,
             trampoline: layout.trampoline.start,
-            staged: placement.staging ?? AddressRange(0, 0),
+            staged: placement.staged,
             movingPageTable: placement.movingTables.start,
             imageStart: placement.image.start,
             protectsWriting: application.protectsPages,
@@ -133,7 +133,8 @@ public struct Handoff {
     /// `region` is that of `placement.movingTables`. Throws `pageTableRoom`.
     public func writeMovingTables(_ region: consuming ByteRegion, limit: UInt64) throws(Fault) {
         var tables = PageTables(region)
-        try tables.map(AddressRange(0, limit), .size2MiB)
+        tables.map(AddressRange(0, limit), .size2MiB)
+        try tables.checkRoom()
     }
 
     // MARK: Device tree

@@ -1,7 +1,6 @@
 // Which of the image's pages may be written and executed, as its segments or sections say.
 
 import AddressSpace
-import Diagnostics
 import ELF
 import KernelImage
 
@@ -13,9 +12,9 @@ struct ImagePages {
     /// What is added to link addresses.
     private let bias: UInt64
 
-    /// Maps the pages of `application`, which lies `bias` above its link addresses, in `tables`. Throws `pageTableRoom`.
+    /// Maps the pages of `application`, which lies `bias` above its link addresses, in `tables`.
     @inline(never)
-    static func map(_ application: borrowing Application, bias: UInt64, in tables: inout PageTables) throws(Fault) {
+    static func map(_ application: borrowing Application, bias: UInt64, in tables: inout PageTables) {
         var parts = ImageParts()
         var pages = ImagePages(start: application.linkStart & ~0xfff, bias: bias)
         // The end of the pages that the parts so far lie on, and what the last of them allows.
@@ -28,25 +27,25 @@ struct ImagePages {
             let next = (parts.part.end &+ 0xfff) & ~0xfff
             // Either pages between this part and the one before, or the page that they share.
             let between = first < end ? last.union(access) : .none
-            if first != end { try pages.begin(min(first, end), between, in: &tables) }
+            if first != end { pages.begin(min(first, end), between, in: &tables) }
             last = between
             if next > end {
-                try pages.begin(max(first, end), access, in: &tables)
+                pages.begin(max(first, end), access, in: &tables)
                 (last, end) = (access, next)
             }
         }
-        try pages.begin(end, .none, in: &tables)
+        pages.begin(end, .none, in: &tables)
         let whole = AddressRange(at: application.linkStart &+ bias, size: application.size)
-        try tables.map(AddressRange(pages.start &+ bias, whole.end), .size2MiB, pages.access)
+        tables.map(AddressRange(pages.start &+ bias, whole.end), .size2MiB, pages.access)
     }
 
     /// From `page` on the pages allow `access`.
     @inline(never)
     private mutating func begin(
         _ page: UInt64, _ access: PageAccess, in tables: inout PageTables
-    ) throws(Fault) {
+    ) {
         guard access != self.access else { return }
-        try tables.map(AddressRange(start &+ bias, page &+ bias), .size2MiB, self.access)
+        tables.map(AddressRange(start &+ bias, page &+ bias), .size2MiB, self.access)
         start = page
         self.access = access
     }

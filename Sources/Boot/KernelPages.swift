@@ -29,7 +29,7 @@ extension Handoff {
             // Kernels of these generations map memory themselves, page by page, and panic where a page that is already
             // mapped is larger: below 2 MiB they get sparse 4 KiB pages, above the image nothing. The loader lies there,
             // so that the first PDPT and the first page directory follow the PML4, where they expect them.
-            try tables.map(loader, .size4KiB, data)
+            tables.map(loader, .size4KiB, data)
             if mapsFirmwareInformation {
                 let reserved = platform.reservations
                 // Most of them share pages.
@@ -37,33 +37,34 @@ extension Handoff {
                 for index in reserved.indices where reserved[index].purpose == .firmware {
                     let pages = reserved[index].range.roundedOutward(to: 0x1000)
                     guard !mapped.contains(pages) else { continue }
-                    try tables.map(pages, .size4KiB, data)
+                    tables.map(pages, .size4KiB, data)
                     mapped = pages
                 }
             }
             // All but the guard page.
-            try tables.map(AddressRange(layout.range.start, layout.multiboot.end), .size4KiB, data)
-            try tables.map(layout.stack, .size4KiB, data)
+            tables.map(AddressRange(layout.range.start, layout.multiboot.end), .size4KiB, data)
+            tables.map(layout.stack, .size4KiB, data)
             // The kernel counts the last 2 MiB page that the image touches as the image's.
             let end = (placement.image.end &+ 0x1f_ffff) & ~0x1f_ffff
-            try tables.map(AddressRange(placement.image.start, end), .size2MiB, data)
+            tables.map(AddressRange(placement.image.start, end), .size2MiB, data)
             tables.makeRecursive()
         } else {
             // The first 2 MiB in 4 KiB pages without a hole: kernels up to 0.13.2 remap the trampoline's page there, and
             // newer ones take a table with holes for a complete mapping.
-            try tables.map(AddressRange(0, 0x20_0000), .size4KiB, data)
+            tables.map(AddressRange(0, 0x20_0000), .size4KiB, data)
             let largest = hasGigabytePages && application.acceptsGigabytePages ? PageSize.size1GiB : .size2MiB
             let regions = platform.memoryMap
             for index in 0..<regions.count where regions[index].kind.isMapped {
                 let range = regions[index].range.roundedOutward(to: 0x20_0000)
-                try tables.map(AddressRange(max(range.start, 0x20_0000), range.end), largest, data)
+                tables.map(AddressRange(max(range.start, 0x20_0000), range.end), largest, data)
             }
         }
-        guard application.protectsPages else { return }
+        guard application.protectsPages else { return try tables.checkRoom() }
         // Other processors start in this page.
-        if !application.generation.usesRecursivePageTable { try tables.map(AddressRange(0x8000, 0x9000), .size4KiB) }
-        if placement.staging != nil { try tables.map(layout.trampoline, .size4KiB, .code) }
-        try tables.map(AddressRange(loader.start, loaderDataStart), .size4KiB, .code)
-        try ImagePages.map(application, bias: placement.bias, in: &tables)
+        if !application.generation.usesRecursivePageTable { tables.map(AddressRange(0x8000, 0x9000), .size4KiB) }
+        if placement.staging != nil { tables.map(layout.trampoline, .size4KiB, .code) }
+        tables.map(AddressRange(loader.start, loaderDataStart), .size4KiB, .code)
+        ImagePages.map(application, bias: placement.bias, in: &tables)
+        try tables.checkRoom()
     }
 }

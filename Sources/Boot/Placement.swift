@@ -28,10 +28,12 @@ public struct Placement: Equatable, Sendable {
     /// The alignment of a position-independent image: one 2 MiB page.
     public static var imageAlignment: UInt64 { 0x20_0000 }
 
-    /// Where the image is built first, because the loader itself lies where it must go; nil where it is built in place.
-    public var staging: AddressRange? {
-        buildAddress == image.start ? nil : AddressRange(at: buildAddress, size: image.size)
+    /// Where the image is built first, because the loader itself lies where it must go; empty where it is built in place.
+    public var staged: AddressRange {
+        AddressRange(at: buildAddress, size: buildAddress == image.start ? 0 : image.size)
     }
+    /// The same; nil where it is built in place.
+    public var staging: AddressRange? { buildAddress == image.start ? nil : staged }
     /// Where the application's module is moved first, because it lies where the image must go; nil where it stays.
     public var movedModule: AddressRange? { firstModule.isEmpty ? nil : firstModule }
     /// Whether modules are moved.
