@@ -100,7 +100,7 @@ public struct Application: ~Escapable {
             try readObject()
         } else {
             try linked.read()
-            notes = try HermitNotes(file, linked.programHeaders)
+            try notes.read(file, linked.programHeaders)
         }
         try choose(options)
         guard !isObject else { return }
@@ -112,7 +112,7 @@ public struct Application: ~Escapable {
     @inline(never)
     private mutating func readObject() throws(Fault) {
         let image = try ObjectImage(linked.file, linked.header)
-        notes = try HermitNotes(image.sections)
+        try notes.read(image.sections)
         (size, alignment, linkEnd, entry) = (image.size, image.alignment, image.size, image.entry)
         if image.block.size > 0 {
             template = TLSInfo(

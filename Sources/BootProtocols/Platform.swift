@@ -132,12 +132,74 @@ public struct Platform: ~Copyable {
         try reserveString(module.commandLine)
     }
 
-    /// Reserves a string and its NUL. Multiboot's strings belong to the information that is handed on to the kernel.
-    mutating func reserveString(_ string: AddressRange) throws(Fault) {
-        guard string.start != 0 else { return }
+    /// Reserves `size` bytes at `address` that the firmware handed over. What belongs to the Multiboot information is handed on
+    /// to the kernel.
+    @inline(never)
+    mutating func reserve(_ address: UInt64, size: UInt64) throws(Fault) {
         try reservations.add(
-            AddressRange(at: string.start, size: string.size &+ 1),
-            bootProtocol == .multiboot ? .firmware : .transient)
+            AddressRange(at: address, size: size), bootProtocol == .multiboot ? .firmware : .transient)
+    }
+
+    /// Reserves a string and its NUL.
+    private mutating func reserveString(_ string: AddressRange) throws(Fault) {
+        guard string.start != 0 else { return }
+        try reserve(string.start, size: string.size &+ 1)
+    }
+}
+
+/// What both protocols tell, in much the same way.
+extension Platform {
+    /// Reads the command line at `address`, 0 for none.
+    mutating func readCommandLine(_ memory: PhysicalMemory, _ address: UInt64) throws(Fault) {
+        commandLine = try memory.string(address)
+        try reserveString(commandLine)
+    }
+
+    /// Reads the list of `count` modules at `address`: with Multiboot entries of 16 bytes that tell start, end and string, with
+    /// PVH such of 32 bytes that tell start, size and string.
+    @inline(never)
+    mutating func readModules(_ memory: PhysicalMemory, _ address: UInt64, count: UInt64) throws(Fault) {
+        guard count <= UInt64(Platform.moduleCapacity) else {
+            throw Fault(.tooManyModules, value: count, limit: UInt64(Platform.moduleCapacity))
+        }
+        let isMultiboot = bootProtocol == .multiboot
+        let entrySize: UInt64 = isMultiboot ? 16 : 32
+        try reserve(address, size: count &* entrySize)
+        var index: UInt64 = 0
+        while index < count {
+            let entry = try memory.record(address &+ index &* entrySize, size: entrySize)
+            let start = isMultiboot ? UInt64(entry.u32(0)) : entry.u64(0)
+            let end = UInt64(entry.u32(4))
+            guard !isMultiboot || start <= end else { throw Fault(.moduleOutsideMemory, value: start, limit: end) }
+            let size = isMultiboot ? end &- start : entry.u64(8)
+            _ = try memory.view(start, size: size, else: .moduleOutsideMemory)
+            let string = try memory.string(isMultiboot ? UInt64(entry.u32(8)) : entry.u64(16))
+            try add(Module(range: AddressRange(at: start, size: size), commandLine: string))
+            index &+= 1
+        }
+    }
+
+    /// Reads the memory map at `address`, of `size` bytes: start, size and kind of each region; with Multiboot the size of the
+    /// entry comes before these, and does not count itself.
+    @inline(never)
+    mutating func readMemoryMap(_ memory: PhysicalMemory, _ address: UInt64, size: UInt64) throws(Fault) {
+        try reserve(address, size: size)
+        let map = try memory.view(address, size: size)
+        let prefix: UInt64 = bootProtocol == .multiboot ? 4 : 0
+        var offset: UInt64 = 0
+        while offset < size {
+            var entrySize: UInt64 = 24
+            if prefix > 0 {
+                entrySize = UInt64(map.word32(at: offset) ?? 0)
+                guard entrySize >= 20 else { throw Fault(.memoryMapMalformed, value: entrySize, limit: 20) }
+            }
+            let entry = try map.record(
+                at: offset &+ prefix, size: 20, else: .platformStructureOutsideMemory, .none)
+            try memoryMap.add(
+                AddressRange(at: entry.u64(0), size: entry.u64(8)), MemoryKind(firmware: entry.u32(16)))
+            // Numbers of 32 bits, and an offset in memory.
+            offset &+= prefix &+ entrySize
+        }
     }
 }
 

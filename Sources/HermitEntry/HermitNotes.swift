@@ -30,6 +30,11 @@ public struct HermitNotes: Equatable, Sendable {
     /// Throws `segmentBeyondFile`, `bytesListedTwice`, `noteTruncated`, `entryVersionSize`, `unknownEntryVersion`,
     /// `contradictoryEntryVersion`, `abiTagSize` or `abiTagNotHermit`.
     public init(_ file: ByteView, _ programHeaders: ProgramHeaders) throws(Fault) {
+        try read(file, programHeaders)
+    }
+
+    /// The same; adds to what is known.
+    public mutating func read(_ file: ByteView, _ programHeaders: ProgramHeaders) throws(Fault) {
         var reading = BytesRead(limit: file.count)
         var next = 0
         while next < programHeaders.count {
@@ -43,9 +48,9 @@ public struct HermitNotes: Equatable, Sendable {
         }
     }
 
-    /// Reads the notes of all SHT_NOTE sections of an object file that are there at run time, as `init(_:_:)` does those of
+    /// Reads the notes of all SHT_NOTE sections of an object file that are there at run time, as `read(_:_:)` does those of
     /// PT_NOTE.
-    public init(_ sections: borrowing SectionTable) throws(Fault) {
+    public mutating func read(_ sections: borrowing SectionTable) throws(Fault) {
         var reading = BytesRead(limit: sections.file.count)
         var numbers = sections.numbers
         while let index = numbers.next() {

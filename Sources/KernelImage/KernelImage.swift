@@ -28,7 +28,7 @@ public struct KernelImage: ~Escapable {
     /// The end of the supplement, or else of the last PT_LOAD segment.
     private var memoryEnd: UInt64 = 0
 
-    /// The dynamic section's tables; none where they are not sound, which whoever needs them will be told.
+    /// The dynamic section's tables; where they are not all sound, which whoever needs them will be told, some.
     private(set) var tables: DynamicTables
     private(set) var hasSoundTables = true
 
@@ -37,7 +37,7 @@ public struct KernelImage: ~Escapable {
         memoryEnd == linkEnd ? nil : Supplement(at: memoryEnd &- Supplement.size)
     }
     /// Whether it has DT_NEEDED: it cannot do without other files.
-    public var needsLibraries: Bool { tables.needsLibraries }
+    public var needsLibraries: Bool { hasSoundTables && tables.needsLibraries }
     /// The number of bytes of memory that the image needs, its supplement included.
     public var size: UInt64 { memoryEnd &- linkStart }
     /// Whether it must lie where it was linked.
@@ -120,8 +120,9 @@ public struct KernelImage: ~Escapable {
         if header.type == .dynamic { linkStart &= ~0x1f_ffff }
         memoryEnd = linkEnd
         do { try tables.find(in: self) } catch { hasSoundTables = false }
-        if !hasSoundTables { tables = DynamicTables(file.part(at: 0, size: 0)) }
-        if tables.needDescriptorCode, let supplement = Supplement(behind: linkEnd) { memoryEnd = supplement.end }
+        if hasSoundTables, tables.needDescriptorCode, let supplement = Supplement(behind: linkEnd) {
+            memoryEnd = supplement.end
+        }
         if met >> ProgramHeader.Kind.interpreter & 1 == 1, role == .application {
             throw Fault(
                 .needsInterpreter, .programHeader(UInt64(interpreter)), nameOffset: programHeaders[interpreter].offset)

@@ -77,6 +77,8 @@ enum Phase: String, CaseIterable {
         ("entry32", .entry), ("entry_multiboot", .entry), ("entry_pvh", .entry), ("start64", .entry),
         ("cm_enter", .entry), ("enter_tail", .entry), ("enter_moving", .entry), ("boot_main", .entry),
         ("9MultibootO4read", .platform), ("3PVHO4read", .platform), ("8PlatformV4read", .platform),
+        ("8PlatformV7reserve", .platform), ("8PlatformV11read", .platform), ("8PlatformV13read", .platform),
+        ("8PlatformV15read", .platform),
         ("writePageTables", .pageTables), ("10PageTables", .pageTables),
         ("16DeviceTreeWriter", .handoff), ("7HandoffV", .handoff), ("8BootInfo", .handoff),
         // A type with its module's name, and one that shares words with it, appear shortened: KernelImage, ObjectImage.
