@@ -19,12 +19,17 @@ public struct FileDigest: Equatable, Sendable {
         var offset: UInt64 = 0
         while offset < message.paddedSize {
             var words = schedule.mutableSpan
-            for index in 0..<16 { words[index] = message.word(at: offset &+ UInt64(index) &* 4) }
-            for index in 16..<64 {
+            var index = 0
+            while index < 16 {
+                words[index] = message.word(at: offset &+ UInt64(truncatingIfNeeded: index) &* 4)
+                index &+= 1
+            }
+            while index < 64 {
                 let (x, y) = (words[index &- 15], words[index &- 2])
                 let first = x.rotated(7) ^ x.rotated(18) ^ x >> 3
                 let second = y.rotated(17) ^ y.rotated(19) ^ y >> 10
                 words[index] = words[index &- 16] &+ first &+ words[index &- 7] &+ second
+                index &+= 1
             }
             add(schedule.span)
             offset &+= 64
@@ -47,7 +52,8 @@ public struct FileDigest: Equatable, Sendable {
     /// One block: 64 rounds over its message schedule.
     private mutating func add(_ schedule: Span<UInt32>) {
         var state = self
-        for index in 0..<64 {
+        var index = 0
+        while index < 64 {
             let mixed = state.e.rotated(6) ^ state.e.rotated(11) ^ state.e.rotated(25)
             let choice = state.e & state.f ^ ~state.e & state.g
             let first = state.h &+ mixed &+ choice &+ FileDigest.constant(index) &+ schedule[index]
@@ -55,6 +61,7 @@ public struct FileDigest: Equatable, Sendable {
             let second = (state.a.rotated(2) ^ state.a.rotated(13) ^ state.a.rotated(22)) &+ major
             (state.h, state.g, state.f, state.e) = (state.g, state.f, state.e, state.d &+ first)
             (state.d, state.c, state.b, state.a) = (state.c, state.b, state.a, first &+ second)
+            index &+= 1
         }
         a &+= state.a
         b &+= state.b

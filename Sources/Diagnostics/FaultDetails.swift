@@ -60,6 +60,7 @@ public struct FaultDetails: Equatable, Sendable {
         }
     }
 
+    @inline(never)
     private func writeName(_ nameOffset: UInt64, to sink: inout some TextSink, file: RawSpan) {
         guard nameOffset > 0, let start = Int(exactly: nameOffset), start < file.byteCount else {
             sink.write("(no name)")
@@ -99,6 +100,7 @@ public struct FurtherNames: Equatable, Sendable {
     }
 
     /// Adds the name at `offset` of the file.
+    @inline(never)
     public mutating func append(_ offset: UInt64) {
         switch count {
         case 0: first = offset

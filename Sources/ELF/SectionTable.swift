@@ -102,11 +102,12 @@ public struct SectionTable: ~Escapable {
 
     /// The header at `index`, below `count`.
     public subscript(index: UInt32) -> SectionHeader {
-        SectionHeader(headers.entry(Int(index), size: Int(SectionHeader.size)))
+        @inline(never) get { SectionHeader(headers.entry(Int(index), size: Int(SectionHeader.size))) }
     }
 
     /// The bytes in the file of the section at `index`, none for SHT_NOBITS. Throws `sectionBeyondFile`.
     @_lifetime(copy self)
+    @inline(never)
     public func contents(_ index: UInt32) throws(Fault) -> ByteView {
         let section = self[index]
         let size = section.type == SectionHeader.Kind.nobits ? 0 : section.size

@@ -75,7 +75,8 @@ extension ObjectRelocator {
         var start: UInt64?
         var end: UInt64 = 0
         var isBehind = false
-        var placed = try PlacedSections(sections, blockAlignment: layout.blockAlignment)
+        var placed = PlacedSections(sections)
+        try placed.survey(blockAlignment: layout.blockAlignment)
         while let section = try placed.next() {
             guard !section.group.isThreadLocal else { continue }
             guard sections.isSameString(sections.nameOffset(section.index), wanted.offset) else {

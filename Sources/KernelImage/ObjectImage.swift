@@ -50,7 +50,8 @@ public struct ObjectImage: ~Escapable {
         guard memory.clear(memory.address, size: layout.end) else {
             throw Fault(.imageTooLarge, .none, value: size, limit: memory.count)
         }
-        var placed = try PlacedSections(sections, blockAlignment: layout.blockAlignment)
+        var placed = PlacedSections(sections)
+        try placed.survey(blockAlignment: layout.blockAlignment)
         while let section = try placed.next() {
             layout.notebook.remember(section, in: &memory)
             guard !section.group.isZero else { continue }
@@ -73,7 +74,8 @@ public struct ObjectImage: ~Escapable {
     /// The section that the byte at link address `address` belongs to, and its own link address; nil between sections.
     /// Linear in their number.
     public func section(at address: UInt64) -> (index: UInt32, start: UInt64)? {
-        guard var placed = try? PlacedSections(sections, blockAlignment: layout.blockAlignment) else { return nil }
+        var placed = PlacedSections(sections)
+        guard (try? placed.survey(blockAlignment: layout.blockAlignment)) != nil else { return nil }
         while let section = try? placed.next() {
             guard section.group != .threadLocalZero else { continue }
             let start = layout.address(of: section)

@@ -65,7 +65,8 @@ struct ObjectLayout {
         }
         hasTLSFunction = needs.hasTLSFunction
 
-        var placed = try PlacedSections(sections, blockAlignment: needs.commonBlockAlignment)
+        var placed = PlacedSections(sections)
+        try placed.survey(blockAlignment: needs.commonBlockAlignment)
         var hasEntry = false
         while let section = try placed.next() {
             if section.isWrittenCode { hasWrittenCode = true }

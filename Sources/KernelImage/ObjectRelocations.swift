@@ -20,6 +20,7 @@ struct ObjectRelocations: ~Escapable {
 
     /// Those of `sections`; none is at hand yet.
     @_lifetime(copy sections)
+    @inline(never)
     init(_ sections: SectionTable) {
         self.sections = sections
         bytes = sections.file.part(at: 0, size: 0)

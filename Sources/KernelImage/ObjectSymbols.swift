@@ -81,8 +81,10 @@ public struct ObjectSymbols: ~Escapable {
 
     /// The symbol at `index`, nil where the table is shorter.
     public subscript(index: UInt32) -> Symbol? {
-        guard index < count else { return nil }
-        return Symbol(symbols.entry(Int(index), size: Int(Symbol.size)))
+        @inline(never) get {
+            guard index < count else { return nil }
+            return Symbol(symbols.entry(Int(index), size: Int(Symbol.size)))
+        }
     }
 
     /// Where `symbol`, the one at `index`, is defined.

@@ -126,11 +126,15 @@ struct PlacedSections: ~Escapable {
     private var present: UInt16 = 0
     private var rooms = PriorityRooms()
 
-    /// The sections of `sections`; thread-local variables that are not in any section need `blockAlignment`.
+    /// The sections of `sections`, which `survey` is to look at.
     @_lifetime(copy sections)
-    @inline(never)  // Walked in several places, none of them the longest loop.
-    init(_ sections: SectionTable, blockAlignment: UInt64) throws(Fault) {
-        self.sections = sections
+    @inline(never)
+    init(_ sections: SectionTable) { self.sections = sections }
+
+    /// Finds out what sections there are; thread-local variables that are not in any section need `blockAlignment`. Throws
+    /// `sectionAlignment`, `sectionCompressed`, `sectionTooLarge` or `tooManyPriorities`.
+    @inline(never)
+    mutating func survey(blockAlignment: UInt64) throws(Fault) {
         block.alignment = max(blockAlignment, 1)
         var numbers = sections.numbers
         while let index = numbers.next() {

@@ -116,7 +116,8 @@ struct LinkerWitnessTests {
         let view = ByteView(file.span.bytes)
         let image = try ObjectImage(view, try FileHeader(view))
         var lines: [String] = []
-        var placed = try PlacedSections(image.sections, blockAlignment: image.layout.blockAlignment)
+        var placed = PlacedSections(image.sections)
+        try placed.survey(blockAlignment: image.layout.blockAlignment)
         while let section = try placed.next() {
             guard section.size > 0 else { continue }
             let name = text(file, at: image.sections.nameOffset(section.index))
@@ -150,7 +151,8 @@ struct LinkerWitnessTests {
         var result = Comparison()
         // Where relocations are, by section: offset, size and what to compare.
         var starts: [UInt32: UInt64] = [:]
-        var placed = try PlacedSections(image.sections, blockAlignment: image.layout.blockAlignment)
+        var placed = PlacedSections(image.sections)
+        try placed.survey(blockAlignment: image.layout.blockAlignment)
         while let section = try placed.next() {
             guard !section.group.isZero else { continue }
             starts[section.index] = image.layout.address(of: section)
