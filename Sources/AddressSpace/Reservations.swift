@@ -158,10 +158,18 @@ public struct Reservations {
     private static func obstacle(
         to range: AddressRange, _ reserved: Span<Reservation>, _ regions: MemoryRegions
     ) -> AddressRange? {
-        for index in reserved.indices where reserved[index].range.overlaps(range) { return reserved[index].range }
-        for index in 0..<regions.count {
-            let region = regions[index]
-            if region.kind != .available, region.range.overlaps(range) { return region.range }
+        // None is empty: that is left out of either list.
+        var index = 0
+        while index < reserved.count {
+            let other = reserved[index].range
+            if range.start < other.end, other.start < range.end { return other }
+            index &+= 1
+        }
+        index = 0
+        while index < regions.count {
+            let other = regions[index].range
+            if regions[index].kind != .available, range.start < other.end, other.start < range.end { return other }
+            index &+= 1
         }
         return nil
     }
