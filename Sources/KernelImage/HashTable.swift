@@ -69,42 +69,30 @@ struct HashTable: Equatable, Sendable {
         return chains &- start &+ chainSize <= table.size
     }
 
-    /// The first symbol that may be called `name`, 0 where there is none. Adds to `steps` what the search has cost.
-    func first(_ name: HashedName, _ files: borrowing ByteView, _ steps: inout UInt64) -> UInt64 {
-        steps &+= 1
+    /// The first symbol of the chain in which one called `name` is; 0 where there is none.
+    func first(_ name: HashedName, _ files: borrowing ByteView) -> UInt64 {
         guard bucketCount > 0 else { return 0 }
         if isGNU, bloomCount > 0 {
             let word = files.word64(at: bloom &+ UInt64(name.gnu >> 6 & (bloomCount &- 1)) &* 8) ?? 0
-            let bits = word >> UInt64(name.gnu & 63) & word >> UInt64(name.gnu >> bloomShift & 63)
+            let bits = word &>> UInt64(name.gnu & 63) & word >> UInt64(name.gnu >> bloomShift & 63)
             guard bits & 1 == 1 else { return 0 }
         }
         let bucket = (isGNU ? name.gnu : name.system) % bucketCount
-        let index = UInt64(files.word32(at: buckets &+ UInt64(bucket) &* 4) ?? 0)
-        return isGNU ? scan(from: index, name, files, &steps) : index < symbolCount ? index : 0
+        return UInt64(files.word32(at: buckets &+ UInt64(bucket) &* 4) ?? 0)
     }
 
-    /// The next symbol that may be called `name`, behind the one at `index`; 0 where there is none. Chains of DT_HASH can
-    /// loop: `steps` grows.
-    func next(_ index: UInt64, _ name: HashedName, _ files: borrowing ByteView, _ steps: inout UInt64) -> UInt64 {
-        steps &+= 1
-        let word = UInt64(files.word32(at: chains &+ (index &- firstSymbol) &* 4) ?? 1)
-        if isGNU { return word & 1 == 1 ? 0 : scan(from: index &+ 1, name, files, &steps) }
-        return word < symbolCount ? word : 0
+    /// The chain's word for the symbol at `index`; nil where the chain is at its end or leads nowhere.
+    func word(_ index: UInt64, _ files: borrowing ByteView) -> UInt32? {
+        guard index > 0, index >= firstSymbol, index < symbolCount else { return nil }
+        return files.word32(at: chains &+ (index &- firstSymbol) &* 4)
     }
 
-    /// The first symbol from `index` on, in the chain of DT_GNU_HASH, whose hash is that of `name`.
-    private func scan(
-        from index: UInt64, _ name: HashedName, _ files: borrowing ByteView, _ steps: inout UInt64
-    ) -> UInt64 {
-        var index = index
-        while index >= firstSymbol, index < symbolCount, index > 0,
-            let hash = files.word32(at: chains &+ (index &- firstSymbol) &* 4)
-        {
-            steps &+= 1
-            if (hash ^ name.gnu) >> 1 == 0 { return index }
-            if hash & 1 == 1 { break }
-            index &+= 1
-        }
-        return 0
+    /// Whether the symbol with this word in its chain may be called `name`.
+    func mayBe(_ name: HashedName, _ word: UInt32) -> Bool { !isGNU || (word ^ name.gnu) >> 1 == 0 }
+
+    /// The symbol behind the one at `index`, which has this word; 0 where it is the last. Chains of DT_HASH can loop.
+    func next(_ index: UInt64, _ word: UInt32) -> UInt64 {
+        if isGNU { return word & 1 == 1 ? 0 : index &+ 1 }
+        return UInt64(word)
     }
 }

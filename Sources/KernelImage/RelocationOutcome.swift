@@ -49,27 +49,32 @@ extension Relocator {
             }
             addend = inPlace
         }
-        // What the formula has in S's place.
-        var operand: UInt64 = 0
-        switch meaning.formula {
-        case .bias: operand = bias
+        let formula = meaning.formula
+        var definition: Definition?
+        switch formula {
+        case .none: return .nothing
+        case .bias: return .value(relative(addend))
+        case .indirect: break
         case .copy:
             let outcome = try copy(entry, place, &search)
             if case .copy(_, let size) = outcome, memory.offset(of: entry.offset, size: size) == nil {
                 throw outside(memory, entry, place)
             }
             return outcome
-        case .indirect: return try indirect(bias &+ addend, meaning.field, entry, place, in: memory)
-        case .size: operand = try definition(of: entry, place, &search)?.symbol.size ?? 0
+        default: definition = try self.definition(of: entry, place, &search)
+        }
+        // What the formula has in S's place.
+        var operand = definition?.address ?? 0
+        var isResolver = false
+        switch formula {
+        case .indirect:
+            operand = bias &+ addend
+            isResolver = true
+        case .size: operand = definition?.symbol.size ?? 0
         case .absolute, .symbol, .pcRelative:
-            guard let definition = try definition(of: entry, place, &search) else { break }
-            guard !definition.symbol.isThreadLocal else { throw Fault(.symbolThreadLocal, place) }
-            operand = definition.address
-            if definition.symbol.isIndirectFunction {
-                return try indirect(operand, meaning.field, entry, place, in: memory)
-            }
-        case .tlsModule, .tlsOffset, .threadPointerOffset, .tlsDescriptor:
-            let definition = try definition(of: entry, place, &search)
+            guard definition?.symbol.isThreadLocal != true else { throw Fault(.symbolThreadLocal, place) }
+            isResolver = definition?.symbol.isIndirectFunction == true
+        default:
             if let symbol = definition?.symbol, !symbol.isThreadLocal {
                 throw Fault(.symbolNotThreadLocal, place, value: UInt64(symbol.type))
             }
@@ -79,14 +84,14 @@ extension Relocator {
             let block = isDefined ? block(of: definition?.object ?? object) : (module: 0, distance: 0)
             guard block.module != 0 || !isDefined else { throw Fault(.noThreadLocalSegment, place) }
             operand = definition?.symbol.value ?? 0
-            if meaning.formula == .tlsOffset { break }
-            operand = meaning.formula == .tlsModule ? block.module : operand &- block.distance
-            guard meaning.formula == .tlsDescriptor else { break }
+            if formula == .tlsOffset { break }
+            operand = formula == .tlsModule ? block.module : operand &- block.distance
+            guard formula == .tlsDescriptor else { break }
             guard let supplement else { throw Fault(.relativeCountWrong, place, limit: tables.relativeCount) }
             let resolver = isDefined ? supplement.offsetResolver : supplement.undefinedResolver
             return .descriptor(resolver: resolver &+ bias, argument: operand &+ addend)
-        default: return .nothing
         }
+        if isResolver { return try indirect(operand, meaning.field, entry, place, in: memory) }
         return .value(try value(meaning, operand, addend, entry, place))
     }
 

@@ -40,7 +40,7 @@ enum SearchPurpose: UInt8 {
 /// Searches of one relocation run: the last one, and what all of them have cost.
 struct SymbolSearch {
     /// Steps taken: bytes hashed and compared, symbols and versions looked at.
-    private(set) var steps: UInt64 = 0
+    fileprivate(set) var steps: UInt64 = 0
     /// How many are allowed. Tables made for it can make searches as slow as they like; those that linkers make take far less.
     private let limit: UInt64
     /// How many searches found the array of initialisers that the loader makes.
@@ -182,9 +182,8 @@ struct SymbolScope: ~Escapable, Sendable {
         let strings = link[object].strings
         guard let length = strings.length(UInt64(symbol.name), files) else { return }
         search.name.read(files, at: strings.start &+ UInt64(symbol.name), length: length)
-        var steps = length
-        search.version = link[object].versions.version(of: UInt64(search.symbol), files, &steps)
-        try search.add(steps)
+        search.version = link[object].versions.version(of: UInt64(search.symbol), files, &search.steps)
+        try search.add(length)
 
         try findAnywhere(&search)
         let found = search.found
@@ -225,16 +224,16 @@ struct SymbolScope: ~Escapable, Sendable {
     @inline(never)
     private func find(in index: Int, _ search: inout SymbolSearch) throws(Fault) {
         search.found = .none
-        var steps: UInt64 = 0
-        var candidate = link[index].hash.first(search.name, files, &steps)
+        let table = link[index].hash
+        var candidate = table.first(search.name, files)
         // The only one with a version, where none was asked for: it is accepted where there is exactly one.
         var versioned: UInt64 = 0
         var versionedCount = 0
-        while candidate != 0 {
-            try search.add(steps)
-            steps = 0
-            if let symbol = link[index].symbol(candidate, files), search.accepts(symbol),
-                isCalled(symbol, search.name, in: index, &steps)
+        try search.add(1)
+        while let word = table.word(candidate, files) {
+            try search.add(1)
+            if table.mayBe(search.name, word), let symbol = link[index].symbol(candidate, files),
+                search.accepts(symbol), isCalled(symbol, in: index, &search)
             {
                 switch try match(candidate, in: index, &search) {
                 case .yes:
@@ -246,22 +245,22 @@ struct SymbolScope: ~Escapable, Sendable {
                 case .no: break
                 }
             }
-            candidate = link[index].hash.next(candidate, search.name, files, &steps)
+            candidate = table.next(candidate, word)
         }
-        try search.add(steps)
         if versionedCount == 1, versioned != 0 { search.found = FoundSymbol(versioned, in: index) }
     }
 
-    /// Whether `symbol` of the object at `index` has this name.
-    private func isCalled(_ symbol: Symbol, _ name: HashedName, in index: Int, _ steps: inout UInt64) -> Bool {
+    /// Whether `symbol` of the object at `index` has the name that is searched for.
+    private func isCalled(_ symbol: Symbol, in index: Int, _ search: inout SymbolSearch) -> Bool {
         let offset = UInt64(symbol.name)
         let strings = link[index].strings
-        guard offset < strings.size, name.length < strings.size &- offset,
-            files.byte(at: strings.start &+ offset &+ name.length) == 0
+        let length = search.name.length
+        guard offset < strings.size, length < strings.size &- offset,
+            files.byte(at: strings.start &+ offset &+ length) == 0
         else { return false }
-        steps &+= name.length
-        return strings.start &+ offset == name.start
-            || files.areSame(strings.start &+ offset, name.start, count: name.length)
+        search.steps &+= length
+        return strings.start &+ offset == search.name.start
+            || files.areSame(strings.start &+ offset, search.name.start, count: length)
     }
 
     private enum Match { case yes, no, onlyIfAlone }
@@ -277,9 +276,8 @@ struct SymbolScope: ~Escapable, Sendable {
             if number & 0x7fff < 3 { return .yes }
             return number & 0x8000 == 0 ? .onlyIfAlone : .no
         }
-        var steps: UInt64 = 0
-        let own = link[index].versions.version(of: candidate, files, &steps)
-        try search.add(steps)
+        let own = link[index].versions.version(of: candidate, files, &search.steps)
+        try search.add(0)
         if own.number == 0 { return (search.version.number | number) & 0x8000 != 0 ? .no : .yes }
         guard own.hash == search.version.hash else { return .no }
         let strings = link[search.object].strings
