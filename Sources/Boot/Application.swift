@@ -100,7 +100,7 @@ public struct Application: ~Escapable {
             try readObject()
         } else {
             try linked.read()
-            try notes.read(file, linked.programHeaders)
+            try notes.read(file, linked.programHeaders, from: linked.firstNote)
         }
         try choose(options)
         guard !isObject else { return }

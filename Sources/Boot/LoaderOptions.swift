@@ -63,10 +63,12 @@ public struct LoaderOptions: Equatable, Sendable {
     ) throws(Fault) -> UInt64 {
         guard !line.isEmpty else { return line.start }
         var words = Words(try memory.view(line.start, size: memory.range.end &- line.start), size: line.size)
-        if behindName { _ = words.next() }
+        var isName = behindName
         var behindOptions = line.start
         while let word = words.next() {
-            if let option = word.after("loader.") {
+            if isName {
+                isName = false
+            } else if let option = word.after("loader.") {
                 try apply(option, nameOffset: line.start &- memory.origin &+ words.start)
                 words.skipSpaces()
                 behindOptions = line.start &+ words.end

@@ -75,21 +75,25 @@ public enum SymbolCount {
     /// covers those before its first; with GNU ld that is 1, however many undefined symbols there are.
     /// Walks the one chain that starts last: linear in the number of buckets and that chain.
     public static func ofGNUHash(_ bytes: borrowing ByteView) -> UInt64? {
-        guard let buckets = bytes.word32(at: 0), let first = bytes.word32(at: 4), let bloom = bytes.word32(at: 8)
-        else { return nil }
-        let bucketStart = 16 &+ UInt64(bloom) &* 8
-        let chainStart = bucketStart &+ UInt64(buckets) &* 4
-        guard bytes.contains(bucketStart, UInt64(buckets) &* 4) else { return nil }
-        var last: UInt32 = 0
-        for index in 0..<UInt64(buckets) {
-            last = max(last, bytes.word32(at: bucketStart &+ index &* 4) ?? 0)
+        guard bytes.count >= 16 else { return nil }
+        let header = bytes.entry(0, size: 16)
+        let (buckets, first) = (UInt64(header.u32(0)), UInt64(header.u32(4)))
+        // Numbers of 32 bits: nothing wraps.
+        let bucketStart = 16 &+ UInt64(header.u32(8)) &* 8
+        let chainStart = bucketStart &+ buckets &* 4
+        guard chainStart <= bytes.count else { return nil }
+        var last: UInt64 = 0
+        var position = bucketStart
+        while position < chainStart, let symbol = bytes.word32(at: position) {
+            last = max(last, UInt64(symbol))
+            position &+= 4
         }
-        guard last >= first else { return UInt64(first) }
-        var index = UInt64(last)
-        while true {
-            guard let hash = bytes.word32(at: chainStart &+ (index &- UInt64(first)) &* 4) else { return nil }
-            index += 1
-            if hash & 1 == 1 { return index }
+        guard last >= first else { return first }
+        position = chainStart &+ (last &- first) &* 4
+        while let hash = bytes.word32(at: position) {
+            position &+= 4
+            if hash & 1 == 1 { return first &+ (position &- chainStart) / 4 }
         }
+        return nil
     }
 }

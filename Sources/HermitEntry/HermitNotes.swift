@@ -33,10 +33,12 @@ public struct HermitNotes: Equatable, Sendable {
         try read(file, programHeaders)
     }
 
-    /// The same; adds to what is known.
-    public mutating func read(_ file: ByteView, _ programHeaders: ProgramHeaders) throws(Fault) {
+    /// The same, where no PT_NOTE is before the program header at `first`; adds to what is known.
+    public mutating func read(
+        _ file: ByteView, _ programHeaders: ProgramHeaders, from first: Int = 0
+    ) throws(Fault) {
         var reading = BytesRead(limit: file.count)
-        var next = 0
+        var next = first
         while next < programHeaders.count {
             let index = next
             next &+= 1

@@ -25,6 +25,10 @@ public struct KernelImage: ~Escapable {
     public private(set) var readOnlyAfterRelocation: (start: UInt64, end: UInt64) = (0, 0)
     /// The index of PT_TLS and PT_DYNAMIC among the program headers, or nil.
     public private(set) var tlsIndex: Int?, dynamicIndex: Int?
+    /// An index among the program headers before which there is no PT_LOAD with memory.
+    private(set) var firstLoad = 0
+    /// An index among the program headers before which there is no PT_NOTE.
+    public private(set) var firstNote = 0
     /// The end of the supplement, or else of the last PT_LOAD segment.
     private var memoryEnd: UInt64 = 0
 
@@ -91,6 +95,7 @@ public struct KernelImage: ~Escapable {
                 if !overflow { readOnlyAfterRelocation = (segment.vaddr, end) }
             }
             guard segment.type <= ProgramHeader.Kind.tls, KernelImage.readTypes >> segment.type & 1 == 1 else {
+                if segment.type == ProgramHeader.Kind.note, firstNote == 0 { firstNote = index }
                 continue
             }
             let isLoaded = segment.type == ProgramHeader.Kind.load
@@ -105,7 +110,7 @@ public struct KernelImage: ~Escapable {
             case ProgramHeader.Kind.interpreter: interpreter = index
             default:
                 guard segment.memsz > 0 else { continue }
-                if linkEnd == 0 { linkStart = segment.vaddr }
+                if linkEnd == 0 { (linkStart, firstLoad) = (segment.vaddr, index) }
                 guard segment.vaddr >= linkEnd else {
                     throw Fault(
                         .segmentsOverlap, .programHeader(UInt64(index)), value: segment.vaddr, limit: linkEnd)
@@ -149,7 +154,7 @@ public struct KernelImage: ~Escapable {
     public func load(into memory: inout ByteRegion) throws(Fault) {
         guard size <= memory.count else { throw Fault(.imageTooLarge, value: size, limit: memory.count) }
         var reached = memory.address
-        var index = 0
+        var index = firstLoad
         while index < programHeaders.count {
             let segment = programHeaders[index]
             index &+= 1

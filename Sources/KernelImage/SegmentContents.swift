@@ -24,7 +24,7 @@ extension KernelImage {
     borrowing func fileOffset(
         of address: UInt64, size: UInt64, _ place: Place
     ) throws(Fault) -> (start: UInt64, room: UInt64) {
-        var index = 0
+        var index = firstLoad
         while index < programHeaders.count {
             let segment = programHeaders[index]
             let offset = address &- segment.vaddr
