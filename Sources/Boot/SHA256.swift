@@ -9,8 +9,9 @@ public import Bytes
 /// A SHA-256 digest.
 public struct FileDigest: Equatable, Sendable {
     // The eight words of the hash value, the first of them the digest's first four bytes, most significant first.
-    private var a: UInt32 = 0x6a09_e667, b: UInt32 = 0xbb67_ae85, c: UInt32 = 0x3c6e_f372, d: UInt32 = 0xa54f_f53a
-    private var e: UInt32 = 0x510e_527f, f: UInt32 = 0x9b05_688c, g: UInt32 = 0x1f83_d9ab, h: UInt32 = 0x5be0_cd19
+    private var words: InlineArray<8, UInt32> = [
+        0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19,
+    ]
 
     /// The digest of `bytes`.
     public init(of bytes: ByteView) {
@@ -38,53 +39,63 @@ public struct FileDigest: Equatable, Sendable {
 
     /// The digest that 64 hexadecimal digits write, in lower or upper case; nil where `digits` are not that.
     public init?(hexadecimal digits: ByteView) {
-        guard digits.count == 64, let a = FileDigest.word(digits, 0), let b = FileDigest.word(digits, 8),
-            let c = FileDigest.word(digits, 16), let d = FileDigest.word(digits, 24),
-            let e = FileDigest.word(digits, 32), let f = FileDigest.word(digits, 40),
-            let g = FileDigest.word(digits, 48), let h = FileDigest.word(digits, 56)
-        else { return nil }
-        (self.a, self.b, self.c, self.d, self.e, self.f, self.g, self.h) = (a, b, c, d, e, f, g, h)
+        guard digits.count == 64 else { return nil }
+        var words = words.mutableSpan
+        var index = 0
+        while index < 64 {
+            guard let digit = FileDigest.digit(digits, UInt64(truncatingIfNeeded: index)) else { return nil }
+            // Eight digits push out what was there.
+            words[index >> 3] = words[index >> 3] << 4 | digit
+            index &+= 1
+        }
     }
 
     /// The first eight bytes, as a number whose hexadecimal digits are the digest's first sixteen.
-    public var leading: UInt64 { UInt64(a) << 32 | UInt64(b) }
+    public var leading: UInt64 { UInt64(words.span[0]) << 32 | UInt64(words.span[1]) }
+
+    /// Whether both are the same.
+    public static func == (left: FileDigest, right: FileDigest) -> Bool {
+        var difference: UInt32 = 0
+        var index = 0
+        while index < 8 {
+            difference |= left.words.span[index] ^ right.words.span[index]
+            index &+= 1
+        }
+        return difference == 0
+    }
 
     /// One block: 64 rounds over its message schedule.
     private mutating func add(_ schedule: Span<UInt32>) {
-        var state = self
+        var words = words.mutableSpan
+        var (a, b, c, d) = (words[0], words[1], words[2], words[3])
+        var (e, f, g, h) = (words[4], words[5], words[6], words[7])
         var index = 0
         while index < 64 {
-            let mixed = state.e.rotated(6) ^ state.e.rotated(11) ^ state.e.rotated(25)
-            let choice = state.e & state.f ^ ~state.e & state.g
-            let first = state.h &+ mixed &+ choice &+ FileDigest.constant(index) &+ schedule[index]
-            let major = state.a & state.b ^ state.a & state.c ^ state.b & state.c
-            let second = (state.a.rotated(2) ^ state.a.rotated(13) ^ state.a.rotated(22)) &+ major
-            (state.h, state.g, state.f, state.e) = (state.g, state.f, state.e, state.d &+ first)
-            (state.d, state.c, state.b, state.a) = (state.c, state.b, state.a, first &+ second)
+            let mixed = e.rotated(6) ^ e.rotated(11) ^ e.rotated(25)
+            let choice = e & f ^ ~e & g
+            let first = h &+ mixed &+ choice &+ FileDigest.constant(index) &+ schedule[index]
+            let major = a & b ^ a & c ^ b & c
+            let second = (a.rotated(2) ^ a.rotated(13) ^ a.rotated(22)) &+ major
+            (h, g, f, e) = (g, f, e, d &+ first)
+            (d, c, b, a) = (c, b, a, first &+ second)
             index &+= 1
         }
-        a &+= state.a
-        b &+= state.b
-        c &+= state.c
-        d &+= state.d
-        e &+= state.e
-        f &+= state.f
-        g &+= state.g
-        h &+= state.h
+        words[0] &+= a
+        words[1] &+= b
+        words[2] &+= c
+        words[3] &+= d
+        words[4] &+= e
+        words[5] &+= f
+        words[6] &+= g
+        words[7] &+= h
     }
 
-    private static func word(_ digits: ByteView, _ start: UInt64) -> UInt32? {
-        var word: UInt32 = 0
-        for index in 0..<8 as Range<UInt64> {
-            let value: UInt8
-            switch digits.byte(at: start &+ index) {
-            case .some(let digit) where digit >= 0x30 && digit <= 0x39: value = digit &- 0x30
-            case .some(let digit) where digit | 0x20 >= 0x61 && digit | 0x20 <= 0x66: value = (digit | 0x20) &- 0x57
-            default: return nil
-            }
-            word = word << 4 | UInt32(value)
-        }
-        return word
+    /// The value of the hexadecimal digit at `index` of `digits`, nil where that is none.
+    private static func digit(_ digits: ByteView, _ index: UInt64) -> UInt32? {
+        guard let digit = digits.byte(at: index) else { return nil }
+        if digit >= 0x30 && digit <= 0x39 { return UInt32(digit &- 0x30) }
+        let letter = digit | 0x20
+        return letter >= 0x61 && letter <= 0x66 ? UInt32(letter &- 0x57) : nil
     }
 
     /// The first 32 bits of the fractional part of the cube root of the prime at `index` (FIPS 180-4, section 4.2.2).

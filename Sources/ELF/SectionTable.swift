@@ -121,6 +121,7 @@ public struct SectionTable: ~Escapable {
     }
 
     /// The file offset of the name of `section`, 0 where it has none.
+    @inline(never)
     public func nameOffset(_ section: SectionHeader) -> UInt64 {
         let name = UInt64(section.name)
         return hasNames && name != 0 && name < namesSize ? namesStart &+ name : 0

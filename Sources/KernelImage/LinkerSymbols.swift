@@ -109,6 +109,7 @@ extension SectionTable {
     static var nameLimit: UInt64 { 256 }
 
     /// Whether the NUL-terminated strings at two offsets of the file, of at most `nameLimit` bytes, are the same.
+    @inline(never)
     func isSameString(_ first: UInt64, _ second: UInt64) -> Bool {
         guard first != 0 else { return false }
         var index: UInt64 = 0

@@ -105,7 +105,7 @@ public struct ObjectRelocator: ~Escapable {
         let address = target.start &+ entry.offset
         let isDynamicModel = meaning.formula == .tlsIndexFromPlace || meaning.formula == .tlsModuleFromPlace
         if isDynamicModel, !layout.hasTLSFunction, target.isCode {
-            try relax(entry, meaning, next, place, target, in: &memory)
+            try relax(entry, meaning, next, place, target, &table, in: &memory)
             return 2
         }
         // In bounds by the guard above.

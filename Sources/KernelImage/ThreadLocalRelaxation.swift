@@ -59,7 +59,7 @@ extension ObjectRelocator {
     /// Throws `tlsSequenceUnknown` where it is none that the psABI has, and the faults of its symbol and its value.
     func relax(
         _ entry: RelocationEntry, _ meaning: RelocationMeaning, _ call: RelocationEntry?, _ place: Place,
-        _ target: Target, in memory: inout ByteRegion
+        _ target: Target, _ table: inout GlobalOffsetTable, in memory: inout ByteRegion
     ) throws(Fault) {
         let isGeneral = meaning.formula == .tlsIndexFromPlace
         let address = target.start &+ entry.offset
@@ -73,7 +73,6 @@ extension ObjectRelocator {
         // In bounds by the guard above.
         let addend = entry.addend ?? Relocator.load(meaning.field, at: address, in: memory) ?? 0
         if isGeneral {
-            var table = GlobalOffsetTable(layout)
             let operand = try operand(of: entry, meaning, place, &table, in: &memory)
             // The addend is that of an operand that ends its instruction: it makes up for P not being the next one.
             let value = operand.value &+ addend &+ 4 &- operand.distance
