@@ -196,7 +196,7 @@ public struct Application: ~Escapable {
             return try link.load(
                 files, bias: placement.bias, into: &memory, mayResolve: placement.staging == nil, resolve)
         }
-        if let image = object {
+        if isObject, let image = object {
             try image.load(into: &memory)
             let relocator = ObjectRelocator(image, bias: placement.bias)
             let counts = try relocator.apply(to: &memory)
