@@ -57,6 +57,7 @@ public struct Handoff {
 
     /// Fills `block`, whose range is that of `placement.handoff`; `memory` is read for the command line. Returns the
     /// state in which to enter the kernel. Throws `pageTableRoom` or `deviceTreeRoom`.
+    @inline(never)
     public func write(
         _ application: borrowing Application, on platform: borrowing PlatformFacts, _ placement: Placement,
         memory: PhysicalMemory, to block: inout ByteRegion

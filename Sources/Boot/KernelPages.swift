@@ -44,9 +44,10 @@ extension Handoff {
             // All but the guard page.
             tables.map(AddressRange(layout.range.start, layout.multiboot.end), .size4KiB, data)
             tables.map(layout.stack, .size4KiB, data)
-            // The kernel counts the last 2 MiB page that the image touches as the image's.
+            // The kernel counts the last 2 MiB page that the image touches as the image's, whose own pages follow below.
+            let start = application.protectsPages ? placement.image.end & ~0xfff : placement.image.start
             let end = (placement.image.end &+ 0x1f_ffff) & ~0x1f_ffff
-            tables.map(AddressRange(placement.image.start, end), .size2MiB, data)
+            tables.map(AddressRange(start, end), .size2MiB, data)
             tables.makeRecursive()
         } else {
             // The first 2 MiB in 4 KiB pages without a hole: kernels up to 0.13.2 remap the trampoline's page there, and

@@ -45,6 +45,7 @@ public struct Placement: Equatable, Sendable {
     /// Throws `memoryTooSmall`, `imageTooLarge`, `noRoomForImage`, `imageOutsideMemory`, `noRoomForModule` or
     /// `noRoomForHandoff`; where `choice` cannot be met, `baseMisaligned`, `baseOutsideMemory`, `baseTooHigh`,
     /// `baseOfFixedImage` or `randomPlaceOfFixedImage`.
+    @inline(never)
     public init(
         _ application: borrowing Application, on platform: borrowing PlatformFacts, loader: AddressRange, limit: UInt64,
         _ choice: BaseChoice = .lowest
@@ -183,6 +184,7 @@ public struct Placement: Equatable, Sendable {
     }
 
     /// Where the module at `index` lies once those have been moved that lie where the image goes.
+    @inline(never)
     public func module(
         _ index: Int, of application: borrowing Application, on platform: borrowing PlatformFacts
     ) -> AddressRange {
