@@ -24,12 +24,14 @@ extension Handoff {
             throw Fault(.pageTableRoom, value: layout.pageTables.size / 0x1000)
         }
         var tables = PageTables(region, hasNoExecute: hasNoExecute)
-        let data = application.protectsPages ? PageAccess.data : .all
+        let (data, code): (PageAccess, PageAccess) = application.protectsPages ? (.data, .code) : (.all, .all)
+        let loaderCode = AddressRange(loader.start, loaderDataStart)
         if application.generation.usesRecursivePageTable {
             // Kernels of these generations map memory themselves, page by page, and panic where a page that is already
             // mapped is larger: below 2 MiB they get sparse 4 KiB pages, above the image nothing. The loader lies there,
             // so that the first PDPT and the first page directory follow the PML4, where they expect them.
-            tables.map(loader, .size4KiB, data)
+            tables.map(AddressRange(loaderDataStart, loader.end), .size4KiB, data)
+            tables.map(loaderCode, .size4KiB, code)
             if mapsFirmwareInformation {
                 let reserved = platform.reservations
                 // Most of them share pages.
@@ -48,6 +50,7 @@ extension Handoff {
             let start = application.protectsPages ? placement.image.end & ~0xfff : placement.image.start
             let end = (placement.image.end &+ 0x1f_ffff) & ~0x1f_ffff
             tables.map(AddressRange(start, end), .size2MiB, data)
+            if AddressRange(start, end).overlaps(loader) { tables.map(loaderCode, .size4KiB, code) }
             tables.makeRecursive()
         } else {
             // The first 2 MiB in 4 KiB pages without a hole: kernels up to 0.13.2 remap the trampoline's page there, and
@@ -59,12 +62,12 @@ extension Handoff {
                 let range = regions[index].range.roundedOutward(to: 0x20_0000)
                 tables.map(AddressRange(max(range.start, 0x20_0000), range.end), largest, data)
             }
+            tables.map(loaderCode, .size4KiB, code)
+            // Other processors start in this page.
+            tables.map(AddressRange(0x8000, 0x9000), .size4KiB)
         }
         guard application.protectsPages else { return try tables.checkRoom() }
-        // Other processors start in this page.
-        if !application.generation.usesRecursivePageTable { tables.map(AddressRange(0x8000, 0x9000), .size4KiB) }
         if placement.staging != nil { tables.map(layout.trampoline, .size4KiB, .code) }
-        tables.map(AddressRange(loader.start, loaderDataStart), .size4KiB, .code)
         ImagePages.map(application, bias: placement.bias, in: &tables)
         try tables.checkRoom()
     }
