@@ -69,26 +69,27 @@ public struct ByteRegion: ~Copyable, ~Escapable {
         var offset = start
         let end = start &+ Int(truncatingIfNeeded: count) &* 8
         // All in bounds by the guard; eight at a time, two by two, and then the others.
-        var pair = SIMD2(first, first &+ step)
+        var value = first
         if count >= 8 {
-            let pairStep = SIMD2(repeating: step &* 2)
-            let next = SIMD2(repeating: step &* 8)
-            var second = pair &+ pairStep
-            var third = second &+ pairStep
-            var fourth = third &+ pairStep
+            var pair = SIMD2(first, first &+ step)
+            let two = SIMD2(repeating: step &* 2)
+            let eight = SIMD2(repeating: step &* 8)
+            var second = pair &+ two
+            var third = second &+ two
+            var fourth = third &+ two
             repeat {
                 unsafe span.storeBytes(of: pair, toUncheckedByteOffset: offset, as: SIMD2<UInt64>.self)
                 unsafe span.storeBytes(of: second, toUncheckedByteOffset: offset &+ 16, as: SIMD2<UInt64>.self)
                 unsafe span.storeBytes(of: third, toUncheckedByteOffset: offset &+ 32, as: SIMD2<UInt64>.self)
                 unsafe span.storeBytes(of: fourth, toUncheckedByteOffset: offset &+ 48, as: SIMD2<UInt64>.self)
-                pair &+= next
-                second &+= next
-                third &+= next
-                fourth &+= next
+                pair &+= eight
+                second &+= eight
+                third &+= eight
+                fourth &+= eight
                 offset &+= 64
             } while offset < end &- 56
+            value = pair[0]
         }
-        var value = pair[0]
         while offset < end {
             unsafe span.storeBytes(of: value, toUncheckedByteOffset: offset, as: UInt64.self)
             value &+= step
