@@ -45,7 +45,7 @@ public struct Application: ~Escapable {
     /// Whether the image must lie where it was linked.
     public var isFixed: Bool { linked.isFixed }
     /// Whether the application is an object file.
-    public var isObject: Bool { linked.header.type == .relocatable }
+    public let isObject: Bool
     /// The linked file; nil where the application is an object file.
     public var image: KernelImage? {
         @_lifetime(copy self) get { isObject ? nil : linked }
@@ -93,7 +93,9 @@ public struct Application: ~Escapable {
         self.files = files.bytes
         link = LinkMap()
         object = nil
-        linked = KernelImage(unread: file, try FileHeader(file))
+        let header = try FileHeader(file)
+        linked = KernelImage(unread: file, header)
+        isObject = header.type == .relocatable
         isGenerationForced = options.generation != nil
         alignsWideIntegers = options.alignsWideIntegers
         if isObject {
