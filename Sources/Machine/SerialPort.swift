@@ -7,7 +7,6 @@ internal import CMachine
 /// many as the FIFO takes, with one instruction: under virtualisation a trap for the instruction costs more than the bytes.
 public struct SerialPort: TextSink {
     private static let base: UInt16 = 0x3f8
-    private static let fifo: UInt64 = 16
     private static let capacity = UInt64(CM_SERIAL_CAPACITY)
     private var count: UInt64 = 0
     private var isSetUp = false
@@ -77,17 +76,8 @@ public struct SerialPort: TextSink {
     @inline(never)
     public mutating func flush() {
         if !isSetUp { setUp() }
-        var sent: UInt64 = 0
-        var patience = 1_000_000
-        while sent < count {
-            while cm_in8(SerialPort.base + 5) & 0x20 == 0, patience > 0 {
-                patience &-= 1
-            }
-            let chunk = min(count &- sent, SerialPort.fifo)
-            // `sent + chunk` never exceeds `count`, nor that the buffer's size.
-            cm_serial_send(SerialPort.base, sent, chunk)
-            sent &+= chunk
-        }
+        // `count` is at most the buffer's size.
+        if count > 0 { cm_serial_send(SerialPort.base, count, 1_000_000) }
         count = 0
     }
 }

@@ -32,10 +32,19 @@ CM_INLINE void cm_serial_append(uint64_t offset, const uint8_t *bytes, uint64_t 
     __asm__ volatile("rep movsb" : "+D"(target), "+S"(bytes), "+c"(count) : : "memory");
 }
 
-/// Writes `count` bytes of the buffer to one port: one instruction, and under virtualisation one trap, for all of them.
-CM_INLINE void cm_serial_send(uint16_t port, uint64_t offset, uint64_t count) {
-    const uint8_t *bytes = cm_serial_buffer + offset;
-    __asm__ volatile("rep outsb" : "+S"(bytes), "+c"(count) : "d"(port) : "memory");
+/// Sends the first `count` bytes of the buffer, at least one, to the serial port at `port`, as many at a time as its FIFO takes,
+/// with one instruction, and under virtualisation one trap, for all of them. Waits for the FIFO to be empty before, and gives up
+/// after `patience` looks in vain.
+CM_INLINE void cm_serial_send(uint16_t port, uint64_t count, uint64_t patience) {
+    const uint8_t *bytes = cm_serial_buffer;
+    do {
+        while ((cm_in8(port + 5) & 0x20) == 0)
+            if (--patience == 0)
+                return;
+        uint64_t chunk = count < 16 ? count : 16;
+        count -= chunk;
+        __asm__ volatile("rep outsb" : "+S"(bytes), "+c"(chunk) : "d"(port) : "memory");
+    } while (count > 0);
 }
 
 static inline uint64_t cm_read_cr2(void) {
