@@ -16,11 +16,11 @@ memcpy:
     .section .text.memmove, "ax", @progbits
     .globl memmove
 memmove:
-    mov %rdi, %rax
     mov %rdi, %r8
     sub %rsi, %r8
     cmp %rdx, %r8
     jae memcpy
+    mov %rdi, %rax
     mov %rdx, %rcx
     std
     lea -1(%rdi,%rdx), %rdi

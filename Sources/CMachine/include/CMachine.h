@@ -54,13 +54,13 @@ static inline uint64_t cm_read_cr2(void) {
 }
 
 /// What the CPU can do: CPUID 0x80000001, edx; 0 where it does not tell.
-static inline uint32_t cm_extended_features(void) {
+CM_INLINE uint32_t cm_extended_features(void) {
     uint32_t eax = 0x80000000, ebx, ecx, edx;
-    __asm__ volatile("cpuid" : "+a"(eax), "=b"(ebx), "=c"(ecx), "=d"(edx));
+    __asm__("cpuid" : "+a"(eax), "=b"(ebx), "=c"(ecx), "=d"(edx));
     if (eax < 0x80000001)
         return 0;
     eax = 0x80000001;
-    __asm__ volatile("cpuid" : "+a"(eax), "=b"(ebx), "=c"(ecx), "=d"(edx));
+    __asm__("cpuid" : "+a"(eax), "=b"(ebx), "=c"(ecx), "=d"(edx));
     return edx;
 }
 
@@ -125,7 +125,7 @@ static inline void cm_triple_fault(void) {
 
 /// `address`, of which the compiler knows nothing: from the first bytes of memory it would otherwise reason back to address 0, and
 /// that nothing can be there.
-static inline uint64_t cm_address(uint64_t address) {
+CM_INLINE uint64_t cm_address(uint64_t address) {
     __asm__("" : "+r"(address));
     return address;
 }
