@@ -150,48 +150,65 @@ public struct ByteRegion: ~Copyable, ~Escapable {
     ) -> Int {
         let end = records.span.byteCount / RecordWriter.size &* RecordWriter.size
         guard count >= 8, first >= 0, first < end / RecordWriter.size else { return first }
-        let writer = RecordWriter(tag: tag, bias: bias, last: count &- 8)
         let start = address
+        let last = count &- 8
         let words = records.span
         // Records are read below `end`; the pointers do not leave the closures.
         return unsafe span.withUnsafeMutableBytes { target in
             unsafe words.withUnsafeBytes { source in
-                let memory = unsafe target.baseAddress.unsafelyUnwrapped
                 let records = unsafe source.baseAddress.unsafelyUnwrapped
-                var offset = first &* RecordWriter.size
-                // Addresses that need no subtraction are checked by the group: this is the loader's longest loop.
-                let vouchedEnd = start == 0 ? min(end, max(vouched, 0) &* RecordWriter.size) : 0
-                while offset <= vouchedEnd &- RecordWriter.groupSize {
-                    let next = offset &+ RecordWriter.groupSize
-                    if unsafe writer.covers(records + offset) {
-                        unsafe writer.storeGroup(records + offset, memory)
-                        offset = next
-                        continue
-                    }
-                    while offset < next {
-                        guard unsafe writer.store(records + offset, start, memory) else {
-                            return offset / RecordWriter.size
-                        }
-                        offset &+= RecordWriter.size
-                    }
-                }
-                while offset < end, unsafe writer.store(records + offset, start, memory) {
-                    offset &+= RecordWriter.size
-                }
-                return offset / RecordWriter.size
+                let writer = unsafe RecordWriter(
+                    tag: tag, bias: bias, last: last, memory: target.baseAddress.unsafelyUnwrapped)
+                var record = unsafe records + first &* RecordWriter.size
+                // Addresses that need no subtraction are checked by the group.
+                let vouchedSize = start == 0 ? min(end, max(vouched, 0) &* RecordWriter.size) : 0
+                unsafe record = writer.storeVouched(record, records + vouchedSize)
+                unsafe record = writer.store(record, records + end, start)
+                return unsafe (record - records) / RecordWriter.size
             }
         }
     }
 
     /// What the records of `storeSums` have in common.
-    private struct RecordWriter {
+    @safe private struct RecordWriter {
         /// The size of one record, and of the 32 of a group.
         static var size: Int { 24 }
         static var groupSize: Int { 32 * 24 }
         let tag: UInt64
         let bias: UInt64
-        /// The last offset at which a word fits.
-        let last: UInt64
+        /// The last offset at which a word fits in the region, and its memory.
+        let last: UInt64, memory: UnsafeMutableRawPointer
+
+        /// Stores the sums of the records from `first` to `end` by the group, if there are that many, for a region at address 0;
+        /// returns the record that has to be looked at by itself.
+        @inline(__always)
+        func storeVouched(_ first: UnsafeRawPointer, _ end: UnsafeRawPointer) -> UnsafeRawPointer {
+            guard unsafe end - first >= RecordWriter.groupSize else { return unsafe first }
+            let lastGroup = unsafe end - RecordWriter.groupSize
+            let record = unsafe storeGroups(first, lastGroup)
+            // What is left goes with some of those before, whose sums come to the same once more.
+            guard unsafe record > lastGroup, unsafe record < end else { return unsafe record }
+            return unsafe storeGroups(lastGroup, lastGroup)
+        }
+
+        /// Stores groups from the one at `first` on, up to the one at `lastGroup` or a little behind; returns the record that
+        /// comes next. This is the loader's longest loop.
+        @inline(never)
+        private func storeGroups(_ first: UnsafeRawPointer, _ lastGroup: UnsafeRawPointer) -> UnsafeRawPointer {
+            var record = unsafe first
+            while unsafe record <= lastGroup {
+                if unsafe covers(record) {
+                    unsafe storeGroup(record)
+                    unsafe record += RecordWriter.groupSize
+                    continue
+                }
+                // Addresses on both sides of a power of two: soon there will be a group on one side.
+                let next = unsafe record + 8 * RecordWriter.size
+                unsafe record = store(record, next, 0)
+                if unsafe record < next { break }
+            }
+            return unsafe record
+        }
 
         /// Whether a group's addresses are all in bounds and its tags, as far as this can tell, right; false for some groups
         /// whose addresses are close to the region's end.
@@ -200,7 +217,7 @@ public struct ByteRegion: ~Copyable, ~Escapable {
         /// tag. The word that has every bit that one of them has is no smaller than any of them, so where its address part
         /// is in bounds all are; and its tag part is the tag, a single bit, only where each is the tag or 0.
         @inline(__always)
-        func covers(_ record: UnsafeRawPointer) -> Bool {
+        private func covers(_ record: UnsafeRawPointer) -> Bool {
             var word: UInt64 = unsafe fourBits(record) | fourBits(record + 96)
             unsafe word |= fourBits(record + 192) | fourBits(record + 288)
             unsafe word |= fourBits(record + 384) | fourBits(record + 480)
@@ -220,42 +237,50 @@ public struct ByteRegion: ~Copyable, ~Escapable {
 
         /// Stores the sums of a group that is covered.
         @inline(__always)
-        func storeGroup(_ record: UnsafeRawPointer, _ memory: UnsafeMutableRawPointer) {
-            unsafe storeFour(record, memory)
-            unsafe storeFour(record + 96, memory)
-            unsafe storeFour(record + 192, memory)
-            unsafe storeFour(record + 288, memory)
-            unsafe storeFour(record + 384, memory)
-            unsafe storeFour(record + 480, memory)
-            unsafe storeFour(record + 576, memory)
-            unsafe storeFour(record + 672, memory)
+        private func storeGroup(_ record: UnsafeRawPointer) {
+            unsafe storeEight(record)
+            unsafe storeEight(record + 192)
+            unsafe storeEight(record + 384)
+            unsafe storeEight(record + 576)
         }
 
         @inline(__always)
-        private func storeFour(_ record: UnsafeRawPointer, _ memory: UnsafeMutableRawPointer) {
-            unsafe storeOne(record, memory)
-            unsafe storeOne(record + 24, memory)
-            unsafe storeOne(record + 48, memory)
-            unsafe storeOne(record + 72, memory)
+        private func storeEight(_ record: UnsafeRawPointer) {
+            unsafe storeOne(record)
+            unsafe storeOne(record + 24)
+            unsafe storeOne(record + 48)
+            unsafe storeOne(record + 72)
+            unsafe storeOne(record + 96)
+            unsafe storeOne(record + 120)
+            unsafe storeOne(record + 144)
+            unsafe storeOne(record + 168)
         }
 
         @inline(__always)
-        private func storeOne(_ record: UnsafeRawPointer, _ memory: UnsafeMutableRawPointer) {
-            let offset = unsafe record.loadUnaligned(as: UInt64.self)
+        private func storeOne(_ record: UnsafeRawPointer) {
+            unsafe store(record, at: record.loadUnaligned(as: UInt64.self))
+        }
+
+        @inline(__always)
+        private func store(_ record: UnsafeRawPointer, at offset: UInt64) {
             let sum = unsafe record.loadUnaligned(fromByteOffset: 16, as: UInt64.self) &+ bias
             unsafe memory.storeBytes(of: sum, toByteOffset: Int(truncatingIfNeeded: offset), as: UInt64.self)
         }
 
-        /// Stores the sum of the three words at `record`, if their tag is right and their address is in bounds.
+        /// Stores the sums of the records from `first` to `end`, for a region at `start`, as long as their tags are right and their
+        /// addresses in bounds; returns the first that is not stored.
         @inline(__always)
-        func store(_ record: UnsafeRawPointer, _ start: UInt64, _ memory: UnsafeMutableRawPointer) -> Bool {
-            let offset = unsafe record.loadUnaligned(as: UInt64.self) &- start
-            guard unsafe record.loadUnaligned(fromByteOffset: 8, as: UInt64.self) == tag, offset <= last else {
-                return false
+        func store(_ first: UnsafeRawPointer, _ end: UnsafeRawPointer, _ start: UInt64) -> UnsafeRawPointer {
+            var record = unsafe first
+            while unsafe record < end {
+                let offset = unsafe record.loadUnaligned(as: UInt64.self) &- start
+                guard unsafe record.loadUnaligned(fromByteOffset: 8, as: UInt64.self) == tag, offset <= last else {
+                    break
+                }
+                unsafe store(record, at: offset)
+                unsafe record += RecordWriter.size
             }
-            let sum = unsafe record.loadUnaligned(fromByteOffset: 16, as: UInt64.self) &+ bias
-            unsafe memory.storeBytes(of: sum, toByteOffset: Int(truncatingIfNeeded: offset), as: UInt64.self)
-            return true
+            return unsafe record
         }
     }
 

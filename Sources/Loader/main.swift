@@ -25,8 +25,7 @@ func loaderMain(_ protocolMagic: UInt32, _ information: UInt32) -> Never {
         files.add(facts, memory)
 
         let loader = AddressRange(Memory.loader.start, Memory.loader.end)
-        let entry = try boot(&files, options, on: facts, memory, loader, &serial)
-        CPU.enter(entry)
+        try boot(&files, options, on: facts, memory, loader, &serial)
     } catch {
         fail(error, files, &serial)
     }
@@ -41,13 +40,13 @@ func bootProtocol(_ magic: UInt32) throws(Fault) -> BootProtocol {
     }
 }
 
-/// Places, loads, relocates and hands over; everything but the jump. `files` are the modules, and follow them where they have
+/// Places, loads, relocates, hands over and enters. `files` are the modules, and follow them where they have
 /// to be moved.
 @_lifetime(files: copy files)
 func boot(
     _ files: inout NamedFiles, _ options: LoaderOptions, on platform: borrowing PlatformFacts, _ memory: PhysicalMemory,
     _ loader: AddressRange, _ serial: inout SerialPort
-) throws(Fault) -> CPU.Entry {
+) throws(Fault) -> Never {
     var application = try Application(files, options, plan: linkPlan(0))
     Report.found(application, platform, options.verbosity, to: &serial)
     let choice = BaseChoice(options) {
@@ -89,11 +88,12 @@ func boot(
     unsafe bootRecord = BootRecord(placement, loader: loader, module: module)
     if state.protectsWriting { CPU.protectWriting() }
     if state.protectsExecution { CPU.protectExecution() }
-    return CPU.Entry(
-        instructionPointer: state.instructionPointer, stackPointer: state.stackPointer, bootInfo: state.bootInfo,
-        pageTable: state.pageTable, descriptorTable: state.descriptorTable, trampoline: state.trampoline,
-        stagedStart: state.staged.start, stagedSize: state.staged.size, imageStart: state.imageStart,
-        movingPageTable: state.movingPageTable)
+    CPU.enter(
+        CPU.Entry(
+            instructionPointer: state.instructionPointer, stackPointer: state.stackPointer, bootInfo: state.bootInfo,
+            pageTable: state.pageTable, descriptorTable: state.descriptorTable, trampoline: state.trampoline,
+            stagedStart: state.staged.start, stagedSize: state.staged.size, imageStart: state.imageStart,
+            movingPageTable: state.movingPageTable))
 }
 
 /// Room for what is known of the application's libraries, and for what is once modules have been moved.
