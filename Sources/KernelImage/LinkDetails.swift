@@ -59,6 +59,7 @@ extension FaultDetails {
 
     /// The symbol, its version, and the file that shall define it: the first symbol that has the version `number`, or the
     /// fault's own.
+    @inline(never)
     private mutating func describeVersion(_ number: UInt16?, _ index: Int, _ scope: borrowing SymbolScope) {
         var first = UInt64(symbol)
         if let number {

@@ -173,6 +173,7 @@ public struct LinkedObject: Sendable {
     }
 
     /// The value of the DT_NEEDED entry that follows the first `cursor` bytes of PT_DYNAMIC; nil behind the last.
+    @inline(never)
     func nextNeeded(_ cursor: inout UInt64, _ files: borrowing ByteView) -> UInt64? {
         while cursor < dynamic.size, let tag = files.word64(at: dynamic.start &+ cursor), tag != 0 {
             cursor &+= 16

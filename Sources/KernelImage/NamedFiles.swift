@@ -10,6 +10,7 @@ struct FileRange: Equatable, Sendable {
     func holds(_ offset: UInt64, _ count: UInt64) -> Bool { offset <= size && count <= size &- offset }
 
     /// The length of the string at `offset`; nil where none ends there.
+    @inline(never)
     func length(_ offset: UInt64, _ files: borrowing ByteView) -> UInt64? {
         guard offset < size else { return nil }
         return files.stringLength(at: start &+ offset, limit: size &- offset &- 1)
