@@ -75,6 +75,7 @@ struct PriorityRooms {
     }
 
     /// The index of the first room whose key is not below `key`.
+    @inline(never)
     private func index(of key: UInt64) -> Int {
         var (low, high) = (0, count)
         while low < high {

@@ -202,6 +202,7 @@ struct PlacedSections: ~Escapable {
     }
 
     /// Gives the common symbol at `index` its place, behind all sections: a link address, or the offset in the block.
+    @inline(never)
     mutating func place(common symbol: Symbol, at index: UInt32, _ table: UInt32) throws(Fault) -> UInt64 {
         // st_value is the alignment (gABI, "Symbol Values").
         try place(
