@@ -66,6 +66,7 @@ public struct KernelImage: ~Escapable {
 
     /// `file`, of which no more than its header is known yet; `read` finds out the rest.
     @_lifetime(copy file)
+    @inline(never)
     public init(unread file: ByteView, _ header: FileHeader) {
         self.file = file
         self.header = header
