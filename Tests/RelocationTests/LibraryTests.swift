@@ -391,6 +391,19 @@ struct LibraryTests {
         #expect(result.counts.initialiserReferences == 1)
     }
 
+    /// A library without arrays may be linked anywhere: an array that is not there has no place that could be wrong.
+    @Test func noInitialisersFarFromZero() throws {
+        var application = Self.application(["__loader_init_array_start"], info: 0x20)
+        application.needed = "one.so"
+        var one = Self.library([])
+        one.base = 0x60_0000
+        one.entries = [(12, 0x60_4001)]
+        let result = try Self.load(application, one, Self.library([]))
+        let start = result.plan.initialisersStart
+        #expect(result.word(0x4000) == start + 0x60_0000)
+        #expect(result.word(start) == result.objects[1].displacement &+ 0xc0_4001)
+    }
+
     @Test func initialisersOutsideTheImage() throws {
         var one = Self.library([])
         one.entries = [(25, 0x40fc), (27, 16)]
