@@ -44,8 +44,6 @@ public struct Handoff {
     public var hasNoExecute: Bool
     /// The base port of the serial device that the kernel is told.
     public static var serialPort: UInt16 { 0x3f8 }
-    /// The size of the GDT: three descriptors.
-    public static var descriptorTableSize: UInt64 { 24 }
 
     /// A handoff by the loader at `loader`, whose code ends at `codeEnd`.
     public init(loader: AddressRange, codeEnd: UInt64, hasGigabytePages: Bool, hasNoExecute: Bool) {

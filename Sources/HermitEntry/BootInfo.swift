@@ -48,9 +48,6 @@ public struct BootInfo: Equatable, Sendable {
         multibootInformation = 0
     }
 
-    /// The bytes to set aside for BootInfo in any layout.
-    public static var largestSize: UInt64 { 160 }
-
     /// The size of BootInfo in `generation`'s layout. `alignsWideIntegers` is for compilers that align 128-bit integers
     /// to 16 bytes, which moves the platform of generations 2 and 3.
     public static func size(_ generation: Generation, alignsWideIntegers: Bool = false) -> UInt64 {

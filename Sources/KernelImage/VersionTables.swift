@@ -14,8 +14,6 @@ struct SymbolVersion: Equatable, Sendable {
     /// VER_FLG_BASE 1, VER_FLG_WEAK 2.
     fileprivate var flags: UInt16 = 0
 
-    /// Whether it is no default: only who asks for the version gets the symbol.
-    var isHidden: Bool { number & 0x8000 != 0 }
     /// Whether it may be missing.
     var isWeak: Bool { flags & 2 != 0 }
 }
