@@ -13,6 +13,11 @@
     .equ SELECTOR_CODE, 0x08
     .equ SELECTOR_DATA, 0x10
     .equ SELECTOR_TSS, 0x18
+    .equ PAGE_FAULT, 14
+// A bit for each exception whose error code the CPU pushes.
+    .equ HAVE_ERROR_CODE, 1 << 8 | 0x1f << 10 | 1 << 17 | 1 << 21 | 1 << 29 | 1 << 30
+    .equ SIZE_STUB, 4
+    .equ SIZE_TSS, 44
 
 // Multiboot 1 header. Flags: page-aligned modules (0), memory map (1), and the address fields (16), without which QEMU
 // refuses a 64-bit file.
@@ -152,6 +157,7 @@ start64:
 
 // Maps the 2 MiB page of the first access to it, below 4 GiB and under the loader's own page tables. Every other page
 // fault is an exception like the rest.
+    .globl page_fault
 page_fault:
     push %rax
     push %rcx
@@ -174,22 +180,14 @@ page_fault:
     iretq
 7:  pop %rcx
     pop %rax
-    pushq $14
+    pushq $PAGE_FAULT
     jmp exception_common
 
-// One stub per exception; those for which the CPU pushes no error code push a zero.
-    .balign 16
+// One stub per exception, SIZE_STUB bytes each. The page fault's is never used.
     .globl exception_stubs
 exception_stubs:
     .set vector, 0
     .rept 32
-    .balign 16
-    .if vector == 14
-    jmp page_fault
-    .elseif (vector == 8) || (vector >= 10 && vector <= 14) || (vector == 17) || (vector == 21) || (vector == 29) || (vector == 30)
-    .else
-    pushq $0
-    .endif
     pushq $vector
     jmp exception_common
     .set vector, vector + 1
@@ -228,7 +226,15 @@ exception_common:
     mov %rsp, %rsi
     mov $boot_stack_top - 24 * 8, %edi
     mov %rdi, %rsp
-    mov $23, %ecx
+    mov $17, %ecx
+    rep movsq
+// Where the CPU pushes no error code, the vector stands in its place.
+    mov -8(%rsi), %eax
+    mov $HAVE_ERROR_CODE, %ecx
+    bt %eax, %ecx
+    jc 8f
+    sub $8, %rsi
+8:  mov $6, %ecx
     rep movsq
     mov %rsp, %rdi
     call loader_exception
@@ -304,32 +310,34 @@ gdt:
     .quad 0x00af9b000000ffff
     .quad 0x00cf93000000ffff
 gdt_tss:
-    .word 103, tss_low
+    .word SIZE_TSS - 1, tss_low
     .byte tss_middle, 0x89, 0, 0
     .quad 0
 gdt_end:
+// Of the TSS only the address of the first interrupt stack is read, at its end; what would come before is the GDT's.
+    .globl tss
+    .set tss, gdt_end - 36
+    .quad exception_stack_top
 gdt_pointer:
     .word gdt_end - gdt - 1
     .quad gdt
 idt_pointer:
-    .word 32 * 16 - 1
+    .word idt_end - idt - 1
     .quad idt
 // A gate for each of the 32 exceptions.
-    .balign 16
 idt:
     .set vector, 0
     .rept 32
-    .word exception_stubs_low + 16 * vector, SELECTOR_CODE, 0x8e01, exception_stubs_high
+    .if vector == PAGE_FAULT
+    .word page_fault_low
+    .else
+    .word exception_stubs_low + SIZE_STUB * vector
+    .endif
+    .word SELECTOR_CODE, 0x8e01, exception_stubs_high
     .quad 0
     .set vector, vector + 1
     .endr
-    .globl tss
-tss:
-    .long 0
-    .quad 0, 0, 0, 0
-    .quad exception_stack_top
-    .quad 0, 0, 0, 0, 0, 0, 0
-    .word 0, 104
+idt_end:
 
     .section .bss.entry, "aw", @nobits
     .balign 4096

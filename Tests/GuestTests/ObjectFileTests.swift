@@ -40,6 +40,18 @@ import Testing
         #expect(outcome.serial.contains(" application+0x"), outcome.comment)
     }
 
+    /// With an error code and without.
+    @Test(arguments: [
+        ("DIVIDE", "0 (divide error)"), ("INVALID", "6 (invalid opcode)"), ("PROTECTION", "13 (general protection)"),
+        ("FLOATING", "16 (x87 floating point)"), ("INTERRUPT", "13 (general protection)"),
+    ])
+    func namesTheException(_ cause: String, _ name: String) async throws {
+        let outcome = try await Guest(initrd: Project.fixture("object-exception-\(cause).o"), patience: 30).boot()
+        #expect(outcome.status == 47, outcome.comment)
+        #expect(outcome.serial.contains("error: CPU exception \(name) at 0x"), outcome.comment)
+        #expect(outcome.serial.contains(" application+0x"), outcome.comment)
+    }
+
     @Test func undefinedSymbol() async throws {
         var file = try Data(contentsOf: Project.fixture("object-static.o"))
         // The weak symbol that nobody defines, made a strong one.

@@ -1,0 +1,23 @@
+// Raises one exception for each macro, before it has a table of its own.
+
+#include "checks.h"
+
+_Noreturn void application(const struct boot_info *info) {
+    (void)info;
+#if defined(DIVIDE)
+    __asm__ volatile("xor %%eax, %%eax; div %%al" : : : "eax");
+#elif defined(INVALID)
+    __asm__ volatile("ud2");
+#elif defined(PROTECTION)
+    __asm__ volatile("mov %0, %%ds" : : "r"(0x1000));
+#elif defined(FLOATING)
+    // CR0.NE, and division by zero unmasked.
+    uint64_t control;
+    uint16_t word = 0x37b;
+    __asm__ volatile("mov %%cr0, %0" : "=r"(control));
+    __asm__ volatile("mov %0, %%cr0; fninit; fldcw %1; fld1; fldz; fdivrp; fwait" : : "r"(control | 1 << 5), "m"(word));
+#elif defined(INTERRUPT)
+    __asm__ volatile("int $32");
+#endif
+    finish();
+}
