@@ -47,7 +47,7 @@ func boot(
     _ files: inout NamedFiles, _ options: LoaderOptions, on platform: borrowing PlatformFacts, _ memory: PhysicalMemory,
     _ loader: AddressRange, _ serial: inout SerialPort
 ) throws(Fault) -> Never {
-    var application = try Application(files, options, plan: linkPlan(0))
+    let application = try Application(files, options, plan: linkPlan(0))
     Report.found(application, platform, options.verbosity, to: &serial)
     let choice = BaseChoice(options) {
         CPU.randomNumber().map { RandomNumber($0, from: .rdrand) }
@@ -65,27 +65,35 @@ func boot(
     if !placement.movingTables.isEmpty {
         try handoff.writeMovingTables(region(placement.movingTables), limit: Memory.end)
     }
-    if placement.movesModules {
-        for index in 0..<platform.moduleCount where application.uses(index) {
-            let module = platform.module(index).range
-            let moved = placement.module(index, of: application, on: platform)
-            guard moved != module else { continue }
-            var target = region(moved)
-            target.copy(ByteView(Memory.span(module.start, size: module.size)), to: moved.start)
-            files[index].start = moved.start &- memory.origin
-        }
-        var options = options
-        options.digest = nil  // It has been compared.
-        application = try Application(files, options, plan: linkPlan(1))
-    }
+    // Before the kernel runs there is one processor and no interrupt.
+    unsafe bootRecord = BootRecord(
+        placement, loader: loader, module: placement.movedModule ?? platform.module(0).range)
+    guard placement.movesModules else { try enter(application, placement, state, options.verbosity, &serial) }
 
+    for index in 0..<platform.moduleCount where application.uses(index) {
+        let module = platform.module(index).range
+        let moved = placement.module(index, of: application, on: platform)
+        guard moved != module else { continue }
+        var target = region(moved)
+        target.copy(ByteView(Memory.span(module.start, size: module.size)), to: moved.start)
+        files[index].start = moved.start &- memory.origin
+    }
+    var options = options
+    options.digest = nil  // It has been compared.
+    let moved = try Application(files, options, plan: linkPlan(1))
+    try enter(moved, placement, state, options.verbosity, &serial)
+}
+
+/// Loads and relocates `application`, whose file lies where it stays, and enters the kernel.
+@inline(never)
+func enter(
+    _ application: borrowing Application, _ placement: Placement, _ state: EntryState, _ verbosity: Verbosity,
+    _ serial: inout SerialPort
+) throws(Fault) -> Never {
     var image = ByteRegion(
         Memory.mutableSpan(placement.buildAddress, size: placement.image.size), at: application.linkStart)
     let counts = try application.load(placement, into: &image) { resolver, _ in CPU.call(resolver) }
-    Report.placed(application, placement, counts, state, options.verbosity, to: &serial)
-    let module = placement.movedModule ?? platform.module(0).range
-    // Before the kernel runs there is one processor and no interrupt.
-    unsafe bootRecord = BootRecord(placement, loader: loader, module: module)
+    Report.placed(application, placement, counts, state, verbosity, to: &serial)
     if state.protectsWriting { CPU.protectWriting() }
     if state.protectsExecution { CPU.protectExecution() }
     CPU.enter(
