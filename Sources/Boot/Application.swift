@@ -12,10 +12,8 @@ import ELF
 public struct Application: ~Escapable {
     /// The linked file; of an object file only the header is known here.
     private(set) var linked: KernelImage
-    /// The object file; nil where the file is a linked one.
-    // In full, since the short form begins as nil by itself, and what is so is taken to depend on nothing that lasts.
-    // swift-format-ignore: UseShorthandTypeNames
-    private(set) var object: Optional<ObjectImage>
+    /// The object file; of a linked one nothing is known here.
+    private(set) var object: ObjectImage
     /// Its notes.
     public private(set) var notes = HermitNotes()
     /// The entry contract's generation.
@@ -62,8 +60,7 @@ public struct Application: ~Escapable {
     /// The ELF file.
     public var contents: Contents {
         @_lifetime(copy self) get {
-            if let object { return .object(object) }
-            return .linked(linked)
+            isObject ? .object(object) : .linked(linked)
         }
     }
 
@@ -93,7 +90,7 @@ public struct Application: ~Escapable {
         }
         self.files = files.bytes
         link = LinkMap()
-        object = nil
+        object = ObjectImage(unread: file)
         let header = try FileHeader(file)
         linked = KernelImage(unread: file, header)
         isObject = header.type == .relocatable
@@ -114,15 +111,14 @@ public struct Application: ~Escapable {
     @_lifetime(self: copy self)
     @inline(never)
     private mutating func readObject() throws(Fault) {
-        let image = try ObjectImage(linked.file, linked.header)
-        try notes.read(image.sections)
-        (size, alignment, linkEnd, entry) = (image.size, image.alignment, image.size, image.entry)
-        if image.block.size > 0 {
+        try object.read(linked.header)
+        try notes.read(object.sections)
+        (size, alignment, linkEnd, entry) = (object.size, object.alignment, object.size, object.entry)
+        let (initialised, block) = (object.template, object.block)
+        if block.size > 0 {
             template = TLSInfo(
-                start: image.template.start, filesz: image.template.size, memsz: image.block.size,
-                align: image.block.alignment)
+                start: initialised.start, filesz: initialised.size, memsz: block.size, align: block.alignment)
         }
-        object = image
     }
 
     /// Decides what `options` and else the notes say.
@@ -199,13 +195,12 @@ public struct Application: ~Escapable {
             return try link.load(
                 files, bias: placement.bias, into: &memory, mayResolve: placement.staging == nil, resolve)
         }
-        if isObject, let image = object {
-            try image.load(into: &memory)
-            let relocator = ObjectRelocator(image, bias: placement.bias)
-            let counts = try relocator.apply(to: &memory)
+        if isObject {
+            try object.load(into: &memory)
+            let counts = try object.relocate(in: &memory, bias: placement.bias)
             guard counts.indirect > 0 else { return counts }
             guard placement.staging == nil else { throw Fault(.resolverOutOfPlace) }
-            relocator.resolveIndirect(in: &memory, resolve)
+            object.resolveIndirect(in: &memory, bias: placement.bias, resolve)
             return counts
         }
         let relocator = try Relocator(linked, bias: placement.bias)

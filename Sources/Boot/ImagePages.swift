@@ -56,8 +56,7 @@ extension ImageParts {
     @inline(never)
     fileprivate mutating func advance(in application: borrowing Application) -> Bool {
         if application.link.count > 0 { return advance(in: application.link, application.files) }
-        // Without the first condition it would be copied before it is looked at.
-        if application.isObject, let image = application.object { return advance(in: image) }
+        if application.isObject { return advance(in: application.object) }
         return advance(in: application.linked)
     }
 }

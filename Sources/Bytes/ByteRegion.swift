@@ -60,6 +60,16 @@ public struct ByteRegion: ~Copyable, ~Escapable {
         return unsafe span.bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: Word.self)
     }
 
+    /// The 64-bit word at `address`, 0 where it is not all inside the region: a call, where that is smaller than what it does.
+    @inline(never)
+    public func word(at address: UInt64) -> UInt64 { load(UInt64.self, at: address) ?? 0 }
+
+    /// Stores `word` at `address`, as `store` does, by a call.
+    @inline(never)
+    @discardableResult
+    @_lifetime(self: copy self)
+    public mutating func put(_ word: UInt64, at address: UInt64) -> Bool { store(word, at: address) }
+
     /// Fills 64-bit words from `address` on with `first`, `first + step` and so on, `count` of them, and returns `count`; nil,
     /// and nothing written, where they do not fit in the region.
     @_lifetime(self: copy self)

@@ -58,17 +58,31 @@ public struct SectionTable: ~Escapable {
     /// The file.
     public let file: ByteView
     /// How many headers there are, that at index 0 included.
-    public let count: UInt32
-    private let headers: ByteView
-    /// The file offset and the size of the section of names, if there is one in the file.
-    private let namesStart: UInt64, namesSize: UInt64
-    private let hasNames: Bool
+    public private(set) var count: UInt32 = 0
+    private var headers: ByteView
+    /// The file offset and the size of the section of names; 0 where there is none in the file.
+    private var namesStart: UInt64 = 0, namesSize: UInt64 = 0
 
-    /// The table that `header` describes in `file`.
-    ///
-    /// Throws `noSectionHeaders`, `badSectionHeaderSize`, `sectionHeadersBeyondFile` or `badSectionLink`.
+    /// The table that `header` describes in `file`. Throws what `find` does.
     @_lifetime(copy file)
     public init(_ file: ByteView, _ header: FileHeader) throws(Fault) {
+        self.init(unread: file)
+        try find(header)
+    }
+
+    /// That of `file`, in which it has not been looked for.
+    @_lifetime(copy file)
+    public init(unread file: ByteView) {
+        self.file = file
+        headers = file.part(at: 0, size: 0)
+    }
+
+    /// Finds the table that `header` describes.
+    ///
+    /// Throws `noSectionHeaders`, `badSectionHeaderSize`, `sectionHeadersBeyondFile` or `badSectionLink`.
+    @_lifetime(self: copy self)
+    @inline(never)
+    public mutating func find(_ header: FileHeader) throws(Fault) {
         guard header.sectionHeaderOffset != 0 else { throw Fault(.noSectionHeaders, .header) }
         let entrySize = UInt64(try file.record(at: 58, size: 2, else: .fileTooShort, .header).u16(0))
         guard entrySize == SectionHeader.size else {
@@ -82,7 +96,6 @@ public struct SectionTable: ~Escapable {
         guard let count = UInt32(exactly: number) else {
             throw Fault(.sectionHeadersBeyondFile, .header, value: .max, limit: file.count)
         }
-        self.file = file
         self.count = count
         headers = try file.slice(
             at: header.sectionHeaderOffset, size: number &* SectionHeader.size, else: .sectionHeadersBeyondFile,
@@ -93,8 +106,8 @@ public struct SectionTable: ~Escapable {
             throw Fault(.badSectionLink, .header, value: UInt64(nameIndex), limit: number)
         }
         let names = headers.entry(Int(nameIndex), size: Int(SectionHeader.size))
+        guard nameIndex != 0, file.contains(names.u64(24), names.u64(32)) else { return }
         (namesStart, namesSize) = (names.u64(24), names.u64(32))
-        hasNames = nameIndex != 0 && file.contains(namesStart, namesSize)
     }
 
     /// The numbers of the sections.
@@ -115,6 +128,40 @@ public struct SectionTable: ~Escapable {
             at: size == 0 ? 0 : section.offset, size: size, else: .sectionBeyondFile, .sectionHeader(UInt64(index)))
     }
 
+    /// The bytes of the section at `index`, a table of entries of `unit` bytes; 0 where they have no fixed size. Throws
+    /// `badEntrySize`, `tableSizeNotMultiple` or `sectionBeyondFile`.
+    @_lifetime(copy self)
+    @inline(never)
+    public func table(_ index: UInt32, _ unit: UInt64) throws(Fault) -> ByteView {
+        let section = self[index]
+        if unit > 0 {
+            let place = Place.sectionHeader(UInt64(index))
+            guard section.entsize == unit else {
+                throw Fault(.badEntrySize, place, value: section.entsize, limit: unit)
+            }
+            guard section.size % unit == 0 else {
+                throw Fault(.tableSizeNotMultiple, place, value: section.size, limit: unit)
+            }
+        }
+        return try contents(index)
+    }
+
+    /// The number of the first section of `type`, 0 where there is none.
+    @inline(never)
+    public func first(of type: UInt32) -> UInt32 {
+        var numbers = numbers
+        while let index = numbers.next() {
+            if self[index].type == type { return index }
+        }
+        return 0
+    }
+
+    /// The fault of the section at `index` that refers to another at `link`.
+    @inline(never)
+    public func badLink(_ index: UInt32, _ link: UInt32) -> Fault {
+        Fault(.badSectionLink, .sectionHeader(UInt64(index)), value: UInt64(link), limit: UInt64(count))
+    }
+
     /// The file offset of the name of the section at `index`, 0 where it has none.
     public func nameOffset(_ index: UInt32) -> UInt64 {
         index < count ? nameOffset(self[index]) : 0
@@ -124,7 +171,7 @@ public struct SectionTable: ~Escapable {
     @inline(never)
     public func nameOffset(_ section: SectionHeader) -> UInt64 {
         let name = UInt64(section.name)
-        return hasNames && name != 0 && name < namesSize ? namesStart &+ name : 0
+        return name != 0 && name < namesSize ? namesStart &+ name : 0
     }
 }
 

@@ -49,7 +49,7 @@ enum AddressNames {
         case .linked: return SourceLines.Place(section: nil, address: address)
         case .object(let image):
             guard let section = image.section(at: address),
-                let table = try? SectionTable(image.file, image.header), Int(section.index) < table.count
+                let table = try? SectionTable(image.file, try FileHeader(image.file)), Int(section.index) < table.count
             else { return nil }
             let name = table.name(table[Int(section.index)]).text
             // Sections are asked for by name.

@@ -227,10 +227,11 @@ struct ImageMap {
         var places: [UInt32: UInt64] = [:]
         var sectionsEnd: UInt64 = 0
         try image.forEachPlace { section, address in places[section] = address }
-        let names = try SectionTable(image.file, image.header)
+        let header = try FileHeader(image.file)
+        let names = try SectionTable(image.file, header)
         add(
             "section headers", .header,
-            file: AddressRange(at: image.header.sectionHeaderOffset, size: UInt64(names.count) * SectionHeader.size))
+            file: AddressRange(at: header.sectionHeaderOffset, size: UInt64(names.count) * SectionHeader.size))
         for index in 1..<max(image.sections.count, 1) {
             let section = image.sections[index]
             let isZero = section.type == SectionHeader.Kind.nobits

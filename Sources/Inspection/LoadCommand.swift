@@ -80,7 +80,7 @@ struct LoadCommand: ParsableCommand {
                     "a section of the file asks for an address that is a multiple of \(image.alignment)")
             }
             try image.load(into: &memory)
-            counts = try ObjectRelocator(image, bias: base).apply(to: &memory)
+            counts = try image.relocate(in: &memory, bias: base)
         }
         try write("image", copy.span(AddressRange(0, size)), at: base, to: output, console)
         console.line(StringSink.text { Report.relocations(counts, to: &$0) })

@@ -22,7 +22,7 @@ enum ObjectRelocationView {
             let copy = try GuestMemory.forImage(size: image.size)
             var memory = copy.region(AddressRange(0, image.size), at: 0)
             try image.load(into: &memory)
-            try ObjectRelocator(image, bias: base).forEachRelocation(in: &memory) { relocation in
+            try image.forEachRelocation(in: &memory, bias: base) { relocation in
                 if case .fault = relocation.outcome { faults += 1 }
                 rows.write(relocation, file, table)
             }

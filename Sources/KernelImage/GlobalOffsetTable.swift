@@ -17,27 +17,12 @@ enum SlotKind: UInt8 {
     var size: UInt64 { self == .address || self == .offset ? 8 : 16 }
 }
 
-extension Formula {
-    /// The kind of slot that G stands for; nil where the formula has no slot.
-    var slot: SlotKind? {
-        switch self {
-        case .gotOffset, .gotRelative: .address
-        case .threadPointerSlotFromPlace: .offset
-        case .tlsIndexFromPlace, .tlsModuleFromPlace: .index
-        case .tlsDescriptorFromPlace: .descriptor
-        default: nil
-        }
-    }
-}
-
 /// The table: one slot per symbol and kind, in the order of their first use, and stubs for STT_GNU_IFUNC symbols.
 struct GlobalOffsetTable {
     /// The link address of its first byte: the psABI's GOT.
     let start: UInt64
     private let end: UInt64
     private var next: UInt64
-    /// How many names of sections were looked for while it was made.
-    var searches = 0
 
     /// The first bytes are no slot, so that no slot's offset is 0. The psABI keeps three words for dynamic linkers there.
     static var reservedSize: UInt64 { 24 }
@@ -51,6 +36,7 @@ struct GlobalOffsetTable {
     }
 
     /// The offset of a new slot. Throws `imageTooLarge` where the plan, or 32 bits, did not allow for it.
+    @inline(never)
     mutating func slot(_ size: UInt64) throws(Fault) -> UInt64 {
         let offset = next &- start
         guard size <= end &- next, offset <= 0xffff_ffff else {
@@ -64,7 +50,7 @@ struct GlobalOffsetTable {
     mutating func stub(in memory: inout ByteRegion) throws(Fault) -> UInt64 {
         let address = start &+ (try slot(GlobalOffsetTable.stubSize)) &+ 8
         // jmp *-14(%rip); int3; int3
-        memory.store(0xcccc_ffff_fff2_25ff as UInt64, at: address)
+        memory.put(0xcccc_ffff_fff2_25ff, at: address)
         return address
     }
 }

@@ -101,7 +101,7 @@ extension Relocator {
             // The addend before the call: it may be in place.
             let addend = entry.addend ?? Relocator.load(meaning.field, at: entry.offset, in: memory) ?? 0
             guard let result = resolve(resolver, relocation) else { continue }
-            let value = try value(meaning, result, addend, entry, relocation.place)
+            let value = try meaning.value(result, addend, entry.offset &+ bias, relocation.place)
             guard Relocator.store(value, meaning.field, at: entry.offset, in: &memory) else {
                 throw outside(memory, entry, relocation.place)
             }

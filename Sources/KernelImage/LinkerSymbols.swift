@@ -35,15 +35,16 @@ enum LinkerSymbol: UInt8 {
 }
 
 extension ObjectLayout {
-    /// The link address that linkers give to `symbol`; 0 for the beginning of the block of thread-local storage, which has
-    /// none.
+    /// The link address that linkers give to `symbol`; for the beginning of the block of thread-local storage, which has none, the
+    /// offset in the block that code of the local dynamic model takes it for: that of TP, where its call has been replaced.
     func address(of symbol: LinkerSymbol) -> UInt64 {
         switch symbol {
         case .globalOffsetTable: tableStart
-        case .executableStart, .blockBase: 0
+        case .end, .oldEnd: programEnd
+        case .blockBase: hasTLSFunction ? 0 : blockDistance
+        case .executableStart: 0
         case .etext, .oldEtext: bounds.end(.code)
         case .edata, .oldEdata, .bssStart: bounds.start(.zero)
-        case .end, .oldEnd: programEnd
         case .preinitArrayStart: bounds.start(.preinitArray)
         case .preinitArrayEnd: bounds.end(.preinitArray)
         case .initArrayStart: bounds.start(.initArray)
@@ -54,42 +55,41 @@ extension ObjectLayout {
     }
 }
 
-extension ObjectRelocator {
+extension ObjectImage {
     /// How many different `__start_NAME` and `__stop_NAME` are looked for: each search goes through all sections.
-    static var searchLimit: Int { 64 }
+    static var searchLimit: UInt64 { 64 }
 
-    /// The link address that linkers give to the undefined symbol `symbol`, the one at `entry.symbol`, for the beginning or
+    /// The link address that linkers give to the undefined symbol `symbol`, that of the relocation at hand, for the beginning or
     /// the end of the sections whose name it has behind `__start_` or `__stop_`; nil where it has no such name, or no
     /// section has. Throws `sectionsApart` or `tooManySectionNames`.
     func sectionBound(
-        _ symbol: Symbol, _ entry: RelocationEntry, _ place: Place, _ table: inout GlobalOffsetTable,
-        in memory: inout ByteRegion
+        _ symbol: Symbol, _ state: inout ObjectRelocation, in memory: inout ByteRegion
     ) throws(Fault) -> UInt64? {
-        let known = layout.notebook.address(ofSymbol: entry.symbol, in: memory)
+        let index = state.relocations.entry.symbol
+        let known = layout.notebook.address(ofSymbol: index, in: memory)
         if known != 0 { return known &- 1 }
         guard let wanted = symbols.sectionNameOffset(of: symbol) else { return nil }
-        guard table.searches < ObjectRelocator.searchLimit else {
-            throw Fault(.tooManySectionNames, place, limit: UInt64(ObjectRelocator.searchLimit))
+        guard state.searches < ObjectImage.searchLimit else {
+            throw Fault(.tooManySectionNames, state.relocations.place, limit: ObjectImage.searchLimit)
         }
-        table.searches &+= 1
+        state.searches &+= 1
         var start: UInt64?
         var end: UInt64 = 0
         var isBehind = false
-        var placed = PlacedSections(sections)
-        try placed.survey(blockAlignment: layout.blockAlignment)
-        while let section = try placed.next() {
-            guard !section.group.isThreadLocal else { continue }
-            guard sections.isSameString(sections.nameOffset(section.index), wanted.offset) else {
-                if start != nil, section.size > 0 { isBehind = true }
+        var placed = place()
+        while try placed.next(in: sections) {
+            guard !placed.group.isThreadLocal else { continue }
+            guard sections.isSameString(sections.nameOffset(placed.index), wanted.offset) else {
+                if start != nil, placed.size > 0 { isBehind = true }
                 continue
             }
-            guard !isBehind else { throw Fault(.sectionsApart, place) }
-            if start == nil { start = section.address }
-            end = section.address &+ section.size
+            guard !isBehind else { throw Fault(.sectionsApart, state.relocations.place) }
+            if start == nil { start = placed.offset }
+            end = placed.offset &+ placed.size
         }
         guard let start else { return nil }
         let address = wanted.isStart ? start : end
-        layout.notebook.remember(address &+ 1, ofSymbol: entry.symbol, in: &memory)
+        layout.notebook.remember(address &+ 1, ofSymbol: index, in: &memory)
         return address
     }
 }

@@ -32,40 +32,42 @@ struct Notebook {
         end = symbols &+ UInt64(symbolTable.count) &* Notebook.recordSize
     }
 
-    /// Remembers where the section at `index` lies; sections that are not remembered are at 0, which stands for nowhere.
-    func remember(_ section: PlacedSection, in memory: inout ByteRegion) {
-        let word = section.group.isThreadLocal ? section.address | Notebook.threadLocalBit : section.address
+    /// Remembers where the section that `placed` has at hand lies; sections that are not remembered are at 0, which stands for
+    /// nowhere.
+    func remember(_ placed: borrowing PlacedSections, in memory: inout ByteRegion) {
+        let word = placed.group.isThreadLocal ? placed.offset | Notebook.threadLocalBit : placed.offset
         // Addresses are below 2^47.
-        memory.store(word &+ 1, at: sections &+ UInt64(section.index) &* 8)
+        memory.put(word &+ 1, at: sections &+ UInt64(placed.index) &* 8)
     }
 
     /// Where the section at `index` lies, nil for one that is not in memory.
+    @inline(never)
     func home(of index: UInt32, in memory: borrowing ByteRegion) -> Home? {
-        guard let word = memory.load(UInt64.self, at: sections &+ UInt64(index) &* 8), word != 0 else { return nil }
-        let place = word &- 1
+        let place = memory.word(at: sections &+ UInt64(index) &* 8) &- 1
+        guard place != .max else { return nil }
         return place & Notebook.threadLocalBit != 0 ? .block(place & ~Notebook.threadLocalBit) : .memory(place)
     }
 
     /// Remembers an address for the symbol at `index`: of a common symbol its own, of one that chooses an implementation its
     /// stub's.
     func remember(_ address: UInt64, ofSymbol index: UInt32, in memory: inout ByteRegion) {
-        memory.store(address, at: record(index))
+        memory.put(address, at: record(index))
     }
 
     /// The address remembered for the symbol at `index`, 0 if there is none.
-    func address(ofSymbol index: UInt32, in memory: borrowing ByteRegion) -> UInt64 {
-        memory.load(UInt64.self, at: record(index)) ?? 0
-    }
+    func address(ofSymbol index: UInt32, in memory: borrowing ByteRegion) -> UInt64 { memory.word(at: record(index)) }
 
     /// Remembers the offset in the GOT of the slot of `kind` that the symbol at `index` has.
     func remember(_ offset: UInt64, _ kind: SlotKind, ofSymbol index: UInt32, in memory: inout ByteRegion) {
-        memory.store(UInt32(truncatingIfNeeded: offset), at: record(index) &+ 8 &+ UInt64(kind.rawValue) &* 4)
+        memory.store(UInt32(truncatingIfNeeded: offset), at: slot(kind, index))
     }
 
     /// The offset in the GOT of the slot of `kind` that the symbol at `index` has, 0 if it has none.
     func slot(_ kind: SlotKind, ofSymbol index: UInt32, in memory: borrowing ByteRegion) -> UInt64 {
-        UInt64(memory.load(UInt32.self, at: record(index) &+ 8 &+ UInt64(kind.rawValue) &* 4) ?? 0)
+        UInt64(memory.load(UInt32.self, at: slot(kind, index)) ?? 0)
     }
 
     private func record(_ index: UInt32) -> UInt64 { symbols &+ UInt64(index) &* Notebook.recordSize }
+
+    private func slot(_ kind: SlotKind, _ index: UInt32) -> UInt64 { record(index) &+ 8 &+ UInt64(kind.rawValue) &* 4 }
 }

@@ -6,16 +6,14 @@ public import ELF
 
 /// An ELF object file (ET_REL) whose headers, sections and symbol table have been checked, and whose memory is planned. It
 /// goes wherever there is room: its link addresses begin at 0.
+///
+/// It is large, so it is filled where it lies, and referred to rather than copied.
 public struct ObjectImage: ~Escapable {
-    /// The file.
-    public let file: ByteView
-    /// Its header.
-    public let header: FileHeader
     /// Its sections.
-    public let sections: SectionTable
+    public private(set) var sections: SectionTable
     /// Its symbols.
-    public let symbols: ObjectSymbols
-    private(set) var layout = ObjectLayout()
+    public private(set) var symbols: ObjectSymbols
+    var layout = ObjectLayout()
 
     /// Whether `file` says that it is an object file; it need not be a sound one.
     public static func isObjectFile(_ file: borrowing ByteView) -> Bool {
@@ -26,13 +24,36 @@ public struct ObjectImage: ~Escapable {
     /// Validates and plans `file`, whose header is `header`.
     @_lifetime(copy file)
     public init(_ file: ByteView, _ header: FileHeader) throws(Fault) {
-        self.file = file
-        self.header = header
-        sections = try SectionTable(file, header)
-        symbols = try ObjectSymbols(sections)
-        try layout.plan(sections, symbols)
+        self.init(unread: file)
+        try read(header)
     }
 
+    /// `file`, of which nothing is known.
+    @_lifetime(copy file)
+    public init(unread file: ByteView) {
+        sections = SectionTable(unread: file)
+        symbols = ObjectSymbols(file.part(at: 0, size: 0))
+    }
+
+    /// Validates and plans it; `header` is its header.
+    @_lifetime(self: copy self)
+    public mutating func read(_ header: FileHeader) throws(Fault) {
+        try find(header)
+        try plan()
+    }
+
+    /// Finds sections and symbols.
+    @_lifetime(self: copy self)
+    @inline(never)
+    mutating func find(_ header: FileHeader) throws(Fault) {
+        try sections.find(header)
+        try symbols.find(in: sections)
+    }
+
+    /// The file.
+    public var file: ByteView {
+        @_lifetime(copy self) get { sections.file }
+    }
     /// The number of bytes of memory that the image needs: sections, GOT, and what the loader remembers while it loads.
     public var size: UInt64 { layout.end }
     /// The largest alignment that a section, or a common symbol, asks for.
@@ -40,46 +61,51 @@ public struct ObjectImage: ~Escapable {
     /// The link address of `_start`.
     public var entry: UInt64 { layout.entry }
     /// The link address and the initialised size of the template of thread-local storage.
-    public var template: (start: UInt64, size: UInt64) { (layout.templateStart, layout.templateSize) }
+    public var template: (start: UInt64, size: UInt64) { (layout.templateStart, layout.placed.templateSize) }
     /// The size and the alignment of the block of thread-local storage; the size is 0 where there is none.
-    public var block: (size: UInt64, alignment: UInt64) { (layout.blockSize, layout.blockAlignment) }
+    public var block: (size: UInt64, alignment: UInt64) { (layout.placed.block.address, layout.blockAlignment) }
+
+    /// A walk through the sections, before the first of them.
+    func place() -> PlacedSections { PlacedSections(blockAlignment: layout.blockAlignment) }
 
     /// Copies every section into `memory`, whose first byte stands for link address 0, and clears the rest of it; notes
     /// where sections and common symbols lie. `memory` must have room for `size` bytes.
+    @inline(never)
     public func load(into memory: inout ByteRegion) throws(Fault) {
-        guard memory.clear(memory.address, size: layout.end) else {
-            throw Fault(.imageTooLarge, .none, value: size, limit: memory.count)
-        }
-        var placed = PlacedSections(sections)
-        try placed.survey(blockAlignment: layout.blockAlignment)
-        while let section = try placed.next() {
-            layout.notebook.remember(section, in: &memory)
-            guard !section.group.isZero else { continue }
-            guard memory.copy(try sections.contents(section.index), to: layout.address(of: section)) else {
-                throw Fault(
-                    .imageTooLarge, .sectionHeader(UInt64(section.index)), value: size, limit: memory.count)
+        guard memory.clear(memory.address, size: size) else { throw tooLarge(memory.count) }
+        var placed = place()
+        while try placed.next(in: sections) {
+            layout.notebook.remember(placed, in: &memory)
+            guard !placed.group.isZero else { continue }
+            guard memory.copy(try sections.contents(placed.index), to: placed.address) else {
+                throw tooLarge(memory.count)
             }
         }
+        try placeCommon(&placed, in: &memory)
+        if let supplement = layout.supplement { supplement.write(to: &memory, at: supplement.start) }
+    }
+
+    private func tooLarge(_ room: UInt64) -> Fault { Fault(.imageTooLarge, value: size, limit: room) }
+
+    /// Gives common symbols their places behind the sections, `placed`, and notes them.
+    @inline(never)
+    func placeCommon(_ placed: inout PlacedSections, in memory: inout ByteRegion) throws(Fault) {
         var numbers = symbols.numbers
         while let index = numbers.next() {
             guard let symbol = symbols[index], symbols.definition(of: symbol, at: index) == .common else { continue }
             let address = try placed.place(common: symbol, at: index, symbols.section)
             layout.notebook.remember(address, ofSymbol: index, in: &memory)
         }
-        if let supplement = layout.supplement, !supplement.write(to: &memory, at: supplement.start) {
-            throw Fault(.imageTooLarge, .none, value: size, limit: memory.count)
-        }
     }
 
     /// The section that the byte at link address `address` belongs to, and its own link address; nil between sections.
     /// Linear in their number.
     public func section(at address: UInt64) -> (index: UInt32, start: UInt64)? {
-        var placed = PlacedSections(sections)
-        guard (try? placed.survey(blockAlignment: layout.blockAlignment)) != nil else { return nil }
-        while let section = try? placed.next() {
-            guard section.group != .threadLocalZero else { continue }
-            let start = layout.address(of: section)
-            if address >= start, address &- start < section.size { return (section.index, start) }
+        var placed = place()
+        while (try? placed.next(in: sections)) == true {
+            guard placed.group != .threadLocalZero else { continue }
+            let start = placed.address
+            if address >= start, address &- start < placed.size { return (placed.index, start) }
         }
         return nil
     }

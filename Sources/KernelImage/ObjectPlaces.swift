@@ -11,10 +11,9 @@ extension ObjectImage {
     /// Calls `body` with the index and the link address of every section that has bytes in memory, in the order of their
     /// addresses. Throws `sectionAlignment` or `sectionTooLarge`.
     public func forEachPlace(_ body: (_ section: UInt32, _ address: UInt64) -> Void) throws(Fault) {
-        var placed = PlacedSections(sections)
-        try placed.survey(blockAlignment: layout.blockAlignment)
-        while let section = try placed.next() {
-            if section.group != .threadLocalZero { body(section.index, layout.address(of: section)) }
+        var placed = place()
+        while try placed.next(in: sections) {
+            if placed.group != .threadLocalZero { body(placed.index, placed.address) }
         }
     }
 }

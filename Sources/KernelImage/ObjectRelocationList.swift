@@ -32,44 +32,40 @@ public struct AppliedRelocation: Equatable, Sendable {
     public var nameOffset: UInt64
 }
 
-extension ObjectRelocator {
-    /// Applies all relocations to `memory` as `apply` does, and tells `body` each; one that cannot be applied is told like
+extension ObjectImage {
+    /// Applies all relocations to `memory` as `relocate` does, and tells `body` each; one that cannot be applied is told like
     /// the others, and left out. Throws where a table cannot be read.
     public func forEachRelocation(
-        in memory: inout ByteRegion, _ body: (AppliedRelocation) -> Void
+        in memory: inout ByteRegion, bias: UInt64, _ body: (AppliedRelocation) -> Void
     ) throws(Fault) {
-        var table = GlobalOffsetTable(layout)
-        var relocations = ObjectRelocations(sections)
-        while let target = try nextTarget(&relocations, in: memory) {
-            var next = try relocations.next()
-            var number: UInt64 = 0
-            while let entry = next {
-                next = try relocations.next()
-                var used: UInt64 = 1
+        var state = ObjectRelocation(self, bias: bias)
+        while try nextTarget(&state, in: memory) {
+            var hasEntry = try state.relocations.next()
+            while hasEntry {
+                let (entry, count) = (state.relocations.entry, state.relocations.count)
+                var isRelaxed = false
                 var fault: Fault?
-                do throws(Fault) {
-                    used = try apply(entry, number, before: next, target, &table, to: &memory)
-                } catch { fault = error }
-                number &+= used
-                body(applied(entry, target, isRelaxed: used > 1, fault, memory))
-                guard used > 1, let call = next else { continue }
-                body(applied(call, target, isRelaxed: true, nil, memory))
-                next = try relocations.next()
+                do throws(Fault) { isRelaxed = try apply(&state, to: &memory) } catch { fault = error }
+                body(applied(entry, state, isRelaxed, fault, memory))
+                if isRelaxed { body(applied(state.relocations.entry, state, true, nil, memory)) }
+                // One that was read ahead in vain is the next.
+                if isRelaxed || state.relocations.count == count { hasEntry = try state.relocations.next() }
             }
         }
     }
 
     private func applied(
-        _ entry: RelocationEntry, _ target: Target, isRelaxed: Bool, _ fault: Fault?,
+        _ entry: RelocationEntry, _ state: borrowing ObjectRelocation, _ isRelaxed: Bool, _ fault: Fault?,
         _ memory: borrowing ByteRegion
     ) -> AppliedRelocation {
-        let place = target.start &+ entry.offset
+        let place = state.start &+ entry.offset
         let outcome =
             isRelaxed
             ? .relaxed : fault.map { AppliedRelocation.Outcome.fault($0) } ?? outcome(of: entry, at: place, memory)
+        let symbol = entry.symbol == 0 ? nil : symbols[entry.symbol]
         return AppliedRelocation(
-            entry: entry, table: target.table, section: target.section, place: place, outcome: outcome,
-            nameOffset: nameOffset(of: entry))
+            entry: entry, table: state.relocations.section, section: state.relocations.target, place: place,
+            outcome: outcome, nameOffset: symbol.map { nameOffset(of: $0, at: entry.symbol) } ?? 0)
     }
 
     /// What is stored at link address `place`, where `entry` has been applied.
@@ -83,14 +79,5 @@ extension ObjectRelocator {
                 argument: memory.load(UInt64.self, at: place &+ 8) ?? 0)
         }
         return Relocator.load(meaning.field, at: place, in: memory).map { .value($0) } ?? .nothing
-    }
-
-    private func nameOffset(of entry: RelocationEntry) -> UInt64 {
-        guard entry.symbol != 0, let symbol = symbols[entry.symbol] else { return 0 }
-        let name = symbols.nameOffset(of: symbol)
-        guard name == 0, case .section(let index) = symbols.definition(of: symbol, at: entry.symbol),
-            index < sections.count
-        else { return name }
-        return sections.nameOffset(index)
     }
 }

@@ -4,33 +4,32 @@ import Bytes
 import Diagnostics
 import ELF
 
-/// The SHT_RELA, SHT_REL and SHT_CREL sections whose target is in memory at run time, one after the other, and their entries
-/// one by one.
+/// The SHT_RELA, SHT_REL and SHT_CREL sections whose target is in memory at run time, one after the other.
 struct ObjectRelocations: ~Escapable {
-    private let sections: SectionTable
     /// The index of the section at hand, and of the section it changes.
     private(set) var section: UInt32 = 0, target: UInt32 = 0
     /// The index of the symbol table it refers to.
     private(set) var symbolTable: UInt32 = 0
-    /// Its bytes, and how many entries have been read; the size of an entry, 0 where they are compact.
-    private var bytes: ByteView
-    private var position = 0
-    private var entrySize: UInt64 = 0
-    private var compact: CompactRelocations
+    /// Its entries, and how many have been read.
+    private var entries: RelocationSection
+    private(set) var count: UInt64 = 0
+
+    /// The entry at hand, and its place.
+    var entry: RelocationEntry { entries.entry }
+    var place: Place { .entry(section: UInt64(section), index: count &- 1) }
 
     /// Those of `sections`; none is at hand yet.
     @_lifetime(copy sections)
-    @inline(never)
-    init(_ sections: SectionTable) {
-        self.sections = sections
-        bytes = sections.file.part(at: 0, size: 0)
-        compact = CompactRelocations(bytes, .none)
+    init(_ sections: borrowing SectionTable) {
+        entries = RelocationSection(sections.file.part(at: 0, size: 0), .none)
     }
 
     /// Goes on to the next section, false behind the last. Throws what `begin` does.
-    mutating func nextSection() throws(Fault) -> Bool {
+    @_lifetime(self: copy sections)
+    @inline(never)
+    mutating func nextSection(of sections: borrowing SectionTable) throws(Fault) -> Bool {
         while section &+ 1 < sections.count {
-            if try begin(section &+ 1) { return true }
+            if try begin(section &+ 1, of: sections) { return true }
         }
         return false
     }
@@ -39,12 +38,12 @@ struct ObjectRelocations: ~Escapable {
     /// is not loaded.
     ///
     /// Throws `badSectionLink`, `badEntrySize`, `tableSizeNotMultiple` or `sectionBeyondFile`.
-    @_lifetime(self: copy self)
+    @_lifetime(self: copy sections)
     @inline(never)
-    mutating func begin(_ index: UInt32) throws(Fault) -> Bool {
+    mutating func begin(_ index: UInt32, of sections: borrowing SectionTable) throws(Fault) -> Bool {
         section = index
         let header = sections[index]
-        let place = Place.sectionHeader(UInt64(index))
+        let entrySize: UInt64
         switch header.type {
         case SectionHeader.Kind.rela: entrySize = RelocationEntry.relaSize
         case SectionHeader.Kind.rel: entrySize = RelocationEntry.relSize
@@ -52,34 +51,21 @@ struct ObjectRelocations: ~Escapable {
         default: return false
         }
         guard header.info < sections.count, header.info > 0 else {
-            throw Fault(.badSectionLink, place, value: UInt64(header.info), limit: UInt64(sections.count))
+            throw sections.badLink(index, header.info)
         }
         guard SectionGroup(sections[header.info]) != nil else { return false }
-        if entrySize > 0 {
-            guard header.entsize == entrySize else {
-                throw Fault(.badEntrySize, place, value: header.entsize, limit: entrySize)
-            }
-            guard header.size % entrySize == 0 else {
-                throw Fault(.tableSizeNotMultiple, place, value: header.size, limit: entrySize)
-            }
-        }
-        bytes = try sections.contents(index)
-        position = 0
+        entries = RelocationSection(
+            try sections.table(index, entrySize), .sectionHeader(UInt64(index)), entrySize: entrySize)
+        count = 0
         target = header.info
         symbolTable = header.link
-        compact = CompactRelocations(bytes, place)
         return true
     }
 
-    /// The next entry of the section at hand, nil behind the last. Throws `compactRelocationsMalformed`.
-    @inline(never)
-    mutating func next() throws(Fault) -> RelocationEntry? {
-        guard entrySize > 0 else { return try compact.next() }
-        let size = Int(truncatingIfNeeded: entrySize)
-        // A whole number of entries.
-        guard position < Int(truncatingIfNeeded: bytes.count) / size else { return nil }
-        let record = bytes.entry(position, size: size)
-        position &+= 1
-        return entrySize == RelocationEntry.relaSize ? RelocationEntry(rela: record) : RelocationEntry(rel: record)
+    /// Goes to the next entry of the section at hand, false behind the last. Throws `compactRelocationsMalformed`.
+    mutating func next() throws(Fault) -> Bool {
+        guard try entries.next() else { return false }
+        count &+= 1
+        return true
     }
 }

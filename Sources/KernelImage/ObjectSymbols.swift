@@ -6,14 +6,14 @@ public import ELF
 
 /// SHT_SYMTAB, its names, and the section indices of symbols that need more than 16 bits for theirs.
 public struct ObjectSymbols: ~Escapable {
-    private let symbols: ByteView
-    private let strings: ByteView
-    private let stringsOffset: UInt64
-    private let extended: ByteView
+    private var symbols: ByteView
+    private var strings: ByteView
+    private var stringsOffset: UInt64 = 0
+    private var extended: ByteView
     /// The index of the section that holds the table.
-    public let section: UInt32
+    public private(set) var section: UInt32 = 0
     /// The number of symbols.
-    public let count: UInt32
+    public private(set) var count: UInt32 = 0
 
     /// What st_shndx says of a symbol.
     public enum Definition: Equatable, Sendable {
@@ -29,51 +29,38 @@ public struct ObjectSymbols: ~Escapable {
         case reserved(UInt16)
     }
 
+    /// No symbols; `none` is no byte.
+    @_lifetime(copy none)
+    init(_ none: ByteView) {
+        symbols = none
+        strings = none
+        extended = none
+    }
+
     /// Finds the table among `sections`.
     ///
     /// Throws `noSymbolTable`, `badEntrySize`, `tableSizeNotMultiple`, `badSectionLink` or `sectionBeyondFile`.
-    @_lifetime(copy sections)
-    public init(_ sections: borrowing SectionTable) throws(Fault) {
-        var found: UInt32 = 0
-        var indices: UInt32 = 0
-        var numbers = sections.numbers
-        while let index = numbers.next() {
-            switch sections[index].type {
-            case SectionHeader.Kind.symbolTable where found == 0: found = index
-            case SectionHeader.Kind.extendedIndices where indices == 0: indices = index
-            default: break
-            }
+    @_lifetime(self: copy sections)
+    mutating func find(in sections: borrowing SectionTable) throws(Fault) {
+        section = sections.first(of: SectionHeader.Kind.symbolTable)
+        guard section != 0 else { throw Fault(.noSymbolTable, .header) }
+        symbols = try sections.table(section, Symbol.size)
+        count = UInt32(truncatingIfNeeded: symbols.count / Symbol.size)
+        guard symbols.count < Symbol.size << 32 else {
+            throw Fault(
+                .sectionTooLarge, .sectionHeader(UInt64(section)), value: sections[section].offset,
+                limit: symbols.count)
         }
-        guard found != 0 else { throw Fault(.noSymbolTable, .header) }
-        let table = sections[found]
-        let place = Place.sectionHeader(UInt64(found))
-        guard table.entsize == Symbol.size else {
-            throw Fault(.badEntrySize, place, value: table.entsize, limit: Symbol.size)
+        let names = sections[section].link
+        guard names < sections.count, sections[names].type == SectionHeader.Kind.stringTable else {
+            throw sections.badLink(section, names)
         }
-        guard table.size % Symbol.size == 0 else {
-            throw Fault(.tableSizeNotMultiple, place, value: table.size, limit: Symbol.size)
-        }
-        guard table.link < sections.count, sections[table.link].type == SectionHeader.Kind.stringTable else {
-            throw Fault(.badSectionLink, place, value: UInt64(table.link), limit: UInt64(sections.count))
-        }
-        symbols = try sections.contents(found)
-        guard let count = UInt32(exactly: symbols.count / Symbol.size) else {
-            throw Fault(.sectionTooLarge, place, value: table.offset, limit: table.size)
-        }
-        self.count = count
-        strings = try sections.contents(table.link)
-        stringsOffset = sections[table.link].offset
-        section = found
-        if indices != 0 {
-            guard sections[indices].link == found else {
-                throw Fault(
-                    .badSectionLink, .sectionHeader(UInt64(indices)), value: UInt64(sections[indices].link),
-                    limit: UInt64(sections.count))
-            }
-            extended = try sections.contents(indices)
-        } else {
-            extended = sections.file.part(at: 0, size: 0)
-        }
+        strings = try sections.contents(names)
+        stringsOffset = sections[names].offset
+        let indices = sections.first(of: SectionHeader.Kind.extendedIndices)
+        guard indices != 0 else { return }
+        guard sections[indices].link == section else { throw sections.badLink(indices, sections[indices].link) }
+        extended = try sections.contents(indices)
     }
 
     /// The numbers of the symbols.
@@ -88,6 +75,7 @@ public struct ObjectSymbols: ~Escapable {
     }
 
     /// Where `symbol`, the one at `index`, is defined.
+    @inline(never)
     public func definition(of symbol: Symbol, at index: UInt32) -> Definition {
         switch symbol.shndx {
         case 0: .undefined
@@ -105,6 +93,7 @@ public struct ObjectSymbols: ~Escapable {
     }
 
     /// Whether `symbol`'s name is `name`.
+    @inline(never)
     public func isNamed(_ symbol: Symbol, _ name: Text) -> Bool {
         isNamed(symbol, beginningWith: name)
             && strings.byte(at: UInt64(symbol.name) &+ UInt64(truncatingIfNeeded: name.count)) == 0

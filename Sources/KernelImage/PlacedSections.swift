@@ -8,9 +8,7 @@ import ELF
 enum SectionGroup: UInt8 {
     case code, readOnly, threadLocalData, threadLocalZero, preinitArray, initArray, finiArray, data, zero
 
-    static var count: UInt8 { 9 }
-
-    /// The group of a section, nil for one that is not in memory at run time.
+    /// The group of a section by its header alone, nil for one that is not in memory at run time.
     @inline(never)
     init?(_ section: SectionHeader) {
         guard section.flags & SectionHeader.Flags.alloc != 0, section.flags & SectionHeader.Flags.exclude == 0 else {
@@ -37,22 +35,16 @@ enum SectionGroup: UInt8 {
     var isThreadLocal: Bool { self == .threadLocalData || self == .threadLocalZero }
     /// Whether it has no bytes in the file.
     var isZero: Bool { self == .threadLocalZero || self == .zero }
-    /// Whether a page begins with it.
-    var beginsPage: Bool { self == .code || self == .readOnly || self == .threadLocalData || self == .zero }
     /// Whether it is one of the arrays whose functions have priorities.
     var hasPriorities: Bool { self == .initArray || self == .finiArray }
-}
-
-/// A section and where it lies.
-struct PlacedSection {
-    var index: UInt32
-    var group: SectionGroup
-    /// Whether it is both written and executed.
-    var isWrittenCode: Bool
-    /// The link address; of a thread-local section the offset in its block.
-    var address: UInt64
-    /// How many bytes of memory it needs.
-    var size: UInt64
+    /// What the address of its first section is a multiple of: where a page begins, that; of arrays of addresses a word.
+    var alignment: UInt64 {
+        switch self {
+        case .code, .readOnly, .threadLocalData, .zero: 0x1000
+        case .preinitArray, .initArray, .finiArray: 8
+        case .threadLocalZero, .data: 1
+        }
+    }
 }
 
 /// A position that moves up through memory.
@@ -87,122 +79,80 @@ struct PlacementCursor {
     mutating func align(_ alignment: UInt64) { address = (address &+ (alignment &- 1)) & ~(alignment &- 1) }
 }
 
-/// Where the groups begin and end, as link addresses.
-struct GroupBounds {
-    private var starts = InlineArray<9, UInt64>(repeating: 0), ends = InlineArray<9, UInt64>(repeating: 0)
+/// A walk through the sections that are in memory at run time, group by group, in the arrays of functions that initialise and
+/// finish by priority, and else in the file's order. All headers are looked at once for each group and each priority that there is:
+/// neither memory nor an order of the headers is needed. It is made to learn how much room sections need, and to fill it.
+struct PlacedSections {
+    /// The number of different priorities in both arrays that are walked through; programs have a handful.
+    static var priorityLimit: UInt64 { 64 }
 
-    /// The link address at which `group` begins.
-    func start(_ group: SectionGroup) -> UInt64 { starts.span[Int(group.rawValue)] }
-    /// The link address at which `group` ends.
-    func end(_ group: SectionGroup) -> UInt64 { ends.span[Int(group.rawValue)] }
-
-    mutating func begin(_ group: SectionGroup, at address: UInt64) {
-        var starts = starts.mutableSpan
-        starts[Int(group.rawValue)] = address
-    }
-
-    mutating func end(_ group: SectionGroup, at address: UInt64) {
-        var ends = ends.mutableSpan
-        ends[Int(group.rawValue)] = address
-    }
-}
-
-/// The sections that are in memory at run time, group by group, and within a group in the file's order; only in the arrays of
-/// functions that initialise and finish their addresses are in the order of priorities. Walked twice: to learn how much room
-/// they need, and to fill it.
-struct PlacedSections: ~Escapable {
-    private let sections: SectionTable
-    private var group: UInt8 = 0
-    private var index: UInt32 = 0
+    /// The section at hand: its index, sh_flags, its type, its group, how many bytes of memory it needs.
+    private(set) var index: UInt32 = 0, type: UInt32 = 0
+    private(set) var flags: UInt64 = 0, size: UInt64 = 0
+    private(set) var group = SectionGroup.code
+    /// Its link address; of a thread-local section the offset in its block.
+    private(set) var offset: UInt64 = 0
+    /// What of the order's keys is being placed, the least one above it that was seen, and how many had priorities.
+    private var key: UInt64 = 0, nextKey: UInt64 = .max, priorities: UInt64 = 0
+    private var isFirst = true
     /// Memory, and the block of thread-local storage.
     private(set) var memory = PlacementCursor(), block = PlacementCursor()
-    /// How many bytes of the block's template are initialised.
-    private(set) var templateSize: UInt64 = 0
-    /// Where the groups begin and end; the block's template begins with its data.
+    /// Where each group begins and ends, as link addresses; the block's template begins with its data, and ends with them.
     private(set) var bounds = GroupBounds()
-    /// Whether there is a .ctors or .dtors.
-    private(set) var hasOldArrays = false
-    /// A bit for each group that has sections.
-    private var present: UInt16 = 0
-    private var rooms = PriorityRooms()
 
-    /// The sections of `sections`, which `survey` is to look at.
-    @_lifetime(copy sections)
+    /// From before the first section on; thread-local variables that are not in any section need `blockAlignment`.
     @inline(never)
-    init(_ sections: SectionTable) { self.sections = sections }
+    init(blockAlignment: UInt64) { block.alignment = blockAlignment }
 
-    /// Finds out what sections there are; thread-local variables that are not in any section need `blockAlignment`. Throws
-    /// `sectionAlignment`, `sectionCompressed`, `sectionTooLarge` or `tooManyPriorities`.
+    /// Goes on to the next section, false behind the last. Throws `sectionAlignment`, `sectionTooLarge` or `tooManyPriorities`.
     @inline(never)
-    mutating func survey(blockAlignment: UInt64) throws(Fault) {
-        block.alignment = max(blockAlignment, 1)
-        var numbers = sections.numbers
-        while let index = numbers.next() {
-            let section = sections[index]
-            guard let home = sections.home(of: section) else { continue }
-            let place = Place.sectionHeader(UInt64(index))
-            if home.hasPriorities {
-                if section.type == SectionHeader.Kind.programBits { hasOldArrays = true }
-                try rooms.add(section, home, sections.priority(section), place)
-            }
-            present |= 1 << home.rawValue
-            guard section.addralign & (section.addralign &- 1) == 0 || section.addralign == 0 else {
-                throw Fault(.sectionAlignment, place, value: section.addralign)
-            }
-            guard section.flags & SectionHeader.Flags.compressed == 0 else {
-                throw Fault(.sectionCompressed, place)
-            }
-            if home.isThreadLocal { block.alignment = max(block.alignment, section.addralign) }
-        }
-    }
-
-    /// The next section, nil behind the last. Throws `sectionAlignment` or `sectionTooLarge`.
-    @inline(never)
-    mutating func next() throws(Fault) -> PlacedSection? {
-        while let group = SectionGroup(rawValue: group) {
-            if index == 0 { try begin(group) }
-            while present >> group.rawValue & 1 != 0, index &+ 1 < sections.count {
+    mutating func next(in sections: borrowing SectionTable) throws(Fault) -> Bool {
+        while true {
+            while index &+ 1 < sections.count {
                 index &+= 1
                 let section = sections[index]
-                guard sections.home(of: section) == group else { continue }
-                let writtenCode = SectionHeader.Flags.write | SectionHeader.Flags.execute
-                return PlacedSection(
-                    index: index, group: group, isWrittenCode: section.flags & writtenCode == writtenCode,
-                    address: try place(section, group), size: section.size)
+                let key = sections.key(of: section)
+                if key == self.key {
+                    try place(section)
+                    return true
+                }
+                if key > self.key { nextKey = min(nextKey, key) }
             }
-            bounds.end(group, at: memory.address)
-            index = 0
-            self.group &+= 1
+            key = nextKey
+            (nextKey, index, isFirst) = (.max, 0, true)
+            let next = SectionGroup(rawValue: UInt8(truncatingIfNeeded: key >> 40))
+            while group != next {
+                bounds.end(group, at: memory.address)
+                guard let following = SectionGroup(rawValue: group.rawValue &+ 1) else { return false }
+                group = following
+                memory.align(group.alignment)
+                if group == .threadLocalData {
+                    _ = try memory.place(0, block.alignment, else: .sectionAlignment, .none)
+                }
+                bounds.begin(group, at: memory.address)
+            }
         }
-        return nil
     }
 
-    private mutating func begin(_ group: SectionGroup) throws(Fault) {
-        if group.beginsPage { memory.align(0x1000) }
-        if group == .threadLocalData {
-            _ = try place(0, block.alignment, inBlock: false, else: .sectionAlignment, .none)
-        }
-        if group == .preinitArray || group.hasPriorities { memory.align(8) }
-        bounds.begin(group, at: memory.address)
-        if group.hasPriorities { try rooms.settle(group, &memory) }
-    }
-
-    private mutating func place(_ section: SectionHeader, _ group: SectionGroup) throws(Fault) -> UInt64 {
+    private mutating func place(_ section: SectionHeader) throws(Fault) {
         let place = Place.sectionHeader(UInt64(index))
-        if group.hasPriorities { return try rooms.place(section, group, sections.priority(section), place) }
-        let start = try self.place(
-            section.size, section.addralign, inBlock: group.isThreadLocal, else: .sectionAlignment, place)
-        guard group == .threadLocalData else { return start }
-        templateSize = block.address
-        memory.address = bounds.start(group) &+ templateSize
-        guard memory.address <= PlacementCursor.limit else {
-            throw Fault(.sectionTooLarge, place, value: bounds.start(group), limit: templateSize)
+        if group.hasPriorities, isFirst {
+            priorities &+= 1
+            guard priorities <= PlacedSections.priorityLimit else {
+                throw Fault(.tooManyPriorities, place, limit: PlacedSections.priorityLimit)
+            }
         }
-        return start
+        isFirst = false
+        (type, flags, size) = (section.type, section.flags, section.size)
+        offset = try self.place(
+            size, section.addralign, inBlock: group.isThreadLocal, else: .sectionAlignment, place)
+        guard group == .threadLocalData else { return }
+        memory.address = bounds.start(group)
+        _ = try memory.place(block.address, 1, else: .sectionAlignment, place)
     }
 
-    /// Gives the common symbol at `index` its place, behind all sections: a link address, or the offset in the block.
-    @inline(never)
+    /// Gives the common symbol at `index` of the section `table` its place, behind all sections: a link address, or the offset in
+    /// the block. Throws `commonAlignment` or `sectionTooLarge`.
     mutating func place(common symbol: Symbol, at index: UInt32, _ table: UInt32) throws(Fault) -> UInt64 {
         // st_value is the alignment (gABI, "Symbol Values").
         try place(
@@ -218,5 +168,37 @@ struct PlacedSections: ~Escapable {
         let start = try cursor.place(size, alignment, else: rule, place)
         if inBlock { block = cursor } else { memory = cursor }
         return start
+    }
+
+    /// Whether the section at hand is both written and executed.
+    var isWrittenCode: Bool {
+        let writtenCode = SectionHeader.Flags.write | SectionHeader.Flags.execute
+        return flags & writtenCode == writtenCode
+    }
+    /// The link address of the section at hand; of a thread-local one that of its bytes in the template.
+    var address: UInt64 { group.isThreadLocal ? bounds.start(.threadLocalData) &+ offset : offset }
+    /// How many bytes of the block's template are initialised.
+    var templateSize: UInt64 { bounds.end(.threadLocalData) &- bounds.start(.threadLocalData) }
+}
+
+/// Where the groups begin and end.
+struct GroupBounds {
+    private var marks = InlineArray<18, UInt64>(repeating: 0)
+
+    /// The link address at which `group` begins.
+    func start(_ group: SectionGroup) -> UInt64 { self[group.rawValue &* 2] }
+    /// The link address at which `group` ends.
+    func end(_ group: SectionGroup) -> UInt64 { self[group.rawValue &* 2 &+ 1] }
+    /// The link address at which the group with half this number begins, or where `index` is odd ends.
+    subscript(index: UInt8) -> UInt64 { marks.span[Int(index)] }
+
+    fileprivate mutating func begin(_ group: SectionGroup, at address: UInt64) {
+        var marks = marks.mutableSpan
+        marks[Int(group.rawValue) &* 2] = address
+    }
+
+    fileprivate mutating func end(_ group: SectionGroup, at address: UInt64) {
+        var marks = marks.mutableSpan
+        marks[Int(group.rawValue) &* 2 &+ 1] = address
     }
 }

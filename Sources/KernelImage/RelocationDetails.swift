@@ -46,34 +46,41 @@ extension FaultDetails {
     }
 
     private mutating func lookUpObject(_ fault: Fault, _ file: ByteView) throws(Fault) {
-        let sections = try SectionTable(file, try FileHeader(file))
+        var image = ObjectImage(unread: file)
+        try image.find(try FileHeader(file))
+        let (sections, symbols) = (image.sections, image.symbols)
         var relocations = ObjectRelocations(sections)
         guard let section = UInt32(exactly: fault.place.table), section < sections.count,
-            try relocations.begin(section)
+            try relocations.begin(section, of: sections)
         else { return }
-        for _ in 0..<fault.place.index { _ = try relocations.next() }
-        guard let entry = try relocations.next() else { return }
-        describe(entry)
-        let symbols = try ObjectSymbols(sections)
-        guard entry.symbol != 0, let symbol = symbols[entry.symbol] else { return }
-        nameOffset = symbols.nameOffset(of: symbol)
-        // Symbols of sections have the section's name.
-        if nameOffset == 0, case .section(let index) = symbols.definition(of: symbol, at: entry.symbol) {
-            nameOffset = sections.nameOffset(index)
-        }
+        while relocations.count <= fault.place.index { guard try relocations.next() else { return } }
+        let index = relocations.entry.symbol
+        describe(relocations.entry)
+        guard index != 0, let symbol = symbols[index] else { return }
+        nameOffset = image.nameOffset(of: symbol, at: index)
         guard fault.rule == .symbolUndefined else { return }
-        var searches = 0
+        var searches: UInt64 = 0
         var numbers = symbols.numbers
-        while let index = numbers.next() {
-            guard index != entry.symbol else { continue }
-            guard let other = symbols[index], other.isUndefined, !other.isWeak, LinkerSymbol(other, symbols) == nil
+        while let other = numbers.next() {
+            guard other != index, let symbol = symbols[other], symbol.isUndefined, !symbol.isWeak,
+                LinkerSymbol(symbol, symbols) == nil
             else { continue }
-            if let wanted = symbols.sectionNameOffset(of: other), searches < ObjectRelocator.searchLimit {
+            if let wanted = symbols.sectionNameOffset(of: symbol), searches < ObjectImage.searchLimit {
                 searches &+= 1
                 if sections.hasSection(named: wanted.offset) { continue }
             }
-            furtherNames.append(symbols.nameOffset(of: other))
+            furtherNames.append(symbols.nameOffset(of: symbol))
         }
+    }
+}
+
+extension ObjectImage {
+    /// The file offset of the name of `symbol`, the one at `index`, or else of that of its section, which is what symbols of
+    /// sections are called by; 0 where neither has one.
+    func nameOffset(of symbol: Symbol, at index: UInt32) -> UInt64 {
+        let name = symbols.nameOffset(of: symbol)
+        guard name == 0, case .section(let section) = symbols.definition(of: symbol, at: index) else { return name }
+        return sections.nameOffset(section)
     }
 }
 

@@ -53,12 +53,41 @@ public enum Formula: UInt8, Sendable {
     /// Whether it refers to what a linker makes: GOT or PLT.
     public var needsLinker: Bool {
         switch self {
-        case .gotOffset, .gotRelative, .pltRelative, .symbolFromGOT, .pltFromGOT, .gotFromPlace, .tlsIndexFromPlace,
-            .tlsModuleFromPlace, .threadPointerSlotFromPlace, .tlsDescriptorFromPlace:
-            true
-        case .none, .absolute, .pcRelative, .symbol, .bias, .size, .copy, .tlsModule, .tlsOffset,
-            .threadPointerOffset, .tlsDescriptor, .indirect:
-            false
+        case .gotOffset, .pltRelative, .symbolFromGOT, .pltFromGOT, .gotFromPlace: true
+        default: slot != nil
+        }
+    }
+
+    /// Whether only what linkers make has it.
+    var needsLinkedFile: Bool { self == .copy || self == .symbol || self == .bias || self == .indirect }
+
+    /// Whether A is one of its terms.
+    var hasAddend: Bool { self != .symbol && self != .indirect && self != .tlsModule }
+
+    /// Whether P is subtracted.
+    var isFromPlace: Bool {
+        switch self {
+        case .pcRelative, .pltRelative, .gotFromPlace: true
+        default: slot != nil && self != .gotOffset
+        }
+    }
+
+    /// Whether S is an offset in the block of thread-local storage.
+    var isThreadLocal: Bool {
+        switch self {
+        case .tlsModule, .tlsOffset, .threadPointerOffset, .tlsDescriptor: true
+        default: slot != nil && slot != .address
+        }
+    }
+
+    /// The kind of slot that G stands for; nil where the formula has no slot.
+    var slot: SlotKind? {
+        switch self {
+        case .gotOffset, .gotRelative: .address
+        case .threadPointerSlotFromPlace: .offset
+        case .tlsIndexFromPlace, .tlsModuleFromPlace: .index
+        case .tlsDescriptorFromPlace: .descriptor
+        default: nil
         }
     }
 
@@ -137,23 +166,12 @@ public enum Field: UInt8, Sendable {
     /// Whether the value may be one that the field's bits zero-extend to, or one that they sign-extend to.
     private var zeroExtends: Bool { self == .unsigned32 || self == .either16 || self == .either8 }
     private var signExtends: Bool { self != .unsigned32 }
-    /// Whether every value fits.
-    private var isWhole: Bool { size == 0 || size >= 8 }
 
-    /// Whether the field can represent `value`.
-    public func represents(_ value: UInt64) -> Bool {
-        let unused = 64 &- size &* 8
-        let stored = value &<< unused
-        return isWhole || zeroExtends && stored &>> unused == value
-            || signExtends && Int64(bitPattern: stored) &>> Int64(unused) == Int64(bitPattern: value)
-    }
-
-    /// The end of the range that `value`, which the field cannot represent, lies beyond.
-    public func limit(for value: UInt64) -> UInt64 {
-        guard !isWhole else { return .max }
-        let bits = size &* 8
-        if signExtends, Int64(bitPattern: value) < 0 { return ~0 &<< (bits &- 1) }
-        return (1 &<< (zeroExtends ? bits : bits &- 1)) &- 1
+    /// The values that the field can represent, from the first to the last.
+    var range: (first: Int64, last: Int64) {
+        guard size > 0, size < 8 else { return (.min, .max) }
+        let bits = Int64(bitPattern: size &* 8)
+        return (signExtends ? -1 &<< (bits &- 1) : 0, (1 &<< (zeroExtends ? bits : bits &- 1)) &- 1)
     }
 }
 
@@ -186,6 +204,17 @@ public struct RelocationMeaning: Sendable {
         GOTPCRELX REX_GOTPCRELX CODE_4_GOTPCRELX CODE_4_GOTTPOFF CODE_4_GOTPC32_TLSDESC CODE_5_GOTPCRELX \
         CODE_5_GOTTPOFF CODE_5_GOTPC32_TLSDESC CODE_6_GOTPCRELX CODE_6_GOTTPOFF CODE_6_GOTPC32_TLSDESC
         """
+    }
+
+    /// The row of TPOFF32.
+    static var threadPointerOffset: RelocationMeaning {
+        RelocationMeaning(number: 23, field: .signed32, formula: .threadPointerOffset)
+    }
+
+    private init(number: UInt8, field: Field, formula: Formula) {
+        self.number = number
+        self.field = field
+        self.formula = formula
     }
 
     /// The row of `number`, nil for a number that is not in the psABI.

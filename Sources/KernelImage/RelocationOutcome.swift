@@ -50,74 +50,56 @@ extension Relocator {
             addend = inPlace
         }
         let formula = meaning.formula
-        var definition: Definition?
         switch formula {
         case .none: return .nothing
         case .bias: return .value(relative(addend))
-        case .indirect: break
+        case .indirect: return try indirect(bias &+ addend, meaning.field, entry, place, in: memory)
         case .copy:
             let outcome = try copy(entry, place, &search)
             if case .copy(_, let size) = outcome, memory.offset(of: entry.offset, size: size) == nil {
                 throw outside(memory, entry, place)
             }
             return outcome
-        default: definition = try self.definition(of: entry, place, &search)
+        default: break
         }
-        // What the formula has in S's place.
-        var operand = definition?.address ?? 0
-        var isResolver = false
-        switch formula {
-        case .indirect:
-            operand = bias &+ addend
-            isResolver = true
-        case .size: operand = definition?.symbol.size ?? 0
-        case .absolute, .symbol, .pcRelative:
-            guard definition?.symbol.isThreadLocal != true else { throw Fault(.symbolThreadLocal, place) }
-            isResolver = definition?.symbol.isIndirectFunction == true
-        default:
-            if let symbol = definition?.symbol, !symbol.isThreadLocal {
-                throw Fault(.symbolNotThreadLocal, place, value: UInt64(symbol.type))
-            }
-            // A weak variable that nobody defines has module 0 and offset 0 everywhere; the descriptor's code makes its address
-            // 0 plus the addend, which no offset from TP can.
-            let isDefined = definition != nil || entry.symbol == 0
-            let block = isDefined ? block(of: definition?.object ?? object) : (module: 0, distance: 0)
-            guard block.module != 0 || !isDefined else { throw Fault(.noThreadLocalSegment, place) }
-            operand = definition?.symbol.value ?? 0
-            if formula == .tlsOffset { break }
-            operand = formula == .tlsModule ? block.module : operand &- block.distance
-            guard formula == .tlsDescriptor else { break }
+        let operand = try operand(of: entry, formula, place, &search)
+        let term = operand.value.term(of: formula)
+        if operand.isResolver { return try indirect(term, meaning.field, entry, place, in: memory) }
+        if formula == .tlsDescriptor {
             guard let supplement else { throw Fault(.relativeCountWrong, place, limit: tables.relativeCount) }
-            let resolver = isDefined ? supplement.offsetResolver : supplement.undefinedResolver
-            return .descriptor(resolver: resolver &+ bias, argument: operand &+ addend)
+            // The code for a weak variable that nobody defines makes its address 0 plus the addend, which no offset from TP can.
+            let resolver = operand.value.module != 0 ? supplement.offsetResolver : supplement.undefinedResolver
+            return .descriptor(resolver: resolver &+ bias, argument: term &+ addend)
         }
-        if isResolver { return try indirect(operand, meaning.field, entry, place, in: memory) }
-        return .value(try value(meaning, operand, addend, entry, place))
+        return .value(try meaning.value(term, addend, entry.offset &+ bias, place))
+    }
+
+    /// What the symbol of `entry` stands for where the formula is `formula`, and whether that is a function that returns the
+    /// address. Throws what `definition` does, and `noThreadLocalSegment`, `symbolThreadLocal` or `symbolNotThreadLocal`.
+    private func operand(
+        of entry: RelocationEntry, _ formula: Formula, _ place: Place, _ search: inout SymbolSearch
+    ) throws(Fault) -> (value: RelocationOperand, isResolver: Bool) {
+        let definition = try definition(of: entry, place, &search)
+        var operand = RelocationOperand()
+        var isResolver = false
+        if let definition {
+            let symbol = definition.symbol
+            operand.kind = symbol.isThreadLocal ? .variable : .address
+            operand.value = symbol.isThreadLocal ? symbol.value : definition.address
+            operand.size = symbol.size
+            isResolver = symbol.isIndirectFunction && formula.usesSymbolValue
+            try operand.require(for: formula, symbol.type, place)
+        }
+        if formula.isThreadLocal, definition != nil || entry.symbol == 0 {
+            (operand.module, operand.distance) = block(of: definition?.object ?? object)
+            guard operand.module != 0 else { throw Fault(.noThreadLocalSegment, place) }
+        }
+        return (operand, isResolver)
     }
 
     /// The value of the most frequent formula, B + A.
     @inlinable
     public func relative(_ addend: UInt64) -> UInt64 { bias &+ addend }
-
-    // The formula keeps the letters of the psABI.
-    // swift-format-ignore: AlwaysUseLowerCamelCase
-    /// The value of the formula with `S` for what it says of the symbol, or the value of the function that the symbol names.
-    /// Throws `relocationOverflow`.
-    func value(
-        _ meaning: RelocationMeaning, _ S: UInt64, _ A: UInt64, _ entry: RelocationEntry, _ place: Place
-    ) throws(Fault) -> UInt64 {
-        let P = entry.offset &+ bias
-        let value =
-            switch meaning.formula {
-            case .symbol, .indirect, .tlsModule: S
-            case .pcRelative: S &+ A &- P
-            default: S &+ A
-            }
-        guard meaning.field.represents(value) else {
-            throw Fault(.relocationOverflow, place, value: value, limit: meaning.field.limit(for: value))
-        }
-        return value
-    }
 
     /// The number of the object's block of thread-local storage, 0 where it has none, and how far below TP it begins. An image
     /// that is alone is module 1.

@@ -8,96 +8,76 @@ import Bytes
 import Diagnostics
 import ELF
 
-/// One of the psABI's sequences, from its first byte on.
-///
-///     general dynamic     data16 lea x@tlsgd(%rip), %rdi; then one of
-///                         data16 data16 rex.W call __tls_get_addr@PLT
-///                         data16 rex.W call *__tls_get_addr@GOTPCREL(%rip)
-///     local dynamic       lea x@tlsld(%rip), %rdi; then one of
-///                         call __tls_get_addr@PLT
-///                         call *__tls_get_addr@GOTPCREL(%rip)
-///     large code model    lea x@tlsgd(%rip), %rdi, or x@tlsld
-///                         movabs $__tls_get_addr@PLTOFF, %rax; add %reg, %rax; call *%rax
-struct ThreadLocalSequence: Equatable {
-    /// How far before the first relocation's place it begins, its size, and how far behind that place the call's lies.
-    var lead: UInt64, size: UInt64, call: UInt64
-
-    /// The sequence whose first relocation, of the general dynamic model or else the local one, changes `address`, and
-    /// whose next one has type `callType`; nil where the code is another.
-    init?(general isGeneral: Bool, at address: UInt64, callType: UInt32, in memory: borrowing ByteRegion) {
-        let prefix = memory.load(UInt8.self, at: address &- 4) ?? 0
-        // The three bytes of lea and what follows its operand; a sequence has four bytes and more there.
-        guard let load = memory.load(UInt32.self, at: address &- 3), load & 0xff_ffff == 0x3d_8d48,
-            let code = memory.load(UInt32.self, at: address &+ 4)
-        else { return nil }
-        let isDirect = callType == 4 || callType == 2
-        let isIndirect = callType == 9 || callType == 41
-        if callType == 31 {
-            // add %reg, %rax: any of the sixteen registers may hold the GOT's address.
-            guard code & 0xffff == 0xb848, let add = memory.load(UInt32.self, at: address &+ 14),
-                add & 0xffc7_fffb == 0xffc0_0148, memory.load(UInt8.self, at: address &+ 18) == 0xd0
-            else { return nil }
-            (lead, size, call) = (3, 22, 6)
-        } else if isGeneral {
-            guard prefix == 0x66,
-                isDirect && code == 0xe848_6666 || (isIndirect || callType == 42) && code == 0x15ff_4866
-            else { return nil }
-            (lead, size, call) = (4, 16, 8)
-        } else if isDirect, code & 0xff == 0xe8 {
-            (lead, size, call) = (3, 12, 5)
-        } else if isIndirect, code & 0xffff == 0x15ff {
-            (lead, size, call) = (3, 13, 6)
-        } else {
-            return nil
+extension ObjectImage {
+    /// The psABI's sequences, by what lies between the operand of their first instruction and that of their call: the bytes, and
+    /// above 32 bits their number. Returns the types that the call's relocation may have, a bit each; none for other code.
+    ///
+    ///     general dynamic     data16 lea x@tlsgd(%rip), %rdi; then one of
+    ///                         data16 data16 rex.W call __tls_get_addr@PLT
+    ///                         data16 rex.W call *__tls_get_addr@GOTPCREL(%rip)
+    ///     local dynamic       lea x@tlsld(%rip), %rdi; then one of
+    ///                         call __tls_get_addr@PLT
+    ///                         call *__tls_get_addr@GOTPCREL(%rip)
+    ///     large code model    lea x@tlsgd(%rip), %rdi, or x@tlsld
+    ///                         movabs $__tls_get_addr@PLTOFF, %rax; add %reg, %rax; call *%rax
+    private static func callTypes(_ code: UInt64, isGeneral: Bool) -> UInt64 {
+        switch code {
+        case 0x4_e848_6666 where isGeneral, 0x1_0000_00e8 where !isGeneral: 1 << 2 | 1 << 4
+        case 0x4_15ff_4866 where isGeneral: 1 << 9 | 1 << 41 | 1 << 42
+        case 0x2_0000_15ff where !isGeneral: 1 << 9 | 1 << 41
+        case 0x2_0000_b848: 1 << 31
+        default: 0
         }
     }
-}
 
-extension ObjectRelocator {
-    /// Rewrites the code of the general or local dynamic model at `entry`, whose call the next entry, `call`, is for.
+    /// Rewrites the code of the general or local dynamic model at the relocation at hand, whose call the next one is for.
     ///
-    /// Throws `tlsSequenceUnknown` where it is none that the psABI has, and the faults of its symbol and its value.
+    /// Throws `tlsSequenceUnknown` where it is none that the psABI has, and the faults of its value.
     func relax(
-        _ entry: RelocationEntry, _ meaning: RelocationMeaning, _ call: RelocationEntry?, _ place: Place,
-        _ target: Target, _ table: inout GlobalOffsetTable, in memory: inout ByteRegion
+        isGeneral: Bool, _ operand: RelocationOperand, _ addend: UInt64, _ state: inout ObjectRelocation,
+        in memory: inout ByteRegion
     ) throws(Fault) {
-        let isGeneral = meaning.formula == .tlsIndexFromPlace
-        let address = target.start &+ entry.offset
-        guard let call, let callee = symbols[call.symbol], symbols.isNamed(callee, "__tls_get_addr"),
-            let sequence = ThreadLocalSequence(general: isGeneral, at: address, callType: call.type, in: memory),
-            call.offset == entry.offset &+ sequence.call, sequence.lead <= entry.offset,
-            sequence.size <= target.size &- (entry.offset &- sequence.lead)
+        let place = state.relocations.place
+        let offset = state.relocations.entry.offset
+        let address = state.start &+ offset
+        // Without a next one, the same is its own call, and its offset is wrong.
+        _ = try state.relocations.next()
+        let call = state.relocations.entry
+        let gap = min(call.offset &- offset &- 4, 5)
+        let code = memory.word(at: address &+ 4)
+        let types = ObjectImage.callTypes(gap &<< 32 | code & (1 &<< (gap &* 8) &- 1), isGeneral: isGeneral)
+        let isLarge = types == 1 << 31
+        let lead: UInt64 = isGeneral && !isLarge ? 4 : 3
+        let size = isLarge ? 22 : lead &+ gap &+ 8
+        guard call.type < 64, types >> UInt64(call.type) & 1 != 0,
+            let callee = symbols[call.symbol], symbols.isNamed(callee, "__tls_get_addr"),
+            lead <= offset, size <= state.size &- (offset &- lead),
+            // The three bytes of lea, and the prefix before.
+            memory.word(at: address &- 3) & 0xff_ffff == 0x3d_8d48,
+            lead == 3 || memory.load(UInt8.self, at: address &- 4) == 0x66,
+            // add %reg, %rax: any of the sixteen registers may hold the GOT's address.
+            !isLarge || memory.word(at: address &+ 11) >> 24 & 0xff_ffc7_fffb == 0xd0_ffc0_0148
         else { throw Fault(.tlsSequenceUnknown, place) }
 
-        let start = address &- sequence.lead
-        // In bounds by the guard above.
-        let addend = entry.addend ?? Relocator.load(meaning.field, at: address, in: memory) ?? 0
+        let start = address &- lead
+        // mov %fs:0, %rax, but for its last byte, which is 0.
+        let load: UInt64 = 0x0000_0025_048b_4864
         if isGeneral {
-            let operand = try operand(of: entry, meaning, place, &table, in: &memory)
             // The addend is that of an operand that ends its instruction: it makes up for P not being the next one.
-            let value = operand.value &+ addend &+ 4 &- operand.distance
-            guard meaning.field.represents(value) else {
-                throw Fault(.relocationOverflow, place, value: value, limit: meaning.field.limit(for: value))
-            }
+            let value = try RelocationMeaning.threadPointerOffset.value(
+                operand.value &- operand.distance, addend &+ 4, 0, place)
             // mov %fs:0, %rax; lea value(%rax), %rax
-            memory.store(0x0000_0025_048b_4864 as UInt64, at: start)
-            memory.store(value << 32 | 0x808d_4800, at: start &+ 8)
-            if sequence.size == 22 {
-                // nopw 0(%rax,%rax)
-                memory.store(0x441f_0f66 as UInt32, at: start &+ 16)
-                memory.store(0 as UInt16, at: start &+ 20)
-            }
+            memory.put(load, at: start)
+            memory.put(value << 32 | 0x808d_4800, at: start &+ 8)
+            // Behind the last two bytes of the value: nopw 0(%rax,%rax)
+            if isLarge { memory.put(value >> 16 & 0xffff | 0x441f_0f66_0000, at: start &+ 14) }
         } else {
-            // Prefixes or nops, so that the size stays; then mov %fs:0, %rax.
-            memory.store(0x6666_6666 as UInt32, at: start)
-            if sequence.size == 22 {
-                // data16 data16 data16 cs nopw 0(%rax,%rax)
-                memory.store(0x841f_0f2e as UInt64, at: start &+ 4)
-                memory.store(0 as UInt8, at: start &+ 12)
-            }
-            let load = start &+ sequence.size &- 9
-            memory.store(0x0000_0025_048b_4864 as UInt64, at: load)
-            memory.store(0 as UInt8, at: load &+ 8)
+            // Prefixes or nops, so that the size stays: data16 data16 data16 cs nopw 0(%rax,%rax), the beginning of which is
+            // all that shorter sequences have room for.
+            memory.put(0x841f_0f2e_6666_6666, at: start)
+            if isLarge { memory.put(0, at: start &+ 8) }
+            memory.put(0, at: start &+ size &- 8)
+            memory.put(load, at: start &+ size &- 9)
         }
     }
 }

@@ -14,9 +14,9 @@ struct CompactTests {
         atPath: fixtures.appendingPathComponent("object-crel.o").path)
 
     private func read(_ bytes: [UInt8]) throws(Fault) -> [RelocationEntry] {
-        var relocations = CompactRelocations(ByteView(bytes.span.bytes), .sectionHeader(3))
+        var relocations = RelocationSection(ByteView(bytes.span.bytes), .sectionHeader(3))
         var entries: [RelocationEntry] = []
-        while let entry = try relocations.next() { entries.append(entry) }
+        while try relocations.next() { entries.append(relocations.entry) }
         return entries
     }
 

@@ -141,8 +141,9 @@ struct InitialiserTests {
             }
         }
         #expect(try Self.ours(sections(64)).initial == (0..<64).map { UInt64($0) })
+        // The first section of the last priority.
         let refused = refusal(of: Self.object(sections(65)).bytes)
-        #expect(refused == Fault(.tooManyPriorities, .sectionHeader(67), limit: 64))
+        #expect(refused == Fault(.tooManyPriorities, .sectionHeader(10), limit: 64))
     }
 
     /// Each section has its own alignment, and its words are relocated where they came to lie.

@@ -116,12 +116,11 @@ struct LinkerWitnessTests {
         let view = ByteView(file.span.bytes)
         let image = try ObjectImage(view, try FileHeader(view))
         var lines: [String] = []
-        var placed = PlacedSections(image.sections)
-        try placed.survey(blockAlignment: image.layout.blockAlignment)
-        while let section = try placed.next() {
-            guard section.size > 0 else { continue }
-            let name = text(file, at: image.sections.nameOffset(section.index))
-            let start = image.layout.address(of: section)
+        var placed = image.place()
+        while try placed.next(in: image.sections) {
+            guard placed.size > 0 else { continue }
+            let name = text(file, at: image.sections.nameOffset(placed.index))
+            let start = placed.address
             lines.append("  \(name) 0x\(String(start + base, radix: 16)) : { *(\(name)) }")
         }
         lines += [
@@ -147,23 +146,23 @@ struct LinkerWitnessTests {
         var span = memory.mutableSpan
         var region = ByteRegion(span.mutableBytes, at: 0)
         try image.load(into: &region)
-        _ = try ObjectRelocator(image, bias: base).apply(to: &region)
+        _ = try image.relocate(in: &region, bias: base)
         var result = Comparison()
         // Where relocations are, by section: offset, size and what to compare.
         var starts: [UInt32: UInt64] = [:]
-        var placed = PlacedSections(image.sections)
-        try placed.survey(blockAlignment: image.layout.blockAlignment)
-        while let section = try placed.next() {
-            guard !section.group.isZero else { continue }
-            starts[section.index] = image.layout.address(of: section)
+        var placed = image.place()
+        while try placed.next(in: image.sections) {
+            guard !placed.group.isZero else { continue }
+            starts[placed.index] = placed.address
         }
         var free: Set<UInt64> = []
         // The GOT's run-time address, which the first relocation that goes by way of it tells.
         var ourTable: UInt64 = 0, theirTable: UInt64 = 0
         var relocations = ObjectRelocations(image.sections)
-        while try relocations.nextSection() {
+        while try relocations.nextSection(of: image.sections) {
             guard let start = starts[relocations.target] else { continue }
-            while let entry = try relocations.next() {
+            while try relocations.next() {
+                let entry = relocations.entry
                 guard let meaning = RelocationMeaning(entry.type) else { continue }
                 let place = start + entry.offset
                 let size = Int(meaning.field.size)

@@ -35,10 +35,9 @@ func load(
     var span = memory.mutableSpan
     var region = ByteRegion(span.mutableBytes, at: 0)
     try image.load(into: &region)
-    let relocator = ObjectRelocator(image, bias: bias)
-    let counts = try relocator.apply(to: &region)
+    let counts = try image.relocate(in: &region, bias: bias)
     var resolvers: [UInt64] = []
-    relocator.resolveIndirect(in: &region) { address, _ in
+    image.resolveIndirect(in: &region, bias: bias) { address, _ in
         resolvers.append(address)
         return resolve(address)
     }

@@ -1,9 +1,11 @@
-// Compact relocations, SHT_CREL: what assemblers of LLVM write with --crel (LLVM 19 and later; proposed for the gABI).
+// The entries of one relocation section (gABI, chapter "Relocation"), and compact ones, SHT_CREL: what assemblers of LLVM write
+// with --crel (LLVM 19 and later; proposed for the gABI).
 
 public import Bytes
 public import Diagnostics
 
-/// Reads relocations one by one that are written as differences, each number in LEB128.
+/// Reads the entries of a relocation section one by one: records with an addend or without, or compact ones, which are written as
+/// differences, each number in LEB128.
 ///
 ///     header      unsigned: number of entries << 3 | entries have addends << 2 | shift
 ///     entry       a byte: offset difference, in its low bits which of symbol, type and addend differ from the entry before;
@@ -11,10 +13,16 @@ public import Diagnostics
 ///                 then signed differences of symbol, type, addend, those that there are
 ///
 /// Offsets are multiples of 1 << shift. Everything wraps: offset and addend at 64 bits, symbol and type at 32.
-public struct CompactRelocations: ~Escapable {
+public struct RelocationSection: ~Escapable {
     private let bytes: ByteView
+    /// What is told of a malformed number.
+    private let place: Place
+    /// The size of an entry, 0 where they are compact.
+    private let entrySize: UInt64
     private var position: UInt64 = 0
-    /// The number of entries that have not been read.
+    /// The entry that was read last.
+    public private(set) var entry = RelocationEntry(offset: 0, info: 0, addend: nil)
+    /// Of compact entries: how many have not been read, and what is added up.
     private var left: UInt64 = 0
     private var shift: UInt64 = 0
     private var hasAddends = false
@@ -22,35 +30,40 @@ public struct CompactRelocations: ~Escapable {
     private var symbol: UInt32 = 0, type: UInt32 = 0
     /// Where the first number begins that is none.
     private var malformed: UInt64 = .max
-    /// What is told of it.
-    private let place: Place
 
-    /// The relocations in `bytes`, the contents of the section at `place`; none where there are no bytes.
+    /// The entries in `bytes`, the contents of the section at `place`: records of `entrySize` bytes, a whole number of them, or
+    /// compact ones where that is 0; none where there are no bytes.
     @_lifetime(copy bytes)
-    public init(_ bytes: ByteView, _ place: Place) {
+    public init(_ bytes: ByteView, _ place: Place, entrySize: UInt64 = 0) {
         self.bytes = bytes
         self.place = place
+        self.entrySize = entrySize
     }
 
-    /// The next one, nil behind the last. Throws `compactRelocationsMalformed`; takes one byte at the least.
-    public mutating func next() throws(Fault) -> RelocationEntry? {
+    /// Reads the next entry, false behind the last. Throws `compactRelocationsMalformed`; takes one byte at the least.
+    @inline(never)
+    public mutating func next() throws(Fault) -> Bool {
+        guard entrySize == 0 else {
+            guard let offset = bytes.word64(at: position), let info = bytes.word64(at: position &+ 8) else {
+                return false
+            }
+            let addend = entrySize == RelocationEntry.relaSize ? bytes.word64(at: position &+ 16) : nil
+            entry = RelocationEntry(offset: offset, info: info, addend: addend)
+            position &+= entrySize
+            return true
+        }
         if position == 0, bytes.count > 0 {
             let header = number(isSigned: false)
             left = header >> 3
             hasAddends = header & 4 != 0
             shift = header & 3
         }
-        var hasEntry = false
-        if malformed == .max, left > 0 {
-            readEntry()
-            hasEntry = true
-        }
+        let isLast = left == 0
+        if malformed == .max, !isLast { readEntry() }
         guard malformed == .max else {
             throw Fault(.compactRelocationsMalformed, place, value: malformed, limit: bytes.count)
         }
-        guard hasEntry else { return nil }
-        return RelocationEntry(
-            offset: offset &<< shift, info: UInt64(symbol) << 32 | UInt64(type), addend: hasAddends ? addend : nil)
+        return !isLast
     }
 
     private mutating func readEntry() {
@@ -66,6 +79,8 @@ public struct CompactRelocations: ~Escapable {
         if flags & 1 != 0 { symbol &+= UInt32(truncatingIfNeeded: number(isSigned: true)) }
         if flags & 2 != 0 { type &+= UInt32(truncatingIfNeeded: number(isSigned: true)) }
         if hasAddends, flags & 4 != 0 { addend &+= number(isSigned: true) }
+        entry = RelocationEntry(
+            offset: offset &<< shift, info: UInt64(symbol) << 32 | UInt64(type), addend: hasAddends ? addend : nil)
     }
 
     /// A number in LEB128 of at most 64 bits (DWARF 5, 7.6); 0 from the first on that is malformed.
