@@ -134,21 +134,19 @@ public enum Report {
     /// The same of several files, in one of which the fault is; without any, names are offsets in all of their bytes.
     public static func error(_ fault: Fault, _ files: borrowing NamedFiles, to sink: inout some TextSink) {
         sink.write("[LOADER] error: ")
-        if fault.file < files.count,
-            let file = try? files.bytes.slice(
-                at: files[fault.file].start, size: files[fault.file].size, else: .moduleOutsideMemory, .none)
-        {
+        let details = FaultDetails(of: fault, in: files)
+        var bytes = files.bytes
+        if fault.file < files.count {
+            bytes = bytes.part(at: files[fault.file].start, size: files[fault.file].size)
             if fault.file > 0 {
                 let name = files.name(fault.file)
                 write(name: name.start, name.size, files.bytes, to: &sink)
                 sink.write(": ")
             }
-            fault.write(to: &sink, FaultDetails(of: fault, in: files), file: file.span)
-        } else {
-            fault.write(to: &sink, FaultDetails(of: fault, in: files.bytes), file: files.bytes.span)
         }
+        fault.write(to: &sink, details, file: bytes.span)
         sink.write("; ")
-        sink.write(fault.rule.advice)
+        details.write(fault.rule.advice, 0, 0, to: &sink, file: bytes.span)
         sink.endLine()
         sink.flush()
     }

@@ -22,9 +22,9 @@ public struct FaultDetails: Equatable, Sendable {
         left.address == right.address && left.nameOffset == right.nameOffset && left.furtherNames == right.furtherNames
     }
 
-    /// Writes `template` with what its blanks stand for: see `Rule.sentence`; `%g` and `%i` are those of places.
+    /// Writes `template` with what its blanks stand for: see `Rule.sentence`; `%g` is one of places.
     @inline(never)
-    func write(_ template: Text, _ value: UInt64, _ limit: UInt64, to sink: inout some TextSink, file: RawSpan) {
+    public func write(_ template: Text, _ value: UInt64, _ limit: UInt64, to sink: inout some TextSink, file: RawSpan) {
         var start = 0
         while start < template.count {
             let end = template.index(of: UInt8(ascii: "%"), from: start)
@@ -41,6 +41,7 @@ public struct FaultDetails: Equatable, Sendable {
                 sink.write(typeName)
             case UInt8(ascii: "n"): writeNames(to: &sink, file: file)
             case UInt8(ascii: "g"): Place.write(tag: value, to: &sink)
+            case let letter where letter != 0: write(Rule.phrase(letter), value, limit, to: &sink, file: file)
             default: break
             }
         }

@@ -106,8 +106,8 @@ struct VectorTests {
         let file = Vectors.file(number, Vector(S: 1, ""))
         #expect(
             sentence(try #require(refusal(of: file)), file)
-                == "section 5 entry 0: R_X86_64_\(name) (type \(number)) at 0x40 against 'operand': only linkers make this "
-                + "type, it cannot be in an object file")
+                == "section 5 entry 0: R_X86_64_\(name) at 0x40 against 'operand': only linkers make this type, \(number): "
+                + "it cannot be in an object file")
     }
 
     @Test(arguments: [52, 250, 251, 256, .max] as [UInt32]) func unknownNumbers(number: UInt32) throws {

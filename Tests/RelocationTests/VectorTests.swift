@@ -166,8 +166,8 @@ struct VectorTests {
             #expect(fault.rule == .relocationOnlyInObjects)
             #expect(
                 sentence(fault, bytes).hasSuffix(
-                    "entry 0: R_X86_64_\(name) (type \(number)) at 0x4040 against 'operand': linkers resolve this type, it "
-                        + "cannot be in a linked file"))
+                    "entry 0: R_X86_64_\(name) at 0x4040 against 'operand': linkers resolve this type, \(number): "
+                        + "it cannot be in a linked file"))
         }
     }
 
