@@ -72,7 +72,7 @@ if freestanding {
         .testTarget(
             name: "GuestTests",
             dependencies: [
-                "loader-inspect", "Diagnostics", "HostileInput", "TestSupport",
+                "loader-bench", "loader-inspect", "Diagnostics", "HostileInput", "TestSupport",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
             ],

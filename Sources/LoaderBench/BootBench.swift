@@ -10,9 +10,16 @@ struct BootFigures: Codable {
     var instructions: Int
     /// With every iteration.
     var iterations: Int
-    var phases: [String: Int]
+    /// Instructions by phase; absent where the loader's functions are not those of this project's loader.
+    var phases: [String: Int]?
+    /// Instructions by function, where phases are absent and the loader has symbols.
+    var functions: [String: Int]?
     /// Bytes that the loader printed.
     var serialBytes: Int
+    /// How the run ended.
+    var ending: String
+    /// What makes it doubtful whether this was a boot, or where it ended; absent where nothing does.
+    var remark: String?
     /// Milliseconds from the loader's first byte on the serial line to the application's first; absent where not measured.
     var wall: Wall?
 
@@ -25,25 +32,50 @@ struct BootFigures: Codable {
     }
 }
 
-/// Boots applications with a loader: any ELF file that QEMU's -kernel takes.
+/// How boots are counted, whatever the loader.
+struct BootOptions {
+    /// The loader's addresses as QEMU's -dfilter takes them; without them those of its file.
+    var range: String?
+    /// The address of the instruction that ends the count.
+    var end: UInt64?
+    /// What the loader's own lines on the serial line begin with.
+    var prefix: String
+    /// With how many instructions, every iteration counted, a boot counts as one that never comes to its jump.
+    var most: Int
+    /// Further arguments for QEMU.
+    var arguments: [String]
+}
+
+/// Boots applications with a loader: any file that QEMU's -kernel takes.
 struct BootBench {
     let runner: Runner
     let loader: String
+    let options: BootOptions
     /// The loader's addresses, as QEMU's -dfilter takes them.
     let range: String
     /// What its symbols tell of its functions, unless there is a file with debugging information beside it.
     private let symbols: FunctionNames
     private let debugFile: String?
+    /// What makes QEMU execute one instruction at a time: version 8.1 has renamed that.
+    private let steps: [String]
 
-    /// Finds the address range of `loader` in its program headers unless `range` is given, and its functions with llvm-nm;
+    /// Finds the address range of `loader` in its program headers unless `options` has one, and its functions with llvm-nm;
     /// where there is a `loader`.debug, llvm-symbolizer tells functions that were inlined apart.
-    init(_ runner: Runner, loader: String, range: String?) async throws {
+    init(_ runner: Runner, loader: String, _ options: BootOptions) async throws {
         self.runner = runner
         self.loader = loader
-        self.range = try range ?? LoaderFile.range(path: loader)
+        self.options = options
+        range = try options.range ?? LoaderFile.ranges(path: loader)
         symbols = FunctionNames(nm: await Runner.attempt("llvm-nm", ["-n", "--defined-only", loader]) ?? "")
         debugFile = FileManager.default.fileExists(atPath: loader + ".debug") ? loader + ".debug" : nil
+        guard let help = await Runner.attempt(BootBench.qemu, ["-help"]) else {
+            throw BenchError("there is no \(BootBench.qemu): install it (apt-get install qemu-system-x86)")
+        }
+        let isNew = help.contains("one-insn-per-tb") || !help.contains("-singlestep")
+        steps = isNew ? ["-accel", "tcg,one-insn-per-tb=on"] : ["-singlestep"]
     }
+
+    private static let qemu = "qemu-system-x86_64"
 
     /// The functions that the instructions of `trace` belong to.
     private func functions(_ trace: GuestTrace) async throws -> FunctionNames {
@@ -59,95 +91,110 @@ struct BootBench {
                 ["--obj=\(debugFile)", "--output-style=JSON", "--no-demangle", "--inlines", "@\(file.path)"]))
     }
 
-    /// Counts one boot.
+    /// Counts one boot. Throws where the loader executes nothing, or never comes to its jump.
     func count(_ application: String, _ size: String) async throws -> BootFigures {
-        let log = runner.folder.appendingPathComponent("trace")
         let serial = runner.folder.appendingPathComponent("serial")
-        defer { for file in [log, serial] { try? FileManager.default.removeItem(at: file) } }
-        _ = try await Runner.capture(
-            "timeout",
-            ["60"] + qemu(application, size) + [
-                "-serial", "file:\(serial.path)", "-singlestep", "-d", "exec,nochain", "-dfilter", range, "-D",
-                log.path,
-            ])
-        let output = (try? Data(contentsOf: serial)) ?? Data()
-        let ours = String(decoding: output, as: UTF8.self).split(whereSeparator: \.isNewline)
-            .filter { $0.hasPrefix("[LOADER]") }
-        let trace = GuestTrace(log: try Data(contentsOf: log, options: .alwaysMapped))
-        guard !trace.addresses.isEmpty else { throw BenchError("\(loader) executes nothing in \(range)") }
-        let phases = trace.phases(try await functions(trace))
+        defer { try? FileManager.default.removeItem(at: serial) }
+        // A filter may have several ranges.
+        let filter = range + (options.end.map { ",\(hex($0))..\(hex($0))" } ?? "")
+        let run = try await GuestRun(
+            [BootBench.qemu] + machine(application, size) + ["-serial", "file:\(serial.path)"] + steps
+                + ["-d", "exec,nochain", "-dfilter", filter] + options.arguments,
+            GuestTrace(until: options.end), most: options.most)
+        let trace = run.trace
+        let name = (application as NSString).lastPathComponent
+        guard let last = trace.addresses.last else {
+            guard trace.messages.isEmpty else {
+                throw BenchError("QEMU does not boot \(name) with \(loader): \(trace.messages.joined(separator: "; "))")
+            }
+            throw BenchError(
+                "\(loader) executes nothing in \(range) with \(name): docs/benchmarks.md says how to find out where it does, "
+                    + "which is to be said with --range")
+        }
+        let functions = try await functions(trace)
+        let place = hex(last) + (functions.names(at: last).last.map { " (\($0))" } ?? "")
+        let output = String(decoding: (try? Data(contentsOf: serial)) ?? Data(), as: UTF8.self)
+            .split(whereSeparator: \.isNewline)
+        let said = output.last.map { "; the last line it printed: \($0)" } ?? "; it printed nothing"
+        switch run.ending {
+        case .endless, .late:
+            let bound =
+                "\(trace.iterations) instructions" + (options.most < trace.iterations ? "" : ", \(GuestRun.limit) s")
+            throw BenchError(
+                "\(loader) with \(name) still executes in \(range) after \(bound), lately at \(place)\(said). If that is its "
+                    + "way, --most permits more; if its application lies there too, --until says at which address it begins"
+            )
+        default: break
+        }
+        let phases = trace.phases(functions)
+        let ours = output.filter { $0.hasPrefix(options.prefix) }
         return BootFigures(
-            application: (application as NSString).lastPathComponent, memory: size,
-            instructions: trace.addresses.count, iterations: trace.iterations,
-            phases: Dictionary(uniqueKeysWithValues: phases.map { ($0.key.rawValue, $0.value) }),
-            serialBytes: ours.reduce(0) { $0 + $1.utf8.count + 2 })
+            application: name, memory: size, instructions: trace.addresses.count, iterations: trace.iterations,
+            phases: phases.map { Dictionary(uniqueKeysWithValues: $0.map { ($0.key.rawValue, $0.value) }) },
+            functions: phases == nil ? trace.counts(functions) : nil,
+            serialBytes: ours.reduce(0) { $0 + $1.utf8.count + 2 },
+            ending: describe(run.ending, place), remark: remark(run.ending, place, output, application))
     }
 
-    /// Times `boots` boots, from the first byte of a line that begins with `[LOADER]` to the first of another line behind it.
+    private func describe(_ ending: GuestEnding, _ place: String) -> String {
+        switch ending {
+        case .exited(let status): "QEMU ended with status \(status)"
+        case .signalled(let number): "QEMU was ended by signal \(number)"
+        case .reached: "\(hex(options.end ?? 0)) was reached"
+        case .quiet: "stopped \(Int(GuestRun.patience)) s after the loader's last instruction, at \(place)"
+        case .endless, .late: "stopped"
+        }
+    }
+
+    /// What makes the figures doubtful: a loader that has refused the application, say, or died, has not booted it.
+    private func remark(
+        _ ending: GuestEnding, _ place: String, _ output: [Substring], _ application: String
+    ) -> String? {
+        var remarks: [String] = []
+        if case .signalled = ending { remarks.append(describe(ending, place)) }
+        if case .quiet = ending { remarks.append(describe(ending, place)) }
+        if case .reached = ending {
+        } else if let line = output.last, line.hasPrefix(options.prefix) {
+            remarks.append("the application printed nothing, the loader in the end: \(line)")
+        } else if let entry = LoaderFile.fixedEntry(path: application, in: range) {
+            remarks.append(
+                "the application lies in \(range) as well, where what it executes counts; --until \(hex(entry)), its entry "
+                    + "point, ends the count there")
+        }
+        return remarks.isEmpty ? nil : remarks.joined(separator: "; ")
+    }
+
+    /// Times `boots` boots, from the first byte of a line that begins with the prefix to the first of another line behind it.
+    /// Nil where one has no such lines.
     func time(_ application: String, _ size: String, boots: Int) async throws -> BootFigures.Wall? {
         var times: [Double] = []
-        let command = ["serial", "[LOADER]", "timeout", "60"] + qemu(application, size) + ["-serial", "stdio"]
+        let command =
+            ["serial", options.prefix, "timeout", "60", BootBench.qemu] + machine(application, size)
+            + ["-serial", "stdio"] + options.arguments
         for _ in 0..<boots {
-            guard let output = await Runner.attempt(runner.timer, command) else { continue }
-            if let time = Double(output.trimmingCharacters(in: .whitespacesAndNewlines)) { times.append(time / 1e6) }
+            guard let output = await Runner.attempt(runner.timer, command),
+                let time = Double(output.trimmingCharacters(in: .whitespacesAndNewlines))
+            else {
+                note(
+                    "no wall time: \(runner.timer) is missing, or does not see the loader's lines and then the application's"
+                )
+                return nil
+            }
+            times.append(time / 1e6)
         }
         guard let minimum = times.min(), let maximum = times.max() else { return nil }
         return .init(minimum: minimum, median: median(times), maximum: maximum, boots: times.count)
     }
 
-    private func qemu(_ application: String, _ size: String) -> [String] {
+    private func machine(_ application: String, _ size: String) -> [String] {
         [
-            "qemu-system-x86_64", "-cpu", "qemu64,apic,fsgsbase,fxsr,rdrand,rdtscp,xsave,xsaveopt", "-smp", "1", "-m",
-            size, "-object", "memory-backend-ram,id=ram,size=\(size),reserve=off", "-machine", "memory-backend=ram",
-            "-display", "none", "-no-reboot", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04", "-kernel", loader,
-            "-initrd", application,
+            "-cpu", "qemu64,apic,fsgsbase,fxsr,rdrand,rdtscp,xsave,xsaveopt", "-smp", "1", "-m", size, "-object",
+            "memory-backend-ram,id=ram,size=\(size),reserve=off", "-machine", "memory-backend=ram", "-display", "none",
+            "-no-reboot", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04", "-kernel", loader, "-initrd",
+            application.replacingOccurrences(of: ",", with: ",,"),
         ]
     }
 }
 
-/// The sizes of a loader's file, and where it lies.
-struct LoaderFile: Codable {
-    var text: Int
-    var data: Int
-    var bss: Int
-    /// Bytes of the file, fully stripped.
-    var stripped: Int
-
-    /// Asks size and strip.
-    init(measuring path: String, in folder: URL) async throws {
-        let line = try await Runner.capture("size", [path]).split(separator: "\n").last ?? ""
-        let numbers = line.split(whereSeparator: \.isWhitespace).compactMap { Int($0) }
-        guard numbers.count >= 3 else { throw BenchError("size does not understand \(path)") }
-        (text, data, bss) = (numbers[0], numbers[1], numbers[2])
-        let copy = folder.appendingPathComponent("stripped").path
-        _ = try await Runner.capture("strip", ["--strip-all", "-o", copy, path])
-        stripped = (try FileManager.default.attributesOfItem(atPath: copy)[.size] as? Int) ?? 0
-        try? FileManager.default.removeItem(atPath: copy)
-    }
-
-    /// From the lowest address of a PT_LOAD segment to the highest, of an ELF file of either class, since loaders that
-    /// Multiboot starts are often 32-bit files; as QEMU's -dfilter takes it.
-    static func range(path: String) throws -> String {
-        let bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
-        let word = { (offset: Int, size: Int) -> Int in
-            guard offset >= 0, offset + size <= bytes.count else { return 0 }
-            return (0..<size).reduce(0) { $0 | Int(bytes[offset + $1]) << ($1 * 8) }
-        }
-        guard word(0, 4) == 0x464c_457f else {
-            throw BenchError("\(path) is no ELF file: give its addresses with --range")
-        }
-        let isWide = word(4, 1) == 2
-        let (start, entrySize, count) =
-            isWide ? (word(32, 7), word(54, 2), word(56, 2)) : (word(28, 4), word(42, 2), word(44, 2))
-        var range: (start: Int, end: Int)?
-        for index in 0..<count where word(start + index * entrySize, 4) == 1 {
-            let header = start + index * entrySize
-            // p_vaddr and p_memsz.
-            let (address, size) =
-                isWide ? (word(header + 16, 7), word(header + 40, 7)) : (word(header + 8, 4), word(header + 20, 4))
-            range = (min(range?.start ?? address, address), max(range?.end ?? 0, address + size))
-        }
-        guard let range, range.end > range.start else { throw BenchError("\(path) has no PT_LOAD segment") }
-        return "0x\(String(range.start, radix: 16))..0x\(String(range.end - 1, radix: 16))"
-    }
-}
+/// As QEMU takes and shows addresses.
+func hex(_ address: UInt64) -> String { "0x" + String(address, radix: 16) }

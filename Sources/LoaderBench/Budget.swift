@@ -58,7 +58,7 @@ struct Budget {
         switch line.phase {
         case "total": return figures.instructions
         case "growth": return boot("1G").map { figures.instructions - $0.instructions }
-        default: return figures.phases[line.phase.replacingOccurrences(of: "-", with: " ")] ?? 0
+        default: return figures.phases?[line.phase.replacingOccurrences(of: "-", with: " ")] ?? 0
         }
     }
 }

@@ -9,13 +9,15 @@ enum FunctionNames {
     /// llvm-symbolizer's answers: the function at an address, before it those that were inlined into it there, innermost first.
     case inlined([UInt64: [String]])
 
-    /// Parses `nm -n` output: address, letter, name.
+    /// Parses `nm -n` output: address, letter, name. Data is left out.
     init(nm output: String) {
         var addresses: [UInt64] = []
         var names: [String] = []
         for line in output.split(separator: "\n") {
             let fields = line.split(separator: " ")
-            guard fields.count == 3, let address = UInt64(fields[0], radix: 16) else { continue }
+            guard fields.count == 3, "tTwW".contains(fields[1]), let address = UInt64(fields[0], radix: 16) else {
+                continue
+            }
             addresses.append(address)
             names.append(String(fields[2]))
         }
@@ -99,29 +101,61 @@ struct GuestTrace {
     private(set) var addresses: [UInt64] = []
     /// How many there are with every iteration.
     private(set) var iterations = 0
+    /// Whether the instruction has come that ends the count, which itself does not count.
+    private(set) var isOver = false
+    /// What the log says besides, where QEMU itself speaks.
+    private(set) var messages: [String] = []
+    /// The address of the instruction that ends the count: the first time after the loader's first instruction.
+    private let end: UInt64?
+    /// The line that is not complete yet.
+    private var line: [UInt8] = []
+    /// Whether the line before has brought an address.
+    private var isNew = false
 
-    /// Reads a log of `-d exec,nochain` with single steps: a line an instruction, the address between the slashes.
-    init(log: Data) {
-        unsafe log.withUnsafeBytes { bytes in
-            var lineStart = 0
-            while lineStart < bytes.count {
-                var lineEnd = lineStart
-                var firstSlash = 0
-                while lineEnd < bytes.count, unsafe bytes[lineEnd] != 0x0a {
-                    if unsafe bytes[lineEnd] == 0x2f, firstSlash == 0 { firstSlash = lineEnd }
-                    lineEnd += 1
-                }
-                if firstSlash > 0, let address = unsafe Self.hex(bytes, from: firstSlash + 1) {
-                    iterations += 1
-                    if address != addresses.last { addresses.append(address) }
-                }
-                lineStart = lineEnd + 1
+    /// Nothing yet; `end` is the address of the instruction that ends the count.
+    init(until end: UInt64? = nil) { self.end = end }
+
+    /// Takes the next bytes of a log of `-d exec,nochain` with single steps: a line an instruction, which begins with `Trace`,
+    /// the address between the first two slashes.
+    mutating func take(_ bytes: [UInt8]) {
+        for byte in bytes {
+            if byte != 0x0a {
+                line.append(byte)
+                continue
             }
+            takeLine()
+            line.removeAll(keepingCapacity: true)
         }
     }
 
-    /// How many instructions belong to each phase.
-    func phases(_ functions: FunctionNames) -> [Phase: Int] {
+    private mutating func takeLine() {
+        if line.starts(with: GuestTrace.stopped), iterations > 0, !isOver {
+            // QEMU had something else to do first: the instruction before this line was not executed, and comes again.
+            iterations -= 1
+            if isNew { addresses.removeLast() }
+            isNew = false
+            return
+        }
+        guard line.starts(with: GuestTrace.prefix) else {
+            let text = String(decoding: line, as: UTF8.self)
+            if text.hasPrefix("qemu"), messages.count < 10 { messages.append(text) }
+            return
+        }
+        guard !isOver, let slash = line.firstIndex(of: 0x2f), let address = hex(from: slash + 1) else { return }
+        if address == end, !addresses.isEmpty {
+            isOver = true
+            return
+        }
+        iterations += 1
+        isNew = address != addresses.last
+        if isNew { addresses.append(address) }
+    }
+
+    private static let prefix = Array("Trace ".utf8)
+    private static let stopped = Array("Stopped execution ".utf8)
+
+    /// How many instructions belong to each phase; nil where none of them belongs to a function that is known for its phase.
+    func phases(_ functions: FunctionNames) -> [Phase: Int]? {
         var phases: [Phase: Int] = [:]
         var phase = Phase.entry
         var phaseOf: [UInt64: Phase?] = [:]
@@ -136,14 +170,23 @@ struct GuestTrace {
             phase = own ?? phase
             phases[phase, default: 0] += 1
         }
-        return phases
+        return phaseOf.values.contains { $0 != nil } ? phases : nil
     }
 
-    private static func hex(_ bytes: UnsafeRawBufferPointer, from start: Int) -> UInt64? {
+    /// How many instructions belong to each function; empty where none is known.
+    func counts(_ functions: FunctionNames) -> [String: Int] {
+        let perAddress = addresses.reduce(into: [:] as [UInt64: Int]) { $0[$1, default: 0] += 1 }
+        return perAddress.reduce(into: [:]) { counts, entry in
+            // What was inlined counts for the function that it is in.
+            if let name = functions.names(at: entry.key).last { counts[name, default: 0] += entry.value }
+        }
+    }
+
+    private func hex(from start: Int) -> UInt64? {
         var value: UInt64 = 0
         var index = start
-        while index < bytes.count, unsafe bytes[index] != 0x2f {
-            guard let digit = unsafe Character(UnicodeScalar(bytes[index])).hexDigitValue else { return nil }
+        while index < line.count, line[index] != 0x2f {
+            guard let digit = Character(UnicodeScalar(line[index])).hexDigitValue else { return nil }
             value = value << 4 | UInt64(digit)
             index += 1
         }

@@ -8,13 +8,13 @@ struct ListingFigures: Codable {
     var megabytes: Double
     var view: String
     var rows: Int
-    /// By program: seconds, the median; megabytes of memory, the peak; how many times as long as loader-inspect.
+    /// By program: seconds, the median; MiB of memory, the peak; how many times as long as loader-inspect.
     var programs: [String: Program]
 
     /// One program's.
     struct Program: Codable {
         var seconds: Double
-        var peakMegabytes: Double
+        var peakMebibytes: Double
         var ratio: Double
     }
 }
@@ -35,7 +35,7 @@ struct ListingBench {
     func run() async throws -> [ListingFigures] {
         var figures: [ListingFigures] = []
         if let library = await largeLibrary() {
-            for view in ["relocations", "symbols", "sections"] { figures.append(await measure(library, view)) }
+            for view in ["relocations", "symbols", "sections"] { figures.append(try await measure(library, view)) }
         } else {
             note("no library of the toolchain is over 100 MB")
         }
@@ -49,12 +49,12 @@ struct ListingBench {
                 "\(number)-\(kind == .symbolic ? "symbolic" : "relative").so"
             ).path
             try RelocationFile.write(kind, number, to: path)
-            for view in views { figures.append(await measure(path, view)) }
+            for view in views { figures.append(try await measure(path, view)) }
             try? FileManager.default.removeItem(atPath: path)
         }
         let sections = runner.folder.appendingPathComponent("200000-sections.o").path
         try SectionFile.write(200_000, to: sections)
-        figures.append(await measure(sections, "sections"))
+        figures.append(try await measure(sections, "sections"))
         try? FileManager.default.removeItem(atPath: sections)
         return figures
     }
@@ -76,7 +76,7 @@ struct ListingBench {
         return files.max { $0.size < $1.size }?.path
     }
 
-    private func measure(_ file: String, _ view: String) async -> ListingFigures {
+    private func measure(_ file: String, _ view: String) async throws -> ListingFigures {
         note("\(view) of \((file as NSString).lastPathComponent)")
         var commands: [(name: String, command: [String])] = [("loader-inspect", [inspect, view, file])]
         for (name, options) in Self.programs { commands.append((name, [name, options[view] ?? "", file])) }
@@ -95,14 +95,16 @@ struct ListingBench {
                 peaks[name] = max(peaks[name] ?? 0, memory)
             }
         }
-        let own = median(times["loader-inspect"] ?? [])
+        guard let own = times["loader-inspect"].map(median) else {
+            throw BenchError("\(inspect) does not list \(view) of \(file): make inspect builds it")
+        }
         let size = (try? FileManager.default.attributesOfItem(atPath: file)[.size] as? Int) ?? 0
         return ListingFigures(
             file: (file as NSString).lastPathComponent, megabytes: Double(size) / 1e6, view: view, rows: rows - 1,
             programs: times.reduce(into: [:]) { result, entry in
                 let time = median(entry.value)
                 result[entry.key] = .init(
-                    seconds: time / 1e9, peakMegabytes: Double(peaks[entry.key] ?? 0) / 1024, ratio: time / own)
+                    seconds: time / 1e9, peakMebibytes: Double(peaks[entry.key] ?? 0) / 1024, ratio: time / own)
             })
     }
 

@@ -15,18 +15,37 @@ struct LoaderBench: AsyncParsableCommand {
         commandName: "loader-bench",
         abstract: "Measures a loader, relocation on the host, and loader-inspect; docs/benchmarks.md says how.",
         discussion: """
-            Boots are counted, not timed: QEMU runs the loader one instruction at a time and logs each (-singlestep -d \
-            exec,nochain), filtered to the loader's addresses; a repeated string instruction is logged once per iteration. \
-            Any loader can be counted, whatever it is written in:
+            Boots are counted, not timed: QEMU runs the loader one instruction at a time and logs each (-d exec,nochain), \
+            filtered to the loader's addresses; a repeated string instruction is logged once per iteration. Any loader can \
+            be counted, whatever it is written in:
 
               loader-bench --parts boot --loader path/to/another-loader app
+              loader-bench --parts boot --loader loader --prefix "[boot]" app --qemu -cpu max -append verbose
             """)
 
-    @Option(help: "The loader's file, an ELF file of 32 or 64 bits.")
+    @Option(help: "The loader's file, whatever QEMU's -kernel takes.")
     var loader = "build/loader"
 
-    @Option(help: "The loader's address range, as QEMU's -dfilter takes it; without it, that of its PT_LOAD segments.")
+    @Option(
+        help: ArgumentHelp(
+            "Where the loader executes, instead of the addresses of its PT_LOAD segments: 0x100000..0x11ffff; several with commas.",
+            valueName: "ranges"))
     var range: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Count no further than to the instruction there, where the application lies at the loader's addresses: its entry point.",
+            valueName: "address"))
+    var until: String?
+
+    @Option(help: "How the loader's own lines on the serial line begin.")
+    var prefix = "[LOADER]"
+
+    @Option(
+        help: ArgumentHelp(
+            "With how many instructions, all iterations counted, a loader is given up.",
+            valueName: "instructions"))
+    var most = 10_000_000
 
     @Option(help: "Sizes of RAM to boot with, separated by commas.")
     var memory = "128M,1G,8G,64G"
@@ -51,8 +70,11 @@ struct LoaderBench: AsyncParsableCommand {
     @Option(help: "loader-inspect.")
     var inspect = "build/loader-inspect"
 
-    @Argument(help: "The applications to boot.")
+    @Argument(help: "The applications to boot.", completion: .file())
     var applications: [String] = []
+
+    @Option(name: .customLong("qemu"), parsing: .remaining, help: "All that follows goes to QEMU.")
+    var arguments: [String] = []
 
     func run() async throws {
         let selected = try Set(
@@ -94,13 +116,24 @@ struct LoaderBench: AsyncParsableCommand {
     private func absolute(_ path: String) -> String { URL(fileURLWithPath: path).standardizedFileURL.path }
 
     private func boots(_ runner: Runner) async throws -> [BootFigures] {
-        let bench = try await BootBench(runner, loader: loader, range: range)
+        var end: UInt64?
+        if let until {
+            end = UInt64(until.hasPrefix("0x") ? until.dropFirst(2) : until[...], radix: 16)
+            guard end != nil else { throw ValidationError("--until wants a hexadecimal address, not \(until)") }
+        }
+        let bench = try await BootBench(
+            runner, loader: loader,
+            BootOptions(range: range, end: end, prefix: prefix, most: most, arguments: arguments))
         let sizes = memory.split(separator: ",").map(String.init)
         var figures: [BootFigures] = []
         for application in applications {
             for size in sizes {
                 note("boot of \((application as NSString).lastPathComponent), \(size)")
                 figures.append(try await bench.count(application, size))
+                // What has not booted guards nothing.
+                if budget != nil, let remark = figures.last?.remark {
+                    throw BenchError("\(application) with \(size): \(remark)")
+                }
             }
             // Wall time is not part of a budget.
             if budget == nil, let index = figures.lastIndex(where: { $0.memory == "1G" }) {

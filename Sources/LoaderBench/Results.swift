@@ -5,6 +5,8 @@ import Foundation
 /// One run's figures.
 struct Results: Codable {
     var machine: MachineDescription
+    /// What was run.
+    var command = CommandLine.arguments
     var boot: [BootFigures]?
     var loader: LoaderFile?
     var relocations: [RelocationFigures]?
@@ -14,10 +16,10 @@ struct Results: Codable {
 
     /// Prints the tables.
     func show() {
-        print(machine.lines.joined(separator: "\n"))
+        print((machine.lines + ["command: " + command.joined(separator: " ")]).joined(separator: "\n"))
         if let boot, !boot.isEmpty { showBoot(boot) }
         if let loader {
-            print("\nThe loader, bytes\n")
+            print("\nThe loader, bytes: what size says, text with constants, and the file when strip is done with it\n")
             Results.table([
                 ["text", "data", "bss", "file, stripped"],
                 ["\(loader.text)", "\(loader.data)", "\(loader.bss)", "\(loader.stripped)"],
@@ -28,14 +30,29 @@ struct Results: Codable {
     }
 
     private func showBoot(_ boot: [BootFigures]) {
-        let phases = Phase.allCases.map(\.rawValue)
-        print("\nInstructions from the loader's first to its jump\n")
+        let phases = boot.contains { $0.phases != nil } ? Phase.allCases.map(\.rawValue) : []
+        print(
+            """
+
+            Instructions from the loader's first to its jump, a repeated string instruction as one, then with every iteration. \
+            \(phases.isEmpty ? "" : "By phase, as one; handoff is BootInfo and device tree. ")Serial bytes are the loader's own.
+
+            """)
         Results.table(
             [["application", "RAM", "instructions", "+ iterations"] + phases + ["serial bytes"]]
                 + boot.map { row in
                     [row.application, row.memory, "\(row.instructions)", "\(row.iterations)"]
-                        + phases.map { "\(row.phases[$0] ?? 0)" } + ["\(row.serialBytes)"]
+                        + phases.map { name in row.phases.map { "\($0[name] ?? 0)" } ?? "-" } + ["\(row.serialBytes)"]
                 })
+        let remarks = boot.filter { $0.remark != nil }
+        if !remarks.isEmpty { print() }
+        for row in remarks { print("\(row.application), \(row.memory): \(row.remark ?? "")") }
+        // One amount of memory shows what a loader spends its time on.
+        if let row = boot.first(where: { $0.functions?.isEmpty == false }), let functions = row.functions {
+            print("\nThe functions that execute the most: \(row.application), \(row.memory)\n")
+            let most = functions.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.prefix(15)
+            Results.table([["function", "instructions"]] + most.map { [$0.key, "\($0.value)"] })
+        }
         let timed = boot.filter { $0.wall != nil }
         guard !timed.isEmpty else { return }
         print("\nMilliseconds from the loader's first to the application's first byte on the serial line, 1 GiB, TCG\n")
@@ -52,12 +69,18 @@ struct Results: Codable {
     }
 
     private func showRelocations(_ figures: [RelocationFigures]) {
-        print("\nRelocation on the host, nanoseconds per entry (smallest of several runs)\n")
+        print(
+            """
+
+            Relocation on the host, nanoseconds per entry, the smallest of several runs: ours, a copy that moves as many bytes, \
+            and the system's dynamic linker, in memory that is present; then both with the page faults of a mapped file.
+
+            """)
         Results.table(
             [
                 [
-                    "kind", "entries", "apply", "copy", "apply/copy", "ld.so", "ld.so/apply", "with page faults: ours",
-                    "ld.so", "ld.so/ours",
+                    "kind", "entries", "ours", "copy", "ours/copy", "ld.so", "ld.so/ours", "faults: ours",
+                    "faults: ld.so", "faults: ld.so/ours",
                 ]
             ]
                 + figures.map { row in
@@ -76,19 +99,25 @@ struct Results: Codable {
     }
 
     private func showListings(_ figures: [ListingFigures]) {
-        print("\nloader-inspect beside others: milliseconds (median), MB of memory (peak), times as long\n")
+        print(
+            """
+
+            loader-inspect beside others: milliseconds (median) / MiB of memory (peak); last, how many times as long the fastest \
+            of the others takes.
+
+            """)
         let names = ["loader-inspect", "readelf", "eu-readelf", "llvm-readelf"]
         Results.table(
-            [["file", "MB", "view", "rows"] + names + ["fastest other"]]
+            [["file", "MB", "view", "rows"] + names + ["fastest other/ours"]]
                 + figures.map { row in
                     let others = row.programs.filter { $0.key != "loader-inspect" }.map(\.value.ratio)
                     return [row.file, decimal(row.megabytes, 0), row.view, "\(row.rows)"]
                         + names.map { name in
                             row.programs[name].map {
-                                "\(decimal($0.seconds * 1000, 1)) / \(decimal($0.peakMegabytes, 0))"
+                                "\(decimal($0.seconds * 1000, 1)) / \(decimal($0.peakMebibytes, 0))"
                             }
                                 ?? "-"
-                        } + [others.min().map { "\(decimal($0, 1))x" } ?? "-"]
+                        } + [others.min().map { decimal($0, 1) } ?? "-"]
                 })
     }
 

@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,7 +59,7 @@ static int run(const char *output, char **command) {
 }
 
 // timer serial PREFIX COMMAND…: nanoseconds from the first byte of a line that begins with PREFIX to the first byte of the
-// next line that does not, in the command's standard output.
+// next line that does not, in the command's standard output; that is all that is waited for.
 static int watch(const char *prefix, char **command) {
     int pipes[2];
     if (pipe(pipes)) return 1;
@@ -76,7 +77,7 @@ static int watch(const char *prefix, char **command) {
     int matches = 1;
     long long line = 0, first = 0, end = 0;
     char bytes[4096];
-    for (ssize_t size; (size = read(pipes[0], bytes, sizeof bytes)) > 0;) {
+    for (ssize_t size; !end && (size = read(pipes[0], bytes, sizeof bytes)) > 0;) {
         long long time = now();
         for (ssize_t i = 0; i < size && !end; i++) {
             if (bytes[i] == '\r' || bytes[i] == '\n') {
@@ -92,6 +93,7 @@ static int watch(const char *prefix, char **command) {
         }
     }
     int status;
+    if (end) kill(child, SIGTERM);
     waitpid(child, &status, 0);
     if (!first || !end) return 1;
     printf("%lld\n", end - first);

@@ -1,0 +1,100 @@
+// Runs a guest until its loader is done, for a time that is bounded, and keeps each instruction of the loader's.
+
+import Foundation
+import Subprocess
+import Synchronization
+
+/// How a boot that is counted comes to its end.
+enum GuestEnding {
+    /// QEMU ended by itself, with this status, or by this signal.
+    case exited(Int), signalled(Int)
+    /// The instruction came that ends the count.
+    case reached
+    /// For some seconds none of the loader's instructions was executed: what it jumped to runs on.
+    case quiet
+    /// It executed as many of its instructions as are permitted, and more.
+    case endless
+    /// The time was over before its last instruction was some seconds ago.
+    case late
+}
+
+/// One boot under QEMU.
+struct GuestRun {
+    /// After how many seconds without an instruction of the loader's it counts as done, and after how many in all as hung.
+    static let patience = 5.0
+    static let limit = 60.0
+
+    /// What the loader executed.
+    private(set) var trace: GuestTrace
+    private(set) var ending = GuestEnding.late
+
+    /// Runs `command`, a QEMU that logs to standard error, until it ends, `trace` is over or has more than `most` instructions,
+    /// every iteration counted, or time is up.
+    init(_ command: [String], _ trace: GuestTrace, most: Int) async throws {
+        self.trace = trace
+        let clock = ActivityClock()
+        let result = try await Subprocess.run(
+            .name(command[0]), arguments: Arguments(Array(command.dropFirst())), input: .none, output: .discarded,
+            error: .sequence
+        ) { [trace] execution in
+            var trace = trace
+            var ending: GuestEnding?
+            let watch = Task {
+                while clock.ending == nil {
+                    try await Task.sleep(for: .milliseconds(100))
+                    clock.look()
+                }
+                // So that nothing is left behind, whatever it is doing.
+                try execution.send(signal: .kill)
+            }
+            defer { watch.cancel() }
+            for try await piece in execution.standardError {
+                trace.take(unsafe piece.withUnsafeBytes { unsafe [UInt8]($0) })
+                if !trace.addresses.isEmpty { clock.touch() }
+                guard trace.isOver || trace.iterations > most else { continue }
+                ending = trace.isOver ? .reached : .endless
+                try execution.send(signal: .kill)
+                break
+            }
+            return (trace, ending ?? clock.ending)
+        }
+        self.trace = result.closureResult.0
+        if let own = result.closureResult.1 {
+            ending = own
+        } else {
+            switch result.terminationStatus {
+            case .exited(let status): ending = .exited(Int(status))
+            case .signaled(let number): ending = .signalled(Int(number))
+            }
+        }
+    }
+}
+
+/// When something happened last.
+private final class ActivityClock: Sendable {
+    private struct State {
+        let start = ContinuousClock.now
+        var last: ContinuousClock.Instant?
+        var ending: GuestEnding?
+    }
+
+    private let state = Mutex(State())
+
+    /// What has come to an end with the time, if it has.
+    var ending: GuestEnding? { state.withLock { $0.ending } }
+
+    /// Something happens now.
+    func touch() { state.withLock { $0.last = ContinuousClock.now } }
+
+    /// Sees whether the time is over.
+    func look() {
+        state.withLock { state in
+            let now = ContinuousClock.now
+            if let last = state.last, now - last > .seconds(GuestRun.patience) {
+                state.ending = .quiet
+            } else if now - state.start > .seconds(GuestRun.limit) {
+                state.ending = .late
+            }
+        }
+    }
+}

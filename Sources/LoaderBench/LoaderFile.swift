@@ -1,0 +1,87 @@
+// A loader's file: its sizes, and where it lies.
+
+import Foundation
+
+/// The sizes of a loader's file, and where it lies.
+struct LoaderFile: Codable {
+    var text: Int
+    var data: Int
+    var bss: Int
+    /// Bytes of the file, fully stripped.
+    var stripped: Int
+
+    /// Asks size and strip.
+    init(measuring path: String, in folder: URL) async throws {
+        let line = try await Runner.capture("size", [path]).split(separator: "\n").last ?? ""
+        let numbers = line.split(whereSeparator: \.isWhitespace).compactMap { Int($0) }
+        guard numbers.count >= 3 else { throw BenchError("size does not understand \(path)") }
+        (text, data, bss) = (numbers[0], numbers[1], numbers[2])
+        let copy = folder.appendingPathComponent("stripped").path
+        _ = try await Runner.capture("strip", ["--strip-all", "-o", copy, path])
+        stripped = (try FileManager.default.attributesOfItem(atPath: copy)[.size] as? Int) ?? 0
+        try? FileManager.default.removeItem(atPath: copy)
+    }
+
+    /// The addresses at which the segments of an ELF file lie, as QEMU's -dfilter takes them: from the lowest to the highest,
+    /// physical ones (p_paddr), where QEMU puts them, and then the virtual ones, if those are others.
+    static func ranges(path: String) throws -> String {
+        let file = try ELFSegments(path: path)
+        guard let physical = file.physical, let virtual = file.virtual else {
+            throw BenchError("\(path) has no PT_LOAD segment: say with --range where it executes")
+        }
+        let ranges = physical == virtual ? [physical] : [physical, virtual]
+        return ranges.map { "\(hex($0.lowerBound))..\(hex($0.upperBound))" }.joined(separator: ",")
+    }
+
+    /// The entry point of an application that is linked where `ranges` are; nil where it lies elsewhere, or can.
+    static func fixedEntry(path: String, in ranges: String) -> UInt64? {
+        guard let file = try? ELFSegments(path: path), file.isFixed, let own = file.virtual else { return nil }
+        let bounds = ranges.split(separator: ",").map { range in
+            range.split(separator: ".").compactMap { UInt64($0.hasPrefix("0x") ? $0.dropFirst(2) : $0, radix: 16) }
+        }
+        let isInside = bounds.contains { $0.count == 2 && $0[0] <= own.upperBound && own.lowerBound <= $0[1] }
+        return isInside ? file.entry : nil
+    }
+}
+
+/// Where an ELF file lies, of either class: loaders that Multiboot starts are often 32-bit files.
+private struct ELFSegments {
+    /// e_entry.
+    let entry: UInt64
+    /// ET_EXEC.
+    let isFixed: Bool
+    /// From the first address of a PT_LOAD segment to the last one.
+    private(set) var physical: ClosedRange<UInt64>?, virtual: ClosedRange<UInt64>?
+
+    /// Reads the program headers. Throws where the file is not ELF.
+    init(path: String) throws {
+        let bytes = try Data(contentsOf: URL(fileURLWithPath: path), options: .alwaysMapped)
+        func word(_ offset: UInt64, _ size: UInt64) -> UInt64 {
+            guard offset < bytes.count, offset + size <= bytes.count else { return 0 }
+            return (0..<size).reduce(0) { $0 | UInt64(bytes[Int(offset + $1)]) << ($1 * 8) }
+        }
+        guard word(0, 4) == 0x464c_457f else {
+            throw BenchError("\(path) is no ELF file: say with --range where it executes")
+        }
+        let isWide = word(4, 1) == 2
+        entry = isWide ? word(24, 8) : word(24, 4)
+        isFixed = word(16, 2) == 2
+        let (start, size, count) =
+            isWide ? (word(32, 8), word(54, 2), word(56, 2)) : (word(28, 4), word(42, 2), word(44, 2))
+        guard start < bytes.count else { return }
+        for header in (0..<count).map({ start + $0 * size }) where word(header, 4) == 1 {
+            let (vaddr, paddr, memsz) =
+                isWide
+                ? (word(header + 16, 8), word(header + 24, 8), word(header + 40, 8))
+                : (word(header + 8, 4), word(header + 12, 4), word(header + 20, 4))
+            guard memsz > 0 else { continue }
+            physical = ELFSegments.join(physical, paddr, memsz)
+            virtual = ELFSegments.join(virtual, vaddr, memsz)
+        }
+    }
+
+    private static func join(_ range: ClosedRange<UInt64>?, _ start: UInt64, _ size: UInt64) -> ClosedRange<UInt64> {
+        let end = max(start, start &+ (size - 1))
+        return min(range?.lowerBound ?? start, start)...max(range?.upperBound ?? end, end)
+    }
+}
