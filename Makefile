@@ -101,12 +101,12 @@ install: inspect loader
 	@cp -R $(SHARE) $(DESTDIR)$(PREFIX)/
 
 # What boots, the loader, relocations and listings cost: docs/benchmarks.md. QUICK=1 takes two minutes instead of ten,
-# APPS="path …" boots others, BENCH="--json" and the like are for the program itself.
+# APPS="path …" boots others, BENCH="--json" and the like are for the program itself, whose output alone goes to standard output.
 APPS := $(wildcard build/fixtures/demo build/fixtures/demo-recursive ../shared/hermit/hello_world ../shared/hermit/hello_c)
 BENCH :=
-bench: deps bench-deps loader inspect fixtures
-	swift build -c release --static-swift-stdlib --product loader-bench
-	@mkdir -p build
+bench:
+	@$(MAKE) --no-print-directory deps bench-deps loader inspect fixtures >&2
+	@swift build -c release --static-swift-stdlib --product loader-bench >&2
 	@$(CC) -O2 -Wall -o build/bench-timer Sources/LoaderBench/timer.c
 	@.build/release/loader-bench $(if $(QUICK),--quick) $(BENCH) $(APPS)
 
