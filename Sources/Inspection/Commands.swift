@@ -26,12 +26,17 @@ public struct LoaderInspect: AsyncParsableCommand {
 
             Exit status, the worst of all files: \(ExitStatus.ofVerdicts)
             """,
+        version: "loader-inspect \(version)",
         subcommands: [
             VerdictCommand.self, MapCommand.self, SegmentsCommand.self, SectionsCommand.self, SymbolsCommand.self,
             RelocationsCommand.self, NotesCommand.self, DynamicCommand.self, BootInfoCommand.self, PagesCommand.self,
             LoadCommand.self, DiffCommand.self, ExplainCommand.self, BootCommand.self, GDBScriptCommand.self,
         ],
         defaultSubcommand: VerdictCommand.self)
+
+    /// The version of the loader, this program and their JSON's additions: raised where they change for those who use them. The
+    /// manual page has it, too.
+    public static let version = "1.0.0"
 
     /// Made by the argument parser.
     public init() {}

@@ -64,6 +64,15 @@ import Testing
         }
     }
 
+    @Test func theVersionIsThatOfThePage() async throws {
+        for words in [["--version"], ["verdict", "--version"], ["boot", "--version"]] {
+            let run = try await Tool.run(words)
+            #expect(run.status == 0 && run.errors.isEmpty, "\(words)")
+            #expect(run.output.wholeMatch(of: /loader-inspect [0-9]+\.[0-9]+\.[0-9]+\n/) != nil, "\(run.output)")
+            #expect(page.contains("\n.Os \(run.output)"))
+        }
+    }
+
     @Test func thePageNamesEveryExitStatus() async throws {
         let everything = try await Tool.run(["explain"]).output
         let statuses = everything.split(separator: "\n").compactMap { $0.firstMatch(of: /^ +([0-9]+)\ \ /) }.map {
