@@ -36,13 +36,37 @@ struct QEMU {
         var list = ["-M", machine.kind.rawValue, "-m", machine.memory.text, "-smp", "1"]
         list += extra.contains("-cpu") ? [] : ["-cpu", processor]
         list += ["-display", "none", "-serial", "stdio", "-no-reboot"]
-        list += ["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04", "-kernel", loader]
-        let options = machine.loaderOptions.isEmpty ? "" : " " + machine.loaderOptions
-        // A comma would begin the next module.
-        let names = ([file] + machine.modules.map(\.path)).map { $0.replacing(",", with: ",,") }
-        list += ["-initrd", ([names[0] + options] + names.dropFirst()).joined(separator: ",")]
-        if !machine.commandLine.isEmpty { list += ["-append", machine.commandLine] }
-        return list + extra
+        list += ["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04", "-kernel", loader, "-initrd"]
+        var commandLine = [machine.commandLine]
+        switch machine.startProtocol {
+        case .multiboot:
+            let options = machine.loaderOptions.isEmpty ? "" : " " + machine.loaderOptions
+            // A comma would begin the next module.
+            let names = ([file] + machine.modules.map(\.path)).map { $0.replacing(",", with: ",,") }
+            list.append(([names[0] + options] + names.dropFirst()).joined(separator: ","))
+        case .pvh:
+            list.append(file)
+            commandLine.insert(machine.loaderOptions, at: 0)
+        }
+        let text = commandLine.filter { !$0.isEmpty }.joined(separator: " ")
+        return list + (text.isEmpty ? [] : ["-append", text]) + extra
+    }
+
+    /// Writes a copy of the loader at `path` without its Multiboot header, which QEMU would prefer to its PVH note, and returns
+    /// the copy's path.
+    static func loaderWithoutMultiboot(_ path: String) throws -> String {
+        var file = try Data(contentsOf: URL(fileURLWithPath: path))
+        // Multiboot 0.6.96, 3.1.1: magic, flags and checksum, in the first 8192 bytes, which add up to 0.
+        for offset in stride(from: 0, to: min(file.count, 8192) - 11, by: 4) {
+            let words = (0..<3).map { word in
+                (0..<4).reduce(0 as UInt32) { $0 | UInt32(file[offset + word * 4 + $1]) << ($1 * 8) }
+            }
+            guard words[0] == 0x1bad_b002, words[0] &+ words[1] &+ words[2] == 0 else { continue }
+            file.replaceSubrange(offset..<offset + 4, with: Data(count: 4))
+        }
+        let copy = FileManager.default.temporaryDirectory.appendingPathComponent("loader-pvh-\(UUID())")
+        try file.write(to: copy)
+        return copy.path
     }
 
     /// `words` as a line for the shell.
@@ -60,11 +84,13 @@ struct BootCommand: AsyncParsableCommand {
         discussion: """
               loader-inspect boot app
               loader-inspect boot --loader build/loader --memory 4G app
+              loader-inspect boot --protocol pvh app      QEMU would prefer Multiboot
               loader-inspect boot --command-line "-- one two" app -- -smp 2
               loader-inspect boot app > log               the guest's output alone
               loader-inspect boot --dry-run app           only show the command
 
-            What follows -- goes to QEMU. The guest's output goes to standard output as it is, everything else to standard \
+            What follows -- goes to QEMU. PVH is started with a copy of the loader that lacks the Multiboot header; --dry-run \
+            leaves it behind. The guest's output goes to standard output as it is, everything else to standard \
             error. Where the application did not end well, every address of its image that the output mentions is told \
             as a symbol, with the line of the source where the file has DWARF and llvm-symbolizer or addr2line is installed.
 
@@ -83,13 +109,14 @@ struct BootCommand: AsyncParsableCommand {
     var arguments: [String] = []
 
     func run() async throws {
-        guard machine.startProtocol == .multiboot else {
-            throw ValidationError("QEMU takes Multiboot where it finds its header; PVH cannot be asked for")
+        let isPVH = machine.startProtocol == .pvh
+        guard !isPVH || machine.modules.isEmpty else {
+            throw ValidationError("QEMU's PVH boot has one module: shared objects take --protocol multiboot")
         }
         guard file != "-" else {
             throw ValidationError("QEMU reads the file by its name: standard input cannot be booted")
         }
-        guard !file.contains(" ") else {
+        guard isPVH || !file.contains(" ") else {
             throw ValidationError("QEMU takes a space for the end of the file's name: give the file another name")
         }
         let input = try InputFile(file)
@@ -100,7 +127,9 @@ struct BootCommand: AsyncParsableCommand {
         }
         let host = try machine.host(for: file)
         let program = try QEMU.program(qemu)
-        let words = QEMU.arguments(file, loader: loader, host, extra: arguments)
+        let started = isPVH ? try QEMU.loaderWithoutMultiboot(loader) : loader
+        defer { if isPVH, !dryRun { try? FileManager.default.removeItem(atPath: started) } }
+        let words = QEMU.arguments(file, loader: started, host, extra: arguments)
         if dryRun {
             print(QEMU.line([program] + words))
             return

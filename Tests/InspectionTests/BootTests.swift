@@ -137,7 +137,7 @@ import Testing
             (["--loader", "loader", "absent"], "cannot read absent"),
             (["--loader", "loader", "an app"], "give the file another name"),
             (["--loader", "loader", "-"], "standard input cannot be booted"),
-            (["--loader", "loader", "--protocol", "pvh", "app"], "PVH cannot be asked for"),
+            (["--loader", "loader", "--protocol", "pvh", "--module", "app", "app"], "PVH boot has one module"),
         ]
         for (words, sentence) in cases {
             let run = try await Tool.run(["boot"] + words, in: folder.url)
@@ -159,5 +159,41 @@ import Testing
         #expect(run.status == 0)
         #expect(run.output.hasPrefix("/bin/true -M q35 -m 4G -smp 1 -cpu "))
         #expect(run.output.hasSuffix(" -initrd 'a,,pp loader.quiet' -append '-- it'\\''s' -smp 2\n"))
+    }
+
+    /// QEMU starts a 64-bit file with both by Multiboot.
+    @Test func aDryRunByPVHLeavesALoaderWithoutMultiboot() async throws {
+        let folder = try Folder()
+        try folder.write("an a,pp", Sample.application)
+        // The magic number by itself is no header, nor is one that is not aligned.
+        let header: [UInt8] = [0x02, 0xb0, 0xad, 0x1b, 3, 0, 1, 0, 0xfb, 0x4f, 0x51, 0xe4]
+        var loader = Sample.fixed
+        while loader.count % 4 != 0 { loader.append(0) }
+        let start = loader.count + 8
+        loader += header.prefix(4) + [0, 0, 0, 0] + header + [0] + header
+        try folder.write("loader", loader)
+        let run = try await Tool.run(
+            [
+                "boot", "--dry-run", "--loader", "loader", "--qemu", "/bin/true", "--protocol", "pvh", "--command-line",
+                "-- one", "--loader-options", "loader.quiet", "an a,pp",
+            ], in: folder.url)
+        #expect(run.status == 0, "\(run.errors)")
+        #expect(run.output.hasSuffix(" -initrd 'an a,pp' -append 'loader.quiet -- one'\n"), "\(run.output)")
+        let path = try #require(run.output.firstMatch(of: #/ -kernel ([^ ]+) /#)?.1)
+        defer { try? FileManager.default.removeItem(atPath: String(path)) }
+        loader.replaceSubrange(start..<start + 4, with: [0, 0, 0, 0])
+        #expect(try Data(contentsOf: URL(fileURLWithPath: String(path))) == Data(loader))
+    }
+
+    @Test(.enabled(if: isReady, "make loader fixtures")) func byPVH() async throws {
+        let run = try await Tool.run(
+            [
+                "boot", "--loader", "build/loader", "--protocol", "pvh", "--loader-options", "loader.generation=4-identity",
+                "--command-line", "-- one two", "build/fixtures/demo",
+            ], in: Tool.root)
+        #expect(run.status == 0, "\(run.output)\(run.errors)")
+        #expect(run.output.contains("[LOADER] started by PVH"), "\(run.output)")
+        let path = try #require(run.errors.firstMatch(of: #/ -kernel ([^ ]+) /#)?.1)
+        #expect(!FileManager.default.fileExists(atPath: String(path)))
     }
 }
