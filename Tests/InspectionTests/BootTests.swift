@@ -188,8 +188,8 @@ import Testing
     @Test(.enabled(if: isReady, "make loader fixtures")) func byPVH() async throws {
         let run = try await Tool.run(
             [
-                "boot", "--loader", "build/loader", "--protocol", "pvh", "--loader-options", "loader.generation=4-identity",
-                "--command-line", "-- one two", "build/fixtures/demo",
+                "boot", "--loader", "build/loader", "--protocol", "pvh", "--loader-options",
+                "loader.generation=4-identity", "--command-line", "-- one two", "build/fixtures/demo",
             ], in: Tool.root)
         #expect(run.status == 0, "\(run.output)\(run.errors)")
         #expect(run.output.contains("[LOADER] started by PVH"), "\(run.output)")
