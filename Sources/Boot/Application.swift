@@ -100,7 +100,7 @@ public struct Application: ~Escapable {
             try readObject()
         } else {
             try linked.read()
-            try notes.read(file, linked.programHeaders, from: linked.firstNote)
+            try notes.read(file, linked.programHeaders, from: linked.object.firstNote)
         }
         try choose(options)
         guard !isObject else { return }
@@ -138,13 +138,18 @@ public struct Application: ~Escapable {
     private mutating func readLinked() throws(Fault) {
         (linkStart, linkEnd, entry) = (linked.linkStart, linked.linkEnd, linked.header.entry)
         (size, alignment) = (linked.size, linked.alignment)
-        guard let segment = linked.tls, segment.memsz > 0 else { return }
-        let padding = ThreadLocalBlock(segment).padding
+        guard linked.object.threadLocalSize > 0 else { return }
+        let (start, alignment) = (linked.object.threadLocalStart, linked.object.threadLocalAlignment)
+        // Kernels know nothing of p_vaddr: they put the block at TP - roundup(memsz, align). Where p_vaddr is not a multiple of
+        // p_align they are told of a template that begins at one, so many bytes earlier, and is as much longer: that puts the
+        // block where it belongs, see `LinkedObject.threadLocalDistance`.
+        let padding = start & (alignment &- 1)
+        let fileSize = linked.object.threadLocalFileSize
         template = TLSInfo(
-            start: segment.vaddr &- padding, filesz: segment.filesz == 0 ? 0 : segment.filesz &+ padding,
-            memsz: segment.memsz &+ padding, align: max(segment.align, 1))
-        guard segment.filesz == 0 || template.start >= linkStart else {
-            throw Fault(.tlsBeforeImage, value: segment.vaddr, limit: segment.align)
+            start: start &- padding, filesz: fileSize == 0 ? 0 : fileSize &+ padding,
+            memsz: linked.object.threadLocalSize &+ padding, align: alignment)
+        guard fileSize == 0 || template.start >= linkStart else {
+            throw Fault(.tlsBeforeImage, value: start, limit: alignment)
         }
     }
 
@@ -175,7 +180,7 @@ public struct Application: ~Escapable {
     }
 
     /// The thread-local storage template, once the image has been loaded with `bias`; nil where there is none. It begins
-    /// at a multiple of its alignment, as kernels take for granted: see `ThreadLocalBlock`.
+    /// at a multiple of its alignment, as kernels take for granted.
     public func tls(bias: UInt64) -> TLSInfo? {
         guard template.memsz > 0 else { return nil }
         var info = template

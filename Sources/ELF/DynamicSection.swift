@@ -125,9 +125,13 @@ public struct DynamicSection: Sendable {
     /// Whether DT_TEXTREL is there.
     public var hasTextRelocations: Bool { value(DynamicTag.textRelocations) != nil }
 
-    /// Reads the section's bytes up to DT_NULL or their end. Throws `dynamicMisaligned` where `bytes` is not a whole
+    /// No entries: it is filled where it lies, for it is large.
+    public init() {}
+
+    /// Adds the entries in `bytes` up to DT_NULL or their end. Throws `dynamicMisaligned` where `bytes` is not a whole
     /// number of entries and has no DT_NULL.
-    public init(_ bytes: borrowing ByteView) throws(Fault) {
+    @inline(never)
+    public mutating func read(_ bytes: borrowing ByteView) throws(Fault) {
         let count = Int(truncatingIfNeeded: bytes.count / 16)
         var slots = values.mutableSpan
         var index = 0

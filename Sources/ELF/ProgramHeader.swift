@@ -92,11 +92,11 @@ public struct ProgramHeaders: ~Escapable {
             size: header.programHeaderCount &* ProgramHeader.size, else: .programHeadersBeyondFile, .header)
     }
 
-    /// The headers in `table`, of which there are as many as it has room for.
-    @_lifetime(copy table)
-    public init(_ table: ByteView) {
-        self.table = table
-        count = Int(truncatingIfNeeded: table.count / ProgramHeader.size)
+    /// The `count` headers at `start` of `files`, which the caller has checked to be there.
+    @_lifetime(copy files)
+    public init(_ files: ByteView, at start: UInt64, count: Int) {
+        table = files.part(at: start, size: UInt64(truncatingIfNeeded: count) &* ProgramHeader.size)
+        self.count = count
     }
 
     /// The index of the PT_LOAD segment whose memory holds link address `address`; nil between them.

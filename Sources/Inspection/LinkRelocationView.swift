@@ -77,7 +77,7 @@ enum LinkRelocationView {
             try image.load(into: &target)
         }
         memory = copy.region(AddressRange(0, image.size), at: image.linkStart)
-        let relocator = try link.relocator(index, files, bias)
+        let relocator = link.relocator(index, files, bias)
         let start = image.linkStart &+ link[index].displacement &+ bias
         var listing = destination.listing(
             "relocations",

@@ -29,24 +29,19 @@ public struct ImageParts: Sendable {
 
     /// Goes to the next part of a linked file; false behind the last. Those are the segments (p_flags), of which what
     /// PT_GNU_RELRO covers is not writable, and the supplement.
-    public mutating func advance(in image: borrowing KernelImage) -> Bool {
-        advance(image.programHeaders, image.readOnlyAfterRelocation, image.supplement?.start ?? 0)
-    }
+    public mutating func advance(in image: borrowing KernelImage) -> Bool { advance(image.object, image.file) }
 
-    /// `supplement` is the supplement's address, 0 where there is none.
     @inline(never)
-    private mutating func advance(
-        _ segments: borrowing ProgramHeaders, _ fixed: (start: UInt64, end: UInt64), _ supplement: UInt64
-    ) -> Bool {
+    private mutating func advance(_ object: borrowing LinkedObject, _ files: ByteView) -> Bool {
         while position == segmentEnd {
-            guard index < segments.count else {
-                guard index == segments.count, supplement != 0 else { return false }
+            guard index < object.programHeaderCount else {
+                guard index == object.programHeaderCount, let supplement = object.supplement else { return false }
                 index &+= 1
-                move(supplement, supplement &+ Supplement.size, isExecutable: true)
+                move(supplement.start, supplement.end, isExecutable: true)
                 return true
             }
-            if segments.type(index) == ProgramHeader.Kind.load {
-                let segment = segments[index]
+            let segment = object.segments(files)[index]
+            if segment.type == ProgramHeader.Kind.load {
                 position = segment.vaddr
                 segmentEnd = segment.vaddr &+ segment.memsz
                 segmentFlags = segment.flags
@@ -54,6 +49,7 @@ public struct ImageParts: Sendable {
             index &+= 1
         }
         let start = position
+        let fixed = (start: object.fixedStart, end: object.fixedEnd)
         let isFixed = start >= fixed.start && start < fixed.end
         position = min(segmentEnd, isFixed ? fixed.end : start < fixed.start ? fixed.start : segmentEnd)
         move(start, position, isWritable: segmentFlags & 2 != 0 && !isFixed, isExecutable: segmentFlags & 1 != 0)
@@ -66,13 +62,9 @@ public struct ImageParts: Sendable {
 
     /// Goes to the next part of several files' image, as link addresses of the application; false behind the last: those of the
     /// objects one after the other, and what the loader adds.
-    public mutating func advance(in link: borrowing LinkMap, _ files: borrowing ByteView) -> Bool {
+    public mutating func advance(in link: borrowing LinkMap, _ files: ByteView) -> Bool {
         while object < link.count {
-            let table = link[object].programHeaders
-            let fixed = (start: link[object].fixedStart, end: link[object].fixedEnd)
-            if let headers = try? files.slice(at: table.start, size: table.size, else: .fileTooShort, .none),
-                advance(ProgramHeaders(headers), fixed, link[object].supplement)
-            {
+            if advance(link[object], files) {
                 part.start &+= link[object].displacement
                 part.end &+= link[object].displacement
                 return true

@@ -15,13 +15,15 @@ public struct ListedRelocation: Equatable, Sendable {
 /// All relocations of an image, in the order in which they are applied.
 public struct ListedRelocations: ~Escapable {
     private var packed: PackedRelocations
-    private let tables: DynamicTables
+    private let object: LinkedObject
+    private let files: ByteView
     private var cursor = EntryCursor()
 
     @_lifetime(copy relocator)
     init(_ relocator: borrowing Relocator) {
-        packed = relocator.tables.packed
-        tables = relocator.tables
+        object = relocator.own
+        files = relocator.scope.files
+        packed = PackedRelocations(files.part(object.packed))
     }
 
     /// The next one, nil behind the last. Throws `relativeRelocationMisplaced`.
@@ -31,7 +33,7 @@ public struct ListedRelocations: ~Escapable {
                 entry: RelocationEntry(offset: address, info: 8, addend: nil),
                 place: .relocation(table: DynamicTag.relr, index: packed.wordsRead &- 1))
         }
-        return tables.next(&cursor)
+        return object.next(&cursor, files)
     }
 }
 
@@ -40,12 +42,12 @@ struct EntryCursor {
     fileprivate var table = 0, index = 0
 }
 
-extension DynamicTables {
+extension LinkedObject {
     /// The entry at `cursor`, which goes on to the next; nil behind the last. Those of DT_RELR are not among them.
     @inline(never)
-    func next(_ cursor: inout EntryCursor) -> ListedRelocation? {
+    func next(_ cursor: inout EntryCursor, _ files: ByteView) -> ListedRelocation? {
         while cursor.table < 3 {
-            let entries = self[cursor.table]
+            let entries = table(cursor.table, files)
             let index = cursor.index
             if index < entries.count {
                 cursor.index = index &+ 1
@@ -68,7 +70,8 @@ extension Relocator {
 
     /// The symbol at `index` of the dynamic symbol table, and the file offset of its name; nil where there is none.
     public func symbol(at index: UInt32) -> (symbol: Symbol, nameOffset: UInt64)? {
-        symbols[index].map { ($0, symbols.nameOffset(of: $0)) }
+        let symbols = own.symbolTable(scope.files)
+        return symbols[index].map { ($0, symbols.nameOffset(of: $0)) }
     }
 
     /// Whether `relocation` depends on a resolver function.
@@ -78,7 +81,7 @@ extension Relocator {
         let entry = relocation.entry
         if entry.type == 37 { return true }
         guard entry.symbol != 0, RelocationMeaning(entry.type)?.formula.usesSymbolValue == true else { return false }
-        if scope.link.isEmpty { return symbols[entry.symbol]?.isIndirectFunction == true }
+        if scope.link.isEmpty { return symbol(entry.symbol)?.isIndirectFunction == true }
         return try definition(of: entry, relocation.place, &search)?.symbol.isIndirectFunction == true
     }
 
@@ -91,7 +94,7 @@ extension Relocator {
     ) throws(Fault) {
         var cursor = EntryCursor()
         var search = search
-        while let relocation = tables.next(&cursor) {
+        while let relocation = own.next(&cursor, scope.files) {
             let entry = relocation.entry
             // Nothing else is evaluated again: an addend that was in place is gone.
             guard try isIndirect(relocation, &search), let meaning = RelocationMeaning(entry.type),

@@ -40,8 +40,8 @@ extension LinkMap {
 
     /// What relocates the object at `index`, for link address + `bias` of the application.
     @_lifetime(copy files, copy self)
-    public func relocator(_ index: Int, _ files: ByteView, _ bias: UInt64) throws(Fault) -> Relocator {
-        try Relocator(index, of: SymbolScope(self, files, bias: bias))
+    public func relocator(_ index: Int, _ files: ByteView, _ bias: UInt64) -> Relocator {
+        Relocator(self[index], index, of: SymbolScope(self, files, bias: bias))
     }
 }
 
@@ -75,11 +75,10 @@ extension SymbolScope {
         var reached = memory.address
         for index in 0..<link.count {
             let start = link[index].linkStart &+ link[index].displacement
-            let image = try link[index].image(in: files)
             guard memory.clear(reached, size: start &- reached),
                 var part = memory.part(start, size: link[index].memorySize)
             else { throw tooSmall(memory) }
-            try image.load(into: &part)
+            try link[index].load(files, into: &part)
             reached = start &+ link[index].memorySize
         }
         guard memory.clear(reached, size: link.plan.end &- reached) else { throw tooSmall(memory) }
@@ -100,7 +99,7 @@ extension SymbolScope {
         do throws(Fault) {
             while index > first {
                 index &-= 1
-                let relocator = try Relocator(index, of: self)
+                let relocator = Relocator(link[index], index, of: self)
                 if pass == .copy || pass == .copyChosen {
                     try copyOriginals(relocator, &memory, &search)
                     continue
@@ -125,7 +124,7 @@ extension SymbolScope {
         _ relocator: borrowing Relocator, _ memory: inout ByteRegion, _ search: inout SymbolSearch
     ) throws(Fault) {
         var cursor = EntryCursor()
-        while let relocation = relocator.tables.next(&cursor) {
+        while let relocation = relocator.own.next(&cursor, files) {
             guard relocation.entry.type == 5,
                 case .copy(let source, let size) = try relocator.copy(relocation.entry, relocation.place, &search)
             else { continue }
@@ -165,13 +164,14 @@ extension SymbolScope {
     private func writeFunctions(
         of index: Int, areLast: Bool, to memory: inout ByteRegion, at next: inout UInt64
     ) throws(Fault) {
-        let section = try link[index].section(files)
+        var section = DynamicSection()
+        try section.read(files.part(link[index].dynamic))
         let displacement = link[index].displacement
         let single = section[areLast ? DynamicTag.finaliser : DynamicTag.initialiser]
         let start = section[areLast ? DynamicTag.finalisers : DynamicTag.initialisers]
         let size = section[areLast ? DynamicTag.finalisersSize : DynamicTag.initialisersSize] & ~7
         guard size == 0 || link[index].holds(start, size) else {
-            throw Fault(.arrayOutsideImage, .none, value: start, limit: link[index].linkEnd)
+            throw Fault(.arrayOutsideImage, .none, value: start, limit: link[index].memoryEnd)
                 .of(file: link[index].file)
         }
         // One more word than the array has: the function that stands alone.

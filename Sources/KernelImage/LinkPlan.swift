@@ -127,7 +127,7 @@ public struct LinkPlan: Sendable {
             try objects[index].read(file, of: files)
         }
         objects.swapAt(index, count)
-        if objects.span[count].threadLocalSize > 0 { try placeBlock() }
+        try placeBlock()
         alignment = max(alignment, objects.span[count].alignment)
         count &+= 1
     }
@@ -136,6 +136,7 @@ public struct LinkPlan: Sendable {
     private mutating func placeBlock() throws(Fault) {
         var objects = objects.mutableSpan
         let size = objects[count].threadLocalSize
+        guard size > 0 else { return objects[count].threadLocalModule = 0 }
         let mask = objects[count].threadLocalAlignment &- 1
         guard size <= 1 << 46, mask < 1 << 46, templateSize <= 1 << 46 else {
             throw Fault(.imageTooLarge, .none, value: size, limit: 1 << 46)
@@ -191,8 +192,9 @@ public struct LinkPlan: Sendable {
         for index in 1..<count {
             let size = objects[index].memorySize
             // Its link addresses and the application's differ by a multiple of its alignment.
-            let rest = objects[index].linkStart & (objects[index].alignment &- 1)
-            let start = (next > rest ? next &- rest : 0).aligned(to: objects[index].alignment) &+ rest
+            let alignment = max(objects[index].alignment, 0x1000)
+            let rest = objects[index].linkStart & (alignment &- 1)
+            let start = (next > rest ? next &- rest : 0).aligned(to: alignment) &+ rest
             guard (next | start | size) >> 62 == 0 else { throw tooLarge(next) }
             objects[index].displacement = start &- objects[index].linkStart
             next = start &+ size

@@ -71,6 +71,10 @@ public struct NamedFiles: ~Escapable {
 }
 
 extension ByteView {
+    /// The bytes in `range`, which the caller has checked; see `part(at:size:)`.
+    @_lifetime(copy self)
+    func part(_ range: FileRange) -> ByteView { part(at: range.start, size: range.size) }
+
     /// The last part of the path in `range`, which ends at the first `stop` if not before.
     func lastPart(of range: FileRange, until stop: UInt8) -> FileRange {
         var part = range

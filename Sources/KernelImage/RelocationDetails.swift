@@ -27,15 +27,15 @@ extension FaultDetails {
     }
 
     private mutating func lookUpLinked(_ fault: Fault, _ file: ByteView) throws(Fault) {
-        let image = try KernelImage(file, as: .library)
-        let tables = try DynamicTables(image)
-        guard let entry = tables.entry(at: fault.place) else {
+        var object = LinkedObject()
+        try object.read(try FileHeader(file), as: .library, FileRange(start: 0, size: file.count), file)
+        guard let entry = object.entry(at: fault.place, file) else {
             // A word of DT_RELR may stand for many places; a fault that knows which has it for its value.
             describe(RelocationEntry(offset: fault.value, info: 8, addend: nil))
             return
         }
         describe(entry)
-        let symbols = tables.symbols
+        let symbols = object.symbolTable(file)
         guard entry.symbol != 0, let symbol = symbols[entry.symbol] else { return }
         nameOffset = symbols.nameOffset(of: symbol)
         guard fault.rule == .symbolUndefined else { return }
@@ -92,19 +92,5 @@ extension SectionTable {
             if isSameString(nameOffset(index), offset) { return true }
         }
         return false
-    }
-}
-
-extension DynamicTables {
-    /// The entry at `place`, nil where that is in DT_RELR, or not there.
-    func entry(at place: Place) -> RelocationEntry? {
-        let index = Int(truncatingIfNeeded: place.index)
-        guard index >= 0 else { return nil }
-        return switch place.table {
-        case DynamicTag.rela where index < rela.count: rela[index]
-        case DynamicTag.rel where index < rel.count: rel[index]
-        case DynamicTag.pltRelocations where index < plt.count: plt[index]
-        default: nil
-        }
     }
 }

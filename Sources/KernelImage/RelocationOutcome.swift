@@ -66,7 +66,9 @@ extension Relocator {
         let term = operand.value.term(of: formula)
         if operand.isResolver { return try indirect(term, meaning.field, entry, place, in: memory) }
         if formula == .tlsDescriptor {
-            guard let supplement else { throw Fault(.relativeCountWrong, place, limit: tables.relativeCount) }
+            guard let supplement = own.supplement else {
+                throw Fault(.relativeCountWrong, place, limit: own.relativeCount)
+            }
             // The code for a weak variable that nobody defines makes its address 0 plus the addend, which no offset from TP can.
             let resolver = operand.value.module != 0 ? supplement.offsetResolver : supplement.undefinedResolver
             return .descriptor(resolver: resolver &+ bias, argument: term &+ addend)
@@ -101,10 +103,9 @@ extension Relocator {
     @inlinable
     public func relative(_ addend: UInt64) -> UInt64 { bias &+ addend }
 
-    /// The number of the object's block of thread-local storage, 0 where it has none, and how far below TP it begins. An image
-    /// that is alone is module 1.
+    /// The number of the object's block of thread-local storage, 0 where it has none, and how far below TP it begins.
     private func block(of object: Int) -> (module: UInt64, distance: UInt64) {
-        if scope.link.isEmpty { return threadLocalBlock.map { (1, $0.distance) } ?? (0, 0) }
+        if object == self.object { return (own.threadLocalModule, own.threadLocalDistance) }
         return (scope.link[object].threadLocalModule, scope.link[object].threadLocalDistance)
     }
 
@@ -124,8 +125,8 @@ extension Relocator {
         of entry: RelocationEntry, _ place: Place, _ search: inout SymbolSearch
     ) throws(Fault) -> Definition? {
         guard entry.symbol != 0 else { return nil }
-        guard let symbol = symbols[entry.symbol] else {
-            throw Fault(.symbolIndexOutsideTable, place, value: UInt64(entry.symbol), limit: symbols.count)
+        guard let symbol = symbol(entry.symbol) else {
+            throw Fault(.symbolIndexOutsideTable, place, value: UInt64(entry.symbol), limit: own.symbolCount)
         }
         if !scope.link.isEmpty {
             let found = try scope.definition(of: entry.symbol, in: object, SearchPurpose(entry.type), &search)
@@ -143,7 +144,7 @@ extension Relocator {
     func copy(
         _ entry: RelocationEntry, _ place: Place, _ search: inout SymbolSearch
     ) throws(Fault) -> RelocationOutcome {
-        guard !scope.link.isEmpty, let symbol = symbols[entry.symbol] else { throw Fault(.copyWithoutSource, place) }
+        guard !scope.link.isEmpty, let symbol = symbol(entry.symbol) else { throw Fault(.copyWithoutSource, place) }
         let found = try scope.definition(of: entry.symbol, in: object, .original, &search)
         guard let found, found.object != object else {
             guard symbol.isWeak else { throw Fault(.copyWithoutSource, place) }
@@ -155,7 +156,7 @@ extension Relocator {
         guard scope.link[found.object].holds(found.address &- found.bias, size) else {
             throw Fault(
                 .copyOutsideImage, place, value: found.address,
-                limit: scope.link[found.object].linkEnd &+ found.bias)
+                limit: scope.link[found.object].memoryEnd &+ found.bias)
         }
         return .copy(source: found.address, size: size)
     }

@@ -7,44 +7,34 @@ public import ELF
 /// Applies relocations to an image that was loaded with a given bias. Where the image is alone, its own symbols are the only
 /// ones; else they are searched in all files of its link map.
 public struct Relocator: ~Escapable, Sendable {
-    let tables: DynamicTables
+    /// The image.
+    let own: LinkedObject
     @usableFromInline let bias: UInt64
-    let threadLocalBlock: ThreadLocalBlock?
-    let supplement: Supplement?
     /// Where symbols are searched, unless the image is alone.
     let scope: SymbolScope
     /// Which of the link map's objects the image is.
     let object: Int
 
-    var symbols: SymbolTable {
-        @_lifetime(copy self) get { tables.symbols }
-    }
-
     /// Prepares to relocate `image` for link address + `bias`. Throws the faults of malformed tables, and `needsLibrary`
     /// where the image is the application, which must do without.
     @_lifetime(copy image)
     public init(_ image: borrowing KernelImage, bias: UInt64, as role: KernelImage.Role = .application) throws(Fault) {
-        tables = try DynamicTables(image)
-        if role == .application { try image.requireNoLibrary() }
-        self.bias = bias
-        threadLocalBlock = image.tls.map { ThreadLocalBlock($0) }
-        supplement = image.supplement
-        scope = SymbolScope(LinkMap(), image.file, bias: bias)
-        object = 0
+        try image.object.requireTables(image.file)
+        self.init(image.object, 0, of: SymbolScope(LinkMap(), image.file, bias: bias))
+        if role == .application { try own.requireNoLibrary(scope.files) }
     }
 
-    /// Prepares to relocate the object at `index` of the files in `scope`. Throws the faults of malformed tables.
+    /// Prepares to relocate `object`, whose tables are sound, the one at `index` of the files in `scope`.
     @_lifetime(copy scope)
-    @inline(never)
-    init(_ index: Int, of scope: SymbolScope) throws(Fault) {
-        let image = try scope.link[index].image(in: scope.files)
-        tables = try DynamicTables(image)
-        bias = scope.bias &+ scope.link[index].displacement
-        threadLocalBlock = nil
-        supplement = image.supplement
+    init(_ object: LinkedObject, _ index: Int, of scope: SymbolScope) {
+        own = object
+        bias = scope.bias &+ object.displacement
         self.scope = scope
-        object = index
+        self.object = index
     }
+
+    /// The symbol at `index`, nil where the table is shorter.
+    func symbol(_ index: UInt32) -> Symbol? { own.symbol(UInt64(index), scope.files) }
 
     /// Applies all tables to `memory`, whose addresses are link addresses: packed relative ones first, then DT_RELA,
     /// DT_REL and DT_JMPREL. What depends on resolver functions is counted, but left for `indirect`. Returns how many there
@@ -61,9 +51,11 @@ public struct Relocator: ~Escapable, Sendable {
     func apply(
         to memory: inout ByteRegion, _ counts: inout RelocationCounts, _ search: inout SymbolSearch
     ) throws(Fault) {
-        var packed = tables.packed
+        var packed = PackedRelocations(scope.files.part(own.packed))
         counts.add(try packed.apply(adding: bias, to: &memory), 8)
-        for index in 0..<3 { try apply(tables[index], to: &memory, &counts, &search) }
+        for index in 0..<3 where own.relocations.span[index].size > 0 {
+            try apply(own.table(index, scope.files), to: &memory, &counts, &search)
+        }
     }
 
     private func apply(
@@ -94,20 +86,21 @@ public struct Relocator: ~Escapable, Sendable {
         _ counts: inout RelocationCounts
     ) -> Int {
         // The dynamic linkers of systems believe DT_RELACOUNT without a look.
-        let relative = table.tag == DynamicTag.rela ? tables.relativeCount : 0
+        let relative = table.tag == DynamicTag.rela ? own.relativeCount : 0
         var index = memory.storeSums(
             of: table.bytes, from: first, tagged: 8, plus: bias,
             vouched: Int(truncatingIfNeeded: min(relative, UInt64(table.count))))
         counts.add(UInt64(index &- first), 8)
         // A library's own definitions may have to give way to another's; the application's never do.
         guard object == 0 else { return index }
+        let symbols = own.symbolTable(scope.files)
         var words: UInt64 = 0
         var slots: UInt64 = 0
         var jumps: UInt64 = 0
         while index < table.count {
             let record = table.bytes.entry(index, size: 24)
             let type = record.u32(8)
-            guard let value = commonValue(type, record.u32(12), record.u64(16)),
+            guard let value = commonValue(type, record.u32(12), record.u64(16), symbols),
                 memory.store(value, at: record.u64(0))
             else { break }
             if type == 1 { words &+= 1 } else if type == 6 { slots &+= 1 } else { jumps &+= 1 }
@@ -121,7 +114,9 @@ public struct Relocator: ~Escapable, Sendable {
 
     /// The value that a relocation of type 64, GLOB_DAT or JUMP_SLOT stores, where its symbol is defined and an address; else nil.
     @inline(__always)
-    private func commonValue(_ type: UInt32, _ symbol: UInt32, _ addend: UInt64) -> UInt64? {
+    private func commonValue(
+        _ type: UInt32, _ symbol: UInt32, _ addend: UInt64, _ symbols: borrowing SymbolTable
+    ) -> UInt64? {
         guard type == 1 || type == 6 || type == 7, let address = symbols.address(symbol, bias: bias) else { return nil }
         return type == 1 ? address &+ addend : address
     }
@@ -129,7 +124,7 @@ public struct Relocator: ~Escapable, Sendable {
     /// What `outcome` comes to for nearly all entries of an image that is alone: the value, without a search; nil for others.
     public func commonValue(of entry: RelocationEntry) -> UInt64? {
         guard object == 0, let addend = entry.addend else { return nil }
-        return commonValue(entry.type, entry.symbol, addend)
+        return commonValue(entry.type, entry.symbol, addend, own.symbolTable(scope.files))
     }
 
     /// Applies one entry; returns whether its resolver has to be called first.

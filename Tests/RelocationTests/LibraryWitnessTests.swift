@@ -216,7 +216,7 @@ func compareTogether(
             comparison.differences.append("\(name): not loaded by the dynamic linker")
             continue
         }
-        let relocator = try moved.relocator(index, together.view, bias)
+        let relocator = moved.relocator(index, together.view, bias)
         let file = files[moved[index].file].bytes
         let image = try KernelImage(ByteView(file.span.bytes), as: .library)
         var memory = [UInt8](repeating: 0, count: Int(image.size))

@@ -199,8 +199,9 @@ func compare(_ name: String, _ file: [UInt8], _ witness: WitnessMemory) throws(F
     }
 
     // Whatever else differs from the file would be a relocation that was overlooked.
-    if let dynamic = image.dynamicIndex.map({ image.programHeaders[$0] }) {
-        mark(dynamic.vaddr, dynamic.memsz)
+    for index in 0..<image.programHeaders.count
+    where image.programHeaders.type(index) == ProgramHeader.Kind.dynamic {
+        mark(image.programHeaders[index].vaddr, image.programHeaders[index].memsz)
     }
     for segment in witness.segments {
         let start = Int(segment.address &- image.linkStart)

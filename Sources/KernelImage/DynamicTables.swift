@@ -124,82 +124,66 @@ public struct PackedRelocations: ~Escapable {
     public var wordsRead: UInt64 { index }
 }
 
-/// The dynamic section's tables, checked to lie inside the file's segments. An image without PT_DYNAMIC has none.
+/// The dynamic section's tables of an image, checked to lie inside the file's segments. An image without PT_DYNAMIC has none.
 public struct DynamicTables: ~Escapable, Sendable {
-    /// The dynamic section, which `section` reads again: its values are too many to be carried about.
-    private var entries: ByteView
-    /// DT_RELACOUNT, 0 where it is absent.
-    private(set) var relativeCount: UInt64 = 0
-    /// Whether there is a DT_NEEDED.
-    private(set) var needsLibraries = false
-    private var pltHasAddends = true
-    private var relaBytes: ByteView, relBytes: ByteView, pltBytes: ByteView
-    /// The words at DT_RELR.
-    public private(set) var relr: ByteView
-    /// The dynamic symbols.
-    public private(set) var symbols: SymbolTable
+    private let file: ByteView
+    private let object: LinkedObject
+
+    /// The tables of `image`. Throws the faults of malformed ones.
+    @_lifetime(copy image)
+    public init(_ image: borrowing KernelImage) throws(Fault) {
+        file = image.file
+        object = image.object
+        try object.requireTables(file)
+    }
+
+    /// The values of the dynamic section.
+    public func section() throws(Fault) -> DynamicSection {
+        var section = DynamicSection()
+        try section.read(file.part(object.dynamic))
+        return section
+    }
 
     /// The table at DT_RELA.
     public var rela: RelocationTable {
-        @_lifetime(copy self) get { RelocationTable(relaBytes, hasAddends: true, tag: DynamicTag.rela) }
+        @_lifetime(copy self) get { object.table(0, file) }
     }
     /// The table at DT_REL.
     public var rel: RelocationTable {
-        @_lifetime(copy self) get { RelocationTable(relBytes, hasAddends: false, tag: DynamicTag.rel) }
+        @_lifetime(copy self) get { object.table(1, file) }
     }
     /// The table at DT_JMPREL.
     public var plt: RelocationTable {
-        @_lifetime(copy self) get {
-            RelocationTable(pltBytes, hasAddends: pltHasAddends, tag: DynamicTag.pltRelocations)
-        }
+        @_lifetime(copy self) get { object.table(2, file) }
     }
-    /// The table that is the one at `index`, below 3, to be applied.
-    subscript(index: Int) -> RelocationTable {
-        @_lifetime(copy self) get { index == 0 ? rela : index == 1 ? rel : plt }
+    /// The words at DT_RELR.
+    public var relr: ByteView {
+        @_lifetime(copy self) get { file.part(object.packed) }
     }
     /// The addresses that DT_RELR stands for.
     public var packed: PackedRelocations {
         @_lifetime(copy self) get { PackedRelocations(relr) }
     }
-
-    /// The values of the dynamic section.
-    public func section() throws(Fault) -> DynamicSection { try DynamicSection(entries) }
-
-    /// Reads the dynamic section of `image`. Throws the faults of malformed tables.
-    @_lifetime(copy image)
-    public init(_ image: borrowing KernelImage) throws(Fault) {
-        self = image.tables
-        if !image.hasSoundTables { try find(in: image) }
+    /// The dynamic symbols.
+    public var symbols: SymbolTable {
+        @_lifetime(copy self) get { object.symbolTable(file) }
     }
+}
 
-    /// No tables; `none` is no byte.
-    @_lifetime(copy none)
-    init(_ none: ByteView) {
-        entries = none
-        relaBytes = none
-        relBytes = none
-        pltBytes = none
-        relr = none
-        symbols = SymbolTable(none)
-    }
-
-    /// Reads the dynamic section of `image`, whose segments are known, if it has one. Throws the faults of malformed tables.
-    @_lifetime(self: copy image)
+extension LinkedObject {
+    /// Finds the tables that the dynamic section names. Throws the faults of malformed ones.
     @inline(never)
-    mutating func find(in image: borrowing KernelImage) throws(Fault) {
-        guard let index = image.dynamicIndex else { return }
-        let segment = image.programHeaders[index]
-        let bytes = image.file.part(at: segment.offset, size: segment.filesz)
-        let section = try DynamicSection(bytes)
-        entries = bytes
-        relativeCount = section.relativeCount ?? 0
+    mutating func readTables(_ files: ByteView) throws(Fault) {
+        var section = DynamicSection()
+        try section.read(files.part(dynamic))
+        relativeCount = section[DynamicTag.relativeCount]
         needsLibraries = section.needed != nil
-        relaBytes = try image.table(section, DynamicTag.rela, DynamicTag.relaSize, DynamicTag.relaEntrySize, 24)
+        relocations[0] = try table(section, DynamicTag.rela, DynamicTag.relaSize, DynamicTag.relaEntrySize, 24, files)
         if section.hasAny(DynamicTag.rel, DynamicTag.relSize) {
-            relBytes = try image.table(section, DynamicTag.rel, DynamicTag.relSize, DynamicTag.relEntrySize, 16)
+            relocations[1] = try table(section, DynamicTag.rel, DynamicTag.relSize, DynamicTag.relEntrySize, 16, files)
         }
         if section.hasAny(DynamicTag.relr, DynamicTag.relrSize) {
-            relr = try image.table(section, DynamicTag.relr, DynamicTag.relrSize, DynamicTag.relrEntrySize, 8)
+            packed = try table(section, DynamicTag.relr, DynamicTag.relrSize, DynamicTag.relrEntrySize, 8, files)
         }
 
         let hasPLT = section.pltRelocations != nil && section.pltRelocationSize ?? 0 > 0
@@ -209,35 +193,32 @@ public struct DynamicTables: ~Escapable, Sendable {
         }
         pltHasAddends = kind == DynamicTag.rela
         if section.hasAny(DynamicTag.pltRelocations, DynamicTag.pltRelocationSize) {
-            pltBytes = try image.table(
-                section, DynamicTag.pltRelocations, DynamicTag.pltRelocationSize, 0, pltHasAddends ? 24 : 16)
+            relocations[2] = try table(
+                section, DynamicTag.pltRelocations, DynamicTag.pltRelocationSize, 0, pltHasAddends ? 24 : 16, files)
         }
-        try symbols.find(in: image, section)
+        try readSymbols(section, files)
+        hasTables = true
     }
 
-    /// Whether a TLS descriptor wants the code it calls. The entries that DT_RELACOUNT says are relative are not read.
-    var needDescriptorCode: Bool {
-        var first = Int(truncatingIfNeeded: min(relativeCount, UInt64(rela.count)))
-        for index in 0..<3 {
-            if self[index].hasDescriptor(from: first) { return true }
-            first = 0
-        }
-        return false
+    /// Throws what is wrong with the tables, if something is.
+    @inline(never)
+    func requireTables(_ files: ByteView) throws(Fault) {
+        if hasTables { return }
+        var again = self
+        try again.readTables(files)
     }
-}
 
-extension KernelImage {
     /// The bytes of the table that the entries of `section` with these tags describe, in units of `unit` bytes; `entrySize` is
     /// 0 where none tells the unit.
     @inline(never)
-    @_lifetime(copy self)
-    fileprivate borrowing func table(
-        _ section: borrowing DynamicSection, _ address: UInt64, _ size: UInt64, _ entrySize: UInt64, _ unit: UInt64
-    ) throws(Fault) -> ByteView {
+    private func table(
+        _ section: borrowing DynamicSection, _ address: UInt64, _ size: UInt64, _ entrySize: UInt64, _ unit: UInt64,
+        _ files: ByteView
+    ) throws(Fault) -> FileRange {
         let listed = section.value(size)
         guard let start = section.value(address) else {
             guard listed ?? 0 == 0 else { throw Fault(.dynamicMissing, .dynamic(address)) }
-            return nothing
+            return FileRange()
         }
         guard var bytes = listed else { throw Fault(.dynamicMissing, .dynamic(size)) }
         if let found = section.value(entrySize), found != unit {
@@ -247,21 +228,87 @@ extension KernelImage {
             bytes = section.size(bytes, ofTable: start)
         }
         guard bytes % unit == 0 else { throw Fault(.tableSizeNotMultiple, .dynamic(size), value: bytes, limit: unit) }
-        guard bytes > 0 else { return nothing }
-        return try contents(at: start, size: bytes, .dynamic(address))
+        guard bytes > 0 else { return FileRange() }
+        return FileRange(start: try fileRange(at: start, size: bytes, .dynamic(address), files).start, size: bytes)
     }
 
-    /// No byte of the file.
-    private var nothing: ByteView {
-        @_lifetime(copy self) get { file.part(at: 0, size: 0) }
+    /// Finds the symbols that `section` names, if it does. Their number is that of DT_HASH or DT_GNU_HASH; without either, what
+    /// the segment has room for, and where the latter is empty, what lies in front of the names.
+    private mutating func readSymbols(_ section: borrowing DynamicSection, _ files: ByteView) throws(Fault) {
+        guard let address = section.symbolTable else { return }
+        guard section.symbolEntrySize ?? Symbol.size == Symbol.size else {
+            throw Fault(
+                .badEntrySize, .dynamic(DynamicTag.symbolEntrySize), value: section.symbolEntrySize ?? 0,
+                limit: Symbol.size)
+        }
+        let place = Place.dynamic(DynamicTag.symbolTable)
+        let table = try fileRange(at: address, place, files)
+        var length = table.size / Symbol.size
+        let isGNU = section.hash == nil
+        let hash = isGNU ? section.gnuHash : section.hash
+        if let hash {
+            let place = Place.dynamic(isGNU ? DynamicTag.gnuHash : DynamicTag.hash)
+            let table = files.part(try fileRange(at: hash, place, files))
+            guard let number = isGNU ? SymbolCount.ofGNUHash(table) : SymbolCount.ofHash(table) else {
+                throw Fault(.hashTableMalformed, place)
+            }
+            if !isGNU || number > 1 {
+                length = number
+            } else if let names = section.stringTable, names > address {
+                // GNU ld's table for no exported symbol says nothing of those that are only referred to; names follow them.
+                length = min(length, (names &- address) / Symbol.size)
+            }
+        }
+        // Both hash tables count with 32 bits, and the table's room is a file's.
+        let size = length &* Symbol.size
+        guard size <= table.size else { throw Fault(.dynamicAddressOutsideFile, place, value: address, limit: size) }
+        symbols = table.start
+        symbolCount = length
+        if let address = section.stringTable {
+            strings.size = section[DynamicTag.stringTableSize]
+            strings.start = try fileRange(
+                at: address, size: strings.size, .dynamic(DynamicTag.stringTable), files
+            ).start
+        }
     }
 
-    /// Throws `needsLibrary` where the image cannot do without other files.
-    public func requireNoLibrary() throws(Fault) {
+    /// The table that is the one at `index`, below 3, to be applied: DT_RELA, DT_REL, DT_JMPREL.
+    @inline(never)
+    @_lifetime(copy files)
+    func table(_ index: Int, _ files: ByteView) -> RelocationTable {
+        RelocationTable(
+            files.part(relocations.span[index]), hasAddends: index == 0 || index == 2 && pltHasAddends,
+            tag: index == 0 ? DynamicTag.rela : index == 1 ? DynamicTag.rel : DynamicTag.pltRelocations)
+    }
+
+    /// The entry at `place`, nil where that is in DT_RELR, or not there.
+    func entry(at place: Place, _ files: ByteView) -> RelocationEntry? {
+        for index in 0..<3 {
+            let table = table(index, files)
+            if table.tag == place.table, place.index < UInt64(truncatingIfNeeded: table.count) {
+                return table[Int(truncatingIfNeeded: place.index)]
+            }
+        }
+        return nil
+    }
+
+    /// Whether a TLS descriptor wants the code it calls. The entries that DT_RELACOUNT says are relative are not read.
+    func needsDescriptorCode(_ files: ByteView) -> Bool {
+        var first = Int(truncatingIfNeeded: min(relativeCount, relocations.span[0].size / 24))
+        for index in 0..<3 {
+            if relocations.span[index].size > 0, table(index, files).hasDescriptor(from: first) { return true }
+            first = 0
+        }
+        return false
+    }
+
+    /// Throws `needsLibrary` where the object cannot do without other files.
+    func requireNoLibrary(_ files: ByteView) throws(Fault) {
         guard needsLibraries else { return }
-        let section = try tables.section()
-        let strings = try fileOffset(of: section.stringTable ?? 0, .dynamic(DynamicTag.stringTable))
-        throw Fault(.needsLibrary, .none, nameOffset: strings &+ (section.needed ?? 0))
+        var section = DynamicSection()
+        try section.read(files.part(dynamic))
+        let strings = try fileRange(at: section[DynamicTag.stringTable], .dynamic(DynamicTag.stringTable), files)
+        throw Fault(.needsLibrary, .none, nameOffset: strings.start &- bytes.start &+ section[DynamicTag.needed])
     }
 }
 
