@@ -33,20 +33,23 @@ public struct ImageParts: Sendable {
 
     @inline(never)
     private mutating func advance(_ object: borrowing LinkedObject, _ files: ByteView) -> Bool {
-        while position == segmentEnd {
-            guard index < object.programHeaderCount else {
-                guard index == object.programHeaderCount, let supplement = object.supplement else { return false }
+        if position == segmentEnd {
+            let segments = object.segments(files)
+            repeat {
+                guard index < segments.count else {
+                    guard index == segments.count, let supplement = object.supplement else { return false }
+                    index &+= 1
+                    move(supplement.start, supplement.end, isExecutable: true)
+                    return true
+                }
+                let segment = segments[index]
+                if segment.type == ProgramHeader.Kind.load {
+                    position = segment.vaddr
+                    segmentEnd = segment.vaddr &+ segment.memsz
+                    segmentFlags = segment.flags
+                }
                 index &+= 1
-                move(supplement.start, supplement.end, isExecutable: true)
-                return true
-            }
-            let segment = object.segments(files)[index]
-            if segment.type == ProgramHeader.Kind.load {
-                position = segment.vaddr
-                segmentEnd = segment.vaddr &+ segment.memsz
-                segmentFlags = segment.flags
-            }
-            index &+= 1
+            } while position == segmentEnd
         }
         let start = position
         let fixed = (start: object.fixedStart, end: object.fixedEnd)

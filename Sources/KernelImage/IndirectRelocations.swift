@@ -74,20 +74,10 @@ extension Relocator {
         return symbols[index].map { ($0, symbols.nameOffset(of: $0)) }
     }
 
-    /// Whether `relocation` depends on a resolver function.
-    private func isIndirect(
-        _ relocation: ListedRelocation, _ search: inout SymbolSearch
-    ) throws(Fault) -> Bool {
-        let entry = relocation.entry
-        if entry.type == 37 { return true }
-        guard entry.symbol != 0, RelocationMeaning(entry.type)?.formula.usesSymbolValue == true else { return false }
-        if scope.link.isEmpty { return symbol(entry.symbol)?.isIndirectFunction == true }
-        return try definition(of: entry, relocation.place, &search)?.symbol.isIndirectFunction == true
-    }
-
     /// Second pass, for an image that `apply` has relocated except for what depends on resolver functions: calls them in
     /// order, by their run-time address, through `resolve`, and stores what they return. Where `resolve` returns nil the
     /// place stays as it is. Without `mayResolve` the first of them is a fault, `resolverOutOfPlace`.
+    @inline(never)
     public func resolveIndirect(
         in memory: inout ByteRegion, mayResolve: Bool,
         _ resolve: (_ resolver: UInt64, _ relocation: ListedRelocation) -> UInt64?
@@ -96,9 +86,12 @@ extension Relocator {
         var search = search
         while let relocation = own.next(&cursor, scope.files) {
             let entry = relocation.entry
-            // Nothing else is evaluated again: an addend that was in place is gone.
-            guard try isIndirect(relocation, &search), let meaning = RelocationMeaning(entry.type),
-                case .indirect(let resolver) = try outcome(of: entry, relocation.place, in: memory, &search)
+            // What was wrong the first time has been told. Now an addend that was in place is gone, and with it what a relocation
+            // that does not wait for a function came to.
+            guard let meaning = RelocationMeaning(entry.type),
+                entry.type == 37 || meaning.formula.usesSymbolValue,
+                let outcome = try? outcome(of: entry, relocation.place, in: memory, &search),
+                case .indirect(let resolver) = outcome
             else { continue }
             guard mayResolve else { throw Fault(.resolverOutOfPlace, relocation.place, value: resolver) }
             // The addend before the call: it may be in place.
