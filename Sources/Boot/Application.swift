@@ -208,7 +208,8 @@ public struct Application: ~Escapable {
             object.resolveIndirect(in: &memory, bias: placement.bias, resolve)
             return counts
         }
-        let relocator = try Relocator(linked, bias: placement.bias)
+        // It needs no library, or there would be a link map.
+        let relocator = try Relocator(linked, bias: placement.bias, as: .library)
         try linked.load(into: &memory)
         let counts = try relocator.apply(to: &memory)
         guard counts.indirect > 0 else { return counts }
