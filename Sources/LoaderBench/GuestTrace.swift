@@ -83,11 +83,12 @@ enum Phase: String, CaseIterable {
         ("8PlatformV15read", .platform),
         ("writePageTables", .pageTables), ("10PageTables", .pageTables),
         ("16DeviceTreeWriter", .handoff), ("7HandoffV", .handoff), ("8BootInfo", .handoff),
-        // A type with its module's name, and one that shares words with it, appear shortened: KernelImage, ObjectImage.
-        ("11KernelImageAAV4load", .load), ("06ObjectB0V4load", .load), ("7LinkMapV4load", .load),
+        // A type that shares words with its module's name appears shortened: ObjectImage.
+        ("06ObjectB0V4load", .load), ("7LinkMapV4load", .load),
         ("9PlacementV", .place), ("12ReservationsV", .place), ("13HandoffLayout", .place),
-        ("11SymbolScopeV12copySegments", .load), ("8LinkPlanV", .parse), ("12LinkedObjectV", .parse),
-        ("9RelocatorV", .relocate), ("13DynamicTables", .relocate), ("11SymbolTable", .relocate),
+        ("11SymbolScopeV12copySegments", .load), ("8LinkPlanV", .parse), ("12LinkedObjectV4load", .load),
+        ("12LinkedObjectV10readTables", .relocate), ("12LinkedObjectV5table", .relocate), ("12LinkedObjectV", .parse),
+        ("9RelocatorV", .relocate),
         ("12SymbolSearchV", .relocate), ("11SymbolScopeV", .relocate), ("11ApplicationV4load", .load),
         ("6ReportO", .output), ("10SerialPort", .output), ("8TextSink", .output),
         ("11KernelImageAAV", .parse), ("7LinkMapV", .parse), ("11ApplicationV", .parse),
