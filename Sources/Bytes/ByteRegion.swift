@@ -60,9 +60,11 @@ public struct ByteRegion: ~Copyable, ~Escapable {
         return unsafe span.bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: Word.self)
     }
 
-    /// The 64-bit word at `address`, 0 where it is not all inside the region: a call, where that is smaller than what it does.
+    /// The 64-bit word at `address`, 0 where it is not all inside the region: a call, where that is smaller than what it does. It
+    /// changes nothing; but a region that may be changed is passed by its address, any other as three words.
     @inline(never)
-    public func word(at address: UInt64) -> UInt64 { load(UInt64.self, at: address) ?? 0 }
+    @_lifetime(self: copy self)
+    public mutating func word(at address: UInt64) -> UInt64 { load(UInt64.self, at: address) ?? 0 }
 
     /// Stores `word` at `address`, as `store` does, by a call.
     @inline(never)

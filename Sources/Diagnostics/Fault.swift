@@ -45,8 +45,7 @@ public struct Fault: Error, Equatable, Sendable {
 
     @usableFromInline
     init(_ place: Place, _ rule: Rule, _ value: UInt64, _ limit: UInt64) {
-        ruleAndPlace = place
-        ruleAndPlace.rule = rule.rawValue
+        ruleAndPlace = place.with(rule.rawValue)
         self.value = value
         self.limit = limit
     }

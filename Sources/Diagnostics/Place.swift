@@ -32,6 +32,13 @@ public struct Place: Equatable, Sendable {
         set { bits = bits & ~0xff00 | UInt64(newValue) << 8 }
     }
 
+    /// This place, which keeps no rule yet, and a rule.
+    func with(_ rule: UInt8) -> Place {
+        var place = self
+        place.bits |= UInt64(rule) << 8
+        return place
+    }
+
     /// Where a fault keeps which of several files it is in.
     var file: UInt8 {
         get { UInt8(truncatingIfNeeded: bits >> 16) }

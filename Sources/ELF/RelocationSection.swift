@@ -34,6 +34,7 @@ public struct RelocationSection: ~Escapable {
     /// The entries in `bytes`, the contents of the section at `place`: records of `entrySize` bytes, a whole number of them, or
     /// compact ones where that is 0; none where there are no bytes.
     @_lifetime(copy bytes)
+    @inline(never)
     public init(_ bytes: ByteView, _ place: Place, entrySize: UInt64 = 0) {
         self.bytes = bytes
         self.place = place
@@ -41,7 +42,6 @@ public struct RelocationSection: ~Escapable {
     }
 
     /// Reads the next entry, false behind the last. Throws `compactRelocationsMalformed`; takes one byte at the least.
-    @inline(never)
     public mutating func next() throws(Fault) -> Bool {
         guard entrySize == 0 else {
             guard let offset = bytes.word64(at: position), let info = bytes.word64(at: position &+ 8) else {

@@ -168,9 +168,12 @@ public struct SectionTable: ~Escapable {
     }
 
     /// The file offset of the name of `section`, 0 where it has none.
+    public func nameOffset(_ section: SectionHeader) -> UInt64 { nameOffset(ofName: section.name) }
+
+    /// The file offset of the name of a section whose sh_name is `offset`, 0 where it has none.
     @inline(never)
-    public func nameOffset(_ section: SectionHeader) -> UInt64 {
-        let name = UInt64(section.name)
+    public func nameOffset(ofName offset: UInt32) -> UInt64 {
+        let name = UInt64(offset)
         return name != 0 && name < namesSize ? namesStart &+ name : 0
     }
 }

@@ -2,19 +2,20 @@
 
 public import Bytes
 
-/// Elf64_Sym, as it stands in the file.
+/// Elf64_Sym.
 public struct Symbol: Equatable, Sendable {
     /// The size of Elf64_Sym in a file.
     public static var size: UInt64 { 24 }
 
-    /// st_name: offset in the string table.
-    public var name: UInt32
+    // What is asked for most comes first: the lowest byte of a register is.
     /// st_info: binding and type.
     public var info: UInt8
     /// st_other: visibility.
     public var other: UInt8
     /// st_shndx.
     public var shndx: UInt16
+    /// st_name: offset in the string table.
+    public var name: UInt32
     /// st_value: a link address in linked files.
     public var value: UInt64
     /// st_size, in bytes.

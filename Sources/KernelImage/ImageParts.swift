@@ -88,17 +88,18 @@ public struct ImageParts: Sendable {
     /// loader adds. Thread-local storage's template lies among what is written; sections of written code make all of that
     /// executable.
     public mutating func advance(in image: borrowing ObjectImage) -> Bool {
-        let layout = image.layout
+        let (codeEnd, template) = (image.placed.bounds.end(.code), image.layout.templateStart)
         index &+= 1
         switch index {
-        case 1: move(0, layout.bounds.end(.code), isExecutable: true)
-        case 2: move(layout.bounds.end(.code), layout.templateStart)
+        case 1: move(0, codeEnd, isExecutable: true)
+        case 2: move(codeEnd, template)
         case 3:
-            move(layout.templateStart, layout.memoryEnd, isWritable: true, isExecutable: layout.hasWrittenCode)
+            move(
+                template, image.placed.memory.address, isWritable: true, isExecutable: image.layout.hasWrittenCode)
         case 4:
             move(
-                layout.tableStart, layout.programEnd, isWritable: !layout.hasGeneratedCode,
-                isExecutable: layout.hasGeneratedCode)
+                image.layout.tableStart, image.layout.programEnd, isWritable: !image.layout.hasGeneratedCode,
+                isExecutable: image.layout.hasGeneratedCode)
         default: return false
         }
         return true

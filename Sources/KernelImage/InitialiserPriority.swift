@@ -58,7 +58,7 @@ extension ObjectImage {
     /// Turns the words of every .ctors and .dtors round: their functions run from the last to the first, those of the arrays
     /// that they have become part of the other way about.
     func turnOldArrays(in memory: inout ByteRegion) throws(Fault) {
-        var placed = PlacedSections(blockAlignment: layout.blockAlignment)
+        var placed = walk()
         while try placed.next(in: sections) {
             guard placed.group.hasPriorities, placed.type == SectionHeader.Kind.programBits else { continue }
             var first = placed.address

@@ -17,13 +17,21 @@ enum LinkerSymbol: UInt8 {
         """
     }
 
-    /// The one that the undefined symbol `symbol` is, nil where it is not a linker's.
-    init?(_ symbol: Symbol, _ symbols: borrowing ObjectSymbols) {
+    /// Whether a group's section begins or ends there, in the order of the cases: see `GroupBounds`; "a" is the first mark, "." stands
+    /// for none.
+    private static var marks: Text { ".abbqqq..ijklmn." }
+
+    /// The index of its mark among those of groups.
+    fileprivate var mark: UInt8 { LinkerSymbol.marks[Int(rawValue)] &- UInt8(ascii: "a") }
+
+    /// The one that the undefined symbol whose name is at `name` of the string table is, nil where it is not a linker's.
+    @inline(never)
+    init?(named name: UInt32, in image: borrowing ObjectImage) {
         var names = LinkerSymbol.names
         var number: UInt8 = 0
         while names.count > 0 {
             let end = names.index(of: UInt8(ascii: " "))
-            if symbols.isNamed(symbol, names[0, end]) {
+            if image.isName(name, names[0, end]) {
                 self.init(rawValue: number)
                 return
             }
@@ -34,41 +42,33 @@ enum LinkerSymbol: UInt8 {
     }
 }
 
-extension ObjectLayout {
+extension ObjectImage {
     /// The link address that linkers give to `symbol`; for the beginning of the block of thread-local storage, which has none, the
     /// offset in the block that code of the local dynamic model takes it for: that of TP, where its call has been replaced.
     func address(of symbol: LinkerSymbol) -> UInt64 {
         switch symbol {
-        case .globalOffsetTable: tableStart
-        case .end, .oldEnd: programEnd
-        case .blockBase: hasTLSFunction ? 0 : blockDistance
-        case .executableStart: 0
-        case .etext, .oldEtext: bounds.end(.code)
-        case .edata, .oldEdata, .bssStart: bounds.start(.zero)
-        case .preinitArrayStart: bounds.start(.preinitArray)
-        case .preinitArrayEnd: bounds.end(.preinitArray)
-        case .initArrayStart: bounds.start(.initArray)
-        case .initArrayEnd: bounds.end(.initArray)
-        case .finiArrayStart: bounds.start(.finiArray)
-        case .finiArrayEnd: bounds.end(.finiArray)
+        case .globalOffsetTable: layout.tableStart
+        case .end, .oldEnd: layout.programEnd
+        case .blockBase: layout.hasTLSFunction ? 0 : layout.blockDistance
+        default: placed.bounds[symbol.mark]
         }
     }
-}
 
-extension ObjectImage {
     /// How many different `__start_NAME` and `__stop_NAME` are looked for: each search goes through all sections.
     static var searchLimit: UInt64 { 64 }
 
-    /// The link address that linkers give to the undefined symbol `symbol`, that of the relocation at hand, for the beginning or
-    /// the end of the sections whose name it has behind `__start_` or `__stop_`; nil where it has no such name, or no
-    /// section has. Throws `sectionsApart` or `tooManySectionNames`.
-    func sectionBound(
-        _ symbol: Symbol, _ state: inout ObjectRelocation, in memory: inout ByteRegion
-    ) throws(Fault) -> UInt64? {
-        let index = state.relocations.entry.symbol
-        let known = layout.notebook.address(ofSymbol: index, in: memory)
-        if known != 0 { return known &- 1 }
-        guard let wanted = symbols.sectionNameOffset(of: symbol) else { return nil }
+    /// Finds the link address that linkers give to the undefined symbol of the relocation at hand, for the beginning or the end of
+    /// the sections whose name it has behind `__start_` or `__stop_`; false where it has no such name, or no section has. Throws
+    /// `sectionsApart` or `tooManySectionNames`.
+    @inline(never)
+    func findSectionBound(_ state: inout ObjectRelocation, in memory: inout ByteRegion) throws(Fault) -> Bool {
+        let index = state.symbol.index
+        let known = layout.notebook.address(ofSymbol: index, in: &memory)
+        if known != 0 {
+            state.operand.value = known &- 1
+            return true
+        }
+        guard let wanted = sectionNameOffset(of: state.symbol.entry.name) else { return false }
         guard state.searches < ObjectImage.searchLimit else {
             throw Fault(.tooManySectionNames, state.relocations.place, limit: ObjectImage.searchLimit)
         }
@@ -76,10 +76,10 @@ extension ObjectImage {
         var start: UInt64?
         var end: UInt64 = 0
         var isBehind = false
-        var placed = place()
+        var placed = walk()
         while try placed.next(in: sections) {
             guard !placed.group.isThreadLocal else { continue }
-            guard sections.isSameString(sections.nameOffset(placed.index), wanted.offset) else {
+            guard sections.isSameString(sections.nameOffset(ofName: placed.name), wanted.offset) else {
                 if start != nil, placed.size > 0 { isBehind = true }
                 continue
             }
@@ -87,20 +87,22 @@ extension ObjectImage {
             if start == nil { start = placed.offset }
             end = placed.offset &+ placed.size
         }
-        guard let start else { return nil }
+        guard let start else { return false }
         let address = wanted.isStart ? start : end
         layout.notebook.remember(address &+ 1, ofSymbol: index, in: &memory)
-        return address
+        state.operand.value = address
+        return true
     }
 }
 
-extension ObjectSymbols {
-    /// The file offset of the name of the sections whose beginning or end `symbol` is named for, by `__start_` or
-    /// `__stop_`; nil for any other name.
-    func sectionNameOffset(of symbol: Symbol) -> (offset: UInt64, isStart: Bool)? {
-        let isStart = isNamed(symbol, beginningWith: "__start_")
-        guard isStart || isNamed(symbol, beginningWith: "__stop_") else { return nil }
-        return (nameOffset(of: symbol) &+ (isStart ? 8 : 7), isStart)
+extension ObjectImage {
+    /// The file offset of the name of the sections whose beginning or end the symbol is named for whose name is at `name` of the
+    /// string table, by `__start_` or `__stop_`; nil for any other name.
+    @inline(never)
+    func sectionNameOffset(of name: UInt32) -> (offset: UInt64, isStart: Bool)? {
+        let isStart = isName(name, beginningWith: "__start_")
+        guard isStart || isName(name, beginningWith: "__stop_") else { return nil }
+        return (symbols.nameOffset(ofName: name) &+ (isStart ? 8 : 7), isStart)
     }
 }
 

@@ -42,7 +42,7 @@ struct Notebook {
 
     /// Where the section at `index` lies, nil for one that is not in memory.
     @inline(never)
-    func home(of index: UInt32, in memory: borrowing ByteRegion) -> Home? {
+    func home(of index: UInt32, in memory: inout ByteRegion) -> Home? {
         let place = memory.word(at: sections &+ UInt64(index) &* 8) &- 1
         guard place != .max else { return nil }
         return place & Notebook.threadLocalBit != 0 ? .block(place & ~Notebook.threadLocalBit) : .memory(place)
@@ -55,7 +55,7 @@ struct Notebook {
     }
 
     /// The address remembered for the symbol at `index`, 0 if there is none.
-    func address(ofSymbol index: UInt32, in memory: borrowing ByteRegion) -> UInt64 { memory.word(at: record(index)) }
+    func address(ofSymbol index: UInt32, in memory: inout ByteRegion) -> UInt64 { memory.word(at: record(index)) }
 
     /// Remembers the offset in the GOT of the slot of `kind` that the symbol at `index` has.
     func remember(_ offset: UInt64, _ kind: SlotKind, ofSymbol index: UInt32, in memory: inout ByteRegion) {

@@ -9,11 +9,14 @@ public import ELF
 ///
 /// It is large, so it is filled where it lies, and referred to rather than copied.
 public struct ObjectImage: ~Escapable {
+    // What is asked for most comes first: small offsets make short instructions.
+    var layout = ObjectLayout()
     /// Its sections.
     public private(set) var sections: SectionTable
     /// Its symbols.
     public private(set) var symbols: ObjectSymbols
-    var layout = ObjectLayout()
+    /// The walk through the sections, behind all of them and the common symbols.
+    var placed = PlacedSections(blockAlignment: 1)
 
     /// Whether `file` says that it is an object file; it need not be a sound one.
     public static func isObjectFile(_ file: borrowing ByteView) -> Bool {
@@ -61,19 +64,19 @@ public struct ObjectImage: ~Escapable {
     /// The link address of `_start`.
     public var entry: UInt64 { layout.entry }
     /// The link address and the initialised size of the template of thread-local storage.
-    public var template: (start: UInt64, size: UInt64) { (layout.templateStart, layout.placed.templateSize) }
+    public var template: (start: UInt64, size: UInt64) { (layout.templateStart, placed.templateSize) }
     /// The size and the alignment of the block of thread-local storage; the size is 0 where there is none.
-    public var block: (size: UInt64, alignment: UInt64) { (layout.placed.block.address, layout.blockAlignment) }
+    public var block: (size: UInt64, alignment: UInt64) { (placed.block.address, layout.blockAlignment) }
 
     /// A walk through the sections, before the first of them.
-    func place() -> PlacedSections { PlacedSections(blockAlignment: layout.blockAlignment) }
+    func walk() -> PlacedSections { PlacedSections(blockAlignment: layout.blockAlignment) }
 
     /// Copies every section into `memory`, whose first byte stands for link address 0, and clears the rest of it; notes
     /// where sections and common symbols lie. `memory` must have room for `size` bytes.
     @inline(never)
     public func load(into memory: inout ByteRegion) throws(Fault) {
         guard memory.clear(memory.address, size: size) else { throw tooLarge(memory.count) }
-        var placed = place()
+        var placed = walk()
         while try placed.next(in: sections) {
             layout.notebook.remember(placed, in: &memory)
             guard !placed.group.isZero else { continue }
@@ -90,18 +93,18 @@ public struct ObjectImage: ~Escapable {
     /// Gives common symbols their places behind the sections, `placed`, and notes them.
     @inline(never)
     func placeCommon(_ placed: inout PlacedSections, in memory: inout ByteRegion) throws(Fault) {
-        var numbers = symbols.numbers
-        while let index = numbers.next() {
-            guard let symbol = symbols[index], symbols.definition(of: symbol, at: index) == .common else { continue }
-            let address = try placed.place(common: symbol, at: index, symbols.section)
-            layout.notebook.remember(address, ofSymbol: index, in: &memory)
+        var symbol = ObjectSymbol()
+        while next(&symbol) {
+            guard symbol.definition == .common else { continue }
+            let address = try placed.place(common: symbol.entry, at: symbol.index, symbols.section)
+            layout.notebook.remember(address, ofSymbol: symbol.index, in: &memory)
         }
     }
 
     /// The section that the byte at link address `address` belongs to, and its own link address; nil between sections.
     /// Linear in their number.
     public func section(at address: UInt64) -> (index: UInt32, start: UInt64)? {
-        var placed = place()
+        var placed = walk()
         while (try? placed.next(in: sections)) == true {
             guard placed.group != .threadLocalZero else { continue }
             let start = placed.address
@@ -116,10 +119,10 @@ public struct ObjectImage: ~Escapable {
         guard let section = section(at: address) else { return nil }
         let offset = address &- section.start
         var best: Symbol?
-        var numbers = symbols.numbers
-        while let index = numbers.next() {
-            guard let symbol = symbols[index], symbol.type <= 2, symbol.name != 0, symbol.value <= offset,
-                symbols.definition(of: symbol, at: index) == .section(section.index)
+        var next = ObjectSymbol()
+        while self.next(&next) {
+            let symbol = next.entry
+            guard symbol.type <= 2, symbol.name != 0, symbol.value <= offset, next.definition == .section(section.index)
             else { continue }
             // Of symbols at one address the last wins, a function over an object or a plain label.
             if let best, best.value > symbol.value || best.value == symbol.value && best.type == 2 { continue }

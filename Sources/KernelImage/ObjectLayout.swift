@@ -11,10 +11,9 @@ import ELF
 ///
 /// There is no PLT: in one image every function is within reach of every call, so L, the PLT entry's address, is S.
 struct ObjectLayout {
-    /// The walk through the sections, behind all of them and the common symbols.
-    var placed = PlacedSections(blockAlignment: 1)
-    /// The alignment of the block of thread-local storage.
-    var blockAlignment: UInt64 = 1
+    /// The alignment of the block of thread-local storage, the link address of its template, and how far below TP it begins (variant
+    /// II; its first byte is a multiple of its alignment).
+    var blockAlignment: UInt64 = 1, templateStart: UInt64 = 0, blockDistance: UInt64 = 0
     /// Whether a section is both written and executed.
     var hasWrittenCode = false
     /// Whether a relocation wants a TLS descriptor.
@@ -38,51 +37,41 @@ struct ObjectLayout {
     var alignment: UInt64 = 1
     /// The link address of `_start`.
     var entry: UInt64 = 0
-
-    /// Behind the sections and the common symbols.
-    var memoryEnd: UInt64 { placed.memory.address }
-    /// Where the groups of sections begin and end.
-    var bounds: GroupBounds { placed.bounds }
-    /// The link address of the block's template.
-    var templateStart: UInt64 { placed.bounds.start(.threadLocalData) }
-
-    /// How far below TP the block begins (variant II; its first byte is a multiple of its alignment).
-    var blockDistance: UInt64 {
-        var cursor = placed.block
-        cursor.align(blockAlignment)
-        return cursor.address
-    }
 }
 
 extension ObjectImage {
     /// Plans the memory of the file, whose sections and symbols are known.
     @inline(never)
     mutating func plan() throws(Fault) {
-        let (start, indirectFunctions) = surveySymbols()
-        let table = Place.sectionHeader(UInt64(symbols.section))
-        guard start != 0, let startSymbol = symbols[start] else { throw Fault(.entrySymbolMissing, table) }
-        guard case .section(let startSection) = symbols.definition(of: startSymbol, at: start) else {
-            throw Fault(.entrySymbolMissing, .entry(section: UInt64(symbols.section), index: UInt64(start)))
+        let (entryIndex, indirectFunctions) = surveySymbols()
+        guard entryIndex != 0 else { throw Fault(.entrySymbolMissing, .sectionHeader(UInt64(symbols.section))) }
+        var start = ObjectSymbol()
+        guard start.read(entryIndex, of: symbols), case .section(let startSection) = start.definition else {
+            throw Fault(.entrySymbolMissing, .entry(section: UInt64(symbols.section), index: UInt64(entryIndex)))
         }
         try surveySections()
 
-        var placed = place()
+        var placed = walk()
         var startSize: UInt64 = 0
         while try placed.next(in: sections) {
             if placed.isWrittenCode { layout.hasWrittenCode = true }
             guard placed.index == startSection, !placed.group.isThreadLocal else { continue }
             startSize = placed.size
-            layout.entry = placed.offset &+ startSymbol.value
+            layout.entry = placed.offset &+ start.entry.value
         }
-        guard startSymbol.value < startSize else {
+        guard start.entry.value < startSize else {
             throw Fault(
-                .entryOutsideSection, .sectionHeader(UInt64(startSection)), value: startSymbol.value,
+                .entryOutsideSection, .sectionHeader(UInt64(startSection)), value: start.entry.value,
                 limit: startSize)
         }
         // There is no memory yet: what is noted is lost.
         var nowhere = ByteRegion(MutableRawSpan(), at: 0)
         try placeCommon(&placed, in: &nowhere)
-        layout.placed = placed
+        self.placed = placed
+        layout.templateStart = placed.bounds.start(.threadLocalData)
+        var block = placed.block
+        block.align(layout.blockAlignment)
+        layout.blockDistance = block.address
 
         var cursor = placed.memory
         let size = try surveyRelocations() &+ indirectFunctions &* GlobalOffsetTable.stubSize
@@ -101,21 +90,23 @@ extension ObjectImage {
         layout.alignment = max(cursor.alignment, layout.blockAlignment)
     }
 
-    /// Looks at every symbol: finds `_start`, 0 where there is none, and counts functions that choose an implementation.
+    /// Looks at every symbol: finds `_start`, whose index is 0 where there is none, and counts functions that choose an
+    /// implementation.
     private mutating func surveySymbols() -> (start: UInt32, indirectFunctions: UInt64) {
         var start: UInt32 = 0
         var indirectFunctions: UInt64 = 0
-        var numbers = symbols.numbers
-        while let index = numbers.next() {
-            guard let symbol = symbols[index], !symbol.isUndefined else { continue }
-            if symbol.isIndirectFunction { indirectFunctions &+= 1 }
+        var symbol = ObjectSymbol()
+        while next(&symbol) {
+            let entry = symbol.entry
+            guard !entry.isUndefined else { continue }
+            if entry.isIndirectFunction { indirectFunctions &+= 1 }
             // That it is a power of two is checked when the symbol is placed.
-            if symbol.isThreadLocal, symbols.definition(of: symbol, at: index) == .common {
-                layout.blockAlignment = max(layout.blockAlignment, symbol.value)
+            if entry.isThreadLocal, symbol.definition == .common {
+                layout.blockAlignment = max(layout.blockAlignment, entry.value)
             }
-            guard symbol.binding != 0 else { continue }
-            if start == 0, symbols.isNamed(symbol, "_start") { start = index }
-            if symbols.isNamed(symbol, "__tls_get_addr") { layout.hasTLSFunction = true }
+            guard entry.binding != 0 else { continue }
+            if start == 0, isName(entry.name, "_start") { start = symbol.index }
+            if isName(entry.name, "__tls_get_addr") { layout.hasTLSFunction = true }
         }
         return (start, indirectFunctions)
     }

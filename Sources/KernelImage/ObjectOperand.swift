@@ -5,77 +5,85 @@ import Diagnostics
 import ELF
 
 extension ObjectImage {
-    /// What the symbol of the relocation at hand stands for, of the sort that `formula` needs.
+    /// Finds out what the symbol of the relocation at hand stands for, of the sort that `formula` needs.
     ///
     /// Throws `symbolIndexOutsideTable`, `symbolUndefined`, `symbolNotLoaded`, `symbolSectionUnknown`,
     /// `symbolThreadLocal` or `symbolNotThreadLocal`.
-    func operand(
+    @inline(never)
+    func readOperand(
         _ formula: Formula, _ state: inout ObjectRelocation, in memory: inout ByteRegion
-    ) throws(Fault) -> RelocationOperand {
+    ) throws(Fault) {
         let index = state.relocations.entry.symbol
-        let place = state.relocations.place
-        var operand = RelocationOperand()
+        state.operand = RelocationOperand()
         // The null symbol is address 0, and the beginning of the block.
-        if formula.isThreadLocal { (operand.module, operand.distance) = (1, layout.blockDistance) }
-        guard index != 0 else { return operand }
-        guard let symbol = symbols[index] else {
-            throw Fault(.symbolIndexOutsideTable, place, value: UInt64(index), limit: UInt64(symbols.count))
+        if formula.isThreadLocal { (state.operand.module, state.operand.distance) = (1, layout.blockDistance) }
+        guard index != 0 else { return }
+        guard state.symbol.read(index, of: symbols) else {
+            throw Fault(
+                .symbolIndexOutsideTable, state.relocations.place, value: UInt64(index), limit: UInt64(symbols.count))
         }
-        operand.size = symbol.size
-        operand.kind = symbol.isThreadLocal ? .variable : .address
-        operand.value = symbol.value
-        switch symbols.definition(of: symbol, at: index) {
+        let symbol = state.symbol.entry
+        state.operand.size = symbol.size
+        state.operand.kind = symbol.isThreadLocal ? .variable : .address
+        state.operand.value = symbol.value
+        switch state.symbol.definition {
         case .absolute: break
         case .common:
-            operand.value = layout.notebook.address(ofSymbol: index, in: memory)
-            if !symbol.isThreadLocal { operand.value &+= state.bias }
-        case .reserved(let section): throw unknown(UInt32(section), place)
+            state.operand.value = layout.notebook.address(ofSymbol: index, in: &memory)
+            if !symbol.isThreadLocal { state.operand.value &+= state.bias }
+        case .reserved(let section): throw unknown(UInt32(section), state)
         case .section(let section):
-            guard section < sections.count else { throw unknown(section, place) }
-            switch layout.notebook.home(of: section, in: memory) {
+            guard section < sections.count else { throw unknown(section, state) }
+            switch layout.notebook.home(of: section, in: &memory) {
             case .memory(let start):
-                operand.value &+= start &+ state.bias
-                if symbol.isIndirectFunction {
-                    operand.value = try stub(ofSymbol: index, &state, in: &memory) &+ state.bias
-                }
+                state.operand.value &+= start &+ state.bias
+                if symbol.isIndirectFunction { try readStub(&state, in: &memory) }
             case .block(let start):
-                operand.value &+= start
-                operand.kind = .variable
+                state.operand.value &+= start
+                state.operand.kind = .variable
             case nil:
                 // The size is known wherever the symbol lies.
-                guard formula == .size else { throw Fault(.symbolNotLoaded, place, value: UInt64(section)) }
-            }
-        case .undefined:
-            if let linkerSymbol = LinkerSymbol(symbol, symbols) {
-                operand.value = layout.address(of: linkerSymbol)
-                if linkerSymbol == .blockBase { operand.kind = .variable } else { operand.value &+= state.bias }
-            } else if let address = try sectionBound(symbol, &state, in: &memory) {
-                operand.value = address &+ state.bias
-            } else {
-                guard symbol.isWeak else {
-                    throw Fault(.symbolUndefined, place, value: state.relocations.entry.offset)
+                guard formula == .size else {
+                    throw Fault(.symbolNotLoaded, state.relocations.place, value: UInt64(section))
                 }
-                return RelocationOperand()
             }
+        case .undefined: try readUndefined(&state, in: &memory)
         }
-        try operand.require(for: formula, symbol.type, place)
-        return operand
+        try state.operand.require(for: formula, symbol.type, state.relocations.place)
     }
 
-    private func unknown(_ section: UInt32, _ place: Place) -> Fault {
-        Fault(.symbolSectionUnknown, place, value: UInt64(section), limit: UInt64(sections.count))
+    private func unknown(_ section: UInt32, _ state: borrowing ObjectRelocation) -> Fault {
+        Fault(
+            .symbolSectionUnknown, state.relocations.place, value: UInt64(section), limit: UInt64(sections.count))
     }
 
-    /// The link address of the stub that stands for the STT_GNU_IFUNC symbol at `index`: all references agree on it, and
+    /// The symbol is one that linkers define, or a weak one that nobody does.
+    private func readUndefined(_ state: inout ObjectRelocation, in memory: inout ByteRegion) throws(Fault) {
+        if let linkerSymbol = LinkerSymbol(named: state.symbol.entry.name, in: self) {
+            state.operand.value = address(of: linkerSymbol)
+            guard linkerSymbol != .blockBase else {
+                state.operand.kind = .variable
+                return
+            }
+        } else if try !findSectionBound(&state, in: &memory) {
+            guard state.symbol.entry.isWeak else {
+                throw Fault(.symbolUndefined, state.relocations.place, value: state.relocations.entry.offset)
+            }
+            state.operand = RelocationOperand()
+            return
+        }
+        state.operand.value &+= state.bias
+    }
+
+    /// The symbol is a function that chooses an implementation, and stands for its stub: all references agree on it, and
     /// it works before and after the resolver has been called through.
-    private func stub(
-        ofSymbol index: UInt32, _ state: inout ObjectRelocation, in memory: inout ByteRegion
-    ) throws(Fault) -> UInt64 {
-        let known = layout.notebook.address(ofSymbol: index, in: memory)
-        guard known == 0 else { return known }
-        let address = try state.table.stub(in: &memory)
-        layout.notebook.remember(address, ofSymbol: index, in: &memory)
-        state.indirect &+= 1
-        return address
+    private func readStub(_ state: inout ObjectRelocation, in memory: inout ByteRegion) throws(Fault) {
+        var address = layout.notebook.address(ofSymbol: state.symbol.index, in: &memory)
+        if address == 0 {
+            address = try state.table.stub(in: &memory)
+            layout.notebook.remember(address, ofSymbol: state.symbol.index, in: &memory)
+            state.indirect &+= 1
+        }
+        state.operand.value = address &+ state.bias
     }
 }

@@ -11,7 +11,7 @@ extension ObjectImage {
     /// Calls `body` with the index and the link address of every section that has bytes in memory, in the order of their
     /// addresses. Throws `sectionAlignment` or `sectionTooLarge`.
     public func forEachPlace(_ body: (_ section: UInt32, _ address: UInt64) -> Void) throws(Fault) {
-        var placed = place()
+        var placed = walk()
         while try placed.next(in: sections) {
             if placed.group != .threadLocalZero { body(placed.index, placed.address) }
         }

@@ -8,16 +8,19 @@ import ELF
 struct ObjectRelocation: ~Escapable {
     /// What is added to link addresses.
     let bias: UInt64
-    /// The relocation at hand.
-    var relocations: ObjectRelocations
-    /// The link address and the size of the section that it changes.
+    /// The link address and the size of the section that changes.
     fileprivate(set) var start: UInt64 = 0, size: UInt64 = 0
     /// Whether the general and the local dynamic model become local exec there: in code, where no __tls_get_addr is.
     fileprivate(set) var isRelaxed = false
+    /// What the symbol of the relocation at hand is, and stands for.
+    var operand = RelocationOperand()
+    var symbol = ObjectSymbol()
     /// The GOT.
     var table: GlobalOffsetTable
     /// How many names of sections were looked for, and how many functions that choose an implementation were referred to.
     var searches: UInt64 = 0, indirect: UInt64 = 0
+    /// The relocation at hand.
+    var relocations: ObjectRelocations
 
     /// Before the first relocation of `image`, for link address + `bias`.
     @_lifetime(copy image)
@@ -36,7 +39,7 @@ extension ObjectImage {
     public func relocate(in memory: inout ByteRegion, bias: UInt64) throws(Fault) -> RelocationCounts {
         var counts = RelocationCounts()
         var state = ObjectRelocation(self, bias: bias)
-        while try nextTarget(&state, in: memory) {
+        while try nextTarget(&state, in: &memory) {
             while try state.relocations.next() {
                 let type = state.relocations.entry.type
                 let isRelaxed = try apply(&state, to: &memory)
@@ -53,7 +56,7 @@ extension ObjectImage {
     /// `ObjectRelocations` does, and `badSectionLink` for one that refers to another symbol table.
     @_lifetime(state: copy self)
     @inline(never)
-    func nextTarget(_ state: inout ObjectRelocation, in memory: borrowing ByteRegion) throws(Fault) -> Bool {
+    func nextTarget(_ state: inout ObjectRelocation, in memory: inout ByteRegion) throws(Fault) -> Bool {
         guard try state.relocations.nextSection(of: sections) else { return false }
         guard state.relocations.symbolTable == symbols.section else {
             throw sections.badLink(state.relocations.section, state.relocations.symbolTable)
@@ -61,7 +64,7 @@ extension ObjectImage {
         let target = sections[state.relocations.target]
         state.size = target.size
         state.isRelaxed = target.flags & SectionHeader.Flags.execute != 0 && !layout.hasTLSFunction
-        switch layout.notebook.home(of: state.relocations.target, in: memory) {
+        switch layout.notebook.home(of: state.relocations.target, in: &memory) {
         case .memory(let address): state.start = address
         case .block(let offset):
             state.start = layout.templateStart &+ offset
@@ -93,12 +96,13 @@ extension ObjectImage {
         let address = state.start &+ entry.offset
         // In bounds by the guard above.
         let addend = entry.addend ?? Relocator.load(meaning.field, at: address, in: memory) ?? 0
-        let operand = try operand(formula, &state, in: &memory)
+        try readOperand(formula, &state, in: &memory)
+        let operand = state.operand
         let table = layout.tableStart &+ state.bias
         var term = operand.term(of: formula)
         switch formula {
         case .tlsIndexFromPlace where state.isRelaxed, .tlsModuleFromPlace where state.isRelaxed:
-            try relax(isGeneral: formula == .tlsIndexFromPlace, operand, addend, &state, in: &memory)
+            try relax(isGeneral: formula == .tlsIndexFromPlace, addend, &state, in: &memory)
             return true
         // Code of the local dynamic model adds this to what its call returned: TP, once that call has been replaced.
         case .tlsOffset where state.isRelaxed: term &-= operand.distance
@@ -110,7 +114,7 @@ extension ObjectImage {
         case .gotFromPlace: term = table
         default:
             guard let kind = formula.slot else { break }
-            term = try slot(kind, isModule: formula == .tlsModuleFromPlace, operand, &state, in: &memory)
+            term = try slot(kind, isModule: formula == .tlsModuleFromPlace, &state, in: &memory)
             if formula != .gotOffset { term &+= table }
         }
         let value = try meaning.value(term, addend, address &+ state.bias, place)
@@ -120,14 +124,15 @@ extension ObjectImage {
 
     /// The offset in the GOT of the symbol's slot of `kind`, or of the module's own tls_index, which is that of no symbol. It is
     /// made where there is none yet.
+    @inline(never)
     private func slot(
-        _ kind: SlotKind, isModule: Bool, _ operand: RelocationOperand, _ state: inout ObjectRelocation,
-        in memory: inout ByteRegion
+        _ kind: SlotKind, isModule: Bool, _ state: inout ObjectRelocation, in memory: inout ByteRegion
     ) throws(Fault) -> UInt64 {
         let symbol = isModule ? 0 : state.relocations.entry.symbol
         let known = layout.notebook.slot(kind, ofSymbol: symbol, in: memory)
         guard known == 0 else { return known }
         let offset = try state.table.slot(kind.size)
+        let operand = state.operand
         var first = operand.value
         var second: UInt64?
         switch kind {
@@ -156,18 +161,17 @@ extension ObjectImage {
         in memory: inout ByteRegion, bias: UInt64,
         _ resolve: (_ resolver: UInt64, _ relocation: ListedRelocation) -> UInt64?
     ) {
-        var numbers = symbols.numbers
-        while let index = numbers.next() {
-            guard let symbol = symbols[index], symbol.isIndirectFunction,
-                case .section(let section) = symbols.definition(of: symbol, at: index),
-                case .memory(let start) = layout.notebook.home(of: section, in: memory)
+        var symbol = ObjectSymbol()
+        while next(&symbol) {
+            guard symbol.entry.isIndirectFunction, case .section(let section) = symbol.definition,
+                case .memory(let start) = layout.notebook.home(of: section, in: &memory)
             else { continue }
-            let stub = layout.notebook.address(ofSymbol: index, in: memory)
+            let stub = layout.notebook.address(ofSymbol: symbol.index, in: &memory)
             guard stub != 0 else { continue }
-            let resolver = start &+ symbol.value
+            let resolver = start &+ symbol.entry.value
             let relocation = ListedRelocation(
                 entry: RelocationEntry(offset: stub &- 8, info: 37, addend: resolver),
-                place: .entry(section: UInt64(symbols.section), index: UInt64(index)))
+                place: .entry(section: UInt64(symbols.section), index: UInt64(symbol.index)))
             guard let address = resolve(resolver &+ bias, relocation) else { continue }
             memory.put(address, at: stub &- 8)
         }

@@ -39,7 +39,7 @@ extension ObjectImage {
         in memory: inout ByteRegion, bias: UInt64, _ body: (AppliedRelocation) -> Void
     ) throws(Fault) {
         var state = ObjectRelocation(self, bias: bias)
-        while try nextTarget(&state, in: memory) {
+        while try nextTarget(&state, in: &memory) {
             var hasEntry = try state.relocations.next()
             while hasEntry {
                 let (entry, count) = (state.relocations.entry, state.relocations.count)
@@ -62,10 +62,11 @@ extension ObjectImage {
         let outcome =
             isRelaxed
             ? .relaxed : fault.map { AppliedRelocation.Outcome.fault($0) } ?? outcome(of: entry, at: place, memory)
-        let symbol = entry.symbol == 0 ? nil : symbols[entry.symbol]
+        var symbol = ObjectSymbol()
+        _ = symbol.read(entry.symbol, of: symbols)
         return AppliedRelocation(
             entry: entry, table: state.relocations.section, section: state.relocations.target, place: place,
-            outcome: outcome, nameOffset: symbol.map { nameOffset(of: $0, at: entry.symbol) } ?? 0)
+            outcome: outcome, nameOffset: nameOffset(of: symbol))
     }
 
     /// What is stored at link address `place`, where `entry` has been applied.

@@ -14,12 +14,15 @@ struct ObjectRelocations: ~Escapable {
     private var entries: RelocationSection
     private(set) var count: UInt64 = 0
 
-    /// The entry at hand, and its place.
+    /// The place of the entry at hand.
+    private(set) var place = Place.none
+
+    /// The entry at hand.
     var entry: RelocationEntry { entries.entry }
-    var place: Place { .entry(section: UInt64(section), index: count &- 1) }
 
     /// Those of `sections`; none is at hand yet.
     @_lifetime(copy sections)
+    @inline(never)
     init(_ sections: borrowing SectionTable) {
         entries = RelocationSection(sections.file.part(at: 0, size: 0), .none)
     }
@@ -63,8 +66,10 @@ struct ObjectRelocations: ~Escapable {
     }
 
     /// Goes to the next entry of the section at hand, false behind the last. Throws `compactRelocationsMalformed`.
+    @inline(never)
     mutating func next() throws(Fault) -> Bool {
         guard try entries.next() else { return false }
+        place = .entry(section: UInt64(section), index: count)
         count &+= 1
         return true
     }

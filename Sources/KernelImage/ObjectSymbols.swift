@@ -1,21 +1,21 @@
 // The symbols of an object file (gABI, chapter "Symbol Table").
 
 import Bytes
-public import Diagnostics
+import Diagnostics
 public import ELF
 
 /// SHT_SYMTAB, its names, and the section indices of symbols that need more than 16 bits for theirs.
 public struct ObjectSymbols: ~Escapable {
-    private var symbols: ByteView
-    private var strings: ByteView
-    private var stringsOffset: UInt64 = 0
+    fileprivate var symbols: ByteView
+    fileprivate var strings: ByteView
+    fileprivate var stringsOffset: UInt64 = 0
     private var extended: ByteView
     /// The index of the section that holds the table.
     public private(set) var section: UInt32 = 0
     /// The number of symbols.
     public private(set) var count: UInt32 = 0
 
-    /// What st_shndx says of a symbol.
+    /// Where a symbol is defined: st_shndx.
     public enum Definition: Equatable, Sendable {
         /// SHN_UNDEF.
         case undefined
@@ -63,20 +63,14 @@ public struct ObjectSymbols: ~Escapable {
         extended = try sections.contents(indices)
     }
 
-    /// The numbers of the symbols.
-    var numbers: EntryNumbers { EntryNumbers(below: count) }
-
     /// The symbol at `index`, nil where the table is shorter.
     public subscript(index: UInt32) -> Symbol? {
-        @inline(never) get {
-            guard index < count else { return nil }
-            return Symbol(symbols.entry(Int(index), size: Int(Symbol.size)))
-        }
+        var symbol = ObjectSymbol()
+        return symbol.read(index, of: self) ? symbol.entry : nil
     }
 
     /// Where `symbol`, the one at `index`, is defined.
-    @inline(never)
-    public func definition(of symbol: Symbol, at index: UInt32) -> Definition {
+    fileprivate func definition(of symbol: Symbol, at index: UInt32) -> Definition {
         switch symbol.shndx {
         case 0: .undefined
         case 0xfff1: .absolute
@@ -88,25 +82,57 @@ public struct ObjectSymbols: ~Escapable {
     }
 
     /// The file offset of `symbol`'s name, 0 where it has none or it is outside the string table.
-    public func nameOffset(of symbol: Symbol) -> UInt64 {
-        symbol.name != 0 && UInt64(symbol.name) < strings.count ? stringsOffset &+ UInt64(symbol.name) : 0
-    }
+    public func nameOffset(of symbol: Symbol) -> UInt64 { nameOffset(ofName: symbol.name) }
 
-    /// Whether `symbol`'s name is `name`.
+    /// The file offset of the name at `name` of the string table, 0 where that is 0 or outside.
     @inline(never)
-    public func isNamed(_ symbol: Symbol, _ name: Text) -> Bool {
-        isNamed(symbol, beginningWith: name)
-            && strings.byte(at: UInt64(symbol.name) &+ UInt64(truncatingIfNeeded: name.count)) == 0
+    func nameOffset(ofName name: UInt32) -> UInt64 {
+        name != 0 && UInt64(name) < strings.count ? stringsOffset &+ UInt64(name) : 0
     }
+}
 
-    /// Whether `symbol`'s name begins with `name`.
+/// A symbol of an object file: one after the other, or any of them.
+public struct ObjectSymbol {
+    /// Its index; 0 before the first.
+    public private(set) var index: UInt32 = 0
+    /// Elf64_Sym.
+    public private(set) var entry = Symbol(function: 0)
+    /// Where it is defined.
+    public private(set) var definition = ObjectSymbols.Definition.undefined
+
+    /// Before the first symbol.
     @inline(never)
-    func isNamed(_ symbol: Symbol, beginningWith name: Text) -> Bool {
-        guard symbol.name != 0 else { return false }
+    public init() {}
+
+    /// Reads the one at `index`; false where `symbols` has fewer.
+    @inline(never)
+    public mutating func read(_ index: UInt32, of symbols: borrowing ObjectSymbols) -> Bool {
+        guard index < symbols.count else { return false }
+        self.index = index
+        entry = Symbol(symbols.symbols.entry(Int(index), size: Int(Symbol.size)))
+        definition = symbols.definition(of: entry, at: index)
+        return true
+    }
+}
+
+extension ObjectImage {
+    /// Goes on to the next symbol, false behind the last.
+    func next(_ symbol: inout ObjectSymbol) -> Bool { symbol.read(symbol.index &+ 1, of: symbols) }
+
+    /// Whether the name at `start` of the string table is `name`.
+    func isName(_ start: UInt32, _ name: Text) -> Bool { isName(start, beginningWith: name, isWhole: true) }
+
+    /// Whether the name at `start` of the string table begins with `name`, and is no longer where `isWhole`.
+    @inline(never)
+    func isName(_ start: UInt32, beginningWith name: Text, isWhole: Bool = false) -> Bool {
+        guard start != 0 else { return false }
         var index = 0
-        while index < name.count {
-            let byte = strings.byte(at: UInt64(symbol.name) &+ UInt64(truncatingIfNeeded: index))
-            guard byte == name[index] else { return false }
+        // Behind its end a text has zeros.
+        let count = isWhole ? name.count &+ 1 : name.count
+        while index < count {
+            guard symbols.strings.byte(at: UInt64(start) &+ UInt64(truncatingIfNeeded: index)) == name[index] else {
+                return false
+            }
             index &+= 1
         }
         return true

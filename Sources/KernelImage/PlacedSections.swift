@@ -86,8 +86,8 @@ struct PlacedSections {
     /// The number of different priorities in both arrays that are walked through; programs have a handful.
     static var priorityLimit: UInt64 { 64 }
 
-    /// The section at hand: its index, sh_flags, its type, its group, how many bytes of memory it needs.
-    private(set) var index: UInt32 = 0, type: UInt32 = 0
+    /// The section at hand: its index, its type, sh_name, sh_flags, how many bytes of memory it needs, its group.
+    private(set) var index: UInt32 = 0, type: UInt32 = 0, name: UInt32 = 0
     private(set) var flags: UInt64 = 0, size: UInt64 = 0
     private(set) var group = SectionGroup.code
     /// Its link address; of a thread-local section the offset in its block.
@@ -143,7 +143,7 @@ struct PlacedSections {
             }
         }
         isFirst = false
-        (type, flags, size) = (section.type, section.flags, section.size)
+        (type, name, flags, size) = (section.type, section.name, section.flags, section.size)
         offset = try self.place(
             size, section.addralign, inBlock: group.isThreadLocal, else: .sectionAlignment, place)
         guard group == .threadLocalData else { return }

@@ -48,38 +48,38 @@ extension FaultDetails {
     private mutating func lookUpObject(_ fault: Fault, _ file: ByteView) throws(Fault) {
         var image = ObjectImage(unread: file)
         try image.find(try FileHeader(file))
-        let (sections, symbols) = (image.sections, image.symbols)
-        var relocations = ObjectRelocations(sections)
-        guard let section = UInt32(exactly: fault.place.table), section < sections.count,
-            try relocations.begin(section, of: sections)
+        var relocations = ObjectRelocations(image.sections)
+        guard let section = UInt32(exactly: fault.place.table), section < image.sections.count,
+            try relocations.begin(section, of: image.sections)
         else { return }
         while relocations.count <= fault.place.index { guard try relocations.next() else { return } }
-        let index = relocations.entry.symbol
         describe(relocations.entry)
-        guard index != 0, let symbol = symbols[index] else { return }
-        nameOffset = image.nameOffset(of: symbol, at: index)
+        var symbol = ObjectSymbol()
+        guard symbol.read(relocations.entry.symbol, of: image.symbols) else { return }
+        nameOffset = image.nameOffset(of: symbol)
         guard fault.rule == .symbolUndefined else { return }
         var searches: UInt64 = 0
-        var numbers = symbols.numbers
-        while let other = numbers.next() {
-            guard other != index, let symbol = symbols[other], symbol.isUndefined, !symbol.isWeak,
-                LinkerSymbol(symbol, symbols) == nil
+        symbol = ObjectSymbol()
+        while image.next(&symbol) {
+            let entry = symbol.entry
+            guard symbol.index != relocations.entry.symbol, entry.isUndefined, !entry.isWeak,
+                LinkerSymbol(named: entry.name, in: image) == nil
             else { continue }
-            if let wanted = symbols.sectionNameOffset(of: symbol), searches < ObjectImage.searchLimit {
+            if let wanted = image.sectionNameOffset(of: entry.name), searches < ObjectImage.searchLimit {
                 searches &+= 1
-                if sections.hasSection(named: wanted.offset) { continue }
+                if image.sections.hasSection(named: wanted.offset) { continue }
             }
-            furtherNames.append(symbols.nameOffset(of: symbol))
+            furtherNames.append(image.symbols.nameOffset(of: entry))
         }
     }
 }
 
 extension ObjectImage {
-    /// The file offset of the name of `symbol`, the one at `index`, or else of that of its section, which is what symbols of
-    /// sections are called by; 0 where neither has one.
-    func nameOffset(of symbol: Symbol, at index: UInt32) -> UInt64 {
-        let name = symbols.nameOffset(of: symbol)
-        guard name == 0, case .section(let section) = symbols.definition(of: symbol, at: index) else { return name }
+    /// The file offset of the name of `symbol`, or else of that of its section, which is what symbols of sections are called by; 0
+    /// where neither has one, as the null symbol.
+    func nameOffset(of symbol: ObjectSymbol) -> UInt64 {
+        let name = symbols.nameOffset(of: symbol.entry)
+        guard name == 0, case .section(let section) = symbol.definition else { return name }
         return sections.nameOffset(section)
     }
 }

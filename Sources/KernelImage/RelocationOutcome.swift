@@ -53,7 +53,6 @@ extension Relocator {
         switch formula {
         case .none: return .nothing
         case .bias: return .value(relative(addend))
-        case .indirect: return try indirect(bias &+ addend, meaning.field, entry, place, in: memory)
         case .copy:
             let outcome = try copy(entry, place, &search)
             if case .copy(_, let size) = outcome, memory.offset(of: entry.offset, size: size) == nil {
@@ -62,27 +61,34 @@ extension Relocator {
             return outcome
         default: break
         }
-        let operand = try operand(of: entry, formula, place, &search)
-        let term = operand.value.term(of: formula)
-        if operand.isResolver { return try indirect(term, meaning.field, entry, place, in: memory) }
+        var operand = RelocationOperand()
+        var isResolver = formula == .indirect
+        if isResolver {
+            operand.value = bias &+ addend
+        } else {
+            isResolver = try read(&operand, of: entry, formula, place, &search)
+        }
+        let term = operand.term(of: formula)
+        if isResolver { return try indirect(term, meaning.field, entry, place, in: memory) }
         if formula == .tlsDescriptor {
             guard let supplement = own.supplement else {
                 throw Fault(.relativeCountWrong, place, limit: own.relativeCount)
             }
             // The code for a weak variable that nobody defines makes its address 0 plus the addend, which no offset from TP can.
-            let resolver = operand.value.module != 0 ? supplement.offsetResolver : supplement.undefinedResolver
+            let resolver = operand.module != 0 ? supplement.offsetResolver : supplement.undefinedResolver
             return .descriptor(resolver: resolver &+ bias, argument: term &+ addend)
         }
         return .value(try meaning.value(term, addend, entry.offset &+ bias, place))
     }
 
-    /// What the symbol of `entry` stands for where the formula is `formula`, and whether that is a function that returns the
-    /// address. Throws what `definition` does, and `noThreadLocalSegment`, `symbolThreadLocal` or `symbolNotThreadLocal`.
-    private func operand(
-        of entry: RelocationEntry, _ formula: Formula, _ place: Place, _ search: inout SymbolSearch
-    ) throws(Fault) -> (value: RelocationOperand, isResolver: Bool) {
+    /// Finds out what the symbol of `entry` stands for where the formula is `formula`; returns whether that is a function that
+    /// returns the address. Throws what `definition` does, and `noThreadLocalSegment`, `symbolThreadLocal` or
+    /// `symbolNotThreadLocal`.
+    private func read(
+        _ operand: inout RelocationOperand, of entry: RelocationEntry, _ formula: Formula, _ place: Place,
+        _ search: inout SymbolSearch
+    ) throws(Fault) -> Bool {
         let definition = try definition(of: entry, place, &search)
-        var operand = RelocationOperand()
         var isResolver = false
         if let definition {
             let symbol = definition.symbol
@@ -96,7 +102,7 @@ extension Relocator {
             (operand.module, operand.distance) = block(of: definition?.object ?? object)
             guard operand.module != 0 else { throw Fault(.noThreadLocalSegment, place) }
         }
-        return (operand, isResolver)
+        return isResolver
     }
 
     /// The value of the most frequent formula, B + A.

@@ -33,9 +33,9 @@ extension ObjectImage {
     /// Rewrites the code of the general or local dynamic model at the relocation at hand, whose call the next one is for.
     ///
     /// Throws `tlsSequenceUnknown` where it is none that the psABI has, and the faults of its value.
+    @inline(never)
     func relax(
-        isGeneral: Bool, _ operand: RelocationOperand, _ addend: UInt64, _ state: inout ObjectRelocation,
-        in memory: inout ByteRegion
+        isGeneral: Bool, _ addend: UInt64, _ state: inout ObjectRelocation, in memory: inout ByteRegion
     ) throws(Fault) {
         let place = state.relocations.place
         let offset = state.relocations.entry.offset
@@ -50,7 +50,7 @@ extension ObjectImage {
         let lead: UInt64 = isGeneral && !isLarge ? 4 : 3
         let size = isLarge ? 22 : lead &+ gap &+ 8
         guard call.type < 64, types >> UInt64(call.type) & 1 != 0,
-            let callee = symbols[call.symbol], symbols.isNamed(callee, "__tls_get_addr"),
+            state.symbol.read(call.symbol, of: symbols), isName(state.symbol.entry.name, "__tls_get_addr"),
             lead <= offset, size <= state.size &- (offset &- lead),
             // The three bytes of lea, and the prefix before.
             memory.word(at: address &- 3) & 0xff_ffff == 0x3d_8d48,
@@ -65,7 +65,7 @@ extension ObjectImage {
         if isGeneral {
             // The addend is that of an operand that ends its instruction: it makes up for P not being the next one.
             let value = try RelocationMeaning.threadPointerOffset.value(
-                operand.value &- operand.distance, addend &+ 4, 0, place)
+                state.operand.value &- state.operand.distance, addend &+ 4, 0, place)
             // mov %fs:0, %rax; lea value(%rax), %rax
             memory.put(load, at: start)
             memory.put(value << 32 | 0x808d_4800, at: start &+ 8)

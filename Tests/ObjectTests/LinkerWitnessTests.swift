@@ -116,7 +116,7 @@ struct LinkerWitnessTests {
         let view = ByteView(file.span.bytes)
         let image = try ObjectImage(view, try FileHeader(view))
         var lines: [String] = []
-        var placed = image.place()
+        var placed = image.walk()
         while try placed.next(in: image.sections) {
             guard placed.size > 0 else { continue }
             let name = text(file, at: image.sections.nameOffset(placed.index))
@@ -150,7 +150,7 @@ struct LinkerWitnessTests {
         var result = Comparison()
         // Where relocations are, by section: offset, size and what to compare.
         var starts: [UInt32: UInt64] = [:]
-        var placed = image.place()
+        var placed = image.walk()
         while try placed.next(in: image.sections) {
             guard !placed.group.isZero else { continue }
             starts[placed.index] = placed.address
@@ -243,15 +243,17 @@ struct LinkerWitnessTests {
     }
 
     private static func isElsewhere(_ image: borrowing ObjectImage, _ entry: RelocationEntry) -> Bool {
-        guard let symbol = image.symbols[entry.symbol], entry.symbol != 0 else { return false }
+        var found = ObjectSymbol()
+        guard found.read(entry.symbol, of: image.symbols), entry.symbol != 0 else { return false }
+        let symbol = found.entry
         if symbol.isIndirectFunction { return true }
         let formula = RelocationMeaning(entry.type)?.formula
         if formula == .gotFromPlace { return false }
         if symbol.isUndefined, symbol.isWeak, formula == .gotRelative { return true }
-        switch image.symbols.definition(of: symbol, at: entry.symbol) {
+        switch found.definition {
         case .common: return true
         case .undefined:
-            let linkerSymbol = LinkerSymbol(symbol, image.symbols)
+            let linkerSymbol = LinkerSymbol(named: symbol.name, in: image)
             return linkerSymbol != nil && linkerSymbol != .blockBase
         default: return false
         }
