@@ -77,6 +77,11 @@ struct BootBench {
 
     private static let qemu = "qemu-system-x86_64"
 
+    /// The application's path, behind which options and further modules may stand, as QEMU's -initrd takes them.
+    private static func file(_ application: String) -> String {
+        String(application.prefix { $0 != " " && $0 != "," })
+    }
+
     /// The functions that the instructions of `trace` belong to.
     private func functions(_ trace: GuestTrace) async throws -> FunctionNames {
         guard let debugFile else { return symbols }
@@ -102,7 +107,7 @@ struct BootBench {
                 + ["-d", "exec,nochain", "-dfilter", filter] + options.arguments,
             GuestTrace(until: options.end), most: options.most)
         let trace = run.trace
-        let name = (application as NSString).lastPathComponent
+        let name = (BootBench.file(application) as NSString).lastPathComponent
         guard let last = trace.addresses.last else {
             guard trace.messages.isEmpty else {
                 throw BenchError("QEMU does not boot \(name) with \(loader): \(trace.messages.joined(separator: "; "))")
@@ -151,12 +156,15 @@ struct BootBench {
         _ ending: GuestEnding, _ place: String, _ output: [Substring], _ application: String
     ) -> String? {
         var remarks: [String] = []
-        if case .signalled = ending { remarks.append(describe(ending, place)) }
-        if case .quiet = ending { remarks.append(describe(ending, place)) }
+        switch ending {
+        case .signalled, .quiet: remarks.append(describe(ending, place))
+        default: break
+        }
         if case .reached = ending {
         } else if let line = output.last, line.hasPrefix(options.prefix) {
+            if case .exited = ending { remarks.append(describe(ending, place)) }
             remarks.append("the application printed nothing, the loader in the end: \(line)")
-        } else if let entry = LoaderFile.fixedEntry(path: application, in: range) {
+        } else if let entry = LoaderFile.fixedEntry(path: BootBench.file(application), in: range) {
             remarks.append(
                 "the application lies in \(range) as well, where what it executes counts; --until \(hex(entry)), its entry "
                     + "point, ends the count there")
@@ -191,7 +199,7 @@ struct BootBench {
             "-cpu", "qemu64,apic,fsgsbase,fxsr,rdrand,rdtscp,xsave,xsaveopt", "-smp", "1", "-m", size, "-object",
             "memory-backend-ram,id=ram,size=\(size),reserve=off", "-machine", "memory-backend=ram", "-display", "none",
             "-no-reboot", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04", "-kernel", loader, "-initrd",
-            application.replacingOccurrences(of: ",", with: ",,"),
+            application,
         ]
     }
 }

@@ -70,7 +70,8 @@ struct LoaderBench: AsyncParsableCommand {
     @Option(help: "loader-inspect.")
     var inspect = "build/loader-inspect"
 
-    @Argument(help: "The applications to boot.", completion: .file())
+    @Argument(
+        help: "The applications to boot, as -initrd takes them: app, or \"app options,module\".", completion: .file())
     var applications: [String] = []
 
     @Option(name: .customLong("qemu"), parsing: .remaining, help: "All that follows goes to QEMU.")
@@ -128,7 +129,7 @@ struct LoaderBench: AsyncParsableCommand {
         var figures: [BootFigures] = []
         for application in applications {
             for size in sizes {
-                note("boot of \((application as NSString).lastPathComponent), \(size)")
+                note("boot of \(application), \(size)")
                 figures.append(try await bench.count(application, size))
                 // What has not booted guards nothing.
                 if budget != nil, let remark = figures.last?.remark {

@@ -90,7 +90,10 @@ import Testing
         let refused = try await Self.bench(
             Project.loader, Project.fixture("peer-application"), ["--prefix", "[LOADER]"])
         let remark = try #require(refused.figures?.remark, "\(refused.errors)")
-        #expect(remark.hasPrefix("the application printed nothing, the loader in the end: [LOADER] error: "))
+        #expect(
+            remark.hasPrefix(
+                "QEMU ended with status 35; the application printed nothing, the loader in the end: [LOADER] error: "),
+            "\(remark)")
         // QEMU does not take it.
         let odd = try await Self.bench(
             Project.fixture("peer"), Project.fixture("peer-application"), ["--qemu", "-cpu", "none"])
