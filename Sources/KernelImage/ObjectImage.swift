@@ -85,7 +85,7 @@ public struct ObjectImage: ~Escapable {
             }
         }
         try placeCommon(&placed, in: &memory)
-        if let supplement = layout.supplement { supplement.write(to: &memory, at: supplement.start) }
+        if layout.hasDescriptors { layout.supplement.write(to: &memory, at: layout.supplement.start) }
     }
 
     private func tooLarge(_ room: UInt64) -> Fault { Fault(.imageTooLarge, value: size, limit: room) }

@@ -25,8 +25,8 @@ struct ObjectLayout {
     var hasTLSFunction = false
     /// The GOT, with the stubs of functions that choose an implementation.
     var tableStart: UInt64 = 0, tableEnd: UInt64 = 0
-    /// The code that TLS descriptors call; nil where there are no descriptors.
-    var supplement: Supplement?
+    /// The code that TLS descriptors call, where there are any.
+    var supplement = Supplement(at: 0)
     /// Behind all that the program knows of: its `_end`.
     var programEnd: UInt64 = 0
     /// What the loader remembers while it loads: a word for each section, then a record for each symbol.

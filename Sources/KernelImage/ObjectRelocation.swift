@@ -150,8 +150,7 @@ extension ObjectImage {
 
     /// The link address of the function in the TLS descriptor of `operand`.
     private func resolver(_ operand: RelocationOperand) -> UInt64 {
-        guard let code = layout.supplement else { return 0 }
-        return operand.module != 0 ? code.offsetResolver : code.undefinedResolver
+        operand.module != 0 ? layout.supplement.offsetResolver : layout.supplement.undefinedResolver
     }
 
     /// Second pass, for an image that `relocate` has relocated: calls the resolver of each function that chooses an

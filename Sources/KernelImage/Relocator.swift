@@ -146,29 +146,36 @@ public struct Relocator: ~Escapable, Sendable {
         }
     }
 
-    /// Stores the low bits of `value` that make up `field`; false where they do not fit in `memory`.
+    /// Stores the low bits of `value` that make up `field`, of one word at the most; false where they do not fit in `memory`.
     @inline(never)
     static func store(_ value: UInt64, _ field: Field, at address: UInt64, in memory: inout ByteRegion) -> Bool {
-        switch field {
-        case .none, .object, .pair64: true
-        case .word64: memory.store(value, at: address)
-        case .unsigned32, .signed32: memory.store(UInt32(truncatingIfNeeded: value), at: address)
-        case .either16, .signed16: memory.store(UInt16(truncatingIfNeeded: value), at: address)
-        case .either8, .signed8: memory.store(UInt8(truncatingIfNeeded: value), at: address)
+        if field == .word64 { return memory.put(value, at: address) }
+        let size = field.size
+        guard size == 0 || memory.offset(of: address, size: size) != nil else { return false }
+        var index: UInt64 = 0
+        while index < size {
+            memory.store(UInt8(truncatingIfNeeded: value &>> (index &* 8)), at: address &+ index)
+            index &+= 1
         }
+        return true
     }
 
     /// What lies at the place, extended as the field's range says, of a descriptor its argument; nil where the field is not
     /// all in `memory`.
+    @inline(never)
     static func load(_ field: Field, at address: UInt64, in memory: borrowing ByteRegion) -> UInt64? {
-        switch field {
-        case .none, .object: 0
-        case .pair64: memory.offset(of: address, size: 16).flatMap { _ in memory.load(UInt64.self, at: address &+ 8) }
-        case .word64: memory.load(UInt64.self, at: address)
-        case .unsigned32: memory.load(UInt32.self, at: address).map { UInt64($0) }
-        case .signed32: memory.load(Int32.self, at: address).map { UInt64(bitPattern: Int64($0)) }
-        case .either16, .signed16: memory.load(Int16.self, at: address).map { UInt64(bitPattern: Int64($0)) }
-        case .either8, .signed8: memory.load(Int8.self, at: address).map { UInt64(bitPattern: Int64($0)) }
+        let size = field.size
+        guard size > 0 else { return 0 }
+        guard memory.offset(of: address, size: size) != nil else { return nil }
+        if size >= 8 { return memory.load(UInt64.self, at: address &+ size &- 8) }
+        var value: UInt64 = 0
+        var index = size
+        while index > 0 {
+            index &-= 1
+            value = value << 8 | UInt64(memory.load(UInt8.self, at: address &+ index) ?? 0)
         }
+        let unused = 64 &- size &* 8
+        return field == .unsigned32
+            ? value : UInt64(bitPattern: Int64(bitPattern: value &<< unused) &>> Int64(truncatingIfNeeded: unused))
     }
 }
