@@ -81,7 +81,8 @@ public struct Rehearsal: Sendable {
             try boot(files, libraries.map { UInt64($0.count) }, machine, &sink)
         } catch {
             ending = .refused(error)
-            Report.error(error, files, to: &sink)
+            var plans = [LinkPlan()]
+            Report.error(error, files, plan: plans.mutableSpan, to: &sink)
         }
         violations += sink.violations
         report = sink.text

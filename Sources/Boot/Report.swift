@@ -126,15 +126,14 @@ public enum Report {
         sink.write(untrusted: name.span)
     }
 
-    /// `[LOADER] error: …`, and what to do about it. Names are offsets in `file`.
-    public static func error(_ fault: Fault, _ file: RawSpan, to sink: inout some TextSink) {
-        error(fault, NamedFiles(ByteView(file)), to: &sink)
-    }
-
-    /// The same of several files, in one of which the fault is; without any, names are offsets in all of their bytes.
-    public static func error(_ fault: Fault, _ files: borrowing NamedFiles, to sink: inout some TextSink) {
+    /// `[LOADER] error: …`, and what to do about it. The fault is in one of `files`; without any, names are offsets in all of
+    /// their bytes. The only one of `plans`, in which there is nothing yet, is room to look things up.
+    public static func error(
+        _ fault: Fault, _ files: borrowing NamedFiles, plan plans: consuming MutableSpan<LinkPlan>,
+        to sink: inout some TextSink
+    ) {
         sink.write("[LOADER] error: ")
-        let details = FaultDetails(of: fault, in: files)
+        let details = FaultDetails(of: fault, in: files, plan: plans)
         var bytes = files.bytes
         if fault.file < files.count {
             bytes = bytes.part(at: files[fault.file].start, size: files[fault.file].size)
@@ -150,7 +149,6 @@ public enum Report {
         sink.endLine()
         sink.flush()
     }
-
 }
 
 extension TextSink {

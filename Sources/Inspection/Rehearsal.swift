@@ -169,7 +169,8 @@ struct Refusal: Error {
     init(_ fault: Fault, _ files: borrowing NamedFiles) {
         self.fault = fault
         var sink = StringSink()
-        Report.error(fault, files, to: &sink)
+        var plans = Rehearsal.noPlan
+        Report.error(fault, files, plan: plans.mutableSpan, to: &sink)
         let line = sink.text
         sentence = String(line.dropFirst("[LOADER] error: ".count).dropLast())
     }

@@ -178,9 +178,9 @@ extension LinkedObject {
         try section.read(files.part(dynamic))
         relativeCount = section[DynamicTag.relativeCount]
         needsLibraries = section.needed != nil
-        relocations[0] = try table(section, DynamicTag.rela, DynamicTag.relaSize, DynamicTag.relaEntrySize, 24, files)
+        rela = try table(section, DynamicTag.rela, DynamicTag.relaSize, DynamicTag.relaEntrySize, 24, files)
         if section.hasAny(DynamicTag.rel, DynamicTag.relSize) {
-            relocations[1] = try table(section, DynamicTag.rel, DynamicTag.relSize, DynamicTag.relEntrySize, 16, files)
+            rel = try table(section, DynamicTag.rel, DynamicTag.relSize, DynamicTag.relEntrySize, 16, files)
         }
         if section.hasAny(DynamicTag.relr, DynamicTag.relrSize) {
             packed = try table(section, DynamicTag.relr, DynamicTag.relrSize, DynamicTag.relrEntrySize, 8, files)
@@ -193,7 +193,7 @@ extension LinkedObject {
         }
         pltHasAddends = kind == DynamicTag.rela
         if section.hasAny(DynamicTag.pltRelocations, DynamicTag.pltRelocationSize) {
-            relocations[2] = try table(
+            plt = try table(
                 section, DynamicTag.pltRelocations, DynamicTag.pltRelocationSize, 0, pltHasAddends ? 24 : 16, files)
         }
         try readSymbols(section, files)
@@ -277,7 +277,7 @@ extension LinkedObject {
     @_lifetime(copy files)
     func table(_ index: Int, _ files: ByteView) -> RelocationTable {
         RelocationTable(
-            files.part(relocations.span[index]), hasAddends: index == 0 || index == 2 && pltHasAddends,
+            files.part(range(index)), hasAddends: index == 0 || index == 2 && pltHasAddends,
             tag: index == 0 ? DynamicTag.rela : index == 1 ? DynamicTag.rel : DynamicTag.pltRelocations)
     }
 
@@ -292,11 +292,14 @@ extension LinkedObject {
         return nil
     }
 
+    /// The place of the table that is the one at `index`, below 3.
+    func range(_ index: Int) -> FileRange { index == 0 ? rela : index == 1 ? rel : plt }
+
     /// Whether a TLS descriptor wants the code it calls. The entries that DT_RELACOUNT says are relative are not read.
     func needsDescriptorCode(_ files: ByteView) -> Bool {
-        var first = Int(truncatingIfNeeded: min(relativeCount, relocations.span[0].size / 24))
+        var first = Int(truncatingIfNeeded: min(relativeCount, rela.size / 24))
         for index in 0..<3 {
-            if relocations.span[index].size > 0, table(index, files).hasDescriptor(from: first) { return true }
+            if range(index).size > 0, table(index, files).hasDescriptor(from: first) { return true }
             first = 0
         }
         return false

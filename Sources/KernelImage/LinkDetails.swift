@@ -5,8 +5,9 @@ import Bytes
 import ELF
 
 extension FaultDetails {
-    /// The details of `fault`, which is in one of `files`; all names are in that file.
-    public init(of fault: Fault, in files: borrowing NamedFiles) {
+    /// The details of `fault`, which is in one of `files`; all names are in that file. What several files have to do with each
+    /// other is found out once more in the only one of `plans`, in which there is nothing yet.
+    public init(of fault: Fault, in files: borrowing NamedFiles, plan plans: consuming MutableSpan<LinkPlan>) {
         self.init(fault)
         guard fault.file < files.count else { return }
         let range = files[fault.file]
@@ -15,7 +16,7 @@ extension FaultDetails {
             self.init(of: fault, in: file)
             switch fault.rule {
             case .needsLibrary, .versionMissing, .symbolVersionMissing, .symbolUndefined:
-                try lookUp(fault, files)
+                try lookUp(fault, files, plans)
             default: break
             }
         } catch {}
@@ -23,8 +24,9 @@ extension FaultDetails {
 
     /// Looks up what the rule's sentence names besides. Throws where that cannot be found out.
     @inline(never)
-    private mutating func lookUp(_ fault: Fault, _ files: borrowing NamedFiles) throws(Fault) {
-        var plans = InlineArray<1, LinkPlan> { _ in LinkPlan() }
+    private mutating func lookUp(
+        _ fault: Fault, _ files: borrowing NamedFiles, _ plans: consuming MutableSpan<LinkPlan>
+    ) throws(Fault) {
         do throws(Fault) {
             try plans[0].find(files)
         } catch {
@@ -34,7 +36,7 @@ extension FaultDetails {
         var index = 0
         while plans[0].objects[index].file != fault.file { index &+= 1 }
         if fault.rule == .needsLibrary { return listMissing(index, &plans[0], files) }
-        let scope = SymbolScope(LinkMap(plans.span), files.bytes, bias: 0)
+        let scope = SymbolScope(LinkMap(plans.asSpan()), files.bytes, bias: 0)
         switch fault.rule {
         case .versionMissing: describeVersion(UInt16(truncatingIfNeeded: fault.value), index, scope)
         case .symbolVersionMissing: describeVersion(nil, index, scope)

@@ -38,7 +38,7 @@ public struct LinkedObject: Sendable {
     /// Whether all of them are sound.
     var hasTables = false
     /// DT_RELA, DT_REL and DT_JMPREL, whether the last has addends, and DT_RELR.
-    var relocations = InlineArray<3, FileRange>(repeating: FileRange()), pltHasAddends = false, packed = FileRange()
+    var rela = FileRange(), rel = FileRange(), plt = FileRange(), pltHasAddends = false, packed = FileRange()
     /// DT_RELACOUNT, 0 where it is absent.
     var relativeCount: UInt64 = 0
     /// Whether there is a DT_NEEDED.

@@ -53,7 +53,7 @@ public struct Relocator: ~Escapable, Sendable {
     ) throws(Fault) {
         var packed = PackedRelocations(scope.files.part(own.packed))
         counts.add(try packed.apply(adding: bias, to: &memory), 8)
-        for index in 0..<3 where own.relocations.span[index].size > 0 {
+        for index in 0..<3 where own.range(index).size > 0 {
             try apply(own.table(index, scope.files), to: &memory, &counts, &search)
         }
     }

@@ -104,8 +104,8 @@ func enter(
             movingPageTable: state.movingPageTable))
 }
 
-/// Room for what is known of the application's libraries, and for what is once modules have been moved.
-nonisolated(unsafe) var plans = InlineArray<2, LinkPlan>(repeating: LinkPlan())
+/// Room for what is known of the application's libraries, for what is once modules have been moved, and for what an error tells.
+nonisolated(unsafe) var plans = InlineArray<3, LinkPlan>(repeating: LinkPlan())
 
 @_lifetime(immortal)
 func linkPlan(_ index: Int) -> MutableSpan<LinkPlan> {
@@ -121,7 +121,7 @@ func region(_ range: AddressRange) -> ByteRegion {
 
 /// One sentence, then the end of the machine.
 func fail(_ fault: Fault, _ files: borrowing NamedFiles, _ serial: inout SerialPort) -> Never {
-    Report.error(fault, files, to: &serial)
+    Report.error(fault, files, plan: linkPlan(2), to: &serial)
     CPU.end(fault.rule.kind.debugExitValue)
 }
 

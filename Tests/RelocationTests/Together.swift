@@ -76,7 +76,9 @@ struct FilesTogether {
             var sink = StringSink()
             let file = list[error.file]
             let range = Int(file.start)..<Int(file.start + file.size)
-            error.write(to: &sink, FaultDetails(of: error, in: files), file: bytes.span.bytes.extracting(range))
+            var room = [LinkPlan()]
+            let details = FaultDetails(of: error, in: files, plan: room.mutableSpan)
+            error.write(to: &sink, details, file: bytes.span.bytes.extracting(range))
             return (error.rule, error.file, sink.text)
         }
     }
