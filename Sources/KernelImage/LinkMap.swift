@@ -22,18 +22,24 @@ public struct LinkMap: ~Escapable, Sendable {
     public subscript(index: Int) -> LinkedObject { plans[0].objects[index] }
 
     /// Whether the application is alone.
-    public var isEmpty: Bool { plans.isEmpty }
+    public var isEmpty: Bool { count == 0 }
 
     /// How many objects there are, the application included; 0 where it is alone.
-    public var count: Int { plans.isEmpty ? 0 : plans[0].count }
+    public let count: Int
 
     /// No objects: the application is alone.
     @_lifetime(immortal)
-    public init() { plans = Span() }
+    public init() {
+        plans = Span()
+        count = 0
+    }
 
     /// The map that the only one of `plans` is the plan of.
     @_lifetime(copy plans)
-    public init(_ plans: Span<LinkPlan>) { self.plans = plans }
+    public init(_ plans: Span<LinkPlan>) {
+        self.plans = plans
+        count = plans[0].count
+    }
 
     /// Finds out what the application, the first of `files`, needs of the others, and plans where it goes, in the only one of
     /// `plans`, in which nothing is known yet.
@@ -44,6 +50,6 @@ public struct LinkMap: ~Escapable, Sendable {
     public init(_ files: borrowing NamedFiles, in plans: consuming MutableSpan<LinkPlan>) throws(Fault) {
         var room = plans
         try room[0].find(files)
-        self.plans = room.asSpan()
+        self.init(room.asSpan())
     }
 }
