@@ -66,8 +66,12 @@ public struct ByteView: ~Escapable, Sendable {
     /// it stops the program rather than read.
     @inlinable
     @_lifetime(copy self)
-    public func entry(_ index: Int, size: Int) -> Record {
-        let start = index &* size
+    public func entry(_ index: Int, size: Int) -> Record { entry(at: index &* size, size: size) }
+
+    /// The structure of `size` bytes at `start`, where the caller has checked that it is; see `entry`.
+    @inlinable
+    @_lifetime(copy self)
+    public func entry(at start: Int, size: Int) -> Record {
         precondition(size >= 0 && size <= span.byteCount)
         precondition(UInt(bitPattern: start) <= UInt(bitPattern: span.byteCount &- size))
         return Record(span, at: start, size: size)

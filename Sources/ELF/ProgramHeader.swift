@@ -79,7 +79,8 @@ public struct ProgramHeader: Equatable, Sendable {
 
 /// The program headers of a file whose `FileHeader` has been validated.
 public struct ProgramHeaders: ~Escapable {
-    @usableFromInline let table: ByteView
+    @usableFromInline let files: ByteView
+    @usableFromInline let start: Int
     /// How many there are.
     public let count: Int
 
@@ -87,15 +88,18 @@ public struct ProgramHeaders: ~Escapable {
     @_lifetime(copy file)
     public init(_ file: ByteView, _ header: FileHeader) throws(Fault) {
         count = Int(truncatingIfNeeded: header.programHeaderCount)
-        table = try file.slice(
-            at: count == 0 ? 0 : header.programHeaderOffset,
-            size: header.programHeaderCount &* ProgramHeader.size, else: .programHeadersBeyondFile, .header)
+        let offset = count == 0 ? 0 : header.programHeaderOffset
+        start = Int(truncatingIfNeeded: offset)
+        files = file
+        let size = header.programHeaderCount &* ProgramHeader.size
+        _ = try file.record(at: offset, size: size, else: .programHeadersBeyondFile, .header)
     }
 
     /// The `count` headers at `start` of `files`, which the caller has checked to be there.
     @_lifetime(copy files)
     public init(_ files: ByteView, at start: UInt64, count: Int) {
-        table = files.part(at: start, size: UInt64(truncatingIfNeeded: count) &* ProgramHeader.size)
+        self.files = files
+        self.start = Int(truncatingIfNeeded: start)
         self.count = count
     }
 
@@ -112,11 +116,15 @@ public struct ProgramHeaders: ~Escapable {
     }
 
     /// The type (p_type) of the header at `index`, below `count`.
-    public func type(_ index: Int) -> UInt32 { table.entry(index, size: Int(ProgramHeader.size)).u32(0) }
+    public func type(_ index: Int) -> UInt32 { record(index).u32(0) }
 
     /// The header at `index`, below `count`; only the fields that are used are read.
     @inlinable @inline(__always)
-    public subscript(index: Int) -> ProgramHeader {
-        ProgramHeader(table.entry(index, size: Int(ProgramHeader.size)))
+    public subscript(index: Int) -> ProgramHeader { ProgramHeader(record(index)) }
+
+    @inlinable @inline(__always)
+    @_lifetime(copy self)
+    func record(_ index: Int) -> Record {
+        files.entry(at: start &+ index &* Int(ProgramHeader.size), size: Int(ProgramHeader.size))
     }
 }

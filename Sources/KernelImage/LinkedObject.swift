@@ -199,7 +199,7 @@ public struct LinkedObject: Sendable {
     /// The symbol at `index`, nil where the table is shorter.
     func symbol(_ index: UInt64, _ files: borrowing ByteView) -> Symbol? {
         guard index < symbolCount else { return nil }
-        return Symbol(files.part(at: symbols &+ index &* Symbol.size, size: Symbol.size).entry(0, size: 24))
+        return Symbol(files.entry(at: Int(truncatingIfNeeded: symbols &+ index &* Symbol.size), size: 24))
     }
 
     /// How far below the thread pointer TP its block begins at the least, where what is nearer than `used` is taken (ELF Handling
