@@ -48,22 +48,22 @@ struct HashTable: Equatable, Sendable {
         self.isGNU = isGNU
         self.symbolCount = symbolCount
         let start = table.start
-        guard table.size >= (isGNU ? 16 : 8), let count = files.word32(at: start),
-            let second = files.word32(at: start &+ 4)
-        else { return false }
+        guard table.size >= (isGNU ? 16 : 8) else { return false }
+        let count = files.field(at: start)
+        let second = files.field(at: start &+ 4)
         buckets = start &+ 8
         if isGNU {
-            firstSymbol = UInt64(second)
-            bloomCount = files.word32(at: start &+ 8) ?? 0
-            bloomShift = files.word32(at: start &+ 12) ?? 0
+            firstSymbol = second
+            bloomCount = UInt32(truncatingIfNeeded: files.field(at: start &+ 8))
+            bloomShift = UInt32(truncatingIfNeeded: files.field(at: start &+ 12))
             guard bloomCount & (bloomCount &- 1) == 0 else { return false }
             bloom = start &+ 16
             buckets = bloom &+ UInt64(bloomCount) &* 8
         } else {
-            self.symbolCount = min(symbolCount, UInt64(second))
+            self.symbolCount = min(symbolCount, second)
         }
-        bucketCount = count
-        chains = buckets &+ UInt64(count) &* 4
+        bucketCount = UInt32(truncatingIfNeeded: count)
+        chains = buckets &+ count &* 4
         // Chains end with the symbols, if not before; an empty table need not have any. All sums have fewer than 40 bits.
         let chainSize = isGNU || count == 0 ? 0 : self.symbolCount &* 4
         return chains &- start &+ chainSize <= table.size

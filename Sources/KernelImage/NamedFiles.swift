@@ -75,6 +75,10 @@ extension ByteView {
     @_lifetime(copy self)
     func part(_ range: FileRange) -> ByteView { part(at: range.start, size: range.size) }
 
+    /// The 32-bit word at `offset` of a table that has been checked to be there; 0 where it isn't.
+    @inline(never)
+    func field(at offset: UInt64) -> UInt64 { UInt64(word32(at: offset) ?? 0) }
+
     /// The last part of the path in `range`, which ends at the first `stop` if not before.
     func lastPart(of range: FileRange, until stop: UInt8) -> FileRange {
         var part = range

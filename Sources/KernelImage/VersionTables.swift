@@ -117,17 +117,17 @@ struct VersionList {
             guard table.holds(entry, size) else { return entry }
             let start = table.start &+ entry
             // vn_cnt or vd_cnt.
-            var remaining = (files.word32(at: start &+ (kind == .needed ? 0 : 4)) ?? 0) >> 16
-            var item = entry &+ UInt64(files.word32(at: start &+ list) ?? 0)
+            var remaining = files.field(at: start &+ (kind == .needed ? 0 : 4)) >> 16
+            var item = entry &+ files.field(at: start &+ list)
             while remaining > 0 {
                 steps &+= itemSize
                 guard steps <= table.size, table.holds(item, itemSize) else { return item }
-                let distance = UInt64(files.word32(at: table.start &+ item &+ itemNext) ?? 0)
+                let distance = files.field(at: table.start &+ item &+ itemNext)
                 remaining &-= 1
                 guard distance >= itemSize || remaining == 0 else { return item }
                 item &+= distance
             }
-            let distance = UInt64(files.word32(at: start &+ next) ?? 0)
+            let distance = files.field(at: start &+ next)
             if distance == 0 { return nil }
             guard distance >= size else { return entry }
             entry &+= distance
