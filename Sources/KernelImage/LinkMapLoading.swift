@@ -164,12 +164,10 @@ extension SymbolScope {
     private func writeFunctions(
         of index: Int, areLast: Bool, to memory: inout ByteRegion, at next: inout UInt64
     ) throws(Fault) {
-        var section = DynamicSection()
-        try section.read(files.part(link[index].dynamic))
         let displacement = link[index].displacement
-        let single = section[areLast ? DynamicTag.finaliser : DynamicTag.initialiser]
-        let start = section[areLast ? DynamicTag.finalisers : DynamicTag.initialisers]
-        let size = section[areLast ? DynamicTag.finalisersSize : DynamicTag.initialisersSize] & ~7
+        let functions = areLast ? link[index].finalisers : link[index].initialisers
+        let start = functions.array.start
+        let size = functions.array.size & ~7
         guard size == 0 || link[index].holds(start, size) else {
             throw Fault(.arrayOutsideImage, .none, value: start, limit: link[index].memoryEnd)
                 .of(file: link[index].file)
@@ -177,14 +175,14 @@ extension SymbolScope {
         // One more word than the array has: the function that stands alone.
         var offset: UInt64 = 0
         while offset <= size {
-            var function = single &+ displacement &+ bias
+            var function = functions.single &+ displacement &+ bias
             let isSingle = offset == (areLast ? size : 0)
             if !isSingle {
                 let place = areLast ? size &- offset &- 8 : offset &- 8
                 function = memory.load(UInt64.self, at: start &+ displacement &+ place) ?? 0
             }
             offset &+= 8
-            if isSingle, single == 0 { continue }
+            if isSingle, functions.single == 0 { continue }
             memory.store(function, at: next)
             next &+= 8
         }
@@ -193,16 +191,15 @@ extension SymbolScope {
     /// Writes `__tls_get_addr`, which finds its table 0x0a bytes behind its start.
     private func writeThreadLocalAddress(to memory: inout ByteRegion) {
         let code = link.plan.codeStart
+        let distances = link.plan.distances &- (code &+ 0x0a)
         // mov (%rdi), %rax; lea distances(%rip), %rdx
-        memory.store(0x158d_4807_8b48 as UInt64, at: code)
-        memory.store(UInt32(truncatingIfNeeded: link.plan.distances &- (code &+ 0x0a)), at: code &+ 6)
         // mov (%rdx,%rax,8), %rdx; add 8(%rdi), %rdx
-        memory.store(0x0857_0348_c214_8b48 as UInt64, at: code &+ 0x0a)
         // test %rax, %rax; je 1f; add %fs:0, %rdx: module 0 is that of weak variables that nobody defines.
-        memory.store(0x0348_6409_74c0_8548 as UInt64, at: code &+ 0x12)
-        memory.store(0x8948_0000_0000_2514 as UInt64, at: code &+ 0x1a)
         // 1: mov %rdx, %rax; ret
-        memory.store(0xcccc_c3d0 as UInt32, at: code &+ 0x22)
-        memory.store(0xcccc as UInt16, at: code &+ 0x26)
+        let words: InlineArray<5, UInt64> = [
+            0x158d_4807_8b48 | distances << 48, 0x0348_c214_8b48_0000 | distances >> 16 & 0xffff, 0x6409_74c0_8548_0857,
+            0x2514_0348, 0xcccc_cccc_c3d0_8948,
+        ]
+        memory.copy(ByteView(words.span), to: code)
     }
 }

@@ -213,10 +213,10 @@ public struct LinkPlan: Sendable {
         distances = next.aligned(to: 16)
         next = distances &+ 17 &* 8
         provided.initialisersStart = next
-        for index in 1..<count { next &+= objects[index].initialiserCount &* 8 }
+        for index in 1..<count { next &+= objects[index].initialisers.count &* 8 }
         provided.initialisersEnd = next
         provided.finalisersStart = next
-        for index in 1..<count { next &+= objects[index].finaliserCount &* 8 }
+        for index in 1..<count { next &+= objects[index].finalisers.count &* 8 }
         provided.finalisersEnd = next
         dataEnd = next
         codeStart = next.aligned(to: 0x1000)

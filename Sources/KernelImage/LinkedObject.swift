@@ -59,8 +59,8 @@ public struct LinkedObject: Sendable {
     private(set) var versions = VersionTables()
     /// DT_SYMBOLIC.
     private(set) var isSymbolic = false
-    /// How many functions DT_INIT and DT_INIT_ARRAY name, and DT_FINI and DT_FINI_ARRAY.
-    private(set) var initialiserCount: UInt64 = 0, finaliserCount: UInt64 = 0
+    /// DT_INIT and DT_INIT_ARRAY, and DT_FINI and DT_FINI_ARRAY; of the application nothing.
+    private(set) var initialisers = FunctionList(), finalisers = FunctionList()
 
     // MARK: What the link plan decides
 
@@ -102,10 +102,13 @@ public struct LinkedObject: Sendable {
         try readVersions(section, files.bytes)
         isSymbolic = section.value(DynamicTag.symbolic) != nil || section[DynamicTag.flags] & 2 != 0
         if index > 0 {
-            initialiserCount =
-                (section[DynamicTag.initialiser] != 0 ? 1 : 0) &+ section[DynamicTag.initialisersSize] / 8
-            finaliserCount = (section[DynamicTag.finaliser] != 0 ? 1 : 0) &+ section[DynamicTag.finalisersSize] / 8
-            let count = max(initialiserCount, finaliserCount)
+            initialisers.single = section[DynamicTag.initialiser]
+            initialisers.array.start = section[DynamicTag.initialisers]
+            initialisers.array.size = section[DynamicTag.initialisersSize]
+            finalisers.single = section[DynamicTag.finaliser]
+            finalisers.array.start = section[DynamicTag.finalisers]
+            finalisers.array.size = section[DynamicTag.finalisersSize]
+            let count = max(initialisers.count, finalisers.count)
             // Each is a word of the image.
             guard count <= memorySize else {
                 throw Fault(.arrayOutsideImage, value: count &* 8, limit: memorySize)
@@ -237,4 +240,15 @@ public struct LinkedObject: Sendable {
 
     /// Which object is the one at `index` of those that it needs, below `dependencyCount`.
     func dependency(_ index: UInt64) -> Int { Int(truncatingIfNeeded: dependencies &>> (index &* 4) & 15) }
+}
+
+/// Functions that are called first, or last.
+struct FunctionList: Sendable {
+    /// One that stands alone, 0 where there is none.
+    var single: UInt64 = 0
+    /// The link addresses of an array of others.
+    var array = FileRange()
+
+    /// How many there are.
+    var count: UInt64 { (single != 0 ? 1 : 0) &+ array.size / 8 }
 }
