@@ -39,10 +39,10 @@ public struct Supplement: Equatable, Sendable {
     @discardableResult
     func write(to memory: inout ByteRegion, at address: UInt64) -> Bool {
         // mov 8(%rax), %rax; ret
-        memory.store(0xcccc_ccc3_0840_8b48 as UInt64, at: address)
-            && memory.store(0xcccc_cccc_cccc_cccc as UInt64, at: address &+ 8)
-            // mov 8(%rax), %rax; sub %fs:0, %rax; ret
-            && memory.store(0x042b_4864_0840_8b48 as UInt64, at: address &+ 16)
-            && memory.store(0xcccc_c300_0000_0025 as UInt64, at: address &+ 24)
+        // mov 8(%rax), %rax; sub %fs:0, %rax; ret
+        let words: InlineArray<4, UInt64> = [
+            0xcccc_ccc3_0840_8b48, 0xcccc_cccc_cccc_cccc, 0x042b_4864_0840_8b48, 0xcccc_c300_0000_0025,
+        ]
+        return memory.copy(ByteView(words.span), to: address)
     }
 }
