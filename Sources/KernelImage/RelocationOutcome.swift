@@ -167,6 +167,7 @@ extension Relocator {
         return .copy(source: found.address, size: size)
     }
 
+    @inline(never)
     private func indirect(
         _ resolver: UInt64, _ field: Field, _ entry: RelocationEntry, _ place: Place, in memory: borrowing ByteRegion
     ) throws(Fault) -> RelocationOutcome {
