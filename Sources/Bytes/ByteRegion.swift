@@ -315,6 +315,7 @@ public struct ByteRegion: ~Copyable, ~Escapable {
 
     /// Copies `size` bytes from `source` to `address`; the ranges may overlap. False, and nothing copied, where one of them is
     /// not inside the region.
+    @inline(never)
     @discardableResult
     @_lifetime(self: copy self)
     public mutating func copy(from source: UInt64, to address: UInt64, size: UInt64) -> Bool {

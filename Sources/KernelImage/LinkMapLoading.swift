@@ -73,13 +73,15 @@ extension SymbolScope {
     /// Copies the objects' segments, and clears what lies between them and behind.
     fileprivate func copySegments(to memory: inout ByteRegion) throws(Fault) {
         var reached = memory.address
-        for index in 0..<link.count {
+        var index = 0
+        while index < link.count {
             let start = link[index].linkStart &+ link[index].displacement
             guard memory.clear(reached, size: start &- reached),
                 var part = memory.part(start, size: link[index].memorySize)
             else { throw tooSmall(memory) }
             try link[index].load(files, into: &part)
             reached = start &+ link[index].memorySize
+            index &+= 1
         }
         guard memory.clear(reached, size: link.plan.end &- reached) else { throw tooSmall(memory) }
     }
@@ -137,24 +139,31 @@ extension SymbolScope {
 
     /// Writes the template of thread-local storage, the arrays, and `__tls_get_addr`, for an image that has been relocated.
     fileprivate func writeAdditions(to memory: inout ByteRegion) throws(Fault) {
-        for index in 0..<link.count where link[index].threadLocalModule != 0 {
+        var index = 0
+        while index < link.count {
             let distance = link[index].threadLocalDistance
-            memory.store(0 &- distance, at: link.plan.distances &+ link[index].threadLocalModule &* 8)
-            guard link.plan.hasMergedTemplate else { continue }
-            memory.copy(
-                from: link[index].threadLocalStart &+ link[index].displacement,
-                to: link.plan.templateStart &+ link.plan.templateSize &- distance,
-                size: link[index].threadLocalFileSize)
+            if link[index].threadLocalModule != 0 {
+                memory.store(0 &- distance, at: link.plan.distances &+ link[index].threadLocalModule &* 8)
+                if link.plan.hasMergedTemplate {
+                    memory.copy(
+                        from: link[index].threadLocalStart &+ link[index].displacement,
+                        to: link.plan.templateStart &+ link.plan.templateSize &- distance,
+                        size: link[index].threadLocalFileSize)
+                }
+            }
+            index &+= 1
         }
         writeThreadLocalAddress(to: &memory)
         // Finalisers lie behind initialisers, and are called the other way round.
         var next = link.plan.provided.initialisersStart
-        for position in 1..<link.count {
-            try writeFunctions(of: link.plan.ordered(position &- 1), areLast: false, to: &memory, at: &next)
+        var position = 0
+        while position < link.count &- 1 {
+            try writeFunctions(of: link.plan.ordered(position), areLast: false, to: &memory, at: &next)
+            position &+= 1
         }
-        for position in 1..<link.count {
-            try writeFunctions(
-                of: link.plan.ordered(link.count &- 1 &- position), areLast: true, to: &memory, at: &next)
+        while position > 0 {
+            position &-= 1
+            try writeFunctions(of: link.plan.ordered(position), areLast: true, to: &memory, at: &next)
         }
     }
 

@@ -48,13 +48,15 @@ public struct LinkPlan: Sendable {
 
     /// Finds out what the application, the first of `files`, needs of the others, and where that goes. Nothing is known before.
     mutating func find(_ files: borrowing NamedFiles) throws(Fault) {
-        for index in 0..<files.count {
-            fileSize &+= files[index].size
-            // What is wrong with a file is told when it is needed.
-            try? objects[index].read(index, of: files)
-        }
         // The file that faults are in.
         var file = 0
+        while file < files.count {
+            fileSize &+= files[file].size
+            // What is wrong with a file is told when it is needed.
+            try? objects[file].read(file, of: files)
+            file &+= 1
+        }
+        file = 0
         do throws(Fault) {
             var search = SymbolSearch(size: fileSize)
             try add(0, files)
@@ -81,7 +83,11 @@ public struct LinkPlan: Sendable {
             }
         } catch { throw error.of(file: file) }
         try layOut()
-        for index in (0..<count).reversed() { visit(index) }
+        var index = count
+        while index > 0 {
+            index &-= 1
+            visit(index)
+        }
     }
 
     // MARK: Finding
@@ -188,38 +194,40 @@ public struct LinkPlan: Sendable {
 
     private mutating func layOut() throws(Fault) {
         var objects = objects.mutableSpan
-        var next = objects[0].linkStart &+ objects[0].memorySize
-        for index in 1..<count {
-            let size = objects[index].memorySize
-            // Its link addresses and the application's differ by a multiple of its alignment.
-            let alignment = max(objects[index].alignment, 0x1000)
-            let rest = objects[index].linkStart & (alignment &- 1)
-            let start = (next > rest ? next &- rest : 0).aligned(to: alignment) &+ rest
-            guard (next | start | size) >> 62 == 0 else { throw tooLarge(next) }
-            objects[index].displacement = start &- objects[index].linkStart
-            next = start &+ size
-        }
         // The block is as large as kernels round it up to.
         templateSize = templateSize.aligned(to: templateAlignment)
+        var next = objects[0].linkStart &+ objects[0].memorySize
+        var initialisersSize: UInt64 = 0, finalisersSize: UInt64 = 0
+        var index = 0
+        while index < count {
+            if index > 0 {
+                let size = objects[index].memorySize
+                // Its link addresses and the application's differ by a multiple of its alignment.
+                let alignment = max(objects[index].alignment, 0x1000)
+                let rest = objects[index].linkStart & (alignment &- 1)
+                let start = (next > rest ? next &- rest : 0).aligned(to: alignment) &+ rest
+                guard (next | start | size) >> 62 == 0 else { throw tooLarge(next) }
+                objects[index].displacement = start &- objects[index].linkStart
+                next = start &+ size
+            }
+            if objects[index].threadLocalFileSize > 0 {
+                let end = templateSize &- objects[index].threadLocalDistance &+ objects[index].threadLocalFileSize
+                templateFileSize = max(templateFileSize, end)
+            }
+            initialisersSize &+= objects[index].initialisers.count &* 8
+            finalisersSize &+= objects[index].finalisers.count &* 8
+            index &+= 1
+        }
         guard next < 1 << 62 else { throw tooLarge(next) }
         dataStart = next.aligned(to: 0x1000)
-        next = dataStart
-        for index in 0..<count where objects[index].threadLocalModule != 0 && objects[index].threadLocalFileSize > 0 {
-            let end = templateSize &- objects[index].threadLocalDistance &+ objects[index].threadLocalFileSize
-            templateFileSize = max(templateFileSize, end)
-        }
-        templateStart = next.aligned(to: max(templateAlignment, 16))
-        if hasMergedTemplate { next = templateStart &+ templateFileSize }
-        distances = next.aligned(to: 16)
-        next = distances &+ 17 &* 8
-        provided.initialisersStart = next
-        for index in 1..<count { next &+= objects[index].initialisers.count &* 8 }
-        provided.initialisersEnd = next
-        provided.finalisersStart = next
-        for index in 1..<count { next &+= objects[index].finalisers.count &* 8 }
-        provided.finalisersEnd = next
-        dataEnd = next
-        codeStart = next.aligned(to: 0x1000)
+        templateStart = dataStart.aligned(to: max(templateAlignment, 16))
+        distances = (hasMergedTemplate ? templateStart &+ templateFileSize : dataStart).aligned(to: 16)
+        provided.initialisersStart = distances &+ 17 &* 8
+        provided.initialisersEnd = provided.initialisersStart &+ initialisersSize
+        provided.finalisersStart = provided.initialisersEnd
+        provided.finalisersEnd = provided.finalisersStart &+ finalisersSize
+        dataEnd = provided.finalisersEnd
+        codeStart = dataEnd.aligned(to: 0x1000)
         provided.threadLocalAddress = codeStart
         end = codeStart &+ LinkPlan.codeSize
     }

@@ -34,6 +34,7 @@ public struct Relocator: ~Escapable, Sendable {
     }
 
     /// The symbol at `index`, nil where the table is shorter.
+    @inline(never)
     func symbol(_ index: UInt32) -> Symbol? { own.symbol(UInt64(index), scope.files) }
 
     /// Applies all tables to `memory`, whose addresses are link addresses: packed relative ones first, then DT_RELA,
