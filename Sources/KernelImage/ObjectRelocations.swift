@@ -46,17 +46,14 @@ struct ObjectRelocations: ~Escapable {
     mutating func begin(_ index: UInt32, of sections: borrowing SectionTable) throws(Fault) -> Bool {
         section = index
         let header = sections[index]
-        let entrySize: UInt64
-        switch header.type {
-        case SectionHeader.Kind.rela: entrySize = RelocationEntry.relaSize
-        case SectionHeader.Kind.rel: entrySize = RelocationEntry.relSize
-        case SectionHeader.Kind.crel: entrySize = 0
-        default: return false
-        }
+        let hasAddends = header.type == SectionHeader.Kind.rela
+        let isCompact = header.type == SectionHeader.Kind.crel
+        guard hasAddends || isCompact || header.type == SectionHeader.Kind.rel else { return false }
         guard header.info < sections.count, header.info > 0 else {
             throw sections.badLink(index, header.info)
         }
         guard SectionGroup(sections[header.info]) != nil else { return false }
+        let entrySize = isCompact ? 0 : hasAddends ? RelocationEntry.relaSize : RelocationEntry.relSize
         entries = RelocationSection(
             try sections.table(index, entrySize), .sectionHeader(UInt64(index)), entrySize: entrySize)
         count = 0

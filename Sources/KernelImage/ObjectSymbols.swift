@@ -51,15 +51,16 @@ public struct ObjectSymbols: ~Escapable {
                 .sectionTooLarge, .sectionHeader(UInt64(section)), value: sections[section].offset,
                 limit: symbols.count)
         }
-        let names = sections[section].link
-        guard names < sections.count, sections[names].type == SectionHeader.Kind.stringTable else {
-            throw sections.badLink(section, names)
-        }
-        strings = try sections.contents(names)
-        stringsOffset = sections[names].offset
+        let link = sections[section].link
+        guard link < sections.count else { throw sections.badLink(section, link) }
+        let names = sections[link]
+        guard names.type == SectionHeader.Kind.stringTable else { throw sections.badLink(section, link) }
+        strings = try sections.contents(link)
+        stringsOffset = names.offset
         let indices = sections.first(of: SectionHeader.Kind.extendedIndices)
         guard indices != 0 else { return }
-        guard sections[indices].link == section else { throw sections.badLink(indices, sections[indices].link) }
+        let indicesLink = sections[indices].link
+        guard indicesLink == section else { throw sections.badLink(indices, indicesLink) }
         extended = try sections.contents(indices)
     }
 
