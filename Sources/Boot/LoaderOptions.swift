@@ -57,54 +57,55 @@ public struct LoaderOptions: Equatable, Sendable {
     }
 
     /// Reads the options in `line`: with a file's name as its first word all that come behind that, else those that come before
-    /// any other word. Returns where what follows the last one begins.
+    /// any other word. Returns where what follows the last of these begins.
+    @inline(never)
     private mutating func read(
         _ line: AddressRange, _ memory: PhysicalMemory, behindName: Bool
     ) throws(Fault) -> UInt64 {
         guard !line.isEmpty else { return line.start }
         var words = Words(try memory.view(line.start, size: memory.range.end &- line.start), size: line.size)
-        var isName = behindName
-        var behindOptions = line.start
-        while let word = words.next() {
-            if isName {
-                isName = false
-            } else if let option = word.after("loader.") {
-                try apply(option, nameOffset: line.start &- memory.origin &+ words.start)
-                words.skipSpaces()
-                behindOptions = line.start &+ words.end
+        if behindName { _ = words.next() }
+        var rest = line.start
+        while var word = words.next() {
+            if word.take("loader.") {
+                try apply(word, nameOffset: line.start &- memory.origin &+ words.start)
+                rest = line.end
             } else if !behindName {
+                if rest == line.end { rest = line.start &+ words.start }
                 break
             }
         }
-        return behindOptions
+        return rest
     }
 
+    /// What options are called behind `loader.`; those whose name ends with `=` have a value.
+    private static var names: Text { "align16 protect no-protect quiet verbose kaslr base= sha256= generation=" }
+    /// The values of `loader.generation=`, in the order of the cases.
+    private static var generations: Text { "0 1 2 3 4-recursive 4-identity" }
+
     /// Applies the option that is called `loader.` and `option`; its name is at `nameOffset`.
+    @inline(never)
     private mutating func apply(_ option: ByteView, nameOffset: UInt64) throws(Fault) {
-        if option.isSame(as: "align16") {
-            alignsWideIntegers = true
-        } else if option.isSame(as: "protect") {
-            protectsPages = true
-        } else if option.isSame(as: "no-protect") {
-            protectsPages = false
-        } else if option.isSame(as: "quiet") {
-            verbosity = .quiet
-        } else if option.isSame(as: "verbose") {
-            verbosity = .verbose
-        } else if option.isSame(as: "kaslr") {
-            placesAtRandom = true
-        } else if let digits = option.after("base=") {
-            guard let base = UInt64(digits: digits) else { throw Fault(.baseMalformed, nameOffset: nameOffset) }
+        var value = option
+        switch value.takeWord(of: LoaderOptions.names) {
+        case 0: alignsWideIntegers = true
+        case 1: protectsPages = true
+        case 2: protectsPages = false
+        case 3: verbosity = .quiet
+        case 4: verbosity = .verbose
+        case 5: placesAtRandom = true
+        case 6:
+            guard let base = UInt64(digits: value) else { throw Fault(.baseMalformed, nameOffset: nameOffset) }
             self.base = base
-        } else if let digits = option.after("sha256=") {
-            guard let digest = FileDigest(hexadecimal: digits) else {
+        case 7:
+            guard let digest = FileDigest(hexadecimal: value) else {
                 throw Fault(.digestMalformed, nameOffset: nameOffset)
             }
             self.digest = digest
-        } else if let name = option.after("generation="), let generation = Generation(option: name) {
-            self.generation = generation
-        } else {
-            throw Fault(.unknownLoaderOption, nameOffset: nameOffset)
+        case 8:
+            generation = Generation(rawValue: value.takeWord(of: LoaderOptions.generations))
+            if generation == nil { fallthrough }
+        default: throw Fault(.unknownLoaderOption, nameOffset: nameOffset)
         }
     }
 }
@@ -112,19 +113,17 @@ public struct LoaderOptions: Equatable, Sendable {
 extension UInt64 {
     /// The number that `text` writes in hexadecimal behind `0x`, else in decimal; nil where it is none, or needs more than
     /// 64 bits.
-    init?(digits text: borrowing ByteView) {
-        let isHexadecimal =
-            text.byte(at: 0) == UInt8(ascii: "0") && text.byte(at: 1).map { $0 | 0x20 } == UInt8(ascii: "x")
+    init?(digits text: ByteView) {
+        var digits = text
+        let isHexadecimal = digits.take("0x") || digits.take("0X")
         let radix: UInt64 = isHexadecimal ? 16 : 10
-        var index: UInt64 = isHexadecimal ? 2 : 0
-        guard index < text.count else { return nil }
+        guard digits.count > 0 else { return nil }
         self = 0
-        while let byte = text.byte(at: index) {
-            // Letters in either case.
-            let letter = (byte | 0x20) &- UInt8(ascii: "a")
-            let digit = byte &- UInt8(ascii: "0") < 10 ? byte &- UInt8(ascii: "0") : letter < 6 ? letter &+ 10 : 0xff
+        var index: UInt64 = 0
+        while index < digits.count {
+            let digit = UInt64(digits.digit(at: index))
             let (product, overflow) = multipliedReportingOverflow(by: radix)
-            let (sum, carry) = product.addingReportingOverflow(UInt64(digit))
+            let (sum, carry) = product.addingReportingOverflow(digit)
             guard digit < radix, !overflow, !carry else { return nil }
             self = sum
             index &+= 1
@@ -133,27 +132,38 @@ extension UInt64 {
 }
 
 extension ByteView {
-    fileprivate func isSame(as literal: StaticString) -> Bool { isSame(as: ByteView(literal)) }
-
-    /// What follows `prefix`; nil where the bytes begin otherwise.
-    @_lifetime(copy self)
-    fileprivate func after(_ prefix: StaticString) -> ByteView? {
-        let size = prefix.utf8CodeUnitCount
-        guard span.byteCount >= size, ByteView(span.extracting(first: size)).isSame(as: prefix) else { return nil }
-        return ByteView(span.extracting(droppingFirst: size))
+    /// The value of the hexadecimal digit at `index`, in either case; 0xff where there is none.
+    @inline(never)
+    func digit(at index: UInt64) -> UInt8 {
+        guard let byte = byte(at: index) else { return 0xff }
+        let letter = (byte | 0x20) &- UInt8(ascii: "a")
+        let digit = byte &- UInt8(ascii: "0")
+        return digit < 10 ? digit : letter < 6 ? letter &+ 10 : 0xff
     }
-}
 
-extension Generation {
-    /// The generation that `loader.generation=` calls `name`; nil where it is none.
-    fileprivate init?(option name: borrowing ByteView) {
-        if name.isSame(as: "4-recursive") {
-            self = .fourRecursive
-        } else if name.isSame(as: "4-identity") {
-            self = .fourIdentity
-        } else {
-            guard name.count == 1, let digit = name.byte(at: 0), digit &- UInt8(ascii: "0") < 4 else { return nil }
-            self.init(rawValue: digit &- UInt8(ascii: "0"))
+    /// Takes `prefix` off the bytes; false, and nothing taken, where they begin otherwise.
+    @inline(never)
+    fileprivate mutating func take(_ prefix: Text) -> Bool {
+        var index = 0
+        while index < prefix.count {
+            guard byte(at: UInt64(truncatingIfNeeded: index)) == prefix[index] else { return false }
+            index &+= 1
+        }
+        self = ByteView(span.extracting(droppingFirst: prefix.count))
+        return true
+    }
+
+    /// Which of the words in `table` the bytes are, or, where the word ends with `=`, begin with, counted from 0; 0xff if none.
+    /// What follows the word is left.
+    @inline(never)
+    fileprivate mutating func takeWord(of table: Text) -> UInt8 {
+        var number: UInt8 = 0
+        while true {
+            let word = table.word(Int(number))
+            if word.count == 0 { return 0xff }
+            let hasValue = word[word.count &- 1] == UInt8(ascii: "=")
+            if hasValue || span.byteCount == word.count, take(word) { return number }
+            number &+= 1
         }
     }
 }
@@ -172,14 +182,11 @@ private struct Words: ~Escapable {
         self.size = size
     }
 
-    mutating func skipSpaces() {
-        while end < size, bytes.byte(at: end) == UInt8(ascii: " ") { end &+= 1 }
-    }
-
     /// The next word, nil at the end.
+    @inline(never)
     @_lifetime(copy self)
     mutating func next() -> ByteView? {
-        skipSpaces()
+        while end < size, bytes.byte(at: end) == UInt8(ascii: " ") { end &+= 1 }
         start = end
         guard start < size else { return nil }
         end &+= bytes.distance(to: UInt8(ascii: " "), from: start, limit: size &- start) ?? size &- start

@@ -43,9 +43,10 @@ public struct FileDigest: Equatable, Sendable {
         var words = words.mutableSpan
         var index = 0
         while index < 64 {
-            guard let digit = FileDigest.digit(digits, UInt64(truncatingIfNeeded: index)) else { return nil }
+            let digit = digits.digit(at: UInt64(truncatingIfNeeded: index))
+            guard digit < 16 else { return nil }
             // Eight digits push out what was there.
-            words[index >> 3] = words[index >> 3] << 4 | digit
+            words[index >> 3] = words[index >> 3] << 4 | UInt32(digit)
             index &+= 1
         }
     }
@@ -88,14 +89,6 @@ public struct FileDigest: Equatable, Sendable {
         words[5] &+= f
         words[6] &+= g
         words[7] &+= h
-    }
-
-    /// The value of the hexadecimal digit at `index` of `digits`, nil where that is none.
-    private static func digit(_ digits: ByteView, _ index: UInt64) -> UInt32? {
-        guard let digit = digits.byte(at: index) else { return nil }
-        if digit >= 0x30 && digit <= 0x39 { return UInt32(digit &- 0x30) }
-        let letter = digit | 0x20
-        return letter >= 0x61 && letter <= 0x66 ? UInt32(letter &- 0x57) : nil
     }
 
     /// The first 32 bits of the fractional part of the cube root of the prime at `index` (FIPS 180-4, section 4.2.2).
