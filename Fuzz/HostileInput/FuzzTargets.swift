@@ -142,7 +142,8 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
                 violations.append("command line: outside memory")
             }
             let commandLine = platform.commandLine
-            let options = try LoaderOptions(&platform, memory)
+            var options = LoaderOptions()
+            try options.read(&platform, memory)
             if !commandLine.contains(platform.commandLine) { violations.append("command line: grown by its options") }
             let loader = AddressRange(0x10_0000, 0x12_8000)
             return violations

@@ -68,8 +68,8 @@ public struct Handoff {
 
         block.clear(layout.information.start, size: 0x1000)
         // Null, then flat 64-bit code and data, both present, accessed, ring 0.
-        block.store(0x00af_9b00_0000_ffff as UInt64, at: layout.descriptorTable &+ 8)
-        block.store(0x00cf_9300_0000_ffff as UInt64, at: layout.descriptorTable &+ 16)
+        block.put(0x00af_9b00_0000_ffff, at: layout.descriptorTable &+ 8)
+        block.put(0x00cf_9300_0000_ffff, at: layout.descriptorTable &+ 16)
 
         block.clear(layout.multiboot.start, size: layout.multiboot.size)
         block.copy(text, to: layout.multiboot.start)
@@ -194,21 +194,24 @@ public struct Handoff {
         let size = 144 &+ UInt64(truncatingIfNeeded: regions.count) &* 24
         guard var list = block.part(information, size: size) else { throw Fault(.noRoomForHandoff, value: size) }
         // Flags: command line, modules, memory map.
-        list.store(0b100_1100 as UInt32, at: information)
-        list.store(UInt32(truncatingIfNeeded: start), at: information &+ 16)
-        list.store((size &- 144) | map << 32, at: information &+ 44)
+        list.put(0b100_1100, at: information)
+        list.put(start, at: information &+ 16)
+        list.put((size &- 144) | map << 32, at: information &+ 44)
         if platform.moduleCount > 0 {
             let module = placement.movedModule ?? platform.module(0).range
-            list.store(1 | modules << 32, at: information &+ 20)
-            list.store(module.start | module.end << 32, at: modules)
-            list.store(UInt32(truncatingIfNeeded: string), at: modules &+ 8)
+            list.put(1 | modules << 32, at: information &+ 20)
+            list.put(module.start | module.end << 32, at: modules)
+            list.put(string, at: modules &+ 8)
         }
-        for index in 0..<regions.count {
-            let entry = map &+ UInt64(truncatingIfNeeded: index) &* 24
+        var entry = map
+        var index = 0
+        while index < regions.count {
             let region = regions[index]
-            list.store(20 | region.range.start << 32, at: entry)
-            list.store(region.range.start >> 32 | region.range.size << 32, at: entry &+ 8)
-            list.store(region.range.size >> 32 | UInt64(region.kind.rawValue) << 32, at: entry &+ 16)
+            list.put(20 | region.range.start << 32, at: entry)
+            list.put(region.range.start >> 32 | region.range.size << 32, at: entry &+ 8)
+            list.put(region.range.size >> 32 | UInt64(region.kind.rawValue) << 32, at: entry &+ 16)
+            entry &+= 24
+            index &+= 1
         }
         let text = platform.applicationString
         if !text.isEmpty { block.copy(try memory.view(text.start, size: text.size), to: string) }

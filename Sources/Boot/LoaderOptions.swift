@@ -49,8 +49,8 @@ public struct LoaderOptions: Equatable, Sendable {
 
     /// Reads the options on `platform`, and takes those of the command line off it. Throws `unknownLoaderOption`,
     /// `digestMalformed` and `baseMalformed`, whose name is an offset in `memory`.
-    public init(_ platform: inout Platform, _ memory: PhysicalMemory) throws(Fault) {
-        _ = try read(platform.facts.applicationString, memory, behindName: true)
+    public mutating func read(_ platform: inout Platform, _ memory: PhysicalMemory) throws(Fault) {
+        _ = try read(platform.applicationString, memory, behindName: true)
         guard platform.bootProtocol == .pvh else { return }
         let line = platform.commandLine
         platform.commandLine = AddressRange(try read(line, memory, behindName: false), line.end)

@@ -9,8 +9,10 @@ extension NamedFiles {
     /// Adds the modules of `platform`, as offsets in `memory`, which these bytes are; the first is the application.
     @_lifetime(self: copy self)
     public mutating func add(_ platform: borrowing PlatformFacts, _ memory: PhysicalMemory) {
-        for index in 0..<platform.moduleCount {
+        var index = 0
+        while index < platform.moduleCount {
             let module = platform.module(index)
+            index &+= 1
             append(
                 NamedFile(
                     start: module.range.start &- memory.origin, size: module.range.size,

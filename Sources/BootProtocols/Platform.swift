@@ -48,7 +48,7 @@ public struct PhysicalMemory: ~Escapable {
     /// The structure of `size` bytes at `address`; throws `platformStructureOutsideMemory`.
     @_lifetime(copy self)
     public func record(_ address: UInt64, size: UInt64) throws(Fault) -> Record {
-        try view(address, size: size).record(at: 0, size: size, else: .platformStructureOutsideMemory, .none)
+        try view(address, size: size).entry(0, size: Int(truncatingIfNeeded: size))
     }
 
     /// The range of the NUL-terminated string at `address`, without its NUL; empty where `address` is 0. Throws
@@ -100,6 +100,8 @@ public struct Platform: ~Copyable {
         repeating: Module(range: AddressRange(0, 0), commandLine: AddressRange(0, 0)))
     /// The number of modules.
     public private(set) var moduleCount = 0
+    /// Where the first module's string lies, without a NUL: its file name and arguments; empty if there is none.
+    public private(set) var applicationString = AddressRange(0, 0)
 
     /// A machine of which nothing is known yet.
     public init(_ bootProtocol: BootProtocol, information: UInt64) {
@@ -126,8 +128,9 @@ public struct Platform: ~Copyable {
         guard moduleCount < Platform.moduleCapacity else {
             throw Fault(.tooManyModules, value: UInt64(moduleCount) + 1, limit: UInt64(Platform.moduleCapacity))
         }
+        if moduleCount == 0 { applicationString = module.commandLine }
         modules[moduleCount] = module
-        moduleCount += 1
+        moduleCount &+= 1
         try reservations.add(module.range, .module)
         try reserveString(module.commandLine)
     }
@@ -215,6 +218,8 @@ public struct PlatformFacts: ~Escapable {
     public let reservations: Span<Reservation>
     /// The command line, without a NUL; empty if there is none.
     public let commandLine: AddressRange
+    /// Where the first module's string lies, without a NUL: its file name and arguments; empty if there is none.
+    public let applicationString: AddressRange
     /// The address of ACPI's root pointer, 0 if the protocol does not tell.
     public let rsdp: UInt64
     private let modules: Span<Module>
@@ -229,6 +234,7 @@ public struct PlatformFacts: ~Escapable {
         self.memoryMap = memoryMap
         self.reservations = reservations
         commandLine = platform.commandLine
+        applicationString = platform.applicationString
         rsdp = platform.rsdp
         self.modules = modules
     }
@@ -237,6 +243,4 @@ public struct PlatformFacts: ~Escapable {
     public var moduleCount: Int { modules.count }
     /// The module at `index`, below `moduleCount`.
     public func module(_ index: Int) -> Module { modules[index] }
-    /// Where the first module's string lies, without a NUL: its file name and arguments; empty if there is none.
-    public var applicationString: AddressRange { moduleCount > 0 ? modules[0].commandLine : AddressRange(0, 0) }
 }

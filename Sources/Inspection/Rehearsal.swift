@@ -51,7 +51,8 @@ struct Rehearsal {
         do throws(Fault) {
             var platform = try machine.start(file, in: guest)
             let memory = PhysicalMemory(readable, origin: 0x400)
-            let options = try LoaderOptions(&platform, memory)
+            var options = LoaderOptions()
+            try options.read(&platform, memory)
             files.add(platform.facts, memory)
             try self.init(&files, options, on: platform.facts, memory, machine, guest, gigabytePages)
         } catch {

@@ -19,13 +19,14 @@ func loaderMain(_ protocolMagic: UInt32, _ information: UInt32) -> Never {
         let memory = PhysicalMemory(ByteView(Memory.readable), origin: Memory.start)
         var platform = Platform(try bootProtocol(protocolMagic), information: UInt64(information))
         try platform.read(memory)
-        let options = try LoaderOptions(&platform, memory)
+        var options = LoaderOptions()
+        try options.read(&platform, memory)
         let facts = platform.facts
         guard facts.moduleCount > 0 else { throw Fault(.noModule) }
         files.add(facts, memory)
 
         let loader = AddressRange(Memory.loader.start, Memory.loader.end)
-        try boot(&files, options, on: facts, memory, loader, &serial)
+        try boot(&files, &options, on: facts, memory, loader, &serial)
     } catch {
         fail(error, files, &serial)
     }
@@ -44,8 +45,8 @@ func bootProtocol(_ magic: UInt32) throws(Fault) -> BootProtocol {
 /// to be moved.
 @_lifetime(files: copy files)
 func boot(
-    _ files: inout NamedFiles, _ options: LoaderOptions, on platform: borrowing PlatformFacts, _ memory: PhysicalMemory,
-    _ loader: AddressRange, _ serial: inout SerialPort
+    _ files: inout NamedFiles, _ options: inout LoaderOptions, on platform: borrowing PlatformFacts,
+    _ memory: PhysicalMemory, _ loader: AddressRange, _ serial: inout SerialPort
 ) throws(Fault) -> Never {
     let application = try Application(files, options, plan: linkPlan(0))
     Report.found(application, platform, options.verbosity, to: &serial)
@@ -67,7 +68,7 @@ func boot(
     }
     // Before the kernel runs there is one processor and no interrupt.
     unsafe bootRecord = BootRecord(
-        placement, loader: loader, module: placement.movedModule ?? platform.module(0).range)
+        placement, loader: loader, module: placement.module(0, of: application, on: platform))
     guard placement.movesModules else { try enter(application, placement, state, options.verbosity, &serial) }
 
     for index in 0..<platform.moduleCount where application.uses(index) {
@@ -78,7 +79,6 @@ func boot(
         target.copy(ByteView(Memory.span(module.start, size: module.size)), to: moved.start)
         files[index].start = moved.start &- memory.origin
     }
-    var options = options
     options.digest = nil  // It has been compared.
     let moved = try Application(files, options, plan: linkPlan(1))
     try enter(moved, placement, state, options.verbosity, &serial)

@@ -28,7 +28,8 @@ import Testing
         }
         platform.commandLine = AddressRange(at: Self.origin + moduleSize + 1, size: UInt64(line.utf8.count))
         let physical = PhysicalMemory(ByteView(memory.span.bytes), origin: Self.origin)
-        let options = try LoaderOptions(&platform, physical)
+        var options = LoaderOptions()
+        try options.read(&platform, physical)
         let start = Int(platform.commandLine.start - Self.origin)
         return (
             options, String(decoding: memory[start..<start + Int(platform.commandLine.size)], as: UTF8.self)
