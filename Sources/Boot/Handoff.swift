@@ -74,27 +74,16 @@ public struct Handoff {
         block.clear(layout.multiboot.start, size: layout.multiboot.size)
         block.copy(text, to: layout.multiboot.start)
 
-        var info = BootInfo(imageStart: placement.image.start, imageEnd: placement.image.end, stack: layout.stack.start)
-        info.tls = application.tls(bias: placement.bias)
-        info.serialPort = Handoff.serialPort
-        info.commandLine = layout.multiboot.start
-        info.commandLineSize = commandLine.size
         if application.generation.hasDeviceTree {
-            info.deviceTree = layout.deviceTree.start
             try writeDeviceTree(application, on: platform, placement, text, to: &block)
         }
+        var multibootInformation: UInt64 = 0
         if usesFirmwareInformation {
-            info.multibootInformation = platform.information
+            multibootInformation = platform.information
         } else if !application.generation.hasDeviceTreePlatform {
-            info.multibootInformation = try writeMultibootInformation(platform, placement, memory, to: &block)
+            multibootInformation = try writeMultibootInformation(platform, placement, memory, to: &block)
         }
-        guard
-            info.write(
-                application.generation, alignsWideIntegers: application.alignsWideIntegers, to: &block,
-                at: layout.bootInfo)
-        else {
-            throw Fault(.noRoomForHandoff, value: layout.range.size)
-        }
+        writeBootInfo(application, placement, commandLineSize: text.count, multibootInformation, to: &block)
         try writePageTables(
             application, on: platform, placement, mapsFirmwareInformation: usesFirmwareInformation, to: &block)
 
@@ -111,6 +100,24 @@ public struct Handoff {
             imageStart: placement.image.start,
             protectsWriting: application.protectsPages,
             protectsExecution: application.protectsPages && hasNoExecute)
+    }
+
+    @inline(never)
+    private func writeBootInfo(
+        _ application: borrowing Application, _ placement: Placement, commandLineSize: UInt64,
+        _ multibootInformation: UInt64, to block: inout ByteRegion
+    ) {
+        let layout = placement.handoff
+        var info = BootInfo(imageStart: placement.image.start, imageEnd: placement.image.end, stack: layout.stack.start)
+        info.tls = application.tls(bias: placement.bias)
+        info.serialPort = Handoff.serialPort
+        info.commandLine = layout.multiboot.start
+        info.commandLineSize = commandLineSize
+        if application.generation.hasDeviceTree { info.deviceTree = layout.deviceTree.start }
+        info.multibootInformation = multibootInformation
+        // It has a page to itself.
+        _ = info.write(
+            application.generation, alignsWideIntegers: application.alignsWideIntegers, to: &block, at: layout.bootInfo)
     }
 
     /// Whether the firmware's own Multiboot information can be handed on: there is one, the image does not overwrite it,
