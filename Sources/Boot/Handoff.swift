@@ -156,16 +156,16 @@ public struct Handoff {
         }
         var tree = DeviceTreeWriter(region)
 
-        // Kernels unwrap every reservation as whole pages, and have room for only a few holes.
         tree.reserve(AddressRange(0, 0x10_0000))
-        if loader.end > 0x10_0000 { tree.reserve(loader.roundedOutward(to: 0x1000)) }
-        if placement.handoff.range.end > 0x10_0000 { tree.reserve(placement.handoff.range) }
+        reserve(loader, in: &tree)
+        reserve(placement.handoff.range, in: &tree)
         // Kernels that take their own `_end` for the end of the image do not know of what was added behind it.
-        let linkEnd = (placement.image.start &+ (application.linkEnd &- application.linkStart)).pageAligned
-        if placement.image.end > linkEnd { tree.reserve(AddressRange(linkEnd, placement.image.end.pageAligned)) }
-        for index in 0..<platform.moduleCount {
-            let module = placement.module(index, of: application, on: platform)
-            if !module.isEmpty { tree.reserve(module.roundedOutward(to: 0x1000)) }
+        let linkEnd = placement.image.start &+ (application.linkEnd &- application.linkStart)
+        reserve(AddressRange(linkEnd.pageAligned, placement.image.end), in: &tree)
+        var index = 0
+        while index < platform.moduleCount {
+            reserve(placement.module(index, of: application, on: platform), in: &tree)
+            index &+= 1
         }
 
         tree.beginRoot(platform.bootProtocol)
@@ -179,6 +179,14 @@ public struct Handoff {
         // recursive page table look for it themselves, and panic (0.6.9) where a page that they map for that is mapped already.
         if platform.rsdp != 0, !application.generation.usesRecursivePageTable { tree.rootPointer(platform.rsdp) }
         _ = try tree.finish(commandLine)
+    }
+
+    /// Reserves `range` unless it is empty, or lies in the first MiB, all of which is reserved. Kernels unwrap every reservation as
+    /// whole pages, and have room for only a few holes.
+    @inline(never)
+    private func reserve(_ range: AddressRange, in tree: inout DeviceTreeWriter) {
+        guard !range.isEmpty, range.end > 0x10_0000 else { return }
+        tree.reserve(range.roundedOutward(to: 0x1000))
     }
 
     // MARK: Multiboot information

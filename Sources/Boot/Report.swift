@@ -116,6 +116,7 @@ public enum Report {
         }
     }
 
+    @inline(never)
     private static func write(
         name start: UInt64, _ size: UInt64, _ files: ByteView, to sink: inout some TextSink
     ) {
