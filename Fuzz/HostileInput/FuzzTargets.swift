@@ -249,11 +249,11 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
             stackPointer: choice & 2 == 0 ? source.number(upTo: 0x7fff) : source.address(),
             faultAddress: source.address(), pageTable: choice & 4 == 0 ? 0x1000 : source.address(), registers: registers
         )
-        var record = anyRecord
-        record?.module = module
-        record?.image = choice & 8 == 0 ? AddressRange(0, 0x8000) : range(&source)
-        record?.bias = choice & 16 == 0 ? 0 : source.address()
-        record?.stack = range(&source)
+        var record = BootRecord()
+        record.module = module
+        record.image = choice & 8 == 0 ? AddressRange(0, 0x8000) : range(&source)
+        record.bias = choice & 16 == 0 ? 0 : source.address()
+        record.stack = range(&source)
         // Tables that map the first 2 MiB to themselves.
         memory.put(0x2003 as UInt64, at: 0x1000 - Int(origin))
         memory.put(0x3003 as UInt64, at: 0x2000 - Int(origin))
@@ -267,8 +267,8 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
             }
         }
         var sink = TextBuffer()
-        report.write(
-            choice & 32 == 0 ? record : nil, PhysicalMemory(ByteView(memory.span.bytes), origin: origin), to: &sink)
+        record.isKnown = choice & 32 == 0
+        report.write(&record, PhysicalMemory(ByteView(memory.span.bytes), origin: origin), to: &sink)
         var violations = sink.violations
         if sink.text.split(separator: "\n").filter({ $0.hasPrefix("[LOADER] error: ") }).count != 1 {
             violations.append("not one error line")
@@ -277,19 +277,4 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
     }
 
     private static let exceptionFile = sample.withSections
-    private static let anyRecord = BootRecord.any
-}
-
-extension BootRecord {
-    /// A record of some boot; its fields are replaced.
-    static var any: BootRecord? {
-        let machine = Machine()
-        let file = SmallFile().bytes
-        do throws(Fault) {
-            let application = try Application(ByteView(file.span.bytes))
-            let platform = try machine.platform(moduleSize: UInt64(file.count))
-            let placement = try Placement(application, on: platform.facts, loader: machine.loader, limit: 1 << 32)
-            return BootRecord(placement, loader: machine.loader, module: AddressRange(0, 0))
-        } catch { return nil }
-    }
 }

@@ -10,21 +10,27 @@ import KernelImage
 /// What the loader remembers of a boot, for the case that the application dies before it can speak.
 public struct BootRecord: Equatable, Sendable {
     /// The image, and what was added to its link addresses.
-    public var image: AddressRange, bias: UInt64
+    public var image = AddressRange(0, 0), bias: UInt64 = 0
     /// The boot stack.
-    public var stack: AddressRange
+    public var stack = AddressRange(0, 0)
     /// The loader's own bytes.
-    public var loader: AddressRange
+    public var loader = AddressRange(0, 0)
     /// The application's file.
-    public var module: AddressRange
+    public var module = AddressRange(0, 0)
+    /// Whether there is anything to remember.
+    public var isKnown = false
 
-    /// The record of the boot that `placement` describes, of the file at `module`.
-    public init(_ placement: Placement, loader: AddressRange, module: AddressRange) {
+    /// Nothing has been placed yet.
+    public init() {}
+
+    /// Remembers the boot that `placement` describes, of the file at `module`.
+    public mutating func remember(_ placement: Placement, loader: AddressRange, module: AddressRange) {
         image = placement.image
         bias = placement.bias
         stack = placement.handoff.stack
         self.loader = loader
         self.module = module
+        isKnown = true
     }
 }
 
@@ -55,17 +61,20 @@ public struct ExceptionReport: Sendable {
     static var returnAddressLimit: Int { 8 }
     static var stackSearchLimit: UInt64 { 512 }
 
-    /// Writes the report: one line that begins with `error:`, then what helps to find the cause. `record` is nil before
-    /// anything was placed.
-    public func write(_ record: BootRecord?, _ memory: PhysicalMemory, to sink: inout some TextSink) {
+    /// Writes the report: one line that begins with `error:`, then what helps to find the cause. The record is used once: an
+    /// exception in what follows is told without it.
+    @inline(never)
+    public func write(_ record: inout BootRecord, _ memory: PhysicalMemory, to sink: inout some TextSink) {
+        let isKnown = record.isKnown
+        record.isKnown = false
         sink.write("[LOADER] error: CPU exception %d (", vector)
         sink.write(ExceptionReport.names.row(Int(min(vector, 20))))
         sink.write(") at ", hex: instructionPointer)
         if vector == 14 { writeAccess(&sink) }
-        if let record, isStackOverflow(record) { sink.write(": the stack has overflowed") }
+        if isKnown, isStackOverflow(record) { sink.write(": the stack has overflowed") }
         sink.endLine()
         sink.flush()
-        guard let record else { return }
+        guard isKnown else { return }
 
         // The file may have been overwritten since; what is read of it is checked like any other bytes.
         if let view = try? memory.view(record.module.start, size: record.module.size),
@@ -81,7 +90,7 @@ public struct ExceptionReport: Sendable {
     }
 
     /// A page fault (or the double fault that follows when nothing can be pushed) next to the page below the stack.
-    private func isStackOverflow(_ record: BootRecord) -> Bool {
+    private func isStackOverflow(_ record: borrowing BootRecord) -> Bool {
         let below = AddressRange(record.stack.start &- 0x1000, record.stack.start)
         let touched = vector == 14 ? faultAddress : stackPointer
         return (vector == 14 || vector == 8) && touched >= below.start && touched < below.end
@@ -97,7 +106,7 @@ public struct ExceptionReport: Sendable {
 
     @inline(never)
     private func writePlace(
-        _ label: Text, _ address: UInt64, _ record: BootRecord, _ image: borrowing Application.Contents,
+        _ label: Text, _ address: UInt64, _ record: borrowing BootRecord, _ image: borrowing Application.Contents,
         _ sink: inout some TextSink
     ) {
         sink.write(label, hex: address)
@@ -156,7 +165,7 @@ public struct ExceptionReport: Sendable {
     /// The words on the stack that point into the image's code: not all are return addresses, but all return addresses
     /// are among them.
     private func writeReturnAddresses(
-        _ record: BootRecord, _ memory: PhysicalMemory, _ image: borrowing Application.Contents,
+        _ record: borrowing BootRecord, _ memory: PhysicalMemory, _ image: borrowing Application.Contents,
         _ sink: inout some TextSink
     ) {
         guard let whole = try? memory.view(memory.origin, size: memory.range.size) else { return }

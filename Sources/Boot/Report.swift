@@ -11,6 +11,7 @@ import HermitEntry
 /// The lines that a boot prints.
 public enum Report {
     /// What was found: the file's kind and size, its contract, who started the loader, how much RAM there is.
+    @inline(never)
     public static func found(
         _ application: borrowing Application, _ platform: borrowing PlatformFacts, _ verbosity: Verbosity,
         to sink: inout some TextSink
@@ -41,6 +42,7 @@ public enum Report {
     }
 
     /// Where everything went, and what was relocated.
+    @inline(never)
     public static func placed(
         _ application: borrowing Application, _ placement: Placement, _ counts: RelocationCounts, _ state: EntryState,
         _ verbosity: Verbosity, to sink: inout some TextSink

@@ -67,7 +67,7 @@ func boot(
         try handoff.writeMovingTables(region(placement.movingTables), limit: Memory.end)
     }
     // Before the kernel runs there is one processor and no interrupt.
-    unsafe bootRecord = BootRecord(
+    unsafe bootRecord.remember(
         placement, loader: loader, module: placement.module(0, of: application, on: platform))
     guard placement.movesModules else { try enter(application, placement, state, options.verbosity, &serial) }
 
@@ -125,8 +125,8 @@ func fail(_ fault: Fault, _ files: borrowing NamedFiles, _ serial: inout SerialP
     CPU.end(fault.rule.kind.debugExitValue)
 }
 
-/// What is known of the boot, for the exception handler; nil until the application has been placed.
-nonisolated(unsafe) var bootRecord: BootRecord?
+/// What is known of the boot, for the exception handler.
+nonisolated(unsafe) var bootRecord = BootRecord()
 
 /// Where an exception ends up that nobody else handles: the loader's own, or the kernel's before it has its own table. The
 /// stub has switched back to the loader's page tables.
@@ -139,8 +139,7 @@ func loaderException(_ frame: UnsafePointer<cm_exception_frame>) {
         stackPointer: frame.pointee.rsp, faultAddress: CPU.pageFaultAddress, pageTable: frame.pointee.cr3,
         // Behind cr3, from r15 on.
         registers: UnsafeRawPointer(frame).load(fromByteOffset: 8, as: InlineArray<15, UInt64>.self))
-    let record = unsafe bootRecord
-    unsafe bootRecord = nil  // An exception in what follows is told without it.
-    report.write(record, PhysicalMemory(ByteView(Memory.readable), origin: Memory.start), to: &serial)
+    unsafe report.write(
+        &bootRecord, PhysicalMemory(ByteView(Memory.readable), origin: Memory.start), to: &serial)
     CPU.end(Rule.cpuException.kind.debugExitValue)
 }

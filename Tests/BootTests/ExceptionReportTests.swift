@@ -33,17 +33,13 @@ import Testing
         return memory
     }
 
-    private static let record: BootRecord? = {
-        var random = SeededGenerator(seed: 1)
-        var scenario = Scenario.random(.fourIdentity, &random)
-        scenario.regions = [MemoryRegion(range: AddressRange(0, 0x3000_0000), kind: .available)]
-        (scenario.isFixed, scenario.zeroFill) = (false, 0)
-        guard case .success(let placement) = PlacementTests.plan(scenario) else { return nil }
-        var record = BootRecord(
-            placement, loader: AddressRange(0x4_0000, 0x4_8000),
-            module: AddressRange(at: 0x8000, size: UInt64(file.count)))
+    private static let record: BootRecord = {
+        var record = BootRecord()
         (record.image, record.bias) = (AddressRange(0x1_0000, 0x1_2000), 0x1_0000)
         record.stack = AddressRange(0x2_0000, 0x2_8000)
+        record.loader = AddressRange(0x4_0000, 0x4_8000)
+        record.module = AddressRange(at: 0x8000, size: UInt64(file.count))
+        record.isKnown = true
         return record
     }()
 
@@ -52,14 +48,14 @@ import Testing
         vector: UInt64 = 14, errorCode: UInt64 = 0, at instruction: UInt64 = 0x1_0012, access: UInt64 = 0,
         stackPointer: UInt64 = 0x2_7f00, stack: [UInt64] = [], _ change: (inout BootRecord) -> Void = { _ in }
     ) throws -> [String] {
-        var record = try #require(Self.record)
+        var record = Self.record
         change(&record)
         let memory = Self.memory(stack)
         var sink = StringSink()
         ExceptionReport(
             vector: vector, errorCode: errorCode, instructionPointer: instruction, stackPointer: stackPointer,
             faultAddress: access, pageTable: 0x1000, registers: InlineArray<15, UInt64>(repeating: 7)
-        ).write(record, PhysicalMemory(ByteView(memory.span.bytes), origin: 0), to: &sink)
+        ).write(&record, PhysicalMemory(ByteView(memory.span.bytes), origin: 0), to: &sink)
         let all = sink.text.split(separator: "\n").map { String($0) }
         #expect(all.filter { $0.hasPrefix("[LOADER] r") }.count == 4)
         #expect(all.contains("[LOADER] r13 0x7 r14 0x7 r15 0x7 rsp 0x\(String(stackPointer, radix: 16))"))
@@ -115,10 +111,11 @@ import Testing
     @Test func `before anything is placed there is one line`() {
         var sink = StringSink()
         let memory: [UInt8] = [0]
+        var nothing = BootRecord()
         ExceptionReport(
             vector: 21, errorCode: 0, instructionPointer: 1, stackPointer: 2, faultAddress: 3, pageTable: 4,
             registers: InlineArray<15, UInt64>(repeating: 0)
-        ).write(nil, PhysicalMemory(ByteView(memory.span.bytes), origin: 0), to: &sink)
+        ).write(&nothing, PhysicalMemory(ByteView(memory.span.bytes), origin: 0), to: &sink)
         #expect(sink.text.split(separator: "\n").count == 1)
         #expect(sink.text.hasPrefix("[LOADER] error: CPU exception 21 ("))
     }
