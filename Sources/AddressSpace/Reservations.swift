@@ -46,13 +46,11 @@ public struct Reservations {
     /// A list without reservations.
     public init() {}
 
-    /// Those of another list.
-    public init(_ list: Span<Reservation>) {
-        count = min(list.count, Reservations.capacity)
-        var index = 0
-        while index < count {
-            self.list[index] = list[index]
-            index &+= 1
+    /// Takes over those of another list, of which there are no more than this one can hold.
+    public mutating func copy(_ other: Span<Reservation>) {
+        while count < other.count {
+            list[count] = other[count]
+            count &+= 1
         }
     }
 
@@ -69,7 +67,7 @@ public struct Reservations {
             throw Fault(.tooManyReservations, limit: UInt64(Reservations.capacity))
         }
         list[count] = Reservation(range: range, purpose: purpose)
-        count += 1
+        count &+= 1
     }
 
     /// The first reservation that shares an address with `range`.

@@ -198,13 +198,13 @@ public struct Application: ~Escapable {
     ) throws(Fault) -> RelocationCounts {
         if link.count > 0 {
             return try link.load(
-                files, bias: placement.bias, into: &memory, mayResolve: placement.staging == nil, resolve)
+                files, bias: placement.bias, into: &memory, mayResolve: !placement.isStaged, resolve)
         }
         if isObject {
             try object.load(into: &memory)
             let counts = try object.relocate(in: &memory, bias: placement.bias)
             guard counts.indirect > 0 else { return counts }
-            guard placement.staging == nil else { throw Fault(.resolverOutOfPlace) }
+            guard !placement.isStaged else { throw Fault(.resolverOutOfPlace) }
             object.resolveIndirect(in: &memory, bias: placement.bias, resolve)
             return counts
         }
@@ -213,7 +213,7 @@ public struct Application: ~Escapable {
         try linked.load(into: &memory)
         let counts = try relocator.apply(to: &memory)
         guard counts.indirect > 0 else { return counts }
-        try relocator.resolveIndirect(in: &memory, mayResolve: placement.staging == nil, resolve)
+        try relocator.resolveIndirect(in: &memory, mayResolve: !placement.isStaged, resolve)
         return counts
     }
 }

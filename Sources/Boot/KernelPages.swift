@@ -67,7 +67,7 @@ extension Handoff {
             tables.map(AddressRange(0x8000, 0x9000), .size4KiB)
         }
         guard application.protectsPages else { return try tables.checkRoom() }
-        if placement.staging != nil { tables.map(layout.trampoline, .size4KiB, .code) }
+        if placement.isStaged { tables.map(layout.trampoline, .size4KiB, .code) }
         ImagePages.map(application, bias: placement.bias, in: &tables)
         try tables.checkRoom()
     }

@@ -29,11 +29,11 @@ public struct Placement: Equatable, Sendable {
     public static var imageAlignment: UInt64 { 0x20_0000 }
 
     /// Where the image is built first, because the loader itself lies where it must go; empty where it is built in place.
-    public var staged: AddressRange {
-        AddressRange(at: buildAddress, size: buildAddress == image.start ? 0 : image.size)
-    }
-    /// The same; nil where it is built in place.
-    public var staging: AddressRange? { buildAddress == image.start ? nil : staged }
+    public var staged: AddressRange { AddressRange(at: buildAddress, size: isStaged ? image.size : 0) }
+    /// Whether it is built elsewhere first.
+    public var isStaged: Bool { buildAddress != image.start }
+    /// Where it is built first; nil where it is built in place.
+    public var staging: AddressRange? { isStaged ? staged : nil }
     /// Where the application's module is moved first, because it lies where the image must go; nil where it stays.
     public var movedModule: AddressRange? { firstModule.isEmpty ? nil : firstModule }
     /// Whether modules are moved.
@@ -54,7 +54,8 @@ public struct Placement: Equatable, Sendable {
         let map = platform.memoryMap
         let top = map.topOfRAM
         guard top > 0 else { throw Fault(.memoryTooSmall) }
-        var taken = Reservations(platform.reservations)
+        var taken = Reservations()
+        taken.copy(platform.reservations)
         try taken.add(loader, .loader)
 
         var below = limit
@@ -71,10 +72,16 @@ public struct Placement: Equatable, Sendable {
         // want what they are handed below it. Kernels with a recursive page table take whatever lies above them for their own,
         // those up to 0.11 likewise.
         let size = handoff.range.size
-        var room = Placement.roomForHandoff(size, map, taken, below)
-        if room == nil, application.readsReservations { room = Placement.roomForHandoff(size, map, taken, limit) }
-        guard let room else { throw Fault(.noRoomForHandoff, value: size) }
-        handoff.move(to: room)
+        while true {
+            // Below 640 KiB, clear of what real mode uses.
+            let (low, high) = (AddressRange(0x1_0000, min(0xa_0000, below)), AddressRange(0x10_0000, below))
+            if let start = Placement.room(size, map, taken, low, or: high) {
+                handoff.move(to: start)
+                break
+            }
+            guard below != limit, application.readsReservations else { throw Fault(.noRoomForHandoff, value: size) }
+            below = limit
+        }
         if base == nil {
             try taken.add(handoff.range, .handoff)
             try findPlace(application, map, taken, limit, choice)
@@ -145,13 +152,6 @@ public struct Placement: Equatable, Sendable {
         let room = AddressRange(at: start, size: size)
         try taken.add(room, purpose)
         return room
-    }
-
-    /// Room below 640 KiB, clear of what real mode uses, or else the lowest that ends below `end`.
-    private static func roomForHandoff(
-        _ size: UInt64, _ map: MemoryRegions, _ taken: borrowing Reservations, _ end: UInt64
-    ) -> UInt64? {
-        room(size, map, taken, AddressRange(0x1_0000, min(0xa_0000, end)), or: AddressRange(0x10_0000, end))
     }
 
     /// Room for `size` bytes of whole pages in the first window that has it.

@@ -50,7 +50,7 @@ public enum Report {
         guard verbosity != .quiet else { return }
         if verbosity == .verbose { placedInDetail(placement, to: &sink) }
         sink.write("[LOADER] image at ", placement.image)
-        if placement.staging != nil { sink.write(", over the loader") }
+        if placement.isStaged { sink.write(", over the loader") }
         if placement.movedModule != nil { sink.write(", module moved") }
         let tls = application.tls(bias: placement.bias)
         if let tls { sink.write(", TLS at ", hex: tls.start) }
