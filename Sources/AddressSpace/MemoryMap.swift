@@ -80,36 +80,28 @@ public struct MemoryMap: ~Copyable {
         guard !range.isEmpty else { return }
         var list = self.list.mutableSpan
         var joined = MemoryRegion(range: range, kind: kind)
-        // Firmware tells most regions in order, and few that can be joined.
-        if count < MemoryMap.capacity, count == 0 || list[count &- 1].isFollowed(by: joined) {
-            list[count] = joined
-            count &+= 1
-            return
-        }
-        // Where it belongs.
-        var first = count
-        while first > 0, list[first &- 1].range.start > range.start { first &-= 1 }
-        // It takes the place of those from `first` to `next` that it joins: the one before, and some of those behind.
-        var next = first
-        if first > 0, joined.join(list[first &- 1]) { first &-= 1 }
-        while next < count, joined.join(list[next]) { next &+= 1 }
-        if first == next {
-            guard count < MemoryMap.capacity else { throw Fault(.tooManyRegions, limit: UInt64(MemoryMap.capacity)) }
-            var index = count
-            while index > first {
-                list[index] = list[index &- 1]
-                index &-= 1
-            }
-            count &+= 1
-        } else if next > first &+ 1 {
-            var index = next
+        // Those that it joins go. Firmware tells most regions in order, and few that can be joined.
+        var kept = count
+        if count == MemoryMap.capacity || count > 0 && !list[count &- 1].isFollowed(by: joined) {
+            kept = 0
+            var index = 0
             while index < count {
-                list[index &- (next &- first) &+ 1] = list[index]
+                let other = list[index]
                 index &+= 1
+                if joined.join(other) { continue }
+                list[kept] = other
+                kept &+= 1
             }
-            count &-= next &- first &- 1
         }
-        list[first] = joined
+        guard kept < MemoryMap.capacity else { throw Fault(.tooManyRegions, limit: UInt64(MemoryMap.capacity)) }
+        // Where it belongs.
+        var place = kept
+        while place > 0, list[place &- 1].range.start > joined.range.start {
+            list[place] = list[place &- 1]
+            place &-= 1
+        }
+        list[place] = joined
+        count = kept &+ 1
     }
 }
 

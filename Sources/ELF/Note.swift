@@ -66,8 +66,8 @@ public struct Notes: ~Escapable {
     @_lifetime(copy self)
     public mutating func next() throws(Fault) -> Note? {
         // What is left may be padding.
-        guard bytes.count - position >= 12 else { return nil }
-        let header = try bytes.record(at: position, size: 12, else: .noteTruncated, place)
+        guard bytes.count &- position >= 12 else { return nil }
+        let header = bytes.part(at: position, size: 12).entry(0, size: 12)
         let nameSize = UInt64(header.u32(0))
         let descSize = UInt64(header.u32(4))
         let nameStart = position &+ 12
@@ -80,12 +80,12 @@ public struct Notes: ~Escapable {
         }
         var trimmed = nameSize
         while trimmed > 0, bytes.byte(at: nameStart &+ trimmed &- 1) == 0 {
-            trimmed -= 1
+            trimmed &-= 1
         }
         let note = Note(
             type: header.u32(8),
-            name: try bytes.slice(at: nameStart, size: trimmed, else: .noteTruncated, place),
-            desc: try bytes.slice(at: min(descStart, bytes.count), size: descSize, else: .noteTruncated, place),
+            name: bytes.part(at: nameStart, size: trimmed),
+            desc: bytes.part(at: min(descStart, bytes.count), size: descSize),
             offset: start &+ position)
         position = min(Notes.align(descEnd, alignment), bytes.count)
         return note

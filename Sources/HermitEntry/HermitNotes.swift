@@ -88,11 +88,10 @@ public struct HermitNotes: Equatable, Sendable {
             }
             entryVersion = version
         } else if note.type == 1, note.isOwned(by: "GNU") {
-            guard let system = note.desc.word32(at: 0), let major = note.desc.word32(at: 4),
-                let minor = note.desc.word32(at: 8), let patch = note.desc.word32(at: 12)
-            else { throw Fault(.abiTagSize, place, value: note.desc.count) }
-            guard system == 6 else { throw Fault(.abiTagNotHermit, place, value: UInt64(system)) }
-            kernelVersion = HermitVersion(major: major, minor: minor, patch: patch)
+            guard note.desc.count >= 16 else { throw Fault(.abiTagSize, place, value: note.desc.count) }
+            let tag = note.desc.entry(0, size: 16)
+            guard tag.u32(0) == 6 else { throw Fault(.abiTagNotHermit, place, value: UInt64(tag.u32(0))) }
+            kernelVersion = HermitVersion(major: tag.u32(4), minor: tag.u32(8), patch: tag.u32(12))
         } else if note.type == 0x5b00, note.isOwned(by: "UHYVEIF"), note.desc.count >= 4 {
             uhyveInterface = note.desc.word32(at: 0)?.byteSwapped
         }
