@@ -139,7 +139,8 @@ public enum Report {
         let details = FaultDetails(of: fault, in: files, plan: plans)
         var bytes = files.bytes
         if fault.file < files.count {
-            bytes = bytes.part(at: files[fault.file].start, size: files[fault.file].size)
+            let file = files[fault.file]
+            bytes = bytes.part(at: file.start, size: file.size)
             if fault.file > 0 {
                 let name = files.name(fault.file)
                 write(name: name.start, name.size, files.bytes, to: &sink)

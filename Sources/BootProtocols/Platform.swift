@@ -171,13 +171,19 @@ extension Platform {
         var index: UInt64 = 0
         while index < count {
             let entry = try memory.record(address &+ index &* entrySize, size: entrySize)
-            let start = isMultiboot ? UInt64(entry.u32(0)) : entry.u64(0)
-            let end = UInt64(entry.u32(4))
-            guard !isMultiboot || start <= end else { throw Fault(.moduleOutsideMemory, value: start, limit: end) }
-            let size = isMultiboot ? end &- start : entry.u64(8)
+            var (start, size, string) = (entry.u64(0), entry.u64(8), UInt64(0))
+            if isMultiboot {
+                string = size & 0xffff_ffff
+                let end = start >> 32
+                start &= 0xffff_ffff
+                // Where the end comes before the start, it is more than there is.
+                size = end &- start
+            } else {
+                string = entry.u64(16)
+            }
             _ = try memory.view(start, size: size, else: .moduleOutsideMemory)
-            let string = try memory.string(isMultiboot ? UInt64(entry.u32(8)) : entry.u64(16))
-            try add(Module(range: AddressRange(at: start, size: size), commandLine: string))
+            try add(
+                Module(range: AddressRange(at: start, size: size), commandLine: try memory.string(string)))
             index &+= 1
         }
     }
