@@ -124,11 +124,10 @@ no_long_mode:
 entry64:
     cli
     cld
-    lea boot_stack_top(%rip), %rsp
+    mov $boot_stack_top, %esp
     lgdt gdt_pointer(%rip)
     pushq $SELECTOR_CODE
-    lea 3f(%rip), %rax
-    pushq %rax
+    pushq $3f
     lretq
 3:  xor %edi, %edi
     xor %ebx, %ebx
@@ -171,8 +170,8 @@ page_fault:
     shr $21, %rcx
     cmp $4 * 512, %rcx
     jae 7f
-    and $-0x200000, %rax
-    or $0x83, %rax
+    and $-0x200000, %eax
+    mov $0x83, %al
     mov %rax, boot_pd(, %rcx, 8)
     pop %rcx
     pop %rax
