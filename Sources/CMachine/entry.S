@@ -276,6 +276,13 @@ cm_enter:
     mov 64(%rbx), %rdi
     jmp *%rax
 
+// qboot, the firmware of QEMU's microvm, leaves the beginning of this file at address 0, and kernels read at 0x40e the segment of
+// the EBDA, whose page they map: there is none.
+    .org entry_multiboot + 0x40e - 0x158
+    .globl no_ebda
+no_ebda:
+    .word 0
+
 enter_moving:
     mov %r10, %cr3
     mov %rdx, %rcx
