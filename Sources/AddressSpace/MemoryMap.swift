@@ -80,18 +80,21 @@ public struct MemoryMap: ~Copyable {
         guard !range.isEmpty else { return }
         var list = self.list.mutableSpan
         var joined = MemoryRegion(range: range, kind: kind)
-        // Those that it joins go. Firmware tells most regions in order, and few that can be joined.
-        var kept = count
-        if count == MemoryMap.capacity || count > 0 && !list[count &- 1].isFollowed(by: joined) {
-            kept = 0
-            var index = 0
-            while index < count {
-                let other = list[index]
-                index &+= 1
-                if joined.join(other) { continue }
-                list[kept] = other
-                kept &+= 1
-            }
+        // Firmware tells most regions in order, and few that can be joined.
+        if count < MemoryMap.capacity, count == 0 || list[count &- 1].isFollowed(by: joined) {
+            list[count] = joined
+            count &+= 1
+            return
+        }
+        // Those that it joins go.
+        var kept = 0
+        var index = 0
+        while index < count {
+            let other = list[index]
+            index &+= 1
+            if joined.join(other) { continue }
+            list[kept] = other
+            kept &+= 1
         }
         guard kept < MemoryMap.capacity else { throw Fault(.tooManyRegions, limit: UInt64(MemoryMap.capacity)) }
         // Where it belongs.

@@ -81,7 +81,6 @@ public struct PageTables: ~Copyable, ~Escapable {
     }
 
     /// The number of tables that mapping `range` with `pageSize` needs below the PML4, at the most.
-    @inline(never)
     public static func tableCount(for range: AddressRange, _ pageSize: PageSize) -> UInt64 {
         guard !range.isEmpty else { return 0 }
         var count: UInt64 = 0

@@ -27,7 +27,6 @@ public struct DeviceTreeWriter: ~Copyable, ~Escapable {
     }
 
     /// Adds `range` to the memory reservation block.
-    @inline(never)
     @_lifetime(self: copy self)
     public mutating func reserve(_ range: AddressRange) {
         append(range.start, range.size)

@@ -74,13 +74,11 @@ entry32:
 // anything anywhere there, but a boot touches only a few of its pages.
     mov $boot_pdpt + 3, %eax
     mov %eax, boot_pml4
-    mov $boot_pd + 3, %eax
     mov $boot_pdpt, %ecx
-1:  mov %eax, (%ecx)
-    add $0x1000, %eax
-    add $8, %ecx
-    cmp $boot_pdpt + 32, %ecx
-    jne 1b
+    movl $boot_pd + 0x0003, (%ecx)
+    movl $boot_pd + 0x1003, 8(%ecx)
+    movl $boot_pd + 0x2003, 16(%ecx)
+    movl $boot_pd + 0x3003, 24(%ecx)
     movl $0x83, boot_pd
 
     mov $boot_pml4, %eax
