@@ -57,7 +57,6 @@ entry_pvh:
 entry32:
     cli
     cld
-    mov $boot_stack_top, %esp
 
     mov %ebx, %esi
     mov $0x80000000, %eax
@@ -132,7 +131,8 @@ entry64:
 
 // edi = protocol, ebx = address of its information.
 start64:
-    mov $SELECTOR_DATA, %eax
+    pushq $SELECTOR_DATA
+    popq %rax
     mov %eax, %ds
     mov %eax, %es
     mov %eax, %ss
@@ -141,8 +141,17 @@ start64:
     mov %eax, %gs
     mov $boot_stack_top, %esp
 
-// Exceptions get a stack of their own (IST 1).
-    mov $SELECTOR_TSS, %eax
+// A gate for each of the 32 exceptions, from the last one down; they get a stack of their own (IST 1).
+    mov idt_last_gate(%rip), %rax
+    pushq $31 * 2
+    popq %rcx
+1:  mov %rax, idt(, %rcx, 8)
+    sub $SIZE_STUB, %rax
+    sub $2, %ecx
+    jns 1b
+    movw $page_fault_low, idt + 16 * PAGE_FAULT
+    pushq $SELECTOR_TSS
+    popq %rax
     ltr %ax
     lidt idt_pointer
 
@@ -151,34 +160,6 @@ start64:
 5:  cli
     hlt
     jmp 5b
-
-// Maps the 2 MiB page of the first access to it, below 4 GiB and under the loader's own page tables. Every other page
-// fault is an exception like the rest.
-    .globl page_fault
-page_fault:
-    push %rax
-    push %rcx
-    mov %cr3, %rax
-    cmp $boot_pml4, %rax
-    jne 7f
-    testb $1, 16(%rsp)
-    jnz 7f
-    mov %cr2, %rax
-    mov %rax, %rcx
-    shr $21, %rcx
-    cmp $4 * 512, %rcx
-    jae 7f
-    and $-0x200000, %eax
-    mov $0x83, %al
-    mov %rax, boot_pd(, %rcx, 8)
-    pop %rcx
-    pop %rax
-    add $8, %rsp
-    iretq
-7:  pop %rcx
-    pop %rax
-    pushq $PAGE_FAULT
-    jmp exception_common
 
 // One stub per exception, SIZE_STUB bytes each. The page fault's is never used.
     .globl exception_stubs
@@ -274,13 +255,6 @@ cm_enter:
     mov 64(%rbx), %rdi
     jmp *%rax
 
-// qboot, the firmware of QEMU's microvm, leaves the beginning of this file at address 0, and kernels read at 0x40e the segment of
-// the EBDA, whose page they map: there is none.
-    .org entry_multiboot + 0x40e - 0x158
-    .globl no_ebda
-no_ebda:
-    .word 0
-
 enter_moving:
     mov %r10, %cr3
     mov %rdx, %rcx
@@ -302,6 +276,41 @@ enter_tail:
     xor %r12d, %r12d
     jmp *%rax
 enter_end:
+
+// qboot, the firmware of QEMU's microvm, leaves the beginning of this file at address 0, and kernels read at 0x40e the segment of
+// the EBDA, whose page they map: there is none.
+    .org entry_multiboot + 0x40e - 0x158
+    .globl no_ebda
+no_ebda:
+    .word 0
+
+// Maps the 2 MiB page of the first access to it, below 4 GiB and under the loader's own page tables. Every other page
+// fault is an exception like the rest.
+    .globl page_fault
+page_fault:
+    push %rax
+    push %rcx
+    mov %cr3, %rax
+    cmp $boot_pml4, %rax
+    jne 7f
+    testb $1, 16(%rsp)
+    jnz 7f
+    mov %cr2, %rax
+    mov %rax, %rcx
+    shr $21, %rcx
+    cmp $4 * 512, %rcx
+    jae 7f
+    and $-0x200000, %eax
+    mov $0x83, %al
+    mov %rax, boot_pd(, %rcx, 8)
+    pop %rcx
+    pop %rax
+    add $8, %rsp
+    iretq
+7:  pop %rcx
+    pop %rax
+    pushq $PAGE_FAULT
+    jmp exception_common
 
     .section .rodata.entry, "a", @progbits
 no_long_mode_text:
@@ -326,22 +335,10 @@ gdt_pointer:
     .word gdt_end - gdt - 1
     .quad gdt
 idt_pointer:
-    .word idt_end - idt - 1
+    .word 32 * 16 - 1
     .quad idt
-// A gate for each of the 32 exceptions.
-idt:
-    .set vector, 0
-    .rept 32
-    .if vector == PAGE_FAULT
-    .word page_fault_low
-    .else
-    .word exception_stubs_low + SIZE_STUB * vector
-    .endif
-    .word SELECTOR_CODE, 0x8e01, exception_stubs_high
-    .quad 0
-    .set vector, vector + 1
-    .endr
-idt_end:
+idt_last_gate:
+    .word exception_stubs_low + 31 * SIZE_STUB, SELECTOR_CODE, 0x8e01, exception_stubs_high
 
     .section .bss.entry, "aw", @nobits
     .balign 4096
@@ -351,6 +348,8 @@ boot_pdpt:
     .skip 4096
 boot_pd:
     .skip 4 * 4096
+idt:
+    .skip 32 * 16
     .globl cm_serial_buffer
 cm_serial_buffer:
     .skip 512
