@@ -12,7 +12,9 @@ FREESTANDING := LOADER_FREESTANDING=1 swift build -c release --triple x86_64-unk
 TOOLCHAIN := $(dir $(realpath $(shell command -v swiftc)))
 # A table for a switch has eight bytes for each case: comparisons have fewer. Blocks in an order that falls through most often need
 # fewer jumps, and shorter ones.
-LINK := $(TOOLCHAIN)ld.lld -T boot.ld -static --gc-sections --lto-O2 -O2 -z max-page-size=4096 --build-id=none \
+# What the first round removes lets the second see more; values are computed where they are used, not before.
+ROUNDS := '--lto-newpm-passes=lto<O2>,lto<O2>,function(sink)'
+LINK := $(TOOLCHAIN)ld.lld -T boot.ld -static --gc-sections --lto-O2 -O2 $(ROUNDS) -z max-page-size=4096 --build-id=none \
 	-mllvm -min-jump-table-entries=16 -mllvm -split-spill-mode=size -mllvm -apply-ext-tsp-for-size
 SWIFT_SOURCES := Package.swift Sources Tests Fixtures Fuzz
 

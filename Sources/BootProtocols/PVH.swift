@@ -13,6 +13,7 @@ public enum PVH {
     ///
     /// Throws `badStartInfo`, `platformStructureOutsideMemory`, `noMemoryMap`, `tooManyRegions`, `tooManyModules`,
     /// `tooManyReservations`, `moduleOutsideMemory` or `commandLineTooLong`.
+    @inline(never)
     static func read(_ memory: PhysicalMemory, into platform: inout Platform) throws(Fault) {
         let first = try memory.record(platform.information, size: 40)
         guard first.u32(0) == magic else { throw Fault(.badStartInfo, value: UInt64(first.u32(0))) }

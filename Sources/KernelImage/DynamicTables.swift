@@ -158,7 +158,7 @@ public struct DynamicTables: ~Escapable, Sendable {
     }
     /// The words at DT_RELR.
     public var relr: ByteView {
-        @_lifetime(copy self) get { file.part(object.packed) }
+        @_lifetime(copy self) @inline(never) get { file.part(object.packed) }
     }
     /// The addresses that DT_RELR stands for.
     public var packed: PackedRelocations {

@@ -130,6 +130,7 @@ extension ObjectImage {
 
     /// Looks at every relocation: how much room the GOT needs at the most, which is a slot for each symbol, but no more than there
     /// are relocations that want one. Throws what reading them does, and `bytesListedTwice`.
+    @inline(never)
     private mutating func surveyRelocations() throws(Fault) -> UInt64 {
         var counts = InlineArray<4, UInt64>(repeating: 0)
         var reading = BytesRead(limit: sections.file.count)

@@ -7,6 +7,7 @@ import ELF
 extension FaultDetails {
     /// The details of `fault`, which is `file`'s. Nothing but the fault's own where its place is no relocation's, or `file` is
     /// not the one that it was found in.
+    @inline(never)
     public init(of fault: Fault, in file: ByteView) {
         self.init(fault)
         guard fault.place.isRelocation || fault.place.isEntry else { return }

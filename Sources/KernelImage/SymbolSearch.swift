@@ -176,6 +176,7 @@ struct SymbolScope: ~Escapable, Sendable {
     }
 
     /// Finds what `symbol`, the one that `search` is for, stands for.
+    @inline(never)
     private func find(_ symbol: Symbol, _ search: inout SymbolSearch) throws(Fault) {
         search.found = .none
         let object = search.object
@@ -266,6 +267,7 @@ struct SymbolScope: ~Escapable, Sendable {
     private enum Match { case yes, no, onlyIfAlone }
 
     /// Whether the symbol at `candidate` of the object at `index` has a version that is wanted.
+    @inline(never)
     private func match(
         _ candidate: UInt64, in index: Int, _ search: inout SymbolSearch
     ) throws(Fault) -> Match {
