@@ -1,7 +1,7 @@
 // Ranges of physical addresses.
 
 /// A half-open range of addresses; `start` never exceeds `end`.
-public struct AddressRange: Equatable, Sendable {
+public struct AddressRange: BitwiseCopyable, Equatable, Sendable {
     /// The first address.
     public let start: UInt64
     /// The address behind the last.

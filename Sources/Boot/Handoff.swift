@@ -8,8 +8,9 @@ import ELF
 import HermitEntry
 import KernelImage
 
-/// The state of the CPU when the kernel gets it, and the last move of memory before that.
-public struct EntryState: Equatable, Sendable {
+/// The state of the CPU when the kernel gets it, and the last move of memory before that. entry.S reads it by offset: the
+/// words stand in this order.
+public struct EntryState: BitwiseCopyable, Equatable, Sendable {
     /// rip: the kernel's entry point.
     public var instructionPointer: UInt64
     /// rsp.

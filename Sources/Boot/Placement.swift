@@ -29,7 +29,7 @@ public struct Placement: Equatable, Sendable {
     public static var imageAlignment: UInt64 { 0x20_0000 }
 
     /// Where the image is built first, because the loader itself lies where it must go; empty where it is built in place.
-    public var staged: AddressRange { AddressRange(at: buildAddress, size: isStaged ? image.size : 0) }
+    public var staged: AddressRange { AddressRange(buildAddress, isStaged ? buildAddress &+ image.size : buildAddress) }
     /// Whether it is built elsewhere first.
     public var isStaged: Bool { buildAddress != image.start }
     /// Where it is built first; nil where it is built in place.

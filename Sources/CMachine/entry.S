@@ -218,7 +218,7 @@ exception_common:
     call loader_exception
     jmp 5b
 
-// cm_enter(rdi = struct cm_entry_state): see CMachine.h for the offsets.
+// cm_enter(rdi = EntryState): see Handoff.swift for the offsets, which a test knows.
     .globl cm_enter
 cm_enter:
     cli
@@ -238,7 +238,7 @@ cm_enter:
     mov 8(%rbx), %r11
     mov 16(%rbx), %r12
     mov 56(%rbx), %rdx
-    test %rdx, %rdx
+    sub 48(%rbx), %rdx
     jnz 6f
     mov %r8, %cr3
     jmp enter_tail
@@ -250,9 +250,9 @@ cm_enter:
     lea enter_moving(%rip), %rsi
     mov $(enter_end - enter_moving), %ecx
     rep movsb
-    mov 72(%rbx), %r10
+    mov 64(%rbx), %r10
     mov 48(%rbx), %rsi
-    mov 64(%rbx), %rdi
+    mov 72(%rbx), %rdi
     jmp *%rax
 
 enter_moving:

@@ -62,14 +62,14 @@ func boot(
         loader: loader, codeEnd: Memory.loaderCodeEnd, hasGigabytePages: CPU.hasGigabytePages,
         hasNoExecute: CPU.hasNoExecute)
     var block = region(placement.handoff.range)
-    let state = try handoff.write(application, on: platform, placement, memory: memory, to: &block)
+    var state = try handoff.write(application, on: platform, placement, memory: memory, to: &block)
     if !placement.movingTables.isEmpty {
         try handoff.writeMovingTables(region(placement.movingTables), limit: Memory.end)
     }
     // Before the kernel runs there is one processor and no interrupt.
     unsafe bootRecord.remember(
         placement, loader: loader, module: placement.module(0, of: application, on: platform))
-    guard placement.movesModules else { try enter(application, placement, state, options.verbosity, &serial) }
+    guard placement.movesModules else { try enter(application, placement, &state, options.verbosity, &serial) }
 
     for index in 0..<platform.moduleCount where application.uses(index) {
         let module = platform.module(index).range
@@ -81,13 +81,13 @@ func boot(
     }
     options.digest = nil  // It has been compared.
     let moved = try Application(files, options, plan: linkPlan(1))
-    try enter(moved, placement, state, options.verbosity, &serial)
+    try enter(moved, placement, &state, options.verbosity, &serial)
 }
 
 /// Loads and relocates `application`, whose file lies where it stays, and enters the kernel.
 @inline(never)
 func enter(
-    _ application: borrowing Application, _ placement: Placement, _ state: EntryState, _ verbosity: Verbosity,
+    _ application: borrowing Application, _ placement: Placement, _ state: inout EntryState, _ verbosity: Verbosity,
     _ serial: inout SerialPort
 ) throws(Fault) -> Never {
     var image = ByteRegion(
@@ -96,12 +96,7 @@ func enter(
     Report.placed(application, placement, counts, state, verbosity, to: &serial)
     if state.protectsWriting { CPU.protectWriting() }
     if state.protectsExecution { CPU.protectExecution() }
-    CPU.enter(
-        CPU.Entry(
-            instructionPointer: state.instructionPointer, stackPointer: state.stackPointer, bootInfo: state.bootInfo,
-            pageTable: state.pageTable, descriptorTable: state.descriptorTable, trampoline: state.trampoline,
-            stagedStart: state.staged.start, stagedSize: state.staged.size, imageStart: state.imageStart,
-            movingPageTable: state.movingPageTable))
+    CPU.enter(&state)
 }
 
 /// Room for what is known of the application's libraries, for what is once modules have been moved, and for what an error tells.

@@ -31,43 +31,8 @@ public enum CPU {
     /// A number from the time stamp counter, hard to foresee.
     public static func mixedTime() -> UInt64 { cm_mixed_time() }
 
-    /// The state the kernel is entered with; the fields are those of `struct cm_entry_state`.
-    public struct Entry {
-        /// rip, rsp, rdi and cr3.
-        public var instructionPointer: UInt64, stackPointer: UInt64, bootInfo: UInt64, pageTable: UInt64
-        /// The GDT's address, and that of the room for the last step's code.
-        public var descriptorTable: UInt64, trampoline: UInt64
-        /// The staged image and where it goes; the size is 0 where nothing moves.
-        public var stagedStart: UInt64, stagedSize: UInt64, imageStart: UInt64
-        /// cr3 during the move.
-        public var movingPageTable: UInt64
-
-        /// A state.
-        public init(
-            instructionPointer: UInt64, stackPointer: UInt64, bootInfo: UInt64, pageTable: UInt64,
-            descriptorTable: UInt64, trampoline: UInt64, stagedStart: UInt64, stagedSize: UInt64, imageStart: UInt64,
-            movingPageTable: UInt64
-        ) {
-            self.instructionPointer = instructionPointer
-            self.stackPointer = stackPointer
-            self.bootInfo = bootInfo
-            self.pageTable = pageTable
-            self.descriptorTable = descriptorTable
-            self.trampoline = trampoline
-            self.stagedStart = stagedStart
-            self.stagedSize = stagedSize
-            self.imageStart = imageStart
-            self.movingPageTable = movingPageTable
-        }
-    }
-
-    /// Enters the kernel.
-    public static func enter(_ entry: Entry) -> Never {
-        var state = cm_entry_state(
-            instruction_pointer: entry.instructionPointer, stack_pointer: entry.stackPointer,
-            boot_info: entry.bootInfo, page_table: entry.pageTable, descriptor_table: entry.descriptorTable,
-            trampoline: entry.trampoline, staged_start: entry.stagedStart, staged_size: entry.stagedSize,
-            image_start: entry.imageStart, moving_page_table: entry.movingPageTable)
+    /// Enters the kernel with `state`, whose words are those that entry.S reads: `EntryState`.
+    public static func enter(_ state: inout some BitwiseCopyable) -> Never {
         // The pointer outlives everything: the call does not return.
         unsafe cm_enter(&state)
     }

@@ -170,6 +170,19 @@ struct HandedOver {
             base: 0, zeroFill: 0x1000, alignment: 0x1000, generation: generation, commandLine: Array(commandLine.utf8))
     }
 
+    /// entry.S reads it by these offsets.
+    @Test func `the entry state's words lie in order`() {
+        let offsets: [Int?] = [
+            MemoryLayout<EntryState>.offset(of: \.instructionPointer),
+            MemoryLayout<EntryState>.offset(of: \.stackPointer),
+            MemoryLayout<EntryState>.offset(of: \.bootInfo), MemoryLayout<EntryState>.offset(of: \.pageTable),
+            MemoryLayout<EntryState>.offset(of: \.descriptorTable), MemoryLayout<EntryState>.offset(of: \.trampoline),
+            MemoryLayout<EntryState>.offset(of: \.staged.start), MemoryLayout<EntryState>.offset(of: \.staged.end),
+            MemoryLayout<EntryState>.offset(of: \.movingPageTable), MemoryLayout<EntryState>.offset(of: \.imageStart),
+        ]
+        #expect(offsets == [0, 8, 16, 24, 32, 40, 48, 56, 64, 72])
+    }
+
     @Test(arguments: PlacementTests.generations, [false, true])
     func `the entry state is the contract's`(_ generation: Generation, _ isPVH: Bool) throws {
         let boot = try #require(HandedOver(Self.plain(generation, isPVH: isPVH), gigabytePages: false))

@@ -147,22 +147,8 @@ static inline uint64_t cm_loader_end(void) {
 /// Calls the function at `address`, and returns what it returns.
 static inline uint64_t cm_call(uint64_t address) { return ((uint64_t (*)(void))address)(); }
 
-/// The state in which the kernel is entered; entry.S knows the offsets.
-struct cm_entry_state {
-    uint64_t instruction_pointer;  // 0
-    uint64_t stack_pointer;        // 8
-    uint64_t boot_info;            // 16
-    uint64_t page_table;           // 24
-    uint64_t descriptor_table;     // 32
-    uint64_t trampoline;           // 40
-    uint64_t staged_start;         // 48
-    uint64_t staged_size;          // 56
-    uint64_t image_start;          // 64
-    uint64_t moving_page_table;    // 72
-};
-
-/// Leaves the loader for good.
-_Noreturn void cm_enter(const struct cm_entry_state *state);
+/// Leaves the loader for good, with the words of an `EntryState`.
+_Noreturn void cm_enter(const void *state);
 
 /// What the CPU and the stub push when an exception occurs.
 struct cm_exception_frame {
