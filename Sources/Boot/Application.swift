@@ -6,14 +6,10 @@ public import HermitEntry
 public import KernelImage
 import ELF
 
-/// What the loader is asked to boot: a linked file, or an object file, which the loader links as it loads it.
+/// What the loader is asked to boot.
 ///
 /// It is large, so it is filled where it lies, and referred to rather than copied.
 public struct Application: ~Escapable {
-    /// The linked file; of an object file only the header is known here.
-    private(set) var linked: KernelImage
-    /// The object file; of a linked one nothing is known here.
-    private(set) var object: ObjectImage
     /// Its notes.
     public private(set) var notes = HermitNotes()
     /// The entry contract's generation.
@@ -37,32 +33,15 @@ public struct Application: ~Escapable {
     public private(set) var link: LinkMap
     /// The bytes in which `link` counts.
     let files: ByteView
+    /// The ELF file. It is large, and comes last: small offsets make short instructions.
+    public private(set) var contents: Contents
 
     /// The size of the file.
-    public var fileSize: UInt64 { linked.file.count }
+    public var fileSize: UInt64 { contents.file.count }
     /// Whether the image must lie where it was linked.
-    public var isFixed: Bool { linked.isFixed }
+    public var isFixed: Bool { contents.linked.isFixed }
     /// Whether the application is an object file.
-    public let isObject: Bool
-    /// The linked file; nil where the application is an object file.
-    public var image: KernelImage? {
-        @_lifetime(copy self) get { isObject ? nil : linked }
-    }
-
-    /// The kinds of file that boot.
-    public enum Contents: ~Escapable {
-        /// A linked file.
-        case linked(KernelImage)
-        /// An object file.
-        case object(ObjectImage)
-    }
-
-    /// The ELF file.
-    public var contents: Contents {
-        @_lifetime(copy self) get {
-            isObject ? .object(object) : .linked(linked)
-        }
-    }
+    public var isObject: Bool { contents.isObject }
 
     /// Validates `file`, and finds out which generation it is of, unless `options` says. Throws, besides what is wrong
     /// with the file, `alignmentOptionMisplaced`, and `digestDiffers` where the file is not the one that was asked for: then
@@ -82,39 +61,35 @@ public struct Application: ~Escapable {
         _ files: borrowing NamedFiles, _ options: LoaderOptions = LoaderOptions(),
         plan plans: consuming MutableSpan<LinkPlan>
     ) throws(Fault) {
-        let file = try files.bytes.slice(
-            at: files[0].start, size: files[0].size, else: .moduleOutsideMemory, .none)
+        let first = files[0]
+        let file = try files.bytes.slice(at: first.start, size: first.size, else: .moduleOutsideMemory, .none)
         if let wanted = options.digest {
             let digest = FileDigest(of: file)
             guard digest == wanted else { throw Fault(.digestDiffers, value: digest.leading, limit: wanted.leading) }
         }
+        contents = try Contents(file)
         self.files = files.bytes
         link = LinkMap()
-        object = ObjectImage(unread: file)
-        let header = try FileHeader(file)
-        linked = KernelImage(unread: file, header)
-        isObject = header.type == .relocatable
         isGenerationForced = options.generation != nil
         alignsWideIntegers = options.alignsWideIntegers
         if isObject {
             try readObject()
         } else {
-            try linked.read()
-            try notes.read(file, linked.programHeaders, from: linked.object.firstNote)
+            try notes.read(file, contents.linked.programHeaders, from: contents.linked.object.firstNote)
         }
         try choose(options)
         guard !isObject else { return }
         try readLinked()
-        if linked.needsLibraries { try addLibraries(files, plans) }
+        if contents.linked.needsLibraries { try addLibraries(files, plans) }
     }
 
-    @_lifetime(self: copy self)
+    /// What the object file says of its memory, and of the kernel.
     @inline(never)
     private mutating func readObject() throws(Fault) {
-        try object.read(linked.header)
-        try notes.read(object.sections)
-        (size, alignment, linkEnd, entry) = (object.size, object.alignment, object.size, object.entry)
-        let (initialised, block) = (object.template, object.block)
+        try notes.read(contents.object.sections)
+        (size, alignment) = (contents.object.size, contents.object.alignment)
+        (linkEnd, entry) = (size, contents.object.entry)
+        let (initialised, block) = (contents.object.template, contents.object.block)
         if block.size > 0 {
             template = TLSInfo(
                 start: initialised.start, filesz: initialised.size, memsz: block.size, align: block.alignment)
@@ -126,7 +101,7 @@ public struct Application: ~Escapable {
         if let forced = options.generation {
             generation = forced
         } else {
-            generation = try Generation(notes, osABI: linked.header.osABI)
+            generation = try Generation(notes, osABI: contents.linked.header.osABI)
         }
         guard !alignsWideIntegers || generation == .two || generation == .three else {
             throw Fault(.alignmentOptionMisplaced, value: UInt64(generation.entryVersion))
@@ -136,18 +111,18 @@ public struct Application: ~Escapable {
 
     /// What the linked file says of its memory. Throws `tlsBeforeImage` where the template would begin before the image.
     private mutating func readLinked() throws(Fault) {
-        (linkStart, linkEnd, entry) = (linked.linkStart, linked.linkEnd, linked.header.entry)
-        (size, alignment) = (linked.size, linked.alignment)
-        guard linked.object.threadLocalSize > 0 else { return }
-        let (start, alignment) = (linked.object.threadLocalStart, linked.object.threadLocalAlignment)
+        (linkStart, linkEnd, entry) = (contents.linked.linkStart, contents.linked.linkEnd, contents.linked.header.entry)
+        (size, alignment) = (contents.linked.size, contents.linked.alignment)
+        guard contents.linked.object.threadLocalSize > 0 else { return }
+        let (start, alignment) = (contents.linked.object.threadLocalStart, contents.linked.object.threadLocalAlignment)
         // Kernels know nothing of p_vaddr: they put the block at TP - roundup(memsz, align). Where p_vaddr is not a multiple of
         // p_align they are told of a template that begins at one, so many bytes earlier, and is as much longer: that puts the
         // block where it belongs, see `LinkedObject.threadLocalDistance`.
         let padding = start & (alignment &- 1)
-        let fileSize = linked.object.threadLocalFileSize
+        let fileSize = contents.linked.object.threadLocalFileSize
         template = TLSInfo(
             start: start &- padding, filesz: fileSize == 0 ? 0 : fileSize &+ padding,
-            memsz: linked.object.threadLocalSize &+ padding, align: alignment)
+            memsz: contents.linked.object.threadLocalSize &+ padding, align: alignment)
         guard fileSize == 0 || template.start >= linkStart else {
             throw Fault(.tlsBeforeImage, value: start, limit: alignment)
         }
@@ -159,7 +134,7 @@ public struct Application: ~Escapable {
     private mutating func addLibraries(
         _ files: borrowing NamedFiles, _ plans: consuming MutableSpan<LinkPlan>
     ) throws(Fault) {
-        if plans.isEmpty { try linked.requireNoLibrary() }
+        if plans.isEmpty { try contents.linked.requireNoLibrary() }
         link = try LinkMap(files, in: plans)
         size = link.plan.end &- linkStart
         alignment = link.plan.alignment
@@ -201,16 +176,16 @@ public struct Application: ~Escapable {
                 files, bias: placement.bias, into: &memory, mayResolve: !placement.isStaged, resolve)
         }
         if isObject {
-            try object.load(into: &memory)
-            let counts = try object.relocate(in: &memory, bias: placement.bias)
+            try contents.object.load(into: &memory)
+            let counts = try contents.object.relocate(in: &memory, bias: placement.bias)
             guard counts.indirect > 0 else { return counts }
             guard !placement.isStaged else { throw Fault(.resolverOutOfPlace) }
-            object.resolveIndirect(in: &memory, bias: placement.bias, resolve)
+            contents.object.resolveIndirect(in: &memory, bias: placement.bias, resolve)
             return counts
         }
         // It needs no library, or there would be a link map.
-        let relocator = try Relocator(linked, bias: placement.bias, as: .library)
-        try linked.load(into: &memory)
+        let relocator = try Relocator(contents.linked, bias: placement.bias, as: .library)
+        try contents.linked.load(into: &memory)
         let counts = try relocator.apply(to: &memory)
         guard counts.indirect > 0 else { return counts }
         try relocator.resolveIndirect(in: &memory, mayResolve: !placement.isStaged, resolve)

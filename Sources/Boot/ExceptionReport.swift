@@ -77,14 +77,13 @@ public struct ExceptionReport: Sendable {
         guard isKnown else { return }
 
         // The file may have been overwritten since; what is read of it is checked like any other bytes.
-        if let view = try? memory.view(record.module.start, size: record.module.size),
-            let image = try? Application.Contents(view)
-        {
+        do throws(Fault) {
+            let image = try Application.Contents(memory.view(record.module.start, size: record.module.size))
             writePlace("[LOADER] instruction ", instructionPointer, record, image, &sink)
             if vector == 14 { writePlace("[LOADER] access to ", faultAddress, record, image, &sink) }
             writeRegisters(&sink)
             writeReturnAddresses(record, memory, image, &sink)
-        } else {
+        } catch {
             writeRegisters(&sink)
         }
     }
@@ -130,7 +129,7 @@ public struct ExceptionReport: Sendable {
         sink.write(": in the image")
         // Behind its own segments are its libraries, whose addresses are no symbol's of the application.
         guard let part = image.part(at: address) else { return }
-        sink.write(part.isSection ? ", section " : ", segment ", decimal: part.index)
+        sink.write(image.isObject ? ", section " : ", segment ", decimal: part)
         if let location = image.locate(address) {
             sink.write(", ")
             write(location, image, &sink)

@@ -56,8 +56,8 @@ extension ImageParts {
     @inline(never)
     fileprivate mutating func advance(in application: borrowing Application) -> Bool {
         if application.link.count > 0 { return advance(in: application.link, application.files) }
-        if application.isObject { return advance(in: application.object) }
-        return advance(in: application.linked)
+        if application.isObject { return advance(in: application.contents.object) }
+        return advance(in: application.contents.linked)
     }
 }
 
@@ -69,6 +69,6 @@ extension Application {
         if isObject { return min(touched, 10) }
         if link.count > 0 { return touched }
         // Each PT_LOAD begins and ends once, and so do what PT_GNU_RELRO covers and the supplement.
-        return min(touched, UInt64(truncatingIfNeeded: linked.programHeaders.count) &* 2 &+ 4)
+        return min(touched, UInt64(truncatingIfNeeded: contents.linked.programHeaders.count) &* 2 &+ 4)
     }
 }

@@ -20,9 +20,10 @@ extension Report {
             let reservation = platform.reservations[index]
             line(reservation.purpose.name, reservation.range, to: &sink)
         }
-        guard let image = application.image else { return }
-        for index in 0..<image.programHeaders.count where image.programHeaders.type(index) == ProgramHeader.Kind.load {
-            let segment = image.programHeaders[index]
+        guard !application.isObject else { return }
+        let segments = application.contents.linked.programHeaders
+        for index in 0..<segments.count where segments.type(index) == ProgramHeader.Kind.load {
+            let segment = segments[index]
             sink.write("[LOADER] segment %d: linked at ", UInt64(index))
             sink.write("", AddressRange(at: segment.vaddr, size: segment.memsz))
             sink.write(", %d bytes in the file, ", segment.filesz)
@@ -32,7 +33,7 @@ extension Report {
             sink.endLine()
         }
         // Malformed tables are told when they are to be applied.
-        guard let tables = try? DynamicTables(image) else { return }
+        guard let tables = try? DynamicTables(application.contents.linked) else { return }
         line("DT_RELA", tables.rela.count, to: &sink)
         line("DT_REL", tables.rel.count, to: &sink)
         line("DT_JMPREL", tables.plt.count, to: &sink)

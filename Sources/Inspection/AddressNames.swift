@@ -45,17 +45,14 @@ enum AddressNames {
 
     /// Where DWARF looks for link address `address`: in an object file, which has no addresses yet, within a section.
     private static func place(_ address: UInt64, _ contents: borrowing Application.Contents) -> SourceLines.Place? {
-        switch contents {
-        case .linked: return SourceLines.Place(section: nil, address: address)
-        case .object(let image):
-            guard let section = image.section(at: address),
-                let table = try? SectionTable(image.file, try FileHeader(image.file)), Int(section.index) < table.count
-            else { return nil }
-            let name = table.name(table[Int(section.index)]).text
-            // Sections are asked for by name.
-            guard (0..<table.count).filter({ table.name(table[$0]).text == name }).count == 1 else { return nil }
-            return SourceLines.Place(section: name, address: address &- section.start)
-        }
+        guard contents.isObject else { return SourceLines.Place(section: nil, address: address) }
+        guard let section = contents.object.section(at: address),
+            let table = try? SectionTable(contents.file, contents.linked.header), Int(section.index) < table.count
+        else { return nil }
+        let name = table.name(table[Int(section.index)]).text
+        // Sections are asked for by name.
+        guard (0..<table.count).filter({ table.name(table[$0]).text == name }).count == 1 else { return nil }
+        return SourceLines.Place(section: name, address: address &- section.start)
     }
 }
 
@@ -66,25 +63,15 @@ extension Application.Contents {
         do throws(Fault) {
             self = try Application.Contents(file)
         } catch {
-            self = .linked(try KernelImage(file, as: .library))
+            self = try Application.Contents(file, as: .library)
         }
     }
 
     /// The link address of the image's first byte.
-    var linkStart: UInt64 {
-        switch self {
-        case .linked(let image): image.linkStart
-        case .object: 0
-        }
-    }
+    var linkStart: UInt64 { isObject ? 0 : linked.linkStart }
 
     /// The number of bytes of memory that the image needs.
-    var size: UInt64 {
-        switch self {
-        case .linked(let image): image.size
-        case .object(let image): image.size
-        }
-    }
+    var size: UInt64 { isObject ? object.size : linked.size }
 }
 
 /// Functions and lines by DWARF, from whichever of llvm-symbolizer and addr2line there is.

@@ -101,7 +101,8 @@ struct Finding: Encodable, Equatable {
     /// What a valid application shows.
     static func inApplication(_ application: borrowing Application) -> [Finding] {
         var findings: [Finding] = []
-        if let image = application.image {
+        if !application.isObject {
+            let image = application.contents.linked
             findings += inRelocations(image)
             if application.protectsPages { findings += inPages(image) }
             if application.generation == .fourIdentity { findings += inFirstSegment(image) }

@@ -10,7 +10,7 @@ import KernelImage
 extension Finding {
     /// What an application would meet elsewhere. Upstream's loaders and uhyve load it by the same code, hermit-entry.
     static func elsewhere(_ application: borrowing Application) -> [Finding] {
-        guard let image = application.image else {
+        guard !application.isObject else {
             return [
                 Finding(
                     .note, "upstream", "neither the loaders of hermit-os nor uhyve boot object files",
@@ -37,13 +37,13 @@ extension Finding {
                     .note, "upstream-16m", "hermit-os/loader up to v0.5.6 triple-faults on images linked at 16 MiB",
                     "link at 8 MiB to be portable"))
         }
-        if image.needsLibraries {
+        if application.contents.linked.needsLibraries {
             findings.append(
                 Finding(
                     .note, "upstream-libraries", "neither the loaders of hermit-os nor uhyve load shared objects",
                     "link statically to boot there"))
         }
-        return findings + inRelocationsElsewhere(image) + inUhyve(application.notes)
+        return findings + inRelocationsElsewhere(application.contents.linked) + inUhyve(application.notes)
     }
 
     /// hermit-entry applies 64, GLOB_DAT and RELATIVE in DT_RELA, panics on others, and does not look at other tables.

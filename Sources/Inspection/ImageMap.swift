@@ -61,9 +61,10 @@ struct ImageMap {
         if programHeaders > 0 {
             add("program headers", .header, file: AddressRange(at: header.programHeaderOffset, size: programHeaders))
         }
-        switch application.contents {
-        case .linked(let image): try addLinked(image, header, bias)
-        case .object(let image): try addObject(image, bias)
+        if application.isObject {
+            try addObject(application.contents.object, bias)
+        } else {
+            try addLinked(application.contents.linked, header, bias)
         }
         relocated.sort()
         parts.sort { left, right in

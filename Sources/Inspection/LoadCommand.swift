@@ -67,14 +67,15 @@ struct LoadCommand: ParsableCommand {
         let copy = try GuestMemory.forImage(size: size)
         var memory = copy.region(AddressRange(0, size), at: contents.linkStart)
         let counts: RelocationCounts
-        switch contents {
-        case .linked(let image):
+        if !contents.isObject {
+            let image = contents.linked
             guard !image.isFixed || base == image.linkStart else {
                 throw ValidationError("an ET_EXEC file cannot be loaded elsewhere than at \(hex(image.linkStart))")
             }
             try image.load(into: &memory)
             counts = try Relocator(image, bias: base &- image.linkStart).apply(to: &memory)
-        case .object(let image):
+        } else {
+            let image = contents.object
             guard base % max(image.alignment, 1) == 0 else {
                 throw ValidationError(
                     "a section of the file asks for an address that is a multiple of \(image.alignment)")
