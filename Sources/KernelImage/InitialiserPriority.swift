@@ -5,19 +5,18 @@ import Diagnostics
 import ELF
 
 extension SectionTable {
-    /// What sections are placed in the order of: the group that `section` belongs to, then its priority. `.max` for one that is not
-    /// in memory at run time. The old .ctors and .dtors, which have no type of their own, are arrays of functions like the new
-    /// ones, as with GNU ld.
+    /// What sections are placed in the order of: the group that `section` belongs to, then, in `group`, its priority; elsewhere 0,
+    /// for it is laborious. `.max` for one that is not in memory at run time. The old .ctors and .dtors, which have no type of
+    /// their own, are arrays of functions like the new ones, as with GNU ld.
     @inline(never)
-    func key(of section: SectionHeader) -> UInt64 {
-        guard var group = SectionGroup(section) else { return .max }
-        if group == .data { group = oldArray(section) ?? group }
-        return UInt64(group.rawValue) << 40 | (group.hasPriorities ? priority(section) : 0)
+    func key(of section: SectionHeader, in group: SectionGroup) -> UInt64 {
+        guard let home = oldArray(section) ?? SectionGroup(section) else { return .max }
+        return UInt64(home.rawValue) << 40 | (home.hasPriorities && home == group ? priority(section) : 0)
     }
 
     /// The array of functions that a section of data is a part of by its name; nil for one that is none.
-    private func oldArray(_ section: SectionHeader) -> SectionGroup? {
-        guard section.type == SectionHeader.Kind.programBits else { return nil }
+    fileprivate func oldArray(_ section: SectionHeader) -> SectionGroup? {
+        guard section.type == SectionHeader.Kind.programBits, SectionGroup(section) == .data else { return nil }
         let start = nameOffset(section)
         // `.ctors` and `.dtors` in two pieces.
         guard let first = file.word32(at: start), first == 0x6f74_632e || first == 0x6f74_642e,
@@ -57,12 +56,14 @@ extension SectionTable {
 extension ObjectImage {
     /// Turns the words of every .ctors and .dtors round: their functions run from the last to the first, those of the arrays
     /// that they have become part of the other way about.
-    func turnOldArrays(in memory: inout ByteRegion) throws(Fault) {
-        var placed = walk()
-        while try placed.next(in: sections) {
-            guard placed.group.hasPriorities, placed.type == SectionHeader.Kind.programBits else { continue }
-            var first = placed.address
-            var last = first &+ placed.size & ~7
+    func turnOldArrays(in memory: inout ByteRegion) {
+        var numbers = sections.numbers
+        while let index = numbers.next() {
+            let section = sections[index]
+            guard sections.oldArray(section) != nil,
+                case .memory(var first) = layout.notebook.home(of: index, in: &memory)
+            else { continue }
+            var last = first &+ section.size & ~7
             while last &- first >= 16 {
                 last &-= 8
                 let word = memory.word(at: first)

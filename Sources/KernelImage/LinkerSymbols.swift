@@ -73,21 +73,27 @@ extension ObjectImage {
             throw Fault(.tooManySectionNames, state.relocations.place, limit: ObjectImage.searchLimit)
         }
         state.searches &+= 1
-        var start: UInt64?
-        var end: UInt64 = 0
-        var isBehind = false
-        var placed = walk()
-        while try placed.next(in: sections) {
-            guard !placed.group.isThreadLocal else { continue }
-            guard sections.isSameString(sections.nameOffset(ofName: placed.name), wanted.offset) else {
-                if start != nil, placed.size > 0 { isBehind = true }
-                continue
-            }
-            guard !isBehind else { throw Fault(.sectionsApart, state.relocations.place) }
-            if start == nil { start = placed.offset }
-            end = placed.offset &+ placed.size
+        var (start, end) = (UInt64.max, UInt64(0))
+        var numbers = sections.numbers
+        while let number = numbers.next() {
+            let section = sections[number]
+            guard case .memory(let address) = layout.notebook.home(of: number, in: &memory),
+                sections.isSameString(sections.nameOffset(section), wanted.offset)
+            else { continue }
+            start = min(start, address)
+            end = max(end, address &+ section.size)
         }
-        guard let start else { return false }
+        guard start <= end else { return false }
+        // Nothing else lies between them.
+        numbers = sections.numbers
+        while let number = numbers.next() {
+            let section = sections[number]
+            guard case .memory(let address) = layout.notebook.home(of: number, in: &memory), section.size > 0,
+                address >= start, address < end,
+                !sections.isSameString(sections.nameOffset(section), wanted.offset)
+            else { continue }
+            throw Fault(.sectionsApart, state.relocations.place)
+        }
         let address = wanted.isStart ? start : end
         layout.notebook.remember(address &+ 1, ofSymbol: index, in: &memory)
         state.operand.value = address

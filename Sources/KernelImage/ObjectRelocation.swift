@@ -47,7 +47,7 @@ extension ObjectImage {
                 if isRelaxed { counts.add(1, state.relocations.entry.type) }
             }
         }
-        try turnOldArrays(in: &memory)
+        turnOldArrays(in: &memory)
         counts.indirect = state.indirect
         return counts
     }

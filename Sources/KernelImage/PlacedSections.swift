@@ -81,14 +81,14 @@ struct PlacementCursor {
 
 /// A walk through the sections that are in memory at run time, group by group, in the arrays of functions that initialise and
 /// finish by priority, and else in the file's order. All headers are looked at once for each group and each priority that there is:
-/// neither memory nor an order of the headers is needed. It is made to learn how much room sections need, and to fill it.
+/// neither memory nor an order of the headers is needed. It is made to learn how much room sections need, and to fill it; then the
+/// notebook knows where each of them lies.
 struct PlacedSections {
     /// The number of different priorities in both arrays that are walked through; programs have a handful.
     static var priorityLimit: UInt64 { 64 }
 
-    /// The section at hand: its index, its type, sh_name, sh_flags, how many bytes of memory it needs, its group.
-    private(set) var index: UInt32 = 0, type: UInt32 = 0, name: UInt32 = 0
-    private(set) var flags: UInt64 = 0, size: UInt64 = 0
+    /// The section at hand: its index, sh_flags, how many bytes of memory it needs, its group.
+    private(set) var index: UInt32 = 0, flags: UInt64 = 0, size: UInt64 = 0
     private(set) var group = SectionGroup.code
     /// Its link address; of a thread-local section the offset in its block.
     private(set) var offset: UInt64 = 0
@@ -111,7 +111,7 @@ struct PlacedSections {
             while index &+ 1 < sections.count {
                 index &+= 1
                 let section = sections[index]
-                let key = sections.key(of: section)
+                let key = sections.key(of: section, in: group)
                 if key == self.key {
                     try place(section)
                     return true
@@ -143,7 +143,7 @@ struct PlacedSections {
             }
         }
         isFirst = false
-        (type, name, flags, size) = (section.type, section.name, section.flags, section.size)
+        (flags, size) = (section.flags, section.size)
         offset = try self.place(
             size, section.addralign, inBlock: group.isThreadLocal, else: .sectionAlignment, place)
         guard group == .threadLocalData else { return }

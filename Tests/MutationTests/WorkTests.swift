@@ -109,6 +109,34 @@ import Testing
         #expect(fault.rule == .symbolUndefined)
     }
 
+    /// 20,000 arrays of functions with 32 priorities each way, in names as long as are read, and 64 names of sections.
+    @Test(.timeLimit(.minutes(1))) func `priorities are not read for every search`() {
+        var file = ObjectFile(
+            sections: [
+                ObjectSection(name: ".text", flags: 6, bytes: [UInt8](repeating: 0, count: 8 * 64)),
+                ObjectSection(name: ".note", type: 7, flags: 2, align: 4, bytes: hermitNote(4) + abiTag(0, 13, 0)),
+            ],
+            symbols: [ObjectSymbol(name: "_start", info: 0x12, section: 1)])
+        for number in 0..<64 {
+            file.sections.append(ObjectSection(name: "set\(number)", bytes: [1]))
+            file.symbols.append(ObjectSymbol(name: "__start_set\(number)", info: 0x10, section: 0))
+            file.sections[0].relocations.append(Relocation(1, at: UInt64(number) * 8, symbol: UInt32(number) + 2))
+        }
+        for number in 0..<20_000 {
+            let priority = String(number / 2 % 32)
+            let name = "." + String(repeating: "n", count: 62 - priority.count) + "." + priority
+            file.sections.append(
+                ObjectSection(
+                    name: name, type: number % 2 == 0 ? 14 : 15, align: 8, bytes: [UInt8](repeating: 0, count: 8)))
+        }
+        let rehearsal = Rehearsal(file.bytes)
+        guard case .loaded = rehearsal.ending else {
+            Issue.record("it was refused")
+            return
+        }
+        #expect(rehearsal.violations == [])
+    }
+
     /// 30,000 symbol tables that share 30,000 symbols, none of them below the address.
     @Test func `symbols are searched once`() throws {
         var file = SmallFile().bytes
