@@ -175,20 +175,8 @@ import Testing
                 Module(range: AddressRange(at: start, size: file.size), commandLine: AddressRange(0, 0)))
         }
         let placement = try Placement(application, on: platform.facts, loader: ProtectionTests.loader, limit: 1 << 32)
-        let handoff = Handoff(
-            loader: ProtectionTests.loader, codeEnd: ProtectionTests.codeEnd, hasGigabytePages: gigabytePages,
-            hasNoExecute: true)
-        var block = [UInt8](repeating: 0xcc, count: Int(placement.handoff.range.size))
-        var span = block.mutableSpan
-        var region = ByteRegion(span.mutableBytes, at: placement.handoff.range.start)
-        let none: [UInt8] = [0]
-        let memory = PhysicalMemory(ByteView(none.span.bytes), origin: 0x5000)
-        let state = try handoff.write(application, on: platform.facts, placement, memory: memory, to: &region)
-        let skipped: Set<Int> = generation.usesRecursivePageTable ? [511] : []
-        let pages = mappedPages(root: state.pageTable, skipping: skipped) { address in
-            guard placement.handoff.pageTables.contains(AddressRange(at: address, size: 8)) else { return nil }
-            return block.number(UInt64.self, at: Int(address - placement.handoff.range.start))
-        }
+        let (_, pages) = try ProtectionTests.pages(
+            of: application, on: platform.facts, placement, gigabytePages: gigabytePages, hasNoExecute: true)
 
         var expected = Pages(placement.image)
         if files.count == 1 {
@@ -203,7 +191,7 @@ import Testing
             expected.allow(2, plan.codeStart + placement.bias..<plan.end + placement.bias)
         }
         return Boot(
-            pages: pages ?? [], expected: expected, placement: placement,
+            pages: pages, expected: expected, placement: placement,
             headerCount: files.map { $0.segments.count + 3 }.max()!)
     }
 

@@ -76,6 +76,27 @@ import Testing
     ]
     static let loader = AddressRange(0x10_0000, 0x12_3000), codeEnd: UInt64 = 0x10_8123
 
+    /// The state that `application` is entered in, and the pages that its page tables map, a recursive entry apart.
+    static func pages(
+        of application: borrowing Application, on platform: borrowing PlatformFacts, _ placement: Placement,
+        gigabytePages: Bool, hasNoExecute: Bool
+    ) throws(Fault) -> (state: EntryState, pages: [MappedPage]) {
+        let handoff = Handoff(
+            loader: loader, codeEnd: codeEnd, hasGigabytePages: gigabytePages, hasNoExecute: hasNoExecute)
+        var block = [UInt8](repeating: 0xcc, count: Int(placement.handoff.range.size))
+        var span = block.mutableSpan
+        var region = ByteRegion(span.mutableBytes, at: placement.handoff.range.start)
+        let none: [UInt8] = [0]
+        let memory = PhysicalMemory(ByteView(none.span.bytes), origin: 0x5000)
+        let state = try handoff.write(application, on: platform, placement, memory: memory, to: &region)
+        let skipped: Set<Int> = application.generation.usesRecursivePageTable ? [511] : []
+        let pages = mappedPages(root: state.pageTable, skipping: skipped) { address in
+            guard placement.handoff.pageTables.contains(AddressRange(at: address, size: 8)) else { return nil }
+            return block.number(UInt64.self, at: Int(address - placement.handoff.range.start))
+        }
+        return (state, pages ?? [])
+    }
+
     /// The pages that the kernel would start with, and where the image lies.
     static func boot(
         _ image: Image, _ options: LoaderOptions, gigabytePages: Bool, hasNoExecute: Bool,
@@ -88,21 +109,10 @@ import Testing
         try platform.add(
             Module(range: AddressRange(0x20_0000, 0x20_2000), commandLine: AddressRange(0, 0)))
         let placement = try Placement(application, on: platform.facts, loader: loader, limit: 1 << 32)
-        let handoff = Handoff(
-            loader: loader, codeEnd: codeEnd, hasGigabytePages: gigabytePages, hasNoExecute: hasNoExecute)
-        var block = [UInt8](repeating: 0xcc, count: Int(placement.handoff.range.size))
-        var span = block.mutableSpan
-        var region = ByteRegion(span.mutableBytes, at: placement.handoff.range.start)
-        let none: [UInt8] = [0]
-        let memory = PhysicalMemory(ByteView(none.span.bytes), origin: 0x5000)
-        let state = try handoff.write(application, on: platform.facts, placement, memory: memory, to: &region)
-        let isRecursive = options.generation?.usesRecursivePageTable == true
-        let pages = mappedPages(root: state.pageTable, skipping: isRecursive ? [511] : []) { address in
-            guard placement.handoff.pageTables.contains(AddressRange(at: address, size: 8)) else { return nil }
-            return block.number(UInt64.self, at: Int(address - placement.handoff.range.start))
-        }
+        let (state, pages) = try pages(
+            of: application, on: platform.facts, placement, gigabytePages: gigabytePages, hasNoExecute: hasNoExecute)
         #expect(state.protectsExecution == (state.protectsWriting && hasNoExecute))
-        return (pages ?? [], placement, state.protectsWriting)
+        return (pages, placement, state.protectsWriting)
     }
 
     /// What is wrong with `page`, which is one of 4 KiB at an address that `page.virtual` covers.
