@@ -93,27 +93,11 @@ entry32:
     lgdt gdt_pointer
     ljmp $SELECTOR_CODE, $start64
 
-// Swift runs in long mode only; this is the one error that has to be told without it. The status is that of Rule.Kind.platform.
+// Swift runs in long mode only; this error has to be told without it. The status is that of Rule.Kind.platform.
 no_long_mode:
     mov $no_long_mode_text, %esi
-9:  lodsb
-    test %al, %al
-    jz 11f
-    mov %al, %ah
-    mov $0x3fd, %dx
-10: in %dx, %al
-    test $0x20, %al
-    jz 10b
-    mov $0x3f8, %dx
-    mov %ah, %al
-    out %al, %dx
-    jmp 9b
-11: mov $0x16, %al
-    out %al, $0xf4
-    mov $0xfe, %al
-    out %al, $0x64
-12: hlt
-    jmp 12b
+    mov $0x16, %bl
+    jmp say_and_end
 
     .code64
 // The ELF entry point: for whoever starts the file in long mode. rdi and rsi are not a protocol's, and say so.
@@ -244,16 +228,37 @@ cm_enter:
     jmp enter_tail
 
 // The loader's own bytes are about to be overwritten: go on from a copy of the tail in the handoff block, under page
-// tables that lie behind the staged image.
+// tables that lie behind the staged image. Behind the copy come gates
+// for the 32 exceptions, which all lead to `moved_exception` in it.
 6:  mov 40(%rbx), %rdi
     mov %rdi, %rax
     lea enter_moving(%rip), %rsi
-    mov $(enter_end - enter_moving), %ecx
+    mov $(moving_end - enter_moving), %ecx
     rep movsb
+    mov %rdi, 8(%rsp)
+    movw $(32 * 16 - 1), 6(%rsp)
+    lidt 6(%rsp)
+    lea (moved_exception - enter_moving)(%rax), %ecx
+    pushq $32
+    popq %rsi
+1:  mov %ecx, (%rdi)
+    mov %ecx, 4(%rdi)
+    movl $(0x8e00 << 16 | SELECTOR_CODE), 2(%rdi)
+    andq $0, 8(%rdi)
+    add $16, %rdi
+    dec %esi
+    jnz 1b
     mov 64(%rbx), %r10
     mov 48(%rbx), %rsi
     mov 72(%rbx), %rdi
     jmp *%rax
+
+// qboot, the firmware of QEMU's microvm, leaves the beginning of this file at address 0, and kernels read at 0x40e the segment of
+// the EBDA, whose page they map: there is none.
+    .org entry_multiboot + 0x40e - 0x158
+    .globl no_ebda
+no_ebda:
+    .word 0
 
 enter_moving:
     mov %r10, %cr3
@@ -275,14 +280,35 @@ enter_tail:
     xor %r11d, %r11d
     xor %r12d, %r12d
     jmp *%rax
-enter_end:
 
-// qboot, the firmware of QEMU's microvm, leaves the beginning of this file at address 0, and kernels read at 0x40e the segment of
-// the EBDA, whose page they map: there is none.
-    .org entry_multiboot + 0x40e - 0x158
-    .globl no_ebda
-no_ebda:
-    .word 0
+// An exception after the image has replaced the loader: no more than that can be told. The status is that of Rule.Kind.exception.
+moved_exception:
+    cld
+    lea moved_exception_text(%rip), %rsi
+    mov $0x17, %bl
+// Says what lies at rsi, and ends the machine with the status in bl. The bytes of these instructions mean the same in 32-bit mode.
+say_and_end:
+    lodsb
+    test %al, %al
+    jz 11f
+    mov %al, %ah
+    mov $0x3fd, %dx
+10: in %dx, %al
+    test $0x20, %al
+    jz 10b
+    mov $0x3f8, %dx
+    mov %ah, %al
+    out %al, %dx
+    jmp say_and_end
+11: mov %bl, %al
+    out %al, $0xf4
+    mov $0xfe, %al
+    out %al, $0x64
+12: hlt
+    jmp 12b
+moved_exception_text:
+    .asciz "[LOADER] error: CPU exception; the image lies over the loader: link it elsewhere to see where\r\n"
+moving_end:
 
 // Maps the 2 MiB page of the first access to it, below 4 GiB and under the loader's own page tables. Every other page
 // fault is an exception like the rest.

@@ -8,9 +8,11 @@ import Testing
     static let isBuilt = Project.exists(Project.loader)
 
     /// The loader lies from 1 MiB on: over its beginning, over its end, and over all of it.
-    @Test(
-        .enabled(if: isBuilt), arguments: [(0x10_0000, 0x1_0000), (0x10_8000, 0x8_0000), (0x10_0000, 0x8_0000)],
-        Start.allCases)
+    static let ranges: [(base: UInt64, size: Int)] = [
+        (0x10_0000, 0x1_0000), (0x10_8000, 0x8_0000), (0x10_0000, 0x8_0000),
+    ]
+
+    @Test(.enabled(if: isBuilt), arguments: ranges, Start.allCases)
     func `an application over the loader arrives whole, behind it zeros`(
         _ range: (base: UInt64, size: Int), _ start: Start
     ) async throws {
@@ -18,6 +20,21 @@ import Testing
         let outcome = try await Guest(initrd: file.url, loader: start.loader()).boot()
         #expect(outcome.status == 3, outcome.comment)
         #expect(outcome.serial.contains("over the loader\n"), outcome.comment)
+    }
+
+    /// One that ends with an exception at once: the loader that would say where is gone, but not the machine's end.
+    @Test(.enabled(if: isBuilt), arguments: ranges, Start.allCases)
+    func `an exception of an application over the loader ends the machine`(
+        _ range: (base: UInt64, size: Int), _ start: Start
+    ) async throws {
+        var writer = ELFWriter(type: 2, base: range.base)
+        writer.append([UInt8](repeating: 0xcc, count: range.size))
+        // std; ud2
+        writer.entry = writer.append([0xfd, 0x0f, 0x0b])
+        let file = try TemporaryFile(Data(writer.bytes))
+        let outcome = try await Guest(initrd: file.url, loader: start.loader()).boot()
+        #expect(outcome.status == 47, outcome.comment)
+        #expect(outcome.serial.hasSuffix("the image lies over the loader: link it elsewhere to see where\n"), outcome.comment)
     }
 
     /// Says a line, sums its own bytes, looks at 64 KiB behind them, and ends the machine with 3 if all is well and 1 if not.
