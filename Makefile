@@ -24,7 +24,7 @@ APP := build/fixtures/demo
 APPEND := env=GREETING=hello -- one two
 QEMU_ARGS :=
 
-.PHONY: run test loader inspect install fixtures bench bench-deps budget deps lint format host-test soak witness matrix fuzz fuzz-briefly coverage clean
+.PHONY: run test loader inspect install fixtures bench bench-deps budget deps sentences lint format host-test soak witness matrix fuzz fuzz-briefly coverage clean
 
 # Boots $(APP); QEMU status 3 is what a Hermit application that ends well leaves.
 run: deps loader $(if $(filter build/fixtures/%,$(APP)),fixtures)
@@ -116,6 +116,12 @@ bench:
 
 fixtures:
 	@set -e; for makefile in Fixtures/*/Makefile; do $(MAKE) --no-print-directory -C $$(dirname $$makefile); done
+
+# Packs what faults say, Sources/Sentences, for loader and host; the tests tell when that is wanted.
+sentences:
+	swift build --product pack-sentences
+	@.build/debug/pack-sentences >.build/packed-sentences
+	@cp .build/packed-sentences Sources/Diagnostics/PackedSentences.swift
 
 lint:
 	swift format lint --strict --recursive --parallel $(SWIFT_SOURCES)

@@ -61,6 +61,11 @@ if freestanding {
         .package(url: "https://github.com/apple/swift-crypto", exact: "3.12.3"),
     ]
     targets += [
+        // What faults say, and what packs it.
+        .target(name: "Sentences", dependencies: ["Diagnostics"], swiftSettings: strict),
+        .executableTarget(
+            name: "pack-sentences", dependencies: ["Diagnostics", "Sentences"], path: "Sources/PackSentences",
+            swiftSettings: strict),
         .target(
             name: "Inspection",
             dependencies: pureModules + [
@@ -112,7 +117,8 @@ if freestanding {
 
     // The modules, and what their tests need besides.
     let tested: [(module: String, dependencies: [Target.Dependency])] = [
-        ("Diagnostics", []), ("Bytes", ["Diagnostics"]), ("ELF", ["Diagnostics", "Bytes", "KernelImage", "Clibelf"]),
+        ("Diagnostics", ["Sentences"]), ("Bytes", ["Diagnostics"]),
+        ("ELF", ["Diagnostics", "Bytes", "KernelImage", "Clibelf"]),
         ("AddressSpace", ["Diagnostics", "Bytes"]), ("KernelImage", ["Diagnostics", "Bytes", "ELF"]),
         ("HermitEntry", ["Diagnostics", "Bytes", "ELF"]),
         ("Boot", pureModules + ["Clibfdt", .product(name: "Crypto", package: "swift-crypto")]),

@@ -55,7 +55,7 @@ public struct Fault: Error, Equatable, Sendable {
         let place = place
         let table = place.isRelocation || place.isEntry ? place.table : place.index
         if place != .none {
-            details.write(place.template, table, place.index, to: &sink, file: file)
+            details.write(place.sentence, table, place.index, to: &sink, file: file)
             sink.write(": ")
         }
         details.write(rule.sentence, value, limit, to: &sink, file: file)

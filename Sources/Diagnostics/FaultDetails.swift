@@ -22,15 +22,20 @@ public struct FaultDetails: Equatable, Sendable {
         left.address == right.address && left.nameOffset == right.nameOffset && left.furtherNames == right.furtherNames
     }
 
-    /// Writes `template` with what its blanks stand for: see `Rule.sentence`; `%g` is one of places.
+    /// Writes `sentence`, and for its blanks, a `%` and a letter, what Sources/Sentences says that they stand for.
     @inline(never)
-    public func write(_ template: Text, _ value: UInt64, _ limit: UInt64, to sink: inout some TextSink, file: RawSpan) {
-        var start = 0
-        while start < template.count {
-            let end = template.index(of: UInt8(ascii: "%"), from: start)
-            sink.write(template[start, end])
-            start = end &+ 2
-            switch template[end &+ 1] {
+    public func write(
+        _ sentence: Sentence, _ value: UInt64, _ limit: UInt64, to sink: inout some TextSink, file: RawSpan
+    ) {
+        var sentence = sentence
+        while true {
+            let byte = sentence.next()
+            guard byte == UInt8(ascii: "%") else {
+                if byte == 0 { return }
+                sink.write(byte)
+                continue
+            }
+            switch sentence.next() {
             case UInt8(ascii: "v"): sink.write(hex: value)
             case UInt8(ascii: "d"): sink.write(decimal: value)
             case UInt8(ascii: "l"): sink.write(hex: limit)
@@ -41,7 +46,6 @@ public struct FaultDetails: Equatable, Sendable {
                 sink.write(typeName)
             case UInt8(ascii: "n"): writeNames(to: &sink, file: file)
             case UInt8(ascii: "g"): Place.write(tag: value, to: &sink)
-            case let letter where letter != 0: write(Rule.phrase(letter), value, limit, to: &sink, file: file)
             default: break
             }
         }

@@ -3,8 +3,10 @@
 /// Where a rule was broken.
 public struct Place: Equatable, Sendable {
     /// What it counts.
-    enum Kind: UInt8 {
+    package enum Kind: UInt8 {
         case none, header, offset, programHeader, sectionHeader, dynamic, relocation, symbol, entry, address
+        /// How many there are.
+        static var count: Int { Int(Kind.address.rawValue) &+ 1 }
     }
 
     /// The kind in bits 0 to 7, room for a rule in bits 8 to 15 and for a file's number in bits 16 to 23, and the number of the table in bits 32 to 63.
@@ -70,25 +72,8 @@ public struct Place: Equatable, Sendable {
     /// An address in memory.
     @inlinable public static func address(_ address: UInt64) -> Place { Place(kind: 9, address) }
 
-    /// What a sentence begins with: `%v` and `%d` are the index in hexadecimal and in decimal, `%g` is the index as the tag of
-    /// a dynamic entry. Of an entry of a table the index is `%m`, and the others are the table.
-    var template: Text { Place.templates.row(Int(kind.rawValue)) }
-
-    /// In the order of the kinds.
-    private static var templates: Text {
-        """
-        nowhere
-        ELF header
-        file offset %v
-        program header %d
-        section header %d
-        dynamic entry %g
-        %g entry %m
-        dynamic symbol %d
-        section %d entry %m
-        address %v
-        """
-    }
+    /// What a sentence about it begins with.
+    var sentence: Sentence { Sentence(row: Int(kind.rawValue)) }
 
     /// Writes the name of a dynamic entry's tag, or else its number.
     static func write(tag: UInt64, to sink: inout some TextSink) {

@@ -94,18 +94,13 @@ enum Explanation {
         [
             "error \(rule): \(sentence(rule))", "  class: \(rule.kind) - \(rule.kind.meaning.string)",
             "  QEMU status \(rule.kind.status), loader-inspect status \(rule.kind == .malformed ? 2 : 1)",
-            "  advice: \(expanded(rule.advice))",
+            "  advice: \(rule.advice.string)",
         ]
-    }
-
-    /// `text` with phrases in place of their letters.
-    private static func expanded(_ text: Text) -> String {
-        text.string.replacing(/%([A-Z])/) { expanded(Rule.phrase($0.output.1.utf8.first!)) }
     }
 
     /// The sentence with its blanks shown as such.
     private static func sentence(_ rule: Rule) -> String {
-        var text = expanded(rule.sentence)
+        var text = rule.sentence.string
         for mark in ["%v", "%d", "%l", "%m", "%a"] { text = text.replacing(mark, with: "N") }
         return text.replacing("%t", with: "TYPE").replacing("%n", with: "'NAME'")
     }
@@ -113,7 +108,7 @@ enum Explanation {
     private static func matches(_ rule: Rule, _ words: String) -> Bool {
         if sentence(rule).lowercased().contains(words) { return true }
         // Compared piece by piece, since a real sentence has numbers where the rule's has blanks.
-        let literal = expanded(rule.sentence).lowercased()
+        let literal = rule.sentence.string.lowercased()
         var parts: [Substring] = []
         var rest = Substring(literal)
         while let percent = rest.firstIndex(of: "%") {

@@ -198,6 +198,14 @@ extension Text {
     var string: String { StringSink.text { $0.write(self) } }
 }
 
+extension Sentence {
+    /// As an ordinary string, with its blanks.
+    var string: String {
+        var rest = self
+        return String(decoding: sequence(state: ()) { _ in rest.next() }.prefix { $0 != 0 }, as: UTF8.self)
+    }
+}
+
 extension ByteView {
     /// The text of `size` bytes at `offset`, empty where they are not all there.
     func text(at offset: UInt64, size: UInt64) -> String {

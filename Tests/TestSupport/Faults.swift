@@ -38,6 +38,14 @@ extension Text: CustomStringConvertible {
     }
 }
 
+extension Sentence: CustomStringConvertible {
+    /// As an ordinary string, with its blanks.
+    public var description: String {
+        var rest = self
+        return String(decoding: sequence(state: ()) { _ in rest.next() }.prefix { $0 != 0 }, as: UTF8.self)
+    }
+}
+
 /// The sentence of `fault`, with names from `file`.
 public func sentence(_ fault: Fault, _ file: [UInt8] = []) -> String {
     var sink = StringSink()

@@ -1,0 +1,50 @@
+// Sentences as the loader has them: packed, since in full they would be an eighth of it.
+
+/// A sentence, or what else is a row of the packed text, one byte after the other. Sources/Sentences has them in full.
+///
+/// A row is a string of codes: 0 ends it, the next 95 are the printable characters of ASCII, and each of the others stands for
+/// two codes that come before it.
+public struct Sentence: Sendable {
+    /// The first code that stands for two.
+    package static var firstPair: UInt8 { 0x60 }
+    /// What a character of ASCII is above its code.
+    package static var distance: UInt8 { 0x1f }
+    /// How many codes can wait while those in front of them are unpacked.
+    package static var waitingLimit: Int { 8 }
+
+    private var position: Int
+    // One byte each, the next one lowest.
+    private var waiting: UInt64 = 0
+
+    /// The row at `number`, counted from 0; empty where there are fewer.
+    @inline(never)
+    package init(row number: Int) {
+        position = 2 &* (256 &- Int(Sentence.firstPair))
+        for _ in 0..<number {
+            while Sentence.byte(position) != 0 { position &+= 1 }
+            position &+= 1
+        }
+    }
+
+    private static func byte(_ index: Int) -> UInt8 { index < packed.count ? packed[index] : 0 }
+
+    /// The next byte, 0 behind the last.
+    @inline(never)
+    public mutating func next() -> UInt8 {
+        var code = UInt8(truncatingIfNeeded: waiting)
+        waiting >>= 8
+        if code == 0 {
+            code = Sentence.byte(position)
+            guard code != 0 else { return 0 }
+            position &+= 1
+        }
+        while code >= Sentence.firstPair {
+            let pair = 2 &* Int(code &- Sentence.firstPair)
+            // Each step leads to codes further in front, whatever the table says.
+            code &-= 1
+            waiting = waiting << 8 | UInt64(min(Sentence.byte(pair &+ 1), code))
+            code = min(Sentence.byte(pair), code)
+        }
+        return code &+ Sentence.distance
+    }
+}

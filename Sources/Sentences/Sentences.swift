@@ -1,0 +1,335 @@
+// What faults say, in full: this is what people edit, and `make sentences` packs it for loader and host alike.
+//
+// Blanks are filled in when a sentence is written: %v and %d are the fault's value, %l and %m its limit, in hexadecimal and in
+// decimal; %n is the name, %t the relocation's type, %a the address that it changes.
+
+package import Diagnostics
+
+extension Rule {
+    /// What it says when it is broken.
+    package var words: RuleWords {
+        switch self {
+        case .noModule: .noApplication("no application was given", "start QEMU with -initrd APPLICATION")
+        case .emptyFile: .noApplication("the file is empty", "give -initrd an ELF file")
+        case .notELF:
+            .malformed(
+                "this is not an ELF file: it begins with %v, not with 0x464c457f (\\x7fELF)",
+                "give -initrd the application's ELF file")
+        case .fileTooShort:
+            .malformed(
+                "the file ends after %d bytes, inside a structure that needs %m",
+                "the file was cut short: copy or build it again")
+        case .notClass64:
+            .wrongKind("EI_CLASS is %d: a 32-bit file (2, ELFCLASS64, is needed)", "build the application for x86-64")
+        case .notLittleEndian:
+            .wrongKind(
+                "EI_DATA is %d: not little endian (1, ELFDATA2LSB, is needed)", "build the application for x86-64")
+        case .badIdentVersion: .malformed("EI_VERSION is %d, not 1")
+        case .wrongMachine: .wrongKind("e_machine is %d, not 62 (x86-64)", "build the application for x86-64")
+        case .objectFile: .wrongKind("e_type is ET_REL: an object file, where a linked file is needed", "link it")
+        case .coreFile: .wrongKind("e_type is ET_CORE: a core dump, not an application", "give -initrd the application")
+        case .unknownFileType:
+            .wrongKind("e_type is %d, not ET_EXEC (2) or ET_DYN (3)", "link the application as an executable")
+        case .badVersion: .malformed("e_version is %d, not 1")
+        case .badHeaderSize: .malformed("e_ehsize is %d, less than %m")
+        case .badProgramHeaderSize: .malformed("e_phentsize is %d, not %m")
+        case .badSectionHeaderSize: .malformed("e_shentsize is %d, not %m")
+        case .programHeadersBeyondFile:
+            .malformed(
+                "the program headers end at %v, beyond the file's end at %l",
+                "the file was cut short: copy or build it again")
+        case .noProgramHeaders:
+            .wrongKind("there are no program headers, so nothing to load", "link the application as an executable")
+        case .noSectionHeaderForCount:
+            .malformed(
+                "e_phnum is PN_XNUM, but there is no section header 0 to hold the count",
+                "the file is damaged, or was stripped of section headers it needs")
+        case .segmentBeyondFile:
+            .malformed(
+                "its bytes end at %v, beyond the file's end at %l", "the file was cut short: copy or build it again")
+        case .segmentFileSizeExceedsMemory: .malformed("p_filesz %v exceeds p_memsz %l")
+        case .segmentAddressOverflow:
+            .malformed("its memory range does not fit in 64 bits: it starts at %v and is %l bytes long")
+        case .segmentAlignment: .malformed("p_align is %v, not a power of two")
+        case .noLoadSegment:
+            .wrongKind("there is no PT_LOAD segment, so nothing to load", "link the application as an executable")
+        case .segmentsOverlap:
+            .malformed(
+                "it starts at %v, below the end of an earlier PT_LOAD segment at %l",
+                "PT_LOAD segments must ascend and not overlap: fix the linker script")
+        case .imageTooLarge:
+            .placement(
+                "the image needs %v bytes of memory; at most %l can be placed",
+                "give the machine more memory (-m), or check the linker script for stray addresses")
+        case .duplicateSegmentType: .malformed("a second segment of type %v, where one is allowed")
+        case .needsInterpreter:
+            .wrongKind(
+                "it asks for the program interpreter %n: a program for an operating system, not a unikernel",
+                "link the application statically for Hermit")
+        case .tlsOutsideImage:
+            .malformed(
+                "the TLS template at %v is not inside a PT_LOAD segment",
+                "the file is damaged, or its linker script is wrong")
+        case .entryOutsideImage:
+            .malformed("e_entry %v is not inside a PT_LOAD segment", "link with an entry symbol: -e _start")
+        case .bytesListedTwice:
+            .malformed("with it, notes or relocations of %v bytes are listed, more than the file's %l")
+        case .noteTruncated: .malformed("a note ends at %v, beyond the end of its segment at %l")
+        case .entryVersionSize:
+            .entryContract(
+                "the Hermit entry version note holds %d bytes, not 1",
+                "build the application with an unmodified Hermit kernel")
+        case .unknownEntryVersion:
+            .entryContract("Hermit entry version %d is not known (1 to %m are)", "use a newer loader")
+        case .contradictoryEntryVersion:
+            .entryContract(
+                "Hermit entry version %d contradicts an earlier note that says %m",
+                "the application links two kernels: rebuild it")
+        case .abiTagSize:
+            .entryContract(
+                "the ABI tag note holds %d bytes, fewer than 16",
+                "build the application with an unmodified Hermit kernel")
+        case .abiTagNotHermit:
+            .entryContract(
+                "the ABI tag names operating system %d, not 6 (Hermit)",
+                "this program was built for another operating system")
+        case .missingEntryVersion:
+            .entryContract(
+                "there is no Hermit entry version note, and EI_OSABI is %d, not 255 as in Hermit images before 0.4.3",
+                "build the application for Hermit, or say -initrd \"APPLICATION loader.generation=0\"")
+        case .unknownLoaderOption:
+            .options(
+                "unknown loader option, from here: %n",
+                "behind loader. are known generation=0, 1, 2, 3, 4-recursive or 4-identity, base= and an address, "
+                    + "sha256= and a digest, align16, protect, no-protect, kaslr, quiet and verbose")
+        case .alignmentOptionMisplaced:
+            .options(
+                "loader.align16 is for entry versions 2 and 3, and this application's is %d",
+                "leave the option out, or add loader.generation=2 or 3")
+        case .digestMalformed:
+            .options(
+                "not 64 hexadecimal digits behind loader.sha256=, from here: %n",
+                "take the digits that sha256sum prints for the file")
+        case .digestDiffers:
+            .options(
+                "the file's SHA-256 begins with %v, that of loader.sha256= with %l",
+                "give the file that was meant, or the digest of this one")
+        case .baseMalformed:
+            .options(
+                "no number behind loader.base=, from here: %n",
+                "write the address in decimal, or in hexadecimal behind 0x")
+        case .baseMisaligned:
+            .options("loader.base: %v is not a multiple of %l, which the image needs", "give one that is")
+        case .baseOutsideMemory:
+            .options(
+                "loader.base: the image would lie at %v up to %l, which is not all RAM below 4 GiB",
+                "give another address, or the machine more memory (-m)")
+        case .baseTooHigh:
+            .options(
+                "loader.base: the image would end at %v, and kernels of this entry version must end at or below %l",
+                "give a lower address")
+        case .baseOfFixedImage:
+            .options(
+                "loader.base: the file is linked at a fixed address, %l, not at %v",
+                "leave the option out, or link the application position independent (-pie)")
+        case .randomPlaceOfFixedImage:
+            .options(
+                "loader.kaslr: the file is linked at a fixed address, %v",
+                "leave the option out, or link the application position independent (-pie)")
+        case .dynamicMisaligned: .malformed("PT_DYNAMIC is %d bytes long, not a multiple of 16")
+        case .dynamicAddressOutsideFile:
+            .malformed("the table at address %v, %l bytes long, is not inside the bytes of a PT_LOAD segment")
+        case .dynamicMissing: .malformed("it is missing, but another entry needs it")
+        case .badEntrySize: .malformed("the entry size is %d, not %m")
+        case .tableSizeNotMultiple: .malformed("the table is %d bytes long, not a multiple of %m")
+        case .badPLTRelocationKind: .malformed("it is %d, neither DT_RELA (7) nor DT_REL (17)")
+        case .needsLibrary:
+            .wrongKind(
+                "no module is given for what it needs: %n",
+                "add shared libraries, -initrd \"APPLICATION,LIBRARY\", or link the application statically")
+        case .hashTableMalformed: .malformed("the hash table does not fit in its segment")
+        case .relocationTypeUnknown:
+            .relocation(
+                "relocation type %d, wanted at %a against %n, is not one of the psABI's (0 to 51)",
+                "the file is damaged, or comes from a newer toolchain")
+        case .relocationOnlyInObjects:
+            .relocation(
+                "%t at %a against %n: linkers resolve this type, %d: it cannot be in a linked file",
+                "the file is damaged: link it again")
+        case .relocationOutsideImage:
+            .relocation("%t against %n: the place %v is not inside the image, which ends at %l")
+        case .relocationOverflow:
+            .relocation(
+                "%t at %a: the value %v of %n is beyond what the field can hold, %l",
+                "link the application at a lower address, or as position independent code")
+        case .copyWithoutSource:
+            .relocation(
+                "%t at %a: no other file defines %n, so there is nothing to copy",
+                "link what defines it into the application")
+        case .symbolNotThreadLocal:
+            .relocation(
+                "%t at %a needs a thread-local symbol, but %n has type %d",
+                "one file declares it thread-local and another does not: fix the sources")
+        case .noThreadLocalSegment: .relocation("%t at %a against %n, but there is no PT_TLS segment")
+        case .tlsBeforeImage:
+            .malformed(
+                "the TLS template at %v, aligned to %l, would begin before the image",
+                "align the TLS section in the linker script")
+        case .relativeCountWrong:
+            .relocation(
+                "%t at %a is among the %m entries that DT_RELACOUNT says are R_X86_64_RELATIVE",
+                "the file is damaged: link it again")
+        case .resolverOutsideImage:
+            .relocation("%t at %a against %n: the resolver at %v is not inside the image, which ends at %l")
+        case .resolverOutOfPlace:
+            .relocation(
+                "%t at %a: its resolver at %v cannot run before the image has replaced the loader",
+                "link the application at an address above the loader's")
+        case .symbolIndexOutsideTable: .relocation("symbol index %d is outside the symbol table of %m entries")
+        case .symbolUndefined: .relocation("undefined: %n, wanted at %v", "link what defines it into the application")
+        case .symbolThreadLocal:
+            .relocation(
+                "%t at %a needs an address, but %n is thread-local",
+                "one file declares it thread-local and another does not: fix the sources")
+        case .relativeRelocationMisplaced: .relocation("a RELR bitmap before any address")
+        case .noRoomForImage:
+            .placement(
+                "no free memory for the image: it needs %v bytes, and the largest free range has %l",
+                "give the machine more memory (-m)")
+        case .imageOutsideMemory:
+            .placement(
+                "the image must lie at %v up to %l, which is not all RAM",
+                "give the machine more memory (-m), or link the application elsewhere")
+        case .noRoomForHandoff:
+            .placement(
+                "no free memory for the page tables, stack and BootInfo: %v bytes", "give the machine more memory (-m)")
+        case .noRoomForModule:
+            .placement(
+                "the image must lie where the module is, and there is no other place for the module's %v bytes",
+                "give the machine more memory (-m)")
+        case .pageTableRoom:
+            .placement("the page tables need more than the %d pages set aside for them", "please report it")
+        case .deviceTreeRoom:
+            .placement("the device tree needs more than the %d bytes set aside for it", "shorten the command line")
+        case .memoryTooSmall: .placement("the machine has no usable memory", "give the machine more memory (-m)")
+        case .unknownBootProtocol:
+            .platform(
+                "the loader was started with the magic number %v, by neither Multiboot nor PVH",
+                "start it with QEMU's -kernel, or as a PVH kernel")
+        case .platformStructureOutsideMemory:
+            .platform(
+                "the firmware's structure of %l bytes at %v is not in memory that can be read",
+                "the boot loader or virtual machine monitor is at fault")
+        case .noMemoryMap:
+            .platform("the firmware gave no memory map", "the boot loader or virtual machine monitor is at fault")
+        case .memoryMapMalformed:
+            .platform(
+                "the memory map has an entry of %d bytes, fewer than %m",
+                "the boot loader or virtual machine monitor is at fault")
+        case .tooManyRegions: .platform("the memory map has more than %m entries", "please report it")
+        case .tooManyModules: .platform("there are %d modules; at most %m are supported", "give fewer modules")
+        case .tooManyReservations: .platform("more than %m reserved ranges", "please report it")
+        case .moduleOutsideMemory:
+            .platform(
+                "the module at %v up to %l is not in memory that can be read",
+                "the boot loader or virtual machine monitor is at fault")
+        case .commandLineTooLong: .platform("the command line is longer than %m bytes", "shorten it")
+        case .badStartInfo:
+            .platform("the PVH start info has magic %v, not 0x336ec578", "the virtual machine monitor is at fault")
+        case .cpuException: .exception("CPU exception %d at %l", "the application or the loader is at fault")
+        case .noSectionHeaders:
+            .malformed(
+                "an object file without section headers: nothing says what to load",
+                "the file was stripped of what it needs: build it again")
+        case .sectionHeadersBeyondFile:
+            .malformed(
+                "the section headers end at %v, beyond the file's end at %l",
+                "the file was cut short: copy or build it again")
+        case .sectionBeyondFile:
+            .malformed(
+                "the section's bytes end at %v, beyond the file's end at %l",
+                "the file was cut short: copy or build it again")
+        case .sectionAlignment: .malformed("sh_addralign is %v, not a power of two")
+        case .sectionTooLarge: .malformed("behind address %v there is no room for its %l bytes")
+        case .sectionCompressed: .malformed("SHF_COMPRESSED together with SHF_ALLOC, which the gABI forbids")
+        case .badSectionLink: .malformed("it refers to section %d, which is not the one that it needs (there are %m)")
+        case .noSymbolTable:
+            .wrongKind(
+                "an object file without a symbol table: nothing says where it begins",
+                "the file was stripped of what it needs: build it again")
+        case .commonAlignment: .malformed("the common symbol's alignment, its st_value, is %v, not a power of two")
+        case .entrySymbolMissing:
+            .wrongKind(
+                "no section of the object file defines the global symbol '_start', the entry point",
+                "define _start, or combine the object files with ld -r")
+        case .entryOutsideSection:
+            .malformed("'_start' is at offset %v, not inside the %l bytes in memory of its section")
+        case .relocationOnlyInLinkedFiles:
+            .relocation(
+                "%t at %a against %n: only linkers make this type, %d: it cannot be in an object file",
+                "the file is damaged: compile it again")
+        case .relocationOutsideSection:
+            .relocation("%t against %n: the place %v is not inside its section, which ends at %l")
+        case .compactRelocationsMalformed:
+            .malformed(
+                "the number at offset %v of the %l bytes of compact relocations is cut off, or has more than 64 bits",
+                "the file is damaged, or another version of LLVM made it")
+        case .symbolNotLoaded:
+            .relocation(
+                "%t at %a against %n, which is in section %d: that is not in memory at run time",
+                "keep what runs and what describes it, such as debug information, in sections of their own")
+        case .tooManyPriorities:
+            .wrongKind("the sections of initialisers have more than %m different priorities", "link the application")
+        case .tooManySectionNames:
+            .wrongKind(
+                "%t at %a against %n: more than %m symbols are named for where sections begin or end",
+                "link the application")
+        case .symbolSectionUnknown: .relocation("%t at %a against %n, which is in section %d: there are %m sections")
+        case .tlsSequenceUnknown:
+            .relocation(
+                "%t at %a against %n: the code is none of the psABI's sequences, and no __tls_get_addr is defined",
+                "compile with -ftls-model=local-exec")
+        case .sectionsApart:
+            .relocation(
+                "%t at %a against %n: the sections of this name do not lie side by side", "make one of them: ld -r")
+        case .notSharedObject:
+            .wrongKind(
+                "e_type is ET_EXEC: a file linked at a fixed address, where a shared object is needed",
+                "link the library with -shared")
+        case .versionMissing:
+            .relocation(
+                "%n: a symbol wants a version that the library named last does not define",
+                "give -initrd the library that the application was linked with")
+        case .versionTableMalformed: .malformed("the version entry at %v does not fit in its table of %l bytes")
+        case .symbolSearchTooLong:
+            .malformed("symbols are not found in %d steps: the hash or version tables lead nowhere")
+        case .arrayOutsideImage:
+            .malformed("the array of initialisers or finalisers at %v is not inside the image, which ends at %l")
+        case .symbolVersionMissing:
+            .relocation(
+                "undefined: %n, wanted at %v: the library named last has no such symbol of that version",
+                "give -initrd the library that the application was linked with")
+        case .copyOutsideImage:
+            .relocation("%t at %a: the original of %n at %v is not inside its image, which ends at %l")
+        }
+    }
+}
+
+extension Place.Kind {
+    /// What a sentence about such a place begins with: the blanks are the place's index, %g as the tag of a dynamic entry. Of an
+    /// entry of a table the index is %m, and the others are the table.
+    package var words: String {
+        switch self {
+        case .none: "nowhere"
+        case .header: "ELF header"
+        case .offset: "file offset %v"
+        case .programHeader: "program header %d"
+        case .sectionHeader: "section header %d"
+        case .dynamic: "dynamic entry %g"
+        case .relocation: "%g entry %m"
+        case .symbol: "dynamic symbol %d"
+        case .entry: "section %d entry %m"
+        case .address: "address %v"
+        }
+    }
+}
