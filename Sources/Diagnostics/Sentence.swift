@@ -12,21 +12,25 @@ public struct Sentence: Sendable {
     /// How many codes can wait while those in front of them are unpacked.
     package static var waitingLimit: Int { 8 }
 
-    private var position: Int
+    private var position: UInt64
     // One byte each, the next one lowest.
     private var waiting: UInt64 = 0
 
     /// The row at `number`, counted from 0; empty where there are fewer.
     @inline(never)
     package init(row number: Int) {
-        position = 2 &* (256 &- Int(Sentence.firstPair))
-        for _ in 0..<number {
-            while Sentence.byte(position) != 0 { position &+= 1 }
+        position = 2 &* (256 &- UInt64(Sentence.firstPair))
+        var ends = number
+        while ends > 0 {
+            if Sentence.byte(position) == 0 { ends &-= 1 }
             position &+= 1
         }
     }
 
-    private static func byte(_ index: Int) -> UInt8 { index < packed.count ? packed[index] : 0 }
+    /// The byte at `index` of the table, 0 behind its end.
+    private static func byte(_ index: UInt64) -> UInt8 {
+        index < UInt64(packed.count) ? packed[Int(truncatingIfNeeded: index)] : 0
+    }
 
     /// The next byte, 0 behind the last.
     @inline(never)
@@ -39,7 +43,7 @@ public struct Sentence: Sendable {
             position &+= 1
         }
         while code >= Sentence.firstPair {
-            let pair = 2 &* Int(code &- Sentence.firstPair)
+            let pair = 2 &* UInt64(code &- Sentence.firstPair)
             // Each step leads to codes further in front, whatever the table says.
             code &-= 1
             waiting = waiting << 8 | UInt64(min(Sentence.byte(pair &+ 1), code))
