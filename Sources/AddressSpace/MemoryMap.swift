@@ -30,6 +30,8 @@ public struct MemoryRegion: Equatable, Sendable {
     private var kindNumber: UInt64
     /// What they are.
     public var kind: MemoryKind { MemoryKind(firmware: UInt32(truncatingIfNeeded: kindNumber)) }
+    /// Whether it is RAM that anyone may use.
+    public var isAvailable: Bool { kindNumber == UInt64(MemoryKind.available.rawValue) }
 
     /// A region.
     public init(range: AddressRange, kind: MemoryKind) {
@@ -117,15 +119,17 @@ public struct MemoryRegions: ~Escapable {
 
     /// The number of regions.
     public var count: Int { list.count }
+    /// Their numbers, from 0 on.
+    public var indices: Range<Int> { list.indices }
     /// The region at `index`, below `count`.
     public subscript(index: Int) -> MemoryRegion { list[index] }
 
     /// Whether all of `range` is RAM that anyone may use, and no region of another kind claims part of it.
     public func isAvailable(_ range: AddressRange) -> Bool {
         var reached = range.start
-        for index in 0..<count {
+        for index in indices {
             let region = list[index]
-            if region.kind != .available {
+            if !region.isAvailable {
                 if region.range.overlaps(range) { return false }
             } else if region.range.start <= reached, region.range.end > reached {
                 reached = region.range.end
@@ -138,11 +142,11 @@ public struct MemoryRegions: ~Escapable {
     /// that the firmware lists twice counts twice.
     public func endOfFirstQuarter(from start: UInt64, reserve: UInt64) -> UInt64 {
         var left: UInt64 = 0
-        for index in 0..<count where list[index].kind == .available {
+        for index in indices where list[index].isAvailable {
             left &+= AddressRange(max(list[index].range.start, start), list[index].range.end).size
         }
         left = left > reserve ? (left &- reserve) / 4 : 0
-        for index in 0..<count where list[index].kind == .available {
+        for index in indices where list[index].isAvailable {
             let range = AddressRange(max(list[index].range.start, start), list[index].range.end)
             if left <= range.size { return range.start &+ left }
             left &-= range.size
@@ -153,7 +157,7 @@ public struct MemoryRegions: ~Escapable {
     /// The end of the highest region of available RAM; 0 if there is none.
     public var topOfRAM: UInt64 {
         var top: UInt64 = 0
-        for index in 0..<count where list[index].kind == .available { top = max(top, list[index].range.end) }
+        for index in indices where list[index].isAvailable { top = max(top, list[index].range.end) }
         return top
     }
 }

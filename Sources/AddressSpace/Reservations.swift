@@ -82,36 +82,21 @@ public struct Reservations {
     public func room(
         for size: UInt64, alignment: UInt64, in regions: MemoryRegions, window: AddressRange
     ) -> UInt64? {
-        let reserved = all
-        for index in 0..<regions.count where regions[index].kind == .available {
-            let region = regions[index].range
-            guard var start = max(region.start, window.start).aligned(to: alignment) else { continue }
-            let end = min(region.end, window.end)
-            while start <= end, size <= end &- start {
-                let candidate = AddressRange(at: start, size: size)
-                guard let obstacle = Reservations.obstacle(to: candidate, reserved, regions) else {
-                    return start
-                }
-                // Every step passes the end of one obstacle, so there are at most as many steps as obstacles.
-                guard let next = obstacle.end.aligned(to: alignment) else { break }
-                start = next
-            }
-        }
-        return nil
+        place(0, size, alignment, in: regions, window).address
     }
 
-    /// The number of multiples of `alignment` where `size` bytes inside `window` are available RAM in one of `regions`
-    /// and free of reservations, and the one at `index` in ascending order, nil if there are not so many. Not linear in
-    /// the number of places, only in that of regions and reservations.
-    public func places(
-        _ size: UInt64, _ alignment: UInt64, in regions: MemoryRegions, _ window: AddressRange, index: UInt64 = 0
-    ) -> (count: UInt64, address: UInt64?) {
+    /// The one at `index`, in ascending order, of all multiples of `alignment` where `size` bytes inside `window` are available
+    /// RAM in one of `regions` and free of reservations; nil if there are not so many, and then how many there are: for `.max`
+    /// all are counted. Not linear in the number of places, only in that of regions and reservations.
+    @inline(never)
+    public func place(
+        _ index: UInt64, _ size: UInt64, _ alignment: UInt64, in regions: MemoryRegions, _ window: AddressRange
+    ) -> (address: UInt64?, count: UInt64) {
         var count: UInt64 = 0
-        var address: UInt64?
         // The end of the regions before, which may reach into this one.
         var counted: UInt64 = 0
         let reserved = all
-        for number in 0..<regions.count where regions[number].kind == .available {
+        for number in regions.indices where regions[number].isAvailable {
             let region = regions[number].range
             let end = min(region.end, window.end)
             var lowest = max(region.start, window.start)
@@ -119,23 +104,25 @@ public struct Reservations {
             counted = max(counted, end)
             guard var start = lowest.aligned(to: alignment) else { continue }
             while start <= end, size <= end &- start {
-                let place = AddressRange(at: start, size: size)
-                if let obstacle = Reservations.obstacle(to: place, reserved, regions) {
+                let candidate = AddressRange(at: start, size: size)
+                if let obstacle = Reservations.obstacle(to: candidate, reserved, regions) {
+                    // Every step passes the end of one obstacle, so there are at most as many steps as obstacles.
                     guard let next = obstacle.end.aligned(to: alignment) else { break }
                     start = next
                     continue
                 }
+                if index == count { return (start, count) }
                 // All places up to what comes next: `start` is one, and whatever lies behind it begins behind it.
-                let room = Reservations.startOfObstacle(from: start &+ size, to: end, reserved, regions) &- start
+                let room = Reservations.startOfObstacle(from: candidate.end, to: end, reserved, regions) &- start
                 let free = (room &- size) / alignment &+ 1
-                if index >= count, index &- count < free { address = start &+ (index &- count) &* alignment }
+                if index &- count < free { return (start &+ (index &- count) &* alignment, count) }
                 count &+= free
                 let (next, overflow) = start.addingReportingOverflow(free &* alignment)
                 guard !overflow else { break }
                 start = next
             }
         }
-        return (count, address)
+        return (nil, count)
     }
 
     /// Where the first obstacle begins that reaches beyond `start` and begins below `end`; else `end`.
@@ -146,9 +133,8 @@ public struct Reservations {
         for index in reserved.indices where reserved[index].range.end > start {
             first = min(first, reserved[index].range.start)
         }
-        for index in 0..<regions.count {
-            let region = regions[index]
-            if region.kind != .available, region.range.end > start { first = min(first, region.range.start) }
+        for index in regions.indices where !regions[index].isAvailable && regions[index].range.end > start {
+            first = min(first, regions[index].range.start)
         }
         return max(first, start)
     }
@@ -166,7 +152,7 @@ public struct Reservations {
         index = 0
         while index < regions.count {
             let other = regions[index].range
-            if regions[index].kind != .available, range.start < other.end, other.start < range.end { return other }
+            if !regions[index].isAvailable, range.start < other.end, other.start < range.end { return other }
             index &+= 1
         }
         return nil

@@ -171,7 +171,7 @@ public struct Handoff {
 
         tree.beginRoot(platform.bootProtocol)
         let regions = platform.memoryMap
-        for index in 0..<regions.count where regions[index].kind == .available {
+        for index in regions.indices where regions[index].isAvailable {
             let range = regions[index].range
             let pages = AddressRange(range.start.aligned(to: 0x1000) ?? range.end, range.end & ~0xfff)
             if !pages.isEmpty { tree.memory(pages) }

@@ -50,7 +50,7 @@ public struct HandoffLayout: Equatable, Sendable {
             }
         } else {
             let regions = platform.memoryMap
-            for index in 0..<regions.count where regions[index].kind.isMapped {
+            for index in regions.indices where regions[index].kind.isMapped {
                 tables &+= PageTables.tableCount(for: regions[index].range, .size2MiB)
             }
         }

@@ -58,7 +58,7 @@ extension Handoff {
             tables.map(AddressRange(0, 0x20_0000), .size4KiB, data)
             let largest = hasGigabytePages && application.acceptsGigabytePages ? PageSize.size1GiB : .size2MiB
             let regions = platform.memoryMap
-            for index in 0..<regions.count where regions[index].kind.isMapped {
+            for index in regions.indices where regions[index].kind.isMapped {
                 let range = regions[index].range.roundedOutward(to: 0x20_0000)
                 tables.map(AddressRange(max(range.start, 0x20_0000), range.end), largest, data)
             }

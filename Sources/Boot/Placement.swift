@@ -103,9 +103,9 @@ public struct Placement: Equatable, Sendable {
         if case .random(let number) = choice {
             let window = Placement.windowForRandomPlaces(
                 of: application, AddressRange(at: base, size: size), in: map, limit: limit)
-            places = taken.places(size, alignment, in: map, window).count
+            places = taken.place(.max, size, alignment, in: map, window).count
             let index = number.index(below: places)
-            base = taken.places(size, alignment, in: map, window, index: index).address ?? base
+            base = taken.place(index, size, alignment, in: map, window).address ?? base
         }
         image = AddressRange(at: base, size: size)
         buildAddress = base

@@ -90,10 +90,13 @@ import Testing
                     && (start..<start + size).allSatisfy { free[Int($0)] }
             }
             most = max(most, expected.count)
-            for index in 0...expected.count {
-                let found = reservations.places(size, alignment, in: map.regions, window, index: UInt64(index))
-                #expect(found.count == UInt64(expected.count), "\(regions) \(size) \(alignment) \(window)")
-                #expect(found.address == (index < expected.count ? expected[index] : nil))
+            for (index, address) in expected.enumerated() {
+                let found = reservations.place(UInt64(index), size, alignment, in: map.regions, window)
+                #expect(found.address == address, "\(regions) \(size) \(alignment) \(window)")
+            }
+            for index in [UInt64(expected.count), .max] {
+                let found = reservations.place(index, size, alignment, in: map.regions, window)
+                #expect(found.address == nil && found.count == UInt64(expected.count))
             }
         }
         #expect(most > 20)
@@ -103,9 +106,9 @@ import Testing
         var map = MemoryMap()
         try map.add(AddressRange(.max - 0xffff, .max), .available)
         let whole = AddressRange(0, .max)
-        #expect(Reservations().places(0x1000, 0x1000, in: map.regions, whole).count == 15)
-        #expect(Reservations().places(0x1000, 0x1000, in: map.regions, whole, index: 14).address == UInt64.max - 0x1fff)
-        #expect(Reservations().places(1, 1, in: map.regions, whole).count == 0xffff)
-        #expect(Reservations().places(0x1_0000, 1, in: map.regions, whole).count == 0)
+        #expect(Reservations().place(.max, 0x1000, 0x1000, in: map.regions, whole).count == 15)
+        #expect(Reservations().place(14, 0x1000, 0x1000, in: map.regions, whole).address == UInt64.max - 0x1fff)
+        #expect(Reservations().place(.max, 1, 1, in: map.regions, whole).count == 0xffff)
+        #expect(Reservations().place(.max, 0x1_0000, 1, in: map.regions, whole).count == 0)
     }
 }
