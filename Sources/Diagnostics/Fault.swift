@@ -31,6 +31,15 @@ public struct Fault: Error, Equatable, Sendable {
         return fault
     }
 
+    /// The same fault, at `place` where it is a relocation's that does not say yet which one's.
+    @inline(never)
+    public func at(_ place: Place) -> Fault {
+        guard ruleAndPlace.kind == .none, rule.kind == .relocation else { return self }
+        var fault = self
+        fault.ruleAndPlace = place.with(ruleAndPlace.rule)
+        return fault
+    }
+
     /// A fault of `rule` at `place`.
     @inlinable
     public init(_ rule: Rule, _ place: Place = .none, value: UInt64 = 0, limit: UInt64 = 0) {

@@ -90,17 +90,19 @@ extension Relocator {
             // that does not wait for a function came to.
             guard let meaning = RelocationMeaning(entry.type),
                 entry.type == 37 || meaning.formula.usesSymbolValue,
-                let outcome = try? outcome(of: entry, relocation.place, in: memory, &search),
+                let outcome = try? outcome(of: entry, in: memory, &search),
                 case .indirect(let resolver) = outcome
             else { continue }
             guard mayResolve else { throw Fault(.resolverOutOfPlace, relocation.place, value: resolver) }
             // The addend before the call: it may be in place.
             let addend = entry.addend ?? Relocator.load(meaning.field, at: entry.offset, in: memory) ?? 0
             guard let result = resolve(resolver, relocation) else { continue }
-            let value = try meaning.value(result, addend, entry.offset &+ bias, relocation.place)
-            guard Relocator.store(value, meaning.field, at: entry.offset, in: &memory) else {
-                throw outside(memory, entry, relocation.place)
-            }
+            do throws(Fault) {
+                let value = try meaning.value(result, addend, entry.offset &+ bias)
+                guard Relocator.store(value, meaning.field, at: entry.offset, in: &memory) else {
+                    throw outside(memory, entry)
+                }
+            } catch { throw error.at(relocation.place) }
         }
     }
 }

@@ -127,11 +127,12 @@ extension SymbolScope {
     ) throws(Fault) {
         var cursor = EntryCursor()
         while let relocation = relocator.own.next(&cursor, files) {
-            guard relocation.entry.type == 5,
-                case .copy(let source, let size) = try relocator.copy(relocation.entry, relocation.place, &search)
-            else { continue }
-            let target = relocation.entry.offset &+ link[relocator.object].displacement
-            memory.copy(from: source &- bias, to: target, size: size)
+            guard relocation.entry.type == 5 else { continue }
+            do throws(Fault) {
+                guard case .copy(let source, let size) = try relocator.copy(relocation.entry, &search) else { continue }
+                let target = relocation.entry.offset &+ link[relocator.object].displacement
+                memory.copy(from: source &- bias, to: target, size: size)
+            } catch { throw error.at(relocation.place) }
         }
     }
 
@@ -143,7 +144,7 @@ extension SymbolScope {
         while index < link.count {
             let distance = link[index].threadLocalDistance
             if link[index].threadLocalModule != 0 {
-                memory.store(0 &- distance, at: link.plan.distances &+ link[index].threadLocalModule &* 8)
+                memory.put(0 &- distance, at: link.plan.distances &+ link[index].threadLocalModule &* 8)
                 if link.plan.hasMergedTemplate {
                     memory.copy(
                         from: link[index].threadLocalStart &+ link[index].displacement,
@@ -188,11 +189,11 @@ extension SymbolScope {
             let isSingle = offset == (areLast ? size : 0)
             if !isSingle {
                 let place = areLast ? size &- offset &- 8 : offset &- 8
-                function = memory.load(UInt64.self, at: start &+ displacement &+ place) ?? 0
+                function = memory.word(at: start &+ displacement &+ place)
             }
             offset &+= 8
             if isSingle, functions.single == 0 { continue }
-            memory.store(function, at: next)
+            memory.put(function, at: next)
             next &+= 8
         }
     }

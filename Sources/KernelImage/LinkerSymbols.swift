@@ -92,7 +92,7 @@ extension ObjectImage {
                 address >= start, address < end,
                 !sections.isSameString(sections.nameOffset(section), wanted.offset)
             else { continue }
-            throw Fault(.sectionsApart, state.relocations.place)
+            throw Fault(.sectionsApart)
         }
         let address = wanted.isStart ? start : end
         layout.notebook.remember(address &+ 1, ofSymbol: index, in: &memory)

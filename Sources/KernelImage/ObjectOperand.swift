@@ -19,8 +19,7 @@ extension ObjectImage {
         if formula.isThreadLocal { (state.operand.module, state.operand.distance) = (1, layout.blockDistance) }
         guard index != 0 else { return }
         guard state.symbol.read(index, of: symbols) else {
-            throw Fault(
-                .symbolIndexOutsideTable, state.relocations.place, value: UInt64(index), limit: UInt64(symbols.count))
+            throw Fault(.symbolIndexOutsideTable, value: UInt64(index), limit: UInt64(symbols.count))
         }
         let symbol = state.symbol.entry
         state.operand.size = symbol.size
@@ -31,9 +30,9 @@ extension ObjectImage {
         case .common:
             state.operand.value = layout.notebook.address(ofSymbol: index, in: &memory)
             if !symbol.isThreadLocal { state.operand.value &+= state.bias }
-        case .reserved(let section): throw unknown(UInt32(section), state)
+        case .reserved(let section): throw unknown(UInt32(section))
         case .section(let section):
-            guard section < sections.count else { throw unknown(section, state) }
+            guard section < sections.count else { throw unknown(section) }
             switch layout.notebook.home(of: section, in: &memory) {
             case .memory(let start):
                 state.operand.value &+= start &+ state.bias
@@ -43,18 +42,15 @@ extension ObjectImage {
                 state.operand.kind = .variable
             case nil:
                 // The size is known wherever the symbol lies.
-                guard formula == .size else {
-                    throw Fault(.symbolNotLoaded, state.relocations.place, value: UInt64(section))
-                }
+                guard formula == .size else { throw Fault(.symbolNotLoaded, value: UInt64(section)) }
             }
         case .undefined: try readUndefined(&state, in: &memory)
         }
-        try state.operand.require(for: formula, symbol.type, state.relocations.place)
+        try state.operand.require(for: formula, symbol.type)
     }
 
-    private func unknown(_ section: UInt32, _ state: borrowing ObjectRelocation) -> Fault {
-        Fault(
-            .symbolSectionUnknown, state.relocations.place, value: UInt64(section), limit: UInt64(sections.count))
+    private func unknown(_ section: UInt32) -> Fault {
+        Fault(.symbolSectionUnknown, value: UInt64(section), limit: UInt64(sections.count))
     }
 
     /// The symbol is one that linkers define, or a weak one that nobody does.
@@ -67,7 +63,7 @@ extension ObjectImage {
             }
         } else if try !findSectionBound(&state, in: &memory) {
             guard state.symbol.entry.isWeak else {
-                throw Fault(.symbolUndefined, state.relocations.place, value: state.relocations.entry.offset)
+                throw Fault(.symbolUndefined, value: state.relocations.entry.offset)
             }
             state.operand = RelocationOperand()
             return

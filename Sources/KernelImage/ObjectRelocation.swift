@@ -41,10 +41,11 @@ extension ObjectImage {
         var state = ObjectRelocation(self, bias: bias)
         while try nextTarget(&state, in: &memory) {
             while try state.relocations.next() {
-                let type = state.relocations.entry.type
-                let isRelaxed = try apply(&state, to: &memory)
+                let (type, place) = (state.relocations.entry.type, state.relocations.place)
+                do throws(Fault) {
+                    if try apply(&state, to: &memory) { counts.add(1, state.relocations.entry.type) }
+                } catch { throw error.at(place) }
                 counts.add(1, type)
-                if isRelaxed { counts.add(1, state.relocations.entry.type) }
             }
         }
         turnOldArrays(in: &memory)
@@ -77,21 +78,20 @@ extension ObjectImage {
     }
 
     /// Applies the relocation at hand, and the one that follows where both belong to the same code; returns whether they do. Then
-    /// the second one is at hand.
+    /// the second one is at hand. Faults do not say which entry it is.
     @inline(never)
     func apply(_ state: inout ObjectRelocation, to memory: inout ByteRegion) throws(Fault) -> Bool {
         let entry = state.relocations.entry
-        let place = state.relocations.place
         guard let meaning = RelocationMeaning(entry.type) else {
-            throw Fault(.relocationTypeUnknown, place, value: UInt64(entry.type))
+            throw Fault(.relocationTypeUnknown, value: UInt64(entry.type))
         }
         let formula = meaning.formula
         guard !formula.needsLinkedFile else {
-            throw Fault(.relocationOnlyInLinkedFiles, place, value: UInt64(entry.type))
+            throw Fault(.relocationOnlyInLinkedFiles, value: UInt64(entry.type))
         }
         guard formula != .none else { return false }
         guard entry.offset <= state.size, meaning.field.size <= state.size &- entry.offset else {
-            throw Fault(.relocationOutsideSection, place, value: entry.offset, limit: state.size)
+            throw Fault(.relocationOutsideSection, value: entry.offset, limit: state.size)
         }
         let address = state.start &+ entry.offset
         // In bounds by the guard above.
@@ -117,7 +117,7 @@ extension ObjectImage {
             term = try slot(kind, isModule: formula == .tlsModuleFromPlace, &state, in: &memory)
             if formula != .gotOffset { term &+= table }
         }
-        let value = try meaning.value(term, addend, address &+ state.bias, place)
+        let value = try meaning.value(term, addend, address &+ state.bias)
         _ = Relocator.store(value, meaning.field, at: address, in: &memory)
         return false
     }

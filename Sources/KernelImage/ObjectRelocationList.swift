@@ -45,7 +45,8 @@ extension ObjectImage {
                 let (entry, count) = (state.relocations.entry, state.relocations.count)
                 var isRelaxed = false
                 var fault: Fault?
-                do throws(Fault) { isRelaxed = try apply(&state, to: &memory) } catch { fault = error }
+                let place = state.relocations.place
+                do throws(Fault) { isRelaxed = try apply(&state, to: &memory) } catch { fault = error.at(place) }
                 body(applied(entry, state, isRelaxed, fault, memory))
                 if isRelaxed { body(applied(state.relocations.entry, state, true, nil, memory)) }
                 // One that was read ahead in vain is the next.

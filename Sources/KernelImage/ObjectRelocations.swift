@@ -15,7 +15,7 @@ struct ObjectRelocations: ~Escapable {
     private(set) var count: UInt64 = 0
 
     /// The place of the entry at hand.
-    private(set) var place = Place.none
+    var place: Place { .entry(section: UInt64(section), index: count &- 1) }
 
     /// The entry at hand.
     var entry: RelocationEntry { entries.entry }
@@ -66,7 +66,6 @@ struct ObjectRelocations: ~Escapable {
     @inline(never)
     mutating func next() throws(Fault) -> Bool {
         guard try entries.next() else { return false }
-        place = .entry(section: UInt64(section), index: count)
         count &+= 1
         return true
     }

@@ -28,24 +28,24 @@ extension Relocator {
         of entry: RelocationEntry, _ place: Place, in memory: borrowing ByteRegion
     ) throws(Fault) -> RelocationOutcome {
         var search = search
-        return try outcome(of: entry, place, in: memory, &search)
+        do throws(Fault) { return try outcome(of: entry, in: memory, &search) } catch { throw error.at(place) }
     }
 
-    /// The same, as one of many searches.
+    /// The same, as one of many searches; faults do not say where the entry is.
     @inline(never)
     func outcome(
-        of entry: RelocationEntry, _ place: Place, in memory: borrowing ByteRegion, _ search: inout SymbolSearch
+        of entry: RelocationEntry, in memory: borrowing ByteRegion, _ search: inout SymbolSearch
     ) throws(Fault) -> RelocationOutcome {
         guard let meaning = RelocationMeaning(entry.type) else {
-            throw Fault(.relocationTypeUnknown, place, value: UInt64(entry.type))
+            throw Fault(.relocationTypeUnknown, value: UInt64(entry.type))
         }
         guard meaning.occursInLinkedFiles else {
-            throw Fault(.relocationOnlyInObjects, place, value: UInt64(entry.type))
+            throw Fault(.relocationOnlyInObjects, value: UInt64(entry.type))
         }
         var addend = entry.addend ?? 0
         if entry.addend == nil {
             guard let inPlace = Relocator.load(meaning.field, at: entry.offset, in: memory) else {
-                throw outside(memory, entry, place)
+                throw outside(memory, entry)
             }
             addend = inPlace
         }
@@ -54,9 +54,9 @@ extension Relocator {
         case .none: return .nothing
         case .bias: return .value(relative(addend))
         case .copy:
-            let outcome = try copy(entry, place, &search)
+            let outcome = try copy(entry, &search)
             if case .copy(_, let size) = outcome, memory.offset(of: entry.offset, size: size) == nil {
-                throw outside(memory, entry, place)
+                throw outside(memory, entry)
             }
             return outcome
         default: break
@@ -66,29 +66,29 @@ extension Relocator {
         if isResolver {
             operand.value = bias &+ addend
         } else {
-            isResolver = try read(&operand, of: entry, formula, place, &search)
+            isResolver = try read(&operand, of: entry, formula, &search)
         }
         let term = operand.term(of: formula)
-        if isResolver { return try indirect(term, meaning.field, entry, place, in: memory) }
+        if isResolver { return try indirect(term, meaning.field, entry, in: memory) }
         if formula == .tlsDescriptor {
             guard let supplement = own.supplement else {
-                throw Fault(.relativeCountWrong, place, limit: own.relativeCount)
+                throw Fault(.relativeCountWrong, limit: own.relativeCount)
             }
             // The code for a weak variable that nobody defines makes its address 0 plus the addend, which no offset from TP can.
             let resolver = operand.module != 0 ? supplement.offsetResolver : supplement.undefinedResolver
             return .descriptor(resolver: resolver &+ bias, argument: term &+ addend)
         }
-        return .value(try meaning.value(term, addend, entry.offset &+ bias, place))
+        return .value(try meaning.value(term, addend, entry.offset &+ bias))
     }
 
     /// Finds out what the symbol of `entry` stands for where the formula is `formula`; returns whether that is a function that
     /// returns the address. Throws what `definition` does, and `noThreadLocalSegment`, `symbolThreadLocal` or
     /// `symbolNotThreadLocal`.
     private func read(
-        _ operand: inout RelocationOperand, of entry: RelocationEntry, _ formula: Formula, _ place: Place,
+        _ operand: inout RelocationOperand, of entry: RelocationEntry, _ formula: Formula,
         _ search: inout SymbolSearch
     ) throws(Fault) -> Bool {
-        let definition = try definition(of: entry, place, &search)
+        let definition = try definition(of: entry, &search)
         var isResolver = false
         if let definition {
             let symbol = definition.symbol
@@ -96,11 +96,11 @@ extension Relocator {
             operand.value = symbol.isThreadLocal ? symbol.value : definition.address
             operand.size = symbol.size
             isResolver = symbol.isIndirectFunction && formula.usesSymbolValue
-            try operand.require(for: formula, symbol.type, place)
+            try operand.require(for: formula, symbol.type)
         }
         if formula.isThreadLocal, definition != nil || entry.symbol == 0 {
             (operand.module, operand.distance) = block(of: definition?.object ?? object)
-            guard operand.module != 0 else { throw Fault(.noThreadLocalSegment, place) }
+            guard operand.module != 0 else { throw Fault(.noThreadLocalSegment) }
         }
         return isResolver
     }
@@ -122,17 +122,15 @@ extension Relocator {
     /// `symbolIndexOutsideTable`, `symbolUndefined`, `symbolVersionMissing` or `symbolSearchTooLong`.
     public func definition(of entry: RelocationEntry, _ place: Place) throws(Fault) -> Definition? {
         var search = search
-        return try definition(of: entry, place, &search)
+        do throws(Fault) { return try definition(of: entry, &search) } catch { throw error.at(place) }
     }
 
     /// What the entry's symbol stands for: nil for no symbol and for a weak one that nobody defines.
     @inline(never)
-    func definition(
-        of entry: RelocationEntry, _ place: Place, _ search: inout SymbolSearch
-    ) throws(Fault) -> Definition? {
+    func definition(of entry: RelocationEntry, _ search: inout SymbolSearch) throws(Fault) -> Definition? {
         guard entry.symbol != 0 else { return nil }
         guard let symbol = symbol(entry.symbol) else {
-            throw Fault(.symbolIndexOutsideTable, place, value: UInt64(entry.symbol), limit: own.symbolCount)
+            throw Fault(.symbolIndexOutsideTable, value: UInt64(entry.symbol), limit: own.symbolCount)
         }
         if !scope.link.isEmpty {
             let found = try scope.definition(of: entry.symbol, in: object, SearchPurpose(entry.type), &search)
@@ -142,45 +140,42 @@ extension Relocator {
         }
         if symbol.isWeak { return nil }
         let isVersioned = !scope.link.isEmpty && scope.wantedVersion(entry.symbol, in: object).file != 0
-        throw Fault(isVersioned ? .symbolVersionMissing : .symbolUndefined, place, value: entry.offset)
+        throw Fault(isVersioned ? .symbolVersionMissing : .symbolUndefined, value: entry.offset)
     }
 
     /// What is copied: as many bytes as both the symbol and its original have.
     @inline(never)
-    func copy(
-        _ entry: RelocationEntry, _ place: Place, _ search: inout SymbolSearch
-    ) throws(Fault) -> RelocationOutcome {
-        guard !scope.link.isEmpty, let symbol = symbol(entry.symbol) else { throw Fault(.copyWithoutSource, place) }
+    func copy(_ entry: RelocationEntry, _ search: inout SymbolSearch) throws(Fault) -> RelocationOutcome {
+        guard !scope.link.isEmpty, let symbol = symbol(entry.symbol) else { throw Fault(.copyWithoutSource) }
         let found = try scope.definition(of: entry.symbol, in: object, .original, &search)
         guard let found, found.object != object else {
-            guard symbol.isWeak else { throw Fault(.copyWithoutSource, place) }
+            guard symbol.isWeak else { throw Fault(.copyWithoutSource) }
             return .nothing
         }
-        guard !found.symbol.isThreadLocal else { throw Fault(.symbolThreadLocal, place) }
+        guard !found.symbol.isThreadLocal else { throw Fault(.symbolThreadLocal) }
         let size = min(symbol.size, found.symbol.size)
         if symbol.size != found.symbol.size { search.resizedCopies &+= 1 }
         guard scope.link[found.object].holds(found.address &- found.bias, size) else {
             throw Fault(
-                .copyOutsideImage, place, value: found.address,
-                limit: scope.link[found.object].memoryEnd &+ found.bias)
+                .copyOutsideImage, value: found.address, limit: scope.link[found.object].memoryEnd &+ found.bias)
         }
         return .copy(source: found.address, size: size)
     }
 
     @inline(never)
     private func indirect(
-        _ resolver: UInt64, _ field: Field, _ entry: RelocationEntry, _ place: Place, in memory: borrowing ByteRegion
+        _ resolver: UInt64, _ field: Field, _ entry: RelocationEntry, in memory: borrowing ByteRegion
     ) throws(Fault) -> RelocationOutcome {
-        guard memory.offset(of: entry.offset, size: field.size) != nil else { throw outside(memory, entry, place) }
+        guard memory.offset(of: entry.offset, size: field.size) != nil else { throw outside(memory, entry) }
         let isInside =
             scope.link.isEmpty ? memory.offset(of: resolver &- bias, size: 1) != nil : scope.contains(resolver)
         guard isInside else {
-            throw Fault(.resolverOutsideImage, place, value: resolver, limit: memory.address &+ memory.count &+ bias)
+            throw Fault(.resolverOutsideImage, value: resolver, limit: memory.address &+ memory.count &+ bias)
         }
         return .indirect(resolver: resolver)
     }
 
-    func outside(_ memory: borrowing ByteRegion, _ entry: RelocationEntry, _ place: Place) -> Fault {
-        Fault(.relocationOutsideImage, place, value: entry.offset, limit: memory.address &+ memory.count)
+    func outside(_ memory: borrowing ByteRegion, _ entry: RelocationEntry) -> Fault {
+        Fault(.relocationOutsideImage, value: entry.offset, limit: memory.address &+ memory.count)
     }
 }

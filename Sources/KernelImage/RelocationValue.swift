@@ -26,11 +26,11 @@ struct RelocationOperand {
 
     /// Throws `symbolThreadLocal` or `symbolNotThreadLocal`, with the symbol's type, where `formula` needs the other sort.
     @inline(never)
-    func require(for formula: Formula, _ type: UInt8, _ place: Place) throws(Fault) {
+    func require(for formula: Formula, _ type: UInt8) throws(Fault) {
         if kind == .nothing || formula == .size || formula == .gotFromPlace { return }
         guard (kind == .variable) != formula.isThreadLocal else { return }
         throw kind == .variable
-            ? Fault(.symbolThreadLocal, place) : Fault(.symbolNotThreadLocal, place, value: UInt64(type))
+            ? Fault(.symbolThreadLocal) : Fault(.symbolNotThreadLocal, value: UInt64(type))
     }
 
     /// What `formula` has in S's place, where it goes by way of no GOT.
@@ -50,15 +50,14 @@ extension RelocationMeaning {
     /// The value of the formula with `S` for what it says of the symbol, or the value of the function that the symbol names.
     /// Throws `relocationOverflow`.
     @inline(never)
-    func value(_ S: UInt64, _ A: UInt64, _ P: UInt64, _ place: Place) throws(Fault) -> UInt64 {
+    func value(_ S: UInt64, _ A: UInt64, _ P: UInt64) throws(Fault) -> UInt64 {
         var value = S
         if formula.hasAddend { value &+= A }
         if formula.isFromPlace { value &-= P }
         let (first, last) = field.range
         guard Int64(bitPattern: value) >= first, Int64(bitPattern: value) <= last else {
             let isBelow = first < 0 && Int64(bitPattern: value) < 0
-            throw Fault(
-                .relocationOverflow, place, value: value, limit: UInt64(bitPattern: isBelow ? first : last))
+            throw Fault(.relocationOverflow, value: value, limit: UInt64(bitPattern: isBelow ? first : last))
         }
         return value
     }

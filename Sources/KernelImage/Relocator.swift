@@ -72,8 +72,9 @@ public struct Relocator: ~Escapable, Sendable {
                 if index > first { continue }
             }
             let entry = table[index]
-            let place = Place.relocation(table: table.tag, index: UInt64(index))
-            if try apply(entry, place, to: &memory, &search) { counts.indirect &+= 1 }
+            do throws(Fault) {
+                if try apply(entry, to: &memory, &search) { counts.indirect &+= 1 }
+            } catch { throw error.at(.relocation(table: table.tag, index: UInt64(index))) }
             counts.add(1, entry.type)
             index &+= 1
         }
@@ -98,7 +99,8 @@ public struct Relocator: ~Escapable, Sendable {
         var words: UInt64 = 0
         var slots: UInt64 = 0
         var jumps: UInt64 = 0
-        while index < table.count {
+        let count = table.count
+        while index < count {
             let record = table.bytes.entry(index, size: 24)
             let type = record.u32(8)
             guard let value = commonValue(type, record.u32(12), record.u64(16), symbols),
@@ -130,19 +132,19 @@ public struct Relocator: ~Escapable, Sendable {
 
     /// Applies one entry; returns whether its resolver has to be called first.
     private func apply(
-        _ entry: RelocationEntry, _ place: Place, to memory: inout ByteRegion, _ search: inout SymbolSearch
+        _ entry: RelocationEntry, to memory: inout ByteRegion, _ search: inout SymbolSearch
     ) throws(Fault) -> Bool {
-        switch try outcome(of: entry, place, in: memory, &search) {
+        switch try outcome(of: entry, in: memory, &search) {
         case .nothing, .copy: return false
         case .indirect: return true
         case .value(let value):
             guard Relocator.store(value, RelocationMeaning(entry.type)?.field ?? .none, at: entry.offset, in: &memory)
-            else { throw outside(memory, entry, place) }
+            else { throw outside(memory, entry) }
             return false
         case .descriptor(let resolver, let argument):
-            guard memory.offset(of: entry.offset, size: 16) != nil else { throw outside(memory, entry, place) }
-            memory.store(resolver, at: entry.offset)
-            memory.store(argument, at: entry.offset &+ 8)
+            guard memory.offset(of: entry.offset, size: 16) != nil else { throw outside(memory, entry) }
+            memory.put(resolver, at: entry.offset)
+            memory.put(argument, at: entry.offset &+ 8)
             return false
         }
     }

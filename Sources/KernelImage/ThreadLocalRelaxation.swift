@@ -37,7 +37,6 @@ extension ObjectImage {
     func relax(
         isGeneral: Bool, _ addend: UInt64, _ state: inout ObjectRelocation, in memory: inout ByteRegion
     ) throws(Fault) {
-        let place = state.relocations.place
         let offset = state.relocations.entry.offset
         let address = state.start &+ offset
         // Without a next one, the same is its own call, and its offset is wrong.
@@ -57,7 +56,7 @@ extension ObjectImage {
             lead == 3 || memory.load(UInt8.self, at: address &- 4) == 0x66,
             // add %reg, %rax: any of the sixteen registers may hold the GOT's address.
             !isLarge || memory.word(at: address &+ 11) >> 24 & 0xff_ffc7_fffb == 0xd0_ffc0_0148
-        else { throw Fault(.tlsSequenceUnknown, place) }
+        else { throw Fault(.tlsSequenceUnknown) }
 
         let start = address &- lead
         // mov %fs:0, %rax, but for its last byte, which is 0.
@@ -65,7 +64,7 @@ extension ObjectImage {
         if isGeneral {
             // The addend is that of an operand that ends its instruction: it makes up for P not being the next one.
             let value = try RelocationMeaning.threadPointerOffset.value(
-                state.operand.value &- state.operand.distance, addend &+ 4, 0, place)
+                state.operand.value &- state.operand.distance, addend &+ 4, 0)
             // mov %fs:0, %rax; lea value(%rax), %rax
             memory.put(load, at: start)
             memory.put(value << 32 | 0x808d_4800, at: start &+ 8)
