@@ -12,11 +12,11 @@ extension Report {
     static func foundInDetail(
         _ application: borrowing Application, _ platform: borrowing PlatformFacts, to sink: inout some TextSink
     ) {
-        for index in 0..<platform.memoryMap.count {
+        for index in platform.memoryMap.indices {
             let region = platform.memoryMap[index]
             line(region.kind.name, region.range, to: &sink)
         }
-        for index in 0..<platform.reservations.count {
+        for index in platform.reservations.indices {
             let reservation = platform.reservations[index]
             line(reservation.purpose.name, reservation.range, to: &sink)
         }
@@ -24,12 +24,11 @@ extension Report {
         let segments = application.contents.linked.programHeaders
         for index in 0..<segments.count where segments.type(index) == ProgramHeader.Kind.load {
             let segment = segments[index]
-            sink.write("[LOADER] segment %d: linked at ", UInt64(index))
-            sink.write("", AddressRange(at: segment.vaddr, size: segment.memsz))
-            sink.write(", %d bytes in the file, ", segment.filesz)
-            sink.write(segment.flags & 4 != 0 ? "r" : "-")
-            sink.write(segment.flags & 2 != 0 ? "w" : "-")
-            sink.write(segment.flags & 1 != 0 ? "x" : "-")
+            let range = AddressRange(at: segment.vaddr, size: segment.memsz)
+            sink.write(
+                "[LOADER] segment %d: linked at %x-%x, %d bytes in the file, ", UInt64(index), range.start,
+                range.end &- 1, segment.filesz)
+            sink.write(("--- --x -w- -wx r-- r-x rw- rwx" as Text).word(Int(segment.flags & 7)))
             sink.endLine()
         }
         // Malformed tables are told when they are to be applied.

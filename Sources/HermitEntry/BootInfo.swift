@@ -66,12 +66,13 @@ public struct BootInfo: Equatable, Sendable {
         var words = InlineArray<20, UInt64>(repeating: 0)
         switch generation {
         case .zero, .one: fillFirstLayout(&words)
-        case .two:
+        case .two, .three, .fourRecursive, .fourIdentity:
+            if generation.hasDeviceTree { words[3] = deviceTree }
+            let load = generation.hasDeviceTree ? 4 : 3
+            let end = load &+ 6
             // Both the tag and the union behind it are then aligned to 16.
-            fill(&words, load: 3, tag: alignsWideIntegers ? 10 : 9, payload: alignsWideIntegers ? 12 : 10)
-        case .three, .fourRecursive, .fourIdentity:
-            words[3] = deviceTree
-            fill(&words, load: 4, tag: 10, payload: alignsWideIntegers && generation == .three ? 12 : 11)
+            let isAligned = alignsWideIntegers && !generation.hasDeviceTreePlatform
+            fill(&words, load: load, tag: isAligned ? 10 : end, payload: isAligned ? 12 : end &+ 1)
         }
         let size = BootInfo.size(generation, alignsWideIntegers: alignsWideIntegers)
         return memory.copy(ByteView(words.span).part(at: 0, size: size), to: address)

@@ -8,38 +8,39 @@ public import ELF
 public struct RelocationTable: ~Escapable, Sendable {
     /// The table's bytes, a whole number of entries.
     public let bytes: ByteView
-    /// Whether the entries carry their addend (Elf64_Rela).
-    public let hasAddends: Bool
+    /// The size of an entry.
+    @usableFromInline let entrySize: UInt64
     /// The dynamic entry that names the table: DT_RELA, DT_REL or DT_JMPREL.
     public let tag: UInt64
+    /// Whether the entries carry their addend (Elf64_Rela).
+    @inlinable public var hasAddends: Bool { entrySize == RelocationEntry.relaSize }
     /// The number of entries.
-    public var count: Int { bytes.span.byteCount / (hasAddends ? 24 : 16) }
+    public var count: Int { Int(truncatingIfNeeded: bytes.count / entrySize) }
 
     @_lifetime(copy bytes)
     init(_ bytes: ByteView, hasAddends: Bool, tag: UInt64) {
         self.bytes = bytes
-        self.hasAddends = hasAddends
+        entrySize = hasAddends ? RelocationEntry.relaSize : RelocationEntry.relSize
         self.tag = tag
     }
 
     /// Whether one of the entries from the one at `first` on is a TLS descriptor.
     func hasDescriptor(from first: Int) -> Bool {
-        let size = hasAddends ? 24 : 16
         let count = count
         var index = first
         while index < count {
-            if bytes.entry(index, size: size).u32(8) == 36 { return true }
+            if self[index].type == 36 { return true }
             index &+= 1
         }
         return false
     }
 
     /// The entry at `index`, below `count`.
-    @inlinable
     public subscript(index: Int) -> RelocationEntry {
-        hasAddends
-            ? RelocationEntry(rela: bytes.entry(index, size: 24))
-            : RelocationEntry(rel: bytes.entry(index, size: 16))
+        @inline(never) get {
+            let record = bytes.entry(index, size: Int(truncatingIfNeeded: entrySize))
+            return hasAddends ? RelocationEntry(rela: record) : RelocationEntry(rel: record)
+        }
     }
 }
 
