@@ -74,6 +74,7 @@ public struct PageTables: ~Copyable, ~Escapable {
     /// Starts with an empty PML4 at the beginning of `region`, whose address is the one CR3 will hold. Unless the CPU
     /// `hasNoExecute`, everything can be executed.
     @_lifetime(copy region)
+    @inline(never)
     public init(_ region: consuming ByteRegion, hasNoExecute: Bool = true) {
         self.region = region
         noExecute = hasNoExecute ? 1 << 63 : 0
@@ -81,6 +82,7 @@ public struct PageTables: ~Copyable, ~Escapable {
     }
 
     /// The number of tables that mapping `range` with `pageSize` needs below the PML4, at the most.
+    @inline(never)
     public static func tableCount(for range: AddressRange, _ pageSize: PageSize) -> UInt64 {
         guard !range.isEmpty else { return 0 }
         var count: UInt64 = 0

@@ -26,6 +26,8 @@ public struct Reservation: Equatable, Sendable {
     private var purposeNumber: UInt64
     /// Why.
     public var purpose: Purpose { Purpose(rawValue: UInt8(truncatingIfNeeded: purposeNumber)) ?? .loader }
+    /// Whether the firmware handed it over, and a kernel may read it.
+    public var isFirmware: Bool { purposeNumber == UInt64(Purpose.firmware.rawValue) }
 
     /// A reservation.
     public init(range: AddressRange, purpose: Purpose) {
@@ -46,12 +48,10 @@ public struct Reservations {
     /// A list without reservations.
     public init() {}
 
-    /// Takes over those of another list, of which there are no more than this one can hold.
+    /// Takes over those of another list, of which there are no more than this one can hold; this one has none yet.
     public mutating func copy(_ other: Span<Reservation>) {
-        while count < other.count {
-            list[count] = other[count]
-            count &+= 1
-        }
+        for index in other.indices { list[index] = other[index] }
+        count = other.count
     }
 
     /// The reservations, to be read: see `MemoryMap.regions`.
@@ -93,15 +93,13 @@ public struct Reservations {
         _ index: UInt64, _ size: UInt64, _ alignment: UInt64, in regions: MemoryRegions, _ window: AddressRange
     ) -> (address: UInt64?, count: UInt64) {
         var count: UInt64 = 0
-        // The end of the regions before, which may reach into this one.
-        var counted: UInt64 = 0
+        // Below lie the places in the regions before, which may reach into this one.
+        var uncounted: UInt64 = 0
         let reserved = all
         for number in regions.indices where regions[number].isAvailable {
             let region = regions[number].range
             let end = min(region.end, window.end)
-            var lowest = max(region.start, window.start)
-            if counted >= size { lowest = max(lowest, counted &- size &+ 1) }
-            counted = max(counted, end)
+            let lowest = max(max(region.start, window.start), uncounted)
             guard var start = lowest.aligned(to: alignment) else { continue }
             while start <= end, size <= end &- start {
                 let candidate = AddressRange(at: start, size: size)
@@ -121,6 +119,7 @@ public struct Reservations {
                 guard !overflow else { break }
                 start = next
             }
+            if end >= size { uncounted = max(uncounted, end &- size &+ 1) }
         }
         return (nil, count)
     }

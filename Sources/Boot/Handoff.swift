@@ -67,12 +67,12 @@ public struct Handoff {
         let text = try memory.view(commandLine.start, size: commandLine.size)
         let usesFirmwareInformation = isMultibootInformationUsable(application, on: platform, placement)
 
-        block.clear(layout.information.start, size: 0x1000)
+        block.erase(layout.information.start, size: 0x1000)
         // Null, then flat 64-bit code and data, both present, accessed, ring 0.
         block.put(0x00af_9b00_0000_ffff, at: layout.descriptorTable &+ 8)
         block.put(0x00cf_9300_0000_ffff, at: layout.descriptorTable &+ 16)
 
-        block.clear(layout.multiboot.start, size: layout.multiboot.size)
+        block.erase(layout.multiboot.start, size: layout.multiboot.size)
         block.copy(text, to: layout.multiboot.start)
 
         if application.generation.hasDeviceTree {
@@ -128,7 +128,7 @@ public struct Handoff {
     ) -> Bool {
         guard platform.bootProtocol == .multiboot else { return false }
         let reserved = platform.reservations
-        for index in reserved.indices where reserved[index].purpose == .firmware {
+        for index in reserved.indices where reserved[index].isFirmware {
             let range = reserved[index].range
             guard range.end > placement.image.start else { continue }
             if application.generation.usesRecursivePageTable || range.overlaps(placement.image) { return false }

@@ -44,7 +44,7 @@ public struct HandoffLayout: Equatable, Sendable {
             let reserved = platform.reservations
             for index in reserved.indices {
                 let reservation = reserved[index]
-                if reservation.purpose == .firmware, reservation.range.end > 0x20_0000 {
+                if reservation.isFirmware, reservation.range.end > 0x20_0000 {
                     tables &+= PageTables.tableCount(for: reservation.range, .size4KiB)
                 }
             }

@@ -36,7 +36,7 @@ extension Handoff {
                 let reserved = platform.reservations
                 // Most of them share pages.
                 var mapped = AddressRange(0, 0)
-                for index in reserved.indices where reserved[index].purpose == .firmware {
+                for index in reserved.indices where reserved[index].isFirmware {
                     let pages = reserved[index].range.roundedOutward(to: 0x1000)
                     guard !mapped.contains(pages) else { continue }
                     tables.map(pages, .size4KiB, data)

@@ -342,6 +342,12 @@ public struct ByteRegion: ~Copyable, ~Escapable {
         }
         return true
     }
+
+    /// Clears `size` bytes at `address`, as `clear` does, by a call.
+    @inline(never)
+    @discardableResult
+    @_lifetime(self: copy self)
+    public mutating func erase(_ address: UInt64, size: UInt64) -> Bool { clear(address, size: size) }
 }
 
 extension MutableSpan {

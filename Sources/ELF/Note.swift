@@ -23,6 +23,7 @@ public struct Note: ~Escapable {
     }
 
     /// Whether the owner is `owner`.
+    @inline(never)
     public func isOwned(by owner: StaticString) -> Bool {
         guard name.count == UInt64(owner.utf8CodeUnitCount) else { return false }
         let wanted = unsafe owner.utf8Start

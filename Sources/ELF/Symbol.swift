@@ -75,6 +75,7 @@ public enum SymbolCount {
     /// The number of symbols that a GNU hash table at `bytes`' start covers; nil where the table does not fit. An empty table
     /// covers those before its first; with GNU ld that is 1, however many undefined symbols there are.
     /// Walks the one chain that starts last: linear in the number of buckets and that chain.
+    @inline(never)
     public static func ofGNUHash(_ bytes: borrowing ByteView) -> UInt64? {
         guard bytes.count >= 16 else { return nil }
         let header = bytes.entry(0, size: 16)

@@ -70,6 +70,7 @@ struct HashTable: Equatable, Sendable {
     }
 
     /// The first symbol of the chain in which one called `name` is; 0 where there is none.
+    @inline(never)
     func first(_ name: HashedName, _ files: borrowing ByteView) -> UInt64 {
         guard bucketCount > 0 else { return 0 }
         if isGNU, bloomCount > 0 {

@@ -15,6 +15,7 @@ extension SectionTable {
     }
 
     /// The array of functions that a section of data is a part of by its name; nil for one that is none.
+    @inline(never)
     fileprivate func oldArray(_ section: SectionHeader) -> SectionGroup? {
         guard section.type == SectionHeader.Kind.programBits, SectionGroup(section) == .data else { return nil }
         let start = nameOffset(section)

@@ -168,6 +168,7 @@ public struct LinkedObject: Sendable {
     }
 
     /// Where the list begins that the entry with `tag` names, once its form has been checked.
+    @inline(never)
     private func versionList(
         _ tag: UInt64, _ kind: VersionList.Kind, _ section: borrowing DynamicSection, _ files: ByteView
     ) throws(Fault) -> UInt64 {
@@ -200,6 +201,7 @@ public struct LinkedObject: Sendable {
     }
 
     /// The symbol at `index`, nil where the table is shorter.
+    @inline(never)
     func symbol(_ index: UInt64, _ files: borrowing ByteView) -> Symbol? {
         guard index < symbolCount else { return nil }
         return Symbol(files.entry(at: Int(truncatingIfNeeded: symbols &+ index &* Symbol.size), size: 24))

@@ -133,12 +133,12 @@ extension LinkedObject {
             index &+= 1
             guard segment.type == ProgramHeader.Kind.load, segment.memsz > 0 else { continue }
             let target = memory.address &+ (segment.vaddr &- linkStart)
-            memory.clear(reached, size: target &- reached)
+            memory.erase(reached, size: target &- reached)
             memory.copy(files.part(at: bytes.start &+ segment.offset, size: segment.filesz), to: target)
             reached = target &+ segment.filesz
         }
         let end = memory.address &+ memorySize
-        memory.clear(reached, size: end &- reached)
+        memory.erase(reached, size: end &- reached)
         if let supplement { supplement.write(to: &memory, at: end &- Supplement.size) }
     }
 }

@@ -81,6 +81,7 @@ extension ByteView {
     func field(at offset: UInt64) -> UInt64 { UInt64(word32(at: offset) ?? 0) }
 
     /// The last part of the path in `range`, which ends at the first `stop` if not before.
+    @inline(never)
     func lastPart(of range: FileRange, until stop: UInt8) -> FileRange {
         var part = range
         var end = range.start

@@ -33,6 +33,7 @@ public struct ObjectImage: ~Escapable {
 
     /// `file`, of which nothing is known.
     @_lifetime(copy file)
+    @inline(never)
     public init(unread file: ByteView) {
         sections = SectionTable(unread: file)
         symbols = ObjectSymbols(file.part(at: 0, size: 0))
@@ -75,7 +76,7 @@ public struct ObjectImage: ~Escapable {
     /// where sections and common symbols lie. `memory` must have room for `size` bytes.
     @inline(never)
     public func load(into memory: inout ByteRegion) throws(Fault) {
-        guard memory.clear(memory.address, size: size) else { throw tooLarge(memory.count) }
+        guard memory.erase(memory.address, size: size) else { throw tooLarge(memory.count) }
         var placed = walk()
         while try placed.next(in: sections) {
             layout.notebook.remember(placed, in: &memory)

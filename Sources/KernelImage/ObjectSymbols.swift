@@ -118,6 +118,7 @@ public struct ObjectSymbol {
 
 extension ObjectImage {
     /// Goes on to the next symbol, false behind the last.
+    @inline(never)
     func next(_ symbol: inout ObjectSymbol) -> Bool { symbol.read(symbol.index &+ 1, of: symbols) }
 
     /// Whether the name at `start` of the string table is `name`.

@@ -26,6 +26,7 @@ struct VersionTables: Equatable, Sendable {
     var defined: UInt64 = 0, needed: UInt64 = 0
 
     /// The version of the symbol at `index`, as DT_VERSYM has it: its number, and bit 15 where it is hidden; 0 without a table.
+    @inline(never)
     func number(_ index: UInt64, _ files: borrowing ByteView) -> UInt16 {
         guard symbols != 0, let low = files.byte(at: symbols &+ index &* 2),
             let high = files.byte(at: symbols &+ index &* 2 &+ 1)

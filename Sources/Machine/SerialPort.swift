@@ -69,6 +69,7 @@ public struct SerialPort: TextSink {
     }
 
     /// Ends a line as terminals expect it from a serial port.
+    @inline(never)
     public mutating func endLine() { write(0x0a0d, count: 2) }
 
     /// Sends what was gathered, waiting for the transmitter's FIFO to be empty before each 16 bytes. A port that never
