@@ -135,6 +135,28 @@ public struct ByteView: ~Escapable, Sendable {
         return nil
     }
 
+    /// Whether `count` bytes at `left` are those at `right`; false where they are not all there.
+    @inline(never)
+    public func areSame(_ left: UInt64, _ right: UInt64, count: UInt64) -> Bool {
+        guard contains(left, count), contains(right, count) else { return false }
+        var (first, second) = (Int(truncatingIfNeeded: left), Int(truncatingIfNeeded: right))
+        let end = first &+ Int(truncatingIfNeeded: count)
+        // In bounds by the first line.
+        while first &+ 8 <= end {
+            let word = unsafe span.unsafeLoadUnaligned(fromUncheckedByteOffset: first, as: UInt64.self)
+            guard unsafe span.unsafeLoadUnaligned(fromUncheckedByteOffset: second, as: UInt64.self) == word else {
+                return false
+            }
+            (first, second) = (first &+ 8, second &+ 8)
+        }
+        while first < end {
+            let byte = unsafe span.unsafeLoad(fromUncheckedByteOffset: first, as: UInt8.self)
+            guard unsafe span.unsafeLoad(fromUncheckedByteOffset: second, as: UInt8.self) == byte else { return false }
+            (first, second) = (first &+ 1, second &+ 1)
+        }
+        return true
+    }
+
     /// Whether the bytes are those of `other`, no more and no fewer.
     public func isSame(as other: borrowing ByteView) -> Bool {
         guard count == other.count else { return false }

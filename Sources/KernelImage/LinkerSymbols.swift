@@ -57,18 +57,12 @@ extension ObjectImage {
     /// How many different `__start_NAME` and `__stop_NAME` are looked for: each search goes through all sections.
     static var searchLimit: UInt64 { 64 }
 
-    /// Finds the link address that linkers give to the undefined symbol of the relocation at hand, for the beginning or the end of
-    /// the sections whose name it has behind `__start_` or `__stop_`; false where it has no such name, or no section has. Throws
+    /// The link address that linkers give to the symbol of the relocation at hand, undefined, for the beginning or the end of
+    /// the sections whose name it has behind `__start_` or `__stop_`; nil where it has no such name, or no section has. Throws
     /// `sectionsApart` or `tooManySectionNames`.
     @inline(never)
-    func findSectionBound(_ state: inout ObjectRelocation, in memory: inout ByteRegion) throws(Fault) -> Bool {
-        let index = state.symbol.index
-        let known = layout.notebook.address(ofSymbol: index, in: &memory)
-        if known != 0 {
-            state.operand.value = known &- 1
-            return true
-        }
-        guard let wanted = sectionNameOffset(of: state.symbol.entry.name) else { return false }
+    func sectionBound(_ state: inout ObjectRelocation, in memory: inout ByteRegion) throws(Fault) -> UInt64? {
+        guard let wanted = sectionName(of: state.symbol.entry.name) else { return nil }
         guard state.searches < ObjectImage.searchLimit else {
             throw Fault(.tooManySectionNames, state.relocations.place, limit: ObjectImage.searchLimit)
         }
@@ -78,55 +72,54 @@ extension ObjectImage {
         while let number = numbers.next() {
             let section = sections[number]
             guard case .memory(let address) = layout.notebook.home(of: number, in: &memory),
-                sections.isSameString(sections.nameOffset(section), wanted.offset)
+                sections.isCalled(wanted, section)
             else { continue }
             start = min(start, address)
             end = max(end, address &+ section.size)
         }
-        guard start <= end else { return false }
+        guard start <= end else { return nil }
         // Nothing else lies between them.
         numbers = sections.numbers
         while let number = numbers.next() {
             let section = sections[number]
             guard case .memory(let address) = layout.notebook.home(of: number, in: &memory), section.size > 0,
-                address >= start, address < end,
-                !sections.isSameString(sections.nameOffset(section), wanted.offset)
+                address >= start, address < end, !sections.isCalled(wanted, section)
             else { continue }
             throw Fault(.sectionsApart)
         }
-        let address = wanted.isStart ? start : end
-        layout.notebook.remember(address &+ 1, ofSymbol: index, in: &memory)
-        state.operand.value = address
-        return true
+        return wanted.isStart ? start : end
     }
 }
 
+/// The name of sections, as the symbol tells it that is named for where they begin or end.
+struct SectionName {
+    /// Where the file holds it, and its size, a NUL included.
+    let offset: UInt64, size: UInt64
+    /// Whether the symbol is named for where they begin.
+    let isStart: Bool
+
+    /// How many bytes of names are compared: they can be as long as the file, and each section's the same.
+    static var limit: UInt64 { 256 }
+}
+
 extension ObjectImage {
-    /// The file offset of the name of the sections whose beginning or end the symbol is named for whose name is at `name` of the
-    /// string table, by `__start_` or `__stop_`; nil for any other name.
+    /// The name of the sections that the symbol is named for whose name is at `name` of the string table, by `__start_` or
+    /// `__stop_`; nil for any other name, and where nothing, or too much, follows.
     @inline(never)
-    func sectionNameOffset(of name: UInt32) -> (offset: UInt64, isStart: Bool)? {
+    func sectionName(of name: UInt32) -> SectionName? {
         let isStart = isName(name, beginningWith: "__start_")
         guard isStart || isName(name, beginningWith: "__stop_") else { return nil }
-        return (symbols.nameOffset(ofName: name) &+ (isStart ? 8 : 7), isStart)
+        let offset = symbols.nameOffset(ofName: name) &+ (isStart ? 8 : 7)
+        guard let length = file.stringLength(at: offset, limit: SectionName.limit), length > 0 else { return nil }
+        return SectionName(offset: offset, size: length &+ 1, isStart: isStart)
     }
 }
 
 extension SectionTable {
-    /// How many bytes of names are compared: they can be as long as the file, and each section's the same.
-    static var nameLimit: UInt64 { 256 }
-
-    /// Whether the NUL-terminated strings at two offsets of the file, of at most `nameLimit` bytes, are the same.
+    /// Whether `section` is called `name`.
     @inline(never)
-    func isSameString(_ first: UInt64, _ second: UInt64) -> Bool {
-        guard first != 0 else { return false }
-        var index: UInt64 = 0
-        while index <= SectionTable.nameLimit, let byte = file.byte(at: first &+ index),
-            byte == file.byte(at: second &+ index)
-        {
-            if byte == 0 { return index > 0 }
-            index &+= 1
-        }
-        return false
+    func isCalled(_ name: SectionName, _ section: SectionHeader) -> Bool {
+        let own = nameOffset(section)
+        return own != 0 && file.areSame(name.offset, own, count: name.size)
     }
 }

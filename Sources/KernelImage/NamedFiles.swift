@@ -92,19 +92,4 @@ extension ByteView {
         part.size = end &- part.start
         return part
     }
-
-    /// Whether `count` bytes at `left` are those at `right`.
-    @inline(never)
-    func areSame(_ left: UInt64, _ right: UInt64, count: UInt64) -> Bool {
-        var offset: UInt64 = 0
-        while offset &+ 8 <= count {
-            guard word64(at: left &+ offset) == word64(at: right &+ offset) else { return false }
-            offset &+= 8
-        }
-        while offset < count {
-            guard byte(at: left &+ offset) == byte(at: right &+ offset) else { return false }
-            offset &+= 1
-        }
-        return true
-    }
 }

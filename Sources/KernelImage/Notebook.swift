@@ -12,8 +12,8 @@ struct Notebook {
 
     /// The size of a symbol's record: an address, then an offset for each kind of slot.
     private static var recordSize: UInt64 { 24 }
-    /// Set in the word of a section of the thread-local block.
-    private static var threadLocalBit: UInt64 { 1 << 63 }
+    /// Set in the word of what is in the thread-local block.
+    static var threadLocalBit: UInt64 { 1 << 63 }
 
     /// Where a section lies.
     enum Home: Equatable {
@@ -49,7 +49,7 @@ struct Notebook {
     }
 
     /// Remembers an address for the symbol at `index`: of a common symbol its own, of one that chooses an implementation its
-    /// stub's.
+    /// stub's; of one that no file defines more: see `readUndefined`.
     func remember(_ address: UInt64, ofSymbol index: UInt32, in memory: inout ByteRegion) {
         memory.put(address, at: record(index))
     }

@@ -53,22 +53,32 @@ extension ObjectImage {
         Fault(.symbolSectionUnknown, value: UInt64(section), limit: UInt64(sections.count))
     }
 
-    /// The symbol is one that linkers define, or a weak one that nobody does.
+    /// The symbol is one that linkers define, or a weak one that nobody does; which, is found out once.
     private func readUndefined(_ state: inout ObjectRelocation, in memory: inout ByteRegion) throws(Fault) {
-        if let linkerSymbol = LinkerSymbol(named: state.symbol.entry.name, in: self) {
-            state.operand.value = address(of: linkerSymbol)
-            guard linkerSymbol != .blockBase else {
-                state.operand.kind = .variable
-                return
+        let index = state.symbol.index
+        // One more than its value, in a word as the notebook has them for sections; .max where nobody defines it.
+        var known = layout.notebook.address(ofSymbol: index, in: &memory)
+        if known == 0 {
+            if let linkerSymbol = LinkerSymbol(named: state.symbol.entry.name, in: self) {
+                known = (address(of: linkerSymbol) &+ 1) | (linkerSymbol == .blockBase ? Notebook.threadLocalBit : 0)
+            } else {
+                known = try sectionBound(&state, in: &memory).map { $0 &+ 1 } ?? .max
             }
-        } else if try !findSectionBound(&state, in: &memory) {
+            layout.notebook.remember(known, ofSymbol: index, in: &memory)
+        }
+        guard known != .max else {
             guard state.symbol.entry.isWeak else {
                 throw Fault(.symbolUndefined, value: state.relocations.entry.offset)
             }
             state.operand = RelocationOperand()
             return
         }
-        state.operand.value &+= state.bias
+        state.operand.value = known & ~Notebook.threadLocalBit &- 1
+        if known & Notebook.threadLocalBit != 0 {
+            state.operand.kind = .variable
+        } else {
+            state.operand.value &+= state.bias
+        }
     }
 
     /// The symbol is a function that chooses an implementation, and stands for its stub: all references agree on it, and

@@ -66,9 +66,9 @@ extension FaultDetails {
             guard symbol.index != relocations.entry.symbol, entry.isUndefined, !entry.isWeak,
                 LinkerSymbol(named: entry.name, in: image) == nil
             else { continue }
-            if let wanted = image.sectionNameOffset(of: entry.name), searches < ObjectImage.searchLimit {
+            if let wanted = image.sectionName(of: entry.name), searches < ObjectImage.searchLimit {
                 searches &+= 1
-                if image.sections.hasSection(named: wanted.offset) { continue }
+                if image.sections.hasSection(wanted) { continue }
             }
             furtherNames.append(image.symbols.nameOffset(of: entry))
         }
@@ -86,11 +86,11 @@ extension ObjectImage {
 }
 
 extension SectionTable {
-    /// Whether a section has the name at an offset of the file.
-    fileprivate func hasSection(named offset: UInt64) -> Bool {
+    /// Whether a section is called `name`.
+    fileprivate func hasSection(_ name: SectionName) -> Bool {
         var numbers = numbers
         while let index = numbers.next() {
-            if isSameString(nameOffset(index), offset) { return true }
+            if isCalled(name, self[index]) { return true }
         }
         return false
     }

@@ -24,6 +24,18 @@ import Testing
         }
     }
 
+    @Test func `bytes are the same as others only where all are there`() {
+        let view = ByteView(([1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3, 4, 5, 6, 7, 8, 0, 1, 2] as [UInt8]).span.bytes)
+        for (left, right, count, isSame) in [
+            (0, 9, 8, true), (0, 9, 9, false), (9, 0, 9, false), (0, 18, 2, true), (0, 18, 3, false), (18, 0, 3, false),
+            (1, 10, 3, true), (0, 1, 1, false), (20, 20, 0, true), (21, 0, 0, false), (0, .max, 1, false),
+            (.max, 0, 2, false), (0, 0, .max, false), (3, 3, 17, true), (3, 3, 18, false),
+        ] as [(UInt64, UInt64, UInt64, Bool)] {
+            let found = view.areSame(left, right, count: count)
+            #expect(found == isSame, "\(left), \(right), \(count)")
+        }
+    }
+
     @Test func `words are little endian and need not be aligned`() throws {
         let view = ByteView(Self.bytes.span.bytes)
         let words = (view.word32(at: 3), view.word64(at: 5), view.byte(at: 31))

@@ -36,6 +36,22 @@ struct SectionNameTests {
         #expect(sentence(refused, bytes).contains(words), "\(sentence(refused, bytes))")
     }
 
+    /// A weak symbol that no section has the name of is 0, however often it is referred to: it is one of the 64.
+    @Test func aWeakSymbolIsLookedForOnce() throws {
+        var file = ObjectFile(
+            sections: [
+                ObjectSection(name: ".text", flags: 6, bytes: [0xf4]),
+                ObjectSection(name: ".data", align: 8, bytes: [UInt8](repeating: 0, count: 8 * 100)),
+            ],
+            symbols: [
+                ObjectSymbol(name: "_start", info: 0x12, section: 1),
+                ObjectSymbol(name: "__start_none", info: 0x20, section: 0),
+            ])
+        file.sections[1].relocations = (0..<100).map { Relocation(1, at: $0 * 8, symbol: 2, addend: 7) }
+        let result = try load(file.bytes, bias: 0)
+        for index in 0..<100 as Range<UInt64> { #expect(result.word(0x1000 + index * 8) == 7) }
+    }
+
     @Test func namesOf256BytesAreLookedFor() throws {
         let longest = String(repeating: "n", count: 256)
         #expect(try load(file([longest]), bias: 0).word(0x1000) == 0x1008)
