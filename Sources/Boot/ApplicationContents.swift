@@ -43,11 +43,9 @@ extension Application {
 
         /// Whether link address `address` is in code.
         public func isCode(_ address: UInt64) -> Bool {
-            guard let part = part(at: address) else { return false }
-            if isObject {
-                return object.sections[UInt32(truncatingIfNeeded: part)].flags & SectionHeader.Flags.execute != 0
-            }
-            return linked.programHeaders[Int(truncatingIfNeeded: part)].flags & 1 != 0
+            if isObject { return object.isCode(address) }
+            guard let part = linked.programHeaders.segment(at: address) else { return false }
+            return linked.programHeaders[part].flags & 1 != 0
         }
 
         /// The function or object that begins nearest below link address `address`.

@@ -10,9 +10,13 @@ extension SectionTable {
     /// their own, are arrays of functions like the new ones, as with GNU ld.
     @inline(never)
     func key(of section: SectionHeader, in group: SectionGroup) -> UInt64 {
-        guard let home = oldArray(section) ?? SectionGroup(section) else { return .max }
+        guard let home = home(section) else { return .max }
         return UInt64(home.rawValue) << 40 | (home.hasPriorities && home == group ? priority(section) : 0)
     }
+
+    /// The group that `section` belongs to; nil for one that is not in memory at run time.
+    @inline(never)
+    func home(_ section: SectionHeader) -> SectionGroup? { oldArray(section) ?? SectionGroup(section) }
 
     /// The array of functions that a section of data is a part of by its name; nil for one that is none.
     @inline(never)
@@ -31,24 +35,21 @@ extension SectionTable {
     /// behind both, where its name, of 64 bytes at the most, does not end with a number.
     private func priority(_ section: SectionHeader) -> UInt64 {
         let name = nameOffset(section)
-        guard name != 0 else { return 65536 }
-        var number: UInt64?
-        var hasDigits = false
-        var length: UInt64 = 0
-        while let byte = file.byte(at: name &+ length), byte != 0 {
-            length &+= 1
-            // Names can be as long as the file, and each section's the same.
-            guard length <= 64 else { return 65536 }
-            let digit = byte &- UInt8(ascii: "0")
-            if byte == UInt8(ascii: ".") {
-                (number, hasDigits) = (0, false)
-            } else if let known = number, digit < 10, known < 1 << 31 {
-                (number, hasDigits) = (known &* 10 &+ UInt64(digit), true)
-            } else {
-                number = nil
-            }
+        // Names can be as long as the file, and each section's the same.
+        guard name != 0, let length = file.stringLength(at: name, limit: 64) else { return 65536 }
+        var left = length
+        var number: UInt64 = 0
+        var unit: UInt64 = 1
+        // From the last digit on, of ten at the most that count.
+        while left > 0, let byte = file.byte(at: name &+ left &- 1) {
+            let digit = UInt64(byte &- UInt8(ascii: "0"))
+            guard digit < 10 else { break }
+            guard digit == 0 || unit < 10_000_000_000 else { return 65536 }
+            number &+= digit &* unit
+            unit = min(unit &* 10, 10_000_000_000)
+            left &-= 1
         }
-        guard let number, hasDigits else { return 65536 }
+        guard left < length, left > 0, file.byte(at: name &+ left &- 1) == UInt8(ascii: ".") else { return 65536 }
         guard section.type == SectionHeader.Kind.programBits else { return number }
         return number <= 65535 ? 65535 &- number : 65536
     }

@@ -16,7 +16,7 @@ public struct ObjectImage: ~Escapable {
     /// Its symbols.
     public private(set) var symbols: ObjectSymbols
     /// The walk through the sections, behind all of them and the common symbols.
-    var placed = PlacedSections(blockAlignment: 1)
+    var placed = PlacedSections(blockAlignment: 1, arrayAlignment: 1)
 
     /// Whether `file` says that it is an object file; it need not be a sound one.
     public static func isObjectFile(_ file: borrowing ByteView) -> Bool {
@@ -70,7 +70,9 @@ public struct ObjectImage: ~Escapable {
     public var block: (size: UInt64, alignment: UInt64) { (placed.block.address, layout.blockAlignment) }
 
     /// A walk through the sections, before the first of them.
-    func walk() -> PlacedSections { PlacedSections(blockAlignment: layout.blockAlignment) }
+    func walk() -> PlacedSections {
+        PlacedSections(blockAlignment: layout.blockAlignment, arrayAlignment: layout.arrayAlignment)
+    }
 
     /// Copies every section into `memory`, whose first byte stands for link address 0, and clears the rest of it; notes
     /// where sections and common symbols lie. `memory` must have room for `size` bytes.
@@ -109,9 +111,17 @@ public struct ObjectImage: ~Escapable {
         while (try? placed.next(in: sections)) == true {
             guard placed.group != .threadLocalZero else { continue }
             let start = placed.address
-            if address >= start, address &- start < placed.size { return (placed.index, start) }
+            // The walk goes up.
+            guard start <= address else { return nil }
+            if address &- start < placed.size { return (placed.index, start) }
         }
         return nil
+    }
+
+    /// Whether link address `address` is among code, or where sections are both written and executed.
+    public func isCode(_ address: UInt64) -> Bool {
+        address < placed.bounds.end(.code)
+            || layout.hasWrittenCode && address >= layout.templateStart && address < placed.memory.address
     }
 
     /// The function or object that begins nearest below link address `address`, in the same section. Linear in the number

@@ -14,6 +14,8 @@ struct ObjectLayout {
     /// The alignment of the block of thread-local storage, the link address of its template, and how far below TP it begins (variant
     /// II; its first byte is a multiple of its alignment).
     var blockAlignment: UInt64 = 1, templateStart: UInt64 = 0, blockDistance: UInt64 = 0
+    /// The largest alignment of an array of functions.
+    var arrayAlignment: UInt64 = 8
     /// Whether a section is both written and executed.
     var hasWrittenCode = false
     /// Whether a relocation wants a TLS descriptor.
@@ -111,20 +113,20 @@ extension ObjectImage {
         return (start, indirectFunctions)
     }
 
-    /// Looks at every section's header. Throws `sectionAlignment` or `sectionCompressed`.
+    /// Looks at every section's header. Throws `sectionAlignment`, `sectionTooLarge` or `sectionCompressed`.
     private mutating func surveySections() throws(Fault) {
         var numbers = sections.numbers
         while let index = numbers.next() {
             let section = sections[index]
-            guard let group = SectionGroup(section) else { continue }
+            guard let group = sections.home(section) else { continue }
             let place = Place.sectionHeader(UInt64(index))
-            guard section.addralign & (section.addralign &- 1) == 0 || section.addralign == 0 else {
-                throw Fault(.sectionAlignment, place, value: section.addralign)
-            }
+            var cursor = PlacementCursor()
+            _ = try cursor.place(0, section.addralign, else: .sectionAlignment, place)
             guard section.flags & SectionHeader.Flags.compressed == 0 else {
                 throw Fault(.sectionCompressed, place)
             }
             if group.isThreadLocal { layout.blockAlignment = max(layout.blockAlignment, section.addralign) }
+            if group.isArray { layout.arrayAlignment = max(layout.arrayAlignment, section.addralign) }
         }
     }
 

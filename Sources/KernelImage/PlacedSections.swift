@@ -35,16 +35,12 @@ enum SectionGroup: UInt8 {
     var isThreadLocal: Bool { self == .threadLocalData || self == .threadLocalZero }
     /// Whether it has no bytes in the file.
     var isZero: Bool { self == .threadLocalZero || self == .zero }
+    /// Whether it is one of the arrays of functions.
+    var isArray: Bool { self == .preinitArray || hasPriorities }
     /// Whether it is one of the arrays whose functions have priorities.
     var hasPriorities: Bool { self == .initArray || self == .finiArray }
-    /// What the address of its first section is a multiple of: where a page begins, that; of arrays of addresses a word.
-    var alignment: UInt64 {
-        switch self {
-        case .code, .readOnly, .threadLocalData, .zero: 0x1000
-        case .preinitArray, .initArray, .finiArray: 8
-        case .threadLocalZero, .data: 1
-        }
-    }
+    /// Whether it begins a page.
+    var beginsPage: Bool { self == .code || self == .readOnly || self == .threadLocalData || self == .zero }
 }
 
 /// A position that moves up through memory.
@@ -95,6 +91,8 @@ struct PlacedSections {
     /// What of the order's keys is being placed, the least one above it that was seen, and how many had priorities.
     private var key: UInt64 = 0, nextKey: UInt64 = .max, priorities: UInt64 = 0
     private var isFirst = true
+    /// What the beginning of each array is a multiple of: as with linkers nothing lies between that and its first function.
+    private let arrayAlignment: UInt64
     /// Memory, and the block of thread-local storage.
     private(set) var memory = PlacementCursor(), block = PlacementCursor()
     /// Where each group begins and ends, as link addresses; the block's template begins with its data, and ends with them.
@@ -102,7 +100,10 @@ struct PlacedSections {
 
     /// From before the first section on; thread-local variables that are not in any section need `blockAlignment`.
     @inline(never)
-    init(blockAlignment: UInt64) { block.alignment = blockAlignment }
+    init(blockAlignment: UInt64, arrayAlignment: UInt64) {
+        block.alignment = blockAlignment
+        self.arrayAlignment = arrayAlignment
+    }
 
     /// Goes on to the next section, false behind the last. Throws `sectionAlignment`, `sectionTooLarge` or `tooManyPriorities`.
     @inline(never)
@@ -125,7 +126,7 @@ struct PlacedSections {
                 bounds.end(group, at: memory.address)
                 guard let following = SectionGroup(rawValue: group.rawValue &+ 1) else { return false }
                 group = following
-                memory.align(group.alignment)
+                memory.align(group.beginsPage ? 0x1000 : group.isArray ? arrayAlignment : 1)
                 if group == .threadLocalData {
                     _ = try memory.place(0, block.alignment, else: .sectionAlignment, .none)
                 }

@@ -1,6 +1,8 @@
 // Work is bounded: files that list the same bytes over and over are refused, not read over and over.
 
+import AddressSpace
 import Boot
+import BootProtocols
 import Bytes
 import Diagnostics
 import HostileInput
@@ -135,6 +137,39 @@ import Testing
             return
         }
         #expect(rehearsal.violations == [])
+    }
+
+    /// 20,000 arrays of functions with 64 priorities, and a stack full of addresses in an empty stretch of the code.
+    @Test(.timeLimit(.minutes(1))) func `sections are not walked through for every word of the stack`() throws {
+        var file = ObjectFile(
+            sections: [
+                ObjectSection(name: ".text", flags: 6, bytes: [0xf4]),
+                ObjectSection(name: ".text.more", flags: 6, align: 0x1000, bytes: [0xf4]),
+            ],
+            symbols: [ObjectSymbol(name: "_start", info: 0x12, section: 1)])
+        for number in 0..<20_000 {
+            file.sections.append(
+                ObjectSection(
+                    name: ".init_array.\(number % 64)", type: 14, align: 8, bytes: [UInt8](repeating: 0, count: 8)))
+        }
+        let contents = file.bytes
+        var memory = [UInt8](repeating: 0, count: 0x8000) + contents
+        memory.put(0x2003 as UInt64, at: 0x1000)
+        memory.put(0x3003 as UInt64, at: 0x2000)
+        memory.put(0x83 as UInt64, at: 0x3000)
+        for index in 0..<512 { memory.put(0x20_0800 as UInt64, at: 0x4000 + 8 * index) }
+        var record = BootRecord()
+        (record.image, record.bias) = (AddressRange(0x20_0000, 0x40_0000), 0x20_0000)
+        record.module = AddressRange(at: 0x8000, size: UInt64(contents.count))
+        record.isKnown = true
+        var sink = StringSink()
+        let report = ExceptionReport(
+            vector: 6, errorCode: 0, instructionPointer: 0x20_0000, stackPointer: 0x4000, faultAddress: 0,
+            pageTable: 0x1000, registers: InlineArray<15, UInt64>(repeating: 0))
+        let view = PhysicalMemory(ByteView(memory.span.bytes), origin: 0)
+        let duration = Self.duration { report.write(&record, view, to: &sink) }
+        #expect(sink.text.contains("in the image, section 1, _start+0x0"))
+        #expect(duration < .seconds(10))
     }
 
     /// 30,000 symbol tables that share 30,000 symbols, none of them below the address.

@@ -11,24 +11,31 @@ struct InitialiserTests {
     struct Array: Sendable {
         var name: String, type: UInt32
         var words: [UInt64]
+        var align: UInt64 = 8
     }
 
-    private static func object(_ arrays: [Array]) -> ObjectFile {
+    private static func object(_ arrays: [Array], hasTemplate: Bool = false) -> ObjectFile {
         var data = ObjectSection(name: ".data", align: 8, bytes: [UInt8](repeating: 0, count: 32))
         data.relocations = (0..<4).map { Relocation(1, at: UInt64($0) * 8, symbol: UInt32($0 + 2)) }
         let names = ["__init_array_start", "__init_array_end", "__fini_array_start", "__fini_array_end"]
         return ObjectFile(
             sections: [ObjectSection(name: ".text", flags: 6, bytes: [0xf4]), data]
+                + (hasTemplate
+                    ? [ObjectSection(name: ".tdata", flags: 0x403, align: 8, bytes: [UInt8](repeating: 1, count: 24))]
+                    : [])
                 + arrays.map {
-                    ObjectSection(name: $0.name, type: $0.type, align: 8, bytes: $0.words.flatMap { littleEndian($0) })
+                    ObjectSection(
+                        name: $0.name, type: $0.type, align: $0.align, bytes: $0.words.flatMap { littleEndian($0) })
                 },
             symbols: [ObjectSymbol(name: "_start", info: 0x12, section: 1)]
                 + names.map { ObjectSymbol(name: $0, info: 0x10, section: 0) })
     }
 
     /// Both arrays as the loader lays them out.
-    private static func ours(_ arrays: [Array]) throws -> (initial: [UInt64], final: [UInt64]) {
-        let result = try load(object(arrays).bytes, bias: 0)
+    private static func ours(
+        _ arrays: [Array], hasTemplate: Bool = false
+    ) throws -> (initial: [UInt64], final: [UInt64]) {
+        let result = try load(object(arrays, hasTemplate: hasTemplate).bytes, bias: 0)
         var bounds: [UInt64] = []
         for index in 0..<4 { bounds.append(result.word(dataStart(result) + UInt64(index) * 8)) }
         let words = { (start: UInt64, end: UInt64) in
@@ -39,8 +46,10 @@ struct InitialiserTests {
 
     /// Where .data lies: its first word is the address of the first array, which lies before it.
     private static func dataStart(_ result: LoadedObject) -> UInt64 {
-        // Behind the code's page, the arrays; the word that names their beginning is the only one of its value.
-        stride(from: 0x1000 as UInt64, to: UInt64(result.memory.count) - 8, by: 8).first { result.word($0) == 0x1000 }!
+        // Behind the code's page, the template and the arrays; the word that names their beginning is the only one of its value.
+        stride(from: 0x1000 as UInt64, to: UInt64(result.memory.count) - 8, by: 8).first {
+            result.word($0) >= 0x1000 && result.word($0) <= $0
+        }!
     }
 
     private static let initArray: UInt32 = 14, finiArray: UInt32 = 15
@@ -78,12 +87,14 @@ struct InitialiserTests {
     ]
 
     /// What `linker` makes of the same file, by its own script; nil where it is not there.
-    private func theirs(_ arrays: [Array], _ linker: String) throws -> (initial: [UInt64], final: [UInt64])? {
+    private func theirs(
+        _ arrays: [Array], _ linker: String, hasTemplate: Bool = false
+    ) throws -> (initial: [UInt64], final: [UInt64])? {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("order-\(UUID())")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: folder) }
         let object = folder.appendingPathComponent("a.o"), output = folder.appendingPathComponent("a.out")
-        try Data(Self.object(arrays).bytes).write(to: object)
+        try Data(Self.object(arrays, hasTemplate: hasTemplate).bytes).write(to: object)
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         process.arguments = [linker, "-static", "-o", output.path, object.path]
@@ -112,6 +123,44 @@ struct InitialiserTests {
         #expect(ours.initial == theirs.initial)
         #expect(ours.final == theirs.final)
         #expect(ours.initial.count + ours.final.count == arrays.reduce(0) { $0 + $1.words.count })
+    }
+
+    /// Arrays of addresses that ask for more than a word: what lies between them counts as well, but nothing before the first.
+    /// Behind them is one of the other kind, before them a template of thread-local storage, whose end is no multiple.
+    static let aligned: [[Array]] = [
+        [Array(name: ".init_array", type: initArray, words: [101, 102, 103, 104], align: 32)],
+        [
+            Array(name: ".init_array", type: initArray, words: [101], align: 8),
+            Array(name: ".init_array", type: initArray, words: [102, 103], align: 64),
+            Array(name: ".init_array", type: initArray, words: [104], align: 16),
+            Array(name: ".fini_array", type: finiArray, words: [201, 202], align: 16),
+        ],
+        [
+            Array(name: ".fini_array.5", type: finiArray, words: [201], align: 8),
+            Array(name: ".fini_array.4", type: finiArray, words: [202], align: 128),
+            Array(name: ".init_array.9", type: initArray, words: [101], align: 32),
+            Array(name: ".init_array.3", type: initArray, words: [102], align: 8),
+            Array(name: ".init_array.9", type: initArray, words: [103], align: 8),
+            Array(name: ".init_array.7", type: initArray, words: [104, 105, 106], align: 64),
+        ],
+    ]
+
+    @Test(arguments: ["ld", "ld.lld"], aligned) func asLinkersAlignThem(_ linker: String, _ arrays: [Array]) throws {
+        let theirs = try #require(try theirs(arrays, linker, hasTemplate: true))
+        let ours = try Self.ours(arrays, hasTemplate: true)
+        #expect(ours.initial == theirs.initial)
+        #expect(ours.final == theirs.final)
+    }
+
+    /// GNU ld aligns what it makes of old arrays likewise.
+    @Test func oldArraysAreAlignedLikewise() throws {
+        let arrays = [
+            Array(name: ".ctors.65530", type: 1, words: [101, 102], align: 64),
+            Array(name: ".init_array", type: Self.initArray, words: [103]),
+        ]
+        let theirs = try #require(try theirs(arrays, "ld", hasTemplate: true))
+        #expect(try Self.ours(arrays, hasTemplate: true).initial == theirs.initial)
+        #expect(theirs.initial == [102, 101, 103])
     }
 
     @Test func oldArraysAsGNULinkerTurnsThem() throws {
