@@ -55,8 +55,9 @@ public struct PhysicalMemory: ~Escapable {
     /// `commandLineTooLong` or `platformStructureOutsideMemory`.
     public func string(_ address: UInt64) throws(Fault) -> AddressRange {
         guard address != 0 else { return AddressRange(0, 0) }
-        guard address >= origin else { throw Fault(.platformStructureOutsideMemory, value: address, limit: 1) }
         guard let length = bytes.stringLength(at: address &- origin, limit: Platform.commandLineCapacity) else {
+            // Either all bytes that count are there and none is NUL, or it leaves memory before.
+            _ = try view(address, size: Platform.commandLineCapacity &+ 1)
             throw Fault(.commandLineTooLong, limit: Platform.commandLineCapacity)
         }
         return AddressRange(at: address, size: length)

@@ -83,7 +83,7 @@ import Testing
         (0x9500 + 24, [.max], Fault(.platformStructureOutsideMemory, value: 0xffff_ffff, limit: 16)),
         (0x9500 + 48, [0x3_ffc0], Fault(.platformStructureOutsideMemory, value: 0x3_ffc0, limit: 72)),
         (0x9500 + 44, [.max], Fault(.platformStructureOutsideMemory, value: 0x9000, limit: 0xffff_ffff)),
-        (0x9500 + 16, [0xffff_0000], Fault(.commandLineTooLong, limit: 0xffff)),
+        (0x9500 + 16, [0xffff_0000], Fault(.platformStructureOutsideMemory, value: 0xffff_0000, limit: 0x1_0000)),
         (0x2_1000, [0x3_1235, 0x3_1234], Fault(.moduleOutsideMemory, value: 0x3_1235, limit: 0x3_1234)),
         (0x2_1000, [0x3_0000, 0x4_0001], Fault(.moduleOutsideMemory, value: 0x3_0000, limit: 0x4_0001)),
         (0x9000, [19], Fault(.memoryMapMalformed, value: 19, limit: 20)),

@@ -57,7 +57,7 @@ import Testing
         (0x2010, [0x3_fff0], Fault(.platformStructureOutsideMemory, value: 0x3_fff0, limit: 32)),
         (0x2108, [0x1_0001], Fault(.moduleOutsideMemory, value: 0x3_0000, limit: 0x4_0001)),
         (0x2108, [0, .max], Fault(.moduleOutsideMemory, value: 0x3_0000, limit: 0xffff_ffff_0003_0000)),
-        (0x2018, [0, 1], Fault(.commandLineTooLong, limit: 0xffff)),
+        (0x2018, [0, 1], Fault(.platformStructureOutsideMemory, value: 0x1_0000_0000, limit: 0x1_0000)),
     ]
 
     @Test(arguments: refused)
