@@ -194,7 +194,7 @@ extension Rule {
         case .relativeRelocationMisplaced: .relocation("a RELR bitmap before any address")
         case .noRoomForImage:
             .placement(
-                "no free memory for the image: it needs %v bytes, and the largest free range has %l",
+                "no free memory for the image: it needs %v bytes that begin at a multiple of %l",
                 "give the machine more memory (-m)")
         case .imageOutsideMemory:
             .placement(
@@ -250,7 +250,7 @@ extension Rule {
                 "the section's bytes end at %v, beyond the file's end at %l",
                 "the file was cut short: copy or build it again")
         case .sectionAlignment: .malformed("sh_addralign is %v, not a power of two")
-        case .sectionTooLarge: .malformed("behind address %v there is no room for its %l bytes")
+        case .sectionTooLarge: .malformed("behind address %v there is no room for %l bytes, its size or its alignment")
         case .sectionCompressed: .malformed("SHF_COMPRESSED together with SHF_ALLOC, which the gABI forbids")
         case .badSectionLink: .malformed("it refers to section %d, which is not the one that it needs (there are %m)")
         case .noSymbolTable:
