@@ -17,8 +17,8 @@ import KernelImage
     init?(size: UInt64) {
         let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
         // A new mapping of its own; freed by deinit only.
-        guard
-            let base = unsafe mmap(nil, Int(size), PROT_READ | PROT_WRITE, flags, -1, 0), unsafe base != MAP_FAILED
+        guard let count = Int(exactly: size),
+            let base = unsafe mmap(nil, count, PROT_READ | PROT_WRITE, flags, -1, 0), unsafe base != MAP_FAILED
         else { return nil }
         self.size = size
         unsafe self.base = unsafe base

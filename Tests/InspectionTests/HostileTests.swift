@@ -26,6 +26,19 @@ import Testing
         }
     }
 
+    /// A segment whose memory is as large as numbers are.
+    @Test(arguments: [1 << 47, 1 << 63, .max &- 0xfff] as [UInt64]) func hugeSegments(_ size: UInt64) async throws {
+        var file = Sample.application
+        // p_memsz of the first program header.
+        file.put(size, at: 64 + 40)
+        let folder = try Folder()
+        try folder.write("app", file)
+        for view in GoldenTests.views + ["load --base 0x200000", "map", "gdb-script"] {
+            let run = try await Tool.run(view.split(separator: " ").map { String($0) } + ["app"], in: folder.url)
+            #expect((0...2).contains(run.status), "\(view): status \(run.status)")
+        }
+    }
+
     /// Bytes changed at random, the same each time: no view ends by a signal.
     @Test func changedBytes() async throws {
         var random = SeededGenerator(seed: 5)
