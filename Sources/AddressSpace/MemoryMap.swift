@@ -60,7 +60,8 @@ public struct MemoryRegion: Equatable, Sendable {
     }
 }
 
-/// The regions in ascending order of their start; neighbours of one kind that touch or overlap are merged. Holds up to `capacity` regions.
+/// The regions in ascending order of their start; neighbours of one kind that touch or overlap are merged. Holds up to
+/// `capacity` regions.
 public struct MemoryMap: ~Copyable {
     /// The largest number of regions; more is an error. Firmware lists rarely exceed 30.
     public static var capacity: Int { 128 }

@@ -9,7 +9,8 @@ public struct Place: Equatable, Sendable {
         static var count: Int { Int(Kind.address.rawValue) &+ 1 }
     }
 
-    /// The kind in bits 0 to 7, room for a rule in bits 8 to 15 and for a file's number in bits 16 to 23, and the number of the table in bits 32 to 63.
+    /// The kind in bits 0 to 7, room for a rule in bits 8 to 15 and for a file's number in bits 16 to 23, and the number of the
+    /// table in bits 32 to 63.
     private var bits: UInt64
     /// The index, the offset or the address.
     public let index: UInt64

@@ -17,7 +17,7 @@ enum LinkerSymbol: UInt8 {
         """
     }
 
-    /// Whether a group's section begins or ends there, in the order of the cases: see `GroupBounds`; "a" is the first mark, "." stands
+    /// Which group begins or ends there, in the order of the cases: its mark in `GroupBounds`, of which "a" is the first; "." stands
     /// for none.
     private static var marks: Text { ".abbqqq..ijklmn." }
 

@@ -11,8 +11,8 @@ import ELF
 ///
 /// There is no PLT: in one image every function is within reach of every call, so L, the PLT entry's address, is S.
 struct ObjectLayout {
-    /// The alignment of the block of thread-local storage, the link address of its template, and how far below TP it begins (variant
-    /// II; its first byte is a multiple of its alignment).
+    /// The alignment of the block of thread-local storage, the link address of its template, and how far below TP it begins
+    /// (variant II; its first byte is a multiple of its alignment).
     var blockAlignment: UInt64 = 1, templateStart: UInt64 = 0, blockDistance: UInt64 = 0
     /// The largest alignment of an array of functions.
     var arrayAlignment: UInt64 = 8

@@ -1,4 +1,4 @@
-// The value of one relocation: the psABI's formulas.
+// What applying one relocation of a linked file comes to.
 
 public import Bytes
 public import Diagnostics

@@ -38,8 +38,8 @@ public struct Relocator: ~Escapable, Sendable {
     func symbol(_ index: UInt32) -> Symbol? { own.symbol(UInt64(index), scope.files) }
 
     /// Applies all tables to `memory`, whose addresses are link addresses: packed relative ones first, then DT_RELA,
-    /// DT_REL and DT_JMPREL. What depends on resolver functions is counted, but left for `indirect`. Returns how many there
-    /// were of each type; throws at the first that cannot be applied.
+    /// DT_REL and DT_JMPREL. What depends on resolver functions is counted, but left for `resolveIndirect`. Returns how many
+    /// there were of each type; throws at the first that cannot be applied.
     public func apply(to memory: inout ByteRegion) throws(Fault) -> RelocationCounts {
         var counts = RelocationCounts()
         var search = search

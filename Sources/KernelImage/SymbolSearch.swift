@@ -28,6 +28,8 @@ enum SearchPurpose: UInt8 {
     /// The original of a copied object: a definition that is not the application's.
     case original
 
+    /// What a relocation of type `type` is after: COPY an original; JUMP_SLOT, DTPMOD64, DTPOFF64, TPOFF64, DTPOFF32, TPOFF32 and
+    /// TLSDESC a definition; all others an address.
     init(_ type: UInt32) {
         switch type {
         case 5: self = .original
