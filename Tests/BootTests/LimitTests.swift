@@ -30,6 +30,12 @@ import Testing
                 == .failure(Fault(.imageOutsideMemory, value: 0xf000_0000, limit: end + 1)))
     }
 
+    @Test func `a machine without RAM is told`() {
+        var none = scenario(top: 1 << 30, base: 0, zeroFill: 0, isFixed: false)
+        none.regions = [MemoryRegion(range: AddressRange(0, 1 << 30), kind: .reserved)]
+        #expect(PlacementTests.plan(none) == .failure(Fault(.memoryTooSmall)))
+    }
+
     @Test func `a position-independent image takes all that is free, and no more`() throws {
         // Behind the module, which ends at 0x20_1000, the image begins at 4 MiB.
         let top: UInt64 = 0x100_0000

@@ -210,6 +210,22 @@ struct LibraryTests {
         #expect(weak.sentence.contains("undefined: 'wanted', 'V9' and 'one.so', wanted at 0x4008"))
     }
 
+    /// Where an entry's item, or the next entry, is not in the table or goes back.
+    @Test(arguments: [(0x1000, 0, 0x1000), (20, 4, 0), (20, 0xf0, 0xf0)] as [(UInt32, UInt32, UInt64)])
+    func malformedVersions(item: UInt32, next: UInt32, told: UInt64) throws {
+        var library = Self.library([("wanted", 0x11)])
+        library.entries = [(0x6fff_fffc, 0x4000)]
+        // vd_version, vd_flags, vd_ndx, vd_cnt; vd_hash, vd_aux, vd_next.
+        for (index, half) in ([1, 0, 2, 1] as [UInt16]).enumerated() { library.data.put(half, at: index * 2) }
+        for (index, word) in [0, item, next].enumerated() { library.data.put(word, at: 8 + index * 4) }
+        let refusal = try #require(Self.refusal(Self.application(), library, Self.library([])))
+        #expect(refusal.rule == .versionTableMalformed && refusal.file == 1)
+        #expect(
+            refusal.sentence
+                == "dynamic entry 0x6ffffffc: the version entry at 0x\(String(told, radix: 16)) does not fit in its table of "
+                + "0x100 bytes")
+    }
+
     // MARK: Missing
 
     @Test func missingLibraries() throws {

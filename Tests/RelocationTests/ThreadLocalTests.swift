@@ -2,6 +2,7 @@
 
 import Boot
 import Bytes
+import Diagnostics
 import ELF
 import HermitEntry
 import KernelImage
@@ -52,6 +53,22 @@ struct ThreadLocalTests {
                 }
             }
         }
+    }
+
+    /// Kernels are told of a template that begins at a multiple of its alignment: where that is before the image, they cannot be.
+    @Test func templateBeforeTheImage() throws {
+        var file = LinkedFile()
+        file.isExecutable = true
+        file.base = 0x40_1000
+        file.tls = LinkedTLS(vaddr: 0x40_5010, filesz: 8, memsz: 8, align: 0x1000)
+        var bytes = file.bytes
+        let info = try Application(ByteView(bytes.span.bytes)).tls(bias: 0)
+        #expect(info?.start == 0x40_5000)
+        file.tls?.align = 0x20_0000
+        bytes = file.bytes
+        #expect(
+            fault { _ = try Application(ByteView(bytes.span.bytes)) }
+                == Fault(.tlsBeforeImage, value: 0x40_5010, limit: 0x20_0000))
     }
 
     /// The code behind the image is inside what BootInfo reports, on a page of its own if the last one is full.
