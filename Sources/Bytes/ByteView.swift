@@ -205,9 +205,6 @@ public struct Record: ~Escapable, Sendable {
     /// The little-endian 64-bit field at `offset`.
     @inlinable
     public func u64(_ offset: Int) -> UInt64 { load(offset, UInt64.self) }
-    /// The big-endian 32-bit field at `offset`.
-    @inlinable
-    public func u32BigEndian(_ offset: Int) -> UInt32 { u32(offset).byteSwapped }
 
     @inlinable @inline(__always)
     func load<Field: FixedWidthInteger & BitwiseCopyable>(_ offset: Int, _ type: Field.Type) -> Field {
