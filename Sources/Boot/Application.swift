@@ -54,7 +54,8 @@ public struct Application: ~Escapable {
     }
 
     /// The same of the first of `files`; the others may be the shared objects that it needs. What is known of them is kept in
-    /// the only one of `plans`, in which there is nothing yet. Throws besides `needsLibrary`, `versionMissing`, and what is wrong with the libraries.
+    /// the only one of `plans`, in which there is nothing yet. Throws besides `needsLibrary`, `versionMissing`, and what is
+    /// wrong with the libraries.
     @_lifetime(copy files, copy plans)
     @inline(never)
     public init(
@@ -64,8 +65,10 @@ public struct Application: ~Escapable {
         let first = files[0]
         let file = try files.bytes.slice(at: first.start, size: first.size, else: .moduleOutsideMemory, .none)
         if let wanted = options.digest {
-            let digest = FileDigest(of: file)
-            guard digest == wanted else { throw Fault(.digestDiffers, value: digest.leading, limit: wanted.leading) }
+            let (found, wanted) = FileDigest(of: file).difference(from: wanted)
+            guard found == wanted else {
+                throw Fault(.digestDiffers, value: UInt64(found), limit: UInt64(wanted))
+            }
         }
         contents = try Contents(file)
         self.files = files.bytes

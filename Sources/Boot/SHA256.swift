@@ -1,8 +1,8 @@
 // SHA-256 (FIPS 180-4, section 6.2), for `loader.sha256=`.
 //
 // Written here because no maintained implementation builds freestanding: swift-crypto's, BoringSSL, includes the C
-// library's headers even without assembly, and the C libraries of distributions want a C library of their own
-// does not enable for itself. The tests compare it with swift-crypto's.
+// library's headers even without assembly, and what distributions pack is built for an operating system. The tests compare
+// it with swift-crypto's.
 
 public import Bytes
 
@@ -55,18 +55,17 @@ public struct FileDigest: Equatable, Sendable {
         }
     }
 
-    /// The first eight bytes, as a number whose hexadecimal digits are the digest's first sixteen.
-    public var leading: UInt64 { UInt64(words.span[0]) << 32 | UInt64(words.span[1]) }
+    /// Of both digests the first word that is not the same, eight of the hexadecimal digits; where all are, the last one.
+    public func difference(from other: FileDigest) -> (own: UInt32, other: UInt32) {
+        var index = 0
+        while index < 7, words.span[index] == other.words.span[index] { index &+= 1 }
+        return (words.span[index], other.words.span[index])
+    }
 
     /// Whether both are the same.
     public static func == (left: FileDigest, right: FileDigest) -> Bool {
-        var difference: UInt32 = 0
-        var index = 0
-        while index < 8 {
-            difference |= left.words.span[index] ^ right.words.span[index]
-            index &+= 1
-        }
-        return difference == 0
+        let (own, other) = left.difference(from: right)
+        return own == other
     }
 
     /// One block: 64 rounds over its message schedule.

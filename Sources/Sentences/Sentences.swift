@@ -112,7 +112,7 @@ extension Rule {
                 "take the digits that sha256sum prints for the file")
         case .digestDiffers:
             .options(
-                "the file's SHA-256 begins with %v, that of loader.sha256= with %l",
+                "the file's SHA-256 has %v where that of loader.sha256= has %l",
                 "give the file that was meant, or the digest of this one")
         case .baseMalformed:
             .options(

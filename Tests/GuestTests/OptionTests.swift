@@ -38,7 +38,9 @@ import Testing
             let outcome = try await guest.boot()
             #expect(outcome.status == Int32(status), outcome.comment)
             if digits == wrong {
-                let words = "SHA-256 begins with 0x\(digest.prefix(16).lowercased())"
+                let (own, wanted) = (UInt64(digest.suffix(8), radix: 16)!, UInt64(wrong.suffix(8), radix: 16)!)
+                let words =
+                    "SHA-256 has 0x\(String(own, radix: 16)) where that of loader.sha256= has 0x\(String(wanted, radix: 16));"
                 #expect(outcome.errors.first?.contains(words) == true, outcome.comment)
             }
         }
