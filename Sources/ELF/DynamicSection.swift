@@ -41,8 +41,6 @@ public enum DynamicTag {
     public static var relEntrySize: UInt64 { 19 }
     /// DT_PLTREL: DT_RELA or DT_REL, the form of the table at DT_JMPREL.
     public static var pltRelocationKind: UInt64 { 20 }
-    /// DT_TEXTREL: relocations may change read-only segments.
-    public static var textRelocations: UInt64 { 22 }
     /// DT_JMPREL: the relocations of the procedure linkage table.
     public static var pltRelocations: UInt64 { 23 }
     /// DT_INIT_ARRAY: functions to call first.
@@ -71,6 +69,14 @@ public enum DynamicTag {
     public static var neededVersions: UInt64 { 0x6fff_fffe }
     /// DT_GNU_HASH: the GNU hash table.
     public static var gnuHash: UInt64 { 0x6fff_fef5 }
+    /// DT_ANDROID_REL: relocations in Android's packed form, with the addend in place.
+    public static var androidRel: UInt64 { 0x6000_000f }
+    /// DT_ANDROID_RELA: the same with addends.
+    public static var androidRela: UInt64 { 0x6000_0011 }
+    /// DT_ANDROID_RELR: what DT_RELR was before the gABI had it.
+    public static var androidRelr: UInt64 { 0x6fff_e000 }
+    /// DT_CREL: compact relocations, by the number that LLVM gives them until the gABI has one.
+    public static var crel: UInt64 { 0x4000_0026 }
 }
 
 /// The values of the dynamic section that loading an image needs; nil where an entry is absent. Of several entries with
@@ -122,14 +128,12 @@ public struct DynamicSection: Sendable {
     public var pltRelocationSize: UInt64? { value(DynamicTag.pltRelocationSize) }
     /// DT_PLTREL.
     public var pltRelocationKind: UInt64? { value(DynamicTag.pltRelocationKind) }
-    /// Whether DT_TEXTREL is there.
-    public var hasTextRelocations: Bool { value(DynamicTag.textRelocations) != nil }
 
     /// No entries: it is filled where it lies, for it is large.
     public init() {}
 
     /// Adds the entries in `bytes` up to DT_NULL or their end. Throws `dynamicMisaligned` where `bytes` is not a whole
-    /// number of entries and has no DT_NULL.
+    /// number of entries and has no DT_NULL, and `relocationFormUnknown` for relocations that would be left out in silence.
     @inline(never)
     public mutating func read(_ bytes: borrowing ByteView) throws(Fault) {
         let count = Int(truncatingIfNeeded: bytes.count / 16)
@@ -140,9 +144,14 @@ public struct DynamicSection: Sendable {
             let tag = entry.u64(0)
             if tag == 0 { return }
             index &+= 1
-            guard let slot = DynamicSection.slot(tag), tag != DynamicTag.needed || present >> slot & 1 == 0 else {
-                continue
+            guard let slot = DynamicSection.slot(tag) else {
+                switch tag {
+                case DynamicTag.androidRel, DynamicTag.androidRela, DynamicTag.androidRelr, DynamicTag.crel:
+                    throw Fault(.relocationFormUnknown, .dynamic(tag))
+                default: continue
+                }
             }
+            if tag == DynamicTag.needed, present >> slot & 1 != 0 { continue }
             present |= 1 << slot
             slots[Int(truncatingIfNeeded: slot)] = entry.u64(8)
         }

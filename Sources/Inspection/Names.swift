@@ -140,6 +140,14 @@ enum Names {
         ]
         if tag < UInt64(first.count) { return first[Int(tag)] }
         switch tag {
+        case 0x4000_0026: return "CREL"
+        case 0x6000_000f: return "ANDROID_REL"
+        case 0x6000_0010: return "ANDROID_RELSZ"
+        case 0x6000_0011: return "ANDROID_RELA"
+        case 0x6000_0012: return "ANDROID_RELASZ"
+        case 0x6fff_e000: return "ANDROID_RELR"
+        case 0x6fff_e001: return "ANDROID_RELRSZ"
+        case 0x6fff_e003: return "ANDROID_RELRENT"
         case 0x6fff_fef5: return "GNU_HASH"
         case 0x6fff_fef6: return "TLSDESC_PLT"
         case 0x6fff_fef7: return "TLSDESC_GOT"

@@ -311,6 +311,9 @@ extension Rule {
                 "give -initrd the library that the application was linked with")
         case .copyOutsideImage:
             .relocation("%t at %a: the original of %n at %v is not inside its image, which ends at %l")
+        case .relocationFormUnknown:
+            .wrongKind(
+                "it names relocations in a form that is not known", "link the application with --pack-dyn-relocs=relr")
         }
     }
 }

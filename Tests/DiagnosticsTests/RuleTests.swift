@@ -39,13 +39,14 @@ import Testing
             .cpuException: (.exception, "CPU exception", "the application or the loader is at fault"),
             .sectionsApart: (.relocation, "do not lie side by side", "make one of them: ld -r"),
             .copyOutsideImage: (.relocation, "the original of", "the file is damaged"),
+            .relocationFormUnknown: (.wrongKind, "in a form that is not known", "with --pack-dyn-relocs=relr"),
         ]
         for (rule, (kind, sentence, advice)) in words {
             #expect(rule.kind == kind)
             #expect(rule.sentence.description.contains(sentence), "\(rule): \(rule.sentence)")
             #expect(rule.advice.description.hasSuffix(advice), "\(rule): \(rule.advice)")
         }
-        #expect(Self.all.last == .copyOutsideImage)
+        #expect(Self.all.last == .relocationFormUnknown)
     }
 
     @Test func `every class has its own status, which QEMU can report`() {

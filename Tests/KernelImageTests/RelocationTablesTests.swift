@@ -62,6 +62,11 @@ import Testing
         ([(6, data), (0x6fff_fef5, 3)], nil),
         ([(5, data), (1, 5)], Fault(.needsLibrary, nameOffset: data + 5)),
         ([(5, 1 << 40), (1, 5)], Fault(.dynamicAddressOutsideFile, .dynamic(5), value: 1 << 40)),
+        // Tables that would else be left out in silence.
+        ([(0x6000_000f, data), (0x6000_0010, 16)], Fault(.relocationFormUnknown, .dynamic(0x6000_000f))),
+        ([(0x6000_0011, data), (0x6000_0012, 16)], Fault(.relocationFormUnknown, .dynamic(0x6000_0011))),
+        ([(0x6fff_e000, data), (0x6fff_e001, 16)], Fault(.relocationFormUnknown, .dynamic(0x6fff_e000))),
+        ([(0x4000_0026, data)], Fault(.relocationFormUnknown, .dynamic(0x4000_0026))),
     ]
 
     @Test(arguments: faults.indices) func `malformed tables are told`(_ index: Int) {
