@@ -107,6 +107,7 @@ struct Finding: Encodable, Equatable {
             if application.protectsPages { findings += inPages(image) }
             if application.generation == .fourIdentity { findings += inFirstSegment(image) }
             findings += outsideSegments(image)
+            findings += unnamedRelocations(image)
         }
         return findings + inNotes(application) + elsewhere(application)
     }
@@ -192,6 +193,36 @@ struct Finding: Encodable, Equatable {
                 "\(count == 1 ? "a relocation changes" : "\(count) relocations change") read-only segments, the first at \(hex(firstAddress))",
                 "compile everything with -fPIC or relocation-model=pic, and link with -z text")
         ]
+    }
+
+    /// Relocations in memory that no dynamic entry names. Linkers leave those of a static executable, which are IRELATIVE, to the
+    /// program itself.
+    private static func unnamedRelocations(_ image: borrowing KernelImage) -> [Finding] {
+        guard let table = try? SectionTable(image.file, image.header), let tables = try? DynamicTables(image),
+            let dynamic = try? tables.section()
+        else { return [] }
+        let tags = [
+            (DynamicTag.rela, DynamicTag.relaSize), (DynamicTag.rel, DynamicTag.relSize),
+            (DynamicTag.pltRelocations, DynamicTag.pltRelocationSize),
+        ]
+        var findings: [Finding] = []
+        for index in 0..<table.count {
+            let section = table[index]
+            let hasAddends = section.type == SectionHeader.Kind.rela
+            guard hasAddends || section.type == SectionHeader.Kind.rel, section.size > 0,
+                section.flags & SectionHeader.Flags.alloc != 0
+            else { continue }
+            let isNamed = tags.contains { start, size in section.addr &- dynamic[start] < dynamic[size] }
+            if isNamed { continue }
+            let count = section.size / (hasAddends ? RelocationEntry.relaSize : RelocationEntry.relSize)
+            let sentence =
+                "section \(table.name(section).text) holds \(counted(count, "relocation")) that no dynamic entry names, so "
+            findings.append(
+                Finding(
+                    .warning, "unnamed-relocations", sentence + "the loader does not apply them",
+                    "link with -pie, or have the program apply them, as libcs do from __rela_iplt_start on"))
+        }
+        return findings
     }
 
     /// Kernels from 2026-04 on read their own ELF header in memory.

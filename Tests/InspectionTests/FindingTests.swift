@@ -101,6 +101,17 @@ import Testing
         add(
             "note in no segment", ["note-outside-segment", "no-abi-tag"] + usual,
             Sample.adding([(".note.ABI-tag", 7, bytes.count - tag.count, UInt64(tag.count))], to: bytes))
+        let table = [UInt8](repeating: 0, count: 48)
+        add(
+            "relocations of a static executable", ["unnamed-relocations"] + usual,
+            Sample.adding([(".rela.iplt", 4, file().count, 48)], to: file() + table))
+        add(
+            "relocations that are named", usual,
+            file {
+                $0.segments.append(load(at: 0x1000, flags: 6))
+                $0.setDynamic($0.relaEntries([Relocation(8, at: 0x1000)]))
+                $0.segments.append(load(at: 0x2000, size: $0.next - 0x2000, flags: 4))
+            })
         add("object file", ["upstream"], Sample.object)
         return cases
     }()
