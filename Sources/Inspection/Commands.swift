@@ -63,7 +63,8 @@ struct FileOptions: ParsableArguments {
     @Argument(help: "ELF files; - is standard input.", completion: .file())
     var files: [String]
 
-    /// Calls `body` with each file; the exit status is the worst. A fault goes to standard error as one line.
+    /// Calls `body` with each file; the exit status is the worst. A fault goes to standard error as one line, and so does a file
+    /// that cannot be read.
     func forEach(_ body: (ByteView, String, Output) throws -> Int32) throws {
         try forEachInput { file, input, name, output in try body(file, name, output) }
     }
@@ -74,7 +75,10 @@ struct FileOptions: ParsableArguments {
         var worst: Int32 = 0
         for (index, name) in files.enumerated() {
             Progress.shared.show(name, files.count > 1 ? ", \(index + 1) of \(files.count)" : "")
-            let input = try InputFile(name)
+            guard let input = try open(name, output) else {
+                worst = max(worst, ExitCode.validationFailure.rawValue)
+                continue
+            }
             let file = ByteView(input.bytes)
             do {
                 worst = max(worst, try body(file, input, name, output))
@@ -89,6 +93,15 @@ struct FileOptions: ParsableArguments {
         output.flush()
         Progress.shared.show(nil)
         if worst != 0 { throw ExitCode(worst) }
+    }
+
+    /// The file called `name`; nil, and a line on standard error, where it cannot be read.
+    private func open(_ name: String, _ output: Output) throws -> InputFile? {
+        do { return try InputFile(name) } catch let error as ValidationError {
+            output.flush()
+            Progress.shared.tell("Error: \(error.message)")
+            return nil
+        }
     }
 
     /// Calls `view` with each file and where it goes.
@@ -115,7 +128,8 @@ struct MachineOptions: ParsableArguments {
     var commandLine = ""
 
     @Option(
-        help: "The loader's file, for its size and name; without it $LOADER, one beside this program, or build/loader.",
+        help:
+            "The loader's file, for its size and name; without it $LOADER, one beside this program, the installed one, or build/loader.",
         completion: .file())
     var loader: String?
 
@@ -174,10 +188,7 @@ struct MachineOptions: ParsableArguments {
 extension Refusal {
     /// Writes it to standard error; returns the exit status.
     func tell(_ name: String) -> Int32 {
-        Progress.shared.interrupt {
-            FileHandle.standardError.write(Data("\(printable(name)): error: \(sentence)\n".utf8))
-        }
-        Progress.shared.show(nil)
+        Progress.shared.tell("\(printable(name)): error: \(sentence)")
         return status
     }
 }

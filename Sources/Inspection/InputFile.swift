@@ -73,7 +73,7 @@ import Foundation
 
     private static func error(_ path: String, _ number: Int32) -> ValidationError {
         // strerror's text is valid until the next call.
-        ValidationError("cannot read \(path): \(unsafe String(cString: strerror(number)))")
+        ValidationError("cannot read \(printable(path)): \(unsafe String(cString: strerror(number)))")
     }
 
     /// What reading ended with: errno.

@@ -57,6 +57,12 @@ final class Progress: Sendable {
         }
     }
 
+    /// Writes a line to standard error that stays; what was being worked on is done with.
+    func tell(_ line: String) {
+        interrupt { write(line + "\n") }
+        show(nil)
+    }
+
     private func tick() {
         state.withLock { state in
             let time = start.duration(to: .now)

@@ -10,6 +10,12 @@ import Testing
         #expect(try await Tool.run(["application"], in: folder.url).status == 0)
         #expect(try await Tool.run(["application", "undefined"], in: folder.url).status == 1)
         #expect(try await Tool.run(["truncated", "undefined", "application"], in: folder.url).status == 2)
+        // Of several files one that cannot be read, as a folder in `build/*`, does not keep the others from being looked at.
+        let rest = try await Tool.run(["--quiet", "absent", ".", "undefined"], in: folder.url)
+        #expect(rest.status == 64 && rest.output.contains("undefined: will not boot"), "\(rest.output)")
+        #expect(
+            rest.errors
+                == "Error: cannot read absent: No such file or directory\nError: cannot read .: Is a directory\n")
         #expect(try await Tool.run([], in: folder.url).status == 64)
         #expect(try await Tool.run(["absent"], in: folder.url).status == 64)
         #expect(try await Tool.run(["--memory", "much", "application"], in: folder.url).status == 64)
