@@ -25,9 +25,9 @@ struct MapPicture {
         guest = GuestMap(rehearsal, loader: machine.loader)
         var facts = [
             "\(file.count) bytes in the file, \(placement.image.size) bytes of memory at \(hex(placement.image.start))",
-            "entry point \(hex(rehearsal.entry.instructionPointer)), \(rehearsal.generation.name.string), "
-                + "\(image.relocated.count) relocated places",
+            "entry point \(hex(rehearsal.entry.instructionPointer)), \(rehearsal.generation.name.string)",
         ]
+        if !image.relocated.isEmpty { facts.append(counted(image.relocated.count, "relocated place")) }
         for library in rehearsal.libraries {
             facts.append("\(printable(library.name)) at \(hex(library.memory.start)), \(library.memory.size) bytes")
         }
