@@ -24,6 +24,8 @@ APP := build/fixtures/demo
 APPEND := env=GREETING=hello -- one two
 QEMU_ARGS :=
 
+# Tests want what the prerequisites before them have made, and pass over what is not there.
+.NOTPARALLEL:
 .PHONY: run test loader inspect install fixtures bench bench-deps budget deps sentences lint format host-test soak witness matrix fuzz fuzz-briefly coverage clean
 
 # Boots $(APP); QEMU status 3 is what a Hermit application that ends well leaves.
@@ -141,8 +143,9 @@ if [ -n "$$missing" ]; then \
 fi
 endef
 
-# What the machine lacks of what building and testing need, installed by apt.
+# What the machine lacks of what building and testing need, installed by apt; Swift is not to be had there.
 deps:
+	@command -v swiftc >/dev/null || { echo "no swiftc in PATH: install Swift 6.3 (https://www.swift.org/install)"; exit 1; }
 	@missing=""; \
 	command -v $(QEMU) >/dev/null || missing="$$missing qemu-system-x86"; \
 	command -v pkg-config >/dev/null || missing="$$missing pkg-config"; \
@@ -165,4 +168,4 @@ bench-deps:
 	$(INSTALL)
 
 clean:
-	rm -rf build .build .build-loader
+	rm -rf build .build .build-*
