@@ -78,12 +78,26 @@ enum Explanation {
         return lines
     }
 
+    /// What the letters of formulas stand for.
+    private static let letters: [String: String] = [
+        "S": "symbol value", "A": "addend", "P": "place", "B": "load bias", "Z": "symbol size",
+        "G": "offset of the symbol's GOT slot", "GOT": "address of the global offset table",
+        "L": "address of the function", "TP": "thread pointer",
+    ]
+
     private static func relocation(_ type: UInt32) -> [String] {
         guard let meaning = RelocationMeaning(type) else { return [] }
         let size = meaning.field.size
         var lines = ["relocation type \(type): R_X86_64_\(meaning.name.string)"]
-        lines.append("  value: \(meaning.formula.text.string)" + (size > 0 ? ", stored in \(size) bytes" : ""))
-        lines.append("  S symbol value, A addend, P place, B load bias, Z symbol size, TP thread pointer")
+        let formula = meaning.formula.text.string
+        let stored = size > 0 ? ", stored in " + counted(size, "byte") : ""
+        lines.append("  value: \(formula)\(stored)")
+        var terms: [String] = []
+        for word in formula.split(whereSeparator: { (letter: Character) in !letter.isLetter }) {
+            guard let meaning = letters[String(word)] else { continue }
+            terms.append("\(word) \(meaning)")
+        }
+        if !terms.isEmpty { lines.append("  " + terms.joined(separator: ", ")) }
         if !meaning.occursInLinkedFiles {
             lines.append("  occurs in object files only: in a linked file it is an error")
         }

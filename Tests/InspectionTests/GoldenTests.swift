@@ -57,7 +57,7 @@ import Testing
     }
 
     @Test func explanations() async throws {
-        for subject in ["3", "GLOB_DAT", "segmentsOverlap"] {
+        for subject in ["3", "GLOB_DAT", "GOTPCREL", "segmentsOverlap"] {
             let run = try await Tool.run(["explain", subject])
             #expect(run.status == 0)
             try compare(run.output, with: "explain.\(subject)")
