@@ -28,14 +28,15 @@ public struct FaultDetails: Equatable, Sendable {
         _ sentence: Sentence, _ value: UInt64, _ limit: UInt64, to sink: inout some TextSink, file: RawSpan
     ) {
         var sentence = sentence
+        let codes = Sentence.packed.span
         while true {
-            let byte = sentence.next()
+            let byte = sentence.next(codes)
             guard byte == UInt8(ascii: "%") else {
                 if byte == 0 { return }
                 sink.write(byte)
                 continue
             }
-            switch sentence.next() {
+            switch sentence.next(codes) {
             case UInt8(ascii: "v"): sink.write(hex: value)
             case UInt8(ascii: "d"): sink.write(decimal: value)
             case UInt8(ascii: "l"): sink.write(hex: limit)

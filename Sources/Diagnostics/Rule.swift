@@ -38,7 +38,7 @@ public enum Rule: UInt8, Equatable, Sendable {
     /// What kind of trouble this is; decides the exit status.
     public var kind: Kind {
         var row = Sentence(row: row &+ 1)
-        return Kind(rawValue: Kind.noApplication.rawValue | row.next() & 0xf) ?? .malformed
+        return Kind(rawValue: Kind.noApplication.rawValue | row.next(Sentence.packed.span) & 0xf) ?? .malformed
     }
 
     /// What it says when it is broken.
@@ -48,7 +48,7 @@ public enum Rule: UInt8, Equatable, Sendable {
     public var advice: Sentence {
         // The kind is in front.
         var row = Sentence(row: row &+ 1)
-        _ = row.next()
+        _ = row.next(Sentence.packed.span)
         return row
     }
 

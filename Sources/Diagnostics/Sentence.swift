@@ -19,26 +19,28 @@ public struct Sentence: Sendable {
     /// The row at `number`, counted from 0; empty where there are fewer.
     @inline(never)
     package init(row number: Int) {
+        let codes = Sentence.packed.span
         position = 2 &* (256 &- UInt64(Sentence.firstPair))
         var ends = number
         while ends > 0 {
-            if Sentence.byte(position) == 0 { ends &-= 1 }
+            if Sentence.byte(position, codes) == 0 { ends &-= 1 }
             position &+= 1
         }
     }
 
-    /// The byte at `index` of the table, 0 behind its end.
-    private static func byte(_ index: UInt64) -> UInt8 {
-        index < UInt64(packed.count) ? packed[Int(truncatingIfNeeded: index)] : 0
+    /// The byte at `index` of the table, 0 behind its end. (Code that is not optimised copies the table where it takes the span,
+    /// so not here.)
+    private static func byte(_ index: UInt64, _ codes: Span<UInt8>) -> UInt8 {
+        index < UInt64(codes.count) ? codes[Int(truncatingIfNeeded: index)] : 0
     }
 
-    /// The next byte, 0 behind the last.
+    /// The next byte, 0 behind the last. `codes` are `packed`.
     @inline(never)
-    public mutating func next() -> UInt8 {
+    package mutating func next(_ codes: Span<UInt8>) -> UInt8 {
         var code = UInt8(truncatingIfNeeded: waiting)
         waiting >>= 8
         if code == 0 {
-            code = Sentence.byte(position)
+            code = Sentence.byte(position, codes)
             guard code != 0 else { return 0 }
             position &+= 1
         }
@@ -46,8 +48,8 @@ public struct Sentence: Sendable {
             let pair = 2 &* UInt64(code &- Sentence.firstPair)
             // Each step leads to codes further in front, whatever the table says.
             code &-= 1
-            waiting = waiting << 8 | UInt64(min(Sentence.byte(pair &+ 1), code))
-            code = min(Sentence.byte(pair), code)
+            waiting = waiting << 8 | UInt64(min(Sentence.byte(pair &+ 1, codes), code))
+            code = min(Sentence.byte(pair, codes), code)
         }
         return code &+ Sentence.distance
     }

@@ -69,7 +69,7 @@ extension Sentence {
 
             extension Sentence {
                 /// Two codes for each pair, then the rows, each with a 0 behind it.
-                static let packed: InlineArray<_, UInt8> = [
+                package static let packed: InlineArray<_, UInt8> = [
             \(lines.joined())    ]
             }
 

@@ -41,8 +41,11 @@ extension Text: CustomStringConvertible {
 extension Sentence: CustomStringConvertible {
     /// As an ordinary string, with its blanks.
     public var description: String {
+        let codes = Sentence.packed.span
         var rest = self
-        return String(decoding: sequence(state: ()) { _ in rest.next() }.prefix { $0 != 0 }, as: UTF8.self)
+        var text: [UInt8] = []
+        while case let byte = rest.next(codes), byte != 0 { text.append(byte) }
+        return String(decoding: text, as: UTF8.self)
     }
 }
 
