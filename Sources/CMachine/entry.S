@@ -228,8 +228,8 @@ cm_enter:
     jmp enter_tail
 
 // The loader's own bytes are about to be overwritten: go on from a copy of the tail in the handoff block, under page
-// tables that lie behind the staged image. Behind the copy come gates
-// for the 32 exceptions, which all lead to `moved_exception` in it.
+// tables that lie behind the staged image. Behind the copy come gates for the 32 exceptions, which all lead to
+// `moved_exception` in it.
 6:  mov 40(%rbx), %rdi
     mov %rdi, %rax
     lea enter_moving(%rip), %rsi
