@@ -1,0 +1,116 @@
+// Versions of libraries' symbols, and what is told where libraries or symbols are missing.
+
+import Bytes
+import Diagnostics
+import KernelImage
+import TestSupport
+import Testing
+
+extension LibraryTests {
+    // MARK: Versions
+
+    static func versioned() -> LinkedFile {
+        var library = Self.library([("wanted", 0x11), ("wanted", 0x12), ("wanted", 0x13), ("plain", 0x14)])
+        library.symbols[0].version = 0x8002
+        library.symbols[1].version = 3
+        library.symbols[2].version = 0x8004
+        library.versions = [
+            LinkedVersion(name: "one.so", number: 1, flags: 1), LinkedVersion(name: "V1", number: 2),
+            LinkedVersion(name: "V2", number: 3), LinkedVersion(name: "V3", number: 4),
+        ]
+        return library
+    }
+
+    @Test(arguments: [("V1", 0x11), ("V2", 0x12), ("V3", 0x13)] as [(String, UInt64)], [false, true])
+    func wantedVersions(version: (name: String, value: UInt64), isGNU: Bool) throws {
+        var application = Self.application(["wanted", "plain"])
+        application.symbols[0].version = 2
+        application.versions = [LinkedVersion(name: version.name, number: 2, file: "one.so")]
+        var library = Self.versioned()
+        library.hasGNUHash = isGNU
+        let result = try Self.load(application, library, Self.library([]))
+        #expect(result.word(0x4000) == version.value)
+        #expect(result.word(0x4008) == 0x14)
+    }
+
+    /// Without a version: the base one and the first, else the only default one.
+    @Test func noVersionWanted() throws {
+        #expect(try Self.load(Self.application(), Self.versioned(), Self.library([])).word(0x4000) == 0x11)
+        var library = Self.versioned()
+        library.symbols.removeFirst()
+        #expect(try Self.load(Self.application(), library, Self.library([])).word(0x4000) == 0x12)
+        library.symbols[1].version = 4
+        #expect(Self.refusal(Self.application(), library, Self.library([]))?.rule == .symbolUndefined)
+    }
+
+    /// A file without versions has every one.
+    @Test func unversionedLibrary() throws {
+        var application = Self.application()
+        application.symbols[0].version = 2
+        application.versions = [LinkedVersion(name: "V9", number: 2, file: "one.so")]
+        #expect(try Self.load(application, Self.library([("wanted", 0x11)]), Self.library([])).word(0x4000) == 0x11)
+    }
+
+    @Test func missingVersion() throws {
+        var application = Self.application(["other", "wanted"])
+        application.symbols[1].version = 2
+        application.versions = [LinkedVersion(name: "V9", number: 2, file: "one.so")]
+        let refusal = try #require(Self.refusal(application, Self.versioned(), Self.library([])))
+        #expect(refusal.rule == .versionMissing)
+        #expect(refusal.sentence.hasPrefix("'wanted', 'V9' and 'one.so': "))
+        // It may be missing where it is weak; then the symbol is.
+        application.versions[0].flags = 2
+        application.symbols[0].info = 0x20
+        let weak = try #require(Self.refusal(application, Self.versioned(), Self.library([])))
+        #expect(weak.rule == .symbolVersionMissing)
+        #expect(weak.sentence.contains("undefined: 'wanted', 'V9' and 'one.so', wanted at 0x4008"))
+    }
+
+    /// Where an entry's item, or the next entry, is not in the table or goes back.
+    @Test(arguments: [(0x1000, 0, 0x1000), (20, 4, 0), (20, 0xf0, 0xf0)] as [(UInt32, UInt32, UInt64)])
+    func malformedVersions(item: UInt32, next: UInt32, told: UInt64) throws {
+        var library = Self.library([("wanted", 0x11)])
+        library.entries = [(0x6fff_fffc, 0x4000)]
+        // vd_version, vd_flags, vd_ndx, vd_cnt; vd_hash, vd_aux, vd_next.
+        for (index, half) in ([1, 0, 2, 1] as [UInt16]).enumerated() { library.data.put(half, at: index * 2) }
+        for (index, word) in [0, item, next].enumerated() { library.data.put(word, at: 8 + index * 4) }
+        let refusal = try #require(Self.refusal(Self.application(), library, Self.library([])))
+        #expect(refusal.rule == .versionTableMalformed && refusal.file == 1)
+        #expect(
+            refusal.sentence
+                == "dynamic entry 0x6ffffffc: the version entry at 0x\(String(told, radix: 16)) does not fit in its table of "
+                + "0x100 bytes")
+    }
+
+    // MARK: Missing
+
+    @Test func missingLibraries() throws {
+        let application = Self.application(needed: ["one.so", "lib/two.so.1", "two.so.2", "one.so"])
+        let refusal = try #require(Self.refusal(application, Self.library([])))
+        #expect(refusal.rule == .needsLibrary)
+        #expect(refusal.sentence == "no module is given for what it needs: 'lib/two.so.1' and 'two.so.2'")
+        var one = Self.library([])
+        one.needed = "nowhere.so"
+        let indirect = try #require(Self.refusal(Self.application(needed: ["one.so"]), one))
+        #expect(indirect.file == 1)
+        #expect(indirect.sentence == "no module is given for what it needs: 'nowhere.so'")
+    }
+
+    @Test func undefinedSymbolsAreListed() throws {
+        let application = Self.application(["here", "a", "b", "weak", "c"])
+        var changed = application
+        changed.symbols[3].info = 0x20
+        let refusal = try #require(Self.refusal(changed, Self.library([("here", 1)]), Self.library([("b", 1)])))
+        #expect(refusal.rule == .symbolUndefined)
+        #expect(refusal.sentence == "DT_RELA entry 1: undefined: 'a' and 'c', wanted at 0x4008")
+    }
+
+    @Test func aFixedFileIsNoLibrary() throws {
+        var one = Self.library([])
+        one.isExecutable = true
+        one.base = 0x40_0000
+        let refusal = try #require(Self.refusal(Self.application(), one, Self.library([])))
+        #expect(refusal.rule == .notSharedObject)
+        #expect(refusal.file == 1)
+    }
+}
