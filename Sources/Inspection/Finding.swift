@@ -1,5 +1,6 @@
 // What looks wrong in a file that may boot all the same, with advice.
 
+import AddressSpace
 import Boot
 import Bytes
 import Diagnostics
@@ -110,6 +111,18 @@ struct Finding: Encodable, Equatable {
             findings += unnamedRelocations(image)
         }
         return findings + inNotes(application) + elsewhere(application)
+    }
+
+    /// Kernels take each thread's variables from what memory is left, and die where that is not enough.
+    static func inThreadLocals(_ template: TLSInfo?, _ memoryMap: [MemoryRegion]) -> [Finding] {
+        let size = memoryMap.reduce(0) { $1.isAvailable ? $0 + $1.range.size : $0 }
+        guard let template, template.memsz >= size else { return [] }
+        return [
+            Finding(
+                .warning, "thread-local-size",
+                "each thread wants \(template.memsz) bytes of thread-local storage, and the machine has \(size) bytes of RAM",
+                "give the machine more memory (-m), or allocate large arrays where they are used")
+        ]
     }
 
     /// A page that two segments share allows what either needs.

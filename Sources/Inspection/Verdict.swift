@@ -124,8 +124,9 @@ struct Verdict: Encodable {
             }
         record(application.notes)
         generation = rehearsal.generation.name.string
-        findings += Finding.inApplication(application)
         let placement = rehearsal.placement
+        let template = application.tls(bias: placement.bias)
+        findings += Finding.inThreadLocals(template, rehearsal.memoryMap) + Finding.inApplication(application)
         plan = Plan(
             image: hex(placement.image.start), imageEnd: hex(placement.image.end),
             entryPoint: hex(rehearsal.entry.instructionPointer), bootInfo: hex(rehearsal.entry.bootInfo),
@@ -133,7 +134,7 @@ struct Verdict: Encodable {
             deviceTree: hex(placement.handoff.deviceTree.start), imageSize: placement.image.size,
             movesImage: placement.staging != nil,
             movesModule: placement.movedModule != nil,
-            tls: application.tls(bias: placement.bias).map {
+            tls: template.map {
                 ThreadLocal(start: hex($0.start), fileSize: $0.filesz, memorySize: $0.memsz, alignment: $0.align)
             })
         for type in 0...RelocationMeaning.lastNumber where rehearsal.counts[type] > 0 {

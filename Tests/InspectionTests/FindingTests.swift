@@ -74,6 +74,13 @@ import Testing
             file {
                 $0.segments[0] = Segment(1, offset: 0x1000, vaddr: 0, filesz: 0x600, align: 0x1000, flags: 5)
             })
+        func template(_ size: UInt64) -> Segment {
+            Segment(7, offset: 0, vaddr: 0, filesz: 0, memsz: size, align: 8, flags: 4)
+        }
+        add("thread-local storage", usual, file { $0.segments.append(template(0x100_0000)) })
+        add(
+            "as much thread-local storage as RAM", ["thread-local-size"] + usual,
+            file { $0.segments.append(template(0x4000_0000)) })
         add("no notes at all", ["no-entry-version"] + usual, file(notes: []))
         add("no ABI tag", ["no-abi-tag"] + usual, file(notes: hermitNote(4)))
         add("older without ABI tag", usual, file(notes: hermitNote(3)))
