@@ -45,7 +45,7 @@ extension ObjectImage {
     /// Plans the memory of the file, whose sections and symbols are known.
     @inline(never)
     mutating func plan() throws(Fault) {
-        let (entryIndex, indirectFunctions) = surveySymbols()
+        let (entryIndex, indirectFunctions) = try surveySymbols()
         guard entryIndex != 0 else { throw Fault(.entrySymbolMissing, .sectionHeader(UInt64(symbols.section))) }
         var start = ObjectSymbol()
         guard start.read(entryIndex, of: symbols), case .section(let startSection) = start.definition else {
@@ -93,8 +93,8 @@ extension ObjectImage {
     }
 
     /// Looks at every symbol: finds `_start`, whose index is 0 where there is none, and counts functions that choose an
-    /// implementation.
-    private mutating func surveySymbols() -> (start: UInt32, indirectFunctions: UInt64) {
+    /// implementation. Throws `commonAlignment` or `sectionTooLarge` for what all thread-local storage is aligned to.
+    private mutating func surveySymbols() throws(Fault) -> (start: UInt32, indirectFunctions: UInt64) {
         var start: UInt32 = 0
         var indirectFunctions: UInt64 = 0
         var symbol = ObjectSymbol()
@@ -102,8 +102,10 @@ extension ObjectImage {
             let entry = symbol.entry
             guard !entry.isUndefined else { continue }
             if entry.isIndirectFunction { indirectFunctions &+= 1 }
-            // That it is a power of two is checked when the symbol is placed.
             if entry.isThreadLocal, symbol.definition == .common {
+                var cursor = PlacementCursor()
+                let place = Place.entry(section: UInt64(symbols.section), index: UInt64(symbol.index))
+                _ = try cursor.place(0, entry.value, else: .commonAlignment, place)
                 layout.blockAlignment = max(layout.blockAlignment, entry.value)
             }
             guard entry.binding != 0 else { continue }

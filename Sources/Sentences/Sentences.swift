@@ -198,7 +198,7 @@ extension Rule {
                 "give the machine more memory (-m)")
         case .imageOutsideMemory:
             .placement(
-                "the image must lie at %v up to %l, which is not all RAM",
+                "the image must lie at %v up to %l, which is not all RAM between 4 KiB and 4 GiB",
                 "give the machine more memory (-m), or link the application elsewhere")
         case .noRoomForHandoff:
             .placement(

@@ -101,6 +101,21 @@ struct LayoutTests {
                 == .sectionTooLarge)
     }
 
+    /// A thread-local common symbol is named, whose alignment is that of the whole block.
+    @Test func alignmentOfThreadLocalCommonSymbol() {
+        func refusal(_ alignment: UInt64) -> Fault? {
+            let symbol = ObjectSymbol(name: "c", value: alignment, size: 1, info: 0x16, section: 0xfff2)
+            return ObjectTests.refusal(of: object([]) { $0.symbols.append(symbol) }.bytes)
+        }
+        let wrong: [(UInt64, Rule)] = [(3, .commonAlignment), (1 << 63, .sectionTooLarge)]
+        for (alignment, rule) in wrong {
+            let fault = refusal(alignment)
+            #expect(fault?.rule == rule)
+            #expect(fault?.place == .entry(section: 3, index: 2), "\(alignment)")
+        }
+        #expect(refusal(1 << 12) == nil)
+    }
+
     /// Every byte of a small file, changed: it loads or is refused, and the loader's own checks hold.
     @Test func changedBytes() throws {
         let file = object([
