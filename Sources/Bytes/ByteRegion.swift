@@ -138,9 +138,13 @@ public struct ByteRegion: ~Copyable, ~Escapable {
                 remaining &>>= UInt64(skipped)
                 unsafe word += skipped &* 8
                 let run = (~remaining).trailingZeroBitCount
-                for index in 0..<run {
-                    let sum = unsafe word.loadUnaligned(fromByteOffset: index &* 8, as: UInt64.self) &+ value
-                    unsafe word.storeBytes(of: sum, toByteOffset: index &* 8, as: UInt64.self)
+                // The last one first, which takes one instruction that reads and writes: on the host, a page of a mapped file
+                // that is read before it is written costs a second page fault.
+                unsafe ByteRegion.add(value, to: word + (run &- 1) &* 8)
+                var index = 0
+                while index < run &- 1 {
+                    unsafe ByteRegion.add(value, to: word + index &* 8)
+                    index &+= 1
                 }
                 unsafe word += run &* 8
                 remaining = run < 64 ? remaining &>> UInt64(run) : 0
@@ -148,6 +152,12 @@ public struct ByteRegion: ~Copyable, ~Escapable {
             let count = UInt64(bits.nonzeroBitCount)
             return count
         }
+    }
+
+    @inline(__always)
+    private static func add(_ value: UInt64, to word: UnsafeMutableRawPointer) {
+        let sum = unsafe word.loadUnaligned(as: UInt64.self) &+ value
+        unsafe word.storeBytes(of: sum, as: UInt64.self)
     }
 
     /// For records of three words, an address, a tag and a value: stores value + `bias` at the address, for record after

@@ -52,6 +52,25 @@ struct SectionNameTests {
         for index in 0..<100 as Range<UInt64> { #expect(result.word(0x1000 + index * 8) == 7) }
     }
 
+    /// What else is undefined is said with the first, but not what sections define, nor what may be undefined.
+    @Test func otherUndefinedSymbolsAreNamed() throws {
+        var file = ObjectFile(
+            sections: [
+                ObjectSection(name: ".text", flags: 6, bytes: [0xf4]),
+                ObjectSection(name: ".data", align: 8, bytes: [UInt8](repeating: 0, count: 8)),
+                ObjectSection(name: "set", bytes: [1]),
+            ], symbols: [ObjectSymbol(name: "_start", info: 0x12, section: 1)])
+        for name in ["missing", "__start_set", "__start_none", "also_missing", "_end"] {
+            file.symbols.append(ObjectSymbol(name: name, info: 0x10, section: 0))
+        }
+        file.symbols.append(ObjectSymbol(name: "weak", info: 0x20, section: 0))
+        file.sections[1].relocations = [Relocation(1, at: 0, symbol: 2)]
+        let refused = try #require(refusal(of: file.bytes))
+        #expect(refused.rule == .symbolUndefined)
+        let words = "undefined: 'missing', '__start_none' and 'also_missing', wanted at 0x0"
+        #expect(sentence(refused, file.bytes).contains(words), "\(sentence(refused, file.bytes))")
+    }
+
     @Test func namesOf256BytesAreLookedFor() throws {
         let longest = String(repeating: "n", count: 256)
         #expect(try load(file([longest]), bias: 0).word(0x1000) == 0x1008)
