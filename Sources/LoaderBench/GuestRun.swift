@@ -21,8 +21,8 @@ enum GuestEnding {
 /// One boot under QEMU.
 struct GuestRun {
     /// After how many seconds without an instruction of the loader's it counts as done, and after how many in all as hung.
-    static let patience = 5.0
-    static let limit = 60.0
+    static let patience = 15.0
+    static let limit = 90.0
 
     /// What the loader executed.
     private(set) var trace: GuestTrace

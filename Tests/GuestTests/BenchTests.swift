@@ -53,7 +53,7 @@ import Testing
         let run = try await Self.bench(Project.fixture("peer"), Project.fixture("peer-application-staying"))
         let figures = try #require(run.figures, "\(run.errors)")
         #expect(figures.instructions == Self.instructions)
-        #expect(figures.remark?.hasPrefix("stopped 5 s after the loader's last instruction, at 0x") == true)
+        #expect(figures.remark?.hasPrefix("stopped 15 s after the loader's last instruction, at 0x") == true)
         #expect(figures.remark?.hasSuffix("(copy)") == true)
     }
 
