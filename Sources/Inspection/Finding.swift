@@ -182,7 +182,7 @@ struct Finding: Encodable, Equatable {
         var count = 0
         var firstAddress: UInt64 = 0
         do throws(Fault) {
-            let relocator = try Relocator(copy image, bias: 0)
+            let relocator = try Relocator(copy image, bias: 0, as: .library)
             var writable: [(start: UInt64, end: UInt64)] = []
             for index in 0..<image.programHeaders.count
             where image.programHeaders.type(index) == ProgramHeader.Kind.load {

@@ -51,7 +51,7 @@ extension Finding {
         var refused: Set<UInt32> = []
         var ignored: UInt64 = 0
         do throws(Fault) {
-            let relocator = try Relocator(copy image, bias: 0)
+            let relocator = try Relocator(copy image, bias: 0, as: .library)
             var relocations = relocator.listed
             while let relocation = try relocations.next() {
                 if relocation.place.table != DynamicTag.rela {

@@ -127,7 +127,7 @@ struct ImageMap {
                 "code for TLS descriptors", .made,
                 memory: AddressRange(supplement.start &+ bias, supplement.end &+ bias))
         }
-        let relocator = try Relocator(copy image, bias: bias)
+        let relocator = try Relocator(copy image, bias: bias, as: .library)
         var list = relocator.listed
         while let relocation = try list.next() {
             if relocation.entry.type != 0 { relocated.append(relocation.entry.offset &+ bias) }

@@ -200,11 +200,14 @@ struct Verdict: Encodable {
         let byType = relocations.map { "\($0.count) \($0.type)" }.joined(separator: ", ")
         output.label("relocations", relocations.isEmpty ? "none" : "\(total): \(byType)")
         if !resolvers.isEmpty {
-            let more = resolvers.count > 3 ? " and \(resolvers.count - 3) more" : ""
+            // Several relocations may ask one function.
+            var seen: Set<String> = []
+            let functions = resolvers.filter { seen.insert($0).inserted }
+            let more = functions.count > 3 ? " and \(functions.count - 3) more" : ""
             output.label(
                 "",
-                "calls \(counted(resolvers.count, "resolver function")) in the guest: "
-                    + resolvers.prefix(3).joined(separator: ", ") + more)
+                "\(counted(resolvers.count, "call")) of resolver functions in the guest: "
+                    + functions.prefix(3).joined(separator: ", ") + more)
         }
         output.label("BootInfo", "\(plan.bootInfo), stack at \(plan.stack), page tables at \(plan.pageTable)")
         output.label("entry point", plan.entryPoint)

@@ -34,6 +34,26 @@ import Testing
         }
     }
 
+    /// The picture is of the application's file; it says where the libraries are.
+    @Test(.enabled(if: isReady, "make fixtures")) func thePictureSaysWhereLibrariesLie() async throws {
+        let map = try await Tool.run(["map"] + Self.words)
+        #expect(map.status == 0, "\(map.errors)")
+        for (name, start) in try await placed() {
+            #expect(map.output.contains("  \(name) at 0x\(String(start, radix: 16)), "))
+        }
+        let listed = try await Tool.run(["relocations", Self.fixtures + "libraries-pie"]).output
+        let rows = listed.split(separator: "\n").count - 1
+        #expect(map.output.contains("  \(rows) relocated places\n"))
+    }
+
+    /// What is remarked of relocations is remarked of an application with libraries, too.
+    @Test(.enabled(if: isReady, "make fixtures")) func findingsKnowItsRelocations() async throws {
+        let text = try await Tool.run(["verdict", "--json"] + Self.words).output
+        for name in ["upstream-libraries", "upstream-relocations", "upstream-tables"] {
+            #expect(text.contains(#""name" : "\#(name)""#))
+        }
+    }
+
     @Test(.enabled(if: isReady, "make fixtures")) func addressesInLibrariesHaveNames() async throws {
         let placed = try await placed()
         let symbols = try await Tool.run(["symbols", "--json", Self.fixtures + "libtop.so"]).output
