@@ -251,16 +251,13 @@ struct ImageMap {
         }
         add("GOT and stubs", .made, memory: AddressRange(table.start &+ bias, table.end &+ bias))
         add("the loader's notes", .made, memory: AddressRange(notebook.start &+ bias, notebook.end &+ bias))
-        for index in 1..<max(image.sections.count, 1) {
-            let section = image.sections[index]
-            let isRela = section.type == SectionHeader.Kind.rela
-            guard isRela || section.type == SectionHeader.Kind.rel, let place = places[section.info] else { continue }
-            let entries = try image.sections.contents(index)
-            let size = Int(isRela ? RelocationEntry.relaSize : RelocationEntry.relSize)
-            for number in 0..<Int(entries.count) / size {
-                // r_offset comes first in both forms.
-                let offset = entries.entry(number, size: size).u64(0)
-                relocated.append(place &+ offset &+ bias)
+        for index in 0..<names.count {
+            guard let place = places[names[index].info], var relocations = try names.relocations(index) else {
+                continue
+            }
+            while try relocations.next() {
+                let entry = relocations.entry
+                if entry.type != 0 { relocated.append(place &+ entry.offset &+ bias) }
             }
         }
     }

@@ -27,20 +27,12 @@ enum ObjectRelocationView {
                 rows.write(relocation, file, table)
             }
         }
-        for index in 0..<table.count where table[index].type == 4 || table[index].type == 9 {
+        for index in 0..<table.count {
             let section = table[index]
             let isLoaded = Int(section.info) < table.count && table[Int(section.info)].flags & 2 != 0
-            if isComplete, isLoaded { continue }
-            let bytes = try table.contents(index)
-            let hasAddends = section.type == 4
-            let size = Int(hasAddends ? RelocationEntry.relaSize : RelocationEntry.relSize)
+            guard !(isComplete && isLoaded), var relocations = try table.relocations(index) else { continue }
             let names = SymbolNames(table, section.link)
-            for number in 0..<Int(bytes.count) / size {
-                let record = bytes.entry(number, size: size)
-                rows.write(
-                    hasAddends ? RelocationEntry(rela: record) : RelocationEntry(rel: record), file, table, index, names
-                )
-            }
+            while try relocations.next() { rows.write(relocations.entry, file, table, index, names) }
         }
         rows.listing.end()
         return faults

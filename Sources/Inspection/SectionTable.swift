@@ -62,6 +62,21 @@ struct SectionTable: ~Escapable, Sendable {
         return try file.slice(
             at: section.offset, size: section.size, else: .fileTooShort, .sectionHeader(UInt64(index)))
     }
+
+    /// The relocations in the section at `index`, of any form; nil where it holds none. Throws `fileTooShort`.
+    @_lifetime(copy self)
+    func relocations(_ index: Int) throws(Fault) -> RelocationSection? {
+        let size: UInt64
+        switch self[index].type {
+        case SectionHeader.Kind.rela: size = RelocationEntry.relaSize
+        case SectionHeader.Kind.rel: size = RelocationEntry.relSize
+        case SectionHeader.Kind.crel: size = 0
+        default: return nil
+        }
+        let bytes = try contents(index)
+        let whole = size == 0 ? bytes.count : bytes.count - bytes.count % size
+        return RelocationSection(bytes.part(at: 0, size: whole), .sectionHeader(UInt64(index)), entrySize: size)
+    }
 }
 
 extension ByteView {

@@ -129,6 +129,37 @@ import Testing
         #expect(lines[4096].hasSuffix(" 0xfff00abc -"))
     }
 
+    /// Compact relocations say what others say, whether the loader applies them, or the file is no application, or their section is
+    /// not in memory.
+    @Test(arguments: ["_start", "other"]) func compactRelocations(_ symbol: String) async throws {
+        let relocations = [
+            Relocation(1, at: 0, symbol: 1, addend: 2), Relocation(2, at: 12, symbol: 1, addend: 1 << 40),
+        ]
+        var file = ObjectFile(symbols: [ObjectSymbol(name: symbol, size: 4, info: 0x12, section: 1)])
+        file.sections = [6, 0].map { flags in
+            ObjectSection(
+                name: flags > 0 ? ".text" : ".debug", flags: flags, bytes: [UInt8](repeating: 0, count: 16),
+                relocations: relocations)
+        }
+        let folder = try Folder()
+        try folder.write("rela", file.bytes)
+        for index in file.sections.indices {
+            file.sections[index].compact = TestSupport.compactRelocations(relocations)
+        }
+        try folder.write("crel", file.bytes)
+        let words = ["relocations", "--json"]
+        let full = try await Tool.run(words + ["rela"], in: folder.url)
+        let compact = try await Tool.run(words + ["crel"], in: folder.url)
+        #expect(full.status == 1 || symbol == "other")
+        #expect(compact.status == full.status)
+        #expect(compact.output.replacing("crel", with: "rela") == full.output)
+        #expect(full.output.split(separator: "\n").count == 4 + 2)
+        file.sections[0].compact = TestSupport.compactRelocations(Array(relocations.prefix(1)))
+        try folder.write("crel", file.bytes)
+        let map = try await Tool.run(["map", "crel"], in: folder.url)
+        #expect(map.output.contains("  1 relocated place\n") == (symbol == "_start"), "\(map.output)")
+    }
+
     @Test func readersThatGoAway() async throws {
         let folder = try Folder()
         try folder.write("file", Self.symbols(Self.count))
