@@ -24,7 +24,7 @@ struct QEMU {
     static func program(_ named: String?) throws -> String {
         let name = named ?? ProcessInfo.processInfo.environment["QEMU"] ?? "qemu-system-x86_64"
         guard let program = Program.find(name) else {
-            throw ValidationError(
+            throw Failure(
                 "there is no \(name)\(name.contains("/") ? "" : " in PATH"): install it (apt-get install qemu-system-x86), or "
                     + "say --qemu PROGRAM")
         }
@@ -114,14 +114,14 @@ struct BootCommand: AsyncParsableCommand {
             throw ValidationError("QEMU's PVH boot has one module: shared objects take --protocol multiboot")
         }
         guard file != "-" else {
-            throw ValidationError("QEMU reads the file by its name: standard input cannot be booted")
+            throw Failure("QEMU reads the file by its name: standard input cannot be booted")
         }
         guard isPVH || !file.contains(" ") else {
-            throw ValidationError("QEMU takes a space for the end of the file's name: give the file another name")
+            throw Failure("QEMU takes a space for the end of the file's name: give the file another name")
         }
         let input = try InputFile(file)
         guard let loader = machine.loaderFile else {
-            throw ValidationError(
+            throw Failure(
                 "there is no loader: make loader builds one; say --loader FILE, or set LOADER, where it lies elsewhere than "
                     + "beside this program or at build/loader")
         }
@@ -131,7 +131,7 @@ struct BootCommand: AsyncParsableCommand {
         defer { if isPVH, !dryRun { try? FileManager.default.removeItem(atPath: started) } }
         let words = QEMU.arguments(file, loader: started, host, extra: arguments)
         if dryRun {
-            print(QEMU.line([program] + words))
+            Output(color: .never).line(QEMU.line([program] + words))
             return
         }
         let console = Output(descriptor: 2, color: .never)

@@ -40,6 +40,20 @@ public struct LoaderInspect: AsyncParsableCommand {
 
     /// Made by the argument parser.
     public init() {}
+
+    /// Runs the command that the command line names; ends the program where it fails.
+    public static func main() async {
+        do {
+            var command = try parseAsRoot()
+            if var command = command as? any AsyncParsableCommand {
+                try await command.run()
+            } else {
+                try command.run()
+            }
+        } catch let failure as Failure {
+            exit(withError: ExitCode(failure.tell()))
+        } catch { exit(withError: error) }
+    }
 }
 
 /// What the help says of exit statuses.
@@ -75,8 +89,10 @@ struct FileOptions: ParsableArguments {
         var worst: Int32 = 0
         for (index, name) in files.enumerated() {
             Progress.shared.show(name, files.count > 1 ? ", \(index + 1) of \(files.count)" : "")
-            guard let input = try open(name, output) else {
-                worst = max(worst, ExitCode.validationFailure.rawValue)
+            let input: InputFile
+            do { input = try InputFile(name) } catch {
+                output.flush()
+                worst = max(worst, error.tell())
                 continue
             }
             let file = ByteView(input.bytes)
@@ -93,15 +109,6 @@ struct FileOptions: ParsableArguments {
         output.flush()
         Progress.shared.show(nil)
         if worst != 0 { throw ExitCode(worst) }
-    }
-
-    /// The file called `name`; nil, and a line on standard error, where it cannot be read.
-    private func open(_ name: String, _ output: Output) throws -> InputFile? {
-        do { return try InputFile(name) } catch let error as ValidationError {
-            output.flush()
-            Progress.shared.tell("Error: \(error.message)")
-            return nil
-        }
     }
 
     /// Calls `view` with each file and where it goes.
@@ -176,10 +183,12 @@ struct MachineOptions: ParsableArguments {
         if let loader = loader ?? ProcessInfo.processInfo.environment["LOADER"] {
             host.loaderPath = loader
             let file = try InputFile(loader)
-            try host.use(loader: ByteView(file.bytes))
+            guard host.use(loader: ByteView(file.bytes)) else {
+                throw Failure("\(printable(loader)) is no loader: make loader builds one")
+            }
         } else if let path = loaderFile, let file = try? InputFile(path) {
             host.loaderPath = path
-            try? host.use(loader: ByteView(file.bytes))
+            _ = host.use(loader: ByteView(file.bytes))
         }
         return host
     }

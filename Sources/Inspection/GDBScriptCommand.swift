@@ -35,6 +35,9 @@ struct GDBScriptCommand: ParsableCommand {
     }
 
     func run() throws {
+        guard file != "-" else {
+            throw Failure("gdb reads the file by its name: standard input has no symbols for it")
+        }
         Progress.shared.show(file)
         defer { Progress.shared.show(nil) }
         let input = try InputFile(file)
@@ -43,21 +46,22 @@ struct GDBScriptCommand: ParsableCommand {
             let host = try machine.host(for: file)
             let rehearsal = try Rehearsal(view, on: host, gigabytePages: machine.gigabytePages)
             let symbols = try symbolFile(view, bias: rehearsal.placement.bias)
-            print(
-                "# \(file) lies at \(hex(rehearsal.placement.image.start)), BootInfo at \(hex(rehearsal.entry.bootInfo))"
-            )
-            print("set architecture i386:x86-64")
-            print("set confirm off")
-            print(symbols)
+            let script = Output(color: .never)
+            script.line(
+                "# \(printable(file)) lies at \(hex(rehearsal.placement.image.start)), "
+                    + "BootInfo at \(hex(rehearsal.entry.bootInfo))")
+            script.line("set architecture i386:x86-64")
+            script.line("set confirm off")
+            script.line(symbols)
             for library in rehearsal.libraries where library.file > 0 {
                 let module = host.modules[library.file - 1]
                 let linkStart = try Application.Contents(loaded: ByteView(module.input.bytes)).linkStart
-                print("add-symbol-file \(QEMU.line([module.path])) -o \(hex(library.memory.start &- linkStart))")
+                script.line("\(try command(module.path)) -o \(hex(library.memory.start &- linkStart))")
             }
-            print("target remote \(target)")
+            script.line("target remote \(target)")
             // Memory is written after the breakpoint is set, so that it has to be the CPU's.
-            print("hbreak *\(hex(rehearsal.entry.instructionPointer))")
-            print("continue")
+            script.line("hbreak *\(hex(rehearsal.entry.instructionPointer))")
+            script.line("continue")
         } catch let refusal as Refusal {
             throw ExitCode(refusal.tell(file))
         } catch let fault as Fault {
@@ -67,8 +71,8 @@ struct GDBScriptCommand: ParsableCommand {
 
     /// The command that reads the symbols of `view`: a linked file has moved as a whole, each section of an object file lies
     /// where the loader put it.
-    private func symbolFile(_ view: ByteView, bias: UInt64) throws(Fault) -> String {
-        let command = "add-symbol-file \(QEMU.line([file]))"
+    private func symbolFile(_ view: ByteView, bias: UInt64) throws -> String {
+        let command = try command(file)
         guard ObjectImage.isObjectFile(view) else { return command + " -o \(hex(bias))" }
         let header = try FileHeader(view)
         let table = try SectionTable(view, header)
@@ -78,5 +82,14 @@ struct GDBScriptCommand: ParsableCommand {
             text += " -s \(QEMU.line([name])) \(hex(address &+ bias))"
         }
         return text
+    }
+
+    /// The beginning of the command that reads the symbols of the file at `path`.
+    private func command(_ path: String) throws -> String {
+        // What stood behind would be a command of its own.
+        guard !path.utf8.contains(UInt8(ascii: "\n")) else {
+            throw Failure("gdb takes the end of a line for the end of a command: give \(printable(path)) another name")
+        }
+        return "add-symbol-file \(QEMU.line([path]))"
     }
 }

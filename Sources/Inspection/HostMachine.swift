@@ -227,18 +227,23 @@ struct HostMachine {
 }
 
 extension HostMachine {
-    /// Takes the loader in `file`: the memory that its PT_LOAD segments occupy, in whole pages, and where its code ends.
-    mutating func use(loader file: ByteView) throws(Fault) {
-        let header = try FileHeader(file)
-        let segments = try ProgramHeaders(file, header)
+    /// Takes the loader in `file`: the memory that its PT_LOAD segments occupy, in whole pages, and where its code ends. False
+    /// where that is none that QEMU could start: linked for addresses from 1 MiB on, where there is RAM.
+    mutating func use(loader file: ByteView) -> Bool {
+        guard let header = try? FileHeader(file), header.type == .executable,
+            let segments = try? ProgramHeaders(file, header)
+        else { return false }
+        var codeEnd: UInt64 = 0
         var range: AddressRange?
         for index in 0..<segments.count where segments.type(index) == ProgramHeader.Kind.load {
             let segment = segments[index]
             let own = AddressRange(at: segment.vaddr, size: segment.memsz)
             range = AddressRange(min(range?.start ?? own.start, own.start), max(range?.end ?? own.end, own.end))
-            if segment.flags & 1 != 0 { loaderCodeEnd = own.end }
+            if segment.flags & 1 != 0 { codeEnd = own.end }
         }
-        guard let range else { throw Fault(.noLoadSegment, .header) }
+        guard let range, AddressRange(0x10_0000, lowMemoryEnd).contains(range) else { return false }
         loader = range.roundedOutward(to: 0x1000)
+        loaderCodeEnd = codeEnd
+        return true
     }
 }

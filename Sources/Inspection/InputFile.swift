@@ -1,6 +1,5 @@
 // The bytes of a file, mapped into memory where that is possible: the only unsafe code on the way in.
 
-import ArgumentParser
 import Bytes
 import Foundation
 
@@ -12,14 +11,15 @@ import Foundation
     /// The descriptor of the mapped file, -1 where the bytes are a copy.
     private let descriptor: Int32
 
-    /// Opens `path`; `-` is standard input. Throws ValidationError where it cannot be read.
-    init(_ path: String) throws {
+    /// Opens `path`; `-` is standard input. Throws `Failure.reading`.
+    init(_ path: String) throws(Failure) {
         let descriptor = path == "-" ? 0 : unsafe open(path, O_RDONLY | O_CLOEXEC)
         var status = stat()
         guard descriptor >= 0, unsafe fstat(descriptor, &status) == 0 else {
-            throw InputFile.error(path, errno)
+            throw .reading(path, errno)
         }
         if status.st_mode & S_IFMT == S_IFREG, descriptor != 0, status.st_size > 0 {
+            InputFile.watch
             // A new mapping of its own, unmapped by deinit only.
             let start = unsafe mmap(nil, status.st_size, PROT_READ, MAP_PRIVATE, descriptor, 0)
             if unsafe start != MAP_FAILED {
@@ -31,10 +31,10 @@ import Foundation
         }
         defer { if descriptor != 0 { close(descriptor) } }
         self.descriptor = -1
-        do {
+        do throws(ReadError) {
             (unsafe start, count) = try unsafe InputFile.readAll(descriptor)
         } catch {
-            throw InputFile.error(path, error.number)
+            throw .reading(path, error.number)
         }
     }
 
@@ -71,24 +71,41 @@ import Foundation
             != MAP_FAILED
     }
 
-    private static func error(_ path: String, _ number: Int32) -> ValidationError {
-        // strerror's text is valid until the next call.
-        ValidationError("cannot read \(printable(path)): \(unsafe String(cString: strerror(number)))")
-    }
+    /// Ends the program with one line where a file that is mapped becomes shorter while it is looked at, as when a build
+    /// rewrites it: what is missing cannot be read.
+    private static let watch: Void = {
+        signal(SIGBUS) { _ in
+            // Only what may be called anywhere; a literal's bytes are valid for ever.
+            let text: StaticString = "Error: a file became shorter while it was read, or its disk failed\n"
+            _ = unsafe write(2, text.utf8Start, text.utf8CodeUnitCount)
+            _exit(Failure.unreadable)
+        }
+    }()
 
     /// What reading ended with: errno.
     private struct ReadError: Error {
         var number = errno
     }
 
+    /// The most bytes that are read, of what may have no end; the loader boots from 4 GiB of memory.
+    private static let limit = 1 << 32
+
     private static func readAll(_ descriptor: Int32) throws(ReadError) -> (UnsafeMutableRawPointer?, Int) {
         var start = unsafe nil as UnsafeMutableRawPointer?
         var (count, capacity) = (0, 0)
         while true {
             if count == capacity {
+                if capacity == limit {
+                    unsafe free(start)
+                    throw ReadError(number: EFBIG)
+                }
                 capacity = max(1 << 16, capacity * 2)
                 // Grows what malloc gave, and keeps its bytes.
-                guard let grown = unsafe realloc(start, capacity) else { throw ReadError() }
+                guard let grown = unsafe realloc(start, capacity) else {
+                    let error = ReadError()
+                    unsafe free(start)
+                    throw error
+                }
                 unsafe start = grown
             }
             // In bounds: `count` is below `capacity`.

@@ -112,13 +112,6 @@ struct LoadCommand: ParsableCommand {
             return digits.count < 2 ? "0" + digits : digits
         }.joined()
         console.line("\(name) \(hex(address)) \(bytes.byteCount) bytes, SHA-256 \(text)")
-        guard let path else { return }
-        do {
-            try unsafe bytes.withUnsafeBytes {
-                try unsafe Data(buffer: $0.bindMemory(to: UInt8.self)).write(to: URL(fileURLWithPath: path))
-            }
-        } catch {
-            throw ValidationError("cannot write \(path): \((error as NSError).localizedDescription)")
-        }
+        if let path { try Inspection.write(bytes, toFileAt: path) }
     }
 }

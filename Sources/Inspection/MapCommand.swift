@@ -58,11 +58,8 @@ struct MapCommand: ParsableCommand {
         }
         let drawing = MapSVG(picture)
         let text = output.hasSuffix(".svg") ? drawing.document : drawing.page
-        do {
-            try Data(text.utf8).write(to: URL(fileURLWithPath: output))
-        } catch {
-            throw ValidationError("cannot write \(output): \((error as NSError).localizedDescription)")
-        }
+        // A string's bytes hold any value.
+        try unsafe write(text.utf8.span.bytes, toFileAt: output)
     }
 
     /// The columns of the terminal at descriptor 1; 80 where that is none, so that pipes get the same everywhere.

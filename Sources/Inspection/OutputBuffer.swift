@@ -181,19 +181,12 @@ extension ShortText: CustomStringConvertible {
         if unsafe next == start { return }
         if let (turns, turn) = turn { turns.wait(for: turn) }
         let descriptor = descriptor
-        let end = unsafe next
-        // Both belong to the buffer, and `end` is not below `start`.
-        var done = unsafe start
-        Progress.shared.interrupt {
-            while unsafe done < end {
-                let written = unsafe write(descriptor, done, end - done)
-                if written < 0 {
-                    if errno == EINTR { continue }
-                    exit(errno == EPIPE ? 0 : 74)
-                }
-                unsafe done += written
-            }
-        }
+        // All of it belongs to the buffer: `next` is not below `start`.
+        let bytes = unsafe UnsafeRawBufferPointer(start: start, count: next - start)
+        var number: Int32 = 0
+        Progress.shared.interrupt { number = unsafe write(bytes, to: descriptor) }
+        if number == EPIPE { exit(0) }
+        if number != 0 { exit(Failure.writing(descriptor == 1 ? "standard output" : "standard error", number).tell()) }
     }
 
     /// Where up to `margin` bytes may be written.

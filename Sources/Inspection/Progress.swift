@@ -80,5 +80,10 @@ final class Progress: Sendable {
         state.isShown = false
     }
 
-    private func write(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
+    /// Writes to standard error, if there is one.
+    private func write(_ text: String) {
+        var text = text
+        // Only read, and not beyond the closure.
+        text.withUTF8 { _ = unsafe Inspection.write(UnsafeRawBufferPointer($0), to: 2) }
+    }
 }

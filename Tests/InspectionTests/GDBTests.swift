@@ -43,7 +43,24 @@ import Testing
         #expect(given.status == 0)
         #expect(given.output.contains("\nadd-symbol-file app -o 0x600000\n"))
         #expect(given.output.contains("\ntarget remote localhost:1234\n"))
-        let broken = try await Tool.run(["gdb-script", "-"], input: Sample.truncated)
+        try folder.write("broken", Sample.truncated)
+        let broken = try await Tool.run(["gdb-script", "broken"], in: folder.url)
         #expect(broken.status == 2 && broken.output.isEmpty)
+    }
+
+    /// A name is no command, and standard input has none that gdb could open.
+    @Test func namesAreNoCommands() async throws {
+        let folder = try Folder()
+        for (name, status) in [("a\nshell id\n", 64), ("a\u{1b}[31m b", 0)] as [(String, Int32)] {
+            try folder.write(name, Sample.application)
+            let run = try await Tool.run(["gdb-script", name], in: folder.url)
+            #expect(run.status == status && run.output.isEmpty == (status != 0), "\(run.output)")
+            #expect(!run.errors.contains("Usage"))
+            guard status == 0 else { continue }
+            #expect(run.output.hasPrefix("# a?[31m b lies at 0x"))
+            #expect(run.output.contains("\nadd-symbol-file 'a\u{1b}[31m b' -o 0x"))
+        }
+        let input = try await Tool.run(["gdb-script", "-"], input: Sample.application)
+        #expect(input.status == 64 && input.output.isEmpty)
     }
 }

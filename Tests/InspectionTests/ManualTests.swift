@@ -105,7 +105,8 @@ import Testing
             try FileManager.default.createDirectory(
                 at: folder.url.appendingPathComponent(name), withIntermediateDirectories: true)
         }
-        for name in ["app", "new/app", "a.elf", "libfoo.so", "build/loader"] {
+        try folder.write("build/loader", Sample.fixed)
+        for name in ["app", "new/app", "a.elf", "libfoo.so"] {
             try folder.write(name, Sample.application)
         }
         try folder.write("app.o", Sample.object)

@@ -1,0 +1,63 @@
+// What keeps a command from its work although the command line is right: one line, and an exit status.
+
+import Foundation
+
+/// A file that cannot be read or written, or something that is missing.
+struct Failure: Error {
+    /// The exit status where nothing can be read, and where nothing can be written.
+    static let unreadable: Int32 = 64, unwritable: Int32 = 74
+
+    /// What the user is told.
+    let message: String
+    /// The exit status.
+    let status: Int32
+
+    init(_ message: String, status: Int32 = Failure.unreadable) {
+        self.message = message
+        self.status = status
+    }
+
+    /// Reading the file at `path` ended with errno's `number`.
+    static func reading(_ path: String, _ number: Int32) -> Failure {
+        Failure("cannot read \(printable(path)): \(text(number))")
+    }
+
+    /// Writing to `target` ended with errno's `number`.
+    static func writing(_ target: String, _ number: Int32) -> Failure {
+        Failure("cannot write \(printable(target)): \(text(number))", status: unwritable)
+    }
+
+    /// Writes it to standard error; returns the exit status.
+    func tell() -> Int32 {
+        Progress.shared.tell("Error: \(message)")
+        return status
+    }
+
+    private static func text(_ number: Int32) -> String {
+        // strerror's text is valid until the next call.
+        unsafe String(cString: strerror(number))
+    }
+}
+
+/// Writes `bytes` to the file at `path`, which need not be there. Throws `Failure.writing`.
+func write(_ bytes: RawSpan, toFileAt path: String) throws(Failure) {
+    let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
+    guard descriptor >= 0 else { throw .writing(path, errno) }
+    // The bytes are only read, and do not leave the closure.
+    let number = unsafe bytes.withUnsafeBytes { unsafe write($0, to: descriptor) }
+    // Some systems tell only at the end that there was no room.
+    guard close(descriptor) == 0 || number != 0 else { throw .writing(path, errno) }
+    if number != 0 { throw .writing(path, number) }
+}
+
+/// Writes `bytes` to `descriptor`; returns errno, 0 where all were written.
+func write(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32) -> Int32 {
+    var rest = unsafe bytes[...]
+    while unsafe !rest.isEmpty {
+        // As many as there are.
+        let count = unsafe write(descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
+        if count < 0, errno != EINTR { return errno }
+        unsafe rest = rest.dropFirst(max(count, 0))
+    }
+    return 0
+}

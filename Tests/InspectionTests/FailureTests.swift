@@ -1,0 +1,87 @@
+// What is not the fault of the file in question: files that cannot be read or written, and descriptors that are closed.
+
+import Foundation
+import TestSupport
+import Testing
+
+@Suite struct FailureTests {
+    private let folder: Folder
+
+    init() throws {
+        folder = try Folder()
+        for sample in Sample.all { try folder.write(sample.name, sample.bytes) }
+    }
+
+    private func shell(_ script: String) async throws -> Run {
+        try await Tool.run(program: "sh", ["-c", "tool='\(Tool.program.path)'; \(script)"], in: folder.url)
+    }
+
+    @Test(arguments: [
+        "diff absent application", "map absent", "load absent", "gdb-script absent", "boot absent", "absent",
+        "--module absent application", "--loader absent application", "relocations --module absent application",
+    ])
+    func whatCannotBeRead(_ words: String) async throws {
+        let run = try await Tool.run(words.split(separator: " ").map { String($0) }, in: folder.url)
+        #expect(run.status == 64 && run.output.isEmpty)
+        // The command line is right: nothing of its usage.
+        #expect(run.errors == "Error: cannot read absent: No such file or directory\n")
+    }
+
+    @Test(arguments: ["application", "map application", "gdb-script application", "explain", "diff fixed application"])
+    func whatCannotBeWritten(_ words: String) async throws {
+        let run = try await shell("$tool \(words) > /dev/full")
+        #expect(run.status == 74)
+        #expect(run.errors == "Error: cannot write standard output: No space left on device\n")
+    }
+
+    @Test(arguments: ["map --output map.svg", "load --output load"])
+    func filesThatCannotBeWritten(_ line: String) async throws {
+        let words = line.split(separator: " ").map { String($0) }
+        let absent = try await Tool.run(words.dropLast() + ["absent/" + words[2], "application"], in: folder.url)
+        #expect(absent.status == 74)
+        #expect(absent.errors == "Error: cannot write absent/\(words[2]): No such file or directory\n")
+        let full = try await shell("ln -s /dev/full \(words[2]); $tool \(line) application")
+        #expect(full.status == 74)
+        #expect(full.errors == "Error: cannot write \(words[2]): No space left on device\n")
+    }
+
+    @Test(arguments: ["absent", "truncated", "load truncated", "segments truncated"])
+    func withoutStandardError(_ words: String) async throws {
+        let expected = try await shell("$tool \(words)")
+        #expect([2, 64].contains(expected.status))
+        #expect(try await shell("$tool \(words) 2>&-").status == expected.status)
+    }
+
+    /// A build that goes on meanwhile: the tool has opened the old file before it waits for the new one.
+    @Test func aFileThatBecomesShorter() async throws {
+        let run = try await shell(
+            """
+            mkfifo new
+            $tool diff application new & exec 3>new
+            : > application; cat fixed >&3; exec 3>&-
+            wait $!
+            """)
+        #expect(run.status == 64)
+        #expect(run.errors == "Error: a file became shorter while it was read, or its disk failed\n")
+    }
+
+    /// Takes 4 GiB of memory for some seconds.
+    @Test(.enabled(if: ProcessInfo.processInfo.environment["LOADER_SOAK"] != nil)) func whatHasNoEnd() async throws {
+        let run = try await Tool.run(["segments", "/dev/zero"])
+        #expect(run.status == 64 && run.errors == "Error: cannot read /dev/zero: File too large\n")
+    }
+
+    /// Whatever was named for the loader's file is not blamed on the application.
+    @Test func filesThatAreNoLoader() async throws {
+        try folder.write("empty", [])
+        // Linked below 1 MiB, and far above what RAM there is.
+        try folder.write("low", Sample.fixed.putting(0x8000 as UInt64, at: 64 + 16))
+        try folder.write("high", Sample.fixed.putting(0xffff_ffff_ffff_f000 as UInt64, at: 64 + 16))
+        for name in ["empty", "truncated", "application", "low", "high"] {
+            let run = try await Tool.run(["--loader", name, "application"], in: folder.url)
+            #expect(run.status == 64 && run.output.isEmpty, "\(name): \(run.output)")
+            #expect(run.errors == "Error: \(name) is no loader: make loader builds one\n")
+        }
+        #expect(try await Tool.run(["--loader", "fixed", "application"], in: folder.url).status == 0)
+    }
+}
