@@ -69,7 +69,7 @@ if freestanding {
         .target(
             name: "Inspection",
             dependencies: pureModules + [
-                "Boot", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "Boot", "Sentences", .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
             ],
@@ -106,7 +106,7 @@ if freestanding {
         .testTarget(
             name: "RelocationTests",
             dependencies: ["Diagnostics", "Bytes", "ELF", "KernelImage", "HermitEntry", "Boot", "TestSupport"],
-            swiftSettings: [.enableExperimentalFeature("Lifetimes")])
+            swiftSettings: [.treatAllWarnings(as: .error), .enableExperimentalFeature("Lifetimes")])
     ]
     targets += [
         .testTarget(

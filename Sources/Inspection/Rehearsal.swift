@@ -198,17 +198,6 @@ extension Text {
     var string: String { StringSink.text { $0.write(self) } }
 }
 
-extension Sentence {
-    /// As an ordinary string, with its blanks.
-    var string: String {
-        let codes = Sentence.packed.span
-        var rest = self
-        var text: [UInt8] = []
-        while case let byte = rest.next(codes), byte != 0 { text.append(byte) }
-        return String(decoding: text, as: UTF8.self)
-    }
-}
-
 extension ByteView {
     /// The text of `size` bytes at `offset`, empty where they are not all there.
     func text(at offset: UInt64, size: UInt64) -> String {
