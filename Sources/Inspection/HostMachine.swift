@@ -39,7 +39,12 @@ struct MemorySize: ExpressibleByArgument, Equatable {
     var defaultValueDescription: String { text }
 
     /// As QEMU's -m takes it.
-    var text: String { bytes % (1 << 30) == 0 ? "\(bytes >> 30)G" : "\(bytes >> 20)M" }
+    var text: String {
+        let units: [(letter: String, shift: UInt64)] = [("T", 40), ("G", 30), ("M", 20), ("K", 10)]
+        // Whole pages, so whole KiB.
+        let unit = units.first { bytes % (1 << $0.shift) == 0 } ?? ("K", 10)
+        return "\(bytes >> unit.shift)\(unit.letter)"
+    }
 }
 
 /// A machine with its firmware's memory map, the loader and one module in place. Addresses and numbers were read out of

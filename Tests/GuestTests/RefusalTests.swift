@@ -22,6 +22,19 @@ import Testing
             outcome.errors == ["this CPU has no 64-bit mode; choose another with QEMU's -cpu"], outcome.comment)
     }
 
+    /// The loader's PVH entry, with another number for who has started it.
+    @Test func startedByNobodyKnown() async throws {
+        var loader = try Data(contentsOf: Guest.loaderWithoutMultiboot.get())
+        let number = try #require(loader.range(of: Data([0xbf] + littleEndian(0x336e_c578 as UInt32))))
+        loader.replaceSubrange(number, with: [0xbf] + littleEndian(0x36d7_6289 as UInt32))
+        let copy = try TemporaryFile(loader)
+        let outcome = try await Guest(initrd: Project.fixture("demo"), loader: copy.url).boot()
+        #expect(outcome.status == 45, outcome.comment)
+        let sentence = "the loader was started with the magic number 0x36d76289, by neither Multiboot nor PVH"
+        #expect(
+            outcome.errors == [sentence + "; start it with QEMU's -kernel, or as a PVH kernel"], outcome.comment)
+    }
+
     @Test func emptyFile() async throws { try await refuses(Data(), status: 33, saying: "the file is empty") }
 
     @Test func textFile() async throws {
