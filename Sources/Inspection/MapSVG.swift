@@ -257,18 +257,19 @@ struct MapSVG {
     }
 
     private static let style = """
-        svg{color:#1b1f24;--quiet:#5b6470;--edge:#fff;--words:#b4235c;font:13px system-ui,sans-serif;\
-        -webkit-print-color-adjust:exact;print-color-adjust:exact}
-        .ground{fill:#fff}text{fill:currentColor}.title{font-size:22px;font-weight:600}
-        .heading{font-size:16px;font-weight:600}.head{font-weight:600}.dim{fill:var(--quiet)}
+        svg{font:13px system-ui,sans-serif;-webkit-print-color-adjust:exact;print-color-adjust:exact}
+        .ground{fill:#fff}text{fill:#1b1f24}.title{font-size:22px;font-weight:600}
+        .heading{font-size:16px;font-weight:600}.head{font-weight:600}.dim{fill:#5b6470}
         .mono{font-family:ui-monospace,monospace;font-size:12px}.end{text-anchor:end}.middle{text-anchor:middle}
-        .line{fill:none;stroke:var(--quiet);stroke-width:1.2}.box{stroke:var(--edge);stroke-width:1}
-        .words{fill:var(--words)}.band{opacity:.25;stroke:none}.thin{stroke:none}
+        .line{fill:none;stroke:#5b6470;stroke-width:1.2}.box{stroke:#fff;stroke-width:1}
+        .words{fill:#b4235c}
         .header{fill:#7d8896}.code{fill:#d9653b}.constants{fill:#4a9e6b}.data{fill:#d8a31a}.threadLocal{fill:#8f63c7}
         .zero{fill:#c9d0d8}.made{fill:#2b9bb3}.fileOnly{fill:#aab3be}
         .image{fill:#4a9e6b}.handoff{fill:#2b9bb3}.stack{fill:#8f63c7}.module{fill:#d8a31a}.loader{fill:#d9653b}
-        .firmware{fill:#aab3be}.kept{fill:#7d8896}.free{fill:#e6eaee}.nothing{fill:none;stroke:var(--quiet)}
-        @media screen and (prefers-color-scheme:dark){svg{color:#e6e9ed;--quiet:#9aa5b1;--edge:#16191d;--words:#ff7aa8}
-        .ground{fill:#16191d}.zero{fill:#3d4650}.fileOnly{fill:#59636f}.firmware{fill:#59636f}.free{fill:#272d34}}
+        .firmware{fill:#aab3be}.kept{fill:#7d8896}.free{fill:#e6eaee}.nothing{fill:none;stroke:#5b6470}
+        @media screen and (prefers-color-scheme:dark){.ground{fill:#16191d}text{fill:#e6e9ed}.dim{fill:#9aa5b1}
+        .box{stroke:#16191d}.line,.nothing{stroke:#9aa5b1}.words{fill:#ff7aa8}
+        .zero{fill:#3d4650}.fileOnly{fill:#59636f}.firmware{fill:#59636f}.free{fill:#272d34}}
+        .band{opacity:.25;stroke:none}.thin{stroke:none}
         """
 }
