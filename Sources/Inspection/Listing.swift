@@ -196,15 +196,16 @@ struct Listing: ~Copyable {
         finish(buffer.cursor(), length)
     }
 
-    /// A text of the file's, up to a NUL or the end of `view`, from `offset` on, in a column filled up from the right.
+    /// A text of the file's, up to a NUL or the end of `view`, from `offset` on, in a column filled up from the right; a dash
+    /// stands for one that is empty, so that no line ends with blanks.
     mutating func text(_ view: ByteView, at offset: UInt64 = 0) {
         var cursor = begin()
         if isJSON { cursor.append(UInt8(ascii: "\"")) }
         buffer.advance(to: cursor)
         let length = buffer.append(untrusted: view, at: offset, isJSON: isJSON)
         cursor = buffer.cursor()
-        if isJSON { cursor.append(UInt8(ascii: "\"")) }
-        finish(cursor, length)
+        if isJSON { cursor.append(UInt8(ascii: "\"")) } else if length == 0 { cursor.append(nothing) }
+        finish(cursor, max(length, 1))
     }
 
     /// Nothing: null in JSON, a dash in text.

@@ -27,8 +27,8 @@ struct MapText {
         let rows = MapRows.rows(picture.image, limit: 60)
         let unit = MapPicture.scale(rows.reduce(0) { $0 + $1.size }, budget: 24)
         output.line()
-        let relocations = picture.image.relocated.isEmpty ? "" : "relocated words"
-        output.write("   offset file memory    address     size seg name               \(relocations)", .bold)
+        let relocations = picture.image.relocated.isEmpty ? "" : "               relocated words"
+        output.write("   offset file memory    address     size seg name\(relocations)", .bold)
         output.line()
         for row in rows {
             if let part = row.part {

@@ -76,6 +76,7 @@ import Testing
         // Object files' relocations have more to tell than fits.
         let isWide = name == "object" && view == "relocations"
         for line in text.split(separator: "\n") where options != ["--json"] && !isWide {
+            #expect(line.last != " ", "ends with a blank: \(line)")
             #expect(line.count <= 80 || whole.contains { line.contains($0) }, "beyond column 80: \(line)")
         }
         try compare(text, with: ([name, view] + words).joined(separator: "."))
