@@ -12,6 +12,10 @@ public struct LoaderInspect: AsyncParsableCommand {
     public static let configuration = CommandConfiguration(
         commandName: "loader-inspect",
         abstract: "Tells whether the loader boots a file, where it goes, and if not, why not.",
+        usage: """
+            loader-inspect [<options>] <file> ...
+            loader-inspect <subcommand> ...
+            """,
         discussion: """
             Runs the loader's own code on the file, on a machine as QEMU would make it.
 

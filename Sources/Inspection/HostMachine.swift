@@ -33,7 +33,8 @@ struct MemorySize: ExpressibleByArgument, Equatable {
         }
         let (bytes, overflow) = number.multipliedReportingOverflow(by: 1 << (shift ?? 20))
         guard !overflow, bytes >= 1 << 21, bytes <= 1 << 46 else { return nil }
-        self.bytes = bytes & ~0xfff
+        // As QEMU rounds it.
+        self.bytes = (bytes + 0x1fff) & ~0x1fff
     }
 
     var defaultValueDescription: String { text }
@@ -233,7 +234,7 @@ struct HostMachine {
 
 extension HostMachine {
     /// Takes the loader in `file`: the memory that its PT_LOAD segments occupy, in whole pages, and where its code ends. False
-    /// where that is none that QEMU could start: linked for addresses from 1 MiB on, where there is RAM.
+    /// where that is none that QEMU could start: a fixed image between 1 MiB and 4 GiB.
     mutating func use(loader file: ByteView) -> Bool {
         guard let header = try? FileHeader(file), header.type == .executable,
             let segments = try? ProgramHeaders(file, header)
@@ -246,7 +247,7 @@ extension HostMachine {
             range = AddressRange(min(range?.start ?? own.start, own.start), max(range?.end ?? own.end, own.end))
             if segment.flags & 1 != 0 { codeEnd = own.end }
         }
-        guard let range, AddressRange(0x10_0000, lowMemoryEnd).contains(range) else { return false }
+        guard let range, AddressRange(0x10_0000, 1 << 32).contains(range) else { return false }
         loader = range.roundedOutward(to: 0x1000)
         loaderCodeEnd = codeEnd
         return true

@@ -10,7 +10,7 @@ import KernelImage
 
 struct VerdictCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "verdict", abstract: "Will it boot? (the default)",
+        commandName: "verdict", abstract: "Will it boot?",
         discussion: """
               loader-inspect app
               loader-inspect --memory 64M --machine q35 app

@@ -1,6 +1,7 @@
 // `boot`: the guest's output as it is, what it means beside it, and what is said where something is missing.
 
 import Foundation
+import TestSupport
 import Testing
 
 @Suite(.serialized) struct BootTests {
@@ -144,6 +145,27 @@ import Testing
             #expect(run.status == 64, "\(words)")
             #expect(run.output.isEmpty)
             #expect(run.errors.contains(sentence), "\(words): \(run.errors)")
+        }
+    }
+
+    /// Whatever unit it is given in, QEMU gets the memory that the rehearsal has.
+    @Test func memoryIsWhatWasAskedFor() async throws {
+        let folder = try Folder()
+        try folder.write("app", Sample.application)
+        try folder.write("loader", ELFWriter(type: 2, base: 0x10_0000).bytes)
+        // microvm's RAM is free to its end, but for a hole below 4 GiB.
+        for (given, told, end) in [
+            ("3000K", "3000K", "0x2ee000"), ("3001K", "3008K", "0x2f0000"), ("64", "64M", "0x4000000"),
+            ("2048m", "2G", "0x80000000"), ("1500M", "1500M", "0x5dc00000"), ("4t", "4T", "0x40040000000"),
+        ] {
+            let words = ["--machine", "microvm", "-m", given, "--loader", "loader", "app"]
+            let run = try await Tool.run(["boot", "--dry-run", "--qemu", "/bin/true"] + words, in: folder.url)
+            #expect(run.output.contains(" -m \(told) "), "\(run.output)\(run.errors)")
+            let map = try await Tool.run(["map"] + words, in: folder.url)
+            #expect(map.output.contains("to scale: 0 to \(end)\n"), "\(map.output)\(map.errors)")
+        }
+        for wrong in ["0", "1M", "1.5G", "65T", "much", "-1", "0x1000", "18446744073709551616"] {
+            #expect(try await Tool.run(["-m", wrong, "app"], in: folder.url).status == 64, "\(wrong)")
         }
     }
 
