@@ -173,7 +173,7 @@ struct BuildDifference: Encodable {
                 let number = size.map { "\($0)" } ?? "-"
                 output.write(" " + String(repeating: " ", count: max(0, 10 - number.count)) + number)
             }
-            output.line("  " + printable(change.name))
+            output.line("  " + (change.name.isEmpty ? "(no name)" : printable(change.name)))
         }
         let more = changes.changes.count - min(limit, changes.changes.count)
         if more > 0 { output.line("  and \(more) more (--all shows them)") }

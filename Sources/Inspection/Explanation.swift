@@ -1,6 +1,7 @@
 // What a status, an error or a relocation type of ours means.
 
 import Diagnostics
+import Foundation
 import KernelImage
 import Sentences
 
@@ -16,7 +17,10 @@ enum Explanation {
     /// relocation type's name or number. Empty where nothing is.
     static func of(_ line: String) -> [String] {
         // A whole line of the loader's is as good as its sentence.
-        let subject = line.split(separator: "error: ", maxSplits: 1).last.map { String($0) } ?? line
+        let subject = (line.split(separator: "error: ", maxSplits: 1).last.map { String($0) } ?? line)
+            .trimmingCharacters(in: .whitespacesAndNewlines)
+        // Every sentence has an empty text in it.
+        guard !subject.isEmpty else { return [] }
         var lines: [String] = []
         if let number = number(subject) {
             lines += status(number)
@@ -50,9 +54,12 @@ enum Explanation {
 
     private static func status(_ number: Int) -> [String] {
         let own: [Int: String] = [
-            0: "every file boots", 1: "a file will not boot", 2: "a file is malformed", 64: "the command line is wrong",
+            0: "every file boots", 1: "a file will not boot", 2: "a file is malformed",
+            64: "the command line is wrong, or a file cannot be read", 74: "the output cannot be written",
         ]
-        return (own[number].map { ["loader-inspect status \(number): \($0)"] } ?? []) + ofQEMU(number)
+        let signal = (129...192).contains(number) ? "QEMU was ended by signal \(number - 128)" : nil
+        return (own[number].map { ["loader-inspect status \(number): \($0)"] } ?? [])
+            + (signal.map { ["loader-inspect boot status \(number): \($0)"] } ?? []) + ofQEMU(number)
     }
 
     /// What QEMU's exit status `number` means; empty where it means nothing in particular.

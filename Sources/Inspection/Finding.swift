@@ -48,7 +48,7 @@ struct Finding: Encodable, Equatable {
                         .note, "osabi", "EI_OSABI is \(header.osABI), neither 255 (standalone) nor 3 (GNU)",
                         "kernels of 2026 assert either at their start; link for the target x86_64-unknown-hermit"))
             }
-        } catch {}
+        } catch { return error.rule == .notELF ? ofForm(file) : findings }
         return findings
     }
 

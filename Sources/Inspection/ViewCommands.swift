@@ -234,7 +234,9 @@ struct ExplainCommand: ParsableCommand {
         for line in subjects.isEmpty ? Explanation.everything() : [] { output.line(line) }
         for subject in subjects {
             let lines = Explanation.of(subject)
-            guard !lines.isEmpty else { throw ValidationError("'\(subject)' is no status, error or relocation type") }
+            guard !lines.isEmpty else {
+                throw Failure("'\(printable(subject))' is no status, error or relocation type")
+            }
             for line in lines { output.line(line) }
         }
     }

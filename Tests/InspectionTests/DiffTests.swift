@@ -49,6 +49,14 @@ import Testing
         }
     }
 
+    @Test func partsWithoutAName() async throws {
+        let folder = try Folder()
+        try folder.write("old", Sample.adding([("", 1, 0, 8), (".data", 1, 0, 4)], to: Sample.application))
+        try folder.write("new", Sample.adding([("", 1, 0, 16), (".data", 1, 0, 4)], to: Sample.application))
+        let run = try await Tool.run(["diff", "old", "new"], in: folder.url)
+        #expect(run.output.contains("+8         16         24  (no name)\n"), "\(run.output)")
+    }
+
     @Test func allShowsEverything() async throws {
         let folder = try Folder()
         try folder.write("old", withSymbols(30) { $0 + 1 })

@@ -145,6 +145,26 @@ import Testing
         #expect(!quiet.output.contains("  note "))
     }
 
+    /// What is no ELF file at all may still be known.
+    @Test func otherForms() async throws {
+        let folder = try Folder()
+        let forms: [(String, [UInt8], String?)] = [
+            ("archive", Array("!<arch>\n/".utf8), "an archive"), ("thin", Array("!<thin>\n".utf8), "a thin archive"),
+            ("bitcode", [0x42, 0x43, 0xc0, 0xde, 1], "bitcode"), ("gzip", [0x1f, 0x8b, 8, 0], "gzip"),
+            ("zstd", [0x28, 0xb5, 0x2f, 0xfd], "zstd"), ("xz", [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0], "xz"),
+            ("pe", Array("MZ\0\0".utf8), "UEFI"), ("macho", [0xcf, 0xfa, 0xed, 0xfe], "Mach-O"),
+            ("script", Array("#!/bin/sh\n".utf8), "a script"), ("text", Array("root:x:0".utf8), nil),
+            ("short", [0x1f], nil), ("empty", [], nil),
+        ]
+        for (name, bytes, word) in forms {
+            try folder.write(name, bytes)
+            let run = try await Tool.run([name], in: folder.url)
+            #expect(run.status == (bytes.isEmpty ? 1 : 2))
+            let note = run.output.split(separator: "\n").first { $0.hasPrefix("  note         this is ") }
+            #expect(note.map { $0.contains(word ?? "nothing") } == word.map { _ in true }, "\(run.output)")
+        }
+    }
+
     /// Overlapping segments are no matter of taste: the file does not boot.
     @Test func overlappingSegments() async throws {
         let folder = try Folder()

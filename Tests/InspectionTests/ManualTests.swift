@@ -81,6 +81,7 @@ import Testing
         #expect(statuses.count >= 9)
         for status in statuses + ["0", "1", "2", "64", "74"] {
             #expect(page.contains("\n.It \(status)\n"), "\(status)")
+            #expect(try await Tool.run(["explain", status]).output.contains("status \(status): "))
         }
         for command in try await described().subcommands ?? [] where command.commandName != "help" {
             let text = try #require(command.discussion, "\(command.commandName)")

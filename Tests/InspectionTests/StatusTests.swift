@@ -51,6 +51,22 @@ import Testing
         #expect(bare == plain.output)
     }
 
+    @Test func explanationsOfOtherSubjects() async throws {
+        let signal = try await Tool.run(["explain", "139"])
+        #expect(signal.output == "loader-inspect boot status 139: QEMU was ended by signal 11\n")
+        // As it is when it was copied from a terminal.
+        let copied = try await Tool.run([
+            "explain", " [LOADER] error: there is no PT_LOAD segment, so nothing to load \n",
+        ])
+        #expect(copied.output.hasPrefix("error noLoadSegment: "))
+        for subject in ["", " ", "\n", "error: ", "139.5", "193", "nonsense \u{1b}[31m"] {
+            let run = try await Tool.run(["explain", subject])
+            #expect(run.status == 64 && run.output.isEmpty, "\(subject): \(run.output)")
+            #expect(run.errors.hasSuffix("' is no status, error or relocation type\n"))
+            #expect(!run.errors.contains("\u{1b}"))
+        }
+    }
+
     @Test func everyErrorCanBeExplained() async throws {
         let run = try await Tool.run(["explain"])
         let names = run.output.split(separator: "\n").compactMap { line in
