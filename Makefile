@@ -13,9 +13,10 @@ TOOLCHAIN := $(dir $(realpath $(shell command -v swiftc)))
 # What the first round removes lets the second see more; values are computed where they are used, not before.
 ROUNDS := '--lto-newpm-passes=lto<O2>,lto<O2>,function(sink)'
 # A table for a switch has eight bytes for each case: comparisons have fewer. Blocks in an order that falls through most often need
-# fewer jumps, and shorter ones. A caller that knows which registers a function changes saves only those; what is computed before
-# a loop, to be there in it, takes one.
-SMALL := -min-jump-table-entries=16 -apply-ext-tsp-for-size -enable-ipra -disable-machine-licm -split-spill-mode=size
+# fewer jumps, and shorter ones. A caller that knows which registers a function changes saves only those; what is computed once,
+# before a loop or for several uses, takes one as long.
+SMALL := -min-jump-table-entries=16 -apply-ext-tsp-for-size -enable-ipra -disable-machine-licm -disable-machine-cse \
+	-split-spill-mode=size
 LINK := $(TOOLCHAIN)ld.lld -T boot.ld -static --gc-sections --lto-O2 -O2 $(ROUNDS) $(addprefix -mllvm ,$(SMALL)) \
 	-z max-page-size=4096 --build-id=none
 SWIFT_SOURCES := Package.swift Sources Tests Fixtures Fuzz
