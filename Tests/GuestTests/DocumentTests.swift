@@ -1,0 +1,60 @@
+// What docs/kernels.md says a kernel needs: its code is assembled, linked and booted.
+
+import Foundation
+import Subprocess
+import Testing
+
+#if canImport(System)
+    import System
+#else
+    import SystemPackage
+#endif
+
+@Suite struct DocumentTests {
+    @Test func `the kernel of the page boots, linked, as an object file, and with C`() async throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("document-\(UUID())")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        func write(_ text: String, to name: String) throws {
+            try Data(text.utf8).write(to: folder.appendingPathComponent(name))
+        }
+        try write(#require(try Self.blocks("asm").first), to: "kernel.S")
+        try write("int variable = 1, *pointer = &variable;\n", to: "main.c")
+        let commands = try Self.blocks("sh")
+        try #require(commands.count == 2)
+
+        try await Self.run(commands[0], in: folder)
+        try await Self.boot(folder.appendingPathComponent("kernel"), relocations: 0)
+        try await Self.boot(folder.appendingPathComponent("kernel.o"), relocations: 0)
+        try await Self.run(commands[1], in: folder)
+        try await Self.boot(folder.appendingPathComponent("kernel"), relocations: 1)
+    }
+
+    /// The text between ```LANGUAGE and ```, block by block.
+    private static func blocks(_ language: String) throws -> [String] {
+        let page = try String(contentsOf: Project.root.appendingPathComponent("docs/kernels.md"), encoding: .utf8)
+        return page.components(separatedBy: "\n```\(language)\n").dropFirst().map {
+            $0.components(separatedBy: "\n```")[0] + "\n"
+        }
+    }
+
+    /// Runs `commands`, but for those of the tool, which need not be installed.
+    private static func run(_ commands: String, in folder: URL) async throws {
+        let lines = commands.split(separator: "\n").filter { !$0.hasPrefix("loader-inspect ") }
+        let result = try await Subprocess.run(
+            .name("sh"), arguments: ["-ec", lines.joined(separator: "\n")], workingDirectory: FilePath(folder.path),
+            output: .discarded, error: .string(limit: 1 << 16))
+        #expect(result.terminationStatus == .exited(0), "\(commands)\(result.standardError)")
+    }
+
+    private static func boot(_ kernel: URL, relocations: Int) async throws {
+        for start in Start.allCases {
+            let guest = Guest(initrd: kernel, loader: try start.loader(), append: "hello, world")
+            let outcome = try await guest.boot()
+            #expect(outcome.status == 3, outcome.comment)
+            #expect(outcome.serial.contains("\n[LOADER] \(relocations) relocation"), outcome.comment)
+            // Under PVH the command line is in the device tree alone.
+            #expect(outcome.serial.hasSuffix(start == .pvh ? "\n\n" : " hello, world\n"), outcome.comment)
+        }
+    }
+}
