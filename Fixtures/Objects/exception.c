@@ -18,6 +18,15 @@ _Noreturn void application(const struct boot_info *info) {
     __asm__ volatile("mov %0, %%cr0; fninit; fldcw %1; fld1; fldz; fdivrp; fwait" : : "r"(control | 1 << 5), "m"(word));
 #elif defined(INTERRUPT)
     __asm__ volatile("int $32");
+#elif defined(NUMBER)
+    // A page fault's number, but no error code.
+    __asm__ volatile("int $14");
+#elif defined(CLOCK)
+    // The BIOS has the interval timer's interrupt at the double fault's number.
+    __asm__ volatile("sti; 1: pause; jmp 1b");
+#elif defined(BREAKPOINT)
+    __asm__ volatile("int3");
+    __builtin_unreachable();
 #endif
     finish();
 }

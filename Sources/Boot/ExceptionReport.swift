@@ -57,6 +57,13 @@ public struct ExceptionReport: Sendable {
         self.registers = registers
     }
 
+    /// Exceptions whose error code the CPU pushes (table 6-1).
+    private static var haveErrorCode: UInt64 { 1 << 8 | 0x1f << 10 | 1 << 17 | 1 << 21 | 1 << 29 | 1 << 30 }
+    /// Whether it is an interrupt with the number of an exception, which no error code comes with: that of a device, because the
+    /// BIOS gave the first eight the numbers from 8 on, or INT's. No exception's error code is its own number.
+    private var isInterrupt: Bool { errorCode == vector && ExceptionReport.haveErrorCode &>> vector & 1 != 0 }
+    private var isPageFault: Bool { vector == 14 && !isInterrupt }
+
     /// How many return addresses are shown at the most, and how many words of the stack are searched for them.
     static var returnAddressLimit: Int { 8 }
     static var stackSearchLimit: UInt64 { 512 }
@@ -68,9 +75,12 @@ public struct ExceptionReport: Sendable {
         let isKnown = record.isKnown
         record.isKnown = false
         sink.write("[LOADER] error: CPU exception %d (", vector)
-        sink.write(ExceptionReport.names.row(Int(min(vector, 20))))
-        sink.write(") at ", hex: instructionPointer)
-        if vector == 14 { writeAccess(&sink) }
+        sink.write(ExceptionReport.names.row(isInterrupt ? 9 : Int(min(vector, 20))))
+        if vector != 14, errorCode != 0, errorCode != vector { sink.write(", error code ", hex: errorCode) }
+        // A breakpoint is told behind the instruction, where another function may begin.
+        let place = vector == 3 ? instructionPointer &- 1 : instructionPointer
+        sink.write(") at ", hex: place)
+        if isPageFault { writeAccess(&sink) }
         if isKnown, isStackOverflow(record) { sink.write(": the stack has overflowed") }
         sink.endLine()
         sink.flush()
@@ -79,8 +89,8 @@ public struct ExceptionReport: Sendable {
         // The file may have been overwritten since; what is read of it is checked like any other bytes.
         do throws(Fault) {
             let image = try Application.Contents(memory.view(record.module.start, size: record.module.size))
-            writePlace("[LOADER] instruction ", instructionPointer, record, image, &sink)
-            if vector == 14 { writePlace("[LOADER] access to ", faultAddress, record, image, &sink) }
+            writePlace("[LOADER] instruction ", place, record, image, &sink)
+            if isPageFault { writePlace("[LOADER] access to ", faultAddress, record, image, &sink) }
             writeRegisters(&sink)
             writeReturnAddresses(record, memory, image, &sink)
         } catch {
@@ -91,7 +101,7 @@ public struct ExceptionReport: Sendable {
     /// A page fault (or the double fault that follows when nothing can be pushed) next to the page below the stack.
     private func isStackOverflow(_ record: borrowing BootRecord) -> Bool {
         let below = AddressRange(record.stack.start &- 0x1000, record.stack.start)
-        let touched = vector == 14 ? faultAddress : stackPointer
+        let touched = isPageFault ? faultAddress : stackPointer
         return (vector == 14 || vector == 8) && touched >= below.start && touched < below.end
     }
 
@@ -202,13 +212,13 @@ public struct ExceptionReport: Sendable {
         invalid opcode
         device not available
         double fault
-        reserved
+        interrupt
         invalid TSS
         segment not present
         stack fault
         general protection
         page fault
-        reserved
+        interrupt
         x87 floating point
         alignment check
         machine check

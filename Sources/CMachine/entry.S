@@ -14,8 +14,6 @@
     .equ SELECTOR_DATA, 0x10
     .equ SELECTOR_TSS, 0x18
     .equ PAGE_FAULT, 14
-// A bit for each exception whose error code the CPU pushes.
-    .equ HAVE_ERROR_CODE, 1 << 8 | 0x1f << 10 | 1 << 17 | 1 << 21 | 1 << 29 | 1 << 30
     .equ SIZE_STUB, 4
     .equ SIZE_TSS, 44
 
@@ -190,11 +188,9 @@ exception_common:
     mov %rdi, %rsp
     mov $17, %ecx
     rep movsq
-// Where the CPU pushes no error code, the vector stands in its place.
-    mov -8(%rsi), %eax
-    mov $HAVE_ERROR_CODE, %ecx
-    bt %eax, %ecx
-    jc 8f
+// Where the CPU has pushed no error code, the vector stands in its place. Interrupts have none, whatever exception has their number.
+    cmp $exception_stack_top - 40, %esi
+    jb 8f
     sub $8, %rsi
 8:  mov $6, %ecx
     rep movsq

@@ -89,6 +89,34 @@ import Testing
         #expect(none?.hasSuffix(": the stack has overflowed") == false)
     }
 
+    /// A device's, or INT's: nothing has been accessed, and a double fault is something else.
+    @Test(arguments: [8, 13, 14] as [UInt64]) func `an interrupt is no exception`(_ vector: UInt64) throws {
+        #expect(
+            try lines(vector: vector, errorCode: vector) == [
+                "[LOADER] error: CPU exception \(vector) (interrupt) at 0x10012",
+                "[LOADER] instruction 0x10012: in the image, section 1, callee+0x2",
+            ])
+    }
+
+    @Test func `an error code is told where there is one`() throws {
+        #expect(
+            try lines(vector: 13, errorCode: 0x18).first
+                == "[LOADER] error: CPU exception 13 (general protection, error code 0x18) at 0x10012")
+        #expect(try lines(vector: 13).first == "[LOADER] error: CPU exception 13 (general protection) at 0x10012")
+        // The vector stands where there is none.
+        #expect(
+            try lines(vector: 6, errorCode: 6).first == "[LOADER] error: CPU exception 6 (invalid opcode) at 0x10012")
+    }
+
+    /// The CPU tells the next instruction, which may be another function's.
+    @Test func `a breakpoint is told where it stands`() throws {
+        #expect(
+            try lines(vector: 3, errorCode: 3, at: 0x1_0010) == [
+                "[LOADER] error: CPU exception 3 (breakpoint) at 0x1000f",
+                "[LOADER] instruction 0x1000f: in the image, section 1, _start+0xf",
+            ])
+    }
+
     /// Behind a call, also where that is the end of a function; what is no code is none.
     @Test func `return addresses are those into code`() throws {
         let found = try lines(vector: 6, stack: [0x1_0013, 0x1234, 0x1_1004, 0x1_0010, 0x1_0020, 0x1_0900, 0x1_0000])
