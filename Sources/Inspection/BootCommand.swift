@@ -116,8 +116,8 @@ struct BootCommand: AsyncParsableCommand {
         guard file != "-" else {
             throw Failure("QEMU reads the file by its name: standard input cannot be booted")
         }
-        guard isPVH || !file.contains(" ") else {
-            throw Failure("QEMU takes a space for the end of the file's name: give the file another name")
+        for path in [file] + machine.modules where !isPVH && path.contains(" ") {
+            throw Failure("QEMU takes a space for the end of a file's name: give \(printable(path)) another name")
         }
         let input = try InputFile(file)
         guard let loader = machine.loaderFile else {

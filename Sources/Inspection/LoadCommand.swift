@@ -38,6 +38,10 @@ struct LoadCommand: ParsableCommand {
         if base != nil, memoryDump != nil {
             throw ValidationError("--memory-dump is about a whole boot: it does not go with --base")
         }
+        if base != nil, !machine.modules.isEmpty {
+            throw ValidationError(
+                "--base is about one file: with --module say --loader-options loader.base=ADDRESS instead")
+        }
     }
 
     func run() throws {
@@ -70,14 +74,14 @@ struct LoadCommand: ParsableCommand {
         if !contents.isObject {
             let image = contents.linked
             guard !image.isFixed || base == image.linkStart else {
-                throw ValidationError("an ET_EXEC file cannot be loaded elsewhere than at \(hex(image.linkStart))")
+                throw Failure("an ET_EXEC file cannot be loaded elsewhere than at \(hex(image.linkStart))")
             }
             try image.load(into: &memory)
             counts = try Relocator(image, bias: base &- image.linkStart).apply(to: &memory)
         } else {
             let image = contents.object
             guard base % max(image.alignment, 1) == 0 else {
-                throw ValidationError(
+                throw Failure(
                     "a section of the file asks for an address that is a multiple of \(image.alignment)")
             }
             try image.load(into: &memory)

@@ -136,7 +136,8 @@ import Testing
             (["--loader", "loader", "--qemu", "no-such-qemu", "app"], "there is no no-such-qemu in PATH"),
             (["--loader", "loader", "--qemu", "./app", "app"], "there is no ./app: install it"),
             (["--loader", "loader", "absent"], "cannot read absent"),
-            (["--loader", "loader", "an app"], "give the file another name"),
+            (["--loader", "loader", "an app"], "give an app another name"),
+            (["--loader", "loader", "--module", "a lib", "app"], "give a lib another name"),
             (["--loader", "loader", "-"], "standard input cannot be booted"),
             (["--loader", "loader", "--protocol", "pvh", "--module", "app", "app"], "PVH boot has one module"),
         ]

@@ -46,6 +46,14 @@ import Testing
         #expect(map.output.contains("  \(rows) relocated places\n"))
     }
 
+    /// An image by itself has no libraries, but the loader can be told where to put all of them.
+    @Test(.enabled(if: isReady, "make fixtures")) func imagesAtAGivenAddress() async throws {
+        let alone = try await Tool.run(["load", "--base", "0x600000"] + Self.words)
+        #expect(alone.status == 64 && alone.errors.contains("--loader-options loader.base=ADDRESS"), "\(alone.errors)")
+        let together = try await Tool.run(["load", "--loader-options", "loader.base=0x600000"] + Self.words)
+        #expect(together.status == 0 && together.output.hasPrefix("image 0x600000 "), "\(together.errors)")
+    }
+
     /// What is remarked of relocations is remarked of an application with libraries, too.
     @Test(.enabled(if: isReady, "make fixtures")) func findingsKnowItsRelocations() async throws {
         let text = try await Tool.run(["verdict", "--json"] + Self.words).output
