@@ -118,9 +118,14 @@ struct FileOptions: ParsableArguments {
     /// Calls `view` with each file and where it goes.
     func list(_ view: (ByteView, Destination) throws(Fault) -> Void) throws {
         try forEachInput { file, input, name, output in
-            try view(file, Destination(output: output, file: name, json: json, input: input))
+            try view(file, destination(name, input, output))
             return 0
         }
+    }
+
+    /// Where a view of the file called `name` goes.
+    func destination(_ name: String, _ input: InputFile?, _ output: Output) -> Destination {
+        Destination(output: output, file: name, json: json, input: input, isTitled: files.count > 1)
     }
 }
 

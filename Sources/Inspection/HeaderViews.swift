@@ -12,10 +12,13 @@ struct Destination {
     let json: Bool
     /// What holds the file's bytes, where the view may look at many of them.
     var input: InputFile?
+    /// Whether the file is one of several, so that its name stands above the text.
+    var isTitled = false
 
     /// A listing for view `name`.
     func listing(_ name: String, _ columns: [Column], facts: [(key: String, json: String)] = []) -> Listing {
-        Listing(name, of: file, input, columns, to: output, json: json, facts: facts)
+        if isTitled, !json { output.title(file) }
+        return Listing(name, of: file, input, columns, to: output, json: json, facts: facts)
     }
 }
 

@@ -54,11 +54,7 @@ enum LinkRelocationView {
             let view = try files.bytes.slice(
                 at: files[file].start, size: files[file].size, else: .moduleOutsideMemory, .none)
             let image = try KernelImage(view, as: .library)
-            if !json {
-                if index > 0 { output.line() }
-                output.line("\(names[file]):")
-            }
-            let destination = Destination(output: output, file: names[file], json: json)
+            let destination = Destination(output: output, file: names[file], json: json, isTitled: true)
             faults += try list(index, of: link, image, files.bytes, bias, names, destination)
         }
         return faults

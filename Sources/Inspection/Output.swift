@@ -35,6 +35,8 @@ enum Style: Int {
 final class Output: TextSink {
     var buffer: OutputBuffer
     let isColored: Bool
+    /// Whether a title has been written.
+    private var hasTitle = false
 
     init(descriptor: Int32 = 1, color: ColorChoice = .auto) {
         buffer = OutputBuffer(descriptor: descriptor)
@@ -65,6 +67,13 @@ final class Output: TextSink {
     func line(_ text: String, _ style: Style) {
         write(text, style)
         write(UInt8(ascii: "\n"))
+    }
+
+    /// Takes the name of the file that what follows is about, with an empty line in front of it unless it is the first.
+    func title(_ name: String) {
+        if hasTitle { line() }
+        hasTitle = true
+        line("\(printable(name)):", .bold)
     }
 
     /// Takes the label of a line and the text behind it, which is broken between words so that it ends before column 80.

@@ -157,7 +157,7 @@ struct RelocationsCommand: ParsableCommand {
                     file, name, with: modules, base: base?.value, to: output, json: files.json)
                 return faults == 0 ? 0 : 1
             }
-            let destination = Destination(output: output, file: name, json: files.json, input: input)
+            let destination = files.destination(name, input, output)
             let faults =
                 ObjectImage.isObjectFile(file)
                 ? try ObjectRelocationView.list(file, base: base?.value ?? 0, to: destination)
@@ -184,8 +184,7 @@ struct BootInfoCommand: ParsableCommand {
         try files.forEach { file, name, output in
             let rehearsal = try Rehearsal(
                 file, on: try machine.host(for: name), gigabytePages: machine.gigabytePages)
-            BootViews.bootInfo(
-                rehearsal, to: Destination(output: output, file: name, json: files.json))
+            BootViews.bootInfo(rehearsal, to: files.destination(name, nil, output))
             return 0
         }
     }
@@ -208,7 +207,7 @@ struct PagesCommand: ParsableCommand {
         try files.forEach { file, name, output in
             let rehearsal = try Rehearsal(
                 file, on: try machine.host(for: name), gigabytePages: machine.gigabytePages)
-            BootViews.pages(rehearsal, to: Destination(output: output, file: name, json: files.json))
+            BootViews.pages(rehearsal, to: files.destination(name, nil, output))
             return 0
         }
     }

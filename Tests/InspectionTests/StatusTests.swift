@@ -22,6 +22,20 @@ import Testing
         #expect(try await Tool.run(["explain", "nonsense"], in: folder.url).status == 64)
     }
 
+    /// Tables of several files stand below their names; a file by itself needs none.
+    @Test(arguments: GoldenTests.views.dropFirst()) func severalFilesHaveTitles(_ view: String) async throws {
+        let folder = try Folder()
+        let names = ["application", "fixed\u{1b}"]
+        try folder.write(names[0], Sample.application)
+        try folder.write(names[1], Sample.fixed)
+        var outputs: [String] = []
+        for name in names { outputs.append(try await Tool.run([view, name], in: folder.url).output) }
+        let both = try await Tool.run([view, names[0], "absent", names[1]], in: folder.url)
+        #expect(both.output == "application:\n\(outputs[0])\nfixed?:\n\(outputs[1])")
+        let json = try await Tool.run([view, "--json"] + names, in: folder.url)
+        #expect(!json.output.contains(":\n"))
+    }
+
     @Test func standardInput() async throws {
         let folder = try Folder()
         try folder.write("file", Sample.application)
