@@ -39,6 +39,17 @@ struct MapPicture {
         if let remark = image.remark { facts.append(remark) }
         self.facts = facts
     }
+
+    /// The file's name in at most `length` characters: of a long path its end.
+    func title(_ length: Int) -> String {
+        name.count <= length ? name : "…" + name.suffix(length - 1)
+    }
+
+    /// `text` in at most `length` characters.
+    static func clipped(_ text: String, _ length: Int) -> String {
+        text.count <= length ? text : text.prefix(length - 1) + "…"
+    }
+
     /// `size` bytes in a unit that needs at most four digits.
     static func human(_ size: UInt64) -> String {
         var (value, unit) = (size, 0)

@@ -19,10 +19,10 @@ struct MapSVG {
     init(_ picture: MapPicture) {
         self.picture = picture
         var top = 36.0
-        text(24, top, picture.name, "title")
+        text(24, top, picture.title(70), "title")
         for fact in picture.facts {
             top += 20
-            text(24, top, fact, "dim")
+            text(24, top, MapPicture.clipped(fact, 130), "dim")
         }
         top = drawImage(top + 40)
         top = drawGuest(top + 50)
@@ -121,7 +121,7 @@ struct MapSVG {
             text(540, top + 13, hex(range.start), "mono dim")
             drawWords(range, top, size)
         }
-        text(660, top + 13, MapSVG.clipped(part.name, 30))
+        text(660, top + 13, MapPicture.clipped(part.name, 30))
         text(976, top + 13, MapPicture.human(part.size), "mono end dim")
     }
 
@@ -235,10 +235,6 @@ struct MapSVG {
     private static func number(_ value: Double) -> String {
         let tenths = Int((value * 10).rounded())
         return tenths % 10 == 0 ? "\(tenths / 10)" : "\(tenths / 10).\(abs(tenths % 10))"
-    }
-
-    private static func clipped(_ text: String, _ length: Int) -> String {
-        text.count <= length ? text : text.prefix(length - 1) + "…"
     }
 
     /// `text` for XML; it must be printable.

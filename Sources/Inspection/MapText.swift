@@ -12,9 +12,9 @@ struct MapText {
     /// Draws everything.
     func write() {
         output.line()
-        output.write(clipped(picture.name, width), .bold)
+        output.write(picture.title(width), .bold)
         output.line()
-        for fact in picture.facts { output.line("  " + clipped(fact, width - 2)) }
+        for fact in picture.facts { output.line("  " + MapPicture.clipped(fact, width - 2)) }
         writeImage()
         writeGuest()
     }
@@ -62,7 +62,7 @@ struct MapText {
             let segment = row.isInMemory ? part.segment.map { isFirst ? "\($0)" : "│" } ?? "" : ""
             let size = isFirst ? MapPicture.human(part.size) : ""
             var text = right(address, 11) + right(size, 9) + right(segment, 4) + " "
-            let name = isFirst ? clipped(part.name, MapText.nameWidth) : ""
+            let name = isFirst ? MapPicture.clipped(part.name, MapText.nameWidth) : ""
             let cells = line < strip.count ? strip[line] : ""
             text += name
             output.write(trimmed(text, unless: !cells.isEmpty))
@@ -142,7 +142,9 @@ struct MapText {
                     output.write("     ⋮    ", .dim)
                 }
                 if line == 0 {
-                    output.write(right(MapPicture.human(range.range.size), 10) + "  " + clipped(range.name, width - 38))
+                    output.write(
+                        right(MapPicture.human(range.range.size), 10) + "  "
+                            + MapPicture.clipped(range.name, width - 38))
                 }
                 output.line()
             }
@@ -238,10 +240,6 @@ struct MapText {
 
     private func right(_ text: String, _ width: Int) -> String {
         String(repeating: " ", count: max(0, width - text.count)) + text
-    }
-
-    private func clipped(_ text: String, _ width: Int) -> String {
-        text.count <= width ? text : text.prefix(width - 1) + "…"
     }
 
     private func trimmed(_ text: String, unless keeps: Bool) -> String {

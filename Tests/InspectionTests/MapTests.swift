@@ -62,6 +62,20 @@ import Testing
         #expect(run.output.split(separator: "\n").count < 200)
     }
 
+    /// Of a path that is too long its end is shown, which tells files apart.
+    @Test func longNames() async throws {
+        let folder = try Folder()
+        let directory = String(repeating: "d", count: 100)
+        try FileManager.default.createDirectory(
+            at: folder.url.appendingPathComponent(directory), withIntermediateDirectories: false)
+        try folder.write(directory + "/app", Sample.application)
+        let text = try await Tool.run(["map", directory + "/app"], in: folder.url)
+        #expect(text.output.hasPrefix("\n…\(directory.prefix(75))/app\n"), "\(text.output.prefix(200))")
+        #expect(try await Tool.run(["map", "-o", "map.svg", directory + "/app"], in: folder.url).status == 0)
+        let drawing = try String(contentsOf: folder.url.appendingPathComponent("map.svg"), encoding: .utf8)
+        #expect(drawing.contains(">…\(directory.prefix(65))/app</text>"))
+    }
+
     @Test func wrongUse() async throws {
         let folder = try Folder()
         try folder.write("app", Sample.application)
