@@ -282,20 +282,23 @@ moved_exception:
     cld
     lea moved_exception_text(%rip), %rsi
     mov $0x17, %bl
-// Says what lies at rsi, and ends the machine with the status in bl. The bytes of these instructions mean the same in 32-bit mode.
+// Says what lies at rsi, unless the serial port keeps it waiting, and ends the machine with the status in bl. The bytes of these
+// instructions mean the same in 32-bit mode.
 say_and_end:
-    lodsb
+    mov $1000000, %ecx
+9:  lodsb
     test %al, %al
     jz 11f
     mov %al, %ah
     mov $0x3fd, %dx
 10: in %dx, %al
     test $0x20, %al
-    jz 10b
+    loopz 10b
+    jz 11f
     mov $0x3f8, %dx
     mov %ah, %al
     out %al, %dx
-    jmp say_and_end
+    jmp 9b
 11: mov %bl, %al
     out %al, $0xf4
     mov $0xfe, %al

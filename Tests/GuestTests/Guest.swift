@@ -64,6 +64,8 @@ struct Guest {
     var processors = "1"
     var cpu = "qemu64,apic,fsgsbase,fxsr,rdrand,rdtscp,xsave,xsaveopt"
     var append = ""
+    /// Where the serial line leads.
+    var serial = ["-serial", "stdio"]
     /// Seconds after which the boot counts as hung.
     var patience = 60
 
@@ -72,9 +74,10 @@ struct Guest {
         var arguments = [
             "\(patience)", "qemu-system-x86_64", "-M", machine + (isMemoryReserved ? "" : ",memory-backend=ram"),
             "-cpu", cpu, "-smp", processors, "-m", memory,
-            "-display", "none", "-serial", "stdio", "-no-reboot", "-device",
-            "isa-debug-exit,iobase=0xf4,iosize=0x04", "-kernel", loader.path,
+            "-display", "none", "-no-reboot", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04", "-kernel",
+            loader.path,
         ]
+        arguments += serial
         if !isMemoryReserved { arguments += ["-object", "memory-backend-ram,id=ram,size=\(memory),reserve=off"] }
         if let initrd {
             let application = initrd.path + (moduleArguments.isEmpty ? "" : " " + moduleArguments)
@@ -115,6 +118,28 @@ enum Start: String, CaseIterable, CustomStringConvertible {
     var description: String { rawValue }
 
     func loader() throws -> URL { self == .multiboot ? Project.loader : try Guest.loaderWithoutMultiboot.get() }
+}
+
+/// Two full pipes as a serial line.
+final class StuckTerminal {
+    private let path = FileManager.default.temporaryDirectory.appendingPathComponent("terminal-\(UUID())").path
+    private var descriptors: [Int32] = []
+    var arguments: [String] { ["-chardev", "pipe,id=terminal,path=\(path)", "-serial", "chardev:terminal"] }
+
+    init() throws {
+        for end in [".in", ".out"] {
+            try #require(mkfifo(path + end, 0o600) == 0)
+            descriptors.append(open(path + end, O_RDWR | O_NONBLOCK))
+        }
+        let byte: [UInt8] = [0]
+        while write(descriptors[1], byte, 1) == 1 {}
+        try #require(errno == EAGAIN)
+    }
+
+    deinit {
+        for descriptor in descriptors { close(descriptor) }
+        for end in [".in", ".out"] { unlink(path + end) }
+    }
 }
 
 /// A file in a temporary folder, gone when nobody holds it any more.

@@ -35,6 +35,20 @@ import Testing
             outcome.errors == [sentence + "; start it with QEMU's -kernel, or as a PVH kernel"], outcome.comment)
     }
 
+    /// A terminal that takes nothing: what cannot be said must not keep the machine from its end.
+    @Test func stuckTerminal() async throws {
+        let terminal = try StuckTerminal()
+        var guest = Guest(initrd: Project.fixture("demo"), patience: 30)
+        guest.serial = terminal.arguments
+        guest.cpu = "pentium"
+        let outcome = try await guest.boot()
+        #expect(outcome.status == 45, outcome.comment)
+        guest = Guest(initrd: nil, patience: 30)
+        guest.serial = terminal.arguments
+        let refused = try await guest.boot()
+        #expect(refused.status == 33, refused.comment)
+    }
+
     @Test func emptyFile() async throws { try await refuses(Data(), status: 33, saying: "the file is empty") }
 
     @Test func textFile() async throws {
