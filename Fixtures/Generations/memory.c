@@ -83,6 +83,12 @@ void check_handed_over_is_safe(void) {
         check_safe(
             (struct range){load32(boot.multiboot + 48), load32(boot.multiboot + 48) + load32(boot.multiboot + 44)},
             "the Multiboot memory map is not in free memory");
+        const uint32_t modules = load32(boot.multiboot + 24), count = load32(boot.multiboot + 20);
+        check_safe((struct range){modules, modules + count * 16}, "the Multiboot modules are not in free memory");
+        for (uint32_t index = 0; index < count; index++) {
+            const uint32_t text = load32(modules + index * 16 + 8);
+            check_safe((struct range){text, text + 1}, "the Multiboot modules' strings are not in free memory");
+        }
     }
     for_each_table(check_table_is_safe);
 }

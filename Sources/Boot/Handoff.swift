@@ -76,7 +76,9 @@ public struct Handoff {
         block.copy(text, to: layout.multiboot.start)
 
         if application.generation.hasDeviceTree {
-            try writeDeviceTree(application, on: platform, placement, text, to: &block)
+            try writeDeviceTree(
+                application, on: platform, placement, text, reservesFirmwareInformation: usesFirmwareInformation,
+                to: &block)
         }
         var multibootInformation: UInt64 = 0
         if usesFirmwareInformation {
@@ -149,7 +151,7 @@ public struct Handoff {
     @inline(never)
     private func writeDeviceTree(
         _ application: borrowing Application, on platform: borrowing PlatformFacts, _ placement: Placement,
-        _ commandLine: borrowing ByteView, to block: inout ByteRegion
+        _ commandLine: borrowing ByteView, reservesFirmwareInformation: Bool, to block: inout ByteRegion
     ) throws(Fault) {
         let room = placement.handoff.deviceTree
         guard let region = block.part(room.start, size: room.size) else {
@@ -157,17 +159,26 @@ public struct Handoff {
         }
         var tree = DeviceTreeWriter(region)
 
-        tree.reserve(AddressRange(0, 0x10_0000))
-        reserve(loader, in: &tree)
-        reserve(placement.handoff.range, in: &tree)
-        // Kernels that take their own `_end` for the end of the image do not know of what was added behind it.
-        let linkEnd = placement.image.start &+ (application.linkEnd &- application.linkStart)
-        reserve(AddressRange(linkEnd.pageAligned, placement.image.end), in: &tree)
+        // Loader, strings and modules lie side by side under QEMU, in this order.
+        var last = AddressRange(0, 0x10_0000)
+        reserve(loader, &last, in: &tree)
+        if reservesFirmwareInformation {
+            let reserved = platform.reservations
+            // Most of them share pages.
+            for index in reserved.indices where reserved[index].isFirmware && !last.contains(reserved[index].range) {
+                reserve(reserved[index].range, &last, in: &tree)
+            }
+        }
         var index = 0
         while index < platform.moduleCount {
-            reserve(placement.module(index, of: application, on: platform), in: &tree)
+            reserve(placement.module(index, of: application, on: platform), &last, in: &tree)
             index &+= 1
         }
+        reserve(placement.handoff.range, &last, in: &tree)
+        // Kernels that take their own `_end` for the end of the image do not know of what was added behind it.
+        let linkEnd = placement.image.start &+ (application.linkEnd &- application.linkStart)
+        reserve(AddressRange(linkEnd.pageAligned, placement.image.end), &last, in: &tree)
+        tree.reserve(last)
 
         tree.beginRoot(platform.bootProtocol)
         let regions = platform.memoryMap
@@ -182,12 +193,18 @@ public struct Handoff {
         _ = try tree.finish(commandLine)
     }
 
-    /// Reserves `range` unless it is empty, or lies in the first MiB, all of which is reserved. Kernels unwrap every reservation as
-    /// whole pages, and have room for only a few holes.
+    /// Reserves `range` unless it is empty, or lies in the first MiB, all of which is reserved: together with `last`, which has
+    /// not been written yet, where they touch. Kernels unwrap every reservation as whole pages, and have room for only a few.
     @inline(never)
-    private func reserve(_ range: AddressRange, in tree: inout DeviceTreeWriter) {
+    private func reserve(_ range: AddressRange, _ last: inout AddressRange, in tree: inout DeviceTreeWriter) {
         guard !range.isEmpty, range.end > 0x10_0000 else { return }
-        tree.reserve(range.roundedOutward(to: 0x1000))
+        let pages = range.roundedOutward(to: 0x1000)
+        if pages.start <= last.end, last.start <= pages.end {
+            last = AddressRange(min(pages.start, last.start), max(pages.end, last.end))
+        } else {
+            tree.reserve(last)
+            last = pages
+        }
     }
 
     // MARK: Multiboot information

@@ -59,9 +59,8 @@ public struct HandoffLayout: Equatable, Sendable {
         let regions = UInt64(truncatingIfNeeded: platform.memoryMap.count)
         let strings = platform.commandLine.size
         informationStart = tables &* 0x1000
-        // The device tree: a node per region, a reservation per module and a few more, the command line, and what is always
-        // there.
-        let entries = regions &* 96 &+ UInt64(truncatingIfNeeded: platform.moduleCount) &* 16
+        // The device tree: a node per region, the reservations and a few more, the command line, and what is always there.
+        let entries = regions &* 96 &+ UInt64(truncatingIfNeeded: platform.reservations.count) &* 16
         multibootStart = informationStart &+ 0x2000 &+ HandoffLayout.pages(1024 &+ entries &+ strings)
         // Command line, module's string, the information structure, a module entry and an entry per region.
         let multibootSize = HandoffLayout.pages(256 &+ strings &+ platform.applicationString.size &+ regions &* 24)

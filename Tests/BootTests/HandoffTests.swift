@@ -229,6 +229,27 @@ struct HandedOver {
         }
     }
 
+    /// Kernels take each reservation out of their list of free memory, which has room for few before there is a heap.
+    @Test(arguments: [false, true]) func `what lies side by side is one reservation`(_ isPVH: Bool) throws {
+        var scenario = Scenario(
+            regions: [MemoryRegion(range: AddressRange(0, 0x4000_0000), kind: .available)], isPVH: isPVH,
+            firmware: [AddressRange(at: 0x9500, size: 116), AddressRange(0x12_3044, 0x12_3060)],
+            modules: [
+                AddressRange(0x12_4000, 0x12_5001), AddressRange(0x12_6000, 0x12_6000),
+                AddressRange(0x12_6000, 0x12_7fff),
+            ],
+            loader: AddressRange(0x10_0000, 0x12_3000), isFixed: false, base: 0, zeroFill: 0, alignment: 0x1000,
+            generation: .fourIdentity)
+        scenario.modules.append(AddressRange(0x30_0000, 0x30_1000))
+        let boot = try #require(HandedOver(scenario, gigabytePages: true))
+        let tree = try #require(DeviceTree(boot.bytes(boot.placement.handoff.deviceTree)))
+        let far: Range<UInt64> = 0x30_0000..<0x30_1000
+        // What PVH hands over is nothing that the kernel reads.
+        #expect(
+            tree.reservations
+                == (isPVH ? [0..<0x12_3000, 0x12_4000..<0x12_8000, far] : [0..<0x12_8000, far]))
+    }
+
     /// The Multiboot information that PVH lacks.
     func checkSynthesised(_ boot: HandedOver, _ address: UInt64) {
         func word(_ offset: UInt64) -> UInt64 { UInt64(boot.number(UInt32.self, at: address + offset)) }
