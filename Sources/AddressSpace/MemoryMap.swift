@@ -139,6 +139,12 @@ public struct MemoryRegions: ~Escapable {
         return reached >= range.end
     }
 
+    /// Whether all of `range` lies in one region of RAM that anyone may use.
+    public func holds(_ range: AddressRange) -> Bool {
+        for index in indices where list[index].isAvailable && list[index].range.contains(range) { return true }
+        return false
+    }
+
     /// The address below which lies a quarter of the available RAM from `start` on, `reserve` bytes of which do not count. RAM
     /// that the firmware lists twice counts twice.
     public func endOfFirstQuarter(from start: UInt64, reserve: UInt64) -> UInt64 {

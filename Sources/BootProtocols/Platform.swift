@@ -110,11 +110,21 @@ public struct Platform: ~Copyable {
         self.information = information
     }
 
-    /// Reads what the protocol's information in `memory` tells. Throws the faults of `Multiboot` and `PVH`.
+    /// Reads what the protocol's information in `memory` tells. Throws the faults of `Multiboot` and `PVH`, and
+    /// `moduleOutsideMemory` also for a module that is not all in RAM: QEMU loads more than the machine can hold.
     public mutating func read(_ memory: PhysicalMemory) throws(Fault) {
         switch bootProtocol {
         case .multiboot: try Multiboot.read(memory, into: &self)
         case .pvh: try PVH.read(memory, into: &self)
+        }
+        let facts = facts
+        var index = 0
+        while index < facts.moduleCount {
+            let module = facts.module(index).range
+            guard facts.memoryMap.holds(module) else {
+                throw Fault(.moduleOutsideMemory, value: module.start, limit: module.end)
+            }
+            index &+= 1
         }
     }
 

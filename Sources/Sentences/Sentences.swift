@@ -230,9 +230,8 @@ extension Rule {
         case .tooManyModules: .platform("there are %d modules; at most %m are supported", "give fewer modules")
         case .tooManyReservations: .platform("more than %m reserved ranges", "please report it")
         case .moduleOutsideMemory:
-            .platform(
-                "the module at %v up to %l is not in memory that can be read",
-                "the boot loader or virtual machine monitor is at fault")
+            .placement(
+                "the module at %v up to %l is not all in RAM below 4 GiB", "give the machine more memory (-m)")
         case .commandLineTooLong: .platform("the command line is longer than %m bytes", "shorten it")
         case .badStartInfo:
             .platform("the PVH start info has magic %v, not 0x336ec578", "the virtual machine monitor is at fault")

@@ -54,7 +54,7 @@ import Testing
     }
 
     @Test func `entries may be longer than 20 bytes`() throws {
-        var image = Self.image()
+        var image = Self.image(flags: 0b100_0101)
         image.put([28, 0, 0, 0x1000, 0, 1, 0, 0, 20, 0x2000, 0, 0x1000, 0, 3], at: 0x9000)
         image.put([56], at: 0x9500 + 44)
         #expect(
@@ -86,6 +86,8 @@ import Testing
         (0x9500 + 16, [0xffff_0000], Fault(.platformStructureOutsideMemory, value: 0xffff_0000, limit: 0x1_0000)),
         (0x2_1000, [0x3_1235, 0x3_1234], Fault(.moduleOutsideMemory, value: 0x3_1235, limit: 0x3_1234)),
         (0x2_1000, [0x3_0000, 0x4_0001], Fault(.moduleOutsideMemory, value: 0x3_0000, limit: 0x4_0001)),
+        (0x9000, [20, 0, 0, 0x3_1000], Fault(.moduleOutsideMemory, value: 0x3_0000, limit: 0x3_1234)),
+        (0x2_1010, [0x9_f000, 0x9_fc01], Fault(.moduleOutsideMemory, value: 0x9_f000, limit: 0x9_fc01)),
         (0x9000, [19], Fault(.memoryMapMalformed, value: 19, limit: 20)),
         (0x9000, [0], Fault(.memoryMapMalformed, value: 0, limit: 20)),
         (0x9018, [0], Fault(.memoryMapMalformed, value: 0, limit: 20)),

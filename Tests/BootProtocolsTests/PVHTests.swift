@@ -57,6 +57,7 @@ import Testing
         (0x2010, [0x3_fff0], Fault(.platformStructureOutsideMemory, value: 0x3_fff0, limit: 32)),
         (0x2108, [0x1_0001], Fault(.moduleOutsideMemory, value: 0x3_0000, limit: 0x4_0001)),
         (0x2108, [0, .max], Fault(.moduleOutsideMemory, value: 0x3_0000, limit: 0xffff_ffff_0003_0000)),
+        (0x2300, [0x3_0001, 0], Fault(.moduleOutsideMemory, value: 0x3_0000, limit: 0x3_1234)),
         (0x2018, [0, 1], Fault(.platformStructureOutsideMemory, value: 0x1_0000_0000, limit: 0x1_0000)),
     ]
 
@@ -89,6 +90,7 @@ import Testing
 
     @Test func `128 regions are taken, more refused`() throws {
         var image = Self.image()
+        image.put([0], at: 0x200c)
         image.put([0x2_0000, 0, 128], at: 0x2028)
         for index in 0..<129 { image.put([UInt32(index) * 0x2000, 0, 0x1000, 0, 1, 0], at: 0x2_0000 + index * 24) }
         #expect(try image.read(.pvh, at: 0x2000).get().regions.count == 128)

@@ -1,4 +1,4 @@
-// As many modules as there may be.
+// Many modules, and more than memory holds.
 
 import Foundation
 import Testing
@@ -20,10 +20,30 @@ import Testing
             outcome.comment)
     }
 
+    /// QEMU loads modules behind each other, however much memory there is.
+    @Test func beyondMemory() async throws {
+        let large = try TemporaryFile(Data())
+        try FileHandle(forWritingTo: large.url).truncate(atOffset: 61 << 20)
+        let modules = [large.url.path] + LibraryTests.libraries.map(path)
+        let fitting = try await boot("libraries-exec", modules, memory: "64M")
+        #expect(fitting.status == 3, fitting.comment)
+        let outcome = try await boot("libraries-exec", modules, memory: "62M")
+        #expect(outcome.status == 43, outcome.comment)
+        let error = try #require(outcome.errors.first, outcome.comment)
+        #expect(error.hasPrefix("the module at 0x"), outcome.comment)
+        #expect(error.hasSuffix(" is not all in RAM below 4 GiB; give the machine more memory (-m)"), outcome.comment)
+        let host = try await RefusalTests.inspect(
+            Project.fixture("libraries-exec"), modules: modules, memory: "62M")
+        #expect(
+            host.sentence != nil
+                && host.sentence?.hasSuffix(" is not all in RAM below 4 GiB; give the machine more memory (-m)") == true
+        )
+    }
+
     private func path(_ fixture: String) -> String { Project.fixture(fixture).path }
 
-    private func boot(_ application: String, _ modules: [String]) async throws -> Outcome {
-        var guest = Guest(initrd: Project.fixture(application), patience: 60)
+    private func boot(_ application: String, _ modules: [String], memory: String = "1G") async throws -> Outcome {
+        var guest = Guest(initrd: Project.fixture(application), memory: memory, patience: 60)
         guest.modules = modules
         return try await guest.boot()
     }

@@ -142,18 +142,23 @@ import Testing
         let sentence = try #require(outcome.errors.first, outcome.comment)
         if let start { #expect(sentence.hasPrefix(start), outcome.comment) }
 
-        let host = try await inspect(image.url, memory: memory)
+        let host = try await Self.inspect(image.url, memory: memory)
         #expect(host.sentence == sentence, "the host says something else than the guest")
         #expect(host.status == (status == 35 ? 2 : 1))
     }
 
     /// What loader-inspect says of the same file on the same machine.
-    private func inspect(_ file: URL, memory: String) async throws -> (sentence: String?, status: Int32?) {
+    static func inspect(
+        _ file: URL, modules: [String] = [], memory: String
+    ) async throws -> (sentence: String?, status: Int32?) {
         let tool = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
             .appendingPathComponent("loader-inspect")
         let result = try await Subprocess.run(
             .path(.init(tool.path)),
-            arguments: ["--memory", memory, "--loader", Project.loader.path, file.path],
+            arguments: Arguments(
+                ["--memory", memory, "--loader", Project.loader.path] + modules.flatMap { ["--module", $0] } + [
+                    file.path
+                ]),
             output: .string(limit: 1 << 20), error: .discarded)
         let line = result.standardOutput.split(separator: "\n").first { $0.hasPrefix("  error: ") }
         let status: Int32? = if case .exited(let code) = result.terminationStatus { Int32(code) } else { nil }
