@@ -44,6 +44,7 @@ extension Report {
         if let staging = placement.staging { line("staged image", staging, to: &sink) }
         line("tables for moving it", placement.movingTables, to: &sink)
         if let moved = placement.movedModule { line("moved module", moved, to: &sink) }
+        line("moved libraries", placement.movedLibraries, to: &sink)
         let handoff = placement.handoff
         line("page tables", handoff.pageTables, to: &sink)
         line("BootInfo, GDT", handoff.information, to: &sink)

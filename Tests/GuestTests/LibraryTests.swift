@@ -22,8 +22,10 @@ import Testing
 
     /// The loader itself and the modules lie where the image goes, and are moved.
     @Test(arguments: ["1", "4"]) func modulesInTheWay(processors: String) async throws {
-        let outcome = try await boot("libraries-low", processors: processors)
+        let outcome = try await boot("libraries-low", arguments: "loader.verbose", processors: processors)
         #expect(outcome.status == 3, outcome.comment)
+        #expect(outcome.serial.contains("[LOADER] moved module 0x"), outcome.comment)
+        #expect(outcome.serial.contains("[LOADER] moved libraries 0x"), outcome.comment)
         #expect(outcome.serial.contains(", module moved"), outcome.comment)
     }
 
