@@ -35,7 +35,7 @@ public enum Report {
         sink.write(platform.bootProtocol.name)
         sink.write(", RAM up to ", hex: platform.memoryMap.topOfRAM)
         let unused = platform.moduleCount &- 1 &- max(application.link.count &- 1, 0)
-        if unused > 0 { sink.write(", %d further modules not used", UInt64(unused)) }
+        if unused > 0 { sink.write(", unused modules: %d", UInt64(unused)) }
         sink.endLine()
         if verbosity == .verbose { foundInDetail(application, platform, to: &sink) }
         sink.flush()
@@ -105,14 +105,14 @@ public enum Report {
         if counts.resizedCopies > 0 {
             sink.line(
                 """
-                warning: R_X86_64_COPY: %d objects have another size in the library than in the application; link it again
+                warning: R_X86_64_COPY: objects of another size in the library than in the application: %d; link it again
                 """, counts.resizedCopies)
         }
         let initialisers = application.link.plan.initialiserCount
         if initialisers > 0, counts.initialiserReferences == 0 {
             sink.line(
                 """
-                warning: nothing calls the libraries' %d initialisers: the application does not refer to \
+                warning: nothing calls the libraries' initialisers (%d): the application does not refer to \
                 __loader_init_array_start
                 """, initialisers)
         }

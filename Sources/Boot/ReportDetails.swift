@@ -49,7 +49,7 @@ extension Report {
         line("page tables", handoff.pageTables, to: &sink)
         line("BootInfo, GDT", handoff.information, to: &sink)
         line("device tree", handoff.deviceTree, to: &sink)
-        line("Multiboot information", handoff.multiboot, to: &sink)
+        line("command line", handoff.multiboot, to: &sink)
         line("stack", handoff.stack, to: &sink)
     }
 
@@ -89,8 +89,8 @@ extension Purpose {
         ("""
         loader
         module
-        handed on
-        handed over
+        Multiboot information
+        PVH start info
         image
         handoff
         """ as Text).row(Int(rawValue))

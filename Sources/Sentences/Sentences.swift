@@ -13,8 +13,8 @@ extension Rule {
         case .emptyFile: .noApplication("the file is empty", "give -initrd an ELF file")
         case .notELF:
             .malformed(
-                "this is not an ELF file: it begins with %v, not with 0x464c457f (\\x7fELF)",
-                "give -initrd the application's ELF file")
+                "this is not an ELF file: it begins with %v, not with 0x464c457f (\\x7fELF)", "give -initrd an ELF file"
+            )
         case .fileTooShort:
             .malformed(
                 "the file ends after %d bytes, inside a structure that needs %m",

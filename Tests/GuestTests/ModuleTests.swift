@@ -9,7 +9,7 @@ import Testing
     func asManyAsThereMayBe(kernel: String, place: String) async throws {
         let outcome = try await boot("\(kernel)-\(place)", [String](repeating: path("demo"), count: 15))
         #expect(outcome.status == 3, outcome.comment)
-        #expect(outcome.serial.contains(", 15 further modules not used\n"), outcome.comment)
+        #expect(outcome.serial.contains(", unused modules: 15\n"), outcome.comment)
     }
 
     @Test(arguments: [16, 199]) func oneTooMany(further: Int) async throws {
