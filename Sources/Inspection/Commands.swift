@@ -103,16 +103,21 @@ struct FileOptions: ParsableArguments {
             do {
                 worst = max(worst, try body(file, input, name, output))
             } catch let refusal as Refusal {
-                output.flush()
-                worst = max(worst, refusal.tell(name))
+                worst = max(worst, try tell(refusal, name, output))
             } catch let fault as Fault {
-                output.flush()
-                worst = max(worst, Refusal(fault, file).tell(name))
+                worst = max(worst, try tell(Refusal(fault, file), name, output))
             }
         }
         output.flush()
         Progress.shared.show(nil)
         if worst != 0 { throw ExitCode(worst) }
+    }
+
+    /// Says that the file called `name` is refused, also in a document that has begun; returns the exit status.
+    private func tell(_ refusal: Refusal, _ name: String, _ output: Output) throws -> Int32 {
+        try output.endDocument(with: refusal)
+        output.flush()
+        return refusal.tell(name)
     }
 
     /// Calls `view` with each file and where it goes.

@@ -19,7 +19,7 @@ struct Failure: Error {
 
     /// Reading the file at `path` ended with errno's `number`.
     static func reading(_ path: String, _ number: Int32) -> Failure {
-        Failure("cannot read \(printable(path)): \(text(number))")
+        Failure("cannot read \(path == "-" ? "standard input" : printable(path)): \(text(number))")
     }
 
     /// Writing to `target` ended with errno's `number`.

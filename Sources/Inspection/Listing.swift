@@ -51,6 +51,8 @@ private struct CellLayout: Sendable {
 /// Writes a view's rows. The cells of a row come in the order of the columns.
 struct Listing: ~Copyable {
     private var buffer: OutputBuffer
+    /// Where the document begins and ends; nil for a part of it.
+    private let output: Output?
     private let input: InputFile?
     private let layouts: [CellLayout]
     private let firstKey: ShortText
@@ -82,6 +84,7 @@ struct Listing: ~Copyable {
     init(_ state: State) {
         (input, layouts, isJSON) = (state.input, state.layouts, state.isJSON)
         (firstKey, nothing) = (state.firstKey, state.nothing)
+        output = nil
         buffer = OutputBuffer(descriptor: state.descriptor, capacity: 1 << 20)
     }
 
@@ -123,12 +126,15 @@ struct Listing: ~Copyable {
             output.line()
         }
         output.flush()
+        output.isDocumentOpen = json
+        self.output = output
         buffer = OutputBuffer(descriptor: output.buffer.descriptor)
     }
 
     /// Ends the view.
     mutating func end() {
         if isJSON { buffer.append(rows == 0 ? "]}\n" : "\n]}\n") }
+        output?.isDocumentOpen = false
     }
 
     /// An address or another number that is read in hexadecimal; in JSON a string, since JSON numbers lose bits beyond 2^53.

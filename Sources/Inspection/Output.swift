@@ -35,6 +35,8 @@ enum Style: Int {
 final class Output: TextSink {
     var buffer: OutputBuffer
     let isColored: Bool
+    /// Whether a listing has begun a JSON document, and has not ended it.
+    var isDocumentOpen = false
     /// Whether a title has been written.
     private var hasTitle = false
 
@@ -101,6 +103,15 @@ final class Output: TextSink {
             isFirst = false
         }
         line()
+    }
+
+    /// Ends the JSON document that a listing has begun and could not go on with, and says why.
+    func endDocument(with refusal: Refusal) throws {
+        guard isDocumentOpen else { return }
+        isDocumentOpen = false
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        line("\n],\"error\":\(String(decoding: try encoder.encode(Verdict.Problem(refusal)), as: UTF8.self))}")
     }
 
     /// Hands over what was taken. Where nobody reads any more, the program ends quietly.

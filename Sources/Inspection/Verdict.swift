@@ -20,6 +20,14 @@ struct Verdict: Encodable {
         let sentence: String
         /// The status that QEMU would end with.
         let qemuStatus: Int32
+
+        init(_ refusal: Refusal) {
+            let kind = refusal.fault.rule.kind
+            rule = "\(refusal.fault.rule)"
+            self.kind = "\(kind)"
+            sentence = refusal.sentence
+            qemuStatus = kind.status
+        }
     }
     /// Where things go.
     struct Plan: Encodable {
@@ -80,9 +88,7 @@ struct Verdict: Encodable {
         } catch {
             status = error.status
             verdict = status == 2 ? "malformed" : "will not boot"
-            let kind = error.fault.rule.kind
-            self.error = Problem(
-                rule: "\(error.fault.rule)", kind: "\(kind)", sentence: error.sentence, qemuStatus: kind.status)
+            self.error = Problem(error)
             // Without the loader's options, which may be what is wrong.
             guard let application = try? Application(file) else { return }
             generation = application.generation.name.string

@@ -1,6 +1,7 @@
 // The JSON of every view against docs/loader-inspect.schema.json, by an independent validator (python3-jsonschema).
 
 import Foundation
+import TestSupport
 import Testing
 
 @Suite struct SchemaTests {
@@ -79,6 +80,28 @@ import Testing
         }
         let (count, message) = try await validate(text)
         #expect(count == expected, "\(message)")
+    }
+
+    /// Where a file is refused only after some rows, what there is of the document is one, and says so.
+    @Test func brokenOffDocumentsAreValid() async throws {
+        let folder = try Folder()
+        var writer = ELFWriter()
+        writer.addNotes(hermitNote(4) + abiTag(0, 13, 2).dropLast(8))
+        var object = ObjectFile(symbols: [ObjectSymbol(name: "other", size: 4, info: 0x12, section: 1)])
+        object.sections = [ObjectSection(name: ".text", flags: 6, bytes: [0, 0, 0, 0])]
+        let relocations = [Relocation(1, at: 0, symbol: 1), Relocation(2, at: 2, symbol: 1)]
+        object.sections[0].compact = compactRelocations(relocations).dropLast()
+        for (view, file, rule) in [
+            ("notes", writer.bytes, "noteTruncated"), ("relocations", object.bytes, "compactRelocationsMalformed"),
+        ] {
+            let path = try folder.write("file", file).path
+            let run = try await Tool.run([view, "--json", path])
+            #expect(run.status == 2 && run.errors.contains(": error: "), "\(run.errors)")
+            #expect(run.output.split(separator: "\n").count == 3, "a row: \(run.output)")
+            #expect(run.output.contains(#"],"error":{"kind":"malformed","qemuStatus":35,"rule":"\#(rule)","#))
+            let (count, message) = try await validate(run.output + run.output)
+            #expect(count == 2, "\(message)\(run.output)")
+        }
     }
 
     /// What the validator is worth: it must find what is wrong.
