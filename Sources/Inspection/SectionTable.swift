@@ -15,31 +15,31 @@ struct SectionTable: ~Escapable, Sendable {
     private(set) var nameTableOffset: UInt64 = 0
 
     /// The table that `header` describes in `file`; empty where there is none. e_shnum and e_shstrndx that do not fit in
-    /// 16 bits are in section header 0. Throws `fileTooShort`.
+    /// 16 bits are in section header 0. Throws `sectionHeadersBeyondFile` or `sectionBeyondFile`.
     @_lifetime(copy file)
     init(_ file: ByteView, _ header: FileHeader) throws(Fault) {
         let start = header.sectionHeaderOffset
         self.file = file
         guard start > 0 else {
             count = 0
-            table = try file.slice(at: 0, size: 0, else: .fileTooShort, .none)
+            table = file.part(at: 0, size: 0)
             names = table
             return
         }
         let first = SectionHeader(
-            try file.record(at: start, size: SectionHeader.size, else: .fileTooShort, .sectionHeader(0)))
+            try file.record(at: start, size: SectionHeader.size, else: .sectionHeadersBeyondFile, .header))
         let number = header.sectionHeaderCount == 0 ? first.size : UInt64(header.sectionHeaderCount)
         let (size, overflow) = number.multipliedReportingOverflow(by: SectionHeader.size)
-        table = try file.slice(at: start, size: overflow ? .max : size, else: .fileTooShort, .sectionHeader(0))
+        table = try file.slice(at: start, size: overflow ? .max : size, else: .sectionHeadersBeyondFile, .header)
         count = Int(number)
         let index = header.sectionNameIndex == 0xffff ? Int(first.link) : Int(header.sectionNameIndex)
         guard index > 0, index < count else {
-            names = try file.slice(at: 0, size: 0, else: .fileTooShort, .none)
+            names = file.part(at: 0, size: 0)
             return
         }
         let strings = SectionHeader(table.entry(index, size: Int(SectionHeader.size)))
         names = try file.slice(
-            at: strings.offset, size: strings.size, else: .fileTooShort, .sectionHeader(UInt64(index)))
+            at: strings.offset, size: strings.size, else: .sectionBeyondFile, .sectionHeader(UInt64(index)))
         nameTableOffset = strings.offset
     }
 
@@ -55,15 +55,15 @@ struct SectionTable: ~Escapable, Sendable {
     /// Lists the name of `section`.
     func name(_ section: SectionHeader, in listing: inout Listing) { listing.text(names, at: UInt64(section.name)) }
 
-    /// The bytes of the section at `index`. Throws `fileTooShort`.
+    /// The bytes of the section at `index`. Throws `sectionBeyondFile`.
     @_lifetime(copy self)
     func contents(_ index: Int) throws(Fault) -> ByteView {
         let section = self[index]
         return try file.slice(
-            at: section.offset, size: section.size, else: .fileTooShort, .sectionHeader(UInt64(index)))
+            at: section.offset, size: section.size, else: .sectionBeyondFile, .sectionHeader(UInt64(index)))
     }
 
-    /// The relocations in the section at `index`, of any form; nil where it holds none. Throws `fileTooShort`.
+    /// The relocations in the section at `index`, of any form; nil where it holds none. Throws `sectionBeyondFile`.
     @_lifetime(copy self)
     func relocations(_ index: Int) throws(Fault) -> RelocationSection? {
         let size: UInt64

@@ -129,6 +129,36 @@ import Testing
         #expect(lines[4096].hasSuffix(" 0xfff00abc -"))
     }
 
+    /// What lies behind the end of a file that was cut short is told with its end and the file's.
+    @Test func sectionsBehindTheEnd() async throws {
+        let folder = try Folder()
+        let file = Sample.object
+        let table = file.number(UInt64.self, at: 40)
+        let end = table + 64 * UInt64(file.number(UInt16.self, at: 60))
+        // The symbol table: a size of 2^32 and the end of the file's sections.
+        let symbols = try #require((0..<end).first { file.number(UInt32.self, at: Int(table + $0 * 64) + 4) == 2 })
+        let offset = file.number(UInt64.self, at: Int(table + symbols * 64) + 24)
+        try folder.write("long", file.putting(1 << 32 as UInt64, at: Int(table + symbols * 64) + 32))
+        try folder.write("cut", Array(file.dropLast(1)))
+        func hex(_ number: UInt64) -> String { "0x" + String(number, radix: 16) }
+        let size = UInt64(file.count)
+        for (words, sentence) in [
+            (
+                ["sections", "cut"],
+                "ELF header: the section headers end at \(hex(end)), beyond the file's end at \(hex(size - 1))"
+            ),
+            (
+                ["symbols", "long"],
+                "section header \(symbols): the section's bytes end at \(hex(offset + 1 << 32)), beyond the file's end at "
+                    + hex(size)
+            ),
+        ] {
+            let run = try await Tool.run(words, in: folder.url)
+            #expect(run.status == 2)
+            #expect(run.errors.hasPrefix("\(words[1]): error: \(sentence); "), "\(run.errors)")
+        }
+    }
+
     /// Compact relocations say what others say, whether the loader applies them, or the file is no application, or their section is
     /// not in memory.
     @Test(arguments: ["_start", "other"]) func compactRelocations(_ symbol: String) async throws {
