@@ -20,7 +20,8 @@ public enum Verbosity: UInt8, Sendable {
 ///
 /// Under Multiboot the options are words of the module's own string, behind the file name:
 /// `-initrd "app loader.generation=2 loader.align16"`. Other words there are the application's, and the command line of
-/// `-append` is never looked at.
+/// `-append` is never looked at. Behind another module's file name an option is an error: passing over it might pass over what
+/// it protects from.
 ///
 /// PVH under QEMU has no string for the module. There the options are the first words of the command line:
 /// `-append "loader.generation=2 -- arguments"`. The kernel's command line begins behind them, since it would take the
@@ -48,29 +49,35 @@ public struct LoaderOptions: Equatable, Sendable {
     public init() {}
 
     /// Reads the options on `platform`, and takes those of the command line off it. Throws `unknownLoaderOption`,
-    /// `digestMalformed` and `baseMalformed`, whose name is an offset in `memory`.
+    /// `optionMisplaced`, `digestMalformed` and `baseMalformed`, whose name is an offset in `memory`.
     public mutating func read(_ platform: inout Platform, _ memory: PhysicalMemory) throws(Fault) {
-        _ = try read(platform.applicationString, memory, behindName: true)
+        var module = 0
+        while module < platform.moduleCount {
+            _ = try read(platform.facts.module(module).commandLine, memory, of: module)
+            module &+= 1
+        }
         guard platform.bootProtocol == .pvh else { return }
         let line = platform.commandLine
-        platform.commandLine = AddressRange(try read(line, memory, behindName: false), line.end)
+        platform.commandLine = AddressRange(try read(line, memory, of: nil), line.end)
     }
 
-    /// Reads the options in `line`: with a file's name as its first word all that come behind that, else those that come before
-    /// any other word. Returns where what follows the last of these begins.
+    /// Reads the options in `line`: with a file's name as its first word, that of `module`, all that come behind that, else those
+    /// that come before any other word. Returns where what follows the last of these begins.
     @inline(never)
     private mutating func read(
-        _ line: AddressRange, _ memory: PhysicalMemory, behindName: Bool
+        _ line: AddressRange, _ memory: PhysicalMemory, of module: Int?
     ) throws(Fault) -> UInt64 {
         guard !line.isEmpty else { return line.start }
         var words = Words(try memory.view(line.start, size: memory.range.end &- line.start), size: line.size)
-        if behindName { _ = words.next() }
+        if module != nil { _ = words.next() }
         var rest = line.start
         while var word = words.next() {
             if word.take("loader.") {
-                try apply(word, nameOffset: line.start &- memory.origin &+ words.start)
+                let nameOffset = line.start &- memory.origin &+ words.start
+                guard module ?? 0 == 0 else { throw Fault(.optionMisplaced, nameOffset: nameOffset) }
+                try apply(word, nameOffset: nameOffset)
                 rest = line.end
-            } else if !behindName {
+            } else if module == nil {
                 if rest == line.end { rest = line.start &+ words.start }
                 break
             }

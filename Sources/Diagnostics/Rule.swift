@@ -33,7 +33,7 @@ public enum Rule: UInt8, Equatable, Sendable {
     case tooManyPriorities, tooManySectionNames
     case symbolSectionUnknown, tlsSequenceUnknown, sectionsApart
     case notSharedObject, versionMissing, versionTableMalformed, symbolSearchTooLong, arrayOutsideImage
-    case symbolVersionMissing, copyOutsideImage, relocationFormUnknown
+    case symbolVersionMissing, copyOutsideImage, relocationFormUnknown, optionMisplaced
 
     /// What kind of trouble this is; decides the exit status.
     public var kind: Kind {

@@ -313,6 +313,8 @@ extension Rule {
         case .relocationFormUnknown:
             .wrongKind(
                 "it names relocations in a form that is not known", "link the application with --pack-dyn-relocs=relr")
+        case .optionMisplaced:
+            .options("a loader option behind another file than the application: %n", "give it behind the application")
         }
     }
 }

@@ -40,13 +40,14 @@ import Testing
             .sectionsApart: (.relocation, "do not lie side by side", "make one of them: ld -r"),
             .copyOutsideImage: (.relocation, "the original of", "the file is damaged"),
             .relocationFormUnknown: (.wrongKind, "in a form that is not known", "with --pack-dyn-relocs=relr"),
+            .optionMisplaced: (.options, "behind another file than", "give it behind the application"),
         ]
         for (rule, (kind, sentence, advice)) in words {
             #expect(rule.kind == kind)
             #expect(rule.sentence.description.contains(sentence), "\(rule): \(rule.sentence)")
             #expect(rule.advice.description.hasSuffix(advice), "\(rule): \(rule.advice)")
         }
-        #expect(Self.all.last == .relocationFormUnknown)
+        #expect(Self.all.last == .optionMisplaced)
     }
 
     @Test func `every class has its own status, which QEMU can report`() {

@@ -40,6 +40,18 @@ import Testing
         )
     }
 
+    /// Not passed over: who gives a digest wants it compared.
+    @Test func optionBehindALibrary() async throws {
+        let digest = "loader.sha256=" + String(repeating: "0", count: 64)
+        let outcome = try await boot(
+            "libraries-pie", [path("libtop.so") + " word", path("libbase.so"), path("libmiddle.so") + " \(digest)"])
+        #expect(outcome.status == 49, outcome.comment)
+        #expect(
+            outcome.errors == [
+                "a loader option behind another file than the application: '\(digest)'; give it behind the application"
+            ], outcome.comment)
+    }
+
     private func path(_ fixture: String) -> String { Project.fixture(fixture).path }
 
     private func boot(_ application: String, _ modules: [String], memory: String = "1G") async throws -> Outcome {
