@@ -42,6 +42,7 @@ struct Finding: Encodable, Equatable {
                 findings += inSegment(headers[index], index)
             }
             findings += inStack(headers)
+            findings += inSectionHeaders(file, header)
             if header.osABI != 0xff, header.osABI != 3 {
                 findings.append(
                     Finding(
@@ -95,6 +96,22 @@ struct Finding: Encodable, Equatable {
             ]
         }
         return []
+    }
+
+    /// A file that was cut short may hold all that is loaded.
+    private static func inSectionHeaders(_ file: ByteView, _ header: FileHeader) -> [Finding] {
+        do throws(Fault) {
+            _ = try SectionTable(file, header)
+            return []
+        } catch {
+            guard error.rule == .sectionHeadersBeyondFile else { return [] }
+            return [
+                Finding(
+                    .warning, "cut-short",
+                    "the section headers end at \(hex(error.value)), beyond the file's end at \(hex(error.limit))",
+                    "the loader does not need them, but the file was cut short: copy or build it again")
+            ]
+        }
     }
 
     // MARK: The application

@@ -61,6 +61,8 @@ import Testing
         add(
             "empty segment", ["empty-segment"] + usual,
             file { $0.segments.append(load(at: 0x1000, size: 0, flags: 4)) })
+        add("section headers cut off", ["cut-short"] + usual, file().putting(1 << 20 as UInt64, at: 40))
+        add("no section headers", usual, file().putting(0 as UInt64, at: 40))
         add("OSABI", ["osabi"] + usual, file { $0.osABI = 0 })
         add("GNU's OSABI", usual, file { $0.osABI = 3 })
         add(
