@@ -60,7 +60,7 @@ public struct ExceptionReport: Sendable {
     /// Exceptions whose error code the CPU pushes (table 6-1).
     private static var haveErrorCode: UInt64 { 1 << 8 | 0x1f << 10 | 1 << 17 | 1 << 21 | 1 << 29 | 1 << 30 }
     /// Whether it is an interrupt with the number of an exception, which no error code comes with: that of a device, because the
-    /// BIOS gave the first eight the numbers from 8 on, or INT's. No exception's error code is its own number.
+    /// BIOS gave the first eight the numbers from 8 on, or INT's. That an exception's error code is its own number takes an LDT.
     private var isInterrupt: Bool { errorCode == vector && ExceptionReport.haveErrorCode &>> vector & 1 != 0 }
     private var isPageFault: Bool { vector == 14 && !isInterrupt }
 
