@@ -135,16 +135,29 @@ struct BootCommand: AsyncParsableCommand {
             return
         }
         let console = Output(descriptor: 2, color: .never)
+        for finding in host.findings { console.line("warning: \(finding.sentence); \(finding.advice)") }
         console.line(QEMU.line([program] + words))
         console.flush()
         let (status, mentioned) = try await QEMU.run(program, words)
         console.line(status > 128 ? "QEMU was ended by signal \(status - 128)" : "QEMU ended with status \(status)")
         for line in Explanation.ofQEMU(Int(status)).prefix(1) { console.line(line) }
+        // A guest that was reset says nothing.
+        if status == 0, let sentence = refusal(ByteView(input.bytes), host) {
+            console.line("rehearsed without QEMU, it does not boot either: \(sentence)")
+        }
         if status != 3 {
             tell(mentioned, ByteView(input.bytes), host, to: console)
             throw ExitCode(status == 0 ? 1 : status)
         }
         console.flush()
+    }
+
+    /// Why `file` does not boot on `host`; nil where nothing is known to be in its way.
+    private func refusal(_ file: ByteView, _ host: HostMachine) -> String? {
+        do throws(Refusal) {
+            _ = try Rehearsal(file, on: host, gigabytePages: machine.gigabytePages)
+            return nil
+        } catch { return error.sentence }
     }
 
     /// Says what the addresses are that the guest mentioned.

@@ -18,7 +18,7 @@ enum StartProtocol: String, CaseIterable, ExpressibleByArgument, Codable {
     case multiboot, pvh
 }
 
-/// A number of bytes, written as QEMU's -m takes it: `512M`, `4G`; plain numbers are MiB.
+/// A number of bytes, written as QEMU's -m takes it: `512M`, `1.5G`; plain numbers are MiB.
 struct MemorySize: ExpressibleByArgument, Equatable {
     /// Bytes.
     let bytes: UInt64
@@ -26,15 +26,16 @@ struct MemorySize: ExpressibleByArgument, Equatable {
     init(bytes: UInt64) { self.bytes = bytes }
 
     init?(argument: String) {
-        let units: [Character: UInt64] = ["K": 10, "M": 20, "G": 30, "T": 40]
-        let shift = argument.uppercased().last.flatMap { units[$0] }
-        guard let number = UInt64(shift == nil ? Substring(argument) : argument.dropLast()), number > 0 else {
-            return nil
-        }
-        let (bytes, overflow) = number.multipliedReportingOverflow(by: 1 << (shift ?? 20))
-        guard !overflow, bytes >= 1 << 21, bytes <= 1 << 46 else { return nil }
-        // As QEMU rounds it.
-        self.bytes = (bytes + 0x1fff) & ~0x1fff
+        // With a fraction QEMU wants a unit.
+        guard let match = argument.wholeMatch(of: #/([0-9]+)(?:(\.[0-9]*)?([KMGTkmgt]))?/#), let whole = UInt64(match.1)
+        else { return nil }
+        let units: [Substring: UInt64] = ["K": 10, "M": 20, "G": 30, "T": 40]
+        let unit = match.3.flatMap { units[Substring($0.uppercased())] } ?? 20
+        // QEMU rounds to whole bytes, then up to whole pages of 8 KiB.
+        let fraction = match.2.flatMap { Double("0\($0)0") } ?? 0
+        let part = UInt64((fraction * Double(1 << unit as UInt64)).rounded())
+        guard whole <= (1 << 46) >> unit, (1 << 21...1 << 46).contains(whole << unit + part) else { return nil }
+        bytes = (whole << unit + part + 0x1fff) & ~0x1fff
     }
 
     var defaultValueDescription: String { text }
@@ -194,9 +195,34 @@ struct HostMachine {
 
     // MARK: PVH
 
+    /// The command line without the byte that ends it.
+    private var pvhCommandLine: [UInt8] {
+        Array([loaderOptions, commandLine].filter { !$0.isEmpty }.joined(separator: " ").utf8)
+    }
+
+    /// What looks wrong with the machine, whatever boots there.
+    var findings: [Finding] {
+        // QEMU's option ROM has an array for it; qboot allocates as much as it needs.
+        guard startProtocol == .pvh, kind != .microvm, pvhCommandLine.count > 4095 else { return [] }
+        return [
+            Finding(
+                .warning, "long-command-line",
+                "the command line has \(pvhCommandLine.count) bytes, and QEMU's PVH has room for 4095 before it overwrites "
+                    + "what it tells the loader, or itself",
+                "shorten it, start by Multiboot, or take --machine microvm")
+        ]
+    }
+
     private func writePVH(_ placed: [AddressRange], _ information: UInt64, to guest: GuestMemory) {
-        let (usualList, text, map): (UInt64, UInt64, UInt64) =
-            kind == .microvm ? (0x7b7c, 0xe_fc70, 0xe_f800) : (0x21c0, 0x11c0, 0x5a8)
+        let string = pvhCommandLine + [0]
+        var (usualList, text, map): (UInt64, UInt64, UInt64) = (0x21c0, 0x11c0, 0x5a8)
+        if kind == .microvm {
+            // qboot allocates downward, the memory map with an entry more than it has.
+            let end: UInt64 = memory.bytes > lowMemoryEnd ? 0xe_fc70 : 0xe_fc80
+            usualList = 0x7b7c
+            text = (end - UInt64(string.count)) & ~15
+            map = (text - UInt64(regions.count + 1) * 24) & ~15
+        }
         // QEMU has room for one module, and gives it no string.
         let list = placed.count == 1 ? usualList : 0x3000
         // Where the firmware puts the root pointer depends on the tables it makes, and those on the machine's devices.
@@ -208,6 +234,8 @@ struct HostMachine {
             }
         guest.store(PVH.magic, at: information)
         guest.store(1 as UInt32, at: information + 4)
+        // In the order of QEMU's ROM, where a long one runs into what comes behind it.
+        guest.write(string, at: text)
         guest.store(UInt32(placed.count), at: information + 12)
         for (offset, word) in [(16, list), (24, text), (32, rsdp ?? usual), (40, map)] as [(UInt64, UInt64)] {
             guest.store(word, at: information + offset)
@@ -222,7 +250,6 @@ struct HostMachine {
             guest.write(moduleStrings[index], at: next)
             next += UInt64(moduleStrings[index].count)
         }
-        guest.write(Array((loaderOptions + gap + commandLine).utf8) + [0], at: text)
         for (index, region) in regions.enumerated() {
             let entry = map + UInt64(index) * 24
             guest.store(region.range.start, at: entry)

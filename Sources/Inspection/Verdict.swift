@@ -78,7 +78,7 @@ struct Verdict: Encodable {
         size = file.count
         self.machine = "\(machine.kind.rawValue), \(machine.memory.text), \(machine.startProtocol.rawValue)"
         describe(file)
-        findings = Finding.inFile(file)
+        findings = machine.findings + Finding.inFile(file)
         do throws(Refusal) {
             let rehearsal = try Rehearsal(file, on: machine, gigabytePages: gigabytePages)
             do throws(Fault) {

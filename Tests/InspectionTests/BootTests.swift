@@ -158,6 +158,9 @@ import Testing
         for (given, told, end) in [
             ("3000K", "3000K", "0x2ee000"), ("3001K", "3008K", "0x2f0000"), ("64", "64M", "0x4000000"),
             ("2048m", "2G", "0x80000000"), ("1500M", "1500M", "0x5dc00000"), ("4t", "4T", "0x40040000000"),
+            // QEMU 7.2 has these numbers of bytes.
+            ("1.5G", "1536M", "0x60000000"), ("123.456M", "126424K", "0x7b76000"), ("3.0001m", "3080K", "0x302000"),
+            ("3.g", "3G", "0xc0000000"), ("4096.0001K", "4M", "0x400000"), ("0004M", "4M", "0x400000"),
         ] {
             let words = ["--machine", "microvm", "-m", given, "--loader", "loader", "app"]
             let run = try await Tool.run(["boot", "--dry-run", "--qemu", "/bin/true"] + words, in: folder.url)
@@ -165,7 +168,11 @@ import Testing
             let map = try await Tool.run(["map"] + words, in: folder.url)
             #expect(map.output.contains("to scale: 0 to \(end)\n"), "\(map.output)\(map.errors)")
         }
-        for wrong in ["0", "1M", "1.5G", "65T", "much", "-1", "0x1000", "18446744073709551616"] {
+        for wrong in [
+            "0", "1M", "1.999M", "65T", "64.1T", "much", "-1", "0x1000", "18446744073709551616", "1024.5", ".5G",
+            "1e1G", "1.5",
+            "1.2.3G", "1,5G", " 4M", "G",
+        ] {
             #expect(try await Tool.run(["-m", wrong, "app"], in: folder.url).status == 64, "\(wrong)")
         }
     }
@@ -218,5 +225,38 @@ import Testing
         #expect(run.output.contains("[LOADER] started by PVH"), "\(run.output)")
         let path = try #require(run.errors.firstMatch(of: #/ -kernel ([^ ]+) /#)?.1)
         #expect(!FileManager.default.fileExists(atPath: String(path)))
+    }
+
+    /// QEMU's ROM for PVH overwrites what it tells the loader where the command line is too long for it: the host says what comes
+    /// of that, and warns.
+    @Test(.enabled(if: isReady, "make loader fixtures"), arguments: ["pc", "microvm"])
+    func longCommandLinesByPVH(_ kind: String) async throws {
+        for count in [4095, 4100, 4200] {
+            let words = [
+                "--loader", "build/loader", "--protocol", "pvh", "--machine", kind, "--memory", "64M", "--command-line",
+                String(repeating: "a", count: count), "build/fixtures/demo",
+            ]
+            let said = try await Tool.run(words, in: Tool.root)
+            let booted = try await Tool.run(["boot"] + words, in: Tool.root)
+            let boots = kind == "microvm" || count < 4200
+            #expect(said.status == (boots ? 0 : 1), "\(count): \(said.output)")
+            #expect((booted.status == 45) == !boots, "\(count): \(booted.output)")
+            let isTooLong = kind == "pc" && count > 4095
+            #expect(said.output.contains("warning      the command line has \(count) bytes, ") == isTooLong)
+            #expect(booted.errors.hasPrefix("warning: the command line has \(count) bytes, ") == isTooLong)
+        }
+    }
+
+    @Test func aSilentEndIsRehearsed() async throws {
+        let folder = try Folder()
+        try folder.write("loader", Sample.fixed)
+        try folder.write("undefined", Sample.undefined)
+        try folder.write("application", Sample.application)
+        for (name, status) in [("undefined", 0), ("application", 0), ("undefined", 35)] {
+            let qemu = try qemu(saying: "", status: status, in: folder)
+            let run = try await Tool.run(["boot", "--loader", "loader", "--qemu", qemu, name], in: folder.url)
+            let isTold = run.errors.contains("it does not boot either: DT_RELA entry 0: undefined: 'nobody'")
+            #expect(isTold == (name == "undefined" && status == 0), "\(name) \(status): \(run.errors)")
+        }
     }
 }
