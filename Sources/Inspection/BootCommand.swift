@@ -119,6 +119,9 @@ struct BootCommand: AsyncParsableCommand {
         for path in [file] + machine.modules where !isPVH && path.contains(" ") {
             throw Failure("QEMU takes a space for the end of a file's name: give \(printable(path)) another name")
         }
+        for path in [file] + machine.modules where InputFile.isReadOnce(path) {
+            throw Failure("QEMU boots files, no pipes or devices: copy \(printable(path)) to one")
+        }
         let input = try InputFile(file)
         guard let loader = machine.loaderFile else {
             throw Failure(

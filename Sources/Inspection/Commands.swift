@@ -106,6 +106,9 @@ struct FileOptions: ParsableArguments {
                 worst = max(worst, try tell(refusal, name, output))
             } catch let fault as Fault {
                 worst = max(worst, try tell(Refusal(fault, file), name, output))
+            } catch let failure as Failure {
+                output.flush()
+                worst = max(worst, failure.tell())
             }
         }
         output.flush()
@@ -187,10 +190,13 @@ struct MachineOptions: ParsableArguments {
     }
 
     /// The machine that boots the file at `path`.
-    func host(for path: String) throws -> HostMachine {
+    func host(for path: String) throws -> HostMachine { try host().booting(path) }
+
+    /// The machine, which can boot several files: its modules and the loader have been read, once.
+    func host() throws -> HostMachine {
         var host = HostMachine(
             kind: machine, memory: memory, startProtocol: startProtocol, commandLine: commandLine,
-            applicationPath: path, loaderOptions: loaderOptions, rsdp: rsdp?.value)
+            loaderOptions: loaderOptions, rsdp: rsdp?.value)
         host.hasNoExecute = !withoutNx
         host.modules = try modules.map { ($0, try InputFile($0)) }
         host.seed = seed ?? .random(in: 0 ... .max)

@@ -42,9 +42,12 @@ struct DiffCommand: ParsableCommand {
         Progress.shared.show(new)
         let after = try InputFile(new)
         Progress.shared.show("comparing")
-        let difference = try BuildDifference(
-            side(ByteView(before.bytes), old), ByteView(before.bytes), side(ByteView(after.bytes), new),
-            ByteView(after.bytes))
+        let host = try machine.host()
+        func side(_ file: InputFile, _ name: String) -> Verdict {
+            Verdict(ByteView(file.bytes), name, on: host.booting(name), gigabytePages: machine.gigabytePages)
+        }
+        let difference = BuildDifference(
+            side(before, old), ByteView(before.bytes), side(after, new), ByteView(after.bytes))
         let output = Output(color: color)
         if json {
             let encoder = JSONEncoder()
@@ -55,10 +58,6 @@ struct DiffCommand: ParsableCommand {
         }
         output.flush()
         if difference.new.status != 0 { throw ExitCode(difference.new.status) }
-    }
-
-    private func side(_ file: ByteView, _ name: String) throws -> Verdict {
-        Verdict(file, name, on: try machine.host(for: name), gigabytePages: machine.gigabytePages)
     }
 }
 

@@ -76,6 +76,13 @@ struct HostMachine {
     /// The address behind its code.
     var loaderCodeEnd: UInt64 = 0x11_9000
 
+    /// The same machine, with the application at `path`.
+    func booting(_ path: String) -> HostMachine {
+        var host = self
+        host.applicationPath = path
+        return host
+    }
+
     /// RAM below 4 GiB. `pc` keeps 1 GiB of addresses free from 3.5 GiB of RAM on, `microvm` from 3 GiB on, `q35` 2 GiB
     /// from 2.75 GiB on.
     var lowMemoryEnd: UInt64 {

@@ -47,6 +47,12 @@ import Foundation
         }
     }
 
+    /// Whether `path` is a pipe, a device or a socket: what is read there may be gone, and may never come.
+    static func isReadOnce(_ path: String) -> Bool {
+        var status = stat()
+        return unsafe stat(path, &status) == 0 && ![S_IFREG, S_IFDIR].contains(status.st_mode & S_IFMT)
+    }
+
     /// The bytes, as long as this object lives.
     var bytes: RawSpan {
         @_lifetime(borrow self) get {

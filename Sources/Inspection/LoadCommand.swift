@@ -67,23 +67,17 @@ struct LoadCommand: ParsableCommand {
 
     private func load(_ view: ByteView, at base: UInt64, _ console: Output) throws {
         let contents = try Application.Contents(view)
+        try contents.check(base: base, of: file)
         let size = contents.size
         let copy = try GuestMemory.forImage(size: size)
         var memory = copy.region(AddressRange(0, size), at: contents.linkStart)
         let counts: RelocationCounts
         if !contents.isObject {
             let image = contents.linked
-            guard !image.isFixed || base == image.linkStart else {
-                throw Failure("an ET_EXEC file cannot be loaded elsewhere than at \(hex(image.linkStart))")
-            }
             try image.load(into: &memory)
             counts = try Relocator(image, bias: base &- image.linkStart).apply(to: &memory)
         } else {
             let image = contents.object
-            guard base % max(image.alignment, 1) == 0 else {
-                throw Failure(
-                    "a section of the file asks for an address that is a multiple of \(image.alignment)")
-            }
             try image.load(into: &memory)
             counts = try image.relocate(in: &memory, bias: base)
         }
@@ -117,5 +111,19 @@ struct LoadCommand: ParsableCommand {
         }.joined()
         console.line("\(name) \(hex(address)) \(bytes.byteCount) bytes, SHA-256 \(text)")
         if let path { try Inspection.write(bytes, toFileAt: path) }
+    }
+}
+
+extension Application.Contents {
+    /// Throws a `Failure` where the image of the file called `name` cannot have its first byte at `base`.
+    func check(base: UInt64, of name: String) throws(Failure) {
+        if linked.isFixed, base != linked.linkStart {
+            throw Failure(
+                "\(printable(name)) is linked at a fixed address, \(hex(linked.linkStart)): it cannot be elsewhere")
+        }
+        if isObject, base % max(object.alignment, 1) != 0 {
+            throw Failure(
+                "a section of \(printable(name)) asks for an address that is a multiple of \(hex(object.alignment))")
+        }
     }
 }

@@ -30,8 +30,9 @@ struct VerdictCommand: ParsableCommand {
 
     func run() throws {
         var isFirst = true
+        let host = try machine.host()
         try files.forEach { file, name, output in
-            var verdict = Verdict(file, name, on: try machine.host(for: name), gigabytePages: machine.gigabytePages)
+            var verdict = Verdict(file, name, on: host.booting(name), gigabytePages: machine.gigabytePages)
             if quiet { verdict.findings.removeAll { $0.severity == .note } }
             if files.json {
                 let encoder = JSONEncoder()
@@ -152,6 +153,9 @@ struct RelocationsCommand: ParsableCommand {
     func run() throws {
         let modules = try modules.map { (path: $0, input: try InputFile($0)) }
         try files.forEachInput { file, input, name, output in
+            if let base, let contents = try? Application.Contents(file, as: .library) {
+                try contents.check(base: base.value, of: name)
+            }
             if !modules.isEmpty {
                 let faults = try LinkRelocationView.list(
                     file, name, with: modules, base: base?.value, to: output, json: files.json)
@@ -181,9 +185,9 @@ struct BootInfoCommand: ParsableCommand {
     @OptionGroup var machine: MachineOptions
 
     func run() throws {
+        let host = try machine.host()
         try files.forEach { file, name, output in
-            let rehearsal = try Rehearsal(
-                file, on: try machine.host(for: name), gigabytePages: machine.gigabytePages)
+            let rehearsal = try Rehearsal(file, on: host.booting(name), gigabytePages: machine.gigabytePages)
             BootViews.bootInfo(rehearsal, to: files.destination(name, nil, output))
             return 0
         }
@@ -204,9 +208,9 @@ struct PagesCommand: ParsableCommand {
     @OptionGroup var machine: MachineOptions
 
     func run() throws {
+        let host = try machine.host()
         try files.forEach { file, name, output in
-            let rehearsal = try Rehearsal(
-                file, on: try machine.host(for: name), gigabytePages: machine.gigabytePages)
+            let rehearsal = try Rehearsal(file, on: host.booting(name), gigabytePages: machine.gigabytePages)
             BootViews.pages(rehearsal, to: files.destination(name, nil, output))
             return 0
         }

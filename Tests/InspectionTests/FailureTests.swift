@@ -71,6 +71,16 @@ import Testing
         #expect(run.status == 64 && run.errors == "Error: cannot read /dev/zero: File too large\n")
     }
 
+    /// What QEMU would wait for, or find empty.
+    @Test(arguments: ["boot pipe", "boot --module pipe application", "boot /dev/zero"])
+    func filesThatQEMUCannotBoot(_ words: String) async throws {
+        let run = try await shell(
+            "mkfifo pipe; (cat application > pipe) & timeout 20 $tool \(words) --qemu /bin/true; s=$?; kill $!; exit $s"
+        )
+        #expect(run.status == 64, "\(run.errors)")
+        #expect(run.errors.hasPrefix("Error: QEMU boots files, no pipes or devices: copy "), "\(run.errors)")
+    }
+
     /// Whatever was named for the loader's file is not blamed on the application.
     @Test func filesThatAreNoLoader() async throws {
         try folder.write("empty", [])
@@ -83,5 +93,33 @@ import Testing
             #expect(run.errors == "Error: \(name) is no loader: make loader builds one\n")
         }
         #expect(try await Tool.run(["--loader", "fixed", "application"], in: folder.url).status == 0)
+    }
+
+    /// Where an image cannot be, nothing is listed or loaded as if it could; other files are.
+    @Test(arguments: ["relocations", "load"]) func basesThatCannotBe(_ view: String) async throws {
+        let cannot = [
+            ("fixed", "0x200000", "fixed is linked at a fixed address, 0x1000000: it cannot be elsewhere"),
+            ("object", "0x200008", "a section of object asks for an address that is a multiple of 0x10"),
+        ]
+        for (name, base, sentence) in cannot {
+            let run = try await Tool.run([view, "--base", base, name], in: folder.url)
+            #expect(run.status == 64 && run.output.isEmpty, "\(run.output)")
+            #expect(run.errors == "Error: \(sentence)\n")
+        }
+        for (name, base) in [("fixed", "0x1000000"), ("object", "0x200010"), ("application", "0x201000")] {
+            let run = try await Tool.run([view, "--base", base, name], in: folder.url)
+            #expect(run.status == 0 && run.errors.isEmpty, "\(name): \(run.errors)")
+        }
+        guard view == "relocations" else { return }
+        let several = try await Tool.run([view, "--base", "0x200000", "fixed", "object"], in: folder.url)
+        #expect(several.status == 64 && several.output.contains(" 0x200004 "), "\(several.output)")
+    }
+
+    /// What can be read once only, such as a pipe, is as good as a file for machines that boot several.
+    @Test func modulesAreReadOnce() async throws {
+        let run = try await shell(
+            "mkfifo pipe; cat undefined > pipe & timeout 20 $tool --module pipe application fixed")
+        #expect(run.status == 0 && run.errors.isEmpty, "\(run.output)\(run.errors)")
+        #expect(run.output.contains("application: boots\n") && run.output.contains("fixed: boots\n"))
     }
 }
