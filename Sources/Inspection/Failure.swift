@@ -19,7 +19,10 @@ struct Failure: Error {
 
     /// Reading the file at `path` ended with errno's `number`.
     static func reading(_ path: String, _ number: Int32) -> Failure {
-        Failure("cannot read \(path == "-" ? "standard input" : printable(path)): \(text(number))")
+        // What the argument parser puts in the place of bytes that are no UTF-8.
+        let isAltered = number == ENOENT && path.contains("\u{fffd}")
+        let remark = isAltered ? "; a name that is not UTF-8 cannot be given, but - for standard input can" : ""
+        return Failure("cannot read \(path == "-" ? "standard input" : printable(path)): \(text(number))\(remark)")
     }
 
     /// Writing to `target` ended with errno's `number`.

@@ -225,8 +225,8 @@ enum HeaderViews {
                 listing.hex(value)
                 if [1, 14, 15, 29].contains(tag), let strings, let offset = strings.adding(value) {
                     listing.text(file.string(at: offset))
-                } else if Names.dynamicIsCount(tag) {
-                    listing.text("\(value)")
+                } else if let text = Names.dynamicValue(tag, value) {
+                    listing.text(text)
                 } else {
                     listing.none()
                 }

@@ -163,9 +163,31 @@ enum Names {
         }
     }
 
-    /// Whether a dynamic entry's value is a number of bytes or things, rather than an address.
-    static func dynamicIsCount(_ tag: UInt64) -> Bool {
-        [2, 8, 9, 10, 11, 18, 19, 27, 28, 33, 35, 37, 0x6fff_fff9, 0x6fff_fffa, 0x6fff_fffd, 0x6fff_ffff].contains(tag)
+    /// What the value of a dynamic entry says, where it is no address: a number of bytes or things, flags, or another tag.
+    static func dynamicValue(_ tag: UInt64, _ value: UInt64) -> String? {
+        switch tag {
+        case 2, 8...11, 18, 19, 27, 28, 33, 35, 37: return "\(value)"
+        case 0x6fff_fff9, 0x6fff_fffa, 0x6fff_fffd, 0x6fff_ffff: return "\(value)"
+        case 20: return dynamic(value)
+        case 30: return flags(value, ["ORIGIN", "SYMBOLIC", "TEXTREL", "BIND_NOW", "STATIC_TLS"])
+        case 0x6fff_fffb:
+            let names = [
+                "NOW", "GLOBAL", "GROUP", "NODELETE", "LOADFLTR", "INITFIRST", "NOOPEN", "ORIGIN", "DIRECT", "TRANS",
+                "INTERPOSE", "NODEFLIB", "NODUMP", "CONFALT", "ENDFILTEE", "DISPRELDNE", "DISPRELPND", "NODIRECT",
+                "IGNMULDEF", "NOKSYMS", "NOHDR", "EDITED", "NORELOC", "SYMINTPOSE", "GLOBAUDIT", "SINGLETON", "STUB",
+                "PIE", "KMOD", "WEAKFILTER", "NOCOMMON",
+            ]
+            return flags(value, names)
+        default: return nil
+        }
+    }
+
+    /// The names of the bits that are set, from the lowest on, and those that have none as one number; nil where there are none.
+    private static func flags(_ value: UInt64, _ names: [String]) -> String? {
+        var words = names.indices.filter { value >> UInt64($0) & 1 != 0 }.map { names[$0] }
+        let rest = value & ~((1 << UInt64(names.count)) - 1)
+        if rest != 0 { words.append(hex(rest)) }
+        return words.isEmpty ? nil : words.joined(separator: " ")
     }
 }
 

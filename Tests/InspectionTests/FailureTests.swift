@@ -27,6 +27,13 @@ import Testing
         #expect(run.errors == "Error: cannot read absent: No such file or directory\n")
     }
 
+    @Test func namesThatAreNotUTF8() async throws {
+        let run = try await shell("name=$(printf 'a\\377'); cp application \"$name\"; $tool \"$name\"")
+        #expect(run.status == 64 && run.output.isEmpty)
+        let reason = "No such file or directory; a name that is not UTF-8 "
+        #expect(run.errors.hasPrefix("Error: cannot read a\u{fffd}: \(reason)"), "\(run.errors)")
+    }
+
     @Test(arguments: ["application", "map application", "gdb-script application", "explain", "diff fixed application"])
     func whatCannotBeWritten(_ words: String) async throws {
         let run = try await shell("$tool \(words) > /dev/full")

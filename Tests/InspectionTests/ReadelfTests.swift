@@ -1,6 +1,7 @@
 // readelf as the witness: what it lists of the system's own files, our views list too, number by number.
 
 import Foundation
+import TestSupport
 import Testing
 
 @Suite struct ReadelfTests {
@@ -34,6 +35,22 @@ import Testing
         let run = try await witness(paths)
         #expect(run.status == 0, "\(run.output)\(run.errors)")
         #expect(run.output.contains("0 files differ"))
+    }
+
+    /// Every flag that has a name, and no other dynamic entry with a word for a value.
+    @Test func dynamicFlags() async throws {
+        var writer = ELFWriter()
+        writer.setDynamic([
+            (30, 0x1f), (0x6fff_fffb, 0x7fff_ffff), (20, 7), (20, 17), (30, 8), (0x6fff_fffb, 0x0800_0001),
+        ])
+        let folder = try Folder()
+        try folder.write("file", writer.bytes)
+        let run = try await witness([folder.url.path])
+        #expect(run.status == 0 && run.output.contains(" 7 dynamic, "), "\(run.output)\(run.errors)")
+        let unknown = try folder.write(
+            "unknown", writer.bytes.replacing(littleEndian(0x1f as UInt64), with: littleEndian(0xf00_001f as UInt64)))
+        let listed = try await Tool.run(["dynamic", unknown.path])
+        #expect(listed.output.contains(" ORIGIN SYMBOLIC TEXTREL BIND_NOW STATIC_TLS 0xf000000\n"), "\(listed.output)")
     }
 
     /// What the witness is worth: it must see a single bit.

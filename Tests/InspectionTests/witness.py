@@ -187,8 +187,9 @@ class Theirs:
         elif re.fullmatch(r"\d+(?: \(bytes\))?", text):
             value = hex(int(text.split()[0]))
         else:
-            value = ""
-        self.rows["dynamic"][(hex(int(match[1], 16)), value)] += 1
+            # Flags, and DT_PLTREL.
+            value = text.removeprefix("Flags:").strip()
+        self.rows["dynamic"][(hex(int(match[1], 16)), match[2], value)] += 1
 
     def note(self, match, section):
         if match and match[1].strip() != "Owner":
@@ -234,9 +235,9 @@ def note(row):
 def dynamic(row, theirs):
     """With the value where readelf shows one."""
     for value in (row["value"], plain(row["text"]) if row["text"] else "", ""):
-        if (row["tag"], value) in theirs:
-            return (row["tag"], value)
-    return (row["tag"], row["value"])
+        if (row["tag"], row["name"], value) in theirs:
+            return (row["tag"], row["name"], value)
+    return (row["tag"], row["name"], row["value"])
 
 
 def check_value(row, theirs):
