@@ -130,6 +130,11 @@ struct Finding: Encodable, Equatable {
         return findings + inNotes(application) + elsewhere(application)
     }
 
+    /// What the loader's advice means here.
+    static let librariesToGive = Finding(
+        .note, "libraries-to-give", "loader-inspect takes shared objects one by one",
+        "say --module LIBRARY for each, here and with boot")
+
     /// Kernels take each thread's variables from what memory is left, and die where that is not enough.
     static func inThreadLocals(_ template: TLSInfo?, _ memoryMap: [MemoryRegion]) -> [Finding] {
         let size = memoryMap.reduce(0) { $1.isAvailable ? $0 + $1.range.size : $0 }

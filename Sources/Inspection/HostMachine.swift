@@ -209,15 +209,24 @@ struct HostMachine {
 
     /// What looks wrong with the machine, whatever boots there.
     var findings: [Finding] {
+        guard startProtocol == .pvh else { return [] }
+        var findings: [Finding] = []
+        if !modules.isEmpty {
+            findings.append(
+                Finding(
+                    .warning, "pvh-modules", "by PVH, QEMU gives the loader one module only, so no shared object",
+                    "start by Multiboot; another virtual machine monitor may give more"))
+        }
         // QEMU's option ROM has an array for it; qboot allocates as much as it needs.
-        guard startProtocol == .pvh, kind != .microvm, pvhCommandLine.count > 4095 else { return [] }
-        return [
-            Finding(
-                .warning, "long-command-line",
-                "the command line has \(pvhCommandLine.count) bytes, and QEMU's PVH has room for 4095 before it overwrites "
-                    + "what it tells the loader, or itself",
-                "shorten it, start by Multiboot, or take --machine microvm")
-        ]
+        if kind != .microvm, pvhCommandLine.count > 4095 {
+            findings.append(
+                Finding(
+                    .warning, "long-command-line",
+                    "the command line has \(pvhCommandLine.count) bytes, and QEMU's PVH has room for 4095 before it "
+                        + "overwrites what it tells the loader, or itself",
+                    "shorten it, start by Multiboot, or take --machine microvm"))
+        }
+        return findings
     }
 
     private func writePVH(_ placed: [AddressRange], _ information: UInt64, to guest: GuestMemory) {

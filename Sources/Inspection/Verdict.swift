@@ -87,8 +87,10 @@ struct Verdict: Encodable {
             } catch { throw Refusal(error, file) }
         } catch {
             status = error.status
-            verdict = status == 2 ? "malformed" : "will not boot"
+            // A library may be what is malformed.
+            verdict = status == 2 && error.fault.file == 0 ? "malformed" : "will not boot"
             self.error = Problem(error)
+            if error.fault.rule == .needsLibrary { findings.append(.librariesToGive) }
             // Without the loader's options, which may be what is wrong.
             guard let application = try? Application(file) else { return }
             generation = application.generation.name.string

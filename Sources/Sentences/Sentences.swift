@@ -20,16 +20,16 @@ extension Rule {
                 "the file ends after %d bytes, inside a structure that needs %m",
                 "the file was cut short: copy or build it again")
         case .notClass64:
-            .wrongKind("EI_CLASS is %d: a 32-bit file (2, ELFCLASS64, is needed)", "build the application for x86-64")
+            .wrongKind("EI_CLASS is %d: a 32-bit file (2, ELFCLASS64, is needed)", "build it for x86-64")
         case .notLittleEndian:
             .wrongKind(
-                "EI_DATA is %d: not little endian (1, ELFDATA2LSB, is needed)", "build the application for x86-64")
+                "EI_DATA is %d: not little endian (1, ELFDATA2LSB, is needed)", "build it for x86-64")
         case .badIdentVersion: .malformed("EI_VERSION is %d, not 1")
-        case .wrongMachine: .wrongKind("e_machine is %d, not 62 (x86-64)", "build the application for x86-64")
+        case .wrongMachine: .wrongKind("e_machine is %d, not 62 (x86-64)", "build it for x86-64")
         case .objectFile: .wrongKind("e_type is ET_REL: an object file, where a linked file is needed", "link it")
-        case .coreFile: .wrongKind("e_type is ET_CORE: a core dump, not an application", "give -initrd the application")
+        case .coreFile: .wrongKind("e_type is ET_CORE: a core dump", "give -initrd the file that was running")
         case .unknownFileType:
-            .wrongKind("e_type is %d, not ET_EXEC (2) or ET_DYN (3)", "link the application as an executable")
+            .wrongKind("e_type is %d, not ET_EXEC (2) or ET_DYN (3)", "link it again")
         case .badVersion: .malformed("e_version is %d, not 1")
         case .badHeaderSize: .malformed("e_ehsize is %d, less than %m")
         case .badProgramHeaderSize: .malformed("e_phentsize is %d, not %m")
@@ -39,7 +39,7 @@ extension Rule {
                 "the program headers end at %v, beyond the file's end at %l",
                 "the file was cut short: copy or build it again")
         case .noProgramHeaders:
-            .wrongKind("there are no program headers, so nothing to load", "link the application as an executable")
+            .wrongKind("there are no program headers, so nothing to load", "link it again")
         case .noSectionHeaderForCount:
             .malformed(
                 "e_phnum is PN_XNUM, but there is no section header 0 to hold the count",
@@ -52,7 +52,7 @@ extension Rule {
             .malformed("its memory range does not fit in 64 bits: it starts at %v and is %l bytes long")
         case .segmentAlignment: .malformed("p_align is %v, not a power of two")
         case .noLoadSegment:
-            .wrongKind("there is no PT_LOAD segment, so nothing to load", "link the application as an executable")
+            .wrongKind("there is no PT_LOAD segment, so nothing to load", "link it again")
         case .segmentsOverlap:
             .malformed(
                 "it starts at %v, below the end of an earlier PT_LOAD segment at %l",
@@ -161,7 +161,7 @@ extension Rule {
         case .relocationOverflow:
             .relocation(
                 "%t at %a: the value %v of %n is beyond what the field can hold, %l",
-                "link the application at a lower address, or as position independent code")
+                "link at a lower address, or as position independent code")
         case .copyWithoutSource:
             .relocation(
                 "%t at %a: no other file defines %n, so there is nothing to copy",
@@ -186,7 +186,10 @@ extension Rule {
                 "%t at %a: its resolver at %v cannot run before the image has replaced the loader",
                 "link the application at an address above the loader's")
         case .symbolIndexOutsideTable: .relocation("symbol index %d is outside the symbol table of %m entries")
-        case .symbolUndefined: .relocation("undefined: %n, wanted at %v", "link what defines it into the application")
+        case .symbolUndefined:
+            .relocation(
+                "undefined: %n, wanted at %v",
+                "link what defines it into the application, with --export-dynamic for libraries")
         case .symbolThreadLocal:
             .relocation(
                 "%t at %a needs an address, but %n is thread-local",
@@ -298,7 +301,7 @@ extension Rule {
         case .versionMissing:
             .relocation(
                 "%n: a symbol wants a version that the library named last does not define",
-                "give -initrd the library that the application was linked with")
+                "give -initrd the library that it was linked with")
         case .versionTableMalformed: .malformed("the version entry at %v does not fit in its table of %l bytes")
         case .symbolSearchTooLong:
             .malformed("symbols are not found in %d steps: the hash or version tables lead nowhere")
@@ -307,12 +310,12 @@ extension Rule {
         case .symbolVersionMissing:
             .relocation(
                 "undefined: %n, wanted at %v: the library named last has no such symbol of that version",
-                "give -initrd the library that the application was linked with")
+                "give -initrd the library that it was linked with")
         case .copyOutsideImage:
             .relocation("%t at %a: the original of %n at %v is not inside its image, which ends at %l")
         case .relocationFormUnknown:
             .wrongKind(
-                "it names relocations in a form that is not known", "link the application with --pack-dyn-relocs=relr")
+                "it names relocations in a form that is not known", "link it with --pack-dyn-relocs=relr")
         case .optionMisplaced:
             .options("a loader option behind another file than the application: %n", "give it behind the application")
         }

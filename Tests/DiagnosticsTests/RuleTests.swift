@@ -29,12 +29,12 @@ import Testing
     @Test func `every rule has the words that are its own`() {
         let words: [Rule: (Rule.Kind, sentence: String, advice: String)] = [
             .noModule: (.noApplication, "no application was given", "start QEMU with -initrd APPLICATION"),
-            .notClass64: (.wrongKind, "EI_CLASS is", "build the application for x86-64"),
+            .notClass64: (.wrongKind, "EI_CLASS is", "build it for x86-64"),
             .imageTooLarge: (.placement, "bytes of memory; at most", "or check the linker script for stray addresses"),
             .abiTagNotHermit: (.entryContract, "operating system", "built for another operating system"),
             .unknownLoaderOption: (.options, "unknown loader option", "kaslr, quiet and verbose"),
             .hashTableMalformed: (.malformed, "the hash table does not fit", "the file is damaged"),
-            .symbolUndefined: (.relocation, "undefined: ", "link what defines it into the application"),
+            .symbolUndefined: (.relocation, "undefined: ", "with --export-dynamic for libraries"),
             .badStartInfo: (.platform, "PVH start info", "the virtual machine monitor is at fault"),
             .cpuException: (.exception, "CPU exception", "the application or the loader is at fault"),
             .sectionsApart: (.relocation, "do not lie side by side", "make one of them: ld -r"),

@@ -1,6 +1,7 @@
 // An application with shared objects: where they are said to lie, for people, gdb and crashes alike.
 
 import Foundation
+import TestSupport
 import Testing
 
 @Suite struct LibraryTests {
@@ -102,5 +103,50 @@ import Testing
         #expect(found["libmiddle.so who"] == ["libraries-pie"])
         #expect(found["libbase.so __tls_get_addr"] == ["the loader"])
         #expect(found["libtop.so middle_variable"] == ["libmiddle.so"])
+    }
+
+    /// Where a library is at fault, that is what is said: of the application only that it does not boot, and no advice that would
+    /// change it.
+    @Test(.enabled(if: isReady, "make fixtures")) func librariesAtFault() async throws {
+        let folder = try Folder()
+        let base = Array(try Data(contentsOf: URL(fileURLWithPath: Self.fixtures + "libbase.so")))
+        let changes: [(name: String, bytes: [UInt8], advice: String, status: Int32)] = [
+            ("32-bit", base.putting(1 as UInt8, at: 4), "build it for x86-64", 1),
+            ("big endian", base.putting(2 as UInt8, at: 5), "build it for x86-64", 1),
+            ("AArch64", base.putting(183 as UInt16, at: 18), "build it for x86-64", 1),
+            ("core dump", base.putting(4 as UInt16, at: 16), "give -initrd the file that was running", 1),
+            ("fixed", base.putting(2 as UInt16, at: 16), "link the library with -shared", 1),
+            ("unknown type", base.putting(99 as UInt16, at: 16), "link it again", 1),
+            ("no program headers", base.putting(0 as UInt16, at: 56), "link it again", 1),
+            ("cut short", Array(base.prefix(500)), "the file was cut short: copy or build it again", 2),
+        ]
+        let others = ["libtop.so", "libmiddle.so"].flatMap { ["--module", Self.fixtures + $0] }
+        for change in changes {
+            let library = try folder.write("libbase.so", change.bytes).path
+            let run = try await Tool.run(others + ["--module", library, Self.fixtures + "libraries-pie"])
+            let lines = run.output.split(separator: "\n")
+            #expect(
+                lines[0].hasSuffix("libraries-pie: will not boot") && run.status == change.status,
+                "\(change.name): \(lines[0])")
+            #expect(lines[1].hasPrefix("  error: libbase.so: "), "\(change.name): \(lines[1])")
+            #expect(lines[1].hasSuffix("; \(change.advice)"), "\(change.name): \(lines[1])")
+        }
+    }
+
+    /// Which libraries an application needs is known before there are any.
+    @Test(.enabled(if: isReady, "make fixtures")) func librariesThatAreNotGiven() async throws {
+        let run = try await Tool.run([Self.fixtures + "libraries-pie"])
+        #expect(run.status == 1)
+        #expect(run.output.contains("  error: no module is given for what it needs: 'libtop.so'"))
+        #expect(run.output.contains("; say --module"), "\(run.output)")
+    }
+
+    /// QEMU gives one module by PVH; who says that it boots says that, too.
+    @Test(.enabled(if: isReady, "make fixtures")) func librariesByPVH() async throws {
+        for (name, isTold) in [("pvh", true), ("multiboot", false)] {
+            let run = try await Tool.run(["--protocol", name] + Self.words)
+            #expect(run.status == 0)
+            #expect(run.output.contains("  warning      by PVH, QEMU gives the loader one module only") == isTold)
+        }
     }
 }
