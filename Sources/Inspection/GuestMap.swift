@@ -5,13 +5,14 @@ import Boot
 import HermitEntry
 
 /// Who owns a range of the guest's memory.
-enum Owner: String, CaseIterable, Encodable {
-    case image, handoff, stack, module, loader, firmware, kept, free, nothing
+enum Owner: String, CaseIterable {
+    case image, library, handoff, stack, module, loader, firmware, kept, free, nothing
 
     /// In words.
     var title: String {
         switch self {
         case .image: "image"
+        case .library: "shared object"
         case .handoff: "handoff block"
         case .stack: "boot stack"
         case .module: "module"
@@ -25,22 +26,13 @@ enum Owner: String, CaseIterable, Encodable {
 }
 
 /// A range with one set of owners.
-struct GuestRange: Encodable {
+struct GuestRange {
     var range: AddressRange
     var owner: Owner
     var name: String
 
     /// Whether anything but the machine's memory map speaks of it.
     var isUsed: Bool { owner != .free && owner != .nothing && owner != .firmware }
-
-    private enum CodingKeys: CodingKey { case start, end, owner, name }
-    func encode(to encoder: any Encoder) throws {
-        var container = encoder.container(keyedBy: CodingKeys.self)
-        try container.encode(hex(range.start), forKey: .start)
-        try container.encode(hex(range.end), forKey: .end)
-        try container.encode(owner, forKey: .owner)
-        try container.encode(name, forKey: .name)
-    }
 }
 
 /// What lies where in the guest.
@@ -50,9 +42,9 @@ struct GuestMap {
     /// The address behind the last RAM.
     let top: UInt64
 
-    /// The memory of `rehearsal`, with the loader's own bytes at `loader`.
-    init(_ rehearsal: Rehearsal, loader: AddressRange) {
-        let things = GuestMap.things(rehearsal, loader).filter { !$0.range.isEmpty }
+    /// The memory of `rehearsal` on `machine`.
+    init(_ rehearsal: Rehearsal, on machine: HostMachine) {
+        let things = GuestMap.things(rehearsal, machine).filter { !$0.range.isEmpty }
         let regions = rehearsal.memoryMap
         let top = regions.filter { $0.kind == .available }.map(\.range.end).max() ?? 0
         self.top = top
@@ -96,10 +88,10 @@ struct GuestMap {
     }
 
     /// Everything that was placed; of what overlaps, the one that is there at the jump comes first.
-    private static func things(_ rehearsal: Rehearsal, _ loader: AddressRange) -> [GuestRange] {
+    private static func things(_ rehearsal: Rehearsal, _ machine: HostMachine) -> [GuestRange] {
         let placement = rehearsal.placement
         let layout = placement.handoff
-        var list = [GuestRange(range: placement.image, owner: .image, name: "image")]
+        var list = image(rehearsal)
         func add(_ range: AddressRange?, _ owner: Owner, _ name: String) {
             if let range { list.append(GuestRange(range: range, owner: owner, name: name)) }
         }
@@ -113,10 +105,14 @@ struct GuestMap {
         add(placement.movedModule, .module, "module, moved")
         add(placement.staging, .loader, "image, before it is moved")
         add(placement.movingTables, .loader, "page tables of the move")
-        add(loader, .loader, "loader")
+        add(machine.loader, .loader, "loader")
+        // In the order in which they are given.
+        var modules =
+            ["module"]
+            + machine.modules.map { "module \(printable($0.path.split(separator: "/").last.map(String.init) ?? ""))" }
         for reservation in rehearsal.reservations {
             switch reservation.purpose {
-            case .module: add(reservation.range, .module, "module")
+            case .module: add(reservation.range, .module, modules.isEmpty ? "module" : modules.removeFirst())
             case .firmware: add(reservation.range, .firmware, "firmware's information")
             case .transient: add(reservation.range, .firmware, "start info, read already")
             case .loader, .image, .handoff: break
@@ -124,6 +120,27 @@ struct GuestMap {
         }
         add(AddressRange(0, 0x1000), .kept, "real mode's page")
         add(AddressRange(0x8000, 0x9000), .kept, "trampoline's page")
+        return list
+    }
+
+    /// The image's parts: the application, its shared objects in ascending order, what the loader adds, and between them what is
+    /// left over.
+    private static func image(_ rehearsal: Rehearsal) -> [GuestRange] {
+        let image = rehearsal.placement.image
+        var list: [GuestRange] = []
+        var reached = image.start
+        for library in rehearsal.libraries {
+            list.append(
+                GuestRange(
+                    range: AddressRange(reached, library.memory.start), owner: .image,
+                    name: list.isEmpty ? "image" : "alignment"))
+            list.append(GuestRange(range: library.memory, owner: .library, name: printable(library.name)))
+            reached = library.memory.end
+        }
+        list.append(
+            GuestRange(
+                range: AddressRange(reached, image.end), owner: .image,
+                name: list.isEmpty ? "image" : "added by the loader"))
         return list
     }
 }

@@ -8,8 +8,8 @@ import ELF
 import KernelImage
 
 /// What a part holds.
-enum PartKind: String, CaseIterable, Encodable {
-    case header, code, constants, data, threadLocal, zero, made, fileOnly
+enum PartKind: String, CaseIterable {
+    case header, code, constants, data, threadLocal, zero, library, made, fileOnly
 
     /// In words.
     var title: String {
@@ -20,6 +20,7 @@ enum PartKind: String, CaseIterable, Encodable {
         case .data: "data"
         case .threadLocal: "TLS template"
         case .zero: "zeros"
+        case .library: "shared object"
         case .made: "made by the loader"
         case .fileOnly: "in the file only"
         }
@@ -52,8 +53,10 @@ struct ImageMap {
     /// Why parts of the file do not appear, nil where all do.
     private(set) var remark: String?
 
-    /// The parts of `file`, of which `application` was made, at `bias`.
-    init(_ file: ByteView, _ application: borrowing Application, bias: UInt64) throws(Fault) {
+    /// The parts of `file`, of which `application` was made, at `bias`, with its `libraries`.
+    init(
+        _ file: ByteView, _ application: borrowing Application, bias: UInt64, libraries: [Rehearsal.Library]
+    ) throws(Fault) {
         fileSize = file.count
         let header = try FileHeader(file)
         add("ELF header", .header, file: AddressRange(0, FileHeader.size))
@@ -65,6 +68,14 @@ struct ImageMap {
             try addObject(application.contents.object, bias)
         } else {
             try addLinked(application.contents.linked, header, bias)
+        }
+        if !libraries.isEmpty {
+            for library in libraries { add(printable(library.name), .library, memory: library.memory) }
+            let plan = application.link.plan
+            add(
+                plan.hasMergedTemplate ? "TLS template, arrays" : "arrays", .made,
+                memory: AddressRange(plan.dataStart &+ bias, plan.dataEnd &+ bias))
+            add("__tls_get_addr", .made, memory: AddressRange(plan.codeStart &+ bias, plan.end &+ bias))
         }
         relocated.sort()
         parts.sort { left, right in

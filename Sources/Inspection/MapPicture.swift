@@ -21,8 +21,8 @@ struct MapPicture {
         let application = try rehearsal.application(plans.mutableSpan)
         let placement = rehearsal.placement
         self.name = printable(name)
-        image = try ImageMap(file, application, bias: placement.bias)
-        guest = GuestMap(rehearsal, loader: machine.loader)
+        image = try ImageMap(file, application, bias: placement.bias, libraries: rehearsal.libraries)
+        guest = GuestMap(rehearsal, on: machine)
         var facts = [
             "\(file.count) bytes in the file, \(placement.image.size) bytes of memory at \(hex(placement.image.start))",
             "entry point \(hex(rehearsal.entry.instructionPointer)), \(rehearsal.generation.name.string)",

@@ -260,7 +260,7 @@ struct MapSVG {
         .line{fill:none;stroke:#5b6470;stroke-width:1.2}.box{stroke:#fff;stroke-width:1}
         .words{fill:#b4235c}
         .header{fill:#7d8896}.code{fill:#d9653b}.constants{fill:#4a9e6b}.data{fill:#d8a31a}.threadLocal{fill:#8f63c7}
-        .zero{fill:#c9d0d8}.made{fill:#2b9bb3}.fileOnly{fill:#aab3be}
+        .zero{fill:#c9d0d8}.library{fill:#3b78c4}.made{fill:#2b9bb3}.fileOnly{fill:#aab3be}
         .image{fill:#4a9e6b}.handoff{fill:#2b9bb3}.stack{fill:#8f63c7}.module{fill:#d8a31a}.loader{fill:#d9653b}
         .firmware{fill:#aab3be}.kept{fill:#7d8896}.free{fill:#e6eaee}.nothing{fill:none;stroke:#5b6470}
         @media screen and (prefers-color-scheme:dark){.ground{fill:#16191d}text{fill:#e6e9ed}.dim{fill:#9aa5b1}

@@ -95,6 +95,7 @@ struct MapText {
         case .data: "▒"
         case .threadLocal: "╬"
         case .zero: "░"
+        case .library: "▞"
         case .made: "◆"
         case .fileOnly: "─"
         }
@@ -105,7 +106,7 @@ struct MapText {
         case .code: .red
         case .constants: .green
         case .data, .threadLocal: .yellow
-        case .made: .cyan
+        case .library, .made: .cyan
         case .fileOnly, .zero: .dim
         case .header: nil
         }
@@ -184,6 +185,7 @@ struct MapText {
     private func glyph(_ owner: Owner) -> Character {
         switch owner {
         case .image: "█"
+        case .library: "▞"
         case .handoff: "▓"
         case .stack: "▒"
         case .module: "╬"
@@ -197,7 +199,7 @@ struct MapText {
 
     private func style(_ owner: Owner) -> Style? {
         switch owner {
-        case .image: .green
+        case .image, .library: .green
         case .handoff, .stack: .cyan
         case .module: .yellow
         case .loader: .red

@@ -1,6 +1,7 @@
 // An application with shared objects: where they are said to lie, for people, gdb and crashes alike.
 
 import Foundation
+import FoundationXML
 import TestSupport
 import Testing
 
@@ -35,13 +36,26 @@ import Testing
         }
     }
 
-    /// The picture is of the application's file; it says where the libraries are.
+    /// The picture is of the application's file; the libraries are in memory, and among the modules.
     @Test(.enabled(if: isReady, "make fixtures")) func thePictureSaysWhereLibrariesLie() async throws {
         let map = try await Tool.run(["map"] + Self.words)
         #expect(map.status == 0, "\(map.errors)")
+        let folder = try Folder()
+        _ = try await Tool.run(["map", "-o", "map.svg"] + Self.words, in: folder.url)
+        let drawing = try String(contentsOf: folder.url.appendingPathComponent("map.svg"), encoding: .utf8)
         for (name, start) in try await placed() {
-            #expect(map.output.contains("  \(name) at 0x\(String(start, radix: 16)), "))
+            let address = "0x\(String(start, radix: 16))"
+            #expect(map.output.contains("  \(name) at \(address), "))
+            let rows = map.output.split(separator: "\n").filter {
+                $0.contains(" \(address) ") && $0.hasSuffix("  \(name)")
+            }
+            #expect(rows.count == 2 && rows.allSatisfy { $0.contains("▞") }, "\(rows)")
+            #expect(map.output.contains("  module \(name)\n"))
+            #expect(drawing.contains(">\(name)</text>") && drawing.contains("<title>\(name): "))
         }
+        // What it says lies where is all of the image.
+        #expect(map.output.contains("  added by the loader\n") && map.output.contains(" TLS template, arr…\n"))
+        #expect(XMLParser(data: Data(drawing.utf8)).parse())
         let listed = try await Tool.run(["relocations", Self.fixtures + "libraries-pie"]).output
         let rows = listed.split(separator: "\n").count - 1
         #expect(map.output.contains("  \(rows) relocated places\n"))
