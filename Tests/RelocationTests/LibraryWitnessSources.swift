@@ -5,7 +5,7 @@ enum LibraryWitnessSources {
     /// The program. `_start` finds all files through DT_DEBUG, once the dynamic linker has relocated them and run the
     /// libraries' initialisers, and writes of each: the length of its name, the name, the number of bytes that follow, the
     /// load bias, and for each PT_LOAD segment its address, its size and its bytes.
-    static let program = #"""
+    static let writer = #"""
         #include <elf.h>
         #include <link.h>
 
@@ -56,21 +56,26 @@ enum LibraryWitnessSources {
         // Nobody calls it here; the loader has one of its own where nobody else has.
         void *__tls_get_addr(void *index) { return index; }
 
-        extern int base_number, base_large[2], base_unknown __attribute__((weak));
-        extern int base_function(int), middle_function(int), base_chosen(int), versioned(void), top_function(int);
-        extern const char *const base_names[3];
-        extern __thread int base_thread;
-        __thread long own_thread __attribute__((aligned(32))) = 4;
-        int shared = 1;
-        int both(void) { return 1; }
-        int (*const pointers[])(int) = {base_function, middle_function, base_chosen};
-        int *const numbers[] = {&base_number, base_large, &base_unknown};
-
-        int use(int a) {
-            return base_number + base_large[1] + base_function(a) + base_chosen(a) + versioned() + base_thread + own_thread
-                + base_names[1][0] + top_function(a) + shared + both();
-        }
         """#
+
+    /// `writer`, and what it wants of the libraries.
+    static let program =
+        writer + #"""
+            extern int base_number, base_large[2], base_unknown __attribute__((weak));
+            extern int base_function(int), middle_function(int), base_chosen(int), versioned(void), top_function(int);
+            extern const char *const base_names[3];
+            extern __thread int base_thread;
+            __thread long own_thread __attribute__((aligned(32))) = 4;
+            int shared = 1;
+            int both(void) { return 1; }
+            int (*const pointers[])(int) = {base_function, middle_function, base_chosen};
+            int *const numbers[] = {&base_number, base_large, &base_unknown};
+
+            int use(int a) {
+                return base_number + base_large[1] + base_function(a) + base_chosen(a) + versioned() + base_thread + own_thread
+                    + base_names[1][0] + top_function(a) + shared + both();
+            }
+            """#
 
     static let base = #"""
         int base_number = 11;

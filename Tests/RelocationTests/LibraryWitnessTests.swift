@@ -66,7 +66,7 @@ import Testing
         if result.comparison.packed > 0 { seen.insert(8) }
         #expect(build.types.subtracting(seen) == [], "types that the linker did not leave")
         // The order in which the dynamic linker has called the initialisers.
-        let letters = result.initialised.map { String($0.dropFirst(3).first ?? "?") }.joined()
+        let letters = result.called.map { String($0.dropFirst(3).first ?? "?") }.joined()
         #expect(witness.text("libbase.so", at: result.events, 8).prefix { $0 != "\0" } == letters)
     }
 
@@ -193,11 +193,11 @@ struct WitnessSet {
     func file(at address: UInt64) -> String? { files.first { $0.value.contains(runTime: address) }?.key }
 }
 
-/// Compares each relocation of each of `files` with what `witness` has in its place. Returns besides the names of the libraries
-/// in the order of their initialisers, and the link address of the symbol `events` in libbase.so.
+/// Compares each relocation of each of `files` with what `witness` has in its place. Returns besides the library of each
+/// initialiser and then of each finaliser, in the order of their calls, and the link address of the symbol `events` in libbase.so.
 func compareTogether(
     _ files: [(name: String, bytes: [UInt8])], with witness: WitnessSet
-) throws(Fault) -> (comparison: Comparison, initialised: [String], events: UInt64) {
+) throws(Fault) -> (comparison: Comparison, called: [String], events: UInt64) {
     let together = FilesTogether(files)
     var comparison = Comparison()
     var room = [LinkPlan()]
@@ -271,17 +271,17 @@ func compareTogether(
             }
         }
     }
-    // One initialiser each; the array holds run-time addresses.
+    // The arrays hold run-time addresses; finalisers follow initialisers.
     let loaded = try together.load(bias: 0x60_0000)
-    var initialised: [String] = []
-    for word in 0..<Int(room[0].initialiserCount) {
-        let address = loaded.word(room[0].initialisersStart + UInt64(word) * 8) &- 0x60_0000
+    var called: [String] = []
+    for word in stride(from: room[0].initialisersStart, to: room[0].dataEnd, by: 8) {
+        let address = loaded.word(word) &- 0x60_0000
         for index in 1..<count {
             let object = loaded.objects[index]
             if address &- (object.linkStart &+ object.displacement) < object.memorySize {
-                initialised.append(files[object.file].name)
+                called.append(files[object.file].name)
             }
         }
     }
-    return (comparison, initialised, events)
+    return (comparison, called, events)
 }
