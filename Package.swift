@@ -105,12 +105,15 @@ if freestanding {
     targets += [
         .testTarget(
             name: "RelocationTests",
-            dependencies: ["Diagnostics", "Bytes", "ELF", "KernelImage", "HermitEntry", "Boot", "TestSupport"],
+            dependencies: [
+                "Diagnostics", "Bytes", "ELF", "KernelImage", "HermitEntry", "Boot", "TestSupport", "Commands",
+            ],
             swiftSettings: [.treatAllWarnings(as: .error), .enableExperimentalFeature("Lifetimes")])
     ]
     targets += [
         .testTarget(
-            name: "ObjectTests", dependencies: ["Diagnostics", "Bytes", "ELF", "KernelImage", "TestSupport"],
+            name: "ObjectTests",
+            dependencies: ["Diagnostics", "Bytes", "ELF", "KernelImage", "TestSupport", "Commands"],
             swiftSettings: [.treatAllWarnings(as: .error), .enableExperimentalFeature("Lifetimes")])
     ]
     products += [.executable(name: "loader-inspect", targets: ["loader-inspect"])]
@@ -130,6 +133,9 @@ if freestanding {
         .target(
             name: "TestSupport", dependencies: ["Diagnostics", "Bytes", "KernelImage"], path: "Tests/TestSupport",
             swiftSettings: [.treatAllWarnings(as: .error), .enableExperimentalFeature("Lifetimes")]),
+        .target(
+            name: "Commands", dependencies: [.product(name: "Subprocess", package: "swift-subprocess")],
+            path: "Tests/Commands", swiftSettings: [.treatAllWarnings(as: .error)]),
     ]
     for (module, dependencies) in tested {
         targets.append(

@@ -1,5 +1,6 @@
 // The order of functions that initialise and finish, with the linkers as witnesses.
 
+import Commands
 import Diagnostics
 import Foundation
 import KernelImage
@@ -86,21 +87,16 @@ struct InitialiserTests {
         Array(name: ".fini_array", type: finiArray, words: [205]),
     ]
 
-    /// What `linker` makes of the same file, by its own script; nil where it is not there.
+    /// What `linker` makes of the same file, by its own script.
     private func theirs(
         _ arrays: [Array], _ linker: String, hasTemplate: Bool = false
-    ) throws -> (initial: [UInt64], final: [UInt64])? {
+    ) async throws -> (initial: [UInt64], final: [UInt64]) {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("order-\(UUID())")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: folder) }
         let object = folder.appendingPathComponent("a.o"), output = folder.appendingPathComponent("a.out")
         try Data(Self.object(arrays, hasTemplate: hasTemplate).bytes).write(to: object)
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = [linker, "-static", "-o", output.path, object.path]
-        try process.run()
-        process.waitUntilExit()
-        try #require(process.terminationStatus == 0)
+        try await make([linker, "-static", "-o", output.path, object.path])
         let file = [UInt8](try Data(contentsOf: output))
         let headers = Int(file.number(UInt64.self, at: 40))
         func words(_ type: UInt32) -> [UInt64] {
@@ -116,12 +112,14 @@ struct InitialiserTests {
         return (words(14), words(15))
     }
 
-    @Test(arguments: ["ld", "ld.lld"], samples) func asLinkersOrderThem(_ linker: String, _ arrays: [Array]) throws {
-        let theirs = try #require(try theirs(arrays, linker))
+    @Test(arguments: ["ld", "ld.lld"], samples) func asLinkersOrderThem(_ linker: String, _ arrays: [Array])
+        async throws
+    {
+        let witness = try await theirs(arrays, linker)
         guard !arrays.isEmpty else { return }
         let ours = try Self.ours(arrays)
-        #expect(ours.initial == theirs.initial)
-        #expect(ours.final == theirs.final)
+        #expect(ours.initial == witness.initial)
+        #expect(ours.final == witness.final)
         #expect(ours.initial.count + ours.final.count == arrays.reduce(0) { $0 + $1.words.count })
     }
 
@@ -145,29 +143,31 @@ struct InitialiserTests {
         ],
     ]
 
-    @Test(arguments: ["ld", "ld.lld"], aligned) func asLinkersAlignThem(_ linker: String, _ arrays: [Array]) throws {
-        let theirs = try #require(try theirs(arrays, linker, hasTemplate: true))
+    @Test(arguments: ["ld", "ld.lld"], aligned) func asLinkersAlignThem(_ linker: String, _ arrays: [Array])
+        async throws
+    {
+        let witness = try await theirs(arrays, linker, hasTemplate: true)
         let ours = try Self.ours(arrays, hasTemplate: true)
-        #expect(ours.initial == theirs.initial)
-        #expect(ours.final == theirs.final)
+        #expect(ours.initial == witness.initial)
+        #expect(ours.final == witness.final)
     }
 
     /// GNU ld aligns what it makes of old arrays likewise.
-    @Test func oldArraysAreAlignedLikewise() throws {
+    @Test func oldArraysAreAlignedLikewise() async throws {
         let arrays = [
             Array(name: ".ctors.65530", type: 1, words: [101, 102], align: 64),
             Array(name: ".init_array", type: Self.initArray, words: [103]),
         ]
-        let theirs = try #require(try theirs(arrays, "ld", hasTemplate: true))
-        #expect(try Self.ours(arrays, hasTemplate: true).initial == theirs.initial)
-        #expect(theirs.initial == [102, 101, 103])
+        let witness = try await theirs(arrays, "ld", hasTemplate: true)
+        #expect(try Self.ours(arrays, hasTemplate: true).initial == witness.initial)
+        #expect(witness.initial == [102, 101, 103])
     }
 
-    @Test func oldArraysAsGNULinkerTurnsThem() throws {
-        let theirs = try #require(try theirs(Self.old, "ld"))
+    @Test func oldArraysAsGNULinkerTurnsThem() async throws {
+        let witness = try await theirs(Self.old, "ld")
         let ours = try Self.ours(Self.old)
-        #expect(ours.initial == theirs.initial)
-        #expect(ours.final == theirs.final)
+        #expect(ours.initial == witness.initial)
+        #expect(ours.final == witness.final)
         #expect(ours.initial == [109, 106, 105, 104, 103, 108, 102, 101, 107])
     }
 

@@ -1,6 +1,7 @@
-// The linkers as witnesses: the same object file, linked with every section where the loader puts it, has the same bytes.
+// The same object file, linked with every section where the loader puts it, has the same bytes.
 
 import Bytes
+import Commands
 import Diagnostics
 import ELF
 import Foundation
@@ -9,42 +10,7 @@ import TestSupport
 
 @testable import KernelImage
 
-/// A linked file's memory, by run-time address.
-private struct LinkedMemory {
-    private var segments: [(address: UInt64, bytes: [UInt8])] = []
-
-    init(_ file: [UInt8]) throws {
-        let view = ByteView(file.span.bytes)
-        let headers = try ProgramHeaders(view, try FileHeader(view))
-        for index in 0..<headers.count where headers[index].type == 1 {
-            let segment = headers[index]
-            let bytes = Array(file[Int(segment.offset)..<Int(segment.offset + segment.filesz)])
-            let zeros = [UInt8](repeating: 0, count: Int(segment.memsz - segment.filesz))
-            segments.append((segment.vaddr, bytes + zeros))
-        }
-    }
-
-    func bytes(_ address: UInt64, _ count: Int) -> ArraySlice<UInt8>? {
-        for segment in segments where address >= segment.address {
-            let start = Int(address - segment.address)
-            if start + count <= segment.bytes.count { return segment.bytes[start..<start + count] }
-        }
-        return nil
-    }
-
-    func word(_ address: UInt64) -> UInt64? { bytes(address, 8).map { Array($0).number(UInt64.self, at: 0) } }
-}
-
-/// What came of comparing one file.
-private struct Comparison {
-    var bytes = 0, words: [UInt32: Int] = [:], slots = 0
-    /// Words against common symbols, functions that choose and linkers' names, whose places linkers choose otherwise.
-    var elsewhere = 0
-    var differences: [String] = []
-}
-
 struct LinkerWitnessTests {
-    static let base: UInt64 = 0x20_0000
     static let models = ["static", "medium", "pic", "noplt", "pic-large", "sections", "crel"]
 
     static let fixtures = URL(fileURLWithPath: #filePath)
@@ -55,207 +21,105 @@ struct LinkerWitnessTests {
     }
 
     @Test(.enabled(if: areBuilt, "make fixtures builds what is compared"), arguments: models)
-    func sameBytesAsLLD(model: String) throws { try compare(model, "ld.lld") }
+    func sameBytesAsLLD(model: String) async throws { try await compare(model, "ld.lld") }
 
     /// GNU ld refuses R_X86_64_GOT64 against a function that chooses its implementation, so not `pic-large`; nor does it know
     /// SHT_CREL.
     @Test(
         .enabled(if: areBuilt, "make fixtures builds what is compared"),
         arguments: models.filter { $0 != "pic-large" && $0 != "crel" })
-    func sameBytesAsGNULinker(model: String) throws { try compare(model, "ld") }
+    func sameBytesAsGNULinker(model: String) async throws { try await compare(model, "ld") }
 
-    private func compare(_ model: String, _ linker: String) throws {
+    private func compare(_ model: String, _ linker: String) async throws {
         let fixture = Self.fixtures.appendingPathComponent("object-\(model).o")
-        let file = Self.withoutMerging([UInt8](try Data(contentsOf: fixture)))
-        let script = try Self.script(file)
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("witness-\(UUID())")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        let scriptFile = folder.appendingPathComponent("script.ld"), output = folder.appendingPathComponent("linked")
-        let object = folder.appendingPathComponent("object.o")
-        try Data(file).write(to: object)
-        try script.write(to: scriptFile, atomically: true, encoding: .utf8)
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = [
-            linker, "-static", "--no-relax", "-z", "norelro", "-T", scriptFile.path, "-o", output.path, object.path,
-        ]
-        let pipe = Pipe()
-        process.standardError = pipe
-        try process.run()
-        let words = String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        process.waitUntilExit()
-        try #require(process.terminationStatus == 0, "\(linker): \(words)\n\(script)")
-
-        let linked = try LinkedMemory([UInt8](try Data(contentsOf: output)))
-        let result = try Self.compare(file, linked)
+        let result = try await LinkerWitness.compare(
+            LinkerWitness.withoutMerging([UInt8](try Data(contentsOf: fixture))), linkedBy: linker)
         #expect(result.differences == [], "\(linker), \(model)")
         #expect(result.bytes > 2000)
         #expect(result.words.values.reduce(0, +) > 50)
-        let types = result.words.sorted { $0.key < $1.key }.map { type, count in
-            "\(count) \(RelocationMeaning(type)?.name.description ?? "?")"
-        }
-        print(
-            "\(model) by \(linker): \(result.bytes) bytes equal; words: \(types.joined(separator: ", ")), "
-                + "\(result.slots) of them through equal slots of the GOT; \(result.elsewhere) not compared")
+        print("\(model) by \(linker): \(result.summary)")
     }
 
-    /// The file without SHF_MERGE and SHF_STRINGS: linkers merge strings, which moves them.
-    private static func withoutMerging(_ file: [UInt8]) -> [UInt8] {
-        var file = file
-        let start = Int(file.number(UInt64.self, at: 40))
-        for index in 0..<Int(file.number(UInt16.self, at: 60)) {
-            let flags = start + index * 64 + 8
-            file.put(file.number(UInt64.self, at: flags) & ~0x30, at: flags)
+    /// Files made up at random.
+    @Test(arguments: ["ld.lld", "ld.bfd"]) func madeUpFiles(linker: String) async throws {
+        var total = Comparison()
+        for seed in Seeds.chosen {
+            do {
+                let folder = try LinkerWitness.folder()
+                defer { try? FileManager.default.removeItem(at: folder) }
+                let source = folder.appendingPathComponent("source.s"),
+                    object = folder.appendingPathComponent("made-up.o")
+                try RandomObject(seed: seed, isGNU: linker == "ld.bfd").assembly
+                    .write(to: source, atomically: true, encoding: .utf8)
+                try await make([
+                    "as", "-mrelax-relocations=\(seed % 2 == 0 ? "yes" : "no")", "-o", object.path, source.path,
+                ])
+                let result = try await LinkerWitness.compare([UInt8](try Data(contentsOf: object)), linkedBy: linker)
+                if !result.differences.isEmpty { Issue.record("seed \(seed): \(result.differences)") }
+                total += result
+            } catch {
+                Issue.record("seed \(seed): \(error)")
+            }
         }
-        return file
-    }
-
-    /// A linker script that puts each section where the loader puts it.
-    private static func script(_ file: [UInt8]) throws -> String {
-        let view = ByteView(file.span.bytes)
-        let image = try ObjectImage(view, try FileHeader(view))
-        var lines: [String] = []
-        var placed = image.walk()
-        while try placed.next(in: image.sections) {
-            guard placed.size > 0 else { continue }
-            let name = text(file, at: image.sections.nameOffset(placed.index))
-            let start = placed.address
-            lines.append("  \(name) 0x\(String(start + base, radix: 16)) : { *(\(name)) }")
-        }
-        lines += [
-            "  .common 0x600000 : { *(COMMON) }", "  .got 0x700000 : { *(.got) }",
-            "  .got.plt : { *(.got.plt) *(.igot) *(.igot.plt) }", "  .iplt : { *(.plt) *(.iplt) }",
-            "  .rela.dyn : { *(.rela.dyn) *(.rela.plt) *(.rela.iplt) }", "  /DISCARD/ : { *(.comment) *(.eh_frame) }",
+        print("made up, by \(linker): \(total.summary)")
+        let types: Set<UInt32> = [
+            1, 2, 4, 9, 10, 11, 12, 13, 14, 15, 17, 18, 19, 20, 21, 22, 23, 24, 25, 27, 31, 32, 33, 34, 41, 42,
         ]
-        // Words against these are not compared.
-        let names = ["__executable_start", "__init_array_start", "__init_array_end", "_end"].map {
-            "\($0) = \(base);\n"
-        }
-        return "ENTRY(_start)\n\(names.joined())SECTIONS {\n" + lines.joined(separator: "\n") + "\n}\n"
+        #expect(types.subtracting(total.words.keys) == [], "types that were not compared")
     }
 
-    private static func text(_ file: [UInt8], at offset: UInt64) -> String {
-        String(decoding: file[Int(offset)...].prefix { $0 != 0 }, as: UTF8.self)
-    }
+    /// The values that fit in a field and those that do not, as one of the linkers has it: they do not agree on all of them.
+    @Test func sameLimits() async throws {
+        let folder = try LinkerWitness.folder()
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let source = folder.appendingPathComponent("source.s"), object = folder.appendingPathComponent("object.o")
+        // The type, its width, and the symbol without an addend.
+        let types: [(String, Int64, String)] = [
+            ("8", 8, "zero"), ("16", 16, "zero"), ("32", 32, "zero"), ("32S", 32, "zero"), ("PC8", 8, "here"),
+            ("PC16", 16, "here"), ("PC32", 32, "here"), ("TPOFF32", 32, "variable"), ("DTPOFF32", 32, "variable"),
+            ("SIZE32", 32, "sized"),
+        ]
+        for (type, width, symbol) in types {
+            let (half, all) = (Int64(1) << (width - 1), Int64(1) << width)
+            for value in [-all, -half - 1, -half, -1, half - 1, half, all - 1, all] {
+                let assembly = """
+                    .globl _start, zero
+                    zero = 0
+                    .text
+                    _start: ret
+                    .section .tdata, "awT", @progbits
+                    variable: .quad 0
+                    .data
+                    .globl sized
+                    .size sized, 0
+                    sized: .quad 0
+                    here: .reloc here, R_X86_64_\(type), \(symbol) + \(value)
+                    .quad 0
 
-    private static func compare(_ file: [UInt8], _ linked: LinkedMemory) throws -> Comparison {
-        let view = ByteView(file.span.bytes)
-        let image = try ObjectImage(view, try FileHeader(view))
-        var memory = [UInt8](repeating: 0, count: Int(image.size))
-        var span = memory.mutableSpan
-        var region = ByteRegion(span.mutableBytes, at: 0)
-        try image.load(into: &region)
-        _ = try image.relocate(in: &region, bias: base)
-        var result = Comparison()
-        // Where relocations are, by section: offset, size and what to compare.
-        var starts: [UInt32: UInt64] = [:]
-        var placed = image.walk()
-        while try placed.next(in: image.sections) {
-            guard !placed.group.isZero else { continue }
-            starts[placed.index] = placed.address
-        }
-        var free: Set<UInt64> = []
-        // The GOT's run-time address, which the first relocation that goes by way of it tells.
-        var ourTable: UInt64 = 0, theirTable: UInt64 = 0
-        var relocations = ObjectRelocations(image.sections)
-        while try relocations.nextSection(of: image.sections) {
-            guard let start = starts[relocations.target] else { continue }
-            while try relocations.next() {
-                let entry = relocations.entry
-                guard let meaning = RelocationMeaning(entry.type) else { continue }
-                let place = start + entry.offset
-                let size = Int(meaning.field.size)
-                let ours = memory[Int(place)..<Int(place) + size]
-                guard let theirs = linked.bytes(place + base, size) else {
-                    result.differences.append("nothing at \(String(place, radix: 16))")
-                    continue
+                    """
+                try assembly.write(to: source, atomically: true, encoding: .utf8)
+                try await make(["as", "-o", object.path, source.path])
+                let file = [UInt8](try Data(contentsOf: object))
+                var accepted: [Bool] = []
+                for linker in ["ld.bfd", "ld.lld"] {
+                    accepted.append(
+                        try await run([
+                            linker, "-static", "-o", folder.appendingPathComponent("linked").path, object.path,
+                        ]).succeeded)
                 }
-                let name = image.symbols[entry.symbol].map { text(file, at: image.symbols.nameOffset(of: $0)) } ?? ""
-                if isElsewhere(image, entry) {
-                    result.elsewhere += 1
-                    // GNU ld has the instruction load 0 where nobody defines the symbol: three bytes more.
-                    let lead: UInt64 = meaning.formula == .gotRelative ? 3 : 0
-                    free.formUnion((0..<UInt64(size) + lead).map { place + $0 - lead })
-                    continue
+                let view = ByteView(file.span.bytes)
+                let image = try ObjectImage(view, try FileHeader(view))
+                var memory = [UInt8](repeating: 0, count: Int(image.size))
+                var span = memory.mutableSpan
+                var region = ByteRegion(span.mutableBytes, at: 0)
+                try image.load(into: &region)
+                var isAccepted = true
+                do throws(Fault) { _ = try image.relocate(in: &region, bias: LinkerWitness.base) } catch {
+                    isAccepted = false
+                    #expect(error.rule == .relocationOverflow)
                 }
-                let isThroughGOT: Bool
-                switch meaning.formula {
-                case .gotRelative:
-                    // A call of __tls_get_addr that is no more has no slot.
-                    isThroughGOT = name != "__tls_get_addr"
-                    guard isThroughGOT else { break }
-                    let behind = { (bytes: ArraySlice<UInt8>) -> UInt64 in
-                        let offset = Int64(Int32(bitPattern: Array(bytes).number(UInt32.self, at: 0)))
-                        return place &+ base &+ 4 &+ UInt64(bitPattern: offset)
-                    }
-                    let ourSlot = memory.number(UInt64.self, at: Int(behind(ours) - base))
-                    if linked.word(behind(theirs)) == ourSlot {
-                        result.slots += 1
-                        result.words[entry.type, default: 0] += 1
-                    } else {
-                        result.differences.append("the slot of \(name) at \(String(place, radix: 16))")
-                    }
-                case .gotOffset, .symbolFromGOT, .pltFromGOT, .gotFromPlace:
-                    // The GOT itself lies elsewhere; what is reached by way of it must be the same.
-                    isThroughGOT = true
-                    let base = place &+ base &- (entry.addend ?? 0)
-                    let value = Array(ours).number(UInt64.self, at: 0), other = Array(theirs).number(UInt64.self, at: 0)
-                    if meaning.formula == .gotFromPlace {
-                        ourTable = base &+ value
-                        theirTable = base &+ other
-                        break
-                    }
-                    let isEqual =
-                        meaning.formula == .gotOffset
-                        ? linked.word(theirTable &+ other)
-                            == memory.number(UInt64.self, at: Int(ourTable &+ value &- Self.base))
-                        : ourTable &+ value == theirTable &+ other
-                    if isEqual {
-                        result.words[entry.type, default: 0] += 1
-                    } else {
-                        result.differences.append("\(meaning.name) of \(name) at \(String(place, radix: 16))")
-                    }
-                default:
-                    isThroughGOT = false
-                    if Array(ours) == Array(theirs) {
-                        result.words[entry.type, default: 0] += 1
-                    } else {
-                        result.differences.append(
-                            "\(meaning.name) of \(name) at \(String(place, radix: 16)): \(Array(ours)), \(Array(theirs))"
-                        )
-                    }
-                }
-                if isThroughGOT { free.formUnion((0..<UInt64(size)).map { place + $0 }) }
+                #expect(accepted.contains(isAccepted), "\(type), \(value)")
             }
-        }
-        // Every other byte, too: code that was rewritten, and what nothing should have touched.
-        for (index, start) in starts {
-            for offset in 0..<image.sections[index].size where !free.contains(start + offset) {
-                guard linked.bytes(start + offset + base, 1)?.first != memory[Int(start + offset)] else {
-                    result.bytes += 1
-                    continue
-                }
-                result.differences.append("the byte at \(String(start + offset, radix: 16))")
-            }
-        }
-        return result
-    }
-
-    private static func isElsewhere(_ image: borrowing ObjectImage, _ entry: RelocationEntry) -> Bool {
-        var found = ObjectSymbol()
-        guard found.read(entry.symbol, of: image.symbols), entry.symbol != 0 else { return false }
-        let symbol = found.entry
-        if symbol.isIndirectFunction { return true }
-        let formula = RelocationMeaning(entry.type)?.formula
-        if formula == .gotFromPlace { return false }
-        if symbol.isUndefined, symbol.isWeak, formula == .gotRelative { return true }
-        switch found.definition {
-        case .common: return true
-        case .undefined:
-            let linkerSymbol = LinkerSymbol(named: symbol.name, in: image)
-            return linkerSymbol != nil && linkerSymbol != .blockBase
-        default: return false
         }
     }
 }

@@ -1,6 +1,7 @@
 // Every relocated word of a program and its libraries, compared with what the system's dynamic linker makes of them.
 
 import Bytes
+import Commands
 import Diagnostics
 import ELF
 import Foundation
@@ -44,11 +45,11 @@ import Testing
             types: [1, 5, 6, 7, 36]),
     ]
 
-    @Test(arguments: builds) func programsWithLibraries(build: Build) throws {
+    @Test(arguments: builds) func programsWithLibraries(build: Build) async throws {
         let scratch = try ScratchDirectory()
-        let names = try compile(build, in: scratch)
+        let names = try await compile(build, in: scratch)
         let dump = "\(scratch.path)/dump"
-        let ran = try run([
+        let ran = try await run([
             "sh", "-c", "LD_BIND_NOW=1 LD_LIBRARY_PATH='\(scratch.path)' '\(scratch.path)/program' > '\(dump)'",
         ])
         try #require(ran.succeeded, "\(ran.output)")
@@ -71,29 +72,29 @@ import Testing
     }
 
     /// The names of the files, the program first.
-    private func compile(_ build: Build, in scratch: ScratchDirectory) throws -> [String] {
+    private func compile(_ build: Build, in scratch: ScratchDirectory) async throws -> [String] {
         let versions = try scratch.write(LibraryWitnessSources.versions, "base.map")
         let shared =
             ["-shared", "-fPIC", "-nostdlib", "-ffreestanding", "-mgeneral-regs-only", "-w", "-O1"] + build.flags
         let semantic = build.compiler == "clang" ? ["-fsemantic-interposition"] : []
         let path = "\(scratch.path)/"
-        func make(_ name: String, _ source: String, _ flags: [String]) throws {
+        func make(_ name: String, _ source: String, _ flags: [String]) async throws {
             let file = try scratch.write(source, "\(name).c")
             let output = name == "program" ? path + name : path + "lib\(name).so"
-            let built = try run([build.compiler, "-o", output, file] + flags)
+            let built = try await run([build.compiler, "-o", output, file] + flags)
             try #require(built.succeeded, "\(name): \(built.output)")
         }
-        func library(_ name: String, _ source: String, _ flags: [String]) throws {
-            try make(name, source, shared + semantic + ["-Wl,-soname,lib\(name).so", "-Wl,-z,undefs"] + flags)
+        func library(_ name: String, _ source: String, _ flags: [String]) async throws {
+            try await make(name, source, shared + semantic + ["-Wl,-soname,lib\(name).so", "-Wl,-z,undefs"] + flags)
         }
         let base = ["-Wl,--version-script=\(versions)"]
-        try library("base", LibraryWitnessSources.base, base)
-        try library("middle", LibraryWitnessSources.middle, build.middle + [path + "libbase.so"])
-        try library("top", LibraryWitnessSources.top, [path + "libmiddle.so", path + "libbase.so"])
+        try await library("base", LibraryWitnessSources.base, base)
+        try await library("middle", LibraryWitnessSources.middle, build.middle + [path + "libbase.so"])
+        try await library("top", LibraryWitnessSources.top, [path + "libmiddle.so", path + "libbase.so"])
         if build.isCircular {
-            try library("base", LibraryWitnessSources.base, base + ["-Wl,--no-as-needed", path + "libtop.so"])
+            try await library("base", LibraryWitnessSources.base, base + ["-Wl,--no-as-needed", path + "libtop.so"])
         }
-        try make(
+        try await make(
             "program", LibraryWitnessSources.program,
             ["-nostdlib", "-ffreestanding", "-mgeneral-regs-only", "-w", "-O1", "-Wl,--export-dynamic"] + build.flags
                 + build.program + [
@@ -106,7 +107,7 @@ import Testing
 /// What symbols of other files cost.
 struct SymbolSearchCostTests {
     /// Twice as many relocations against twice as many symbols take twice as many steps, whatever their order.
-    @Test(arguments: ["gnu", "sysv"]) func costIsLinear(style: String) throws {
+    @Test(arguments: ["gnu", "sysv"]) func costIsLinear(style: String) async throws {
         let scratch = try ScratchDirectory()
         var costs: [Double] = []
         for count in [4000, 8000] {
@@ -116,7 +117,7 @@ struct SymbolSearchCostTests {
             let places = (0..<count * 10).map { ".quad \(names[$0 &* 7919 % count])" }
             for (name, text) in [("one", definitions), ("app", places)] {
                 let source = try scratch.write(".data\n" + text.joined(separator: "\n") + "\n", "\(name).s")
-                let built = try run(
+                let built = try await run(
                     [
                         "clang", "-shared", "-nostdlib", "-fuse-ld=lld", "-Wl,--hash-style=\(style)",
                         "-Wl,-soname,\(name).so",

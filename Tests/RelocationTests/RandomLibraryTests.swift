@@ -1,36 +1,33 @@
 // Programs and libraries made up at random, compared word by word with what the system's dynamic linker makes of them.
 
+import Commands
 import Foundation
+import TestSupport
 import Testing
 
 @Suite(.serialized) struct RandomLibraryTests {
-    static let isSoak = ProcessInfo.processInfo.environment["LOADER_SOAK"] != nil
-    /// Those of LOADER_SEEDS=42 or LOADER_SEEDS=42-43 to look at what differs.
-    static let seeds: ClosedRange<UInt64> =
-        ProcessInfo.processInfo.environment["LOADER_SEEDS"].map { text in
-            let ends = text.split(separator: "-").compactMap { UInt64($0) }
-            return ends[0]...ends[ends.count - 1]
-        } ?? (isSoak ? 1...1000 : 1...20)
-
-    @Test func likeTheDynamicLinker() throws {
-        let linkers = ["ld.bfd", "ld.gold", "ld.lld"].filter { (try? run([$0, "--version"]))?.succeeded == true }
+    @Test func likeTheDynamicLinker() async throws {
+        var linkers: [String] = []
+        for linker in ["ld.bfd", "ld.gold", "ld.lld"] where (try? await run([linker, "--version"]))?.succeeded == true {
+            linkers.append(linker)
+        }
         let scratch = try ScratchDirectory()
         for (name, source) in [("writer", LibraryWitnessSources.writer), ("caller", Self.caller)] {
             let file = try scratch.write(source, "\(name).c")
-            try make(
+            try await make(
                 [
                     "gcc", "-c", "-O1", "-w", "-fPIE", "-ffreestanding", "-mgeneral-regs-only", "-o",
                     "\(scratch.path)/\(name).o", file,
                 ])
         }
-        let cLibrary = try run(["gcc", "-print-file-name=libc.so.6"]).output
+        let cLibrary = try await run(["gcc", "-print-file-name=libc.so.6"]).output
         try FileManager.default.createSymbolicLink(
             atPath: "\(scratch.path)/libc.so.6", withDestinationPath: String(cLibrary.prefix { $0 != "\n" }))
         var total = Comparison()
-        for seed in Self.seeds {
+        for seed in Seeds.chosen {
             let set = RandomLibraries(seed: seed, linkers: linkers)
             do {
-                total += try compare(set, seed, scratch)
+                total += try await compare(set, seed, scratch)
             } catch {
                 Issue.record("seed \(seed): \(error)")
             }
@@ -55,51 +52,43 @@ import Testing
         }
         """#
 
-    private struct Failure: Error, CustomStringConvertible { var description: String }
-
-    private func make(_ command: [String]) throws {
-        let result = try run(command)
-        guard result.succeeded else {
-            throw Failure(description: "\(command.joined(separator: " "))\n\(result.output)")
-        }
-    }
-
-    private func compare(_ set: RandomLibraries, _ seed: UInt64, _ scratch: ScratchDirectory) throws -> Comparison {
+    private func compare(_ set: RandomLibraries, _ seed: UInt64, _ scratch: ScratchDirectory) async throws -> Comparison
+    {
         let path = scratch.path
         for file in [set.program] + set.libraries {
             for (name, text) in [
                 ("\(file.name).definitions", file.assembly), ("\(file.name).references", file.references),
             ] {
                 let assembly = try scratch.write(text, "\(name).s")
-                try make(["as", "-o", "\(path)/\(name).o", assembly])
+                try await make(["as", "-o", "\(path)/\(name).o", assembly])
             }
             _ = try scratch.write(file.versions, "\(file.name).map")
         }
-        func link(_ file: RandomLibraries.File, _ parts: [String], _ needed: [Int], as name: String) throws {
+        func link(_ file: RandomLibraries.File, _ parts: [String], _ needed: [Int], as name: String) async throws {
             let versions = file.versions.isEmpty ? [] : ["--version-script=\(path)/\(file.name).map"]
-            try make(
+            try await make(
                 [file.linker, "-o", "\(path)/\(name)"] + file.options + versions
                     + (["\(file.name).definitions.o"] + parts + needed.map { set.libraries[$0].name }).map {
                         "\(path)/\($0)"
                     })
         }
         // First without references, for those that need each other.
-        for library in set.libraries { try link(library, [], [], as: library.name) }
+        for library in set.libraries { try await link(library, [], [], as: library.name) }
         for library in set.libraries {
-            try link(library, ["\(library.name).references.o"], library.needed, as: library.name)
+            try await link(library, ["\(library.name).references.o"], library.needed, as: library.name)
         }
         // Finalisers are called where there is a C library.
         for (name, parts) in [("program", ["writer.o"]), ("caller", ["caller.o", "libc.so.6"])] {
-            try link(set.program, ["program.references.o"] + parts, set.program.needed, as: name)
+            try await link(set.program, ["program.references.o"] + parts, set.program.needed, as: name)
         }
-        func result(_ program: String) throws -> [UInt8] {
-            let ran = try run([
+        func result(_ program: String) async throws -> [UInt8] {
+            let ran = try await run([
                 "sh", "-c", "LD_BIND_NOW=1 LD_LIBRARY_PATH='\(path)' '\(path)/\(program)' > '\(path)/result'",
             ])
-            guard ran.succeeded else { throw Failure(description: "\(program): \(ran.output)") }
+            guard ran.succeeded else { throw CommandFailure(description: "\(program): \(ran.output)") }
             return Array(try #require(FileManager.default.contents(atPath: "\(path)/result")))
         }
-        let witness = WitnessSet(try result("program"))
+        let witness = WitnessSet(try await result("program"))
         var files: [(name: String, bytes: [UInt8])] = []
         for name in [set.program.name] + set.libraries.map(\.name) {
             files.append((name, Array(try #require(FileManager.default.contents(atPath: "\(path)/\(name)")))))
@@ -108,7 +97,7 @@ import Testing
         var compared = try compareTogether(files, with: witness)
         compared.comparison.differences = compared.comparison.differences.map { "seed \(seed): \($0)" }
         let letters = compared.called.map { String($0.dropFirst(3).first ?? "?") }.joined()
-        let theirs = String(decoding: try result("caller"), as: UTF8.self)
+        let theirs = String(decoding: try await result("caller"), as: UTF8.self)
         if theirs != letters {
             compared.comparison.differences.append(
                 "seed \(seed): functions called in the order \(letters), theirs \(theirs)")

@@ -24,20 +24,6 @@ final class ScratchDirectory {
     }
 }
 
-/// Runs a tool found through PATH; returns whether it succeeded, and what it said.
-func run(_ arguments: [String]) throws -> (succeeded: Bool, output: String) {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    process.arguments = arguments
-    let pipe = Pipe()
-    process.standardOutput = pipe
-    process.standardError = pipe
-    try process.run()
-    let output = pipe.fileHandleForReading.readDataToEndOfFile()
-    process.waitUntilExit()
-    return (process.terminationStatus == 0, String(decoding: output, as: UTF8.self))
-}
-
 /// An object's memory as the dynamic linker relocated it.
 struct WitnessMemory {
     var bias: UInt64

@@ -1,5 +1,6 @@
 // Every relocated word of shared objects, compared with what the system's dynamic linker makes of it.
 
+import Commands
 import Diagnostics
 import Foundation
 import Testing
@@ -42,17 +43,17 @@ import Testing
     ]
 
     /// Opens `objects` with the dynamic linker; nil for those that it cannot open.
-    func witness(_ objects: [String], _ scratch: ScratchDirectory) throws -> [WitnessMemory?] {
+    func witness(_ objects: [String], _ scratch: ScratchDirectory) async throws -> [WitnessMemory?] {
         let program = "\(scratch.path)/witness"
         let source = try scratch.write(WitnessSources.program, "witness.c")
-        let built = try run(["gcc", "-w", "-O1", "-o", program, source, "-ldl"])
+        let built = try await run(["gcc", "-w", "-O1", "-o", program, source, "-ldl"])
         try #require(built.succeeded, "\(built.output)")
         let dumps = "\(scratch.path)/dumps"
         let copies = "\(scratch.path)/copies"
         for directory in [dumps, copies] {
             try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         }
-        let result = try run([program, dumps, copies] + objects)
+        let result = try await run([program, dumps, copies] + objects)
         try #require(result.succeeded, "\(result.output)")
         return objects.indices.map { index in
             let path = "\(dumps)/\(index)"
@@ -62,16 +63,16 @@ import Testing
     }
 
     @Test(arguments: builds)
-    func builtObjects(build: Build) throws {
+    func builtObjects(build: Build) async throws {
         let scratch = try ScratchDirectory()
         let c = try scratch.write(WitnessSources.c, "object.c")
         let assembly = try scratch.write(
             WitnessSources.assembly + "\n" + build.assembly + "\n" + WitnessSources.assemblyEnd, "places.s")
         let object = "\(scratch.path)/libwitnessed.so"
-        let built = try run([build.compiler, "-shared", "-fPIC", "-w", "-o", object, c, assembly] + build.flags)
+        let built = try await run([build.compiler, "-shared", "-fPIC", "-w", "-o", object, c, assembly] + build.flags)
         try #require(built.succeeded, "\(built.output)")
         let file = try #require(FileManager.default.contents(atPath: object).map { Array($0) })
-        let memory = try #require(try witness([object], scratch)[0], "the dynamic linker does not open it")
+        let memory = try #require(try await witness([object], scratch)[0], "the dynamic linker does not open it")
         let comparison = try compare("object", file, memory)
         print("\(build):\n\(comparison.summary)")
         #expect(comparison.differences == [])
@@ -84,7 +85,7 @@ import Testing
     }
 
     /// At least 300 of the machine's own libraries.
-    @Test func systemLibraries() throws {
+    @Test func systemLibraries() async throws {
         let scratch = try ScratchDirectory()
         let directory = "/usr/lib/x86_64-linux-gnu"
         let names = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
@@ -105,7 +106,7 @@ import Testing
         var total = Comparison()
         var compared = 0
         var unopened = 0
-        for (object, memory) in zip(objects, try witness(objects, scratch)) {
+        for (object, memory) in zip(objects, try await witness(objects, scratch)) {
             guard let memory else {
                 unopened += 1
                 continue

@@ -1,5 +1,7 @@
 // Random numbers that are the same in every run.
 
+import Foundation
+
 /// SplitMix64 (Steele, Lea, Flood 2014).
 public struct SeededGenerator: RandomNumberGenerator {
     private var state: UInt64
@@ -14,5 +16,17 @@ public struct SeededGenerator: RandomNumberGenerator {
         mixed = (mixed ^ mixed >> 30) &* 0xbf58_476d_1ce4_e5b9
         mixed = (mixed ^ mixed >> 27) &* 0x94d0_49bb_1331_11eb
         return mixed ^ mixed >> 31
+    }
+}
+
+/// The seeds of what tests make up at random: 20, or 1000 in a soak, or those of LOADER_SEEDS=42 or LOADER_SEEDS=42-43, to look at
+/// what differs.
+public enum Seeds {
+    /// Those of this run.
+    public static var chosen: ClosedRange<UInt64> {
+        let environment = ProcessInfo.processInfo.environment
+        let ends = (environment["LOADER_SEEDS"] ?? "").split(separator: "-").compactMap { UInt64($0) }
+        if let first = ends.first, let last = ends.last, first <= last { return first...last }
+        return environment["LOADER_SOAK"] == nil ? 1...20 : 1...1000
     }
 }

@@ -1,0 +1,36 @@
+// Other programs that tests run: compilers, linkers and what they have made.
+
+import Subprocess
+
+#if canImport(System)
+    import System
+#else
+    import SystemPackage
+#endif
+
+/// Runs `command`, a program by its name or path and its arguments; returns whether it succeeded, and what it said, errors last.
+public func run(_ command: [String]) async throws -> (succeeded: Bool, output: String) {
+    let program = command[0]
+    let result = try await Subprocess.run(
+        program.contains("/") ? .path(FilePath(program)) : .name(program),
+        arguments: Arguments(Array(command.dropFirst())),
+        output: .string(limit: 1 << 24), error: .string(limit: 1 << 24))
+    return (result.terminationStatus.isSuccess, result.standardOutput + result.standardError)
+}
+
+/// A command that did not do what a test wants of it.
+public struct CommandFailure: Error, CustomStringConvertible {
+    /// The command, and what it said.
+    public let description: String
+
+    /// A failure that says `description`.
+    public init(description: String) { self.description = description }
+}
+
+/// Runs `command`, and throws `CommandFailure` with what it said where it does not succeed.
+public func make(_ command: [String]) async throws {
+    let result = try await run(command)
+    guard result.succeeded else {
+        throw CommandFailure(description: "\(command.joined(separator: " "))\n\(result.output)")
+    }
+}
