@@ -10,6 +10,7 @@
     .equ CR4_OSFXSR_OSXMMEXCPT, 1 << 9 | 1 << 10
     .equ MSR_EFER, 0xc0000080
     .equ EFER_LME, 1 << 8
+    .equ CPUID_FXSR_SSE_SSE2, 7 << 24
     .equ SELECTOR_CODE, 0x08
     .equ SELECTOR_DATA, 0x10
     .equ SELECTOR_TSS, 0x18
@@ -57,6 +58,12 @@ entry32:
     cld
 
     mov %ebx, %esi
+// Swift uses vector registers, also to say what is wrong. CPUs with a 64-bit mode have them, unless QEMU's -cpu takes them away.
+    mov $1, %eax
+    cpuid
+    not %edx
+    test $CPUID_FXSR_SSE_SSE2, %edx
+    jnz no_long_mode
     mov $0x80000000, %eax
     cpuid
     cmp $0x80000001, %eax
@@ -339,7 +346,7 @@ page_fault:
 
     .section .rodata.entry, "a", @progbits
 no_long_mode_text:
-    .asciz "[LOADER] error: this CPU has no 64-bit mode; choose another with QEMU's -cpu\r\n"
+    .asciz "[LOADER] error: this CPU has no 64-bit mode, or no SSE2; choose another with QEMU's -cpu\r\n"
 
     .section .data.entry, "aw", @progbits
     .balign 16
