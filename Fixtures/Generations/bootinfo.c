@@ -5,6 +5,7 @@
 struct boot_info boot;
 struct range kernel;
 bool is_protected, has_no_execute;
+uint64_t known_flags = ~NO_EXECUTE;
 
 void check_entry_state(void) {
     extern void reload_segments(void) __attribute__((visibility("hidden")));
@@ -21,13 +22,15 @@ void check_entry_state(void) {
     check_equal(read_cr4(), 0x20, "cr4: PAE");
     check_equal(read_msr(0xc0000080) & 0x500, 0x500, "efer: LME, LMA");
     has_no_execute = (read_msr(0xc0000080) & 1 << 11) != 0;
-    check(is_protected || !has_no_execute, "efer: NXE only together with cr0.WP");
     print(!is_protected ? "fixture: pages are not protected\n" : has_no_execute
             ? "fixture: pages are protected\n" : "fixture: pages are protected, but the CPU has no NX\n");
     check(read_cr3() < 1ull << 32 && (read_cr3() & 0xfff) == 0, "cr3 fits in the trampoline's 32 bits");
     // What kernels do before they use NX in their own mappings.
-    if (!is_protected || has_no_execute)
+    if (knows_no_execute()) {
         write_msr(0xc0000080, read_msr(0xc0000080) | 1 << 11);
+        known_flags = ~0ull;
+    }
+    check(has_no_execute == (is_protected && knows_no_execute()), "efer: NXE where pages are protected and the CPU knows it");
 }
 
 #if GENERATION < 2

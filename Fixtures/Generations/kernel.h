@@ -55,6 +55,8 @@ struct boot_info {
 extern struct boot_info boot;
 // Whether the loader gave pages the permissions of their segments, and whether these include execution.
 extern bool is_protected, has_no_execute;
+// The flags of a page table entry that the CPU knows: all, or all but NO_EXECUTE.
+extern uint64_t known_flags;
 // The image's 2 MiB pages: kernels take whole ones for their own.
 extern struct range kernel;
 
@@ -141,6 +143,12 @@ static inline uint64_t read_msr(uint32_t number) {
     uint32_t low, high;
     __asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(number));
     return (uint64_t)high << 32 | low;
+}
+// CPUID 0x80000001, edx bit 20.
+static inline bool knows_no_execute(void) {
+    uint32_t eax = 0x80000001, ebx, ecx, edx;
+    __asm__("cpuid" : "+a"(eax), "=b"(ebx), "=c"(ecx), "=d"(edx));
+    return (edx >> 20 & 1) != 0;
 }
 static inline void write_msr(uint32_t number, uint64_t value) {
     __asm__ volatile("wrmsr" : : "a"((uint32_t)value), "d"((uint32_t)(value >> 32)), "c"(number));

@@ -70,7 +70,7 @@ bool map_page(uint64_t virtual, uint64_t physical, uint64_t flags) {
             return false;
         }
     }
-    *entry(virtual, PT) = physical | flags | PRESENT;
+    *entry(virtual, PT) = physical | (flags & known_flags) | PRESENT;
     invalidate(virtual);
     return true;
 }

@@ -104,8 +104,8 @@ import Testing
         }
         var guest = Guest(initrd: image, moduleArguments: "loader.protect")
         guest.cpu += ",-nx"
-        // The fixture maps its own heap with NX only where it can be.
         let outcome = try await guest.boot()
+        #expect(outcome.status == 3, outcome.comment)
         #expect(outcome.serial.contains("fixture: pages are protected, but the CPU has no NX\n"), outcome.comment)
     }
 }
