@@ -130,19 +130,15 @@ public struct MemoryRegions: ~Escapable {
         var reached = range.start
         for index in indices {
             let region = list[index]
-            if !region.isAvailable {
-                if region.range.overlaps(range) { return false }
-            } else if region.range.start <= reached, region.range.end > reached {
-                reached = region.range.end
+            // Those that follow begin behind it as well.
+            guard region.range.start < range.end else { break }
+            if region.isAvailable {
+                if region.range.start <= reached { reached = max(reached, region.range.end) }
+            } else if region.range.end > range.start {
+                return false
             }
         }
         return reached >= range.end
-    }
-
-    /// Whether all of `range` lies in one region of RAM that anyone may use.
-    public func holds(_ range: AddressRange) -> Bool {
-        for index in indices where list[index].isAvailable && list[index].range.contains(range) { return true }
-        return false
     }
 
     /// The address below which lies a quarter of the available RAM from `start` on, `reserve` bytes of which do not count. RAM

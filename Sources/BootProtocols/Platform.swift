@@ -111,7 +111,7 @@ public struct Platform: ~Copyable {
     }
 
     /// Reads what the protocol's information in `memory` tells. Throws the faults of `Multiboot` and `PVH`, and
-    /// `moduleOutsideMemory` also for a module that is not all in RAM: QEMU loads more than the machine can hold.
+    /// `moduleOutsideMemory` also for a module that is not all in RAM of nobody else's: QEMU loads more than the machine can hold.
     public mutating func read(_ memory: PhysicalMemory) throws(Fault) {
         switch bootProtocol {
         case .multiboot: try Multiboot.read(memory, into: &self)
@@ -121,7 +121,7 @@ public struct Platform: ~Copyable {
         var index = 0
         while index < facts.moduleCount {
             let module = facts.module(index).range
-            guard facts.memoryMap.holds(module) else {
+            guard facts.memoryMap.isAvailable(module) else {
                 throw Fault(.moduleOutsideMemory, value: module.start, limit: module.end)
             }
             index &+= 1

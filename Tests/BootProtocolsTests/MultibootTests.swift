@@ -87,6 +87,8 @@ import Testing
         (0x2_1000, [0x3_1235, 0x3_1234], Fault(.moduleOutsideMemory, value: 0x3_1235, limit: 0x3_1234)),
         (0x2_1000, [0x3_0000, 0x4_0001], Fault(.moduleOutsideMemory, value: 0x3_0000, limit: 0x4_0001)),
         (0x9000, [20, 0, 0, 0x3_1000], Fault(.moduleOutsideMemory, value: 0x3_0000, limit: 0x3_1234)),
+        // RAM that the firmware lists as reserved, too, is its own.
+        (0x9018, [20, 0x3_1000, 0, 0x1000, 0, 2], Fault(.moduleOutsideMemory, value: 0x3_0000, limit: 0x3_1234)),
         (0x2_1010, [0x9_f000, 0x9_fc01], Fault(.moduleOutsideMemory, value: 0x9_f000, limit: 0x9_fc01)),
         (0x9000, [19], Fault(.memoryMapMalformed, value: 19, limit: 20)),
         (0x9000, [0], Fault(.memoryMapMalformed, value: 0, limit: 20)),
