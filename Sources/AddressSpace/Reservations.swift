@@ -70,13 +70,6 @@ public struct Reservations {
         count &+= 1
     }
 
-    /// The first reservation that shares an address with `range`.
-    public func first(overlapping range: AddressRange) -> Reservation? {
-        let all = all
-        for index in all.indices where all[index].range.overlaps(range) { return all[index] }
-        return nil
-    }
-
     /// The lowest multiple of `alignment` where `size` bytes inside `window` are available RAM in `regions` and free of
     /// reservations; nil if there is none.
     public func room(

@@ -42,9 +42,6 @@ public struct PhysicalMemory: ~Escapable {
         return try bytes.slice(at: address &- origin, size: size, else: rule, .none)
     }
 
-    /// The byte at `address`, or nil where none can be read.
-    public func byte(_ address: UInt64) -> UInt8? { bytes.byte(at: address &- origin) }
-
     /// The structure of `size` bytes at `address`; throws `platformStructureOutsideMemory`.
     @_lifetime(copy self)
     public func record(_ address: UInt64, size: UInt64) throws(Fault) -> Record {

@@ -157,17 +157,6 @@ public struct ByteView: ~Escapable, Sendable {
         return true
     }
 
-    /// Whether the bytes are those of `other`, no more and no fewer.
-    public func isSame(as other: borrowing ByteView) -> Bool {
-        guard count == other.count else { return false }
-        var offset: UInt64 = 0
-        while offset < count {
-            if byte(at: offset) != other.byte(at: offset) { return false }
-            offset += 1
-        }
-        return true
-    }
-
     /// `size` bytes at `offset`, which the callers have checked to be there.
     @_lifetime(copy self)
     private func part(unchecked offset: UInt64, _ size: UInt64) -> ByteView {

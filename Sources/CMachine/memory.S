@@ -1,4 +1,4 @@
-// memcpy, memmove, memset, memcmp: what the compiler calls by name. String instructions, by words: CPUs that move whole lines
+// memcpy, memmove, memset: what the compiler calls by name. String instructions, by words: CPUs that move whole lines
 // either way lose nothing, and those that don't, or are emulated, do an eighth of the work.
 
     .section .text.memcpy, "ax", @progbits
@@ -44,18 +44,5 @@ memset:
     rep stosb
     mov %r8, %rax
     ret
-
-    .section .text.memcmp, "ax", @progbits
-    .globl memcmp
-memcmp:
-    mov %rdx, %rcx
-    xor %eax, %eax
-    test %rcx, %rcx
-    jz 1f
-    repe cmpsb
-    movzbl -1(%rdi), %ecx
-    movzbl -1(%rsi), %eax
-    sub %ecx, %eax
-1:  ret
 
     .section .note.GNU-stack, "", @progbits

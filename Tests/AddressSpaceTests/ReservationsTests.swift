@@ -22,8 +22,6 @@ import Testing
             try reservations.add(AddressRange(at: UInt64(index) * 2, size: 1), purpose)
         }
         #expect((0..<reservations.count).map { reservations.all[$0].purpose } == all)
-        #expect(reservations.first(overlapping: AddressRange(5, 6)) == nil)
-        #expect(reservations.first(overlapping: AddressRange(5, 7))?.purpose == .transient)
     }
 
     @Test func `room is the lowest place that a search of every address finds`() throws {
