@@ -12,8 +12,8 @@ extension Placement {
     ) -> [String] {
         var violations: [String] = []
         var own: [(name: String, range: AddressRange)] = [("image", image), ("handoff", handoff.range)]
-        if let staging { own.append(("staged image", staging)) }
-        if let movedModule { own.append(("moved module", movedModule)) }
+        if isStaged { own.append(("staged image", staged)) }
+        if movesModules { own.append(("moved modules", movedModules)) }
         if !movingTables.isEmpty { own.append(("moving tables", movingTables)) }
 
         for (index, (name, range)) in own.enumerated() {
@@ -33,9 +33,10 @@ extension Placement {
             }
         }
         if isFixed {
-            if image.overlaps(loader) != (staging != nil) { violations.append("staged without need, or not at all") }
-            let module = platform.moduleCount > 0 ? platform.module(0).range : AddressRange(0, 0)
-            if image.overlaps(module) != (movedModule != nil) { violations.append("module moved without need, or not") }
+            if image.overlaps(loader) != isStaged { violations.append("staged without need, or not at all") }
+            for index in 0..<platform.moduleCount where module(index, on: platform).overlaps(image) {
+                violations.append("module \(index): under the image")
+            }
         } else if image.start % Placement.imageAlignment != 0 {
             violations.append("image: not at a multiple of 2 MiB")
         }

@@ -83,7 +83,7 @@ public struct Handoff {
         var multibootInformation: UInt64 = 0
         if usesFirmwareInformation {
             multibootInformation = platform.information
-        } else if !application.generation.hasDeviceTreePlatform {
+        } else if platform.bootProtocol == .multiboot || !application.generation.hasDeviceTreePlatform {
             multibootInformation = try writeMultibootInformation(platform, placement, memory, to: &block)
         }
         writeBootInfo(application, placement, commandLineSize: text.count, multibootInformation, to: &block)
@@ -123,17 +123,19 @@ public struct Handoff {
             application.generation, alignsWideIntegers: application.alignsWideIntegers, to: &block, at: layout.bootInfo)
     }
 
-    /// Whether the firmware's own Multiboot information can be handed on: there is one, the image does not overwrite it,
-    /// and it lies below the image where the kernel takes all memory above for its own.
+    /// Whether the firmware's own Multiboot information can be handed on: there is one, the image covers neither it nor a module
+    /// that it lists, and it lies below the image where the kernel takes all memory above for its own.
     func isMultibootInformationUsable(
         _ application: borrowing Application, on platform: borrowing PlatformFacts, _ placement: Placement
     ) -> Bool {
         guard platform.bootProtocol == .multiboot else { return false }
         let reserved = platform.reservations
-        for index in reserved.indices where reserved[index].isFirmware {
+        for index in reserved.indices {
             let range = reserved[index].range
             guard range.end > placement.image.start else { continue }
-            if application.generation.usesRecursivePageTable || range.overlaps(placement.image) { return false }
+            // Neither is empty.
+            if range.start < placement.image.end { return false }
+            if reserved[index].isFirmware, application.generation.usesRecursivePageTable { return false }
         }
         return true
     }
@@ -171,7 +173,7 @@ public struct Handoff {
         }
         var index = 0
         while index < platform.moduleCount {
-            reserve(placement.module(index, of: application, on: platform), &last, in: &tree)
+            reserve(placement.module(index, on: platform), &last, in: &tree)
             index &+= 1
         }
         reserve(placement.handoff.range, &last, in: &tree)
@@ -209,35 +211,43 @@ public struct Handoff {
 
     // MARK: Multiboot information
 
-    /// Synthesises a Multiboot information for kernels that read the memory map from it; returns its address. The layout
-    /// is the command line and the module's string with their NULs, then the information, one module entry, and the
-    /// memory map.
+    /// Synthesises a Multiboot information, for kernels that read the memory map from it and for those whose firmware's has
+    /// become untrue; returns its address. The layout is the command line with its NUL, then the information, an entry per module,
+    /// the memory map, and the modules' strings with their NULs.
     @inline(never)
     private func writeMultibootInformation(
         _ platform: borrowing PlatformFacts, _ placement: Placement, _ memory: PhysicalMemory,
         to block: inout ByteRegion
     ) throws(Fault) -> UInt64 {
-        let start = placement.handoff.multiboot.start
-        let string = start &+ platform.commandLine.size &+ 1
-        let information = (string &+ platform.applicationString.size &+ 1 &+ 15) & ~15
+        let room = placement.handoff.multiboot
+        guard var list = block.part(room.start, size: room.size) else {
+            throw Fault(.noRoomForHandoff, value: room.size)
+        }
+        let information = (room.start &+ platform.commandLine.size &+ 16) & ~15
         let modules = information &+ 128
-        let map = modules &+ 16
+        let count = UInt64(truncatingIfNeeded: platform.moduleCount)
+        let map = modules &+ count &* 16
         // 24 bytes are the size of an entry of the map, with the size that it begins with.
         let regions = platform.memoryMap
-        let size = 144 &+ UInt64(truncatingIfNeeded: regions.count) &* 24
-        guard var list = block.part(information, size: size) else { throw Fault(.noRoomForHandoff, value: size) }
+        var string = map &+ UInt64(truncatingIfNeeded: regions.count) &* 24
         // Flags: command line, modules, memory map.
         list.put(0b100_1100, at: information)
-        list.put(start, at: information &+ 16)
-        list.put((size &- 144) | map << 32, at: information &+ 44)
-        if platform.moduleCount > 0 {
-            let module = placement.movedModule ?? platform.module(0).range
-            list.put(1 | modules << 32, at: information &+ 20)
-            list.put(module.start | module.end << 32, at: modules)
-            list.put(string, at: modules &+ 8)
-        }
-        var entry = map
+        list.put(room.start, at: information &+ 16)
+        list.put(count | modules << 32, at: information &+ 20)
+        list.put((string &- map) | map << 32, at: information &+ 44)
+        var entry = modules
         var index = 0
+        while index < platform.moduleCount {
+            let module = placement.module(index, on: platform)
+            list.put(module.start | module.end << 32, at: entry)
+            list.put(string, at: entry &+ 8)
+            let text = platform.module(index).commandLine
+            if !text.isEmpty { list.copy(try memory.view(text.start, size: text.size), to: string) }
+            string &+= text.size &+ 1
+            entry &+= 16
+            index &+= 1
+        }
+        index = 0
         while index < regions.count {
             let region = regions[index]
             list.put(20 | region.range.start << 32, at: entry)
@@ -246,8 +256,7 @@ public struct Handoff {
             entry &+= 24
             index &+= 1
         }
-        let text = platform.applicationString
-        if !text.isEmpty { block.copy(try memory.view(text.start, size: text.size), to: string) }
+        guard string <= room.end else { throw Fault(.noRoomForHandoff, value: room.size) }
         return information
     }
 }

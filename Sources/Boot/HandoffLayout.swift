@@ -62,9 +62,14 @@ public struct HandoffLayout: Equatable, Sendable {
         // The device tree: a node per region, the reservations and a few more, the command line, and what is always there.
         let entries = regions &* 96 &+ UInt64(truncatingIfNeeded: platform.reservations.count) &* 16
         multibootStart = informationStart &+ 0x2000 &+ HandoffLayout.pages(1024 &+ entries &+ strings)
-        // Command line, module's string, the information structure, a module entry and an entry per region.
-        let multibootSize = HandoffLayout.pages(256 &+ strings &+ platform.applicationString.size &+ regions &* 24)
-        end = multibootStart &+ multibootSize &+ 0x1000 &+ HandoffLayout.stackSize
+        // Command line, the information structure, and for each module an entry, a string and a NUL; an entry per region.
+        var multibootSize = 256 &+ strings &+ regions &* 24
+        var module = 0
+        while module < platform.moduleCount {
+            multibootSize &+= 17 &+ platform.module(module).commandLine.size
+            module &+= 1
+        }
+        end = multibootStart &+ HandoffLayout.pages(multibootSize) &+ 0x1000 &+ HandoffLayout.stackSize
     }
 
     /// Moves the block from address 0 to `address`.

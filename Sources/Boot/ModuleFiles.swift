@@ -20,12 +20,3 @@ extension NamedFiles {
         }
     }
 }
-
-extension Application {
-    /// Which of the modules at the index are needed: the application, and the libraries that it needs.
-    public func uses(_ module: Int) -> Bool {
-        if module == 0 { return true }
-        for index in 0..<link.count where link[index].file == module { return true }
-        return false
-    }
-}

@@ -17,9 +17,8 @@ public struct Placement: Equatable, Sendable {
     public private(set) var buildAddress: UInt64 = 0
     /// The page tables under which a staged image is moved into place; empty where there is none.
     public private(set) var movingTables = AddressRange(0, 0)
-    private var firstModule = AddressRange(0, 0)
-    /// Where the modules of libraries are moved that lie where the image must go, one behind the other; empty where all stay.
-    public private(set) var movedLibraries = AddressRange(0, 0)
+    /// Where the modules are moved that lie where the image must go, one behind the other; empty where all stay.
+    public private(set) var movedModules = AddressRange(0, 0)
     /// What the loader leaves behind for the kernel.
     public private(set) var handoff: HandoffLayout
     /// The number of places among which a random number chose; 0 where none did.
@@ -32,12 +31,8 @@ public struct Placement: Equatable, Sendable {
     public var staged: AddressRange { AddressRange(buildAddress, isStaged ? buildAddress &+ image.size : buildAddress) }
     /// Whether it is built elsewhere first.
     public var isStaged: Bool { buildAddress != image.start }
-    /// Where it is built first; nil where it is built in place.
-    public var staging: AddressRange? { isStaged ? staged : nil }
-    /// Where the application's module is moved first, because it lies where the image must go; nil where it stays.
-    public var movedModule: AddressRange? { firstModule.isEmpty ? nil : firstModule }
     /// Whether modules are moved.
-    public var movesModules: Bool { !firstModule.isEmpty || !movedLibraries.isEmpty }
+    public var movesModules: Bool { !movedModules.isEmpty }
 
     /// Plans the memory of `application` on `platform`, with the loader's own bytes at `loader`. Nothing that the loader
     /// writes is placed at or above `limit`, the end of what it can reach. `choice` is about a position-independent image.
@@ -63,7 +58,7 @@ public struct Placement: Equatable, Sendable {
         if let base {
             image = AddressRange(at: base, size: application.size)
             buildAddress = base
-            try clear(application, on: platform, loader, &taken, limit)
+            try clear(on: platform, loader, &taken, limit)
             below = min(base, limit)
         } else {
             guard application.size <= top else { throw Fault(.imageTooLarge, value: application.size, limit: top) }
@@ -114,20 +109,15 @@ public struct Placement: Equatable, Sendable {
     /// Finds other places for what lies where the image must go: where it was linked, or where the user wants it.
     @inline(never)
     private mutating func clear(
-        _ application: borrowing Application, on platform: borrowing PlatformFacts, _ loader: AddressRange,
-        _ taken: inout Reservations, _ limit: UInt64
+        on platform: borrowing PlatformFacts, _ loader: AddressRange, _ taken: inout Reservations, _ limit: UInt64
     ) throws(Fault) {
         guard platform.memoryMap.isAvailable(image), image.start >= 0x1000, image.end <= limit else {
             throw Fault(.imageOutsideMemory, value: image.start, limit: image.end)
         }
         try taken.add(image, .image)
-        if platform.moduleCount > 0, platform.module(0).range.overlaps(image) {
-            let size = platform.module(0).range.size
-            firstModule = try claim(size, .module, &taken, platform.memoryMap, limit, else: .noRoomForModule)
-        }
-        let librarySize = librarySize(application, on: platform)
-        if librarySize > 0 {
-            movedLibraries = try claim(librarySize, .module, &taken, platform.memoryMap, limit, else: .noRoomForModule)
+        let moved = moved(before: platform.moduleCount, on: platform)
+        if moved > 0 {
+            movedModules = try claim(moved, .module, &taken, platform.memoryMap, limit, else: .noRoomForModule)
         }
         if loader.overlaps(image) {
             let tables = 0x1000 &+ PageTables.tableCount(for: AddressRange(0, limit), .size2MiB) &* 0x1000
@@ -164,41 +154,23 @@ public struct Placement: Equatable, Sendable {
         return taken.room(for: size, alignment: 0x1000, in: map, window: other)
     }
 
-    /// The bytes of all libraries' modules that lie where the image goes, each in pages of its own.
-    private func librarySize(_ application: borrowing Application, on platform: borrowing PlatformFacts) -> UInt64 {
-        moved(before: application.link.count, application, on: platform)
-    }
-
-    /// The bytes of those modules that objects 1 to `end` - 1 are of and that lie where the image goes, each in pages of its own.
-    private func moved(
-        before end: Int, _ application: borrowing Application, on platform: borrowing PlatformFacts
-    ) -> UInt64 {
+    /// The bytes of those modules before the one at `end` that lie where the image goes, each in pages of its own.
+    private func moved(before end: Int, on platform: borrowing PlatformFacts) -> UInt64 {
         var size: UInt64 = 0
-        var object = 1
-        while object < end {
-            let module = platform.module(application.link[object].file).range
+        var index = 0
+        while index < end {
+            let module = platform.module(index).range
             if module.overlaps(image) { size &+= module.roundedOutward(to: 0x1000).size }
-            object &+= 1
+            index &+= 1
         }
         return size
     }
 
     /// Where the module at `index` lies once those have been moved that lie where the image goes.
     @inline(never)
-    public func module(
-        _ index: Int, of application: borrowing Application, on platform: borrowing PlatformFacts
-    ) -> AddressRange {
+    public func module(_ index: Int, on platform: borrowing PlatformFacts) -> AddressRange {
         let module = platform.module(index).range
-        guard index > 0 else { return movedModule ?? module }
-        guard !movedLibraries.isEmpty, module.overlaps(image) else { return module }
-        var object = 1
-        while object < application.link.count {
-            if application.link[object].file == index {
-                let start = movedLibraries.start &+ moved(before: object, application, on: platform)
-                return AddressRange(at: start, size: module.size)
-            }
-            object &+= 1
-        }
-        return module
+        guard module.overlaps(image) else { return module }
+        return AddressRange(at: movedModules.start &+ moved(before: index, on: platform), size: module.size)
     }
 }

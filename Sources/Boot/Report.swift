@@ -51,7 +51,7 @@ public enum Report {
         if verbosity == .verbose { placedInDetail(placement, to: &sink) }
         sink.write("[LOADER] image at ", placement.image)
         if placement.isStaged { sink.write(", over the loader") }
-        if placement.movedModule != nil { sink.write(", module moved") }
+        if placement.movesModules { sink.write(", modules moved") }
         let tls = application.tls(bias: placement.bias)
         if let tls { sink.write(", TLS at ", hex: tls.start) }
         sink.endLine()

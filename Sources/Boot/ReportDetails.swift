@@ -41,10 +41,9 @@ extension Report {
 
     /// Every range that the loader wrote to.
     static func placedInDetail(_ placement: Placement, to sink: inout some TextSink) {
-        if let staging = placement.staging { line("staged image", staging, to: &sink) }
+        line("staged image", placement.staged, to: &sink)
         line("tables for moving it", placement.movingTables, to: &sink)
-        if let moved = placement.movedModule { line("moved module", moved, to: &sink) }
-        line("moved libraries", placement.movedLibraries, to: &sink)
+        line("moved modules", placement.movedModules, to: &sink)
         let handoff = placement.handoff
         line("page tables", handoff.pageTables, to: &sink)
         line("BootInfo, GDT", handoff.information, to: &sink)

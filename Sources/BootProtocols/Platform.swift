@@ -98,8 +98,6 @@ public struct Platform: ~Copyable {
         repeating: Module(range: AddressRange(0, 0), commandLine: AddressRange(0, 0)))
     /// The number of modules.
     public private(set) var moduleCount = 0
-    /// Where the first module's string lies, without a NUL: its file name and arguments; empty if there is none.
-    public private(set) var applicationString = AddressRange(0, 0)
 
     /// A machine of which nothing is known yet.
     public init(_ bootProtocol: BootProtocol, information: UInt64) {
@@ -108,7 +106,7 @@ public struct Platform: ~Copyable {
     }
 
     /// Reads what the protocol's information in `memory` tells. Throws the faults of `Multiboot` and `PVH`, and
-    /// `moduleOutsideMemory` also for a module that is not all in RAM of nobody else's: QEMU loads more than the machine can hold.
+    /// `moduleOutsideMemory` also for a module that is not all in available RAM: QEMU loads more than the machine can hold.
     public mutating func read(_ memory: PhysicalMemory) throws(Fault) {
         switch bootProtocol {
         case .multiboot: try Multiboot.read(memory, into: &self)
@@ -136,7 +134,6 @@ public struct Platform: ~Copyable {
         guard moduleCount < Platform.moduleCapacity else {
             throw Fault(.tooManyModules, value: UInt64(moduleCount) + 1, limit: UInt64(Platform.moduleCapacity))
         }
-        if moduleCount == 0 { applicationString = module.commandLine }
         modules[moduleCount] = module
         moduleCount &+= 1
         try reservations.add(module.range, .module)
@@ -232,8 +229,6 @@ public struct PlatformFacts: ~Escapable {
     public let reservations: Span<Reservation>
     /// The command line, without a NUL; empty if there is none.
     public let commandLine: AddressRange
-    /// Where the first module's string lies, without a NUL: its file name and arguments; empty if there is none.
-    public let applicationString: AddressRange
     /// The address of ACPI's root pointer, 0 if the protocol does not tell.
     public let rsdp: UInt64
     private let modules: Span<Module>
@@ -248,7 +243,6 @@ public struct PlatformFacts: ~Escapable {
         self.memoryMap = memoryMap
         self.reservations = reservations
         commandLine = platform.commandLine
-        applicationString = platform.applicationString
         rsdp = platform.rsdp
         self.modules = modules
     }

@@ -45,7 +45,7 @@ struct BootChanges: Encodable {
             compare("image size") { $0.plan.map { "\($0.imageSize) bytes" } }
             compare("moves") { verdict in
                 guard let plan = verdict.plan, plan.movesImage || plan.movesModule else { return nil }
-                return [plan.movesImage ? "the image over the loader" : nil, plan.movesModule ? "the module" : nil]
+                return [plan.movesImage ? "the image over the loader" : nil, plan.movesModule ? "modules" : nil]
                     .compactMap { $0 }.joined(separator: ", ")
             }
             compare("libraries") { $0.libraries.map { $0.map(\.name).joined(separator: ", ") } }

@@ -87,8 +87,8 @@ struct Rehearsal {
             try handoff.writeMovingTables(guest.region(placement.movingTables), limit: 1 << 32)
         }
         if placement.movesModules {
-            for index in 0..<platform.moduleCount where found.uses(index) {
-                let moved = placement.module(index, of: found, on: platform)
+            for index in 0..<platform.moduleCount {
+                let moved = placement.module(index, on: platform)
                 guard moved != platform.module(index).range else { continue }
                 guest.write(ByteView(guest.span(platform.module(index).range)), at: moved.start)
                 files[index].start = moved.start - memory.origin
@@ -105,7 +105,7 @@ struct Rehearsal {
             return nil
         }
         Report.placed(application, placement, counts, entry, options.verbosity, to: &sink)
-        if placement.staging != nil {
+        if placement.isStaged {
             guest.write(
                 ByteView(guest.span(AddressRange(at: placement.buildAddress, size: placement.image.size))),
                 at: placement.image.start)

@@ -140,8 +140,8 @@ struct Verdict: Encodable {
             entryPoint: hex(rehearsal.entry.instructionPointer), bootInfo: hex(rehearsal.entry.bootInfo),
             stack: hex(placement.handoff.stack.start), pageTable: hex(rehearsal.entry.pageTable),
             deviceTree: hex(placement.handoff.deviceTree.start), imageSize: placement.image.size,
-            movesImage: placement.staging != nil,
-            movesModule: placement.movedModule != nil,
+            movesImage: placement.isStaged,
+            movesModule: placement.movesModules,
             tls: template.map {
                 ThreadLocal(start: hex($0.start), fileSize: $0.filesz, memorySize: $0.memsz, alignment: $0.align)
             })
@@ -194,7 +194,7 @@ struct Verdict: Encodable {
             "image",
             "\(plan.image) to \(plan.imageEnd) (exclusive)"
                 + (plan.movesImage ? ", over the loader itself" : "")
-                + (plan.movesModule ? ", after moving the module out of the way" : ""))
+                + (plan.movesModule ? ", after moving modules out of the way" : ""))
         for (index, library) in (libraries ?? []).enumerated() {
             output.label(
                 index == 0 ? "libraries" : "", "\(printable(library.name)) at \(library.image) to \(library.imageEnd)")

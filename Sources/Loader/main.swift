@@ -68,12 +68,12 @@ func boot(
     }
     // Before the kernel runs there is one processor and no interrupt.
     unsafe bootRecord.remember(
-        placement, loader: loader, module: placement.module(0, of: application, on: platform))
+        placement, loader: loader, module: placement.module(0, on: platform))
     guard placement.movesModules else { try enter(application, placement, &state, options.verbosity, &serial) }
 
-    for index in 0..<platform.moduleCount where application.uses(index) {
+    for index in 0..<platform.moduleCount {
         let module = platform.module(index).range
-        let moved = placement.module(index, of: application, on: platform)
+        let moved = placement.module(index, on: platform)
         guard moved != module else { continue }
         var target = region(moved)
         target.copy(ByteView(Memory.span(module.start, size: module.size)), to: moved.start)

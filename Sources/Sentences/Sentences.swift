@@ -208,7 +208,7 @@ extension Rule {
                 "no free memory for the page tables, stack and BootInfo: %v bytes", "give the machine more memory (-m)")
         case .noRoomForModule:
             .placement(
-                "the image must lie where the module is, and there is no other place for the module's %v bytes",
+                "the image must lie where modules are, and there is no other place for their %v bytes",
                 "give the machine more memory (-m)")
         case .pageTableRoom:
             .placement("the page tables need more than the %d pages set aside for them", "please report it")

@@ -130,7 +130,7 @@ import Testing
             switch PlacementTests.plan(scenario, .address(base)) {
             case .success(let placement):
                 planned += 1
-                if placement.staging != nil || placement.movedModule != nil { moved += 1 }
+                if placement.isStaged || placement.movesModules { moved += 1 }
                 plans.check(placement, scenario, base: base)
             case .failure(let fault):
                 refused[fault.rule, default: 0] += 1

@@ -67,6 +67,12 @@ struct HandedOver {
         return Array(block[start..<start + Int(range.size)])
     }
 
+    /// The address of the Multiboot information in BootInfo.
+    func multibootInformation(_ generation: Generation) -> UInt64 {
+        let offset: UInt64 = generation.rawValue < Generation.two.rawValue ? 0x58 : generation == .two ? 96 : 104
+        return number(UInt64.self, at: state.bootInfo + offset)
+    }
+
     /// The pages that the kernel's tables map.
     func pages(skipping skipped: Set<Int>) -> [MappedPage]? {
         mappedPages(root: state.pageTable, skipping: skipped) { address in
@@ -107,8 +113,11 @@ struct HandedOver {
                 image.start & ~0xfff..<(image.end + 0x1f_ffff) & ~0x1f_ffff, Self.outward(scenario.loader, 0x1000),
                 boot.placement.handoff.range.asRange,
             ]
-            // The firmware's own structures count only where the kernel can be given them: all of them below the image.
-            if !scenario.isPVH, scenario.firmware.allSatisfy({ $0.end <= image.start }) {
+            // The firmware's own structures count only where the kernel can be given them: all of them below the image, and none
+            // of the modules that they list under it.
+            if !scenario.isPVH, scenario.firmware.allSatisfy({ $0.end <= image.start }),
+                !scenario.modules.contains(where: { $0.overlaps(image) })
+            {
                 expected += scenario.firmware.map { Self.outward($0, 0x1000) }
             }
             let stack = boot.placement.handoff.stack.start
@@ -142,10 +151,10 @@ struct HandedOver {
         var moved = 0
         for _ in 0..<100 {
             let scenario = Scenario.random(.fourRecursive, &random)
-            guard let boot = HandedOver(scenario, gigabytePages: false), boot.placement.staging != nil else { continue }
+            guard let boot = HandedOver(scenario, gigabytePages: false), boot.placement.isStaged else { continue }
             moved += 1
             #expect(boot.state.movingPageTable == boot.placement.movingTables.start)
-            #expect(boot.state.staged == boot.placement.staging)
+            #expect(boot.state.staged == boot.placement.staged)
             let pages = try #require(
                 mappedPages(root: boot.state.movingPageTable) { address in
                     let tables = boot.placement.movingTables
@@ -203,19 +212,15 @@ struct HandedOver {
         // The command line lies at the start of the Multiboot part, with a NUL.
         let text = boot.bytes(layout.multiboot).prefix(14)
         #expect(Array(text) == Array("loader -- a b\0".utf8))
-        let information: UInt64
-        switch generation {
-        case .zero, .one:
+        if low {
             #expect(boot.number(UInt64.self, at: state.bootInfo + 0x38) == layout.stack.start)
             #expect(boot.number(UInt64.self, at: state.bootInfo + 0x60) == layout.multiboot.start)
             #expect(boot.number(UInt64.self, at: state.bootInfo + 0x68) == 13)
-            information = boot.number(UInt64.self, at: state.bootInfo + 0x58)
-        case .two: information = boot.number(UInt64.self, at: state.bootInfo + 96)
-        case .three: information = boot.number(UInt64.self, at: state.bootInfo + 104)
-        case .fourRecursive, .fourIdentity:
-            #expect(boot.number(UInt32.self, at: state.bootInfo + 80) == (isPVH ? 3 : 0))
-            information = boot.number(UInt64.self, at: state.bootInfo + 104)
         }
+        if generation.hasDeviceTreePlatform {
+            #expect(boot.number(UInt32.self, at: state.bootInfo + 80) == (isPVH ? 3 : 0))
+        }
+        let information = boot.multibootInformation(generation)
         if !isPVH {
             #expect(information == 0x9500)
         } else if generation == .fourRecursive || generation == .fourIdentity {
@@ -226,6 +231,33 @@ struct HandedOver {
         if generation.rawValue >= Generation.three.rawValue {
             #expect(boot.number(UInt64.self, at: state.bootInfo + 24) == layout.deviceTree.start)
             checkTree(boot, isPVH)
+        }
+    }
+
+    /// Where the image covers a module, needed or not, that is moved, and the firmware's list tells a place that it has left.
+    @Test(arguments: PlacementTests.generations)
+    func `modules are listed where they are`(_ generation: Generation) throws {
+        for base in [0x18_0000, 0x20_1000, 0x2f_f000] as [UInt64] {
+            var scenario = Self.plain(generation, isPVH: false)
+            scenario.isFixed = true
+            scenario.base = base
+            scenario.zeroFill = 0x8_0000
+            scenario.modules += [AddressRange(0x20_2000, 0x20_2000), AddressRange(0x30_0000, 0x30_0321)]
+            let boot = try #require(HandedOver(scenario, gigabytePages: false))
+            let image = boot.placement.image
+            let information = boot.multibootInformation(generation)
+            #expect(boot.placement.handoff.multiboot.contains(AddressRange(at: information, size: 116)))
+            #expect(boot.number(UInt32.self, at: information + 20) == 3)
+            let list = UInt64(boot.number(UInt32.self, at: information + 24))
+            for (index, module) in scenario.modules.enumerated() {
+                let start = UInt64(boot.number(UInt32.self, at: list + UInt64(index) * 16))
+                let end = UInt64(boot.number(UInt32.self, at: list + UInt64(index) * 16 + 4))
+                #expect(end - start == module.size)
+                #expect(!AddressRange(start, end).overlaps(image))
+                #expect((start == module.start) == !module.overlaps(image))
+                let string = UInt64(boot.number(UInt32.self, at: list + UInt64(index) * 16 + 8))
+                #expect(boot.number(UInt8.self, at: string) == 0)
+            }
         }
     }
 

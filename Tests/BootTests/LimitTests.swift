@@ -85,6 +85,6 @@ import Testing
         let application = try Application(ByteView(file.span.bytes))
         let plan = try Placement(
             application, on: platform.facts, loader: AddressRange(0x10_0000, 0x12_8000), limit: 1 << 32)
-        #expect(plan.staging != nil && plan.movedModule != nil)
+        #expect(plan.isStaged && plan.movesModules)
     }
 }

@@ -54,12 +54,12 @@ import Testing
         } else {
             #expect(placement.image.start % max(0x20_0000, scenario.alignment) == 0)
             #expect(placement.bias == placement.image.start)
-            #expect(placement.staging == nil && placement.movedModule == nil)
+            #expect(!placement.isStaged && !placement.movesModules)
         }
 
         // What is written has its own place in RAM, below the limit.
-        let written = [placement.handoff.range, placement.staging, placement.movedModule, placement.movingTables]
-            .compactMap { $0?.asRange }.filter { !$0.isEmpty }
+        let written = [placement.handoff.range, placement.staged, placement.movedModules, placement.movingTables]
+            .map(\.asRange).filter { !$0.isEmpty }
         let ram = scenario.availableRAM
         for range in written + [placement.image.asRange] {
             #expect(
@@ -74,14 +74,14 @@ import Testing
 
         // The image may lie on what is not needed any more, once that has been moved.
         let image = placement.image.asRange
-        #expect((placement.staging != nil) == image.overlaps(scenario.loader.asRange), "\(scenario)")
-        #expect((placement.movedModule != nil) == image.overlaps(scenario.modules[0].asRange), "\(scenario)")
-        #expect(placement.movingTables.isEmpty == (placement.staging == nil))
+        #expect(placement.isStaged == image.overlaps(scenario.loader.asRange), "\(scenario)")
+        let moved = scenario.modules.filter { image.overlaps($0.asRange) }.map { $0.roundedOutward(to: 0x1000).size }
+        #expect(placement.movedModules.size == moved.reduce(0, +), "\(scenario)")
+        #expect(placement.movingTables.isEmpty == !placement.isStaged)
         if !scenario.isFixed, base == nil {
             for other in scenario.taken { #expect(!image.overlaps(other), "\(scenario)") }
         }
-        if let staging = placement.staging { #expect(staging.size == placement.image.size) }
-        if let moved = placement.movedModule { #expect(moved.size == scenario.modules[0].size) }
+        #expect(placement.staged.size == (placement.isStaged ? placement.image.size : 0))
 
         checkHandoff(placement, scenario, isFixed: scenario.isFixed || base != nil)
     }
@@ -101,8 +101,8 @@ import Testing
         guard layout.range.end > placement.image.start else { return }
         #expect(isFixed)
         var free = scenario.availableRAM
-        let others = [placement.image, placement.staging, placement.movedModule, placement.movingTables]
-        for range in scenario.taken + others.compactMap({ $0?.asRange }) { free = subtract(range, from: free) }
+        let others = [placement.image, placement.staged, placement.movedModules, placement.movingTables]
+        for range in scenario.taken + others.map(\.asRange) { free = subtract(range, from: free) }
         for window in [
             0x1_0000..<min(0xa_0000, max(0x1_0000, placement.image.start)),
             0x10_0000..<max(0x10_0000, placement.image.start),

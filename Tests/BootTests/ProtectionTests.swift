@@ -122,7 +122,7 @@ import Testing
         var expected = (isWritten: true, isExecuted: false)
         if address >= placement.image.start & ~0xfff, address < placement.image.end {
             expected = image.access(address &- placement.bias)
-        } else if placement.staging != nil, placement.handoff.trampoline.start == address {
+        } else if placement.isStaged, placement.handoff.trampoline.start == address {
             expected = (false, true)
         } else if address >= loader.start, address < codeEnd {
             expected = (false, true)

@@ -25,7 +25,7 @@ import Testing
         let large = try TemporaryFile(Data())
         try FileHandle(forWritingTo: large.url).truncate(atOffset: 61 << 20)
         let modules = [large.url.path] + LibraryTests.libraries.map(path)
-        let fitting = try await boot("libraries-exec", modules, memory: "64M")
+        let fitting = try await boot("libraries-exec", modules, memory: "160M")
         #expect(fitting.status == 3, fitting.comment)
         let outcome = try await boot("libraries-exec", modules, memory: "62M")
         #expect(outcome.status == 43, outcome.comment)
