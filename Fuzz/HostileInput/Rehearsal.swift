@@ -67,15 +67,25 @@ public struct Rehearsal: Sendable {
     /// The handoff block's bytes; empty where the file is refused.
     public private(set) var handoff: [UInt8] = []
 
-    /// Rehearses the boot of `file` on `machine`, with `libraries` as further modules.
-    public init(_ file: [UInt8], with libraries: [[UInt8]] = [], on machine: Machine = Machine()) {
+    /// Rehearses the boot of `file` on `machine`, with `libraries` as further modules, which are called `names`.
+    public init(
+        _ file: [UInt8], with libraries: [[UInt8]] = [], called names: [String] = [], on machine: Machine = Machine()
+    ) {
         var sink = TextBuffer()
-        let bytes = libraries.reduce(file, +)
+        let strings = names.map { Array($0.utf8) + [0] }
+        let bytes = (libraries + strings).reduce(file, +)
         var files = NamedFiles(ByteView(bytes.span.bytes))
         var start: UInt64 = 0
-        for module in [file] + libraries {
-            files.append(NamedFile(start: start, size: UInt64(module.count)))
-            start += UInt64(module.count)
+        var string = UInt64(libraries.reduce(file.count) { $0 + $1.count })
+        for (number, module) in ([file] + libraries).enumerated() {
+            var named = NamedFile(start: start, size: UInt64(module.count))
+            if number > 0, number <= strings.count {
+                named.string = string
+                named.stringSize = UInt64(strings[number - 1].count - 1)
+                string += named.stringSize + 1
+            }
+            files.append(named)
+            start += named.size
         }
         do throws(Fault) {
             try boot(files, libraries.map { UInt64($0.count) }, machine, &sink)

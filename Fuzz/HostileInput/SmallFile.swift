@@ -96,6 +96,7 @@ public struct SmallFile: Sendable {
     /// entries, symbols, hash table, relocations and notes, as far as they are there.
     public static func structures(of file: [UInt8]) -> [(name: String, range: Range<Int>)] {
         var structures: [(name: String, range: Range<Int>)] = [("header", 0..<64)]
+        if file.number(UInt16.self, at: 16) == 1 { return structures + sections(of: file) }
         let count = Int(file.number(UInt16.self, at: 56))
         let first = Int(file.number(UInt64.self, at: 32))
         structures.append(("program header", first..<first + 56 * count))
@@ -137,6 +138,22 @@ public struct SmallFile: Sendable {
         add("relocation", 17, values[18])
         add("relocation", 23, values[2])
         add("relocation", 36, values[35])
+        return structures
+    }
+
+    /// Those of an object file: the section headers, and the sections that the loader reads as tables.
+    private static func sections(of file: [UInt8]) -> [(name: String, range: Range<Int>)] {
+        let first = Int(file.number(UInt64.self, at: 40))
+        let count = Int(file.number(UInt16.self, at: 60))
+        var structures = [("section header", first..<first + 64 * count)]
+        let names: [UInt32: String] = [2: "symbol", 4: "relocation", 17: "group", 0x4000_0014: "compact relocation"]
+        for header in stride(from: first, to: first + 64 * count, by: 64) {
+            let start = Int(file.number(UInt64.self, at: header + 24))
+            let size = Int(file.number(UInt64.self, at: header + 32))
+            if let name = names[file.number(UInt32.self, at: header + 4)], size > 0 {
+                structures.append((name, start..<start + size))
+            }
+        }
         return structures
     }
 }
