@@ -121,7 +121,7 @@ struct Finding: Encodable, Equatable {
         var findings: [Finding] = []
         if !application.isObject {
             let image = application.contents.linked
-            findings += inRelocations(image)
+            findings += inEntry(image) + inRelocations(image)
             if application.protectsPages { findings += inPages(image) }
             if application.generation == .fourIdentity { findings += inFirstSegment(image) }
             findings += outsideSegments(image)
@@ -144,6 +144,26 @@ struct Finding: Encodable, Equatable {
                 .warning, "thread-local-size",
                 "each thread wants \(template.memsz) bytes of thread-local storage, and the machine has \(size) bytes of RAM",
                 "give the machine more memory (-m), or allocate large arrays where they are used")
+        ]
+    }
+
+    /// What linkers leave where there is no entry symbol, and tools that keep debugging information only.
+    private static func inEntry(_ image: borrowing KernelImage) -> [Finding] {
+        let entry = image.header.entry
+        guard let index = image.programHeaders.segment(at: entry) else { return [] }
+        let segment = image.programHeaders[index]
+        let what: String
+        if segment.flags & 1 == 0 {
+            what = "which is not executable"
+        } else if entry &- segment.vaddr >= segment.filesz {
+            what = "behind the bytes that the file has for it"
+        } else {
+            return []
+        }
+        return [
+            Finding(
+                .warning, "entry-not-code", "the entry point, e_entry \(hex(entry)), is in segment \(index), \(what)",
+                "link with an entry symbol: -e _start")
         ]
     }
 
