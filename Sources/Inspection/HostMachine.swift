@@ -119,6 +119,11 @@ struct HostMachine {
         return list
     }
 
+    /// The memory map's entries: start, size and type. qboot ends its own with an empty one.
+    private var mapEntries: [(start: UInt64, size: UInt64, type: UInt32)] {
+        regions.map { ($0.range.start, $0.range.size, $0.kind.rawValue) } + (kind == .microvm ? [(0, 0, 0)] : [])
+    }
+
     /// Puts `file`, the further modules and the firmware's structures into `guest`, and lets the loader's own code read them.
     func start(_ file: ByteView, in guest: GuestMemory) throws(Fault) -> Platform {
         var placed: [AddressRange] = []
@@ -171,12 +176,13 @@ struct HostMachine {
 
     private func writeMultiboot(_ placed: [AddressRange], to guest: GuestMemory) {
         let (information, map): (UInt64, UInt64) = (0x9500, 0x9000)
-        for (index, region) in regions.enumerated() {
+        let entries = mapEntries
+        for (index, region) in entries.enumerated() {
             let entry = map + UInt64(index) * 24
             guest.store(20 as UInt32, at: entry)
-            guest.store(region.range.start, at: entry + 4)
-            guest.store(region.range.size, at: entry + 12)
-            guest.store(region.kind.rawValue, at: entry + 20)
+            guest.store(region.start, at: entry + 4)
+            guest.store(region.size, at: entry + 12)
+            guest.store(region.type, at: entry + 20)
         }
         let strings = moduleStrings
         let firstString = stringsStart + UInt64(16 * strings.count)
@@ -184,7 +190,7 @@ struct HostMachine {
         let words: [(UInt64, UInt32)] = [
             (0, 0x24f), (4, 0x27f), (8, UInt32(truncatingIfNeeded: lowMemoryEnd / 1024 - 1024)), (12, 0x8000_ffff),
             (16, UInt32(truncatingIfNeeded: commandLineStart)), (20, UInt32(strings.count)),
-            (24, UInt32(truncatingIfNeeded: stringsStart)), (44, UInt32(regions.count * 24)), (48, UInt32(map)),
+            (24, UInt32(truncatingIfNeeded: stringsStart)), (44, UInt32(entries.count * 24)), (48, UInt32(map)),
             (64, UInt32(truncatingIfNeeded: commandLineStart) + UInt32(commandLineString.count)),
         ]
         for (offset, word) in words { guest.store(word, at: information + offset) }
@@ -230,14 +236,14 @@ struct HostMachine {
     }
 
     private func writePVH(_ placed: [AddressRange], _ information: UInt64, to guest: GuestMemory) {
-        let string = pvhCommandLine + [0]
+        let (entries, string) = (mapEntries, pvhCommandLine + [0])
         var (usualList, text, map): (UInt64, UInt64, UInt64) = (0x21c0, 0x11c0, 0x5a8)
         if kind == .microvm {
-            // qboot allocates downward, the memory map with an entry more than it has.
+            // qboot allocates downward.
             let end: UInt64 = memory.bytes > lowMemoryEnd ? 0xe_fc70 : 0xe_fc80
             usualList = 0x7b7c
             text = (end - UInt64(string.count)) & ~15
-            map = (text - UInt64(regions.count + 1) * 24) & ~15
+            map = (text - UInt64(entries.count) * 24) & ~15
         }
         // QEMU has room for one module, and gives it no string.
         let list = placed.count == 1 ? usualList : 0x3000
@@ -256,7 +262,7 @@ struct HostMachine {
         for (offset, word) in [(16, list), (24, text), (32, rsdp ?? usual), (40, map)] as [(UInt64, UInt64)] {
             guest.store(word, at: information + offset)
         }
-        guest.store(UInt32(regions.count), at: information + 48)
+        guest.store(UInt32(entries.count), at: information + 48)
         var next = list + UInt64(placed.count) * 32
         for (index, module) in placed.enumerated() {
             guest.store(module.start, at: list + UInt64(index) * 32)
@@ -266,11 +272,11 @@ struct HostMachine {
             guest.write(moduleStrings[index], at: next)
             next += UInt64(moduleStrings[index].count)
         }
-        for (index, region) in regions.enumerated() {
+        for (index, region) in entries.enumerated() {
             let entry = map + UInt64(index) * 24
-            guest.store(region.range.start, at: entry)
-            guest.store(region.range.size, at: entry + 8)
-            guest.store(region.kind.rawValue, at: entry + 16)
+            guest.store(region.start, at: entry)
+            guest.store(region.size, at: entry + 8)
+            guest.store(region.type, at: entry + 16)
         }
     }
 }

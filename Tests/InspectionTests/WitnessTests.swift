@@ -34,22 +34,26 @@ import Testing
         let host = try await Tool.run(
             [
                 "load", "--machine", machine, "--memory", memory, "--protocol", protocolName, "--loader", "loader",
-                "--command-line", "-- a b", "--output", "image.host", "--memory-dump", "handoff.host", "app",
+                "--loader-options", "loader.verbose", "--command-line", "-- a b", "--output", "image.host",
+                "--memory-dump", "handoff.host", "app",
             ], in: folder.url)
         try #require(host.status == 0, "\(host.output)\(host.errors)")
         let lines = host.output.split(separator: "\n").map { $0.split(separator: " ") }
         let dumps = zip(["image", "handoff"], lines).map { "pmemsave \($1[1]) \($1[2]) \"\($0).guest\"" }
+        let words =
+            protocolName == "pvh"
+            ? "-initrd app -append 'loader.verbose -- a b'" : "-initrd 'app loader.verbose' -append '-- a b'"
         let script = """
             cd '\(folder.url.path)'
             (i=0; while [ $i -lt 100 ] && ! grep -q 'entry point' serial; do sleep 0.1; i=$((i+1)); done; sleep 0.5
             echo '\(dumps[0])'; echo '\(dumps[1])'; echo quit) 2>/dev/null |
             timeout 60 qemu-system-x86_64 -M \(machine) -m \(memory) -smp 1 -display none -no-reboot \
             -cpu qemu64,apic,fsgsbase,fxsr,rdrand,rdtscp,xsave,xsaveopt -serial file:serial -monitor stdio \
-            -kernel loader -initrd app -append '-- a b'
+            -kernel loader \(words)
             """
         _ = try #require(await Tool.other("sh", ["-c", script]))
 
-        // SeaBIOS and serial lines add carriage returns and zeros.
+        // With all that the loader knows of the machine. SeaBIOS and serial lines add carriage returns and zeros.
         let serial = String(
             decoding: try Data(contentsOf: folder.url.appendingPathComponent("serial")).filter { $0 != 13 && $0 != 0 },
             as: UTF8.self)
