@@ -165,7 +165,9 @@ import Testing
         let folder = try Folder()
         let forms: [(String, [UInt8], String?)] = [
             ("archive", Array("!<arch>\n/".utf8), "an archive"), ("thin", Array("!<thin>\n".utf8), "a thin archive"),
-            ("bitcode", [0x42, 0x43, 0xc0, 0xde, 1], "bitcode"), ("gzip", [0x1f, 0x8b, 8, 0], "gzip"),
+            ("bitcode", [0x42, 0x43, 0xc0, 0xde, 1], "bitcode"),
+            ("gzip", [0x1f, 0x8b, 8, 0], "gzip, as Hermit images are"),
+            ("tar", [UInt8](repeating: 0, count: 257) + Array("ustar".utf8), "a tar archive"),
             ("zstd", [0x28, 0xb5, 0x2f, 0xfd], "zstd"), ("xz", [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0], "xz"),
             ("pe", Array("MZ\0\0".utf8), "UEFI"), ("macho", [0xcf, 0xfa, 0xed, 0xfe], "Mach-O"),
             ("script", Array("#!/bin/sh\n".utf8), "a script"), ("text", Array("root:x:0".utf8), nil),
