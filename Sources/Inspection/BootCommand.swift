@@ -31,10 +31,13 @@ struct QEMU {
         return program
     }
 
-    /// The arguments for `file` on `machine`, `extra` last.
-    static func arguments(_ file: String, loader: String, _ machine: HostMachine, extra: [String]) -> [String] {
+    /// The arguments for `file` on `machine`, whose CPU has 1 GiB pages where `gigabytePages` says so, `extra` last.
+    static func arguments(
+        _ file: String, loader: String, _ machine: HostMachine, gigabytePages: Bool, extra: [String]
+    ) -> [String] {
         var list = ["-M", machine.kind.rawValue, "-m", machine.memory.text, "-smp", "1"]
-        list += extra.contains("-cpu") ? [] : ["-cpu", processor]
+        let features = (gigabytePages ? ",pdpe1gb" : "") + (machine.hasNoExecute ? "" : ",-nx")
+        list += extra.contains("-cpu") ? [] : ["-cpu", processor + features]
         list += ["-display", "none", "-serial", "stdio", "-no-reboot"]
         list += ["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04", "-kernel", loader, "-initrd"]
         var commandLine = [machine.commandLine]
@@ -132,7 +135,8 @@ struct BootCommand: AsyncParsableCommand {
         let program = try QEMU.program(qemu)
         let started = isPVH ? try QEMU.loaderWithoutMultiboot(loader) : loader
         defer { if isPVH, !dryRun { try? FileManager.default.removeItem(atPath: started) } }
-        let words = QEMU.arguments(file, loader: started, host, extra: arguments)
+        let words = QEMU.arguments(
+            file, loader: started, host, gigabytePages: machine.gigabytePages, extra: arguments)
         if dryRun {
             Output(color: .never).line(QEMU.line([program] + words))
             return

@@ -28,6 +28,13 @@ struct VerdictCommand: ParsableCommand {
     @Flag(name: .shortAndLong, help: "Only problems: nothing of files that boot without a warning.")
     var quiet = false
 
+    mutating func validate() throws {
+        let names = LoaderInspect.configuration.subcommands.compactMap { $0.configuration.commandName }
+        // Behind an option it is taken for a file of this subcommand.
+        guard let word = files.files.first, names.contains(word), unsafe access(word, F_OK) != 0 else { return }
+        throw ValidationError("options follow the subcommand: loader-inspect \(word) ...")
+    }
+
     func run() throws {
         var isFirst = true
         let host = try machine.host()

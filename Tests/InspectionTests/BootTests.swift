@@ -191,6 +191,22 @@ import Testing
         #expect(run.output.hasSuffix(" -initrd 'a,,pp loader.quiet' -append '-- it'\\''s' -smp 2\n"))
     }
 
+    /// The CPU that was rehearsed is the one that boots, unless QEMU is told of another.
+    @Test func theCPUIsWhatWasAskedFor() async throws {
+        let folder = try Folder()
+        try folder.write("app", Sample.application)
+        try folder.write("loader", Sample.fixed)
+        for (options, end) in [
+            ([], ",xsaveopt "), (["--without-nx"], ",xsaveopt,-nx "), (["--gigabyte-pages"], ",xsaveopt,pdpe1gb "),
+        ] {
+            let words = ["boot", "--dry-run", "--loader", "loader", "--qemu", "/bin/true"] + options
+            let run = try await Tool.run(words + ["app"], in: folder.url)
+            #expect(run.output.contains("\(end)-display none "), "\(run.output)\(run.errors)")
+            let own = try await Tool.run(words + ["app", "--", "-cpu", "max"], in: folder.url)
+            #expect(!own.output.contains("qemu64") && own.output.hasSuffix(" -cpu max\n"), "\(own.output)")
+        }
+    }
+
     /// QEMU starts a 64-bit file with both by Multiboot.
     @Test func aDryRunByPVHLeavesALoaderWithoutMultiboot() async throws {
         let folder = try Folder()

@@ -22,6 +22,17 @@ import Testing
         #expect(try await Tool.run(["explain", "nonsense"], in: folder.url).status == 64)
     }
 
+    /// Behind an option a subcommand is taken for a file, which there may be.
+    @Test func subcommandsBehindOptions() async throws {
+        let folder = try Folder()
+        try folder.write("application", Sample.application)
+        let misplaced = try await Tool.run(["--quiet", "map", "application"], in: folder.url)
+        #expect(misplaced.status == 64 && misplaced.output.isEmpty)
+        #expect(misplaced.errors.hasPrefix("Error: options follow the subcommand: loader-inspect map ...\n"))
+        try folder.write("map", Sample.application)
+        #expect(try await Tool.run(["--quiet", "map", "application"], in: folder.url).status == 0)
+    }
+
     /// Tables of several files stand below their names; a file by itself needs none.
     @Test(arguments: GoldenTests.views.dropFirst()) func severalFilesHaveTitles(_ view: String) async throws {
         let folder = try Folder()
