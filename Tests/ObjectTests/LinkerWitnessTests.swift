@@ -42,25 +42,26 @@ struct LinkerWitnessTests {
 
     /// Files made up at random.
     @Test(arguments: ["ld.lld", "ld.bfd"]) func madeUpFiles(linker: String) async throws {
+        let folder = try LinkerWitness.folder()
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let source = folder.appendingPathComponent("source.s"), object = folder.appendingPathComponent("made-up.o")
         var total = Comparison()
+        var unbuilt: [String] = []
         for seed in Seeds.chosen {
+            try RandomObject(seed: seed, isGNU: linker == "ld.bfd").assembly
+                .write(to: source, atomically: true, encoding: .utf8)
             do {
-                let folder = try LinkerWitness.folder()
-                defer { try? FileManager.default.removeItem(at: folder) }
-                let source = folder.appendingPathComponent("source.s"),
-                    object = folder.appendingPathComponent("made-up.o")
-                try RandomObject(seed: seed, isGNU: linker == "ld.bfd").assembly
-                    .write(to: source, atomically: true, encoding: .utf8)
-                try await make([
-                    "as", "-mrelax-relocations=\(seed % 2 == 0 ? "yes" : "no")", "-o", object.path, source.path,
-                ])
+                let relaxes = seed % 2 == 0 ? "yes" : "no"
+                try await make(["as", "-mrelax-relocations=\(relaxes)", "-o", object.path, source.path])
                 let result = try await LinkerWitness.compare([UInt8](try Data(contentsOf: object)), linkedBy: linker)
-                if !result.differences.isEmpty { Issue.record("seed \(seed): \(result.differences)") }
+                #expect(result.differences == [], "seed \(seed)")
                 total += result
-            } catch {
-                Issue.record("seed \(seed): \(error)")
+            } catch let error as CommandFailure {
+                // What an assembler or a linker of another version refuses.
+                unbuilt.append("seed \(seed): \(error)")
             }
         }
+        #expect(unbuilt.count <= Seeds.chosen.count / 10, "\(unbuilt)")
         print("made up, by \(linker): \(total.summary)")
         let types: Set<UInt32> = [
             1, 2, 4, 9, 10, 11, 12, 13, 14, 15, 17, 18, 19, 20, 21, 22, 23, 24, 25, 27, 31, 32, 33, 34, 41, 42,
