@@ -9,8 +9,10 @@ struct RandomLibraries {
     struct File {
         /// What it is called.
         var name: String
-        /// What it defines, and what refers to that and to others.
-        var assembly = "", references = ""
+        /// What it defines, in pieces that can be left out, and what must stay; what refers to that and to others.
+        var definitions: [String] = [], assembly = "", references = ""
+        /// What is left of the definitions in another version of the file, which those have that linked with this one.
+        var remaining: [String] = []
         /// The version script; none where it is empty.
         var versions = ""
         var linker = ""
@@ -175,13 +177,15 @@ struct RandomLibraries {
                 text += "\(section)\n.balign \(alignment)\n.type \(label), @\(isVariable ? "tls_object" : "object")\n"
                 text += ".size \(label), \(size)\n\(label): .zero \(size)\n"
             }
-            file.assembly += text
+            file.definitions.append(text)
         }
         // Which one the dynamic linker takes depends on who is relocated first, where one of them would have its own.
         for name in chosen(Self.unique, probability) where !isProgram && !file.options.contains("-Bsymbolic") {
             file.visible.insert(name)
-            file.assembly += ".data\n.balign 8\n.type \(name), @gnu_unique_object\n.size \(name), 8\n\(name): .quad 1\n"
+            file.definitions.append(
+                ".data\n.balign 8\n.type \(name), @gnu_unique_object\n.size \(name), 8\n\(name): .quad 1\n")
         }
+        file.remaining = chosen(file.definitions, 0.9)
     }
 
     /// References to some of everything, in some of the ways that are possible.
@@ -194,9 +198,10 @@ struct RandomLibraries {
             if file.name != program.name || program.needed.contains(index) { seen.formUnion(libraries[index].visible) }
             guarded.formUnion(libraries[index].guarded)
         }
+        let definitions = file.definitions.joined()
         let own = Set(
             (Self.data + Self.functions + Self.variables + Self.unique + Self.absolute)
-                .filter { file.assembly.contains("\($0):") || file.assembly.contains("\($0) =") })
+                .filter { definitions.contains("\($0):") || definitions.contains("\($0) =") })
         for index in file.needed {
             for (name, version) in libraries[index].older.sorted(by: { $0.key < $1.key }) where oneIn(3) {
                 assembly +=
