@@ -115,7 +115,8 @@ entry64:
     pushq $SELECTOR_CODE
     pushq $3f
     lretq
-3:  xor %edi, %edi
+3:  call enable_vectors
+    xor %edi, %edi
     xor %ebx, %ebx
 
 // edi = protocol, ebx = address of its information.
@@ -180,14 +181,7 @@ exception_common:
     push %rax
     mov $boot_pml4, %eax
     mov %rax, %cr3
-// The kernel may have taken the vector registers away.
-    mov %cr0, %rax
-    and $~(CR0_EM | CR0_TS), %rax
-    mov %rax, %cr0
-    mov $(CR4_PAE | CR4_OSFXSR_OSXMMEXCPT), %eax
-    mov %cr4, %rcx
-    or %rcx, %rax
-    mov %rax, %cr4
+    call enable_vectors
     cld
 // On to the boot stack, which nobody needs any more: page faults while Swift runs overwrite what lies here.
     mov %rsp, %rsi
@@ -204,6 +198,16 @@ exception_common:
     mov %rsp, %rdi
     call loader_exception
     jmp 5b
+
+// Vector registers for Swift, where somebody else decided on them: who started the loader in long mode, or the kernel.
+enable_vectors:
+    mov %cr0, %rax
+    and $~(CR0_EM | CR0_TS), %rax
+    mov %rax, %cr0
+    mov %cr4, %rax
+    or $CR4_OSFXSR_OSXMMEXCPT, %rax
+    mov %rax, %cr4
+    ret
 
 // cm_enter(rdi = EntryState): see Handoff.swift for the offsets, which a test knows.
     .globl cm_enter

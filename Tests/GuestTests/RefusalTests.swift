@@ -36,6 +36,26 @@ import Testing
             outcome.errors == [sentence + "; start it with QEMU's -kernel, or as a PVH kernel"], outcome.comment)
     }
 
+    /// The ELF entry point, for whoever starts the file in long mode, perhaps without vector registers: here an application, for
+    /// which the loader is still there.
+    @Test func startedInLongMode() async throws {
+        let loader = try Data(contentsOf: Project.loader)
+        // The file's bytes lie from 1 MiB on. Behind the descriptors of code and data comes the TSS's, which is busy by now.
+        let flat: [UInt8] = [0xff, 0xff, 0, 0, 0, 0x9b, 0xaf, 0, 0xff, 0xff, 0, 0, 0, 0x93, 0xcf, 0]
+        let taskState = try #require(loader.range(of: Data(flat))).upperBound
+        let entry = UInt32(truncatingIfNeeded: word(loader, 24))
+        var writer = ELFWriter(type: 3, base: 0)
+        // movb $0x89, ADDRESS; mov $ENTRY, %eax; jmp *%rax
+        writer.append([0xc6, 0x04, 0x25] + littleEndian(UInt32(0x10_0005 + taskState)) + [0x89])
+        writer.append([0xb8] + littleEndian(entry) + [0xff, 0xe0])
+        writer.addNotes(hermitNote(4) + abiTag(0, 13, 0))
+        let application = try TemporaryFile(Data(writer.bytes))
+        let outcome = try await Guest(initrd: application.url).boot()
+        #expect(outcome.status == 45, outcome.comment)
+        let sentence = "the loader was started with the magic number 0x0, by neither Multiboot nor PVH"
+        #expect(outcome.errors == [sentence + "; start it with QEMU's -kernel, or as a PVH kernel"], outcome.comment)
+    }
+
     /// A terminal that takes nothing: what cannot be said must not keep the machine from its end.
     @Test func stuckTerminal() async throws {
         let terminal = try StuckTerminal()
