@@ -44,8 +44,7 @@ public struct Application: ~Escapable {
     public var isObject: Bool { contents.isObject }
 
     /// Validates `file`, and finds out which generation it is of, unless `options` says. Throws, besides what is wrong
-    /// with the file, `alignmentOptionMisplaced`, and `digestDiffers` where the file is not the one that was asked for: then
-    /// nothing else of it is looked at.
+    /// with the file, `alignmentOptionMisplaced`.
     @_lifetime(copy file)
     public init(_ file: ByteView, _ options: LoaderOptions = LoaderOptions()) throws(Fault) {
         var files = NamedFiles(file)
@@ -64,12 +63,6 @@ public struct Application: ~Escapable {
     ) throws(Fault) {
         let first = files[0]
         let file = try files.bytes.slice(at: first.start, size: first.size, else: .moduleOutsideMemory, .none)
-        if let wanted = options.digest {
-            let (found, wanted) = FileDigest(of: file).difference(from: wanted)
-            guard found == wanted else {
-                throw Fault(.digestDiffers, value: UInt64(found), limit: UInt64(wanted))
-            }
-        }
         contents = try Contents(file)
         self.files = files.bytes
         link = LinkMap()

@@ -20,8 +20,8 @@ public enum Verbosity: UInt8, Sendable {
 ///
 /// Under Multiboot the options are words of the module's own string, behind the file name:
 /// `-initrd "app loader.generation=2 loader.align16"`. Other words there are the application's, and the command line of
-/// `-append` is never looked at. Behind another module's file name an option is an error: passing over it might pass over what
-/// it protects from.
+/// `-append` is never looked at. Behind another module's file name `loader.sha256=` is about that file, and any other option an
+/// error.
 ///
 /// PVH under QEMU has no string for the module. There the options are the first words of the command line:
 /// `-append "loader.generation=2 -- arguments"`. The kernel's command line begins behind them, since it would take the
@@ -35,8 +35,6 @@ public struct LoaderOptions: Equatable, Sendable {
     /// `loader.protect` or `loader.no-protect`: whether pages get the permissions of their segments; nil where the
     /// generation decides.
     public var protectsPages: Bool?
-    /// `loader.sha256=` and 64 hexadecimal digits: the digest that the application's file must have; nil where any will do.
-    public var digest: FileDigest?
     /// `loader.base=` and a number, hexadecimal behind `0x`: where a position-independent image begins; nil where the
     /// loader chooses.
     public var base: UInt64?
@@ -48,36 +46,40 @@ public struct LoaderOptions: Equatable, Sendable {
     /// No options.
     public init() {}
 
-    /// Reads the options on `platform`, and takes those of the command line off it. Throws `unknownLoaderOption`,
-    /// `optionMisplaced`, `digestMalformed` and `baseMalformed`, whose name is an offset in `memory`.
+    /// Reads the options on `platform`, and takes those of the command line off it. `loader.sha256=` and 64 hexadecimal digits, the
+    /// digest that a file must have, it compares at once: nothing has been read of any file yet.
+    ///
+    /// Throws `unknownLoaderOption`, `optionMisplaced`, `digestMalformed` and `baseMalformed`, whose name is an offset in `memory`,
+    /// and `digestDiffers`, of the file.
     public mutating func read(_ platform: inout Platform, _ memory: PhysicalMemory) throws(Fault) {
-        var module = 0
-        while module < platform.moduleCount {
-            _ = try read(platform.facts.module(module).commandLine, memory, of: module)
-            module &+= 1
+        var index = 0
+        while index < platform.moduleCount {
+            let module = platform.facts.module(index)
+            _ = try read(module.commandLine, isNamed: true, memory, of: index, module.range)
+            index &+= 1
         }
-        guard platform.bootProtocol == .pvh else { return }
+        guard platform.bootProtocol == .pvh, index > 0 else { return }
         let line = platform.commandLine
-        platform.commandLine = AddressRange(try read(line, memory, of: nil), line.end)
+        let rest = try read(line, isNamed: false, memory, of: 0, platform.facts.module(0).range)
+        platform.commandLine = AddressRange(rest, line.end)
     }
 
-    /// Reads the options in `line`: with a file's name as its first word, that of `module`, all that come behind that, else those
-    /// that come before any other word. Returns where what follows the last of these begins.
+    /// Reads the options in `line`, about the module at `index`, which is `file`: where it `isNamed`, by the first word, all that
+    /// come behind that, else those that come before any other word. Returns where what follows the last of these begins.
     @inline(never)
     private mutating func read(
-        _ line: AddressRange, _ memory: PhysicalMemory, of module: Int?
+        _ line: AddressRange, isNamed: Bool, _ memory: PhysicalMemory, of index: Int, _ file: AddressRange
     ) throws(Fault) -> UInt64 {
         guard !line.isEmpty else { return line.start }
         var words = Words(try memory.view(line.start, size: memory.range.end &- line.start), size: line.size)
-        if module != nil { _ = words.next() }
+        if isNamed { _ = words.next() }
         var rest = line.start
         while var word = words.next() {
             if word.take("loader.") {
                 let nameOffset = line.start &- memory.origin &+ words.start
-                guard module ?? 0 == 0 else { throw Fault(.optionMisplaced, nameOffset: nameOffset) }
-                try apply(word, nameOffset: nameOffset)
+                try apply(word, nameOffset: nameOffset, memory, of: index, file)
                 rest = line.end
-            } else if module == nil {
+            } else if !isNamed {
                 if rest == line.end { rest = line.start &+ words.start }
                 break
             }
@@ -90,11 +92,16 @@ public struct LoaderOptions: Equatable, Sendable {
     /// The values of `loader.generation=`, in the order of the cases.
     private static var generations: Text { "0 1 2 3 4-recursive 4-identity" }
 
-    /// Applies the option that is called `loader.` and `option`; its name is at `nameOffset`.
+    /// Applies the option that is called `loader.` and `option`, about the module at `index`, which is `file`; its name is at
+    /// `nameOffset`.
     @inline(never)
-    private mutating func apply(_ option: ByteView, nameOffset: UInt64) throws(Fault) {
+    private mutating func apply(
+        _ option: ByteView, nameOffset: UInt64, _ memory: PhysicalMemory, of index: Int, _ file: AddressRange
+    ) throws(Fault) {
         var value = option
-        switch value.takeWord(of: LoaderOptions.names) {
+        let number = value.takeWord(of: LoaderOptions.names)
+        guard index == 0 || number == 7 else { throw Fault(.optionMisplaced, nameOffset: nameOffset) }
+        switch number {
         case 0: alignsWideIntegers = true
         case 1: protectsPages = true
         case 2: protectsPages = false
@@ -108,7 +115,7 @@ public struct LoaderOptions: Equatable, Sendable {
             guard let digest = FileDigest(hexadecimal: value) else {
                 throw Fault(.digestMalformed, nameOffset: nameOffset)
             }
-            self.digest = digest
+            try digest.verify(try memory.view(file.start, size: file.size), index)
         case 8:
             generation = Generation(rawValue: value.takeWord(of: LoaderOptions.generations))
             if generation == nil { fallthrough }

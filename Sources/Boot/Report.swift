@@ -129,7 +129,7 @@ public enum Report {
         sink.write(untrusted: name.span)
     }
 
-    /// `[LOADER] error: …`, and what to do about it. The fault is in one of `files`; without any, names are offsets in all of
+    /// `[LOADER] error: …`, and what to do about it. The fault is in one of `files`; where it is in none, names are offsets in all of
     /// their bytes. The only one of `plans`, in which there is nothing yet, is room to look things up.
     public static func error(
         _ fault: Fault, _ files: borrowing NamedFiles, plan plans: consuming MutableSpan<LinkPlan>,

@@ -5,6 +5,7 @@
 // it with swift-crypto's.
 
 public import Bytes
+import Diagnostics
 
 /// A SHA-256 digest.
 public struct FileDigest: Equatable, Sendable {
@@ -52,6 +53,14 @@ public struct FileDigest: Equatable, Sendable {
             // Eight digits push out what was there.
             words[index >> 3] = words[index >> 3] << 4 | UInt32(digit)
             index &+= 1
+        }
+    }
+
+    /// Throws `digestDiffers`, of the file at `index`, where its bytes, `file`, have another digest.
+    func verify(_ file: ByteView, _ index: Int) throws(Fault) {
+        let (found, wanted) = FileDigest(of: file).difference(from: self)
+        guard found == wanted else {
+            throw Fault(.digestDiffers, value: UInt64(found), limit: UInt64(wanted)).of(file: index)
         }
     }
 

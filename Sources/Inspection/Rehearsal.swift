@@ -51,9 +51,10 @@ struct Rehearsal {
         do throws(Fault) {
             var platform = try machine.start(file, in: guest)
             let memory = PhysicalMemory(readable, origin: 0x400)
-            var options = LoaderOptions()
-            try options.read(&platform, memory)
             files.add(platform.facts, memory)
+            var options = LoaderOptions()
+            // The names of options lie outside all files.
+            do throws(Fault) { try options.read(&platform, memory) } catch { throw error.of(file: NamedFiles.capacity) }
             try self.init(&files, options, on: platform.facts, memory, machine, guest, gigabytePages)
         } catch {
             throw Refusal(error, files)
@@ -94,9 +95,7 @@ struct Rehearsal {
                 files[index].start = moved.start - memory.origin
             }
         }
-        var undigested = options
-        undigested.digest = nil  // It has been compared.
-        let application = try Application(files, undigested, plan: movedPlans.mutableSpan)
+        let application = try Application(files, options, plan: movedPlans.mutableSpan)
         var image = guest.region(
             AddressRange(at: placement.buildAddress, size: placement.image.size), at: application.linkStart)
         var resolvers: [UInt64] = []
@@ -149,8 +148,6 @@ extension Rehearsal {
     func application(_ plans: consuming MutableSpan<LinkPlan>) throws(Fault) -> Application {
         var files = NamedFiles(ByteView(guest.span(AddressRange(0x400, guest.size))))
         for module in modules { files.append(module) }
-        var options = options
-        options.digest = nil  // It has been compared.
         return try Application(files, options, plan: plans)
     }
 }

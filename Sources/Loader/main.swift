@@ -19,14 +19,15 @@ func loaderMain(_ protocolMagic: UInt32, _ information: UInt32) -> Never {
         let memory = PhysicalMemory(ByteView(Memory.readable), origin: Memory.start)
         var platform = Platform(try bootProtocol(protocolMagic), information: UInt64(information))
         try platform.read(memory)
+        files.add(platform.facts, memory)
         var options = LoaderOptions()
-        try options.read(&platform, memory)
+        // The names of options lie outside all files.
+        do throws(Fault) { try options.read(&platform, memory) } catch { throw error.of(file: NamedFiles.capacity) }
         let facts = platform.facts
         guard facts.moduleCount > 0 else { throw Fault(.noModule) }
-        files.add(facts, memory)
 
         let loader = AddressRange(Memory.loader.start, Memory.loader.end)
-        try boot(&files, &options, on: facts, memory, loader, &serial)
+        try boot(&files, options, on: facts, memory, loader, &serial)
     } catch {
         fail(error, files, &serial)
     }
@@ -45,7 +46,7 @@ func bootProtocol(_ magic: UInt32) throws(Fault) -> BootProtocol {
 /// to be moved.
 @_lifetime(files: copy files)
 func boot(
-    _ files: inout NamedFiles, _ options: inout LoaderOptions, on platform: borrowing PlatformFacts,
+    _ files: inout NamedFiles, _ options: LoaderOptions, on platform: borrowing PlatformFacts,
     _ memory: PhysicalMemory, _ loader: AddressRange, _ serial: inout SerialPort
 ) throws(Fault) -> Never {
     let application = try Application(files, options, plan: linkPlan(0))
@@ -79,7 +80,6 @@ func boot(
         target.copy(ByteView(Memory.span(module.start, size: module.size)), to: moved.start)
         files[index].start = moved.start &- memory.origin
     }
-    options.digest = nil  // It has been compared.
     let moved = try Application(files, options, plan: linkPlan(1))
     try enter(moved, placement, &state, options.verbosity, &serial)
 }

@@ -71,17 +71,17 @@ import Testing
 
     @Test func `the last word on how much to say counts`() throws {
         #expect(try read(.multiboot, module: "app loader.quiet", line: "").options.verbosity == .quiet)
-        #expect(try read(.pvh, module: nil, line: "loader.verbose").options.verbosity == .verbose)
+        #expect(try read(.pvh, module: "", line: "loader.verbose").options.verbosity == .verbose)
         let both = try read(.multiboot, module: "app loader.verbose loader.quiet", line: "")
         #expect(both.options.verbosity == .quiet)
     }
 
     @Test func `a command line's options are its first words`() throws {
-        let leading = try read(.pvh, module: nil, line: "loader.align16 loader.generation=2 a loader.nonsense")
+        let leading = try read(.pvh, module: "", line: "loader.align16 loader.generation=2 a loader.nonsense")
         #expect(leading.options.generation == .two)
         #expect(leading.options.alignsWideIntegers)
         #expect(leading.line == "a loader.nonsense")
-        let alone = try read(.pvh, module: nil, line: "loader.align16")
+        let alone = try read(.pvh, module: "", line: "loader.align16")
         #expect(alone.options.alignsWideIntegers)
         #expect(alone.line == "")
     }
@@ -97,7 +97,7 @@ import Testing
         #expect(module == Fault(.unknownLoaderOption, nameOffset: 4))
         #expect(
             module.map { sentence($0, text) } == "unknown loader option, from here: '\(option) next'")
-        #expect(fault { _ = try read(.pvh, module: nil, line: option) } == Fault(.unknownLoaderOption, nameOffset: 1))
+        #expect(fault { _ = try read(.pvh, module: "", line: option) } == Fault(.unknownLoaderOption, nameOffset: 1))
     }
 
     @Test(arguments: [
@@ -120,7 +120,7 @@ import Testing
         ] as [(String, UInt64)])
     func `a base is a number`(digits: String, base: UInt64) throws {
         #expect(try read(.multiboot, module: "app loader.base=\(digits)", line: "").options.base == base)
-        let pvh = try read(.pvh, module: nil, line: "loader.kaslr loader.base=\(digits) --")
+        let pvh = try read(.pvh, module: "", line: "loader.kaslr loader.base=\(digits) --")
         #expect(pvh.options.base == base && pvh.options.placesAtRandom)
         #expect(pvh.line == "--")
     }
@@ -136,7 +136,9 @@ import Testing
         #expect(digits.hasSuffix("1 ") ? module == nil : module == Fault(.baseMalformed, nameOffset: 4))
     }
 
-    @Test func `without a module there is nothing to read`() throws {
-        #expect(try read(.multiboot, module: nil, line: "loader.align16").options == LoaderOptions())
+    @Test(arguments: [BootProtocol.multiboot, .pvh])
+    func `without a module there is nothing to read`(_ bootProtocol: BootProtocol) throws {
+        let read = try read(bootProtocol, module: nil, line: "loader.align16")
+        #expect(read.options == LoaderOptions() && read.line == "loader.align16")
     }
 }

@@ -63,15 +63,37 @@ import Testing
         }
     }
 
-    @Test func `another file is refused before it is looked at`() throws {
-        let file = Array("no ELF file".utf8)
-        var options = LoaderOptions()
-        options.digest = Self.parse(Self.witness(file))
-        #expect(fault { _ = try Application(ByteView(file.span.bytes), options) }?.rule == .notELF)
-        options.digest = Self.parse(Self.witness(file + [0]))
-        let refused = try #require(fault { _ = try Application(ByteView(file.span.bytes), options) })
-        #expect(refused.rule == .digestDiffers)
-        let (found, wanted) = (Self.witness(file).prefix(8), Self.witness(file + [0]).prefix(8))
-        #expect(refused.value == UInt64(found, radix: 16) && refused.limit == UInt64(wanted, radix: 16))
+    /// Modules with these bytes, each with a string; the first fault that reading their options leads to.
+    private func reading(_ modules: [(string: String, bytes: [UInt8])]) -> Fault? {
+        fault {
+            var memory: [UInt8] = []
+            var platform = Platform(.multiboot, information: 0)
+            for module in modules {
+                let string = AddressRange(at: 0x1000 + UInt64(memory.count), size: UInt64(module.string.utf8.count))
+                memory += Array(module.string.utf8) + [0]
+                let file = AddressRange(at: 0x1000 + UInt64(memory.count), size: UInt64(module.bytes.count))
+                memory += module.bytes
+                try platform.add(Module(range: file, commandLine: string))
+            }
+            var options = LoaderOptions()
+            try options.read(&platform, PhysicalMemory(ByteView(memory.span.bytes), origin: 0x1000))
+        }
+    }
+
+    @Test func `another file is refused, whichever of the modules it is`() throws {
+        let (first, second) = (Array("no ELF file".utf8), Array("no library".utf8))
+        func option(_ bytes: [UInt8]) -> String { "loader.sha256=\(Self.witness(bytes))" }
+        #expect(reading([("a x \(option(first)) y", first), ("b", second), ("c z \(option(second))", second)]) == nil)
+        #expect(reading([("a \(option(first)) \(option(first))", first)]) == nil)
+        for (index, strings) in [
+            ["a \(option(second))", "b \(option(second))"], ["a \(option(first))", "b \(option(first))"],
+            ["a \(option(first)) \(option(second))", "b"], ["a", "b \(option(first)) loader.nonsense"],
+        ].enumerated() {
+            let refused = try #require(reading([(strings[0], first), (strings[1], second)]))
+            #expect(refused.rule == .digestDiffers && refused.file == index % 2)
+            let found = Self.witness(index % 2 == 0 ? first : second).prefix(8)
+            let wanted = Self.witness(index % 2 == 0 ? second : first).prefix(8)
+            #expect(refused.value == UInt64(found, radix: 16) && refused.limit == UInt64(wanted, radix: 16))
+        }
     }
 }

@@ -1,5 +1,6 @@
 // Many modules, and more than memory holds.
 
+import Crypto
 import Foundation
 import Testing
 
@@ -38,16 +39,35 @@ import Testing
             host.sentence?.hasSuffix(" is not all in RAM below 4 GiB; give the machine more memory (-m)") == true)
     }
 
-    /// Not passed over: who gives a digest wants it compared.
     @Test func optionBehindALibrary() async throws {
-        let digest = "loader.sha256=" + String(repeating: "0", count: 64)
         let outcome = try await boot(
-            "libraries-pie", [path("libtop.so") + " word", path("libbase.so"), path("libmiddle.so") + " \(digest)"])
+            "libraries-pie", [path("libtop.so") + " word", path("libbase.so"), path("libmiddle.so") + " loader.quiet"])
         #expect(outcome.status == 49, outcome.comment)
         #expect(
             outcome.errors == [
-                "a loader option behind another file than the application: '\(digest)'; give it behind the application"
+                "a loader option behind another file than the application: 'loader.quiet'; give it behind the application"
             ], outcome.comment)
+    }
+
+    @Test func digestOfALibrary() async throws {
+        func digest(_ fixture: String) throws -> String {
+            SHA256.hash(data: try Data(contentsOf: Project.fixture(fixture))).map { String(format: "%02x", $0) }
+                .joined()
+        }
+        for (meant, status) in [("libmiddle.so", 3), ("libbase.so", 49)] as [(String, Int32)] {
+            let middle = path("libmiddle.so") + " loader.sha256=" + (try digest(meant))
+            let outcome = try await boot("libraries-pie", [path("libtop.so"), path("libbase.so"), middle])
+            #expect(outcome.status == status, outcome.comment)
+            guard status != 3 else { continue }
+            let sentence = try #require(outcome.errors.first, outcome.comment)
+            let (found, wanted) = (try digest("libmiddle.so").prefix(8), try digest(meant).prefix(8))
+            func hex(_ digits: Substring) -> String { "0x" + String(UInt64(digits, radix: 16)!, radix: 16) }
+            #expect(
+                sentence.hasPrefix(
+                    "libmiddle.so: the file's SHA-256 has \(hex(found)) where that of loader.sha256= has \(hex(wanted));"
+                ),
+                outcome.comment)
+        }
     }
 
     private func path(_ fixture: String) -> String { Project.fixture(fixture).path }
