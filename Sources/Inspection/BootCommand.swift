@@ -116,13 +116,14 @@ struct BootCommand: AsyncParsableCommand {
         guard !isPVH || machine.modules.isEmpty else {
             throw ValidationError("QEMU's PVH boot has one module: shared objects take --protocol multiboot")
         }
-        guard file != "-" else {
-            throw Failure("QEMU reads the file by its name: standard input cannot be booted")
+        let names = [file] + machine.modules
+        guard !(names + [machine.loader]).contains("-") else {
+            throw Failure("QEMU reads files by their names: standard input can be none of them")
         }
-        for path in [file] + machine.modules where !isPVH && path.contains(" ") {
+        for path in names where !isPVH && path.contains(" ") {
             throw Failure("QEMU takes a space for the end of a file's name: give \(printable(path)) another name")
         }
-        for path in [file] + machine.modules where InputFile.isReadOnce(path) {
+        for path in names where InputFile.isReadOnce(path) {
             throw Failure("QEMU boots files, no pipes or devices: copy \(printable(path)) to one")
         }
         let input = try InputFile(file)

@@ -2,6 +2,7 @@
 
 import Bytes
 import Foundation
+import Synchronization
 
 /// A file's bytes, read only. They are mapped, so that only what is looked at is read; standard input and what cannot be
 /// mapped, such as a pipe, is read to its end. Nothing changes after that, so threads can share it.
@@ -13,6 +14,9 @@ import Foundation
 
     /// Opens `path`; `-` is standard input. Throws `Failure.reading`.
     init(_ path: String) throws(Failure) {
+        if path == "-", InputFile.isInputTaken.exchange(true, ordering: .relaxed) {
+            throw Failure("standard input can be read once only: - stands for one file")
+        }
         let descriptor = path == "-" ? 0 : unsafe open(path, O_RDONLY | O_CLOEXEC)
         var status = stat()
         guard descriptor >= 0, unsafe fstat(descriptor, &status) == 0 else {
@@ -46,6 +50,9 @@ import Foundation
             unsafe free(start)
         }
     }
+
+    /// Whether standard input has been read, or is being read.
+    private static let isInputTaken = Atomic<Bool>(false)
 
     /// Whether `path` is a pipe, a device or a socket: what is read there may be gone, and may never come.
     static func isReadOnce(_ path: String) -> Bool {

@@ -138,7 +138,7 @@ import Testing
             (["--loader", "loader", "absent"], "cannot read absent"),
             (["--loader", "loader", "an app"], "give an app another name"),
             (["--loader", "loader", "--module", "a lib", "app"], "give a lib another name"),
-            (["--loader", "loader", "-"], "standard input cannot be booted"),
+            (["--loader", "loader", "-"], "standard input can be none of them"),
             (["--loader", "loader", "--protocol", "pvh", "--module", "app", "app"], "PVH boot has one module"),
         ]
         for (words, sentence) in cases {

@@ -56,6 +56,17 @@ import Testing
         #expect(named.output == piped.output)
     }
 
+    @Test(arguments: [
+        ["-", "-"], ["--module", "-", "-"], ["relocations", "--module", "-", "-"], ["boot", "--module", "-", "a"],
+    ])
+    func standardInputOnce(_ words: [String]) async throws {
+        let folder = try Folder()
+        try folder.write("a", Sample.application)
+        let run = try await Tool.run(words, in: folder.url, input: Sample.application)
+        #expect(run.status == 64)
+        #expect(run.errors.contains("standard input can be "), "\(run.errors)")
+    }
+
     @Test func quietSaysNothingOfWhatBoots() async throws {
         let folder = try Folder()
         for sample in Sample.all { try folder.write(sample.name, sample.bytes) }
