@@ -55,6 +55,7 @@ struct Rehearsal {
             var options = LoaderOptions()
             // The names of options lie outside all files.
             do throws(Fault) { try options.read(&platform, memory) } catch { throw error.of(file: NamedFiles.capacity) }
+            guard platform.facts.moduleCount > 0 else { throw Fault(.noModule) }
             try self.init(&files, options, on: platform.facts, memory, machine, guest, gigabytePages)
         } catch {
             throw Refusal(error, files)

@@ -182,6 +182,15 @@ import Testing
         }
     }
 
+    /// QEMU gives an empty module by Multiboot, and none by PVH.
+    @Test(arguments: [("multiboot", "the file is empty"), ("pvh", "no application was given")])
+    func emptyFiles(_ name: String, _ sentence: String) async throws {
+        let folder = try Folder()
+        try folder.write("empty", [])
+        let run = try await Tool.run(["--protocol", name, "empty"], in: folder.url)
+        #expect(run.status == 1 && run.output.contains("  error: \(sentence); "), "\(run.output)")
+    }
+
     /// Overlapping segments are no matter of taste: the file does not boot.
     @Test func overlappingSegments() async throws {
         let folder = try Folder()
