@@ -123,6 +123,34 @@ struct InitialiserTests {
         #expect(ours.initial.count + ours.final.count == arrays.reduce(0) { $0 + $1.words.count })
     }
 
+    /// Arrays made up at random: new ones, and for GNU ld old ones, with a number or without.
+    @Test(arguments: ["ld", "ld.lld"]) func madeUpOrders(_ linker: String) async throws {
+        for seed in Seeds.chosen {
+            var random = SeededGenerator(seed: seed)
+            // GNU ld orders those of one number by how it is written, lld by their places in the file.
+            let isPadded = Bool.random(using: &random)
+            var arrays: [Array] = []
+            for number in 0..<UInt64.random(in: 1...12, using: &random) {
+                let isFirst = Bool.random(using: &random)
+                let isOld = linker == "ld" && Int.random(in: 0...2, using: &random) == 0
+                var name = isOld ? (isFirst ? ".ctors" : ".dtors") : (isFirst ? ".init_array" : ".fini_array")
+                let last: UInt16 = Bool.random(using: &random) ? 20 : .max
+                let priority = "\(UInt16.random(in: 0...last, using: &random))"
+                if Int.random(in: 0...3, using: &random) > 0 {
+                    name += "." + (isPadded ? String(repeating: "0", count: 5 - priority.count) : "") + priority
+                }
+                arrays.append(
+                    Array(
+                        name: name, type: isOld ? 1 : isFirst ? Self.initArray : Self.finiArray,
+                        words: (0..<UInt64.random(in: 1...3, using: &random)).map { 100 + number * 10 + $0 }))
+            }
+            let witness = try await theirs(arrays, linker)
+            let ours = try Self.ours(arrays)
+            #expect(ours.initial == witness.initial, "seed \(seed): \(arrays)")
+            #expect(ours.final == witness.final, "seed \(seed): \(arrays)")
+        }
+    }
+
     /// Arrays of addresses that ask for more than a word: what lies between them counts as well, but nothing before the first.
     /// Behind them is one of the other kind, before them a template of thread-local storage, whose end is no multiple.
     static let aligned: [[Array]] = [
