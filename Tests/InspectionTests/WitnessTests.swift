@@ -31,12 +31,12 @@ import Testing
         }
         try folder.write("loader", loader)
 
+        let options = [
+            "--machine", machine, "--memory", memory, "--protocol", protocolName, "--loader", "loader",
+            "--loader-options", "loader.verbose", "--command-line", "-- a b",
+        ]
         let host = try await Tool.run(
-            [
-                "load", "--machine", machine, "--memory", memory, "--protocol", protocolName, "--loader", "loader",
-                "--loader-options", "loader.verbose", "--command-line", "-- a b", "--output", "image.host",
-                "--memory-dump", "handoff.host", "app",
-            ], in: folder.url)
+            ["load"] + options + ["--output", "image.host", "--memory-dump", "handoff.host", "app"], in: folder.url)
         try #require(host.status == 0, "\(host.output)\(host.errors)")
         let lines = host.output.split(separator: "\n").map { $0.split(separator: " ") }
         let dumps = zip(["image", "handoff"], lines).map { "pmemsave \($1[1]) \($1[2]) \"\($0).guest\"" }
@@ -46,10 +46,11 @@ import Testing
         let script = """
             cd '\(folder.url.path)'
             (i=0; while [ $i -lt 100 ] && ! grep -q 'entry point' serial; do sleep 0.1; i=$((i+1)); done; sleep 0.5
-            echo '\(dumps[0])'; echo '\(dumps[1])'; echo quit) 2>/dev/null |
+            echo '\(dumps[0])'; echo '\(dumps[1])'; echo 'info tlb'; echo 'print 1000000 + 234567'
+            i=0; while [ $i -lt 100 ] && ! grep -q '^0x12d687' monitor; do sleep 0.1; i=$((i+1)); done; echo quit) 2>/dev/null |
             timeout 60 qemu-system-x86_64 -M \(machine) -m \(memory) -smp 1 -display none -no-reboot \
             -cpu qemu64,apic,fsgsbase,fxsr,rdrand,rdtscp,xsave,xsaveopt -serial file:serial -monitor stdio \
-            -kernel loader \(words)
+            -kernel loader \(words) >monitor
             """
         _ = try #require(await Tool.other("sh", ["-c", script]))
 
@@ -62,6 +63,14 @@ import Testing
         try compare("image", in: folder, ignoring: 0)
         // The CPU marks the page table entries that it used: accessed and dirty.
         try compare("handoff", in: folder, ignoring: 0x60)
+        // What the page tables mean, as QEMU's own walk through them has it.
+        let pages = try await Tool.run(["pages", "--json"] + options + ["app"], in: folder.url)
+        let listed = try PageList(json: pages.output),
+            walked = PageList(
+                monitor: String(
+                    decoding: try Data(contentsOf: folder.url.appendingPathComponent("monitor")), as: UTF8.self))
+        #expect(listed.pages.count > 500 || name.hasPrefix("gen"))
+        #expect(Set(listed.pages).symmetricDifference(walked.pages).sorted().prefix(8) == [])
     }
 
     /// An application with shared objects: only what resolver functions chose differs.
@@ -150,5 +159,47 @@ import Testing
             return copy
         }
         throw CancellationError()
+    }
+}
+
+/// Pages as text: where each lies, where that leads, and what may be done.
+private struct PageList {
+    private(set) var pages: [String] = []
+
+    /// Those of `pages --json`.
+    init(json: String) throws {
+        let document = try JSONSerialization.jsonObject(with: Data(json.utf8)) as? [String: Any]
+        for row in try #require(document?["rows"] as? [[String: Any]]) {
+            func number(_ key: String) throws -> UInt64 {
+                try #require((row[key] as? String).flatMap { UInt64($0.dropFirst(2), radix: 16) })
+            }
+            let size = try number("pageSize")
+            let flags = try #require(row["flags"] as? String)
+            if flags == "recursive" {
+                add(.max - 0xfff, try number("physical"), false, "rwx")
+                continue
+            }
+            for index in 0..<UInt64(try #require(row["count"] as? Int)) {
+                add(try number("virtual") + index * size, try number("physical") + index * size, size > 0x1000, flags)
+            }
+        }
+    }
+
+    /// Those of QEMU's `info tlb`: addresses, and the letters X (no execution), G, P (a large page), D, A, C, T, U, W. Of the
+    /// tables that are seen through a recursive entry, which are pages to the walk, the one at its own end.
+    init(monitor: String) {
+        for line in monitor.split(whereSeparator: \.isNewline) {
+            let words = line.split(separator: " ")
+            guard words.count == 3, words[0].last == ":", let start = UInt64(words[0].dropLast(), radix: 16),
+                let target = UInt64(words[1], radix: 16), words[2].count == 9,
+                start < 0xffff_ff80_0000_0000 || start == .max - 0xfff
+            else { continue }
+            let flags = "r" + (words[2].contains("W") ? "w" : "-") + (words[2].contains("X") ? "-" : "x")
+            add(start, target, words[2].contains("P"), flags)
+        }
+    }
+
+    private mutating func add(_ start: UInt64, _ target: UInt64, _ isLarge: Bool, _ flags: String) {
+        pages.append("\(String(start, radix: 16)) \(String(target, radix: 16))\(isLarge ? " large" : "") \(flags)")
     }
 }
