@@ -237,7 +237,6 @@ struct ImageMap {
 
     private mutating func addObject(_ image: borrowing ObjectImage, _ bias: UInt64) throws(Fault) {
         var places: [UInt32: UInt64] = [:]
-        var sectionsEnd: UInt64 = 0
         try image.forEachPlace { section, address in places[section] = address }
         let header = try FileHeader(image.file)
         let names = try SectionTable(image.file, header)
@@ -250,15 +249,18 @@ struct ImageMap {
             let place = places[index]
             let name = names.name(section).text
             let memory = place.map { AddressRange(at: $0 &+ bias, size: section.size) }
-            if let place { sectionsEnd = max(sectionsEnd, place &+ section.size) }
             guard section.size > 0, memory != nil || !isZero else { continue }
             add(
                 name.isEmpty ? "(no name)" : name, memory == nil ? .fileOnly : ImageMap.kind(section),
                 file: isZero ? nil : AddressRange(at: section.offset, size: section.size), memory: memory)
         }
         let (table, notebook) = image.additions
-        if table.start > sectionsEnd, table.start &- sectionsEnd >= 16 {
-            add("common symbols", .zero, memory: AddressRange(sectionsEnd &+ bias, table.start &+ bias))
+        var common: AddressRange?
+        try image.forEachCommonSymbol { address, size in
+            common = AddressRange(common?.start ?? address, address &+ size)
+        }
+        if let common {
+            add("common symbols", .zero, memory: AddressRange(common.start &+ bias, common.end &+ bias))
         }
         add("GOT and stubs", .made, memory: AddressRange(table.start &+ bias, table.end &+ bias))
         add("the loader's notes", .made, memory: AddressRange(notebook.start &+ bias, notebook.end &+ bias))

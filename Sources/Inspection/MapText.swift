@@ -21,13 +21,16 @@ struct MapText {
 
     // MARK: File and image
 
-    private static let nameWidth = 18
+    /// Columns for names, and for the density of relocations: more of both where there is room.
+    private var nameWidth: Int { 18 + (width - 80) / 4 }
+    private var densityWidth: Int { width - 47 - nameWidth }
 
     private func writeImage() {
         let rows = MapRows.rows(picture.image, limit: 60)
         let unit = MapPicture.scale(rows.reduce(0) { $0 + $1.size }, budget: 24)
         output.line()
-        let relocations = picture.image.relocated.isEmpty ? "" : "               relocated words"
+        let fill = String(repeating: " ", count: nameWidth - 3)
+        let relocations = picture.image.relocated.isEmpty ? "" : fill + "relocated words"
         output.write("   offset file memory    address     size seg name\(relocations)", .bold)
         output.line()
         for row in rows {
@@ -62,12 +65,12 @@ struct MapText {
             let segment = row.isInMemory ? part.segment.map { isFirst ? "\($0)" : "│" } ?? "" : ""
             let size = isFirst ? MapPicture.human(part.size) : ""
             var text = right(address, 11) + right(size, 9) + right(segment, 4) + " "
-            let name = isFirst ? MapPicture.clipped(part.name, MapText.nameWidth) : ""
+            let name = isFirst ? MapPicture.clipped(part.name, nameWidth) : ""
             let cells = line < strip.count ? strip[line] : ""
             text += name
             output.write(trimmed(text, unless: !cells.isEmpty))
             if !cells.isEmpty {
-                output.write(String(repeating: " ", count: MapText.nameWidth - name.count + 1))
+                output.write(String(repeating: " ", count: nameWidth - name.count + 1))
                 output.write(cells, .cyan)
             }
             output.line()
@@ -77,7 +80,7 @@ struct MapText {
     /// One string of blocks per line; empty where nothing is relocated.
     private func density(_ range: AddressRange, rows: Int) -> [String] {
         guard picture.image.relocations(in: range) > 0 else { return [] }
-        let columns = width - 65
+        let columns = densityWidth
         let cells = picture.density(range, cells: rows * columns)
         return stride(from: 0, to: cells.count, by: columns).map { start in
             String(

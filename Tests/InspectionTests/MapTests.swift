@@ -62,6 +62,30 @@ import Testing
         #expect(run.output.split(separator: "\n").count < 200)
     }
 
+    /// Common symbols follow the sections of an object file, where there are any, and the GOT follows them.
+    @Test(arguments: [0, 1, 3], [2, 3]) func commonSymbols(_ count: Int, _ flags: UInt64) async throws {
+        let folder = try Folder()
+        var file = ObjectFile()
+        file.symbols = [ObjectSymbol(name: "_start", size: 4, info: 0x12, section: 1)]
+        file.symbols += (0..<count).map { ObjectSymbol(name: "common\($0)", value: 32, size: 40, section: 0xfff2) }
+        file.sections = [
+            ObjectSection(name: ".text", flags: 6, bytes: [UInt8](repeating: 0x90, count: 24)),
+            ObjectSection(name: ".note", type: 7, flags: 2, align: 4, bytes: hermitNote(4)),
+            ObjectSection(name: ".data", flags: flags, bytes: [1]),
+        ]
+        try folder.write("app.o", file.bytes)
+        let run = try await Tool.run(["map", "app.o"], in: folder.url)
+        #expect(run.status == 0, "\(run.errors)")
+        func start(_ name: String) -> Int? {
+            let row = run.output.split(separator: "\n").first { $0.hasSuffix(" \(name)") }
+            return row?.firstMatch(of: #/ 0x([0-9a-f]+) /#).flatMap { Int($0.1, radix: 16) }
+        }
+        #expect(run.output.contains(" \(count * 64 - 24) B     common symbols\n") == (count > 0), "\(run.output)")
+        #expect(
+            start("common symbols").map { ($0 + count * 64 - 24 + 15) & ~15 }
+                == (count > 0 ? start("GOT and stubs") : nil))
+    }
+
     /// Of a path that is too long its end is shown, which tells files apart.
     @Test func longNames() async throws {
         let folder = try Folder()
