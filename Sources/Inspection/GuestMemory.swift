@@ -73,12 +73,13 @@ import KernelImage
         target.store(word, at: address)
     }
 
-    /// Loads `image` with its first byte at address 0, as `KernelImage.load` does, except that whole pages of the file are
-    /// mapped where `input` permits, rather than copied: most of a large image is never looked at.
+    /// Loads `image` with its first byte at address 0, as `KernelImage.load` does, into memory where nothing has been written
+    /// yet: zeros cost nothing, and whole pages of the file are mapped where `input` permits, rather than copied, since most of a
+    /// large image is never looked at.
     func load(_ image: borrowing KernelImage, from input: InputFile?) throws(Fault) {
-        guard let input, image.supplement == nil else {
+        if let supplement = image.supplement {
             var target = region(AddressRange(0, image.size), at: image.linkStart)
-            return try image.load(into: &target)
+            supplement.write(to: &target, at: supplement.start)
         }
         for index in 0..<image.programHeaders.count
         where image.programHeaders.type(index) == ProgramHeader.Kind.load && image.programHeaders[index].memsz > 0 {
@@ -89,7 +90,7 @@ import KernelImage
             let end = start &+ segment.filesz
             let (first, last) = ((start &+ 0xfff) & ~0xfff, end & ~0xfff)
             // In bounds: segments lie in the image, in ascending order, without overlap, and the memory has its size.
-            if first < last, (segment.offset &- start) & 0xfff == 0, last <= size,
+            if let input, first < last, (segment.offset &- start) & 0xfff == 0, last <= size,
                 unsafe input.map(segment.offset &+ (first &- start), size: last &- first, over: base + Int(first))
             {
                 write(ByteView(bytes.span.extracting(..<Int(first &- start))), at: start)

@@ -67,12 +67,8 @@ enum LinkRelocationView {
         guard let copy = GuestMemory(size: max(image.size, 1)) else {
             throw Fault(.imageTooLarge, .header, value: image.size, limit: 1 << 46)
         }
-        let memory: ByteRegion
-        do {
-            var target = copy.region(AddressRange(0, image.size), at: image.linkStart)
-            try image.load(into: &target)
-        }
-        memory = copy.region(AddressRange(0, image.size), at: image.linkStart)
+        try copy.load(image, from: nil)
+        let memory = copy.region(AddressRange(0, image.size), at: image.linkStart)
         let relocator = link.relocator(index, files, bias)
         let start = image.linkStart &+ link[index].displacement &+ bias
         var listing = destination.listing(

@@ -1,6 +1,6 @@
 // What relocations need beyond the file: bytes that the loader adds behind the image, and that the kernel keeps.
 
-import Bytes
+public import Bytes
 
 /// The code that TLS descriptors call, behind the image.
 ///
@@ -37,7 +37,7 @@ public struct Supplement: Equatable, Sendable {
 
     /// Writes the code; false where `memory` does not reach that far.
     @discardableResult
-    func write(to memory: inout ByteRegion, at address: UInt64) -> Bool {
+    public func write(to memory: inout ByteRegion, at address: UInt64) -> Bool {
         // mov 8(%rax), %rax; ret
         // mov 8(%rax), %rax; sub %fs:0, %rax; ret
         let words: InlineArray<4, UInt64> = [
