@@ -62,7 +62,8 @@ import Testing
     func standardInputOnce(_ words: [String]) async throws {
         let folder = try Folder()
         try folder.write("a", Sample.application)
-        let run = try await Tool.run(words, in: folder.url, input: Sample.application)
+        // Nothing is read: what is written would end the tests by SIGPIPE.
+        let run = try await Tool.run(words, in: folder.url)
         #expect(run.status == 64)
         #expect(run.errors.contains("standard input can be "), "\(run.errors)")
     }
