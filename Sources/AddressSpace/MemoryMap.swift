@@ -60,8 +60,8 @@ public struct MemoryRegion: Equatable, Sendable {
     }
 }
 
-/// The regions in ascending order of their start; neighbours of one kind that touch or overlap are merged. Holds up to
-/// `capacity` regions.
+/// The regions in ascending order of their start; neighbours of one kind that touch or overlap are merged, and what the firmware
+/// lists as RAM that anyone may use and as something else, too, is only that. Holds up to `capacity` regions.
 public struct MemoryMap: ~Copyable {
     /// The largest number of regions; more is an error. Firmware lists rarely exceed 30.
     public static var capacity: Int { 128 }
@@ -69,6 +69,8 @@ public struct MemoryMap: ~Copyable {
     private var list = InlineArray<128, MemoryRegion>(repeating: MemoryRegion())
     /// The number of regions.
     public private(set) var count = 0
+    /// The address behind all regions.
+    private var end: UInt64 = 0
 
     /// A map without regions.
     public init() {}
@@ -80,10 +82,51 @@ public struct MemoryMap: ~Copyable {
 
     /// Adds a region; throws `tooManyRegions`.
     public mutating func add(_ range: AddressRange, _ kind: MemoryKind) throws(Fault) {
+        var range = range
+        // Firmware tells most regions in order, and apart from each other.
+        while range.start < end, let index = first(overlapping: range, isAvailable: kind != .available) {
+            var (whole, hole) = (range, list.span[index].range)
+            if kind != .available {
+                (whole, hole) = (hole, whole)
+                remove(index)
+            }
+            // Of several holes this is the first: what lies below it is in none.
+            try insert(AddressRange(whole.start, hole.start), .available)
+            let rest = AddressRange(hole.end, whole.end)
+            if kind == .available { range = rest } else { try insert(rest, .available) }
+        }
+        try insert(range, kind)
+    }
+
+    /// The index of the first region that shares an address with `range` and is RAM that anyone may use, or is not.
+    private func first(overlapping range: AddressRange, isAvailable: Bool) -> Int? {
+        let regions = regions
+        var index = 0
+        while index < regions.count {
+            let other = regions[index]
+            if other.isAvailable == isAvailable, other.range.overlaps(range) { return index }
+            index &+= 1
+        }
+        return nil
+    }
+
+    private mutating func remove(_ index: Int) {
+        var list = self.list.mutableSpan
+        var index = index
+        count &-= 1
+        while index < count {
+            list[index] = list[index &+ 1]
+            index &+= 1
+        }
+    }
+
+    /// Puts a region in its place, if it is not empty, and joins it to others of its kind.
+    @inline(never)
+    private mutating func insert(_ range: AddressRange, _ kind: MemoryKind) throws(Fault) {
         guard !range.isEmpty else { return }
+        end = max(end, range.end)
         var list = self.list.mutableSpan
         var joined = MemoryRegion(range: range, kind: kind)
-        // Firmware tells most regions in order, and few that can be joined.
         if count < MemoryMap.capacity, count == 0 || list[count &- 1].isFollowed(by: joined) {
             list[count] = joined
             count &+= 1
@@ -125,24 +168,13 @@ public struct MemoryRegions: ~Escapable {
     /// The region at `index`, below `count`.
     public subscript(index: Int) -> MemoryRegion { list[index] }
 
-    /// Whether all of `range` is RAM that anyone may use, and no region of another kind claims part of it.
+    /// Whether all of `range` is RAM that anyone may use.
     public func isAvailable(_ range: AddressRange) -> Bool {
-        var reached = range.start
-        for index in indices {
-            let region = list[index]
-            // Those that follow begin behind it as well.
-            guard region.range.start < range.end else { break }
-            if region.isAvailable {
-                if region.range.start <= reached { reached = max(reached, region.range.end) }
-            } else if region.range.end > range.start {
-                return false
-            }
-        }
-        return reached >= range.end
+        for index in indices where list[index].isAvailable && list[index].range.contains(range) { return true }
+        return false
     }
 
-    /// The address below which lies a quarter of the available RAM from `start` on, `reserve` bytes of which do not count. RAM
-    /// that the firmware lists twice counts twice.
+    /// The address below which lies a quarter of the available RAM from `start` on, `reserve` bytes of which do not count.
     public func endOfFirstQuarter(from start: UInt64, reserve: UInt64) -> UInt64 {
         var left: UInt64 = 0
         for index in indices where list[index].isAvailable {

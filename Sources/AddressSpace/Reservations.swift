@@ -86,17 +86,14 @@ public struct Reservations {
         _ index: UInt64, _ size: UInt64, _ alignment: UInt64, in regions: MemoryRegions, _ window: AddressRange
     ) -> (address: UInt64?, count: UInt64) {
         var count: UInt64 = 0
-        // Below lie the places in the regions before, which may reach into this one.
-        var uncounted: UInt64 = 0
         let reserved = all
         for number in regions.indices where regions[number].isAvailable {
             let region = regions[number].range
             let end = min(region.end, window.end)
-            let lowest = max(max(region.start, window.start), uncounted)
-            guard var start = lowest.aligned(to: alignment) else { continue }
+            guard var start = max(region.start, window.start).aligned(to: alignment) else { continue }
             while start <= end, size <= end &- start {
                 let candidate = AddressRange(at: start, size: size)
-                if let obstacle = Reservations.obstacle(to: candidate, reserved, regions) {
+                if let obstacle = Reservations.obstacle(to: candidate, reserved) {
                     // Every step passes the end of one obstacle, so there are at most as many steps as obstacles.
                     guard let next = obstacle.end.aligned(to: alignment) else { break }
                     start = next
@@ -104,7 +101,7 @@ public struct Reservations {
                 }
                 if index == count { return (start, count) }
                 // All places up to what comes next: `start` is one, and whatever lies behind it begins behind it.
-                let room = Reservations.startOfObstacle(from: candidate.end, to: end, reserved, regions) &- start
+                let room = Reservations.startOfObstacle(from: candidate.end, to: end, reserved) &- start
                 let free = (room &- size) / alignment &+ 1
                 if index &- count < free { return (start &+ (index &- count) &* alignment, count) }
                 count &+= free
@@ -112,39 +109,27 @@ public struct Reservations {
                 guard !overflow else { break }
                 start = next
             }
-            if end >= size { uncounted = max(uncounted, end &- size &+ 1) }
         }
         return (nil, count)
     }
 
     /// Where the first obstacle begins that reaches beyond `start` and begins below `end`; else `end`.
     private static func startOfObstacle(
-        from start: UInt64, to end: UInt64, _ reserved: Span<Reservation>, _ regions: MemoryRegions
+        from start: UInt64, to end: UInt64, _ reserved: Span<Reservation>
     ) -> UInt64 {
         var first = end
         for index in reserved.indices where reserved[index].range.end > start {
             first = min(first, reserved[index].range.start)
         }
-        for index in regions.indices where !regions[index].isAvailable && regions[index].range.end > start {
-            first = min(first, regions[index].range.start)
-        }
         return max(first, start)
     }
 
-    private static func obstacle(
-        to range: AddressRange, _ reserved: Span<Reservation>, _ regions: MemoryRegions
-    ) -> AddressRange? {
-        // None is empty: that is left out of either list.
+    private static func obstacle(to range: AddressRange, _ reserved: Span<Reservation>) -> AddressRange? {
+        // None is empty: that is left out of the list.
         var index = 0
         while index < reserved.count {
             let other = reserved[index].range
             if range.start < other.end, other.start < range.end { return other }
-            index &+= 1
-        }
-        index = 0
-        while index < regions.count {
-            let other = regions[index].range
-            if !regions[index].isAvailable, range.start < other.end, other.start < range.end { return other }
             index &+= 1
         }
         return nil

@@ -97,10 +97,16 @@ import Testing
                 let available = map.regions.isAvailable(AddressRange(start, end))
                 #expect(available == (start..<end).allSatisfy { free[Int($0)] }, "\(regions) \(start)..<\(end)")
             }
-            #expect(
-                map.regions.topOfRAM == regions.filter { $0.kind == .available && !$0.range.isEmpty }.map(\.range.end)
-                    .max()
-                    ?? 0)
+            // Who goes by the list, as kernels do, finds the same.
+            let list = Self.list(map)
+            for address in 0..<64 as Range<UInt64> {
+                let kinds = list.filter { $0.range.contains(AddressRange(at: address, size: 1)) }.map(\.kind)
+                #expect(free[Int(address)] == (kinds == [.available]), "\(regions) \(address)")
+                let told = regions.filter { $0.range.contains(AddressRange(at: address, size: 1)) }.map(\.kind)
+                #expect(Set(kinds) == Set(told.contains { $0 != .available } ? told.filter { $0 != .available } : told))
+            }
+            #expect(zip(list, list.dropFirst()).allSatisfy { $0.range.start <= $1.range.start })
+            #expect(map.regions.topOfRAM == free.lastIndex(of: true).map { UInt64($0) + 1 } ?? 0)
         }
     }
 
