@@ -39,9 +39,9 @@ public struct MemoryRegion: Equatable, Sendable {
         kindNumber = UInt64(kind.rawValue)
     }
 
-    /// Whether `other` comes behind it, and they cannot be joined.
-    func isFollowed(by other: MemoryRegion) -> Bool {
-        range.start <= other.range.start && (kindNumber != other.kindNumber || range.end < other.range.start)
+    /// Whether `other`, which begins no earlier than it ends, cannot be joined to it.
+    func isApart(from other: MemoryRegion) -> Bool {
+        kindNumber != other.kindNumber || range.end < other.range.start
     }
 
     /// Makes `other`, which is of the same kind and touches or overlaps this region, a part of it; false where it is not.
@@ -82,8 +82,16 @@ public struct MemoryMap: ~Copyable {
 
     /// Adds a region; throws `tooManyRegions`.
     public mutating func add(_ range: AddressRange, _ kind: MemoryKind) throws(Fault) {
+        guard !range.isEmpty else { return }
+        let region = MemoryRegion(range: range, kind: kind)
+        // Firmware tells most regions in order, and few that can be joined.
+        if count < MemoryMap.capacity, range.start >= end, count == 0 || list.span[count &- 1].isApart(from: region) {
+            list[count] = region
+            count &+= 1
+            end = range.end
+            return
+        }
         var range = range
-        // Firmware tells most regions in order, and apart from each other.
         while range.start < end, let index = first(overlapping: range, isAvailable: kind != .available) {
             var (whole, hole) = (range, list.span[index].range)
             if kind != .available {
@@ -127,11 +135,6 @@ public struct MemoryMap: ~Copyable {
         end = max(end, range.end)
         var list = self.list.mutableSpan
         var joined = MemoryRegion(range: range, kind: kind)
-        if count < MemoryMap.capacity, count == 0 || list[count &- 1].isFollowed(by: joined) {
-            list[count] = joined
-            count &+= 1
-            return
-        }
         // Those that it joins go.
         var kept = 0
         var index = 0
