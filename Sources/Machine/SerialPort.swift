@@ -14,7 +14,7 @@ public struct SerialPort: TextSink {
     /// The port, which is not touched before there is something to say.
     public init() {}
 
-    /// Divisor 1, 8 data bits, FIFOs on, no interrupts.
+    /// Divisor 1, 8 data bits, FIFOs on, no interrupts. What others have left in the transmitter's FIFO still goes out.
     private mutating func setUp() {
         isSetUp = true
         cm_out8(SerialPort.base + 1, 0)
@@ -22,7 +22,7 @@ public struct SerialPort: TextSink {
         cm_out8(SerialPort.base, 1)
         cm_out8(SerialPort.base + 1, 0)
         cm_out8(SerialPort.base + 3, 3)
-        cm_out8(SerialPort.base + 2, 0x07)
+        cm_out8(SerialPort.base + 2, 1)
         cm_out8(SerialPort.base + 4, 3)
     }
 
