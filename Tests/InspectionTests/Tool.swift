@@ -33,10 +33,18 @@ enum Tool {
     static func run(
         program: String, _ arguments: [String], in folder: URL? = nil, input: [UInt8] = []
     ) async throws -> Run {
+        var command = [program] + arguments
+        let file = FileManager.default.temporaryDirectory.appendingPathComponent("input-\(UUID())")
+        defer { try? FileManager.default.removeItem(at: file) }
+        if !input.isEmpty {
+            try Data(input).write(to: file)
+            // By way of cat: writing to a pipe that is not read to its end would end the tests by SIGPIPE.
+            command = ["/bin/sh", "-c", #"file=$1; shift; cat "$file" | "$@""#, "sh", file.path] + command
+        }
         let result = try await Subprocess.run(
-            program.contains("/") ? .path(.init(program)) : .name(program), arguments: Arguments(arguments),
-            workingDirectory: folder.map { FilePath($0.path) }, input: .array(input),
-            output: .string(limit: 1 << 26), error: .string(limit: 1 << 20))
+            command[0].contains("/") ? .path(.init(command[0])) : .name(command[0]),
+            arguments: Arguments(Array(command.dropFirst())), workingDirectory: folder.map { FilePath($0.path) },
+            input: .none, output: .string(limit: 1 << 26), error: .string(limit: 1 << 20))
         let status: Int32 =
             switch result.terminationStatus {
             case .exited(let code): Int32(code)
