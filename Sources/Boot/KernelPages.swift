@@ -67,6 +67,10 @@ extension Handoff {
             tables.map(AddressRange(0x8000, 0x9000), .size4KiB)
         }
         guard application.protectsPages else { return try tables.checkRoom() }
+        // Without a hole, and yet a page fault rather than a kernel that writes to the tables: the guard page can be read.
+        if !application.generation.usesRecursivePageTable, layout.range.end <= 0x20_0000 {
+            tables.map(AddressRange(layout.multiboot.end, layout.stack.start), .size4KiB, .none)
+        }
         if placement.isStaged { tables.map(layout.trampoline, .size4KiB, .code) }
         ImagePages.map(application, bias: placement.bias, in: &tables)
         try tables.checkRoom()

@@ -128,6 +128,9 @@ import Testing
             expected = (false, true)
         } else if address == 0x8000 {
             expected = (true, true)
+        } else if address == placement.handoff.stack.start - 0x1000, placement.handoff.range.end <= 0x20_0000 {
+            // The guard page.
+            expected = (false, false)
         }
         return page.virtual == page.physical && page.isWritable == expected.isWritten
             && page.isExecutable == (expected.isExecuted || !hasNoExecute)
