@@ -27,6 +27,8 @@ _Noreturn void application(const struct boot_info *info) {
 #elif defined(BREAKPOINT)
     __asm__ volatile("int3");
     __builtin_unreachable();
+#elif defined(OVERFLOW)
+    __asm__ volatile("1: call 1b");
 #endif
     finish();
 }

@@ -67,7 +67,8 @@ extension Handoff {
             tables.map(AddressRange(0x8000, 0x9000), .size4KiB)
         }
         guard application.protectsPages else { return try tables.checkRoom() }
-        // Without a hole, and yet a page fault rather than a kernel that writes to the tables: the guard page can be read.
+        // Without a hole, and yet a page fault rather than a stack that overflows into the tables: the guard page can only be read.
+        // Above 2 MiB that would take a further table.
         if !application.generation.usesRecursivePageTable, layout.range.end <= 0x20_0000 {
             tables.map(AddressRange(layout.multiboot.end, layout.stack.start), .size4KiB, .none)
         }

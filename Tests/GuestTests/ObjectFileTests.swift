@@ -56,6 +56,15 @@ import Testing
         #expect(!outcome.serial.contains("access to"), outcome.comment)
     }
 
+    /// Below the stack lies a page that can only be read, and below that what exceptions need.
+    @Test func stackOverflow() async throws {
+        let outcome = try await Guest(initrd: Project.fixture("object-exception-OVERFLOW.o"), patience: 30).boot()
+        #expect(outcome.status == 47, outcome.comment)
+        let error = try #require(outcome.errors.first, outcome.comment)
+        #expect(error.contains("14 (page fault) at 0x"), outcome.comment)
+        #expect(error.hasSuffix("(protected): the stack has overflowed"), outcome.comment)
+    }
+
     @Test func undefinedSymbol() async throws {
         var file = try Data(contentsOf: Project.fixture("object-static.o"))
         // The weak symbol that nobody defines, made a strong one.
