@@ -58,7 +58,6 @@ if freestanding {
     dependencies += [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
-        .package(url: "https://github.com/apple/swift-crypto", exact: "3.12.3"),
     ]
     targets += [
         // What faults say, and what packs it.
@@ -70,15 +69,13 @@ if freestanding {
             name: "Inspection",
             dependencies: pureModules + [
                 "Boot", "Sentences", .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
             ],
             swiftSettings: strict + [.enableExperimentalFeature("Lifetimes")]),
         .testTarget(
             name: "GuestTests",
             dependencies: [
-                "loader-bench", "loader-inspect", "Diagnostics", "HostileInput", "TestSupport",
-                .product(name: "Crypto", package: "swift-crypto"),
+                "loader-bench", "loader-inspect", "Diagnostics", "HostileInput", "TestSupport", "Commands",
                 .product(name: "Subprocess", package: "swift-subprocess"),
             ],
             swiftSettings: [.treatAllWarnings(as: .error)]),
@@ -124,7 +121,7 @@ if freestanding {
         ("ELF", ["Diagnostics", "Bytes", "KernelImage", "Clibelf"]),
         ("AddressSpace", ["Diagnostics", "Bytes"]), ("KernelImage", ["Diagnostics", "Bytes", "ELF"]),
         ("HermitEntry", ["Diagnostics", "Bytes", "ELF"]),
-        ("Boot", pureModules + ["Clibfdt", .product(name: "Crypto", package: "swift-crypto")]),
+        ("Boot", pureModules + ["Clibfdt", "Commands"]),
         ("BootProtocols", ["Diagnostics", "Bytes", "AddressSpace"]),
     ]
     targets += [

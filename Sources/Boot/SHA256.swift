@@ -2,15 +2,15 @@
 //
 // Written here because no maintained implementation builds freestanding: swift-crypto's, BoringSSL, includes the C
 // library's headers even without assembly, and what distributions pack is built for an operating system. The tests compare
-// it with swift-crypto's.
+// it with sha256sum.
 
 public import Bytes
 import Diagnostics
 
 /// A SHA-256 digest.
 public struct FileDigest: Equatable, Sendable {
-    // The eight words of the hash value, the first of them the digest's first four bytes, most significant first.
-    private var words: InlineArray<8, UInt32> = [
+    /// The eight words of the hash value, the first of them the digest's first four bytes, most significant first.
+    public private(set) var words: InlineArray<8, UInt32> = [
         0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19,
     ]
 

@@ -4,7 +4,6 @@ import AddressSpace
 import ArgumentParser
 import Boot
 import Bytes
-import Crypto
 import Diagnostics
 import Foundation
 import KernelImage
@@ -103,14 +102,19 @@ struct LoadCommand: ParsableCommand {
     /// Address, size and SHA-256 of `bytes`, which go to the file at `path`.
     private func write(_ name: String, _ bytes: RawSpan, at address: UInt64, to path: String?, _ console: Output) throws
     {
-        // The bytes are only read, and do not leave the closure.
-        let digest = unsafe bytes.withUnsafeBytes { unsafe SHA256.hash(data: $0) }
-        let text = digest.map { byte in
-            let digits = String(byte, radix: 16)
-            return digits.count < 2 ? "0" + digits : digits
-        }.joined()
-        console.line("\(name) \(hex(address)) \(bytes.byteCount) bytes, SHA-256 \(text)")
+        let digest = FileDigest(of: ByteView(bytes))
+        console.line("\(name) \(hex(address)) \(bytes.byteCount) bytes, SHA-256 \(digest.digits)")
         if let path { try Inspection.write(bytes, toFileAt: path) }
+    }
+}
+
+extension FileDigest {
+    /// The digest as sha256sum prints it.
+    var digits: String {
+        words.span.indices.map { index in
+            let digits = String(words[index], radix: 16)
+            return String(repeating: "0", count: 8 - digits.count) + digits
+        }.joined()
     }
 }
 

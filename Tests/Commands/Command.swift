@@ -34,3 +34,10 @@ public func make(_ command: [String]) async throws {
         throw CommandFailure(description: "\(command.joined(separator: " "))\n\(result.output)")
     }
 }
+
+/// The SHA-256 of each of the files at `paths`, by sha256sum: 64 hexadecimal digits in lower case.
+public func sha256(_ paths: [String]) async throws -> [String] {
+    let result = try await run(["sha256sum", "--"] + paths)
+    guard result.succeeded else { throw CommandFailure(description: "sha256sum: \(result.output)") }
+    return result.output.split(separator: "\n").map { String($0.prefix(64)) }
+}

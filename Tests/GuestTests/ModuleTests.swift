@@ -1,6 +1,6 @@
 // Many modules, and more than memory holds.
 
-import Crypto
+import Commands
 import Foundation
 import Testing
 
@@ -50,17 +50,16 @@ import Testing
     }
 
     @Test func digestOfALibrary() async throws {
-        func digest(_ fixture: String) throws -> String {
-            SHA256.hash(data: try Data(contentsOf: Project.fixture(fixture))).map { String(format: "%02x", $0) }
-                .joined()
+        func digest(_ fixture: String) async throws -> String {
+            try await sha256([Project.fixture(fixture).path])[0]
         }
         for (meant, status) in [("libmiddle.so", 3), ("libbase.so", 49)] as [(String, Int32)] {
-            let middle = path("libmiddle.so") + " loader.sha256=" + (try digest(meant))
+            let middle = path("libmiddle.so") + " loader.sha256=" + (try await digest(meant))
             let outcome = try await boot("libraries-pie", [path("libtop.so"), path("libbase.so"), middle])
             #expect(outcome.status == status, outcome.comment)
             guard status != 3 else { continue }
             let sentence = try #require(outcome.errors.first, outcome.comment)
-            let (found, wanted) = (try digest("libmiddle.so").prefix(8), try digest(meant).prefix(8))
+            let (found, wanted) = (try await digest("libmiddle.so").prefix(8), try await digest(meant).prefix(8))
             func hex(_ digits: Substring) -> String { "0x" + String(UInt64(digits, radix: 16)!, radix: 16) }
             #expect(
                 sentence.hasPrefix(
