@@ -10,15 +10,7 @@ PRODUCTS := .build-loader/x86_64-unknown-none-elf/release
 FREESTANDING := LOADER_FREESTANDING=1 swift build -c release --triple x86_64-unknown-none-elf --toolset toolset.json \
 	--scratch-path .build-loader --target loader --experimental-lto-mode full --omit-frame-pointers
 TOOLCHAIN := $(dir $(realpath $(shell command -v swiftc)))
-# What the first round removes lets the second see more; values are computed where they are used, not before.
-ROUNDS := '--lto-newpm-passes=lto<O2>,lto<O2>,function(sink)'
-# A table for a switch has eight bytes for each case: comparisons have fewer. Blocks in an order that falls through most often need
-# fewer jumps, and shorter ones. A caller that knows which registers a function changes saves only those; what is computed once,
-# before a loop or for several uses, takes one as long.
-SMALL := -min-jump-table-entries=16 -apply-ext-tsp-for-size -enable-ipra -disable-machine-licm -disable-machine-cse \
-	-split-spill-mode=size
-LINK := $(TOOLCHAIN)ld.lld -T boot.ld -static --gc-sections --lto-O2 -O2 $(ROUNDS) $(addprefix -mllvm ,$(SMALL)) \
-	-z max-page-size=4096 --build-id=none
+LINK := $(TOOLCHAIN)ld.lld -T boot.ld -static --gc-sections --lto-O2 -O2 -z max-page-size=4096 --build-id=none
 SWIFT_SOURCES := Package.swift Sources Tests Fixtures Fuzz
 
 APP := build/fixtures/demo
@@ -27,7 +19,7 @@ QEMU_ARGS :=
 
 # Tests want what the prerequisites before them have made, and pass over what is not there.
 .NOTPARALLEL:
-.PHONY: run test loader inspect install fixtures bench bench-deps budget deps sentences lint format host-test soak witness matrix fuzz fuzz-briefly coverage clean
+.PHONY: run test loader inspect install fixtures bench bench-deps budget deps lint format host-test soak witness matrix fuzz fuzz-briefly coverage clean
 
 # Boots $(APP); QEMU status 3 is what a Hermit application that ends well leaves.
 run: deps loader $(if $(filter build/fixtures/%,$(APP)),fixtures)
@@ -84,7 +76,14 @@ loader:
 	@mkdir -p build
 	@$(LINK) -o build/loader.debug $(PRODUCTS)/CMachine.build/*.o $$(for list in $(PRODUCTS)/*.build/sources; do \
 		sed "s|.*/|$$(dirname $$list)/|; s|swift$$|swift.bc|" $$list; done)
+	@$(TOOLCHAIN)llvm-objdump -d --no-show-raw-insn build/loader.debug | { ! grep xmm | grep -vE $(TAKES_ANY_ADDRESS) | \
+		grep -E $(MISALIGNED); } || { echo "a vector instruction needs a constant at a multiple of 16"; exit 1; }
 	@$(TOOLCHAIN)llvm-objcopy --strip-debug build/loader.debug build/loader
+
+# Instructions with an xmm register that take memory at any address: moves without alignment, and those of one element.
+TAKES_ANY_ADDRESS := '[[:space:]](movup[sd]|movdqu|lddqu|movs[sd]|mov[dq]|mov[hl]p[sd]|cvt[a-z0-9]*|pinsr[bwdq]|[a-z]*(s[sd]|comis[sd]))[[:space:]]'
+# A constant address, absolute or relative to rip, that ends with another digit than 0.
+MISALIGNED := '(\# |[[:space:],])0x[0-9a-f]*[1-9a-f]([ ,<]|$$)'
 
 # The tool, its manual page and shell completions: man -M build/share/man loader-inspect.
 SHARE := build/share
@@ -119,12 +118,6 @@ bench:
 
 fixtures:
 	@set -e; for makefile in Fixtures/*/Makefile; do $(MAKE) --no-print-directory -C $$(dirname $$makefile); done
-
-# Packs what faults say, Sources/Sentences, for loader and host; the tests tell when that is wanted.
-sentences:
-	swift build --product pack-sentences
-	@.build/debug/pack-sentences >.build/packed-sentences
-	@cp .build/packed-sentences Sources/Diagnostics/PackedSentences.swift
 
 lint:
 	swift format lint --strict --recursive --parallel $(SWIFT_SOURCES)

@@ -60,15 +60,10 @@ if freestanding {
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
     ]
     targets += [
-        // What faults say, and what packs it.
-        .target(name: "Sentences", dependencies: ["Diagnostics"], swiftSettings: strict),
-        .executableTarget(
-            name: "pack-sentences", dependencies: ["Diagnostics", "Sentences"], path: "Sources/PackSentences",
-            swiftSettings: strict),
         .target(
             name: "Inspection",
             dependencies: pureModules + [
-                "Boot", "Sentences", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "Boot", .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
             ],
             swiftSettings: strict + [.enableExperimentalFeature("Lifetimes")]),
@@ -117,7 +112,7 @@ if freestanding {
 
     // The modules, and what their tests need besides.
     let tested: [(module: String, dependencies: [Target.Dependency])] = [
-        ("Diagnostics", ["Sentences"]), ("Bytes", ["Diagnostics"]),
+        ("Diagnostics", []), ("Bytes", ["Diagnostics"]),
         ("ELF", ["Diagnostics", "Bytes", "KernelImage", "Clibelf"]),
         ("AddressSpace", ["Diagnostics", "Bytes"]), ("KernelImage", ["Diagnostics", "Bytes", "ELF"]),
         ("HermitEntry", ["Diagnostics", "Bytes", "ELF"]),

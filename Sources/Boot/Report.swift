@@ -149,7 +149,7 @@ public enum Report {
         }
         fault.write(to: &sink, details, file: bytes.span)
         sink.write("; ")
-        details.write(fault.rule.advice, 0, 0, to: &sink, file: bytes.span)
+        details.write(fault.rule.words.advice, 0, 0, to: &sink, file: bytes.span)
         sink.endLine()
         sink.flush()
     }

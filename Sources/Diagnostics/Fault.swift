@@ -67,6 +67,6 @@ public struct Fault: Error, Equatable, Sendable {
             details.write(place.sentence, table, place.index, to: &sink, file: file)
             sink.write(": ")
         }
-        details.write(rule.sentence, value, limit, to: &sink, file: file)
+        details.write(rule.words.sentence, value, limit, to: &sink, file: file)
     }
 }

@@ -22,21 +22,16 @@ public struct FaultDetails: Equatable, Sendable {
         left.address == right.address && left.nameOffset == right.nameOffset && left.furtherNames == right.furtherNames
     }
 
-    /// Writes `sentence`, and for its blanks, a `%` and a letter, what Sources/Sentences says that they stand for.
-    @inline(never)
+    /// Writes `sentence`, and for its blanks, a `%` and a letter, what RuleWords.swift says that they stand for.
     public func write(
-        _ sentence: Sentence, _ value: UInt64, _ limit: UInt64, to sink: inout some TextSink, file: RawSpan
+        _ sentence: Text, _ value: UInt64, _ limit: UInt64, to sink: inout some TextSink, file: RawSpan
     ) {
-        var sentence = sentence
-        let codes = Sentence.packed.span
-        while true {
-            let byte = sentence.next(codes)
-            guard byte == UInt8(ascii: "%") else {
-                if byte == 0 { return }
-                sink.write(byte)
-                continue
-            }
-            switch sentence.next(codes) {
+        var start = 0
+        while start < sentence.count {
+            let end = sentence.index(of: UInt8(ascii: "%"), from: start)
+            sink.write(sentence[start, end])
+            start = end &+ 2
+            switch sentence[end &+ 1] {
             case UInt8(ascii: "v"): sink.write(hex: value)
             case UInt8(ascii: "d"): sink.write(decimal: value)
             case UInt8(ascii: "l"): sink.write(hex: limit)

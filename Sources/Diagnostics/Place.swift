@@ -5,8 +5,6 @@ public struct Place: Equatable, Sendable {
     /// What it counts.
     package enum Kind: UInt8 {
         case none, header, offset, programHeader, sectionHeader, dynamic, relocation, symbol, entry, address
-        /// How many there are.
-        static var count: Int { Int(Kind.address.rawValue) &+ 1 }
     }
 
     /// The kind in bits 0 to 7, room for a rule in bits 8 to 15 and for a file's number in bits 16 to 23, and the number of the
@@ -73,8 +71,22 @@ public struct Place: Equatable, Sendable {
     /// An address in memory.
     @inlinable public static func address(_ address: UInt64) -> Place { Place(kind: 9, address) }
 
-    /// What a sentence about it begins with.
-    var sentence: Sentence { Sentence(row: Int(kind.rawValue)) }
+    /// What a sentence about it begins with: the blanks are the place's index, %g as the tag of a dynamic entry. Of an entry of a
+    /// table the index is %m, and the others are the table.
+    var sentence: Text {
+        switch kind {
+        case .none: ""
+        case .header: "ELF header"
+        case .offset: "file offset %v"
+        case .programHeader: "program header %d"
+        case .sectionHeader: "section header %d"
+        case .dynamic: "dynamic entry %g"
+        case .relocation: "%g entry %m"
+        case .symbol: "dynamic symbol %d"
+        case .entry: "section %d entry %m"
+        case .address: "address %v"
+        }
+    }
 
     /// Writes the name of a dynamic entry's tag, or else its number.
     static func write(tag: UInt64, to sink: inout some TextSink) {

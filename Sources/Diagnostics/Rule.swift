@@ -2,7 +2,7 @@
 
 /// A rule of the ELF specification, of the psABI, of a boot protocol or of the Hermit entry contract.
 ///
-/// A new one is a case here and its words in Sources/Sentences, and `make sentences`.
+/// A new one is a case here, and its words in RuleWords.swift.
 public enum Rule: UInt8, Equatable, Sendable {
     case noModule, emptyFile, notELF, fileTooShort, notClass64, notLittleEndian, badIdentVersion, wrongMachine
     case objectFile, coreFile, unknownFileType, badVersion, badHeaderSize, badProgramHeaderSize
@@ -36,24 +36,7 @@ public enum Rule: UInt8, Equatable, Sendable {
     case symbolVersionMissing, copyOutsideImage, relocationFormUnknown, optionMisplaced
 
     /// What kind of trouble this is; decides the exit status.
-    public var kind: Kind {
-        var row = Sentence(row: row &+ 1)
-        return Kind(rawValue: Kind.noApplication.rawValue | row.next(Sentence.packed.span) & 0xf) ?? .malformed
-    }
-
-    /// What it says when it is broken.
-    public var sentence: Sentence { Sentence(row: row) }
-
-    /// What the user can do.
-    public var advice: Sentence {
-        // The kind is in front.
-        var row = Sentence(row: row &+ 1)
-        _ = row.next(Sentence.packed.span)
-        return row
-    }
-
-    /// A rule has two rows, behind those of places.
-    private var row: Int { Place.Kind.count &+ 2 &* Int(rawValue) }
+    public var kind: Kind { words.kind }
 
     /// The classes of trouble, one exit status each.
     public enum Kind: UInt8, Sendable {

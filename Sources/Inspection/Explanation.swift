@@ -3,7 +3,6 @@
 import Diagnostics
 import Foundation
 import KernelImage
-import Sentences
 
 /// Explanations of numbers and names.
 enum Explanation {
@@ -116,13 +115,13 @@ enum Explanation {
         [
             "error \(rule): \(sentence(rule))", "  class: \(rule.kind) - \(rule.kind.meaning.string)",
             "  QEMU status \(rule.kind.status), loader-inspect status \(rule.kind == .malformed ? 2 : 1)",
-            "  advice: \(rule.words.advice)",
+            "  advice: \(rule.words.advice.string)",
         ]
     }
 
     /// The sentence with its blanks shown as such.
     private static func sentence(_ rule: Rule) -> String {
-        var text = rule.words.sentence
+        var text = rule.words.sentence.string
         for mark in ["%v", "%d", "%l", "%m", "%a"] { text = text.replacing(mark, with: "N") }
         return text.replacing("%t", with: "TYPE").replacing("%n", with: "'NAME'")
     }
@@ -130,7 +129,7 @@ enum Explanation {
     private static func matches(_ rule: Rule, _ words: String) -> Bool {
         if sentence(rule).lowercased().contains(words) { return true }
         // Compared piece by piece, since a real sentence has numbers where the rule's has blanks.
-        let literal = rule.words.sentence.lowercased()
+        let literal = rule.words.sentence.string.lowercased()
         var parts: [Substring] = []
         var rest = Substring(literal)
         while let percent = rest.firstIndex(of: "%") {

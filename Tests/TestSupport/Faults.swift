@@ -38,17 +38,6 @@ extension Text: CustomStringConvertible {
     }
 }
 
-extension Sentence: CustomStringConvertible {
-    /// As an ordinary string, with its blanks.
-    public var description: String {
-        let codes = Sentence.packed.span
-        var rest = self
-        var text: [UInt8] = []
-        while case let byte = rest.next(codes), byte != 0 { text.append(byte) }
-        return String(decoding: text, as: UTF8.self)
-    }
-}
-
 /// The sentence of `fault`, with names from `file`.
 public func sentence(_ fault: Fault, _ file: [UInt8] = []) -> String {
     var sink = StringSink()

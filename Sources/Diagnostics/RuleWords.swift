@@ -1,13 +1,46 @@
-// What faults say, in full: this is what people edit, and `make sentences` packs it for loader and host alike.
+// What broken rules say, and what to do about them.
 //
 // Blanks are filled in when a sentence is written: %v and %d are the fault's value, %l and %m its limit, in hexadecimal and in
 // decimal; %n is the name, %t the relocation's type, %a the address that it changes.
 
-package import Diagnostics
-
 extension Rule {
+    /// What a broken rule says.
+    public struct Words: Sendable {
+        /// What kind of trouble it is.
+        public let kind: Kind
+        /// The sentence, with blanks.
+        public let sentence: Text
+        /// What the user can do.
+        public let advice: Text
+
+        private init(_ kind: Kind, _ sentence: Text, _ advice: Text) {
+            self.kind = kind
+            self.sentence = sentence
+            self.advice = advice
+        }
+
+        static func noApplication(_ sentence: Text, _ advice: Text) -> Words { Words(.noApplication, sentence, advice) }
+        static func malformed(_ sentence: Text, _ advice: Text = "the file is damaged") -> Words {
+            Words(.malformed, sentence, advice)
+        }
+        static func wrongKind(_ sentence: Text, _ advice: Text) -> Words { Words(.wrongKind, sentence, advice) }
+        static func entryContract(_ sentence: Text, _ advice: Text) -> Words { Words(.entryContract, sentence, advice) }
+        static func relocation(_ sentence: Text, _ advice: Text = "the file is damaged") -> Words {
+            Words(.relocation, sentence, advice)
+        }
+        static func placement(_ sentence: Text, _ advice: Text) -> Words { Words(.placement, sentence, advice) }
+        static func platform(_ sentence: Text, _ advice: Text) -> Words { Words(.platform, sentence, advice) }
+        static func exception(_ sentence: Text, _ advice: Text) -> Words { Words(.exception, sentence, advice) }
+        static func options(_ sentence: Text, _ advice: Text) -> Words { Words(.options, sentence, advice) }
+    }
+
     /// What it says when it is broken.
-    package var words: RuleWords {
+    public var words: Words {
+        // Once: inlined, the table would be in the loader four times.
+        @inline(never) get { table }
+    }
+
+    private var table: Words {
         switch self {
         case .noModule: .noApplication("no application was given", "start QEMU with -initrd APPLICATION")
         case .emptyFile: .noApplication("the file is empty", "give -initrd an ELF file")
@@ -100,8 +133,10 @@ extension Rule {
         case .unknownLoaderOption:
             .options(
                 "unknown loader option, from here: %n",
-                "behind loader. are known generation=0, 1, 2, 3, 4-recursive or 4-identity, base= and an address, "
-                    + "sha256= and a digest, align16, protect, no-protect, kaslr, quiet and verbose")
+                """
+                after loader. are known generation=0, 1, 2, 3, 4-recursive or 4-identity, base= and an address, \
+                sha256= and a digest, align16, protect, no-protect, kaslr, quiet and verbose
+                """)
         case .alignmentOptionMisplaced:
             .options(
                 "loader.align16 is for entry versions 2 and 3, and this application's is %d",
@@ -318,25 +353,6 @@ extension Rule {
                 "it names relocations in a form that is not known", "link it with --pack-dyn-relocs=relr")
         case .optionMisplaced:
             .options("a loader option behind another file than the application: %n", "give it behind the application")
-        }
-    }
-}
-
-extension Place.Kind {
-    /// What a sentence about such a place begins with: the blanks are the place's index, %g as the tag of a dynamic entry. Of an
-    /// entry of a table the index is %m, and the others are the table.
-    package var words: String {
-        switch self {
-        case .none: "nowhere"
-        case .header: "ELF header"
-        case .offset: "file offset %v"
-        case .programHeader: "program header %d"
-        case .sectionHeader: "section header %d"
-        case .dynamic: "dynamic entry %g"
-        case .relocation: "%g entry %m"
-        case .symbol: "dynamic symbol %d"
-        case .entry: "section %d entry %m"
-        case .address: "address %v"
         }
     }
 }
