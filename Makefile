@@ -92,7 +92,7 @@ inspect:
 	swift build -c release --static-swift-stdlib --product loader-inspect
 	@mkdir -p $(SHARE)/man/man1 $(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions \
 		$(SHARE)/fish/vendor_completions.d
-	@cp .build/release/loader-inspect build/loader-inspect
+	@strip -o build/loader-inspect .build/release/loader-inspect
 	@cp docs/loader-inspect.1 $(SHARE)/man/man1/
 	@build/loader-inspect --generate-completion-script bash >$(SHARE)/bash-completion/completions/loader-inspect
 	@build/loader-inspect --generate-completion-script zsh >$(SHARE)/zsh/site-functions/_loader-inspect

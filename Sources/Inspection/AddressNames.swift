@@ -4,8 +4,16 @@ import Boot
 import Bytes
 import Diagnostics
 import ELF
-import Foundation
+import FoundationEssentials
+import Glibc
 import KernelImage
+import Subprocess
+
+#if canImport(System)
+    import System
+#else
+    import SystemPackage
+#endif
 
 /// What is known of an address.
 struct AddressName {
@@ -19,9 +27,9 @@ struct AddressName {
 /// Names for the addresses of an image that was loaded.
 enum AddressNames {
     /// Names of those `mentions` that lie in `file`'s image, whose first byte is at `start`.
-    static func of(_ mentions: [MentionedAddresses.Mention], _ file: ByteView, path: String, at start: UInt64)
-        -> [AddressName]
-    {
+    static func of(
+        _ mentions: [MentionedAddresses.Mention], _ file: ByteView, path: String, at start: UInt64
+    ) async -> [AddressName] {
         guard let contents = try? Application.Contents(loaded: file) else { return [] }
         let bias = start &- contents.linkStart
         var names: [AddressName] = []
@@ -36,7 +44,7 @@ enum AddressNames {
                     offset: location.offset &+ back))
             places.append(contents.isCode(address) ? place(address, contents) : nil)
         }
-        let lines = SourceLines.of(places.compactMap { $0 }, in: path)
+        let lines = await SourceLines.of(places.compactMap { $0 }, in: path)
         for (index, place) in places.enumerated() {
             if let place, let frames = lines[place] { names[index].frames = frames }
         }
@@ -83,7 +91,7 @@ enum SourceLines {
     }
 
     /// The frames at each of `places` in the file at `path`; empty where no tool is installed or none knows anything.
-    static func of(_ places: [Place], in path: String) -> [Place: [String]] {
+    static func of(_ places: [Place], in path: String) async -> [Place: [String]] {
         var found: [Place: [String]] = [:]
         for section in Set(places.map(\.section)) {
             let addresses = places.filter { $0.section == section }.map(\.address)
@@ -94,7 +102,7 @@ enum SourceLines {
                 : [("addr2line", ["-j", section ?? ""])]
             for (name, options) in tools {
                 guard let program = Program.find(name),
-                    let text = Program.output(
+                    let text = await Program.output(
                         program, options + ["-a", "-i", "-f", "-C", "-e", path] + addresses.map { hex($0) })
                 else { continue }
                 for (address, frames) in parse(text) { found[Place(section: section, address: address)] = frames }
@@ -137,18 +145,10 @@ enum Program {
     }
 
     /// What the program at `path` writes to standard output; nil where it fails.
-    static func output(_ path: String, _ arguments: [String]) -> String? {
-        let process = Process()
-        let pipe = Pipe()
-        process.executableURL = URL(fileURLWithPath: path)
-        process.arguments = arguments
-        process.standardInput = FileHandle.nullDevice
-        process.standardOutput = pipe
-        process.standardError = FileHandle.nullDevice
-        guard (try? process.run()) != nil else { return nil }
-        let data = (try? pipe.fileHandleForReading.readToEnd()) ?? Data()
-        process.waitUntilExit()
-        return process.terminationReason == .exit && process.terminationStatus == 0
-            ? String(decoding: data, as: UTF8.self) : nil
+    static func output(_ path: String, _ arguments: [String]) async -> String? {
+        let result = try? await Subprocess.run(
+            .path(FilePath(path)), arguments: Arguments(arguments), output: .string(limit: 1 << 26), error: .discarded)
+        guard let result, result.terminationStatus.isSuccess else { return nil }
+        return result.standardOutput
     }
 }

@@ -5,7 +5,8 @@ import ArgumentParser
 import Boot
 import Bytes
 import Diagnostics
-import Foundation
+import FoundationEssentials
+import Glibc
 import KernelImage
 import Subprocess
 
@@ -154,7 +155,7 @@ struct BootCommand: AsyncParsableCommand {
             console.line("rehearsed without QEMU, it does not boot either: \(sentence)")
         }
         if status != 3 {
-            tell(mentioned, ByteView(input.bytes), host, to: console)
+            await tell(mentioned, ByteView(input.bytes), host, to: console)
             throw ExitCode(status == 0 ? 1 : status)
         }
         console.flush()
@@ -171,7 +172,7 @@ struct BootCommand: AsyncParsableCommand {
     /// Says what the addresses are that the guest mentioned.
     private func tell(
         _ mentioned: MentionedAddresses, _ file: ByteView, _ host: HostMachine, to console: Output
-    ) {
+    ) async {
         defer { console.flush() }
         guard !mentioned.mentions.isEmpty else { return }
         // A quiet loader does not say where the image is, nor any where each library is: where they would be put.
@@ -180,12 +181,12 @@ struct BootCommand: AsyncParsableCommand {
             isTold && host.modules.isEmpty
             ? nil : try? Rehearsal(file, on: host, gigabytePages: machine.gigabytePages)
         guard let start = mentioned.imageStart ?? plan?.placement.image.start else { return }
-        var names = AddressNames.of(mentioned.mentions, file, path: self.file, at: start)
+        var names = await AddressNames.of(mentioned.mentions, file, path: self.file, at: start)
         for library in plan?.libraries ?? [] where library.file > 0 {
             let module = host.modules[library.file - 1]
             // Behind the application, in the same image.
             let offset = library.memory.start &- (plan?.placement.image.start ?? 0)
-            names += AddressNames.of(
+            names += await AddressNames.of(
                 mentioned.mentions, ByteView(module.input.bytes), path: module.path, at: start &+ offset)
         }
         let limit = 32

@@ -4,7 +4,8 @@ import AddressSpace
 public import ArgumentParser
 import Bytes
 import Diagnostics
-import Foundation
+import FoundationEssentials
+import Glibc
 
 /// `loader-inspect`
 public struct LoaderInspect: AsyncParsableCommand {

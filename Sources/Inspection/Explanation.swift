@@ -1,7 +1,6 @@
 // What a status, an error or a relocation type of ours means.
 
 import Diagnostics
-import Foundation
 import KernelImage
 
 /// Explanations of numbers and names.
@@ -17,7 +16,7 @@ enum Explanation {
     static func of(_ line: String) -> [String] {
         // A whole line of the loader's is as good as its sentence.
         let subject = (line.split(separator: "error: ", maxSplits: 1).last.map { String($0) } ?? line)
-            .trimmingCharacters(in: .whitespacesAndNewlines)
+            .trimmed
         // Every sentence has an empty text in it.
         guard !subject.isEmpty else { return [] }
         var lines: [String] = []
@@ -143,5 +142,14 @@ enum Explanation {
             from = from[found.upperBound...]
         }
         return parts.contains { $0.count > 8 }
+    }
+}
+
+extension String {
+    /// The text without white space at its ends.
+    fileprivate var trimmed: String {
+        guard let start = firstIndex(where: { !$0.isWhitespace }), let end = lastIndex(where: { !$0.isWhitespace })
+        else { return "" }
+        return String(self[start...end])
     }
 }

@@ -1,6 +1,6 @@
 // What keeps a command from its work although the command line is right: one line, and an exit status.
 
-import Foundation
+import Glibc
 
 /// A file that cannot be read or written, or something that is missing.
 struct Failure: Error {

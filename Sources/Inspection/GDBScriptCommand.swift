@@ -6,7 +6,6 @@ import Boot
 import Bytes
 import Diagnostics
 import ELF
-import Foundation
 import KernelImage
 
 struct GDBScriptCommand: ParsableCommand {

@@ -4,7 +4,7 @@ import AddressSpace
 import Bytes
 import Diagnostics
 import ELF
-import Foundation
+import Glibc
 import KernelImage
 
 /// Memory in which a boot is rehearsed. Addresses are the guest's.

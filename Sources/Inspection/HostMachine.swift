@@ -6,7 +6,7 @@ import BootProtocols
 import Bytes
 import Diagnostics
 import ELF
-import Foundation
+import Glibc
 
 /// QEMU's x86-64 machines.
 enum MachineKind: String, CaseIterable, ExpressibleByArgument, Codable {

@@ -1,7 +1,7 @@
 // The bytes of a file, mapped into memory where that is possible: the only unsafe code on the way in.
 
 import Bytes
-import Foundation
+import Glibc
 import Synchronization
 
 /// A file's bytes, read only. They are mapped, so that only what is looked at is read; standard input and what cannot be

@@ -5,7 +5,7 @@ import ArgumentParser
 import Boot
 import Bytes
 import Diagnostics
-import Foundation
+import Glibc
 import KernelImage
 
 struct LoadCommand: ParsableCommand {

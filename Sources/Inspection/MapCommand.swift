@@ -5,7 +5,7 @@ import ArgumentParser
 import Boot
 import Bytes
 import Diagnostics
-import Foundation
+import Glibc
 
 struct MapCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -3,7 +3,8 @@
 import ArgumentParser
 import Bytes
 import Diagnostics
-import Foundation
+import FoundationEssentials
+import Glibc
 
 /// When to colour.
 enum ColorChoice: String, CaseIterable, ExpressibleByArgument {

@@ -3,7 +3,7 @@
 
 import Bytes
 import Diagnostics
-import Foundation
+import Glibc
 
 /// Up to 32 bytes of ASCII, filled up with spaces, so that writing them is four stores whatever their number.
 struct ShortText: Sendable {

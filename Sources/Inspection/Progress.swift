@@ -1,6 +1,8 @@
 // A line on standard error that says what takes so long, for people in front of a terminal.
 
-import Foundation
+import FoundationEssentials
+import Dispatch
+import Glibc
 import Synchronization
 
 /// Shows what is being worked on, once that has taken a second: on standard error, only where it is a terminal, and not where
@@ -29,9 +31,10 @@ final class Progress: Sendable {
         let isPipe = unsafe fstat(1, &status) == 0 && status.st_mode & S_IFMT == S_IFIFO
         isOn = isatty(2) == 1 && !isPipe && ProcessInfo.processInfo.environment["TERM"] != "dumb"
         guard isOn else { return }
-        Thread.detachNewThread { [self] in
+        // A thread of its own: what takes so long keeps the others busy.
+        DispatchQueue(label: "progress").async { [self] in
             while true {
-                Thread.sleep(forTimeInterval: 0.1)
+                usleep(100_000)
                 tick()
             }
         }

@@ -5,7 +5,8 @@ import ArgumentParser
 import Boot
 import Bytes
 import Diagnostics
-import Foundation
+import FoundationEssentials
+import Glibc
 import KernelImage
 
 struct VerdictCommand: ParsableCommand {
