@@ -24,17 +24,17 @@ let pure: [SwiftSetting] =
 
 /// The modules that know no hardware, below the one that composes them.
 let pureModules: [Target.Dependency] = [
-    "Diagnostics", "Bytes", "ELF", "AddressSpace", "KernelImage", "HermitEntry", "BootProtocols",
+    "Diagnostics", "Bytes", "ELF", "Memory", "Linking", "HermitEntry", "Firmware",
 ]
 
 var targets: [Target] = [
     .target(name: "Diagnostics", swiftSettings: pure),
     .target(name: "Bytes", dependencies: ["Diagnostics"], swiftSettings: pure),
     .target(name: "ELF", dependencies: ["Diagnostics", "Bytes"], swiftSettings: pure),
-    .target(name: "AddressSpace", dependencies: ["Diagnostics", "Bytes"], swiftSettings: pure),
-    .target(name: "KernelImage", dependencies: ["Diagnostics", "Bytes", "ELF"], swiftSettings: pure),
+    .target(name: "Memory", dependencies: ["Diagnostics", "Bytes"], swiftSettings: pure),
+    .target(name: "Linking", dependencies: ["Diagnostics", "Bytes", "ELF"], swiftSettings: pure),
     .target(name: "HermitEntry", dependencies: ["Diagnostics", "Bytes", "ELF"], swiftSettings: pure),
-    .target(name: "BootProtocols", dependencies: ["Diagnostics", "Bytes", "AddressSpace"], swiftSettings: pure),
+    .target(name: "Firmware", dependencies: ["Diagnostics", "Bytes", "Memory"], swiftSettings: pure),
     .target(name: "Boot", dependencies: pureModules, swiftSettings: pure),
 ]
 
@@ -87,7 +87,7 @@ if freestanding {
         .executableTarget(
             name: "loader-bench",
             dependencies: [
-                "Bytes", "Diagnostics", "KernelImage",
+                "Bytes", "Diagnostics", "Linking",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
             ],
@@ -98,14 +98,14 @@ if freestanding {
         .testTarget(
             name: "RelocationTests",
             dependencies: [
-                "Diagnostics", "Bytes", "ELF", "KernelImage", "HermitEntry", "Boot", "TestSupport", "Commands",
+                "Diagnostics", "Bytes", "ELF", "Linking", "HermitEntry", "Boot", "TestSupport", "Commands",
             ],
             swiftSettings: [.treatAllWarnings(as: .error), .enableExperimentalFeature("Lifetimes")])
     ]
     targets += [
         .testTarget(
             name: "ObjectTests",
-            dependencies: ["Diagnostics", "Bytes", "ELF", "KernelImage", "TestSupport", "Commands"],
+            dependencies: ["Diagnostics", "Bytes", "ELF", "Linking", "TestSupport", "Commands"],
             swiftSettings: [.treatAllWarnings(as: .error), .enableExperimentalFeature("Lifetimes")])
     ]
     products += [.executable(name: "loader-inspect", targets: ["loader-inspect"])]
@@ -113,17 +113,17 @@ if freestanding {
     // The modules, and what their tests need besides.
     let tested: [(module: String, dependencies: [Target.Dependency])] = [
         ("Diagnostics", []), ("Bytes", ["Diagnostics"]),
-        ("ELF", ["Diagnostics", "Bytes", "KernelImage", "Clibelf"]),
-        ("AddressSpace", ["Diagnostics", "Bytes"]), ("KernelImage", ["Diagnostics", "Bytes", "ELF"]),
+        ("ELF", ["Diagnostics", "Bytes", "Linking", "Clibelf"]),
+        ("Memory", ["Diagnostics", "Bytes"]), ("Linking", ["Diagnostics", "Bytes", "ELF"]),
         ("HermitEntry", ["Diagnostics", "Bytes", "ELF"]),
         ("Boot", pureModules + ["Clibfdt", "Commands"]),
-        ("BootProtocols", ["Diagnostics", "Bytes", "AddressSpace"]),
+        ("Firmware", ["Diagnostics", "Bytes", "Memory"]),
     ]
     targets += [
         .systemLibrary(name: "Clibfdt", providers: [.apt(["libfdt-dev"])]),
         .systemLibrary(name: "Clibelf", pkgConfig: "libelf", providers: [.apt(["libelf-dev"])]),
         .target(
-            name: "TestSupport", dependencies: ["Diagnostics", "Bytes", "KernelImage"], path: "Tests/TestSupport",
+            name: "TestSupport", dependencies: ["Diagnostics", "Bytes", "Linking"], path: "Tests/TestSupport",
             swiftSettings: [.treatAllWarnings(as: .error), .enableExperimentalFeature("Lifetimes")]),
         .target(
             name: "Commands", dependencies: [.product(name: "Subprocess", package: "swift-subprocess")],

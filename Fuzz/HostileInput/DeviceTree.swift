@@ -1,7 +1,8 @@
 // Reads a flattened device tree (Devicetree Specification 0.4, chapter 5), strictly, and drives the writer.
 
-import AddressSpace
-import BootProtocols
+import Boot
+import Memory
+import Firmware
 import Bytes
 import Diagnostics
 import TestSupport

@@ -1,13 +1,13 @@
 // What can be fuzzed, each with its invariants: every function returns what must not happen, in words.
 
-import AddressSpace
+import Memory
 import Boot
-import BootProtocols
+import Firmware
 import Bytes
 import Diagnostics
 import ELF
 import HermitEntry
-import KernelImage
+import Linking
 import TestSupport
 
 /// A parser or planner, and what holds for any bytes at all.
@@ -163,7 +163,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
             let application = try Application(ByteView(small.bytes.span.bytes), options)
             let limit: UInt64 = 1 << 32
             let choice = BaseChoice(options) { RandomNumber(number, from: .given) }
-            let placement = try Placement(application, on: platform, loader: loader, limit: limit, choice)
+            let placement = try MemoryPlan(application, on: platform, loader: loader, limit: limit, choice)
             violations = placement.violations(
                 of: application.isFixed || options.base != nil, on: platform, loader: loader, limit: limit)
             let range = placement.handoff.range
@@ -186,7 +186,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         return violations
     }
 
-    // MARK: Placement
+    // MARK: MemoryPlan
 
     /// The bytes are regions, modules and reservations.
     private static func placement(_ bytes: [UInt8]) -> [String] {

@@ -1,8 +1,8 @@
 // What the handoff block owes, found out by reading it as the kernel will.
 
-import AddressSpace
+import Memory
 import Boot
-import BootProtocols
+import Firmware
 import Bytes
 import HermitEntry
 import TestSupport
@@ -11,7 +11,7 @@ import TestSupport
 enum HandoffModel {
     /// What is wrong with `block`, written for `placement` on `platform`.
     static func violations(
-        _ block: [UInt8], _ placement: Placement, _ platform: borrowing PlatformFacts, _ generation: Generation
+        _ block: [UInt8], _ placement: MemoryPlan, _ platform: borrowing PlatformFacts, _ generation: Generation
     ) -> [String] {
         var violations: [String] = []
         let isIdentity = !generation.usesRecursivePageTable

@@ -5,11 +5,11 @@ import TestSupport
 /// An application that needs two libraries, which need each other, with everything that files can want of each other.
 public struct LibrarySet: Sendable {
     /// The application, then the libraries.
-    package private(set) var files: [LinkedFile]
+    package private(set) var files: [LinkedFileWriter]
 
     /// The set, with hash tables of one kind or the other.
     public init(hasGNUHash: Bool) {
-        var application = LinkedFile()
+        var application = LinkedFileWriter()
         application.needed = "one.so"
         application.alsoNeeded = ["two.so"]
         application.symbols = [
@@ -29,7 +29,7 @@ public struct LibrarySet: Sendable {
         ]
         application.tls = LinkedTLS(vaddr: 0x40a0, filesz: 8, memsz: 24, align: 16)
 
-        var one = LinkedFile()
+        var one = LinkedFileWriter()
         one.soname = "one.so"
         one.needed = "two.so"
         one.symbols = [
@@ -53,7 +53,7 @@ public struct LibrarySet: Sendable {
         one.tls = LinkedTLS(vaddr: 0x4088, filesz: 8, memsz: 40, align: 32)
         one.entries = [(12, 0x4010), (25, 0x4078), (27, 8), (26, 0x4078), (28, 8)]
 
-        var two = LinkedFile()
+        var two = LinkedFileWriter()
         two.soname = "two.so"
         two.needed = "one.so"
         two.symbols = [

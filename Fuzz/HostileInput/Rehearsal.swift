@@ -1,14 +1,14 @@
 // A boot of any bytes on the host: the loader's own steps, on buffers between canaries.
 
-import AddressSpace
+import Memory
 import Boot
-import BootProtocols
+import Firmware
 import Bytes
 import Diagnostics
 import ELF
 import Foundation
 import HermitEntry
-import KernelImage
+import Linking
 
 /// The machine of a rehearsal: as small as QEMU's smallest, so that a large image is refused rather than allocated.
 public struct Machine: Sendable {
@@ -107,7 +107,7 @@ public struct Rehearsal: Sendable {
         let platform = found.facts
         Report.found(application, platform, .verbose, to: &sink)
         let limit: UInt64 = 1 << 32
-        let placement = try Placement(application, on: platform, loader: machine.loader, limit: limit)
+        let placement = try MemoryPlan(application, on: platform, loader: machine.loader, limit: limit)
         violations += placement.violations(
             of: application.isFixed, on: platform, loader: machine.loader, limit: limit)
         guard violations.isEmpty else { return }

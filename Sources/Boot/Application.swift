@@ -3,7 +3,7 @@
 public import Bytes
 public import Diagnostics
 public import HermitEntry
-public import KernelImage
+public import Linking
 import ELF
 
 /// What the loader is asked to boot.
@@ -34,7 +34,7 @@ public struct Application: ~Escapable {
     /// The bytes in which `link` counts.
     let files: ByteView
     /// The ELF file. It is large, and comes last: small offsets make short instructions.
-    public private(set) var contents: Contents
+    public private(set) var contents: ApplicationFile
 
     /// The size of the file.
     public var fileSize: UInt64 { contents.file.count }
@@ -63,7 +63,7 @@ public struct Application: ~Escapable {
     ) throws(Fault) {
         let first = files[0]
         let file = try files.bytes.slice(at: first.start, size: first.size, else: .moduleOutsideMemory, .none)
-        contents = try Contents(file)
+        contents = try ApplicationFile(file)
         self.files = files.bytes
         link = LinkMap()
         isGenerationForced = options.generation != nil
@@ -113,7 +113,7 @@ public struct Application: ~Escapable {
         let (start, alignment) = (contents.linked.object.threadLocalStart, contents.linked.object.threadLocalAlignment)
         // Kernels know nothing of p_vaddr: they put the block at TP - roundup(memsz, align). Where p_vaddr is not a multiple of
         // p_align they are told of a template that begins at one, so many bytes earlier, and is as much longer: that puts the
-        // block where it belongs, see `LinkedObject.threadLocalDistance`.
+        // block where it belongs, see `LinkedFile.threadLocalDistance`.
         let padding = start & (alignment &- 1)
         let fileSize = contents.linked.object.threadLocalFileSize
         template = TLSInfo(
@@ -164,7 +164,7 @@ public struct Application: ~Escapable {
     /// relocated; where it returns nil, the place stays as it is. Returns what was relocated. Throws, besides what is wrong
     /// with relocations, `resolverOutOfPlace` where such functions cannot be called.
     public func load(
-        _ placement: Placement, into memory: inout ByteRegion,
+        _ placement: MemoryPlan, into memory: inout ByteRegion,
         _ resolve: (_ resolver: UInt64, _ relocation: ListedRelocation) -> UInt64?
     ) throws(Fault) -> RelocationCounts {
         if link.count > 0 {

@@ -1,8 +1,8 @@
 // Where a position-independent image begins: where the loader finds room, where the user says, or at random.
 
-import AddressSpace
+import Memory
 public import Diagnostics
-import BootProtocols
+import Firmware
 import HermitEntry
 
 /// How the first address of a position-independent image is chosen.
@@ -68,7 +68,7 @@ extension HermitEntry.Generation {
     var highestImageEnd: UInt64 { rawValue <= Generation.three.rawValue ? 0x4000_0000 : .max }
 }
 
-extension Placement {
+extension MemoryPlan {
     /// What kernels need at the least for page tables, stacks and devices.
     private static var kernelReserve: UInt64 { 16 << 20 }
 
@@ -101,7 +101,7 @@ extension Placement {
                 guard base == linkStart else { throw Fault(.baseOfFixedImage, value: base, limit: linkStart) }
                 return base
             }
-            let alignment = max(application.alignment, Placement.imageAlignment)
+            let alignment = max(application.alignment, MemoryPlan.imageAlignment)
             guard base & (alignment &- 1) == 0 else { throw Fault(.baseMisaligned, value: base, limit: alignment) }
             let image = AddressRange(at: base, size: application.size)
             guard base > 0, image.size == application.size, image.end <= limit, map.isAvailable(image) else {
@@ -117,7 +117,7 @@ extension Placement {
 extension Report {
     /// How the image's place was chosen, where anything was asked.
     public static func chosen(
-        _ choice: BaseChoice, _ placement: Placement, _ options: LoaderOptions, to sink: inout some TextSink
+        _ choice: BaseChoice, _ placement: MemoryPlan, _ options: LoaderOptions, to sink: inout some TextSink
     ) {
         if case .lowest = choice { return }
         guard options.verbosity != .quiet else { return }

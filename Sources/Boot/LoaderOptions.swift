@@ -1,9 +1,9 @@
 // Options for the loader itself: words that begin with `loader.`, kept apart from the application's.
 
-public import BootProtocols
+public import Firmware
 public import Diagnostics
 public import HermitEntry
-import AddressSpace
+import Memory
 import Bytes
 
 /// How much the loader says.

@@ -1,8 +1,8 @@
 // The modules as files that can be loaded together.
 
-public import BootProtocols
-public import KernelImage
-import AddressSpace
+public import Firmware
+public import Linking
+import Memory
 import Bytes
 
 extension NamedFiles {

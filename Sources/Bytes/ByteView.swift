@@ -40,7 +40,8 @@ public struct ByteView: ~Escapable, Sendable {
     /// The fixed-size structure of `size` bytes at `offset`; throws `rule` with the offset where it would end as value
     /// and the number of bytes that are there as limit.
     @_lifetime(copy self)
-    public func record(at offset: UInt64, size: UInt64, else rule: Rule, _ place: Place) throws(Fault) -> Record {
+    public func record(at offset: UInt64, size: UInt64, else rule: Rule, _ place: FaultLocation) throws(Fault) -> Record
+    {
         guard contains(offset, size) else {
             let (end, overflow) = offset.addingReportingOverflow(size)
             throw Fault(rule, place, value: overflow ? .max : end, limit: count)
@@ -50,7 +51,9 @@ public struct ByteView: ~Escapable, Sendable {
 
     /// `size` bytes at `offset`; throws `rule`, as `record` does.
     @_lifetime(copy self)
-    public func slice(at offset: UInt64, size: UInt64, else rule: Rule, _ place: Place) throws(Fault) -> ByteView {
+    public func slice(at offset: UInt64, size: UInt64, else rule: Rule, _ place: FaultLocation) throws(Fault)
+        -> ByteView
+    {
         _ = try record(at: offset, size: size, else: rule, place)
         return part(unchecked: offset, size)
     }

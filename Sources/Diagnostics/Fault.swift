@@ -6,7 +6,7 @@
 /// relocation's symbol, is looked up in the file when it is written: see `FaultDetails`.
 public struct Fault: Error, Equatable, Sendable {
     /// Where it was broken, and, in bits that a place leaves free, the rule.
-    private var ruleAndPlace: Place
+    private var ruleAndPlace: FaultLocation
     /// The offending value; `%v` (hexadecimal) or `%d` (decimal) in the rule's sentence.
     public var value: UInt64
     /// What the rule allows; `%l` (hexadecimal) or `%m` (decimal) in the rule's sentence.
@@ -15,7 +15,7 @@ public struct Fault: Error, Equatable, Sendable {
     /// The rule that was broken.
     public var rule: Rule { Rule(rawValue: ruleAndPlace.rule) ?? .noModule }
     /// Where it was broken.
-    public var place: Place {
+    public var place: FaultLocation {
         var place = ruleAndPlace
         place.rule = 0
         place.file = 0
@@ -33,7 +33,7 @@ public struct Fault: Error, Equatable, Sendable {
 
     /// The same fault, at `place` where it is a relocation's that does not say yet which one's.
     @inline(never)
-    public func at(_ place: Place) -> Fault {
+    public func at(_ place: FaultLocation) -> Fault {
         guard ruleAndPlace.kind == .none, rule.kind == .relocation else { return self }
         var fault = self
         fault.ruleAndPlace = place.with(ruleAndPlace.rule)
@@ -42,18 +42,18 @@ public struct Fault: Error, Equatable, Sendable {
 
     /// A fault of `rule` at `place`.
     @inlinable
-    public init(_ rule: Rule, _ place: Place = .none, value: UInt64 = 0, limit: UInt64 = 0) {
+    public init(_ rule: Rule, _ place: FaultLocation = .none, value: UInt64 = 0, limit: UInt64 = 0) {
         self.init(place, rule, value, limit)
     }
 
     /// A fault of `rule` at `place`, whose sentence names what the file holds, NUL terminated, at `nameOffset`.
     @inlinable
-    public init(_ rule: Rule, _ place: Place = .none, nameOffset: UInt64) {
+    public init(_ rule: Rule, _ place: FaultLocation = .none, nameOffset: UInt64) {
         self.init(place, rule, nameOffset, 0)
     }
 
     @usableFromInline
-    init(_ place: Place, _ rule: Rule, _ value: UInt64, _ limit: UInt64) {
+    init(_ place: FaultLocation, _ rule: Rule, _ value: UInt64, _ limit: UInt64) {
         ruleAndPlace = place.with(rule.rawValue)
         self.value = value
         self.limit = limit

@@ -41,7 +41,7 @@ public struct FaultDetails: Equatable, Sendable {
                 sink.write("R_X86_64_")
                 sink.write(typeName)
             case UInt8(ascii: "n"): writeNames(to: &sink, file: file)
-            case UInt8(ascii: "g"): Place.write(tag: value, to: &sink)
+            case UInt8(ascii: "g"): FaultLocation.write(tag: value, to: &sink)
             default: break
             }
         }

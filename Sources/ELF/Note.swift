@@ -40,7 +40,7 @@ public struct Notes: ~Escapable {
     private let bytes: ByteView
     private let start: UInt64
     private let alignment: UInt64
-    private let place: Place
+    private let place: FaultLocation
     private var position: UInt64 = 0
 
     /// The notes in `segment` of `file`; `index` is the segment's number, for faults. Throws `segmentBeyondFile`.

@@ -64,7 +64,7 @@ public struct ProgramHeader: Equatable, Sendable {
     ///
     /// Throws `segmentBeyondFile`, `segmentFileSizeExceedsMemory`, `segmentAddressOverflow` or `segmentAlignment`.
     public func validate(index: UInt64, fileCount: UInt64) throws(Fault) {
-        let place = Place.programHeader(index)
+        let place = FaultLocation.programHeader(index)
         let (end, overflow) = offset.addingReportingOverflow(filesz)
         guard !overflow, end <= fileCount else {
             throw Fault(.segmentBeyondFile, place, value: overflow ? .max : end, limit: fileCount)

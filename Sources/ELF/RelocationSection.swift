@@ -16,7 +16,7 @@ public import Diagnostics
 public struct RelocationSection: ~Escapable {
     private let bytes: ByteView
     /// What is told of a malformed number.
-    private let place: Place
+    private let place: FaultLocation
     /// The size of an entry, 0 where they are compact.
     private let entrySize: UInt64
     private var position: UInt64 = 0
@@ -35,7 +35,7 @@ public struct RelocationSection: ~Escapable {
     /// compact ones where that is 0; none where there are no bytes.
     @_lifetime(copy bytes)
     @inline(never)
-    public init(_ bytes: ByteView, _ place: Place, entrySize: UInt64 = 0) {
+    public init(_ bytes: ByteView, _ place: FaultLocation, entrySize: UInt64 = 0) {
         self.bytes = bytes
         self.place = place
         self.entrySize = entrySize

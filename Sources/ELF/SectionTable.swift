@@ -135,7 +135,7 @@ public struct SectionTable: ~Escapable {
     public func table(_ index: UInt32, _ unit: UInt64) throws(Fault) -> ByteView {
         let section = self[index]
         if unit > 0 {
-            let place = Place.sectionHeader(UInt64(index))
+            let place = FaultLocation.sectionHeader(UInt64(index))
             guard section.entsize == unit else {
                 throw Fault(.badEntrySize, place, value: section.entsize, limit: unit)
             }

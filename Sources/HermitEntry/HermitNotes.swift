@@ -37,7 +37,7 @@ public struct HermitNotes: Equatable, Sendable {
     public mutating func read(
         _ file: ByteView, _ programHeaders: ProgramHeaders, from first: Int = 0
     ) throws(Fault) {
-        var reading = BytesRead(limit: file.count)
+        var reading = ReadBudget(limit: file.count)
         var next = first
         while next < programHeaders.count {
             let index = next
@@ -53,7 +53,7 @@ public struct HermitNotes: Equatable, Sendable {
     /// Reads the notes of all SHT_NOTE sections of an object file that are there at run time, as `read(_:_:)` does those of
     /// PT_NOTE.
     public mutating func read(_ sections: borrowing SectionTable) throws(Fault) {
-        var reading = BytesRead(limit: sections.file.count)
+        var reading = ReadBudget(limit: sections.file.count)
         var numbers = sections.numbers
         while let index = numbers.next() {
             let section = sections[index]
@@ -73,7 +73,7 @@ public struct HermitNotes: Equatable, Sendable {
     }
 
     private mutating func add(_ note: borrowing Note) throws(Fault) {
-        let place = Place.offset(note.offset)
+        let place = FaultLocation.offset(note.offset)
         if note.type == 0x5a00, note.isOwned(by: "HERMIT") {
             guard note.desc.count == 1, let version = note.desc.byte(at: 0) else {
                 throw Fault(.entryVersionSize, place, value: note.desc.count)

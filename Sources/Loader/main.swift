@@ -1,12 +1,12 @@
 // The story of a boot.
 
-import AddressSpace
+import Memory
 import Boot
-import BootProtocols
+import Firmware
 import Bytes
 import CMachine
 import Diagnostics
-import KernelImage
+import Linking
 import Machine
 
 /// Where assembly hands over: `protocolMagic` tells who started the loader, `information` is what they left.
@@ -14,9 +14,9 @@ import Machine
 func loaderMain(_ protocolMagic: UInt32, _ information: UInt32) -> Never {
     var serial = SerialPort()
     // What a fault's names are offsets in: all memory, until the modules are found.
-    var files = NamedFiles(ByteView(Memory.readable))
+    var files = NamedFiles(ByteView(MappedMemory.readable))
     do throws(Fault) {
-        let memory = PhysicalMemory(ByteView(Memory.readable), origin: Memory.start)
+        let memory = PhysicalMemory(ByteView(MappedMemory.readable), origin: MappedMemory.start)
         var platform = Platform(try bootProtocol(protocolMagic), information: UInt64(information))
         try platform.read(memory)
         files.add(platform.facts, memory)
@@ -26,7 +26,7 @@ func loaderMain(_ protocolMagic: UInt32, _ information: UInt32) -> Never {
         let facts = platform.facts
         guard facts.moduleCount > 0 else { throw Fault(.noModule) }
 
-        let loader = AddressRange(Memory.loader.start, Memory.loader.end)
+        let loader = AddressRange(MappedMemory.loader.start, MappedMemory.loader.end)
         try boot(&files, options, on: facts, memory, loader, &serial)
     } catch {
         fail(error, files, &serial)
@@ -55,17 +55,17 @@ func boot(
         CPU.randomNumber().map { RandomNumber($0, from: .rdrand) }
             ?? RandomNumber(CPU.mixedTime(), from: .timeStampCounter)
     }
-    let placement = try Placement(application, on: platform, loader: loader, limit: Memory.end, choice)
+    let placement = try MemoryPlan(application, on: platform, loader: loader, limit: MappedMemory.end, choice)
     Report.chosen(choice, placement, options, to: &serial)
 
     // The handoff block first: afterwards nothing needs the firmware's structures any more.
     let handoff = Handoff(
-        loader: loader, codeEnd: Memory.loaderCodeEnd, hasGigabytePages: CPU.hasGigabytePages,
+        loader: loader, codeEnd: MappedMemory.loaderCodeEnd, hasGigabytePages: CPU.hasGigabytePages,
         hasNoExecute: CPU.hasNoExecute)
     var block = region(placement.handoff.range)
     var state = try handoff.write(application, on: platform, placement, memory: memory, to: &block)
     if !placement.movingTables.isEmpty {
-        try handoff.writeMovingTables(region(placement.movingTables), limit: Memory.end)
+        try handoff.writeMovingTables(region(placement.movingTables), limit: MappedMemory.end)
     }
     // Before the kernel runs there is one processor and no interrupt.
     unsafe bootRecord.remember(
@@ -77,7 +77,7 @@ func boot(
         let moved = placement.module(index, on: platform)
         guard moved != module else { continue }
         var target = region(moved)
-        target.copy(ByteView(Memory.span(module.start, size: module.size)), to: moved.start)
+        target.copy(ByteView(MappedMemory.span(module.start, size: module.size)), to: moved.start)
         files[index].start = moved.start &- memory.origin
     }
     let moved = try Application(files, options, plan: linkPlan(1))
@@ -87,11 +87,11 @@ func boot(
 /// Loads and relocates `application`, whose file lies where it stays, and enters the kernel.
 @inline(never)
 func enter(
-    _ application: borrowing Application, _ placement: Placement, _ state: inout EntryState, _ verbosity: Verbosity,
+    _ application: borrowing Application, _ placement: MemoryPlan, _ state: inout EntryState, _ verbosity: Verbosity,
     _ serial: inout SerialPort
 ) throws(Fault) -> Never {
     var image = ByteRegion(
-        Memory.mutableSpan(placement.buildAddress, size: placement.image.size), at: application.linkStart)
+        MappedMemory.mutableSpan(placement.buildAddress, size: placement.image.size), at: application.linkStart)
     let counts = try application.load(placement, into: &image) { resolver, _ in CPU.call(resolver) }
     Report.placed(application, placement, counts, state, verbosity, to: &serial)
     if state.protectsWriting { CPU.protectWriting() }
@@ -111,7 +111,7 @@ func linkPlan(_ index: Int) -> MutableSpan<LinkPlan> {
 
 @_lifetime(immortal)
 func region(_ range: AddressRange) -> ByteRegion {
-    ByteRegion(Memory.mutableSpan(range.start, size: range.size), at: range.start)
+    ByteRegion(MappedMemory.mutableSpan(range.start, size: range.size), at: range.start)
 }
 
 /// One sentence, then the end of the machine.
@@ -135,6 +135,6 @@ func loaderException(_ frame: UnsafePointer<cm_exception_frame>) {
         // Behind cr3, from r15 on.
         registers: UnsafeRawPointer(frame).load(fromByteOffset: 8, as: InlineArray<15, UInt64>.self))
     unsafe report.write(
-        &bootRecord, PhysicalMemory(ByteView(Memory.readable), origin: Memory.start), to: &serial)
+        &bootRecord, PhysicalMemory(ByteView(MappedMemory.readable), origin: MappedMemory.start), to: &serial)
     CPU.end(Rule.cpuException.kind.debugExitValue)
 }

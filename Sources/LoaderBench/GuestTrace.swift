@@ -83,15 +83,14 @@ enum Phase: String, CaseIterable {
         ("8PlatformV15read", .platform),
         ("writePageTables", .pageTables), ("10PageTables", .pageTables),
         ("16DeviceTreeWriter", .handoff), ("7HandoffV", .handoff), ("8BootInfo", .handoff),
-        // A type that shares words with its module's name appears shortened: ObjectImage.
-        ("06ObjectB0V4load", .load), ("7LinkMapV4load", .load),
-        ("9PlacementV", .place), ("12ReservationsV", .place), ("13HandoffLayout", .place),
-        ("11SymbolScopeV12copySegments", .load), ("8LinkPlanV", .parse), ("12LinkedObjectV4load", .load),
-        ("12LinkedObjectV10readTables", .relocate), ("12LinkedObjectV5table", .relocate), ("12LinkedObjectV", .parse),
+        ("11ObjectImageV4load", .load), ("7LinkMapV4load", .load),
+        ("10MemoryPlanV", .place), ("12ReservationsV", .place), ("13HandoffLayout", .place),
+        ("11SymbolScopeV12copySegments", .load), ("8LinkPlanV", .parse), ("10LinkedFileV4load", .load),
+        ("10LinkedFileV10readTables", .relocate), ("10LinkedFileV5table", .relocate), ("10LinkedFileV", .parse),
         ("9RelocatorV", .relocate),
         ("12SymbolSearchV", .relocate), ("11SymbolScopeV", .relocate), ("11ApplicationV4load", .load),
         ("6ReportO", .output), ("10SerialPort", .output), ("8TextSink", .output),
-        ("11KernelImageAAV", .parse), ("7LinkMapV", .parse), ("11ApplicationV", .parse),
+        ("11LinkedImageV", .parse), ("7LinkMapV", .parse), ("11ApplicationV", .parse),
         ("11HermitNotes", .parse), ("10FileHeader", .parse), ("13LoaderOptions", .parse),
     ]
 }

@@ -3,7 +3,7 @@
 import Bytes
 import Diagnostics
 import Foundation
-import KernelImage
+import Linking
 
 /// Nanoseconds per entry for one kind and number of relocations; the smallest of several runs.
 struct RelocationFigures: Codable {
@@ -102,7 +102,7 @@ struct RelocationBench {
 
     /// Loads the file into memory and relocates it; returns the nanoseconds of the latter.
     func relocateLoaded(expecting count: Int) throws -> Double {
-        let image = unsafe try KernelImage(ByteView(RawSpan(_unsafeBytes: UnsafeRawBufferPointer(bytes))), as: .library)
+        let image = unsafe try LinkedImage(ByteView(RawSpan(_unsafeBytes: UnsafeRawBufferPointer(bytes))), as: .library)
         let target = unsafe try MappedFile.map(Int(image.size), -1, PROT_READ | PROT_WRITE)
         defer { unsafe munmap(target.baseAddress, target.count) }
         var memory = unsafe ByteRegion(MutableRawSpan(_unsafeBytes: target), at: image.linkStart)
@@ -120,7 +120,7 @@ struct RelocationBench {
             unsafe munmap(target.baseAddress, size)
         }
         let start = nanoseconds()
-        let image = unsafe try KernelImage(ByteView(RawSpan(_unsafeBytes: UnsafeRawBufferPointer(file))), as: .library)
+        let image = unsafe try LinkedImage(ByteView(RawSpan(_unsafeBytes: UnsafeRawBufferPointer(file))), as: .library)
         var memory = unsafe ByteRegion(MutableRawSpan(_unsafeBytes: target), at: 0)
         _ = try relocate(image, &memory, expecting: count)
         return nanoseconds() - start
@@ -128,7 +128,7 @@ struct RelocationBench {
 
     /// Throws where it did not apply as many relocations as there should be.
     private func relocate(
-        _ image: borrowing KernelImage, _ memory: inout ByteRegion, expecting count: Int
+        _ image: borrowing LinkedImage, _ memory: inout ByteRegion, expecting count: Int
     ) throws -> Double {
         let relocator = try Relocator(copy image, bias: 0x7000_0000, as: .library)
         let start = nanoseconds()

@@ -1,8 +1,8 @@
 // Images at a random place, or where the user wants them: the same promises, and every place is as likely as another.
 
-import AddressSpace
+import Memory
 import Boot
-import BootProtocols
+import Firmware
 import Bytes
 import Diagnostics
 import HermitEntry
@@ -10,11 +10,11 @@ import TestSupport
 import Testing
 
 @Suite struct BaseChoiceTests {
-    private let plans = PlacementTests()
+    private let plans = MemoryPlanTests()
 
     /// The places that the image of `scenario` may take at random, found by trying every multiple of its alignment, given
     /// the plan without a choice.
-    private func places(_ scenario: Scenario, _ lowest: Placement) -> [UInt64] {
+    private func places(_ scenario: Scenario, _ lowest: MemoryPlan) -> [UInt64] {
         let size = lowest.image.size
         let alignment = max(scenario.alignment, 0x20_0000)
         var free = scenario.availableRAM
@@ -45,7 +45,7 @@ import Testing
         }
     }
 
-    @Test(arguments: PlacementTests.generations)
+    @Test(arguments: MemoryPlanTests.generations)
     func `a random place keeps every promise, and each possible one can be reached`(_ generation: Generation) throws {
         var random = SeededGenerator(seed: 300 + UInt64(generation.rawValue))
         var planned = 0
@@ -54,7 +54,7 @@ import Testing
             var scenario = Scenario.random(generation, &random)
             scenario.isFixed = false
             scenario.regions.removeAll { $0.kind != .available && $0.range.size == 0 }
-            guard case .success(let lowest) = PlacementTests.plan(scenario) else { continue }
+            guard case .success(let lowest) = MemoryPlanTests.plan(scenario) else { continue }
             #expect(lowest.places == 0)
             let places = places(scenario, lowest)
             planned += 1
@@ -69,7 +69,7 @@ import Testing
                 numbers.append((min(value, .max - 1) + 1, places[Int(index)]))
             }
             for (value, place) in numbers {
-                switch PlacementTests.plan(scenario, .random(RandomNumber(value, from: .given))) {
+                switch MemoryPlanTests.plan(scenario, .random(RandomNumber(value, from: .given))) {
                 case .success(let placement):
                     #expect(placement.places == count, "\(scenario)")
                     #expect(placement.image.start == place, "\(scenario)")
@@ -83,7 +83,7 @@ import Testing
 
     @Test func `every place is as likely as another`() throws {
         var random = SeededGenerator(seed: 7)
-        for generation in PlacementTests.generations {
+        for generation in MemoryPlanTests.generations {
             var scenario = Scenario.random(generation, &random)
             scenario.isFixed = false
             scenario.zeroFill = 0
@@ -93,7 +93,7 @@ import Testing
                 MemoryRegion(range: AddressRange(0x10_0000, 0x3000_0000), kind: .available),
             ]
             scenario.modules = [AddressRange(at: 0x20_0000, size: 0x1234)]
-            guard case .success(let lowest) = PlacementTests.plan(scenario) else {
+            guard case .success(let lowest) = MemoryPlanTests.plan(scenario) else {
                 Issue.record("\(scenario)")
                 continue
             }
@@ -102,7 +102,7 @@ import Testing
             let draws = places.count * 40
             for _ in 0..<draws {
                 let number = RandomNumber(.random(in: 0 ... .max, using: &random), from: .given)
-                let placement = try PlacementTests.plan(scenario, .random(number)).get()
+                let placement = try MemoryPlanTests.plan(scenario, .random(number)).get()
                 hits[placement.image.start, default: -1_000_000] += 1
             }
             #expect(hits.count == places.count)
@@ -120,14 +120,14 @@ import Testing
         var moved = 0
         var refused: [Rule: Int] = [:]
         for round in 0..<3000 {
-            var scenario = Scenario.random(PlacementTests.generations[round % 6], &random)
+            var scenario = Scenario.random(MemoryPlanTests.generations[round % 6], &random)
             scenario.isFixed = false
             let base = [
                 UInt64.random(in: 0...2100, using: &random) << 21, UInt64.random(in: 0..<8, using: &random) << 21,
                 UInt64.random(in: 0 ... .max, using: &random) >> UInt64.random(in: 0..<64, using: &random),
             ].randomElement(using: &random)!
             let alignment = max(scenario.alignment, 0x20_0000)
-            switch PlacementTests.plan(scenario, .address(base)) {
+            switch MemoryPlanTests.plan(scenario, .address(base)) {
             case .success(let placement):
                 planned += 1
                 if placement.isStaged || placement.movesModules { moved += 1 }
@@ -162,13 +162,13 @@ import Testing
         scenario.base = 0x80_0000
         scenario.zeroFill = 0
         scenario.regions = [MemoryRegion(range: AddressRange(0, 0x3000_0000), kind: .available)]
-        let asLinked = try PlacementTests.plan(scenario).get()
-        #expect(try PlacementTests.plan(scenario, .address(0x80_0000)).get() == asLinked)
+        let asLinked = try MemoryPlanTests.plan(scenario).get()
+        #expect(try MemoryPlanTests.plan(scenario, .address(0x80_0000)).get() == asLinked)
         #expect(
-            PlacementTests.plan(scenario, .address(0xa0_0000))
+            MemoryPlanTests.plan(scenario, .address(0xa0_0000))
                 == .failure(Fault(.baseOfFixedImage, value: 0xa0_0000, limit: 0x80_0000)))
         #expect(
-            PlacementTests.plan(scenario, .random(RandomNumber(1, from: .rdrand)))
+            MemoryPlanTests.plan(scenario, .random(RandomNumber(1, from: .rdrand)))
                 == .failure(Fault(.randomPlaceOfFixedImage, value: 0x80_0000)))
     }
 
@@ -191,7 +191,7 @@ import Testing
         scenario.firmware = []
         func line(_ choice: BaseChoice, _ options: LoaderOptions = LoaderOptions(), top: UInt64) throws -> String {
             scenario.regions = [MemoryRegion(range: AddressRange(0, top), kind: .available)]
-            let plan = try PlacementTests.plan(scenario, choice).get()
+            let plan = try MemoryPlanTests.plan(scenario, choice).get()
             var sink = StringSink()
             Report.chosen(choice, plan, options, to: &sink)
             return sink.text

@@ -1,8 +1,8 @@
 // What is told of an application that died, line by line.
 
-import AddressSpace
+import Memory
 import Boot
-import BootProtocols
+import Firmware
 import Bytes
 import TestSupport
 import Testing

@@ -1,6 +1,6 @@
 // The room set aside for the handoff block suffices wherever things lie.
 
-import AddressSpace
+import Memory
 import HermitEntry
 import Testing
 

@@ -1,8 +1,8 @@
 // What the kernel is handed: page tables, BootInfo, device tree, Multiboot information, read back byte by byte.
 
-import AddressSpace
+import Memory
 import Boot
-import BootProtocols
+import Firmware
 import Bytes
 import Diagnostics
 import HermitEntry
@@ -11,7 +11,7 @@ import Testing
 
 /// A boot up to the jump, the image itself left out.
 struct HandedOver {
-    var placement: Placement
+    var placement: MemoryPlan
     var state: EntryState
     /// The bytes of the handoff block.
     var block: [UInt8]
@@ -27,9 +27,9 @@ struct HandedOver {
             let text = scenario.commandLine
             platform.commandLine =
                 text.isEmpty ? AddressRange(0, 0) : AddressRange(at: 0x5000, size: UInt64(text.count))
-            let placement: Placement
+            let placement: MemoryPlan
             do throws(Fault) {
-                placement = try Placement(
+                placement = try MemoryPlan(
                     application, on: platform.facts, loader: scenario.loader, limit: scenario.limit)
             } catch { return nil }
             let handoff = Handoff(
@@ -192,7 +192,7 @@ struct HandedOver {
         #expect(offsets == [0, 8, 16, 24, 32, 40, 48, 56, 64, 72])
     }
 
-    @Test(arguments: PlacementTests.generations, [false, true])
+    @Test(arguments: MemoryPlanTests.generations, [false, true])
     func `the entry state is the contract's`(_ generation: Generation, _ isPVH: Bool) throws {
         let boot = try #require(HandedOver(Self.plain(generation, isPVH: isPVH), gigabytePages: false))
         let (state, layout) = (boot.state, boot.placement.handoff)
@@ -235,7 +235,7 @@ struct HandedOver {
     }
 
     /// Where the image covers a module, needed or not, that is moved, and the firmware's list tells a place that it has left.
-    @Test(arguments: PlacementTests.generations)
+    @Test(arguments: MemoryPlanTests.generations)
     func `modules are listed where they are`(_ generation: Generation) throws {
         for base in [0x18_0000, 0x20_1000, 0x2f_f000] as [UInt64] {
             var scenario = Self.plain(generation, isPVH: false)

@@ -1,6 +1,6 @@
 // The device tree that a kernel is handed, as libfdt reads it: the library that most firmware and kernels use.
 
-import AddressSpace
+import Memory
 import Boot
 import Clibfdt
 import HermitEntry

@@ -1,12 +1,12 @@
 // The pages of an application and its libraries allow what segments ask for, and there is room for the tables that this takes.
 
-import AddressSpace
+import Memory
 import Boot
-import BootProtocols
+import Firmware
 import Bytes
 import Diagnostics
 import HermitEntry
-import KernelImage
+import Linking
 import TestSupport
 import Testing
 
@@ -137,7 +137,7 @@ import Testing
     struct Boot {
         var pages: [MappedPage]
         var expected: Pages
-        var placement: Placement
+        var placement: MemoryPlan
         /// The most program headers that one of the files has.
         var headerCount: Int
     }
@@ -174,7 +174,7 @@ import Testing
             try platform.add(
                 Module(range: AddressRange(at: start, size: file.size), commandLine: AddressRange(0, 0)))
         }
-        let placement = try Placement(application, on: platform.facts, loader: ProtectionTests.loader, limit: 1 << 32)
+        let placement = try MemoryPlan(application, on: platform.facts, loader: ProtectionTests.loader, limit: 1 << 32)
         let (_, pages) = try ProtectionTests.pages(
             of: application, on: platform.facts, placement, gigabytePages: gigabytePages, hasNoExecute: true)
 

@@ -1,8 +1,8 @@
 // The limits of a boot at their edge: what is still planned, and what is one too many.
 
-import AddressSpace
+import Memory
 import Boot
-import BootProtocols
+import Firmware
 import Bytes
 import Diagnostics
 import HermitEntry
@@ -21,29 +21,29 @@ import Testing
     @Test func `an image may end at 4 GiB, and no higher`() throws {
         let top: UInt64 = 1 << 32 + 1 << 30
         let end: UInt64 = 1 << 32
-        let size = try PlacementTests.plan(scenario(top: top, base: 0xf000_0000, zeroFill: 0)).get().image.size
+        let size = try MemoryPlanTests.plan(scenario(top: top, base: 0xf000_0000, zeroFill: 0)).get().image.size
         let fitting = end - 0xf000_0000 - size
         #expect(
-            try PlacementTests.plan(scenario(top: top, base: 0xf000_0000, zeroFill: fitting)).get().image.end == end)
+            try MemoryPlanTests.plan(scenario(top: top, base: 0xf000_0000, zeroFill: fitting)).get().image.end == end)
         #expect(
-            PlacementTests.plan(scenario(top: top, base: 0xf000_0000, zeroFill: fitting + 1))
+            MemoryPlanTests.plan(scenario(top: top, base: 0xf000_0000, zeroFill: fitting + 1))
                 == .failure(Fault(.imageOutsideMemory, value: 0xf000_0000, limit: end + 1)))
     }
 
     @Test func `a machine without RAM is told`() {
         var none = scenario(top: 1 << 30, base: 0, zeroFill: 0, isFixed: false)
         none.regions = [MemoryRegion(range: AddressRange(0, 1 << 30), kind: .reserved)]
-        #expect(PlacementTests.plan(none) == .failure(Fault(.memoryTooSmall)))
+        #expect(MemoryPlanTests.plan(none) == .failure(Fault(.memoryTooSmall)))
     }
 
     @Test func `a position-independent image takes all that is free, and no more`() throws {
         // Behind the module, which ends at 0x20_1000, the image begins at 4 MiB.
         let top: UInt64 = 0x100_0000
-        let size = try PlacementTests.plan(scenario(top: top, base: 0, zeroFill: 0, isFixed: false)).get().image.size
+        let size = try MemoryPlanTests.plan(scenario(top: top, base: 0, zeroFill: 0, isFixed: false)).get().image.size
         let fitting = top - 0x40_0000 - size
-        let plan = try PlacementTests.plan(scenario(top: top, base: 0, zeroFill: fitting, isFixed: false)).get()
+        let plan = try MemoryPlanTests.plan(scenario(top: top, base: 0, zeroFill: fitting, isFixed: false)).get()
         #expect(plan.image == AddressRange(0x40_0000, top))
-        let refused = PlacementTests.plan(scenario(top: top, base: 0, zeroFill: fitting + 1, isFixed: false))
+        let refused = MemoryPlanTests.plan(scenario(top: top, base: 0, zeroFill: fitting + 1, isFixed: false))
         #expect(refused == .failure(Fault(.noRoomForImage, value: top - 0x40_0000 + 1, limit: 0x20_0000)))
     }
 
@@ -83,7 +83,7 @@ import Testing
         writer.addNotes(hermitNote(4) + abiTag(0, 13, 0))
         let file = writer.bytes
         let application = try Application(ByteView(file.span.bytes))
-        let plan = try Placement(
+        let plan = try MemoryPlan(
             application, on: platform.facts, loader: AddressRange(0x10_0000, 0x12_8000), limit: 1 << 32)
         #expect(plan.isStaged && plan.movesModules)
     }

@@ -1,8 +1,8 @@
 // Options for the loader, and what remains of the lines they stand in.
 
-import AddressSpace
+import Memory
 import Boot
-import BootProtocols
+import Firmware
 import Bytes
 import Diagnostics
 import HermitEntry

@@ -1,8 +1,8 @@
 // The permissions of pages, against what segments of any shape ask for: page by page, by a model without a search.
 
-import AddressSpace
+import Memory
 import Boot
-import BootProtocols
+import Firmware
 import Bytes
 import Diagnostics
 import HermitEntry
@@ -78,7 +78,7 @@ import Testing
 
     /// The state that `application` is entered in, and the pages that its page tables map, a recursive entry apart.
     static func pages(
-        of application: borrowing Application, on platform: borrowing PlatformFacts, _ placement: Placement,
+        of application: borrowing Application, on platform: borrowing PlatformFacts, _ placement: MemoryPlan,
         gigabytePages: Bool, hasNoExecute: Bool
     ) throws(Fault) -> (state: EntryState, pages: [MappedPage]) {
         let handoff = Handoff(
@@ -101,14 +101,14 @@ import Testing
     static func boot(
         _ image: Image, _ options: LoaderOptions, gigabytePages: Bool, hasNoExecute: Bool,
         regions: [MemoryRegion] = regions
-    ) throws(Fault) -> (pages: [MappedPage], placement: Placement, isProtected: Bool) {
+    ) throws(Fault) -> (pages: [MappedPage], placement: MemoryPlan, isProtected: Bool) {
         let file = image.file(options.generation ?? .fourIdentity)
         let application = try Application(ByteView(file.span.bytes), options)
         var platform = Platform(.pvh, information: 0x9500)
         for region in regions { try platform.memoryMap.add(region.range, region.kind) }
         try platform.add(
             Module(range: AddressRange(0x20_0000, 0x20_2000), commandLine: AddressRange(0, 0)))
-        let placement = try Placement(application, on: platform.facts, loader: loader, limit: 1 << 32)
+        let placement = try MemoryPlan(application, on: platform.facts, loader: loader, limit: 1 << 32)
         let (state, pages) = try pages(
             of: application, on: platform.facts, placement, gigabytePages: gigabytePages, hasNoExecute: hasNoExecute)
         #expect(state.protectsExecution == (state.protectsWriting && hasNoExecute))
@@ -117,7 +117,7 @@ import Testing
 
     /// What is wrong with `page`, which is one of 4 KiB at an address that `page.virtual` covers.
     static func isAsItShould(
-        _ page: MappedPage, at address: UInt64, _ image: Image, _ placement: Placement, hasNoExecute: Bool
+        _ page: MappedPage, at address: UInt64, _ image: Image, _ placement: MemoryPlan, hasNoExecute: Bool
     ) -> Bool {
         var expected = (isWritten: true, isExecuted: false)
         if address >= placement.image.start & ~0xfff, address < placement.image.end {
@@ -136,7 +136,7 @@ import Testing
             && page.isExecutable == (expected.isExecuted || !hasNoExecute)
     }
 
-    @Test(arguments: PlacementTests.generations)
+    @Test(arguments: MemoryPlanTests.generations)
     func `pages allow what the segments on them ask for, and no more`(_ generation: Generation) throws {
         var random = SeededGenerator(seed: 500 + UInt64(generation.rawValue))
         var (booted, shared) = (0, 0)
@@ -146,7 +146,7 @@ import Testing
             var options = LoaderOptions()
             options.generation = generation
             options.protectsPages = true
-            let boot: (pages: [MappedPage], placement: Placement, isProtected: Bool)
+            let boot: (pages: [MappedPage], placement: MemoryPlan, isProtected: Bool)
             do throws(Fault) {
                 boot = try Self.boot(
                     image, options, gigabytePages: Bool.random(using: &random), hasNoExecute: hasNoExecute)
@@ -178,7 +178,7 @@ import Testing
         #expect(booted > 100 && shared > 0)
     }
 
-    @Test(arguments: PlacementTests.generations)
+    @Test(arguments: MemoryPlanTests.generations)
     func `the generation decides, unless an option does`(_ generation: Generation) throws {
         var random = SeededGenerator(seed: 1)
         var image = Image(&random)

@@ -1,8 +1,8 @@
 // SHA-256, with sha256sum and the standard's own examples as witnesses.
 
-import AddressSpace
+import Memory
 import Boot
-import BootProtocols
+import Firmware
 import Bytes
 import Commands
 import Diagnostics

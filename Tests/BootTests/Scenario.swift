@@ -1,7 +1,7 @@
 // Machines and applications, made up at random, for the tests of this folder.
 
-import AddressSpace
-import BootProtocols
+import Memory
+import Firmware
 import Diagnostics
 import HermitEntry
 import TestSupport

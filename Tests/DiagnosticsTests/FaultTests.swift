@@ -15,7 +15,7 @@ import Testing
     }
 
     @Test func `places are named as the specification names them`() {
-        let cases: [(Place, String)] = [
+        let cases: [(FaultLocation, String)] = [
             (.none, ""), (.header, "ELF header: "), (.offset(16), "file offset 0x10: "),
             (.programHeader(12), "program header 12: "), (.sectionHeader(7), "section header 7: "),
             (.dynamic(7), "dynamic entry DT_RELA: "), (.dynamic(0x6fff_fef5), "dynamic entry DT_GNU_HASH: "),

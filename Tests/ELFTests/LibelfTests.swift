@@ -4,7 +4,7 @@ import Bytes
 import Diagnostics
 import ELF
 import Foundation
-import KernelImage
+import Linking
 import TestSupport
 import Testing
 
@@ -84,7 +84,7 @@ import Testing
     static func copy(_ view: borrowing ByteView) -> [UInt8] { (0..<view.count).map { view.byte(at: $0)! } }
 
     static func compareDynamic(_ file: ByteView, _ witness: LibelfFile, _ path: String) throws(Fault) {
-        let image = try KernelImage(file, as: .library)
+        let image = try LinkedImage(file, as: .library)
         let tables = try DynamicTables(image)
         let section = try tables.section()
         func last(_ tag: UInt64) -> UInt64? { witness.dynamic.last { $0.tag == tag }?.value }

@@ -18,7 +18,7 @@ import Testing
     }
 
     /// The place of the note at the beginning of the first PT_NOTE segment.
-    static let first = Place.offset(960)
+    static let first = FaultLocation.offset(960)
 
     @Test func `notes are gathered from every segment`() throws {
         let uhyve = note(Array("UHYVEIF\0".utf8), type: 0x5b00, desc: [0, 0, 1, 2])

@@ -2,7 +2,7 @@
 
 import Diagnostics
 import HostileInput
-import KernelImage
+import Linking
 import TestSupport
 import Testing
 
@@ -29,7 +29,7 @@ import Testing
             case .refused(let fault): refused[fault.rule, default: 0] += 1
             }
         }
-        let types = (0...RelocationMeaning.lastNumber).compactMap { RelocationMeaning($0) }
+        let types = (0...RelocationType.lastNumber).compactMap { RelocationType($0) }
             .filter { ![.copy, .symbol, .bias, .indirect].contains($0.formula) }.map { "\($0.name)" }
         #expect(loaded > 600, "\(loaded) \(refused)")
         #expect(types.filter { !applied.contains($0) } == [], "\(loaded) \(refused)")

@@ -1,13 +1,13 @@
 // Work is bounded: files that list the same bytes over and over are refused, not read over and over.
 
-import AddressSpace
+import Memory
 import Boot
-import BootProtocols
+import Firmware
 import Bytes
 import Diagnostics
 import Foundation
 import HostileInput
-import KernelImage
+import Linking
 import TestSupport
 import Testing
 
@@ -226,7 +226,7 @@ import Testing
             return file
         }
         let growth = Self.growth(file(10_000), file(20_000)) { file in
-            guard let image = try? KernelImage(ByteView(file.span.bytes)) else {
+            guard let image = try? LinkedImage(ByteView(file.span.bytes)) else {
                 Issue.record("it was refused")
                 return
             }

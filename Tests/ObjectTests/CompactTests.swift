@@ -4,7 +4,7 @@ import Bytes
 import Diagnostics
 import ELF
 import Foundation
-import KernelImage
+import Linking
 import Testing
 import TestSupport
 

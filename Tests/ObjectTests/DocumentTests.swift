@@ -1,13 +1,13 @@
 // The column of docs/relocations.md that object files fill.
 
 import Diagnostics
-import KernelImage
+import Linking
 import TestSupport
 import Testing
 
 struct DocumentTests {
     @Test func `object files: applied, or the reason why not`() throws {
-        let cells = try (0...RelocationMeaning.lastNumber).map(Self.cell)
+        let cells = try (0...RelocationType.lastNumber).map(Self.cell)
         #expect(try RelocationsDocument.differences(.object, cells) == [])
     }
 

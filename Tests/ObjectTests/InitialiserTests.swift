@@ -3,7 +3,7 @@
 import Commands
 import Diagnostics
 import Foundation
-import KernelImage
+import Linking
 import Testing
 import TestSupport
 

@@ -1,7 +1,7 @@
 // Where the sections of an object file go, and files that no plan can be made for.
 
 import Diagnostics
-import KernelImage
+import Linking
 import Testing
 import TestSupport
 

@@ -8,7 +8,7 @@ import ELF
 import Foundation
 import TestSupport
 
-@testable import KernelImage
+@testable import Linking
 
 /// A linked file's memory, by run-time address.
 struct LinkedMemory {
@@ -53,7 +53,7 @@ struct Comparison {
 
     var summary: String {
         let types = words.sorted { $0.key < $1.key }.map { type, count in
-            "\(count) \(RelocationMeaning(type)?.name.description ?? "?")"
+            "\(count) \(RelocationType(type)?.name.description ?? "?")"
         }
         return
             "\(bytes) bytes equal; words: \(types.joined(separator: ", ")), \(slots) of them through equal slots of the GOT; "
@@ -145,12 +145,12 @@ enum LinkerWitness {
         var free: Set<UInt64> = []
         // The GOT's run-time address, which the first relocation that goes by way of it tells.
         var ourTable: UInt64 = 0, theirTable: UInt64 = 0
-        var relocations = ObjectRelocations(image.sections)
+        var relocations = ObjectRelocationCursor(image.sections)
         while try relocations.nextSection(of: image.sections) {
             guard let start = starts[relocations.target] else { continue }
             while try relocations.next() {
                 let entry = relocations.entry
-                guard let meaning = RelocationMeaning(entry.type) else { continue }
+                guard let meaning = RelocationType(entry.type) else { continue }
                 let place = start + entry.offset
                 let size = Int(meaning.field.size)
                 let ours = memory[Int(place)..<Int(place) + size]
@@ -253,7 +253,7 @@ enum LinkerWitness {
         guard found.read(entry.symbol, of: image.symbols), entry.symbol != 0 else { return false }
         let symbol = found.entry
         if symbol.isIndirectFunction { return true }
-        let formula = RelocationMeaning(entry.type)?.formula
+        let formula = RelocationType(entry.type)?.formula
         if formula == .gotFromPlace { return false }
         if symbol.isUndefined, symbol.isWeak, formula == .gotRelative { return true }
         switch found.definition {

@@ -3,7 +3,7 @@
 import Bytes
 import Diagnostics
 import ELF
-import KernelImage
+import Linking
 import TestSupport
 
 /// An image in memory, relocated.

@@ -1,7 +1,7 @@
 // Symbols that linkers name for where sections begin and end: their limits.
 
 import Diagnostics
-import KernelImage
+import Linking
 import Testing
 import TestSupport
 

@@ -1,7 +1,7 @@
 // What symbols of object files stand for: sections, common storage, linkers' names, functions that choose, nothing.
 
 import Diagnostics
-import KernelImage
+import Linking
 import Testing
 import TestSupport
 

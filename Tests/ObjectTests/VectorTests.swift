@@ -1,7 +1,7 @@
 // Each relocation number against its vectors, with addends in entries and in place, at every kind of place.
 
 import Diagnostics
-import KernelImage
+import Linking
 import Testing
 import TestSupport
 
@@ -31,7 +31,7 @@ struct VectorTests {
                 }
             case .overflow(let value, let limit):
                 let fault = try #require(refusal(of: file), "vector \(index)")
-                let name = try #require(RelocationMeaning(number)?.name)
+                let name = try #require(RelocationType(number)?.name)
                 #expect(
                     sentence(fault, file)
                         == "section 5 entry 0: R_X86_64_\(name) at 0x40: the value 0x\(String(value, radix: 16)) of "
@@ -58,7 +58,7 @@ struct VectorTests {
     @Test(arguments: numbers.filter { $0 != 0 && $0 != 35 }) func unalignedPlaces(number: UInt32) throws {
         let group = try group(number)
         guard var vector = group.vectors.first, case .bytes(let expected) = vector.result else { return }
-        let formula = try #require(RelocationMeaning(number)?.formula)
+        let formula = try #require(RelocationType(number)?.formula)
         let usesPlace: Bool =
             switch formula {
             case .pcRelative, .pltRelative, .gotRelative, .gotFromPlace, .tlsIndexFromPlace, .tlsModuleFromPlace,
@@ -77,11 +77,11 @@ struct VectorTests {
     /// The last place where the field fits, and those where it sticks out of its section.
     @Test(arguments: numbers.filter { $0 != 0 && $0 != 35 }) func placesAtTheEdge(number: UInt32) throws {
         let group = try group(number)
-        let name = try #require(RelocationMeaning(number)?.name)
+        let name = try #require(RelocationType(number)?.name)
         for excess in 0...UInt64(group.size) {
             let place = 0x100 - UInt64(group.size) + excess
             var vector = group.vectors[0]
-            let isRelative = RelocationMeaning(number)?.formula == .pcRelative
+            let isRelative = RelocationType(number)?.formula == .pcRelative
             if isRelative { vector.S = 0x60_2000 + place }
             vector.A = 0
             let file = Vectors.file(number, vector, isThreadLocal: group.isThreadLocal, at: place)

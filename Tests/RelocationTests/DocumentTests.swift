@@ -2,15 +2,15 @@
 
 import Bytes
 import Diagnostics
-import KernelImage
+import Linking
 import TestSupport
 import Testing
 
 struct DocumentTests {
-    static let numbers = 0...RelocationMeaning.lastNumber
+    static let numbers = 0...RelocationType.lastNumber
 
     @Test func `names, fields and formulas are the engine's`() throws {
-        let meanings = try Self.numbers.map { try #require(RelocationMeaning($0)) }
+        let meanings = try Self.numbers.map { try #require(RelocationType($0)) }
         #expect(try RelocationsDocument.differences(.name, meanings.map { "R_X86_64_\($0.name)" }) == [])
         #expect(try RelocationsDocument.differences(.field, meanings.map { "\($0.field)" }) == [])
         #expect(try RelocationsDocument.differences(.formula, meanings.map { "\($0.formula.text)" }) == [])
@@ -24,13 +24,13 @@ struct DocumentTests {
     /// What becomes of relocation `number` in a linked file: with every vector, or else with a defined symbol.
     static func cell(_ number: UInt32) throws -> String {
         guard let group = Vectors.all.first(where: { $0.number == number }) else {
-            var linked = LinkedFile()
+            var linked = LinkedFileWriter()
             linked.data = [UInt8](repeating: 0xee, count: 0x100)
             linked.symbols = [LinkedSymbol(name: "operand", value: 0x1234, size: 8, info: 0x11, shndx: 0xfff1)]
             linked.rela = [LinkedRelocation(offset: Vectors.place, type: number, symbol: 1, addend: 0)]
             return switch try #require(refusal(of: linked.bytes), "type \(number)").rule {
             case .relocationOnlyInObjects:
-                RelocationMeaning(number)?.formula.needsLinker == true
+                RelocationType(number)?.formula.needsLinker == true
                     ? "cannot occur: the GOT or PLT it needs is the linker's" : "cannot occur: linkers resolve it"
             case .copyWithoutSource: "cannot occur in a file that boots alone: it copies from another"
             case let rule: "refused: \(rule)"
@@ -73,14 +73,14 @@ struct DocumentTests {
         }
         var agreeing = 0
         for vector in group.vectors {
-            var application = LinkedFile()
+            var application = LinkedFileWriter()
             application.needed = "one.so"
             application.data = [UInt8](repeating: 0xee, count: 0x100)
             application.rela = [
                 LinkedRelocation(
                     offset: Vectors.place, type: number, symbol: group.symbol == nil ? 0 : 1, addend: vector.A)
             ]
-            var library = LinkedFile()
+            var library = LinkedFileWriter()
             if let kind = group.symbol {
                 application.symbols = [LinkedSymbol(name: "operand", value: 0, info: 0x10, shndx: 0)]
                 library.symbols = [
@@ -106,12 +106,12 @@ struct DocumentTests {
     static func cellOfCopy() throws -> String {
         var agreeing = 0
         for size in [1, 7, 16] as [UInt64] {
-            var application = LinkedFile()
+            var application = LinkedFileWriter()
             application.needed = "one.so"
             application.data = [UInt8](repeating: 0xee, count: 0x100)
             application.symbols = [LinkedSymbol(name: "operand", value: 0x4041, size: size, shndx: 1)]
             application.rela = [LinkedRelocation(offset: 0x4041, type: 5, symbol: 1)]
-            var library = LinkedFile()
+            var library = LinkedFileWriter()
             library.symbols = [LinkedSymbol(name: "operand", value: 0x4003, size: size, shndx: 1)]
             library.data = Array(0..<0xff)
             let result = try LibraryTests.together(application, [library]).load(bias: Vectors.bias)

@@ -2,7 +2,7 @@
 
 import Bytes
 import Diagnostics
-import KernelImage
+import Linking
 import TestSupport
 import Testing
 
@@ -10,8 +10,8 @@ struct LibraryTests {
     /// An application whose word at 0x4000 is the address of `name`, with the type, and wants the libraries called.
     static func application(
         _ names: [String] = ["wanted"], type: UInt32 = 6, needed: [String] = ["one.so", "two.so"], info: UInt8 = 0x10
-    ) -> LinkedFile {
-        var file = LinkedFile()
+    ) -> LinkedFileWriter {
+        var file = LinkedFileWriter()
         file.symbols = names.map { LinkedSymbol(name: $0, value: 0, info: info, shndx: 0) }
         file.rela = names.indices.map {
             LinkedRelocation(offset: 0x4000 + UInt64($0) * 8, type: type, symbol: UInt32($0) + 1)
@@ -22,24 +22,24 @@ struct LibraryTests {
     }
 
     /// A library that defines names as absolute numbers.
-    static func library(_ symbols: [(String, UInt64)], info: UInt8 = 0x11, other: UInt8 = 0) -> LinkedFile {
-        var file = LinkedFile()
+    static func library(_ symbols: [(String, UInt64)], info: UInt8 = 0x11, other: UInt8 = 0) -> LinkedFileWriter {
+        var file = LinkedFileWriter()
         file.symbols = symbols.map { LinkedSymbol(name: $0.0, value: $0.1, info: info, other: other) }
         return file
     }
 
-    static func load(_ application: LinkedFile, _ libraries: LinkedFile...) throws -> LoadedTogether {
+    static func load(_ application: LinkedFileWriter, _ libraries: LinkedFileWriter...) throws -> LoadedTogether {
         try together(application, libraries).load(bias: 0x60_0000)
     }
 
-    static func refusal(_ application: LinkedFile, _ libraries: LinkedFile...) -> (
+    static func refusal(_ application: LinkedFileWriter, _ libraries: LinkedFileWriter...) -> (
         rule: Rule, file: Int, sentence: String
     )? {
         together(application, libraries).refusal()
     }
 
     static let names = ["one.so", "two.so", "three.so", "four.so"]
-    static func together(_ application: LinkedFile, _ libraries: [LinkedFile]) -> FilesTogether {
+    static func together(_ application: LinkedFileWriter, _ libraries: [LinkedFileWriter]) -> FilesTogether {
         FilesTogether([("app", application.bytes)] + zip(names, libraries).map { ($0, $1.bytes) })
     }
 
@@ -275,7 +275,7 @@ struct LibraryTests {
         var application = Self.application(["__loader_init_array_start", "__loader_init_array_end"], info: 0x20)
         application.symbols.append(LinkedSymbol(name: "__loader_fini_array_start", value: 0, info: 0x10, shndx: 0))
         application.rela.append(LinkedRelocation(offset: 0x4010, type: 1, symbol: 3, addend: 8))
-        func library(_ needed: [String], _ number: UInt64) -> LinkedFile {
+        func library(_ needed: [String], _ number: UInt64) -> LinkedFileWriter {
             var file = Self.library([])
             file.needed = needed.first
             file.alsoNeeded = Array(needed.dropFirst())

@@ -2,14 +2,14 @@
 
 import Bytes
 import Diagnostics
-import KernelImage
+import Linking
 import TestSupport
 import Testing
 
 extension LibraryTests {
     // MARK: Versions
 
-    static func versioned() -> LinkedFile {
+    static func versioned() -> LinkedFileWriter {
         var library = Self.library([("wanted", 0x11), ("wanted", 0x12), ("wanted", 0x13), ("plain", 0x14)])
         library.symbols[0].version = 0x8002
         library.symbols[1].version = 3

@@ -5,7 +5,7 @@ import Commands
 import Diagnostics
 import ELF
 import Foundation
-import KernelImage
+import Linking
 import Testing
 
 @Suite(.serialized) struct LibraryWitnessTests {
@@ -219,7 +219,7 @@ func compareTogether(
         }
         let relocator = moved.relocator(index, together.view, bias)
         let file = files[moved[index].file].bytes
-        let image = try KernelImage(ByteView(file.span.bytes), as: .library)
+        let image = try LinkedImage(ByteView(file.span.bytes), as: .library)
         var memory = [UInt8](repeating: 0, count: Int(image.size))
         var span = memory.mutableSpan
         var region = ByteRegion(span.mutableBytes, at: image.linkStart)
@@ -228,10 +228,10 @@ func compareTogether(
         while let relocation = try listed.next() {
             let entry = relocation.entry
             if relocation.place.table == 36 { comparison.packed += 1 }
-            let size = Int(RelocationMeaning(entry.type)?.field.size ?? 0)
+            let size = Int(RelocationType(entry.type)?.field.size ?? 0)
             let actual = theirs.number(entry.offset, size)
             let what =
-                "\(name): \(RelocationMeaning(entry.type)?.name.description ?? "?") at 0x\(String(entry.offset, radix: 16))"
+                "\(name): \(RelocationType(entry.type)?.name.description ?? "?") at 0x\(String(entry.offset, radix: 16))"
             switch try relocator.outcome(of: entry, relocation.place, in: region) {
             case .nothing: break
             case .value(let value):

@@ -2,7 +2,7 @@
 
 import Bytes
 import Diagnostics
-import KernelImage
+import Linking
 import TestSupport
 import Testing
 
@@ -21,8 +21,8 @@ struct MutationTests {
     }
 
     /// A file with every type that linked files hold, in all four tables.
-    static func file(hasGNUHash: Bool) -> LinkedFile {
-        var file = LinkedFile()
+    static func file(hasGNUHash: Bool) -> LinkedFileWriter {
+        var file = LinkedFileWriter()
         file.hasGNUHash = hasGNUHash
         file.data = [UInt8](repeating: 0x40, count: 0x800)
         file.tls = Vectors.tls
@@ -83,7 +83,7 @@ struct MutationTests {
             }
             if seed % 5 == 0 { bytes.removeLast(Int.random(in: 0..<bytes.count, using: &generator)) }
             // An image of gigabytes would take as long as that to fill.
-            guard let size = try? KernelImage(ByteView(bytes.span.bytes)).size, size < 1 << 20 else { continue }
+            guard let size = try? LinkedImage(ByteView(bytes.span.bytes)).size, size < 1 << 20 else { continue }
             if let fault = refusal(of: bytes, resolve: { $0 }) {
                 refused[fault.rule.rawValue, default: 0] += 1
                 #expect(!sentence(fault, bytes).isEmpty)

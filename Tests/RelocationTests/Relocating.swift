@@ -3,7 +3,7 @@
 import Bytes
 import Diagnostics
 import ELF
-import KernelImage
+import Linking
 
 /// An image in memory, relocated.
 struct Relocated {
@@ -28,7 +28,7 @@ func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
 func relocate(
     _ file: [UInt8], bias: UInt64, resolve: (UInt64) -> UInt64? = { _ in nil }
 ) throws(Fault) -> Relocated {
-    let image = try KernelImage(ByteView(file.span.bytes))
+    let image = try LinkedImage(ByteView(file.span.bytes))
     var memory = [UInt8](repeating: 0xee, count: Int(image.size))
     let relocator = try Relocator(image, bias: bias)
     var span = memory.mutableSpan

@@ -1,14 +1,14 @@
 // Symbols of every kind, undefined ones, and functions that choose an implementation.
 
 import Diagnostics
-import KernelImage
+import Linking
 import TestSupport
 import Testing
 
 struct SymbolTests {
     /// Weak and undefined: S is 0 and A counts.
     @Test func weakUndefined() throws {
-        var file = LinkedFile()
+        var file = LinkedFileWriter()
         file.symbols = [LinkedSymbol(name: "maybe", value: 0x77, info: 0x20, shndx: 0)]
         file.rela = [
             LinkedRelocation(offset: 0x4000, type: 1, symbol: 1, addend: 5),
@@ -35,7 +35,7 @@ struct SymbolTests {
 
     /// Where nothing is exported, GNU ld's hash table does not count the symbols that are only referred to.
     @Test func nothingExported() throws {
-        var file = LinkedFile()
+        var file = LinkedFileWriter()
         file.hasEmptyGNUHash = true
         file.symbols = (1...4).map { LinkedSymbol(name: "maybe\($0)", value: 0, info: 0x20, shndx: 0) }
         file.rela = [
@@ -58,7 +58,7 @@ struct SymbolTests {
     /// A defined symbol moves with the image, an absolute one does not; visibility and binding change nothing.
     @Test(arguments: [0x01, 0x11, 0x12, 0x21, 0x10] as [UInt8])
     func definedAndAbsolute(info: UInt8) throws {
-        var file = LinkedFile()
+        var file = LinkedFileWriter()
         file.symbols = [
             LinkedSymbol(name: "here", value: 0x4020, info: info, shndx: 1),
             LinkedSymbol(name: "constant", value: 0x4020, info: info),
@@ -76,7 +76,7 @@ struct SymbolTests {
     }
 
     @Test func undefinedSymbolsAreListed() throws {
-        var file = LinkedFile()
+        var file = LinkedFileWriter()
         file.symbols = (1...9).map {
             LinkedSymbol(name: "missing\($0)", value: 0, info: $0 == 3 ? 0x20 : 0x10, shndx: 0)
         }
@@ -96,7 +96,7 @@ struct SymbolTests {
     }
 
     @Test func badSymbolIndex() throws {
-        var file = LinkedFile()
+        var file = LinkedFileWriter()
         file.symbols = [LinkedSymbol(name: "only", value: 0)]
         file.rela = [LinkedRelocation(offset: 0x4010, type: 1, symbol: 2)]
         #expect(
@@ -105,7 +105,7 @@ struct SymbolTests {
     }
 
     @Test func missingLibrary() {
-        var file = LinkedFile()
+        var file = LinkedFileWriter()
         file.needed = "libmissing.so.1"
         #expect(
             sentence(refusal(of: file.bytes), file.bytes) == "no module is given for what it needs: 'libmissing.so.1'")
@@ -113,7 +113,7 @@ struct SymbolTests {
 
     /// STT_TLS and addresses do not mix.
     @Test func threadLocalMismatch() throws {
-        var file = LinkedFile()
+        var file = LinkedFileWriter()
         file.tls = Vectors.tls
         file.symbols = [
             LinkedSymbol(name: "variable", value: 8, info: 0x16, shndx: 1),
@@ -137,7 +137,7 @@ struct SymbolTests {
     /// STT_GNU_IFUNC: S is what the function returns, in every formula that has S; functions are called in order, and only
     /// when everything else is done.
     @Test func indirectFunctions() throws {
-        var file = LinkedFile()
+        var file = LinkedFileWriter()
         file.symbols = [LinkedSymbol(name: "choose", value: 0x4080, size: 16, info: 0x1a, shndx: 1)]
         file.rela = [
             LinkedRelocation(offset: 0x4000, type: 37, symbol: 0, addend: 0x4090),
@@ -177,14 +177,14 @@ struct SymbolTests {
 
     @Test(arguments: [0x4100, 0xffff_ffff_ffff_ffff, 0x1_0000_0000] as [UInt64])
     func resolverOutsideTheImage(address: UInt64) {
-        var file = LinkedFile()
+        var file = LinkedFileWriter()
         file.rela = [LinkedRelocation(offset: 0x4000, type: 37, addend: address)]
         #expect(refusal(of: file.bytes)?.rule == .resolverOutsideImage)
     }
 
     /// DT_RELR: an address, then bitmaps of 63 words each; more than one bitmap, and a second address.
     @Test func packed() throws {
-        var file = LinkedFile()
+        var file = LinkedFileWriter()
         file.data = [UInt8](repeating: 0, count: 0x800)
         // 0x4000; then words 1 and 63 behind it; then, 63 words on, word 1 again; at last 0x47f8.
         file.relr = [0x4000, 1 << 63 | 1 << 1 | 1, 1 << 1 | 1, 0x47f8]
@@ -209,7 +209,7 @@ struct SymbolTests {
     @Test func runsOfRelativeEntries() throws {
         for base in [0, 0x4000_0000] as [UInt64] {
             for odd in 0..<40 {
-                var file = LinkedFile()
+                var file = LinkedFileWriter()
                 file.base = base
                 file.data = [UInt8](repeating: 0, count: 0x200)
                 file.symbols = [LinkedSymbol(name: "absolute", value: 0x77)]
@@ -235,7 +235,7 @@ struct SymbolTests {
     /// An entry that is not relative although DT_RELACOUNT says so is applied like any other; only a descriptor's code
     /// would be missing.
     @Test func wrongRelativeCount() throws {
-        var file = LinkedFile()
+        var file = LinkedFileWriter()
         file.tls = Vectors.tls
         file.relativeCount = 2
         file.symbols = [LinkedSymbol(name: "absolute", value: 0x77)]

@@ -5,7 +5,7 @@ import Bytes
 import Diagnostics
 import ELF
 import HermitEntry
-import KernelImage
+import Linking
 import TestSupport
 import Testing
 
@@ -21,7 +21,7 @@ struct ThreadLocalTests {
     func everyResidue(align: UInt64) throws {
         for residue in stride(from: 0, to: align, by: max(1, Int(align / 16))) {
             for memsz in [1, 7, 8, 9, 0x81, 0xfff, 0x1000, 0x1001] as [UInt64] {
-                var file = LinkedFile()
+                var file = LinkedFileWriter()
                 file.data = [UInt8](repeating: 0xee, count: 0x3000)
                 file.tls = LinkedTLS(vaddr: 0x5000 + residue, filesz: 1, memsz: memsz, align: align)
                 file.symbols = [LinkedSymbol(name: "variable", value: 3, info: 0x16, shndx: 1)]
@@ -57,7 +57,7 @@ struct ThreadLocalTests {
 
     /// Kernels are told of a template that begins at a multiple of its alignment: where that is before the image, they cannot be.
     @Test func templateBeforeTheImage() throws {
-        var file = LinkedFile()
+        var file = LinkedFileWriter()
         file.isExecutable = true
         file.base = 0x40_1000
         file.tls = LinkedTLS(vaddr: 0x40_5010, filesz: 8, memsz: 8, align: 0x1000)
@@ -76,7 +76,7 @@ struct ThreadLocalTests {
         arguments: [(0x100, 0x4100), (0xfe0, 0x4fe0), (0xfe1, 0x5000), (0x1000, 0x5000), (0x0f1, 0x4100)]
             as [(Int, UInt64)])
     func descriptorCode(size: Int, address: UInt64) throws {
-        var file = LinkedFile()
+        var file = LinkedFileWriter()
         file.tls = Vectors.tls
         file.data = [UInt8](repeating: 0xee, count: size)
         file.rela = [LinkedRelocation(offset: 0x4000, type: 36)]

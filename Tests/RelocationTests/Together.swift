@@ -3,7 +3,7 @@
 import Bytes
 import Diagnostics
 import ELF
-import KernelImage
+import Linking
 
 /// Files side by side in one array, as modules lie in memory.
 struct FilesTogether {
@@ -44,7 +44,7 @@ struct FilesTogether {
     @_lifetime(copy room)
     func link(_ room: consuming MutableSpan<LinkPlan>) throws(Fault) -> LinkMap {
         let range = Int(list[0].start)..<Int(list[0].start + list[0].size)
-        _ = try KernelImage(ByteView(bytes.span.bytes.extracting(range)))
+        _ = try LinkedImage(ByteView(bytes.span.bytes.extracting(range)))
         return try LinkMap(files, in: room)
     }
 
@@ -61,7 +61,7 @@ struct FilesTogether {
             called.append(resolver)
             return resolve(resolver)
         }
-        var objects: [LinkedObject] = []
+        var objects: [LinkedFile] = []
         for index in 0..<link.count { objects.append(link[index]) }
         return LoadedTogether(
             memory: memory, linkStart: start, plan: link.plan, objects: objects, counts: counts, called: called)
@@ -89,7 +89,7 @@ struct LoadedTogether {
     var memory: [UInt8]
     var linkStart: UInt64
     var plan: LinkPlan
-    var objects: [LinkedObject]
+    var objects: [LinkedFile]
     var counts: RelocationCounts
     /// The resolver functions called, in order.
     var called: [UInt64]

@@ -2,7 +2,7 @@
 
 import Bytes
 import Diagnostics
-import KernelImage
+import Linking
 import TestSupport
 import Testing
 
@@ -24,7 +24,7 @@ enum TableForm: CaseIterable {
 func file(_ group: VectorGroup, _ vector: Vector, _ form: TableForm = .rela, at place: UInt64 = Vectors.place)
     -> [UInt8]
 {
-    var file = LinkedFile()
+    var file = LinkedFileWriter()
     file.data = [UInt8](repeating: 0xee, count: 0x100)
     file.tls = Vectors.tls
     var relocation = LinkedRelocation(offset: place, type: group.number, symbol: 0, addend: vector.A)
@@ -195,9 +195,9 @@ struct VectorTests {
             let group = Vectors.all.first { $0.number == number }
             let name = group?.name ?? Vectors.onlyInObjects[number] ?? (number == 5 ? "COPY" : nil)
             #expect(name != nil, "number \(number)")
-            #expect(RelocationMeaning(number)?.name.description == name)
-            #expect(RelocationMeaning(number)?.occursInLinkedFiles == (Vectors.onlyInObjects[number] == nil))
+            #expect(RelocationType(number)?.name.description == name)
+            #expect(RelocationType(number)?.occursInLinkedFiles == (Vectors.onlyInObjects[number] == nil))
         }
-        #expect(RelocationMeaning(52) == nil)
+        #expect(RelocationType(52) == nil)
     }
 }

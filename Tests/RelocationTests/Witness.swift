@@ -4,7 +4,7 @@ import Bytes
 import Diagnostics
 import ELF
 import Foundation
-import KernelImage
+import Linking
 
 /// A directory for what the tests build, gone afterwards.
 final class ScratchDirectory {
@@ -90,7 +90,7 @@ struct Comparison {
     /// `1234 RELATIVE, 5 64`.
     static func text(_ counts: [UInt32: Int]) -> String {
         counts.sorted { $0.key < $1.key }
-            .map { "\($0.value) \(RelocationMeaning($0.key)?.name.description ?? "?")" }.joined(separator: ", ")
+            .map { "\($0.value) \(RelocationType($0.key)?.name.description ?? "?")" }.joined(separator: ", ")
     }
 
     var summary: String {
@@ -106,7 +106,7 @@ struct Comparison {
 
 /// Compares each relocation of `file` with what `witness` has in its place.
 func compare(_ name: String, _ file: [UInt8], _ witness: WitnessMemory) throws(Fault) -> Comparison {
-    let image = try KernelImage(ByteView(file.span.bytes), as: .library)
+    let image = try LinkedImage(ByteView(file.span.bytes), as: .library)
     let relocator = try Relocator(image, bias: witness.bias, as: .library)
     var memory = [UInt8](repeating: 0, count: Int(image.size))
     try load(image, into: &memory)
@@ -127,7 +127,7 @@ func compare(_ name: String, _ file: [UInt8], _ witness: WitnessMemory) throws(F
     var listed = relocator.listed
     while let relocation = try listed.next() {
         let entry = relocation.entry
-        guard let meaning = RelocationMeaning(entry.type) else {
+        guard let meaning = RelocationType(entry.type) else {
             comparison.differences.append("\(name): type \(entry.type)")
             continue
         }
@@ -202,7 +202,7 @@ func compare(_ name: String, _ file: [UInt8], _ witness: WitnessMemory) throws(F
     return comparison
 }
 
-private func load(_ image: borrowing KernelImage, into memory: inout [UInt8]) throws(Fault) {
+private func load(_ image: borrowing LinkedImage, into memory: inout [UInt8]) throws(Fault) {
     var span = memory.mutableSpan
     var region = ByteRegion(span.mutableBytes, at: image.linkStart)
     try image.load(into: &region)
@@ -218,7 +218,7 @@ private func areEqual(_ left: [UInt8], _ right: [UInt8], _ range: Range<Int>, _ 
     }
 }
 
-extension Place {
+extension FaultLocation {
     fileprivate var isPacked: Bool {
         isRelocation && table == 36
     }

@@ -2,7 +2,7 @@
 
 public import Diagnostics
 import Bytes
-import KernelImage
+import Linking
 
 /// The fault that `body` throws, nil where it throws none. Any other error stops the test run.
 public func fault(_ body: () throws -> Void) -> Fault? {

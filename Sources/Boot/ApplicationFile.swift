@@ -1,0 +1,54 @@
+// The file that an application is in, of either kind, and what lies at an address of its image.
+
+public import Bytes
+public import Diagnostics
+public import Linking
+import ELF
+
+/// What kinds of file boot: a linked one, or an object file, which the loader links as it loads it.
+///
+/// There is room for both, and one of them is used: it is large, so it is filled where it lies, and referred to.
+public struct ApplicationFile: ~Escapable {
+    /// The linked file; of an object file only the header is known here.
+    public private(set) var linked: LinkedImage
+    /// The object file; of a linked one nothing is known here.
+    public private(set) var object: ObjectImage
+
+    /// Whether it is an object file.
+    public var isObject: Bool { linked.header.type == .relocatable }
+    /// The file.
+    public var file: ByteView {
+        @_lifetime(copy self) get { linked.file }
+    }
+
+    /// Validates `file`; a linked one has to be what `role` asks for.
+    @_lifetime(copy file)
+    @inline(never)
+    public init(_ file: ByteView, as role: LinkedImage.Role = .application) throws(Fault) {
+        object = ObjectImage(unread: file)
+        linked = LinkedImage(unread: file, try FileHeader(file))
+        if isObject {
+            try object.read(linked.header)
+        } else {
+            try linked.read(as: role)
+        }
+    }
+
+    /// The segment, or else the section, that holds link address `address`; nil between them.
+    public func part(at address: UInt64) -> UInt64? {
+        if isObject { return object.section(at: address).map { UInt64($0.index) } }
+        return linked.programHeaders.segment(at: address).map { UInt64(truncatingIfNeeded: $0) }
+    }
+
+    /// Whether link address `address` is in code.
+    public func isCode(_ address: UInt64) -> Bool {
+        if isObject { return object.isCode(address) }
+        guard let part = linked.programHeaders.segment(at: address) else { return false }
+        return linked.programHeaders[part].flags & 1 != 0
+    }
+
+    /// The function or object that begins nearest below link address `address`.
+    public func locate(_ address: UInt64) -> LinkedImage.Location? {
+        isObject ? object.locate(address) : linked.locate(address)
+    }
+}

@@ -1,0 +1,84 @@
+// What the loader leaves behind for the kernel: one block of pages, and where each part of it lies.
+
+public import Memory
+import Firmware
+import HermitEntry
+
+/// The layout of the handoff block: page tables first, then a page for BootInfo and GDT, one for the last step's code, the
+/// device tree, the Multiboot information with the command line, a guard page and the stack.
+public struct HandoffLayout: Equatable, Sendable {
+    private var start: UInt64 = 0, informationStart: UInt64, multibootStart: UInt64, end: UInt64
+
+    /// The whole block, in pages.
+    public var range: AddressRange { AddressRange(start, end) }
+    /// The pages for page tables; the PML4 comes first.
+    public var pageTables: AddressRange { AddressRange(start, informationStart) }
+    /// The page that holds BootInfo and the GDT.
+    public var information: AddressRange { AddressRange(informationStart, informationStart &+ 0x1000) }
+    /// The page for the code that moves a staged image into place: the one part that is executed.
+    public var trampoline: AddressRange { AddressRange(informationStart &+ 0x1000, informationStart &+ 0x2000) }
+    /// The device tree's room.
+    public var deviceTree: AddressRange { AddressRange(informationStart &+ 0x2000, multibootStart) }
+    /// The room for the command line and a synthesised Multiboot information.
+    public var multiboot: AddressRange { AddressRange(multibootStart, stack.start &- 0x1000) }
+    /// The boot stack, 32 KiB; the page below it is not mapped where the kernel's generation allows that.
+    public var stack: AddressRange { AddressRange(end &- HandoffLayout.stackSize, end) }
+
+    /// The address of BootInfo.
+    public var bootInfo: UInt64 { informationStart }
+    /// The address of the global descriptor table.
+    public var descriptorTable: UInt64 { informationStart &+ 0x100 }
+
+    /// The size of the boot stack that every generation expects.
+    public static var stackSize: UInt64 { 0x8000 }
+
+    /// A block for `application` on `platform` at address 0, large enough wherever block and image come to lie.
+    init(_ application: borrowing Application, on platform: borrowing PlatformFacts) {
+        // An image of some size touches at most one 2 MiB page more than its size suggests; so do the loader and the
+        // block itself, whose pages are of 4 KiB. Every piece may need a table of each level.
+        let image = PageTables.tableCount(for: AddressRange(at: 0x1f_f000, size: application.size), .size2MiB) &+ 2
+        var tables = 1 &+ image &+ 3 &* 3 &+ 2
+        if application.generation.usesRecursivePageTable {
+            tables &+= 4
+            // What the firmware hands on is mapped too; QEMU puts it into the first 2 MiB, others need not.
+            let reserved = platform.reservations
+            for index in reserved.indices {
+                let reservation = reserved[index]
+                if reservation.isFirmware, reservation.range.end > 0x20_0000 {
+                    tables &+= PageTables.tableCount(for: reservation.range, .size4KiB)
+                }
+            }
+        } else {
+            let regions = platform.memoryMap
+            for index in regions.indices where regions[index].kind.isMapped {
+                tables &+= PageTables.tableCount(for: regions[index].range, .size2MiB)
+            }
+        }
+        if application.protectsPages { tables &+= application.pageTableCount }
+
+        let regions = UInt64(truncatingIfNeeded: platform.memoryMap.count)
+        let strings = platform.commandLine.size
+        informationStart = tables &* 0x1000
+        // The device tree: a node per region, the reservations and a few more, the command line, and what is always there.
+        let entries = regions &* 96 &+ UInt64(truncatingIfNeeded: platform.reservations.count) &* 16
+        multibootStart = informationStart &+ 0x2000 &+ HandoffLayout.pages(1024 &+ entries &+ strings)
+        // Command line, the information structure, and for each module an entry, a string and a NUL; an entry per region.
+        var multibootSize = 256 &+ strings &+ regions &* 24
+        var module = 0
+        while module < platform.moduleCount {
+            multibootSize &+= 17 &+ platform.module(module).commandLine.size
+            module &+= 1
+        }
+        end = multibootStart &+ HandoffLayout.pages(multibootSize) &+ 0x1000 &+ HandoffLayout.stackSize
+    }
+
+    /// Moves the block from address 0 to `address`.
+    mutating func move(to address: UInt64) {
+        start &+= address
+        informationStart &+= address
+        multibootStart &+= address
+        end &+= address
+    }
+
+    private static func pages(_ size: UInt64) -> UInt64 { (size &+ 0xfff) & ~0xfff }
+}

@@ -1,0 +1,79 @@
+// The page tables that the kernel starts with.
+
+import Memory
+import Firmware
+import Bytes
+import Diagnostics
+import HermitEntry
+
+extension Generation {
+    /// Whether kernels are known to run with pages that have the permissions of their segments. Kernel 0.6.9 does, and sets
+    /// CR0.WP and EFER.NXE itself, as do today's sources. Of those before nothing genuine is at hand: they get it on demand.
+    var toleratesProtection: Bool { self == .fourRecursive || self == .fourIdentity }
+}
+
+extension Handoff {
+    /// Writes the tables into their part of `block`.
+    @inline(never)
+    func writePageTables(
+        _ application: borrowing Application, on platform: borrowing PlatformFacts, _ placement: MemoryPlan,
+        mapsFirmwareInformation: Bool, to block: inout ByteRegion
+    ) throws(Fault) {
+        let layout = placement.handoff
+        guard let region = block.part(layout.pageTables.start, size: layout.pageTables.size) else {
+            throw Fault(.pageTableRoom, value: layout.pageTables.size / 0x1000)
+        }
+        var tables = PageTables(region, hasNoExecute: hasNoExecute)
+        let (data, code): (PageAccess, PageAccess) = application.protectsPages ? (.data, .code) : (.all, .all)
+        let loaderCode = AddressRange(loader.start, loaderDataStart)
+        if application.generation.usesRecursivePageTable {
+            // Kernels of these generations map memory themselves, page by page, and panic where a page that is already
+            // mapped is larger: below 2 MiB they get sparse 4 KiB pages, above the image nothing. The loader lies there,
+            // so that the first PDPT and the first page directory follow the PML4, where they expect them.
+            tables.map(AddressRange(loaderDataStart, loader.end), .size4KiB, data)
+            tables.map(loaderCode, .size4KiB, code)
+            if mapsFirmwareInformation {
+                let reserved = platform.reservations
+                // Most of them share pages.
+                var mapped = AddressRange(0, 0)
+                for index in reserved.indices where reserved[index].isFirmware {
+                    let pages = reserved[index].range.roundedOutward(to: 0x1000)
+                    guard !mapped.contains(pages) else { continue }
+                    tables.map(pages, .size4KiB, data)
+                    mapped = pages
+                }
+            }
+            // All but the guard page.
+            tables.map(AddressRange(layout.range.start, layout.multiboot.end), .size4KiB, data)
+            tables.map(layout.stack, .size4KiB, data)
+            // The kernel counts the last 2 MiB page that the image touches as the image's, whose own pages follow below.
+            let start = application.protectsPages ? placement.image.end & ~0xfff : placement.image.start
+            let end = (placement.image.end &+ 0x1f_ffff) & ~0x1f_ffff
+            tables.map(AddressRange(start, end), .size2MiB, data)
+            if AddressRange(start, end).overlaps(loader) { tables.map(loaderCode, .size4KiB, code) }
+            tables.makeRecursive()
+        } else {
+            // The first 2 MiB in 4 KiB pages without a hole: kernels up to 0.13.2 remap the trampoline's page there, and
+            // newer ones take a table with holes for a complete mapping.
+            tables.map(AddressRange(0, 0x20_0000), .size4KiB, data)
+            let largest = hasGigabytePages && application.acceptsGigabytePages ? PageSize.size1GiB : .size2MiB
+            let regions = platform.memoryMap
+            for index in regions.indices where regions[index].kind.isMapped {
+                let range = regions[index].range.roundedOutward(to: 0x20_0000)
+                tables.map(AddressRange(max(range.start, 0x20_0000), range.end), largest, data)
+            }
+            tables.map(loaderCode, .size4KiB, code)
+            // Other processors start in this page.
+            tables.map(AddressRange(0x8000, 0x9000), .size4KiB)
+        }
+        guard application.protectsPages else { return try tables.checkRoom() }
+        // Without a hole, and yet a page fault rather than a stack that overflows into the tables: the guard page can only be read.
+        // Above 2 MiB that would take a further table.
+        if !application.generation.usesRecursivePageTable, layout.range.end <= 0x20_0000 {
+            tables.map(AddressRange(layout.multiboot.end, layout.stack.start), .size4KiB, .none)
+        }
+        if placement.isStaged { tables.map(layout.trampoline, .size4KiB, .code) }
+        ImagePages.map(application, bias: placement.bias, in: &tables)
+        try tables.checkRoom()
+    }
+}

@@ -1,0 +1,176 @@
+// Where everything goes: a pure function of the memory map, what is reserved, the image and its generation.
+
+public import Memory
+public import Firmware
+public import Diagnostics
+import ELF
+import HermitEntry
+import Linking
+
+/// The plan of a boot's memory. Addresses are physical.
+public struct MemoryPlan: Equatable, Sendable {
+    /// Where the image lies when the kernel starts; what BootInfo reports.
+    public private(set) var image = AddressRange(0, 0)
+    /// What is added to the image's link addresses.
+    public private(set) var bias: UInt64 = 0
+    /// Where the image is built.
+    public private(set) var buildAddress: UInt64 = 0
+    /// The page tables under which a staged image is moved into place; empty where there is none.
+    public private(set) var movingTables = AddressRange(0, 0)
+    /// Where the modules are moved that lie where the image must go, one behind the other; empty where all stay.
+    public private(set) var movedModules = AddressRange(0, 0)
+    /// What the loader leaves behind for the kernel.
+    public private(set) var handoff: HandoffLayout
+    /// The number of places among which a random number chose; 0 where none did.
+    public private(set) var places: UInt64 = 0
+
+    /// The alignment of a position-independent image: one 2 MiB page.
+    public static var imageAlignment: UInt64 { 0x20_0000 }
+
+    /// Where the image is built first, because the loader itself lies where it must go; empty where it is built in place.
+    public var staged: AddressRange { AddressRange(buildAddress, isStaged ? buildAddress &+ image.size : buildAddress) }
+    /// Whether it is built elsewhere first.
+    public var isStaged: Bool { buildAddress != image.start }
+    /// Whether modules are moved.
+    public var movesModules: Bool { !movedModules.isEmpty }
+
+    /// Plans the memory of `application` on `platform`, with the loader's own bytes at `loader`. Nothing that the loader
+    /// writes is placed at or above `limit`, the end of what it can reach. `choice` is about a position-independent image.
+    ///
+    /// Throws `memoryTooSmall`, `imageTooLarge`, `noRoomForImage`, `imageOutsideMemory`, `noRoomForModule` or
+    /// `noRoomForHandoff`; where `choice` cannot be met, `baseMisaligned`, `baseOutsideMemory`, `baseTooHigh`,
+    /// `baseOfFixedImage` or `randomPlaceOfFixedImage`.
+    @inline(never)
+    public init(
+        _ application: borrowing Application, on platform: borrowing PlatformFacts, loader: AddressRange, limit: UInt64,
+        _ choice: BaseChoice = .lowest
+    ) throws(Fault) {
+        handoff = HandoffLayout(application, on: platform)
+        let map = platform.memoryMap
+        let top = map.topOfRAM
+        guard top > 0 else { throw Fault(.memoryTooSmall) }
+        var taken = Reservations()
+        taken.copy(platform.reservations)
+        try taken.add(loader, .loader)
+
+        var below = limit
+        let base = try MemoryPlan.base(of: application, choice, in: map, limit: limit)
+        if let base {
+            image = AddressRange(at: base, size: application.size)
+            buildAddress = base
+            try clear(on: platform, loader, &taken, limit)
+            below = min(base, limit)
+        } else {
+            guard application.size <= top else { throw Fault(.imageTooLarge, value: application.size, limit: top) }
+        }
+        // Low memory first, then as low as possible: kernels take what lies above the image as free, and most of them
+        // want what they are handed below it. Kernels with a recursive page table take whatever lies above them for their own,
+        // those up to 0.11 likewise.
+        let size = handoff.range.size
+        while true {
+            // Below 640 KiB, clear of what real mode uses.
+            let (low, high) = (AddressRange(0x1_0000, min(0xa_0000, below)), AddressRange(0x10_0000, below))
+            if let start = MemoryPlan.room(size, map, taken, low, or: high) {
+                handoff.move(to: start)
+                break
+            }
+            guard below != limit, application.readsReservations else { throw Fault(.noRoomForHandoff, value: size) }
+            below = limit
+        }
+        if base == nil {
+            try taken.add(handoff.range, .handoff)
+            try findPlace(application, map, taken, limit, choice)
+        }
+        bias = image.start &- application.linkStart
+    }
+
+    /// Finds a place for an image that may lie anywhere.
+    private mutating func findPlace(
+        _ application: borrowing Application, _ map: MemoryRegions, _ taken: borrowing Reservations, _ limit: UInt64,
+        _ choice: BaseChoice
+    ) throws(Fault) {
+        let size = application.size
+        let alignment = max(application.alignment, MemoryPlan.imageAlignment)
+        let window = AddressRange(max(handoff.range.end, 0x10_0000), limit)
+        guard var base = taken.room(for: size, alignment: alignment, in: map, window: window) else {
+            throw Fault(.noRoomForImage, value: size, limit: alignment)
+        }
+        if case .random(let number) = choice {
+            let window = MemoryPlan.windowForRandomPlaces(
+                of: application, AddressRange(at: base, size: size), in: map, limit: limit)
+            places = taken.place(.max, size, alignment, in: map, window).count
+            let index = number.index(below: places)
+            base = taken.place(index, size, alignment, in: map, window).address ?? base
+        }
+        image = AddressRange(at: base, size: size)
+        buildAddress = base
+    }
+
+    /// Finds other places for what lies where the image must go: where it was linked, or where the user wants it.
+    @inline(never)
+    private mutating func clear(
+        on platform: borrowing PlatformFacts, _ loader: AddressRange, _ taken: inout Reservations, _ limit: UInt64
+    ) throws(Fault) {
+        guard platform.memoryMap.isAvailable(image), image.start >= 0x1000, image.end <= limit else {
+            throw Fault(.imageOutsideMemory, value: image.start, limit: image.end)
+        }
+        try taken.add(image, .image)
+        let moved = moved(before: platform.moduleCount, on: platform)
+        if moved > 0 {
+            movedModules = try claim(moved, .module, &taken, platform.memoryMap, limit, else: .noRoomForModule)
+        }
+        if loader.overlaps(image) {
+            let tables = 0x1000 &+ PageTables.tableCount(for: AddressRange(0, limit), .size2MiB) &* 0x1000
+            let pages = (image.size &+ 0xfff) & ~0xfff
+            let room = try claim(pages &+ tables, .image, &taken, platform.memoryMap, limit, else: .noRoomForImage)
+            buildAddress = room.start
+            movingTables = AddressRange(room.start &+ pages, room.end)
+        }
+    }
+
+    /// Takes `size` bytes of whole pages above the image, and above page 0x8000, where kernels start their other processors, or
+    /// else anywhere; throws `rule` where there is no room.
+    @inline(never)
+    private func claim(
+        _ size: UInt64, _ purpose: Purpose, _ taken: inout Reservations, _ map: MemoryRegions, _ limit: UInt64,
+        else rule: Rule
+    ) throws(Fault) -> AddressRange {
+        let (above, anywhere) = (AddressRange(max(image.end, 0x9000), limit), AddressRange(0x10_0000, limit))
+        guard let start = MemoryPlan.room(size, map, taken, above, or: anywhere) else {
+            throw Fault(rule, value: size, limit: rule == .noRoomForImage ? 0x1000 : 0)
+        }
+        let room = AddressRange(at: start, size: size)
+        try taken.add(room, purpose)
+        return room
+    }
+
+    /// Room for `size` bytes of whole pages in the first window that has it.
+    @inline(never)
+    private static func room(
+        _ size: UInt64, _ map: MemoryRegions, _ taken: borrowing Reservations, _ window: AddressRange,
+        or other: AddressRange
+    ) -> UInt64? {
+        if let start = taken.room(for: size, alignment: 0x1000, in: map, window: window) { return start }
+        return taken.room(for: size, alignment: 0x1000, in: map, window: other)
+    }
+
+    /// The bytes of those modules before the one at `end` that lie where the image goes, each in pages of its own.
+    private func moved(before end: Int, on platform: borrowing PlatformFacts) -> UInt64 {
+        var size: UInt64 = 0
+        var index = 0
+        while index < end {
+            let module = platform.module(index).range
+            if module.overlaps(image) { size &+= module.roundedOutward(to: 0x1000).size }
+            index &+= 1
+        }
+        return size
+    }
+
+    /// Where the module at `index` lies once those have been moved that lie where the image goes.
+    @inline(never)
+    public func module(_ index: Int, on platform: borrowing PlatformFacts) -> AddressRange {
+        let module = platform.module(index).range
+        guard module.overlaps(image) else { return module }
+        return AddressRange(at: movedModules.start &+ moved(before: index, on: platform), size: module.size)
+    }
+}

@@ -1,0 +1,229 @@
+// What is told of a CPU exception that nobody handled: where it happened, in the application's own terms.
+
+public import Memory
+public import Firmware
+public import Diagnostics
+import Bytes
+import ELF
+import Linking
+
+/// What the loader remembers of a boot, for the case that the application dies before it can speak.
+public struct BootRecord: Equatable, Sendable {
+    /// The image, and what was added to its link addresses.
+    public var image = AddressRange(0, 0), bias: UInt64 = 0
+    /// The boot stack.
+    public var stack = AddressRange(0, 0)
+    /// The loader's own bytes.
+    public var loader = AddressRange(0, 0)
+    /// The application's file.
+    public var module = AddressRange(0, 0)
+    /// Whether there is anything to remember.
+    public var isKnown = false
+
+    /// Nothing has been placed yet.
+    public init() {}
+
+    /// Remembers the boot that `placement` describes, of the file at `module`.
+    public mutating func remember(_ placement: MemoryPlan, loader: AddressRange, module: AddressRange) {
+        image = placement.image
+        bias = placement.bias
+        stack = placement.handoff.stack
+        self.loader = loader
+        self.module = module
+        isKnown = true
+    }
+}
+
+/// A CPU exception (Intel SDM volume 3, 6.15): what the CPU and its registers said.
+public struct ExceptionReport: Sendable {
+    /// The exception's number, and its error code where it has one.
+    public var vector: UInt64, errorCode: UInt64
+    /// rip, rsp, cr2 and cr3.
+    public var instructionPointer: UInt64, stackPointer: UInt64, faultAddress: UInt64, pageTable: UInt64
+    /// r15 down to r8, rbp, rdi, rsi, rdx, rcx, rbx, rax, as they were pushed.
+    public var registers: InlineArray<15, UInt64>
+
+    /// A report.
+    public init(
+        vector: UInt64, errorCode: UInt64, instructionPointer: UInt64, stackPointer: UInt64, faultAddress: UInt64,
+        pageTable: UInt64, registers: InlineArray<15, UInt64>
+    ) {
+        self.vector = vector
+        self.errorCode = errorCode
+        self.instructionPointer = instructionPointer
+        self.stackPointer = stackPointer
+        self.faultAddress = faultAddress
+        self.pageTable = pageTable
+        self.registers = registers
+    }
+
+    /// Exceptions whose error code the CPU pushes (table 6-1).
+    private static var haveErrorCode: UInt64 { 1 << 8 | 0x1f << 10 | 1 << 17 | 1 << 21 | 1 << 29 | 1 << 30 }
+    /// Whether it is an interrupt with the number of an exception, which no error code comes with: that of a device, because the
+    /// BIOS gave the first eight the numbers from 8 on, or INT's. That an exception's error code is its own number takes an LDT.
+    private var isInterrupt: Bool { errorCode == vector && ExceptionReport.haveErrorCode &>> vector & 1 != 0 }
+    private var isPageFault: Bool { vector == 14 && !isInterrupt }
+
+    /// How many return addresses are shown at the most, and how many words of the stack are searched for them.
+    static var returnAddressLimit: Int { 8 }
+    static var stackSearchLimit: UInt64 { 512 }
+
+    /// Writes the report: one line that begins with `error:`, then what helps to find the cause. The record is used once: an
+    /// exception in what follows is told without it.
+    @inline(never)
+    public func write(_ record: inout BootRecord, _ memory: PhysicalMemory, to sink: inout some TextSink) {
+        let isKnown = record.isKnown
+        record.isKnown = false
+        sink.write("[LOADER] error: CPU exception %d (", vector)
+        sink.write(ExceptionReport.names.row(isInterrupt ? 9 : Int(min(vector, 20))))
+        if vector != 14, errorCode != 0, errorCode != vector { sink.write(", error code ", hex: errorCode) }
+        // A breakpoint is told behind the instruction, where another function may begin.
+        let place = vector == 3 ? instructionPointer &- 1 : instructionPointer
+        sink.write(") at ", hex: place)
+        if isPageFault { writeAccess(&sink) }
+        if isKnown, isStackOverflow(record) { sink.write(": the stack has overflowed") }
+        sink.endLine()
+        sink.flush()
+        guard isKnown else { return }
+
+        // The file may have been overwritten since; what is read of it is checked like any other bytes.
+        do throws(Fault) {
+            let image = try ApplicationFile(memory.view(record.module.start, size: record.module.size))
+            writePlace("[LOADER] instruction ", place, record, image, &sink)
+            if isPageFault { writePlace("[LOADER] access to ", faultAddress, record, image, &sink) }
+            writeRegisters(&sink)
+            writeReturnAddresses(record, memory, image, &sink)
+        } catch {
+            writeRegisters(&sink)
+        }
+    }
+
+    /// A page fault (or the double fault that follows when nothing can be pushed) next to the page below the stack.
+    private func isStackOverflow(_ record: borrowing BootRecord) -> Bool {
+        let below = AddressRange(record.stack.start &- 0x1000, record.stack.start)
+        let touched = isPageFault ? faultAddress : stackPointer
+        return (vector == 14 || vector == 8) && touched >= below.start && touched < below.end
+    }
+
+    private func writeAccess(_ sink: inout some TextSink) {
+        sink.write(
+            errorCode & 16 != 0 ? ", executing " : errorCode & 2 != 0 ? ", writing to " : ", reading from ",
+            hex: faultAddress)
+        sink.write(
+            errorCode & 8 != 0 ? " (malformed page table)" : errorCode & 1 != 0 ? " (protected)" : " (not mapped)")
+    }
+
+    @inline(never)
+    private func writePlace(
+        _ label: Text, _ address: UInt64, _ record: borrowing BootRecord, _ image: borrowing ApplicationFile,
+        _ sink: inout some TextSink
+    ) {
+        sink.write(label, hex: address)
+        let byte = AddressRange(at: address, size: 1)
+        if record.image.contains(byte) {
+            writeImagePlace(address &- record.bias, image, &sink)
+        } else if record.stack.contains(byte) {
+            sink.write(": on the boot stack, %d bytes in use", record.stack.end &- address)
+        } else {
+            sink.write(
+                record.loader.contains(byte)
+                    ? ": in the loader" : address < 0x1000 ? ": a null pointer" : ": outside the image")
+        }
+        sink.endLine()
+        sink.flush()
+    }
+
+    private func writeImagePlace(
+        _ address: UInt64, _ image: borrowing ApplicationFile, _ sink: inout some TextSink
+    ) {
+        sink.write(": in the image")
+        // Behind its own segments are its libraries, whose addresses are no symbol's of the application.
+        guard let part = image.part(at: address) else { return }
+        sink.write(image.isObject ? ", section " : ", segment ", decimal: part)
+        if let location = image.locate(address) {
+            sink.write(", ")
+            write(location, image, &sink)
+        }
+    }
+
+    private func write(
+        _ location: LinkedImage.Location, _ image: borrowing ApplicationFile, _ sink: inout some TextSink
+    ) {
+        let length = image.file.stringLength(at: location.nameOffset, limit: 256) ?? 0
+        guard let name = try? image.file.slice(at: location.nameOffset, size: length, else: .fileTooShort, .header)
+        else { return }
+        sink.write(untrusted: name.span, limit: 200)
+        sink.write("+", hex: location.offset)
+    }
+
+    private func writeRegisters(_ sink: inout some TextSink) {
+        for index in 0..<15 {
+            if index & 3 == 0 {
+                if index > 0 { sink.endLine() }
+                sink.write("[LOADER]")
+            }
+            sink.write(" ")
+            sink.write(("rax rbx rcx rdx rsi rdi rbp r8 r9 r10 r11 r12 r13 r14 r15" as Text).word(index))
+            sink.write(" ", hex: registers.span[14 &- index])
+        }
+        sink.write(" rsp ", hex: stackPointer)
+        sink.endLine()
+        sink.flush()
+    }
+
+    /// The words on the stack that point into the image's code: not all are return addresses, but all return addresses
+    /// are among them.
+    private func writeReturnAddresses(
+        _ record: borrowing BootRecord, _ memory: PhysicalMemory, _ image: borrowing ApplicationFile,
+        _ sink: inout some TextSink
+    ) {
+        guard let whole = try? memory.view(memory.origin, size: memory.range.size) else { return }
+        let walk = PageWalk(whole, origin: memory.origin, root: pageTable)
+        var shown = 0
+        for index in 0..<ExceptionReport.stackSearchLimit where shown < ExceptionReport.returnAddressLimit {
+            guard let address = walk.physicalAddress(of: (stackPointer & ~7) &+ index &* 8), address >= memory.origin,
+                let word = whole.word64(at: address &- memory.origin)
+            else { return }
+            // A return address lies behind its call, and perhaps behind the end of the function that calls.
+            let call = word &- record.bias &- 1
+            guard record.image.contains(AddressRange(at: word &- 1, size: 1)), image.isCode(call) else { continue }
+            sink.write("[LOADER] on the stack: ", hex: word)
+            // Each search goes through all symbols, so those that find nothing count as well.
+            if var location = image.locate(call) {
+                location.offset &+= 1
+                sink.write(" ")
+                write(location, image, &sink)
+            }
+            sink.endLine()
+            sink.flush()
+            shown &+= 1
+        }
+    }
+
+    /// What the vectors are called, from 0 on.
+    private static var names: Text {
+        """
+        divide error
+        debug
+        non-maskable interrupt
+        breakpoint
+        overflow
+        bound range
+        invalid opcode
+        device not available
+        double fault
+        interrupt
+        invalid TSS
+        segment not present
+        stack fault
+        general protection
+        page fault
+        interrupt
+        x87 floating point
+        alignment check
+        machine check
+        SIMD floating point
+        reserved
+        """
+    }
+}

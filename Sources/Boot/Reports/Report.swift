@@ -1,0 +1,175 @@
+// What the user reads: the same lines on the serial port and on the host.
+
+public import Firmware
+public import Diagnostics
+public import Linking
+import Memory
+import Bytes
+import ELF
+import HermitEntry
+
+/// The lines that a boot prints.
+public enum Report {
+    /// What was found: the file's kind and size, its contract, who started the loader, how much RAM there is.
+    @inline(never)
+    public static func found(
+        _ application: borrowing Application, _ platform: borrowing PlatformFacts, _ verbosity: Verbosity,
+        to sink: inout some TextSink
+    ) {
+        guard verbosity != .quiet else { return }
+        sink.write(
+            application.isFixed
+                ? "[LOADER] ET_EXEC, " : application.isObject ? "[LOADER] ET_REL, " : "[LOADER] ET_DYN, ",
+            decimal: application.fileSize)
+        if let version = application.notes.kernelVersion {
+            sink.write(
+                " bytes, Hermit %d.%d.%d (", UInt64(version.major), UInt64(version.minor), UInt64(version.patch))
+        } else {
+            sink.write(" bytes, Hermit (")
+        }
+        sink.write(application.generation.name)
+        if application.isGenerationForced { sink.write(", as loader.generation says") }
+        sink.write(")")
+        sink.endLine()
+        sink.write("[LOADER] started by ")
+        sink.write(platform.bootProtocol.name)
+        sink.write(", RAM up to ", hex: platform.memoryMap.topOfRAM)
+        let unused = platform.moduleCount &- 1 &- max(application.link.count &- 1, 0)
+        if unused > 0 { sink.write(", unused modules: %d", UInt64(unused)) }
+        sink.endLine()
+        if verbosity == .verbose { foundInDetail(application, platform, to: &sink) }
+        sink.flush()
+    }
+
+    /// Where everything went, and what was relocated.
+    @inline(never)
+    public static func placed(
+        _ application: borrowing Application, _ placement: MemoryPlan, _ counts: RelocationCounts, _ state: EntryState,
+        _ verbosity: Verbosity, to sink: inout some TextSink
+    ) {
+        guard verbosity != .quiet else { return }
+        if verbosity == .verbose { placedInDetail(placement, to: &sink) }
+        sink.write("[LOADER] image at ", placement.image)
+        if placement.isStaged { sink.write(", over the loader") }
+        if placement.movesModules { sink.write(", modules moved") }
+        let tls = application.tls(bias: placement.bias)
+        if let tls { sink.write(", TLS at ", hex: tls.start) }
+        sink.endLine()
+        if application.link.count > 0 { libraries(application, placement, counts, to: &sink) }
+        // The oldest kernels align the block to 16 bytes, whatever the template asks for; no note tells them apart.
+        if application.generation == .zero, let tls, tls.align > 16 {
+            sink.line("warning: kernels before 0.3.54 ignore the alignment of thread-local storage, %d", tls.align)
+        }
+        sink.write("[LOADER] ")
+        relocations(counts, to: &sink)
+        sink.endLine()
+        sink.write("[LOADER] BootInfo at ", hex: state.bootInfo)
+        sink.write(", stack at ", hex: placement.handoff.stack.start)
+        sink.write(", entry point ", hex: state.instructionPointer)
+        sink.endLine()
+        sink.flush()
+    }
+
+    /// `2245 relocations: 2245 RELATIVE`.
+    public static func relocations(_ counts: RelocationCounts, to sink: inout some TextSink) {
+        sink.write(decimal: counts.total)
+        sink.write(counts.total == 1 ? " relocation" : " relocations")
+        var separator: Text = ": "
+        let all = counts.all
+        var types = counts.types
+        while types != 0 {
+            let type = types.trailingZeroBitCount
+            types &= types &- 1
+            guard let meaning = RelocationType(UInt32(truncatingIfNeeded: type)) else { continue }
+            sink.write(separator, decimal: all[type])
+            sink.write(" ")
+            sink.write(meaning.name)
+            separator = ", "
+        }
+        if counts.indirect > 0 { sink.write("; %d by resolver functions", counts.indirect) }
+    }
+
+    /// Where the libraries are, and what the application should know of them.
+    private static func libraries(
+        _ application: borrowing Application, _ placement: MemoryPlan, _ counts: RelocationCounts,
+        to sink: inout some TextSink
+    ) {
+        for index in 1..<application.link.count {
+            let object = application.link[index]
+            sink.write("[LOADER] ")
+            write(name: object.name, object.nameSize, application.files, to: &sink)
+            let start = object.linkStart &+ object.displacement &+ placement.bias
+            sink.write(" at ", AddressRange(at: start, size: object.memorySize))
+            sink.endLine()
+        }
+        if counts.resizedCopies > 0 {
+            sink.line(
+                """
+                warning: R_X86_64_COPY: objects of another size in the library than in the application: %d; link it again
+                """, counts.resizedCopies)
+        }
+        let initialisers = application.link.plan.initialiserCount
+        if initialisers > 0, counts.initialiserReferences == 0 {
+            sink.line(
+                """
+                warning: nothing calls the libraries' initialisers (%d): the application does not refer to \
+                __loader_init_array_start
+                """, initialisers)
+        }
+    }
+
+    @inline(never)
+    private static func write(
+        name start: UInt64, _ size: UInt64, _ files: ByteView, to sink: inout some TextSink
+    ) {
+        guard size > 0, let name = try? files.slice(at: start, size: size, else: .fileTooShort, .none) else {
+            sink.write("(no name)")
+            return
+        }
+        sink.write(untrusted: name.span)
+    }
+
+    /// `[LOADER] error: …`, and what to do about it. The fault is in one of `files`; where it is in none, names are offsets in all of
+    /// their bytes. The only one of `plans`, in which there is nothing yet, is room to look things up.
+    public static func error(
+        _ fault: Fault, _ files: borrowing NamedFiles, plan plans: consuming MutableSpan<LinkPlan>,
+        to sink: inout some TextSink
+    ) {
+        sink.write("[LOADER] error: ")
+        let details = FaultDetails(of: fault, in: files, plan: plans)
+        var bytes = files.bytes
+        if fault.file < files.count {
+            let file = files[fault.file]
+            bytes = bytes.part(at: file.start, size: file.size)
+            if fault.file > 0 {
+                let name = files.name(fault.file)
+                write(name: name.start, name.size, files.bytes, to: &sink)
+                sink.write(": ")
+            }
+        }
+        fault.write(to: &sink, details, file: bytes.span)
+        sink.write("; ")
+        details.write(fault.rule.words.advice, 0, 0, to: &sink, file: bytes.span)
+        sink.endLine()
+        sink.flush()
+    }
+}
+
+extension TextSink {
+    /// Writes a line of the loader's: `template`, as `write` does.
+    @inline(never)
+    mutating func line(
+        _ template: Text, _ first: UInt64 = 0, _ second: UInt64 = 0, _ third: UInt64 = 0, _ fourth: UInt64 = 0
+    ) {
+        write("[LOADER] ")
+        write(template, first, second, third, fourth)
+        endLine()
+    }
+
+    /// Writes `text` and a range: `0x400000-0x49ffff`, the last address included.
+    @inline(never)
+    mutating func write(_ text: Text, _ range: AddressRange) {
+        write(text, hex: range.start)
+        write("-", hex: range.end &- 1)
+    }
+}

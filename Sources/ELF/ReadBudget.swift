@@ -1,0 +1,20 @@
+// A bound on the work that a file can ask for: headers may list the same bytes any number of times.
+
+public import Diagnostics
+
+/// Counts the bytes of tables of one kind that a file's headers list. Tables do not share bytes, so together they are no
+/// larger than the file; without this, n headers that list the same n bytes would be n² steps.
+public struct ReadBudget {
+    private var count: UInt64 = 0
+    private let limit: UInt64
+
+    /// Nothing yet, of a file of `limit` bytes.
+    public init(limit: UInt64) { self.limit = limit }
+
+    /// Adds a table of `size` bytes, which are all in the file, listed at `place`. Throws `bytesListedTwice`.
+    public mutating func add(_ size: UInt64, _ place: FaultLocation) throws(Fault) {
+        // Both are at most the file's size.
+        count &+= size
+        guard count <= limit else { throw Fault(.bytesListedTwice, place, value: count, limit: limit) }
+    }
+}

@@ -1,0 +1,224 @@
+// The command line: will this file boot, where, how, and if not, why not?
+
+import Memory
+public import ArgumentParser
+import Bytes
+import Diagnostics
+import FoundationEssentials
+import Glibc
+
+/// `loader-inspect`
+public struct LoaderInspect: AsyncParsableCommand {
+    /// Name, help and subcommands.
+    public static let configuration = CommandConfiguration(
+        commandName: "loader-inspect",
+        abstract: "Tells whether the loader boots a file, where it goes, and if not, why not.",
+        usage: """
+            loader-inspect [<options>] <file> ...
+            loader-inspect <subcommand> ...
+            """,
+        discussion: """
+            Runs the loader's own code on the file, on a machine as QEMU would make it.
+
+              loader-inspect app                         will it boot in 1 GiB of RAM?
+              loader-inspect --memory 64M --machine q35 app
+              loader-inspect --quiet *.elf               only what is wrong
+              loader-inspect relocations --base 0x200000 app
+              loader-inspect load --output image.bin app
+              loader-inspect diff old/app new/app        what changed?
+              loader-inspect boot app                    run it in QEMU
+              loader-inspect explain 41                  what does that status mean?
+
+            Exit status, the worst of all files: \(ExitStatus.ofVerdicts)
+            """,
+        version: "loader-inspect \(version)",
+        subcommands: [
+            VerdictCommand.self, MapCommand.self, SegmentsCommand.self, SectionsCommand.self, SymbolsCommand.self,
+            RelocationsCommand.self, NotesCommand.self, DynamicCommand.self, BootInfoCommand.self, PagesCommand.self,
+            LoadCommand.self, DiffCommand.self, ExplainCommand.self, BootCommand.self, GDBScriptCommand.self,
+        ],
+        defaultSubcommand: VerdictCommand.self)
+
+    /// The version of the loader, this program and their JSON's additions: raised where they change for those who use them. The
+    /// manual page has it, too.
+    public static let version = "1.0.0"
+
+    /// Made by the argument parser.
+    public init() {}
+
+    /// Runs the command that the command line names; ends the program where it fails.
+    public static func main() async {
+        do {
+            var command = try parseAsRoot()
+            if var command = command as? any AsyncParsableCommand {
+                try await command.run()
+            } else {
+                try command.run()
+            }
+        } catch let failure as Failure {
+            exit(withError: ExitCode(failure.tell()))
+        } catch { exit(withError: error) }
+    }
+}
+
+/// What the help says of exit statuses.
+enum ExitStatus {
+    static let ofVerdicts = "0 it boots, 1 it will not boot, 2 it is malformed, 64 the command line is wrong."
+    static let ofViews =
+        "Exit status, the worst of all files: 0, 1 it is no file for x86-64 that could boot, 2 it is malformed, 64 the command "
+        + "line is wrong."
+    static let ofRehearsals =
+        "Exit status: 0, 1 the file will not boot, 2 it is malformed, 64 the command line is wrong."
+}
+
+/// The options of everything that reads files.
+struct FileOptions: ParsableArguments {
+    @Flag(help: "JSON, one document per file (docs/loader-inspect-json.md).")
+    var json = false
+
+    @Option(help: "Colour; NO_COLOR is heeded.")
+    var color = ColorChoice.auto
+
+    @Argument(help: "ELF files; - is standard input.", completion: .file())
+    var files: [String]
+
+    /// Calls `body` with each file; the exit status is the worst. A fault goes to standard error as one line, and so does a file
+    /// that cannot be read.
+    func forEach(_ body: (ByteView, String, Output) throws -> Int32) throws {
+        try forEachInput { file, input, name, output in try body(file, name, output) }
+    }
+
+    /// The same; `body` takes the file that holds the bytes, too.
+    func forEachInput(_ body: (ByteView, InputFile, String, Output) throws -> Int32) throws {
+        let output = Output(color: color)
+        var worst: Int32 = 0
+        for (index, name) in files.enumerated() {
+            Progress.shared.show(name, files.count > 1 ? ", \(index + 1) of \(files.count)" : "")
+            let input: InputFile
+            do { input = try InputFile(name) } catch {
+                output.flush()
+                worst = max(worst, error.tell())
+                continue
+            }
+            let file = ByteView(input.bytes)
+            do {
+                worst = max(worst, try body(file, input, name, output))
+            } catch let refusal as Refusal {
+                worst = max(worst, try tell(refusal, name, output))
+            } catch let fault as Fault {
+                worst = max(worst, try tell(Refusal(fault, file), name, output))
+            } catch let failure as Failure {
+                output.flush()
+                worst = max(worst, failure.tell())
+            }
+        }
+        output.flush()
+        Progress.shared.show(nil)
+        if worst != 0 { throw ExitCode(worst) }
+    }
+
+    /// Says that the file called `name` is refused, also in a document that has begun; returns the exit status.
+    private func tell(_ refusal: Refusal, _ name: String, _ output: Output) throws -> Int32 {
+        try output.endDocument(with: refusal)
+        output.flush()
+        return refusal.tell(name)
+    }
+
+    /// Calls `view` with each file and where it goes.
+    func list(_ view: (ByteView, ViewTarget) throws(Fault) -> Void) throws {
+        try forEachInput { file, input, name, output in
+            try view(file, destination(name, input, output))
+            return 0
+        }
+    }
+
+    /// Where a view of the file called `name` goes.
+    func destination(_ name: String, _ input: InputFile?, _ output: Output) -> ViewTarget {
+        ViewTarget(output: output, file: name, json: json, input: input, isTitled: files.count > 1)
+    }
+}
+
+/// The options that describe the machine.
+struct MachineOptions: ParsableArguments {
+    @Option(name: .shortAndLong, help: "RAM, as QEMU's -m takes it: 64M, 1.5G; plain numbers are MiB, 2 at the least.")
+    var memory = MemorySize(bytes: 1 << 30)
+
+    @Option(help: "QEMU's machine.")
+    var machine = MachineKind.pc
+
+    @Option(name: .customLong("protocol"), help: "How the loader is started.")
+    var startProtocol = StartProtocol.multiboot
+
+    @Option(parsing: .unconditional, help: "The command line, as QEMU's -append takes it.")
+    var commandLine = ""
+
+    @Option(
+        help:
+            "The loader's file, for its size and name; without it $LOADER, one beside this program, the installed one, or build/loader.",
+        completion: .file())
+    var loader: String?
+
+    @Option(
+        name: .customLong("module"), help: "A further module, such as a shared object that the file needs; repeatable.",
+        completion: .file())
+    var modules: [String] = []
+
+    @Option(help: "Options for the loader: loader.generation=2 and the like.")
+    var loaderOptions = ""
+
+    @Option(help: "What stands for the CPU's random number with loader.kaslr; without it, another one each time.")
+    var seed: UInt64?
+
+    @Option(help: "PVH: where the firmware puts ACPI's root pointer; without it, where QEMU's usually lies.")
+    var rsdp: Address?
+
+    @Flag(help: "The CPU has 1 GiB pages (-cpu max).")
+    var gigabytePages = false
+
+    @Flag(help: "The CPU cannot mark pages as not to be executed (-cpu ...,-nx).")
+    var withoutNx = false
+
+    /// The loader's file: the one that was named, or that the environment's LOADER names, one beside this program, the
+    /// installed one, or build/loader.
+    var loaderFile: String? {
+        if let named = loader ?? ProcessInfo.processInfo.environment["LOADER"] { return named }
+        let own = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
+        let folder = own.deletingLastPathComponent()
+        let installed = folder.deletingLastPathComponent().appendingPathComponent("lib/loader/loader").path
+        return [folder.appendingPathComponent("loader").path, installed, "build/loader"].first {
+            unsafe access($0, R_OK) == 0
+        }
+    }
+
+    /// The machine that boots the file at `path`.
+    func host(for path: String) throws -> HostMachine { try host().booting(path) }
+
+    /// The machine, which can boot several files: its modules and the loader have been read, once.
+    func host() throws -> HostMachine {
+        var host = HostMachine(
+            kind: machine, memory: memory, startProtocol: startProtocol, commandLine: commandLine,
+            loaderOptions: loaderOptions, rsdp: rsdp?.value)
+        host.hasNoExecute = !withoutNx
+        host.modules = try modules.map { ($0, try InputFile($0)) }
+        host.seed = seed ?? .random(in: 0 ... .max)
+        if let loader = loader ?? ProcessInfo.processInfo.environment["LOADER"] {
+            host.loaderPath = loader
+            let file = try InputFile(loader)
+            guard host.use(loader: ByteView(file.bytes)) else {
+                throw Failure("\(printable(loader)) is no loader: make loader builds one")
+            }
+        } else if let path = loaderFile, let file = try? InputFile(path) {
+            host.loaderPath = path
+            _ = host.use(loader: ByteView(file.bytes))
+        }
+        return host
+    }
+}
+
+extension Refusal {
+    /// Writes it to standard error; returns the exit status.
+    func tell(_ name: String) -> Int32 {
+        Progress.shared.tell("\(printable(name)): error: \(sentence)")
+        return status
+    }
+}

@@ -1,0 +1,133 @@
+// The relocated image, byte for byte as the guest would have it.
+
+import Memory
+import ArgumentParser
+import Boot
+import Bytes
+import Diagnostics
+import Glibc
+import Linking
+
+struct LoadCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "load", abstract: "Writes the image as it is in the guest's memory when the kernel is entered.",
+        discussion: """
+              loader-inspect load --output image.bin app
+              loader-inspect load --base 0x200000 --output image.bin app
+              loader-inspect load --memory 4G --machine q35 --memory-dump handoff.bin app
+
+            Without --base the image goes where the loader would put it on the given machine.
+
+            --memory-dump writes what the loader leaves besides the image, in one piece: page tables, BootInfo, device tree, \
+            command line and stack. Both come with address, size and SHA-256, and with the loader's report.
+
+            \(ExitStatus.ofRehearsals)
+            """)
+    @OptionGroup var machine: MachineOptions
+    @Option(help: "Where the image's first byte lies.")
+    var base: Address?
+    @Option(name: .shortAndLong, help: "The file to write the image to.", completion: .file())
+    var output: String?
+    @Option(help: "The file to write the handoff block to.", completion: .file())
+    var memoryDump: String?
+    @Argument(help: "The ELF file; - is standard input.", completion: .file())
+    var file: String
+
+    mutating func validate() throws {
+        if base != nil, memoryDump != nil {
+            throw ValidationError("--memory-dump is about a whole boot: it does not go with --base")
+        }
+        if base != nil, !machine.modules.isEmpty {
+            throw ValidationError(
+                "--base is about one file: with --module say --loader-options loader.base=ADDRESS instead")
+        }
+    }
+
+    func run() throws {
+        Progress.shared.show(file)
+        defer { Progress.shared.show(nil) }
+        let input = try InputFile(file)
+        let view = ByteView(input.bytes)
+        let console = Output(color: .never)
+        do {
+            if let base {
+                try load(view, at: base.value, console)
+            } else {
+                try rehearse(view, console)
+            }
+        } catch let refusal as Refusal {
+            console.flush()
+            throw ExitCode(refusal.tell(file))
+        } catch let fault as Fault {
+            console.flush()
+            throw ExitCode(Refusal(fault, view).tell(file))
+        }
+    }
+
+    private func load(_ view: ByteView, at base: UInt64, _ console: Output) throws {
+        let contents = try ApplicationFile(view)
+        try contents.check(base: base, of: file)
+        let size = contents.size
+        let copy = try GuestMemory.forImage(size: size)
+        var memory = copy.region(AddressRange(0, size), at: contents.linkStart)
+        let counts: RelocationCounts
+        if !contents.isObject {
+            let image = contents.linked
+            try image.load(into: &memory)
+            counts = try Relocator(image, bias: base &- image.linkStart).apply(to: &memory)
+        } else {
+            let image = contents.object
+            try image.load(into: &memory)
+            counts = try image.relocate(in: &memory, bias: base)
+        }
+        try write("image", copy.span(AddressRange(0, size)), at: base, to: output, console)
+        console.line(StringSink.text { Report.relocations(counts, to: &$0) })
+    }
+
+    private func rehearse(_ view: ByteView, _ console: Output) throws {
+        let rehearsal = try Rehearsal(
+            view, on: try machine.host(for: file), gigabytePages: machine.gigabytePages)
+        let placement = rehearsal.placement
+        try write("image", rehearsal.guest.span(placement.image), at: placement.image.start, to: output, console)
+        let handoff = placement.handoff.range
+        try write("handoff", rehearsal.guest.span(handoff), at: handoff.start, to: memoryDump, console)
+        console.write(rehearsal.report)
+        if !rehearsal.resolvers.isEmpty {
+            console.line(
+                "\(counted(rehearsal.resolvers.count, "word")) as in the file: only the guest can call resolver functions"
+            )
+        }
+    }
+
+    /// Address, size and SHA-256 of `bytes`, which go to the file at `path`.
+    private func write(_ name: String, _ bytes: RawSpan, at address: UInt64, to path: String?, _ console: Output) throws
+    {
+        let digest = FileDigest(of: ByteView(bytes))
+        console.line("\(name) \(hex(address)) \(bytes.byteCount) bytes, SHA-256 \(digest.digits)")
+        if let path { try Inspection.write(bytes, toFileAt: path) }
+    }
+}
+
+extension FileDigest {
+    /// The digest as sha256sum prints it.
+    var digits: String {
+        words.span.indices.map { index in
+            let digits = String(words[index], radix: 16)
+            return String(repeating: "0", count: 8 - digits.count) + digits
+        }.joined()
+    }
+}
+
+extension ApplicationFile {
+    /// Throws a `Failure` where the image of the file called `name` cannot have its first byte at `base`.
+    func check(base: UInt64, of name: String) throws(Failure) {
+        if linked.isFixed, base != linked.linkStart {
+            throw Failure(
+                "\(printable(name)) is linked at a fixed address, \(hex(linked.linkStart)): it cannot be elsewhere")
+        }
+        if isObject, base % max(object.alignment, 1) != 0 {
+            throw Failure(
+                "a section of \(printable(name)) asks for an address that is a multiple of \(hex(object.alignment))")
+        }
+    }
+}

@@ -1,0 +1,72 @@
+// The picture of a boot: on the terminal, or as a file that browsers show.
+
+import Memory
+import ArgumentParser
+import Boot
+import Bytes
+import Diagnostics
+import Glibc
+
+struct MapCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "map", abstract: "The picture: the file beside its image, and the guest's memory.",
+        discussion: """
+              loader-inspect map app
+              loader-inspect map --memory 4G --output app.svg app
+              loader-inspect map --output app.html app
+
+            The form of --output is told by its name. Parts are drawn by size, the smallest still large enough to be read.
+
+            \(ExitStatus.ofRehearsals)
+            """)
+    @OptionGroup var machine: MachineOptions
+    @Option(help: "Colour; NO_COLOR is heeded.")
+    var color = ColorChoice.auto
+    @Option(help: "Columns, 80 or more; without it the terminal's, in a pipe 80.")
+    var width: Int?
+    @Option(
+        name: .shortAndLong, help: "A file to draw into: .svg or .html.",
+        completion: .file(extensions: ["svg", "html"]))
+    var output: String?
+    @Argument(help: "The ELF file; - is standard input.", completion: .file())
+    var file: String
+
+    mutating func validate() throws {
+        if let width, !(80...1000).contains(width) { throw ValidationError("--width is a number from 80 to 1000") }
+        if let output, !output.hasSuffix(".svg"), !output.hasSuffix(".html") {
+            throw ValidationError("--output names a file that ends in .svg or .html")
+        }
+    }
+
+    func run() throws {
+        Progress.shared.show(file)
+        defer { Progress.shared.show(nil) }
+        let input = try InputFile(file)
+        let view = ByteView(input.bytes)
+        let picture: MapPicture
+        do {
+            picture = try MapPicture(
+                view, file, on: try machine.host(for: file), gigabytePages: machine.gigabytePages)
+        } catch let refusal as Refusal {
+            throw ExitCode(refusal.tell(file))
+        } catch let fault as Fault {
+            throw ExitCode(Refusal(fault, view).tell(file))
+        }
+        guard let output else {
+            MapText(picture: picture, output: Output(color: color), width: max(width ?? terminalWidth, 80)).write()
+            return
+        }
+        let drawing = MapSVG(picture)
+        let text = output.hasSuffix(".svg") ? drawing.document : drawing.page
+        // A string's bytes hold any value.
+        try unsafe write(text.utf8.span.bytes, toFileAt: output)
+    }
+
+    /// The columns of the terminal at descriptor 1; 80 where that is none, so that pipes get the same everywhere.
+    private var terminalWidth: Int {
+        var size = winsize()
+        // The request fills the structure that it is given.
+        guard isatty(1) == 1, unsafe ioctl(1, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 80 }
+        return min(Int(size.ws_col), 1000)
+    }
+}

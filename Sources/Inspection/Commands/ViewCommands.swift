@@ -1,0 +1,254 @@
+// The subcommands.
+
+import Memory
+import ArgumentParser
+import Boot
+import Bytes
+import Diagnostics
+import FoundationEssentials
+import Glibc
+import Linking
+
+struct VerdictCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "verdict", abstract: "Will it boot?",
+        discussion: """
+              loader-inspect app
+              loader-inspect --memory 64M --machine q35 app
+              loader-inspect --quiet build/*             only what is wrong
+              curl -s https://example.org/app | loader-inspect -
+              loader-inspect --json app | jq -r .verdict
+
+            "loader-inspect app" is short for "loader-inspect verdict app".
+
+            Exit status, the worst of all files: \(ExitStatus.ofVerdicts)
+            """)
+
+    @OptionGroup var files: FileOptions
+    @OptionGroup var machine: MachineOptions
+    @Flag(name: .shortAndLong, help: "Only problems: nothing of files that boot without a warning.")
+    var quiet = false
+
+    mutating func validate() throws {
+        let names = LoaderInspect.configuration.subcommands.compactMap { $0.configuration.commandName }
+        // Behind an option it is taken for a file of this subcommand.
+        guard let word = files.files.first, names.contains(word), unsafe access(word, F_OK) != 0 else { return }
+        throw ValidationError("options follow the subcommand: loader-inspect \(word) ...")
+    }
+
+    func run() throws {
+        var isFirst = true
+        let host = try machine.host()
+        try files.forEach { file, name, output in
+            var verdict = Verdict(file, name, on: host.booting(name), gigabytePages: machine.gigabytePages)
+            if quiet { verdict.findings.removeAll { $0.severity == .note } }
+            if files.json {
+                let encoder = JSONEncoder()
+                encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+                output.line(String(decoding: try encoder.encode(verdict), as: UTF8.self))
+            } else if !quiet || verdict.status != 0 || !verdict.findings.isEmpty {
+                if !isFirst { output.line() }
+                isFirst = false
+                verdict.write(to: output, file: file, quiet: quiet)
+            }
+            return verdict.status
+        }
+    }
+}
+
+struct SegmentsCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "segments", abstract: "The program headers.",
+        discussion: """
+              loader-inspect segments app
+              loader-inspect segments --json app | jq '.rows[] | select(.type == "LOAD")'
+
+            \(ExitStatus.ofViews)
+            """)
+    @OptionGroup var files: FileOptions
+    func run() throws { try files.list(HeaderViews.segments) }
+}
+
+struct SectionsCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "sections", abstract: "The section headers.",
+        discussion: """
+              loader-inspect sections app.o
+              loader-inspect sections --json app | jq -r '.rows[].name'
+
+            Flags are readelf's letters: W writable, A in memory, X code, M may be merged, S strings, T thread-local.
+
+            \(ExitStatus.ofViews)
+            """)
+    @OptionGroup var files: FileOptions
+    func run() throws { try files.list(HeaderViews.sections) }
+}
+
+struct SymbolsCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "symbols", abstract: "All symbol tables.",
+        discussion: """
+              loader-inspect symbols app | grep main
+              loader-inspect symbols --json app | jq '.rows | max_by(.size)'
+
+            In a file without section headers the symbols are those that the dynamic section names.
+
+            \(ExitStatus.ofViews)
+            """)
+    @OptionGroup var files: FileOptions
+    func run() throws { try files.list(HeaderViews.symbols) }
+}
+
+struct NotesCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "notes", abstract: "The notes, and what they mean.",
+        discussion: """
+              loader-inspect notes app                   which entry version, which kernel?
+              loader-inspect notes --json app | jq -r '.rows[].meaning'
+
+            \(ExitStatus.ofViews)
+            """)
+    @OptionGroup var files: FileOptions
+    func run() throws { try files.list(HeaderViews.notes) }
+}
+
+struct DynamicCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "dynamic", abstract: "The dynamic section.",
+        discussion: """
+              loader-inspect dynamic app
+              loader-inspect dynamic --json app | jq -r '.rows[] | select(.name == "NEEDED").text'
+
+            \(ExitStatus.ofViews)
+            """)
+    @OptionGroup var files: FileOptions
+    func run() throws { try files.list(HeaderViews.dynamic) }
+}
+
+/// An address: hexadecimal with 0x, or decimal.
+struct Address: ExpressibleByArgument {
+    let value: UInt64
+
+    init?(argument: String) {
+        let parsed = argument.hasPrefix("0x") ? UInt64(argument.dropFirst(2), radix: 16) : UInt64(argument)
+        guard let parsed else { return nil }
+        value = parsed
+    }
+}
+
+struct RelocationsCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "relocations", abstract: "Every relocation, and the value it stores.",
+        discussion: """
+              loader-inspect relocations app
+              loader-inspect relocations --base 0x200000 app     the values at that address
+              loader-inspect relocations --module libfoo.so app   with a shared object
+              loader-inspect relocations --json app.o | jq '.rows[].symbol'
+
+            S symbol value, A addend, P place, B load bias, Z symbol size, TP thread pointer, G offset of the symbol's \
+            slot in GOT, the global offset table, L address of the function.
+
+            Exit status, the worst of all files: 0, 1 a relocation cannot be applied, 2 a file is malformed, 64 the \
+            command line is wrong.
+            """)
+    @OptionGroup var files: FileOptions
+    @Option(help: "Where the image's first byte lies; without it, where it was linked, and 0 for an object file.")
+    var base: Address?
+    @Option(
+        name: .customLong("module"), help: "A shared object that the file needs; repeatable.", completion: .file())
+    var modules: [String] = []
+
+    func run() throws {
+        let modules = try modules.map { (path: $0, input: try InputFile($0)) }
+        try files.forEachInput { file, input, name, output in
+            if let base, let contents = try? ApplicationFile(file, as: .library) {
+                try contents.check(base: base.value, of: name)
+            }
+            if !modules.isEmpty {
+                let faults = try LinkRelocationView.list(
+                    file, name, with: modules, base: base?.value, to: output, json: files.json)
+                return faults == 0 ? 0 : 1
+            }
+            let destination = files.destination(name, input, output)
+            let faults =
+                ObjectImage.isObjectFile(file)
+                ? try ObjectRelocationView.list(file, base: base?.value ?? 0, to: destination)
+                : try RelocationView.list(file, base: base?.value, to: destination)
+            return faults == 0 ? 0 : 1
+        }
+    }
+}
+
+struct BootInfoCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "bootinfo", abstract: "BootInfo, as the kernel would find it.",
+        discussion: """
+              loader-inspect bootinfo app
+              loader-inspect bootinfo --machine q35 --command-line "-- one two" app
+              loader-inspect bootinfo --loader-options loader.generation=2 app
+
+            \(ExitStatus.ofRehearsals)
+            """)
+    @OptionGroup var files: FileOptions
+    @OptionGroup var machine: MachineOptions
+
+    func run() throws {
+        let host = try machine.host()
+        try files.forEach { file, name, output in
+            let rehearsal = try Rehearsal(file, on: host.booting(name), gigabytePages: machine.gigabytePages)
+            BootViews.bootInfo(rehearsal, to: files.destination(name, nil, output))
+            return 0
+        }
+    }
+}
+
+struct PagesCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "pages", abstract: "What is mapped when the kernel is entered.",
+        discussion: """
+              loader-inspect pages app
+              loader-inspect pages --memory 64G --gigabyte-pages app
+              loader-inspect pages --loader-options loader.no-protect app
+
+            \(ExitStatus.ofRehearsals)
+            """)
+    @OptionGroup var files: FileOptions
+    @OptionGroup var machine: MachineOptions
+
+    func run() throws {
+        let host = try machine.host()
+        try files.forEach { file, name, output in
+            let rehearsal = try Rehearsal(file, on: host.booting(name), gigabytePages: machine.gigabytePages)
+            BootViews.pages(rehearsal, to: files.destination(name, nil, output))
+            return 0
+        }
+    }
+}
+
+struct ExplainCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "explain", abstract: "Explains an exit status, an error or a relocation type.",
+        discussion: """
+              loader-inspect explain 41
+              loader-inspect explain segmentsOverlap
+              loader-inspect explain GLOB_DAT
+              loader-inspect explain "there is no PT_LOAD segment"
+              loader-inspect explain "[LOADER] error: there is no PT_LOAD segment"
+
+            Exit status: 0, 64 nothing is known of one of the subjects.
+            """)
+    @Argument(help: "A status, an error's name or sentence, a relocation's name or number; without it, all there are.")
+    var subjects: [String] = []
+
+    func run() throws {
+        let output = Output(color: .never)
+        for line in subjects.isEmpty ? Explanation.everything() : [] { output.line(line) }
+        for subject in subjects {
+            let lines = Explanation.of(subject)
+            guard !lines.isEmpty else {
+                throw Failure("'\(printable(subject))' is no status, error or relocation type")
+            }
+            for line in lines { output.line(line) }
+        }
+    }
+}

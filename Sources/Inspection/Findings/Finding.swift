@@ -1,0 +1,316 @@
+// What looks wrong in a file that may boot all the same, with advice.
+
+import Memory
+import Boot
+import Bytes
+import Diagnostics
+import ELF
+import HermitEntry
+import Linking
+
+/// One remark.
+struct Finding: Encodable, Equatable {
+    /// How bad it is.
+    enum Severity: String, Encodable {
+        case warning, note
+    }
+    let severity: Severity
+    /// A short name, for scripts.
+    let name: String
+    /// What was found.
+    let sentence: String
+    /// What to do about it.
+    let advice: String
+
+    init(_ severity: Severity, _ name: String, _ sentence: String, _ advice: String) {
+        self.severity = severity
+        self.name = name
+        self.sentence = sentence
+        self.advice = advice
+    }
+
+    // MARK: Segments
+
+    /// What the program headers of `file` show, whether it boots or not.
+    static func inFile(_ file: ByteView) -> [Finding] {
+        var findings: [Finding] = []
+        do throws(Fault) {
+            let header = try FileHeader(file)
+            let headers = try ProgramHeaders(file, header)
+            guard header.type != .relocatable else { return [] }
+            for index in 0..<headers.count where headers.type(index) == ProgramHeader.Kind.load {
+                findings += inSegment(headers[index], index)
+            }
+            findings += inStack(headers)
+            findings += inSectionHeaders(file, header)
+            if header.osABI != 0xff, header.osABI != 3 {
+                findings.append(
+                    Finding(
+                        .note, "osabi", "EI_OSABI is \(header.osABI), neither 255 (standalone) nor 3 (GNU)",
+                        "kernels of 2026 assert either at their start; link for the target x86_64-unknown-hermit"))
+            }
+        } catch { return error.rule == .notELF ? ofForm(file) : findings }
+        return findings
+    }
+
+    private static func inSegment(_ segment: ProgramHeader, _ index: Int) -> [Finding] {
+        var findings: [Finding] = []
+        if segment.flags & 3 == 3 {
+            findings.append(
+                Finding(
+                    .warning, "writable-code", "segment \(index) is writable and executable",
+                    "link with -z separate-code, or split the section in the linker script"))
+        }
+        if segment.align > 1, segment.align & (segment.align - 1) == 0,
+            (segment.vaddr ^ segment.offset) & (segment.align - 1) != 0
+        {
+            findings.append(
+                Finding(
+                    .warning, "incongruent",
+                    "segment \(index): p_vaddr \(hex(segment.vaddr)) and p_offset \(hex(segment.offset)) differ modulo "
+                        + "p_align \(hex(segment.align))",
+                    "the loader copies it all the same, others map it wrongly; fix the linker script"))
+        }
+        if segment.align < 0x1000 {
+            findings.append(
+                Finding(
+                    .note, "small-alignment", "segment \(index) is aligned to \(segment.align) bytes, less than a page",
+                    "page protection cannot follow the segments; link with -z max-page-size=4096"))
+        }
+        if segment.memsz == 0 {
+            findings.append(
+                Finding(
+                    .note, "empty-segment", "segment \(index) is empty", "it is ignored; drop it from the linker script"
+                ))
+        }
+        return findings
+    }
+
+    private static func inStack(_ headers: borrowing ProgramHeaders) -> [Finding] {
+        for index in 0..<headers.count where headers.type(index) == ProgramHeader.Kind.stack {
+            guard headers[index].flags & 1 != 0 else { return [] }
+            return [
+                Finding(
+                    .warning, "executable-stack", "PT_GNU_STACK asks for an executable stack",
+                    "some assembly file lacks its .note.GNU-stack section; add it, or link with -z noexecstack")
+            ]
+        }
+        return []
+    }
+
+    /// A file that was cut short may hold all that is loaded.
+    private static func inSectionHeaders(_ file: ByteView, _ header: FileHeader) -> [Finding] {
+        do throws(Fault) {
+            _ = try SectionListing(file, header)
+            return []
+        } catch {
+            guard error.rule == .sectionHeadersBeyondFile else { return [] }
+            return [
+                Finding(
+                    .warning, "cut-short",
+                    "the section headers end at \(hex(error.value)), beyond the file's end at \(hex(error.limit))",
+                    "the loader does not need them, but the file was cut short: copy or build it again")
+            ]
+        }
+    }
+
+    // MARK: The application
+
+    /// What a valid application shows.
+    static func inApplication(_ application: borrowing Application) -> [Finding] {
+        var findings: [Finding] = []
+        if !application.isObject {
+            let image = application.contents.linked
+            findings += inEntry(image) + inRelocations(image)
+            if application.protectsPages { findings += inPages(image) }
+            if application.generation == .fourIdentity { findings += inFirstSegment(image) }
+            findings += outsideSegments(image)
+            findings += unnamedRelocations(image)
+        }
+        return findings + inNotes(application) + elsewhere(application)
+    }
+
+    /// What the loader's advice means here.
+    static let librariesToGive = Finding(
+        .note, "libraries-to-give", "loader-inspect takes shared objects one by one",
+        "say --module LIBRARY for each, here and with boot")
+
+    /// Kernels take each thread's variables from what memory is left, and die where that is not enough.
+    static func inThreadLocals(_ template: TLSInfo?, _ memoryMap: [MemoryRegion]) -> [Finding] {
+        let size = memoryMap.reduce(0) { $1.isAvailable ? $0 + $1.range.size : $0 }
+        guard let template, template.memsz >= size else { return [] }
+        return [
+            Finding(
+                .warning, "thread-local-size",
+                "each thread wants \(template.memsz) bytes of thread-local storage, and the machine has \(size) bytes of RAM",
+                "give the machine more memory (-m), or allocate large arrays where they are used")
+        ]
+    }
+
+    /// What linkers leave where there is no entry symbol, and tools that keep debugging information only.
+    private static func inEntry(_ image: borrowing LinkedImage) -> [Finding] {
+        let entry = image.header.entry
+        guard let index = image.programHeaders.segment(at: entry) else { return [] }
+        let segment = image.programHeaders[index]
+        let what: String
+        if segment.flags & 1 == 0 {
+            what = "which is not executable"
+        } else if entry &- segment.vaddr >= segment.filesz {
+            what = "behind the bytes that the file has for it"
+        } else {
+            return []
+        }
+        return [
+            Finding(
+                .warning, "entry-not-code", "the entry point, e_entry \(hex(entry)), is in segment \(index), \(what)",
+                "link with an entry symbol: -e _start")
+        ]
+    }
+
+    /// A page that two segments share allows what either needs.
+    private static func inPages(_ image: borrowing LinkedImage) -> [Finding] {
+        var parts = ImageParts()
+        guard parts.advance(in: image) else { return [] }
+        var last = parts.part
+        while parts.advance(in: image) {
+            let part = parts.part
+            defer { last = part }
+            guard last.end > last.start, part.start & ~0xfff <= (last.end &- 1) & ~0xfff,
+                last.isWritable != part.isWritable, last.isExecutable != part.isExecutable,
+                last.isWritable || part.isWritable, last.isExecutable || part.isExecutable
+            else { continue }
+            return [
+                Finding(
+                    .warning, "shared-page",
+                    "code and what is written share the page at \(hex(part.start & ~0xfff)), which is both",
+                    "link with -z separate-code and -z max-page-size=4096, so that segments get pages of their own")
+            ]
+        }
+        return []
+    }
+
+    /// Notes that the linker has kept as sections, but in no PT_NOTE segment, where loaders look for them.
+    private static func outsideSegments(_ image: borrowing LinkedImage) -> [Finding] {
+        guard let table = try? SectionListing(image.file, image.header),
+            let sections = try? ELF.SectionTable(image.file, image.header)
+        else { return [] }
+        var findings: [Finding] = []
+        for index in 0..<table.count where table[index].type == SectionHeader.Kind.note {
+            let section = table[index]
+            var isInSegment = false
+            for number in 0..<image.programHeaders.count
+            where image.programHeaders.type(number) == ProgramHeader.Kind.note {
+                let segment = image.programHeaders[number]
+                if section.offset >= segment.offset, section.offset &- segment.offset < segment.filesz {
+                    isInSegment = true
+                }
+            }
+            guard !isInSegment, var notes = try? Notes(sections, section: UInt32(index)) else { continue }
+            while let note = try? notes.next() {
+                let isHermit = note.isOwned(by: "HERMIT") || note.isOwned(by: "UHYVEIF")
+                guard isHermit || note.isOwned(by: "GNU") && note.type == 1 else { continue }
+                findings.append(
+                    Finding(
+                        .warning, "note-outside-segment",
+                        "section \(table.name(section).text) holds a note, but no PT_NOTE segment holds the section",
+                        "loaders do not see it; add a NOTE segment for it to the linker script's PHDRS"))
+                break
+            }
+        }
+        return findings
+    }
+
+    private static func inRelocations(_ image: borrowing LinkedImage) -> [Finding] {
+        var count = 0
+        var firstAddress: UInt64 = 0
+        do throws(Fault) {
+            let relocator = try Relocator(copy image, bias: 0, as: .library)
+            var writable: [(start: UInt64, end: UInt64)] = []
+            for index in 0..<image.programHeaders.count
+            where image.programHeaders.type(index) == ProgramHeader.Kind.load {
+                let segment = image.programHeaders[index]
+                if segment.flags & 2 != 0 { writable.append((segment.vaddr, segment.vaddr &+ segment.memsz)) }
+            }
+            var relocations = relocator.listed
+            while let relocation = try relocations.next() {
+                let address = relocation.entry.offset
+                if relocation.entry.type == 0 || writable.contains(where: { address >= $0.start && address < $0.end }) {
+                    continue
+                }
+                if count == 0 { firstAddress = address }
+                count += 1
+            }
+        } catch { return [] }
+        guard count > 0 else { return [] }
+        return [
+            Finding(
+                .warning, "text-relocations",
+                "\(count == 1 ? "a relocation changes" : "\(count) relocations change") read-only segments, the first at \(hex(firstAddress))",
+                "compile everything with -fPIC or relocation-model=pic, and link with -z text")
+        ]
+    }
+
+    /// Relocations in memory that no dynamic entry names. Linkers leave those of a static executable, which are IRELATIVE, to the
+    /// program itself.
+    private static func unnamedRelocations(_ image: borrowing LinkedImage) -> [Finding] {
+        guard let table = try? SectionListing(image.file, image.header), let tables = try? DynamicTables(image),
+            let dynamic = try? tables.section()
+        else { return [] }
+        let tags = [
+            (DynamicTag.rela, DynamicTag.relaSize), (DynamicTag.rel, DynamicTag.relSize),
+            (DynamicTag.pltRelocations, DynamicTag.pltRelocationSize),
+        ]
+        var findings: [Finding] = []
+        for index in 0..<table.count {
+            let section = table[index]
+            let hasAddends = section.type == SectionHeader.Kind.rela
+            guard hasAddends || section.type == SectionHeader.Kind.rel, section.size > 0,
+                section.flags & SectionHeader.Flags.alloc != 0
+            else { continue }
+            let isNamed = tags.contains { start, size in section.addr &- dynamic[start] < dynamic[size] }
+            if isNamed { continue }
+            let count = section.size / (hasAddends ? RelocationEntry.relaSize : RelocationEntry.relSize)
+            let sentence =
+                "section \(table.name(section).text) holds \(counted(count, "relocation")) that no dynamic entry names, so "
+            findings.append(
+                Finding(
+                    .warning, "unnamed-relocations", sentence + "the loader does not apply them",
+                    "link with -pie, or have the program apply them, as libcs do from __rela_iplt_start on"))
+        }
+        return findings
+    }
+
+    /// Kernels from 2026-04 on read their own ELF header in memory.
+    private static func inFirstSegment(_ image: borrowing LinkedImage) -> [Finding] {
+        for index in 0..<image.programHeaders.count
+        where image.programHeaders.type(index) == ProgramHeader.Kind.load {
+            guard image.programHeaders[index].offset != 0 else { return [] }
+            return [
+                Finding(
+                    .warning, "no-header-in-image", "the first PT_LOAD segment does not hold the ELF header",
+                    "kernels from 2026-04 on read it there for TLS; add FILEHDR PHDRS to the linker script")
+            ]
+        }
+        return []
+    }
+
+    private static func inNotes(_ application: borrowing Application) -> [Finding] {
+        var findings: [Finding] = []
+        if application.notes.entryVersion == nil {
+            findings.append(
+                Finding(
+                    .note, "no-entry-version", "there is no Hermit entry version note; EI_OSABI stands in for it",
+                    "kernels from 0.4.3 on bring the note: keep .note.hermit.entry in the linker script"))
+        }
+        if application.notes.kernelVersion == nil, application.generation == .fourRecursive,
+            !application.isGenerationForced
+        {
+            findings.append(
+                Finding(
+                    .note, "no-abi-tag",
+                    "there is no ABI tag with the kernel's version, so it is taken for one before 0.10",
+                    "if it is newer, keep .note.ABI-tag in the linker script, or say loader.generation=4-identity"))
+        }
+        return findings
+    }
+}

@@ -1,0 +1,242 @@
+// What the loader would do with one file, gathered by the loader's own code.
+
+import Memory
+import Boot
+import Bytes
+import Diagnostics
+import ELF
+import HermitEntry
+import Linking
+
+/// The verdict on one file, and everything that led to it. Its members, encoded, are the JSON of the default view.
+struct Verdict: Encodable {
+    /// What is wrong, where the file does not boot.
+    struct Problem: Encodable {
+        /// The rule's name.
+        let rule: String
+        /// The class of trouble.
+        let kind: String
+        /// The sentence with its advice, as the loader's serial line shows it behind `error: `.
+        let sentence: String
+        /// The status that QEMU would end with.
+        let qemuStatus: Int32
+
+        init(_ refusal: Refusal) {
+            let kind = refusal.fault.rule.kind
+            rule = "\(refusal.fault.rule)"
+            self.kind = "\(kind)"
+            sentence = refusal.sentence
+            qemuStatus = kind.status
+        }
+    }
+    /// Where things go.
+    struct Plan: Encodable {
+        let image, imageEnd, entryPoint, bootInfo, stack, pageTable, deviceTree: String
+        let imageSize: UInt64
+        let movesImage: Bool, movesModule: Bool
+        let tls: ThreadLocal?
+    }
+    /// Thread-local storage.
+    struct ThreadLocal: Encodable {
+        let start: String
+        let fileSize, memorySize, alignment: UInt64
+    }
+    /// A shared object that is loaded with the file.
+    struct Library: Encodable {
+        let name, file, image, imageEnd: String
+    }
+    /// A number of relocations of one type.
+    struct Relocations: Encodable {
+        let type: String
+        let count: UInt64
+    }
+
+    let schema = JSONSchema.name
+    let view = "verdict"
+    let file: String
+    var verdict = "boots"
+    var status: Int32 = 0
+    var error: Problem?
+    var size: UInt64 = 0
+    var kind: String?
+    var osABI: UInt8?
+    var generation: String?
+    var entryVersion: UInt8?
+    var kernelVersion: String?
+    var uhyveInterface: UInt32?
+    var machine: String
+    var plan: Plan?
+    var relocations: [Relocations] = []
+    var resolvers: [String] = []
+    /// Left out where there are none.
+    var libraries: [Library]?
+    var findings: [Finding] = []
+
+    /// Judges `file`, called `name`, on `machine`.
+    init(_ file: ByteView, _ name: String, on machine: HostMachine, gigabytePages: Bool) {
+        self.file = name
+        size = file.count
+        self.machine = "\(machine.kind.rawValue), \(machine.memory.text), \(machine.startProtocol.rawValue)"
+        describe(file)
+        findings = machine.findings + Finding.inFile(file)
+        do throws(Refusal) {
+            let rehearsal = try Rehearsal(file, on: machine, gigabytePages: gigabytePages)
+            do throws(Fault) {
+                var plans = Rehearsal.noPlan
+                record(try rehearsal.application(plans.mutableSpan), rehearsal, machine)
+            } catch { throw Refusal(error, file) }
+        } catch {
+            status = error.status
+            // A library may be what is malformed.
+            verdict = status == 2 && error.fault.file == 0 ? "malformed" : "will not boot"
+            self.error = Problem(error)
+            if error.fault.rule == .needsLibrary { findings.append(.librariesToGive) }
+            // Without the loader's options, which may be what is wrong.
+            guard let application = try? Application(file) else { return }
+            generation = application.generation.name.string
+            findings += Finding.inApplication(application)
+        }
+    }
+
+    /// What can be said of the file before anything is judged.
+    private mutating func describe(_ file: ByteView) {
+        guard let header = try? FileHeader(file) else { return }
+        kind =
+            switch header.type {
+            case .relocatable: "ET_REL"
+            case .executable: "ET_EXEC"
+            case .dynamic: "ET_DYN"
+            }
+        osABI = header.osABI
+        // What is wrong with the notes is told in its turn: the loader looks at the segments first.
+        guard let notes = try? HermitNotes(file, ProgramHeaders(file, header)) else { return }
+        record(notes)
+    }
+
+    private mutating func record(_ notes: HermitNotes) {
+        entryVersion = notes.entryVersion
+        kernelVersion = notes.kernelVersion.map { "\($0.major).\($0.minor).\($0.patch)" }
+        uhyveInterface = notes.uhyveInterface
+    }
+
+    private mutating func record(
+        _ application: borrowing Application, _ rehearsal: Rehearsal, _ machine: HostMachine
+    ) {
+        libraries =
+            rehearsal.libraries.isEmpty
+            ? nil
+            : rehearsal.libraries.map {
+                Library(
+                    name: $0.name, file: $0.file == 0 ? file : machine.modules[$0.file - 1].path,
+                    image: hex($0.memory.start), imageEnd: hex($0.memory.end))
+            }
+        record(application.notes)
+        generation = rehearsal.generation.name.string
+        let placement = rehearsal.placement
+        let template = application.tls(bias: placement.bias)
+        findings += Finding.inThreadLocals(template, rehearsal.memoryMap) + Finding.inApplication(application)
+        plan = Plan(
+            image: hex(placement.image.start), imageEnd: hex(placement.image.end),
+            entryPoint: hex(rehearsal.entry.instructionPointer), bootInfo: hex(rehearsal.entry.bootInfo),
+            stack: hex(placement.handoff.stack.start), pageTable: hex(rehearsal.entry.pageTable),
+            deviceTree: hex(placement.handoff.deviceTree.start), imageSize: placement.image.size,
+            movesImage: placement.isStaged,
+            movesModule: placement.movesModules,
+            tls: template.map {
+                ThreadLocal(start: hex($0.start), fileSize: $0.filesz, memorySize: $0.memsz, alignment: $0.align)
+            })
+        for type in 0...RelocationType.lastNumber where rehearsal.counts[type] > 0 {
+            let name = RelocationType(type).map { $0.name.string } ?? "\(type)"
+            relocations.append(Relocations(type: name, count: rehearsal.counts[type]))
+        }
+        resolvers = rehearsal.resolvers.map { hex($0) }
+    }
+
+    // MARK: Text
+
+    /// Writes the verdict for people.
+    func write(to output: Output, file: ByteView, quiet: Bool) {
+        output.write("\(printable(self.file)): ", .bold)
+        output.line(status == 0 ? styled(output, "boots", 32) : styled(output, verdict, 31))
+        if let error {
+            // In one piece, as the loader says it, to be found in a log.
+            output.write("  error: ", .red)
+            output.line(error.sentence)
+        }
+        guard !quiet else {
+            write(findings, to: output)
+            return
+        }
+        if let kind {
+            let what =
+                kind == "ET_EXEC"
+                ? "linked at a fixed address"
+                : kind == "ET_DYN" ? "position independent" : "an object file, which the loader links"
+            output.label("kind", "\(kind), \(what), \(size) bytes")
+        }
+        if let evidence { output.label("contract", evidence) }
+        if let plan { write(plan, to: output) }
+        write(findings, to: output)
+        guard kind != nil, kind != "ET_REL" else { return }
+        output.line()
+        do throws(Fault) {
+            try HeaderViews.segments(file, to: ViewTarget(output: output, file: self.file, json: false))
+        } catch { output.line(Refusal(error, file).sentence) }
+    }
+
+    private func styled(_ output: Output, _ text: String, _ number: Int) -> String {
+        output.isColored ? "\u{1b}[1;\(number)m\(text)\u{1b}[0m" : text
+    }
+
+    private func write(_ plan: Plan, to output: Output) {
+        output.label("machine", machine)
+        output.label(
+            "image",
+            "\(plan.image) to \(plan.imageEnd) (exclusive)"
+                + (plan.movesImage ? ", over the loader itself" : "")
+                + (plan.movesModule ? ", after moving modules out of the way" : ""))
+        for (index, library) in (libraries ?? []).enumerated() {
+            output.label(
+                index == 0 ? "libraries" : "", "\(printable(library.name)) at \(library.image) to \(library.imageEnd)")
+        }
+        if let tls = plan.tls {
+            output.label(
+                "TLS",
+                "\(tls.start), \(tls.fileSize) of \(tls.memorySize) bytes initialised, aligned to \(tls.alignment)")
+        }
+        let total = relocations.reduce(0) { $0 + $1.count }
+        let byType = relocations.map { "\($0.count) \($0.type)" }.joined(separator: ", ")
+        output.label("relocations", relocations.isEmpty ? "none" : "\(total): \(byType)")
+        if !resolvers.isEmpty {
+            // Several relocations may ask one function.
+            var seen: Set<String> = []
+            let functions = resolvers.filter { seen.insert($0).inserted }
+            let more = functions.count > 3 ? " and \(functions.count - 3) more" : ""
+            output.label(
+                "",
+                "\(counted(resolvers.count, "call")) of resolver functions in the guest: "
+                    + functions.prefix(3).joined(separator: ", ") + more)
+        }
+        output.label("BootInfo", "\(plan.bootInfo), stack at \(plan.stack), page tables at \(plan.pageTable)")
+        output.label("entry point", plan.entryPoint)
+    }
+
+    /// The generation, and why.
+    var evidence: String? {
+        guard let generation else { return nil }
+        var text = generation + (entryVersion.map { ": note HERMIT says \($0)" } ?? ": no note HERMIT, OSABI 255")
+        text += kernelVersion.map { ", kernel \($0)" } ?? ", no ABI tag (kernel before 0.10)"
+        if let uhyveInterface { text += ", uhyve interface \(uhyveInterface)" }
+        return text
+    }
+
+    private func write(_ findings: [Finding], to output: Output) {
+        for finding in findings {
+            let name = finding.severity == .warning ? "warning" : "note"
+            output.write("  ")
+            output.write(name, finding.severity == .warning ? .yellow : .cyan)
+            output.write(String(repeating: " ", count: 12 - name.count) + " ")
+            output.wrap(finding.sentence + "; " + finding.advice, indent: 15)
+        }
+    }
+}

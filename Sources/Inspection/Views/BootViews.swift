@@ -1,0 +1,147 @@
+// What the kernel would find: BootInfo, and what is mapped.
+
+import Memory
+import Boot
+import Bytes
+import Diagnostics
+import HermitEntry
+
+/// The views of a rehearsed boot.
+enum BootViews {
+    /// BootInfo, field by field.
+    static func bootInfo(_ rehearsal: Rehearsal, to destination: ViewTarget) {
+        let generation = rehearsal.generation
+        let address = rehearsal.entry.bootInfo
+        var listing = destination.listing(
+            "bootinfo",
+            [
+                Column("offset", "offset", 6, right: true), Column("size", "size", 4, right: true),
+                Column("value", "value", 18, right: true), Column("field", "field", 32),
+            ],
+            facts: [
+                ("address", "\"\(hex(address))\""),
+                ("generation", JSONSchema.string(generation.name.string)),
+            ])
+        let bytes = ByteView(rehearsal.guest.span(AddressRange(at: address, size: rehearsal.bootInfoSize)))
+        for (offset, size, name) in fields(generation, wide: rehearsal.options.alignsWideIntegers) {
+            var value: UInt64 = 0
+            for index in (0..<size).reversed() { value = value << 8 | UInt64(bytes.byte(at: offset + index) ?? 0) }
+            listing.hex(offset)
+            listing.decimal(size)
+            listing.hex(value)
+            listing.text(name)
+        }
+        listing.end()
+    }
+
+    /// Offset, size and name of the fields of `generation`'s layout (hermit-entry).
+    private static func fields(_ generation: Generation, wide: Bool) -> [(UInt64, UInt64, String)] {
+        switch generation {
+        case .zero, .one:
+            return [
+                (0x00, 4, "magic_number"), (0x04, 4, "version"), (0x08, 8, "base"), (0x10, 8, "limit"),
+                (0x18, 8, "image_size"), (0x20, 8, "tls_start"), (0x28, 8, "tls_filesz"), (0x30, 8, "tls_memsz"),
+                (0x38, 8, "current_stack_address"), (0x40, 8, "current_percore_address"),
+                (0x48, 8, "host_logical_addr"), (0x50, 8, "boot_gtod"), (0x58, 8, "mb_info"), (0x60, 8, "cmdline"),
+                (0x68, 8, "cmdsize"), (0x70, 4, "cpu_freq"), (0x74, 4, "boot_processor"), (0x78, 4, "cpu_online"),
+                (0x7c, 4, "possible_cpus"), (0x80, 4, "current_boot_id"), (0x84, 2, "uartport"),
+                (0x86, 1, "single_kernel"), (0x87, 1, "uhyve"), (0x88, 4, "hcip"), (0x8c, 4, "hcgateway"),
+                (0x90, 4, "hcmask"), (0x98, 8, "tls_align"),
+            ]
+        default:
+            let hasTree = generation.hasDeviceTree
+            let load: UInt64 = hasTree ? 32 : 24
+            let platform: UInt64 = hasTree || wide ? 80 : 72
+            let payload = wide ? 96 : platform + 8
+            var list: [(UInt64, UInt64, String)] = [
+                (0, 8, "hardware_info.phys_addr_start"), (8, 8, "hardware_info.phys_addr_end"),
+                (16, 2, "hardware_info.serial_port_base"),
+            ]
+            if hasTree { list.append((24, 8, "hardware_info.device_tree")) }
+            let loadFields = [
+                "kernel_image_addr_start", "kernel_image_addr_end", "tls_info.start", "tls_info.filesz",
+                "tls_info.memsz", "tls_info.align",
+            ]
+            for (index, name) in loadFields.enumerated() {
+                list.append((load + UInt64(index) * 8, 8, "load_info.\(name)"))
+            }
+            list.append((platform, 4, "platform_info (0 Multiboot, 3 Fdt)"))
+            for (index, name) in ["command_line address", "command_line length", "multiboot_info_ptr"].enumerated() {
+                list.append((payload + UInt64(index) * 8, 8, "platform_info.\(name)"))
+            }
+            return list
+        }
+    }
+
+    // MARK: Pages
+
+    /// One run of pages that are mapped alike.
+    struct Run: Equatable {
+        var virtual: UInt64
+        var physical: UInt64
+        var pages: UInt64
+        let pageSize: UInt64
+        let flags: UInt64
+
+        var end: UInt64 { virtual &+ pages &* pageSize }
+    }
+
+    /// What the page tables map, in runs of pages that are mapped alike.
+    static func pages(_ rehearsal: Rehearsal, to destination: ViewTarget) {
+        var listing = destination.listing(
+            "pages",
+            [
+                Column("virtual", "virtual", 18, right: true), Column("end", "last", 18, right: true),
+                Column("physical", "physical", 12, right: true), Column("pageSize", "page size", 12, right: true),
+                Column("count", "pages", 5, right: true), Column("flags", "flags", 5),
+            ], facts: [("pageTable", "\"\(hex(rehearsal.entry.pageTable))\"")])
+        for run in runs(rehearsal.guest, root: rehearsal.entry.pageTable) {
+            listing.hex(run.virtual)
+            listing.hex(run.end &- 1)
+            listing.hex(run.physical)
+            listing.hex(run.pageSize)
+            listing.decimal(run.pages)
+            listing.text(
+                run.pageSize == 1 << 39
+                    ? "recursive"
+                    : "r" + (run.flags & 2 != 0 ? "w" : "-") + (run.flags >> 63 != 0 ? "-" : "x")
+                        + (run.flags & 4 != 0 ? "u" : ""))
+        }
+        listing.end()
+    }
+
+    /// Walks the tables at `root`.
+    static func runs(_ guest: GuestMemory, root: UInt64) -> [Run] {
+        var runs: [Run] = []
+        walk(guest, root, root, shift: 39, virtual: 0, &runs)
+        return runs
+    }
+
+    private static func walk(
+        _ guest: GuestMemory, _ table: UInt64, _ root: UInt64, shift: UInt64, virtual: UInt64, _ runs: inout [Run]
+    ) {
+        guard table <= guest.size, 0x1000 <= guest.size - table else { return }
+        let entries = ByteView(guest.span(AddressRange(at: table, size: 0x1000)))
+        for index in 0..<512 as Range<UInt64> {
+            guard let entry = entries.word64(at: index * 8), entry & 1 == 1 else { continue }
+            var address = virtual | index << shift
+            // Bits above 47 repeat bit 47.
+            if shift == 39, index >= 256 { address |= 0xffff_0000_0000_0000 }
+            let target = entry & 0x000f_ffff_ffff_f000
+            let isRecursive = shift == 39 && target == root
+            if shift == 12 || isRecursive || shift < 39 && entry & 1 << 7 != 0 {
+                let run = Run(
+                    virtual: address, physical: target, pages: 1, pageSize: 1 << shift, flags: entry & (1 << 63 | 6))
+                if let last = runs.last, last.pageSize == run.pageSize, last.flags == run.flags,
+                    last.end == run.virtual, last.physical &+ last.pages &* last.pageSize == run.physical
+                {
+                    runs[runs.count - 1].pages += 1
+                } else {
+                    runs.append(run)
+                }
+            } else {
+                walk(guest, target, root, shift: shift - 9, virtual: address, &runs)
+            }
+        }
+    }
+}

@@ -1,0 +1,132 @@
+// The relocations of an application and its shared objects, and which file defines each symbol.
+
+import Memory
+import Bytes
+import Diagnostics
+import ELF
+import Linking
+
+/// The view of relocations of several files.
+enum LinkRelocationView {
+    /// Lists all relocations of `file`, called `name`, and of those of `modules` that it needs, for an image whose first byte
+    /// lies at `base`, by default where the file was linked. Returns the number of those that cannot be applied. Throws a
+    /// `Refusal` where the files do not fit together.
+    static func list(
+        _ file: ByteView, _ name: String, with modules: [(path: String, input: InputFile)], base: UInt64?,
+        to output: Output,
+        json: Bool
+    ) throws(Refusal) -> Int {
+        // Side by side, as modules are in memory.
+        var bytes: [UInt8] = []
+        var list: [NamedFile] = []
+        func append(_ path: String, _ contents: ByteView) {
+            let string = UInt64(bytes.count)
+            bytes += Array(path.utf8)
+            list.append(
+                NamedFile(
+                    start: UInt64(bytes.count), size: contents.count, string: string,
+                    stringSize: UInt64(path.utf8.count)))
+            // The bytes are copied, and the pointer does not leave the closure.
+            unsafe contents.span.withUnsafeBytes { unsafe bytes.append(contentsOf: $0) }
+        }
+        append(name, file)
+        for module in modules { append(module.path, ByteView(module.input.bytes)) }
+        // The bytes hold any value, and the array outlives the view.
+        var files = NamedFiles(ByteView(unsafe bytes.span.bytes))
+        for file in list { files.append(file) }
+        let names = [name] + modules.map(\.path)
+        do throws(Fault) {
+            return try self.list(files, names, base, output, json)
+        } catch { throw Refusal(error, files) }
+    }
+
+    private static func list(
+        _ files: borrowing NamedFiles, _ names: [String], _ base: UInt64?, _ output: Output, _ json: Bool
+    ) throws(Fault) -> Int {
+        _ = try LinkedImage(
+            try files.bytes.slice(at: files[0].start, size: files[0].size, else: .moduleOutsideMemory, .none))
+        var plans = Rehearsal.noPlan
+        let link = try LinkMap(files, in: plans.mutableSpan)
+        let bias = (base ?? link[0].linkStart) &- link[0].linkStart
+        var faults = 0
+        for index in 0..<link.count {
+            let file = link[index].file
+            let view = try files.bytes.slice(
+                at: files[file].start, size: files[file].size, else: .moduleOutsideMemory, .none)
+            let image = try LinkedImage(view, as: .library)
+            let destination = ViewTarget(output: output, file: names[file], json: json, isTitled: true)
+            faults += try list(index, of: link, image, files.bytes, bias, names, destination)
+        }
+        return faults
+    }
+
+    private static func list(
+        _ index: Int, of link: LinkMap, _ image: LinkedImage, _ files: ByteView, _ bias: UInt64, _ names: [String],
+        _ destination: ViewTarget
+    ) throws(Fault) -> Int {
+        guard let copy = GuestMemory(size: max(image.size, 1)) else {
+            throw Fault(.imageTooLarge, .header, value: image.size, limit: 1 << 46)
+        }
+        try copy.load(image, from: nil)
+        let memory = copy.region(AddressRange(0, image.size), at: image.linkStart)
+        let relocator = link.relocator(index, files, bias)
+        let start = image.linkStart &+ link[index].displacement &+ bias
+        var listing = destination.listing(
+            "relocations",
+            [
+                Column("index", "#", 6, right: true), Column("table", "table", 6),
+                Column("number", "no", 2, right: true), Column("name", "type", 9),
+                Column("place", "place", 12, right: true), Column("formula", "formula", 10),
+                Column("value", "value", 18, right: true), Column("symbol", "symbol", 16),
+                Column("definedBy", "defined by", 16),
+            ], facts: [("base", "\"\(hex(start))\"")])
+        var relocations = relocator.listed
+        var number: UInt64 = 0
+        var faults = 0
+        while let relocation = try relocations.next() {
+            let entry = relocation.entry
+            let meaning = RelocationType(entry.type)
+            listing.decimal(number)
+            number += 1
+            listing.text(table(relocation.place))
+            listing.decimal(UInt64(entry.type))
+            if let meaning { listing.text(meaning.name) } else { listing.none() }
+            listing.hex(entry.offset &- image.linkStart &+ start)
+            if let meaning { listing.text(meaning.formula.text) } else { listing.none() }
+            do throws(Fault) {
+                switch try relocator.outcome(of: entry, relocation.place, in: memory) {
+                case .nothing: listing.none()
+                case .value(let value): listing.hex(value)
+                case .descriptor(let resolver, let argument): listing.text("\(hex(resolver)),\(hex(argument))")
+                case .indirect(let resolver): listing.text("\(hex(resolver))()")
+                case .copy(let source, let size): listing.text("\(hex(source)),\(hex(size))")
+                }
+            } catch {
+                faults += 1
+                listing.text("error: \(error.rule)")
+            }
+            if entry.symbol != 0, let symbol = relocator.symbol(at: entry.symbol), symbol.nameOffset > 0 {
+                listing.text(image.file.string(at: symbol.nameOffset))
+            } else {
+                listing.none()
+            }
+            if let found = try? relocator.definition(of: entry, relocation.place) {
+                // What the loader defines has no name in any file.
+                listing.text(found.symbol.name == 0 ? "the loader" : names[link[found.object].file])
+            } else {
+                listing.none()
+            }
+        }
+        listing.end()
+        return faults
+    }
+
+    private static func table(_ place: FaultLocation) -> Text {
+        switch place.table {
+        case DynamicTag.relr: "RELR"
+        case DynamicTag.rela: "RELA"
+        case DynamicTag.rel: "REL"
+        default: "JMPREL"
+        }
+    }
+}

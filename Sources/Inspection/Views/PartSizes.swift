@@ -1,0 +1,144 @@
+// How many bytes each part of a file takes: what two builds are compared by.
+
+import Bytes
+import Diagnostics
+import ELF
+import Linking
+
+/// Names of parts, and their sizes in bytes. Parts of one name count together.
+struct PartSizes {
+    private(set) var sizes: [String: UInt64] = [:]
+
+    private mutating func add(_ name: String, _ size: UInt64) {
+        let (sum, overflow) = sizes[name, default: 0].addingReportingOverflow(size)
+        sizes[name] = overflow ? .max : sum
+    }
+
+    /// The segments of `file` that take memory: type, number among those of the type, access; the size is that in memory.
+    static func segments(_ file: ByteView) -> PartSizes {
+        var parts = PartSizes()
+        guard let header = try? FileHeader(file), let headers = try? ProgramHeaders(file, header) else { return parts }
+        var loaded = 0
+        for index in 0..<headers.count {
+            let segment = headers[index]
+            switch segment.type {
+            case ProgramHeader.Kind.load:
+                parts.add("LOAD \(loaded) \(Names.segmentFlags(segment.flags))", segment.memsz)
+                loaded += 1
+            case ProgramHeader.Kind.tls: parts.add("TLS", segment.memsz)
+            default: break
+            }
+        }
+        return parts
+    }
+
+    /// The sections of `file` by name, also those that are not in memory.
+    static func sections(_ file: ByteView) -> PartSizes {
+        var parts = PartSizes()
+        guard let header = try? FileHeader(file), let table = try? SectionListing(file, header) else { return parts }
+        for index in 0..<table.count where table[index].type != 0 {
+            parts.add(name(table.name(table[index])), table[index].size)
+        }
+        return parts
+    }
+
+    /// The functions and variables of `file` by name: of SHT_SYMTAB, or else of SHT_DYNSYM, or else of DT_SYMTAB.
+    static func symbols(_ file: ByteView) -> PartSizes {
+        var parts = PartSizes()
+        guard let header = try? FileHeader(file), let table = try? SectionListing(file, header) else { return parts }
+        for wanted in [2, 11] as [UInt32] where parts.sizes.isEmpty {
+            guard let number = (0..<table.count).first(where: { table[$0].type == wanted }),
+                table[number].link < UInt32(table.count), let bytes = try? table.contents(number),
+                let strings = try? table.contents(Int(table[number].link))
+            else { continue }
+            for index in 0..<Int(bytes.count / Symbol.size) {
+                let symbol = Symbol(bytes.entry(index, size: Int(Symbol.size)))
+                if counts(symbol) { parts.add(stable(name(strings.string(at: UInt64(symbol.name)))), symbol.size) }
+            }
+        }
+        guard parts.sizes.isEmpty, let image = try? LinkedImage(file, as: .library),
+            let relocator = try? Relocator(image, bias: 0, as: .library)
+        else { return parts }
+        var index: UInt32 = 0
+        while let (symbol, nameOffset) = relocator.symbol(at: index) {
+            if counts(symbol) { parts.add(stable(name(file.string(at: nameOffset))), symbol.size) }
+            index += 1
+        }
+        return parts
+    }
+
+    /// Whether `symbol` is an object, a function, a common symbol, a thread-local variable or a function that chooses an
+    /// implementation, and is in the file.
+    private static func counts(_ symbol: Symbol) -> Bool {
+        [1, 2, 5, 6, 10].contains(symbol.type) && !symbol.isUndefined && symbol.size > 0
+    }
+
+    private static func name(_ bytes: borrowing ByteView) -> String {
+        // Read only, within the closure.
+        unsafe bytes.span.withUnsafeBytes { unsafe String(decoding: $0, as: UTF8.self) }
+    }
+
+    /// `name` without what differs from build to build although the source is the same: the hash at the end of Rust's
+    /// legacy mangling (`17h`, 16 digits, `E`), and the number that LLVM gives a symbol it has promoted (`.llvm.1234`).
+    static func stable(_ name: String) -> String {
+        var bytes = Array(name.utf8)
+        let suffix = Array(".llvm.".utf8)
+        let digits = bytes.reversed().prefix { (0x30...0x39).contains($0) }.count
+        if digits > 0, bytes.dropLast(digits).suffix(suffix.count).elementsEqual(suffix) {
+            bytes.removeLast(digits + suffix.count)
+        }
+        if bytes.count > 20, bytes.starts(with: "_ZN".utf8), bytes.last == UInt8(ascii: "E"),
+            bytes.dropLast(17).suffix(3).elementsEqual("17h".utf8),
+            bytes.dropLast().suffix(16).allSatisfy({ (0x30...0x39).contains($0) || (0x61...0x66).contains($0) })
+        {
+            bytes.removeLast(20)
+            bytes.append(UInt8(ascii: "E"))
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+}
+
+/// What has become of parts of one kind.
+struct SizeChanges: Encodable {
+    /// A part that is larger, smaller, new (no old size) or gone (no new size).
+    struct Change: Encodable {
+        let name: String
+        let old: UInt64?
+        let new: UInt64?
+
+        /// How many bytes more, or fewer.
+        var difference: (magnitude: UInt64, isGrowth: Bool) {
+            let (old, new) = (old ?? 0, new ?? 0)
+            return new >= old ? (new - old, true) : (old - new, false)
+        }
+
+        /// What happened, in a word.
+        var word: String { old == nil ? "new" : new == nil ? "gone" : difference.isGrowth ? "grown" : "shrunk" }
+    }
+
+    /// How many parts have the same size as before.
+    let unchanged: Int
+    /// The others: the largest difference first, then by name.
+    let changes: [Change]
+
+    /// Compares two builds' parts.
+    init(from old: PartSizes, to new: PartSizes) {
+        var changes: [Change] = []
+        var unchanged = 0
+        for (name, size) in new.sizes {
+            if old.sizes[name] == size {
+                unchanged += 1
+            } else {
+                changes.append(Change(name: name, old: old.sizes[name], new: size))
+            }
+        }
+        for (name, size) in old.sizes where new.sizes[name] == nil {
+            changes.append(Change(name: name, old: size, new: nil))
+        }
+        self.unchanged = unchanged
+        self.changes = changes.sorted { left, right in
+            let (first, second) = (left.difference.magnitude, right.difference.magnitude)
+            return first != second ? first > second : left.name < right.name
+        }
+    }
+}

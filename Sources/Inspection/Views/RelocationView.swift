@@ -1,0 +1,161 @@
+// Every relocation: where, which, of what, and what it comes to at a given base.
+
+import Memory
+import Bytes
+import Diagnostics
+import ELF
+import Linking
+import Synchronization
+
+/// The view of relocations.
+enum RelocationView {
+    /// Lists all relocations of `file` for an image whose first byte lies at `base`, by default where it was linked.
+    /// Returns the number of those that cannot be applied.
+    static func list(_ file: ByteView, base: UInt64?, to destination: ViewTarget) throws(Fault) -> Int {
+        // Shared objects and programs of an operating system can be looked at, too.
+        let image = try LinkedImage(file, as: .library)
+        let bias = (base ?? image.linkStart) &- image.linkStart
+        let relocator = try Relocator(image, bias: bias, as: .library)
+        guard let copy = GuestMemory(size: max(image.size, 1)) else {
+            throw Fault(.imageTooLarge, .header, value: image.size, limit: 1 << 46)
+        }
+        // Addends in place are read from the image as it is before relocation.
+        try copy.load(image, from: destination.input)
+        var listing = destination.listing(
+            "relocations",
+            [
+                Column("index", "#", 6, right: true), Column("table", "table", 6),
+                Column("number", "no", 2, right: true),
+                Column("name", "type", 9), Column("place", "place", 12, right: true),
+                Column("formula", "formula", 10), Column("value", "value", 18, right: true),
+                Column("symbol", "symbol", 16),
+            ], facts: [("base", "\"\(hex(image.linkStart &+ bias))\"")])
+        let rows = RelocationRows(
+            file: file, relocator: relocator, bias: bias, memory: copy, start: image.linkStart, size: image.size)
+        // In the order in which they are applied.
+        let tables = try DynamicTables(image)
+        var count = 0
+        var faults = 0
+        var packed = tables.packed
+        while let address = try packed.nextAddress() {
+            let entry = RelocationEntry(offset: address, info: 8, addend: nil)
+            let place = FaultLocation.relocation(table: DynamicTag.relr, index: packed.wordsRead &- 1)
+            if !rows.write(count, ShortText("RELR"), entry, place, in: &listing) { faults += 1 }
+            count += 1
+        }
+        faults += list(tables.rela, from: &count, "RELA", rows, in: &listing)
+        faults += list(tables.rel, from: &count, "REL", rows, in: &listing)
+        faults += list(tables.plt, from: &count, "JMPREL", rows, in: &listing)
+        listing.end()
+        return faults
+    }
+
+    /// Lists the entries of `table`, of which the first is number `first`. Returns the number of those that cannot be applied.
+    private static func list(
+        _ table: RelocationTable, from first: inout Int, _ name: Text, _ rows: RelocationRows,
+        in listing: inout Listing
+    ) -> Int {
+        let start = first
+        let faults = Atomic<Int>(0)
+        let name = ShortText(name)
+        listing.rows(table.count) { range, listing in
+            var refused = 0
+            for index in range {
+                let place = FaultLocation.relocation(table: table.tag, index: UInt64(index))
+                if !rows.write(start &+ index, name, table[index], place, in: &listing) { refused += 1 }
+            }
+            faults.add(refused, ordering: .relaxed)
+        }
+        first += table.count
+        return faults.load(ordering: .relaxed)
+    }
+}
+
+/// What the rows of one file have in common.
+private struct RelocationRows: ~Escapable, Sendable {
+    /// One relocation type's cells.
+    private struct TypeCells {
+        let name: ShortText?
+        let formula: ShortText?
+    }
+
+    private let file: ByteView
+    private let relocator: Relocator
+    private let bias: UInt64
+    private let memory: GuestMemory
+    private let start: UInt64
+    private let size: UInt64
+    private let types: [TypeCells]
+    private let undefined = ShortText("error: symbolUndefined")
+
+    @_lifetime(copy file, copy relocator)
+    init(
+        file: ByteView, relocator: Relocator, bias: UInt64, memory: GuestMemory, start: UInt64, size: UInt64
+    ) {
+        self.file = file
+        self.relocator = relocator
+        self.bias = bias
+        self.memory = memory
+        self.start = start
+        self.size = size
+        // The last is that of all numbers that have no meaning.
+        types = (0...RelocationType.lastNumber + 1).map { number in
+            let meaning = RelocationType(number)
+            return TypeCells(
+                name: meaning.map { ShortText($0.name) }, formula: meaning.map { ShortText($0.formula.text) })
+        }
+    }
+
+    /// Writes row `index`, for `entry` of the table `name`; returns whether the entry can be applied.
+    @inline(__always)
+    func write(
+        _ index: Int, _ name: ShortText, _ entry: RelocationEntry, _ place: FaultLocation, in listing: inout Listing
+    ) -> Bool {
+        let cells = types[Int(min(entry.type, RelocationType.lastNumber + 1))]
+        listing.decimal(UInt64(index))
+        listing.text(name)
+        listing.decimal(UInt64(entry.type))
+        if let name = cells.name { listing.text(name) } else { listing.none() }
+        listing.hex(entry.offset &+ bias)
+        if let formula = cells.formula { listing.text(formula) } else { listing.none() }
+        if entry.info == 8, let addend = entry.addend {
+            // Nearly all are RELATIVE.
+            listing.hex(relocator.relative(addend))
+            listing.none()
+            return true
+        }
+        return writeOutcome(of: entry, place, in: &listing)
+    }
+
+    private func writeOutcome(of entry: RelocationEntry, _ place: FaultLocation, in listing: inout Listing) -> Bool {
+        var isSound = true
+        let symbol = entry.symbol == 0 ? nil : relocator.symbol(at: entry.symbol)
+        if let symbol = symbol?.symbol, symbol.isUndefined, !symbol.isWeak {
+            // Not asked for its outcome: the fault would name all undefined symbols, each time.
+            isSound = false
+            listing.text(undefined)
+        } else if let value = relocator.commonValue(of: entry) {
+            listing.hex(value)
+        } else {
+            let memory = memory.region(AddressRange(0, size), at: start)
+            do throws(Fault) {
+                switch try relocator.outcome(of: entry, place, in: memory) {
+                case .nothing: listing.none()
+                case .value(let value): listing.hex(value)
+                case .descriptor(let resolver, let argument): listing.text("\(hex(resolver)),\(hex(argument))")
+                case .indirect(let resolver): listing.text("\(hex(resolver))()")
+                case .copy(let source, let size): listing.text("\(hex(source)),\(hex(size))")
+                }
+            } catch {
+                isSound = false
+                listing.text("error: \(error.rule)")
+            }
+        }
+        if let symbol, symbol.nameOffset > 0 {
+            listing.text(file, at: symbol.nameOffset)
+        } else {
+            listing.none()
+        }
+        return isSound
+    }
+}

@@ -1,0 +1,94 @@
+// Section headers with their names (gABI, chapter "Section Header"): for looking at, since linked images boot without them.
+
+import Bytes
+import Diagnostics
+import ELF
+
+/// The section headers of a file whose `FileHeader` has been validated.
+struct SectionListing: ~Escapable, Sendable {
+    private let table: ByteView
+    private let names: ByteView
+    private let file: ByteView
+    /// How many there are.
+    let count: Int
+    /// The file offset of the names; 0 where there are none.
+    private(set) var nameTableOffset: UInt64 = 0
+
+    /// The table that `header` describes in `file`; empty where there is none. e_shnum and e_shstrndx that do not fit in
+    /// 16 bits are in section header 0. Throws `sectionHeadersBeyondFile` or `sectionBeyondFile`.
+    @_lifetime(copy file)
+    init(_ file: ByteView, _ header: FileHeader) throws(Fault) {
+        let start = header.sectionHeaderOffset
+        self.file = file
+        guard start > 0 else {
+            count = 0
+            table = file.part(at: 0, size: 0)
+            names = table
+            return
+        }
+        let first = SectionHeader(
+            try file.record(at: start, size: SectionHeader.size, else: .sectionHeadersBeyondFile, .header))
+        let number = header.sectionHeaderCount == 0 ? first.size : UInt64(header.sectionHeaderCount)
+        let (size, overflow) = number.multipliedReportingOverflow(by: SectionHeader.size)
+        table = try file.slice(at: start, size: overflow ? .max : size, else: .sectionHeadersBeyondFile, .header)
+        count = Int(number)
+        let index = header.sectionNameIndex == 0xffff ? Int(first.link) : Int(header.sectionNameIndex)
+        guard index > 0, index < count else {
+            names = file.part(at: 0, size: 0)
+            return
+        }
+        let strings = SectionHeader(table.entry(index, size: Int(SectionHeader.size)))
+        names = try file.slice(
+            at: strings.offset, size: strings.size, else: .sectionBeyondFile, .sectionHeader(UInt64(index)))
+        nameTableOffset = strings.offset
+    }
+
+    /// The header at `index`, below `count`.
+    subscript(index: Int) -> SectionHeader {
+        SectionHeader(table.entry(index, size: Int(SectionHeader.size)))
+    }
+
+    /// The name of `section`; empty where it has none.
+    @_lifetime(copy self)
+    func name(_ section: SectionHeader) -> ByteView { names.string(at: UInt64(section.name)) }
+
+    /// Lists the name of `section`.
+    func name(_ section: SectionHeader, in listing: inout Listing) { listing.text(names, at: UInt64(section.name)) }
+
+    /// The bytes of the section at `index`. Throws `sectionBeyondFile`.
+    @_lifetime(copy self)
+    func contents(_ index: Int) throws(Fault) -> ByteView {
+        let section = self[index]
+        return try file.slice(
+            at: section.offset, size: section.size, else: .sectionBeyondFile, .sectionHeader(UInt64(index)))
+    }
+
+    /// The relocations in the section at `index`, of any form; nil where it holds none. Throws `sectionBeyondFile`.
+    @_lifetime(copy self)
+    func relocations(_ index: Int) throws(Fault) -> RelocationSection? {
+        let size: UInt64
+        switch self[index].type {
+        case SectionHeader.Kind.rela: size = RelocationEntry.relaSize
+        case SectionHeader.Kind.rel: size = RelocationEntry.relSize
+        case SectionHeader.Kind.crel: size = 0
+        default: return nil
+        }
+        let bytes = try contents(index)
+        let whole = size == 0 ? bytes.count : bytes.count - bytes.count % size
+        return RelocationSection(bytes.part(at: 0, size: whole), .sectionHeader(UInt64(index)), entrySize: size)
+    }
+}
+
+extension ByteView {
+    /// The NUL-terminated string at `offset`, without its NUL; it ends with the bytes at the latest.
+    @_lifetime(copy self)
+    func string(at offset: UInt64) -> ByteView {
+        let start = Int(min(offset, count))
+        var end = start
+        while end < span.byteCount, byte(at: UInt64(end)) != 0 { end += 1 }
+        return ByteView(span.extracting(start..<end))
+    }
+
+    /// As text, for a few bytes; what is not printable ASCII appears as `?`.
+    var text: String { StringSink.text { $0.write(untrusted: span, limit: 256) } }
+}

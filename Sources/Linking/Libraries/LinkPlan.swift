@@ -1,0 +1,262 @@
+// Which files are loaded together, in which order, and where each goes.
+
+import Diagnostics
+import Bytes
+import ELF
+
+/// What is known of an application and its shared objects. It is filled, and then looked at, where it lies.
+public struct LinkPlan: Sendable {
+    /// What is known of each file: those that are loaded come first, the application before all.
+    public var objects = InlineArray<16, LinkedFile> { _ in LinkedFile() }
+    /// How many objects there are, the application included.
+    public private(set) var count = 0
+    /// The number of bytes of all files.
+    private(set) var fileSize: UInt64 = 0
+    /// The largest alignment of a segment.
+    public private(set) var alignment: UInt64 = 0
+
+    /// The template of thread-local storage, where libraries have some: its link address in the application, and how many
+    /// bytes are initialised, in all, and its alignment.
+    public private(set) var templateStart: UInt64 = 0
+    public private(set) var templateFileSize: UInt64 = 0, templateSize: UInt64 = 0, templateAlignment: UInt64 = 0
+    /// The number of blocks.
+    private var blockCount: UInt64 = 0
+    /// Where between them there is room for a block, as distances from TP.
+    private var gapStart: UInt64 = 0, gapEnd: UInt64 = 0
+    /// Whether a library has thread-local storage.
+    public private(set) var hasMergedTemplate = false
+    /// What the loader adds: data that is only read, and code; behind it, the image's end.
+    public private(set) var dataStart: UInt64 = 0, dataEnd: UInt64 = 0, codeStart: UInt64 = 0, end: UInt64 = 0
+    /// The distances of all blocks, by their number.
+    private(set) var distances: UInt64 = 0
+    /// The symbols that the loader defines.
+    private(set) var provided = ProvidedSymbols()
+    /// The libraries, those first that others need; four bits each, the first one lowest.
+    private var order: UInt64 = 0, orderCount: UInt64 = 0
+    /// Those that the order has already, or that are being looked at: a bit each.
+    private var visited: UInt64 = 0
+
+    /// The number of initialisers of libraries.
+    public var initialiserCount: UInt64 { (provided.initialisersEnd &- provided.initialisersStart) / 8 }
+    /// The link address of the array of libraries' initialisers in the application, and behind it that of finalisers.
+    public var initialisersStart: UInt64 { provided.initialisersStart }
+    /// The link address of `__tls_get_addr`.
+    public var threadLocalAddress: UInt64 { provided.threadLocalAddress }
+
+    /// Nothing is known yet.
+    public init() {}
+
+    /// Finds out what the application, the first of `files`, needs of the others, and where that goes. Nothing is known before.
+    mutating func find(_ files: borrowing NamedFiles) throws(Fault) {
+        // The file that faults are in.
+        var file = 0
+        while file < files.count {
+            fileSize &+= files[file].size
+            // What is wrong with a file is told when it is needed.
+            try? objects[file].read(file, of: files)
+            file &+= 1
+        }
+        file = 0
+        do throws(Fault) {
+            var search = SymbolSearch(size: fileSize)
+            try add(0, files)
+            var index = 0
+            while index < count {
+                var cursor: UInt64 = 0
+                while let name = objects.span[index].nextNeeded(&cursor, files.bytes) {
+                    file = objects.span[index].file
+                    var needed = try find(name, of: index, files, &search)
+                    if needed >= count {
+                        file = objects.span[needed].file
+                        try add(needed, files)
+                        needed = count &- 1
+                    }
+                    objects[index].needs(needed)
+                }
+                index &+= 1
+            }
+            index = 0
+            while index < count {
+                file = objects.span[index].file
+                try checkVersions(of: index, files, &search)
+                index &+= 1
+            }
+        } catch { throw error.of(file: file) }
+        try layOut()
+        var index = count
+        while index > 0 {
+            index &-= 1
+            visit(index)
+        }
+    }
+
+    // MARK: Finding
+
+    /// The file that the string at `offset` of those of the object at `index` names, by its DT_SONAME or else by the last part
+    /// of the path that it was given with: its index among `objects`. Throws `needsLibrary` where it is none of them; what is
+    /// missing besides is looked up when the sentence is written. (Nothing changes; but what is not `mutating` is called with
+    /// a copy.)
+    mutating func find(
+        _ offset: UInt64, of index: Int, _ files: borrowing NamedFiles, _ search: inout SymbolSearch
+    ) throws(Fault) -> Int {
+        let length = objects.span[index].strings.length(offset, files.bytes) ?? 0
+        // Each file's names are compared once at the most.
+        try search.add(length &* UInt64(truncatingIfNeeded: files.count))
+        var name = FileRange(start: objects.span[index].strings.start &+ offset, size: length)
+        var isPath = false
+        while name.size > 0 {
+            // Of several the first that was given.
+            var found = -1
+            var candidate = 0
+            while candidate < files.count {
+                let own = isPath ? objects.span[candidate].fileName : objects.span[candidate].soname
+                if own.size == name.size, found < 0 || objects.span[candidate].file < objects.span[found].file,
+                    files.bytes.areSame(own.start, name.start, count: own.size)
+                {
+                    found = candidate
+                }
+                candidate &+= 1
+            }
+            if found >= 0 { return found }
+            if isPath { break }
+            // A name with a path stands for its last part.
+            name = files.bytes.lastPart(of: name, until: 0)
+            isPath = true
+        }
+        throw Fault(.needsLibrary, nameOffset: objects.span[index].nameOffset(offset))
+    }
+
+    /// Adds the file at `index` among `objects` to those that are loaded. Throws what is wrong with it.
+    private mutating func add(_ index: Int, _ files: borrowing NamedFiles) throws(Fault) {
+        if !objects.span[index].isSound {
+            let file = objects.span[index].file
+            try objects[index].read(file, of: files)
+        }
+        objects.swapAt(index, count)
+        try placeBlock()
+        alignment = max(alignment, objects.span[count].alignment)
+        count &+= 1
+    }
+
+    /// Puts the block of thread-local storage of the object that is being added below those of the objects before.
+    private mutating func placeBlock() throws(Fault) {
+        var objects = objects.mutableSpan
+        let size = objects[count].threadLocalSize
+        guard size > 0 else { return objects[count].threadLocalModule = 0 }
+        let mask = objects[count].threadLocalAlignment &- 1
+        guard size <= 1 << 46, mask < 1 << 46, templateSize <= 1 << 46 else {
+            throw Fault(.imageTooLarge, .none, value: size, limit: 1 << 46)
+        }
+        // In the largest gap that alignment has left, or else below all; as glibc does, so that both come to the same.
+        var distance = objects[count].threadLocalDistance(below: gapStart)
+        if distance <= gapEnd {
+            gapStart = distance
+        } else {
+            distance = objects[count].threadLocalDistance(below: templateSize)
+            if distance &- templateSize &- size > gapEnd &- gapStart {
+                gapStart = templateSize
+                gapEnd = distance &- size
+            }
+            templateSize = distance
+        }
+        blockCount &+= 1
+        objects[count].threadLocalModule = blockCount
+        objects[count].threadLocalDistance = distance
+        templateAlignment = max(templateAlignment, mask &+ 1)
+        if count > 0 { hasMergedTemplate = true }
+    }
+
+    private mutating func checkVersions(
+        of index: Int, _ files: borrowing NamedFiles, _ search: inout SymbolSearch
+    ) throws(Fault) {
+        let strings = objects.span[index].strings
+        var needs = objects.span[index].versions.needs
+        while needs.next(files.bytes) {
+            let wanted = needs.version
+            let target = try find(UInt64(wanted.file), of: index, files, &search)
+            // What is not loaded defines nothing, and a file without versions has every one.
+            guard target < count, !wanted.isWeak, objects.span[target].versions.defined != 0 else { continue }
+            var definitions = objects.span[target].versions.definitions
+            var isDefined = false
+            while !isDefined {
+                guard definitions.next(files.bytes) else {
+                    throw Fault(.versionMissing, value: UInt64(wanted.number & 0x7fff))
+                }
+                try search.add(1)
+                guard definitions.version.hash == wanted.hash else { continue }
+                isDefined = try search.isSame(
+                    definitions.version.name, objects.span[target].strings, wanted.name, strings, files.bytes)
+            }
+        }
+    }
+
+    // MARK: Placing
+
+    private mutating func layOut() throws(Fault) {
+        var objects = objects.mutableSpan
+        // The block is as large as kernels round it up to.
+        templateSize = templateSize.aligned(to: templateAlignment)
+        var next = objects[0].linkStart &+ objects[0].memorySize
+        var initialisersSize: UInt64 = 0, finalisersSize: UInt64 = 0
+        var index = 0
+        while index < count {
+            if index > 0 {
+                let size = objects[index].memorySize
+                // Its link addresses and the application's differ by a multiple of its alignment.
+                let alignment = max(objects[index].alignment, 0x1000)
+                let rest = objects[index].linkStart & (alignment &- 1)
+                let start = (next > rest ? next &- rest : 0).aligned(to: alignment) &+ rest
+                guard (next | start | size) >> 62 == 0 else { throw tooLarge(next) }
+                objects[index].displacement = start &- objects[index].linkStart
+                next = start &+ size
+            }
+            if objects[index].threadLocalFileSize > 0 {
+                let end = templateSize &- objects[index].threadLocalDistance &+ objects[index].threadLocalFileSize
+                templateFileSize = max(templateFileSize, end)
+            }
+            initialisersSize &+= objects[index].initialisers.count &* 8
+            finalisersSize &+= objects[index].finalisers.count &* 8
+            index &+= 1
+        }
+        guard next < 1 << 62 else { throw tooLarge(next) }
+        dataStart = next.aligned(to: 0x1000)
+        templateStart = dataStart.aligned(to: max(templateAlignment, 16))
+        distances = (hasMergedTemplate ? templateStart &+ templateFileSize : dataStart).aligned(to: 16)
+        provided.initialisersStart = distances &+ 17 &* 8
+        provided.initialisersEnd = provided.initialisersStart &+ initialisersSize
+        provided.finalisersStart = provided.initialisersEnd
+        provided.finalisersEnd = provided.finalisersStart &+ finalisersSize
+        dataEnd = provided.finalisersEnd
+        codeStart = dataEnd.aligned(to: 0x1000)
+        provided.threadLocalAddress = codeStart
+        end = codeStart &+ LinkPlan.codeSize
+    }
+
+    private func tooLarge(_ end: UInt64) -> Fault { Fault(.imageTooLarge, .none, value: end, limit: 1 << 62) }
+
+    /// The bytes of `__tls_get_addr`.
+    static var codeSize: UInt64 { 0x28 }
+
+    // MARK: Order of initialisers
+
+    /// The library at `index` in the order of initialisation, below `count` - 1: those first that others need, of two that need
+    /// each other the one that was reached first last.
+    func ordered(_ index: Int) -> Int { Int(truncatingIfNeeded: order &>> (UInt64(index) &* 4) & 15) }
+
+    /// Adds to the order the objects that the one at `index` needs, and then itself. Goes no deeper than there are objects.
+    private mutating func visit(_ index: Int) {
+        // The application comes last, whoever needs it.
+        guard index > 0, visited &>> UInt64(index) & 1 == 0 else { return }
+        visited |= 1 &<< UInt64(index)
+        for dependency in 0..<objects.span[index].dependencyCount {
+            visit(objects.span[index].dependency(dependency))
+        }
+        order |= UInt64(index) &<< (orderCount &* 4)
+        orderCount &+= 1
+    }
+}
+
+extension UInt64 {
+    /// The next multiple of `alignment`, a power of two, which has to fit in 64 bits.
+    fileprivate func aligned(to alignment: UInt64) -> UInt64 { (self &+ (alignment &- 1)) & ~(alignment &- 1) }
+}

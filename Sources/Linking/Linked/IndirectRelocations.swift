@@ -1,0 +1,39 @@
+// Relocations that wait for a resolver function.
+
+public import Bytes
+public import Diagnostics
+import ELF
+
+extension Relocator {
+    /// Second pass, for an image that `apply` has relocated except for what depends on resolver functions: calls them in
+    /// order, by their run-time address, through `resolve`, and stores what they return. Where `resolve` returns nil the
+    /// place stays as it is. Without `mayResolve` the first of them is a fault, `resolverOutOfPlace`.
+    @inline(never)
+    public func resolveIndirect(
+        in memory: inout ByteRegion, mayResolve: Bool,
+        _ resolve: (_ resolver: UInt64, _ relocation: ListedRelocation) -> UInt64?
+    ) throws(Fault) {
+        var cursor = EntryCursor()
+        var search = search
+        while let relocation = own.next(&cursor, scope.files) {
+            let entry = relocation.entry
+            // What was wrong the first time has been told. Now an addend that was in place is gone, and with it what a relocation
+            // that does not wait for a function came to.
+            guard let meaning = RelocationType(entry.type),
+                entry.type == 37 || meaning.formula.usesSymbolValue,
+                let outcome = try? outcome(of: entry, in: memory, &search),
+                case .indirect(let resolver) = outcome
+            else { continue }
+            guard mayResolve else { throw Fault(.resolverOutOfPlace, relocation.place, value: resolver) }
+            // The addend before the call: it may be in place.
+            let addend = entry.addend ?? Relocator.load(meaning.field, at: entry.offset, in: memory) ?? 0
+            guard let result = resolve(resolver, relocation) else { continue }
+            do throws(Fault) {
+                let value = try meaning.value(result, addend, entry.offset &+ bias)
+                guard Relocator.store(value, meaning.field, at: entry.offset, in: &memory) else {
+                    throw outside(memory, entry)
+                }
+            } catch { throw error.at(relocation.place) }
+        }
+    }
+}

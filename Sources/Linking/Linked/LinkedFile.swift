@@ -1,0 +1,258 @@
+// A linked file: where it lies, where it goes, and where its tables are.
+
+import Bytes
+import Diagnostics
+import ELF
+
+/// What the loader knows of a linked file, whether it is loaded alone or together with others. Nothing but numbers, so that an
+/// array can hold it: all offsets count in the view of all files.
+public struct LinkedFile: Sendable {
+    /// Which of the files it is; 0 is the application.
+    public internal(set) var file = 0
+    /// The file's bytes.
+    var bytes = FileRange()
+
+    // MARK: Segments, see `read`
+
+    /// The program headers, how many there are, and an index before which there is no PT_LOAD with memory.
+    var programHeaders: UInt64 = 0, programHeaderCount = 0, firstLoad = 0
+    /// An index among the program headers before which there is no PT_NOTE.
+    public internal(set) var firstNote = 0
+    /// The first of its own link addresses, the end of its last PT_LOAD segment, and the end of the descriptorThunks if there is one.
+    public internal(set) var linkStart: UInt64 = 0, linkEnd: UInt64 = 0
+    var memoryEnd: UInt64 = 0
+    /// The largest p_align of a PT_LOAD segment, at least 1.
+    public internal(set) var alignment: UInt64 = 0
+    /// The link addresses that PT_GNU_RELRO covers; none where there is no such segment, or it does not fit in 64 bits.
+    var fixedStart: UInt64 = 0, fixedEnd: UInt64 = 0
+    /// PT_TLS: its address, its sizes in the file and in memory, its alignment.
+    public internal(set) var threadLocalStart: UInt64 = 0, threadLocalFileSize: UInt64 = 0
+    public internal(set) var threadLocalSize: UInt64 = 0, threadLocalAlignment: UInt64 = 0
+    /// The number of its block of thread-local storage, 0 where it has none, and how far below TP the block begins.
+    public internal(set) var threadLocalModule: UInt64 = 0, threadLocalDistance: UInt64 = 0
+    /// PT_DYNAMIC.
+    var dynamic = FileRange()
+
+    // MARK: Tables of the dynamic section, see `readTables`
+
+    /// Whether all of them are sound.
+    var hasTables = false
+    /// DT_RELA, DT_REL and DT_JMPREL, whether the last has addends, and DT_RELR.
+    var rela = FileRange(), rel = FileRange(), plt = FileRange(), pltHasAddends = false, packed = FileRange()
+    /// DT_RELACOUNT, 0 where it is absent.
+    var relativeCount: UInt64 = 0
+    /// Whether there is a DT_NEEDED.
+    var needsLibraries = false
+    /// DT_SYMTAB and how many symbols there are, and DT_STRTAB.
+    var symbols: UInt64 = 0, symbolCount: UInt64 = 0
+    var strings = FileRange()
+
+    // MARK: What other files need to know, see `readLinks`
+
+    /// DT_SONAME, and the last part of the path that it was given with; empty where there is none.
+    private(set) var soname = FileRange(), fileName = FileRange()
+    /// Whether all of it could be read.
+    private(set) var isSound = false
+    /// DT_GNU_HASH or else DT_HASH, from which names are found.
+    private(set) var hash = HashTable()
+    /// DT_VERSYM, and the tables that it refers to.
+    private(set) var versions = VersionTables()
+    /// DT_SYMBOLIC.
+    private(set) var isSymbolic = false
+    /// DT_INIT and DT_INIT_ARRAY, and DT_FINI and DT_FINI_ARRAY; of the application nothing.
+    private(set) var initialisers = FunctionList(), finalisers = FunctionList()
+
+    // MARK: What the link plan decides
+
+    /// What is added to its link addresses to make them the application's.
+    public var displacement: UInt64 = 0
+    /// The objects that it needs, four bits each, the first one lowest; and their number.
+    private var dependencies: UInt64 = 0
+    private(set) var dependencyCount: UInt64 = 0
+
+    /// An object of which nothing is known yet.
+    @inline(never)
+    public init() {}
+
+    /// The name that it goes by: DT_SONAME, or else its file's; an offset.
+    public var name: UInt64 { soname.size > 0 ? soname.start : fileName.start }
+    /// The name's length.
+    public var nameSize: UInt64 { soname.size > 0 ? soname.size : fileName.size }
+
+    /// Reads all about the file at `index` of `files`. Throws what is wrong with it; its names are known nevertheless, if it is
+    /// an ELF file that has some.
+    @inline(never)
+    mutating func read(_ index: Int, of files: borrowing NamedFiles) throws(Fault) {
+        self = LinkedFile()
+        file = index
+        let named = files[index]
+        fileName = files.bytes.lastPart(
+            of: FileRange(start: named.string, size: named.stringSize), until: UInt8(ascii: " "))
+        let header = try FileHeader(
+            try files.bytes.slice(at: named.start, size: named.size, else: .moduleOutsideMemory, .none))
+        // An application has been checked as one before.
+        try read(header, as: .library, FileRange(start: named.start, size: named.size), files.bytes)
+        var section = DynamicSection()
+        try section.read(files.bytes.part(dynamic))
+        try readName(section, files.bytes)
+        guard index == 0 || header.type != .executable else { throw Fault(.notSharedObject, .header) }
+        try requireTables(files.bytes)
+        if strings.size > 0 { _ = try range(of: DynamicTag.stringTable, section, files.bytes, size: strings.size) }
+        try readHashTable(section, files.bytes)
+        try readVersions(section, files.bytes)
+        isSymbolic = section.value(DynamicTag.symbolic) != nil || section[DynamicTag.flags] & 2 != 0
+        if index > 0 {
+            initialisers.single = section[DynamicTag.initialiser]
+            initialisers.array.start = section[DynamicTag.initialisers]
+            initialisers.array.size = section[DynamicTag.initialisersSize]
+            finalisers.single = section[DynamicTag.finaliser]
+            finalisers.array.start = section[DynamicTag.finalisers]
+            finalisers.array.size = section[DynamicTag.finalisersSize]
+            let count = max(initialisers.count, finalisers.count)
+            // Each is a word of the image.
+            guard count <= memorySize else {
+                throw Fault(.arrayOutsideImage, value: count &* 8, limit: memorySize)
+            }
+        }
+        isSound = true
+    }
+
+    /// Finds DT_SONAME, also where tables are malformed.
+    private mutating func readName(_ section: borrowing DynamicSection, _ files: ByteView) throws(Fault) {
+        guard section[DynamicTag.stringTableSize] > 0, let address = section.stringTable,
+            let place = try? fileRange(at: address, .none, files)
+        else { return }
+        strings.start = place.start
+        strings.size = section[DynamicTag.stringTableSize]
+        let name = section[DynamicTag.name]
+        if name != 0, let length = strings.length(name, files) {
+            soname.start = strings.start &+ name
+            soname.size = length
+        }
+    }
+
+    /// The bytes from where the table begins that the entry with `tag` names to the end of its segment in the file, at least
+    /// `size`.
+    @inline(never)
+    private func range(
+        of tag: UInt64, _ section: borrowing DynamicSection, _ files: ByteView, size: UInt64 = 0
+    ) throws(Fault) -> FileRange {
+        try fileRange(at: section[tag], size: size, .dynamic(tag), files)
+    }
+
+    private mutating func readHashTable(
+        _ section: borrowing DynamicSection, _ files: ByteView
+    ) throws(Fault) {
+        let isGNU = section.gnuHash != nil
+        if !isGNU, section.hash == nil { return }
+        let tag = isGNU ? DynamicTag.gnuHash : DynamicTag.hash
+        let table = try range(of: tag, section, files)
+        guard hash.read(table, isGNU: isGNU, symbolCount: symbolCount, files) else {
+            throw Fault(.hashTableMalformed, .dynamic(tag))
+        }
+    }
+
+    private mutating func readVersions(
+        _ section: borrowing DynamicSection, _ files: ByteView
+    ) throws(Fault) {
+        if section[DynamicTag.versions] != 0 {
+            let table = try range(of: DynamicTag.versions, section, files, size: symbolCount &* 2)
+            versions.symbols = table.start
+        }
+        if section[DynamicTag.definedVersions] != 0 {
+            versions.defined = try versionList(DynamicTag.definedVersions, .defined, section, files)
+        }
+        if section[DynamicTag.neededVersions] != 0 {
+            versions.needed = try versionList(DynamicTag.neededVersions, .needed, section, files)
+        }
+    }
+
+    /// Where the list begins that the entry with `tag` names, once its form has been checked.
+    @inline(never)
+    private func versionList(
+        _ tag: UInt64, _ kind: VersionList.Kind, _ section: borrowing DynamicSection, _ files: ByteView
+    ) throws(Fault) -> UInt64 {
+        let table = try range(of: tag, section, files)
+        if let entry = VersionList.malformedEntry(of: kind, in: table, files) {
+            throw Fault(.versionTableMalformed, .dynamic(tag), value: entry, limit: table.size)
+        }
+        return table.start
+    }
+
+    /// The value of the DT_NEEDED entry that follows the first `cursor` bytes of PT_DYNAMIC; nil behind the last.
+    @inline(never)
+    func nextNeeded(_ cursor: inout UInt64, _ files: borrowing ByteView) -> UInt64? {
+        while cursor < dynamic.size, let tag = files.word64(at: dynamic.start &+ cursor), tag != 0 {
+            cursor &+= 16
+            if tag == DynamicTag.needed { return files.word64(at: dynamic.start &+ cursor &- 8) }
+        }
+        return nil
+    }
+
+    /// The offset in the file of the string at `offset` of its strings.
+    func nameOffset(_ offset: UInt64) -> UInt64 { strings.start &+ offset &- bytes.start }
+
+    /// The dynamic symbols.
+    @_lifetime(copy files)
+    func symbolTable(_ files: ByteView) -> SymbolTable {
+        SymbolTable(
+            files.part(at: symbols, size: symbolCount &* Symbol.size),
+            FileRange(start: strings.start &- bytes.start, size: strings.size), count: symbolCount)
+    }
+
+    /// The symbol at `index`, nil where the table is shorter.
+    @inline(never)
+    func symbol(_ index: UInt64, _ files: borrowing ByteView) -> Symbol? {
+        guard index < symbolCount else { return nil }
+        return Symbol(files.entry(at: Int(truncatingIfNeeded: symbols &+ index &* Symbol.size), size: 24))
+    }
+
+    /// How far below the thread pointer TP its block begins at the least, where what is nearer than `used` is taken (ELF Handling
+    /// For Thread-Local Storage, variant II).
+    ///
+    /// TP is aligned as PT_TLS asks, and the block's first byte is congruent to p_vaddr modulo p_align. Of the distances that
+    /// satisfy this, linkers take the smallest that holds the block when they relax code to the local-exec model, so for an
+    /// application it is the only one that may be used:
+    ///
+    ///     distance = p_memsz + ((-p_vaddr - p_memsz) mod p_align)
+    ///
+    /// It wraps where the block does not fit below TP; then every offset is as meaningless as the block's size.
+    func threadLocalDistance(below used: UInt64) -> UInt64 {
+        let needed = used &+ threadLocalSize
+        return needed &+ ((0 &- threadLocalStart &- needed) & (threadLocalAlignment &- 1))
+    }
+
+    /// The number of bytes that it needs in memory, its descriptorThunks included.
+    public var memorySize: UInt64 { memoryEnd &- linkStart }
+    /// What its relocations need behind it, nil where they need nothing.
+    var descriptorThunks: DescriptorThunks? {
+        memoryEnd == linkEnd ? nil : DescriptorThunks(at: memoryEnd &- DescriptorThunks.size)
+    }
+
+    /// Whether `size` bytes at its own link address `address` are all its.
+    func holds(_ address: UInt64, _ size: UInt64) -> Bool {
+        address &- linkStart <= memorySize && size <= memoryEnd &- address
+    }
+
+    /// Adds the object at `index` to those that it needs, unless it is among them.
+    mutating func needs(_ index: Int) {
+        for other in 0..<dependencyCount where dependency(other) == index { return }
+        guard dependencyCount < 16 else { return }
+        dependencies |= UInt64(index) &<< (dependencyCount &* 4)
+        dependencyCount &+= 1
+    }
+
+    /// Which object is the one at `index` of those that it needs, below `dependencyCount`.
+    func dependency(_ index: UInt64) -> Int { Int(truncatingIfNeeded: dependencies &>> (index &* 4) & 15) }
+}
+
+/// Functions that are called first, or last.
+struct FunctionList: Sendable {
+    /// One that stands alone, 0 where there is none.
+    var single: UInt64 = 0
+    /// The link addresses of an array of others.
+    var array = FileRange()
+
+    /// How many there are.
+    var count: UInt64 { (single != 0 ? 1 : 0) &+ array.size / 8 }
+}

@@ -1,0 +1,72 @@
+// An ELF file as something to load: validated once, then asked.
+
+public import Bytes
+public import Diagnostics
+public import ELF
+
+/// A linked ELF file (ET_EXEC or ET_DYN) whose headers and segments have been checked.
+///
+/// It is large, so it is filled where it lies, and referred to rather than copied.
+public struct LinkedImage: ~Escapable {
+    /// The file.
+    public let file: ByteView
+    /// Its header.
+    public let header: FileHeader
+    /// All that is known of it, as offsets in `file`.
+    public private(set) var object = LinkedFile()
+
+    /// Its program headers.
+    public var programHeaders: ProgramHeaders {
+        @_lifetime(copy self) get { object.segments(file) }
+    }
+    /// The link address at which the image in memory begins: that of the first PT_LOAD segment, for a position-independent
+    /// image rounded down to 2 MiB, so that its load address is a multiple of 2 MiB.
+    public var linkStart: UInt64 { object.linkStart }
+    /// The end of the last PT_LOAD segment, as a link address.
+    public var linkEnd: UInt64 { object.linkEnd }
+    /// The largest p_align of a PT_LOAD segment, at least 1.
+    public var alignment: UInt64 { object.alignment }
+    /// What its relocations need behind it, nil where they need nothing.
+    public var descriptorThunks: DescriptorThunks? { object.descriptorThunks }
+    /// Whether it has DT_NEEDED: it cannot do without other files.
+    public var needsLibraries: Bool { object.hasTables && object.needsLibraries }
+    /// The number of bytes of memory that the image needs, its descriptorThunks included.
+    public var size: UInt64 { object.memorySize }
+    /// Whether it must lie where it was linked.
+    public var isFixed: Bool { header.type == .executable }
+
+    /// What a file is wanted as.
+    public enum Role: Sendable {
+        /// The application: it has an entry point, and asks for no program interpreter.
+        case application
+        /// A shared object that others use.
+        case library
+    }
+
+    /// Validates `file`: its header, every segment, and that it is what `role` asks for.
+    @_lifetime(copy file)
+    public init(_ file: ByteView, as role: Role = .application) throws(Fault) {
+        self.init(unread: file, try FileHeader(file))
+        try read(as: role)
+    }
+
+    /// `file`, of which no more than its header is known yet; `read` finds out the rest.
+    @_lifetime(copy file)
+    public init(unread file: ByteView, _ header: FileHeader) {
+        self.file = file
+        self.header = header
+    }
+
+    /// Validates every segment, and that the file is what `role` asks for.
+    @_lifetime(self: copy self)
+    public mutating func read(as role: Role = .application) throws(Fault) {
+        try object.read(header, as: role, FileRange(start: 0, size: file.count), file)
+    }
+
+    /// Throws `needsLibrary` where the image cannot do without other files.
+    public func requireNoLibrary() throws(Fault) { try object.requireNoLibrary(file) }
+
+    /// Copies every segment into `memory`, whose first byte stands for link address `linkStart`, and clears what the
+    /// file has no bytes for. Throws `imageTooLarge` where `memory` has no room for `size` bytes.
+    public func load(into memory: inout ByteRegion) throws(Fault) { try object.load(file, into: &memory) }
+}

@@ -1,0 +1,51 @@
+// How much was relocated, by type.
+
+/// How many relocations of each type were applied; those of DT_RELR count as RELATIVE.
+public struct RelocationCounts: Equatable, Sendable {
+    private var counts = InlineArray<52, UInt64>(repeating: 0)
+
+    /// No relocations.
+    public init() {}
+
+    /// The number of relocations of type `type`, 0 to 51.
+    public subscript(type: UInt32) -> UInt64 { counts.span[Int(type)] }
+
+    /// Adds `count` relocations of type `type`, 0 to 51.
+    @inline(never)
+    mutating func add(_ count: UInt64, _ type: UInt32) {
+        guard count > 0 else { return }
+        var counts = counts.mutableSpan
+        counts[Int(type)] &+= count
+        total &+= count
+        types |= 1 << UInt64(type)
+    }
+
+    /// Which types there were, a bit each.
+    public private(set) var types: UInt64 = 0
+
+    /// The numbers by type: see `MemoryMap.regions`.
+    public var all: Span<UInt64> {
+        @_lifetime(borrow self) get { counts.span }
+    }
+
+    /// How many of them wait for a resolver function in the image to be called.
+    public internal(set) var indirect: UInt64 = 0
+
+    /// How many copies have another size than their original: what fits both was copied.
+    public internal(set) var resizedCopies: UInt64 = 0
+
+    /// How many steps searches for symbols in several files took: bytes hashed and compared, symbols and versions looked at.
+    public internal(set) var searchSteps: UInt64 = 0
+
+    /// How many symbols stand for the array of libraries' initialisers that the loader makes.
+    public internal(set) var initialiserReferences: UInt64 = 0
+
+    /// The number of all of them.
+    public private(set) var total: UInt64 = 0
+
+    /// Whether both counted the same.
+    public static func == (left: RelocationCounts, right: RelocationCounts) -> Bool {
+        for type in 0...RelocationType.lastNumber where left[type] != right[type] { return false }
+        return left.indirect == right.indirect
+    }
+}

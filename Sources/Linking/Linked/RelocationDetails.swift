@@ -1,0 +1,97 @@
+// What the sentence of a relocation's fault tells: looked up in the file by the relocation's place, since faults are small.
+
+public import Bytes
+public import Diagnostics
+import ELF
+
+extension FaultDetails {
+    /// The details of `fault`, which is `file`'s. Nothing but the fault's own where its place is no relocation's, or `file` is
+    /// not the one that it was found in.
+    @inline(never)
+    public init(of fault: Fault, in file: ByteView) {
+        self.init(fault)
+        guard fault.place.isRelocation || fault.place.isEntry else { return }
+        nameOffset = 0
+        do throws(Fault) {
+            if fault.place.isRelocation {
+                try lookUpLinked(fault, file)
+            } else {
+                try lookUpObject(fault, file)
+            }
+        } catch {}
+    }
+
+    private mutating func describe(_ entry: RelocationEntry) {
+        symbol = entry.symbol
+        address = entry.offset
+        typeName = RelocationType(entry.type)?.name ?? ""
+    }
+
+    private mutating func lookUpLinked(_ fault: Fault, _ file: ByteView) throws(Fault) {
+        var object = LinkedFile()
+        try object.read(try FileHeader(file), as: .library, FileRange(start: 0, size: file.count), file)
+        guard let entry = object.entry(at: fault.place, file) else {
+            // A word of DT_RELR may stand for many places; a fault that knows which has it for its value.
+            describe(RelocationEntry(offset: fault.value, info: 8, addend: nil))
+            return
+        }
+        describe(entry)
+        let symbols = object.symbolTable(file)
+        guard entry.symbol != 0, let symbol = symbols[entry.symbol] else { return }
+        nameOffset = symbols.nameOffset(of: symbol)
+        guard fault.rule == .symbolUndefined else { return }
+        for index in 1..<UInt32(truncatingIfNeeded: symbols.count) where index != entry.symbol {
+            guard let other = symbols[index], other.isUndefined, !other.isWeak else { continue }
+            furtherNames.append(symbols.nameOffset(of: other))
+        }
+    }
+
+    private mutating func lookUpObject(_ fault: Fault, _ file: ByteView) throws(Fault) {
+        var image = ObjectImage(unread: file)
+        try image.find(try FileHeader(file))
+        var relocations = ObjectRelocationCursor(image.sections)
+        guard let section = UInt32(exactly: fault.place.table), section < image.sections.count,
+            try relocations.begin(section, of: image.sections)
+        else { return }
+        while relocations.count <= fault.place.index { guard try relocations.next() else { return } }
+        describe(relocations.entry)
+        var symbol = ObjectSymbol()
+        guard symbol.read(relocations.entry.symbol, of: image.symbols) else { return }
+        nameOffset = image.nameOffset(of: symbol)
+        guard fault.rule == .symbolUndefined else { return }
+        var searches: UInt64 = 0
+        symbol = ObjectSymbol()
+        while image.next(&symbol) {
+            let entry = symbol.entry
+            guard symbol.index != relocations.entry.symbol, entry.isUndefined, !entry.isWeak,
+                LinkerSymbol(named: entry.name, in: image) == nil
+            else { continue }
+            if let wanted = image.sectionName(of: entry.name), searches < ObjectImage.searchLimit {
+                searches &+= 1
+                if image.sections.hasSection(wanted) { continue }
+            }
+            furtherNames.append(image.symbols.nameOffset(of: entry))
+        }
+    }
+}
+
+extension ObjectImage {
+    /// The file offset of the name of `symbol`, or else of that of its section, which is what symbols of sections are called by; 0
+    /// where neither has one, as the null symbol.
+    func nameOffset(of symbol: ObjectSymbol) -> UInt64 {
+        let name = symbols.nameOffset(of: symbol.entry)
+        guard name == 0, case .section(let section) = symbol.definition else { return name }
+        return sections.nameOffset(section)
+    }
+}
+
+extension SectionTable {
+    /// Whether a section is called `name`.
+    fileprivate func hasSection(_ name: SectionName) -> Bool {
+        var numbers = numbers
+        while let index = numbers.next() {
+            if isCalled(name, self[index]) { return true }
+        }
+        return false
+    }
+}

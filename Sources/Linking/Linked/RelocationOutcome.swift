@@ -1,0 +1,181 @@
+// What applying one relocation of a linked file comes to.
+
+public import Bytes
+public import Diagnostics
+public import ELF
+
+/// What applying one relocation comes to.
+public enum RelocationOutcome: Equatable, Sendable {
+    /// Nothing is stored.
+    case nothing
+    /// A value that fits the field is stored.
+    case value(UInt64)
+    /// A TLS descriptor is stored.
+    case descriptor(resolver: UInt64, argument: UInt64)
+    /// The function at this address has to be called first, when everything else has been relocated; what it returns is
+    /// stored, or stands for S.
+    case indirect(resolver: UInt64)
+    /// So many bytes are copied from this address in another object, once that has been relocated.
+    case copy(source: UInt64, size: UInt64)
+}
+
+extension Relocator {
+    /// What `entry` comes to; `memory` holds the addends of entries without one. Arithmetic wraps at 64 bits, as the
+    /// psABI's does.
+    ///
+    /// Throws the faults of kind `relocation`.
+    public func outcome(
+        of entry: RelocationEntry, _ place: FaultLocation, in memory: borrowing ByteRegion
+    ) throws(Fault) -> RelocationOutcome {
+        var search = search
+        do throws(Fault) { return try outcome(of: entry, in: memory, &search) } catch { throw error.at(place) }
+    }
+
+    /// The same, as one of many searches; faults do not say where the entry is.
+    @inline(never)
+    func outcome(
+        of entry: RelocationEntry, in memory: borrowing ByteRegion, _ search: inout SymbolSearch
+    ) throws(Fault) -> RelocationOutcome {
+        guard let meaning = RelocationType(entry.type) else {
+            throw Fault(.relocationTypeUnknown, value: UInt64(entry.type))
+        }
+        guard meaning.occursInLinkedFiles else {
+            throw Fault(.relocationOnlyInObjects, value: UInt64(entry.type))
+        }
+        var addend = entry.addend ?? 0
+        if entry.addend == nil {
+            guard let inPlace = Relocator.load(meaning.field, at: entry.offset, in: memory) else {
+                throw outside(memory, entry)
+            }
+            addend = inPlace
+        }
+        let formula = meaning.formula
+        switch formula {
+        case .none: return .nothing
+        case .bias: return .value(relative(addend))
+        case .copy:
+            let outcome = try copy(entry, &search)
+            if case .copy(_, let size) = outcome, memory.offset(of: entry.offset, size: size) == nil {
+                throw outside(memory, entry)
+            }
+            return outcome
+        default: break
+        }
+        var operand = RelocationOperand()
+        var isResolver = formula == .indirect
+        if isResolver {
+            operand.value = bias &+ addend
+        } else {
+            isResolver = try read(&operand, of: entry, formula, &search)
+        }
+        let term = operand.term(of: formula)
+        if isResolver { return try indirect(term, meaning.field, entry, in: memory) }
+        if formula == .tlsDescriptor {
+            guard let descriptorThunks = own.descriptorThunks else {
+                throw Fault(.relativeCountWrong, limit: own.relativeCount)
+            }
+            // The code for a weak variable that nobody defines makes its address 0 plus the addend, which no offset from TP can.
+            let resolver = operand.module != 0 ? descriptorThunks.offsetResolver : descriptorThunks.undefinedResolver
+            return .descriptor(resolver: resolver &+ bias, argument: term &+ addend)
+        }
+        return .value(try meaning.value(term, addend, entry.offset &+ bias))
+    }
+
+    /// Finds out what the symbol of `entry` stands for where the formula is `formula`; returns whether that is a function that
+    /// returns the address. Throws what `definition` does, and `noThreadLocalSegment`, `symbolThreadLocal` or
+    /// `symbolNotThreadLocal`.
+    private func read(
+        _ operand: inout RelocationOperand, of entry: RelocationEntry, _ formula: Formula,
+        _ search: inout SymbolSearch
+    ) throws(Fault) -> Bool {
+        let definition = try definition(of: entry, &search)
+        var isResolver = false
+        if let definition {
+            let symbol = definition.symbol
+            operand.kind = symbol.isThreadLocal ? .variable : .address
+            operand.value = symbol.isThreadLocal ? symbol.value : definition.address
+            operand.size = symbol.size
+            isResolver = symbol.isIndirectFunction && formula.usesSymbolValue
+            try operand.require(for: formula, symbol.type)
+        }
+        if formula.isThreadLocal, definition != nil || entry.symbol == 0 {
+            (operand.module, operand.distance) = block(of: definition?.object ?? object)
+            guard operand.module != 0 else { throw Fault(.noThreadLocalSegment) }
+        }
+        return isResolver
+    }
+
+    /// The value of the most frequent formula, B + A.
+    @inlinable
+    public func relative(_ addend: UInt64) -> UInt64 { bias &+ addend }
+
+    /// The number of the object's block of thread-local storage, 0 where it has none, and how far below TP it begins.
+    private func block(of object: Int) -> (module: UInt64, distance: UInt64) {
+        if object == self.object { return (own.threadLocalModule, own.threadLocalDistance) }
+        return (scope.link[object].threadLocalModule, scope.link[object].threadLocalDistance)
+    }
+
+    /// The searches of one relocation.
+    var search: SymbolSearch { SymbolSearch(size: scope.link.isEmpty ? 0 : scope.link.plan.fileSize) }
+
+    /// What the entry's symbol stands for: nil for no symbol and for a weak one that nobody defines. Throws
+    /// `symbolIndexOutsideTable`, `symbolUndefined`, `symbolVersionMissing` or `symbolSearchTooLong`.
+    public func definition(of entry: RelocationEntry, _ place: FaultLocation) throws(Fault) -> Definition? {
+        var search = search
+        do throws(Fault) { return try definition(of: entry, &search) } catch { throw error.at(place) }
+    }
+
+    /// What the entry's symbol stands for: nil for no symbol and for a weak one that nobody defines.
+    @inline(never)
+    func definition(of entry: RelocationEntry, _ search: inout SymbolSearch) throws(Fault) -> Definition? {
+        guard entry.symbol != 0 else { return nil }
+        guard let symbol = symbol(entry.symbol) else {
+            throw Fault(.symbolIndexOutsideTable, value: UInt64(entry.symbol), limit: own.symbolCount)
+        }
+        if !scope.link.isEmpty {
+            let found = try scope.definition(of: entry.symbol, in: object, SearchPurpose(entry.type), &search)
+            if found != nil { return found }
+        } else if !symbol.isUndefined {
+            return Definition(symbol: symbol, bias: bias, object: 0)
+        }
+        if symbol.isWeak { return nil }
+        let isVersioned = !scope.link.isEmpty && scope.wantedVersion(entry.symbol, in: object).file != 0
+        throw Fault(isVersioned ? .symbolVersionMissing : .symbolUndefined, value: entry.offset)
+    }
+
+    /// What is copied: as many bytes as both the symbol and its original have.
+    @inline(never)
+    func copy(_ entry: RelocationEntry, _ search: inout SymbolSearch) throws(Fault) -> RelocationOutcome {
+        guard !scope.link.isEmpty, let symbol = symbol(entry.symbol) else { throw Fault(.copyWithoutSource) }
+        let found = try scope.definition(of: entry.symbol, in: object, .original, &search)
+        guard let found, found.object != object else {
+            guard symbol.isWeak else { throw Fault(.copyWithoutSource) }
+            return .nothing
+        }
+        guard !found.symbol.isThreadLocal else { throw Fault(.symbolThreadLocal) }
+        let size = min(symbol.size, found.symbol.size)
+        if symbol.size != found.symbol.size { search.resizedCopies &+= 1 }
+        guard scope.link[found.object].holds(found.address &- found.bias, size) else {
+            throw Fault(
+                .copyOutsideImage, value: found.address, limit: scope.link[found.object].memoryEnd &+ found.bias)
+        }
+        return .copy(source: found.address, size: size)
+    }
+
+    @inline(never)
+    private func indirect(
+        _ resolver: UInt64, _ field: Field, _ entry: RelocationEntry, in memory: borrowing ByteRegion
+    ) throws(Fault) -> RelocationOutcome {
+        guard memory.offset(of: entry.offset, size: field.size) != nil else { throw outside(memory, entry) }
+        let isInside =
+            scope.link.isEmpty ? memory.offset(of: resolver &- bias, size: 1) != nil : scope.contains(resolver)
+        guard isInside else {
+            throw Fault(.resolverOutsideImage, value: resolver, limit: memory.address &+ memory.count &+ bias)
+        }
+        return .indirect(resolver: resolver)
+    }
+
+    func outside(_ memory: borrowing ByteRegion, _ entry: RelocationEntry) -> Fault {
+        Fault(.relocationOutsideImage, value: entry.offset, limit: memory.address &+ memory.count)
+    }
+}

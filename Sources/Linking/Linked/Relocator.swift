@@ -1,0 +1,184 @@
+// Applies the dynamic relocations of a linked image to its bytes in memory.
+
+public import Bytes
+public import Diagnostics
+public import ELF
+
+/// Applies relocations to an image that was loaded with a given bias. Where the image is alone, its own symbols are the only
+/// ones; else they are searched in all files of its link map.
+public struct Relocator: ~Escapable, Sendable {
+    /// The image.
+    let own: LinkedFile
+    @usableFromInline let bias: UInt64
+    /// Where symbols are searched, unless the image is alone.
+    let scope: SymbolScope
+    /// Which of the link map's objects the image is.
+    let object: Int
+
+    /// Prepares to relocate `image` for link address + `bias`. Throws the faults of malformed tables, and `needsLibrary`
+    /// where the image is the application, which must do without.
+    @_lifetime(copy image)
+    public init(_ image: borrowing LinkedImage, bias: UInt64, as role: LinkedImage.Role = .application) throws(Fault) {
+        try image.object.requireTables(image.file)
+        self.init(image.object, 0, of: SymbolScope(LinkMap(), image.file, bias: bias))
+        if role == .application { try own.requireNoLibrary(scope.files) }
+    }
+
+    /// Prepares to relocate `object`, whose tables are sound, the one at `index` of the files in `scope`.
+    @_lifetime(copy scope)
+    init(_ object: LinkedFile, _ index: Int, of scope: SymbolScope) {
+        own = object
+        bias = scope.bias &+ object.displacement
+        self.scope = scope
+        self.object = index
+    }
+
+    /// The symbol at `index`, nil where the table is shorter.
+    @inline(never)
+    func symbol(_ index: UInt32) -> Symbol? { own.symbol(UInt64(index), scope.files) }
+
+    /// Applies all tables to `memory`, whose addresses are link addresses: packed relative ones first, then DT_RELA,
+    /// DT_REL and DT_JMPREL. What depends on resolver functions is counted, but left for `resolveIndirect`. Returns how many
+    /// there were of each type; throws at the first that cannot be applied.
+    public func apply(to memory: inout ByteRegion) throws(Fault) -> RelocationCounts {
+        var counts = RelocationCounts()
+        var search = search
+        try apply(to: &memory, &counts, &search)
+        return counts
+    }
+
+    /// The same; adds to `counts`.
+    @inline(never)
+    func apply(
+        to memory: inout ByteRegion, _ counts: inout RelocationCounts, _ search: inout SymbolSearch
+    ) throws(Fault) {
+        var packed = PackedRelocations(scope.files.part(own.packed))
+        counts.add(try packed.apply(adding: bias, to: &memory), 8)
+        for index in 0..<3 where own.range(index).size > 0 {
+            try apply(own.table(index, scope.files), to: &memory, &counts, &search)
+        }
+    }
+
+    private func apply(
+        _ table: RelocationTable, to memory: inout ByteRegion, _ counts: inout RelocationCounts,
+        _ search: inout SymbolSearch
+    ) throws(Fault) {
+        let count = table.count
+        var index = 0
+        while index < count {
+            if table.hasAddends {
+                let first = index
+                index = applyCommon(table, from: first, to: &memory, &counts)
+                if index > first { continue }
+            }
+            let entry = table[index]
+            do throws(Fault) {
+                if try apply(entry, to: &memory, &search) { counts.indirect &+= 1 }
+            } catch { throw error.at(.relocation(table: table.tag, index: UInt64(index))) }
+            counts.add(1, entry.type)
+            index &+= 1
+        }
+    }
+
+    /// Applies entries with addends, from the one at index `first` on, as long as they are what nearly all are: RELATIVE, or
+    /// 64, GLOB_DAT and JUMP_SLOT against a symbol that is defined and an address. Returns the index of the first that is
+    /// neither, or whose place is outside.
+    private func applyCommon(
+        _ table: borrowing RelocationTable, from first: Int, to memory: inout ByteRegion,
+        _ counts: inout RelocationCounts
+    ) -> Int {
+        // The dynamic linkers of systems believe DT_RELACOUNT without a look.
+        let relative = table.tag == DynamicTag.rela ? own.relativeCount : 0
+        var index = memory.storeSums(
+            of: table.bytes, from: first, tagged: 8, plus: bias,
+            vouched: Int(truncatingIfNeeded: min(relative, UInt64(table.count))))
+        counts.add(UInt64(index &- first), 8)
+        // A library's own definitions may have to give way to another's; the application's never do.
+        guard object == 0 else { return index }
+        let symbols = own.symbolTable(scope.files)
+        var words: UInt64 = 0
+        var slots: UInt64 = 0
+        var jumps: UInt64 = 0
+        let count = table.count
+        while index < count {
+            let record = table.bytes.entry(index, size: 24)
+            let type = record.u32(8)
+            guard let value = commonValue(type, record.u32(12), record.u64(16), symbols),
+                memory.store(value, at: record.u64(0))
+            else { break }
+            if type == 1 { words &+= 1 } else if type == 6 { slots &+= 1 } else { jumps &+= 1 }
+            index &+= 1
+        }
+        counts.add(words, 1)
+        counts.add(slots, 6)
+        counts.add(jumps, 7)
+        return index
+    }
+
+    /// The value that a relocation of type 64, GLOB_DAT or JUMP_SLOT stores, where its symbol is defined and an address; else nil.
+    @inline(__always)
+    private func commonValue(
+        _ type: UInt32, _ symbol: UInt32, _ addend: UInt64, _ symbols: borrowing SymbolTable
+    ) -> UInt64? {
+        guard type == 1 || type == 6 || type == 7, let address = symbols.address(symbol, bias: bias) else { return nil }
+        return type == 1 ? address &+ addend : address
+    }
+
+    /// What `outcome` comes to for nearly all entries of an image that is alone: the value, without a search; nil for others.
+    public func commonValue(of entry: RelocationEntry) -> UInt64? {
+        guard object == 0, let addend = entry.addend else { return nil }
+        return commonValue(entry.type, entry.symbol, addend, own.symbolTable(scope.files))
+    }
+
+    /// Applies one entry; returns whether its resolver has to be called first.
+    private func apply(
+        _ entry: RelocationEntry, to memory: inout ByteRegion, _ search: inout SymbolSearch
+    ) throws(Fault) -> Bool {
+        switch try outcome(of: entry, in: memory, &search) {
+        case .nothing, .copy: return false
+        case .indirect: return true
+        case .value(let value):
+            guard Relocator.store(value, RelocationType(entry.type)?.field ?? .none, at: entry.offset, in: &memory)
+            else { throw outside(memory, entry) }
+            return false
+        case .descriptor(let resolver, let argument):
+            guard memory.offset(of: entry.offset, size: 16) != nil else { throw outside(memory, entry) }
+            memory.put(resolver, at: entry.offset)
+            memory.put(argument, at: entry.offset &+ 8)
+            return false
+        }
+    }
+
+    /// Stores the low bits of `value` that make up `field`, of one word at the most; false where they do not fit in `memory`.
+    @inline(never)
+    static func store(_ value: UInt64, _ field: Field, at address: UInt64, in memory: inout ByteRegion) -> Bool {
+        if field == .word64 { return memory.put(value, at: address) }
+        let size = field.size
+        guard size == 0 || memory.offset(of: address, size: size) != nil else { return false }
+        var index: UInt64 = 0
+        while index < size {
+            memory.store(UInt8(truncatingIfNeeded: value &>> (index &* 8)), at: address &+ index)
+            index &+= 1
+        }
+        return true
+    }
+
+    /// What lies at the place, extended as the field's range says, of a descriptor its argument; nil where the field is not
+    /// all in `memory`.
+    @inline(never)
+    static func load(_ field: Field, at address: UInt64, in memory: borrowing ByteRegion) -> UInt64? {
+        let size = field.size
+        guard size > 0 else { return 0 }
+        guard memory.offset(of: address, size: size) != nil else { return nil }
+        if size >= 8 { return memory.load(UInt64.self, at: address &+ size &- 8) }
+        var value: UInt64 = 0
+        var index = size
+        while index > 0 {
+            index &-= 1
+            value = value << 8 | UInt64(memory.load(UInt8.self, at: address &+ index) ?? 0)
+        }
+        let unused = 64 &- size &* 8
+        return field == .unsigned32
+            ? value : UInt64(bitPattern: Int64(bitPattern: value &<< unused) &>> Int64(truncatingIfNeeded: unused))
+    }
+}

@@ -1,0 +1,145 @@
+// An object file as something to load: planned as a linker would, then asked.
+
+public import Bytes
+public import Diagnostics
+public import ELF
+
+/// An ELF object file (ET_REL) whose headers, sections and symbol table have been checked, and whose memory is planned. It
+/// goes wherever there is room: its link addresses begin at 0.
+///
+/// It is large, so it is filled where it lies, and referred to rather than copied.
+public struct ObjectImage: ~Escapable {
+    // What is asked for most comes first: small offsets make short instructions.
+    var layout = ObjectLayout()
+    /// Its sections.
+    public private(set) var sections: SectionTable
+    /// Its symbols.
+    public private(set) var symbols: ObjectSymbols
+    /// The walk through the sections, behind all of them and the common symbols.
+    var placed = PlacedSections(blockAlignment: 1, arrayAlignment: 1)
+
+    /// Whether `file` says that it is an object file; it need not be a sound one.
+    public static func isObjectFile(_ file: borrowing ByteView) -> Bool {
+        // e_type and e_machine, which `FileHeader` judges.
+        file.word32(at: 0) == 0x464c_457f && file.byte(at: 16) == 1 && file.byte(at: 17) == 0
+    }
+
+    /// Validates and plans `file`, whose header is `header`.
+    @_lifetime(copy file)
+    public init(_ file: ByteView, _ header: FileHeader) throws(Fault) {
+        self.init(unread: file)
+        try read(header)
+    }
+
+    /// `file`, of which nothing is known.
+    @_lifetime(copy file)
+    @inline(never)
+    public init(unread file: ByteView) {
+        sections = SectionTable(unread: file)
+        symbols = ObjectSymbols(file.part(at: 0, size: 0))
+    }
+
+    /// Validates and plans it; `header` is its header.
+    @_lifetime(self: copy self)
+    public mutating func read(_ header: FileHeader) throws(Fault) {
+        try find(header)
+        try plan()
+    }
+
+    /// Finds sections and symbols.
+    @_lifetime(self: copy self)
+    @inline(never)
+    mutating func find(_ header: FileHeader) throws(Fault) {
+        try sections.find(header)
+        try symbols.find(in: sections)
+    }
+
+    /// The file.
+    public var file: ByteView {
+        @_lifetime(copy self) get { sections.file }
+    }
+    /// The number of bytes of memory that the image needs: sections, GOT, and what the loader remembers while it loads.
+    public var size: UInt64 { layout.end }
+    /// The largest alignment that a section, or a common symbol, asks for.
+    public var alignment: UInt64 { layout.alignment }
+    /// The link address of `_start`.
+    public var entry: UInt64 { layout.entry }
+    /// The link address and the initialised size of the template of thread-local storage.
+    public var template: (start: UInt64, size: UInt64) { (layout.templateStart, placed.templateSize) }
+    /// The size and the alignment of the block of thread-local storage; the size is 0 where there is none.
+    public var block: (size: UInt64, alignment: UInt64) { (placed.block.address, layout.blockAlignment) }
+
+    /// A walk through the sections, before the first of them.
+    func walk() -> PlacedSections {
+        PlacedSections(blockAlignment: layout.blockAlignment, arrayAlignment: layout.arrayAlignment)
+    }
+
+    /// Copies every section into `memory`, whose first byte stands for link address 0, and clears the rest of it; notes
+    /// where sections and common symbols lie. `memory` must have room for `size` bytes.
+    @inline(never)
+    public func load(into memory: inout ByteRegion) throws(Fault) {
+        guard memory.erase(memory.address, size: size) else { throw tooLarge(memory.count) }
+        var placed = walk()
+        while try placed.next(in: sections) {
+            layout.scratch.remember(placed, in: &memory)
+            guard !placed.group.isZero else { continue }
+            guard memory.copy(try sections.contents(placed.index), to: placed.address) else {
+                throw tooLarge(memory.count)
+            }
+        }
+        try placeCommon(&placed, in: &memory)
+        if layout.hasDescriptors { layout.descriptorThunks.write(to: &memory, at: layout.descriptorThunks.start) }
+    }
+
+    private func tooLarge(_ room: UInt64) -> Fault { Fault(.imageTooLarge, value: size, limit: room) }
+
+    /// Gives common symbols their places behind the sections, `placed`, and notes them.
+    @inline(never)
+    func placeCommon(_ placed: inout PlacedSections, in memory: inout ByteRegion) throws(Fault) {
+        var symbol = ObjectSymbol()
+        while next(&symbol) {
+            guard symbol.definition == .common else { continue }
+            let address = try placed.place(common: symbol.entry, at: symbol.index, symbols.section)
+            layout.scratch.remember(address, ofSymbol: symbol.index, in: &memory)
+        }
+    }
+
+    /// The section that the byte at link address `address` belongs to, and its own link address; nil between sections.
+    /// Linear in their number.
+    public func section(at address: UInt64) -> (index: UInt32, start: UInt64)? {
+        var placed = walk()
+        while (try? placed.next(in: sections)) == true {
+            guard placed.group != .threadLocalZero else { continue }
+            let start = placed.address
+            // The walk goes up.
+            guard start <= address else { return nil }
+            if address &- start < placed.size { return (placed.index, start) }
+        }
+        return nil
+    }
+
+    /// Whether link address `address` is among code, or where sections are both written and executed.
+    public func isCode(_ address: UInt64) -> Bool {
+        address < placed.bounds.end(.code)
+            || layout.hasWrittenCode && address >= layout.templateStart && address < placed.memory.address
+    }
+
+    /// The function or object that begins nearest below link address `address`, in the same section. Linear in the number
+    /// of symbols.
+    public func locate(_ address: UInt64) -> LinkedImage.Location? {
+        guard let section = section(at: address) else { return nil }
+        let offset = address &- section.start
+        var best: Symbol?
+        var next = ObjectSymbol()
+        while self.next(&next) {
+            let symbol = next.entry
+            guard symbol.type <= 2, symbol.name != 0, symbol.value <= offset, next.definition == .section(section.index)
+            else { continue }
+            // Of symbols at one address the last wins, a function over an object or a plain label.
+            if let best, best.value > symbol.value || best.value == symbol.value && best.type == 2 { continue }
+            best = symbol
+        }
+        guard let best, symbols.nameOffset(of: best) != 0 else { return nil }
+        return LinkedImage.Location(nameOffset: symbols.nameOffset(of: best), offset: offset &- best.value)
+    }
+}

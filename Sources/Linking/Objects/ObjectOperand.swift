@@ -1,0 +1,95 @@
+// The symbol of an object file's relocation: the psABI's S and Z.
+
+import Bytes
+import Diagnostics
+import ELF
+
+extension ObjectImage {
+    /// Finds out what the symbol of the relocation at hand stands for, of the sort that `formula` needs.
+    ///
+    /// Throws `symbolIndexOutsideTable`, `symbolUndefined`, `symbolNotLoaded`, `symbolSectionUnknown`,
+    /// `symbolThreadLocal` or `symbolNotThreadLocal`.
+    @inline(never)
+    func readOperand(
+        _ formula: Formula, _ state: inout ObjectRelocator, in memory: inout ByteRegion
+    ) throws(Fault) {
+        let index = state.relocations.entry.symbol
+        state.operand = RelocationOperand()
+        // The null symbol is address 0, and the beginning of the block.
+        if formula.isThreadLocal { (state.operand.module, state.operand.distance) = (1, layout.blockDistance) }
+        guard index != 0 else { return }
+        guard state.symbol.read(index, of: symbols) else {
+            throw Fault(.symbolIndexOutsideTable, value: UInt64(index), limit: UInt64(symbols.count))
+        }
+        let symbol = state.symbol.entry
+        state.operand.size = symbol.size
+        state.operand.kind = symbol.isThreadLocal ? .variable : .address
+        state.operand.value = symbol.value
+        switch state.symbol.definition {
+        case .absolute: break
+        case .common:
+            state.operand.value = layout.scratch.address(ofSymbol: index, in: &memory)
+            if !symbol.isThreadLocal { state.operand.value &+= state.bias }
+        case .reserved(let section): throw unknown(UInt32(section))
+        case .section(let section):
+            guard section < sections.count else { throw unknown(section) }
+            switch layout.scratch.home(of: section, in: &memory) {
+            case .memory(let start):
+                state.operand.value &+= start &+ state.bias
+                if symbol.isIndirectFunction { try readStub(&state, in: &memory) }
+            case .block(let start):
+                state.operand.value &+= start
+                state.operand.kind = .variable
+            case nil:
+                // The size is known wherever the symbol lies.
+                guard formula == .size else { throw Fault(.symbolNotLoaded, value: UInt64(section)) }
+            }
+        case .undefined: try readUndefined(&state, in: &memory)
+        }
+        try state.operand.require(for: formula, symbol.type)
+    }
+
+    private func unknown(_ section: UInt32) -> Fault {
+        Fault(.symbolSectionUnknown, value: UInt64(section), limit: UInt64(sections.count))
+    }
+
+    /// The symbol is one that linkers define, or a weak one that nobody does; which, is found out once.
+    private func readUndefined(_ state: inout ObjectRelocator, in memory: inout ByteRegion) throws(Fault) {
+        let index = state.symbol.index
+        // One more than its value, in a word as the scratch has them for sections; .max where nobody defines it.
+        var known = layout.scratch.address(ofSymbol: index, in: &memory)
+        if known == 0 {
+            if let linkerSymbol = LinkerSymbol(named: state.symbol.entry.name, in: self) {
+                known = (address(of: linkerSymbol) &+ 1) | (linkerSymbol == .blockBase ? LinkScratch.threadLocalBit : 0)
+            } else {
+                known = try sectionBound(&state, in: &memory).map { $0 &+ 1 } ?? .max
+            }
+            layout.scratch.remember(known, ofSymbol: index, in: &memory)
+        }
+        guard known != .max else {
+            guard state.symbol.entry.isWeak else {
+                throw Fault(.symbolUndefined, value: state.relocations.entry.offset)
+            }
+            state.operand = RelocationOperand()
+            return
+        }
+        state.operand.value = known & ~LinkScratch.threadLocalBit &- 1
+        if known & LinkScratch.threadLocalBit != 0 {
+            state.operand.kind = .variable
+        } else {
+            state.operand.value &+= state.bias
+        }
+    }
+
+    /// The symbol is a function that chooses an implementation, and stands for its stub: all references agree on it, and
+    /// it works before and after the resolver has been called through.
+    private func readStub(_ state: inout ObjectRelocator, in memory: inout ByteRegion) throws(Fault) {
+        var address = layout.scratch.address(ofSymbol: state.symbol.index, in: &memory)
+        if address == 0 {
+            address = try state.table.stub(in: &memory)
+            layout.scratch.remember(address, ofSymbol: state.symbol.index, in: &memory)
+            state.indirect &+= 1
+        }
+        state.operand.value = address &+ state.bias
+    }
+}

@@ -1,0 +1,85 @@
+// The relocations of an object file one by one, with what each comes to: for whoever looks at them.
+
+public import Bytes
+public import Diagnostics
+public import ELF
+
+/// One relocation of an object file, after it has been applied.
+public struct AppliedRelocation: Equatable, Sendable {
+    /// What it came to.
+    public enum Outcome: Equatable, Sendable {
+        /// Nothing is stored.
+        case nothing
+        /// This is stored.
+        case value(UInt64)
+        /// A TLS descriptor is stored.
+        case descriptor(resolver: UInt64, argument: UInt64)
+        /// The code around it has been replaced, so that its call is none any more (psABI, chapter "TLS Relaxation").
+        case relaxed
+        /// It cannot be applied.
+        case fault(Fault)
+    }
+
+    /// The entry; its offset is one in the section that it changes.
+    public var entry: RelocationEntry
+    /// The index of the section that holds the entry, and of the section that it changes.
+    public var table: UInt32, section: UInt32
+    /// The link address of the place.
+    public var place: UInt64
+    /// What it came to.
+    public var outcome: Outcome
+    /// The file offset of its symbol's name, or else of that of its symbol's section; 0 where neither has one.
+    public var nameOffset: UInt64
+}
+
+extension ObjectImage {
+    /// Applies all relocations to `memory` as `relocate` does, and tells `body` each; one that cannot be applied is told like
+    /// the others, and left out. Throws where a table cannot be read.
+    public func forEachRelocation(
+        in memory: inout ByteRegion, bias: UInt64, _ body: (AppliedRelocation) -> Void
+    ) throws(Fault) {
+        var state = ObjectRelocator(self, bias: bias)
+        while try nextTarget(&state, in: &memory) {
+            var hasEntry = try state.relocations.next()
+            while hasEntry {
+                let (entry, count) = (state.relocations.entry, state.relocations.count)
+                var isRelaxed = false
+                var fault: Fault?
+                let place = state.relocations.place
+                do throws(Fault) { isRelaxed = try apply(&state, to: &memory) } catch { fault = error.at(place) }
+                body(applied(entry, state, isRelaxed, fault, memory))
+                if isRelaxed { body(applied(state.relocations.entry, state, true, nil, memory)) }
+                // One that was read ahead in vain is the next.
+                if isRelaxed || state.relocations.count == count { hasEntry = try state.relocations.next() }
+            }
+        }
+    }
+
+    private func applied(
+        _ entry: RelocationEntry, _ state: borrowing ObjectRelocator, _ isRelaxed: Bool, _ fault: Fault?,
+        _ memory: borrowing ByteRegion
+    ) -> AppliedRelocation {
+        let place = state.start &+ entry.offset
+        let outcome =
+            isRelaxed
+            ? .relaxed : fault.map { AppliedRelocation.Outcome.fault($0) } ?? outcome(of: entry, at: place, memory)
+        var symbol = ObjectSymbol()
+        _ = symbol.read(entry.symbol, of: symbols)
+        return AppliedRelocation(
+            entry: entry, table: state.relocations.section, section: state.relocations.target, place: place,
+            outcome: outcome, nameOffset: nameOffset(of: symbol))
+    }
+
+    /// What is stored at link address `place`, where `entry` has been applied.
+    private func outcome(
+        of entry: RelocationEntry, at place: UInt64, _ memory: borrowing ByteRegion
+    ) -> AppliedRelocation.Outcome {
+        guard let meaning = RelocationType(entry.type), meaning.field.size > 0 else { return .nothing }
+        if meaning.formula == .tlsDescriptor {
+            return .descriptor(
+                resolver: memory.load(UInt64.self, at: place) ?? 0,
+                argument: memory.load(UInt64.self, at: place &+ 8) ?? 0)
+        }
+        return Relocator.load(meaning.field, at: place, in: memory).map { .value($0) } ?? .nothing
+    }
+}

@@ -1,0 +1,205 @@
+// The order in which an object file's sections lie in memory, and the address that each gets by it.
+
+import Bytes
+import Diagnostics
+import ELF
+
+/// Sections that lie together. Their order is that of the cases; between kinds of access a page begins.
+enum SectionGroup: UInt8 {
+    case code, readOnly, threadLocalData, threadLocalZero, preinitArray, initArray, finiArray, data, zero
+
+    /// The group of a section by its header alone, nil for one that is not in memory at run time.
+    @inline(never)
+    init?(_ section: SectionHeader) {
+        guard section.flags & SectionHeader.Flags.alloc != 0, section.flags & SectionHeader.Flags.exclude == 0 else {
+            return nil
+        }
+        let isZero = section.type == SectionHeader.Kind.nobits
+        switch section.type {
+        case SectionHeader.Kind.null, SectionHeader.Kind.symbolTable, SectionHeader.Kind.rela, SectionHeader.Kind.rel,
+            SectionHeader.Kind.crel, SectionHeader.Kind.group, SectionHeader.Kind.extendedIndices:
+            return nil
+        case _ where section.flags & SectionHeader.Flags.threadLocal != 0:
+            self = isZero ? .threadLocalZero : .threadLocalData
+        case SectionHeader.Kind.nobits: self = .zero
+        case SectionHeader.Kind.preinitArray: self = .preinitArray
+        case SectionHeader.Kind.initArray: self = .initArray
+        case SectionHeader.Kind.finiArray: self = .finiArray
+        case _ where section.flags & SectionHeader.Flags.write != 0: self = .data
+        case _ where section.flags & SectionHeader.Flags.execute != 0: self = .code
+        default: self = .readOnly
+        }
+    }
+
+    /// Whether the section is part of the block of thread-local storage.
+    var isThreadLocal: Bool { self == .threadLocalData || self == .threadLocalZero }
+    /// Whether it has no bytes in the file.
+    var isZero: Bool { self == .threadLocalZero || self == .zero }
+    /// Whether it is one of the arrays of functions.
+    var isArray: Bool { self == .preinitArray || hasPriorities }
+    /// Whether it is one of the arrays whose functions have priorities.
+    var hasPriorities: Bool { self == .initArray || self == .finiArray }
+    /// Whether it begins a page.
+    var beginsPage: Bool { self == .code || self == .readOnly || self == .threadLocalData || self == .zero }
+}
+
+/// A position that moves up through memory.
+struct PlacementCursor {
+    /// What is placed must end here or below; the sums of a few such numbers fit in 64 bits.
+    static var limit: UInt64 { 1 << 47 }
+
+    /// The address behind what was placed last.
+    var address: UInt64 = 0
+    /// The largest alignment that was asked for.
+    var alignment: UInt64 = 1
+
+    /// The address of the next `size` bytes at a multiple of `alignment`; throws `rule` for an alignment that is not a
+    /// power of two, or `sectionTooLarge`.
+    @inline(never)
+    mutating func place(
+        _ size: UInt64, _ alignment: UInt64, else rule: Rule, _ place: FaultLocation
+    ) throws(Fault) -> UInt64 {
+        let mask = max(alignment, 1) &- 1
+        guard alignment & mask == 0 || alignment == 0 else { throw Fault(rule, place, value: alignment) }
+        let start = (address &+ mask) & ~mask
+        guard mask < PlacementCursor.limit, size <= PlacementCursor.limit, start &+ size <= PlacementCursor.limit else {
+            let isEach = mask < PlacementCursor.limit && size <= PlacementCursor.limit
+            throw Fault(.sectionTooLarge, place, value: address, limit: isEach ? size : max(size, alignment))
+        }
+        address = start &+ size
+        self.alignment = max(self.alignment, alignment)
+        return start
+    }
+
+    /// Moves up to a multiple of `alignment`, a power of two.
+    mutating func align(_ alignment: UInt64) { address = (address &+ (alignment &- 1)) & ~(alignment &- 1) }
+}
+
+/// A walk through the sections that are in memory at run time, group by group, in the arrays of functions that initialise and
+/// finish by priority, and else in the file's order. All headers are looked at once for each group and each priority that there is:
+/// neither memory nor an order of the headers is needed. It is made to learn how much room sections need, and to fill it; then the
+/// scratch knows where each of them lies.
+struct PlacedSections {
+    /// The number of different priorities in both arrays that are walked through; programs have a handful.
+    static var priorityLimit: UInt64 { 64 }
+
+    /// The section at hand: its index, sh_flags, how many bytes of memory it needs, its group.
+    private(set) var index: UInt32 = 0, flags: UInt64 = 0, size: UInt64 = 0
+    private(set) var group = SectionGroup.code
+    /// Its link address; of a thread-local section the offset in its block.
+    private(set) var offset: UInt64 = 0
+    /// What of the order's keys is being placed, the least one above it that was seen, and how many had priorities.
+    private var key: UInt64 = 0, nextKey: UInt64 = .max, priorities: UInt64 = 0
+    private var isFirst = true
+    /// What the beginning of each array is a multiple of: as with linkers nothing lies between that and its first function.
+    private let arrayAlignment: UInt64
+    /// Memory, and the block of thread-local storage.
+    private(set) var memory = PlacementCursor(), block = PlacementCursor()
+    /// Where each group begins and ends, as link addresses; the block's template begins with its data, and ends with them.
+    private(set) var bounds = GroupBounds()
+
+    /// From before the first section on; thread-local variables that are not in any section need `blockAlignment`.
+    @inline(never)
+    init(blockAlignment: UInt64, arrayAlignment: UInt64) {
+        block.alignment = blockAlignment
+        self.arrayAlignment = arrayAlignment
+    }
+
+    /// Goes on to the next section, false behind the last. Throws `sectionAlignment`, `sectionTooLarge` or `tooManyPriorities`.
+    @inline(never)
+    mutating func next(in sections: borrowing SectionTable) throws(Fault) -> Bool {
+        while true {
+            while index &+ 1 < sections.count {
+                index &+= 1
+                let section = sections[index]
+                let key = sections.key(of: section, in: group)
+                if key == self.key {
+                    try place(section)
+                    return true
+                }
+                if key > self.key { nextKey = min(nextKey, key) }
+            }
+            key = nextKey
+            (nextKey, index, isFirst) = (.max, 0, true)
+            let next = SectionGroup(rawValue: UInt8(truncatingIfNeeded: key >> 40))
+            while group != next {
+                bounds.end(group, at: memory.address)
+                guard let following = SectionGroup(rawValue: group.rawValue &+ 1) else { return false }
+                group = following
+                memory.align(group.beginsPage ? 0x1000 : group.isArray ? arrayAlignment : 1)
+                if group == .threadLocalData {
+                    _ = try memory.place(0, block.alignment, else: .sectionAlignment, .none)
+                }
+                bounds.begin(group, at: memory.address)
+            }
+        }
+    }
+
+    private mutating func place(_ section: SectionHeader) throws(Fault) {
+        let place = FaultLocation.sectionHeader(UInt64(index))
+        if group.hasPriorities, isFirst {
+            priorities &+= 1
+            guard priorities <= PlacedSections.priorityLimit else {
+                throw Fault(.tooManyPriorities, place, limit: PlacedSections.priorityLimit)
+            }
+        }
+        isFirst = false
+        (flags, size) = (section.flags, section.size)
+        offset = try self.place(
+            size, section.addralign, inBlock: group.isThreadLocal, else: .sectionAlignment, place)
+        guard group == .threadLocalData else { return }
+        memory.address = bounds.start(group)
+        _ = try memory.place(block.address, 1, else: .sectionAlignment, place)
+    }
+
+    /// Gives the common symbol at `index` of the section `table` its place, behind all sections: a link address, or the offset in
+    /// the block. Throws `commonAlignment` or `sectionTooLarge`.
+    mutating func place(common symbol: Symbol, at index: UInt32, _ table: UInt32) throws(Fault) -> UInt64 {
+        // st_value is the alignment (gABI, "Symbol Values").
+        try place(
+            symbol.size, symbol.value, inBlock: symbol.isThreadLocal, else: .commonAlignment,
+            .entry(section: UInt64(table), index: UInt64(index)))
+    }
+
+    @inline(never)
+    private mutating func place(
+        _ size: UInt64, _ alignment: UInt64, inBlock: Bool, else rule: Rule, _ place: FaultLocation
+    ) throws(Fault) -> UInt64 {
+        var cursor = inBlock ? block : memory
+        let start = try cursor.place(size, alignment, else: rule, place)
+        if inBlock { block = cursor } else { memory = cursor }
+        return start
+    }
+
+    /// Whether the section at hand is both written and executed.
+    var isWrittenCode: Bool {
+        let writtenCode = SectionHeader.Flags.write | SectionHeader.Flags.execute
+        return flags & writtenCode == writtenCode
+    }
+    /// The link address of the section at hand; of a thread-local one that of its bytes in the template.
+    var address: UInt64 { group.isThreadLocal ? bounds.start(.threadLocalData) &+ offset : offset }
+    /// How many bytes of the block's template are initialised.
+    var templateSize: UInt64 { bounds.end(.threadLocalData) &- bounds.start(.threadLocalData) }
+}
+
+/// Where the groups begin and end.
+struct GroupBounds {
+    private var marks = InlineArray<18, UInt64>(repeating: 0)
+
+    /// The link address at which `group` begins.
+    func start(_ group: SectionGroup) -> UInt64 { self[group.rawValue &* 2] }
+    /// The link address at which `group` ends.
+    func end(_ group: SectionGroup) -> UInt64 { self[group.rawValue &* 2 &+ 1] }
+    /// The link address at which the group with half this number begins, or where `index` is odd ends.
+    subscript(index: UInt8) -> UInt64 { marks.span[Int(index)] }
+
+    fileprivate mutating func begin(_ group: SectionGroup, at address: UInt64) {
+        var marks = marks.mutableSpan
+        marks[Int(group.rawValue) &* 2] = address
+    }
+
+    fileprivate mutating func end(_ group: SectionGroup, at address: UInt64) {
+        var marks = marks.mutableSpan
+        marks[Int(group.rawValue) &* 2 &+ 1] = address
+    }
+}

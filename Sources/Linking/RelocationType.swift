@@ -1,0 +1,286 @@
+// Relocation numbers and what they mean (x86-64 psABI, section "Relocation", tables 4.9 and 4.10).
+
+public import Diagnostics
+
+/// What a relocation computes, in the psABI's notation: S symbol value, A addend, P place, B load bias, Z symbol size,
+/// G offset of the symbol's GOT slot, GOT address of the GOT, L address of the symbol's PLT entry, TP thread pointer.
+public enum Formula: UInt8, Sendable {
+    /// Nothing is stored.
+    case none
+    /// S + A
+    case absolute
+    /// S + A − P
+    case pcRelative
+    /// S
+    case symbol
+    /// B + A
+    case bias
+    /// Z + A
+    case size
+    /// A copy of another module's object.
+    case copy
+    /// G + A
+    case gotOffset
+    /// G + GOT + A − P
+    case gotRelative
+    /// L + A − P
+    case pltRelative
+    /// S + A − GOT
+    case symbolFromGOT
+    /// L + A − GOT
+    case pltFromGOT
+    /// GOT + A − P
+    case gotFromPlace
+    /// The number of the module that holds the symbol.
+    case tlsModule
+    /// The symbol's offset in its module's TLS block, plus A.
+    case tlsOffset
+    /// The symbol's offset from the thread pointer, plus A.
+    case threadPointerOffset
+    /// The GOT pair that describes the symbol's module and offset, + A − P.
+    case tlsIndexFromPlace
+    /// The GOT pair that describes this module, + A − P.
+    case tlsModuleFromPlace
+    /// The GOT slot that holds the offset from the thread pointer, + A − P.
+    case threadPointerSlotFromPlace
+    /// The GOT pair that holds the TLS descriptor, + A − P.
+    case tlsDescriptorFromPlace
+    /// A TLS descriptor: resolver and argument.
+    case tlsDescriptor
+    /// What the function at B + A returns.
+    case indirect
+
+    /// Whether it refers to what a linker makes: GOT or PLT.
+    public var needsLinker: Bool {
+        switch self {
+        case .gotOffset, .pltRelative, .symbolFromGOT, .pltFromGOT, .gotFromPlace: true
+        default: slot != nil
+        }
+    }
+
+    /// Whether only what linkers make has it.
+    var needsLinkedFile: Bool { self == .copy || self == .symbol || self == .bias || self == .indirect }
+
+    /// Whether A is one of its terms.
+    var hasAddend: Bool { self != .symbol && self != .indirect && self != .tlsModule }
+
+    /// Whether P is subtracted.
+    var isFromPlace: Bool {
+        switch self {
+        case .pcRelative, .pltRelative, .gotFromPlace: true
+        default: slot != nil && self != .gotOffset
+        }
+    }
+
+    /// Whether S is an offset in the block of thread-local storage.
+    var isThreadLocal: Bool {
+        switch self {
+        case .tlsModule, .tlsOffset, .threadPointerOffset, .tlsDescriptor: true
+        default: slot != nil && slot != .address
+        }
+    }
+
+    /// The kind of slot that G stands for; nil where the formula has no slot.
+    var slot: SlotKind? {
+        switch self {
+        case .gotOffset, .gotRelative: .address
+        case .threadPointerSlotFromPlace: .offset
+        case .tlsIndexFromPlace, .tlsModuleFromPlace: .index
+        case .tlsDescriptorFromPlace: .descriptor
+        default: nil
+        }
+    }
+
+    /// Whether S is the address that the symbol stands for.
+    public var usesSymbolValue: Bool {
+        switch self {
+        case .absolute, .pcRelative, .symbol: true
+        default: false
+        }
+    }
+
+    /// The formula, as text.
+    public var text: Text {
+        switch self {
+        case .none: "-"
+        case .absolute: "S + A"
+        case .pcRelative: "S + A - P"
+        case .symbol: "S"
+        case .bias: "B + A"
+        case .size: "Z + A"
+        case .copy: "copy"
+        case .gotOffset: "G + A"
+        case .gotRelative: "G + GOT + A - P"
+        case .pltRelative: "L + A - P"
+        case .symbolFromGOT: "S + A - GOT"
+        case .pltFromGOT: "L + A - GOT"
+        case .gotFromPlace: "GOT + A - P"
+        case .tlsModule: "module(S)"
+        case .tlsOffset: "S + A in TLS block"
+        case .threadPointerOffset: "S + A - TP"
+        case .tlsIndexFromPlace: "tls_index(S) + A - P"
+        case .tlsModuleFromPlace: "tls_index + A - P"
+        case .threadPointerSlotFromPlace: "slot(S - TP) + A - P"
+        case .tlsDescriptorFromPlace: "descriptor(S) + A - P"
+        case .tlsDescriptor: "descriptor(S + A)"
+        case .indirect: "(B + A)()"
+        }
+    }
+}
+
+/// What is stored, and which values it can represent.
+public enum Field: UInt8, Sendable {
+    /// Nothing.
+    case none
+    /// 64 bits; every value fits, arithmetic wraps.
+    case word64
+    /// 32 bits that zero-extend to the value.
+    case unsigned32
+    /// 32 bits that sign-extend to the value.
+    case signed32
+    /// 16 bits that zero- or sign-extend to the value.
+    case either16
+    /// 16 bits that sign-extend to the value.
+    case signed16
+    /// 8 bits that zero- or sign-extend to the value.
+    case either8
+    /// 8 bits that sign-extend to the value.
+    case signed8
+    /// Two 64-bit words.
+    case pair64
+    /// As many bytes as the symbol has.
+    case object
+
+    /// The number of bytes stored, 0 where that is not fixed.
+    public var size: UInt64 { Field.sizes &>> (UInt64(rawValue) &* 5) & 31 }
+
+    /// Those of all cases, five bits each.
+    private static var sizes: UInt64 { 8 << 5 | 4 << 10 | 4 << 15 | 2 << 20 | 2 << 25 | 1 << 30 | 1 << 35 | 16 << 40 }
+
+    /// Whether the value may be one that the field's bits zero-extend to, or one that they sign-extend to.
+    private var zeroExtends: Bool { self == .unsigned32 || self == .either16 || self == .either8 }
+    private var signExtends: Bool { self != .unsigned32 }
+
+    /// The values that the field can represent, from the first to the last.
+    var range: (first: Int64, last: Int64) {
+        guard size > 0, size < 8 else { return (.min, .max) }
+        let bits = Int64(bitPattern: size &* 8)
+        return (signExtends ? -1 &<< (bits &- 1) : 0, (1 &<< (zeroExtends ? bits : bits &- 1)) &- 1)
+    }
+}
+
+/// One row of the psABI's table.
+public struct RelocationType: Sendable {
+    private let number: UInt8
+    /// What is stored where.
+    public let field: Field
+    /// What is computed.
+    public let formula: Formula
+
+    /// The largest number the psABI knows.
+    public static var lastNumber: UInt32 { 51 }
+
+    /// Whether a linker may leave it to the loader; the others need the GOT, the PLT or the code that only linkers make, or
+    /// mark code for linkers.
+    public var occursInLinkedFiles: Bool { !formula.needsLinker && number != 35 && number != 39 }
+
+    /// The name without `R_X86_64_`.
+    public var name: Text {
+        // Nearly all are of this type: no search.
+        number == 8 ? "RELATIVE" : RelocationType.names.word(Int(number))
+    }
+
+    private static var names: Text {
+        """
+        NONE 64 PC32 GOT32 PLT32 COPY GLOB_DAT JUMP_SLOT RELATIVE GOTPCREL 32 32S 16 PC16 8 PC8 DTPMOD64 DTPOFF64 \
+        TPOFF64 TLSGD TLSLD DTPOFF32 GOTTPOFF TPOFF32 PC64 GOTOFF64 GOTPC32 GOT64 GOTPCREL64 GOTPC64 GOTPLT64 \
+        PLTOFF64 SIZE32 SIZE64 GOTPC32_TLSDESC TLSDESC_CALL TLSDESC IRELATIVE RELATIVE64 PC32_BND PLT32_BND \
+        GOTPCRELX REX_GOTPCRELX CODE_4_GOTPCRELX CODE_4_GOTTPOFF CODE_4_GOTPC32_TLSDESC CODE_5_GOTPCRELX \
+        CODE_5_GOTTPOFF CODE_5_GOTPC32_TLSDESC CODE_6_GOTPCRELX CODE_6_GOTTPOFF CODE_6_GOTPC32_TLSDESC
+        """
+    }
+
+    /// The row of TPOFF32.
+    static var threadPointerOffset: RelocationType {
+        RelocationType(number: 23, field: .signed32, formula: .threadPointerOffset)
+    }
+
+    private init(number: UInt8, field: Field, formula: Formula) {
+        self.number = number
+        self.field = field
+        self.formula = formula
+    }
+
+    /// The row of `number`, nil for a number that is not in the psABI.
+    @inline(never)
+    public init?(_ number: UInt32) {
+        guard number <= RelocationType.lastNumber else { return nil }
+        let row = RelocationType.row(number)
+        self.number = UInt8(truncatingIfNeeded: number)
+        field = Field(rawValue: UInt8(truncatingIfNeeded: row)) ?? .none
+        formula = Formula(rawValue: UInt8(truncatingIfNeeded: row >> 8)) ?? .none
+    }
+
+    /// The field and the formula of `number` in one: a table of them has two bytes for each.
+    private static func row(_ number: UInt32) -> UInt16 {
+        switch number {
+        case 0: row(.none, .none)
+        case 1: row(.word64, .absolute)
+        case 2: row(.signed32, .pcRelative)
+        case 3: row(.signed32, .gotOffset)
+        case 4: row(.signed32, .pltRelative)
+        case 5: row(.object, .copy)
+        case 6: row(.word64, .symbol)
+        case 7: row(.word64, .symbol)
+        case 8: row(.word64, .bias)
+        case 9: row(.signed32, .gotRelative)
+        case 10: row(.unsigned32, .absolute)
+        case 11: row(.signed32, .absolute)
+        case 12: row(.either16, .absolute)
+        case 13: row(.signed16, .pcRelative)
+        case 14: row(.either8, .absolute)
+        case 15: row(.signed8, .pcRelative)
+        case 16: row(.word64, .tlsModule)
+        case 17: row(.word64, .tlsOffset)
+        case 18: row(.word64, .threadPointerOffset)
+        case 19: row(.signed32, .tlsIndexFromPlace)
+        case 20: row(.signed32, .tlsModuleFromPlace)
+        case 21: row(.signed32, .tlsOffset)
+        case 22: row(.signed32, .threadPointerSlotFromPlace)
+        case 23: row(.signed32, .threadPointerOffset)
+        case 24: row(.word64, .pcRelative)
+        case 25: row(.word64, .symbolFromGOT)
+        case 26: row(.signed32, .gotFromPlace)
+        case 27: row(.word64, .gotOffset)
+        case 28: row(.word64, .gotRelative)
+        case 29: row(.word64, .gotFromPlace)
+        case 30: row(.word64, .gotOffset)
+        case 31: row(.word64, .pltFromGOT)
+        case 32: row(.unsigned32, .size)
+        case 33: row(.word64, .size)
+        case 34: row(.signed32, .tlsDescriptorFromPlace)
+        case 35: row(.none, .none)
+        case 36: row(.pair64, .tlsDescriptor)
+        case 37: row(.word64, .indirect)
+        case 38: row(.word64, .bias)
+        case 39: row(.signed32, .pcRelative)
+        case 40: row(.signed32, .pltRelative)
+        case 41: row(.signed32, .gotRelative)
+        case 42: row(.signed32, .gotRelative)
+        case 43: row(.signed32, .gotRelative)
+        case 44: row(.signed32, .threadPointerSlotFromPlace)
+        case 45: row(.signed32, .tlsDescriptorFromPlace)
+        case 46: row(.signed32, .gotRelative)
+        case 47: row(.signed32, .threadPointerSlotFromPlace)
+        case 48: row(.signed32, .tlsDescriptorFromPlace)
+        case 49: row(.signed32, .gotRelative)
+        case 50: row(.signed32, .threadPointerSlotFromPlace)
+        case 51: row(.signed32, .tlsDescriptorFromPlace)
+        default: row(.none, .none)
+        }
+    }
+
+    private static func row(_ field: Field, _ formula: Formula) -> UInt16 {
+        UInt16(field.rawValue) | UInt16(formula.rawValue) << 8
+    }
+}

@@ -1,0 +1,140 @@
+// Plans for thousands of machines: nothing collides, everything lies in RAM.
+
+import Memory
+import Boot
+import Firmware
+import Bytes
+import Diagnostics
+import HermitEntry
+import TestSupport
+import Testing
+
+@Suite struct MemoryPlanTests {
+    static let generations: [Generation] = [.zero, .one, .two, .three, .fourRecursive, .fourIdentity]
+
+    /// The plan for `scenario`, or why there is none.
+    static func plan(_ scenario: Scenario, _ choice: BaseChoice = .lowest) -> Result<MemoryPlan, Fault> {
+        let file = scenario.file
+        do throws(Fault) {
+            let application = try Application(ByteView(file.span.bytes))
+            let platform = try scenario.platform()
+            return .success(
+                try MemoryPlan(application, on: platform.facts, loader: scenario.loader, limit: scenario.limit, choice))
+        } catch { return .failure(error) }
+    }
+
+    @Test(arguments: generations) func `nothing collides and everything lies in RAM`(_ generation: Generation) {
+        var random = SeededGenerator(seed: 100 + UInt64(generation.rawValue))
+        var planned = 0
+        var refused: [Rule: Int] = [:]
+        for _ in 0..<1000 {
+            let scenario = Scenario.random(generation, &random)
+            switch Self.plan(scenario) {
+            case .success(let placement):
+                planned += 1
+                check(placement, scenario)
+            case .failure(let fault):
+                refused[fault.rule, default: 0] += 1
+                checkRefusal(fault, scenario)
+            }
+        }
+        #expect(planned > 500, "\(refused)")
+        #expect(planned < 1000)
+    }
+
+    /// Every promise of a plan; the image of a position-independent file lies at `base`, if that is not nil.
+    func check(_ placement: MemoryPlan, _ scenario: Scenario, base: UInt64? = nil) {
+        let size = 961 + scenario.zeroFill
+        #expect(placement.image.size >= size, "\(scenario)")
+        if scenario.isFixed {
+            #expect(placement.image.start == scenario.base)
+            #expect(placement.bias == 0)
+        } else if let base {
+            #expect(placement.image.start == base && placement.bias == base)
+        } else {
+            #expect(placement.image.start % max(0x20_0000, scenario.alignment) == 0)
+            #expect(placement.bias == placement.image.start)
+            #expect(!placement.isStaged && !placement.movesModules)
+        }
+
+        // What is written has its own place in RAM, below the limit.
+        let written = [placement.handoff.range, placement.staged, placement.movedModules, placement.movingTables]
+            .map(\.asRange).filter { !$0.isEmpty }
+        let ram = scenario.availableRAM
+        for range in written + [placement.image.asRange] {
+            #expect(
+                ram.contains { $0.lowerBound <= range.lowerBound && range.upperBound <= $0.upperBound }, "\(scenario)")
+            #expect(range.upperBound <= scenario.limit)
+        }
+        for (index, range) in written.enumerated() {
+            #expect(!range.overlaps(placement.image.asRange), "\(scenario) \(placement)")
+            for other in written[..<index] { #expect(!range.overlaps(other), "\(scenario) \(placement)") }
+            for other in scenario.taken { #expect(!range.overlaps(other), "\(scenario) \(placement)") }
+        }
+
+        // The image may lie on what is not needed any more, once that has been moved.
+        let image = placement.image.asRange
+        #expect(placement.isStaged == image.overlaps(scenario.loader.asRange), "\(scenario)")
+        let moved = scenario.modules.filter { image.overlaps($0.asRange) }.map { $0.roundedOutward(to: 0x1000).size }
+        #expect(placement.movedModules.size == moved.reduce(0, +), "\(scenario)")
+        #expect(placement.movingTables.isEmpty == !placement.isStaged)
+        if !scenario.isFixed, base == nil {
+            for other in scenario.taken { #expect(!image.overlaps(other), "\(scenario)") }
+        }
+        #expect(placement.staged.size == (placement.isStaged ? placement.image.size : 0))
+
+        checkHandoff(placement, scenario, isFixed: scenario.isFixed || base != nil)
+    }
+
+    /// The handoff lies below the image wherever there is room for it there.
+    func checkHandoff(_ placement: MemoryPlan, _ scenario: Scenario, isFixed: Bool) {
+        let layout = placement.handoff
+        let parts = [layout.pageTables, layout.information, layout.deviceTree, layout.multiboot, layout.stack]
+        #expect(layout.pageTables.start == layout.range.start && layout.stack.end == layout.range.end)
+        #expect(layout.stack.size == 0x8000)
+        for (part, next) in zip(parts, parts.dropFirst()) {
+            #expect(part.end <= next.start)
+            #expect(part.start % 0x1000 == 0 && part.size % 0x1000 == 0 && !part.isEmpty)
+        }
+        #expect(layout.stack.start - layout.multiboot.end == 0x1000)
+
+        guard layout.range.end > placement.image.start else { return }
+        #expect(isFixed)
+        var free = scenario.availableRAM
+        let others = [placement.image, placement.staged, placement.movedModules, placement.movingTables]
+        for range in scenario.taken + others.map(\.asRange) { free = subtract(range, from: free) }
+        for window in [
+            0x1_0000..<min(0xa_0000, max(0x1_0000, placement.image.start)),
+            0x10_0000..<max(0x10_0000, placement.image.start),
+        ] {
+            for range in free {
+                let part = range.clamped(to: window)
+                let start = (part.lowerBound + 0xfff) & ~0xfff
+                #expect(part.isEmpty || start + layout.range.size > part.upperBound, "\(scenario) \(placement)")
+            }
+        }
+    }
+
+    /// What is refused could not be placed: only what can be seen at once is checked.
+    func checkRefusal(_ fault: Fault, _ scenario: Scenario) {
+        let ram = scenario.availableRAM
+        switch fault.rule {
+        case .imageOutsideMemory:
+            let image = fault.value..<max(fault.value, fault.limit)
+            #expect(
+                !ram.contains { $0.lowerBound <= image.lowerBound && image.upperBound <= $0.upperBound }
+                    || image.lowerBound < 0x1000 || image.upperBound > scenario.limit, "\(scenario)")
+        case .noRoomForImage, .noRoomForHandoff, .noRoomForModule:
+            var free = ram
+            for range in scenario.taken { free = subtract(range, from: free) }
+            // Kernels that take what lies above them for their own must be handed everything below.
+            let isBelow = fault.rule == .noRoomForHandoff && scenario.isFixed && scenario.generation != .fourIdentity
+            // Something of that size would have to fit besides an image of any alignment.
+            let end = isBelow ? scenario.base : scenario.limit
+            let room = free.map { $0.clamped(to: 0..<end) }.map { $0.count }.max() ?? 0
+            #expect(UInt64(room) < fault.value + 0x1000_0000, "\(fault) \(scenario)")
+        case .imageTooLarge: #expect(fault.value > ram.map(\.upperBound).max() ?? 0)
+        default: Issue.record("\(fault) \(scenario)")
+        }
+    }
+}

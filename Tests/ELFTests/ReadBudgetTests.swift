@@ -1,0 +1,17 @@
+// As many bytes of tables as the file has, and one more.
+
+import Diagnostics
+import ELF
+import TestSupport
+import Testing
+
+@Suite struct ReadBudgetTests {
+    @Test func `tables may be as large as the file together`() throws {
+        var read = ReadBudget(limit: 100)
+        try read.add(60, .sectionHeader(1))
+        try read.add(40, .sectionHeader(2))
+        try read.add(0, .sectionHeader(3))
+        let one = fault { try read.add(1, .sectionHeader(4)) }
+        #expect(one == Fault(.bytesListedTwice, .sectionHeader(4), value: 101, limit: 100))
+    }
+}

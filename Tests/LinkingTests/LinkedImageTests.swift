@@ -1,0 +1,181 @@
+// Validating and loading images, compared with bytes that are computed here.
+
+import Bytes
+import Diagnostics
+import Linking
+import TestSupport
+import Testing
+
+@Suite struct LinkingTests {
+    /// A file without the writer's own segment and with these.
+    static func file(_ segments: [Segment], type: UInt16 = 3, entry: UInt64 = 0x1000, size: Int = 0x400) -> [UInt8] {
+        var writer = ELFWriter(type: type)
+        writer.hasLoadSegment = false
+        writer.segments = segments
+        writer.entry = entry
+        var bytes = writer.bytes
+        while bytes.count < size { bytes.append(UInt8(truncatingIfNeeded: bytes.count * 7 + 1)) }
+        return bytes
+    }
+
+    static let load = Segment(1, offset: 0, vaddr: 0x1000, filesz: 0x100)
+
+    /// More program headers than 16 bits count: section header 0 has the number. The last one is what is loaded.
+    @Test func `seventy thousand program headers are read`() throws {
+        let count = 70_000
+        var file = [UInt8](repeating: 0, count: 64 + 56 * count + 64)
+        let small = Self.file([Self.load])
+        file.replaceSubrange(0..<64, with: small[..<64])
+        file.replaceSubrange(64 + 56 * (count - 1)..<64 + 56 * count, with: small[64..<120])
+        file.put(UInt64(64), at: 32)
+        file.put(UInt16(0xffff), at: 56)
+        file.put(UInt64(64 + 56 * count), at: 40)
+        file.put(UInt16(64), at: 58)
+        file.put(UInt16(1), at: 60)
+        file.put(UInt32(count), at: 64 + 56 * count + 44)
+        let image = try LinkedImage(ByteView(file.span.bytes))
+        #expect(image.programHeaders.count == count)
+        #expect(image.linkStart == 0)
+        #expect(image.size == 0x1100)
+        let more = file.putting(UInt32(count + 2), at: 64 + 56 * count + 44)
+        let refused = fault { _ = try LinkedImage(ByteView(more.span.bytes)) }
+        #expect(refused?.rule == .programHeadersBeyondFile)
+    }
+
+    static let refused: [([UInt8], Fault)] = [
+        (ELFWriter(type: 1).bytes, Fault(.objectFile, .header)),
+        (file([]), Fault(.noProgramHeaders, .header)),
+        (file([Segment(4, offset: 0, vaddr: 0, filesz: 0)]), Fault(.noLoadSegment, .header)),
+        (file([Segment(1, offset: 0, vaddr: 0, filesz: 0)]), Fault(.noLoadSegment, .header)),
+        (
+            file([load, Segment(1, offset: 0, vaddr: 0x10ff, filesz: 1)]),
+            Fault(.segmentsOverlap, .programHeader(1), value: 0x10ff, limit: 0x1100)
+        ),
+        (
+            file([load, Segment(1, offset: 0, vaddr: 0xf00, filesz: 1)]),
+            Fault(.segmentsOverlap, .programHeader(1), value: 0xf00, limit: 0x1100)
+        ),
+        (
+            file([Segment(1, offset: 0x300, vaddr: 0x1000, filesz: 0x101)], size: 0x400),
+            Fault(.segmentBeyondFile, .programHeader(0), value: 0x401, limit: 0x400)
+        ),
+        (
+            file([load, Segment(1, offset: 0, vaddr: 0x2000, filesz: 2, memsz: 1)]),
+            Fault(.segmentFileSizeExceedsMemory, .programHeader(1), value: 2, limit: 1)
+        ),
+        (
+            file([load, Segment(1, offset: 0, vaddr: .max, filesz: 1, memsz: 1)]),
+            Fault(.segmentAddressOverflow, .programHeader(1), value: .max, limit: 1)
+        ),
+        (
+            file([Segment(1, offset: 0, vaddr: 0x1000, filesz: 1, align: 6)]),
+            Fault(.segmentAlignment, .programHeader(0), value: 6)
+        ),
+        (file([load], entry: 0xfff), Fault(.entryOutsideImage, .header, value: 0xfff)),
+        (file([load], entry: 0x1100), Fault(.entryOutsideImage, .header, value: 0x1100)),
+        (
+            file([load, Segment(1, offset: 0, vaddr: 0x3000, filesz: 0x10)], entry: 0x2000),
+            Fault(.entryOutsideImage, .header, value: 0x2000)
+        ),
+        (
+            file([load, Segment(3, offset: 0x123, vaddr: 0x1000, filesz: 4)]),
+            Fault(.needsInterpreter, .programHeader(1), nameOffset: 0x123)
+        ),
+        (
+            file([load, Segment(2, offset: 0, vaddr: 0, filesz: 0), Segment(2, offset: 0, vaddr: 0, filesz: 0)]),
+            Fault(.duplicateSegmentType, .programHeader(2), value: 2)
+        ),
+        (
+            file([load, Segment(7, offset: 0, vaddr: 0, filesz: 0), Segment(7, offset: 0, vaddr: 0, filesz: 0)]),
+            Fault(.duplicateSegmentType, .programHeader(2), value: 7)
+        ),
+        (
+            file([load, Segment(7, offset: 0, vaddr: 0x10f0, filesz: 0x11)]),
+            Fault(.tlsOutsideImage, .programHeader(1), value: 0x10f0)
+        ),
+        (
+            file([load, Segment(7, offset: 0, vaddr: 0xfff, filesz: 1)]),
+            Fault(.tlsOutsideImage, .programHeader(1), value: 0xfff)
+        ),
+        (
+            file([load, Segment(7, offset: 0, vaddr: 0x1000, filesz: 1, align: 12)]),
+            Fault(.segmentAlignment, .programHeader(1), value: 12)
+        ),
+    ]
+
+    @Test(arguments: refused) func `what breaks a rule is refused`(_ file: [UInt8], _ expected: Fault) {
+        #expect(fault { _ = try LinkedImage(ByteView(file.span.bytes)) } == expected)
+    }
+
+    @Test func `a position-independent image starts at a multiple of 2 MiB, a fixed one where it is linked`() throws {
+        let segments = [
+            Segment(1, offset: 0, vaddr: 0x20_1000, filesz: 0x100, align: 0x1000),
+            Segment(1, offset: 0, vaddr: 0x20_2000, filesz: 0x10, memsz: 0x123, align: 0x4000),
+        ]
+        let dynamic = Self.file(segments, entry: 0x20_1000)
+        let image = try LinkedImage(ByteView(dynamic.span.bytes))
+        let facts = (image.linkStart, image.size, image.alignment, image.isFixed, image.linkEnd)
+        #expect(facts == (0x20_0000, 0x2123, 0x4000, false, 0x20_2123))
+        let fixed = Self.file(segments, type: 2, entry: 0x20_1000)
+        let other = try LinkedImage(ByteView(fixed.span.bytes))
+        let otherFacts = (other.linkStart, other.size, other.alignment, other.isFixed, other.linkEnd)
+        #expect(otherFacts == (0x20_1000, 0x1123, 0x4000, true, 0x20_2123))
+    }
+
+    @Test func `a TLS template may end where its segment ends`() {
+        let file = Self.file([Self.load, Segment(7, offset: 0xf0, vaddr: 0x10f0, filesz: 0x10, memsz: 0x1000)])
+        #expect(fault { _ = try LinkedImage(ByteView(file.span.bytes)) } == nil)
+        let empty = Self.file([Self.load, Segment(7, offset: 0, vaddr: 0x9999, filesz: 0, memsz: 0x10)])
+        #expect(fault { _ = try LinkedImage(ByteView(empty.span.bytes)) } == nil)
+    }
+
+    @Test func `random segments are copied, and all else is cleared`() {
+        var random = SeededGenerator(seed: 5)
+        for _ in 0..<200 {
+            var segments: [Segment] = []
+            var address = UInt64.random(in: 0..<0x3000, using: &random)
+            for _ in 0..<Int.random(in: 1...6, using: &random) {
+                let filesz = UInt64.random(in: 0...0x200, using: &random)
+                let memsz =
+                    filesz + [0, 0, UInt64.random(in: 0...0x300, using: &random)].randomElement(using: &random)!
+                segments.append(
+                    Segment(
+                        1, offset: UInt64.random(in: 0...0x200, using: &random), vaddr: address, filesz: filesz,
+                        memsz: memsz))
+                address += memsz + [0, UInt64.random(in: 0...0x100, using: &random)].randomElement(using: &random)!
+            }
+            let real = segments.filter { $0.memsz > 0 }
+            guard let first = real.first, let last = real.last else { continue }
+            let type: UInt16 = [2, 3].randomElement(using: &random)!
+            let file = Self.file(segments, type: type, entry: first.vaddr)
+            let start = type == 2 ? first.vaddr : 0
+            var expected = [UInt8](repeating: 0, count: Int(last.vaddr + last.memsz - start))
+            for segment in real {
+                for index in 0..<Int(segment.filesz) {
+                    expected[Int(segment.vaddr - start) + index] = file[Int(segment.offset) + index]
+                }
+            }
+            let result = loadOnly(file)
+            #expect(result.fault == nil)
+            #expect(result.bytes == expected)
+            #expect(result.guardsAreIntact)
+        }
+    }
+
+    @Test func `memory that is too small is told`() throws {
+        let file = Self.file([Self.load])
+        let view = ByteView(file.span.bytes)
+        let image = try LinkedImage(view)
+        var memory = [UInt8](repeating: 0xcc, count: 0x10ff)
+        var found: Fault?
+        do throws(Fault) {
+            var span = memory.mutableSpan
+            var region = ByteRegion(span.mutableBytes, at: 0)
+            try image.load(into: &region)
+        } catch { found = error }
+        #expect(found == Fault(.imageTooLarge, value: 0x1100, limit: 0x10ff))
+    }
+}
+
+/// Loads without relocating.
+private func loadOnly(_ file: [UInt8]) -> Loaded { load(file, relocating: false) }

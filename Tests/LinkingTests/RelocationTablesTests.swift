@@ -1,0 +1,240 @@
+// The tables that the dynamic section names: their faults, DT_RELR, and types that cannot be applied.
+
+import Bytes
+import Diagnostics
+import Linking
+import TestSupport
+import Testing
+
+@Suite struct RelocationTablesTests {
+    /// What relocating a file with these dynamic entries leads to; the table to point at begins at `data`.
+    static let data: UInt64 = 960
+
+    static func fault(_ entries: [(UInt64, UInt64)], symbols: Bool = false) -> Fault? {
+        var writer = ELFWriter()
+        writer.append([UInt8](repeating: 0, count: 256))
+        var all = entries
+        if symbols {
+            writer.addSymbol("strong", shndx: 0)
+            all = writer.symbolEntries() + entries
+        }
+        writer.setDynamic(all)
+        return load(writer.bytes).fault
+    }
+
+    static let end: UInt64 = 960 + 256
+
+    static let faults: [([(UInt64, UInt64)], Fault?)] = [
+        ([], nil),
+        ([(7, data), (8, 0), (9, 24)], nil),
+        ([(7, data)], Fault(.dynamicMissing, .dynamic(8))),
+        ([(8, 24)], Fault(.dynamicMissing, .dynamic(7))),
+        ([(8, 0)], nil),
+        ([(7, data), (8, 24), (9, 16)], Fault(.badEntrySize, .dynamic(9), value: 16, limit: 24)),
+        ([(7, data), (8, 25)], Fault(.tableSizeNotMultiple, .dynamic(8), value: 25, limit: 24)),
+        ([(7, 1 << 40), (8, 24)], Fault(.dynamicAddressOutsideFile, .dynamic(7), value: 1 << 40, limit: 24)),
+        (
+            [(7, data), (8, 24 * 1000)],
+            Fault(.dynamicAddressOutsideFile, .dynamic(7), value: data, limit: 24000)
+        ),
+        ([(7, .max), (8, 24)], Fault(.dynamicAddressOutsideFile, .dynamic(7), value: .max, limit: 24)),
+        (
+            [(7, data), (8, 0xffff_ffff_ffff_fff0)],
+            Fault(.dynamicAddressOutsideFile, .dynamic(7), value: data, limit: 0xffff_ffff_ffff_fff0)
+        ),
+        ([(17, data)], Fault(.dynamicMissing, .dynamic(18))),
+        ([(18, 16)], Fault(.dynamicMissing, .dynamic(17))),
+        ([(17, data), (18, 16), (19, 24)], Fault(.badEntrySize, .dynamic(19), value: 24, limit: 16)),
+        ([(17, data), (18, 17)], Fault(.tableSizeNotMultiple, .dynamic(18), value: 17, limit: 16)),
+        ([(36, data)], Fault(.dynamicMissing, .dynamic(35))),
+        ([(35, 8)], Fault(.dynamicMissing, .dynamic(36))),
+        ([(36, data), (35, 8), (37, 4)], Fault(.badEntrySize, .dynamic(37), value: 4, limit: 8)),
+        ([(36, data), (35, 9)], Fault(.tableSizeNotMultiple, .dynamic(35), value: 9, limit: 8)),
+        ([(23, data), (2, 24), (20, 8)], Fault(.badPLTRelocationKind, .dynamic(20), value: 8)),
+        ([(23, data), (2, 24)], Fault(.badPLTRelocationKind, .dynamic(20), value: 0)),
+        ([(23, data), (20, 7)], Fault(.dynamicMissing, .dynamic(2))),
+        ([(2, 24), (20, 7)], Fault(.dynamicMissing, .dynamic(23))),
+        ([(23, data), (2, 24), (20, 17)], Fault(.tableSizeNotMultiple, .dynamic(2), value: 24, limit: 16)),
+        ([(23, data), (2, 16), (20, 7)], Fault(.tableSizeNotMultiple, .dynamic(2), value: 16, limit: 24)),
+        ([(6, data), (11, 25)], Fault(.badEntrySize, .dynamic(11), value: 25, limit: 24)),
+        ([(6, 1 << 40)], Fault(.dynamicAddressOutsideFile, .dynamic(6), value: 1 << 40)),
+        ([(6, data), (4, 1 << 40)], Fault(.dynamicAddressOutsideFile, .dynamic(4), value: 1 << 40)),
+        ([(6, data), (0x6fff_fef5, 3)], nil),
+        ([(5, data), (1, 5)], Fault(.needsLibrary, nameOffset: data + 5)),
+        ([(5, 1 << 40), (1, 5)], Fault(.dynamicAddressOutsideFile, .dynamic(5), value: 1 << 40)),
+        // Tables that would else be left out in silence.
+        ([(0x6000_000f, data), (0x6000_0010, 16)], Fault(.relocationFormUnknown, .dynamic(0x6000_000f))),
+        ([(0x6000_0011, data), (0x6000_0012, 16)], Fault(.relocationFormUnknown, .dynamic(0x6000_0011))),
+        ([(0x6fff_e000, data), (0x6fff_e001, 16)], Fault(.relocationFormUnknown, .dynamic(0x6fff_e000))),
+        ([(0x4000_0026, data)], Fault(.relocationFormUnknown, .dynamic(0x4000_0026))),
+    ]
+
+    @Test(arguments: faults.indices) func `malformed tables are told`(_ index: Int) {
+        let (entries, expected) = Self.faults[index]
+        // What lies at address 3 is no hash table; that case must only not crash.
+        if entries.contains(where: { $0.0 == 0x6fff_fef5 }) {
+            let found = Self.fault(entries)
+            #expect(found == nil || found?.rule == .hashTableMalformed || found?.rule == .dynamicAddressOutsideFile)
+        } else {
+            #expect(Self.fault(entries) == expected)
+        }
+    }
+
+    @Test func `a dynamic section of no whole number of entries is told`() {
+        var writer = ELFWriter()
+        let address = writer.append(words: [100, 1, 100, 2, 100])
+        writer.segments.append(Segment(2, offset: address, vaddr: address, filesz: 40))
+        #expect(load(writer.bytes).fault == Fault(.dynamicMisaligned, value: 40))
+    }
+
+    // MARK: DT_RELR
+
+    /// The addresses that a table stands for, as the gABI's text says it, bit by bit.
+    static func expand(_ words: [UInt64]) -> [UInt64] {
+        var addresses: [UInt64] = []
+        var position: UInt64 = 0
+        for word in words {
+            if word % 2 == 0 {
+                addresses.append(word)
+                position = word + 8
+            } else {
+                for bit in 1...63 as ClosedRange<UInt64> where word / (1 << bit) % 2 == 1 {
+                    addresses.append(position + (bit - 1) * 8)
+                }
+                position += 63 * 8
+            }
+        }
+        return addresses
+    }
+
+    @Test func `packed relocations change exactly the words they stand for`() {
+        var random = SeededGenerator(seed: 7)
+        for _ in 0..<200 {
+            var writer = ELFWriter()
+            let start = writer.append([UInt8](repeating: 0, count: 0x4000))
+            var words: [UInt64] = []
+            var position = start
+            while true {
+                position += UInt64.random(in: 0..<40, using: &random) * 8
+                guard position + 4 * 64 * 8 < start + 0x4000 else { break }
+                words.append(position)
+                position += 8
+                for _ in 0..<Int.random(in: 0...3, using: &random) {
+                    words.append(random.next() & [random.next(), .max, 1 << 63].randomElement(using: &random)! | 1)
+                    position += 63 * 8
+                }
+            }
+            for address in stride(from: start, to: start + 0x4000, by: 8) {
+                writer.put(littleEndian(address &* 3), at: address)
+            }
+            writer.setDynamic(writer.relrEntries(words))
+            let file = writer.bytes
+            let result = load(file, bias: 0x1234_5678_0000)
+            #expect(result.fault == nil)
+            var expected = file
+            let addresses = Self.expand(words)
+            for address in addresses {
+                expected.put(file.number(UInt64.self, at: Int(address)) &+ 0x1234_5678_0000, at: Int(address))
+            }
+            #expect(result.bytes == expected)
+            #expect(result.counts?[8] == UInt64(addresses.count))
+        }
+    }
+
+    @Test func `packed relocations outside the image, or without an address, are told`() {
+        func fault(_ words: [UInt64]) -> Fault? {
+            var writer = ELFWriter()
+            writer.setDynamic(writer.relrEntries(words))
+            return load(writer.bytes).fault
+        }
+        #expect(fault([3]) == Fault(.relativeRelocationMisplaced, .relocation(table: 36, index: 0)))
+        #expect(fault([1]) == Fault(.relativeRelocationMisplaced, .relocation(table: 36, index: 0)))
+        for (words, index, address) in [
+            ([1 << 32], 0, 1 << 32), ([960, 0xffff_ffff_ffff_fffe], 1, 0xffff_ffff_ffff_fffe),
+            ([960, 1 << 63 | 1], 1, nil),
+        ] as [([UInt64], UInt64, UInt64?)] {
+            let found = fault(words)
+            #expect(found?.rule == .relocationOutsideImage)
+            #expect(found?.place == .relocation(table: 36, index: index))
+            #expect(found?.value == address ?? 968 + 62 * 8)
+        }
+    }
+
+    // MARK: Types and places
+
+    /// Types that the psABI knows, but that only object files hold.
+    static let objectTypes: Set<UInt32> = [
+        3, 4, 9, 19, 20, 22, 25, 26, 27, 28, 29, 30, 31, 34, 35, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51,
+    ]
+
+    @Test(arguments: Array(0...52) + [0x7fff_ffff, 0xffff_ffff] as [UInt32], RelocationValueTests.Table.allCases)
+    func `a type that cannot be applied is told, never skipped`(_ type: UInt32, _ table: RelocationValueTests.Table) {
+        let file = RelocationValueTests.file(type, addend: 0, symbol: nil, table: table)
+        let result = load(file) { _ in 1 }
+        if type > 51 {
+            #expect(result.fault?.rule == .relocationTypeUnknown)
+            #expect(result.fault?.value == UInt64(type))
+        } else if Self.objectTypes.contains(type) {
+            #expect(result.fault?.rule == .relocationOnlyInObjects)
+            #expect(result.fault?.value == UInt64(type))
+        } else if type == 5 {
+            #expect(result.fault?.rule == .copyWithoutSource)
+        } else if [16, 17, 18, 21, 23, 36].contains(type) {
+            #expect(result.fault?.rule == .noThreadLocalSegment)
+        } else if result.fault == nil {
+            #expect(result.counts?[type] == 1)
+        } else {
+            // Addends in place of 0xaaaa… may be too large for the field.
+            #expect(result.fault?.rule == .relocationOverflow || result.fault?.rule == .resolverOutsideImage)
+        }
+    }
+
+    @Test(arguments: [1, 2, 8, 10, 12, 14, 24] as [UInt32])
+    func `a place that sticks out of the image is told, an unaligned one is not`(_ type: UInt32) {
+        let size: UInt64 = [1: 8, 2: 4, 8: 8, 10: 4, 12: 2, 14: 1, 24: 8][type]!
+        let end = UInt64(RelocationValueTests.file(type, addend: 0, symbol: nil).count)
+        // P is subtracted: an addend that makes the value 0.
+        func addend(_ offset: UInt64) -> UInt64 { type == 2 || type == 24 ? offset &+ 0x20_0000 : type == 8 ? 5 : 0 }
+        for offset in [end - size, 963, 961] {
+            let file = RelocationValueTests.file(type, addend: addend(offset), symbol: nil, at: offset)
+            #expect(load(file).fault == nil, "\(offset)")
+        }
+        for offset in [end - size + 1, end, 1 << 40, .max, 0 &- 4] as [UInt64] {
+            let file = RelocationValueTests.file(type, addend: addend(offset), symbol: nil, at: offset)
+            let result = load(file)
+            #expect(result.fault?.rule == .relocationOutsideImage)
+            #expect(result.fault?.value == offset)
+            #expect(result.fault?.limit == end)
+            #expect(result.guardsAreIntact)
+        }
+    }
+
+    @Test func `an undefined symbol is told by its name, and so are the others`() {
+        var writer = ELFWriter()
+        let place = writer.append([UInt8](repeating: 0, count: 16))
+        writer.addSymbol("fine", value: 8)
+        let missing = writer.addSymbol("missing", shndx: 0)
+        writer.addSymbol("weak", binding: 2, shndx: 0)
+        writer.addSymbol("absent", shndx: 0)
+        let entries = writer.symbolEntries() + writer.relaEntries([Relocation(6, at: place, symbol: missing)])
+        writer.setDynamic(entries)
+        let file = writer.bytes
+        let result = load(file)
+        #expect(result.fault?.rule == .symbolUndefined)
+        #expect(
+            result.fault.map { sentence($0, file) }
+                == "DT_RELA entry 0: undefined: 'missing' and 'absent', wanted at 0x3c0")
+    }
+
+    @Test func `a symbol index outside the table is told`() {
+        var writer = ELFWriter()
+        let place = writer.append([UInt8](repeating: 0, count: 16))
+        writer.addSymbol("only", value: 8)
+        let entries = writer.symbolEntries() + writer.relaEntries([Relocation(1, at: place, symbol: 2)])
+        writer.setDynamic(entries)
+        let fault = load(writer.bytes).fault
+        #expect(fault?.rule == .symbolIndexOutsideTable)
+        #expect(fault?.value == 2)
+        #expect(fault?.limit == 2)
+    }
+}
