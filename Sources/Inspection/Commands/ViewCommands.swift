@@ -29,10 +29,9 @@ struct VerdictCommand: ParsableCommand {
     @Flag(name: .shortAndLong, help: "Only problems: nothing of files that boot without a warning.")
     var quiet = false
 
-    mutating func validate() throws {
-        let names = LoaderInspect.configuration.subcommands.compactMap { $0.configuration.commandName }
-        // Behind an option it is taken for a file of this subcommand.
-        guard let word = files.files.first, names.contains(word), unsafe access(word, F_OK) != 0 else { return }
+    /// Throws where the first file is one of `subcommands`: after an option their names are taken for files of this one.
+    func check(_ subcommands: [String]) throws {
+        guard let word = files.files.first, subcommands.contains(word), unsafe access(word, F_OK) != 0 else { return }
         throw ValidationError("options follow the subcommand: loader-inspect \(word) ...")
     }
 

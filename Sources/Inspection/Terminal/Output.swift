@@ -106,13 +106,13 @@ final class Output: TextSink {
         line()
     }
 
-    /// Ends the JSON document that a listing has begun and could not go on with, and says why.
-    func endDocument(with refusal: Refusal) throws {
+    /// Ends the JSON document that a listing has begun and could not go on with, because of `error`.
+    func endDocument(with error: some Encodable) throws {
         guard isDocumentOpen else { return }
         isDocumentOpen = false
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        line("\n],\"error\":\(String(decoding: try encoder.encode(Verdict.Problem(refusal)), as: UTF8.self))}")
+        line("\n],\"error\":\(String(decoding: try encoder.encode(error), as: UTF8.self))}")
     }
 
     /// Hands over what was taken. Where nobody reads any more, the program ends quietly.

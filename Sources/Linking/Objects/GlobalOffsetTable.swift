@@ -3,20 +3,6 @@
 import Bytes
 import Diagnostics
 
-/// What a slot of the GOT holds.
-enum SlotKind: UInt8 {
-    /// The symbol's address.
-    case address
-    /// The symbol's offset from TP.
-    case offset
-    /// A tls_index: the symbol's module and its offset in that module's block.
-    case index
-    /// A TLS descriptor.
-    case descriptor
-
-    var size: UInt64 { self == .address || self == .offset ? 8 : 16 }
-}
-
 /// The table: one slot per symbol and kind, in the order of their first use, and stubs for STT_GNU_IFUNC symbols.
 struct GlobalOffsetTable {
     /// The link address of its first byte: the psABI's GOT.

@@ -143,3 +143,28 @@ public struct ObjectImage: ~Escapable {
         return LinkedImage.Location(nameOffset: symbols.nameOffset(of: best), offset: offset &- best.value)
     }
 }
+
+extension ObjectImage {
+    /// Goes on to the next symbol, false behind the last.
+    @inline(never)
+    func next(_ symbol: inout ObjectSymbol) -> Bool { symbol.read(symbol.index &+ 1, of: symbols) }
+
+    /// Whether the name at `start` of the string table is `name`.
+    func isName(_ start: UInt32, _ name: Text) -> Bool { isName(start, beginningWith: name, isWhole: true) }
+
+    /// Whether the name at `start` of the string table begins with `name`, and is no longer where `isWhole`.
+    @inline(never)
+    func isName(_ start: UInt32, beginningWith name: Text, isWhole: Bool = false) -> Bool {
+        guard start != 0 else { return false }
+        var index = 0
+        // Behind its end a text has zeros.
+        let count = isWhole ? name.count &+ 1 : name.count
+        while index < count {
+            guard symbols.strings.byte(at: UInt64(start) &+ UInt64(truncatingIfNeeded: index)) == name[index] else {
+                return false
+            }
+            index &+= 1
+        }
+        return true
+    }
+}

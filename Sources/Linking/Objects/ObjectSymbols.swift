@@ -7,7 +7,8 @@ public import ELF
 /// SHT_SYMTAB, its names, and the section indices of symbols that need more than 16 bits for theirs.
 public struct ObjectSymbols: ~Escapable {
     fileprivate var symbols: ByteView
-    fileprivate var strings: ByteView
+    /// The string table that holds their names.
+    private(set) var strings: ByteView
     fileprivate var stringsOffset: UInt64 = 0
     private var extended: ByteView
     /// The index of the section that holds the table.
@@ -112,31 +113,6 @@ public struct ObjectSymbol {
         self.index = index
         entry = Symbol(symbols.symbols.entry(Int(index), size: Int(Symbol.size)))
         definition = symbols.definition(of: entry, at: index)
-        return true
-    }
-}
-
-extension ObjectImage {
-    /// Goes on to the next symbol, false behind the last.
-    @inline(never)
-    func next(_ symbol: inout ObjectSymbol) -> Bool { symbol.read(symbol.index &+ 1, of: symbols) }
-
-    /// Whether the name at `start` of the string table is `name`.
-    func isName(_ start: UInt32, _ name: Text) -> Bool { isName(start, beginningWith: name, isWhole: true) }
-
-    /// Whether the name at `start` of the string table begins with `name`, and is no longer where `isWhole`.
-    @inline(never)
-    func isName(_ start: UInt32, beginningWith name: Text, isWhole: Bool = false) -> Bool {
-        guard start != 0 else { return false }
-        var index = 0
-        // Behind its end a text has zeros.
-        let count = isWhole ? name.count &+ 1 : name.count
-        while index < count {
-            guard symbols.strings.byte(at: UInt64(start) &+ UInt64(truncatingIfNeeded: index)) == name[index] else {
-                return false
-            }
-            index &+= 1
-        }
         return true
     }
 }

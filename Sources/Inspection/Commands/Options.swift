@@ -1,65 +1,11 @@
-// The command line: will this file boot, where, how, and if not, why not?
+// What commands have in common: options, and how they go through files.
 
-import Memory
-public import ArgumentParser
+import ArgumentParser
 import Bytes
 import Diagnostics
 import FoundationEssentials
 import Glibc
-
-/// `loader-inspect`
-public struct LoaderInspect: AsyncParsableCommand {
-    /// Name, help and subcommands.
-    public static let configuration = CommandConfiguration(
-        commandName: "loader-inspect",
-        abstract: "Tells whether the loader boots a file, where it goes, and if not, why not.",
-        usage: """
-            loader-inspect [<options>] <file> ...
-            loader-inspect <subcommand> ...
-            """,
-        discussion: """
-            Runs the loader's own code on the file, on a machine as QEMU would make it.
-
-              loader-inspect app                         will it boot in 1 GiB of RAM?
-              loader-inspect --memory 64M --machine q35 app
-              loader-inspect --quiet *.elf               only what is wrong
-              loader-inspect relocations --base 0x200000 app
-              loader-inspect load --output image.bin app
-              loader-inspect diff old/app new/app        what changed?
-              loader-inspect boot app                    run it in QEMU
-              loader-inspect explain 41                  what does that status mean?
-
-            Exit status, the worst of all files: \(ExitStatus.ofVerdicts)
-            """,
-        version: "loader-inspect \(version)",
-        subcommands: [
-            VerdictCommand.self, MapCommand.self, SegmentsCommand.self, SectionsCommand.self, SymbolsCommand.self,
-            RelocationsCommand.self, NotesCommand.self, DynamicCommand.self, BootInfoCommand.self, PagesCommand.self,
-            LoadCommand.self, DiffCommand.self, ExplainCommand.self, BootCommand.self, GDBScriptCommand.self,
-        ],
-        defaultSubcommand: VerdictCommand.self)
-
-    /// The version of the loader, this program and their JSON's additions: raised where they change for those who use them. The
-    /// manual page has it, too.
-    public static let version = "1.0.0"
-
-    /// Made by the argument parser.
-    public init() {}
-
-    /// Runs the command that the command line names; ends the program where it fails.
-    public static func main() async {
-        do {
-            var command = try parseAsRoot()
-            if var command = command as? any AsyncParsableCommand {
-                try await command.run()
-            } else {
-                try command.run()
-            }
-        } catch let failure as Failure {
-            exit(withError: ExitCode(failure.tell()))
-        } catch { exit(withError: error) }
-    }
-}
+import Memory
 
 /// What the help says of exit statuses.
 enum ExitStatus {
@@ -119,7 +65,7 @@ struct FileOptions: ParsableArguments {
 
     /// Says that the file called `name` is refused, also in a document that has begun; returns the exit status.
     private func tell(_ refusal: Refusal, _ name: String, _ output: Output) throws -> Int32 {
-        try output.endDocument(with: refusal)
+        try output.endDocument(with: Verdict.Problem(refusal))
         output.flush()
         return refusal.tell(name)
     }

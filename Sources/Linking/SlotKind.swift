@@ -1,0 +1,15 @@
+// What a slot of the global offset table holds (x86-64 psABI, "Relocation": G).
+
+/// What a slot of the GOT holds.
+enum SlotKind: UInt8 {
+    /// The symbol's address.
+    case address
+    /// The symbol's offset from TP.
+    case offset
+    /// A tls_index: the symbol's module and its offset in that module's block.
+    case index
+    /// A TLS descriptor.
+    case descriptor
+
+    var size: UInt64 { self == .address || self == .offset ? 8 : 16 }
+}
