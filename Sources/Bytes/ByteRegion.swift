@@ -368,3 +368,9 @@ extension MutableSpan {
         unsafe _overrideLifetime(span, copying: self)
     }
 }
+
+extension MutableSpan where Element: ~Copyable {
+    /// The elements in `range`, until the span is used again.
+    @_lifetime(&self)
+    public mutating func part(_ range: Range<Int>) -> MutableSpan<Element> { _mutatingExtracting(range) }
+}

@@ -11,13 +11,23 @@ public enum BootProtocol: UInt8, Sendable {
     /// PVH, Xen's direct boot: ebx holds the address of the start info.
     case pvh
 
+    /// The protocol whose starters leave `magic` in a register; throws `unknownBootProtocol`.
+    public init(magic: UInt32) throws(Fault) {
+        switch magic {
+        case Multiboot.magic: self = .multiboot
+        case PVH.magic: self = .pvh
+        default: throw Fault(.unknownBootProtocol, value: UInt64(magic))
+        }
+    }
+
     /// The protocol's name.
     public var name: Text { self == .multiboot ? "Multiboot" : "PVH" }
 }
 
 /// Physical memory as far as the loader can read it, from address `origin` on.
 public struct PhysicalMemory: ~Escapable {
-    private let bytes: ByteView
+    /// The bytes.
+    public let bytes: ByteView
     /// The address of the first byte.
     public let origin: UInt64
 

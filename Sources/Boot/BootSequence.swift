@@ -1,0 +1,162 @@
+// The story of a boot, from what the firmware left to the kernel's first instruction. The loader runs it on the machine,
+// loader-inspect, fuzzing and tests on memory of their own.
+
+public import Bytes
+public import Diagnostics
+public import Firmware
+public import Linking
+public import Memory
+
+/// What a boot stands on: memory to write, random numbers, a way to call functions of the application, a console, an end.
+public protocol BootHost {
+    /// Where the loader's lines go.
+    associatedtype Console: TextSink
+    /// Where the loader's lines go.
+    var console: Console { get set }
+    /// Where the loader lies, and what the CPU can do.
+    var handoff: Handoff { get }
+
+    /// The bytes of `range`, for writing, under the addresses from `address` on. The boot's plan keeps apart what is written and
+    /// what is read; nothing else does.
+    @unsafe @_lifetime(immortal)
+    mutating func region(_ range: AddressRange, at address: UInt64) -> ByteRegion
+
+    /// A number for `loader.kaslr`, any as likely as another.
+    mutating func randomNumber() -> RandomNumber
+
+    /// What the function at run-time address `resolver` returns, which takes nothing; nil where it cannot be called.
+    mutating func call(_ resolver: UInt64) -> UInt64?
+
+    /// The memory has been planned and the handoff written; the image has not.
+    mutating func didPlan(
+        _ placement: MemoryPlan, _ application: borrowing Application, _ options: LoaderOptions,
+        on platform: borrowing PlatformFacts)
+
+    /// Enters the kernel with `state`: everything lies where it was planned, but for a staged image, which is moved by the last step.
+    /// Returns on hosts without a CPU.
+    mutating func enter(
+        _ state: EntryState, _ placement: MemoryPlan, _ application: borrowing Application, _ counts: RelocationCounts,
+        from files: borrowing NamedFiles)
+}
+
+/// The sequence of a boot.
+public enum BootSequence {
+    /// The end of the memory that a boot uses: 32 bits of addresses.
+    public static var memoryEnd: UInt64 { 1 << 32 }
+
+    /// Boots on `host` what the firmware left in `memory`: `information` is the address of what the protocol with this `magic`
+    /// number tells. The only element of `plan`, in which nothing is known, is room for what is known of libraries.
+    ///
+    /// Returns the fault that is in the way, once the console has told it; nil after `enter`.
+    public static func run(
+        _ magic: UInt32, information: UInt64, _ memory: PhysicalMemory, plan: inout MutableSpan<LinkPlan>,
+        on host: inout some BootHost
+    ) -> Fault? {
+        // What a fault's names are offsets in: all memory, until the modules are found.
+        var files = NamedFiles(memory.bytes)
+        do throws(Fault) {
+            var platform = Platform(try BootProtocol(magic: magic), information: information)
+            try platform.read(memory)
+            try boot(&platform, memory, &files, plan: &plan, on: &host)
+            return nil
+        } catch {
+            return tell(error, files, plan: &plan, on: &host)
+        }
+    }
+
+    /// The same for a `platform` that has been read already.
+    public static func run(
+        _ platform: inout Platform, _ memory: PhysicalMemory, plan: inout MutableSpan<LinkPlan>,
+        on host: inout some BootHost
+    ) -> Fault? {
+        var files = NamedFiles(memory.bytes)
+        do throws(Fault) {
+            try boot(&platform, memory, &files, plan: &plan, on: &host)
+            return nil
+        } catch {
+            return tell(error, files, plan: &plan, on: &host)
+        }
+    }
+
+    /// Tells `fault` of one of `files`, and returns it.
+    private static func tell(
+        _ fault: Fault, _ files: borrowing NamedFiles, plan: inout MutableSpan<LinkPlan>, on host: inout some BootHost
+    ) -> Fault {
+        plan[0] = LinkPlan()
+        Report.error(fault, files, plan: plan.part(0..<1), to: &host.console)
+        return fault
+    }
+
+    /// Boots the first of the modules. `files` are the modules, and follow them where they have to be moved.
+    @_lifetime(files: copy memory)
+    private static func boot(
+        _ platform: inout Platform, _ memory: PhysicalMemory, _ files: inout NamedFiles,
+        plan: inout MutableSpan<LinkPlan>, on host: inout some BootHost
+    ) throws(Fault) {
+        files.add(platform.facts, memory)
+        var options = LoaderOptions()
+        // The names of options lie outside all files.
+        do throws(Fault) { try options.read(&platform, memory) } catch { throw error.of(file: NamedFiles.capacity) }
+        let facts = platform.facts
+        guard facts.moduleCount > 0 else { throw Fault(.noModule) }
+
+        let planned = try begin(options, on: facts, memory, files, plan: &plan, on: &host)
+        guard let (placement, state) = planned else { return }
+        for index in 0..<facts.moduleCount {
+            let module = facts.module(index).range
+            let moved = placement.module(index, on: facts)
+            guard moved != module else { continue }
+            var target = region(moved, of: &host)
+            target.copy(try memory.view(module.start, size: module.size), to: moved.start)
+            files[index].start = moved.start &- memory.origin
+        }
+        plan[0] = LinkPlan()
+        let application = try Application(files, options, plan: plan.part(0..<1))
+        try load(application, placement, state, options.verbosity, files, on: &host)
+    }
+
+    /// Finds the application, plans its memory and writes the handoff; enters the kernel, too, unless modules have to be moved
+    /// first: then returns the plan, and the state to enter it with.
+    private static func begin(
+        _ options: LoaderOptions, on facts: borrowing PlatformFacts, _ memory: PhysicalMemory,
+        _ files: borrowing NamedFiles, plan: inout MutableSpan<LinkPlan>, on host: inout some BootHost
+    ) throws(Fault) -> (MemoryPlan, EntryState)? {
+        let application = try Application(files, options, plan: plan.part(0..<1))
+        Report.found(application, facts, options.verbosity, to: &host.console)
+        let choice = BaseChoice(options) { host.randomNumber() }
+        let handoff = host.handoff
+        let placement = try MemoryPlan(application, on: facts, loader: handoff.loader, limit: memoryEnd, choice)
+        Report.chosen(choice, placement, options, to: &host.console)
+
+        // The handoff block first: afterwards nothing needs the firmware's structures any more.
+        var block = region(placement.handoff.range, of: &host)
+        let state = try handoff.write(application, on: facts, placement, memory: memory, to: &block)
+        if !placement.movingTables.isEmpty {
+            try handoff.writeMovingTables(region(placement.movingTables, of: &host), limit: memoryEnd)
+        }
+        host.didPlan(placement, application, options, on: facts)
+        guard !placement.movesModules else { return (placement, state) }
+        try load(application, placement, state, options.verbosity, files, on: &host)
+        return nil
+    }
+
+    /// Loads and relocates `application`, whose file lies where it stays, and enters the kernel.
+    @inline(never)  // Two callers: 3 KB less.
+    private static func load(
+        _ application: borrowing Application, _ placement: MemoryPlan, _ state: EntryState, _ verbosity: Verbosity,
+        _ files: borrowing NamedFiles, on host: inout some BootHost
+    ) throws(Fault) {
+        let built = AddressRange(at: placement.buildAddress, size: placement.image.size)
+        // The plan has put it where nothing else lies.
+        var image = unsafe host.region(built, at: application.linkStart)
+        let counts = try application.load(placement, into: &image) { resolver, _ in host.call(resolver) }
+        Report.placed(application, placement, counts, state, verbosity, to: &host.console)
+        host.enter(state, placement, application, counts, from: files)
+    }
+
+    /// The bytes of `range`, which the plan has put where nothing else lies.
+    @_lifetime(immortal)
+    private static func region(_ range: AddressRange, of host: inout some BootHost) -> ByteRegion {
+        unsafe host.region(range, at: range.start)
+    }
+}
