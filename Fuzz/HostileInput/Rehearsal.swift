@@ -27,8 +27,17 @@ public struct Machine: Sendable {
     /// The address of the command line.
     static var commandLineAddress: UInt64 { 0x9000 }
 
-    /// The platform facts with a module of `moduleSize` bytes, and further ones behind it.
-    public func platform(moduleSize: UInt64, _ furtherSizes: [UInt64] = []) throws(Fault) -> Platform {
+    /// Where modules of these sizes lie, one after the other in pages of their own.
+    private func places(_ sizes: [Int]) -> [AddressRange] {
+        var next = module
+        return sizes.map { size in
+            defer { next = (next + UInt64(size) + 0xfff) & ~0xfff }
+            return AddressRange(at: next, size: UInt64(size))
+        }
+    }
+
+    /// The platform facts with `files` as modules; `names` are those of the second and the following.
+    func platform(_ files: [[UInt8]], _ names: [[UInt8]]) throws(Fault) -> Platform {
         var platform = Platform(.multiboot, information: 0x9500)
         try platform.memoryMap.add(AddressRange(0, 0x9_fc00), .available)
         try platform.memoryMap.add(AddressRange(0x9_fc00, 0x10_0000), .reserved)
@@ -37,12 +46,34 @@ public struct Machine: Sendable {
         platform.commandLine = AddressRange(at: Machine.commandLineAddress, size: UInt64(commandLine.count))
         try platform.reservations.add(
             AddressRange(at: Machine.commandLineAddress, size: UInt64(commandLine.count) + 1), .firmware)
-        var next = module
-        for size in [moduleSize] + furtherSizes {
-            try platform.add(Module(range: AddressRange(at: next, size: size), commandLine: AddressRange(0, 0)))
-            next = (next + size + 0xfff) & ~0xfff
+        let strings = stringPlaces(files, names)
+        for (index, range) in places(files.map(\.count)).enumerated() {
+            let string = index > 0 && index <= strings.count ? strings[index - 1] : AddressRange(0, 0)
+            try platform.add(Module(range: range, commandLine: string))
         }
         return platform
+    }
+
+    /// Where `names` lie: after the files.
+    private func stringPlaces(_ files: [[UInt8]], _ names: [[UInt8]]) -> [AddressRange] {
+        var next = places(files.map(\.count) + [0]).last?.start ?? module
+        return names.map { name in
+            defer { next += UInt64(name.count) + 1 }
+            return AddressRange(at: next, size: UInt64(name.count))
+        }
+    }
+
+    /// The memory, from the command line's address to the last byte of what the platform tells.
+    func memory(with files: [[UInt8]], _ names: [[UInt8]]) -> [UInt8] {
+        let pieces = zip(
+            places(files.map(\.count)) + stringPlaces(files, names), files + names)
+        let end = pieces.map(\.0.end).max() ?? module
+        var bytes = [UInt8](repeating: 0, count: Int(end + 1 - Machine.commandLineAddress))
+        for (range, piece) in [(AddressRange(at: Machine.commandLineAddress, size: 0), commandLine)] + pieces {
+            let start = Int(range.start - Machine.commandLineAddress)
+            bytes.replaceSubrange(start..<start + piece.count, with: piece)
+        }
+        return bytes
     }
 }
 
@@ -71,81 +102,113 @@ public struct Rehearsal: Sendable {
     public init(
         _ file: [UInt8], with libraries: [[UInt8]] = [], called names: [String] = [], on machine: Machine = Machine()
     ) {
-        var sink = TextBuffer()
-        let strings = names.map { Array($0.utf8) + [0] }
-        let bytes = (libraries + strings).reduce(file, +)
-        var files = NamedFiles(ByteView(bytes.span.bytes))
-        var start: UInt64 = 0
-        var string = UInt64(libraries.reduce(file.count) { $0 + $1.count })
-        for (number, module) in ([file] + libraries).enumerated() {
-            var named = NamedFile(start: start, size: UInt64(module.count))
-            if number > 0, number <= strings.count {
-                named.string = string
-                named.stringSize = UInt64(strings[number - 1].count - 1)
-                string += named.stringSize + 1
-            }
-            files.append(named)
-            start += named.size
-        }
+        let (files, strings) = ([file] + libraries, names.map { Array($0.utf8) })
+        let bytes = machine.memory(with: files, strings)
+        var host = GuardedHost(machine)
         do throws(Fault) {
-            try boot(files, libraries.map { UInt64($0.count) }, machine, &sink)
+            var platform = try machine.platform(files, strings)
+            var plans = [LinkPlan()]
+            var plan = plans.mutableSpan
+            let memory = PhysicalMemory(ByteView(bytes.span.bytes), origin: Machine.commandLineAddress)
+            if let fault = BootSequence.run(&platform, memory, plan: &plan, on: &host) { ending = .refused(fault) }
         } catch {
             ending = .refused(error)
-            var plans = [LinkPlan()]
-            Report.error(error, files, plan: plans.mutableSpan, to: &sink)
         }
-        violations += sink.violations
-        report = sink.text
+        violations = host.violations
+        report = host.console.text
+        if ending == .loaded {
+            handoff = Array(host.written[0].inside)
+            image = Array(host.written[host.written.count - 1].inside)
+        }
+    }
+}
+
+/// A host whose memory lies between canaries, range by range: the first is the handoff block, the last the image.
+private struct GuardedHost: BootHost {
+    var console = TextBuffer()
+    let handoff: Handoff
+    private(set) var written: [GuardedMemory] = []
+    private var broken: [String] = []
+
+    /// What must not have happened, in words.
+    var violations: [String] {
+        broken + console.violations
+            + written.filter { !$0.isIntact }.map { "\($0.count) bytes were written outside their range" }
     }
 
-    private mutating func boot(
-        _ files: borrowing NamedFiles, _ furtherSizes: [UInt64], _ machine: Machine, _ sink: inout TextBuffer
-    ) throws(Fault) {
-        var plans = [LinkPlan()]
-        let application = try Application(files, plan: plans.mutableSpan)
-        let found = try machine.platform(moduleSize: files[0].size, furtherSizes)
-        let platform = found.facts
-        Report.found(application, platform, .verbose, to: &sink)
-        let limit: UInt64 = 1 << 32
-        let placement = try MemoryPlan(application, on: platform, loader: machine.loader, limit: limit)
-        violations += placement.violations(
-            of: application.isFixed, on: platform, loader: machine.loader, limit: limit)
-        guard violations.isEmpty else { return }
-
-        let range = placement.handoff.range
-        var block = GuardedBytes(count: Int(range.size))
-        let handoff = Handoff(
+    init(_ machine: Machine) {
+        handoff = Handoff(
             loader: machine.loader, codeEnd: machine.loader.start + 0x8000, hasGigabytePages: false, hasNoExecute: true)
-        let commandLine = machine.commandLine + [0]
-        let memory = PhysicalMemory(ByteView(commandLine.span.bytes), origin: Machine.commandLineAddress)
-        var state: EntryState?
-        try block.write(at: range.start) { region throws(Fault) in
-            state = try handoff.write(application, on: platform, placement, memory: memory, to: &region)
-        }
-        if !block.isIntact { violations.append("the handoff wrote outside its block") }
+    }
 
-        var image = GuardedBytes(count: Int(placement.image.size))
-        do throws(Fault) {
-            try image.write(at: application.linkStart) { region throws(Fault) in
-                let counts = try application.load(placement, into: &region) { _, _ in nil }
-                if let state { Report.placed(application, placement, counts, state, .verbose, to: &sink) }
-            }
-        } catch {
-            if !image.isIntact { violations.append("a refused image was written outside its range") }
-            throw error
+    @unsafe @_lifetime(immortal)
+    mutating func region(_ range: AddressRange, at address: UInt64) -> ByteRegion {
+        // A wrong plan has been told; more memory than the machine has is not to be had.
+        let isPlausible = broken.isEmpty && range.size <= 1 << 32
+        let memory = GuardedMemory(count: isPlausible ? Int(range.size) : 0)
+        written.append(memory)
+        return memory.region(at: address)
+    }
+
+    func randomNumber() -> RandomNumber { RandomNumber(0, from: .given) }
+
+    func call(_ resolver: UInt64) -> UInt64? { nil }
+
+    mutating func didPlan(
+        _ placement: MemoryPlan, _ application: borrowing Application, _ options: LoaderOptions,
+        on platform: borrowing PlatformFacts
+    ) {
+        broken += placement.violations(
+            of: application.isFixed, on: platform, loader: handoff.loader, limit: BootSequence.memoryEnd)
+    }
+
+    func enter(
+        _ state: EntryState, _ placement: MemoryPlan, _ application: borrowing Application, _ counts: RelocationCounts,
+        from files: borrowing NamedFiles
+    ) {}
+}
+
+/// Memory to be written by the loader, between bytes that it must not touch.
+private final class GuardedMemory {
+    private let bytes: UnsafeMutableRawBufferPointer
+
+    init(count: Int) {
+        bytes = .allocate(byteCount: count + 2 * GuardedBytes.margin, alignment: 16)
+        memset(bytes.baseAddress.unsafelyUnwrapped, Int32(GuardedBytes.canary), bytes.count)
+    }
+
+    deinit { bytes.deallocate() }
+
+    /// The number of bytes between the canaries.
+    var count: Int { bytes.count - 2 * GuardedBytes.margin }
+    /// The bytes between them.
+    var inside: Slice<UnsafeMutableRawBufferPointer> { bytes[GuardedBytes.margin..<GuardedBytes.margin + count] }
+    /// Whether nobody has written to the canaries.
+    var isIntact: Bool {
+        isCanaries(at: 0) && isCanaries(at: GuardedBytes.margin + count)
+    }
+
+    private func isCanaries(at offset: Int) -> Bool {
+        GuardedBytes.canaries.withUnsafeBytes { canaries in
+            memcmp(canaries.baseAddress!, bytes.baseAddress! + offset, canaries.count) == 0
         }
-        if !image.isIntact { violations.append("the image was written outside its range") }
-        self.image = Array(image.inside)
-        self.handoff = Array(block.inside)
+    }
+
+    /// The bytes between the canaries, the first of which has `address`; this object must outlive them.
+    @_lifetime(immortal)
+    func region(at address: UInt64) -> ByteRegion {
+        let span = MutableRawSpan(
+            _unsafeStart: bytes.baseAddress.unsafelyUnwrapped + GuardedBytes.margin, byteCount: count)
+        return ByteRegion(_overrideLifetime(span, borrowing: ()), at: address)
     }
 }
 
 /// Bytes to be written by the loader, between others that it must not touch.
 public struct GuardedBytes {
     /// The number of bytes on either side.
-    private static let margin = 4096
-    private static let canary: UInt8 = 0xc5
-    private static let canaries = [UInt8](repeating: canary, count: margin)[...]
+    fileprivate static let margin = 4096
+    fileprivate static let canary: UInt8 = 0xc5
+    fileprivate static let canaries = [UInt8](repeating: canary, count: margin)[...]
     private var bytes: [UInt8]
 
     /// `count` bytes that hold no zeros.

@@ -4,6 +4,7 @@ import Memory
 import Bytes
 import Diagnostics
 import ELF
+import Firmware
 import Glibc
 import Linking
 
@@ -30,6 +31,11 @@ import Linking
             throw Fault(.imageTooLarge, .none, value: size, limit: 1 << 32)
         }
         return memory
+    }
+
+    /// What the guest's loader can read; the memory must outlive it.
+    var readable: PhysicalMemory {
+        @_lifetime(immortal) get { PhysicalMemory(ByteView(span(AddressRange(0x400, size))), origin: 0x400) }
     }
 
     deinit { unsafe munmap(base, Int(size)) }

@@ -124,27 +124,30 @@ struct HostMachine {
         regions.map { ($0.range.start, $0.range.size, $0.kind.rawValue) } + (kind == .microvm ? [(0, 0, 0)] : [])
     }
 
-    /// Puts `file`, the further modules and the firmware's structures into `guest`, and lets the loader's own code read them.
-    func start(_ file: ByteView, in guest: GuestMemory) throws(Fault) -> Platform {
+    /// What the loader is started with.
+    struct Start {
+        /// The protocol's number.
+        let magic: UInt32
+        /// The address of its information.
+        let information: UInt64
+    }
+
+    /// Puts `file`, the further modules and the firmware's structures into `guest`.
+    func start(_ file: ByteView, in guest: GuestMemory) throws(Fault) -> Start {
         var placed: [AddressRange] = []
         try place(file, &placed, in: guest)
         for module in modules { try place(ByteView(module.input.bytes), &placed, in: guest) }
-        // The guest's loader cannot read what lies below 0x400 either.
-        let memory = PhysicalMemory(ByteView(guest.span(AddressRange(0x400, guest.size))), origin: 0x400)
-        var platform: Platform
         switch startProtocol {
         case .multiboot:
             writeMultiboot(placed, to: guest)
-            platform = Platform(.multiboot, information: 0x9500)
+            return Start(magic: Multiboot.magic, information: 0x9500)
         case .pvh:
             let information: UInt64 = kind == .microvm ? 0xf_31e0 : 0x21e0
             // QEMU gives no module where its file is empty.
             if file.count == 0, placed.count == 1 { placed = [] }
             writePVH(placed, information, to: guest)
-            platform = Platform(.pvh, information: information)
+            return Start(magic: PVH.magic, information: information)
         }
-        try platform.read(memory)
-        return platform
     }
 
     /// Copies a module to where QEMU puts it: under Multiboot module list, command lines and modules follow the loader, the

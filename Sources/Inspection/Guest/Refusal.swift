@@ -13,6 +13,12 @@ struct Refusal: Error {
     /// The exit status of this program.
     var status: Int32 { fault.rule.kind == .malformed ? 2 : 1 }
 
+    /// What the loader said of `fault` at the end of its `report`.
+    init(_ fault: Fault, report: String) {
+        self.fault = fault
+        sentence = report.split(separator: "[LOADER] error: ").last.map { String($0.dropLast()) } ?? ""
+    }
+
     /// The words for `fault`; names are taken from `bytes`.
     init(_ fault: Fault, _ bytes: ByteView) { self.init(fault, NamedFiles(bytes)) }
 

@@ -45,88 +45,103 @@ struct Rehearsal {
         guard let guest = GuestMemory(size: machine.lowMemoryEnd) else {
             throw Refusal(Fault(.memoryTooSmall, value: machine.lowMemoryEnd), file)
         }
-        let readable = ByteView(guest.span(AddressRange(0x400, guest.size)))
-        // What a fault's names are offsets in: all memory, until the modules are found, as in the guest.
-        var files = NamedFiles(readable)
-        do throws(Fault) {
-            var platform = try machine.start(file, in: guest)
-            let memory = PhysicalMemory(readable, origin: 0x400)
-            files.add(platform.facts, memory)
-            var options = LoaderOptions()
-            // The names of options lie outside all files.
-            do throws(Fault) { try options.read(&platform, memory) } catch { throw error.of(file: NamedFiles.capacity) }
-            guard platform.facts.moduleCount > 0 else { throw Fault(.noModule) }
-            try self.init(&files, options, on: platform.facts, memory, machine, guest, gigabytePages)
-        } catch {
-            throw Refusal(error, files)
+        var host = GuestHost(guest, machine, gigabytePages: gigabytePages)
+        let start: HostMachine.Start
+        do throws(Fault) { start = try machine.start(file, in: guest) } catch { throw Refusal(error, file) }
+        var plans = Rehearsal.noPlan
+        var plan = plans.mutableSpan
+        let fault = BootSequence.run(
+            start.magic, information: start.information, guest.readable, plan: &plan, on: &host)
+        if let fault { throw Refusal(fault, report: host.console.text) }
+        guard let planned = host.planned, let entered = host.entered else {
+            preconditionFailure("a boot ends by entering the kernel or by a fault")
         }
+        self.guest = guest
+        (generation, options) = (planned.generation, planned.options)
+        (memoryMap, reservations) = (planned.memoryMap, planned.reservations)
+        (entry, placement, counts) = (entered.state, entered.placement, entered.counts)
+        (libraries, modules) = (entered.libraries, entered.modules)
+        resolvers = host.resolvers
+        report = host.console.text
+    }
+}
+
+/// The guest's memory as a host for the sequence of a boot: nothing is executed, and what the loader decided is kept.
+private struct GuestHost: BootHost {
+    /// What the plan is about.
+    struct Planned {
+        let generation: Generation
+        let options: LoaderOptions
+        let memoryMap: [MemoryRegion]
+        let reservations: [Reservation]
     }
 
-    @_lifetime(files: copy files)
-    private init(
-        _ files: inout NamedFiles, _ options: LoaderOptions, on platform: borrowing PlatformFacts,
-        _ memory: PhysicalMemory,
-        _ machine: HostMachine, _ guest: GuestMemory, _ gigabytePages: Bool
-    ) throws(Fault) {
-        self.guest = guest
-        self.options = options
-        var plans = Rehearsal.noPlan
-        var movedPlans = plans
-        let found = try Application(files, options, plan: plans.mutableSpan)
-        generation = found.generation
-        var sink = StringSink()
-        Report.found(found, platform, options.verbosity, to: &sink)
-        let choice = BaseChoice(options) { RandomNumber(machine.seed, from: .given) }
-        placement = try MemoryPlan(found, on: platform, loader: machine.loader, limit: 1 << 32, choice)
-        Report.chosen(choice, placement, options, to: &sink)
+    /// What the kernel is entered with.
+    struct Entered {
+        let state: EntryState
+        let placement: MemoryPlan
+        let counts: RelocationCounts
+        let libraries: [Rehearsal.Library]
+        let modules: [NamedFile]
+    }
 
-        let handoff = Handoff(
+    var console = StringSink()
+    let handoff: Handoff
+    private let guest: GuestMemory
+    private let seed: UInt64
+    private(set) var planned: Planned?
+    private(set) var entered: Entered?
+    /// The functions that would have been called.
+    private(set) var resolvers: [UInt64] = []
+
+    init(_ guest: GuestMemory, _ machine: HostMachine, gigabytePages: Bool) {
+        self.guest = guest
+        seed = machine.seed
+        handoff = Handoff(
             loader: machine.loader, codeEnd: machine.loaderCodeEnd, hasGigabytePages: gigabytePages,
             hasNoExecute: machine.hasNoExecute)
-        var block = guest.region(placement.handoff.range)
-        entry = try handoff.write(found, on: platform, placement, memory: memory, to: &block)
-        if !placement.movingTables.isEmpty {
-            try handoff.writeMovingTables(guest.region(placement.movingTables), limit: 1 << 32)
-        }
-        if placement.movesModules {
-            for index in 0..<platform.moduleCount {
-                let moved = placement.module(index, on: platform)
-                guard moved != platform.module(index).range else { continue }
-                guest.write(ByteView(guest.span(platform.module(index).range)), at: moved.start)
-                files[index].start = moved.start - memory.origin
-            }
-        }
-        let application = try Application(files, options, plan: movedPlans.mutableSpan)
-        var image = guest.region(
-            AddressRange(at: placement.buildAddress, size: placement.image.size), at: application.linkStart)
-        var resolvers: [UInt64] = []
-        counts = try application.load(placement, into: &image) { resolver, _ in
-            resolvers.append(resolver)
-            return nil
-        }
-        Report.placed(application, placement, counts, entry, options.verbosity, to: &sink)
+    }
+
+    @unsafe @_lifetime(immortal)
+    func region(_ range: AddressRange, at address: UInt64) -> ByteRegion { guest.region(range, at: address) }
+
+    func randomNumber() -> RandomNumber { RandomNumber(seed, from: .given) }
+
+    mutating func call(_ resolver: UInt64) -> UInt64? {
+        resolvers.append(resolver)
+        return nil
+    }
+
+    mutating func didPlan(
+        _ placement: MemoryPlan, _ application: borrowing Application, _ options: LoaderOptions,
+        on platform: borrowing PlatformFacts
+    ) {
+        planned = Planned(
+            generation: application.generation, options: options,
+            memoryMap: (0..<platform.memoryMap.count).map { platform.memoryMap[$0] },
+            reservations: (0..<platform.reservations.count).map { platform.reservations[$0] })
+    }
+
+    mutating func enter(
+        _ state: EntryState, _ placement: MemoryPlan, _ application: borrowing Application, _ counts: RelocationCounts,
+        from files: borrowing NamedFiles
+    ) {
         if placement.isStaged {
-            guest.write(
-                ByteView(guest.span(AddressRange(at: placement.buildAddress, size: placement.image.size))),
-                at: placement.image.start)
+            let built = AddressRange(at: placement.buildAddress, size: placement.image.size)
+            guest.write(ByteView(guest.span(built)), at: placement.image.start)
         }
-        self.resolvers = resolvers
-        var libraries: [Library] = []
+        var libraries: [Rehearsal.Library] = []
         for index in 1..<max(application.link.count, 1) {
             let object = application.link[index]
             let start = object.linkStart &+ object.displacement &+ placement.bias
             libraries.append(
-                Library(
+                Rehearsal.Library(
                     name: files.bytes.text(at: object.name, size: object.nameSize), file: object.file,
                     memory: AddressRange(at: start, size: object.memorySize)))
         }
-        self.libraries = libraries
-        var modules: [NamedFile] = []
-        for index in 0..<files.count { modules.append(files[index]) }
-        self.modules = modules
-        report = sink.text
-        memoryMap = (0..<platform.memoryMap.count).map { platform.memoryMap[$0] }
-        reservations = (0..<platform.reservations.count).map { platform.reservations[$0] }
+        entered = Entered(
+            state: state, placement: placement, counts: counts, libraries: libraries,
+            modules: (0..<files.count).map { files[$0] })
     }
 }
 
@@ -147,7 +162,7 @@ extension Rehearsal {
     /// The application once more, with its libraries; what is known of these is kept in the only one of `plans`.
     @_lifetime(copy plans)
     func application(_ plans: consuming MutableSpan<LinkPlan>) throws(Fault) -> Application {
-        var files = NamedFiles(ByteView(guest.span(AddressRange(0x400, guest.size))))
+        var files = NamedFiles(guest.readable.bytes)
         for module in modules { files.append(module) }
         return try Application(files, options, plan: plans)
     }
