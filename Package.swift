@@ -24,7 +24,7 @@ let pure: [SwiftSetting] =
 
 /// The modules that know no hardware, below the one that composes them.
 let pureModules: [Target.Dependency] = [
-    "Diagnostics", "Bytes", "ELF", "Memory", "Linking", "HermitEntry", "Firmware",
+    "Diagnostics", "Bytes", "ELF", "Memory", "Architecture", "Linking", "HermitEntry", "Firmware",
 ]
 
 var targets: [Target] = [
@@ -32,7 +32,8 @@ var targets: [Target] = [
     .target(name: "Bytes", dependencies: ["Diagnostics"], swiftSettings: pure),
     .target(name: "ELF", dependencies: ["Diagnostics", "Bytes"], swiftSettings: pure),
     .target(name: "Memory", dependencies: ["Diagnostics", "Bytes"], swiftSettings: pure),
-    .target(name: "Linking", dependencies: ["Diagnostics", "Bytes", "ELF"], swiftSettings: pure),
+    .target(name: "Architecture", dependencies: ["Diagnostics", "Bytes", "Memory"], swiftSettings: pure),
+    .target(name: "Linking", dependencies: ["Diagnostics", "Bytes", "ELF", "Architecture"], swiftSettings: pure),
     .target(name: "HermitEntry", dependencies: ["Diagnostics", "Bytes", "ELF"], swiftSettings: pure),
     .target(name: "Firmware", dependencies: ["Diagnostics", "Bytes", "Memory"], swiftSettings: pure),
     .target(name: "Boot", dependencies: pureModules, swiftSettings: pure),
@@ -87,7 +88,7 @@ if freestanding {
         .executableTarget(
             name: "loader-bench",
             dependencies: [
-                "Bytes", "Diagnostics", "Linking",
+                "Bytes", "Diagnostics", "Architecture", "Linking",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
             ],
@@ -98,14 +99,15 @@ if freestanding {
         .testTarget(
             name: "RelocationTests",
             dependencies: [
-                "Diagnostics", "Bytes", "ELF", "Linking", "HermitEntry", "Boot", "TestSupport", "Commands",
+                "Diagnostics", "Bytes", "ELF", "Architecture", "Linking", "HermitEntry", "Boot", "TestSupport",
+                "Commands",
             ],
             swiftSettings: [.treatAllWarnings(as: .error), .enableExperimentalFeature("Lifetimes")])
     ]
     targets += [
         .testTarget(
             name: "ObjectTests",
-            dependencies: ["Diagnostics", "Bytes", "ELF", "Linking", "TestSupport", "Commands"],
+            dependencies: ["Diagnostics", "Bytes", "ELF", "Architecture", "Linking", "TestSupport", "Commands"],
             swiftSettings: [.treatAllWarnings(as: .error), .enableExperimentalFeature("Lifetimes")])
     ]
     products += [.executable(name: "loader-inspect", targets: ["loader-inspect"])]
@@ -113,8 +115,9 @@ if freestanding {
     // The modules, and what their tests need besides.
     let tested: [(module: String, dependencies: [Target.Dependency])] = [
         ("Diagnostics", []), ("Bytes", ["Diagnostics"]),
-        ("ELF", ["Diagnostics", "Bytes", "Linking", "Clibelf"]),
-        ("Memory", ["Diagnostics", "Bytes"]), ("Linking", ["Diagnostics", "Bytes", "ELF"]),
+        ("ELF", ["Diagnostics", "Bytes", "Architecture", "Linking", "Clibelf"]),
+        ("Memory", ["Diagnostics", "Bytes"]), ("Architecture", ["Diagnostics", "Bytes", "Memory"]),
+        ("Linking", ["Diagnostics", "Bytes", "ELF", "Architecture"]),
         ("HermitEntry", ["Diagnostics", "Bytes", "ELF"]),
         ("Boot", pureModules + ["Clibfdt", "Commands"]),
         ("Firmware", ["Diagnostics", "Bytes", "Memory"]),
@@ -123,7 +126,8 @@ if freestanding {
         .systemLibrary(name: "Clibfdt", providers: [.apt(["libfdt-dev"])]),
         .systemLibrary(name: "Clibelf", pkgConfig: "libelf", providers: [.apt(["libelf-dev"])]),
         .target(
-            name: "TestSupport", dependencies: ["Diagnostics", "Bytes", "Linking"], path: "Tests/TestSupport",
+            name: "TestSupport", dependencies: ["Diagnostics", "Bytes", "Architecture", "Linking"],
+            path: "Tests/TestSupport",
             swiftSettings: [.treatAllWarnings(as: .error), .enableExperimentalFeature("Lifetimes")]),
         .target(
             name: "Commands", dependencies: [.product(name: "Subprocess", package: "swift-subprocess")],

@@ -1,5 +1,6 @@
 // What the handoff block owes, found out by reading it as the kernel will.
 
+import Architecture
 import Memory
 import Boot
 import Firmware

@@ -1,5 +1,6 @@
 // Where everything goes: a pure function of the memory map, what is reserved, the image and its generation.
 
+import Architecture
 public import Memory
 public import Firmware
 public import Diagnostics

@@ -1,5 +1,6 @@
 // Made-up object files get as far as they are meant to: into the relocator, by every type.
 
+import Architecture
 import Diagnostics
 import HostileInput
 import Linking

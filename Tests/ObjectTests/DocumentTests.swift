@@ -1,5 +1,6 @@
 // The column of docs/relocations.md that object files fill.
 
+import Architecture
 import Diagnostics
 import Linking
 import TestSupport

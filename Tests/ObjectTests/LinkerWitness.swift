@@ -1,6 +1,7 @@
 // The linkers as witnesses: what becomes of an object file when one links it with every section where the loader puts it, and how
 // that compares with ours.
 
+import Architecture
 import Bytes
 import Commands
 import Diagnostics

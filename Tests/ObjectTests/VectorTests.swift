@@ -1,5 +1,6 @@
 // Each relocation number against its vectors, with addends in entries and in place, at every kind of place.
 
+import Architecture
 import Diagnostics
 import Linking
 import Testing

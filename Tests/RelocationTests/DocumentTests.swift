@@ -1,5 +1,6 @@
 // The columns of docs/relocations.md that linked files fill.
 
+import Architecture
 import Bytes
 import Diagnostics
 import Linking

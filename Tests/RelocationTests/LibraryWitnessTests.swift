@@ -1,5 +1,6 @@
 // Every relocated word of a program and its libraries, compared with what the system's dynamic linker makes of them.
 
+import Architecture
 import Bytes
 import Commands
 import Diagnostics

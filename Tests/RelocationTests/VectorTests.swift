@@ -1,5 +1,6 @@
 // Each relocation number against its vectors, in every table that can hold it, at every kind of place.
 
+import Architecture
 import Bytes
 import Diagnostics
 import Linking

@@ -1,5 +1,6 @@
 // The system's dynamic linker as a witness: what it makes of an object, and how that compares with ours.
 
+import Architecture
 import Bytes
 import Diagnostics
 import ELF

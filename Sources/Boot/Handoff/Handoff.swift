@@ -1,5 +1,6 @@
 // Fills the handoff block: page tables, BootInfo, GDT, device tree and Multiboot information.
 
+import Architecture
 public import Memory
 public import Firmware
 public import Bytes

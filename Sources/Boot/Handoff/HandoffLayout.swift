@@ -1,5 +1,6 @@
 // What the loader leaves behind for the kernel: one block of pages, and where each part of it lies.
 
+import Architecture
 public import Memory
 import Firmware
 import HermitEntry

@@ -1,5 +1,6 @@
 // Which of the image's pages may be written and executed, as its segments or sections say.
 
+import Architecture
 import Memory
 import ELF
 import Linking

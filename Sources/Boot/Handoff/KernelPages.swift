@@ -1,5 +1,6 @@
 // The page tables that the kernel starts with.
 
+import Architecture
 import Memory
 import Firmware
 import Bytes

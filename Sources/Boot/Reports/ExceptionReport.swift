@@ -1,5 +1,6 @@
 // What is told of a CPU exception that nobody handled: where it happened, in the application's own terms.
 
+import Architecture
 public import Memory
 public import Firmware
 public import Diagnostics

@@ -1,5 +1,6 @@
 // What a status, an error or a relocation type of ours means.
 
+import Architecture
 import Diagnostics
 import Linking
 

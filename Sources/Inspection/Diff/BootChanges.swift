@@ -1,5 +1,6 @@
 // What the loader would do otherwise with one build than with another.
 
+import Architecture
 import Diagnostics
 import Linking
 

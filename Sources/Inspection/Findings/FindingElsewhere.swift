@@ -1,5 +1,6 @@
 // What upstream's loaders and uhyve would do with a file that this loader boots.
 
+import Architecture
 import Boot
 import Bytes
 import Diagnostics

@@ -1,5 +1,6 @@
 // What the loader would do with one file, gathered by the loader's own code.
 
+import Architecture
 import Memory
 import Boot
 import Bytes

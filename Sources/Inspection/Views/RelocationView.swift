@@ -1,5 +1,6 @@
 // Every relocation: where, which, of what, and what it comes to at a given base.
 
+import Architecture
 import Memory
 import Bytes
 import Diagnostics

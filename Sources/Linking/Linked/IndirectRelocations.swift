@@ -1,5 +1,6 @@
 // Relocations that wait for a resolver function.
 
+import Architecture
 public import Bytes
 public import Diagnostics
 import ELF

@@ -1,5 +1,7 @@
 // How much was relocated, by type.
 
+import Architecture
+
 /// How many relocations of each type were applied; those of DT_RELR count as RELATIVE.
 public struct RelocationCounts: Equatable, Sendable {
     private var counts = InlineArray<52, UInt64>(repeating: 0)

@@ -1,5 +1,6 @@
 // What the sentence of a relocation's fault tells: looked up in the file by the relocation's place, since faults are small.
 
+import Architecture
 public import Bytes
 public import Diagnostics
 import ELF

@@ -1,5 +1,6 @@
 // What applying one relocation of a linked file comes to.
 
+import Architecture
 public import Bytes
 public import Diagnostics
 public import ELF

@@ -1,5 +1,6 @@
 // The psABI's formulas: what a relocation's symbol stands for, and the value that is stored.
 
+import Architecture
 import Diagnostics
 
 /// What a relocation's symbol stands for.

@@ -1,5 +1,6 @@
 // Applies the dynamic relocations of a linked image to its bytes in memory.
 
+import Architecture
 public import Bytes
 public import Diagnostics
 public import ELF

@@ -1,6 +1,7 @@
 // What the loader remembers of sections and symbols while it loads an object file. It allocates nothing, so this lies in
 // memory behind the image.
 
+import Architecture
 import Bytes
 import ELF
 

@@ -1,5 +1,6 @@
 // The symbol of an object file's relocation: the psABI's S and Z.
 
+import Architecture
 import Bytes
 import Diagnostics
 import ELF

@@ -1,5 +1,6 @@
 // Plans the memory of an object file, as a linker would: sections, common symbols, GOT and stubs.
 
+import Architecture
 import Bytes
 import Diagnostics
 import ELF

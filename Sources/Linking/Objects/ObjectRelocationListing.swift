@@ -1,5 +1,6 @@
 // The relocations of an object file one by one, with what each comes to: for whoever looks at them.
 
+import Architecture
 public import Bytes
 public import Diagnostics
 public import ELF

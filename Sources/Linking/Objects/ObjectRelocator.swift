@@ -1,5 +1,6 @@
 // Applies the relocations of an object file to its sections in memory.
 
+import Architecture
 public import Bytes
 public import Diagnostics
 import ELF

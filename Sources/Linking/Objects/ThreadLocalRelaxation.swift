@@ -4,6 +4,7 @@
 // Such code calls __tls_get_addr, which dynamic linkers bring. A static image has none and needs none: its block has a fixed
 // place below TP.
 
+import Architecture
 import Bytes
 import Diagnostics
 import ELF

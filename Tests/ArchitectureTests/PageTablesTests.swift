@@ -1,5 +1,6 @@
 // Page tables, read back by a walker that knows nothing of their writer.
 
+import Architecture
 import Memory
 import Bytes
 import Diagnostics

@@ -59,13 +59,13 @@ public enum Formula: UInt8, Sendable {
     }
 
     /// Whether only what linkers make has it.
-    var needsLinkedFile: Bool { self == .copy || self == .symbol || self == .bias || self == .indirect }
+    public var needsLinkedFile: Bool { self == .copy || self == .symbol || self == .bias || self == .indirect }
 
     /// Whether A is one of its terms.
-    var hasAddend: Bool { self != .symbol && self != .indirect && self != .tlsModule }
+    public var hasAddend: Bool { self != .symbol && self != .indirect && self != .tlsModule }
 
     /// Whether P is subtracted.
-    var isFromPlace: Bool {
+    public var isFromPlace: Bool {
         switch self {
         case .pcRelative, .pltRelative, .gotFromPlace: true
         default: slot != nil && self != .gotOffset
@@ -73,7 +73,7 @@ public enum Formula: UInt8, Sendable {
     }
 
     /// Whether S is an offset in the block of thread-local storage.
-    var isThreadLocal: Bool {
+    public var isThreadLocal: Bool {
         switch self {
         case .tlsModule, .tlsOffset, .threadPointerOffset, .tlsDescriptor: true
         default: slot != nil && slot != .address
@@ -81,7 +81,7 @@ public enum Formula: UInt8, Sendable {
     }
 
     /// The kind of slot that G stands for; nil where the formula has no slot.
-    var slot: SlotKind? {
+    public var slot: SlotKind? {
         switch self {
         case .gotOffset, .gotRelative: .address
         case .threadPointerSlotFromPlace: .offset
@@ -152,17 +152,23 @@ public enum Field: UInt8, Sendable {
     case object
 
     /// The number of bytes stored, 0 where that is not fixed.
-    public var size: UInt64 { Field.sizes &>> (UInt64(rawValue) &* 5) & 31 }
-
-    /// Those of all cases, five bits each.
-    private static var sizes: UInt64 { 8 << 5 | 4 << 10 | 4 << 15 | 2 << 20 | 2 << 25 | 1 << 30 | 1 << 35 | 16 << 40 }
+    public var size: UInt64 {
+        switch self {
+        case .none, .object: 0
+        case .signed8, .either8: 1
+        case .signed16, .either16: 2
+        case .unsigned32, .signed32: 4
+        case .word64: 8
+        case .pair64: 16
+        }
+    }
 
     /// Whether the value may be one that the field's bits zero-extend to, or one that they sign-extend to.
     private var zeroExtends: Bool { self == .unsigned32 || self == .either16 || self == .either8 }
     private var signExtends: Bool { self != .unsigned32 }
 
     /// The values that the field can represent, from the first to the last.
-    var range: (first: Int64, last: Int64) {
+    public var range: (first: Int64, last: Int64) {
         guard size > 0, size < 8 else { return (.min, .max) }
         let bits = Int64(bitPattern: size &* 8)
         return (signExtends ? -1 &<< (bits &- 1) : 0, (1 &<< (zeroExtends ? bits : bits &- 1)) &- 1)
@@ -201,7 +207,7 @@ public struct RelocationType: Sendable {
     }
 
     /// The row of TPOFF32.
-    static var threadPointerOffset: RelocationType {
+    public static var threadPointerOffset: RelocationType {
         RelocationType(number: 23, field: .signed32, formula: .threadPointerOffset)
     }
 

@@ -2,6 +2,7 @@
 
 public import Bytes
 public import Diagnostics
+public import Memory
 
 /// The sizes of pages.
 public enum PageSize: UInt64, Sendable {

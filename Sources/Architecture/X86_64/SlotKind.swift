@@ -1,7 +1,7 @@
 // What a slot of the global offset table holds (x86-64 psABI, "Relocation": G).
 
 /// What a slot of the GOT holds.
-enum SlotKind: UInt8 {
+public enum SlotKind: UInt8, Sendable {
     /// The symbol's address.
     case address
     /// The symbol's offset from TP.
@@ -11,5 +11,6 @@ enum SlotKind: UInt8 {
     /// A TLS descriptor.
     case descriptor
 
-    var size: UInt64 { self == .address || self == .offset ? 8 : 16 }
+    /// The number of bytes.
+    public var size: UInt64 { self == .address || self == .offset ? 8 : 16 }
 }
