@@ -60,12 +60,22 @@ public struct ProgramHeader: Equatable, Sendable {
         align = record.u64(48)
     }
 
+    /// Where its bytes are in the file: p_offset, and 0 where it has none (p_filesz 0), wherever p_offset points then. Files that
+    /// only keep debugging information have such segments beyond their end.
+    @inlinable public var fileStart: UInt64 { filesz == 0 ? 0 : offset }
+
+    /// Its bytes in `file`, none where p_filesz is 0; `index` is its number, for faults. Throws `segmentBeyondFile`.
+    @_lifetime(copy file)
+    public func contents(_ file: ByteView, index: UInt64) throws(Fault) -> ByteView {
+        try file.slice(at: fileStart, size: filesz, else: .segmentBeyondFile, .programHeader(index))
+    }
+
     /// Checks what every segment that has bytes in the file owes: they are in the file, and fit the memory range.
     ///
     /// Throws `segmentBeyondFile`, `segmentFileSizeExceedsMemory`, `segmentAddressOverflow` or `segmentAlignment`.
     public func validate(index: UInt64, fileCount: UInt64) throws(Fault) {
         let place = FaultLocation.programHeader(index)
-        let (end, overflow) = offset.addingReportingOverflow(filesz)
+        let (end, overflow) = fileStart.addingReportingOverflow(filesz)
         guard !overflow, end <= fileCount else {
             throw Fault(.segmentBeyondFile, place, value: overflow ? .max : end, limit: fileCount)
         }

@@ -123,9 +123,8 @@ public struct SectionTable: ~Escapable {
     @inline(never)
     public func contents(_ index: UInt32) throws(Fault) -> ByteView {
         let section = self[index]
-        let size = section.type == SectionHeader.Kind.nobits ? 0 : section.size
         return try file.slice(
-            at: size == 0 ? 0 : section.offset, size: size, else: .sectionBeyondFile, .sectionHeader(UInt64(index)))
+            at: section.fileStart, size: section.fileSize, else: .sectionBeyondFile, .sectionHeader(UInt64(index)))
     }
 
     /// The bytes of the section at `index`, a table of entries of `unit` bytes; 0 where they have no fixed size. Throws

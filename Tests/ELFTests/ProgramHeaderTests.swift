@@ -42,8 +42,11 @@ import Testing
             Segment(1, offset: 0, vaddr: 0, filesz: 101),
             Fault(.segmentBeyondFile, .programHeader(7), value: 101, limit: 100)
         ),
+        // Nothing is read from there.
+        (Segment(1, offset: 101, vaddr: 0, filesz: 0), nil),
+        (Segment(1, offset: .max, vaddr: 0, filesz: 0, memsz: 50), nil),
         (
-            Segment(1, offset: 101, vaddr: 0, filesz: 0),
+            Segment(1, offset: 100, vaddr: 0, filesz: 1),
             Fault(.segmentBeyondFile, .programHeader(7), value: 101, limit: 100)
         ),
         (

@@ -6,6 +6,9 @@ import Linking
 import TestSupport
 import Testing
 
+/// `file`, loaded and relocated: in the suite, `load` is a segment.
+private func loadedFile(_ file: [UInt8]) -> Loaded { load(file) }
+
 @Suite struct LinkingTests {
     /// A file without the writer's own segment and with these.
     static func file(_ segments: [Segment], type: UInt16 = 3, entry: UInt64 = 0x1000, size: Int = 0x400) -> [UInt8] {
@@ -40,6 +43,27 @@ import Testing
         let more = file.putting(UInt32(count + 2), at: 64 + 56 * count + 44)
         let refused = fault { _ = try LinkedImage(ByteView(more.span.bytes)) }
         #expect(refused?.rule == .programHeadersBeyondFile)
+    }
+
+    /// As `objcopy --only-keep-debug` leaves segments: no bytes in the file, and an offset beyond its end.
+    @Test(arguments: [0x400, 0x401, 1 << 40, .max] as [UInt64])
+    func `a segment of any kind without bytes may point anywhere`(_ offset: UInt64) throws {
+        let empty = Segment(1, offset: offset, vaddr: 0x2000, filesz: 0, memsz: 0x100)
+        let others = [2, 4, 6, 7, 0x6474_e551, 0x6474_e552, 0x6474_e553].map { type in
+            Segment(type, offset: offset, vaddr: 0x2000, filesz: 0, memsz: type == 7 ? 0x20 : 0)
+        }
+        let file = Self.file([Self.load, empty] + others)
+        let result = loadedFile(file)
+        #expect(result.fault == nil && result.guardsAreIntact)
+        #expect(result.bytes[0x2000..<0x2100].allSatisfy { $0 == 0 })
+        #expect(result.bytes.count == 0x2100)
+        let first = loadedFile(
+            Self.file([Segment(1, offset: offset, vaddr: 0x1000, filesz: 0, memsz: 0x100)]))
+        #expect(first.fault == nil && first.bytes.count == 0x1100)
+        // A library's interpreter is nobody's business, an application's is told, with the name that it has not.
+        let interpreted = Self.file([Self.load, Segment(3, offset: offset, vaddr: 0x2000, filesz: 0)])
+        let refused = fault { _ = try LinkedImage(ByteView(interpreted.span.bytes)) }
+        #expect(refused == Fault(.needsInterpreter, .programHeader(1), nameOffset: 0))
     }
 
     static let refused: [([UInt8], Fault)] = [

@@ -90,8 +90,7 @@ import Linking
         for index in 0..<image.programHeaders.count
         where image.programHeaders.type(index) == ProgramHeader.Kind.load && image.programHeaders[index].memsz > 0 {
             let segment = image.programHeaders[index]
-            let bytes = try image.file.slice(
-                at: segment.offset, size: segment.filesz, else: .segmentBeyondFile, .programHeader(UInt64(index)))
+            let bytes = try segment.contents(image.file, index: UInt64(index))
             let start = segment.vaddr &- image.linkStart
             let end = start &+ segment.filesz
             let (first, last) = ((start &+ 0xfff) & ~0xfff, end & ~0xfff)

@@ -213,8 +213,7 @@ enum HeaderViews {
             ])
         for number in 0..<headers.count where headers.type(number) == ProgramHeader.Kind.dynamic {
             let segment = headers[number]
-            let bytes = try file.slice(
-                at: segment.offset, size: segment.filesz, else: .segmentBeyondFile, .programHeader(UInt64(number)))
+            let bytes = try segment.contents(file, index: UInt64(number))
             let strings = stringTable(file, headers, bytes)
             for index in 0..<Int(bytes.count / 16) {
                 let entry = bytes.entry(index, size: 16)

@@ -63,9 +63,9 @@ private struct SymbolNames {
         }
         let section = table[Int(index)]
         let names = table[Int(section.link)]
-        symbols = (section.offset, section.size)
-        strings = (names.offset, names.size)
-        count = Int(truncatingIfNeeded: section.size / Symbol.size)
+        symbols = (section.fileStart, section.fileSize)
+        strings = (names.fileStart, names.fileSize)
+        count = Int(truncatingIfNeeded: section.fileSize / Symbol.size)
     }
 
     /// The file offset of the name of the symbol at `index`, or else of its section's; 0 where there is none.

@@ -39,8 +39,8 @@ struct SectionListing: ~Escapable, Sendable {
         }
         let strings = SectionHeader(table.entry(index, size: Int(SectionHeader.size)))
         names = try file.slice(
-            at: strings.offset, size: strings.size, else: .sectionBeyondFile, .sectionHeader(UInt64(index)))
-        nameTableOffset = strings.offset
+            at: strings.fileStart, size: strings.fileSize, else: .sectionBeyondFile, .sectionHeader(UInt64(index)))
+        nameTableOffset = strings.fileStart
     }
 
     /// The header at `index`, below `count`.
@@ -55,12 +55,12 @@ struct SectionListing: ~Escapable, Sendable {
     /// Lists the name of `section`.
     func name(_ section: SectionHeader, in listing: inout Listing) { listing.text(names, at: UInt64(section.name)) }
 
-    /// The bytes of the section at `index`. Throws `sectionBeyondFile`.
+    /// The bytes in the file of the section at `index`. Throws `sectionBeyondFile`.
     @_lifetime(copy self)
     func contents(_ index: Int) throws(Fault) -> ByteView {
         let section = self[index]
         return try file.slice(
-            at: section.offset, size: section.size, else: .sectionBeyondFile, .sectionHeader(UInt64(index)))
+            at: section.fileStart, size: section.fileSize, else: .sectionBeyondFile, .sectionHeader(UInt64(index)))
     }
 
     /// The relocations in the section at `index`, of any form; nil where it holds none. Throws `sectionBeyondFile`.

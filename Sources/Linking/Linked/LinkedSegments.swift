@@ -53,7 +53,7 @@ extension LinkedFile {
                 threadLocalModule = 1
                 threadLocalDistance = threadLocalDistance(below: 0)
             case ProgramHeader.Kind.dynamic:
-                dynamic.start = range.start &+ segment.offset
+                dynamic.start = range.start &+ segment.fileStart
                 dynamic.size = segment.filesz
             case ProgramHeader.Kind.interpreter: interpreter = index
             default:
@@ -79,7 +79,7 @@ extension LinkedFile {
         }
         if met >> ProgramHeader.Kind.interpreter & 1 == 1, role == .application {
             throw Fault(
-                .needsInterpreter, .programHeader(UInt64(interpreter)), nameOffset: segments[interpreter].offset)
+                .needsInterpreter, .programHeader(UInt64(interpreter)), nameOffset: segments[interpreter].fileStart)
         }
         // The initialised bytes of PT_TLS are in a segment's memory.
         guard threadLocalFileSize > 0 else { return }
@@ -134,7 +134,7 @@ extension LinkedFile {
             guard segment.type == ProgramHeader.Kind.load, segment.memsz > 0 else { continue }
             let target = memory.address &+ (segment.vaddr &- linkStart)
             memory.erase(reached, size: target &- reached)
-            memory.copy(files.part(at: bytes.start &+ segment.offset, size: segment.filesz), to: target)
+            memory.copy(files.part(at: bytes.start &+ segment.fileStart, size: segment.filesz), to: target)
             reached = target &+ segment.filesz
         }
         let end = memory.address &+ memorySize

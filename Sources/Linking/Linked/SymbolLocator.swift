@@ -46,8 +46,10 @@ extension LinkedImage {
     }
 
     private func nearest(to address: UInt64, _ section: SectionHeader, _ strings: SectionHeader) -> Location? {
-        guard let symbols = try? file.slice(at: section.offset, size: section.size, else: .fileTooShort, .header),
-            file.contains(strings.offset, strings.size)
+        guard
+            let symbols = try? file.slice(
+                at: section.fileStart, size: section.fileSize, else: .fileTooShort, .header),
+            file.contains(strings.fileStart, strings.fileSize)
         else { return nil }
         var best: Symbol?
         for index in 0..<Int(truncatingIfNeeded: symbols.count / Symbol.size) {
@@ -58,7 +60,7 @@ extension LinkedImage {
             if let best, best.value > symbol.value || best.value == symbol.value && best.type == 2 { continue }
             best = symbol
         }
-        guard let best, UInt64(best.name) < strings.size else { return nil }
-        return Location(nameOffset: strings.offset &+ UInt64(best.name), offset: address &- best.value)
+        guard let best, UInt64(best.name) < strings.fileSize else { return nil }
+        return Location(nameOffset: strings.fileStart &+ UInt64(best.name), offset: address &- best.value)
     }
 }

@@ -49,7 +49,7 @@ public struct ObjectSymbols: ~Escapable {
         count = UInt32(truncatingIfNeeded: symbols.count / Symbol.size)
         guard symbols.count < Symbol.size << 32 else {
             throw Fault(
-                .sectionTooLarge, .sectionHeader(UInt64(section)), value: sections[section].offset,
+                .sectionTooLarge, .sectionHeader(UInt64(section)), value: sections[section].fileStart,
                 limit: symbols.count)
         }
         let link = sections[section].link
@@ -57,7 +57,7 @@ public struct ObjectSymbols: ~Escapable {
         let names = sections[link]
         guard names.type == SectionHeader.Kind.stringTable else { throw sections.badLink(section, link) }
         strings = try sections.contents(link)
-        stringsOffset = names.offset
+        stringsOffset = names.fileStart
         let indices = sections.first(of: SectionHeader.Kind.extendedIndices)
         guard indices != 0 else { return }
         let indicesLink = sections[indices].link

@@ -1,0 +1,63 @@
+// Section headers: where names are, and sections without bytes in the file.
+
+import Bytes
+import Diagnostics
+import ELF
+import TestSupport
+import Testing
+
+@Suite struct SectionTableTests {
+    /// The name of the section at `index`, nil where it has none.
+    static func name(_ file: [UInt8], _ index: UInt32) throws -> String? {
+        let view = ByteView(file.span.bytes)
+        let table = try SectionTable(view, FileHeader(view))
+        let start = Int(table.nameOffset(index))
+        return start == 0 ? nil : String(decoding: file[start...].prefix { $0 != 0 }, as: UTF8.self)
+    }
+
+    static let file = ObjectFile(
+        sections: [
+            ObjectSection(name: ".text", flags: 6, bytes: [0xf4]), ObjectSection(name: ".bss", type: 8, zeros: 64),
+        ], symbols: [ObjectSymbol(name: "_start", info: 0x12, section: 1)])
+
+    @Test(arguments: [false, true]) func `names are found by an index that does not fit in 16 bits`(
+        _ isExtended: Bool
+    ) throws {
+        var object = Self.file
+        object.hasExtendedCount = isExtended
+        var file = object.bytes
+        let headers = Int(file.number(UInt64.self, at: 40))
+        // sh_info of header 0 means something else.
+        for info in [0, 1, 3, .max] as [UInt32] {
+            file.put(info, at: headers + 44)
+            #expect(try Self.name(file, 1) == ".text" && Self.name(file, 2) == ".bss" && Self.name(file, 0) == nil)
+        }
+    }
+
+    /// As `objcopy --only-keep-debug` leaves them: nothing is read from where they point.
+    @Test(arguments: [(8, 0x1000), (8, 0), (1, 0), (2, 0), (3, 0), (7, 0), (14, 0)] as [(UInt32, UInt64)])
+    func `sections without bytes in the file may point anywhere`(_ type: UInt32, _ size: UInt64) throws {
+        let sound = Self.file.bytes
+        let header = Int(sound.number(UInt64.self, at: 40)) + 64
+        for offset in [UInt64(sound.count), UInt64(sound.count) + 1, 1 << 40, .max] {
+            let file = sound.putting(type, at: header + 4).putting(offset, at: header + 24).putting(
+                size, at: header + 32)
+            let view = ByteView(file.span.bytes)
+            let table = try SectionTable(view, FileHeader(view))
+            let count = try table.contents(1).count
+            #expect(count == 0)
+            #expect(table[1].fileStart == 0 && table[1].fileSize == 0)
+            // Of notes there are none then.
+            var notes = try Notes(table, section: 1)
+            let hasNone = try notes.next() == nil
+            #expect(hasNone)
+        }
+        let file = sound.putting(UInt64(sound.count), at: header + 24).putting(1 as UInt64, at: header + 32)
+        let found = fault {
+            let view = ByteView(file.span.bytes)
+            _ = try SectionTable(view, FileHeader(view)).contents(1)
+        }
+        let end = UInt64(sound.count)
+        #expect(found == Fault(.sectionBeyondFile, .sectionHeader(1), value: end + 1, limit: end))
+    }
+}
