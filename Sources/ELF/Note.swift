@@ -36,21 +36,45 @@ public struct Note: ~Escapable {
 }
 
 /// The notes of one PT_NOTE segment or SHT_NOTE section, front to back.
+///
+/// The gABI pads the fields of 64-bit files to 8 bytes, but nearly everybody pads to 4, whatever p_align says: linkers put notes
+/// of both kinds in one segment, whose p_align is the largest. So an alignment of 8 is believed where the notes then fill the
+/// segment, and else they are read with 4.
 public struct Notes: ~Escapable {
+    /// How fields are padded.
+    private enum Padding {
+        /// To 8 bytes.
+        case eight
+        /// To 4, with zeros before a note that begins at a multiple of the segment's alignment: what a linker leaves between two
+        /// sections.
+        case fourWithGaps
+        /// To 4.
+        case four
+    }
+
+    /// Where a note's parts are among the bytes. Sums of a few 32-bit numbers and a position inside the file stay far below 2^64.
+    private struct Extent {
+        var start: UInt64, nameEnd: UInt64, descStart: UInt64, descEnd: UInt64
+        var nameStart: UInt64 { start &+ 12 }
+    }
+
     private let bytes: ByteView
     private let start: UInt64
-    private let alignment: UInt64
+    /// The link address of the first byte, and the alignment of the whole.
+    private let address: UInt64, alignment: UInt64
     private let place: FaultLocation
+    private var padding = Padding.four
     private var position: UInt64 = 0
 
     /// The notes in `segment` of `file`; `index` is the segment's number, for faults. Throws `segmentBeyondFile`.
     @_lifetime(copy file)
     public init(_ file: ByteView, segment: ProgramHeader, index: UInt64) throws(Fault) {
         place = .programHeader(index)
-        start = segment.offset
-        // Everyone but PT_GNU_PROPERTY pads to 4; a segment aligned to 8 pads to 8.
-        alignment = segment.align == 8 ? 8 : 4
-        bytes = try file.slice(at: segment.offset, size: segment.filesz, else: .segmentBeyondFile, place)
+        start = segment.fileStart
+        address = segment.vaddr
+        alignment = segment.align
+        bytes = try segment.contents(file, index: index)
+        choosePadding()
     }
 
     /// The notes in the section at `index` of `sections`. Throws `sectionBeyondFile`.
@@ -58,41 +82,92 @@ public struct Notes: ~Escapable {
     public init(_ sections: borrowing SectionTable, section index: UInt32) throws(Fault) {
         let section = sections[index]
         place = .sectionHeader(UInt64(index))
-        start = section.offset
-        alignment = section.addralign == 8 ? 8 : 4
+        start = section.fileStart
+        address = section.addr
+        alignment = section.addralign
         bytes = try sections.contents(index)
+        choosePadding()
     }
 
     /// The next note, or nil behind the last. Throws `noteTruncated`. Each call moves on by at least 12 bytes.
     @_lifetime(copy self)
     public mutating func next() throws(Fault) -> Note? {
-        // What is left may be padding.
-        guard bytes.count &- position >= 12 else { return nil }
-        let header = bytes.part(at: position, size: 12).entry(0, size: 12)
-        let nameSize = UInt64(header.u32(0))
-        let descSize = UInt64(header.u32(4))
-        let nameStart = position &+ 12
-        // Sums of a few 32-bit numbers and a position inside the file stay far below 2^64.
-        let descStart = Notes.align(nameStart &+ nameSize, alignment)
-        let descEnd = descStart &+ descSize
-        guard nameStart &+ nameSize <= bytes.count, descSize == 0 || descEnd <= bytes.count else {
-            throw Fault(
-                .noteTruncated, place, value: start &+ max(descEnd, nameStart &+ nameSize), limit: start &+ bytes.count)
+        guard let extent = try extent(from: position) else { return nil }
+        let header = bytes.part(at: extent.start, size: 12).entry(0, size: 12)
+        var nameEnd = extent.nameEnd
+        while nameEnd > extent.nameStart, bytes.byte(at: nameEnd &- 1) == 0 {
+            nameEnd &-= 1
         }
-        var trimmed = nameSize
-        while trimmed > 0, bytes.byte(at: nameStart &+ trimmed &- 1) == 0 {
-            trimmed &-= 1
-        }
-        let note = Note(
+        position = end(of: extent)
+        return Note(
             type: header.u32(8),
-            name: bytes.part(at: nameStart, size: trimmed),
-            desc: bytes.part(at: min(descStart, bytes.count), size: descSize),
-            offset: start &+ position)
-        position = min(Notes.align(descEnd, alignment), bytes.count)
-        return note
+            name: bytes.part(at: extent.nameStart, size: nameEnd &- extent.nameStart),
+            // Without a descriptor, the end of the name need not be padded.
+            desc: bytes.part(at: min(extent.descStart, bytes.count), size: extent.descEnd &- extent.descStart),
+            offset: start &+ extent.start)
     }
 
-    private static func align(_ value: UInt64, _ alignment: UInt64) -> UInt64 {
-        (value &+ (alignment &- 1)) & ~(alignment &- 1)
+    // MARK: Padding
+
+    /// Decides how fields are padded: the first way of those that the alignment permits with which the notes fill the bytes.
+    private mutating func choosePadding() {
+        guard alignment > 4 else { return }
+        padding = .eight
+        if alignment == 8, fillsBytes { return }
+        padding = .fourWithGaps
+        if fillsBytes { return }
+        padding = .four
+    }
+
+    /// Whether notes padded like this fill all bytes: each is in them, with a name that ends in NUL, and everything else is zero.
+    private var fillsBytes: Bool {
+        var position: UInt64 = 0
+        do throws(Fault) {
+            while let found = try extent(from: position) {
+                guard isZero(position, found.start), isZero(found.nameEnd, found.descStart),
+                    found.nameEnd == found.nameStart || isZero(found.nameEnd &- 1, found.nameEnd)
+                else { return false }
+                position = end(of: found)
+                guard isZero(found.descEnd, position) else { return false }
+            }
+        } catch { return false }
+        return isZero(position, bytes.count)
+    }
+
+    /// Where the parts of the note are that comes next at `position`; nil behind the last. Throws `noteTruncated`.
+    private func extent(from position: UInt64) throws(Fault) -> Extent? {
+        var begin = position
+        if padding == .fourWithGaps {
+            while (address &+ begin) % alignment != 0, bytes.word32(at: begin) == 0 { begin &+= 4 }
+        }
+        // What is left may be padding.
+        guard bytes.contains(begin, 12) else { return nil }
+        let header = bytes.part(at: begin, size: 12).entry(0, size: 12)
+        let nameEnd = begin &+ 12 &+ UInt64(header.u32(0))
+        let descStart = aligned(nameEnd)
+        let descEnd = descStart &+ UInt64(header.u32(4))
+        guard nameEnd <= bytes.count, descEnd == descStart || descEnd <= bytes.count else {
+            throw Fault(
+                .noteTruncated, place, value: start &+ max(descEnd, nameEnd), limit: start &+ bytes.count)
+        }
+        return Extent(start: begin, nameEnd: nameEnd, descStart: descStart, descEnd: descEnd)
+    }
+
+    /// Where the note after the one at `extent` may begin.
+    private func end(of extent: Extent) -> UInt64 { min(aligned(extent.descEnd), bytes.count) }
+
+    /// Whether all bytes from `start` to `end` are zero, as far as there are any.
+    private func isZero(_ start: UInt64, _ end: UInt64) -> Bool {
+        var position = start
+        while position < min(end, bytes.count) {
+            if bytes.byte(at: position) != 0 { return false }
+            position &+= 1
+        }
+        return true
+    }
+
+    private func aligned(_ value: UInt64) -> UInt64 {
+        let mask: UInt64 = padding == .eight ? 7 : 3
+        return (value &+ mask) & ~mask
     }
 }

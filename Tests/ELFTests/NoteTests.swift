@@ -51,6 +51,103 @@ import Testing
             ])
     }
 
+    // MARK: Alignment
+
+    /// The notes as they were written, wherever they are.
+    static func found(_ bytes: [UInt8], align: UInt64, start: Int = 0) throws -> [String] {
+        try notes(bytes, align: align, start: start).map { "\($0.name) \($0.type) \($0.desc)" }
+    }
+
+    @Test(arguments: [0, 1, 2, 3, 4, 5, 7, 8, 12, 16, 32, 64, 0x1000, 1 << 40, 1 << 63, .max] as [UInt64])
+    func `notes padded to 4 are read whatever the segment's alignment`(_ align: UInt64) throws {
+        let buildID = note(Array("GNU\0".utf8), type: 3, desc: Array(1...20))
+        let xen = note(Array("Xen\0".utf8), type: 18, desc: [0, 1, 2, 3, 4, 5, 6, 7])
+        let parts = [hermitNote(4), abiTag(0, 13, 0), buildID, xen]
+        var expected = ["HERMIT 23040 [4]"]
+        expected.append("GNU 1 \([6, 0, 0, 0, 0, 0, 0, 0, 13, 0, 0, 0, 0, 0, 0, 0])")
+        expected.append("GNU 3 \(Array(1...20))")
+        expected.append("Xen 18 \(Array(0...7))")
+        for shift in 0..<4 {
+            let order = (0..<4).map { ($0 + shift) % 4 }
+            let bytes = order.flatMap { parts[$0] }
+            #expect(try Self.found(bytes, align: align) == order.map { expected[$0] })
+            #expect(try Self.notes(bytes, align: align, start: 64).map(\.offset).first == 64)
+        }
+    }
+
+    /// What a linker makes of sections of different alignment: the later one begins at a multiple of its own.
+    @Test(arguments: [8, 16, 64] as [UInt64]) func `gaps between sections are no notes`(_ align: UInt64) throws {
+        let buildID = note(Array("GNU\0".utf8), type: 3, desc: Array(1...20))
+        let property = note(Array("GNU\0".utf8), type: 5, desc: [2, 0, 0, 0xc0, 4, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0])
+        for first in [buildID, hermitNote(4) + buildID, hermitNote(4), abiTag(0, 13, 0) + buildID] {
+            var bytes = first
+            while bytes.count % Int(align) != 0 { bytes.append(0) }
+            let alone = try Self.found(first, align: 4)
+            let last = try Self.found(property, align: 4)
+            #expect(try Self.found(bytes + property, align: align) == alone + last)
+            // The last section may be the smaller one.
+            #expect(try Self.found(property + first, align: align) == last + alone)
+        }
+    }
+
+    /// Names of any length, descriptors of any length, and what all of it is padded to.
+    @Test func `notes of either padding are read as they were written`() throws {
+        var random = SeededGenerator(seed: 12)
+        for _ in 0..<2000 {
+            let padding = [4, 8].randomElement(using: &random)!
+            let align = padding == 8 ? 8 : [0, 1, 4, 8, 16].randomElement(using: &random)! as UInt64
+            var bytes: [UInt8] = []
+            var expected: [Content] = []
+            for _ in 0..<Int.random(in: 1...5, using: &random) {
+                let name = String(repeating: "n", count: Int.random(in: 1...17, using: &random))
+                let desc = (0..<Int.random(in: 0...40, using: &random)).map { _ in
+                    UInt8.random(in: 1...255, using: &random)
+                }
+                let type = UInt32.random(in: 1...0xffff, using: &random)
+                expected.append(Content(name: name, type: type, desc: desc, offset: UInt64(bytes.count)))
+                bytes += note(Array(name.utf8) + [0], type: type, desc: desc, align: padding)
+            }
+            #expect(try Self.notes(bytes, align: align) == expected, "\(padding) \(align)")
+        }
+    }
+
+    @Test func `a segment aligned to 8 whose notes fill it in neither way is read with 4`() throws {
+        // A name without its NUL, as if padded to 8.
+        let bytes = note([0x41, 0x42, 0x43, 0x44, 0x45], type: 7, desc: [9], align: 8)
+        let read = try Self.notes(bytes, align: 8).first
+        #expect(read == Content(name: "ABCDE", type: 7, desc: [0], offset: 0))
+        #expect(
+            fault { _ = try Self.notes(Array(hermitNote(4).dropLast(4)), align: 8) }
+                == Fault(.noteTruncated, .programHeader(5), value: 21, limit: 20))
+    }
+
+    @Test func `sections are read like segments`() throws {
+        var file = ObjectFile()
+        file.symbols = [ObjectSymbol(name: "_start", info: 0x12, section: 1)]
+        let xen = note(Array("Xen\0".utf8), type: 18, desc: [0, 1, 2, 3, 4, 5, 6, 7])
+        file.sections = [
+            ObjectSection(name: ".text", flags: 6, align: 16, bytes: [0xf4]),
+            ObjectSection(name: ".note", type: 7, flags: 2, align: 8, bytes: xen + hermitNote(4) + abiTag(0, 13, 2)),
+        ]
+        let bytes = file.bytes
+        let view = ByteView(bytes.span.bytes)
+        let table = try SectionTable(view, FileHeader(view))
+        var notes = try Notes(table, section: table.first(of: SectionHeader.Kind.note))
+        var names: [String] = []
+        while let note = try notes.next() { names.append(String(decoding: Self.copy(note.name), as: UTF8.self)) }
+        #expect(names == ["Xen", "HERMIT", "GNU"])
+    }
+
+    @Test func `a segment without bytes has no notes, wherever it points`() throws {
+        let file = [UInt8](repeating: 0, count: 10)
+        for offset in [10, 11, 1 << 40, .max] as [UInt64] {
+            let segment = try ProgramHeaderTests.read(Segment(4, offset: offset, vaddr: 0, filesz: 0))
+            var notes = try Notes(ByteView(file.span.bytes), segment: segment, index: 2)
+            let isEmpty = try notes.next() == nil
+            #expect(isEmpty)
+        }
+    }
+
     @Test func `names and descriptors may be empty`() throws {
         let bytes = note([], type: 1, desc: []) + note([], type: 2, desc: [5]) + note([0x41, 0], type: 3, desc: [])
         #expect(

@@ -31,6 +31,17 @@ import Testing
         #expect(notes.uhyveInterface == 0x102)
     }
 
+    /// As mold writes them after an 8-aligned note, and other linkers with `.note : { *(.note.*) }`.
+    @Test(arguments: [0, 1, 4, 8, 16, 4096] as [UInt64])
+    func `notes are found whatever their segment's alignment`(_ align: UInt64) throws {
+        let xen = note(Array("Xen\0".utf8), type: 18, desc: [0, 1, 2, 3, 4, 5, 6, 7])
+        for bytes in [hermitNote(3) + abiTag(0, 13, 2), xen + hermitNote(3) + abiTag(0, 13, 2)] {
+            let notes = try Self.read([bytes], align: align)
+            #expect(notes.entryVersion == 3)
+            #expect(notes.kernelVersion == HermitNotesTests.version(0, 13, 2))
+        }
+    }
+
     @Test func `no notes, no facts`() throws {
         let notes = try Self.read([])
         #expect(notes.entryVersion == nil)
@@ -68,10 +79,17 @@ import Testing
     }
 
     @Test func `two notes must agree`() throws {
-        #expect(try Self.read([hermitNote(4), hermitNote(4)]).entryVersion == 4)
-        #expect(
-            fault { _ = try Self.read([hermitNote(4) + hermitNote(3)]) }
-                == Fault(.contradictoryEntryVersion, .offset(960 + 24), value: 3, limit: 4))
+        for first in 1...4 as ClosedRange<UInt8> {
+            for second in 1...4 as ClosedRange<UInt8> {
+                let found = fault {
+                    let version = try Self.read([hermitNote(first) + hermitNote(second)]).entryVersion
+                    #expect(version == first)
+                }
+                let contradiction = Fault(
+                    .contradictoryEntryVersion, .offset(960 + 24), value: UInt64(second), limit: UInt64(first))
+                #expect(found == (first == second ? nil : contradiction))
+            }
+        }
     }
 
     @Test func `an ABI tag is four words and names Hermit`() {
