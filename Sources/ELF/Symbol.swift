@@ -90,7 +90,8 @@ public enum SymbolCount {
             last = max(last, UInt64(symbol))
             position &+= 4
         }
-        guard last >= first else { return first }
+        // Without buckets there are no chains: of a table that was cut out of the file only zeros may be left.
+        guard buckets > 0, last >= first else { return first }
         position = chainStart &+ (last &- first) &* 4
         while let hash = bytes.word32(at: position) {
             position &+= 4

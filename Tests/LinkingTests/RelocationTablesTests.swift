@@ -56,10 +56,6 @@ import Testing
         ([(2, 24), (20, 7)], Fault(.dynamicMissing, .dynamic(23))),
         ([(23, data), (2, 24), (20, 17)], Fault(.tableSizeNotMultiple, .dynamic(2), value: 24, limit: 16)),
         ([(23, data), (2, 16), (20, 7)], Fault(.tableSizeNotMultiple, .dynamic(2), value: 16, limit: 24)),
-        ([(6, data), (11, 25)], Fault(.badEntrySize, .dynamic(11), value: 25, limit: 24)),
-        ([(6, 1 << 40)], Fault(.dynamicAddressOutsideFile, .dynamic(6), value: 1 << 40)),
-        ([(6, data), (4, 1 << 40)], Fault(.dynamicAddressOutsideFile, .dynamic(4), value: 1 << 40)),
-        ([(6, data), (0x6fff_fef5, 3)], nil),
         ([(5, data), (1, 5)], Fault(.needsLibrary, nameOffset: data + 5)),
         ([(5, 1 << 40), (1, 5)], Fault(.dynamicAddressOutsideFile, .dynamic(5), value: 1 << 40)),
         // Tables that would else be left out in silence.
@@ -71,12 +67,108 @@ import Testing
 
     @Test(arguments: faults.indices) func `malformed tables are told`(_ index: Int) {
         let (entries, expected) = Self.faults[index]
-        // What lies at address 3 is no hash table; that case must only not crash.
-        if entries.contains(where: { $0.0 == 0x6fff_fef5 }) {
-            let found = Self.fault(entries)
-            #expect(found == nil || found?.rule == .hashTableMalformed || found?.rule == .dynamicAddressOutsideFile)
-        } else {
-            #expect(Self.fault(entries) == expected)
+        #expect(Self.fault(entries) == expected)
+    }
+
+    /// Entries by which symbols are looked up, and what is wrong with them; at `data` lie 256 bytes of `filler`.
+    static let symbolFaults: [(entries: [(UInt64, UInt64)], filler: UInt8, fault: Fault)] = [
+        ([(6, data), (11, 25)], 0, Fault(.badEntrySize, .dynamic(11), value: 25, limit: 24)),
+        ([(6, 1 << 40)], 0, Fault(.dynamicAddressOutsideFile, .dynamic(6), value: 1 << 40)),
+        ([(6, .max)], 0, Fault(.dynamicAddressOutsideFile, .dynamic(6), value: .max)),
+        ([(6, data), (4, 1 << 40)], 0, Fault(.dynamicAddressOutsideFile, .dynamic(4), value: 1 << 40)),
+        ([(6, data), (4, data)], 0xff, Fault(.hashTableMalformed, .dynamic(4))),
+        (
+            [(6, data), (0x6fff_fef5, 1 << 40)], 0,
+            Fault(.dynamicAddressOutsideFile, .dynamic(0x6fff_fef5), value: 1 << 40)
+        ),
+        ([(6, data), (0x6fff_fef5, data)], 0xff, Fault(.hashTableMalformed, .dynamic(0x6fff_fef5))),
+        (
+            [(6, data), (5, 1 << 40), (10, 8)], 0,
+            Fault(.dynamicAddressOutsideFile, .dynamic(5), value: 1 << 40, limit: 8)
+        ),
+        (
+            [(6, data), (5, data), (10, 1 << 40)], 0,
+            Fault(.dynamicAddressOutsideFile, .dynamic(5), value: data, limit: 1 << 40)
+        ),
+    ]
+
+    /// What is wrong with tables of symbols matters only where a relocation refers to one, and then it is told.
+    @Test(arguments: symbolFaults.indices) func `tables of symbols are judged when they are needed`(_ index: Int) {
+        let (entries, filler, expected) = Self.symbolFaults[index]
+        for type in [1, 5, 6, 7, 8, 16, 18, 32, 36, 37] as [UInt32] {
+            for symbol in [0, 1, 3] as [UInt32] {
+                var writer = ELFWriter()
+                writer.append([UInt8](repeating: filler, count: 256))
+                let word = writer.append(words: [0, 0])
+                let relocation = Relocation(type, at: word, symbol: symbol, addend: word)
+                // Some types want a block of thread-local storage.
+                writer.segments = [Segment(7, offset: word, vaddr: word, filesz: 8, align: 8)]
+                writer.setDynamic(entries + writer.relaEntries([Relocation(8, at: word, addend: word), relocation]))
+                let found = load(writer.bytes) { $0 }.fault
+                // B + A and its like refer to none, and nothing can be copied.
+                let looksUp = symbol != 0 && type != 8 && type != 37 && type != 5
+                if looksUp {
+                    #expect(found == expected, "type \(type), symbol \(symbol)")
+                } else {
+                    #expect(found?.rule == (type == 5 ? .copyWithoutSource : nil), "type \(type), symbol \(symbol)")
+                }
+            }
+        }
+    }
+
+    /// What `strip --remove-section` leaves: the entry of the dynamic section, and zeros where the table was.
+    @Test(arguments: [4, 0x6fff_fef5] as [UInt64]) func `a hash table that was cut out of the file`(_ tag: UInt64) {
+        var writer = ELFWriter()
+        let zeros = writer.append([UInt8](repeating: 0, count: 64))
+        let word = writer.append(words: [0, 0])
+        writer.addSymbol("first", value: 0x1234, shndx: 0xfff1)
+        writer.addSymbol("last", value: 0x5678, shndx: 0xfff1)
+        let entries = writer.symbolEntries().filter { $0.0 != 4 } + [(tag, zeros)]
+        writer.setDynamic(
+            entries + writer.relaEntries([Relocation(1, at: word, symbol: 1), Relocation(6, at: word + 8, symbol: 2)]))
+        let result = load(writer.bytes)
+        #expect(result.fault == nil)
+        guard result.fault == nil else { return }
+        #expect(result.number(UInt64.self, at: word) == 0x1234)
+        #expect(result.number(UInt64.self, at: word + 8) == 0x5678)
+    }
+
+    /// DT_REL whose tail is DT_JMPREL, as the gABI permits: addends in place are added to once.
+    @Test func `entries that two tables have are applied once`() {
+        var writer = ELFWriter()
+        let words = writer.append(words: [0x10, 0x20, 0x30])
+        let table = writer.append((0..<3).flatMap { Relocation(8, at: words + $0 * 8).rel })
+        for tail in 0...3 as ClosedRange<UInt64> {
+            var file = writer
+            var entries: [(UInt64, UInt64)] = [(17, table), (18, 48), (19, 16)]
+            if tail > 0 { entries += [(23, table + 48 - tail * 16), (2, tail * 16), (20, 17)] }
+            file.setDynamic(entries)
+            let result = load(file.bytes, bias: 0x20_0000)
+            #expect(result.fault == nil && result.counts?[8] == 3)
+            guard result.fault == nil else { continue }
+            let found = (0..<3).map { result.number(UInt64.self, at: words + $0 * 8) }
+            #expect(found == [0x20_0010, 0x20_0020, 0x20_0030])
+        }
+    }
+
+    /// A table that begins in a segment and ends past it is not read to the end of the file.
+    @Test func `a table that ends past its segment is told`() {
+        var writer = ELFWriter()
+        let word = writer.append(words: [0, 0, 0, 0])
+        let section = writer.append(words: [7, 0, 8, 48, 9, 24, 0, 0])
+        let entry = Relocation(8, at: word, addend: word).rela
+        let table = writer.append(entry + entry)
+        writer.put(littleEndian(table), at: section + 8)
+        writer.segments = [Segment(2, offset: section, vaddr: section, filesz: 64, align: 8)]
+        let sound = writer.bytes
+        #expect(load(sound).fault == nil)
+        // The segment ends some bytes before the table does, which ends with the file.
+        for missing in [1, 8, 24, 47] as [UInt64] {
+            var file = sound
+            file.put(UInt64(sound.count) - missing, at: 64 + 32)
+            #expect(
+                load(file).fault == Fault(.dynamicAddressOutsideFile, .dynamic(7), value: table, limit: 48),
+                "\(missing)")
         }
     }
 

@@ -113,4 +113,74 @@ extension LibraryTests {
         #expect(refusal.rule == .notSharedObject)
         #expect(refusal.file == 1)
     }
+
+    // MARK: Tables that are judged when they are needed
+
+    /// Entries of the dynamic section that come last, and so count: what is wrong with them, and of which entry that is told.
+    static let damages: [(entries: [(UInt64, UInt64)], place: UInt64, rule: Rule)] = [
+        ([(6, 1 << 40)], 6, .dynamicAddressOutsideFile), ([(11, 25)], 11, .badEntrySize),
+        ([(4, 1 << 40)], 4, .dynamicAddressOutsideFile), ([(4, 0x4080)], 4, .hashTableMalformed),
+        ([(0x6fff_fef5, 1 << 40)], 0x6fff_fef5, .dynamicAddressOutsideFile),
+        // Zeros, as they are left of a table that was cut out of the file.
+        ([(0x6fff_fef5, 0x4000)], 0x6fff_fef5, .hashTableMalformed),
+        ([(0x6fff_fff0, 1 << 40)], 0x6fff_fff0, .dynamicAddressOutsideFile),
+        ([(0x6fff_fffc, 1 << 40)], 0x6fff_fffc, .dynamicAddressOutsideFile),
+        ([(0x6fff_fffe, 1 << 40)], 0x6fff_fffe, .dynamicAddressOutsideFile),
+        ([(0x6fff_fffe, 0x4080)], 0x6fff_fffe, .versionTableMalformed),
+        ([(5, 1 << 40)], 5, .dynamicAddressOutsideFile),
+    ]
+
+    @Test(arguments: damages.indices, 0..<3) func tablesOfSymbolsAreJudgedWhenTheyAreNeeded(index: Int, file: Int)
+        throws
+    {
+        let damage = Self.damages[index]
+        var files = [Self.application([]), Self.library([]), Self.library([("wanted", 0x21)])]
+        for index in files.indices {
+            files[index].data = [UInt8](repeating: 0, count: 0x80) + [UInt8](repeating: 0xff, count: 0x80)
+            files[index].rela = [LinkedRelocation(offset: 0x4048, type: 8, addend: 0x4000)]
+        }
+        files[file].entries = damage.entries
+        // Strings have the names of the libraries that the application needs.
+        let isNeeded = file == 0 && damage.place == 5
+        if !isNeeded {
+            let result = try Self.load(files[0], files[1], files[2])
+            #expect(result.word(0x4048) == 0x60_4000)
+        }
+        // The second file wants what the third one has; the search begins with the first.
+        files[1].symbols = [LinkedSymbol(name: "wanted", value: 0, info: 0x10, shndx: 0)]
+        files[1].rela.append(LinkedRelocation(offset: 0x4050, type: 6, symbol: 1))
+        let refusal = try #require(Self.refusal(files[0], files[1], files[2]))
+        #expect(refusal.rule == damage.rule && refusal.file == file, "\(refusal)")
+        #expect(Self.refusedAt(files) == .dynamic(damage.place), "\(refusal)")
+    }
+
+    private static func refusedAt(_ files: [LinkedFileWriter]) -> FaultLocation? {
+        let together = Self.together(files[0], Array(files.dropFirst()))
+        do throws(Fault) {
+            _ = try together.load(bias: 0x60_0000)
+            return nil
+        } catch { return error.place }
+    }
+
+    /// Entries of DT_VERNEED that all list the same items: as many steps as there are pairs.
+    @Test(arguments: [(1, 1), (1, 8), (8, 1), (8, 8), (12, 12)]) func listsThatShareTheirItems(count: Int, items: Int) {
+        var one = Self.library([("wanted", 0x11)])
+        var table = Output()
+        for index in 0..<count {
+            for half in [1, UInt16(items)] as [UInt16] { table.u16(half) }
+            for word in [0, UInt32((count - index) * 16), index + 1 == count ? 0 : 16] as [UInt32] { table.u32(word) }
+        }
+        for index in 0..<items {
+            table.u32(0)
+            // Weak versions may be missing.
+            for half in [2, UInt16(index + 2)] as [UInt16] { table.u16(half) }
+            for word in [0, index + 1 == items ? 0 : 16] as [UInt32] { table.u32(word) }
+        }
+        one.data = table.bytes
+        one.entries = [(0x6fff_fffe, 0x4000)]
+        let found = Self.refusal(Self.application(), one, Self.library([]))?.rule
+        // Together they may list no more items than the table has room for.
+        let fits = count * items * 16 <= table.bytes.count
+        #expect(found == (fits ? .needsLibrary : .versionTableMalformed))
+    }
 }

@@ -118,6 +118,7 @@ enum HeaderViews {
         guard try FileHeader(file).type != .relocatable else { return }
         let image = try LinkedImage(file, as: .library)
         let relocator = try Relocator(image, bias: 0, as: .library)
+        try relocator.requireSymbols()
         let names = SymbolCells()
         var index: UInt32 = 0
         while let (symbol, nameOffset) = relocator.symbol(at: index) {

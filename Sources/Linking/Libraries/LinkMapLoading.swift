@@ -118,7 +118,7 @@ extension SymbolScope {
                     try relocator.resolveIndirect(in: &part, mayResolve: mayResolve, resolve)
                 }
             }
-        } catch { throw error.of(file: link[index].file) }
+        } catch { throw error.of(file: link[search.culprit ?? index].file) }
     }
 
     /// Applies R_X86_64_COPY.

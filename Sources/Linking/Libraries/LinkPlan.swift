@@ -100,6 +100,7 @@ public struct LinkPlan: Sendable {
         _ offset: UInt64, of index: Int, _ files: borrowing NamedFiles, _ search: inout SymbolSearch
     ) throws(Fault) -> Int {
         let length = objects.span[index].strings.length(offset, files.bytes) ?? 0
+        if length == 0 { try objects.span[index].requireSymbols(files.bytes) }
         // Each file's names are compared once at the most.
         try search.add(length &* UInt64(truncatingIfNeeded: files.count))
         var name = FileRange(start: objects.span[index].strings.start &+ offset, size: length)

@@ -49,6 +49,8 @@ struct SymbolSearch {
     fileprivate(set) var initialiserReferences: UInt64 = 0
     /// How many copied objects have another size than their original.
     var resizedCopies: UInt64 = 0
+    /// The object whose tables a search could not go on for; nil as long as there is none.
+    fileprivate(set) var culprit: Int?
 
     /// The symbol that is searched for, of which object, and what for.
     fileprivate var symbol: UInt32 = 0, object = -1, purpose = SearchPurpose.address
@@ -183,7 +185,11 @@ struct SymbolScope: ~Escapable, Sendable {
         search.found = .none
         let object = search.object
         let strings = link[object].strings
-        guard let length = strings.length(UInt64(symbol.name), files) else { return }
+        guard let length = strings.length(UInt64(symbol.name), files) else {
+            search.culprit = object
+            try link[object].requireSymbols(files)
+            return search.culprit = nil
+        }
         search.name.read(files, at: strings.start &+ UInt64(symbol.name), length: length)
         search.version = link[object].versions.version(of: UInt64(search.symbol), files, &search.steps)
         try search.add(length)
@@ -227,6 +233,10 @@ struct SymbolScope: ~Escapable, Sendable {
     @inline(never)
     private func find(in index: Int, _ search: inout SymbolSearch) throws(Fault) {
         search.found = .none
+        if !link[index].hasSymbols {
+            search.culprit = index
+            try link[index].requireSymbols(files)
+        }
         let table = link[index].hash
         var candidate = table.first(search.name, files)
         // The only one with a version, where none was asked for: it is accepted where there is exactly one.

@@ -172,7 +172,7 @@ public struct DynamicTables: ~Escapable, Sendable {
 }
 
 extension LinkedFile {
-    /// Finds the tables that the dynamic section names. Throws the faults of malformed ones.
+    /// Finds the tables that the dynamic section names. Throws the faults of malformed ones, but for those of symbols.
     @inline(never)
     mutating func readTables(_ files: ByteView) throws(Fault) {
         var section = DynamicSection()
@@ -197,7 +197,10 @@ extension LinkedFile {
             plt = try table(
                 section, DynamicTag.pltRelocations, DynamicTag.pltRelocationSize, 0, pltHasAddends ? 24 : 16, files)
         }
-        try readSymbols(section, files)
+        do throws(Fault) {
+            try readSymbols(section, files)
+            hasSymbols = true
+        } catch { (symbolCount, strings) = (0, FileRange()) }
         hasTables = true
     }
 
@@ -235,7 +238,7 @@ extension LinkedFile {
 
     /// Finds the symbols that `section` names, if it does. Their number is that of DT_HASH or DT_GNU_HASH; without either, what
     /// the segment has room for, and where the latter is empty, what lies in front of the names.
-    private mutating func readSymbols(_ section: borrowing DynamicSection, _ files: ByteView) throws(Fault) {
+    mutating func readSymbols(_ section: borrowing DynamicSection, _ files: ByteView) throws(Fault) {
         guard let address = section.symbolTable else { return }
         guard section.symbolEntrySize ?? Symbol.size == Symbol.size else {
             throw Fault(
@@ -253,10 +256,11 @@ extension LinkedFile {
             guard let number = isGNU ? SymbolCount.ofGNUHash(table) : SymbolCount.ofHash(table) else {
                 throw Fault(.hashTableMalformed, place)
             }
-            if !isGNU || number > 1 {
+            if isGNU ? number > 1 : number > 0 {
                 length = number
             } else if let names = section.stringTable, names > address {
-                // GNU ld's table for no exported symbol says nothing of those that are only referred to; names follow them.
+                // GNU ld's table for no exported symbol says nothing of those that are only referred to, nor does one that was cut
+                // out of the file and left zeros; names follow the symbols.
                 length = min(length, (names &- address) / Symbol.size)
             }
         }

@@ -51,6 +51,9 @@ struct HashTable: Equatable, Sendable {
         guard table.size >= (isGNU ? 16 : 8) else { return false }
         let count = files.field(at: start)
         let second = files.field(at: start &+ 4)
+        // The first symbol that is listed, or how many there are: the null symbol is not listed, but counts. Zeros are what is left
+        // of a table that was cut out of the file.
+        guard second > 0 else { return false }
         buckets = start &+ 8
         if isGNU {
             firstSymbol = second

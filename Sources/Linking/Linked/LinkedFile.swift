@@ -35,8 +35,11 @@ public struct LinkedFile: Sendable {
 
     // MARK: Tables of the dynamic section, see `readTables`
 
-    /// Whether all of them are sound.
+    /// Whether those of relocations are sound.
     var hasTables = false
+    /// Whether those by which symbols are looked up are sound. An image whose relocations refer to no symbol needs none of them,
+    /// so what is wrong with them is told where one is looked up: see `requireSymbols`.
+    var hasSymbols = false
     /// DT_RELA, DT_REL and DT_JMPREL, whether the last has addends, and DT_RELR.
     var rela = FileRange(), rel = FileRange(), plt = FileRange(), pltHasAddends = false, packed = FileRange()
     /// DT_RELACOUNT, 0 where it is absent.
@@ -98,8 +101,14 @@ public struct LinkedFile: Sendable {
         guard index == 0 || header.type != .executable else { throw Fault(.notSharedObject, .header) }
         try requireTables(files.bytes)
         if strings.size > 0 { _ = try range(of: DynamicTag.stringTable, section, files.bytes, size: strings.size) }
-        try readHashTable(section, files.bytes)
-        try readVersions(section, files.bytes)
+        do throws(Fault) {
+            try readHashTable(section, files.bytes)
+            try readVersions(section, files.bytes)
+        } catch {
+            hasSymbols = false
+            hash = HashTable()
+            versions = VersionTables()
+        }
         isSymbolic = section.value(DynamicTag.symbolic) != nil || section[DynamicTag.flags] & 2 != 0
         if index > 0 {
             initialisers.single = section[DynamicTag.initialiser]
@@ -138,6 +147,18 @@ public struct LinkedFile: Sendable {
         of tag: UInt64, _ section: borrowing DynamicSection, _ files: ByteView, size: UInt64 = 0
     ) throws(Fault) -> FileRange {
         try fileRange(at: section[tag], size: size, .dynamic(tag), files)
+    }
+
+    /// Throws what is wrong with the tables by which symbols are looked up, if something is.
+    @inline(never)
+    func requireSymbols(_ files: ByteView) throws(Fault) {
+        if hasSymbols { return }
+        var section = DynamicSection()
+        try section.read(files.part(dynamic))
+        var again = self
+        try again.readSymbols(section, files)
+        try again.readHashTable(section, files)
+        try again.readVersions(section, files)
     }
 
     private mutating func readHashTable(

@@ -68,6 +68,9 @@ extension Relocator {
         @_lifetime(copy self) get { ListedRelocations(self) }
     }
 
+    /// Throws what is wrong with the tables by which symbols are looked up, if something is.
+    public func requireSymbols() throws(Fault) { try own.requireSymbols(scope.files) }
+
     /// The symbol at `index` of the dynamic symbol table, and the file offset of its name; nil where there is none.
     public func symbol(at index: UInt32) -> (symbol: Symbol, nameOffset: UInt64)? {
         let symbols = own.symbolTable(scope.files)

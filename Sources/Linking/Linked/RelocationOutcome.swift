@@ -131,6 +131,7 @@ extension Relocator {
     func definition(of entry: RelocationEntry, _ search: inout SymbolSearch) throws(Fault) -> Definition? {
         guard entry.symbol != 0 else { return nil }
         guard let symbol = symbol(entry.symbol) else {
+            try own.requireSymbols(scope.files)
             throw Fault(.symbolIndexOutsideTable, value: UInt64(entry.symbol), limit: own.symbolCount)
         }
         if !scope.link.isEmpty {
@@ -147,7 +148,11 @@ extension Relocator {
     /// What is copied: as many bytes as both the symbol and its original have.
     @inline(never)
     func copy(_ entry: RelocationEntry, _ search: inout SymbolSearch) throws(Fault) -> RelocationOutcome {
-        guard !scope.link.isEmpty, let symbol = symbol(entry.symbol) else { throw Fault(.copyWithoutSource) }
+        guard !scope.link.isEmpty else { throw Fault(.copyWithoutSource) }
+        guard let symbol = symbol(entry.symbol) else {
+            try own.requireSymbols(scope.files)
+            throw Fault(.copyWithoutSource)
+        }
         let found = try scope.definition(of: entry.symbol, in: object, .original, &search)
         guard let found, found.object != object else {
             guard symbol.isWeak else { throw Fault(.copyWithoutSource) }
