@@ -101,8 +101,10 @@ extension MemoryPlan {
                 guard base == linkStart else { throw Fault(.baseOfFixedImage, value: base, limit: linkStart) }
                 return base
             }
-            let alignment = max(application.alignment, MemoryPlan.imageAlignment)
-            guard base & (alignment &- 1) == 0 else { throw Fault(.baseMisaligned, value: base, limit: alignment) }
+            let (alignment, residue) = MemoryPlan.alignment(of: application)
+            // At the end of the address space there is no next one: there the one before it is as good.
+            let next = base.next(congruentTo: residue, modulo: alignment) ?? 0 &- alignment &+ residue
+            guard base == next else { throw Fault(.baseMisaligned, value: base, limit: next) }
             let image = AddressRange(at: base, size: application.size)
             guard base > 0, image.size == application.size, image.end <= limit, map.isAvailable(image) else {
                 throw Fault(.baseOutsideMemory, value: base, limit: image.end)

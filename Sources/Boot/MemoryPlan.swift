@@ -25,7 +25,7 @@ public struct MemoryPlan: Equatable, Sendable {
     /// The number of places among which a random number chose; 0 where none did.
     public private(set) var places: UInt64 = 0
 
-    /// The alignment of a position-independent image: one 2 MiB page.
+    /// What a position-independent image's first address is a multiple of, at the least: one 2 MiB page.
     public static var imageAlignment: UInt64 { 0x20_0000 }
 
     /// Where the image is built first, because the loader itself lies where it must go; empty where it is built in place.
@@ -85,23 +85,34 @@ public struct MemoryPlan: Equatable, Sendable {
         bias = image.start &- application.linkStart
     }
 
+    /// To what, and modulo what, the first address of an image that may lie anywhere has to be congruent: then the bias is a
+    /// multiple of every segment's alignment, of every library's too, and each segment's address is congruent to its p_vaddr
+    /// modulo p_align. The first link address is a multiple of 2 MiB, so the image begins at one, as kernels want it, even where it
+    /// is no multiple of a larger p_align.
+    static func alignment(of application: borrowing Application) -> (alignment: UInt64, residue: UInt64) {
+        let alignment = max(application.alignment, MemoryPlan.imageAlignment)
+        return (alignment, application.linkStart & (alignment &- 1))
+    }
+
     /// Finds a place for an image that may lie anywhere.
     private mutating func findPlace(
         _ application: borrowing Application, _ map: MemoryRegions, _ taken: borrowing Reservations, _ limit: UInt64,
         _ choice: BaseChoice
     ) throws(Fault) {
         let size = application.size
-        let alignment = max(application.alignment, MemoryPlan.imageAlignment)
+        let (alignment, residue) = MemoryPlan.alignment(of: application)
         let window = AddressRange(max(handoff.range.end, 0x10_0000), limit)
-        guard var base = taken.room(for: size, alignment: alignment, in: map, window: window) else {
+        guard
+            var base = taken.room(for: size, alignment: alignment, residue: residue, in: map, window: window)
+        else {
             throw Fault(.noRoomForImage, value: size, limit: alignment)
         }
         if case .random(let number) = choice {
             let window = MemoryPlan.windowForRandomPlaces(
                 of: application, AddressRange(at: base, size: size), in: map, limit: limit)
-            places = taken.place(.max, size, alignment, in: map, window).count
+            places = taken.place(.max, size, alignment, residue: residue, in: map, window).count
             let index = number.index(below: places)
-            base = taken.place(index, size, alignment, in: map, window).address ?? base
+            base = taken.place(index, size, alignment, residue: residue, in: map, window).address ?? base
         }
         image = AddressRange(at: base, size: size)
         buildAddress = base

@@ -45,4 +45,11 @@ extension UInt64 {
         let (sum, overflow) = addingReportingOverflow(alignment &- 1)
         return overflow ? nil : sum & ~(alignment &- 1)
     }
+
+    /// The first number from this one on that is congruent to `residue` modulo `modulus`, a power of two; nil where it does not fit
+    /// in 64 bits.
+    public func next(congruentTo residue: UInt64, modulo modulus: UInt64) -> UInt64? {
+        let (sum, overflow) = addingReportingOverflow((residue &- self) & (modulus &- 1))
+        return overflow ? nil : sum
+    }
 }

@@ -70,32 +70,34 @@ public struct Reservations {
         count &+= 1
     }
 
-    /// The lowest multiple of `alignment` where `size` bytes inside `window` are available RAM in `regions` and free of
-    /// reservations; nil if there is none.
+    /// The lowest address, congruent to `residue` modulo `alignment`, where `size` bytes inside `window` are available RAM in
+    /// `regions` and free of reservations; nil if there is none.
     public func room(
-        for size: UInt64, alignment: UInt64, in regions: MemoryRegions, window: AddressRange
+        for size: UInt64, alignment: UInt64, residue: UInt64 = 0, in regions: MemoryRegions, window: AddressRange
     ) -> UInt64? {
-        place(0, size, alignment, in: regions, window).address
+        place(0, size, alignment, residue: residue, in: regions, window).address
     }
 
-    /// The one at `index`, in ascending order, of all multiples of `alignment` where `size` bytes inside `window` are available
-    /// RAM in one of `regions` and free of reservations; nil if there are not so many, and then how many there are: for `.max`
-    /// all are counted. Not linear in the number of places, only in that of regions and reservations.
+    /// The one at `index`, in ascending order, of all addresses, congruent to `residue` modulo `alignment`, where `size` bytes
+    /// inside `window` are available RAM in one of `regions` and free of reservations; nil if there are not so many, and then how
+    /// many there are: for `.max` all are counted. Not linear in the number of places, only in that of regions and reservations.
     @inline(never)
     public func place(
-        _ index: UInt64, _ size: UInt64, _ alignment: UInt64, in regions: MemoryRegions, _ window: AddressRange
+        _ index: UInt64, _ size: UInt64, _ alignment: UInt64, residue: UInt64 = 0, in regions: MemoryRegions,
+        _ window: AddressRange
     ) -> (address: UInt64?, count: UInt64) {
         var count: UInt64 = 0
         let reserved = all
         for number in regions.indices where regions[number].isAvailable {
             let region = regions[number].range
             let end = min(region.end, window.end)
-            guard var start = max(region.start, window.start).aligned(to: alignment) else { continue }
+            let first = max(region.start, window.start)
+            guard var start = first.next(congruentTo: residue, modulo: alignment) else { continue }
             while start <= end, size <= end &- start {
                 let candidate = AddressRange(at: start, size: size)
                 if let obstacle = Reservations.obstacle(to: candidate, reserved) {
                     // Every step passes the end of one obstacle, so there are at most as many steps as obstacles.
-                    guard let next = obstacle.end.aligned(to: alignment) else { break }
+                    guard let next = obstacle.end.next(congruentTo: residue, modulo: alignment) else { break }
                     start = next
                     continue
                 }

@@ -136,7 +136,10 @@ import Testing
                 refused[fault.rule, default: 0] += 1
                 let image = AddressRange(at: base, size: 961 + scenario.zeroFill)
                 switch fault.rule {
-                case .baseMisaligned: #expect(fault.value % fault.limit != 0 && fault.limit == alignment)
+                case .baseMisaligned:
+                    // The next address that would do, or at the end of the address space the last.
+                    #expect(fault.value == base && base % alignment != 0 && fault.limit % alignment == 0)
+                    #expect(fault.limit &- base < alignment || base &- fault.limit < alignment && base > 1 << 63)
                 case .baseOutsideMemory:
                     #expect(fault.value == base)
                     #expect(
@@ -215,5 +218,76 @@ import Testing
         #expect(try line(.lowest, top: 1 << 30) == "")
         options.verbosity = .quiet
         #expect(try line(.address(0x80_0000), options, top: 1 << 30) == "")
+    }
+
+    /// Code of the small model holds addresses in 32 bits with a sign.
+    @Test func `an object file stays below 2 GiB, however much RAM there is`() throws {
+        let object = ObjectFile(
+            sections: [
+                ObjectSection(name: ".text", flags: 6, bytes: [0xf4]),
+                ObjectSection(name: ".note", type: 7, flags: 2, align: 4, bytes: hermitNote(4) + abiTag(0, 13, 2)),
+            ], symbols: [ObjectSymbol(name: "_start", info: 0x12, section: 1)]
+        ).bytes
+        let linked = ELFWriter()
+        var noted = linked
+        noted.addNotes(hermitNote(4) + abiTag(0, 13, 2))
+        for (file, highest) in [(object, 0x7fe0_0000), (noted.bytes, 0xffe0_0000)] as [([UInt8], UInt64)] {
+            let application = try Application(ByteView(file.span.bytes))
+            var platform = Platform(.multiboot, information: 0x9500)
+            try platform.memoryMap.add(AddressRange(0, 0x9_fc00), .available)
+            try platform.memoryMap.add(AddressRange(0x10_0000, 0x5_0000_0000), .available)
+            let placement = try MemoryPlan(
+                application, on: platform.facts, loader: AddressRange(0x10_0000, 0x12_8000), limit: 1 << 32,
+                .random(RandomNumber(.max, from: .given)))
+            #expect(placement.image.start == highest)
+        }
+    }
+
+    /// Kernels up to 0.6.0 end at 1 GiB at the latest, and may end exactly there.
+    @Test(arguments: MemoryPlanTests.generations) func `an image may end at the very limit`(
+        _ generation: Generation
+    ) throws {
+        var random = SeededGenerator(seed: 23)
+        var scenario = Scenario.random(generation, &random)
+        (scenario.isFixed, scenario.zeroFill, scenario.alignment) = (false, 0, 0x1000)
+        scenario.loader = AddressRange(0x10_0000, 0x12_8000)
+        scenario.modules = [AddressRange(0x13_0000, 0x13_1000)]
+        scenario.firmware = []
+        scenario.regions = [
+            MemoryRegion(range: AddressRange(0, 0x9_fc00), kind: .available),
+            MemoryRegion(range: AddressRange(0x10_0000, 0xc000_0000), kind: .available),
+        ]
+        let size = try MemoryPlanTests.plan(scenario, .address(0x2000_0000)).get().image.size
+        for (more, end) in [(0, 0x4000_0000), (1, 0x4000_0001)] as [(UInt64, UInt64)] {
+            scenario.zeroFill = 0x20_0000 - size + more
+            switch MemoryPlanTests.plan(scenario, .address(0x3fe0_0000)) {
+            case .success(let placement):
+                #expect(placement.image.end == end && (more == 0 || generation.entryVersion == 4))
+            case .failure(let fault):
+                #expect(fault == Fault(.baseTooHigh, value: end, limit: 0x4000_0000))
+                #expect(more == 1 && generation.entryVersion < 4)
+            }
+        }
+    }
+
+    /// Without low RAM the handoff lies above 1 MiB, and the image above it, whatever hole there is below.
+    @Test(arguments: MemoryPlanTests.generations) func `an image lies above the handoff also without low RAM`(
+        _ generation: Generation
+    ) throws {
+        var random = SeededGenerator(seed: 29)
+        var scenario = Scenario.random(generation, &random)
+        (scenario.isFixed, scenario.zeroFill, scenario.alignment) = (false, 0, 0x1000)
+        scenario.loader = AddressRange(0x10_0000, 0x12_8000)
+        scenario.modules = [AddressRange(0x13_0000, 0x13_1000)]
+        scenario.firmware = []
+        scenario.regions = [
+            MemoryRegion(range: AddressRange(0x10_0000, 0x14_0000), kind: .available),
+            // Room for the image, but not for the handoff.
+            MemoryRegion(range: AddressRange(0x20_0000, 0x20_2000), kind: .available),
+            MemoryRegion(range: AddressRange(0x41_0000, 0x1000_0000), kind: .available),
+        ]
+        let placement = try MemoryPlanTests.plan(scenario).get()
+        #expect(placement.handoff.range.start == 0x41_0000)
+        #expect(placement.image.start == 0x60_0000)
     }
 }

@@ -137,7 +137,7 @@ import Testing
     @Test(
         .enabled(if: isBuilt),
         arguments: [
-            ("gen4-identity-pie", "loader.base=0x300000", "is not a multiple of 0x200000"),
+            ("gen4-identity-pie", "loader.base=0x300000", "would not be aligned as they ask; at 0x400000 they are"),
             ("gen4-identity-pie", "loader.base=0", "which is not all RAM below 4 GiB"),
             ("gen4-identity-pie", "loader.base=0x40000000", "which is not all RAM below 4 GiB"),
             ("gen4-identity-pie", "loader.base=0xfffffffffffe00000", "no number behind loader.base="),

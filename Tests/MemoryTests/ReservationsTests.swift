@@ -81,19 +81,22 @@ import Testing
                 UInt64.random(in: 0..<40, using: &random), UInt64.random(in: 20...64, using: &random))
             let size = UInt64.random(in: 1...12, using: &random)
             let alignment: UInt64 = [1, 1, 2, 4, 8].randomElement(using: &random)!
+            let residue = UInt64.random(in: 0..<alignment, using: &random)
             let listed = MemoryMapTests.list(map).filter { $0.kind == .available }.map(\.range)
             let expected = (0..<64 as Range<UInt64>).filter { start in
-                start % alignment == 0 && start >= window.start && start + size <= window.end
+                start % alignment == residue && start >= window.start && start + size <= window.end
                     && listed.contains { $0.contains(AddressRange(at: start, size: size)) }
                     && (start..<start + size).allSatisfy { free[Int($0)] }
             }
             most = max(most, expected.count)
             for (index, address) in expected.enumerated() {
-                let found = reservations.place(UInt64(index), size, alignment, in: map.regions, window)
+                let found = reservations.place(
+                    UInt64(index), size, alignment, residue: residue, in: map.regions, window)
                 #expect(found.address == address, "\(regions) \(size) \(alignment) \(window)")
             }
             for index in [UInt64(expected.count), .max] {
-                let found = reservations.place(index, size, alignment, in: map.regions, window)
+                let found = reservations.place(
+                    index, size, alignment, residue: residue, in: map.regions, window)
                 #expect(found.address == nil && found.count == UInt64(expected.count))
             }
         }

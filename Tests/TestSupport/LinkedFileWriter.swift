@@ -94,6 +94,8 @@ package struct LinkedTLS: Sendable {
 /// One PT_LOAD segment that holds everything: headers and tables in its first 0x4000 bytes, then `data`.
 package struct LinkedFileWriter: Sendable {
     package var base: UInt64 = 0
+    /// p_align of the segment.
+    package var alignment: UInt64 = 0x1000
     package var isExecutable = false
     package var symbols: [LinkedSymbol] = []
     package var rela: [LinkedRelocation] = []
@@ -271,7 +273,7 @@ package struct LinkedFileWriter: Sendable {
         header.u64(0)
         header.u32(0)
         for half in [64, 56, tls == nil ? 3 : 4, 64, 0, 0] as [UInt16] { header.u16(half) }
-        header.segment(1, 7, 0, base, file.count, file.count, 0x1000)
+        header.segment(1, 7, 0, base, file.count, file.count, alignment)
         header.segment(
             2, 6, dynamicOffset, base &+ dynamicOffset, UInt64(dynamic.count * 16), UInt64(dynamic.count * 16), 8)
         header.segment(4, 4, noteOffset, base &+ noteOffset, noteSize, noteSize, 4)

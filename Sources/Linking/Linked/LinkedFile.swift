@@ -21,7 +21,7 @@ public struct LinkedFile: Sendable {
     /// The first of its own link addresses, the end of its last PT_LOAD segment, and the end of the descriptorThunks if there is one.
     public internal(set) var linkStart: UInt64 = 0, linkEnd: UInt64 = 0
     var memoryEnd: UInt64 = 0
-    /// The largest p_align of a PT_LOAD segment, at least 1.
+    /// The largest p_align of a PT_LOAD segment, and of PT_TLS, whose template keeps its alignment; at least 1.
     public internal(set) var alignment: UInt64 = 0
     /// The link addresses that PT_GNU_RELRO covers; none where there is no such segment, or it does not fit in 64 bits.
     var fixedStart: UInt64 = 0, fixedEnd: UInt64 = 0

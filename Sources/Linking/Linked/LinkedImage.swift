@@ -24,7 +24,7 @@ public struct LinkedImage: ~Escapable {
     public var linkStart: UInt64 { object.linkStart }
     /// The end of the last PT_LOAD segment, as a link address.
     public var linkEnd: UInt64 { object.linkEnd }
-    /// The largest p_align of a PT_LOAD segment, at least 1.
+    /// The largest p_align of a PT_LOAD segment, and of PT_TLS; at least 1.
     public var alignment: UInt64 { object.alignment }
     /// What its relocations need behind it, nil where they need nothing.
     public var descriptorThunks: DescriptorThunks? { object.descriptorThunks }

@@ -45,6 +45,7 @@ extension LinkedFile {
             switch segment.type {
             case ProgramHeader.Kind.tls:
                 template = index
+                alignment = max(alignment, segment.align)
                 threadLocalStart = segment.vaddr
                 threadLocalFileSize = segment.filesz
                 threadLocalSize = segment.memsz
