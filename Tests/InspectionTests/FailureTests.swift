@@ -104,16 +104,42 @@ import Testing
 
     /// Where an image cannot be, nothing is listed or loaded as if it could; other files are.
     @Test(arguments: ["relocations", "load"]) func basesThatCannotBe(_ view: String) async throws {
+        var aligned = ELFWriter(base: 0x20_0000)
+        aligned.alignment = 0x40_0000
+        aligned.addNotes(hermitNote(4))
+        try folder.write("aligned", aligned.bytes)
+        // Sizes are those that `load` tells at a base that can be.
+        var sizes: [String: String] = [:]
+        for name in ["application", "object"] {
+            let output = try await Tool.run(["load", "--base", "0x200000", name], in: folder.url).output
+            sizes[name] = output.split(separator: " ").dropFirst(2).first.map { String($0) }
+        }
+        func wrap(_ name: String, _ base: String) -> String {
+            "\(name) has \(sizes[name] ?? "") bytes in memory: from \(base) on they do not fit in 64 bits"
+        }
         let cannot = [
             ("fixed", "0x200000", "fixed is linked at a fixed address, 0x1000000: it cannot be elsewhere"),
             ("object", "0x200008", "a section of object asks for an address that is a multiple of 0x10"),
+            ("application", "0x200800", "a segment of application asks for an address that is a multiple of 0x1000"),
+            (
+                "aligned", "0x400000",
+                "a segment of aligned asks for an address that is a multiple of 0x400000 plus 0x200000"
+            ),
+            ("application", "0xfffffffffffff000", wrap("application", "0xfffffffffffff000")),
+            ("application", "0xffffffffffffffff", wrap("application", "0xffffffffffffffff")),
+            ("object", "0xfffffffffffffff0", wrap("object", "0xfffffffffffffff0")),
+            ("object", "0xffffffffffffffff", wrap("object", "0xffffffffffffffff")),
         ]
         for (name, base, sentence) in cannot {
             let run = try await Tool.run([view, "--base", base, name], in: folder.url)
             #expect(run.status == 64 && run.output.isEmpty, "\(run.output)")
             #expect(run.errors == "Error: \(sentence)\n")
         }
-        for (name, base) in [("fixed", "0x1000000"), ("object", "0x200010"), ("application", "0x201000")] {
+        let can = [
+            ("fixed", "0x1000000"), ("object", "0x200010"), ("application", "0x201000"), ("aligned", "0x600000"),
+            ("application", "0xffffffffffff0000"),
+        ]
+        for (name, base) in can {
             let run = try await Tool.run([view, "--base", base, name], in: folder.url)
             #expect(run.status == 0 && run.errors.isEmpty, "\(name): \(run.errors)")
         }

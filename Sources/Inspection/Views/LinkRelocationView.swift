@@ -2,6 +2,7 @@
 
 import Architecture
 import Memory
+import Boot
 import Bytes
 import Diagnostics
 import ELF
@@ -11,12 +12,12 @@ import Linking
 enum LinkRelocationView {
     /// Lists all relocations of `file`, called `name`, and of those of `modules` that it needs, for an image whose first byte
     /// lies at `base`, by default where the file was linked. Returns the number of those that cannot be applied. Throws a
-    /// `Refusal` where the files do not fit together.
+    /// `Refusal` where the files do not fit together, and a `Failure` where the image cannot be there.
     static func list(
         _ file: ByteView, _ name: String, with modules: [(path: String, input: InputFile)], base: UInt64?,
         to output: Output,
         json: Bool
-    ) throws(Refusal) -> Int {
+    ) throws -> Int {
         // Side by side, as modules are in memory.
         var bytes: [UInt8] = []
         var list: [NamedFile] = []
@@ -36,18 +37,23 @@ enum LinkRelocationView {
         var files = NamedFiles(ByteView(unsafe bytes.span.bytes))
         for file in list { files.append(file) }
         let names = [name] + modules.map(\.path)
-        do throws(Fault) {
+        do {
             return try self.list(files, names, base, output, json)
-        } catch { throw Refusal(error, files) }
+        } catch let fault as Fault { throw Refusal(fault, files) }
     }
 
     private static func list(
         _ files: borrowing NamedFiles, _ names: [String], _ base: UInt64?, _ output: Output, _ json: Bool
-    ) throws(Fault) -> Int {
-        _ = try LinkedImage(
-            try files.bytes.slice(at: files[0].start, size: files[0].size, else: .moduleOutsideMemory, .none))
+    ) throws -> Int {
+        let application = try files.bytes.slice(
+            at: files[0].start, size: files[0].size, else: .moduleOutsideMemory, .none)
+        _ = try LinkedImage(application)
         var plans = Rehearsal.noPlan
         let link = try LinkMap(files, in: plans.mutableSpan)
+        if let base {
+            try ApplicationFile(application).check(
+                base: base, of: names[0], size: link.plan.end &- link[0].linkStart, alignment: link.plan.alignment)
+        }
         let bias = (base ?? link[0].linkStart) &- link[0].linkStart
         var faults = 0
         for index in 0..<link.count {
