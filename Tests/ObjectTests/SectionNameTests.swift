@@ -52,6 +52,35 @@ struct SectionNameTests {
         for index in 0..<100 as Range<UInt64> { #expect(result.word(0x1000 + index * 8) == 7) }
     }
 
+    /// Sections of one name in another order in the file than in memory, where constants come before what is written.
+    @Test(arguments: [false, true]) func theOrderOfSectionsDoesNotMatter(writtenFirst: Bool) throws {
+        let constant = ObjectSection(name: "set", flags: 2, align: 8, bytes: [UInt8](repeating: 0x11, count: 16))
+        let written = ObjectSection(name: "set", flags: 3, align: 8, bytes: [UInt8](repeating: 0x22, count: 24))
+        var file = ObjectFile(
+            sections: [ObjectSection(name: ".text", flags: 6, bytes: [0xf4])]
+                + (writtenFirst ? [written, constant] : [constant, written]),
+            symbols: [
+                ObjectSymbol(name: "_start", info: 0x12, section: 1),
+                ObjectSymbol(name: "__start_set", info: 0x10, section: 0),
+                ObjectSymbol(name: "__stop_set", info: 0x10, section: 0),
+            ])
+        let words = [UInt8](repeating: 0x33, count: 24)
+        let pointers = [Relocation(1, at: 8, symbol: 2), Relocation(1, at: 16, symbol: 3)]
+        file.sections.append(ObjectSection(name: ".data", align: 8, bytes: words, relocations: pointers))
+        let result = try load(file.bytes, bias: 0)
+        func place(of byte: UInt8, _ count: Int) throws -> UInt64 {
+            let pattern = [UInt8](repeating: byte, count: count)
+            return UInt64(
+                try #require(
+                    result.memory.indices.dropLast(count).first {
+                        result.memory[$0..<$0 + count].elementsEqual(pattern)
+                    }))
+        }
+        let data = try place(of: 0x33, 8)
+        #expect(result.word(data + 8) == (try place(of: 0x11, 16)))
+        #expect(result.word(data + 16) == (try place(of: 0x22, 24)) + 24)
+    }
+
     /// What else is undefined is said with the first, but not what sections define, nor what may be undefined.
     @Test func otherUndefinedSymbolsAreNamed() throws {
         var file = ObjectFile(
