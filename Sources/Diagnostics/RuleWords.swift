@@ -154,7 +154,9 @@ extension Rule {
                 "no number behind loader.base=, from here: %n",
                 "write the address in decimal, or in hexadecimal behind 0x")
         case .baseMisaligned:
-            .options("loader.base: %v is not a multiple of %l, which the image needs", "give one that is")
+            .options(
+                "loader.base: at %v the image's segments would not be aligned as they ask; at %l they are",
+                "give that address")
         case .baseOutsideMemory:
             .options(
                 "loader.base: the image would lie at %v up to %l, which is not all RAM below 4 GiB",
