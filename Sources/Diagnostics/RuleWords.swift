@@ -184,7 +184,7 @@ extension Rule {
             .wrongKind(
                 "no module is given for what it needs: %n",
                 "add shared libraries, -initrd \"APPLICATION,LIBRARY\", or link the application statically")
-        case .hashTableMalformed: .malformed("the hash table does not fit in its segment")
+        case .hashTableMalformed: .malformed("the hash table does not fit in its segment, or was cut out of the file")
         case .relocationTypeUnknown:
             .relocation(
                 "relocation type %d, wanted at %a against %n, is not one of the psABI's (0 to 51)",

@@ -69,23 +69,26 @@ public struct Notes: ~Escapable {
     /// The notes in `segment` of `file`; `index` is the segment's number, for faults. Throws `segmentBeyondFile`.
     @_lifetime(copy file)
     public init(_ file: ByteView, segment: ProgramHeader, index: UInt64) throws(Fault) {
-        place = .programHeader(index)
-        start = segment.fileStart
-        address = segment.vaddr
-        alignment = segment.align
-        bytes = try segment.contents(file, index: index)
-        choosePadding()
+        let bytes = try segment.contents(file, index: index)
+        self.init(bytes, at: segment.fileStart, segment.vaddr, segment.align, .programHeader(index))
     }
 
     /// The notes in the section at `index` of `sections`. Throws `sectionBeyondFile`.
     @_lifetime(copy sections)
     public init(_ sections: borrowing SectionTable, section index: UInt32) throws(Fault) {
         let section = sections[index]
-        place = .sectionHeader(UInt64(index))
-        start = section.fileStart
-        address = section.addr
-        alignment = section.addralign
-        bytes = try sections.contents(index)
+        let bytes = try sections.contents(index)
+        self.init(bytes, at: section.fileStart, section.addr, section.addralign, .sectionHeader(UInt64(index)))
+    }
+
+    /// The notes in `bytes`, which begin at `start` of the file and at link address `address`.
+    @_lifetime(copy bytes)
+    private init(_ bytes: ByteView, at start: UInt64, _ address: UInt64, _ alignment: UInt64, _ place: FaultLocation) {
+        self.bytes = bytes
+        self.start = start
+        self.address = address
+        self.alignment = alignment
+        self.place = place
         choosePadding()
     }
 

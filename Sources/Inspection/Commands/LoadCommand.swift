@@ -127,7 +127,8 @@ extension ApplicationFile {
                 "\(printable(name)) is linked at a fixed address, \(hex(linked.linkStart)): it cannot be elsewhere")
         }
         let size = size ?? self.size
-        guard base.adding(size) != nil else {
+        // What is larger than any memory is refused for that, wherever it shall lie.
+        guard size > 1 << 46 || base.adding(size) != nil else {
             throw Failure(
                 "\(printable(name)) has \(size) bytes in memory: from \(hex(base)) on they do not fit in 64 bits")
         }
