@@ -96,6 +96,15 @@ import Testing
         #expect(run.errors.contains("  \(address)  \(function["name"] as? String ?? "")+0x1\n"), "\(run.errors)")
     }
 
+    /// From there the application fits in the address space, but not what lies after it.
+    @Test(.enabled(if: isReady, "make fixtures")) func basesThatCannotBe() async throws {
+        let alone = try await Tool.run(["relocations", "--base", "0xffffffffffff0000"] + Self.words.suffix(1))
+        #expect(alone.status < 2 && alone.errors.isEmpty, "\(alone.errors)")
+        let run = try await Tool.run(["relocations", "--base", "0xffffffffffff0000"] + Self.words)
+        #expect(run.status == 64 && run.output.isEmpty)
+        #expect(run.errors.hasSuffix(" bytes in memory: from 0xffffffffffff0000 on they do not fit in 64 bits\n"))
+    }
+
     @Test(.enabled(if: isReady, "make fixtures")) func relocationsNameTheFileThatDefinesTheirSymbol() async throws {
         let run = try await Tool.run(["relocations", "--json"] + Self.words)
         #expect(run.status == 0)
