@@ -99,3 +99,12 @@ extension FaultDetails {
         scope.link[index].nameOffset(UInt64(offset))
     }
 }
+
+extension NamedFiles {
+    /// The name of the file at `index` for people: its offset, and its length.
+    public func name(_ index: Int) -> (start: UInt64, size: UInt64) {
+        var object = LinkedFile()
+        try? object.read(index, of: self)
+        return (object.name, object.nameSize)
+    }
+}

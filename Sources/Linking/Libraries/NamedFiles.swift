@@ -2,21 +2,6 @@
 
 public import Bytes
 
-/// Bytes in the view of all files.
-struct FileRange: Equatable, Sendable {
-    var start: UInt64 = 0, size: UInt64 = 0
-
-    /// Whether it has `count` bytes at `offset`.
-    func holds(_ offset: UInt64, _ count: UInt64) -> Bool { offset <= size && count <= size &- offset }
-
-    /// The length of the string at `offset`; nil where none ends there.
-    @inline(never)
-    func length(_ offset: UInt64, _ files: borrowing ByteView) -> UInt64? {
-        guard offset < size else { return nil }
-        return files.stringLength(at: start &+ offset, limit: size &- offset &- 1)
-    }
-}
-
 /// A file as the firmware handed it over: where its bytes and its name are.
 public struct NamedFile: Equatable, Sendable {
     /// The offset of its first byte, and how many there are.
@@ -54,13 +39,6 @@ public struct NamedFiles: ~Escapable {
         set { list[index] = newValue }
     }
 
-    /// The name of the file at `index` for people: its offset, and its length.
-    public func name(_ index: Int) -> (start: UInt64, size: UInt64) {
-        var object = LinkedFile()
-        try? object.read(index, of: self)
-        return (object.name, object.nameSize)
-    }
-
     /// Adds a file, of at most `capacity`.
     @_lifetime(self: copy self)
     @inline(never)
@@ -68,28 +46,5 @@ public struct NamedFiles: ~Escapable {
         guard count < NamedFiles.capacity else { return }
         list[count] = file
         count &+= 1
-    }
-}
-
-extension ByteView {
-    /// The bytes in `range`, which the caller has checked; see `part(at:size:)`.
-    @_lifetime(copy self)
-    func part(_ range: FileRange) -> ByteView { part(at: range.start, size: range.size) }
-
-    /// The 32-bit word at `offset` of a table that has been checked to be there; 0 where it isn't.
-    @inline(never)
-    func field(at offset: UInt64) -> UInt64 { UInt64(word32(at: offset) ?? 0) }
-
-    /// The last part of the path in `range`, which ends at the first `stop` if not before.
-    @inline(never)
-    func lastPart(of range: FileRange, until stop: UInt8) -> FileRange {
-        var part = range
-        var end = range.start
-        while end &- range.start < range.size, let byte = byte(at: end), byte != stop {
-            end &+= 1
-            if byte == UInt8(ascii: "/") { part.start = end }
-        }
-        part.size = end &- part.start
-        return part
     }
 }

@@ -1,0 +1,41 @@
+// Bytes of one file among several that lie in one view.
+
+import Bytes
+
+/// Bytes in the view of all files.
+struct FileRange: Equatable, Sendable {
+    var start: UInt64 = 0, size: UInt64 = 0
+
+    /// Whether it has `count` bytes at `offset`.
+    func holds(_ offset: UInt64, _ count: UInt64) -> Bool { offset <= size && count <= size &- offset }
+
+    /// The length of the string at `offset`; nil where none ends there.
+    @inline(never)
+    func length(_ offset: UInt64, _ files: borrowing ByteView) -> UInt64? {
+        guard offset < size else { return nil }
+        return files.stringLength(at: start &+ offset, limit: size &- offset &- 1)
+    }
+}
+
+extension ByteView {
+    /// The bytes in `range`, which the caller has checked; see `part(at:size:)`.
+    @_lifetime(copy self)
+    func part(_ range: FileRange) -> ByteView { part(at: range.start, size: range.size) }
+
+    /// The 32-bit word at `offset` of a table that has been checked to be there; 0 where it isn't.
+    @inline(never)
+    func field(at offset: UInt64) -> UInt64 { UInt64(word32(at: offset) ?? 0) }
+
+    /// The last part of the path in `range`, which ends at the first `stop` if not before.
+    @inline(never)
+    func lastPart(of range: FileRange, until stop: UInt8) -> FileRange {
+        var part = range
+        var end = range.start
+        while end &- range.start < range.size, let byte = byte(at: end), byte != stop {
+            end &+= 1
+            if byte == UInt8(ascii: "/") { part.start = end }
+        }
+        part.size = end &- part.start
+        return part
+    }
+}

@@ -1,0 +1,36 @@
+// The symbols that the loader defines.
+
+import Bytes
+import Diagnostics
+import ELF
+
+/// The symbols that the loader defines where no file does, as link addresses of the application.
+struct ProvidedSymbols: Equatable, Sendable {
+    /// `__tls_get_addr`.
+    var threadLocalAddress: UInt64 = 0
+    /// `__loader_init_array_start`, `__loader_init_array_end`, `__loader_fini_array_start`, `__loader_fini_array_end`.
+    var initialisersStart: UInt64 = 0, initialisersEnd: UInt64 = 0
+    var finalisersStart: UInt64 = 0, finalisersEnd: UInt64 = 0
+
+    /// The address of what is called `name`, nil where that is none of them.
+    func address(of name: HashedName, _ files: borrowing ByteView) -> UInt64? {
+        if name.length == 14 { return isSame(name, "__tls_get_addr", files) ? threadLocalAddress : nil }
+        guard name.length == 23 || name.length == 25 else { return nil }
+        if isSame(name, "__loader_init_array_start", files) { return initialisersStart }
+        if isSame(name, "__loader_init_array_end", files) { return initialisersEnd }
+        if isSame(name, "__loader_fini_array_start", files) { return finalisersStart }
+        return isSame(name, "__loader_fini_array_end", files) ? finalisersEnd : nil
+    }
+
+    /// Whether `address` is where the array of initialisers begins.
+    func isInitialiserArray(_ address: UInt64) -> Bool { address == initialisersStart }
+
+    private func isSame(_ name: HashedName, _ literal: StaticString, _ files: borrowing ByteView) -> Bool {
+        let text = ByteView(literal)
+        guard text.count == name.length else { return false }
+        for offset in 0..<name.length where text.byte(at: offset) != files.byte(at: name.start &+ offset) {
+            return false
+        }
+        return true
+    }
+}
