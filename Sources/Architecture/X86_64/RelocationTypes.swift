@@ -177,7 +177,7 @@ public enum Field: UInt8, Sendable {
 
 /// One row of the psABI's table.
 public struct RelocationType: Sendable {
-    private let number: UInt8
+    private let number: UInt32
     /// What is stored where.
     public let field: Field
     /// What is computed.
@@ -188,12 +188,14 @@ public struct RelocationType: Sendable {
 
     /// Whether a linker may leave it to the loader; the others need the GOT, the PLT or the code that only linkers make, or
     /// mark code for linkers.
-    public var occursInLinkedFiles: Bool { !formula.needsLinker && number != 35 && number != 39 }
+    public var occursInLinkedFiles: Bool {
+        !formula.needsLinker && number != RelocationNumber.tlsDescCall && number != RelocationNumber.pc32BND
+    }
 
     /// The name without `R_X86_64_`.
     public var name: Text {
         // Nearly all are of this type: no search.
-        number == 8 ? "RELATIVE" : RelocationType.names.word(Int(number))
+        number == RelocationNumber.relative ? "RELATIVE" : RelocationType.names.word(Int(number))
     }
 
     private static var names: Text {
@@ -208,10 +210,10 @@ public struct RelocationType: Sendable {
 
     /// The row of TPOFF32.
     public static var threadPointerOffset: RelocationType {
-        RelocationType(number: 23, field: .signed32, formula: .threadPointerOffset)
+        RelocationType(number: RelocationNumber.tpOff32, field: .signed32, formula: .threadPointerOffset)
     }
 
-    private init(number: UInt8, field: Field, formula: Formula) {
+    private init(number: UInt32, field: Field, formula: Formula) {
         self.number = number
         self.field = field
         self.formula = formula
@@ -222,7 +224,7 @@ public struct RelocationType: Sendable {
     public init?(_ number: UInt32) {
         guard number <= RelocationType.lastNumber else { return nil }
         let row = RelocationType.row(number)
-        self.number = UInt8(truncatingIfNeeded: number)
+        self.number = number
         field = Field(rawValue: UInt8(truncatingIfNeeded: row)) ?? .none
         formula = Formula(rawValue: UInt8(truncatingIfNeeded: row >> 8)) ?? .none
     }

@@ -1,5 +1,6 @@
 // Loads and relocates several files as one image.
 
+import Architecture
 public import Bytes
 public import Diagnostics
 import ELF
@@ -23,7 +24,7 @@ extension LinkMap {
         var search = SymbolSearch(size: plan.fileSize)
         var pass = Pass.relocate
         while true {
-            if pass.isNeeded(copies: counts[5], calls: counts.indirect) {
+            if pass.isNeeded(copies: counts[RelocationNumber.copy], calls: counts.indirect) {
                 try scope.perform(pass, &memory, &counts, &search, mayResolve, resolve)
             }
             if pass == .relocate {
@@ -127,7 +128,7 @@ extension SymbolScope {
     ) throws(Fault) {
         var cursor = EntryCursor()
         while let relocation = relocator.own.next(&cursor, files) {
-            guard relocation.entry.type == 5 else { continue }
+            guard relocation.entry.type == RelocationNumber.copy else { continue }
             do throws(Fault) {
                 guard case .copy(let source, let size) = try relocator.copy(relocation.entry, &search) else { continue }
                 let target = relocation.entry.offset &+ link[relocator.object].displacement
@@ -201,15 +202,7 @@ extension SymbolScope {
     /// Writes `__tls_get_addr`, which finds its table 0x0a bytes behind its start.
     private func writeThreadLocalAddress(to memory: inout ByteRegion) {
         let code = link.plan.codeStart
-        let distances = link.plan.distances &- (code &+ 0x0a)
-        // mov (%rdi), %rax; lea distances(%rip), %rdx
-        // mov (%rdx,%rax,8), %rdx; add 8(%rdi), %rdx
-        // test %rax, %rax; je 1f; add %fs:0, %rdx: module 0 is that of weak variables that nobody defines.
-        // 1: mov %rdx, %rax; ret
-        let words: InlineArray<5, UInt64> = [
-            0x158d_4807_8b48 | distances << 48, 0x0348_c214_8b48_0000 | distances >> 16 & 0xffff, 0x6409_74c0_8548_0857,
-            0x2514_0348, 0xcccc_cccc_c3d0_8948,
-        ]
+        let words = Thunks.threadLocalAddress(tableDistance: link.plan.distances &- (code &+ 0x0a))
         memory.copy(ByteView(words.span), to: code)
     }
 }

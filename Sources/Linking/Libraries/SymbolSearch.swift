@@ -1,5 +1,6 @@
 // One search for the definition of a symbol, and what all searches of a relocation run have cost.
 
+import Architecture
 import Bytes
 import Diagnostics
 public import ELF
@@ -26,12 +27,13 @@ enum SearchPurpose: UInt8 {
     /// The original of a copied object: a definition that is not the application's.
     case original
 
-    /// What a relocation of type `type` is after: COPY an original; JUMP_SLOT, DTPMOD64, DTPOFF64, TPOFF64, DTPOFF32, TPOFF32 and
-    /// TLSDESC a definition; all others an address.
+    /// What a relocation of type `type` is after.
     init(_ type: UInt32) {
         switch type {
-        case 5: self = .original
-        case 7, 16, 17, 18, 21, 23, 36: self = .definition
+        case RelocationNumber.copy: self = .original
+        case RelocationNumber.jumpSlot, RelocationNumber.dtpMod64, RelocationNumber.dtpOff64, RelocationNumber.tpOff64,
+            RelocationNumber.dtpOff32, RelocationNumber.tpOff32, RelocationNumber.tlsDesc:
+            self = .definition
         default: self = .address
         }
     }

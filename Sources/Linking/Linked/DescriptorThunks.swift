@@ -1,5 +1,6 @@
 // What relocations need beyond the file: bytes that the loader adds behind the image, and that the kernel keeps.
 
+import Architecture
 public import Bytes
 
 /// The code that TLS descriptors call, behind the image.
@@ -38,11 +39,7 @@ public struct DescriptorThunks: Equatable, Sendable {
     /// Writes the code; false where `memory` does not reach that far.
     @discardableResult
     public func write(to memory: inout ByteRegion, at address: UInt64) -> Bool {
-        // mov 8(%rax), %rax; ret
-        // mov 8(%rax), %rax; sub %fs:0, %rax; ret
-        let words: InlineArray<4, UInt64> = [
-            0xcccc_ccc3_0840_8b48, 0xcccc_cccc_cccc_cccc, 0x042b_4864_0840_8b48, 0xcccc_c300_0000_0025,
-        ]
+        let words = Thunks.descriptorFunctions
         return memory.copy(ByteView(words.span), to: address)
     }
 }

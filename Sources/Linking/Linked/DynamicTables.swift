@@ -1,5 +1,6 @@
 // The relocation tables of a linked file, as its dynamic section names them (gABI, chapter "Dynamic Section").
 
+import Architecture
 public import Bytes
 public import Diagnostics
 public import ELF
@@ -29,7 +30,7 @@ public struct RelocationTable: ~Escapable, Sendable {
         let count = count
         var index = first
         while index < count {
-            if self[index].type == 36 { return true }
+            if self[index].type == RelocationNumber.tlsDesc { return true }
             index &+= 1
         }
         return false

@@ -21,7 +21,7 @@ extension Relocator {
             // What was wrong the first time has been told. Now an addend that was in place is gone, and with it what a relocation
             // that does not wait for a function came to.
             guard let meaning = RelocationType(entry.type),
-                entry.type == 37 || meaning.formula.usesSymbolValue,
+                entry.type == RelocationNumber.iRelative || meaning.formula.usesSymbolValue,
                 let outcome = try? outcome(of: entry, in: memory, &search),
                 case .indirect(let resolver) = outcome
             else { continue }

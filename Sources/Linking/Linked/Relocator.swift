@@ -91,9 +91,9 @@ public struct Relocator: ~Escapable, Sendable {
         // The dynamic linkers of systems believe DT_RELACOUNT without a look.
         let relative = table.tag == DynamicTag.rela ? own.relativeCount : 0
         var index = memory.storeSums(
-            of: table.bytes, from: first, tagged: 8, plus: bias,
+            of: table.bytes, from: first, tagged: UInt64(RelocationNumber.relative), plus: bias,
             vouched: Int(truncatingIfNeeded: min(relative, UInt64(table.count))))
-        counts.add(UInt64(index &- first), 8)
+        counts.add(UInt64(index &- first), RelocationNumber.relative)
         // A library's own definitions may have to give way to another's; the application's never do.
         guard object == 0 else { return index }
         let symbols = own.symbolTable(scope.files)
@@ -107,12 +107,16 @@ public struct Relocator: ~Escapable, Sendable {
             guard let value = commonValue(type, record.u32(12), record.u64(16), symbols),
                 memory.store(value, at: record.u64(0))
             else { break }
-            if type == 1 { words &+= 1 } else if type == 6 { slots &+= 1 } else { jumps &+= 1 }
+            switch type {
+            case RelocationNumber.absolute64: words &+= 1
+            case RelocationNumber.globDat: slots &+= 1
+            default: jumps &+= 1
+            }
             index &+= 1
         }
-        counts.add(words, 1)
-        counts.add(slots, 6)
-        counts.add(jumps, 7)
+        counts.add(words, RelocationNumber.absolute64)
+        counts.add(slots, RelocationNumber.globDat)
+        counts.add(jumps, RelocationNumber.jumpSlot)
         return index
     }
 
@@ -121,8 +125,11 @@ public struct Relocator: ~Escapable, Sendable {
     private func commonValue(
         _ type: UInt32, _ symbol: UInt32, _ addend: UInt64, _ symbols: borrowing SymbolTable
     ) -> UInt64? {
-        guard type == 1 || type == 6 || type == 7, let address = symbols.address(symbol, bias: bias) else { return nil }
-        return type == 1 ? address &+ addend : address
+        let isWord = type == RelocationNumber.absolute64
+        guard isWord || type == RelocationNumber.globDat || type == RelocationNumber.jumpSlot,
+            let address = symbols.address(symbol, bias: bias)
+        else { return nil }
+        return isWord ? address &+ addend : address
     }
 
     /// What `outcome` comes to for nearly all entries of an image that is alone: the value, without a search; nil for others.

@@ -1,5 +1,6 @@
 // The global offset table that an object file's code goes through, made while its relocations are applied.
 
+import Architecture
 import Bytes
 import Diagnostics
 
@@ -35,8 +36,7 @@ struct GlobalOffsetTable {
     /// Makes a stub; returns its link address. What it jumps to is the word before.
     mutating func stub(in memory: inout ByteRegion) throws(Fault) -> UInt64 {
         let address = start &+ (try slot(GlobalOffsetTable.stubSize)) &+ 8
-        // jmp *-14(%rip); int3; int3
-        memory.put(0xcccc_ffff_fff2_25ff, at: address)
+        memory.put(Thunks.indirectJump, at: address)
         return address
     }
 }
