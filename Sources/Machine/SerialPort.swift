@@ -4,7 +4,7 @@ public import Diagnostics
 internal import CMachine
 
 /// COM1 at 115200 baud, 8 data bits, no parity. Text is gathered until it is asked for, and goes out 16 bytes at a time, as
-/// many as the FIFO takes, with one instruction: under virtualisation a trap for the instruction costs more than the bytes.
+/// many as the FIFO takes: there is one look at the port's status for all of them.
 public struct SerialPort: TextSink {
     private static let base: UInt16 = 0x3f8
     private static let capacity = UInt64(CM_SERIAL_CAPACITY)

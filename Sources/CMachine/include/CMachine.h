@@ -16,6 +16,7 @@ CM_INLINE uint8_t cm_in8(uint16_t port) {
 }
 
 #define CM_SERIAL_CAPACITY 512
+#define CM_SERIAL_FIFO 16
 extern uint8_t cm_serial_buffer[CM_SERIAL_CAPACITY];
 
 /// Puts one byte at `offset` of the serial port's buffer.
@@ -32,18 +33,18 @@ CM_INLINE void cm_serial_append(uint64_t offset, const uint8_t *bytes, uint64_t 
     __asm__ volatile("rep movsb" : "+D"(target), "+S"(bytes), "+c"(count) : : "memory");
 }
 
-/// Sends the first `count` bytes of the buffer, at least one, to the serial port at `port`, as many at a time as its FIFO takes,
-/// with one instruction, and under virtualisation one trap, for all of them. Waits for the FIFO to be empty before, and gives up
-/// after `patience` looks in vain.
+/// Sends the first `count` bytes of the buffer, at least one, to the serial port at `port`, as many at a time as its FIFO takes. Waits
+/// for the FIFO to be empty before, and gives up after `patience` looks in vain. One byte at a time: string instructions are no
+/// faster under virtualisation, and some monitors drop what is not a write of one byte.
 CM_INLINE void cm_serial_send(uint16_t port, uint64_t count, uint64_t patience) {
     const uint8_t *bytes = cm_serial_buffer;
     do {
         while ((cm_in8(port + 5) & 0x20) == 0)
             if (--patience == 0)
                 return;
-        uint64_t chunk = count < 16 ? count : 16;
+        uint64_t chunk = count < CM_SERIAL_FIFO ? count : CM_SERIAL_FIFO;
         count -= chunk;
-        __asm__ volatile("rep outsb" : "+S"(bytes), "+c"(chunk) : "d"(port) : "memory");
+        __asm__ volatile("0: lodsb; outb %%al, %%dx; loop 0b" : "+S"(bytes), "+c"(chunk) : "d"(port) : "rax", "memory");
     } while (count > 0);
 }
 
