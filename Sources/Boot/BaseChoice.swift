@@ -34,6 +34,8 @@ public struct RandomNumber: Equatable, Sendable {
         case rdrand
         /// The CPU's time stamp counter, read many times and mixed.
         case timeStampCounter
+        /// The interval timer, where the CPU has no time stamp counter, read many times and mixed.
+        case intervalTimer
         /// Somebody who wants to repeat a boot.
         case given
 
@@ -42,6 +44,7 @@ public struct RandomNumber: Equatable, Sendable {
             switch self {
             case .rdrand: "RDRAND"
             case .timeStampCounter: "the time stamp counter"
+            case .intervalTimer: "the interval timer"
             case .given: "a given number"
             }
         }

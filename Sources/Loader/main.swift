@@ -45,7 +45,7 @@ struct MachineHost: BootHost {
 
     func randomNumber() -> RandomNumber {
         CPU.randomNumber().map { RandomNumber($0, from: .rdrand) }
-            ?? RandomNumber(CPU.mixedTime(), from: .timeStampCounter)
+            ?? RandomNumber(CPU.mixedTime(), from: CPU.hasTimeStamps ? .timeStampCounter : .intervalTimer)
     }
 
     func call(_ resolver: UInt64) -> UInt64? { CPU.call(resolver) }

@@ -28,8 +28,11 @@ public enum CPU {
         return unsafe cm_random(&value) != 0 ? value : nil
     }
 
-    /// A number from the time stamp counter, hard to foresee.
-    public static func mixedTime() -> UInt64 { cm_mixed_time() }
+    /// Whether there is a time stamp counter.
+    public static var hasTimeStamps: Bool { cm_has_time_stamps() != 0 }
+
+    /// A number from the time stamp counter, or else from the interval timer alone, hard to foresee.
+    public static func mixedTime() -> UInt64 { cm_mixed_time(cm_has_time_stamps()) }
 
     /// Enters the kernel with `state`, whose words are those that entry.S reads: `EntryState`.
     public static func enter(_ state: inout some BitwiseCopyable) -> Never {

@@ -207,6 +207,9 @@ import Testing
         #expect(
             try line(random0(.timeStampCounter), top: 0x100_0000)
                 == "[LOADER] loader.kaslr: image at 0x200000, one of 1 place, by the time stamp counter\n")
+        #expect(
+            try line(random0(.intervalTimer), top: 1 << 30)
+                == "[LOADER] loader.kaslr: image at 0x200000, one of 126 places, by the interval timer\n")
         #expect(try line(random0(.given), top: 1 << 30).hasSuffix(", by a given number\n"))
         var options = LoaderOptions()
         options.base = 0x80_0000

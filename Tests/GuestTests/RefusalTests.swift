@@ -23,6 +23,16 @@ import Testing
         #expect(outcome.errors == [sentence], outcome.comment)
     }
 
+    /// RDTSC is an invalid opcode there.
+    @Test func withoutTimeStamps() async throws {
+        var guest = Guest(initrd: Project.fixture("demo"), moduleArguments: "loader.kaslr")
+        guest.cpu = "qemu64,-tsc"
+        guest.append = "env=GREETING=hello -- one two"
+        let outcome = try await guest.boot()
+        #expect(outcome.status == 3, outcome.comment)
+        #expect(outcome.serial.contains("places, by the interval timer\n"), outcome.comment)
+    }
+
     /// The loader's PVH entry, with another number for who has started it.
     @Test func startedByNobodyKnown() async throws {
         var loader = try Data(contentsOf: Guest.loaderWithoutMultiboot.get())

@@ -84,13 +84,21 @@ static inline int cm_random(uint64_t *number) {
     return numbers[0] != numbers[1];
 }
 
-/// The time stamp counter at many moments, mixed. Between two of them a port is read, which takes a device, or the virtual
-/// machine monitor that stands for it, a time that nobody knows to a cycle.
-static inline uint64_t cm_mixed_time(void) {
+/// Whether there is a time stamp counter: CPUID 1, edx bit 4.
+static inline int cm_has_time_stamps(void) {
+    uint32_t eax = 1, ebx, ecx, edx;
+    __asm__("cpuid" : "+a"(eax), "=b"(ebx), "=c"(ecx), "=d"(edx));
+    return edx >> 4 & 1;
+}
+
+/// The time at many moments, mixed: the time stamp counter, unless there is none, and the interval timer. Between two moments a port
+/// is read, which takes a device, or the virtual machine monitor that stands for it, a time that nobody knows to a cycle.
+static inline uint64_t cm_mixed_time(int has_time_stamps) {
     uint64_t state = 0;
     for (int moment = 0; moment < 64; moment++) {
-        uint32_t low, high;
-        __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+        uint32_t low = 0, high = 0;
+        if (has_time_stamps)
+            __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
         // The counter of the interval timer, 1.19 MHz; where there is none, the read takes time all the same.
         state ^= ((uint64_t)high << 32 | low) ^ (uint64_t)cm_in8(0x40) << 56;
         // SplitMix64's finaliser (Steele, Lea, Flood 2014): every bit in reaches every bit out.
