@@ -1,4 +1,10 @@
-// From the firmware's 32-bit entry to Swift, from exceptions to Swift, and from Swift to the kernel.
+// From the starter's entry to Swift, from exceptions to Swift, and from Swift to the kernel.
+//
+// Of the state at entry only that is relied on which every specification promises. In 32-bit mode: no paging, and flat segments in cs,
+// ds, es and ss (Multiboot 0.6.96, 3.2; Xen, x86/HVM direct boot ABI). In 64-bit mode: this file is mapped to itself (Linux, x86 boot
+// protocol). Stack, descriptor tables, flags, all other registers, and bits of control registers are unknown, so nothing is pushed
+// and no exception survived before they are the loader's own. Not to be mended are the trap flag, which would trap at the first
+// instruction, and NMIs. Memory types (PAT, MTRRs) stay: they change how fast memory is, and nothing else.
 
     .equ CR0_PE, 1 << 0
     .equ CR0_MP, 1 << 1
@@ -8,15 +14,118 @@
     .equ CR0_PG, 1 << 31
     .equ CR4_PAE, 1 << 5
     .equ CR4_OSFXSR_OSXMMEXCPT, 1 << 9 | 1 << 10
+    .equ CR4_LA57, 1 << 12
     .equ MSR_EFER, 0xc0000080
     .equ EFER_LME, 1 << 8
-    .equ CPUID_FXSR_SSE_SSE2, 7 << 24
+    .equ PAGE_PRESENT_WRITABLE, 3
+    .equ PAGE_2MIB, 0x80 | PAGE_PRESENT_WRITABLE
     .equ SELECTOR_CODE, 0x08
     .equ SELECTOR_DATA, 0x10
     .equ SELECTOR_TSS, 0x18
+    .equ SELECTOR_CODE_32, 0x28
+    .equ EXCEPTIONS, 32
     .equ PAGE_FAULT, 14
-    .equ SIZE_STUB, 4
-    .equ SIZE_TSS, 44
+    .equ SIZE_STUB, 8
+    .equ SIZE_TSS, 104
+    .equ SIZE_EXCEPTION_FRAME, 24 * 8
+// An interrupt gate, present; with the first of the TSS's interrupt stacks.
+    .equ GATE, 0x8e00
+    .equ GATE_IST1, GATE | 1
+
+// CPUID 1, edx; the compiler may use any of x86-64's instructions. And CPUID 0x80000001, edx: long mode. That bit of leaf 1 says
+// something else, which nobody needs.
+    .equ CPUID_MSR, 5
+    .equ CPUID_PAE, 6
+    .equ CPUID_CMOV, 15
+    .equ CPUID_FXSR, 24
+    .equ CPUID_SSE, 25
+    .equ CPUID_SSE2, 26
+    .equ CPUID_LONG_MODE, 29
+    .equ CPUID_NEEDED, 1 << CPUID_MSR | 1 << CPUID_PAE | 1 << CPUID_CMOV | 1 << CPUID_FXSR | 1 << CPUID_SSE | 1 << CPUID_SSE2 | \
+        1 << CPUID_LONG_MODE
+// CPUID 1, ecx: there is a hypervisor, whose name leaf 0x40000000 has. Its first four letters in ebx: XenV.
+    .equ CPUID_HYPERVISOR, 31
+    .equ CPUID_HYPERVISOR_NAME, 0x40000000
+    .equ NAME_XEN, 0x566e6558
+
+    .equ PORT_DEBUG_EXIT, 0xf4
+    .equ PORT_KEYBOARD, 0x64
+    .equ KEYBOARD_RESET, 0xfe
+    .equ PORT_SLEEP_CONTROL, 0x600
+    .equ SLEEP_POWER_OFF, 0x34
+    .equ PORT_PM1A_CONTROL, 0x604
+    .equ PM1A_POWER_OFF, 1 << 13
+    .equ PORT_DELAY, 0x80
+    .equ DELAYS, 0x10000
+    .equ PORT_SERIAL, 0x3f8
+    .equ PORT_SERIAL_STATUS, PORT_SERIAL + 5
+    .equ SERIAL_EMPTY, 0x20
+    .equ SERIAL_PATIENCE, 1000000
+// Rule.Kind.platform and Rule.Kind.exception.
+    .equ STATUS_PLATFORM, 0x16
+    .equ STATUS_EXCEPTION, 0x17
+
+// Sends the text at esi (rsi), up to its 0, to the serial port, unless that keeps it waiting.
+    .macro say
+    mov $SERIAL_PATIENCE, %ecx
+.Lbyte\@:
+    lodsb
+    test %al, %al
+    jz .Ldone\@
+    mov %al, %ah
+    mov $PORT_SERIAL_STATUS, %edx
+.Lwait\@:
+    in %dx, %al
+    test $SERIAL_EMPTY, %al
+    loopz .Lwait\@
+    jz .Ldone\@
+    mov $PORT_SERIAL, %edx
+    mov %ah, %al
+    out %al, %dx
+    jmp .Lbyte\@
+.Ldone\@:
+    .endm
+
+// Ends the machine, with the status in edi where somebody asks for it. No way is a boot loop where another ends the machine:
+// - QEMU's isa-debug-exit has the status, and ends at once.
+// - Without a hypervisor the CPU halts: what was said can still be read, and a reset would lead here again.
+// - Cloud Hypervisor powers off by ACPI's sleep control register (SLP_EN, SLP_TYP 5). Where QEMU's pc and q35 have that port are
+//   status bits, to be cleared by ones: nobody waits for them.
+// - QEMU's pc and q35 power off by ACPI's PM1a_CNT (SLP_EN, SLP_TYP 0), where SeaBIOS puts it. Both get a moment to do so.
+// - Firecracker, crosvm and kvmtool end when the keyboard controller is to reset the CPU; whoever else has one does reset.
+// - Xen powers off when the last CPU halts with interrupts off; after a triple fault it would restart.
+// - A triple fault resets all others.
+// `no_idt` is the address of an IDT's limit and base, all zeros.
+    .macro end_machine no_idt
+    cli
+    mov %edi, %eax
+    out %al, $PORT_DEBUG_EXIT
+    mov $1, %eax
+    cpuid
+    bt $CPUID_HYPERVISOR, %ecx
+    jnc .Lhalt\@
+    mov $PORT_SLEEP_CONTROL, %edx
+    mov $SLEEP_POWER_OFF, %eax
+    out %al, %dx
+    mov $PORT_PM1A_CONTROL, %edx
+    mov $PM1A_POWER_OFF, %eax
+    out %ax, %dx
+    mov $DELAYS, %ecx
+.Ldelay\@:
+    in $PORT_DELAY, %al
+    loop .Ldelay\@
+    mov $KEYBOARD_RESET, %al
+    out %al, $PORT_KEYBOARD
+    mov $CPUID_HYPERVISOR_NAME, %eax
+    cpuid
+    cmp $NAME_XEN, %ebx
+    je .Lhalt\@
+    lidt \no_idt
+    int3
+.Lhalt\@:
+    hlt
+    jmp .Lhalt\@
+    .endm
 
 // Multiboot 1 header. Flags: page-aligned modules (0), memory map (1), and the address fields (16), without which QEMU
 // refuses a 64-bit file.
@@ -43,48 +152,81 @@ multiboot_header:
 
     .section .text.entry, "ax", @progbits
     .code32
-// eax = 0x2badb002, ebx = Multiboot information.
+// Multiboot: eax = 0x2badb002, ebx = its information. This is e_entry as well, where those begin who go by the ELF header: in 32-bit
+// mode with Multiboot's registers (SYSLINUX), or in 64-bit mode.
     .globl entry_multiboot
 entry_multiboot:
+    cli
     mov %eax, %edi
+// The byte 0x40 is `inc %eax` in 32-bit mode, but in 64-bit mode a prefix that changes nothing about the `nop`.
+    xor %eax, %eax
+    .byte 0x40
+    nop
+    jnz entry32
+
+    .code64
+// In 64-bit mode: out of it, since five-level page tables (LA57), say, can't be left otherwise, and on as in 32-bit mode. No protocol
+// is known yet that begins here. Linux's would, with the address of boot_params in rsi.
+    lgdt gdt_pointer(%rip)
+    mov $SELECTOR_DATA, %eax
+    mov %eax, %ds
+    mov %eax, %es
+    mov %eax, %ss
+// All of CR4 but what can't change here: PCIDE would forbid to clear CR0.PG, and CET to clear CR0.WP.
+    mov %cr4, %rax
+    and $(CR4_PAE | CR4_LA57), %eax
+    mov %rax, %cr4
+    ljmpl *without_paging(%rip)
+    .code32
+paging_off:
+    mov $(CR0_ET | CR0_PE), %eax
+    mov %eax, %cr0
+    xor %edi, %edi
+    xor %ebx, %ebx
     jmp entry32
 
-// ebx = start info.
+// PVH: ebx = start info.
     .globl entry_pvh
 entry_pvh:
-    mov $0x336ec578, %edi
-entry32:
     cli
-    cld
+    mov $0x336ec578, %edi
+
+// edi = protocol, ebx = address of its information. From here on there are a stack, clean flags (DF, NT, AC) and no breakpoints.
+entry32:
+    mov $boot_stack_top, %esp
+    push $0
+    popf
+    xor %eax, %eax
+    mov %eax, %dr7
 
     mov %ebx, %esi
-// Swift uses vector registers, also to say what is wrong. CPUs with a 64-bit mode have them, unless QEMU's -cpu takes them away.
     mov $1, %eax
     cpuid
-    not %edx
-    test $CPUID_FXSR_SSE_SSE2, %edx
-    jnz no_long_mode
+    mov %edx, %ebp
+    and $~(1 << CPUID_LONG_MODE), %ebp
     mov $0x80000000, %eax
     cpuid
     cmp $0x80000001, %eax
-    jb no_long_mode
+    jb 1f
     mov $0x80000001, %eax
     cpuid
-    bt $29, %edx
-    jnc no_long_mode
-    mov %esi, %ebx
+    and $(1 << CPUID_LONG_MODE), %edx
+    or %edx, %ebp
+1:  not %ebp
+    and $CPUID_NEEDED, %ebp
+    jnz unfit_cpu
 
 // Identity-map the first 2 MiB, the loader's own, and leave the rest of 4 GiB to page_fault: the firmware may have put
 // anything anywhere there, but a boot touches only a few of its pages.
-    mov $boot_pdpt + 3, %eax
-    mov %eax, boot_pml4
+    movl $boot_pdpt + PAGE_PRESENT_WRITABLE, boot_pml4
     mov $boot_pdpt, %ecx
-    movl $boot_pd + 0x0003, (%ecx)
-    movl $boot_pd + 0x1003, 8(%ecx)
-    movl $boot_pd + 0x2003, 16(%ecx)
-    movl $boot_pd + 0x3003, 24(%ecx)
-    movl $0x83, boot_pd
+    movl $boot_pd + 0x0000 + PAGE_PRESENT_WRITABLE, (%ecx)
+    movl $boot_pd + 0x1000 + PAGE_PRESENT_WRITABLE, 8(%ecx)
+    movl $boot_pd + 0x2000 + PAGE_PRESENT_WRITABLE, 16(%ecx)
+    movl $boot_pd + 0x3000 + PAGE_PRESENT_WRITABLE, 24(%ecx)
+    movl $PAGE_2MIB, boot_pd
 
+// Whole values: what somebody else has set is cleared. CR4 comes first, for the same reasons as above.
     mov $boot_pml4, %eax
     mov %eax, %cr3
     mov $(CR4_PAE | CR4_OSFXSR_OSXMMEXCPT), %eax
@@ -98,68 +240,131 @@ entry32:
     lgdt gdt_pointer
     ljmp $SELECTOR_CODE, $start64
 
-// Swift runs in long mode only; this error has to be told without it. The status is that of Rule.Kind.platform.
-no_long_mode:
-    mov $no_long_mode_text, %esi
-    mov $0x16, %bl
-    jmp say_and_end
+// ebp = what the CPU lacks. Swift runs in long mode only: this has to be said without it.
+unfit_cpu:
+    mov $unfit_text, %esi
+    call say32
+    mov $feature_names, %ebx
+    mov $first_separator, %edi
+1:  movzbl (%ebx), %eax
+    inc %ebx
+    bt %eax, %ebp
+    jnc 2f
+    mov %edi, %esi
+    call say32
+    mov %ebx, %esi
+    call say32
+    mov $separator, %edi
+2:  cmpb $0, (%ebx)
+    lea 1(%ebx), %ebx
+    jne 2b
+    cmp $feature_names_end, %ebx
+    jb 1b
+    mov $unfit_advice, %esi
+    call say32
+    mov $STATUS_PLATFORM, %edi
+    end_machine no_idt
+
+say32:
+    say
+    ret
 
     .code64
-// The ELF entry point: for whoever starts the file in long mode. rdi and rsi are not a protocol's, and say so.
-    .globl entry64
-entry64:
-    cli
-    cld
-    mov $boot_stack_top, %esp
-    lgdt gdt_pointer(%rip)
-    pushq $SELECTOR_CODE
-    pushq $3f
-    lretq
-3:  call enable_vectors
-    xor %edi, %edi
-    xor %ebx, %ebx
-
-// edi = protocol, ebx = address of its information.
+// edi = protocol, esi = address of its information; the upper halves are unknown.
 start64:
-    pushq $SELECTOR_DATA
-    popq %rax
+// A segment first, so that fs and gs begin at 0 whatever they were; then none.
+    mov $SELECTOR_DATA, %eax
     mov %eax, %ds
     mov %eax, %es
     mov %eax, %ss
+    mov %eax, %fs
+    mov %eax, %gs
     xor %eax, %eax
     mov %eax, %fs
     mov %eax, %gs
     mov $boot_stack_top, %esp
+    fninit
+    ldmxcsr mxcsr_at_reset(%rip)
 
-// A gate for each of the 32 exceptions, from the last one down; they get a stack of their own (IST 1).
-    mov idt_last_gate(%rip), %rax
-    pushq $31 * 2
-    popq %rcx
-1:  mov %rax, idt(, %rcx, 8)
-    sub $SIZE_STUB, %rax
-    sub $2, %ecx
-    jns 1b
-    movw $page_fault_low, idt + 16 * PAGE_FAULT
-    pushq $SELECTOR_TSS
-    popq %rax
-    ltr %ax
+// A gate for each exception, in rax the first half: the low half of the stub's address, the selector, the kind, the high half. The second
+// half is 0. All get a stack of their own (IST 1).
+    mov $exception_stubs, %eax
+    mov %eax, %edx
+    shr $16, %edx
+    shl $48, %rdx
+    movzwl %ax, %eax
+    or %rdx, %rax
+    mov $(GATE_IST1 << 32 | SELECTOR_CODE << 16), %rdx
+    or %rdx, %rax
+    mov $idt, %ecx
+1:  mov %rax, (%rcx)
+    add $SIZE_STUB, %rax
+    add $16, %ecx
+    cmp $idt_end, %ecx
+    jb 1b
     lidt idt_pointer
+    mov $tss, %eax
+    mov %ax, gdt_tss + 2
+    shr $16, %eax
+    mov %al, gdt_tss + 4
+    mov %ah, gdt_tss + 7
+    mov $SELECTOR_TSS, %eax
+    ltr %ax
 
-    mov %ebx, %esi
     call boot_main
-5:  cli
-    hlt
+5:  hlt
     jmp 5b
 
-// One stub per exception, SIZE_STUB bytes each. The page fault's is never used.
-    .globl exception_stubs
+// Qboot, the firmware of QEMU's microvm, leaves the beginning of this file at address 0, where kernels read the segment of the EBDA at
+// 0x40e and map its page: there is none. The linker script puts this there.
+    .section .text.ebda, "ax", @progbits
+    .globl no_ebda
+no_ebda:
+    .word 0
+
+    .section .text.machine, "ax", @progbits
+// One stub per exception. That it has no more than SIZE_STUB bytes is what .org checks: it can't go back. The linker script
+// checks that the low half of their addresses does not overflow.
+    .globl exception_stubs, exception_stubs_end
 exception_stubs:
     .set vector, 0
-    .rept 32
+    .rept EXCEPTIONS
+    .if vector == PAGE_FAULT
+    jmp page_fault
+    .else
     pushq $vector
     jmp exception_common
+    .endif
     .set vector, vector + 1
+    .org exception_stubs + SIZE_STUB * vector
     .endr
+exception_stubs_end:
+
+// Maps the 2 MiB page of the first access to it, below 4 GiB and under the loader's own page tables. Every other page
+// fault is an exception like the rest.
+page_fault:
+    push %rax
+    push %rcx
+    mov %cr3, %rax
+    cmp $boot_pml4, %rax
+    jne 7f
+    testb $1, 16(%rsp)
+    jnz 7f
+    mov %cr2, %rax
+    mov %rax, %rcx
+    shr $21, %rcx
+    cmp $4 * 512, %rcx
+    jae 7f
+    and $-0x200000, %eax
+    or $PAGE_2MIB, %eax
+    mov %rax, boot_pd(, %rcx, 8)
+    pop %rcx
+    pop %rax
+    add $8, %rsp
+    iretq
+7:  pop %rcx
+    pop %rax
+    pushq $PAGE_FAULT
 
 exception_common:
     push %rax
@@ -179,17 +384,26 @@ exception_common:
     push %r15
     mov %cr3, %rax
     push %rax
+    mov %cr4, %rdx
+    push %rdx
     mov $boot_pml4, %eax
     mov %rax, %cr3
-    call enable_vectors
+// Vector registers for Swift, whatever the kernel decided.
+    mov %cr0, %rax
+    and $~(CR0_EM | CR0_TS), %rax
+    mov %rax, %cr0
+    or $CR4_OSFXSR_OSXMMEXCPT, %rdx
+    mov %rdx, %cr4
     cld
-// On to the boot stack, which nobody needs any more: page faults while Swift runs overwrite what lies here.
+// On to the boot stack, which nobody needs any more: page faults while Swift runs overwrite what lies here. First what was pushed
+// here, the vector last,
     mov %rsp, %rsi
-    mov $boot_stack_top - 24 * 8, %edi
+    mov $boot_stack_top - SIZE_EXCEPTION_FRAME, %edi
     mov %rdi, %rsp
-    mov $17, %ecx
+    mov $18, %ecx
     rep movsq
-// Where the CPU has pushed no error code, the vector stands in its place. Interrupts have none, whatever exception has their number.
+// then what the CPU pushed. Where it has pushed no error code, the vector stands in its place. Interrupts have none, whatever
+// exception has their number.
     cmp $exception_stack_top - 40, %esi
     jb 8f
     sub $8, %rsi
@@ -198,16 +412,6 @@ exception_common:
     mov %rsp, %rdi
     call loader_exception
     jmp 5b
-
-// Vector registers for Swift, where somebody else decided on them: who started the loader in long mode, or the kernel.
-enable_vectors:
-    mov %cr0, %rax
-    and $~(CR0_EM | CR0_TS), %rax
-    mov %rax, %cr0
-    mov %cr4, %rax
-    or $CR4_OSFXSR_OSXMMEXCPT, %rax
-    mov %rax, %cr4
-    ret
 
 // cm_enter(rdi = EntryState): see Handoff.swift for the offsets, which a test knows.
     .globl cm_enter
@@ -243,14 +447,13 @@ cm_enter:
     mov $(moving_end - enter_moving), %ecx
     rep movsb
     mov %rdi, 8(%rsp)
-    movw $(32 * 16 - 1), 6(%rsp)
+    movw $(EXCEPTIONS * 16 - 1), 6(%rsp)
     lidt 6(%rsp)
     lea (moved_exception - enter_moving)(%rax), %ecx
-    pushq $32
-    popq %rsi
+    mov $EXCEPTIONS, %esi
 1:  mov %ecx, (%rdi)
     mov %ecx, 4(%rdi)
-    movl $(0x8e00 << 16 | SELECTOR_CODE), 2(%rdi)
+    movl $(GATE << 16 | SELECTOR_CODE), 2(%rdi)
     andq $0, 8(%rdi)
     add $16, %rdi
     dec %esi
@@ -259,13 +462,6 @@ cm_enter:
     mov 48(%rbx), %rsi
     mov 72(%rbx), %rdi
     jmp *%rax
-
-// qboot, the firmware of QEMU's microvm, leaves the beginning of this file at address 0, and kernels read at 0x40e the segment of
-// the EBDA, whose page they map: there is none.
-    .org entry_multiboot + 0x40e - 0x158
-    .globl no_ebda
-no_ebda:
-    .word 0
 
 enter_moving:
     mov %r10, %cr3
@@ -288,93 +484,80 @@ enter_tail:
     xor %r12d, %r12d
     jmp *%rax
 
-// An exception after the image has replaced the loader: no more than that can be told. The status is that of Rule.Kind.exception.
+// An exception after the image has replaced the loader: no more than that can be told.
 moved_exception:
     cld
     lea moved_exception_text(%rip), %rsi
-    mov $0x17, %bl
-// Says what lies at rsi, unless the serial port keeps it waiting, and ends the machine with the status in bl. The bytes of these
-// instructions mean the same in 32-bit mode.
-say_and_end:
-    mov $1000000, %ecx
-9:  lodsb
-    test %al, %al
-    jz 11f
-    mov %al, %ah
-    mov $0x3fd, %dx
-10: in %dx, %al
-    test $0x20, %al
-    loopz 10b
-    jz 11f
-    mov $0x3f8, %dx
-    mov %ah, %al
-    out %al, %dx
-    jmp 9b
-11: mov %bl, %al
-    out %al, $0xf4
-    mov $0xfe, %al
-    out %al, $0x64
-12: hlt
-    jmp 12b
+    say
+    mov $STATUS_EXCEPTION, %edi
+
+// cm_end(edi = status)
+    .globl cm_end
+cm_end:
+    end_machine no_idt(%rip)
 moved_exception_text:
     .asciz "[LOADER] error: CPU exception; the image lies over the loader: link it elsewhere to see where\r\n"
+no_idt:
+    .skip 10
 moving_end:
 
-// Maps the 2 MiB page of the first access to it, below 4 GiB and under the loader's own page tables. Every other page
-// fault is an exception like the rest.
-    .globl page_fault
-page_fault:
-    push %rax
-    push %rcx
-    mov %cr3, %rax
-    cmp $boot_pml4, %rax
-    jne 7f
-    testb $1, 16(%rsp)
-    jnz 7f
-    mov %cr2, %rax
-    mov %rax, %rcx
-    shr $21, %rcx
-    cmp $4 * 512, %rcx
-    jae 7f
-    and $-0x200000, %eax
-    mov $0x83, %al
-    mov %rax, boot_pd(, %rcx, 8)
-    pop %rcx
-    pop %rax
-    add $8, %rsp
-    iretq
-7:  pop %rcx
-    pop %rax
-    pushq $PAGE_FAULT
-    jmp exception_common
-
     .section .rodata.entry, "a", @progbits
-no_long_mode_text:
-    .asciz "[LOADER] error: this CPU has no 64-bit mode, or no SSE2; choose another with QEMU's -cpu\r\n"
+unfit_text:
+    .asciz "[LOADER] error: this CPU lacks"
+first_separator:
+    .asciz " "
+separator:
+    .asciz ", "
+unfit_advice:
+    .asciz ", which the loader needs; choose another model (QEMU's -cpu)\r\n"
+feature_names:
+    .byte CPUID_LONG_MODE
+    .asciz "a 64-bit mode"
+    .byte CPUID_PAE
+    .asciz "PAE"
+    .byte CPUID_MSR
+    .asciz "MSR"
+    .byte CPUID_CMOV
+    .asciz "CMOV"
+    .byte CPUID_FXSR
+    .asciz "FXSR"
+    .byte CPUID_SSE
+    .asciz "SSE"
+    .byte CPUID_SSE2
+    .asciz "SSE2"
+feature_names_end:
 
     .section .data.entry, "aw", @progbits
     .balign 16
+// Segments are marked as accessed, or the CPU would do so in a page that it may not write to. start64 fills in the TSS's address.
 gdt:
     .quad 0
     .quad 0x00af9b000000ffff
     .quad 0x00cf93000000ffff
 gdt_tss:
-    .word SIZE_TSS - 1, tss_low
-    .byte tss_middle, 0x89, 0, 0
+    .word SIZE_TSS - 1, 0
+    .byte 0, 0x89, 0, 0
     .quad 0
+    .quad 0x00cf9b000000ffff
 gdt_end:
-// Of the TSS only the address of the first interrupt stack is read, at its end; what would come before is the GDT's.
-    .globl tss
-    .set tss, gdt_end - 36
+tss:
+    .skip 36
     .quad exception_stack_top
+    .skip SIZE_TSS - 36 - 8 - 2
+// No I/O permission map.
+    .word SIZE_TSS
 gdt_pointer:
     .word gdt_end - gdt - 1
     .quad gdt
 idt_pointer:
-    .word 32 * 16 - 1
+    .word EXCEPTIONS * 16 - 1
     .quad idt
-idt_last_gate:
-    .word exception_stubs_low + 31 * SIZE_STUB, SELECTOR_CODE, 0x8e01, exception_stubs_high
+without_paging:
+    .long paging_off
+    .word SELECTOR_CODE_32
+    .balign 4
+mxcsr_at_reset:
+    .long 0x1f80
 
     .section .bss.entry, "aw", @nobits
     .balign 4096
@@ -385,7 +568,8 @@ boot_pdpt:
 boot_pd:
     .skip 4 * 4096
 idt:
-    .skip 32 * 16
+    .skip EXCEPTIONS * 16
+idt_end:
     .globl cm_serial_buffer
 cm_serial_buffer:
     .skip 512

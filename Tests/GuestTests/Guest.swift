@@ -66,6 +66,8 @@ struct Guest {
     var append = ""
     /// Where the serial line leads.
     var serial = ["-serial", "stdio"]
+    /// How the machine ends: QEMU's way, unless it stands for another.
+    var end = ["-no-reboot", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]
     /// Seconds after which the boot counts as hung.
     var patience = 60
 
@@ -74,10 +76,9 @@ struct Guest {
         var arguments = [
             "\(patience)", "qemu-system-x86_64", "-M", machine + (isMemoryReserved ? "" : ",memory-backend=ram"),
             "-cpu", cpu, "-smp", processors, "-m", memory,
-            "-display", "none", "-no-reboot", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04", "-kernel",
-            loader.path,
+            "-display", "none", "-kernel", loader.path,
         ]
-        arguments += serial
+        arguments += end + serial
         if !isMemoryReserved { arguments += ["-object", "memory-backend-ram,id=ram,size=\(memory),reserve=off"] }
         if let initrd {
             let application = initrd.path + (moduleArguments.isEmpty ? "" : " " + moduleArguments)

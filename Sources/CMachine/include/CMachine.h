@@ -121,16 +121,8 @@ static inline void cm_set_efer(uint32_t bits) {
     __asm__ volatile("wrmsr" : : "a"(low | bits), "d"(high), "c"(0xc0000080));
 }
 
-static inline void cm_halt(void) { __asm__ volatile("cli; hlt"); }
-
-/// Asks for a triple fault, the last way to reset.
-static inline void cm_triple_fault(void) {
-    struct {
-        uint16_t limit;
-        uint64_t base;
-    } __attribute__((packed)) none = {0, 0};
-    __asm__ volatile("lidt %0; int3" : : "m"(none));
-}
+/// Ends the machine: entry.S says how. QEMU's isa-debug-exit, where there is one, is told `status`.
+_Noreturn void cm_end(uint8_t status);
 
 /// `address`, of which the compiler knows nothing: from the first bytes of memory it would otherwise reason back to address 0, and
 /// that nothing can be there.
@@ -161,7 +153,7 @@ _Noreturn void cm_enter(const void *state);
 
 /// What the CPU and the stub push when an exception occurs.
 struct cm_exception_frame {
-    uint64_t cr3, r15, r14, r13, r12, r11, r10, r9, r8, rbp, rdi, rsi, rdx, rcx, rbx, rax;
+    uint64_t cr4, cr3, r15, r14, r13, r12, r11, r10, r9, r8, rbp, rdi, rsi, rdx, rcx, rbx, rax;
     uint64_t vector, error_code, rip, cs, rflags, rsp, ss;
 };
 

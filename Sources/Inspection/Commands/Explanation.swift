@@ -66,8 +66,8 @@ enum Explanation {
         switch number {
         case 0:
             return [
-                "QEMU status 0: nobody wrote to isa-debug-exit: QEMU was asked to quit, or the guest was reset, for "
-                    + "instance by a triple fault"
+                "QEMU status 0: nobody wrote to isa-debug-exit: QEMU was asked to quit, or the guest powered off or was "
+                    + "reset, for instance by a triple fault"
             ]
         case 1: return ["QEMU status 1: the application failed, or QEMU did"]
         case 3: return ["QEMU status 3: the application ended with success"]

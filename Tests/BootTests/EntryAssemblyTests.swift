@@ -1,0 +1,31 @@
+// What the assembler checks of the entry code.
+
+import Commands
+import Foundation
+import Testing
+
+@Suite struct EntryAssemblyTests {
+    private static let source = URL(fileURLWithPath: #filePath)
+        .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+        .appendingPathComponent("Sources/CMachine/entry.S")
+
+    /// What the assembler says of the entry code with `line` before the stubs' `pushq`; empty where it is content.
+    private func assemble(adding line: String) async throws -> String {
+        let text = try String(contentsOf: Self.source, encoding: .utf8)
+        let push = "    pushq $vector\n"
+        #expect(text.components(separatedBy: push).count == 2)
+        let file = FileManager.default.temporaryDirectory.appendingPathComponent("entry-\(UUID()).S")
+        defer { try? FileManager.default.removeItem(at: file) }
+        try text.replacingOccurrences(of: push, with: line + push).write(to: file, atomically: true, encoding: .utf8)
+        let result = try await run(
+            ["clang", "-target", "x86_64-unknown-none-elf", "-c", file.path, "-o", "/dev/null"])
+        return result.succeeded ? "" : result.output
+    }
+
+    /// The IDT leads to the first byte of each: one that has grown would shift all after it.
+    @Test func `a stub that is too long is refused by the assembler`() async throws {
+        #expect(try await assemble(adding: "") == "")
+        #expect(try await assemble(adding: "    nop\n") == "")
+        #expect(try await assemble(adding: "    nop; nop; nop; nop; nop\n").contains(".org"))
+    }
+}
