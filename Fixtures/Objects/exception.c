@@ -8,6 +8,12 @@ _Noreturn void application(const struct boot_info *info) {
     __asm__ volatile("xor %%eax, %%eax; div %%al" : : : "eax");
 #elif defined(INVALID)
     __asm__ volatile("ud2");
+#elif defined(VECTOR)
+    // CR4.OSFXSR is clear.
+    __asm__ volatile("movaps %xmm1, %xmm0");
+#elif defined(AVX)
+    // CR4.OSXSAVE is clear.
+    __asm__ volatile("vxorps %ymm0, %ymm0, %ymm0");
 #elif defined(PROTECTION)
     __asm__ volatile("mov %0, %%ds" : : "r"(0x1000));
 #elif defined(FLOATING)

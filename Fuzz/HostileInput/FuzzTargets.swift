@@ -247,8 +247,8 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         let report = ExceptionReport(
             vector: source.number(upTo: 255), errorCode: source.number(upTo: 255), instructionPointer: source.address(),
             stackPointer: choice & 2 == 0 ? source.number(upTo: 0x7fff) : source.address(),
-            faultAddress: source.address(), pageTable: choice & 4 == 0 ? 0x1000 : source.address(), registers: registers
-        )
+            faultAddress: source.address(), pageTable: choice & 4 == 0 ? 0x1000 : source.address(),
+            features: choice & 64 == 0 ? 0 : .max, registers: registers)
         var record = BootRecord()
         record.module = module
         record.image = choice & 8 == 0 ? AddressRange(0, 0x8000) : range(&source)

@@ -79,6 +79,7 @@ func loaderException(_ frame: UnsafePointer<cm_exception_frame>) {
     let report = unsafe ExceptionReport(
         vector: frame.pointee.vector, errorCode: frame.pointee.error_code, instructionPointer: frame.pointee.rip,
         stackPointer: frame.pointee.rsp, faultAddress: CPU.pageFaultAddress, pageTable: frame.pointee.cr3,
+        features: frame.pointee.cr4,
         // After cr4 and cr3, from r15 on.
         registers: UnsafeRawPointer(frame).load(fromByteOffset: 16, as: InlineArray<15, UInt64>.self))
     unsafe report.write(

@@ -46,15 +46,18 @@ import Testing
     /// The lines of a report, without the registers.
     private func lines(
         vector: UInt64 = 14, errorCode: UInt64 = 0, at instruction: UInt64 = 0x1_0012, access: UInt64 = 0,
-        stackPointer: UInt64 = 0x2_7f00, stack: [UInt64] = [], _ change: (inout BootRecord) -> Void = { _ in }
+        stackPointer: UInt64 = 0x2_7f00, stack: [UInt64] = [], code: [UInt8] = [], features: UInt64 = 0x620,
+        _ change: (inout BootRecord) -> Void = { _ in }
     ) throws -> [String] {
         var record = Self.record
         change(&record)
-        let memory = Self.memory(stack)
+        var memory = Self.memory(stack)
+        memory.replaceSubrange(Int(instruction)..<Int(instruction) + code.count, with: code)
         var sink = StringSink()
         ExceptionReport(
             vector: vector, errorCode: errorCode, instructionPointer: instruction, stackPointer: stackPointer,
-            faultAddress: access, pageTable: 0x1000, registers: InlineArray<15, UInt64>(repeating: 7)
+            faultAddress: access, pageTable: 0x1000, features: features,
+            registers: InlineArray<15, UInt64>(repeating: 7)
         ).write(&record, PhysicalMemory(ByteView(memory.span.bytes), origin: 0), to: &sink)
         let all = sink.text.split(separator: "\n").map { String($0) }
         #expect(all.filter { $0.hasPrefix("[LOADER] r") }.count == 4)
@@ -117,6 +120,70 @@ import Testing
             ])
     }
 
+    /// The first mistake of many kernels: the compiler may use vector registers, and CR4.OSFXSR is clear (or OSXSAVE). Bytes as GNU as
+    /// assembles them.
+    @Test(
+        arguments: [
+            ([0x0f, 0x28, 0xc1], "OSFXSR"),  // movaps %xmm1, %xmm0
+            ([0x0f, 0x57, 0xc0], "OSFXSR"),  // xorps %xmm0, %xmm0
+            ([0x0f, 0x11, 0x07], "OSFXSR"),  // movups %xmm0, (%rdi)
+            ([0x44, 0x0f, 0x29, 0x07], "OSFXSR"),  // movaps %xmm8, (%rdi)
+            ([0x66, 0x0f, 0xef, 0xc0], "OSFXSR"),  // pxor %xmm0, %xmm0
+            ([0x66, 0x48, 0x0f, 0x6e, 0xc0], "OSFXSR"),  // movq %rax, %xmm0
+            ([0xf3, 0x0f, 0x6f, 0x06], "OSFXSR"),  // movdqu (%rsi), %xmm0
+            ([0xf2, 0x48, 0x0f, 0x2a, 0xc0], "OSFXSR"),  // cvtsi2sd %rax, %xmm0
+            ([0x64, 0x66, 0x0f, 0xd6, 0x07], "OSFXSR"),  // movq %xmm0, %fs:(%rdi)
+            ([0x66, 0x0f, 0x38, 0x00, 0xc1], "OSFXSR"),  // pshufb %xmm1, %xmm0
+            ([0x66, 0x0f, 0x3a, 0x0f, 0xc1, 0x08], "OSFXSR"),  // palignr $8, %xmm1, %xmm0
+            ([0x0f, 0x38, 0xc8, 0xc1], "OSFXSR"),  // sha1nexte %xmm1, %xmm0
+            ([0x0f, 0x3a, 0xcc, 0xc1, 0x00], "OSFXSR"),  // sha1rnds4 $0, %xmm1, %xmm0
+            ([0x0f, 0xae, 0x17], "OSFXSR"),  // ldmxcsr (%rdi)
+            ([0xc5, 0xf8, 0x57, 0xc0], "OSXSAVE"),  // vxorps %xmm0, %xmm0, %xmm0
+            ([0xc4, 0xe2, 0x7d, 0x18, 0x07], "OSXSAVE"),  // vbroadcastss (%rdi), %ymm0
+            ([0x62, 0xf1, 0x7c, 0x48, 0x57, 0xc0], "OSXSAVE"),  // vxorps %zmm0, %zmm0, %zmm0
+        ] as [([UInt8], String)])
+    func `a vector instruction before the kernel turned vector registers on is told`(
+        _ code: [UInt8], _ bit: String
+    ) throws {
+        let words = ": it uses vector registers, which the kernel has not turned on (CR4.\(bit))"
+        let start = "[LOADER] error: CPU exception 6 (invalid opcode) at 0x10012"
+        #expect(try lines(vector: 6, errorCode: 6, code: code, features: 0x20).first == start + words)
+        // With that turned on, the cause is another.
+        #expect(try lines(vector: 6, errorCode: 6, code: code, features: 0x4_0620).first == start)
+        // Other exceptions say nothing of it, nor does one where nothing has been placed.
+        #expect(try lines(vector: 13, code: code, features: 0x20).first?.hasSuffix("at 0x10012") == true)
+        // The bytes end with the memory.
+        for length in 0..<code.count {
+            let cut = code.prefix(length)
+            let found = try lines(
+                vector: 6, errorCode: 6, at: 0x5_0000 - UInt64(length), code: Array(cut), features: 0x20)
+            #expect(found.first?.hasPrefix("[LOADER] error: CPU exception 6 (invalid opcode) at ") == true)
+        }
+    }
+
+    @Test(
+        arguments: [
+            [0x0f, 0x0b],  // ud2
+            [0x0f, 0xef, 0xc0],  // pxor %mm0, %mm0: MMX
+            [0x0f, 0x6f, 0x06],  // movq (%rsi), %mm0
+            [0x0f, 0xc3, 0x07],  // movnti %eax, (%rdi)
+            [0xf3, 0x0f, 0xb8, 0xc0],  // popcnt %eax, %eax
+            [0xf2, 0x0f, 0x38, 0xf1, 0xc0],  // crc32l %eax, %eax
+            [0x66, 0x0f, 0x38, 0x82, 0x07],  // invpcid (%rdi), %rax
+            [0x0f, 0x38, 0xf0, 0x07],  // movbe (%rdi), %eax
+            [0x0f, 0xae, 0x07],  // fxsave (%rdi)
+            [0xf3, 0x0f, 0xae, 0xd0],  // wrfsbase %eax
+            [0x66, 0x0f, 0x1f, 0x00],  // nopw (%rax)
+            [0x0f, 0x30],  // wrmsr
+            [0x48, 0x89, 0xc0],  // mov %rax, %rax
+            [UInt8](repeating: 0x66, count: 20),
+        ] as [[UInt8]])
+    func `what needs no vector registers is not said to use them`(_ code: [UInt8]) throws {
+        #expect(
+            try lines(vector: 6, errorCode: 6, code: code, features: 0x20).first
+                == "[LOADER] error: CPU exception 6 (invalid opcode) at 0x10012")
+    }
+
     /// Behind a call, also where that is the end of a function; what is no code is none.
     @Test func `return addresses are those into code`() throws {
         let found = try lines(vector: 6, stack: [0x1_0013, 0x1234, 0x1_1004, 0x1_0010, 0x1_0020, 0x1_0900, 0x1_0000])
@@ -142,7 +209,7 @@ import Testing
         var nothing = BootRecord()
         ExceptionReport(
             vector: 21, errorCode: 0, instructionPointer: 1, stackPointer: 2, faultAddress: 3, pageTable: 4,
-            registers: InlineArray<15, UInt64>(repeating: 0)
+            features: 0, registers: InlineArray<15, UInt64>(repeating: 0)
         ).write(&nothing, PhysicalMemory(ByteView(memory.span.bytes), origin: 0), to: &sink)
         #expect(sink.text.split(separator: "\n").count == 1)
         #expect(sink.text.hasPrefix("[LOADER] error: CPU exception 21 ("))

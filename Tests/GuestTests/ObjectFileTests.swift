@@ -56,6 +56,16 @@ import Testing
         #expect(!outcome.serial.contains("access to"), outcome.comment)
     }
 
+    /// The first mistake of many kernels; the instruction is sound.
+    @Test(arguments: [("VECTOR", "OSFXSR"), ("AVX", "OSXSAVE")])
+    func tellsOfVectorRegistersThatAreOff(_ cause: String, _ bit: String) async throws {
+        let outcome = try await Guest(initrd: Project.fixture("object-exception-\(cause).o"), patience: 30).boot()
+        #expect(outcome.status == 47, outcome.comment)
+        let words = ": it uses vector registers, which the kernel has not turned on (CR4.\(bit))"
+        #expect(outcome.errors.first?.hasPrefix("CPU exception 6 (invalid opcode) at 0x") == true, outcome.comment)
+        #expect(outcome.errors.first?.hasSuffix(words) == true, outcome.comment)
+    }
+
     /// Below the stack lies a page that can only be read, and below that what exceptions need.
     @Test func stackOverflow() async throws {
         let outcome = try await Guest(initrd: Project.fixture("object-exception-OVERFLOW.o"), patience: 30).boot()

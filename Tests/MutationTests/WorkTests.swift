@@ -196,7 +196,7 @@ import Testing
         record.isKnown = true
         let report = ExceptionReport(
             vector: 6, errorCode: 0, instructionPointer: 0x20_0000, stackPointer: 0x4000, faultAddress: 0,
-            pageTable: 0x1000, registers: InlineArray<15, UInt64>(repeating: 0))
+            pageTable: 0x1000, features: 0, registers: InlineArray<15, UInt64>(repeating: 0))
         let growth = Self.growth(memory(1), memory(512)) { memory in
             var (record, sink) = (record, StringSink())
             report.write(&record, PhysicalMemory(ByteView(memory.span.bytes), origin: 0), to: &sink)

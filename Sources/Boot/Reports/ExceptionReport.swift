@@ -41,13 +41,15 @@ public struct ExceptionReport: Sendable {
     public var vector: UInt64, errorCode: UInt64
     /// rip, rsp, cr2 and cr3.
     public var instructionPointer: UInt64, stackPointer: UInt64, faultAddress: UInt64, pageTable: UInt64
+    /// CR4: what is turned on.
+    public var features: UInt64
     /// r15 down to r8, rbp, rdi, rsi, rdx, rcx, rbx, rax, as they were pushed.
     public var registers: InlineArray<15, UInt64>
 
     /// A report.
     public init(
         vector: UInt64, errorCode: UInt64, instructionPointer: UInt64, stackPointer: UInt64, faultAddress: UInt64,
-        pageTable: UInt64, registers: InlineArray<15, UInt64>
+        pageTable: UInt64, features: UInt64, registers: InlineArray<15, UInt64>
     ) {
         self.vector = vector
         self.errorCode = errorCode
@@ -55,6 +57,7 @@ public struct ExceptionReport: Sendable {
         self.stackPointer = stackPointer
         self.faultAddress = faultAddress
         self.pageTable = pageTable
+        self.features = features
         self.registers = registers
     }
 
@@ -83,6 +86,7 @@ public struct ExceptionReport: Sendable {
         sink.write(") at ", hex: place)
         if isPageFault { writeAccess(&sink) }
         if isKnown, isStackOverflow(record) { sink.write(": the stack has overflowed") }
+        if isKnown, vector == 6 { writeMissingFeature(memory, &sink) }
         sink.endLine()
         sink.flush()
         guard isKnown else { return }
@@ -104,6 +108,25 @@ public struct ExceptionReport: Sendable {
         let below = AddressRange(record.stack.start &- 0x1000, record.stack.start)
         let touched = isPageFault ? faultAddress : stackPointer
         return (vector == 14 || vector == 8) && touched >= below.start && touched < below.end
+    }
+
+    /// An invalid opcode may be a valid one, of registers that the kernel has not turned on.
+    private func writeMissingFeature(_ memory: PhysicalMemory, _ sink: inout some TextSink) {
+        guard let whole = try? memory.view(memory.origin, size: memory.range.size) else { return }
+        let walk = PageWalk(whole, origin: memory.origin, root: pageTable)
+        let instruction = VectorInstruction { offset in
+            guard let address = walk.physicalAddress(of: instructionPointer &+ offset), address >= memory.origin else {
+                return nil
+            }
+            return whole.byte(at: address &- memory.origin)
+        }
+        switch instruction {
+        case .sse where features >> 9 & 1 == 0:
+            sink.write(": it uses vector registers, which the kernel has not turned on (CR4.OSFXSR)")
+        case .avx where features >> 18 & 1 == 0:
+            sink.write(": it uses vector registers, which the kernel has not turned on (CR4.OSXSAVE)")
+        default: break
+        }
     }
 
     private func writeAccess(_ sink: inout some TextSink) {
