@@ -11,7 +11,8 @@ static const uint32_t *multiboot_header(struct file loader) {
     fail("the loader has no Multiboot header");
 }
 
-// Writes only what differs. An emulator translates code anew that has been written to, which takes most of the time of a thousand starts.
+// Writes only what differs. An emulator translates code anew that has been written to, which takes most of the time of a
+// thousand starts.
 static void copy(uint32_t address, const uint8_t *from, uint32_t size) {
     uint8_t *to = (uint8_t *)address;
     for (uint32_t index = 0; index < size; index++)

@@ -1,7 +1,8 @@
-// A stand-in for those who start the loader: a Multiboot kernel that takes the loader and an application as its modules and enters the
-// loader as its command line says.
+// A stand-in for those who start the loader: a Multiboot kernel that takes the loader and an application as its modules and
+// enters the loader as its command line says.
 //
-//   preset=NAME         as that starter does: firecracker, cloud-hypervisor, xen, kexec, ipxe, syslinux, syslinux-aout, grub, linux-64
+//   preset=NAME         as that starter does: firecracker, cloud-hypervisor, xen, kexec, ipxe, syslinux, syslinux-aout, grub,
+//                       linux-64
 //   entry=NAME          where: multiboot32, pvh32, elf32 (e_entry, Multiboot's registers), elf64 (e_entry)
 //   random=SEED         all that the entry's specification leaves undefined by chance
 //   count=NUMBER        that many seeds, one after the other; the application is the one that comes back (starter-returning)

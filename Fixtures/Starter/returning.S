@@ -1,4 +1,5 @@
-// An application that comes back to the starter and tells what state it was entered with: entry version 4, all RAM mapped to itself.
+// An application that comes back to the starter and tells what state it was entered with: entry version 4, all RAM mapped to
+// itself.
 
 #include "starter.h"
 

@@ -5,6 +5,7 @@
     .equ MAGIC, 0x1badb002
     .equ FLAGS, 3
     .equ CR0_PG, 1 << 31
+    .equ CR4_OSFXSR, 1 << 9
     .equ MSR_EFER, 0xc0000080
 
     .section .multiboot, "ax", @progbits
@@ -70,6 +71,10 @@ memset:
 // What both modes have in common. ebp = state. Clobbers eax, ecx, edx.
     .macro prepare
     lgdt own_gdt
+    mov $CR4_OSFXSR, %eax
+    mov %eax, %cr4
+    fldcw STATE_X87_CONTROL(%ebp)
+    ldmxcsr STATE_MXCSR(%ebp)
     mov STATE_DR0(%ebp), %eax
     mov %eax, %dr0
     mov STATE_DR7(%ebp), %eax

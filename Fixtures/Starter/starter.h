@@ -21,6 +21,8 @@
 #define STATE_DATA 202
 #define STATE_FS 204
 #define STATE_TARGET 208
+#define STATE_MXCSR 212
+#define STATE_X87_CONTROL 216
 
 // Selectors of the starter's own descriptor table.
 #define SELECTOR_CODE_32 0x08
@@ -60,6 +62,7 @@ struct state {
     uint16_t code, data, fs, unused3;
     // The address that is entered.
     uint32_t target;
+    uint32_t mxcsr, x87_control;
 };
 
 #define AT(field, offset) _Static_assert(offsetof(struct state, field) == offset, #field)
@@ -77,6 +80,8 @@ AT(code, STATE_CODE);
 AT(data, STATE_DATA);
 AT(fs, STATE_FS);
 AT(target, STATE_TARGET);
+AT(mxcsr, STATE_MXCSR);
+AT(x87_control, STATE_X87_CONTROL);
 
 // Everything about one start.
 struct start {

@@ -17,8 +17,8 @@ static enum protocol protocol_of(enum entry entry) {
     return entry == ENTRY_PVH_32 ? PROTOCOL_PVH : PROTOCOL_MULTIBOOT;
 }
 
-// Firecracker (src/vmm/src/arch/x86_64) and Cloud Hypervisor (arch/src/x86_64): structures at the same fixed addresses, all registers
-// but ebx zero, a descriptor table in low memory.
+// Firecracker (src/vmm/src/arch/x86_64) and Cloud Hypervisor (arch/src/x86_64): structures at the same fixed addresses, all
+// registers but ebx zero, a descriptor table in low memory.
 static void monitor(struct start *start) {
     start->entry = ENTRY_PVH_32;
     start->cpu.gdt = (struct table){31, 0x500};
@@ -97,7 +97,7 @@ static void grub(struct start *start) {
     start->names_module = 0;
 }
 
-// Into 64-bit mode at e_entry, as Firecracker did before PVH: page tables at 4 KiB pages below 1 MiB, boot_params in rsi.
+// Into 64-bit mode at e_entry, as Firecracker did before it knew PVH.
 static void linux_64(struct start *start) {
     start->entry = ENTRY_ELF_64;
     start->cpu.registers[RSP] = 0x8ff0;
@@ -120,8 +120,8 @@ static const struct {
     {"multiboot32", ENTRY_MULTIBOOT_32}, {"pvh32", ENTRY_PVH_32}, {"elf32", ENTRY_ELF_32}, {"elf64", ENTRY_ELF_64},
 };
 
-// What the specification of its entry leaves undefined, by chance. The trap flag stays clear: with it not even the first instruction
-// can be survived.
+// What the specification of its entry leaves undefined, by chance. The trap flag stays clear: with it not even the first
+// instruction can be survived.
 static void randomise(struct start *start) {
     struct state *cpu = &start->cpu;
     for (int index = 0; index < 16; index++)
@@ -135,6 +135,9 @@ static void randomise(struct start *start) {
     cpu->idt = (struct table){(uint16_t)(chance() & 1 ? 0 : chance()), chance()};
     // System calls, long mode as soon as there is paging, pages that are not executed.
     cpu->efer = chance() & (EFER_SCE | EFER_LME | EFER_NXE);
+    // Exceptions of either unit on or off, rounding, precision.
+    cpu->mxcsr = chance() & 0xff80;
+    cpu->x87_control = chance() & 0xf3f;
     start->watches = chance() & 1;
     // MP, EM, TS, NE, WP, AM; caches off.
     cpu->cr0 = CR0_PE | CR0_ET | (chance() & (1 << 1 | 1 << 2 | 1 << 3 | 1 << 5 | 1 << 16 | 1 << 18));
@@ -217,7 +220,8 @@ void choose(struct start *start, const char *words, uint32_t number_of_seed, int
         .name = "nobody", .entry = ENTRY_MULTIBOOT_32, .info = ANYWHERE, .map = ANYWHERE, .modules = ANYWHERE,
         .line = ANYWHERE, .string = ANYWHERE, .application = ANYWHERE, .rsdp = ANYWHERE, .has_string = 1, .names_module = 1,
         .options = "", .arguments = "", .entry_size = 20,
-        .cpu = {.flags = 2, .cr0 = CR0_PE | CR0_ET, .code = SELECTOR_CODE_32, .data = SELECTOR_DATA, .fs = SELECTOR_DATA},
+        .cpu = {.flags = 2, .cr0 = CR0_PE | CR0_ET, .code = SELECTOR_CODE_32, .data = SELECTOR_DATA, .fs = SELECTOR_DATA,
+                .mxcsr = 0x1f80, .x87_control = 0x37f},
     };
     seed(number_of_seed);
     const char *preset = value(words, "preset"), *entry = value(words, "entry");

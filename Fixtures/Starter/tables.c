@@ -9,8 +9,8 @@ static uint64_t pml4[512] __attribute__((aligned(4096)));
 static uint64_t pdpt[512] __attribute__((aligned(4096)));
 static uint64_t pd[4][512] __attribute__((aligned(4096)));
 
-// Flat segments for the selectors that the loader is entered with; of fs and gs one that begins somewhere else. 4 GiB mapped to itself in
-// pages of 2 MiB.
+// Flat segments for the selectors that the loader is entered with; of fs and gs one that begins somewhere else. 4 GiB mapped to
+// itself in pages of 2 MiB.
 void write_tables(struct state *cpu) {
     if (cpu->code >= 4 * 8)
         descriptors[cpu->code / 8] = cpu->efer & 1 << 8 && cpu->cr0 >> 31 ? descriptors[3] : descriptors[1];

@@ -1,10 +1,11 @@
 // From the starter's entry to Swift, from exceptions to Swift, and from Swift to the kernel.
 //
-// Of the state at entry only that is relied on which every specification promises. In 32-bit mode: no paging, and flat segments in cs,
-// ds, es and ss (Multiboot 0.6.96, 3.2; Xen, x86/HVM direct boot ABI). In 64-bit mode: this file is mapped to itself (Linux, x86 boot
-// protocol). Stack, descriptor tables, flags, all other registers, and bits of control registers are unknown, so nothing is pushed
-// and no exception survived before they are the loader's own. Not to be mended are the trap flag, which would trap at the first
-// instruction, and NMIs. Memory types (PAT, MTRRs) stay: they change how fast memory is, and nothing else.
+// Of the state at entry only that is relied on which every specification promises. In 32-bit mode: no paging, and flat segments
+// in cs, ds, es and ss (Multiboot 0.6.96, 3.2; Xen, x86/HVM direct boot ABI). In 64-bit mode: this file is mapped to itself
+// (Linux, x86 boot protocol). Stack, descriptor tables, flags, all other registers, and bits of control registers are unknown,
+// so nothing is pushed and no exception survived before they are the loader's own. Not to be mended are the trap flag, which
+// would trap at the first instruction, and NMIs. Memory types (PAT, MTRRs) stay: they change how fast memory is, and nothing
+// else.
 
     .equ CR0_PE, 1 << 0
     .equ CR0_MP, 1 << 1
@@ -55,7 +56,6 @@
     .equ SLEEP_POWER_OFF, 0x34
     .equ PORT_PM1A_CONTROL, 0x604
     .equ PM1A_POWER_OFF, 1 << 13
-    .equ PORT_DELAY, 0x80
     .equ DELAYS, 0x10000
     .equ PORT_SERIAL, 0x3f8
     .equ PORT_SERIAL_STATUS, PORT_SERIAL + 5
@@ -91,7 +91,8 @@
 // - Without a hypervisor the CPU halts: what was said can still be read, and a reset would lead here again.
 // - Cloud Hypervisor powers off by ACPI's sleep control register (SLP_EN, SLP_TYP 5). Where QEMU's pc and q35 have that port are
 //   status bits, to be cleared by ones: nobody waits for them.
-// - QEMU's pc and q35 power off by ACPI's PM1a_CNT (SLP_EN, SLP_TYP 0), where SeaBIOS puts it. Both get a moment to do so.
+// - QEMU's pc and q35 power off by ACPI's PM1a_CNT (SLP_EN, SLP_TYP 0), where SeaBIOS puts it. Both get a moment to do so: as
+//   long as many looks at a port take.
 // - Firecracker, crosvm and kvmtool end when the keyboard controller is to reset the CPU; whoever else has one does reset.
 // - Xen powers off when the last CPU halts with interrupts off; after a triple fault it would restart.
 // - A triple fault resets all others.
@@ -111,8 +112,9 @@
     mov $PM1A_POWER_OFF, %eax
     out %ax, %dx
     mov $DELAYS, %ecx
+    mov $PORT_SERIAL_STATUS, %edx
 .Ldelay\@:
-    in $PORT_DELAY, %al
+    in %dx, %al
     loop .Ldelay\@
     mov $KEYBOARD_RESET, %al
     out %al, $PORT_KEYBOARD
@@ -152,8 +154,8 @@ multiboot_header:
 
     .section .text.entry, "ax", @progbits
     .code32
-// Multiboot: eax = 0x2badb002, ebx = its information. This is e_entry as well, where those begin who go by the ELF header: in 32-bit
-// mode with Multiboot's registers (SYSLINUX), or in 64-bit mode.
+// Multiboot: eax = 0x2badb002, ebx = its information. This is e_entry as well, where those begin who go by the ELF header: in
+// 32-bit mode with Multiboot's registers (SYSLINUX), or in 64-bit mode.
     .globl entry_multiboot
 entry_multiboot:
     cli
@@ -165,8 +167,8 @@ entry_multiboot:
     jnz entry32
 
     .code64
-// In 64-bit mode: out of it, since five-level page tables (LA57), say, can't be left otherwise, and on as in 32-bit mode. No protocol
-// is known yet that begins here. Linux's would, with the address of boot_params in rsi.
+// In 64-bit mode: out of it, since five-level page tables (LA57), say, can't be left otherwise, and on as in 32-bit mode. No
+// protocol is known yet that begins here. Linux's would, with the address of boot_params in rsi.
     lgdt gdt_pointer(%rip)
     mov $SELECTOR_DATA, %eax
     mov %eax, %ds
@@ -286,8 +288,8 @@ start64:
     fninit
     ldmxcsr mxcsr_at_reset(%rip)
 
-// A gate for each exception, in rax the first half: the low half of the stub's address, the selector, the kind, the high half. The second
-// half is 0. All get a stack of their own (IST 1).
+// A gate for each exception, in rax the first half: the low half of the stub's address, the selector, the kind, the high half.
+// The second half is 0. All get a stack of their own (IST 1).
     mov $exception_stubs, %eax
     mov %eax, %edx
     shr $16, %edx
@@ -315,8 +317,8 @@ start64:
 5:  hlt
     jmp 5b
 
-// Qboot, the firmware of QEMU's microvm, leaves the beginning of this file at address 0, where kernels read the segment of the EBDA at
-// 0x40e and map its page: there is none. The linker script puts this there.
+// Qboot, the firmware of QEMU's microvm, leaves the beginning of this file at address 0, where kernels read the segment of the
+// EBDA at 0x40e and map its page: there is none. The linker script puts this there.
     .section .text.ebda, "ax", @progbits
     .globl no_ebda
 no_ebda:

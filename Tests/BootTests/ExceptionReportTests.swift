@@ -120,8 +120,8 @@ import Testing
             ])
     }
 
-    /// The first mistake of many kernels: the compiler may use vector registers, and CR4.OSFXSR is clear (or OSXSAVE). Bytes as GNU as
-    /// assembles them.
+    /// The first mistake of many kernels: the compiler may use vector registers, and CR4.OSFXSR is clear (or OSXSAVE). Bytes as
+    /// GNU as assembles them.
     @Test(
         arguments: [
             ([0x0f, 0x28, 0xc1], "OSFXSR"),  // movaps %xmm1, %xmm0

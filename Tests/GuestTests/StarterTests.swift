@@ -1,5 +1,5 @@
-// The loader, entered as others enter it who do not run here, and as nobody does yet: by a stand-in, Fixtures/Starter, that leaves exactly the
-// state that it is told to leave.
+// The loader, entered as others enter it who do not run here, and as nobody does yet: by a stand-in, Fixtures/Starter, that
+// leaves exactly the state that it is told to leave.
 
 import Foundation
 import Testing

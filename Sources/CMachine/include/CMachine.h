@@ -33,9 +33,9 @@ CM_INLINE void cm_serial_append(uint64_t offset, const uint8_t *bytes, uint64_t 
     __asm__ volatile("rep movsb" : "+D"(target), "+S"(bytes), "+c"(count) : : "memory");
 }
 
-/// Sends the first `count` bytes of the buffer, at least one, to the serial port at `port`, as many at a time as its FIFO takes. Waits
-/// for the FIFO to be empty before, and gives up after `patience` looks in vain. One byte at a time: string instructions are no
-/// faster under virtualisation, and some monitors drop what is not a write of one byte.
+/// Sends the first `count` bytes of the buffer, at least one, to the serial port at `port`, as many at a time as its FIFO
+/// takes. Waits for the FIFO to be empty before, and gives up after `patience` looks in vain. One byte at a time: string
+/// instructions are no faster under virtualisation, and some monitors drop what is not a write of one byte.
 CM_INLINE void cm_serial_send(uint16_t port, uint64_t count, uint64_t patience) {
     const uint8_t *bytes = cm_serial_buffer;
     do {
@@ -91,8 +91,8 @@ static inline int cm_has_time_stamps(void) {
     return edx >> 4 & 1;
 }
 
-/// The time at many moments, mixed: the time stamp counter, unless there is none, and the interval timer. Between two moments a port
-/// is read, which takes a device, or the virtual machine monitor that stands for it, a time that nobody knows to a cycle.
+/// The time at many moments, mixed: the time stamp counter, unless there is none, and the interval timer. Between two moments a
+/// port is read, which takes a device, or the virtual machine monitor that stands for it, a time that nobody knows to a cycle.
 static inline uint64_t cm_mixed_time(int has_time_stamps) {
     uint64_t state = 0;
     for (int moment = 0; moment < 64; moment++) {
