@@ -1,0 +1,22 @@
+// How the loader writes to the serial port.
+
+import Commands
+import Testing
+
+@Suite struct SerialTests {
+    /// String instructions take the slow way under KVM, and some monitors drop what is not a write of one byte.
+    @Test(.enabled(if: Project.exists(Project.loader))) func `no string instruction writes to a port`() async throws {
+        let result = try await run(["objdump", "-d", Project.loader.path])
+        try #require(result.succeeded, "\(result.output)")
+        var symbol = ""
+        var instructions: [String] = []
+        for line in result.output.split(separator: "\n") {
+            if line.hasSuffix(">:") { symbol = String(line) }
+            // Text looks like anything.
+            guard !symbol.hasSuffix("_text>:"), let instruction = line.split(separator: "\t").last else { continue }
+            instructions.append(String(instruction))
+        }
+        #expect(instructions.contains { $0.hasPrefix("out ") && $0.contains("(%dx)") })
+        #expect(instructions.filter { $0.contains("outs") } == [])
+    }
+}
