@@ -34,6 +34,7 @@ public enum Rule: UInt8, Equatable, Sendable {
     case symbolSectionUnknown, tlsSequenceUnknown, sectionsApart
     case notSharedObject, versionMissing, versionTableMalformed, symbolSearchTooLong, arrayOutsideImage
     case symbolVersionMissing, copyOutsideImage, relocationFormUnknown, optionMisplaced
+    case memoryBeyondAddresses
 
     /// What kind of trouble this is; decides the exit status.
     public var kind: Kind { words.kind }

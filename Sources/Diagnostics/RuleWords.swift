@@ -269,6 +269,10 @@ extension Rule {
         case .tooManyRegions: .platform("the memory map has more than %m entries", "please report it")
         case .tooManyModules: .platform("there are %d modules; at most %m are supported", "give fewer modules")
         case .tooManyReservations: .platform("more than %m reserved ranges", "please report it")
+        case .memoryBeyondAddresses:
+            .platform(
+                "the memory map has RAM at %v of %l bytes, which ends beyond all addresses",
+                "the boot loader or virtual machine monitor is at fault")
         case .moduleOutsideMemory:
             .placement(
                 "the module at %v up to %l is not all in RAM below 4 GiB", "give the machine more memory (-m)")

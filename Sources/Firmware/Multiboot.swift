@@ -11,8 +11,8 @@ public enum Multiboot {
 
     /// Reads the information that `platform` tells from `memory`.
     ///
-    /// Throws `platformStructureOutsideMemory`, `noMemoryMap`, `memoryMapMalformed`, `tooManyRegions`,
-    /// `tooManyModules`, `tooManyReservations`, `moduleOutsideMemory` or `commandLineTooLong`.
+    /// Throws `platformStructureOutsideMemory`, `noMemoryMap`, `memoryMapMalformed`, `memoryBeyondAddresses`,
+    /// `tooManyRegions`, `tooManyModules`, `tooManyReservations`, `moduleOutsideMemory` or `commandLineTooLong`.
     static func read(_ memory: PhysicalMemory, into platform: inout Platform) throws(Fault) {
         let information = try memory.record(platform.information, size: 52)
         let flags = information.u32(0)

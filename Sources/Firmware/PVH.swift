@@ -11,8 +11,8 @@ public enum PVH {
 
     /// Reads the start info that `platform` tells from `memory`.
     ///
-    /// Throws `badStartInfo`, `platformStructureOutsideMemory`, `noMemoryMap`, `tooManyRegions`, `tooManyModules`,
-    /// `tooManyReservations`, `moduleOutsideMemory` or `commandLineTooLong`.
+    /// Throws `badStartInfo`, `platformStructureOutsideMemory`, `noMemoryMap`, `memoryBeyondAddresses`, `tooManyRegions`,
+    /// `tooManyModules`, `tooManyReservations`, `moduleOutsideMemory` or `commandLineTooLong`.
     @inline(never)
     static func read(_ memory: PhysicalMemory, into platform: inout Platform) throws(Fault) {
         let first = try memory.record(platform.information, size: 40)

@@ -204,7 +204,7 @@ extension Platform {
     }
 
     /// Reads the memory map at `address`, of `size` bytes: start, size and kind of each region; with Multiboot the size of the
-    /// entry comes before these, and does not count itself.
+    /// entry comes before these, and does not count itself. Throws `memoryBeyondAddresses` where RAM would end past 2^64 - 1.
     @inline(never)
     mutating func readMemoryMap(_ memory: PhysicalMemory, _ address: UInt64, size: UInt64) throws(Fault) {
         try reserve(address, size: size)
@@ -219,8 +219,13 @@ extension Platform {
             }
             let entry = try map.record(
                 at: offset &+ prefix, size: 20, else: .platformStructureOutsideMemory, .none)
-            try memoryMap.add(
-                AddressRange(at: entry.u64(0), size: entry.u64(8)), MemoryKind(firmware: entry.u32(16)))
+            let (start, size, kind) = (entry.u64(0), entry.u64(8), MemoryKind(firmware: entry.u32(16)))
+            // RAM up to there is none: the map is wrong, and a kernel that adds the two numbers wraps around. What must not be
+            // used may well reach to the end of all addresses, or be said to lie past it; the range ends there.
+            guard kind != .available || !start.addingReportingOverflow(size).overflow else {
+                throw Fault(.memoryBeyondAddresses, value: start, limit: size)
+            }
+            try memoryMap.add(AddressRange(at: start, size: size), kind)
             // Numbers of 32 bits, and an offset in memory.
             offset &+= prefix &+ entrySize
         }

@@ -40,6 +40,7 @@ import Testing
             .copyOutsideImage: (.relocation, "the original of", "the file is damaged"),
             .relocationFormUnknown: (.wrongKind, "in a form that is not known", "with --pack-dyn-relocs=relr"),
             .optionMisplaced: (.options, "behind another file than", "give it behind the application"),
+            .memoryBeyondAddresses: (.platform, "the memory map has RAM at", "virtual machine monitor is at fault"),
         ]
         for (rule, (kind, sentence, advice)) in words {
             #expect(rule.kind == kind)

@@ -116,6 +116,12 @@ import Testing
                 == Fault(.platformStructureOutsideMemory, value: 0x9500, limit: 52))
     }
 
+        // RAM that ends at 2^64, and far past it.
+        (
+            0x9030, [20, 0xffff_f000, .max, 0x1000, 0, 1],
+            Fault(.memoryBeyondAddresses, value: 0xffff_ffff_ffff_f000, limit: 0x1000)
+        ),
+        (0x9030, [20, 2, 0, .max, .max, 1], Fault(.memoryBeyondAddresses, value: 2, limit: .max)),
     @Test func `a command line of 65535 bytes is taken, a longer one refused`() throws {
         var image = Self.image()
         image.put(String(repeating: "a", count: 0xffff), at: 0x2_8000)

@@ -72,6 +72,12 @@ import Testing
         var image = Self.image()
         image.put([16, 0x2_0000], at: 0x200c)
         for index in 0..<16 {
+        // RAM that ends at 2^64, and far past it.
+        (
+            0x2300, [0xffff_f000, .max, 0x1000, 0],
+            Fault(.memoryBeyondAddresses, value: 0xffff_ffff_ffff_f000, limit: 0x1000)
+        ),
+        (0x2300, [2, 0, .max, .max], Fault(.memoryBeyondAddresses, value: 2, limit: .max)),
             image.put([UInt32(0x3_0000 + index * 0x400), 0, 0x100, 0, 0, 0, 0, 0], at: 0x2_0000 + index * 32)
         }
         let facts = try image.read(.pvh, at: 0x2000).get()
@@ -82,6 +88,18 @@ import Testing
         var image = Self.image()
         image.put([0], at: 0x200c)
         image.put(String(repeating: "a", count: 0xffff), at: 0x2_0000)
+    @Test func `what must not be used may reach to the end of all addresses, and past it`() throws {
+        for size in [0x1000, 0x1001, .max] as [UInt32] {
+            var image = Self.image()
+            image.put([0xffff_f000, .max, size, 0, 2], at: 0x2318)
+            #expect(
+                try image.read(.pvh, at: 0x2000).get().regions == [
+                    MemoryRegion(range: AddressRange(0, 0x9_fc00), kind: .available),
+                    MemoryRegion(range: AddressRange(0xffff_ffff_ffff_f000, .max), kind: .reserved),
+                ])
+        }
+    }
+
         image.put([0x2_0000], at: 0x2018)
         #expect(try image.read(.pvh, at: 0x2000).get().commandLine.size == 0xffff)
         image.put(String(repeating: "a", count: 0x1_0000), at: 0x2_0000)
