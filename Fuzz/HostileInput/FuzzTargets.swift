@@ -188,7 +188,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
 
     // MARK: MemoryPlan
 
-    /// The bytes are regions, modules and reservations.
+    /// The bytes are regions, modules and reservations: a machine as `Platform.read` leaves it, so all modules are in RAM.
     private static func placement(_ bytes: [UInt8]) -> [String] {
         var source = ByteSource(bytes)
         let choice = source.byte()
@@ -208,7 +208,8 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
                 switch source.byte() % 8 {
                 case 0: try platform.memoryMap.add(range(&source), MemoryKind(firmware: UInt32(source.byte() % 8)))
                 case 1:
-                    try platform.add(Module(range: range(&source), commandLine: AddressRange(0, 0)))
+                    let module = moved(range(&source), into: platform.memoryMap.regions)
+                    try platform.add(Module(range: module, commandLine: AddressRange(0, 0)))
                 case 2: try platform.reservations.add(range(&source), source.byte() & 1 == 0 ? .firmware : .transient)
                 case 3:
                     let start = source.number(upTo: 1 << 32) & ~0xfff
@@ -217,10 +218,33 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
                 }
             }
         } catch { return [] }
+        // What came after a module may have taken its RAM away.
+        for index in 0..<platform.moduleCount {
+            guard isReadable(platform.facts.module(index).range, platform.memoryMap.regions) else { return [] }
+        }
         let empty: [UInt8] = [0]
         let memory = PhysicalMemory(ByteView(empty.span.bytes), origin: 0x400)
         let file = choice & 4 == 0 ? sample : choice & 8 == 0 ? fixedSample : overLoader
         return boot(file, options, on: platform.facts, memory, loader: loader, number)
+    }
+
+    /// What `Platform.read` asks of a module: RAM that the loader can read.
+    private static func isReadable(_ module: AddressRange, _ regions: MemoryRegions) -> Bool {
+        module.end <= 1 << 32 && regions.isAvailable(module)
+    }
+
+    /// `module`, or where that is no place for one a range that is, in a region and of a size which its numbers choose; where there is no
+    /// RAM, nothing.
+    private static func moved(_ module: AddressRange, into regions: MemoryRegions) -> AddressRange {
+        if isReadable(module, regions) { return module }
+        let rooms = regions.indices.compactMap { index -> AddressRange? in
+            let room = AddressRange(regions[index].range.start, min(regions[index].range.end, 1 << 32))
+            return regions[index].isAvailable && !room.isEmpty ? room : nil
+        }
+        guard !rooms.isEmpty else { return AddressRange(0, 0) }
+        let room = rooms[Int(module.start % UInt64(rooms.count))]
+        let start = room.start + module.start % room.size
+        return AddressRange(at: start, size: module.size % (room.end - start + 1))
     }
 
     /// A file that is linked over the loader's own bytes.

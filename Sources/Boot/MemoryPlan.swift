@@ -38,6 +38,8 @@ public struct MemoryPlan: Equatable, Sendable {
     /// Plans the memory of `application` on `platform`, with the loader's own bytes at `loader`. Nothing that the loader
     /// writes is placed at or above `limit`, the end of what it can reach. `choice` is about a position-independent image.
     ///
+    /// Every module lies in RAM below `limit`, as `Platform.read` makes sure: so their sizes can be added.
+    ///
     /// Throws `memoryTooSmall`, `imageTooLarge`, `noRoomForImage`, `imageOutsideMemory`, `noRoomForModule` or
     /// `noRoomForHandoff`; where `choice` cannot be met, `baseMisaligned`, `baseOutsideMemory`, `baseTooHigh`,
     /// `baseOfFixedImage` or `randomPlaceOfFixedImage`.
