@@ -26,6 +26,7 @@
     .equ SELECTOR_CODE_32, 0x28
     .equ EXCEPTIONS, 32
     .equ PAGE_FAULT, 14
+    .equ ALIAS_BIT, 39
     .equ SIZE_STUB, 8
     .equ SIZE_TSS, 104
     .equ SIZE_EXCEPTION_FRAME, 24 * 8
@@ -219,8 +220,10 @@ entry32:
     jnz unfit_cpu
 
 // Identity-map the first 2 MiB, the loader's own, and leave the rest of 4 GiB to page_fault: the firmware may have put
-// anything anywhere there, but a boot touches only a few of its pages.
+// anything anywhere there, but a boot touches only a few of its pages. The same 4 GiB are there once more, ALIAS_BIT further up: Swift
+// reads and writes memory there, where the byte at address 0 has an address that is no null pointer.
     movl $boot_pdpt + PAGE_PRESENT_WRITABLE, boot_pml4
+    movl $boot_pdpt + PAGE_PRESENT_WRITABLE, boot_pml4 + 8
     mov $boot_pdpt, %ecx
     movl $boot_pd + 0x0000 + PAGE_PRESENT_WRITABLE, (%ecx)
     movl $boot_pd + 0x1000 + PAGE_PRESENT_WRITABLE, 8(%ecx)
@@ -342,8 +345,8 @@ exception_stubs:
     .endr
 exception_stubs_end:
 
-// Maps the 2 MiB page of the first access to it, below 4 GiB and under the loader's own page tables. Every other page
-// fault is an exception like the rest.
+// Maps the 2 MiB page of the first access to it, below 4 GiB or in their alias, and under the loader's own page tables. Every other
+// page fault is an exception like the rest.
 page_fault:
     push %rax
     push %rcx
@@ -353,6 +356,7 @@ page_fault:
     testb $1, 16(%rsp)
     jnz 7f
     mov %cr2, %rax
+    btr $ALIAS_BIT, %rax
     mov %rax, %rcx
     shr $21, %rcx
     cmp $4 * 512, %rcx

@@ -4,7 +4,7 @@ import Diagnostics
 import Memory
 import Bytes
 
-/// The Multiboot information.
+/// The Multiboot information. Flags say what there is, wherever it lies: kexec leaves the memory map at address 0.
 public enum Multiboot {
     /// What eax holds when a Multiboot loader starts its kernel.
     public static var magic: UInt32 { 0x2bad_b002 }

@@ -4,7 +4,7 @@ import Diagnostics
 import Memory
 import Bytes
 
-/// The PVH start info.
+/// The PVH start info. Nothing lies at address 0, which stands for what is not present.
 public enum PVH {
     /// The start info's first word.
     public static var magic: UInt32 { 0x336e_c578 }
@@ -17,9 +17,10 @@ public enum PVH {
     static func read(_ memory: PhysicalMemory, into platform: inout Platform) throws(Fault) {
         let first = try memory.record(platform.information, size: 40)
         guard first.u32(0) == magic else { throw Fault(.badStartInfo, value: UInt64(first.u32(0))) }
-        try platform.readCommandLine(memory, first.u64(24))
+        let (modules, commandLine) = (first.u64(16), first.u64(24))
+        if commandLine != 0 { try platform.readCommandLine(memory, commandLine) }
         platform.rsdp = first.u64(32)
-        try platform.readModules(memory, first.u64(16), count: UInt64(first.u32(12)))
+        if modules != 0 { try platform.readModules(memory, modules, count: UInt64(first.u32(12))) }
 
         // The memory map came with version 1.
         guard first.u32(4) >= 1 else { throw Fault(.noMemoryMap) }

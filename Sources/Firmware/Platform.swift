@@ -58,10 +58,9 @@ public struct PhysicalMemory: ~Escapable {
         try view(address, size: size).entry(0, size: Int(truncatingIfNeeded: size))
     }
 
-    /// The range of the NUL-terminated string at `address`, without its NUL; empty where `address` is 0. Throws
-    /// `commandLineTooLong` or `platformStructureOutsideMemory`.
+    /// The range of the NUL-terminated string at `address`, without its NUL. Throws `commandLineTooLong` or
+    /// `platformStructureOutsideMemory`.
     public func string(_ address: UInt64) throws(Fault) -> AddressRange {
-        guard address != 0 else { return AddressRange(0, 0) }
         guard let length = bytes.stringLength(at: address &- origin, limit: Platform.commandLineCapacity) else {
             // Either all bytes that count are there and none is NUL, or it leaves memory before.
             _ = try view(address, size: Platform.commandLineCapacity &+ 1)
@@ -147,7 +146,8 @@ public struct Platform: ~Copyable {
         modules[moduleCount] = module
         moduleCount &+= 1
         try reservations.add(module.range, .module)
-        try reserveString(module.commandLine)
+        // Both protocols have 0 for no string.
+        if module.commandLine.start != 0 { try reserveString(module.commandLine) }
     }
 
     /// Reserves `size` bytes at `address` that the firmware handed over. What belongs to the Multiboot information is handed on
@@ -160,14 +160,13 @@ public struct Platform: ~Copyable {
 
     /// Reserves a string and its NUL.
     private mutating func reserveString(_ string: AddressRange) throws(Fault) {
-        guard string.start != 0 else { return }
         try reserve(string.start, size: string.size &+ 1)
     }
 }
 
 /// What both protocols tell, in much the same way.
 extension Platform {
-    /// Reads the command line at `address`, 0 for none.
+    /// Reads the command line at `address`.
     mutating func readCommandLine(_ memory: PhysicalMemory, _ address: UInt64) throws(Fault) {
         commandLine = try memory.string(address)
         try reserveString(commandLine)
@@ -197,8 +196,9 @@ extension Platform {
                 string = entry.u64(16)
             }
             _ = try memory.view(start, size: size, else: .moduleOutsideMemory)
-            try add(
-                Module(range: AddressRange(at: start, size: size), commandLine: try memory.string(string)))
+            // Both protocols have 0 for no string.
+            let commandLine = string == 0 ? AddressRange(0, 0) : try memory.string(string)
+            try add(Module(range: AddressRange(at: start, size: size), commandLine: commandLine))
             index &+= 1
         }
     }

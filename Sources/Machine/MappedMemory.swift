@@ -1,11 +1,11 @@
-// Physical memory, which the loader's own page tables map to itself.
+// Physical memory, which the loader's own page tables map to itself, and once more further up.
 
 internal import CMachine
 
-/// The machine's memory, as spans over its identity mapping.
+/// The machine's memory, as spans over its second mapping: there no address that can be read is that of a null pointer.
 public enum MappedMemory {
-    /// The first address that can be read: below lies what no structure occupies, the interrupt vectors of real mode.
-    public static var start: UInt64 { 0x400 }
+    /// The first address that can be read: firmware may leave structures anywhere, and kexec leaves one at 0.
+    public static var start: UInt64 { 0 }
     /// The end of what is mapped.
     public static var end: UInt64 { 1 << 32 }
     /// The loader's own bytes: from its first to the one behind its last.
@@ -21,9 +21,9 @@ public enum MappedMemory {
     /// `size` bytes at `address`, for reading.
     @_lifetime(immortal)
     public static func span(_ address: UInt64, size: UInt64) -> RawSpan {
-        precondition(address >= start && address <= end && size <= end - address)
-        // Identity-mapped by entry.S, and nobody takes it away before the kernel is entered.
-        let pointer = unsafe UnsafeRawPointer(bitPattern: UInt(cm_address(address))).unsafelyUnwrapped
+        precondition(address <= end && size <= end - address)
+        // Mapped by entry.S, and nobody takes it away before the kernel is entered.
+        let pointer = unsafe UnsafeRawPointer(bitPattern: UInt(cm_alias(address))).unsafelyUnwrapped
         let span = unsafe RawSpan(_unsafeStart: pointer, byteCount: Int(size))
         return unsafe _overrideLifetime(span, borrowing: ())
     }
@@ -31,9 +31,9 @@ public enum MappedMemory {
     /// `size` bytes at `address`, for writing. The caller's plan keeps ranges apart; nothing else does.
     @_lifetime(immortal)
     public static func mutableSpan(_ address: UInt64, size: UInt64) -> MutableRawSpan {
-        precondition(address >= start && address <= end && size <= end - address)
+        precondition(address <= end && size <= end - address)
         // As above.
-        let pointer = unsafe UnsafeMutableRawPointer(bitPattern: UInt(cm_address(address))).unsafelyUnwrapped
+        let pointer = unsafe UnsafeMutableRawPointer(bitPattern: UInt(cm_alias(address))).unsafelyUnwrapped
         let span = unsafe MutableRawSpan(_unsafeStart: pointer, byteCount: Int(size))
         return unsafe _overrideLifetime(span, borrowing: ())
     }

@@ -234,6 +234,15 @@ struct HandedOver {
         }
     }
 
+    /// kexec leaves the memory map there, and a kernel takes that for a null pointer.
+    @Test(arguments: MemoryPlanTests.generations)
+    func `what lies at 0 is not handed on`(_ generation: Generation) throws {
+        var scenario = Self.plain(generation, isPVH: false)
+        scenario.firmware.append(AddressRange(at: 0, size: 72))
+        let boot = try #require(HandedOver(scenario, gigabytePages: false))
+        checkSynthesised(boot, boot.multibootInformation(generation))
+    }
+
     /// Where the image covers a module, needed or not, that is moved, and the firmware's list tells a place that it has left.
     @Test(arguments: MemoryPlanTests.generations)
     func `modules are listed where they are`(_ generation: Generation) throws {

@@ -53,6 +53,32 @@ import Testing
         #expect(facts.regions == [MemoryRegion(range: AddressRange(0, 0x8_0000), kind: .available)])
     }
 
+    /// kexec leaves the memory map there; nothing is at 0 only where a module has no string.
+    @Test func `every structure may lie at 0`() throws {
+        func read(_ place: Int, _ words: [UInt32], pointer: Int) throws -> Facts {
+            var image = Self.image()
+            image.put(words, at: 0)
+            image.put([0], at: pointer)
+            return try image.read(.multiboot, at: UInt64(place)).get()
+        }
+        let sound = try Self.image().read(.multiboot, at: 0x9500).get()
+        let map: [UInt32] = [20, 0, 0, 0x9_fc00, 0, 1, 20, 0xf_0000, 0, 0x1_0000, 0, 2, 20, 0, 1, 0, 1, 1]
+        let withMap = try read(0x9500, map, pointer: 0x9500 + 48)
+        #expect(withMap.regions == sound.regions && withMap.reserves(AddressRange(0, 72)))
+        let modules: [UInt32] = [0x3_0000, 0x3_1234, 0x2_0100, 0, 0x3_2000, 0x3_2000, 0, 0]
+        let withModules = try read(0x9500, modules, pointer: 0x9500 + 24)
+        #expect(withModules.modules == sound.modules && withModules.reserves(AddressRange(0, 32)))
+        // "-- x"
+        let withLine = try read(0x9500, [0x7820_2d2d, 0], pointer: 0x9500 + 16)
+        #expect(withLine.commandLine == AddressRange(0, 4) && withLine.reserves(AddressRange(0, 5)))
+        let withString = try read(0x9500, [0x7820_2d2d, 0], pointer: 0x2_1000 + 8)
+        #expect(withString.modules[0].commandLine.isEmpty && !withString.reserves(AddressRange(0, 1)))
+        let information: [UInt32] = [0b100_1101, 639, 0xfc00, 0, 0x2_0000, 2, 0x2_1000, 0, 0, 0, 0, 72, 0x9000]
+        let atZero = try read(0, information, pointer: 0x9500)
+        #expect(atZero.regions == sound.regions && atZero.modules == sound.modules)
+        #expect(atZero.reserves(AddressRange(0, 116)))
+    }
+
     @Test func `entries may be longer than 20 bytes`() throws {
         var image = Self.image(flags: 0b100_0101)
         image.put([28, 0, 0, 0x1000, 0, 1, 0, 0, 20, 0x2000, 0, 0x1000, 0, 3], at: 0x9000)
@@ -90,6 +116,12 @@ import Testing
         // RAM that the firmware lists as reserved, too, is its own.
         (0x9018, [20, 0x3_1000, 0, 0x1000, 0, 2], Fault(.moduleOutsideMemory, value: 0x3_0000, limit: 0x3_1234)),
         (0x2_1010, [0x9_f000, 0x9_fc01], Fault(.moduleOutsideMemory, value: 0x9_f000, limit: 0x9_fc01)),
+        // RAM that ends at 2^64, and far past it.
+        (
+            0x9030, [20, 0xffff_f000, .max, 0x1000, 0, 1],
+            Fault(.memoryBeyondAddresses, value: 0xffff_ffff_ffff_f000, limit: 0x1000)
+        ),
+        (0x9030, [20, 2, 0, .max, .max, 1], Fault(.memoryBeyondAddresses, value: 2, limit: .max)),
         (0x9000, [19], Fault(.memoryMapMalformed, value: 19, limit: 20)),
         (0x9000, [0], Fault(.memoryMapMalformed, value: 0, limit: 20)),
         (0x9018, [0], Fault(.memoryMapMalformed, value: 0, limit: 20)),
@@ -116,12 +148,6 @@ import Testing
                 == Fault(.platformStructureOutsideMemory, value: 0x9500, limit: 52))
     }
 
-        // RAM that ends at 2^64, and far past it.
-        (
-            0x9030, [20, 0xffff_f000, .max, 0x1000, 0, 1],
-            Fault(.memoryBeyondAddresses, value: 0xffff_ffff_ffff_f000, limit: 0x1000)
-        ),
-        (0x9030, [20, 2, 0, .max, .max, 1], Fault(.memoryBeyondAddresses, value: 2, limit: .max)),
     @Test func `a command line of 65535 bytes is taken, a longer one refused`() throws {
         var image = Self.image()
         image.put(String(repeating: "a", count: 0xffff), at: 0x2_8000)

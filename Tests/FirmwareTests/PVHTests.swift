@@ -37,6 +37,20 @@ import Testing
         ] { #expect(facts.reserves(range), "\(range)") }
     }
 
+    /// "Nothing will be loaded at physical address 0, so a 0 value in any of the address fields should be treated as not present."
+    @Test func `what lies at 0 is not there`() throws {
+        for (address, words) in [(0x2010, [0, 0]), (0x2018, [0, 0]), (0x2110, [0, 0])] as [(Int, [UInt32])] {
+            var image = Self.image()
+            image.put("text", at: 0)
+            image.put(words, at: address)
+            let facts = try image.read(.pvh, at: 0x2000).get()
+            #expect(facts.modules.isEmpty == (address == 0x2010))
+            #expect(facts.commandLine.isEmpty == (address == 0x2018))
+            #expect(facts.modules.allSatisfy { $0.commandLine.isEmpty == (address == 0x2110) })
+            #expect(!facts.reserves(AddressRange(0, 1)))
+        }
+    }
+
     @Test func `modules and command line may be missing`() throws {
         var image = Self.image()
         image.put([0, 0, 0, 0, 0, 0, 0], at: 0x200c)
@@ -58,6 +72,12 @@ import Testing
         (0x2108, [0x1_0001], Fault(.moduleOutsideMemory, value: 0x3_0000, limit: 0x4_0001)),
         (0x2108, [0, .max], Fault(.moduleOutsideMemory, value: 0x3_0000, limit: 0xffff_ffff_0003_0000)),
         (0x2300, [0x3_0001, 0], Fault(.moduleOutsideMemory, value: 0x3_0000, limit: 0x3_1234)),
+        // RAM that ends at 2^64, and far past it.
+        (
+            0x2300, [0xffff_f000, .max, 0x1000, 0],
+            Fault(.memoryBeyondAddresses, value: 0xffff_ffff_ffff_f000, limit: 0x1000)
+        ),
+        (0x2300, [2, 0, .max, .max], Fault(.memoryBeyondAddresses, value: 2, limit: .max)),
         (0x2018, [0, 1], Fault(.platformStructureOutsideMemory, value: 0x1_0000_0000, limit: 0x1_0000)),
     ]
 
@@ -68,26 +88,6 @@ import Testing
         #expect(image.read(.pvh, at: 0x2000).fault == change.fault)
     }
 
-    @Test func `sixteen modules are taken`() throws {
-        var image = Self.image()
-        image.put([16, 0x2_0000], at: 0x200c)
-        for index in 0..<16 {
-        // RAM that ends at 2^64, and far past it.
-        (
-            0x2300, [0xffff_f000, .max, 0x1000, 0],
-            Fault(.memoryBeyondAddresses, value: 0xffff_ffff_ffff_f000, limit: 0x1000)
-        ),
-        (0x2300, [2, 0, .max, .max], Fault(.memoryBeyondAddresses, value: 2, limit: .max)),
-            image.put([UInt32(0x3_0000 + index * 0x400), 0, 0x100, 0, 0, 0, 0, 0], at: 0x2_0000 + index * 32)
-        }
-        let facts = try image.read(.pvh, at: 0x2000).get()
-        #expect(facts.modules.map(\.range.start) == (0..<16).map { 0x3_0000 + $0 * 0x400 })
-    }
-
-    @Test func `a command line of 65535 bytes is taken, a longer one refused`() throws {
-        var image = Self.image()
-        image.put([0], at: 0x200c)
-        image.put(String(repeating: "a", count: 0xffff), at: 0x2_0000)
     @Test func `what must not be used may reach to the end of all addresses, and past it`() throws {
         for size in [0x1000, 0x1001, .max] as [UInt32] {
             var image = Self.image()
@@ -100,6 +100,20 @@ import Testing
         }
     }
 
+    @Test func `sixteen modules are taken`() throws {
+        var image = Self.image()
+        image.put([16, 0x2_0000], at: 0x200c)
+        for index in 0..<16 {
+            image.put([UInt32(0x3_0000 + index * 0x400), 0, 0x100, 0, 0, 0, 0, 0], at: 0x2_0000 + index * 32)
+        }
+        let facts = try image.read(.pvh, at: 0x2000).get()
+        #expect(facts.modules.map(\.range.start) == (0..<16).map { 0x3_0000 + $0 * 0x400 })
+    }
+
+    @Test func `a command line of 65535 bytes is taken, a longer one refused`() throws {
+        var image = Self.image()
+        image.put([0], at: 0x200c)
+        image.put(String(repeating: "a", count: 0xffff), at: 0x2_0000)
         image.put([0x2_0000], at: 0x2018)
         #expect(try image.read(.pvh, at: 0x2000).get().commandLine.size == 0xffff)
         image.put(String(repeating: "a", count: 0x1_0000), at: 0x2_0000)

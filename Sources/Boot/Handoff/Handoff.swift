@@ -124,8 +124,9 @@ public struct Handoff {
             application.generation, alignsWideIntegers: application.alignsWideIntegers, to: &block, at: layout.bootInfo)
     }
 
-    /// Whether the firmware's own Multiboot information can be handed on: there is one, the image covers neither it nor a module
-    /// that it lists, and it lies below the image where the kernel takes all memory above for its own.
+    /// Whether the firmware's own Multiboot information can be handed on: there is one, no part of it lies at address 0, which
+    /// kernels take for a null pointer, the image covers neither it nor a module that it lists, and it lies below the image where the
+    /// kernel takes all memory above for its own.
     func isMultibootInformationUsable(
         _ application: borrowing Application, on platform: borrowing PlatformFacts, _ placement: MemoryPlan
     ) -> Bool {
@@ -133,6 +134,7 @@ public struct Handoff {
         let reserved = platform.reservations
         for index in reserved.indices {
             let range = reserved[index].range
+            if range.start == 0 { return false }
             guard range.end > placement.image.start else { continue }
             // Neither is empty.
             if range.start < placement.image.end { return false }

@@ -124,12 +124,9 @@ static inline void cm_set_efer(uint32_t bits) {
 /// Ends the machine: entry.S says how. QEMU's isa-debug-exit, where there is one, is told `status`.
 _Noreturn void cm_end(uint8_t status);
 
-/// `address`, of which the compiler knows nothing: from the first bytes of memory it would otherwise reason back to address 0, and
-/// that nothing can be there.
-CM_INLINE uint64_t cm_address(uint64_t address) {
-    __asm__("" : "+r"(address));
-    return address;
-}
+/// Where the physical `address` below 4 GiB is mapped a second time, see ALIAS_BIT in entry.S: 0 is an address like any other, but to
+/// a compiler a pointer to it is none.
+CM_INLINE uint64_t cm_alias(uint64_t address) { return address + (UINT64_C(1) << 39); }
 
 /// The addresses of the loader's first byte, of the first behind its code, and of the first behind its last.
 static inline uint64_t cm_loader_start(void) {

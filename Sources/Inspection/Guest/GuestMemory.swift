@@ -35,7 +35,7 @@ import Linking
 
     /// What the guest's loader can read; the memory must outlive it.
     var readable: PhysicalMemory {
-        @_lifetime(immortal) get { PhysicalMemory(ByteView(span(AddressRange(0x400, size))), origin: 0x400) }
+        @_lifetime(immortal) get { PhysicalMemory(ByteView(span(AddressRange(0, size))), origin: 0) }
     }
 
     deinit { unsafe munmap(base, Int(size)) }

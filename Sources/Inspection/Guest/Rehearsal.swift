@@ -30,7 +30,7 @@ struct Rehearsal {
 
     /// The shared objects that were loaded, in the order in which symbols are searched.
     let libraries: [Library]
-    /// Where the modules are, as offsets from 0x400.
+    /// Where the modules are, as offsets in the guest's memory.
     private let modules: [NamedFile]
 
     /// The entry contract's generation.
