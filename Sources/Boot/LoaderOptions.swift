@@ -18,14 +18,17 @@ public enum Verbosity: UInt8, Sendable {
 
 /// What the user asks of the loader. Of options that exclude each other the last one counts.
 ///
-/// Under Multiboot the options are words of the module's own string, behind the file name:
-/// `-initrd "app loader.generation=2 loader.align16"`. Other words there are the application's, and the command line of
-/// `-append` is never looked at. Behind another module's file name `loader.sha256=` is about that file, and any other option an
-/// error.
+/// Under Multiboot the options are words of the module's own string, after the file's name if there is one:
+/// `-initrd "app loader.generation=2 loader.align16"`. QEMU, iPXE and SYSLINUX put the name first, GRUB leaves it out: so a first word
+/// is an option where `isOption` says so, and else the name. Other words there are the application's. In another module's string
+/// `loader.sha256=` is about that file, and any other option an error.
 ///
 /// PVH under QEMU has no string for the module. There the options are the first words of the command line:
-/// `-append "loader.generation=2 -- arguments"`. The kernel's command line begins behind them, since it would take the
+/// `-append "loader.generation=2 -- arguments"`. The kernel's command line begins after them, since it would take the
 /// first of them for its path.
+///
+/// An option that stands elsewhere on the command line would have no effect, and is an error. In every line, all that follows the
+/// word `--` is the application's.
 public struct LoaderOptions: Equatable, Sendable {
     /// `loader.generation=0`, `1`, `2`, `3`, `4-recursive` or `4-identity`: the entry contract, whatever the notes say.
     public var generation: Generation?
@@ -49,42 +52,90 @@ public struct LoaderOptions: Equatable, Sendable {
     /// Reads the options on `platform`, and takes those of the command line off it. `loader.sha256=` and 64 hexadecimal digits, the
     /// digest that a file must have, it compares at once: nothing has been read of any file yet.
     ///
-    /// Throws `unknownLoaderOption`, `optionMisplaced`, `digestMalformed` and `baseMalformed`, whose name is an offset in `memory`,
-    /// and `digestDiffers`, of the file.
+    /// Throws `unknownLoaderOption`, `optionMisplaced`, `optionForKernel`, `optionAfterOthers`, `digestMalformed` and
+    /// `baseMalformed`, whose name is an offset in `memory`, and `digestDiffers`, of the file.
     public mutating func read(_ platform: inout Platform, _ memory: PhysicalMemory) throws(Fault) {
         var index = 0
         while index < platform.moduleCount {
             let module = platform.facts.module(index)
-            _ = try read(module.commandLine, isNamed: true, memory, of: index, module.range)
+            try read(module, at: index, memory)
             index &+= 1
         }
-        guard platform.bootProtocol == .pvh, index > 0 else { return }
-        let line = platform.commandLine
-        let rest = try read(line, isNamed: false, memory, of: 0, platform.facts.module(0).range)
-        platform.commandLine = AddressRange(rest, line.end)
+        guard index > 0, !platform.commandLine.isEmpty else { return }
+        switch platform.bootProtocol {
+        case .multiboot:
+            try LoaderOptions.refuseOptions(on: platform.commandLine, memory, .optionForKernel)
+        case .pvh:
+            let application = platform.facts.module(0).range
+            platform.commandLine = try readFirst(on: platform.commandLine, memory, about: application)
+            guard !platform.commandLine.isEmpty else { return }
+            try LoaderOptions.refuseOptions(on: platform.commandLine, memory, .optionAfterOthers)
+        }
     }
 
-    /// Reads the options in `line`, about the module at `index`, which is `file`: where it `isNamed`, by the first word, all that
-    /// come behind that, else those that come before any other word. Returns where what follows the last of these begins.
+    /// Reads the options in the string of `module`, which is the one at `index`.
     @inline(never)
-    private mutating func read(
-        _ line: AddressRange, isNamed: Bool, _ memory: PhysicalMemory, of index: Int, _ file: AddressRange
-    ) throws(Fault) -> UInt64 {
-        guard !line.isEmpty else { return line.start }
-        var words = Words(try memory.view(line.start, size: memory.range.end &- line.start), size: line.size)
-        if isNamed { _ = words.next() }
-        var rest = line.start
+    private mutating func read(_ module: Module, at index: Int, _ memory: PhysicalMemory) throws(Fault) {
+        guard !module.commandLine.isEmpty else { return }
+        var words = try Words(module.commandLine, memory)
+        var isFirst = true
+        while var word = words.next(), !word.isSeparator {
+            let isName = isFirst && !LoaderOptions.isOption(word)
+            isFirst = false
+            guard !isName, word.take("loader.") else { continue }
+            try apply(word, nameOffset: words.nameOffset, memory, of: index, module.range)
+        }
+    }
+
+    /// Reads the options that `line` begins with, about the application, which is `file`; returns what follows them.
+    @inline(never)
+    private mutating func readFirst(
+        on line: AddressRange, _ memory: PhysicalMemory, about file: AddressRange
+    ) throws(Fault) -> AddressRange {
+        var words = try Words(line, memory)
+        var rest = line
         while var word = words.next() {
-            if word.take("loader.") {
-                let nameOffset = line.start &- memory.origin &+ words.start
-                try apply(word, nameOffset: nameOffset, memory, of: index, file)
-                rest = line.end
-            } else if !isNamed {
-                if rest == line.end { rest = line.start &+ words.start }
-                break
+            guard word.take("loader.") else {
+                return rest == line ? line : AddressRange(line.start &+ words.start, line.end)
             }
+            try apply(word, nameOffset: words.nameOffset, memory, of: 0, file)
+            rest = AddressRange(line.end, line.end)
         }
         return rest
+    }
+
+    /// Throws `rule` where an option stands among the kernel's words on `line`.
+    @inline(never)
+    private static func refuseOptions(
+        on line: AddressRange, _ memory: PhysicalMemory, _ rule: Rule
+    ) throws(Fault) {
+        var words = try Words(line, memory)
+        while let word = words.next() {
+            let isSeparator = word.isSeparator
+            guard isSeparator || isOption(word), !words.beginsInQuotes() else { continue }
+            guard isSeparator else { throw Fault(rule, nameOffset: words.nameOffset) }
+            return
+        }
+    }
+
+    /// Whether the string of `module` begins with the file's name: the boot loader may have left it out.
+    static func isNamed(_ module: Module, _ memory: PhysicalMemory) throws(Fault) -> Bool {
+        guard !module.commandLine.isEmpty else { return false }
+        var words = try Words(module.commandLine, memory)
+        guard let first = words.next() else { return false }
+        return !isOption(first) && !first.isSeparator
+    }
+
+    /// Whether `word`, where it may also be a file's name or the kernel's, is an option: it is called like one, or what follows
+    /// `loader.` has a value, of which nobody makes a file's name, and which should not be lost by a slip of the pen. A file
+    /// that is called `loader.elf` has a name.
+    private static func isOption(_ word: ByteView) -> Bool {
+        var option = word
+        guard option.take("loader.") else { return false }
+        if let size = option.distance(to: UInt8(ascii: "="), from: 0) {
+            return option.distance(to: UInt8(ascii: "/"), from: 0, limit: size) == nil
+        }
+        return option.takeWord(of: "align16 protect no-protect quiet verbose kaslr base sha256 generation") != 0xff
     }
 
     /// What options are called behind `loader.`; those whose name ends with `=` have a value.
@@ -155,6 +206,11 @@ extension ByteView {
         return digit < 10 ? digit : letter < 6 ? letter &+ 10 : 0xff
     }
 
+    /// Whether the word is the one that all of the application's own follow.
+    fileprivate var isSeparator: Bool {
+        count == 2 && byte(at: 0) == UInt8(ascii: "-") && byte(at: 1) == UInt8(ascii: "-")
+    }
+
     /// Takes `prefix` off the bytes; false, and nothing taken, where they begin otherwise.
     @inline(never)
     fileprivate mutating func take(_ prefix: Text) -> Bool {
@@ -187,14 +243,23 @@ private struct Words: ~Escapable {
     /// What begins with the line: to look for spaces by words of memory there should be something behind it.
     private let bytes: ByteView
     private let size: UInt64
+    /// Where the line begins, as an offset in memory.
+    private let offset: UInt64
     /// Where the word that was read last begins, and where what has not been read yet does.
     private(set) var start: UInt64 = 0, end: UInt64 = 0
+    /// How far quotes have been looked for, and the one in which that place is; 0 where it is in none.
+    private var quotesEnd: UInt64 = 0, quote: UInt8 = 0
 
-    @_lifetime(copy bytes)
-    init(_ bytes: ByteView, size: UInt64) {
-        self.bytes = bytes
-        self.size = size
+    /// The words of `line`, which is not empty.
+    @_lifetime(copy memory)
+    init(_ line: AddressRange, _ memory: PhysicalMemory) throws(Fault) {
+        bytes = try memory.view(line.start, size: memory.range.end &- line.start)
+        size = line.size
+        offset = line.start &- memory.origin
     }
+
+    /// Where the word that was read last begins, as an offset in memory.
+    var nameOffset: UInt64 { offset &+ start }
 
     /// The next word, nil at the end.
     @inline(never)
@@ -205,5 +270,25 @@ private struct Words: ~Escapable {
         guard start < size else { return nil }
         end &+= bytes.distance(to: UInt8(ascii: " "), from: start, limit: size &- start) ?? size &- start
         return bytes.part(at: start, size: end &- start)
+    }
+
+    /// Whether the word that was read last begins inside quotes: kernels split their line as a shell does, so it is a part of
+    /// another. A quote that is not closed, as in a path with an apostrophe, is none.
+    @inline(never)
+    mutating func beginsInQuotes() -> Bool {
+        while quotesEnd < start, let byte = bytes.byte(at: quotesEnd) {
+            quotesEnd &+= 1
+            switch byte {
+            case UInt8(ascii: "\\") where quote != UInt8(ascii: "'"): quotesEnd &+= 1
+            case quote: quote = 0
+            case UInt8(ascii: "'"), UInt8(ascii: "\""):
+                guard quote == 0, bytes.distance(to: byte, from: quotesEnd, limit: size &- quotesEnd) != nil else {
+                    continue
+                }
+                quote = byte
+            default: break
+            }
+        }
+        return quote != 0
     }
 }

@@ -6,17 +6,21 @@ import Memory
 import Bytes
 
 extension NamedFiles {
-    /// Adds the modules of `platform`, as offsets in `memory`, which these bytes are; the first is the application.
+    /// Adds the modules of `platform`, as offsets in `memory`, which these bytes are; the first is the application. Those whose string
+    /// does not begin with a name have none, and are known by their DT_SONAME only.
     @_lifetime(self: copy self)
     public mutating func add(_ platform: borrowing PlatformFacts, _ memory: PhysicalMemory) {
         var index = 0
         while index < platform.moduleCount {
             let module = platform.module(index)
             index &+= 1
-            append(
-                NamedFile(
-                    start: module.range.start &- memory.origin, size: module.range.size,
-                    string: module.commandLine.start &- memory.origin, stringSize: module.commandLine.size))
+            var file = NamedFile(start: module.range.start &- memory.origin, size: module.range.size)
+            // An application by itself is not looked for.
+            if platform.moduleCount > 1, (try? LoaderOptions.isNamed(module, memory)) == true {
+                file.string = module.commandLine.start &- memory.origin
+                file.stringSize = module.commandLine.size
+            }
+            append(file)
         }
     }
 }

@@ -35,6 +35,7 @@ public enum Rule: UInt8, Equatable, Sendable {
     case notSharedObject, versionMissing, versionTableMalformed, symbolSearchTooLong, arrayOutsideImage
     case symbolVersionMissing, copyOutsideImage, relocationFormUnknown, optionMisplaced
     case memoryBeyondAddresses
+    case optionForKernel, optionAfterOthers
 
     /// What kind of trouble this is; decides the exit status.
     public var kind: Kind { words.kind }

@@ -183,7 +183,10 @@ extension Rule {
         case .needsLibrary:
             .wrongKind(
                 "no module is given for what it needs: %n",
-                "add shared libraries, -initrd \"APPLICATION,LIBRARY\", or link the application statically")
+                """
+                add shared libraries, -initrd "APPLICATION,LIBRARY", or link the application statically; a module whose string has no \
+                name is known by its DT_SONAME only
+                """)
         case .hashTableMalformed: .malformed("the hash table does not fit in its segment, or was cut out of the file")
         case .relocationTypeUnknown:
             .relocation(
@@ -266,13 +269,13 @@ extension Rule {
             .platform(
                 "the memory map has an entry of %d bytes, fewer than %m",
                 "the boot loader or virtual machine monitor is at fault")
-        case .tooManyRegions: .platform("the memory map has more than %m entries", "please report it")
-        case .tooManyModules: .platform("there are %d modules; at most %m are supported", "give fewer modules")
-        case .tooManyReservations: .platform("more than %m reserved ranges", "please report it")
         case .memoryBeyondAddresses:
             .platform(
                 "the memory map has RAM at %v of %l bytes, which ends beyond all addresses",
                 "the boot loader or virtual machine monitor is at fault")
+        case .tooManyRegions: .platform("the memory map has more than %m entries", "please report it")
+        case .tooManyModules: .platform("there are %d modules; at most %m are supported", "give fewer modules")
+        case .tooManyReservations: .platform("more than %m reserved ranges", "please report it")
         case .moduleOutsideMemory:
             .placement(
                 "the module at %v up to %l is not all in RAM below 4 GiB", "give the machine more memory (-m)")
@@ -359,6 +362,15 @@ extension Rule {
                 "it names relocations in a form that is not known", "link it with --pack-dyn-relocs=relr")
         case .optionMisplaced:
             .options("a loader option behind another file than the application: %n", "give it behind the application")
+        case .optionForKernel:
+            .options(
+                "a loader option on the kernel's command line, where it has no effect, from here: %n",
+                "give it with the application's module, after the file's name, or after -- where it is the application's"
+            )
+        case .optionAfterOthers:
+            .options(
+                "a loader option that does not come first on the command line, and so has no effect, from here: %n",
+                "put it before all other words, or after -- where it is the application's")
         }
     }
 }

@@ -6,6 +6,7 @@ import Firmware
 import Bytes
 import Diagnostics
 import HermitEntry
+import Linking
 import TestSupport
 import Testing
 
@@ -63,10 +64,104 @@ import Testing
 
     @Test func `a module's options may stand anywhere behind its name`() throws {
         let read = try read(
-            .multiboot, module: "loader.app one  loader.align16 two loader.generation=3 ", line: "loader.generation=2")
+            .multiboot, module: "loader.app one  loader.align16 two loader.generation=3 ", line: "loader a")
         #expect(read.options.generation == .three)
         #expect(read.options.alignsWideIntegers)
-        #expect(read.line == "loader.generation=2")
+        #expect(read.line == "loader a")
+    }
+
+    /// GRUB leaves the file's name out of the module's string.
+    @Test(arguments: [BootProtocol.multiboot, .pvh])
+    func `a first word that is an option is one`(_ bootProtocol: BootProtocol) throws {
+        for module in ["loader.align16", " loader.align16", "loader.align16 word", "loader.align16 -- loader.kaslr"] {
+            #expect(try read(bootProtocol, module: module, line: "").options.alignsWideIntegers, "\(module)")
+        }
+        #expect(
+            try read(bootProtocol, module: "loader.generation=3 loader.quiet", line: "").options.generation == .three)
+        for (option, rule) in [
+            ("loader.sha256=", Rule.digestMalformed), ("loader.sha256=/", .digestMalformed),
+            ("loader.base=there", .baseMalformed), ("loader.generation=5", .unknownLoaderOption),
+            // Slips of the pen.
+            ("loader.sha265=00", .unknownLoaderOption), ("loader.sha256", .unknownLoaderOption),
+            ("loader.quiet=1", .unknownLoaderOption), ("loader.=", .unknownLoaderOption),
+        ] {
+            #expect(
+                fault { _ = try read(bootProtocol, module: option, line: "") } == Fault(rule, nameOffset: 0),
+                "\(option)")
+        }
+    }
+
+    @Test(arguments: [BootProtocol.multiboot, .pvh])
+    func `a file's name may begin as an option does`(_ bootProtocol: BootProtocol) throws {
+        for name in [
+            "loader.elf", "loader.", "loader.quiet.elf", "loader.verbos", "loader", "loader.d/a=b", "./loader.quiet",
+            "loader.sha256sum", "a/loader.base=0", "xloader.kaslr",
+        ] {
+            #expect(try read(bootProtocol, module: name, line: name == "loader." ? "" : "a").options == LoaderOptions())
+            #expect(
+                try read(bootProtocol, module: name + " loader.align16", line: "").options.alignsWideIntegers, "\(name)"
+            )
+        }
+    }
+
+    /// A module without a name is known by its DT_SONAME, and to people by its number.
+    @Test func `an option is no file's name`() throws {
+        let strings = ["app", "loader.sha256=00", "lib.so loader.quiet", "", "-- x", " ", "loader.elf"]
+        var memory = [UInt8](repeating: 0, count: 0x10)
+        var platform = Platform(.multiboot, information: 0)
+        for string in strings {
+            let start = UInt64(memory.count)
+            memory += Array(string.utf8) + [0]
+            try platform.add(
+                Module(
+                    range: AddressRange(at: 1, size: 4),
+                    commandLine: AddressRange(at: start, size: UInt64(string.utf8.count))))
+        }
+        let view = ByteView(memory.span.bytes)
+        var files = NamedFiles(view)
+        files.add(platform.facts, PhysicalMemory(view, origin: 0))
+        #expect((0..<files.count).map { files[$0].stringSize > 0 } == [true, false, true, false, false, false, true])
+        for (file, name) in [(1, "module 2"), (2, "lib.so"), (6, "loader.elf")] {
+            var sink = StringSink()
+            Report.error(Fault(.notELF).of(file: file), files, plan: MutableSpan(), to: &sink)
+            #expect(sink.text.hasPrefix("[LOADER] error: \(name): "), "\(sink.text)")
+        }
+    }
+
+    @Test func `what follows two dashes is the application's`() throws {
+        let words = "-- loader.quiet loader.nonsense loader.sha256=00"
+        for module in ["app \(words)", words] {
+            #expect(try read(.multiboot, module: module, line: "loader \(words)").options == LoaderOptions())
+        }
+        let pvh = try read(.pvh, module: "", line: "loader.align16 \(words)")
+        #expect(pvh.options.alignsWideIntegers && pvh.line == words)
+        #expect(try read(.pvh, module: nil, line: words).line == words)
+    }
+
+    /// Words and, of them, those before the option.
+    static let unread = ["", "loader ", "loader one ", "build/loader env=A=b -freq 1 ", "o'brien/loader ", "a --- "]
+
+    @Test(arguments: unread, ["loader.quiet", "loader.sha256=00", "loader.sha265=00", "loader.sha256"])
+    func `an option where none is read is an error`(words: String, option: String) throws {
+        let multiboot = fault { _ = try read(.multiboot, module: "app", line: words + option + " rest") }
+        #expect(multiboot == Fault(.optionForKernel, nameOffset: UInt64(4 + words.utf8.count)))
+        guard !words.isEmpty else { return }
+        let pvh = fault { _ = try read(.pvh, module: "", line: "loader.align16 " + words + option) }
+        #expect(pvh == Fault(.optionAfterOthers, nameOffset: UInt64(16 + words.utf8.count)))
+    }
+
+    @Test func `what only looks like an option is the kernel's`() throws {
+        for line in [
+            "loader.elf a", "a loader.elf", "a loader.", "a xloader.quiet", "a env=B=\"x loader.quiet\"",
+            "a env=B='x loader.sha256=00 -- y' c", "a env=B=loader.quiet", #"a env=B="\" loader.quiet""#,
+        ] { #expect(try read(.multiboot, module: "app", line: line).line == line) }
+        for (line, offset) in [
+            // The quotes are closed, or none.
+            (#"a env=B="x y" loader.quiet"#, 4 + 14), ("it's loader.quiet", 9), (#"a \"b loader.quiet c\""#, 4 + 6),
+        ] {
+            let found = fault { _ = try read(.multiboot, module: "app", line: line) }
+            #expect(found == Fault(.optionForKernel, nameOffset: UInt64(offset)), "\(line)")
+        }
     }
 
     @Test func `the last word on how much to say counts`() throws {
@@ -77,10 +172,10 @@ import Testing
     }
 
     @Test func `a command line's options are its first words`() throws {
-        let leading = try read(.pvh, module: "", line: "loader.align16 loader.generation=2 a loader.nonsense")
+        let leading = try read(.pvh, module: "", line: "loader.align16 loader.generation=2 a loader.elf")
         #expect(leading.options.generation == .two)
         #expect(leading.options.alignsWideIntegers)
-        #expect(leading.line == "a loader.nonsense")
+        #expect(leading.line == "a loader.elf")
         let alone = try read(.pvh, module: "", line: "loader.align16")
         #expect(alone.options.alignsWideIntegers)
         #expect(alone.line == "")

@@ -41,6 +41,7 @@ import Testing
             .relocationFormUnknown: (.wrongKind, "in a form that is not known", "with --pack-dyn-relocs=relr"),
             .optionMisplaced: (.options, "behind another file than", "give it behind the application"),
             .memoryBeyondAddresses: (.platform, "the memory map has RAM at", "virtual machine monitor is at fault"),
+            .optionAfterOthers: (.options, "does not come first on the command line", "where it is the application's"),
         ]
         for (rule, (kind, sentence, advice)) in words {
             #expect(rule.kind == kind)

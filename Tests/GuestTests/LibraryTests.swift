@@ -61,7 +61,8 @@ import Testing
         #expect(
             outcome.errors == [
                 "no module is given for what it needs: 'libtop.so' and '../../build/fixtures/libmiddle.so'; add "
-                    + "shared libraries, -initrd \"APPLICATION,LIBRARY\", or link the application statically"
+                    + "shared libraries, -initrd \"APPLICATION,LIBRARY\", or link the application statically; "
+                    + "a module whose string has no name is known by its DT_SONAME only"
             ], outcome.comment)
     }
 

@@ -191,6 +191,26 @@ import Testing
         #expect(run.status == 1 && run.output.contains("  error: \(sentence); "), "\(run.output)")
     }
 
+    /// The guest refuses options that would have no effect; the host says so beforehand.
+    @Test func optionsWithoutEffect() async throws {
+        let folder = try Folder()
+        try folder.write("application", Sample.application)
+        let forKernel =
+            "error: a loader option on the kernel's command line, where it has no effect, from here: 'loader.quiet'; "
+        let afterOthers =
+            "error: a loader option that does not come first on the command line, and so has no effect, from here: 'loader.quiet'; "
+        for (start, line, sentence) in [
+            ("multiboot", "loader.quiet", forKernel), ("multiboot", "a loader.quiet", forKernel),
+            ("pvh", "a loader.quiet", afterOthers), ("pvh", "loader.quiet", nil), ("multiboot", "-- loader.quiet", nil),
+            ("pvh", "-- loader.quiet", nil), ("multiboot", "loader.elf", nil),
+        ] {
+            let run = try await Tool.run(
+                ["--protocol", start, "--command-line", line, "application"], in: folder.url)
+            #expect(run.status == (sentence == nil ? 0 : 1), "\(start) \(line): \(run.output)")
+            if let sentence { #expect(run.output.contains(sentence), "\(start) \(line): \(run.output)") }
+        }
+    }
+
     /// Overlapping segments are no matter of taste: the file does not boot.
     @Test func overlappingSegments() async throws {
         let folder = try Folder()

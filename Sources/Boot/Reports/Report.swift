@@ -144,7 +144,11 @@ public enum Report {
             bytes = bytes.part(at: file.start, size: file.size)
             if fault.file > 0 {
                 let name = files.name(fault.file)
-                write(name: name.start, name.size, files.bytes, to: &sink)
+                if name.size > 0 {
+                    write(name: name.start, name.size, files.bytes, to: &sink)
+                } else {
+                    sink.write("module %d", UInt64(fault.file) &+ 1)
+                }
                 sink.write(": ")
             }
         }
