@@ -149,6 +149,13 @@ deps:
 	command -v python3 >/dev/null || missing="$$missing python3"; \
 	{ [ -f /usr/include/gelf.h ] && [ -f /usr/include/libelf.h ]; } || missing="$$missing libelf-dev"; \
 	[ -f /usr/include/libfdt.h ] || missing="$$missing libfdt-dev"; \
+	[ -f /usr/lib/grub/i386-pc/multiboot.mod ] || missing="$$missing grub-pc-bin"; \
+	command -v grub-mkrescue >/dev/null || missing="$$missing grub-common"; \
+	command -v xorriso >/dev/null || missing="$$missing xorriso"; \
+	command -v mformat >/dev/null || missing="$$missing mtools"; \
+	[ -f /usr/lib/ISOLINUX/isolinux.bin ] || missing="$$missing isolinux"; \
+	[ -f /usr/lib/syslinux/modules/bios/mboot.c32 ] || missing="$$missing syslinux-common"; \
+	[ -f /usr/lib/ipxe/qemu/pxe-e1000.rom ] || missing="$$missing ipxe-qemu"; \
 	python3 -c 'import jsonschema' 2>/dev/null || /usr/bin/python3 -c 'import jsonschema' 2>/dev/null || \
 		missing="$$missing python3-jsonschema"; \
 	$(INSTALL)

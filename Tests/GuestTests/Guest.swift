@@ -51,6 +51,8 @@ struct Outcome {
 
 /// A machine to boot.
 struct Guest {
+    /// QEMU's arguments for what the firmware boots, a disc or a network, in place of the loader.
+    var medium: [String] = []
     var initrd: URL?
     /// Words behind the file's name, which Multiboot hands over with the module.
     var moduleArguments = ""
@@ -76,8 +78,9 @@ struct Guest {
         var arguments = [
             "\(patience)", "qemu-system-x86_64", "-M", machine + (isMemoryReserved ? "" : ",memory-backend=ram"),
             "-cpu", cpu, "-smp", processors, "-m", memory,
-            "-display", "none", "-kernel", loader.path,
+            "-display", "none",
         ]
+        arguments += medium.isEmpty ? ["-kernel", loader.path] : medium
         arguments += end + serial
         if !isMemoryReserved { arguments += ["-object", "memory-backend-ram,id=ram,size=\(memory),reserve=off"] }
         if let initrd {

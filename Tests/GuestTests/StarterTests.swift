@@ -111,13 +111,8 @@ import Testing
         _ application: URL, _ words: String, by starter: (name: String, boot: String), says text: String
     ) async throws {
         let outcome = try await start(words + " -- " + Self.kernelLine, application)
-        // Below 0x400 the loader reads nothing.
-        withKnownIssue("structures below 0x400 are refused", isIntermittent: true) {
-            #expect(outcome.status == 3, outcome.comment)
-            #expect(outcome.serial.contains("[LOADER] started by \(starter.boot),"), outcome.comment)
-            #expect(outcome.serial.contains(text), outcome.comment)
-        } when: {
-            starter.name == "kexec"
-        }
+        #expect(outcome.status == 3, outcome.comment)
+        #expect(outcome.serial.contains("[LOADER] started by \(starter.boot),"), outcome.comment)
+        #expect(outcome.serial.contains(text), outcome.comment)
     }
 }

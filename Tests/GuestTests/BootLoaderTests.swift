@@ -1,0 +1,230 @@
+// Boots by boot loaders that people use, as they come: GRUB and SYSLINUX from a CD, iPXE from the network.
+
+import Commands
+import Foundation
+import Testing
+
+/// A folder for what a boot loader reads, gone when nobody holds it any more.
+final class BootFolder {
+    let url = FileManager.default.temporaryDirectory.appendingPathComponent("boot-\(UUID())")
+    /// Where a disc with what is in the folder may be put; it goes with it.
+    var disc: String { url.path + ".iso" }
+
+    /// A folder with the loader and `files`, by their names.
+    init(_ files: [URL]) throws {
+        try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+        for file in [Project.loader] + files { try copy(file, to: file.lastPathComponent) }
+    }
+
+    deinit {
+        try? FileManager.default.removeItem(at: url)
+        try? FileManager.default.removeItem(atPath: disc)
+    }
+
+    /// Boots `medium`, which is in the folder.
+    func boot(_ medium: [String], patience: Int = 60) async throws -> Outcome {
+        try await Guest(medium: medium, patience: patience).boot()
+    }
+
+    /// Copies `file` to `path` in the folder.
+    func copy(_ file: URL, to path: String) throws {
+        try FileManager.default.copyItem(at: file.resolvingSymlinksInPath(), to: try place(path))
+    }
+
+    /// Makes a file of `lines` at `path` in the folder.
+    func write(_ lines: [String], to path: String) throws {
+        try Data((lines.joined(separator: "\n") + "\n").utf8).write(to: try place(path))
+    }
+
+    private func place(_ path: String) throws -> URL {
+        let place = url.appendingPathComponent(path)
+        try FileManager.default.createDirectory(
+            at: place.deletingLastPathComponent(), withIntermediateDirectories: true)
+        return place
+    }
+}
+
+/// What is to be booted, whoever does it.
+struct BootPlan {
+    /// The applications and libraries, and what follows the path or takes its place in the module's string.
+    var modules: [(file: URL, string: String)]
+    /// The words after the loader's name.
+    var commandLine = "env=A=b -- one two"
+
+    static func module(_ fixture: String, _ string: String = "") -> (file: URL, string: String) {
+        (Project.fixture(fixture), string)
+    }
+
+    /// The files, each once.
+    var files: [URL] { Set(modules.map(\.file)).sorted { $0.path < $1.path } }
+
+    /// A line of words.
+    fileprivate static func line(_ words: [String]) -> String { words.filter { !$0.isEmpty }.joined(separator: " ") }
+}
+
+/// GRUB 2 on a BIOS.
+enum GRUB {
+    static let modules = "/usr/lib/grub/i386-pc"
+    static let isThere =
+        ["/usr/bin/grub-mkrescue", modules + "/multiboot.mod", "/usr/bin/xorriso", "/usr/bin/mformat"]
+        .allSatisfy(FileManager.default.fileExists)
+
+    /// Boots `plan`. GRUB hands over only what follows the path.
+    static func boot(_ plan: BootPlan) async throws -> Outcome {
+        let folder = try BootFolder(plan.files)
+        var lines = ["set timeout=0", "serial --unit=0", "terminal_output serial", "menuentry test {"]
+        lines.append(BootPlan.line(["multiboot /loader", plan.commandLine]))
+        for module in plan.modules {
+            lines.append(BootPlan.line(["module /\(module.file.lastPathComponent)", module.string]))
+        }
+        try folder.write(lines + ["boot", "}"], to: "boot/grub/grub.cfg")
+        try await make(["grub-mkrescue", "-d", modules, "-o", folder.disc, folder.url.path])
+        return try await folder.boot(["-cdrom", folder.disc])
+    }
+}
+
+/// SYSLINUX' mboot.c32, from a CD.
+enum SYSLINUX {
+    static let core = "/usr/lib/ISOLINUX/isolinux.bin"
+    static let modules = ["ldlinux.c32", "mboot.c32", "libcom32.c32"].map { "/usr/lib/syslinux/modules/bios/" + $0 }
+    static let isThere = ([core, "/usr/bin/xorriso"] + modules).allSatisfy(FileManager.default.fileExists)
+
+    /// Boots `plan`; with `-aout` in `option` mboot.c32 prefers the address fields of the Multiboot header to the ELF header.
+    static func boot(_ plan: BootPlan, option: String) async throws -> Outcome {
+        let folder = try BootFolder(plan.files)
+        for file in [core] + modules {
+            let url = URL(fileURLWithPath: file)
+            try folder.copy(url, to: "isolinux/" + url.lastPathComponent)
+        }
+        var words = [option, "/loader", plan.commandLine]
+        for module in plan.modules { words += ["---", "/" + module.file.lastPathComponent, module.string] }
+        try folder.write(
+            ["SERIAL 0 115200", "DEFAULT test", "LABEL test", "KERNEL mboot.c32", "APPEND " + BootPlan.line(words)],
+            to: "isolinux/isolinux.cfg")
+        try await make([
+            "xorriso", "-as", "mkisofs", "-quiet", "-o", folder.disc, "-b", "isolinux/isolinux.bin", "-c",
+            "isolinux/boot.cat", "-no-emul-boot", "-boot-load-size", "4", "-boot-info-table", folder.url.path,
+        ])
+        return try await folder.boot(["-cdrom", folder.disc])
+    }
+}
+
+/// iPXE in the ROM of QEMU's network card, by TFTP.
+enum IPXE {
+    static let isThere = ["/usr/lib/ipxe/qemu/pxe-e1000.rom", "/usr/share/qemu/pxe-e1000.rom"]
+        .contains(where: FileManager.default.fileExists)
+
+    /// Boots `plan`.
+    static func boot(_ plan: BootPlan) async throws -> Outcome {
+        let folder = try BootFolder(plan.files)
+        var lines = ["#!ipxe", "dhcp", BootPlan.line(["kernel tftp://10.0.2.2/loader", plan.commandLine])]
+        for module in plan.modules {
+            lines.append(BootPlan.line(["initrd tftp://10.0.2.2/\(module.file.lastPathComponent)", module.string]))
+        }
+        try folder.write(lines + ["boot"], to: "script.ipxe")
+        let network = "user,id=net,tftp=\(folder.url.path),bootfile=script.ipxe"
+        return try await folder.boot(
+            ["-netdev", network, "-device", "e1000,netdev=net", "-boot", "n"], patience: 180)
+    }
+}
+
+@Suite(.serialized) struct BootLoaderTests {
+    static let isBuilt = Project.exists(Project.loader) && Project.exists(Project.fixture("demo"))
+    static let genuine = Project.genuine("hello_world")
+    static let hasGenuine = Project.exists(genuine)
+
+    /// An option in the application's string, and that it is heeded; the kernel's command line arrives.
+    static let demo = BootPlan(modules: [BootPlan.module("demo", "loader.verbose")])
+
+    private func expectDemonstration(_ outcome: Outcome) {
+        #expect(outcome.status == 3, outcome.comment)
+        #expect(outcome.serial.contains("checks passed"), outcome.comment)
+        #expect(outcome.serial.contains("[LOADER] RAM 0x100000-"), outcome.comment)
+        #expect(outcome.serial.contains("env=A=b -- one two"), outcome.comment)
+    }
+
+    private func expectGenuine(_ outcome: Outcome) {
+        #expect(outcome.status == 3, outcome.comment)
+        #expect(outcome.serial.contains("Hello, world!"), outcome.comment)
+    }
+
+    // MARK: GRUB
+
+    @Test(.enabled(if: GRUB.isThere, "GRUB, xorriso or mtools are not there: make deps"), .enabled(if: isBuilt))
+    func `GRUB boots the demonstration`() async throws { expectDemonstration(try await GRUB.boot(Self.demo)) }
+
+    @Test(
+        .enabled(if: GRUB.isThere, "GRUB, xorriso or mtools are not there: make deps"),
+        .enabled(if: hasGenuine, "the genuine image hello_world is not there"))
+    func `GRUB boots a genuine application, whose digest is compared`() async throws {
+        let digest = try await sha256([Self.genuine.path])[0]
+        expectGenuine(try await GRUB.boot(BootPlan(modules: [(Self.genuine, "loader.sha256=\(digest)")])))
+    }
+
+    @Test(.enabled(if: GRUB.isThere, "GRUB, xorriso or mtools are not there: make deps"), .enabled(if: isBuilt))
+    func `GRUB's first word is an option`() async throws {
+        let zeros = String(repeating: "0", count: 64)
+        let outcome = try await GRUB.boot(BootPlan(modules: [BootPlan.module("demo", "loader.sha256=\(zeros)")]))
+        #expect(outcome.status == 49, outcome.comment)
+        #expect(outcome.errors.first?.hasPrefix("the file's SHA-256 has 0x") == true, outcome.comment)
+    }
+
+    @Test(.enabled(if: GRUB.isThere, "GRUB, xorriso or mtools are not there: make deps"), .enabled(if: isBuilt))
+    func `an option on GRUB's multiboot line is refused`() async throws {
+        let outcome = try await GRUB.boot(
+            BootPlan(modules: [BootPlan.module("demo")], commandLine: "loader.quiet -- loader.verbose"))
+        #expect(outcome.status == 49, outcome.comment)
+        #expect(
+            outcome.errors.first?.contains("on the kernel's command line, where it has no effect") == true,
+            outcome.comment)
+    }
+
+    /// Without their names libraries are known by DT_SONAME; libmiddle.so has none.
+    @Test(
+        .enabled(if: GRUB.isThere, "GRUB, xorriso or mtools are not there: make deps"), .enabled(if: isBuilt),
+        arguments: [true, false])
+    func `libraries without names`(isNamed: Bool) async throws {
+        let digest = try await sha256([Project.fixture("libbase.so").path])[0]
+        let outcome = try await GRUB.boot(
+            BootPlan(modules: [
+                BootPlan.module("libraries-pie"), BootPlan.module("libtop.so"),
+                BootPlan.module("libbase.so", "loader.sha256=\(digest)"),
+                BootPlan.module("libmiddle.so", isNamed ? "/libmiddle.so" : ""),
+            ]))
+        #expect(outcome.status == (isNamed ? 3 : 37), outcome.comment)
+        #expect(!outcome.serial.contains("FAILED"), outcome.comment)
+        guard !isNamed else { return }
+        let error = try #require(outcome.errors.first, outcome.comment)
+        #expect(
+            error.contains("no module is given for what it needs: '../../build/fixtures/libmiddle.so'"), outcome.comment
+        )
+    }
+
+    // MARK: SYSLINUX
+
+    @Test(
+        .enabled(if: SYSLINUX.isThere, "SYSLINUX, ISOLINUX or xorriso are not there: make deps"),
+        .enabled(if: isBuilt), arguments: ["", "-aout"])
+    func `SYSLINUX boots the demonstration`(option: String) async throws {
+        expectDemonstration(try await SYSLINUX.boot(Self.demo, option: option))
+    }
+
+    @Test(
+        .enabled(if: SYSLINUX.isThere, "SYSLINUX, ISOLINUX or xorriso are not there: make deps"),
+        .enabled(if: hasGenuine, "the genuine image hello_world is not there"), arguments: ["", "-aout"])
+    func `SYSLINUX boots a genuine application`(option: String) async throws {
+        expectGenuine(try await SYSLINUX.boot(BootPlan(modules: [(Self.genuine, "")]), option: option))
+    }
+
+    // MARK: iPXE
+
+    @Test(.enabled(if: IPXE.isThere, "QEMU's iPXE ROMs are not there: make deps"), .enabled(if: isBuilt))
+    func `iPXE boots the demonstration`() async throws { expectDemonstration(try await IPXE.boot(Self.demo)) }
+
+    @Test(
+        .enabled(if: IPXE.isThere, "QEMU's iPXE ROMs are not there: make deps"),
+        .enabled(if: hasGenuine, "the genuine image hello_world is not there"))
+    func `iPXE boots a genuine application`() async throws {
+        expectGenuine(try await IPXE.boot(BootPlan(modules: [(Self.genuine, "")])))
+    }
+}
