@@ -129,7 +129,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
 
     /// The bytes are the memory in which the firmware's structure lies, at 0x500.
     private static func firmware(_ bytes: [UInt8], _ bootProtocol: BootProtocol) -> [String] {
-        let memory = PhysicalMemory(ByteView(bytes.span.bytes), origin: 0x400)
+        let memory = PhysicalMemory(ByteView(bytes.span.bytes), origin: 0)
         var violations: [String] = []
         do throws(Fault) {
             var platform = Platform(bootProtocol, information: 0x500)

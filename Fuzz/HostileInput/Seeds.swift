@@ -58,10 +58,10 @@ extension FuzzTarget {
         return seeds
     }
 
-    /// Memory from 0x400 on with a Multiboot information at 0x500.
+    /// Memory from 0 on with a Multiboot information at 0x500.
     private static func multiboot(hasMap: Bool) -> [UInt8] {
-        var memory = [UInt8](repeating: 0, count: 0x800)
-        func put(_ value: UInt32, at address: Int) { memory.put(value, at: address - 0x400) }
+        var memory = [UInt8](repeating: 0, count: 0xc00)
+        func put(_ value: UInt32, at address: Int) { memory.put(value, at: address) }
         put(hasMap ? 0x4c : 0x0d, at: 0x500)
         put(639, at: 0x504)
         put(64 << 10, at: 0x508)
@@ -77,15 +77,15 @@ extension FuzzTarget {
             20, 0, 0, 0x9_fc00, 0, 1, 20, 0x9_fc00, 0, 0x400, 0, 2, 20, 0x10_0000, 0, 0x3ff_0000, 0, 1,
         ]
         for (index, word) in map.enumerated() { put(word, at: 0x640 + 4 * index) }
-        memory.replaceSubrange(0x300..<0x30a, with: Array("loader a=b".utf8))
-        memory.replaceSubrange(0x320..<0x337, with: Array("app loader.generation=2".utf8))
+        memory.replaceSubrange(0x700..<0x70a, with: Array("loader a=b".utf8))
+        memory.replaceSubrange(0x720..<0x737, with: Array("app loader.generation=2".utf8))
         return memory
     }
 
-    /// Memory from 0x400 on with a PVH start info at 0x500.
+    /// Memory from 0 on with a PVH start info at 0x500.
     private static func pvh(_ commandLine: String) -> [UInt8] {
-        var memory = [UInt8](repeating: 0, count: 0x800)
-        func put(_ value: UInt64, at address: Int) { memory.put(value, at: address - 0x400) }
+        var memory = [UInt8](repeating: 0, count: 0xc00)
+        func put(_ value: UInt64, at address: Int) { memory.put(value, at: address) }
         put(1 << 32 | 0x336e_c578, at: 0x500)
         put(1 << 32, at: 0x508)
         put(0x600, at: 0x510)
@@ -96,9 +96,9 @@ extension FuzzTarget {
         for (index, word) in [0x800, 0x100, 0x720, 0].enumerated() { put(UInt64(word), at: 0x600 + 8 * index) }
         let map: [UInt64] = [0, 0x9_fc00, 1, 0xf_0000, 0x1_0000, 2, 0x10_0000, 0x3ff_0000, 1]
         for (index, word) in map.enumerated() { put(word, at: 0x640 + 8 * index) }
-        memory.replaceSubrange(0x300..<0x300 + commandLine.utf8.count, with: Array(commandLine.utf8))
+        memory.replaceSubrange(0x700..<0x700 + commandLine.utf8.count, with: Array(commandLine.utf8))
         put(0x780, at: 0x610)
-        memory.replaceSubrange(0x380..<0x383, with: Array("app".utf8))
+        memory.replaceSubrange(0x780..<0x783, with: Array("app".utf8))
         return memory
     }
 }
