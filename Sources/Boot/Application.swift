@@ -44,7 +44,7 @@ public struct Application: ~Escapable {
     public var isObject: Bool { contents.isObject }
 
     /// Validates `file`, and finds out which generation it is of, unless `options` says. Throws, besides what is wrong
-    /// with the file, `alignmentOptionMisplaced`.
+    /// with the file, `entryWithoutBytes`, `entryInHeader` and `alignmentOptionMisplaced`.
     @_lifetime(copy file)
     public init(_ file: ByteView, _ options: LoaderOptions = LoaderOptions()) throws(Fault) {
         var files = NamedFiles(file)
@@ -71,6 +71,7 @@ public struct Application: ~Escapable {
         if isObject {
             try readObject()
         } else {
+            try requireCodeAtEntry()
             try notes.read(file, contents.linked.programHeaders, from: contents.linked.object.firstNote)
         }
         try choose(options)

@@ -371,6 +371,30 @@ extension Rule {
             .options(
                 "a loader option that does not come first on the command line, and so has no effect, from here: %n",
                 "put it before all other words, or after -- where it is the application's")
+        case .entryWithoutBytes:
+            .wrongKind(
+                "the entry point %v is in it, where the file has no bytes: zeros would be executed",
+                """
+                link with an entry symbol, -e _start; if the file holds debugging information only, give the program that it was \
+                split from
+                """)
+        case .entryInHeader:
+            .wrongKind(
+                "e_entry %v is where the file's own header is loaded, which is no code",
+                "link with an entry symbol: -e _start")
+        case .entryNotExecutable:
+            .wrongKind(
+                "the entry point %v is in it, and it is not executable",
+                """
+                link with an entry symbol that is code, in a segment with PF_X (of an object file in a section with \
+                SHF_EXECINSTR), or say loader.no-protect
+                """)
+        case .debuggingInformationOnly:
+            .wrongKind(
+                """
+                the entry point %v is in it, and it has no bytes in the file (SHT_NOBITS): this is the program's debugging \
+                information without the program
+                """, "give the program that it was split from")
         }
     }
 }

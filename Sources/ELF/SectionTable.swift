@@ -155,6 +155,20 @@ public struct SectionTable: ~Escapable {
         return 0
     }
 
+    /// The number of the first section that holds link address `address` at run time; nil where there is none. What is
+    /// thread-local has its place in each thread's block.
+    public func section(at address: UInt64) -> UInt32? {
+        var numbers = numbers
+        while let index = numbers.next() {
+            let header = headers.entry(Int(index), size: Int(SectionHeader.size))
+            // sh_addr, sh_size and sh_flags.
+            guard address &- header.u64(16) < header.u64(32) else { continue }
+            let kinds = SectionHeader.Flags.alloc | SectionHeader.Flags.threadLocal
+            if header.u64(8) & kinds == SectionHeader.Flags.alloc { return index }
+        }
+        return nil
+    }
+
     /// The fault of the section at `index` that refers to another at `link`.
     @inline(never)
     public func badLink(_ index: UInt32, _ link: UInt32) -> Fault {

@@ -23,7 +23,9 @@ import Testing
                 let gap =
                     [0, 1, 0x1000, 0x2345, 0x1f_f000, 0x20_0000, 0x40_1000].randomElement(using: &random)! as UInt64
                 let size = [1, 0xfff, 0x1000, 0x3001, 0x1f_0000, 0x30_0000].randomElement(using: &random)! as UInt64
-                add(at: address + (index == 0 ? 0 : gap), size, UInt32.random(in: 4...7, using: &random))
+                // The first holds the entry point.
+                let flags = UInt32.random(in: 4...7, using: &random) | (index == 0 ? 1 : 0)
+                add(at: address + (index == 0 ? 0 : gap), size, flags)
                 address = segments.last!.vaddr + segments.last!.memsz
             }
             align([1, 0x1000, 0x20_0000, 0x40_0000].randomElement(using: &random)!)

@@ -31,8 +31,8 @@ import Testing
                 let own = index == 0 ? size + 1024 : size
                 segments.append(
                     Segment(
-                        1, offset: 0, vaddr: address, filesz: index == 0 ? 960 : 0, memsz: own,
-                        flags: UInt32.random(in: 4...7, using: &random)))
+                        1, offset: 0, vaddr: address, filesz: index == 0 ? 961 : 0, memsz: own,
+                        flags: UInt32.random(in: 4...7, using: &random) | (index == 0 ? 1 : 0)))
                 address += own
             }
             if Bool.random(using: &random) {
@@ -45,7 +45,7 @@ import Testing
         func file(_ generation: Generation) -> [UInt8] {
             var writer = ELFWriter(type: isFixed ? 2 : 3, base: base)
             writer.append([0xf4])
-            writer.entry = segments[0].vaddr
+            writer.entry = segments[0].vaddr + 960
             writer.hasLoadSegment = false
             if generation != .zero { writer.addNotes(hermitNote(UInt8(generation.entryVersion))) }
             writer.segments += segments
@@ -183,7 +183,7 @@ import Testing
         var random = SeededGenerator(seed: 1)
         var image = Image(&random)
         (image.isFixed, image.base) = (false, 0)
-        image.segments = [Segment(1, offset: 0, vaddr: 0, filesz: 960, flags: 5)]
+        image.segments = [Segment(1, offset: 0, vaddr: 0, filesz: 961, flags: 5)]
         var options = LoaderOptions()
         options.generation = generation
         let byDefault = try Self.boot(image, options, gigabytePages: false, hasNoExecute: true)
@@ -202,7 +202,7 @@ import Testing
         (image.isFixed, image.base, image.relro) = (false, 0, nil)
         image.segments = (0..<3).map {
             Segment(
-                1, offset: 0, vaddr: $0 * 0x30_1000, filesz: $0 == 0 ? 960 : 0,
+                1, offset: 0, vaddr: $0 * 0x30_1000, filesz: $0 == 0 ? 961 : 0,
                 memsz: 0x20_1234, flags: 5 + UInt32($0) % 2)
         }
         var counts: [Int] = []

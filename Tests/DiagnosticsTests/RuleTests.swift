@@ -42,6 +42,7 @@ import Testing
             .optionMisplaced: (.options, "behind another file than", "give it behind the application"),
             .memoryBeyondAddresses: (.platform, "the memory map has RAM at", "virtual machine monitor is at fault"),
             .optionAfterOthers: (.options, "does not come first on the command line", "where it is the application's"),
+            .debuggingInformationOnly: (.wrongKind, "without the program", "that it was split from"),
         ]
         for (rule, (kind, sentence, advice)) in words {
             #expect(rule.kind == kind)

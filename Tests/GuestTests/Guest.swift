@@ -45,6 +45,11 @@ struct Outcome {
         }
     }
 
+    /// The word behind the first `text`.
+    func word(after text: String) -> Substring? {
+        serial.range(of: text).map { serial[$0.upperBound...].prefix { !" ,:;\n".contains($0) } }
+    }
+
     /// What to print when a test fails.
     var comment: Comment { "\(command)\nended with status \(status) and said:\n\(serial)" }
 }

@@ -3,6 +3,7 @@
 import Diagnostics
 import Foundation
 import HostileInput
+import Subprocess
 import TestSupport
 import Testing
 
@@ -65,6 +66,18 @@ import Testing
             let outcome = try await guest.boot()
             let host = Rehearsal(
                 files[0], with: Array(files.dropFirst()), called: Array(subject.files.dropFirst()), on: machine)
+            // An exception at the entry point: no file may be said to boot that dies so, unless its damage can't be told from sense.
+            if outcome.status == Rule.Kind.exception.status, let entry = outcome.word(after: "entry point "),
+                outcome.word(after: ") at ") == entry
+            {
+                let run = try await Subprocess.run(
+                    .path(.init(RefusalTests.tool.path)),
+                    arguments: ["--quiet", "--memory", "256M", "--loader", Project.loader.path, paths[0].path],
+                    output: .string(limit: 1 << 16), error: .discarded)
+                #expect(
+                    run.standardOutput?.contains("the entry point 0x") == true,
+                    "boot \(number), \(changes.joined(separator: ", ")): \(outcome.comment.rawValue)")
+            }
             let kind = try #require(
                 Self.classify(outcome, host),
                 "boot \(number), \(changes.joined(separator: ", ")): \(outcome.comment.rawValue)\nthe host: \(host.report)"

@@ -164,18 +164,19 @@ import Testing
         #expect(host.status == (status == 35 ? 2 : 1))
     }
 
+    /// loader-inspect, beside the tests' own executable.
+    static let tool = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
+        .appendingPathComponent("loader-inspect")
+
     /// What loader-inspect says of the same file on the same machine.
     static func inspect(
-        _ file: URL, modules: [String] = [], memory: String
+        _ file: URL, modules: [String] = [], options: String = "", arguments: [String] = [], memory: String
     ) async throws -> (sentence: String?, status: Int32?) {
-        let tool = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
-            .appendingPathComponent("loader-inspect")
         let result = try await Subprocess.run(
             .path(.init(tool.path)),
             arguments: Arguments(
-                ["--memory", memory, "--loader", Project.loader.path] + modules.flatMap { ["--module", $0] } + [
-                    file.path
-                ]),
+                ["--memory", memory, "--loader", Project.loader.path, "--loader-options", options] + arguments
+                    + modules.flatMap { ["--module", $0] } + [file.path]),
             output: .string(limit: 1 << 20), error: .discarded)
         let line = result.standardOutput.split(separator: "\n").first { $0.hasPrefix("  error: ") }
         let status: Int32? = if case .exited(let code) = result.terminationStatus { Int32(code) } else { nil }

@@ -62,16 +62,10 @@ import Testing
             "empty segment", ["empty-segment"] + usual,
             file { $0.segments.append(load(at: 0x1000, size: 0, flags: 4)) })
         add(
-            "entry point in data", ["entry-not-code"] + usual,
-            file {
+            "entry point in data, where that can be executed", ["entry-not-code", "upstream", "no-uhyve"],
+            file(notes: hermitNote(3)) {
                 $0.segments.append(load(at: 0x1000, flags: 6))
                 $0.entry = 0x1000
-            })
-        add(
-            "entry point in zeros", ["entry-not-code"] + usual,
-            file {
-                $0.segments[0].memsz = 0x700
-                $0.entry = 0x600
             })
         add("entry point at the end of the bytes", usual, file { $0.entry = 0x5ff })
         add("section headers cut off", ["cut-short"] + usual, file().putting(1 << 20 as UInt64, at: 40))

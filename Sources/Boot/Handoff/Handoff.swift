@@ -56,12 +56,14 @@ public struct Handoff {
     }
 
     /// Fills `block`, whose range is that of `placement.handoff`; `memory` is read for the command line. Returns the
-    /// state in which to enter the kernel. Throws `pageTableRoom` or `deviceTreeRoom`.
+    /// state in which to enter the kernel. Throws `entryNotExecutable`, `pageTableRoom` or `deviceTreeRoom`.
     @inline(never)
     public func write(
         _ application: borrowing Application, on platform: borrowing PlatformFacts, _ placement: MemoryPlan,
         memory: PhysicalMemory, to block: inout ByteRegion
     ) throws(Fault) -> EntryState {
+        let protectsExecution = application.protectsPages && hasNoExecute
+        if protectsExecution { try application.requireExecutableEntry() }
         let layout = placement.handoff
         let commandLine =
             platform.commandLine.isEmpty ? AddressRange(memory.origin, memory.origin) : platform.commandLine
@@ -103,7 +105,7 @@ public struct Handoff {
             movingPageTable: placement.movingTables.start,
             imageStart: placement.image.start,
             protectsWriting: application.protectsPages,
-            protectsExecution: application.protectsPages && hasNoExecute)
+            protectsExecution: protectsExecution)
     }
 
     @inline(never)

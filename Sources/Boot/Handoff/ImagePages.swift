@@ -55,7 +55,7 @@ struct ImagePages {
 extension ImageParts {
     /// Goes to the application's next part; false behind the last.
     @inline(never)
-    fileprivate mutating func advance(in application: borrowing Application) -> Bool {
+    mutating func advance(in application: borrowing Application) -> Bool {
         if application.link.count > 0 { return advance(in: application.link, application.files) }
         if application.isObject { return advance(in: application.contents.object) }
         return advance(in: application.contents.linked)

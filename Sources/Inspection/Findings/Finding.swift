@@ -127,7 +127,7 @@ struct Finding: Encodable, Equatable {
             findings += outsideSegments(image)
             findings += unnamedRelocations(image)
         }
-        return findings + inNotes(application) + elsewhere(application)
+        return findings + inFunction(application) + inNotes(application) + elsewhere(application)
     }
 
     /// What the loader's advice means here.
@@ -147,23 +147,29 @@ struct Finding: Encodable, Equatable {
         ]
     }
 
-    /// What linkers leave where there is no entry symbol, and tools that keep debugging information only.
+    /// An entry point that runs only because, or as long as, pages are not protected.
     private static func inEntry(_ image: borrowing LinkedImage) -> [Finding] {
-        let entry = image.header.entry
-        guard let index = image.programHeaders.segment(at: entry) else { return [] }
-        let segment = image.programHeaders[index]
-        let what: String
-        if segment.flags & 1 == 0 {
-            what = "which is not executable"
-        } else if entry &- segment.vaddr >= segment.filesz {
-            what = "behind the bytes that the file has for it"
-        } else {
-            return []
-        }
+        guard let index = image.object.entrySegment, image.programHeaders[index].flags & 1 == 0 else { return [] }
         return [
             Finding(
-                .warning, "entry-not-code", "the entry point, e_entry \(hex(entry)), is in segment \(index), \(what)",
-                "link with an entry symbol: -e _start")
+                .warning, "entry-not-code",
+                "the entry point, e_entry \(hex(image.header.entry)), is in segment \(index), which is not executable",
+                "link with an entry symbol that is code, in a segment with PF_X")
+        ]
+    }
+
+    /// An entry point inside of a function, as a damaged header leaves.
+    private static func inFunction(_ application: borrowing Application) -> [Finding] {
+        guard let location = application.contents.locate(application.entry), location.offset > 0 else { return [] }
+        let file = application.contents.file
+        let length = file.stringLength(at: location.nameOffset, limit: 256) ?? 0
+        let name = printable(file.text(at: location.nameOffset, size: length))
+        return [
+            Finding(
+                .warning, "entry-in-function",
+                "the entry point \(hex(application.entry)) is not where a function begins: it is \(hex(location.offset)) bytes "
+                    + "behind the beginning of \(name)",
+                "link with an entry symbol, -e _start, or give an undamaged copy of the file")
         ]
     }
 

@@ -16,6 +16,8 @@ public struct LinkedFile: Sendable {
 
     /// The program headers, how many there are, and an index before which there is no PT_LOAD with memory.
     var programHeaders: UInt64 = 0, programHeaderCount = 0, firstLoad = 0
+    /// The index of the PT_LOAD that the entry point is in; only an application needs one.
+    public internal(set) var entrySegment: Int?
     /// An index among the program headers before which there is no PT_NOTE.
     public internal(set) var firstNote = 0
     /// The first of its own link addresses, the end of its last PT_LOAD segment, and the end of the descriptorThunks if there is one.

@@ -60,7 +60,19 @@ public struct LinkedImage: ~Escapable {
     /// Validates every segment, and that the file is what `role` asks for.
     @_lifetime(self: copy self)
     public mutating func read(as role: Role = .application) throws(Fault) {
+        // First of all: such a file breaks other rules as well, which would not tell its user what it is.
+        if role == .application { try requireProgram() }
         try object.read(header, as: role, FileRange(start: 0, size: file.count), file)
+    }
+
+    /// Throws `debuggingInformationOnly` where the section that the entry point is in has no bytes, as in files that `objcopy
+    /// --only-keep-debug` and `eu-strip -f` write: the program headers may be those of the program. A file without sound section
+    /// headers boots all the same.
+    private func requireProgram() throws(Fault) {
+        guard header.sectionHeaderOffset != 0, let sections = try? SectionTable(file, header),
+            let index = sections.section(at: header.entry), sections[index].type == SectionHeader.Kind.nobits
+        else { return }
+        throw Fault(.debuggingInformationOnly, .sectionHeader(UInt64(index)), value: header.entry)
     }
 
     /// Throws `needsLibrary` where the image cannot do without other files.

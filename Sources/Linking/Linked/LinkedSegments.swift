@@ -18,7 +18,6 @@ extension LinkedFile {
         programHeaderCount = Int(truncatingIfNeeded: header.programHeaderCount)
         alignment = 1
         let segments = segments(files)
-        var entryIsInside = role == .library
         var interpreter = 0
         var template = 0
         // The types that were met, a bit each.
@@ -66,11 +65,13 @@ extension LinkedFile {
                 }
                 linkEnd = segment.vaddr &+ segment.memsz
                 alignment = max(alignment, segment.align)
-                entryIsInside = entryIsInside || header.entry >= segment.vaddr && header.entry < linkEnd
+                if header.entry >= segment.vaddr, header.entry < linkEnd { entrySegment = index }
             }
         }
         guard linkEnd > 0 else { throw Fault(.noLoadSegment, .header) }
-        guard entryIsInside else { throw Fault(.entryOutsideImage, .header, value: header.entry) }
+        guard entrySegment != nil || role == .library else {
+            throw Fault(.entryOutsideImage, .header, value: header.entry)
+        }
         if header.type == .dynamic { linkStart &= ~0x1f_ffff }
         memoryEnd = linkEnd
         // What is wrong with the tables is told to those who need them.

@@ -22,6 +22,10 @@ extension ObjectImage {
         while try placed.next(in: sections) {
             if placed.isWrittenCode { layout.hasWrittenCode = true }
             guard placed.index == startSection, !placed.group.isThreadLocal else { continue }
+            guard !placed.group.isZero else {
+                throw Fault(
+                    .entryWithoutBytes, .sectionHeader(UInt64(startSection)), value: start.entry.value)
+            }
             startSize = placed.size
             layout.entry = placed.offset &+ start.entry.value
         }

@@ -1,0 +1,40 @@
+// Whether anything can run at the application's entry point: what could only die at its first instruction is refused.
+
+import Memory
+import Diagnostics
+import ELF
+import Linking
+
+extension Application {
+    /// Throws where a linked file has no code for the entry point: `entryWithoutBytes`, or `entryInHeader`.
+    func requireCodeAtEntry() throws(Fault) {
+        guard let index = contents.linked.object.entrySegment else { return }
+        let segment = contents.linked.programHeaders[index]
+        let entry = contents.linked.header.entry
+        let offset = entry &- segment.vaddr
+        guard offset < segment.filesz else {
+            throw Fault(.entryWithoutBytes, .programHeader(UInt64(index)), value: entry)
+        }
+        // 0, the entry point of files that have none (gABI, "ELF Header"), is often where the header is loaded.
+        guard segment.offset &+ offset >= FileHeader.size else {
+            throw Fault(.entryInHeader, .header, value: entry)
+        }
+    }
+
+    /// Throws `entryNotExecutable` where the page of the entry point would not be executable. A page that parts share is, where any
+    /// of them needs it.
+    func requireExecutableEntry() throws(Fault) {
+        if !isObject, let index = contents.linked.object.entrySegment,
+            contents.linked.programHeaders[index].flags & 1 != 0
+        {
+            return
+        }
+        let page = AddressRange(at: entry & ~0xfff, size: 0x1000)
+        var parts = ImageParts()
+        while parts.advance(in: self) {
+            if parts.part.isExecutable, AddressRange(parts.part.start, parts.part.end).overlaps(page) { return }
+        }
+        let part = contents.part(at: entry) ?? 0
+        throw Fault(.entryNotExecutable, isObject ? .sectionHeader(part) : .programHeader(part), value: entry)
+    }
+}
