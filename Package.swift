@@ -78,7 +78,8 @@ if freestanding {
         .testTarget(
             name: "InspectionTests",
             dependencies: [
-                "loader-inspect", "TestSupport", .product(name: "Subprocess", package: "swift-subprocess"),
+                "loader-inspect", "Diagnostics", "TestSupport",
+                .product(name: "Subprocess", package: "swift-subprocess"),
             ],
             exclude: ["Golden", "validate.py", "witness.py"], swiftSettings: [.treatAllWarnings(as: .error)]),
         .executableTarget(

@@ -19,7 +19,11 @@ public struct Application: ~Escapable {
     /// Whether pages get the permissions of their segments.
     public private(set) var protectsPages = false
     /// Whether 128-bit integers in BootInfo are aligned to 16 bytes.
-    public let alignsWideIntegers: Bool
+    public private(set) var alignsWideIntegers = false
+    /// The compiler that decided so; nil where an option did, or nobody.
+    public private(set) var decidingCompiler: RustVersion?
+    /// Whether the notes are those of sections, which no PT_NOTE segment holds.
+    public private(set) var hasNotesInSectionsOnly = false
     /// The first link address, the number of bytes of memory that the image needs, and the alignment that it needs.
     public private(set) var linkStart: UInt64 = 0, size: UInt64 = 0, alignment: UInt64 = 1
     /// The link address behind all that the program itself knows of.
@@ -67,17 +71,47 @@ public struct Application: ~Escapable {
         self.files = files.bytes
         link = LinkMap()
         isGenerationForced = options.generation != nil
-        alignsWideIntegers = options.alignsWideIntegers
         if isObject {
             try readObject()
         } else {
             try requireCodeAtEntry()
             try notes.read(file, contents.linked.programHeaders, from: contents.linked.object.firstNote)
+            if notes.entryVersion == nil { readNotesOfSections(file) }
         }
         try choose(options)
         guard !isObject else { return }
         try readLinked()
         if contents.linked.needsLibraries { try addLibraries(files, plans) }
+    }
+
+    /// Linker scripts that name their segments lose PT_NOTE now and then, but the sections are still there: their notes count where no
+    /// segment's tell the entry version.
+    private mutating func readNotesOfSections(_ file: ByteView) {
+        var found = HermitNotes()
+        guard let sections = try? SectionTable(file, contents.linked.header), (try? found.read(sections)) != nil,
+            found.entryVersion != nil
+        else { return }
+        notes = found
+        hasNotesInSectionsOnly = true
+    }
+
+    /// Whether BootInfo is one that a compiler lays out that aligns 128-bit integers: the option says, or else the compiler that the
+    /// file names. Kernels of other generations lay it out alike either way.
+    private mutating func chooseAlignment(_ option: Bool?) throws(Fault) {
+        guard generation == .two || generation == .three else {
+            guard option == nil else {
+                throw Fault(.alignmentOptionMisplaced, value: UInt64(generation.entryVersion))
+            }
+            return
+        }
+        if let option {
+            alignsWideIntegers = option
+        } else if isObject {
+            decidingCompiler = contents.object.sections.rustVersion()
+        } else if let sections = try? SectionTable(contents.file, contents.linked.header) {
+            decidingCompiler = sections.rustVersion()
+        }
+        if let decidingCompiler { alignsWideIntegers = decidingCompiler.alignsWideIntegers }
     }
 
     /// What the object file says of its memory, and of the kernel.
@@ -100,9 +134,7 @@ public struct Application: ~Escapable {
         } else {
             generation = try Generation(notes, osABI: contents.linked.header.osABI)
         }
-        guard !alignsWideIntegers || generation == .two || generation == .three else {
-            throw Fault(.alignmentOptionMisplaced, value: UInt64(generation.entryVersion))
-        }
+        try chooseAlignment(options.alignsWideIntegers)
         protectsPages = options.protectsPages ?? generation.toleratesProtection
     }
 

@@ -32,9 +32,9 @@ public enum Verbosity: UInt8, Sendable {
 public struct LoaderOptions: Equatable, Sendable {
     /// `loader.generation=0`, `1`, `2`, `3`, `4-recursive` or `4-identity`: the entry contract, whatever the notes say.
     public var generation: Generation?
-    /// `loader.align16`: BootInfo of generations 2 and 3 as compilers lay it out that align 128-bit integers to 16 bytes
-    /// (rustc from 1.77 on). The notes can't tell.
-    public var alignsWideIntegers = false
+    /// `loader.align16` or `loader.no-align16`: whether BootInfo of generations 2 and 3 is as compilers lay it out that align 128-bit
+    /// integers to 16 bytes (rustc from 1.77 on); nil where the compiler that the file names decides. The notes can't tell.
+    public var alignsWideIntegers: Bool?
     /// `loader.protect` or `loader.no-protect`: whether pages get the permissions of their segments; nil where the
     /// generation decides.
     public var protectsPages: Bool?
@@ -139,7 +139,9 @@ public struct LoaderOptions: Equatable, Sendable {
     }
 
     /// What options are called behind `loader.`; those whose name ends with `=` have a value.
-    private static var names: Text { "align16 protect no-protect quiet verbose kaslr base= sha256= generation=" }
+    private static var names: Text {
+        "align16 protect no-protect quiet verbose kaslr base= sha256= generation= no-align16"
+    }
     /// The values of `loader.generation=`, in the order of the cases.
     private static var generations: Text { "0 1 2 3 4-recursive 4-identity" }
 
@@ -167,6 +169,7 @@ public struct LoaderOptions: Equatable, Sendable {
                 throw Fault(.digestMalformed, nameOffset: nameOffset)
             }
             try digest.verify(try memory.view(file.start, size: file.size), index)
+        case 9: alignsWideIntegers = false
         case 8:
             generation = Generation(rawValue: value.takeWord(of: LoaderOptions.generations))
             if generation == nil { fallthrough }

@@ -40,7 +40,7 @@ public struct MemoryPlan: Equatable, Sendable {
     ///
     /// Every module lies in RAM below `limit`, as `Platform.read` makes sure: so their sizes can be added.
     ///
-    /// Throws `memoryTooSmall`, `imageTooLarge`, `noRoomForImage`, `imageOutsideMemory`, `noRoomForModule` or
+    /// Throws `memoryTooSmall`, `imageTooLarge`, `noRoomForImage`, `imageOutsideMemory`, `imageAboveReach`, `noRoomForModule` or
     /// `noRoomForHandoff`; where `choice` cannot be met, `baseMisaligned`, `baseOutsideMemory`, `baseTooHigh`,
     /// `baseOfFixedImage` or `randomPlaceOfFixedImage`.
     @inline(never)
@@ -64,7 +64,8 @@ public struct MemoryPlan: Equatable, Sendable {
             try clear(on: platform, loader, &taken, limit)
             below = min(base, limit)
         } else {
-            guard application.size <= top else { throw Fault(.imageTooLarge, value: application.size, limit: top) }
+            let room = min(top, limit)
+            guard application.size <= room else { throw Fault(.imageTooLarge, value: application.size, limit: room) }
         }
         // Low memory first, then as low as possible: kernels take what lies above the image as free, and most of them
         // want what they are handed below it. Kernels with a recursive page table take whatever lies above them for their own,
@@ -125,7 +126,10 @@ public struct MemoryPlan: Equatable, Sendable {
     private mutating func clear(
         on platform: borrowing PlatformFacts, _ loader: AddressRange, _ taken: inout Reservations, _ limit: UInt64
     ) throws(Fault) {
-        guard platform.memoryMap.isAvailable(image), image.start >= 0x1000, image.end <= limit else {
+        guard image.end <= limit else {
+            throw Fault(.imageAboveReach, value: image.start, limit: image.end)
+        }
+        guard platform.memoryMap.isAvailable(image), image.start >= 0x1000 else {
             throw Fault(.imageOutsideMemory, value: image.start, limit: image.end)
         }
         try taken.add(image, .image)

@@ -36,7 +36,7 @@ public enum Rule: UInt8, Equatable, Sendable {
     case symbolVersionMissing, copyOutsideImage, relocationFormUnknown, optionMisplaced
     case memoryBeyondAddresses
     case optionForKernel, optionAfterOthers
-    case entryWithoutBytes, entryInHeader, entryNotExecutable, debuggingInformationOnly
+    case entryWithoutBytes, entryInHeader, entryNotExecutable, debuggingInformationOnly, imageAboveReach
 
     /// What kind of trouble this is; decides the exit status.
     public var kind: Kind { words.kind }

@@ -42,11 +42,11 @@ extension Rule {
 
     private var table: Words {
         switch self {
-        case .noModule: .noApplication("no application was given", "start QEMU with -initrd APPLICATION")
-        case .emptyFile: .noApplication("the file is empty", "give -initrd an ELF file")
+        case .noModule: .noApplication("no application was given", "give it the application as a module, or initrd")
+        case .emptyFile: .noApplication("the file is empty", "give an ELF file")
         case .notELF:
             .malformed(
-                "this is not an ELF file: it begins with %v, not with 0x464c457f (\\x7fELF)", "give -initrd an ELF file"
+                "this is not an ELF file: it begins with %v, not with 0x464c457f (\\x7fELF)", "give an ELF file"
             )
         case .fileTooShort:
             .malformed(
@@ -60,7 +60,7 @@ extension Rule {
         case .badIdentVersion: .malformed("EI_VERSION is %d, not 1")
         case .wrongMachine: .wrongKind("e_machine is %d, not 62 (x86-64)", "build it for x86-64")
         case .objectFile: .wrongKind("e_type is ET_REL: an object file, where a linked file is needed", "link it")
-        case .coreFile: .wrongKind("e_type is ET_CORE: a core dump", "give -initrd the file that was running")
+        case .coreFile: .wrongKind("e_type is ET_CORE: a core dump", "give the file that was running")
         case .unknownFileType:
             .wrongKind("e_type is %d, not ET_EXEC (2) or ET_DYN (3)", "link it again")
         case .badVersion: .malformed("e_version is %d, not 1")
@@ -93,7 +93,9 @@ extension Rule {
         case .imageTooLarge:
             .placement(
                 "the image needs %v bytes of memory; at most %l can be placed",
-                "give the machine more memory (-m), or check the linker script for stray addresses")
+                """
+                check the linker script for stray addresses, or large arrays; more memory helps where that is less than 3 GiB
+                """)
         case .duplicateSegmentType: .malformed("a second segment of type %v, where one is allowed")
         case .needsInterpreter:
             .wrongKind(
@@ -129,18 +131,21 @@ extension Rule {
         case .missingEntryVersion:
             .entryContract(
                 "there is no Hermit entry version note, and EI_OSABI is %d, not 255 as in Hermit images before 0.4.3",
-                "build the application for Hermit, or say -initrd \"APPLICATION loader.generation=0\"")
+                """
+                build the application for Hermit, and keep its notes (.note.hermit.entry) when linking and stripping; or say which \
+                contract it has: loader.generation=0, 1, 2, 3, 4-recursive or 4-identity
+                """)
         case .unknownLoaderOption:
             .options(
                 "unknown loader option, from here: %n",
                 """
                 after loader. are known generation=0, 1, 2, 3, 4-recursive or 4-identity, base= and an address, \
-                sha256= and a digest, align16, protect, no-protect, kaslr, quiet and verbose
+                sha256= and a digest, align16, no-align16, protect, no-protect, kaslr, quiet and verbose
                 """)
         case .alignmentOptionMisplaced:
             .options(
-                "loader.align16 is for entry versions 2 and 3, and this application's is %d",
-                "leave the option out, or add loader.generation=2 or 3")
+                "loader.align16 and loader.no-align16 are for entry versions 2 and 3, and this application's is %d",
+                "leave the option out")
         case .digestMalformed:
             .options(
                 "not 64 hexadecimal digits behind loader.sha256=, from here: %n",
@@ -160,7 +165,7 @@ extension Rule {
         case .baseOutsideMemory:
             .options(
                 "loader.base: the image would lie at %v up to %l, which is not all RAM below 4 GiB",
-                "give another address, or the machine more memory (-m)")
+                "give another address, or the machine more memory")
         case .baseTooHigh:
             .options(
                 "loader.base: the image would end at %v, and kernels of this entry version must end at or below %l",
@@ -184,7 +189,7 @@ extension Rule {
             .wrongKind(
                 "no module is given for what it needs: %n",
                 """
-                add shared libraries, -initrd "APPLICATION,LIBRARY", or link the application statically; a module whose string has no \
+                give the shared libraries as further modules, or link the application statically; a module whose string has no \
                 name is known by its DT_SONAME only
                 """)
         case .hashTableMalformed: .malformed("the hash table does not fit in its segment, or was cut out of the file")
@@ -238,23 +243,30 @@ extension Rule {
         case .noRoomForImage:
             .placement(
                 "no free memory for the image: it needs %v bytes that begin at a multiple of %l",
-                "give the machine more memory (-m)")
+                "give the machine more memory; where that does not help, make the image smaller, or its alignment")
         case .imageOutsideMemory:
             .placement(
                 "the image must lie at %v up to %l, which is not all RAM between 4 KiB and 4 GiB",
-                "give the machine more memory (-m), or link the application elsewhere")
+                """
+                link the application at a lower address, or position independent (-pie); below 3 GiB more memory helps as well
+                """)
+        case .imageAboveReach:
+            .placement(
+                "the image must lie at %v up to %l, above the 4 GiB that the loader can reach",
+                "link the application at a lower address, or position independent (-pie)")
         case .noRoomForHandoff:
             .placement(
-                "no free memory for the page tables, stack and BootInfo: %v bytes", "give the machine more memory (-m)")
+                "no free memory for the page tables, stack and BootInfo: %v bytes",
+                "give the machine more memory, or link the application at a higher address, such as 8 MiB")
         case .noRoomForModule:
             .placement(
                 "the image must lie where modules are, and there is no other place for their %v bytes",
-                "give the machine more memory (-m)")
+                "give the machine more memory")
         case .pageTableRoom:
             .placement("the page tables need more than the %d pages set aside for them", "please report it")
         case .deviceTreeRoom:
             .placement("the device tree needs more than the %d bytes set aside for it", "shorten the command line")
-        case .memoryTooSmall: .placement("the machine has no usable memory", "give the machine more memory (-m)")
+        case .memoryTooSmall: .placement("the machine has no usable memory", "give the machine more memory")
         case .unknownBootProtocol:
             .platform(
                 "the loader was started with the magic number %v, by neither Multiboot nor PVH",
@@ -278,7 +290,8 @@ extension Rule {
         case .tooManyReservations: .platform("more than %m reserved ranges", "please report it")
         case .moduleOutsideMemory:
             .placement(
-                "the module at %v up to %l is not all in RAM below 4 GiB", "give the machine more memory (-m)")
+                "the module at %v up to %l is not all in RAM below 4 GiB",
+                "give the machine more memory, or a smaller file (strip)")
         case .commandLineTooLong: .platform("the command line is longer than %m bytes", "shorten it")
         case .badStartInfo:
             .platform("the PVH start info has magic %v, not 0x336ec578", "the virtual machine monitor is at fault")
@@ -345,7 +358,7 @@ extension Rule {
         case .versionMissing:
             .relocation(
                 "%n: a symbol wants a version that the library named last does not define",
-                "give -initrd the library that it was linked with")
+                "give the library that it was linked with")
         case .versionTableMalformed: .malformed("the version entry at %v does not fit in its table of %l bytes")
         case .symbolSearchTooLong:
             .malformed("symbols are not found in %d steps: the hash or version tables lead nowhere")
@@ -354,7 +367,7 @@ extension Rule {
         case .symbolVersionMissing:
             .relocation(
                 "undefined: %n, wanted at %v: the library named last has no such symbol of that version",
-                "give -initrd the library that it was linked with")
+                "give the library that it was linked with")
         case .copyOutsideImage:
             .relocation("%t at %a: the original of %n at %v is not inside its image, which ends at %l")
         case .relocationFormUnknown:

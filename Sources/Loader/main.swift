@@ -56,7 +56,7 @@ struct MachineHost: BootHost {
     ) {
         // Before the kernel runs there is one processor and no interrupt.
         unsafe bootRecord.remember(
-            placement, loader: handoff.loader, module: placement.module(0, on: platform))
+            placement, loader: handoff.loader, module: placement.module(0, on: platform), AlignmentHint(application))
     }
 
     func enter(

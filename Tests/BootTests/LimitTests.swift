@@ -27,7 +27,7 @@ import Testing
             try MemoryPlanTests.plan(scenario(top: top, base: 0xf000_0000, zeroFill: fitting)).get().image.end == end)
         #expect(
             MemoryPlanTests.plan(scenario(top: top, base: 0xf000_0000, zeroFill: fitting + 1))
-                == .failure(Fault(.imageOutsideMemory, value: 0xf000_0000, limit: end + 1)))
+                == .failure(Fault(.imageAboveReach, value: 0xf000_0000, limit: end + 1)))
     }
 
     @Test func `a machine without RAM is told`() {

@@ -66,7 +66,7 @@ import Testing
         let read = try read(
             .multiboot, module: "loader.app one  loader.align16 two loader.generation=3 ", line: "loader a")
         #expect(read.options.generation == .three)
-        #expect(read.options.alignsWideIntegers)
+        #expect(read.options.alignsWideIntegers == true)
         #expect(read.line == "loader a")
     }
 
@@ -74,7 +74,7 @@ import Testing
     @Test(arguments: [BootProtocol.multiboot, .pvh])
     func `a first word that is an option is one`(_ bootProtocol: BootProtocol) throws {
         for module in ["loader.align16", " loader.align16", "loader.align16 word", "loader.align16 -- loader.kaslr"] {
-            #expect(try read(bootProtocol, module: module, line: "").options.alignsWideIntegers, "\(module)")
+            #expect(try read(bootProtocol, module: module, line: "").options.alignsWideIntegers == true, "\(module)")
         }
         #expect(
             try read(bootProtocol, module: "loader.generation=3 loader.quiet", line: "").options.generation == .three)
@@ -99,7 +99,8 @@ import Testing
         ] {
             #expect(try read(bootProtocol, module: name, line: name == "loader." ? "" : "a").options == LoaderOptions())
             #expect(
-                try read(bootProtocol, module: name + " loader.align16", line: "").options.alignsWideIntegers, "\(name)"
+                try read(bootProtocol, module: name + " loader.align16", line: "").options.alignsWideIntegers == true,
+                "\(name)"
             )
         }
     }
@@ -134,7 +135,7 @@ import Testing
             #expect(try read(.multiboot, module: module, line: "loader \(words)").options == LoaderOptions())
         }
         let pvh = try read(.pvh, module: "", line: "loader.align16 \(words)")
-        #expect(pvh.options.alignsWideIntegers && pvh.line == words)
+        #expect(pvh.options.alignsWideIntegers == true && pvh.line == words)
         #expect(try read(.pvh, module: nil, line: words).line == words)
     }
 
@@ -174,10 +175,10 @@ import Testing
     @Test func `a command line's options are its first words`() throws {
         let leading = try read(.pvh, module: "", line: "loader.align16 loader.generation=2 a loader.elf")
         #expect(leading.options.generation == .two)
-        #expect(leading.options.alignsWideIntegers)
+        #expect(leading.options.alignsWideIntegers == true)
         #expect(leading.line == "a loader.elf")
         let alone = try read(.pvh, module: "", line: "loader.align16")
-        #expect(alone.options.alignsWideIntegers)
+        #expect(alone.options.alignsWideIntegers == true)
         #expect(alone.line == "")
     }
 

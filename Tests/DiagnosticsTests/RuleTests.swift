@@ -27,9 +27,9 @@ import Testing
 
     @Test func `every rule has the words that are its own`() {
         let words: [Rule: (Rule.Kind, sentence: String, advice: String)] = [
-            .noModule: (.noApplication, "no application was given", "start QEMU with -initrd APPLICATION"),
+            .noModule: (.noApplication, "no application was given", "give it the application as a module, or initrd"),
             .notClass64: (.wrongKind, "EI_CLASS is", "build it for x86-64"),
-            .imageTooLarge: (.placement, "bytes of memory; at most", "or check the linker script for stray addresses"),
+            .imageTooLarge: (.placement, "bytes of memory; at most", "more memory helps where that is less than 3 GiB"),
             .abiTagNotHermit: (.entryContract, "operating system", "built for another operating system"),
             .unknownLoaderOption: (.options, "unknown loader option", "kaslr, quiet and verbose"),
             .hashTableMalformed: (.malformed, "the hash table does not fit", "the file is damaged"),

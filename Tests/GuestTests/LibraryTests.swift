@@ -60,8 +60,8 @@ import Testing
         #expect(outcome.status == 37, outcome.comment)
         #expect(
             outcome.errors == [
-                "no module is given for what it needs: 'libtop.so' and '../../build/fixtures/libmiddle.so'; add "
-                    + "shared libraries, -initrd \"APPLICATION,LIBRARY\", or link the application statically; "
+                "no module is given for what it needs: 'libtop.so' and '../../build/fixtures/libmiddle.so'; give the "
+                    + "shared libraries as further modules, or link the application statically; "
                     + "a module whose string has no name is known by its DT_SONAME only"
             ], outcome.comment)
     }

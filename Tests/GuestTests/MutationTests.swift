@@ -75,7 +75,7 @@ import Testing
                     arguments: ["--quiet", "--memory", "256M", "--loader", Project.loader.path, paths[0].path],
                     output: .string(limit: 1 << 16), error: .discarded)
                 #expect(
-                    run.standardOutput?.contains("the entry point 0x") == true,
+                    run.standardOutput.contains("the entry point 0x"),
                     "boot \(number), \(changes.joined(separator: ", ")): \(outcome.comment.rawValue)")
             }
             let kind = try #require(

@@ -10,7 +10,8 @@ import Testing
         let outcome = try await Guest(initrd: nil).boot()
         #expect(outcome.status == 33, outcome.comment)
         #expect(
-            outcome.errors == ["no application was given; start QEMU with -initrd APPLICATION"], outcome.comment)
+            outcome.errors == ["no application was given; give it the application as a module, or initrd"],
+            outcome.comment)
     }
 
     /// Models, and what each lacks of what the entry code and compiled code rely on.

@@ -137,7 +137,7 @@ import Testing
             ("32-bit", base.putting(1 as UInt8, at: 4), "build it for x86-64", 1),
             ("big endian", base.putting(2 as UInt8, at: 5), "build it for x86-64", 1),
             ("AArch64", base.putting(183 as UInt16, at: 18), "build it for x86-64", 1),
-            ("core dump", base.putting(4 as UInt16, at: 16), "give -initrd the file that was running", 1),
+            ("core dump", base.putting(4 as UInt16, at: 16), "give the file that was running", 1),
             ("fixed", base.putting(2 as UInt16, at: 16), "link the library with -shared", 1),
             ("unknown type", base.putting(99 as UInt16, at: 16), "link it again", 1),
             ("no program headers", base.putting(0 as UInt16, at: 56), "link it again", 1),

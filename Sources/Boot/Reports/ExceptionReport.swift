@@ -6,6 +6,7 @@ public import Firmware
 public import Diagnostics
 import Bytes
 import ELF
+import HermitEntry
 import Linking
 
 /// What the loader remembers of a boot, for the case that the application dies before it can speak.
@@ -18,14 +19,19 @@ public struct BootRecord: Equatable, Sendable {
     public var loader = AddressRange(0, 0)
     /// The application's file.
     public var module = AddressRange(0, 0)
+    /// Which option might make BootInfo what the kernel expects.
+    public var hint = AlignmentHint.none
     /// Whether there is anything to remember.
     public var isKnown = false
 
     /// Nothing has been placed yet.
     public init() {}
 
-    /// Remembers the boot that `placement` describes, of the file at `module`.
-    public mutating func remember(_ placement: MemoryPlan, loader: AddressRange, module: AddressRange) {
+    /// Remembers the boot that `placement` describes, of the file at `module`; `hint` is about its BootInfo.
+    public mutating func remember(
+        _ placement: MemoryPlan, loader: AddressRange, module: AddressRange, _ hint: AlignmentHint = .none
+    ) {
+        self.hint = hint
         image = placement.image
         bias = placement.bias
         stack = placement.handoff.stack
@@ -33,6 +39,27 @@ public struct BootRecord: Equatable, Sendable {
         self.module = module
         isKnown = true
     }
+}
+
+/// What may be wrong with the layout of BootInfo, of generations whose notes don't tell the compiler.
+public enum AlignmentHint: UInt8, Sendable {
+    /// Nothing.
+    case none
+    /// The kernel may want 128-bit integers aligned: `loader.align16`.
+    case align
+    /// It may want them not aligned: `loader.no-align16`.
+    case doNotAlign
+
+    /// What may be wrong for `application`.
+    public init(_ application: borrowing Application) {
+        self =
+            application.generation != .two && application.generation != .three
+            ? .none : application.alignsWideIntegers ? .doNotAlign : .align
+    }
+
+    /// Whether a kernel that takes BootInfo's platform from the wrong place reads there: it takes a null pointer for Multiboot's or
+    /// the device tree's structures.
+    func explains(_ address: UInt64) -> Bool { self != .none && (address == 0 || address == 0x18) }
 }
 
 /// A CPU exception (Intel SDM volume 3, 6.15): what the CPU and its registers said.
@@ -90,6 +117,15 @@ public struct ExceptionReport: Sendable {
         sink.endLine()
         sink.flush()
         guard isKnown else { return }
+        if isPageFault, record.hint.explains(faultAddress) {
+            sink.write("[LOADER] ")
+            sink.write(
+                record.hint == .align
+                    ? "kernels of this entry version that rustc 1.77 or later built die so: say loader.align16"
+                    : "kernels of this entry version that rustc before 1.77 built die so: say loader.no-align16")
+            sink.endLine()
+            sink.flush()
+        }
 
         // The file may have been overwritten since; what is read of it is checked like any other bytes.
         do throws(Fault) {

@@ -29,7 +29,14 @@ public enum Report {
             sink.write(" bytes, Hermit (")
         }
         sink.write(application.generation.name)
-        if application.isGenerationForced { sink.write(", as loader.generation says") }
+        if application.isGenerationForced {
+            sink.write(", as loader.generation says")
+        } else if application.hasNotesInSectionsOnly {
+            sink.write(", by notes that are in no PT_NOTE segment")
+        }
+        if application.alignsWideIntegers, let compiler = application.decidingCompiler {
+            sink.write(", 128-bit integers aligned as by rustc %d.%d", compiler.major, compiler.minor)
+        }
         sink.write(")")
         sink.endLine()
         sink.write("[LOADER] started by ")

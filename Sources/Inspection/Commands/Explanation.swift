@@ -31,6 +31,9 @@ enum Explanation {
             if number(subject) != Int(type) { lines += relocation(type) }
         }
         for rule in rules where "\(rule)".lowercased() == subject.lowercased() { lines += explain(rule) }
+        for rule in HostRule.allCases where rule.rawValue.lowercased() == subject.lowercased() {
+            lines += ["error \(rule): \(rule.meaning)", "  loader-inspect status 1; the loader does not know it"]
+        }
         if lines.isEmpty {
             let words = subject.lowercased()
             for rule in rules where matches(rule, words) { lines += explain(rule) }

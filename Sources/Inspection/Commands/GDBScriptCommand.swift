@@ -42,7 +42,8 @@ struct GDBScriptCommand: ParsableCommand {
         let input = try InputFile(file)
         let view = ByteView(input.bytes)
         do {
-            let host = try machine.host(for: file)
+            let host = try machine.host(for: file, input)
+            host.tellAssumptions()
             let rehearsal = try Rehearsal(view, on: host, gigabytePages: machine.gigabytePages)
             let symbols = try symbolFile(view, bias: rehearsal.placement.bias)
             let script = Output(color: .never)

@@ -85,8 +85,10 @@ struct LoadCommand: ParsableCommand {
     }
 
     private func rehearse(_ view: ByteView, _ console: Output) throws {
+        let host = try machine.host(for: file)
+        host.tellAssumptions()
         let rehearsal = try Rehearsal(
-            view, on: try machine.host(for: file), gigabytePages: machine.gigabytePages)
+            view, on: host, gigabytePages: machine.gigabytePages)
         let placement = rehearsal.placement
         try write("image", rehearsal.guest.span(placement.image), at: placement.image.start, to: output, console)
         let handoff = placement.handoff.range

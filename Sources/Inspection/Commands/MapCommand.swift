@@ -44,9 +44,11 @@ struct MapCommand: ParsableCommand {
         let input = try InputFile(file)
         let view = ByteView(input.bytes)
         let picture: MapPicture
+        let host = try machine.host(for: file, input)
+        host.tellAssumptions()
         do {
             picture = try MapPicture(
-                view, file, on: try machine.host(for: file), gigabytePages: machine.gigabytePages)
+                view, file, on: host, gigabytePages: machine.gigabytePages)
         } catch let refusal as Refusal {
             throw ExitCode(refusal.tell(file))
         } catch let fault as Fault {

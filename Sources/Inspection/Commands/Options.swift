@@ -137,7 +137,7 @@ struct MachineOptions: ParsableArguments {
     }
 
     /// The machine that boots the file at `path`.
-    func host(for path: String) throws -> HostMachine { try host().booting(path) }
+    func host(for path: String, _ input: InputFile? = nil) throws -> HostMachine { try host().booting(path, input) }
 
     /// The machine, which can boot several files: its modules and the loader have been read, once.
     func host() throws -> HostMachine {
@@ -158,6 +158,15 @@ struct MachineOptions: ParsableArguments {
             _ = host.use(loader: ByteView(file.bytes))
         }
         return host
+    }
+}
+
+extension HostMachine {
+    /// Says on standard error what a view's addresses rest on, where no loader was found.
+    func tellAssumptions() {
+        guard isLoaderAssumed else { return }
+        Progress.shared.tell(
+            "no loader found: \(hex(loader.start)) to \(hex(loader.end)) is assumed (say --loader FILE)")
     }
 }
 

@@ -38,8 +38,8 @@ struct VerdictCommand: ParsableCommand {
     func run() throws {
         var isFirst = true
         let host = try machine.host()
-        try files.forEach { file, name, output in
-            var verdict = Verdict(file, name, on: host.booting(name), gigabytePages: machine.gigabytePages)
+        try files.forEachInput { file, input, name, output in
+            var verdict = Verdict(file, name, on: host.booting(name, input), gigabytePages: machine.gigabytePages)
             if quiet { verdict.findings.removeAll { $0.severity == .note } }
             if files.json {
                 let encoder = JSONEncoder()
@@ -193,8 +193,9 @@ struct BootInfoCommand: ParsableCommand {
 
     func run() throws {
         let host = try machine.host()
-        try files.forEach { file, name, output in
-            let rehearsal = try Rehearsal(file, on: host.booting(name), gigabytePages: machine.gigabytePages)
+        host.tellAssumptions()
+        try files.forEachInput { file, input, name, output in
+            let rehearsal = try Rehearsal(file, on: host.booting(name, input), gigabytePages: machine.gigabytePages)
             BootViews.bootInfo(rehearsal, to: files.destination(name, nil, output))
             return 0
         }
@@ -216,8 +217,9 @@ struct PagesCommand: ParsableCommand {
 
     func run() throws {
         let host = try machine.host()
-        try files.forEach { file, name, output in
-            let rehearsal = try Rehearsal(file, on: host.booting(name), gigabytePages: machine.gigabytePages)
+        host.tellAssumptions()
+        try files.forEachInput { file, input, name, output in
+            let rehearsal = try Rehearsal(file, on: host.booting(name, input), gigabytePages: machine.gigabytePages)
             BootViews.pages(rehearsal, to: files.destination(name, nil, output))
             return 0
         }

@@ -130,10 +130,31 @@ struct Finding: Encodable, Equatable {
         return findings + inFunction(application) + inNotes(application) + elsewhere(application)
     }
 
-    /// What the loader's advice means here.
-    static let librariesToGive = Finding(
-        .note, "libraries-to-give", "loader-inspect takes shared objects one by one",
-        "say --module LIBRARY for each, here and with boot")
+    /// What the loader's advice on `rule` means here, where words of its own would not tell.
+    static func adviceHere(_ rule: Rule) -> [Finding] {
+        switch rule {
+        case .needsLibrary:
+            [
+                Finding(
+                    .note, "libraries-to-give", "loader-inspect takes shared objects one by one",
+                    "say --module LIBRARY for each, here and with boot")
+            ]
+        case .imageTooLarge, .noRoomForImage, .imageOutsideMemory, .noRoomForHandoff, .noRoomForModule, .memoryTooSmall,
+            .moduleOutsideMemory, .baseOutsideMemory:
+            [
+                Finding(
+                    .note, "memory-to-give", "loader-inspect gives the machine 1G of RAM unless it is told",
+                    "say --memory SIZE for more, here and with boot")
+            ]
+        case _ where rule.words.advice.string.contains("loader."):
+            [
+                Finding(
+                    .note, "options-to-give", "loader-inspect takes options for the loader by themselves",
+                    "say --loader-options OPTION, here and with boot")
+            ]
+        default: []
+        }
+    }
 
     /// Kernels take each thread's variables from what memory is left, and die where that is not enough.
     static func inThreadLocals(_ template: TLSInfo?, _ memoryMap: [MemoryRegion]) -> [Finding] {
@@ -143,7 +164,7 @@ struct Finding: Encodable, Equatable {
             Finding(
                 .warning, "thread-local-size",
                 "each thread wants \(template.memsz) bytes of thread-local storage, and the machine has \(size) bytes of RAM",
-                "give the machine more memory (-m), or allocate large arrays where they are used")
+                "say --memory SIZE for more, here and with boot, or allocate large arrays where they are used")
         ]
     }
 

@@ -23,11 +23,10 @@ struct Verdict: Encodable {
         let qemuStatus: Int32
 
         init(_ refusal: Refusal) {
-            let kind = refusal.fault.rule.kind
-            rule = "\(refusal.fault.rule)"
-            self.kind = "\(kind)"
+            rule = refusal.rule
+            kind = "\(refusal.kind)"
             sentence = refusal.sentence
-            qemuStatus = kind.status
+            qemuStatus = refusal.qemuStatus
         }
     }
     /// Where things go.
@@ -36,6 +35,15 @@ struct Verdict: Encodable {
         let imageSize: UInt64
         let movesImage: Bool, movesModule: Bool
         let tls: ThreadLocal?
+    }
+    /// The loader that would be used.
+    struct Loader: Encodable {
+        /// Its file; left out where none was found.
+        let file: String?
+        /// Its own bytes in the guest's memory.
+        let start, end: String
+        /// Whether these are not those of a file.
+        let isAssumed: Bool
     }
     /// Thread-local storage.
     struct ThreadLocal: Encodable {
@@ -65,7 +73,10 @@ struct Verdict: Encodable {
     var entryVersion: UInt8?
     var kernelVersion: String?
     var uhyveInterface: UInt32?
+    /// The compiler by which BootInfo is laid out; left out where that does not matter, or is not known.
+    var compiler: String?
     var machine: String
+    let loader: Loader
     var plan: Plan?
     var relocations: [Relocations] = []
     var resolvers: [String] = []
@@ -78,6 +89,9 @@ struct Verdict: Encodable {
         self.file = name
         size = file.count
         self.machine = "\(machine.kind.rawValue), \(machine.memory.text), \(machine.startProtocol.rawValue)"
+        loader = Loader(
+            file: machine.isLoaderAssumed ? nil : machine.loaderPath, start: hex(machine.loader.start),
+            end: hex(machine.loader.end), isAssumed: machine.isLoaderAssumed)
         describe(file)
         findings = machine.findings + Finding.inFile(file)
         do throws(Refusal) {
@@ -86,17 +100,25 @@ struct Verdict: Encodable {
                 var plans = Rehearsal.noPlan
                 record(try rehearsal.application(plans.mutableSpan), rehearsal, machine)
             } catch { throw Refusal(error, file) }
+            judgeMachine(rehearsal, file, machine)
         } catch {
-            status = error.status
-            // A library may be what is malformed.
-            verdict = status == 2 && error.fault.file == 0 ? "malformed" : "will not boot"
-            self.error = Problem(error)
-            if error.fault.rule == .needsLibrary { findings.append(.librariesToGive) }
+            refuse(error)
+            guard let fault = error.fault else { return }
+            findings += Finding.adviceHere(fault.rule)
             // Without the loader's options, which may be what is wrong.
             guard let application = try? Application(file) else { return }
             generation = application.generation.name.string
             findings += Finding.inApplication(application)
         }
+    }
+
+    /// The file does not boot, for this reason.
+    mutating func refuse(_ refusal: Refusal) {
+        status = refusal.status
+        // A library may be what is malformed.
+        verdict = status == 2 && refusal.fault?.file == 0 ? "malformed" : "will not boot"
+        error = Problem(refusal)
+        plan = nil
     }
 
     /// What can be said of the file before anything is judged.
@@ -132,6 +154,7 @@ struct Verdict: Encodable {
                     image: hex($0.memory.start), imageEnd: hex($0.memory.end))
             }
         record(application.notes)
+        compiler = application.decidingCompiler.map { "\($0.major).\($0.minor)" }
         generation = rehearsal.generation.name.string
         let placement = rehearsal.placement
         let template = application.tls(bias: placement.bias)
@@ -192,6 +215,11 @@ struct Verdict: Encodable {
     private func write(_ plan: Plan, to output: Output) {
         output.label("machine", machine)
         output.label(
+            "loader",
+            (loader.file.map { printable($0) } ?? "no file found, so it is assumed")
+                + " at \(loader.start) to \(loader.end)"
+                + (loader.isAssumed ? " (say --loader FILE)" : ""))
+        output.label(
             "image",
             "\(plan.image) to \(plan.imageEnd) (exclusive)"
                 + (plan.movesImage ? ", over the loader itself" : "")
@@ -226,6 +254,7 @@ struct Verdict: Encodable {
     var evidence: String? {
         guard let generation else { return nil }
         var text = generation + (entryVersion.map { ": note HERMIT says \($0)" } ?? ": no note HERMIT, OSABI 255")
+        if let compiler { text += ", BootInfo as rustc \(compiler) lays it out" }
         text += kernelVersion.map { ", kernel \($0)" } ?? ", no ABI tag (kernel before 0.10)"
         if let uhyveInterface { text += ", uhyve interface \(uhyveInterface)" }
         return text

@@ -67,6 +67,18 @@ import Linking
         return target.copy(bytes, to: address)
     }
 
+    /// Puts `bytes`, all of the file `input` where that is one, at `address`: whole pages of a file are mapped where it permits,
+    /// rather than copied. False where they do not fit.
+    func write(_ bytes: ByteView, at address: UInt64, from input: InputFile?) -> Bool {
+        guard address <= size, bytes.count <= size - address else { return false }
+        let whole = bytes.count & ~0xfff
+        // In bounds by the line above; pages that are written later are copied then.
+        guard let input, whole > 0, address & 0xfff == 0, UInt64(input.bytes.byteCount) == bytes.count,
+            unsafe input.map(0, size: whole, over: base + Int(address))
+        else { return write(bytes, at: address) }
+        return write(ByteView(bytes.span.extracting(Int(whole)...)), at: address + whole)
+    }
+
     /// Copies `bytes` to `address`.
     func write(_ bytes: [UInt8], at address: UInt64) {
         // Bytes hold any value, and the array outlives the call.

@@ -75,11 +75,16 @@ struct HostMachine {
     var loader = AddressRange(0x10_0000, 0x12_e000)
     /// The address behind its code.
     var loaderCodeEnd: UInt64 = 0x11_9000
+    /// Whether both are those of an older build, for want of a file.
+    var isLoaderAssumed = true
+    /// The application's file, where its bytes can be mapped rather than copied.
+    var input: InputFile?
 
-    /// The same machine, with the application at `path`.
-    func booting(_ path: String) -> HostMachine {
+    /// The same machine, with the application at `path`, which is `input`.
+    func booting(_ path: String, _ input: InputFile? = nil) -> HostMachine {
         var host = self
         host.applicationPath = path
+        host.input = input
         return host
     }
 
@@ -135,8 +140,8 @@ struct HostMachine {
     /// Puts `file`, the further modules and the firmware's structures into `guest`.
     func start(_ file: ByteView, in guest: GuestMemory) throws(Fault) -> Start {
         var placed: [AddressRange] = []
-        try place(file, &placed, in: guest)
-        for module in modules { try place(ByteView(module.input.bytes), &placed, in: guest) }
+        try place(file, input, &placed, in: guest)
+        for module in modules { try place(ByteView(module.input.bytes), module.input, &placed, in: guest) }
         switch startProtocol {
         case .multiboot:
             writeMultiboot(placed, to: guest)
@@ -153,7 +158,9 @@ struct HostMachine {
     /// Copies a module to where QEMU puts it: under Multiboot module list, command lines and modules follow the loader, the
     /// modules page aligned; under PVH the module ends where RAM below 4 GiB does, less what QEMU sets aside for ACPI
     /// tables, and further ones, which QEMU does not know, lie below.
-    private func place(_ file: ByteView, _ placed: inout [AddressRange], in guest: GuestMemory) throws(Fault) {
+    private func place(
+        _ file: ByteView, _ input: InputFile?, _ placed: inout [AddressRange], in guest: GuestMemory
+    ) throws(Fault) {
         let start: UInt64
         switch startProtocol {
         case .multiboot:
@@ -164,10 +171,20 @@ struct HostMachine {
             let end = placed.last?.start ?? lowMemoryEnd - (kind == .microvm ? 0 : 0x2_8000)
             start = file.count <= end ? (end - file.count) & ~0xfff : end
         }
-        guard guest.write(file, at: start) else {
+        guard guest.write(file, at: start, from: input) else {
             throw Fault(.moduleOutsideMemory, value: start, limit: start &+ file.count)
         }
         placed.append(AddressRange(at: start, size: file.count))
+    }
+
+    /// Throws `initrdTooLarge` where QEMU would not open `file` or a module: it keeps their sizes in an int.
+    func requireSmallFiles(_ file: ByteView) throws(Refusal) {
+        let files = [(file.count, applicationPath)] + modules.map { (UInt64($0.input.bytes.byteCount), $0.path) }
+        for (size, name) in files where size >= 1 << 31 {
+            throw Refusal(
+                .initrdTooLarge, "\(printable(name)) has \(size) bytes, and QEMU opens no -initrd of 2 GiB or more",
+                "take debugging information out of it (strip), or what the application need not bring along")
+        }
     }
 
     // MARK: Multiboot
@@ -304,6 +321,7 @@ extension HostMachine {
         guard let range, AddressRange(0x10_0000, 1 << 32).contains(range) else { return false }
         loader = range.roundedOutward(to: 0x1000)
         loaderCodeEnd = codeEnd
+        isLoaderAssumed = false
         return true
     }
 }

@@ -1,34 +1,62 @@
-// A fault in words.
+// A refusal in words: the loader's faults, and what this program knows besides.
 
 import Boot
 import Bytes
 import Diagnostics
 import Linking
 
+/// Rules that this program knows besides the loader's: what QEMU or the kernel can't do.
+enum HostRule: String, CaseIterable {
+    /// QEMU opens no such file.
+    case initrdTooLarge
+    /// The kernel finds no room for its heap.
+    case kernelMemory
+
+    /// What it means.
+    var meaning: String {
+        switch self {
+        case .initrdTooLarge: "QEMU boots no file of 2 GiB or more with -initrd"
+        case .kernelMemory: "the loader boots the file, but its kernel ends with a panic for want of memory"
+        }
+    }
+}
+
 /// A fault in words, since the bytes that it names may be gone when it is told.
 struct Refusal: Error {
-    let fault: Fault
-    /// The sentence and the advice, as the loader's serial line shows them behind `error: `.
+    /// The loader's fault; nil where it is this program that refuses.
+    let fault: Fault?
+    /// The rule's name.
+    let rule: String
+    /// The class of trouble.
+    let kind: Rule.Kind
+    /// The sentence and the advice, as the loader's serial line shows them after `error: `.
     let sentence: String
+    /// The status that QEMU would end with.
+    var qemuStatus: Int32 { fault == nil ? 1 : kind.status }
     /// The exit status of this program.
-    var status: Int32 { fault.rule.kind == .malformed ? 2 : 1 }
+    var status: Int32 { kind == .malformed ? 2 : 1 }
+
+    /// A refusal of this program's own.
+    init(_ rule: HostRule, _ sentence: String, _ advice: String) {
+        fault = nil
+        self.rule = rule.rawValue
+        kind = .placement
+        self.sentence = sentence + "; " + advice
+    }
 
     /// What the loader said of `fault` at the end of its `report`.
     init(_ fault: Fault, report: String) {
         self.fault = fault
+        rule = "\(fault.rule)"
+        kind = fault.rule.kind
         sentence = report.split(separator: "[LOADER] error: ").last.map { String($0.dropLast()) } ?? ""
     }
 
     /// The words for `fault`; names are taken from `bytes`.
-    init(_ fault: Fault, _ bytes: ByteView) { self.init(fault, NamedFiles(bytes)) }
-
-    /// The words for `fault` of one of `files`.
-    init(_ fault: Fault, _ files: borrowing NamedFiles) {
-        self.fault = fault
+    init(_ fault: Fault, _ bytes: ByteView) {
         var sink = StringSink()
         var plans = [LinkPlan()]
-        Report.error(fault, files, plan: plans.mutableSpan, to: &sink)
-        let line = sink.text
-        sentence = String(line.dropFirst("[LOADER] error: ".count).dropLast())
+        Report.error(fault, NamedFiles(bytes), plan: plans.mutableSpan, to: &sink)
+        self.init(fault, report: sink.text)
     }
 }

@@ -38,10 +38,13 @@ struct Rehearsal {
     /// What the loader was asked for.
     let options: LoaderOptions
     /// The bytes of BootInfo.
-    var bootInfoSize: UInt64 { BootInfo.size(generation, alignsWideIntegers: options.alignsWideIntegers) }
+    var bootInfoSize: UInt64 { BootInfo.size(generation, alignsWideIntegers: alignsWideIntegers) }
+    /// Whether 128-bit integers in it are aligned to 16 bytes.
+    let alignsWideIntegers: Bool
 
     /// Boots `file` on `machine` up to the jump. `gigabytePages` says whether the CPU has them.
     init(_ file: ByteView, on machine: HostMachine, gigabytePages: Bool = false) throws(Refusal) {
+        try machine.requireSmallFiles(file)
         guard let guest = GuestMemory(size: machine.lowMemoryEnd) else {
             throw Refusal(Fault(.memoryTooSmall, value: machine.lowMemoryEnd), file)
         }
@@ -58,6 +61,7 @@ struct Rehearsal {
         }
         self.guest = guest
         (generation, options) = (planned.generation, planned.options)
+        alignsWideIntegers = planned.alignsWideIntegers
         (memoryMap, reservations) = (planned.memoryMap, planned.reservations)
         (entry, placement, counts) = (entered.state, entered.placement, entered.counts)
         (libraries, modules) = (entered.libraries, entered.modules)
@@ -72,6 +76,7 @@ private struct GuestHost: BootHost {
     struct Planned {
         let generation: Generation
         let options: LoaderOptions
+        let alignsWideIntegers: Bool
         let memoryMap: [MemoryRegion]
         let reservations: [Reservation]
     }
@@ -118,6 +123,7 @@ private struct GuestHost: BootHost {
     ) {
         planned = Planned(
             generation: application.generation, options: options,
+            alignsWideIntegers: application.alignsWideIntegers,
             memoryMap: (0..<platform.memoryMap.count).map { platform.memoryMap[$0] },
             reservations: (0..<platform.reservations.count).map { platform.reservations[$0] })
     }

@@ -133,7 +133,10 @@ struct BootCommand: AsyncParsableCommand {
                 "there is no loader: make loader builds one; say --loader FILE, or set LOADER, where it lies elsewhere than "
                     + "beside this program or at build/loader")
         }
-        let host = try machine.host(for: file)
+        let host = try machine.host(for: file, input)
+        do throws(Refusal) { try host.requireSmallFiles(ByteView(input.bytes)) } catch {
+            throw ExitCode(error.tell(file))
+        }
         let program = try QEMU.program(qemu)
         let started = isPVH ? try QEMU.loaderWithoutMultiboot(loader) : loader
         defer { if isPVH, !dryRun { try? FileManager.default.removeItem(atPath: started) } }

@@ -23,7 +23,7 @@ enum BootViews {
                 ("generation", JSONSchema.string(generation.name.string)),
             ])
         let bytes = ByteView(rehearsal.guest.span(AddressRange(at: address, size: rehearsal.bootInfoSize)))
-        for (offset, size, name) in fields(generation, wide: rehearsal.options.alignsWideIntegers) {
+        for (offset, size, name) in fields(generation, wide: rehearsal.alignsWideIntegers) {
             var value: UInt64 = 0
             for index in (0..<size).reversed() { value = value << 8 | UInt64(bytes.byte(at: offset + index) ?? 0) }
             listing.hex(offset)

@@ -1,0 +1,94 @@
+// What a Hermit kernel needs of the machine once it runs. The loader can't refuse a machine for that: other kernels need less.
+
+import Memory
+import Boot
+import Bytes
+import HermitEntry
+
+/// A kernel of the Hermit project, recognised by the paths of its sources, which its panics name.
+struct HermitKernel {
+    /// Whether it looks for processors and interrupt controllers in ACPI's tables.
+    let hasACPI: Bool
+    /// Whether it is one for C, which gives newlib a heap of its own.
+    let isForC: Bool
+
+    /// The kernel in `file`; nil where there is none of Hermit's.
+    init?(_ file: ByteView) {
+        guard file.holds("src/arch/x86_64/kernel/") else { return nil }
+        hasACPI = file.holds("src/arch/x86_64/kernel/acpi.rs")
+        isForC = file.holds("C-based runtime is running on top of Hermit")
+    }
+
+    /// RAM with which kernels of all generations are known to run.
+    static let knownToSuffice: UInt64 = 64 << 20
+
+    /// Whether the kernel has a heap, where its memory ends at `memoryEnd` and its image at `imageEnd`: the reckoning of kernel
+    /// 0.6.9 (mm::init), which takes off twice what lies below the end of its image, two large pages, the page tables, and a
+    /// tenth of the rest. Seen with genuine images, on both sides of the limit.
+    func hasHeap(memoryEnd: UInt64, imageEnd: UInt64) -> Bool {
+        let (page, largePage): (UInt64, UInt64) = (0x1000, 0x20_0000)
+        let kernelEnd = (imageEnd &+ largePage &- 1) & ~(largePage &- 1)
+        guard memoryEnd > kernelEnd else { return false }
+        let total = memoryEnd - kernelEnd
+        let pages = total / page
+        let tables = pages / (512 * 512 * 512) + pages / (512 * 512) + pages / 512 + 3
+        let reserved = kernelEnd + tables * page + 2 * largePage
+        guard total > reserved else { return false }
+        let available = (total - reserved) & ~(largePage - 1)
+        // A tenth is for stacks; newlib's heap is what the kernel's own leaves of the rest.
+        let taken = available / 10 + (isForC ? 11 * largePage : 0)
+        return available >= taken + largePage
+    }
+}
+
+extension Verdict {
+    /// Looks at what the kernel needs besides: refuses the machine where it is known that it can't run there, remarks on it where
+    /// that is only known of versions.
+    mutating func judgeMachine(_ rehearsal: Rehearsal, _ file: ByteView, _ machine: HostMachine) {
+        let image = rehearsal.placement.image
+        let memoryEnd = rehearsal.memoryMap.first { $0.isAvailable && $0.range.contains(image) }?.range.end ?? 0
+        let hasReckoning = rehearsal.generation == .fourRecursive
+        // The largest need that is reckoned; looking for a kernel in a file takes time.
+        let mayLack = memoryEnd - min(image.start, memoryEnd) < 2 * image.end + HermitKernel.knownToSuffice
+        guard machine.kind == .microvm || mayLack, let kernel = HermitKernel(file) else { return }
+        if hasReckoning, !kernel.hasHeap(memoryEnd: memoryEnd, imageEnd: image.end) {
+            let mebibyte: UInt64 = 1 << 20
+            var more = mebibyte
+            while !kernel.hasHeap(memoryEnd: memoryEnd + more, imageEnd: image.end) { more += mebibyte }
+            let enough = MemorySize(bytes: (machine.memory.bytes + more + mebibyte - 1) & ~(mebibyte - 1)).text
+            refuse(
+                Refusal(
+                    .kernelMemory,
+                    "of \(machine.memory.text) of RAM the kernel has no heap: it counts what lies below the image's end at "
+                        + "\(hex(image.end)) twice, and ends with a panic",
+                    "say --memory \(enough) or more, here and with boot"))
+        } else if !hasReckoning, machine.memory.bytes < HermitKernel.knownToSuffice {
+            findings.append(
+                Finding(
+                    .warning, "little-memory",
+                    "Hermit's kernels of this generation are known to run with 64M of RAM, and not with \(machine.memory.text)",
+                    "say --memory 64M if it ends with a panic"))
+        }
+        if machine.kind == .microvm, kernel.hasACPI, status == 0 {
+            findings.append(
+                Finding(
+                    .warning, "second-io-apic",
+                    "the kernel uses ACPI, and those that do are known (0.6.9, 0.13.2) to panic at microvm's second I/O APIC",
+                    "boot it without: loader-inspect boot --machine microvm \(printable(self.file)) -- -M ioapic2=off"))
+        }
+    }
+}
+
+extension ByteView {
+    /// Whether `text` occurs anywhere.
+    fileprivate func holds(_ text: String) -> Bool {
+        let wanted = Array(text.utf8)
+        var position: UInt64 = 0
+        while let distance = distance(to: wanted[0], from: position) {
+            position += distance
+            if wanted.indices.allSatisfy({ byte(at: position + UInt64($0)) == wanted[$0] }) { return true }
+            position += 1
+        }
+        return false
+    }
+}

@@ -1,0 +1,77 @@
+// Which compiler built the kernel, as its file says, and what follows for BootInfo.
+
+import Boot
+import Bytes
+import Diagnostics
+import HermitEntry
+import TestSupport
+import Testing
+
+@Suite struct CompilerTests {
+    /// An object file of entry version `version`, with this `.comment`.
+    private static func file(_ version: UInt8, _ comment: [UInt8]?, flags: UInt64 = 0x30, name: String = ".comment")
+        -> [UInt8]
+    {
+        var file = ObjectFile()
+        file.symbols = [ObjectSymbol(name: "_start", size: 1, info: 0x12, section: 1)]
+        file.sections = [
+            ObjectSection(name: ".text", flags: 6, align: 16, bytes: [0xf4]),
+            ObjectSection(name: ".note", type: 7, flags: 2, align: 4, bytes: hermitNote(version)),
+        ]
+        if let comment { file.sections.append(ObjectSection(name: name, flags: flags, bytes: comment)) }
+        return file.bytes
+    }
+
+    /// What is known of the compiler, and whether 128-bit integers are aligned.
+    private func decision(
+        _ file: [UInt8], _ options: LoaderOptions = LoaderOptions()
+    ) throws(Fault) -> (compiler: RustVersion?, isAligned: Bool) {
+        let application = try Application(ByteView(file.span.bytes), options)
+        return (application.decidingCompiler, application.alignsWideIntegers)
+    }
+
+    static let comments: [(String, UInt64?)] = [
+        ("rustc version 1.77.0 (aedd173a2 2024-03-17)", 77), ("rustc version 1.76.0", 76), ("rustc version 1.9.0", 9),
+        ("\0Linker: LLD 18.1.3\0rustc version 1.78.0-nightly (f4b771bf1 2024-03-14)\0", 78),
+        // Of two the older one, where both lay BootInfo out alike; else nobody knows.
+        ("rustc version 1.79.0\0rustc version 1.78.0", 78), ("rustc version 1.70.0\0rustc version 1.60.0", 60),
+        ("rustc version 1.70.0\0rustc version 1.80.0", nil), ("rustc version 1.80.0\0rustc version 1.70.0", nil),
+        ("clang version 17.0.0", nil), ("", nil), ("rustc version", nil), ("rustc version ", nil),
+        ("rustc version 1", nil), ("rustc version 1.", nil), ("rustc version x.77", nil),
+        ("rustc version 1.777777777777777777777777", 777_777), ("rrustc version 1.77", 77), ("r", nil),
+        (String(repeating: "r", count: 5000) + "rustc version 1.77", nil),
+    ]
+
+    @Test(arguments: comments) func `the comment's compiler decides`(_ comment: String, _ minor: UInt64?) throws {
+        for version in [2, 3] as [UInt8] {
+            let found = try decision(Self.file(version, Array(comment.utf8)))
+            #expect(found.compiler?.minor == minor && found.isAligned == (minor ?? 0 >= 77))
+        }
+        for version in [1, 4] as [UInt8] {
+            let found = try decision(Self.file(version, Array(comment.utf8)))
+            #expect(found.compiler == nil && !found.isAligned)
+        }
+    }
+
+    @Test func `an option overrides it`() throws {
+        var options = LoaderOptions()
+        for comment in [nil, "rustc version 1.78.0", "rustc version 1.60.0"] {
+            for isAligned in [false, true] {
+                options.alignsWideIntegers = isAligned
+                let found = try decision(Self.file(2, comment.map { Array($0.utf8) }), options)
+                #expect(found.compiler == nil && found.isAligned == isAligned)
+            }
+        }
+        for isAligned in [false, true] {
+            options.alignsWideIntegers = isAligned
+            #expect(fault { _ = try decision(Self.file(4, nil), options) }?.rule == .alignmentOptionMisplaced)
+        }
+    }
+
+    @Test func `only a section of that name that is not in memory counts`() throws {
+        let comment = Array("rustc version 1.78.0".utf8)
+        #expect(try decision(Self.file(3, comment, name: ".comments")).compiler == nil)
+        #expect(try decision(Self.file(3, comment, flags: 2)).compiler == nil)
+        #expect(try decision(Self.file(3, comment)).compiler?.minor == 78)
+    }
+}
