@@ -22,7 +22,7 @@ import Testing
         var writer = ELFWriter()
         writer.hasLoadSegment = false
         writer.segments = [Segment(1, offset: 0, vaddr: 0, filesz: 0x600, align: 0x1000, flags: 5)]
-        writer.append([UInt8](repeating: 0, count: 0x2000))
+        writer.append([0xf4] + [UInt8](repeating: 0, count: 0x1fff))
         if !notes.isEmpty { writer.addNotes(notes) }
         body(&writer)
         return writer.bytes
@@ -62,12 +62,14 @@ import Testing
             "empty segment", ["empty-segment"] + usual,
             file { $0.segments.append(load(at: 0x1000, size: 0, flags: 4)) })
         add(
-            "entry point in data, where that can be executed", ["entry-not-code", "upstream", "no-uhyve"],
+            "entry point in data, where that can be executed",
+            ["entry-not-code", "entry-zeros", "upstream", "no-uhyve"],
             file(notes: hermitNote(3)) {
                 $0.segments.append(load(at: 0x1000, flags: 6))
                 $0.entry = 0x1000
             })
-        add("entry point at the end of the bytes", usual, file { $0.entry = 0x5ff })
+        add("entry point in zeros", ["entry-zeros"] + usual, file { $0.entry += 8 })
+        add("entry point at the end of the bytes", ["entry-zeros"] + usual, file { $0.entry = 0x5ff })
         add("section headers cut off", ["cut-short"] + usual, file().putting(1 << 20 as UInt64, at: 40))
         add("no section headers", usual, file().putting(0 as UInt64, at: 40))
         add("OSABI", ["osabi"] + usual, file { $0.osABI = 0 })
@@ -79,7 +81,7 @@ import Testing
                 $0.segments.append(load(at: 0x2000, size: $0.next - 0x2000, flags: 4))
             })
         add(
-            "header outside", ["no-header-in-image"] + usual,
+            "header outside", ["entry-zeros", "no-header-in-image"] + usual,
             file {
                 $0.segments[0] = Segment(1, offset: 0x1000, vaddr: 0, filesz: 0x600, align: 0x1000, flags: 5)
             })

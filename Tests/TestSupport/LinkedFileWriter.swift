@@ -268,7 +268,8 @@ package struct LinkedFileWriter: Sendable {
         header.u16(isExecutable ? 2 : 3)
         header.u16(62)
         header.u32(1)
-        header.u64(base)
+        // No code, but not the file header either.
+        header.u64(base &+ 64)
         header.u64(64)
         header.u64(0)
         header.u32(0)

@@ -121,7 +121,7 @@ struct Finding: Encodable, Equatable {
         var findings: [Finding] = []
         if !application.isObject {
             let image = application.contents.linked
-            findings += inEntry(image) + inRelocations(image)
+            findings += inEntry(image) + inZeros(image) + inRelocations(image)
             if application.protectsPages { findings += inPages(image) }
             if application.generation == .fourIdentity { findings += inFirstSegment(image) }
             findings += outsideSegments(image)
@@ -176,6 +176,20 @@ struct Finding: Encodable, Equatable {
                 .warning, "entry-not-code",
                 "the entry point, e_entry \(hex(image.header.entry)), is in segment \(index), which is not executable",
                 "link with an entry symbol that is code, in a segment with PF_X")
+        ]
+    }
+
+    /// Zeros in the place of code, as copies have that were broken off.
+    private static func inZeros(_ image: borrowing LinkedImage) -> [Finding] {
+        guard let index = image.object.entrySegment else { return [] }
+        let segment = image.programHeaders[index]
+        let offset = segment.offset &+ (image.header.entry &- segment.vaddr)
+        guard image.file.word64(at: offset) == 0, image.file.word64(at: offset &+ 8) == 0 else { return [] }
+        return [
+            Finding(
+                .warning, "entry-zeros",
+                "the bytes at the entry point \(hex(image.header.entry)) are zeros, which is no code",
+                "copy or build the file again")
         ]
     }
 
@@ -240,7 +254,7 @@ struct Finding: Encodable, Equatable {
                     Finding(
                         .warning, "note-outside-segment",
                         "section \(table.name(section).text) holds a note, but no PT_NOTE segment holds the section",
-                        "loaders do not see it; add a NOTE segment for it to the linker script's PHDRS"))
+                        "other loaders do not see it; add a NOTE segment for it to the linker script's PHDRS"))
                 break
             }
         }
