@@ -22,14 +22,14 @@ struct HermitKernel {
     /// RAM with which kernels of all generations are known to run.
     static let knownToSuffice: UInt64 = 64 << 20
 
-    /// Whether the kernel has a heap, where its memory ends at `memoryEnd` and its image at `imageEnd`: the reckoning of kernel
-    /// 0.6.9 (mm::init), which takes off twice what lies below the end of its image, two large pages, the page tables, and a
-    /// tenth of the rest. Seen with genuine images, on both sides of the limit.
-    func hasHeap(memoryEnd: UInt64, imageEnd: UInt64) -> Bool {
+    /// The end of an image that ends at `imageEnd`, as kernels see it.
+    static func kernelEnd(_ imageEnd: UInt64) -> UInt64 { (imageEnd &+ 0x1f_ffff) & ~0x1f_ffff }
+
+    /// Whether the kernel has a heap, where `total` bytes of RAM lie above its end at `kernelEnd`: the reckoning of kernel 0.6.9
+    /// (mm::init), which takes off what lies below its end once more, two large pages, the page tables, and a tenth of the rest.
+    /// Seen with genuine images, on both sides of the limit.
+    func hasHeap(total: UInt64, kernelEnd: UInt64) -> Bool {
         let (page, largePage): (UInt64, UInt64) = (0x1000, 0x20_0000)
-        let kernelEnd = (imageEnd &+ largePage &- 1) & ~(largePage &- 1)
-        guard memoryEnd > kernelEnd else { return false }
-        let total = memoryEnd - kernelEnd
         let pages = total / page
         let tables = pages / (512 * 512 * 512) + pages / (512 * 512) + pages / 512 + 3
         let reserved = kernelEnd + tables * page + 2 * largePage
@@ -46,15 +46,18 @@ extension Verdict {
     /// that is only known of versions.
     mutating func judgeMachine(_ rehearsal: Rehearsal, _ file: ByteView, _ machine: HostMachine) {
         let image = rehearsal.placement.image
-        let memoryEnd = rehearsal.memoryMap.first { $0.isAvailable && $0.range.contains(image) }?.range.end ?? 0
+        let kernelEnd = HermitKernel.kernelEnd(image.end)
+        let total = rehearsal.memoryMap.reduce(0 as UInt64) { sum, region in
+            region.isAvailable ? sum + AddressRange(max(region.range.start, kernelEnd), region.range.end).size : sum
+        }
         let hasReckoning = rehearsal.generation == .fourRecursive
-        // The largest need that is reckoned; looking for a kernel in a file takes time.
-        let mayLack = memoryEnd - min(image.start, memoryEnd) < 2 * image.end + HermitKernel.knownToSuffice
+        // No kernel needs more; looking for one in a file takes time.
+        let mayLack = total < kernelEnd + HermitKernel.knownToSuffice
         guard machine.kind == .microvm || mayLack, let kernel = HermitKernel(file) else { return }
-        if hasReckoning, !kernel.hasHeap(memoryEnd: memoryEnd, imageEnd: image.end) {
+        if hasReckoning, !kernel.hasHeap(total: total, kernelEnd: kernelEnd) {
             let mebibyte: UInt64 = 1 << 20
             var more = mebibyte
-            while !kernel.hasHeap(memoryEnd: memoryEnd + more, imageEnd: image.end) { more += mebibyte }
+            while !kernel.hasHeap(total: total + more, kernelEnd: kernelEnd) { more += mebibyte }
             let enough = MemorySize(bytes: (machine.memory.bytes + more + mebibyte - 1) & ~(mebibyte - 1)).text
             refuse(
                 Refusal(

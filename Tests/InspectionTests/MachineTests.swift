@@ -100,6 +100,8 @@ import Testing
         let sentence =
             "huge has 2147483648 bytes, and QEMU opens no -initrd of 2 GiB or more; take debugging information"
         #expect((run.output + run.errors).contains(sentence), "\(run.output)\(run.errors)")
+        let explained = try await Tool.run(["explain", "initrdTooLarge"])
+        #expect(explained.status == 0 && explained.output.contains("QEMU boots no file of 2 GiB or more"))
         let module = try await Tool.run(["--memory", "8G", "--module", "huge", "loader"], in: folder.url)
         #expect(module.status != 0 && module.output.contains("no -initrd of 2 GiB or more"), "\(module.output)")
     }

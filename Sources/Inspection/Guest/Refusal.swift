@@ -53,10 +53,13 @@ struct Refusal: Error {
     }
 
     /// The words for `fault`; names are taken from `bytes`.
-    init(_ fault: Fault, _ bytes: ByteView) {
+    init(_ fault: Fault, _ bytes: ByteView) { self.init(fault, NamedFiles(bytes)) }
+
+    /// The words for `fault` of one of `files`.
+    init(_ fault: Fault, _ files: borrowing NamedFiles) {
         var sink = StringSink()
         var plans = [LinkPlan()]
-        Report.error(fault, NamedFiles(bytes), plan: plans.mutableSpan, to: &sink)
+        Report.error(fault, files, plan: plans.mutableSpan, to: &sink)
         self.init(fault, report: sink.text)
     }
 }
