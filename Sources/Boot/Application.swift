@@ -192,32 +192,19 @@ public struct Application: ~Escapable {
         return info
     }
 
-    /// Copies the image into `memory`, whose addresses are link addresses, and relocates it for `placement`. Functions that
+    /// Copies the image into `memory`, whose addresses are link addresses, and relocates it for link address + `bias`. Functions that
     /// choose an implementation are called through `resolve`, by their run-time address, once everything else has been
-    /// relocated; where it returns nil, the place stays as it is. Returns what was relocated. Throws, besides what is wrong
-    /// with relocations, `resolverOutOfPlace` where such functions cannot be called.
+    /// relocated; where it returns nil, the place stays as it is. Returns what was relocated.
+    ///
+    /// Throws, besides what is wrong with relocations, `resolverOutOfPlace` for such a function where it `isStaged`: built elsewhere
+    /// than where it will run.
     public func load(
-        _ placement: MemoryPlan, into memory: inout ByteRegion,
+        bias: UInt64, isStaged: Bool = false, into memory: inout ByteRegion,
         _ resolve: (_ resolver: UInt64, _ relocation: ListedRelocation) -> UInt64?
     ) throws(Fault) -> RelocationCounts {
         if link.count > 0 {
-            return try link.load(
-                files, bias: placement.bias, into: &memory, mayResolve: !placement.isStaged, resolve)
+            return try link.load(files, bias: bias, into: &memory, mayResolve: !isStaged, resolve)
         }
-        if isObject {
-            try contents.object.load(into: &memory)
-            let counts = try contents.object.relocate(in: &memory, bias: placement.bias)
-            guard counts.indirect > 0 else { return counts }
-            guard !placement.isStaged else { throw Fault(.resolverOutOfPlace) }
-            contents.object.resolveIndirect(in: &memory, bias: placement.bias, resolve)
-            return counts
-        }
-        // It needs no library, or there would be a link map.
-        let relocator = try Relocator(contents.linked, bias: placement.bias, as: .library)
-        try contents.linked.load(into: &memory)
-        let counts = try relocator.apply(to: &memory)
-        guard counts.indirect > 0 else { return counts }
-        try relocator.resolveIndirect(in: &memory, mayResolve: !placement.isStaged, resolve)
-        return counts
+        return try contents.load(bias: bias, isStaged: isStaged, into: &memory, resolve)
     }
 }

@@ -34,6 +34,27 @@ public struct ApplicationFile: ~Escapable {
         }
     }
 
+    /// Copies the image, which needs no other file, into `memory`, and relocates it: see `Application.load`.
+    public func load(
+        bias: UInt64, isStaged: Bool = false, into memory: inout ByteRegion,
+        _ resolve: (_ resolver: UInt64, _ relocation: ListedRelocation) -> UInt64?
+    ) throws(Fault) -> RelocationCounts {
+        if isObject {
+            try object.load(into: &memory)
+            let counts = try object.relocate(in: &memory, bias: bias)
+            guard counts.indirect > 0 else { return counts }
+            guard !isStaged else { throw Fault(.resolverOutOfPlace) }
+            object.resolveIndirect(in: &memory, bias: bias, resolve)
+            return counts
+        }
+        let relocator = try Relocator(linked, bias: bias)
+        try linked.load(into: &memory)
+        let counts = try relocator.apply(to: &memory)
+        guard counts.indirect > 0 else { return counts }
+        try relocator.resolveIndirect(in: &memory, mayResolve: !isStaged, resolve)
+        return counts
+    }
+
     /// The segment, or else the section, that holds link address `address`; nil between them.
     public func part(at address: UInt64) -> UInt64? {
         if isObject { return object.section(at: address).map { UInt64($0.index) } }

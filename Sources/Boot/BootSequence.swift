@@ -149,7 +149,9 @@ public enum BootSequence {
         let built = AddressRange(at: placement.buildAddress, size: placement.image.size)
         // The plan has put it where nothing else lies.
         var image = unsafe host.region(built, at: application.linkStart)
-        let counts = try application.load(placement, into: &image) { resolver, _ in host.call(resolver) }
+        let counts = try application.load(bias: placement.bias, isStaged: placement.isStaged, into: &image) {
+            resolver, _ in host.call(resolver)
+        }
         Report.placed(application, placement, counts, state, verbosity, to: &host.console)
         host.enter(state, placement, application, counts, from: files)
     }

@@ -20,17 +20,49 @@ public enum Multiboot {
         try platform.reserve(platform.information, size: 116)
 
         if flags & 1 << 6 != 0 {
-            try platform.readMemoryMap(memory, UInt64(information.u32(48)), size: UInt64(information.u32(44)))
+            try readMemoryMap(memory, UInt64(information.u32(48)), size: UInt64(information.u32(44)), &platform)
         } else if flags & 1 != 0 {
-            try platform.memoryMap.add(AddressRange(at: 0, size: UInt64(information.u32(4)) &* 1024), .available)
-            try platform.memoryMap.add(
-                AddressRange(at: 0x10_0000, size: UInt64(information.u32(8)) &* 1024), .available)
+            try platform.addMemory(0, size: UInt64(information.u32(4)) &* 1024, .available)
+            try platform.addMemory(0x10_0000, size: UInt64(information.u32(8)) &* 1024, .available)
         } else {
             throw Fault(.noMemoryMap)
         }
         if flags & 1 << 2 != 0 { try platform.readCommandLine(memory, UInt64(information.u32(16))) }
         if flags & 1 << 3 != 0 {
-            try platform.readModules(memory, UInt64(information.u32(24)), count: UInt64(information.u32(20)))
+            try readModules(memory, UInt64(information.u32(24)), count: UInt64(information.u32(20)), &platform)
+        }
+    }
+
+    /// Reads the list of `count` modules at `address`: start, end, string, and a reserved word, 32 bits each.
+    private static func readModules(
+        _ memory: PhysicalMemory, _ address: UInt64, count: UInt64, _ platform: inout Platform
+    ) throws(Fault) {
+        try platform.reserveModuleList(address, count: count, entrySize: 16)
+        var index: UInt64 = 0
+        while index < count {
+            let entry = try memory.record(address &+ index &* 16, size: 16)
+            let (start, end) = (UInt64(entry.u32(0)), UInt64(entry.u32(4)))
+            // Where the end comes before the start, the size is more than there is.
+            try platform.addModule(start, size: end &- start, string: UInt64(entry.u32(8)), memory)
+            index &+= 1
+        }
+    }
+
+    /// Reads the memory map at `address`, of `size` bytes: of each region the size of the entry, which does not count itself, then
+    /// start, size and kind.
+    private static func readMemoryMap(
+        _ memory: PhysicalMemory, _ address: UInt64, size: UInt64, _ platform: inout Platform
+    ) throws(Fault) {
+        try platform.reserve(address, size: size)
+        let map = try memory.view(address, size: size)
+        var offset: UInt64 = 0
+        while offset < size {
+            let entrySize = UInt64(map.word32(at: offset) ?? 0)
+            guard entrySize >= 20 else { throw Fault(.memoryMapMalformed, value: entrySize, limit: 20) }
+            let entry = try map.record(at: offset &+ 4, size: 20, else: .platformStructureOutsideMemory, .none)
+            try platform.addMemory(entry.u64(0), size: entry.u64(8), MemoryKind(firmware: entry.u32(16)))
+            // Numbers of 32 bits, and an offset in memory.
+            offset &+= 4 &+ entrySize
         }
     }
 }

@@ -26,37 +26,29 @@ public enum MemoryKind: UInt32, Sendable {
 public struct MemoryRegion: Equatable, Sendable {
     /// The addresses.
     public var range: AddressRange
-    /// `kind` as a whole word: an array of such structures can be cleared as one block.
-    private var kindNumber: UInt64
     /// What they are.
-    public var kind: MemoryKind { MemoryKind(firmware: UInt32(truncatingIfNeeded: kindNumber)) }
+    public var kind: MemoryKind
     /// Whether it is RAM that anyone may use.
-    public var isAvailable: Bool { kindNumber == UInt64(MemoryKind.available.rawValue) }
+    public var isAvailable: Bool { kind == .available }
 
     /// A region.
     public init(range: AddressRange, kind: MemoryKind) {
         self.range = range
-        kindNumber = UInt64(kind.rawValue)
+        self.kind = kind
     }
 
     /// Whether `other`, which begins no earlier than it ends, cannot be joined to it.
     func isApart(from other: MemoryRegion) -> Bool {
-        kindNumber != other.kindNumber || range.end < other.range.start
+        kind != other.kind || range.end < other.range.start
     }
 
     /// Makes `other`, which is of the same kind and touches or overlaps this region, a part of it; false where it is not.
     mutating func join(_ other: MemoryRegion) -> Bool {
-        guard other.kindNumber == kindNumber, other.range.start <= range.end, range.start <= other.range.end else {
+        guard other.kind == kind, other.range.start <= range.end, range.start <= other.range.end else {
             return false
         }
         range = AddressRange(min(range.start, other.range.start), max(range.end, other.range.end))
         return true
-    }
-
-    /// An empty region, all zero.
-    init() {
-        range = AddressRange(0, 0)
-        kindNumber = 0
     }
 }
 
@@ -66,10 +58,12 @@ public struct MemoryMap: ~Copyable {
     /// The largest number of regions; more is an error. Firmware lists rarely exceed 30.
     public static var capacity: Int { 128 }
 
-    private var list = InlineArray<128, MemoryRegion>(repeating: MemoryRegion())
+    // Ranges and kinds apart: both are cleared as a whole.
+    private var ranges = InlineArray<128, AddressRange>(repeating: AddressRange(0, 0))
+    private var kinds = InlineArray<128, MemoryKind>(repeating: .available)
     /// The number of regions.
     public private(set) var count = 0
-    /// The address behind all regions.
+    /// The end of the last region.
     private var end: UInt64 = 0
 
     /// A map without regions.
@@ -77,7 +71,9 @@ public struct MemoryMap: ~Copyable {
 
     /// The regions, to be read: reading an element of the map itself copies all of it.
     public var regions: MemoryRegions {
-        @_lifetime(borrow self) get { MemoryRegions(list.span.extracting(first: count)) }
+        @_lifetime(borrow self) get {
+            MemoryRegions(ranges.span.extracting(first: count), kinds.span.extracting(first: count))
+        }
     }
 
     /// Adds a region; throws `tooManyRegions`.
@@ -85,15 +81,15 @@ public struct MemoryMap: ~Copyable {
         guard !range.isEmpty else { return }
         let region = MemoryRegion(range: range, kind: kind)
         // Firmware tells most regions in order, and few that can be joined.
-        if count < MemoryMap.capacity, range.start >= end, count == 0 || list.span[count &- 1].isApart(from: region) {
-            list[count] = region
+        if count < MemoryMap.capacity, range.start >= end, count == 0 || regions[count &- 1].isApart(from: region) {
+            put(region, at: count)
             count &+= 1
             end = range.end
             return
         }
         var range = range
         while range.start < end, let index = first(overlapping: range, isAvailable: kind != .available) {
-            var (whole, hole) = (range, list.span[index].range)
+            var (whole, hole) = (range, ranges.span[index])
             if kind != .available {
                 (whole, hole) = (hole, whole)
                 remove(index)
@@ -118,74 +114,82 @@ public struct MemoryMap: ~Copyable {
         return nil
     }
 
+    private mutating func put(_ region: MemoryRegion, at index: Int) {
+        ranges[index] = region.range
+        kinds[index] = region.kind
+    }
+
     private mutating func remove(_ index: Int) {
-        var list = self.list.mutableSpan
         var index = index
         count &-= 1
         while index < count {
-            list[index] = list[index &+ 1]
+            let next = regions[index &+ 1]
+            put(next, at: index)
             index &+= 1
         }
     }
 
     /// Puts a region in its place, if it is not empty, and joins it to others of its kind.
-    @inline(never)
     private mutating func insert(_ range: AddressRange, _ kind: MemoryKind) throws(Fault) {
         guard !range.isEmpty else { return }
         end = max(end, range.end)
-        var list = self.list.mutableSpan
         var joined = MemoryRegion(range: range, kind: kind)
         // Those that it joins go.
         var kept = 0
         var index = 0
         while index < count {
-            let other = list[index]
+            let other = regions[index]
             index &+= 1
             if joined.join(other) { continue }
-            list[kept] = other
+            put(other, at: kept)
             kept &+= 1
         }
         guard kept < MemoryMap.capacity else { throw Fault(.tooManyRegions, limit: UInt64(MemoryMap.capacity)) }
         // Where it belongs.
+        count = kept &+ 1
         var place = kept
-        while place > 0, list[place &- 1].range.start > joined.range.start {
-            list[place] = list[place &- 1]
+        while place > 0, regions[place &- 1].range.start > joined.range.start {
+            let before = regions[place &- 1]
+            put(before, at: place)
             place &-= 1
         }
-        list[place] = joined
-        count = kept &+ 1
+        put(joined, at: place)
     }
 }
 
 /// The regions of a memory map, as `MemoryMap` keeps them.
 public struct MemoryRegions: ~Escapable {
-    private let list: Span<MemoryRegion>
+    private let ranges: Span<AddressRange>
+    private let kinds: Span<MemoryKind>
 
-    @_lifetime(copy list)
-    init(_ list: Span<MemoryRegion>) { self.list = list }
+    @_lifetime(copy ranges, copy kinds)
+    init(_ ranges: Span<AddressRange>, _ kinds: Span<MemoryKind>) {
+        self.ranges = ranges
+        self.kinds = kinds
+    }
 
     /// The number of regions.
-    public var count: Int { list.count }
+    public var count: Int { ranges.count }
     /// Their numbers, from 0 on.
-    public var indices: Range<Int> { list.indices }
+    public var indices: Range<Int> { ranges.indices }
     /// The region at `index`, below `count`.
-    public subscript(index: Int) -> MemoryRegion { list[index] }
+    public subscript(index: Int) -> MemoryRegion { MemoryRegion(range: ranges[index], kind: kinds[index]) }
 
     /// Whether all of `range` is RAM that anyone may use.
     public func isAvailable(_ range: AddressRange) -> Bool {
-        for index in indices where list[index].isAvailable && list[index].range.contains(range) { return true }
+        for index in indices where self[index].isAvailable && self[index].range.contains(range) { return true }
         return false
     }
 
     /// The address below which lies a quarter of the available RAM from `start` on, `reserve` bytes of which do not count.
     public func endOfFirstQuarter(from start: UInt64, reserve: UInt64) -> UInt64 {
         var left: UInt64 = 0
-        for index in indices where list[index].isAvailable {
-            left &+= AddressRange(max(list[index].range.start, start), list[index].range.end).size
+        for index in indices where self[index].isAvailable {
+            left &+= AddressRange(max(self[index].range.start, start), self[index].range.end).size
         }
         left = left > reserve ? (left &- reserve) / 4 : 0
-        for index in indices where list[index].isAvailable {
-            let range = AddressRange(max(list[index].range.start, start), list[index].range.end)
+        for index in indices where self[index].isAvailable {
+            let range = AddressRange(max(self[index].range.start, start), self[index].range.end)
             if left <= range.size { return range.start &+ left }
             left &-= range.size
         }
@@ -195,7 +199,7 @@ public struct MemoryRegions: ~Escapable {
     /// The end of the highest region of available RAM; 0 if there is none.
     public var topOfRAM: UInt64 {
         var top: UInt64 = 0
-        for index in indices where list[index].isAvailable { top = max(top, list[index].range.end) }
+        for index in indices where self[index].isAvailable { top = max(top, self[index].range.end) }
         return top
     }
 }

@@ -22,17 +22,15 @@ public enum Purpose: UInt8, Sendable {
 public struct Reservation: Equatable, Sendable {
     /// The addresses.
     public var range: AddressRange
-    /// `purpose` as a whole word: an array of such structures can be cleared as one block.
-    private var purposeNumber: UInt64
     /// Why.
-    public var purpose: Purpose { Purpose(rawValue: UInt8(truncatingIfNeeded: purposeNumber)) ?? .loader }
+    public var purpose: Purpose
     /// Whether the firmware handed it over, and a kernel may read it.
-    public var isFirmware: Bool { purposeNumber == UInt64(Purpose.firmware.rawValue) }
+    public var isFirmware: Bool { purpose == .firmware }
 
     /// A reservation.
     public init(range: AddressRange, purpose: Purpose) {
         self.range = range
-        purposeNumber = UInt64(purpose.rawValue)
+        self.purpose = purpose
     }
 }
 
@@ -41,7 +39,9 @@ public struct Reservations {
     /// The largest number of reservations; more is an error.
     public static var capacity: Int { 64 }
 
-    private var list = InlineArray<64, Reservation>(repeating: .init(range: .init(0, 0), purpose: .loader))
+    // Ranges and purposes apart: both are cleared as a whole.
+    private var ranges = InlineArray<64, AddressRange>(repeating: AddressRange(0, 0))
+    private var purposes = InlineArray<64, Purpose>(repeating: .loader)
     /// The number of reservations.
     public private(set) var count = 0
 
@@ -49,14 +49,19 @@ public struct Reservations {
     public init() {}
 
     /// Takes over those of another list, of which there are no more than this one can hold; this one has none yet.
-    public mutating func copy(_ other: Span<Reservation>) {
-        for index in other.indices { list[index] = other[index] }
+    public mutating func copy(_ other: ReservationList) {
+        for index in other.indices {
+            ranges[index] = other[index].range
+            purposes[index] = other[index].purpose
+        }
         count = other.count
     }
 
     /// The reservations, to be read: see `MemoryMap.regions`.
-    public var all: Span<Reservation> {
-        @_lifetime(borrow self) get { list.span.extracting(first: count) }
+    public var all: ReservationList {
+        @_lifetime(borrow self) get {
+            ReservationList(ranges.span.extracting(first: count), purposes.span.extracting(first: count))
+        }
     }
 
     /// Adds a range, if it is not empty; throws `tooManyReservations`.
@@ -66,7 +71,8 @@ public struct Reservations {
         guard count < Reservations.capacity else {
             throw Fault(.tooManyReservations, limit: UInt64(Reservations.capacity))
         }
-        list[count] = Reservation(range: range, purpose: purpose)
+        ranges[count] = range
+        purposes[count] = purpose
         count &+= 1
     }
 
@@ -117,7 +123,7 @@ public struct Reservations {
 
     /// Where the first obstacle begins that reaches beyond `start` and begins below `end`; else `end`.
     private static func startOfObstacle(
-        from start: UInt64, to end: UInt64, _ reserved: Span<Reservation>
+        from start: UInt64, to end: UInt64, _ reserved: ReservationList
     ) -> UInt64 {
         var first = end
         for index in reserved.indices where reserved[index].range.end > start {
@@ -126,7 +132,7 @@ public struct Reservations {
         return max(first, start)
     }
 
-    private static func obstacle(to range: AddressRange, _ reserved: Span<Reservation>) -> AddressRange? {
+    private static func obstacle(to range: AddressRange, _ reserved: ReservationList) -> AddressRange? {
         // None is empty: that is left out of the list.
         var index = 0
         while index < reserved.count {
@@ -136,4 +142,23 @@ public struct Reservations {
         }
         return nil
     }
+}
+
+/// Reserved ranges, as `Reservations` keeps them.
+public struct ReservationList: ~Escapable {
+    private let ranges: Span<AddressRange>
+    private let purposes: Span<Purpose>
+
+    @_lifetime(copy ranges, copy purposes)
+    init(_ ranges: Span<AddressRange>, _ purposes: Span<Purpose>) {
+        self.ranges = ranges
+        self.purposes = purposes
+    }
+
+    /// How many there are.
+    public var count: Int { ranges.count }
+    /// Their numbers, from 0 on.
+    public var indices: Range<Int> { ranges.indices }
+    /// The one at `index`, below `count`.
+    public subscript(index: Int) -> Reservation { Reservation(range: ranges[index], purpose: purposes[index]) }
 }

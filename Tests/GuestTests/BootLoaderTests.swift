@@ -22,7 +22,7 @@ final class BootFolder {
     }
 
     /// Boots `medium`, which is in the folder.
-    func boot(_ medium: [String], patience: Int = 60) async throws -> Outcome {
+    func boot(_ medium: [String], patience: Int = 180) async throws -> Outcome {
         try await Guest(medium: medium, patience: patience).boot()
     }
 

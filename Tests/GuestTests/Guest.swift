@@ -76,7 +76,7 @@ struct Guest {
     /// How the machine ends: QEMU's way, unless it stands for another.
     var end = ["-no-reboot", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]
     /// Seconds after which the boot counts as hung.
-    var patience = 60
+    var patience = 120
 
     /// Boots, and waits for the end.
     func boot() async throws -> Outcome {

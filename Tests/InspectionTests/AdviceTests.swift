@@ -244,6 +244,15 @@ import Testing
             .optionMisplaced, Call(file: needing, libraries: [library()], options: ["--module", "lib0 loader.quiet"]),
             Call(file: needing, libraries: [library()], options: options("loader.quiet")))
         add(
+            .optionForKernel, Call(file: sound.file, options: ["--command-line", "one loader.quiet"]),
+            Call(file: sound.file, options: options("loader.quiet") + ["--command-line", "one"]),
+            Call(file: sound.file, options: ["--command-line", "one -- loader.quiet"]))
+        add(
+            .optionAfterOthers,
+            Call(file: sound.file, options: ["--protocol", "pvh", "--command-line", "one loader.quiet"]),
+            Call(file: sound.file, options: ["--protocol", "pvh", "--command-line", "loader.quiet one"]),
+            Call(file: sound.file, options: ["--protocol", "pvh", "--command-line", "one -- loader.quiet"]))
+        add(
             .symbolUndefined, Call(file: object([Relocation(1, at: 0, symbol: 2)])),
             Call(file: object([Relocation(1, at: 0, symbol: 1)])))
         add(

@@ -21,7 +21,8 @@ import Testing
 
     static let views = ["segments", "sections", "symbols", "notes", "dynamic", "relocations"]
 
-    @Test(arguments: views + views.map { $0 + " --json" } + ["diff old"]) func everyView(_ words: String) async throws {
+    /// The application, and what a file that keeps its debugging information only has of it.
+    private func writeFiles() throws {
         let size = UInt64(Sample.application.count)
         let end = Int(size) + 0x2000
         // Sections that are in memory have their sizes, but no bytes; others may be empty.
@@ -30,9 +31,21 @@ import Testing
             to: Self.emptied(Sample.application))
         try folder.write("old", Sample.application)
         try folder.write("debug", file)
+    }
+
+    @Test(arguments: views + views.map { $0 + " --json" }) func everyView(_ words: String) async throws {
+        try writeFiles()
         let run = try await Tool.run(words.split(separator: " ").map { String($0) } + ["debug"], in: folder.url)
         #expect(run.status == 0 && run.errors.isEmpty, "\(run.errors)")
         #expect(!run.output.isEmpty)
+    }
+
+    /// The new file does not boot, which the status tells.
+    @Test func differences() async throws {
+        try writeFiles()
+        let run = try await Tool.run(["diff", "old", "debug"], in: folder.url)
+        #expect(run.status == 1 && run.errors.isEmpty, "\(run.errors)")
+        #expect(run.output.contains("without the program"), "\(run.output)")
     }
 
     /// The same of a real one.

@@ -49,6 +49,27 @@ public enum Report {
         sink.flush()
     }
 
+    /// How the image's place was chosen, where anything was asked.
+    public static func chosen(
+        _ choice: BaseChoice, _ placement: MemoryPlan, _ options: LoaderOptions, to sink: inout some TextSink
+    ) {
+        if case .lowest = choice { return }
+        guard options.verbosity != .quiet else { return }
+        switch choice {
+        case .random(let number):
+            sink.write(
+                placement.places == 1
+                    ? "[LOADER] loader.kaslr: image at %x, one of %d place, by "
+                    : "[LOADER] loader.kaslr: image at %x, one of %d places, by ",
+                placement.image.start, placement.places)
+            sink.write(number.source.name)
+        case .address, .lowest:
+            sink.write("[LOADER] loader.base: image at ", hex: placement.image.start)
+            if options.placesAtRandom { sink.write("; loader.kaslr has no effect beside it") }
+        }
+        sink.endLine()
+    }
+
     /// Where everything went, and what was relocated.
     @inline(never)
     public static func placed(

@@ -70,16 +70,7 @@ struct LoadCommand: ParsableCommand {
         let size = contents.size
         let copy = try GuestMemory.forImage(size: size)
         var memory = copy.region(AddressRange(0, size), at: contents.linkStart)
-        let counts: RelocationCounts
-        if !contents.isObject {
-            let image = contents.linked
-            try image.load(into: &memory)
-            counts = try Relocator(image, bias: base &- image.linkStart).apply(to: &memory)
-        } else {
-            let image = contents.object
-            try image.load(into: &memory)
-            counts = try image.relocate(in: &memory, bias: base)
-        }
+        let counts = try contents.load(bias: base &- contents.linkStart, into: &memory) { _, _ in nil }
         try write("image", copy.span(AddressRange(0, size)), at: base, to: output, console)
         console.line(StringSink.text { Report.relocations(counts, to: &$0) })
     }

@@ -1,0 +1,17 @@
+// The ways of being started.
+
+public import Diagnostics
+
+/// The protocols the loader can be started with.
+public enum BootProtocol: UInt8, Sendable {
+    /// Multiboot 1: eax holds 0x2badb002, ebx the address of the information.
+    case multiboot
+    /// PVH, Xen's direct boot: ebx holds the address of the start info.
+    case pvh
+
+    /// The protocol's name.
+    public var name: Text { self == .multiboot ? "Multiboot" : "PVH" }
+
+    /// Whether kernels may be handed what the protocol's starters leave in memory.
+    var isForKernels: Bool { self == .multiboot }
+}

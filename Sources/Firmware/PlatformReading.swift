@@ -1,0 +1,35 @@
+// Who started the loader, and what they tell: one reader for each protocol.
+
+public import Diagnostics
+import Memory
+
+extension BootProtocol {
+    /// The protocol whose starters leave `magic` in a register; throws `unknownBootProtocol`.
+    public init(magic: UInt32) throws(Fault) {
+        switch magic {
+        case Multiboot.magic: self = .multiboot
+        case PVH.magic: self = .pvh
+        default: throw Fault(.unknownBootProtocol, value: UInt64(magic))
+        }
+    }
+}
+
+extension Platform {
+    /// Reads what the protocol's information in `memory` tells. Throws the faults of `Multiboot` and `PVH`, and
+    /// `moduleOutsideMemory` also for a module that is not all in available RAM: QEMU loads more than the machine can hold.
+    public mutating func read(_ memory: PhysicalMemory) throws(Fault) {
+        switch bootProtocol {
+        case .multiboot: try Multiboot.read(memory, into: &self)
+        case .pvh: try PVH.read(memory, into: &self)
+        }
+        let facts = facts
+        var index = 0
+        while index < facts.moduleCount {
+            let module = facts.module(index).range
+            guard facts.memoryMap.isAvailable(module) else {
+                throw Fault(.moduleOutsideMemory, value: module.start, limit: module.end)
+            }
+            index &+= 1
+        }
+    }
+}
