@@ -11,16 +11,17 @@ import HermitEntry
 
 /// The lines that a boot prints.
 public enum Report {
-    /// What was found: the file's kind and size, its contract, who started the loader, how much RAM there is.
+    /// The loader's version, and what was found: the file's kind and size, its contract, who started the loader, how much RAM there is.
     @inline(never)
     public static func found(
         _ application: borrowing Application, _ platform: borrowing PlatformFacts, _ verbosity: Verbosity,
         to sink: inout some TextSink
     ) {
         guard verbosity != .quiet else { return }
+        sink.write("[LOADER] version ")
+        sink.write(Version.text)
         sink.write(
-            application.isFixed
-                ? "[LOADER] ET_EXEC, " : application.isObject ? "[LOADER] ET_REL, " : "[LOADER] ET_DYN, ",
+            application.isFixed ? ": ET_EXEC, " : application.isObject ? ": ET_REL, " : ": ET_DYN, ",
             decimal: application.fileSize)
         if let version = application.notes.kernelVersion {
             sink.write(

@@ -39,9 +39,8 @@ public struct LoaderInspect: AsyncParsableCommand {
         ],
         defaultSubcommand: VerdictCommand.self)
 
-    /// The version of the loader, this program and their JSON's additions: raised where they change for those who use them. The
-    /// manual page has it, too.
-    public static let version = "1.0.0"
+    /// The version, which the loader says too.
+    public static let version = Version.text.string
 
     /// Made by the argument parser.
     public init() {}
