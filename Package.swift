@@ -32,7 +32,7 @@ var targets: [Target] = [
     .target(name: "Bytes", dependencies: ["Diagnostics"], swiftSettings: pure),
     .target(name: "ELF", dependencies: ["Diagnostics", "Bytes"], swiftSettings: pure),
     .target(name: "Memory", dependencies: ["Diagnostics", "Bytes"], swiftSettings: pure),
-    .target(name: "Architecture", dependencies: ["Diagnostics", "Bytes", "Memory"], swiftSettings: pure),
+    .target(name: "Architecture", dependencies: ["Diagnostics", "Bytes", "ELF", "Memory"], swiftSettings: pure),
     .target(name: "Linking", dependencies: ["Diagnostics", "Bytes", "ELF", "Architecture"], swiftSettings: pure),
     .target(name: "HermitEntry", dependencies: ["Diagnostics", "Bytes", "ELF"], swiftSettings: pure),
     .target(name: "Firmware", dependencies: ["Diagnostics", "Bytes", "Memory"], swiftSettings: pure),
@@ -119,7 +119,7 @@ if freestanding {
         ("ELF", ["Diagnostics", "Bytes", "Architecture", "Linking", "Clibelf"]),
         ("Memory", ["Diagnostics", "Bytes"]), ("Architecture", ["Diagnostics", "Bytes", "Memory"]),
         ("Linking", ["Diagnostics", "Bytes", "ELF", "Architecture"]),
-        ("HermitEntry", ["Diagnostics", "Bytes", "ELF"]),
+        ("HermitEntry", ["Diagnostics", "Bytes", "ELF", "Architecture"]),
         ("Boot", pureModules + ["Clibfdt", "Commands"]),
         ("Firmware", ["Diagnostics", "Bytes", "Memory"]),
     ]

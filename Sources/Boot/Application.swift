@@ -75,7 +75,9 @@ public struct Application: ~Escapable {
             try readObject()
         } else {
             try requireCodeAtEntry()
-            try notes.read(file, contents.linked.programHeaders, from: contents.linked.object.firstNote)
+            if let first = contents.linked.object.firstNote {
+                try notes.read(file, contents.linked.programHeaders, from: first)
+            }
             if notes.entryVersion == nil { readNotesOfSections(file) }
         }
         try choose(options)

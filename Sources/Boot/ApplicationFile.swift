@@ -1,5 +1,6 @@
 // The file that an application is in, of either kind, and what lies at an address of its image.
 
+import Architecture
 public import Bytes
 public import Diagnostics
 public import Linking

@@ -17,7 +17,7 @@ public struct ByteRegion: ~Copyable, ~Escapable {
         self.address = address
     }
 
-    /// The offset of `size` bytes at `address`, or nil where they are not all inside the region.
+    /// The offset of `size` bytes at `address`; nil if they are not all inside the region.
     @inlinable
     public func offset(of address: UInt64, size: UInt64) -> Int? {
         let offset = address &- self.address
@@ -25,7 +25,7 @@ public struct ByteRegion: ~Copyable, ~Escapable {
         return Int(truncatingIfNeeded: offset)
     }
 
-    /// The part of `size` bytes at `address`, or nil where it is not all inside the region.
+    /// The part of `size` bytes at `address`; nil if it is not all inside the region.
     @_lifetime(&self)
     public mutating func part(_ address: UInt64, size: UInt64) -> ByteRegion? {
         guard let offset = offset(of: address, size: size) else { return nil }
@@ -33,7 +33,7 @@ public struct ByteRegion: ~Copyable, ~Escapable {
         return ByteRegion(span._mutatingExtracting(offset..<end), at: address)
     }
 
-    /// The same, its first byte known by the address `name`.
+    /// The part of `size` bytes at `address`, in which the first byte has the address `name`; nil if it is not all inside the region.
     @_lifetime(&self)
     public mutating func part(_ address: UInt64, size: UInt64, as name: UInt64) -> ByteRegion? {
         guard let offset = offset(of: address, size: size) else { return nil }
@@ -41,7 +41,7 @@ public struct ByteRegion: ~Copyable, ~Escapable {
         return ByteRegion(span._mutatingExtracting(offset..<end), at: name)
     }
 
-    /// Stores `value` at `address`, least significant byte first; false where it does not fit in the region.
+    /// Stores `value` at `address`, least significant byte first; false if it does not fit in the region.
     @inlinable
     @discardableResult
     @_lifetime(self: copy self)
@@ -52,7 +52,7 @@ public struct ByteRegion: ~Copyable, ~Escapable {
         return true
     }
 
-    /// The word at `address`, or nil where it is not all inside the region.
+    /// The word at `address`; nil if it is not all inside the region.
     @inlinable
     public func load<Word: FixedWidthInteger & BitwiseCopyable>(_ type: Word.Type, at address: UInt64) -> Word? {
         guard let offset = offset(of: address, size: UInt64(MemoryLayout<Word>.size)) else { return nil }
@@ -60,27 +60,25 @@ public struct ByteRegion: ~Copyable, ~Escapable {
         return unsafe span.bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: Word.self)
     }
 
-    /// The 64-bit word at `address`, 0 where it is not all inside the region: a call, where that is smaller than what it does. It
-    /// changes nothing; but a region that may be changed is passed by its address, any other as three words.
+    /// The 64-bit word at `address`; 0 if it is not all inside the region.
     @inline(never)
-    @_lifetime(self: copy self)
-    public mutating func word(at address: UInt64) -> UInt64 { load(UInt64.self, at: address) ?? 0 }
+    public func word(at address: UInt64) -> UInt64 { load(UInt64.self, at: address) ?? 0 }
 
-    /// Stores `word` at `address`, as `store` does, by a call.
+    /// Stores `word` at `address`, as `store` does, by a call: most of the places that store a word are better off with one.
     @inline(never)
     @discardableResult
     @_lifetime(self: copy self)
     public mutating func put(_ word: UInt64, at address: UInt64) -> Bool { store(word, at: address) }
 
-    /// Fills 64-bit words from `address` on with `first`, `first + step` and so on, `count` of them, and returns `count`; nil,
-    /// and nothing written, where they do not fit in the region.
+    /// Fills `count` 64-bit words from `address` on with `first`, `first + step` and so on, and returns `count`. Writes nothing and
+    /// returns nil if they do not fit in the region.
     @_lifetime(self: copy self)
     public mutating func fill(at address: UInt64, first: UInt64, step: UInt64, count: UInt64) -> UInt64? {
         // `count` is far below 2^61: it is limited by the region's size in the next line.
         guard count <= self.count, let start = offset(of: address, size: count &* 8) else { return nil }
         var offset = start
         let end = start &+ Int(truncatingIfNeeded: count) &* 8
-        // All in bounds by the guard; eight at a time, two by two, and then the others.
+        // All are in bounds by the guard. Eight at a time go two by two, and then the rest.
         var value = first
         if count >= 8 {
             var pair = SIMD2(first, first &+ step)
@@ -110,7 +108,7 @@ public struct ByteRegion: ~Copyable, ~Escapable {
         return count
     }
 
-    /// Adds `value` to the 64-bit word at `address`; false where that is not all inside the region.
+    /// Adds `value` to the 64-bit word at `address`; false if that is not all inside the region.
     @inlinable
     @_lifetime(self: copy self)
     public mutating func add(_ value: UInt64, at address: UInt64) -> Bool {
@@ -121,8 +119,8 @@ public struct ByteRegion: ~Copyable, ~Escapable {
         return true
     }
 
-    /// Adds `value` to the 64-bit words whose bit is set in `bits`, which stands for 64 words from `address` on. Returns how
-    /// many there are; nil, and nothing added, where they are not all inside the region.
+    /// Adds `value` to the 64-bit words whose bit is set in `bits`, which stands for 64 words from `address` on. Returns the number of
+    /// them. Adds nothing and returns nil if they are not all inside the region.
     @_lifetime(self: copy self)
     public mutating func add(_ value: UInt64, at address: UInt64, wherever bits: UInt64) -> UInt64? {
         let size = UInt64(64 &- bits.leadingZeroBitCount) &* 8
@@ -132,14 +130,14 @@ public struct ByteRegion: ~Copyable, ~Escapable {
             guard let words = memory.baseAddress else { return 0 }
             var word = unsafe words + start
             var remaining = bits
-            // Run by run: mostly there is one, of all the words.
+            // Run by run: mostly there is one run of all the words.
             while remaining != 0 {
                 let skipped = remaining.trailingZeroBitCount
                 remaining &>>= UInt64(skipped)
                 unsafe word += skipped &* 8
                 let run = (~remaining).trailingZeroBitCount
-                // The last one first, which takes one instruction that reads and writes: on the host, a page of a mapped file
-                // that is read before it is written costs a second page fault.
+                // The last word comes first, by an instruction that reads and writes. On the host, a page of a mapped file that is
+                // read before it is written costs a second page fault.
                 unsafe ByteRegion.add(value, to: word + (run &- 1) &* 8)
                 var index = 0
                 while index < run &- 1 {
@@ -160,12 +158,11 @@ public struct ByteRegion: ~Copyable, ~Escapable {
         unsafe word.storeBytes(of: sum, as: UInt64.self)
     }
 
-    /// For records of three words, an address, a tag and a value: stores value + `bias` at the address, for record after
-    /// record from the one at index `first` on. Stops at the first that has another tag than `tag`, a power of two below 256,
-    /// or whose address is not inside the region, and returns its index, or else the number of records.
+    /// Goes through records of three words, an address, a tag and a value, from the one at index `first` on, and stores value + `bias`
+    /// at the address. Stops at the first record whose tag is not `tag`, a power of two below 256, or whose address is not inside the
+    /// region. Returns its index, or the number of records if there is none.
     ///
-    /// Somebody vouches for the tags of the first `vouched` records: of these only a part is looked at, by which a tag of 0
-    /// passes, and one that differs in more than its lowest byte.
+    /// Somebody vouches for the tags of the first `vouched` records. Only their lowest bytes are read, and a byte of 0 passes.
     @_lifetime(self: copy self)
     public mutating func storeSums(
         of records: borrowing ByteView, from first: Int, tagged tag: UInt64, plus bias: UInt64, vouched: Int = 0
@@ -182,7 +179,7 @@ public struct ByteRegion: ~Copyable, ~Escapable {
                 let writer = unsafe RecordWriter(
                     tag: tag, bias: bias, last: last, memory: target.baseAddress.unsafelyUnwrapped)
                 var record = unsafe records + first &* RecordWriter.size
-                // Addresses that need no subtraction are checked by the group.
+                // Groups are checked together if their addresses are offsets.
                 let vouchedSize = start == 0 ? min(end, max(vouched, 0) &* RecordWriter.size) : 0
                 unsafe record = writer.storeVouched(record, records + vouchedSize)
                 unsafe record = writer.store(record, records + end, start)
@@ -191,9 +188,9 @@ public struct ByteRegion: ~Copyable, ~Escapable {
         }
     }
 
-    /// What the records of `storeSums` have in common.
+    /// What all records of `storeSums` need.
     @safe private struct RecordWriter {
-        /// The size of one record, and of the 32 of a group.
+        /// The size of a record, and of a group of 32.
         static var size: Int { 24 }
         static var groupSize: Int { 32 * 24 }
         let tag: UInt64
@@ -201,20 +198,20 @@ public struct ByteRegion: ~Copyable, ~Escapable {
         /// The last offset at which a word fits in the region, and its memory.
         let last: UInt64, memory: UnsafeMutableRawPointer
 
-        /// Stores the sums of the records from `first` to `end` by the group, if there are that many, for a region at address 0;
-        /// returns the record that has to be looked at by itself.
+        /// Stores the sums of the records from `first` to `end` in groups, for a region at address 0. Returns the first record that is
+        /// left: one that must be checked by itself, or any if there are fewer than a group.
         @inline(__always)
         func storeVouched(_ first: UnsafeRawPointer, _ end: UnsafeRawPointer) -> UnsafeRawPointer {
             guard unsafe end - first >= RecordWriter.groupSize else { return unsafe first }
             let lastGroup = unsafe end - RecordWriter.groupSize
             let record = unsafe storeGroups(first, lastGroup)
-            // What is left goes with some of those before, whose sums come to the same once more.
+            // The rest is stored with some records before it, whose sums are the same once more.
             guard unsafe record > lastGroup, unsafe record < end else { return unsafe record }
             return unsafe storeGroups(lastGroup, lastGroup)
         }
 
-        /// Stores groups from the one at `first` on, up to the one at `lastGroup` or a little behind; returns the record that
-        /// comes next. This is the loader's longest loop.
+        /// Stores groups from the one at `first` on, up to the one at `lastGroup` or a little further. Returns the record that comes
+        /// next. This is the loader's longest loop.
         @inline(never)
         private func storeGroups(_ first: UnsafeRawPointer, _ lastGroup: UnsafeRawPointer) -> UnsafeRawPointer {
             var record = unsafe first
@@ -224,7 +221,7 @@ public struct ByteRegion: ~Copyable, ~Escapable {
                     unsafe record += RecordWriter.groupSize
                     continue
                 }
-                // Addresses on both sides of a power of two: soon there will be a group on one side.
+                // The addresses lie on both sides of a power of two. Soon there will be a group on one side.
                 let next = unsafe record + 8 * RecordWriter.size
                 unsafe record = store(record, next, 0)
                 if unsafe record < next { break }
@@ -232,12 +229,12 @@ public struct ByteRegion: ~Copyable, ~Escapable {
             return unsafe record
         }
 
-        /// Whether a group's addresses are all in bounds and its tags, as far as this can tell, right; false for some groups
-        /// whose addresses are close to the region's end.
+        /// Whether a group's addresses are all in bounds, and its tags right as far as this can tell. False for some groups whose
+        /// addresses are close to the region's end.
         ///
-        /// The word at offset 1 of a record holds its address without the lowest byte, and above it the lowest byte of its
-        /// tag. The word that has every bit that one of them has is no smaller than any of them, so where its address part
-        /// is in bounds all are; and its tag part is the tag, a single bit, only where each is the tag or 0.
+        /// The word at offset 1 of a record holds its address without the lowest byte, and above it the lowest byte of its tag. All
+        /// these words or'ed together are no smaller than any of them, so if the address part is in bounds all addresses are; and
+        /// the tag part is the tag, a single bit, only if each is the tag or 0.
         @inline(__always)
         private func covers(_ record: UnsafeRawPointer) -> Bool {
             var word: UInt64 = unsafe fourBits(record) | fourBits(record + 96)
@@ -257,7 +254,7 @@ public struct ByteRegion: ~Copyable, ~Escapable {
             unsafe record.loadUnaligned(fromByteOffset: 1, as: UInt64.self)
         }
 
-        /// Stores the sums of a group that is covered.
+        /// Stores the sums of a group that `covers` has accepted.
         @inline(__always)
         private func storeGroup(_ record: UnsafeRawPointer) {
             unsafe storeEight(record)
@@ -289,8 +286,8 @@ public struct ByteRegion: ~Copyable, ~Escapable {
             unsafe memory.storeBytes(of: sum, toByteOffset: Int(truncatingIfNeeded: offset), as: UInt64.self)
         }
 
-        /// Stores the sums of the records from `first` to `end`, for a region at `start`, as long as their tags are right and their
-        /// addresses in bounds; returns the first that is not stored.
+        /// Stores the sums of the records from `first` to `end`, for a region at `start`, as long as tags are right and addresses in
+        /// bounds. Returns the first record that is not stored.
         @inline(__always)
         func store(_ first: UnsafeRawPointer, _ end: UnsafeRawPointer, _ start: UInt64) -> UnsafeRawPointer {
             var record = unsafe first
@@ -306,7 +303,7 @@ public struct ByteRegion: ~Copyable, ~Escapable {
         }
     }
 
-    /// Copies all of `source` to `address`; false, and nothing copied, where it does not fit in the region.
+    /// Copies all of `source` to `address`. Copies nothing and returns false if it does not fit in the region.
     @discardableResult
     @_lifetime(self: copy self)
     public mutating func copy(_ source: borrowing ByteView, to address: UInt64) -> Bool {
@@ -323,8 +320,8 @@ public struct ByteRegion: ~Copyable, ~Escapable {
         return true
     }
 
-    /// Copies `size` bytes from `source` to `address`; the ranges may overlap. False, and nothing copied, where one of them is
-    /// not inside the region.
+    /// Copies `size` bytes from `source` to `address`; the ranges may overlap. Copies nothing and returns false if one of them is not
+    /// inside the region.
     @inline(never)
     @discardableResult
     @_lifetime(self: copy self)
@@ -339,7 +336,7 @@ public struct ByteRegion: ~Copyable, ~Escapable {
         return true
     }
 
-    /// Clears `size` bytes at `address`; false, and nothing cleared, where they are not all inside the region.
+    /// Clears `size` bytes at `address`. Clears nothing and returns false if they are not all inside the region.
     @discardableResult
     @_lifetime(self: copy self)
     public mutating func clear(_ address: UInt64, size: UInt64) -> Bool {
@@ -361,7 +358,7 @@ public struct ByteRegion: ~Copyable, ~Escapable {
 }
 
 extension MutableSpan {
-    /// The elements, which nobody changes any more.
+    /// The elements, which nobody can change any more.
     @_lifetime(copy self)
     public consuming func asSpan() -> Span<Element> {
         // The only way to change them is consumed.

@@ -37,41 +37,42 @@ public struct ByteView: ~Escapable, Sendable {
         offset <= count && size <= count - offset
     }
 
-    /// The fixed-size structure of `size` bytes at `offset`; throws `rule` with the offset where it would end as value
-    /// and the number of bytes that are there as limit.
+    /// The structure of `size` bytes at `offset`. Throws `rule` if it is not all there: its value is the offset where the structure
+    /// would end, its limit the number of bytes.
     @_lifetime(copy self)
-    public func record(at offset: UInt64, size: UInt64, else rule: Rule, _ place: FaultLocation) throws(Fault) -> Record
+    public func record(at offset: UInt64, size: UInt64, else rule: Rule, _ location: FaultLocation) throws(Fault)
+        -> Record
     {
         guard contains(offset, size) else {
             let (end, overflow) = offset.addingReportingOverflow(size)
-            throw Fault(rule, place, value: overflow ? .max : end, limit: count)
+            throw Fault(rule, location, value: overflow ? .max : end, limit: count)
         }
         return Record(span, at: Int(truncatingIfNeeded: offset), size: Int(truncatingIfNeeded: size))
     }
 
     /// `size` bytes at `offset`; throws `rule`, as `record` does.
     @_lifetime(copy self)
-    public func slice(at offset: UInt64, size: UInt64, else rule: Rule, _ place: FaultLocation) throws(Fault)
+    public func slice(at offset: UInt64, size: UInt64, else rule: Rule, _ location: FaultLocation) throws(Fault)
         -> ByteView
     {
-        _ = try record(at: offset, size: size, else: rule, place)
+        _ = try record(at: offset, size: size, else: rule, location)
         return part(unchecked: offset, size)
     }
 
-    /// `size` bytes at `offset`, which the caller has checked; out of bounds it stops the program rather than read.
+    /// `size` bytes at `offset`, which the caller has checked. Out of bounds it stops the program, and does not read.
     @_lifetime(copy self)
     public func part(at offset: UInt64, size: UInt64) -> ByteView {
         precondition(contains(offset, size))
         return part(unchecked: offset, size)
     }
 
-    /// The structure of `size` bytes at `index * size`, of a table whose bounds the caller has checked; out of bounds
-    /// it stops the program rather than read.
+    /// The structure of `size` bytes at `index * size`, in a table whose bounds the caller has checked. Out of bounds it stops the
+    /// program, and does not read.
     @inlinable
     @_lifetime(copy self)
     public func entry(_ index: Int, size: Int) -> Record { entry(at: index &* size, size: size) }
 
-    /// The structure of `size` bytes at `start`, where the caller has checked that it is; see `entry`.
+    /// The structure of `size` bytes at `start`, which the caller has checked; see `entry`.
     @inlinable
     @_lifetime(copy self)
     public func entry(at start: Int, size: Int) -> Record {
@@ -80,14 +81,14 @@ public struct ByteView: ~Escapable, Sendable {
         return Record(span, at: start, size: size)
     }
 
-    /// The byte at `offset`, or nil behind the end.
+    /// The byte at `offset`; nil past the end.
     @inlinable
     public func byte(at offset: UInt64) -> UInt8? {
         guard offset < count else { return nil }
         return unsafe span.unsafeLoad(fromUncheckedByteOffset: Int(truncatingIfNeeded: offset), as: UInt8.self)
     }
 
-    /// The little-endian 32-bit word at `offset`, or nil where it is not all there.
+    /// The little-endian 32-bit word at `offset`; nil if it is not all there.
     @inlinable
     public func word32(at offset: UInt64) -> UInt32? {
         guard contains(offset, 4) else { return nil }
@@ -95,7 +96,7 @@ public struct ByteView: ~Escapable, Sendable {
             fromUncheckedByteOffset: Int(truncatingIfNeeded: offset), as: UInt32.self)
     }
 
-    /// The little-endian 64-bit word at `offset`, or nil where it is not all there.
+    /// The little-endian 64-bit word at `offset`; nil if it is not all there.
     @inlinable
     public func word64(at offset: UInt64) -> UInt64? {
         guard contains(offset, 8) else { return nil }
@@ -103,16 +104,16 @@ public struct ByteView: ~Escapable, Sendable {
             fromUncheckedByteOffset: Int(truncatingIfNeeded: offset), as: UInt64.self)
     }
 
-    /// The length of the NUL-terminated string at `offset`, without the NUL; nil where none ends within `limit` bytes.
+    /// The length of the NUL-terminated string at `offset`, without the NUL; nil if none ends within `limit` bytes.
     public func stringLength(at offset: UInt64, limit: UInt64) -> UInt64? {
         distance(to: 0, from: offset, limit: limit)
     }
 
-    /// How far behind `offset` the first `wanted` is; nil where that is more than `limit`, or there is none.
+    /// How far after `offset` the first `wanted` is; nil if there is none, or it is further than `limit`.
     @inline(never)
     public func distance(to wanted: UInt8, from offset: UInt64, limit: UInt64 = .max) -> UInt64? {
         guard offset < count else { return nil }
-        // Behind the last byte that counts, and behind the last place where a word can be read.
+        // Past the last byte that counts, and past the last place where a word can be read.
         let end = limit < count &- offset ? offset &+ limit &+ 1 : count
         let wordEnd = max(count, 7) &- 7
         let ones: UInt64 = 0x0101_0101_0101_0101
@@ -122,7 +123,7 @@ public struct ByteView: ~Escapable, Sendable {
                 // In bounds by the line above.
                 let word = unsafe span.unsafeLoadUnaligned(
                     fromUncheckedByteOffset: Int(truncatingIfNeeded: position), as: UInt64.self)
-                // The lowest bit that is left is the highest one of the first byte that is `wanted`.
+                // The lowest bit that remains is the highest bit of the first byte that is `wanted`.
                 let difference = word ^ UInt64(wanted) &* ones
                 let found = (difference &- ones) & ~difference & ones << 7
                 guard found == 0 else {
@@ -138,7 +139,7 @@ public struct ByteView: ~Escapable, Sendable {
         return nil
     }
 
-    /// Whether `count` bytes at `left` are those at `right`; false where they are not all there.
+    /// Whether `count` bytes at `left` equal those at `right`; false if they are not all there.
     @inline(never)
     public func areSame(_ left: UInt64, _ right: UInt64, count: UInt64) -> Bool {
         guard contains(left, count), contains(right, count) else { return false }
@@ -160,7 +161,7 @@ public struct ByteView: ~Escapable, Sendable {
         return true
     }
 
-    /// `size` bytes at `offset`, which the callers have checked to be there.
+    /// `size` bytes at `offset`, which the callers have checked.
     @_lifetime(copy self)
     private func part(unchecked offset: UInt64, _ size: UInt64) -> ByteView {
         let start = Int(truncatingIfNeeded: offset)
@@ -170,13 +171,13 @@ public struct ByteView: ~Escapable, Sendable {
     }
 }
 
-/// A structure that was checked to be there as a whole; fields are read by their offset in it.
+/// A structure that is all there; fields are read by their offset in it.
 public struct Record: ~Escapable, Sendable {
     /// What the structure is in, where it begins, and the number of its bytes.
     @usableFromInline let span: RawSpan
     @usableFromInline let start: Int, size: Int
 
-    /// The structure of `size` bytes at `start` of `span`, all of which the caller has checked to be there.
+    /// The structure of `size` bytes at `start` of `span`, which the caller has checked.
     @usableFromInline
     @_lifetime(copy span)
     init(_ span: RawSpan, at start: Int, size: Int) {

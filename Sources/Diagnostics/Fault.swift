@@ -2,69 +2,66 @@
 
 /// A broken rule. Every refusal of the loader and of the host tool is one of these, and renders to the same sentence.
 ///
-/// It is four words, so that calls that can fail cost little; what else the sentence tells, such as the name of a
-/// relocation's symbol, is looked up in the file when it is written: see `FaultDetails`.
+/// It has four words, which a call returns in registers: the location is stored in its parts, because as a structure of its own it
+/// would make a fifth. Whatever else the sentence tells, such as the name of a relocation's symbol, is looked up in the file when it
+/// is written: see `FaultDetails`.
 public struct Fault: Error, Equatable, Sendable {
-    /// Where it was broken, and, in bits that a place leaves free, the rule.
-    private var ruleAndPlace: FaultLocation
-    /// The offending value; `%v` (hexadecimal) or `%d` (decimal) in the rule's sentence.
-    public var value: UInt64
-    /// What the rule allows; `%l` (hexadecimal) or `%m` (decimal) in the rule's sentence.
-    public var limit: UInt64
-
     /// The rule that was broken.
-    public var rule: Rule { Rule(rawValue: ruleAndPlace.rule) ?? .noModule }
-    /// Where it was broken.
-    public var place: FaultLocation {
-        var place = ruleAndPlace
-        place.rule = 0
-        place.file = 0
-        return place
-    }
-    /// Which of several files it is in; 0 is the application.
-    public var file: Int { Int(ruleAndPlace.file) }
+    public let rule: Rule
+    private var fileNumber: UInt8 = 0
+    private var locationKind: FaultLocation.Kind
+    private var locationTable: UInt32
+    private var locationIndex: UInt64
+    /// The offending value; `%v` (hexadecimal) or `%d` (decimal) in the rule's sentence.
+    public let value: UInt64
+    /// What the rule allows; `%l` (hexadecimal) or `%m` (decimal) in the rule's sentence.
+    public let limit: UInt64
 
-    /// The same fault, of file `file` unless it has been attributed to one already.
-    public func of(file: Int) -> Fault {
-        var fault = self
-        if fault.ruleAndPlace.file == 0 { fault.ruleAndPlace.file = UInt8(truncatingIfNeeded: file) }
-        return fault
-    }
-
-    /// The same fault, at `place` where it is a relocation's that does not say yet which one's.
+    /// A fault of `rule` at `location`. It is a call: put together at each of some two hundred places, faults would take 1,000 bytes more.
     @inline(never)
-    public func at(_ place: FaultLocation) -> Fault {
-        guard ruleAndPlace.kind == .none, rule.kind == .relocation else { return self }
-        var fault = self
-        fault.ruleAndPlace = place.with(ruleAndPlace.rule)
-        return fault
-    }
-
-    /// A fault of `rule` at `place`.
-    @inlinable
-    public init(_ rule: Rule, _ place: FaultLocation = .none, value: UInt64 = 0, limit: UInt64 = 0) {
-        self.init(place, rule, value, limit)
-    }
-
-    /// A fault of `rule` at `place`, whose sentence names what the file holds, NUL terminated, at `nameOffset`.
-    @inlinable
-    public init(_ rule: Rule, _ place: FaultLocation = .none, nameOffset: UInt64) {
-        self.init(place, rule, nameOffset, 0)
-    }
-
-    @usableFromInline
-    init(_ place: FaultLocation, _ rule: Rule, _ value: UInt64, _ limit: UInt64) {
-        ruleAndPlace = place.with(rule.rawValue)
+    public init(_ rule: Rule, _ location: FaultLocation = .none, value: UInt64 = 0, limit: UInt64 = 0) {
+        self.rule = rule
+        locationKind = location.kind
+        locationTable = location.table
+        locationIndex = location.index
         self.value = value
         self.limit = limit
     }
 
-    /// Writes the fault as one sentence, without a line end. `file` is the ELF file that names are offsets in.
+    /// A fault of `rule` at `location`. The file holds the name in its sentence at `nameOffset`, NUL terminated.
+    public init(_ rule: Rule, _ location: FaultLocation = .none, nameOffset: UInt64) {
+        self.init(rule, location, value: nameOffset)
+    }
+
+    /// Where it was broken.
+    public var location: FaultLocation { FaultLocation(locationKind, table: locationTable, locationIndex) }
+    /// Which of several files it is in; 0 is the application.
+    public var file: Int { Int(fileNumber) }
+
+    /// The same fault in file `file`, unless it has been attributed to a library already.
+    public func of(file: Int) -> Fault {
+        var fault = self
+        if fileNumber == 0 { fault.fileNumber = UInt8(truncatingIfNeeded: file) }
+        return fault
+    }
+
+    /// The same fault at `location`, if it is a relocation's that does not say yet which relocation.
+    @inline(never)
+    public func at(_ location: FaultLocation) -> Fault {
+        guard locationKind == .none, rule.kind == .relocation else { return self }
+        var fault = self
+        fault.locationKind = location.kind
+        fault.locationTable = location.table
+        fault.locationIndex = location.index
+        return fault
+    }
+
+    /// Writes the fault as one sentence, without a line end. Names are offsets in `file`.
     public func write(to sink: inout some TextSink, _ details: FaultDetails, file: RawSpan) {
-        let place = place
-        let table = place.isRelocation || place.isEntry ? place.table : place.index
-        if place != .none {
-            details.write(place.sentence, table, place.index, to: &sink, file: file)
+        let location = location
+        if location.kind != .none {
+            let first = location.isInTable ? UInt64(location.table) : location.index
+            details.write(location.sentence, first, location.index, to: &sink, file: file)
             sink.write(": ")
         }
         details.write(rule.words.sentence, value, limit, to: &sink, file: file)

@@ -1,12 +1,12 @@
-// What the sentence of a fault tells besides the fault: an address, a type, names.
+// What the sentence about a fault needs besides the fault: an address, a type, names.
 
-/// What a sentence tells besides the fault itself: looked up in the file where the fault is that of a relocation.
+/// What a sentence needs besides the fault itself; for a relocation's fault it is looked up in the file.
 public struct FaultDetails: Equatable, Sendable {
     /// The link address that a relocation changes, in an object file its offset in the section; `%a` in the sentence.
     public var address: UInt64 = 0
-    /// The name of a relocation type, without R_X86_64_; `%t` in the sentence.
-    public var typeName: Text = ""
-    /// Where the file holds the name that belongs to the fault, NUL terminated; 0 if there is none. `%n` in the sentence.
+    /// The name of a relocation type, after what all names of its machine begin with; `%t` in the sentence.
+    public var typePrefix: Text = "", typeName: Text = ""
+    /// Where the file holds the fault's name, NUL terminated; 0 if there is none. `%n` in the sentence.
     public var nameOffset: UInt64
     /// The names after the first one.
     public var furtherNames = FurtherNames()
@@ -14,7 +14,7 @@ public struct FaultDetails: Equatable, Sendable {
     /// The index of the relocation's symbol.
     public var symbol: UInt32 = 0
 
-    /// What `fault` knows by itself: its value, for rules about something with a name.
+    /// The details that `fault` knows by itself: for a rule about something with a name, its value is where that is.
     public init(_ fault: Fault) { nameOffset = fault.value }
 
     /// Whether both say the same.
@@ -22,7 +22,7 @@ public struct FaultDetails: Equatable, Sendable {
         left.address == right.address && left.nameOffset == right.nameOffset && left.furtherNames == right.furtherNames
     }
 
-    /// Writes `sentence`, and for its blanks, a `%` and a letter, what RuleWords.swift says that they stand for.
+    /// Writes `sentence` and fills its blanks in; RuleWords.swift says what each stands for.
     public func write(
         _ sentence: Text, _ value: UInt64, _ limit: UInt64, to sink: inout some TextSink, file: RawSpan
     ) {
@@ -38,7 +38,7 @@ public struct FaultDetails: Equatable, Sendable {
             case UInt8(ascii: "m"): sink.write(decimal: limit)
             case UInt8(ascii: "a"): sink.write(hex: address)
             case UInt8(ascii: "t"):
-                sink.write("R_X86_64_")
+                sink.write(typePrefix)
                 sink.write(typeName)
             case UInt8(ascii: "n"): writeNames(to: &sink, file: file)
             case UInt8(ascii: "g"): FaultLocation.write(tag: value, to: &sink)
@@ -79,7 +79,7 @@ public struct FaultDetails: Equatable, Sendable {
     }
 }
 
-/// Names that a fault lists besides its first: a few of them, and how many there are.
+/// The names that a fault lists after its first: how many there are, and the first four.
 public struct FurtherNames: Equatable, Sendable {
     private var first: UInt64 = 0, second: UInt64 = 0, third: UInt64 = 0, fourth: UInt64 = 0
     /// How many there are.

@@ -2,7 +2,7 @@
 
 /// A rule of the ELF specification, of the psABI, of a boot protocol or of the Hermit entry contract.
 ///
-/// A new one is a case here, and its words in RuleWords.swift.
+/// A new rule is a case here, and its words in RuleWords.swift.
 public enum Rule: UInt8, Equatable, Sendable {
     case noModule, emptyFile, notELF, fileTooShort, notClass64, notLittleEndian, badIdentVersion, wrongMachine
     case objectFile, coreFile, unknownFileType, badVersion, badHeaderSize, badProgramHeaderSize

@@ -36,11 +36,6 @@ extension Rule {
 
     /// What it says when it is broken.
     public var words: Words {
-        // Once: inlined, the table would be in the loader four times.
-        @inline(never) get { table }
-    }
-
-    private var table: Words {
         switch self {
         case .noModule: .noApplication("no application was given", "give it the application as a module, or initrd")
         case .emptyFile: .noApplication("the file is empty", "give an ELF file")
@@ -148,7 +143,7 @@ extension Rule {
                 "leave the option out")
         case .digestMalformed:
             .options(
-                "not 64 hexadecimal digits behind loader.sha256=, from here: %n",
+                "not 64 hexadecimal digits after loader.sha256=, from here: %n",
                 "take the digits that sha256sum prints for the file")
         case .digestDiffers:
             .options(
@@ -156,8 +151,8 @@ extension Rule {
                 "give the file that was meant, or the digest of this one")
         case .baseMalformed:
             .options(
-                "no number behind loader.base=, from here: %n",
-                "write the address in decimal, or in hexadecimal behind 0x")
+                "no number after loader.base=, from here: %n",
+                "write the address in decimal, or in hexadecimal after 0x")
         case .baseMisaligned:
             .options(
                 "loader.base: at %v the image's segments would not be aligned as they ask; at %l they are",
@@ -222,7 +217,7 @@ extension Rule {
                 "align the TLS section in the linker script")
         case .relativeCountWrong:
             .relocation(
-                "%t at %a is among the %m entries that DT_RELACOUNT says are R_X86_64_RELATIVE",
+                "%t at %a is among the %m entries that DT_RELACOUNT says are relative",
                 "the file is damaged: link it again")
         case .resolverOutsideImage:
             .relocation("%t at %a against %n: the resolver at %v is not inside the image, which ends at %l")
@@ -309,7 +304,7 @@ extension Rule {
                 "the section's bytes end at %v, beyond the file's end at %l",
                 "the file was cut short: copy or build it again")
         case .sectionAlignment: .malformed("sh_addralign is %v, not a power of two")
-        case .sectionTooLarge: .malformed("behind address %v there is no room for %l bytes, its size or its alignment")
+        case .sectionTooLarge: .malformed("after address %v there is no room for %l bytes, its size or its alignment")
         case .sectionCompressed: .malformed("SHF_COMPRESSED together with SHF_ALLOC, which the gABI forbids")
         case .badSectionLink: .malformed("it refers to section %d, which is not the one that it needs (there are %m)")
         case .noSymbolTable:
@@ -374,7 +369,7 @@ extension Rule {
             .wrongKind(
                 "it names relocations in a form that is not known", "link it with --pack-dyn-relocs=relr")
         case .optionMisplaced:
-            .options("a loader option behind another file than the application: %n", "give it behind the application")
+            .options("a loader option after another file than the application: %n", "give it after the application")
         case .optionForKernel:
             .options(
                 "a loader option on the kernel's command line, where it has no effect, from here: %n",

@@ -2,8 +2,8 @@
 
 /// A literal, or a part of one.
 ///
-/// A table of texts is one literal, and its rows are looked up by counting: literals of their own would cost each row an
-/// address, a length, and the code that chooses between them.
+/// A table of texts can be one literal whose rows are looked up by counting. With a literal of its own each row would cost an
+/// address, a length, and code that chooses between them.
 @safe
 public struct Text: @unchecked Sendable, ExpressibleByStringLiteral {
     // A literal's bytes are valid for ever, and never change.
@@ -23,13 +23,13 @@ public struct Text: @unchecked Sendable, ExpressibleByStringLiteral {
         count = end &- start
     }
 
-    /// The byte at `index`, 0 behind the end.
+    /// The byte at `index`; 0 past the end.
     public subscript(index: Int) -> UInt8 {
         guard index >= 0, index < count else { return 0 }
         return unsafe start[index]
     }
 
-    /// The bytes from `start` to `end`, or those of them that are there.
+    /// The bytes from `start` to `end`, or as many of them as there are.
     public subscript(start: Int, end: Int) -> Text {
         @inline(never) get {
             let start = min(max(start, 0), count)
@@ -37,7 +37,7 @@ public struct Text: @unchecked Sendable, ExpressibleByStringLiteral {
         }
     }
 
-    /// The index of the first `byte` at or behind `start`; the number of bytes where there is none.
+    /// The index of the first `byte` at or after `start`; the number of bytes if there is none.
     @inline(never)
     public func index(of byte: UInt8, from start: Int = 0) -> Int {
         var index = start
@@ -45,7 +45,7 @@ public struct Text: @unchecked Sendable, ExpressibleByStringLiteral {
         return index
     }
 
-    /// The row at `number`, counted from 0, of a table whose rows `separator` separates; empty where there are fewer.
+    /// The row at `number`, counted from 0, of a table whose rows `separator` separates; empty if there are fewer.
     @inline(never)
     public func row(_ number: Int, separator: UInt8 = UInt8(ascii: "\n")) -> Text {
         var start = 0

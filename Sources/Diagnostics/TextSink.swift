@@ -10,7 +10,7 @@ public protocol TextSink {
     mutating func write(_ text: UInt64, count: UInt64)
     /// Ends a line; by default with a line feed.
     mutating func endLine()
-    /// Sends what was gathered; by default nothing ever is.
+    /// Sends the bytes that were gathered; by default none are.
     mutating func flush()
 }
 
@@ -40,8 +40,7 @@ extension TextSink {
         write(decimal: value)
     }
 
-    /// Writes `template`, in which `%x` and `%d` stand for the numbers behind it one after the other, in hexadecimal and in
-    /// decimal.
+    /// Writes `template`, in which `%x` and `%d` stand for the numbers after it, one by one, in hexadecimal and in decimal.
     @inline(never)
     public mutating func write(
         _ template: Text, _ first: UInt64, _ second: UInt64 = 0, _ third: UInt64 = 0, _ fourth: UInt64 = 0
@@ -61,7 +60,7 @@ extension TextSink {
         }
     }
 
-    /// Writes text that came from outside, at most `limit` bytes: what is not printable ASCII appears as `?`.
+    /// Writes at most `limit` bytes of text that came from outside. Bytes that are not printable ASCII appear as `?`.
     public mutating func write(untrusted text: RawSpan, limit: Int = 128) {
         for index in 0..<min(text.byteCount, limit) {
             // In bounds by the loop's range.

@@ -59,7 +59,7 @@ public enum DynamicTag {
     public static var relr: UInt64 { 36 }
     /// DT_RELRENT: bytes of one of its words.
     public static var relrEntrySize: UInt64 { 37 }
-    /// DT_RELACOUNT: how many entries at the start of DT_RELA are R_X86_64_RELATIVE.
+    /// DT_RELACOUNT: how many entries at the start of DT_RELA are relative.
     public static var relativeCount: UInt64 { 0x6fff_fff9 }
     /// DT_VERSYM: the version of each symbol.
     public static var versions: UInt64 { 0x6fff_fff0 }
@@ -79,28 +79,28 @@ public enum DynamicTag {
     public static var crel: UInt64 { 0x4000_0026 }
 }
 
-/// The values of the dynamic section that loading an image needs; nil where an entry is absent. Of several entries with
-/// one tag the last counts, except for DT_NEEDED, where the first is kept.
+/// The values of the dynamic section that loading an image needs; nil if an entry is absent. If a tag has several entries the
+/// last one counts, but of DT_NEEDED the first is kept.
 public struct DynamicSection: Sendable {
     /// The values, each in its tag's slot, and a bit for each slot that is in use.
     private var values = InlineArray<56, UInt64>(repeating: 0)
     private var present: UInt64 = 0
 
-    /// The slot of a tag: the gABI's tags come first, then the GNU hash table, then GNU tags whose value is a number or whose
-    /// table counts versions; nil for others.
+    /// The slot of a tag; nil for a tag that is not kept. The gABI's tags come first, then the GNU hash table, then the GNU tags for
+    /// counts and versions.
     private static func slot(_ tag: UInt64) -> UInt64? {
         if tag < 38 { return tag }
         if tag == DynamicTag.gnuHash { return 38 }
         return tag & ~0xf == 0x6fff_fff0 ? 40 &+ (tag & 0xf) : nil
     }
 
-    /// The value of `tag`; nil where there is no such entry, or the tag is not one that is kept.
+    /// The value of `tag`; nil if there is no such entry, or the tag is not kept.
     public func value(_ tag: UInt64) -> UInt64? {
         guard let slot = DynamicSection.slot(tag), present >> slot & 1 != 0 else { return nil }
         return values.span[Int(truncatingIfNeeded: slot)]
     }
 
-    /// The value of `tag`; 0 where there is none.
+    /// The value of `tag`; 0 if there is none.
     public subscript(tag: UInt64) -> UInt64 { value(tag) ?? 0 }
 
     /// Whether there is an entry of one of two tags that the gABI defines.
@@ -129,12 +129,11 @@ public struct DynamicSection: Sendable {
     /// DT_PLTREL.
     public var pltRelocationKind: UInt64? { value(DynamicTag.pltRelocationKind) }
 
-    /// No entries: it is filled where it lies, for it is large.
+    /// No entries. It is large, so it is filled where it lies.
     public init() {}
 
-    /// Adds the entries in `bytes` up to DT_NULL or their end. Throws `dynamicMisaligned` where `bytes` is not a whole
-    /// number of entries and has no DT_NULL, and `relocationFormUnknown` for relocations that would be left out in silence.
-    @inline(never)
+    /// Adds the entries in `bytes` up to DT_NULL or their end. Throws `dynamicMisaligned` if `bytes` has no DT_NULL and is not a whole
+    /// number of entries, and `relocationFormUnknown` for relocations that would be left out in silence.
     public mutating func read(_ bytes: borrowing ByteView) throws(Fault) {
         let count = Int(truncatingIfNeeded: bytes.count / 16)
         var slots = values.mutableSpan

@@ -13,10 +13,23 @@ public enum FileType: UInt16, Sendable {
     case dynamic = 3
 }
 
-/// Elf64_Ehdr, validated: class, byte order, machine, sizes, and the number of program headers (PN_XNUM resolved).
+/// Elf64_Ehdr, validated: its class, byte order, machine and sizes. PN_XNUM is resolved.
 public struct FileHeader: Equatable, Sendable {
     /// The size of Elf64_Ehdr in a file.
     public static var size: UInt64 { 64 }
+    /// The first four bytes of every ELF file, 0x7f and ELF, as a word.
+    public static var magic: UInt32 { 0x464c_457f }
+
+    /// ELFCLASS64: 64-bit objects.
+    private static var class64: UInt8 { 2 }
+    /// ELFDATA2LSB: the least significant byte comes first.
+    private static var littleEndian: UInt8 { 1 }
+    /// EV_CURRENT: the only version.
+    private static var currentVersion: UInt8 { 1 }
+    /// ET_CORE: the memory of a process.
+    private static var coreType: UInt16 { 4 }
+    /// PN_XNUM: the number of program headers is in section header 0.
+    private static var extendedCount: UInt16 { 0xffff }
 
     /// e_ident[EI_OSABI].
     public var osABI: UInt8
@@ -37,33 +50,28 @@ public struct FileHeader: Equatable, Sendable {
     /// e_flags.
     public var flags: UInt32
 
-    /// Reads and validates the header of `file`.
+    /// Reads and validates the header of `file`, which must be for `machine` (e_machine).
     ///
     /// Throws `emptyFile`, `notELF`, `fileTooShort`, `notClass64`, `notLittleEndian`, `badIdentVersion`, `wrongMachine`,
     /// `coreFile`, `unknownFileType`, `badVersion`, `badHeaderSize`, `badProgramHeaderSize`,
     /// `noSectionHeaderForCount` or `programHeadersBeyondFile`.
-    public init(_ file: borrowing ByteView) throws(Fault) {
+    public init(_ file: borrowing ByteView, machine: UInt16) throws(Fault) {
         guard file.count > 0 else { throw Fault(.emptyFile) }
-        let ident = FileHeader.ident(file)
-        guard ident & 0xffff_ffff == 0x464c_457f else {
-            throw Fault(.notELF, value: file.count < 4 ? ident & (1 << (8 &* file.count) &- 1) : ident & 0xffff_ffff)
-        }
-        guard ident >> 32 & 0xff == 2 else { throw Fault(.notClass64, .header, value: ident >> 32 & 0xff) }
-        guard ident >> 40 & 0xff == 1 else { throw Fault(.notLittleEndian, .header, value: ident >> 40 & 0xff) }
-        guard ident >> 48 & 0xff == 1 else { throw Fault(.badIdentVersion, .header, value: ident >> 48 & 0xff) }
+        try FileHeader.checkIdentification(file)
         guard file.count >= FileHeader.size else {
             throw Fault(.fileTooShort, .header, value: file.count, limit: FileHeader.size)
         }
         let record = file.entry(0, size: Int(FileHeader.size))
 
-        let machine = record.u16(18)
-        guard machine == 62 else { throw Fault(.wrongMachine, .header, value: UInt64(machine)) }
+        guard record.u16(18) == machine else { throw Fault(.wrongMachine, .header, value: UInt64(record.u16(18))) }
         let rawType = record.u16(16)
-        guard rawType != 4 else { throw Fault(.coreFile, .header) }
+        guard rawType != FileHeader.coreType else { throw Fault(.coreFile, .header) }
         guard let type = FileType(rawValue: rawType) else {
             throw Fault(.unknownFileType, .header, value: UInt64(rawType))
         }
-        guard record.u32(20) == 1 else { throw Fault(.badVersion, .header, value: UInt64(record.u32(20))) }
+        guard record.u32(20) == FileHeader.currentVersion else {
+            throw Fault(.badVersion, .header, value: UInt64(record.u32(20)))
+        }
         guard record.u16(52) >= FileHeader.size else {
             throw Fault(.badHeaderSize, .header, value: UInt64(record.u16(52)), limit: FileHeader.size)
         }
@@ -78,7 +86,7 @@ public struct FileHeader: Equatable, Sendable {
         sectionNameIndex = record.u16(62)
         programHeaderCount = UInt64(record.u16(56))
 
-        if programHeaderCount == 0xffff {  // PN_XNUM
+        if programHeaderCount == FileHeader.extendedCount {
             let first = try file.record(
                 at: sectionHeaderOffset, size: SectionHeader.size, else: .noSectionHeaderForCount, .header)
             guard sectionHeaderOffset != 0 else { throw Fault(.noSectionHeaderForCount, .header) }
@@ -93,15 +101,21 @@ public struct FileHeader: Equatable, Sendable {
         _ = try file.record(at: programHeaderOffset, size: size, else: .programHeadersBeyondFile, .header)
     }
 
-    /// The first eight bytes of e_ident; those that a shorter file does not have are as they should be.
-    private static func ident(_ file: borrowing ByteView) -> UInt64 {
-        if let word = file.word64(at: 0) { return word }
-        var ident: UInt64 = 0x1_0102_464c_457f
-        var offset: UInt64 = 0
-        while let byte = file.byte(at: offset) {
-            ident = ident & ~(0xff << (8 &* offset)) | UInt64(byte) << (8 &* offset)
-            offset &+= 1
+    /// Checks the first seven bytes of e_ident; of a shorter file those that it has.
+    private static func checkIdentification(_ file: borrowing ByteView) throws(Fault) {
+        var magic: UInt64 = 0
+        for offset in 0..<min(file.count, 4) { magic |= UInt64(file.byte(at: offset) ?? 0) << (8 &* offset) }
+        // As many of its bytes as the file has.
+        let expected = UInt64(FileHeader.magic) & (1 << (8 &* min(file.count, 4)) &- 1)
+        guard magic == expected else { throw Fault(.notELF, value: magic) }
+        if let fileClass = file.byte(at: 4), fileClass != class64 {
+            throw Fault(.notClass64, .header, value: UInt64(fileClass))
         }
-        return ident
+        if let order = file.byte(at: 5), order != littleEndian {
+            throw Fault(.notLittleEndian, .header, value: UInt64(order))
+        }
+        if let version = file.byte(at: 6), version != currentVersion {
+            throw Fault(.badIdentVersion, .header, value: UInt64(version))
+        }
     }
 }

@@ -23,7 +23,6 @@ public struct Note: ~Escapable {
     }
 
     /// Whether the owner is `owner`.
-    @inline(never)
     public func isOwned(by owner: StaticString) -> Bool {
         guard name.count == UInt64(owner.utf8CodeUnitCount) else { return false }
         let wanted = unsafe owner.utf8Start
@@ -37,15 +36,15 @@ public struct Note: ~Escapable {
 
 /// The notes of one PT_NOTE segment or SHT_NOTE section, front to back.
 ///
-/// The gABI pads the fields of 64-bit files to 8 bytes, but nearly everybody pads to 4, whatever p_align says: linkers put notes
-/// of both kinds in one segment, whose p_align is the largest. So an alignment of 8 is believed where the notes then fill the
-/// segment, and else they are read with 4.
+/// The gABI pads the fields of 64-bit files to 8 bytes, but nearly everybody pads to 4. p_align does not tell which: linkers put notes
+/// of both kinds in one segment, and its p_align is the largest. So notes are read with 8 if they then fill the segment, and otherwise
+/// with 4.
 public struct Notes: ~Escapable {
     /// How fields are padded.
     private enum Padding {
         /// To 8 bytes.
         case eight
-        /// To 4, with zeros before a note that begins at a multiple of the segment's alignment: what a linker leaves between two
+        /// To 4, with zeros before a note that begins at a multiple of the segment's alignment: a linker leaves them between two
         /// sections.
         case fourWithGaps
         /// To 4.
@@ -62,7 +61,7 @@ public struct Notes: ~Escapable {
     private let start: UInt64
     /// The link address of the first byte, and the alignment of the whole.
     private let address: UInt64, alignment: UInt64
-    private let place: FaultLocation
+    private let location: FaultLocation
     private var padding = Padding.four
     private var position: UInt64 = 0
 
@@ -83,16 +82,17 @@ public struct Notes: ~Escapable {
 
     /// The notes in `bytes`, which begin at `start` of the file and at link address `address`.
     @_lifetime(copy bytes)
-    private init(_ bytes: ByteView, at start: UInt64, _ address: UInt64, _ alignment: UInt64, _ place: FaultLocation) {
+    private init(_ bytes: ByteView, at start: UInt64, _ address: UInt64, _ alignment: UInt64, _ location: FaultLocation)
+    {
         self.bytes = bytes
         self.start = start
         self.address = address
         self.alignment = alignment
-        self.place = place
+        self.location = location
         choosePadding()
     }
 
-    /// The next note, or nil behind the last. Throws `noteTruncated`. Each call moves on by at least 12 bytes.
+    /// The next note; nil after the last. Throws `noteTruncated`. Each call moves on by at least 12 bytes.
     @_lifetime(copy self)
     public mutating func next() throws(Fault) -> Note? {
         guard let extent = try extent(from: position) else { return nil }
@@ -105,14 +105,14 @@ public struct Notes: ~Escapable {
         return Note(
             type: header.u32(8),
             name: bytes.part(at: extent.nameStart, size: nameEnd &- extent.nameStart),
-            // Without a descriptor, the end of the name need not be padded.
+            // If there is no descriptor, the end of the name need not be padded.
             desc: bytes.part(at: min(extent.descStart, bytes.count), size: extent.descEnd &- extent.descStart),
             offset: start &+ extent.start)
     }
 
     // MARK: Padding
 
-    /// Decides how fields are padded: the first way of those that the alignment permits with which the notes fill the bytes.
+    /// Decides how fields are padded: in the first way that the alignment permits and with which the notes fill the bytes.
     private mutating func choosePadding() {
         guard alignment > 4 else { return }
         padding = .eight
@@ -122,7 +122,7 @@ public struct Notes: ~Escapable {
         padding = .four
     }
 
-    /// Whether notes padded like this fill all bytes: each is in them, with a name that ends in NUL, and everything else is zero.
+    /// Whether notes with this padding fill all bytes: each is inside and has a name that ends in NUL, and all other bytes are zero.
     private var fillsBytes: Bool {
         var position: UInt64 = 0
         do throws(Fault) {
@@ -137,13 +137,13 @@ public struct Notes: ~Escapable {
         return isZero(position, bytes.count)
     }
 
-    /// Where the parts of the note are that comes next at `position`; nil behind the last. Throws `noteTruncated`.
+    /// Where the parts of the next note from `position` on are; nil after the last. Throws `noteTruncated`.
     private func extent(from position: UInt64) throws(Fault) -> Extent? {
         var begin = position
         if padding == .fourWithGaps {
             while (address &+ begin) % alignment != 0, bytes.word32(at: begin) == 0 { begin &+= 4 }
         }
-        // What is left may be padding.
+        // The rest may be padding.
         guard bytes.contains(begin, 12) else { return nil }
         let header = bytes.part(at: begin, size: 12).entry(0, size: 12)
         let nameEnd = begin &+ 12 &+ UInt64(header.u32(0))
@@ -151,7 +151,7 @@ public struct Notes: ~Escapable {
         let descEnd = descStart &+ UInt64(header.u32(4))
         guard nameEnd <= bytes.count, descEnd == descStart || descEnd <= bytes.count else {
             throw Fault(
-                .noteTruncated, place, value: start &+ max(descEnd, nameEnd), limit: start &+ bytes.count)
+                .noteTruncated, location, value: start &+ max(descEnd, nameEnd), limit: start &+ bytes.count)
         }
         return Extent(start: begin, nameEnd: nameEnd, descStart: descStart, descEnd: descEnd)
     }

@@ -30,9 +30,19 @@ public struct ProgramHeader: Equatable, Sendable {
         public static var property: UInt32 { 0x6474_e553 }
     }
 
+    /// p_flags bits.
+    public enum Flags {
+        /// PF_X: executable.
+        public static var execute: UInt32 { 1 }
+        /// PF_W: writable.
+        public static var write: UInt32 { 2 }
+        /// PF_R: readable.
+        public static var read: UInt32 { 4 }
+    }
+
     /// p_type.
     public var type: UInt32
-    /// p_flags: 1 executable, 2 writable, 4 readable.
+    /// p_flags: see `Flags`.
     public var flags: UInt32
     /// p_offset: file offset.
     public var offset: UInt64
@@ -60,30 +70,30 @@ public struct ProgramHeader: Equatable, Sendable {
         align = record.u64(48)
     }
 
-    /// Where its bytes are in the file: p_offset, and 0 where it has none (p_filesz 0), wherever p_offset points then. Files that
-    /// only keep debugging information have such segments beyond their end.
+    /// Where its bytes are in the file: p_offset, but 0 if it has none (p_filesz is 0), because p_offset may then point anywhere.
+    /// Files that keep nothing but debugging information have such segments beyond their end.
     @inlinable public var fileStart: UInt64 { filesz == 0 ? 0 : offset }
 
-    /// Its bytes in `file`, none where p_filesz is 0; `index` is its number, for faults. Throws `segmentBeyondFile`.
+    /// Its bytes in `file`, none if p_filesz is 0; faults name it by `index`. Throws `segmentBeyondFile`.
     @_lifetime(copy file)
     public func contents(_ file: ByteView, index: UInt64) throws(Fault) -> ByteView {
         try file.slice(at: fileStart, size: filesz, else: .segmentBeyondFile, .programHeader(index))
     }
 
-    /// Checks what every segment that has bytes in the file owes: they are in the file, and fit the memory range.
+    /// Checks that its bytes are in the file and fit its range of memory, and that its alignment is one.
     ///
     /// Throws `segmentBeyondFile`, `segmentFileSizeExceedsMemory`, `segmentAddressOverflow` or `segmentAlignment`.
     public func validate(index: UInt64, fileCount: UInt64) throws(Fault) {
-        let place = FaultLocation.programHeader(index)
+        let location = FaultLocation.programHeader(index)
         let (end, overflow) = fileStart.addingReportingOverflow(filesz)
         guard !overflow, end <= fileCount else {
-            throw Fault(.segmentBeyondFile, place, value: overflow ? .max : end, limit: fileCount)
+            throw Fault(.segmentBeyondFile, location, value: overflow ? .max : end, limit: fileCount)
         }
-        guard filesz <= memsz else { throw Fault(.segmentFileSizeExceedsMemory, place, value: filesz, limit: memsz) }
+        guard filesz <= memsz else { throw Fault(.segmentFileSizeExceedsMemory, location, value: filesz, limit: memsz) }
         guard !vaddr.addingReportingOverflow(memsz).overflow else {
-            throw Fault(.segmentAddressOverflow, place, value: vaddr, limit: memsz)
+            throw Fault(.segmentAddressOverflow, location, value: vaddr, limit: memsz)
         }
-        guard align & (align &- 1) == 0 || align == 0 else { throw Fault(.segmentAlignment, place, value: align) }
+        guard align & (align &- 1) == 0 || align == 0 else { throw Fault(.segmentAlignment, location, value: align) }
     }
 }
 
@@ -113,8 +123,7 @@ public struct ProgramHeaders: ~Escapable {
         self.count = count
     }
 
-    /// The index of the PT_LOAD segment whose memory holds link address `address`; nil between them.
-    @inline(never)
+    /// The index of the PT_LOAD segment whose memory holds link address `address`; nil between segments.
     public func segment(at address: UInt64) -> Int? {
         var index = 0
         while index < count {

@@ -2,19 +2,19 @@
 
 public import Diagnostics
 
-/// Counts the bytes of tables of one kind that a file's headers list. Tables do not share bytes, so together they are no
-/// larger than the file; without this, n headers that list the same n bytes would be n² steps.
+/// Counts the bytes of all tables of one kind that a file's headers list. Tables don't share bytes, so together they are no larger than
+/// the file. Without this limit, n headers that list the same n bytes would cost n² steps.
 public struct ReadBudget {
     private var count: UInt64 = 0
     private let limit: UInt64
 
-    /// Nothing yet, of a file of `limit` bytes.
+    /// Nothing yet, for a file of `limit` bytes.
     public init(limit: UInt64) { self.limit = limit }
 
-    /// Adds a table of `size` bytes, which are all in the file, listed at `place`. Throws `bytesListedTwice`.
-    public mutating func add(_ size: UInt64, _ place: FaultLocation) throws(Fault) {
+    /// Adds a table of `size` bytes, which are all in the file, listed at `location`. Throws `bytesListedTwice`.
+    public mutating func add(_ size: UInt64, _ location: FaultLocation) throws(Fault) {
         // Both are at most the file's size.
         count &+= size
-        guard count <= limit else { throw Fault(.bytesListedTwice, place, value: count, limit: limit) }
+        guard count <= limit else { throw Fault(.bytesListedTwice, location, value: count, limit: limit) }
     }
 }

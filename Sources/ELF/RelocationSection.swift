@@ -1,4 +1,4 @@
-// The entries of one relocation section (gABI, chapter "Relocation"), and compact ones, SHT_CREL: what assemblers of LLVM write
+// The entries of one relocation section (gABI, chapter "Relocation"), also compact ones (SHT_CREL), which LLVM's assemblers write
 // with --crel (LLVM 19 and later; proposed for the gABI).
 
 public import Bytes
@@ -15,33 +15,33 @@ public import Diagnostics
 /// Offsets are multiples of 1 << shift. Everything wraps: offset and addend at 64 bits, symbol and type at 32.
 public struct RelocationSection: ~Escapable {
     private let bytes: ByteView
-    /// What is told of a malformed number.
-    private let place: FaultLocation
+    /// Where a malformed number is, for its fault.
+    private let location: FaultLocation
     /// The size of an entry, 0 where they are compact.
     private let entrySize: UInt64
     private var position: UInt64 = 0
     /// The entry that was read last.
     public private(set) var entry = RelocationEntry(offset: 0, info: 0, addend: nil)
-    /// Of compact entries: how many have not been read, and what is added up.
+    /// For compact entries: how many have not been read, and the sums so far.
     private var left: UInt64 = 0
     private var shift: UInt64 = 0
     private var hasAddends = false
     private var offset: UInt64 = 0, addend: UInt64 = 0
     private var symbol: UInt32 = 0, type: UInt32 = 0
-    /// Where the first number begins that is none.
+    /// Where the first malformed number begins; `.max` if there is none.
     private var malformed: UInt64 = .max
 
-    /// The entries in `bytes`, the contents of the section at `place`: records of `entrySize` bytes, a whole number of them, or
-    /// compact ones where that is 0; none where there are no bytes.
+    /// The entries in `bytes`, the contents of the section at `location`: a whole number of records of `entrySize` bytes, or compact
+    /// entries if that is 0.
     @_lifetime(copy bytes)
     @inline(never)
-    public init(_ bytes: ByteView, _ place: FaultLocation, entrySize: UInt64 = 0) {
+    public init(_ bytes: ByteView, _ location: FaultLocation, entrySize: UInt64 = 0) {
         self.bytes = bytes
-        self.place = place
+        self.location = location
         self.entrySize = entrySize
     }
 
-    /// Reads the next entry, false behind the last. Throws `compactRelocationsMalformed`; takes one byte at the least.
+    /// Reads the next entry; false after the last. An entry has at least one byte. Throws `compactRelocationsMalformed`.
     public mutating func next() throws(Fault) -> Bool {
         guard entrySize == 0 else {
             guard let offset = bytes.word64(at: position), let info = bytes.word64(at: position &+ 8) else {
@@ -61,7 +61,7 @@ public struct RelocationSection: ~Escapable {
         let isLast = left == 0
         if malformed == .max, !isLast { readEntry() }
         guard malformed == .max else {
-            throw Fault(.compactRelocationsMalformed, place, value: malformed, limit: bytes.count)
+            throw Fault(.compactRelocationsMalformed, location, value: malformed, limit: bytes.count)
         }
         return !isLast
     }
@@ -84,7 +84,7 @@ public struct RelocationSection: ~Escapable {
             offset: offset &<< shift, info: UInt64(symbol) << 32 | UInt64(type), addend: hasAddends ? addend : nil)
     }
 
-    /// A number in LEB128 of at most 64 bits (DWARF 5, 7.6); 0 from the first on that is malformed.
+    /// A number in LEB128 of at most 64 bits (DWARF 5, 7.6); 0 from the first malformed one on.
     @inline(never)
     private mutating func number(isSigned: Bool) -> UInt64 {
         guard malformed == .max else { return 0 }
@@ -93,7 +93,7 @@ public struct RelocationSection: ~Escapable {
         var shift: UInt64 = 0
         while let byte = bytes.byte(at: position) {
             let digit = UInt64(byte & 0x7f)
-            // Only one bit of the tenth digit is left; of a signed number all others repeat it.
+            // Only one bit of the tenth digit counts; in a signed number all others repeat it.
             guard shift < 63 || digit == 0 || digit == (isSigned ? 0x7f : 1) else { break }
             position &+= 1
             value |= digit &<< shift

@@ -28,9 +28,9 @@ public struct SectionHeader: Equatable, Sendable {
     /// sh_entsize.
     public var entsize: UInt64
 
-    /// How many bytes it has in the file: none for SHT_NOBITS, whatever sh_size is.
+    /// How many bytes it has in the file: none for SHT_NOBITS, whatever sh_size says.
     public var fileSize: UInt64 { type == Kind.nobits ? 0 : size }
-    /// Where they are: sh_offset, and 0 where there are none, wherever sh_offset points then.
+    /// Where they are: sh_offset, but 0 if there are none, because sh_offset may then point anywhere.
     public var fileStart: UInt64 { fileSize == 0 ? 0 : offset }
 
     /// Reads the fields of a record of `size` bytes.

@@ -18,6 +18,8 @@ extension SectionHeader {
         public static var rela: UInt32 { 4 }
         /// SHT_NOTE: notes.
         public static var note: UInt32 { 7 }
+        /// SHT_DYNSYM: the symbols that dynamic linkers use.
+        public static var dynamicSymbols: UInt32 { 11 }
         /// SHT_NOBITS: zeros that take no room in the file.
         public static var nobits: UInt32 { 8 }
         /// SHT_REL: relocations whose addends are in place.
@@ -57,10 +59,10 @@ extension SectionHeader {
 public struct SectionTable: ~Escapable {
     /// The file.
     public let file: ByteView
-    /// How many headers there are, that at index 0 included.
+    /// How many headers there are, the one at index 0 included.
     public private(set) var count: UInt32 = 0
     private var headers: ByteView
-    /// The file offset and the size of the section of names; 0 where there is none in the file.
+    /// The file offset and the size of the section of names; 0 if the file has none.
     private var namesStart: UInt64 = 0, namesSize: UInt64 = 0
 
     /// The table that `header` describes in `file`. Throws what `find` does.
@@ -70,7 +72,7 @@ public struct SectionTable: ~Escapable {
         try find(header)
     }
 
-    /// That of `file`, in which it has not been looked for.
+    /// A table of `file` that has not been looked for yet: see `find`.
     @_lifetime(copy file)
     public init(unread file: ByteView) {
         self.file = file
@@ -100,8 +102,8 @@ public struct SectionTable: ~Escapable {
         headers = try file.slice(
             at: header.sectionHeaderOffset, size: number &* SectionHeader.size, else: .sectionHeadersBeyondFile,
             .header)
-        // SHN_XINDEX.
-        let nameIndex = header.sectionNameIndex == 0xffff ? first.link : UInt32(header.sectionNameIndex)
+        let nameIndex =
+            header.sectionNameIndex == SectionIndex.extended ? first.link : UInt32(header.sectionNameIndex)
         guard nameIndex < count else {
             throw Fault(.badSectionLink, .header, value: UInt64(nameIndex), limit: number)
         }
@@ -118,7 +120,7 @@ public struct SectionTable: ~Escapable {
         @inline(never) get { SectionHeader(headers.entry(Int(index), size: Int(SectionHeader.size))) }
     }
 
-    /// The bytes in the file of the section at `index`, none for SHT_NOBITS. Throws `sectionBeyondFile`.
+    /// The bytes that the section at `index` has in the file: none for SHT_NOBITS. Throws `sectionBeyondFile`.
     @_lifetime(copy self)
     @inline(never)
     public func contents(_ index: UInt32) throws(Fault) -> ByteView {
@@ -127,25 +129,25 @@ public struct SectionTable: ~Escapable {
             at: section.fileStart, size: section.fileSize, else: .sectionBeyondFile, .sectionHeader(UInt64(index)))
     }
 
-    /// The bytes of the section at `index`, a table of entries of `unit` bytes; 0 where they have no fixed size. Throws
+    /// The bytes of the section at `index`, a table of entries of `unit` bytes; `unit` is 0 if their size varies. Throws
     /// `badEntrySize`, `tableSizeNotMultiple` or `sectionBeyondFile`.
     @_lifetime(copy self)
     @inline(never)
     public func table(_ index: UInt32, _ unit: UInt64) throws(Fault) -> ByteView {
         let section = self[index]
         if unit > 0 {
-            let place = FaultLocation.sectionHeader(UInt64(index))
+            let location = FaultLocation.sectionHeader(UInt64(index))
             guard section.entsize == unit else {
-                throw Fault(.badEntrySize, place, value: section.entsize, limit: unit)
+                throw Fault(.badEntrySize, location, value: section.entsize, limit: unit)
             }
             guard section.size % unit == 0 else {
-                throw Fault(.tableSizeNotMultiple, place, value: section.size, limit: unit)
+                throw Fault(.tableSizeNotMultiple, location, value: section.size, limit: unit)
             }
         }
         return try contents(index)
     }
 
-    /// The number of the first section of `type`, 0 where there is none.
+    /// The number of the first section of `type`; 0 if there is none.
     @inline(never)
     public func first(of type: UInt32) -> UInt32 {
         var numbers = numbers
@@ -155,8 +157,8 @@ public struct SectionTable: ~Escapable {
         return 0
     }
 
-    /// The number of the first section that holds link address `address` at run time; nil where there is none. What is
-    /// thread-local has its place in each thread's block.
+    /// The number of the first section that holds link address `address` at run time; nil if there is none. Thread-local sections
+    /// don't count: their variables lie in each thread's block.
     public func section(at address: UInt64) -> UInt32? {
         var numbers = numbers
         while let index = numbers.next() {
@@ -169,21 +171,21 @@ public struct SectionTable: ~Escapable {
         return nil
     }
 
-    /// The fault of the section at `index` that refers to another at `link`.
+    /// The fault for the section at `index`, which refers to another at `link`.
     @inline(never)
     public func badLink(_ index: UInt32, _ link: UInt32) -> Fault {
         Fault(.badSectionLink, .sectionHeader(UInt64(index)), value: UInt64(link), limit: UInt64(count))
     }
 
-    /// The file offset of the name of the section at `index`, 0 where it has none.
+    /// The file offset of the name of the section at `index`; 0 if it has none.
     public func nameOffset(_ index: UInt32) -> UInt64 {
         index < count ? nameOffset(self[index]) : 0
     }
 
-    /// The file offset of the name of `section`, 0 where it has none.
+    /// The file offset of the name of `section`; 0 if it has none.
     public func nameOffset(_ section: SectionHeader) -> UInt64 { nameOffset(ofName: section.name) }
 
-    /// The file offset of the name of a section whose sh_name is `offset`, 0 where it has none.
+    /// The file offset of the name of a section whose sh_name is `offset`; 0 if it has none.
     @inline(never)
     public func nameOffset(ofName offset: UInt32) -> UInt64 {
         let name = UInt64(offset)
@@ -191,16 +193,16 @@ public struct SectionTable: ~Escapable {
     }
 }
 
-/// The numbers of a table's entries, but for the first, number 0, which stands for none.
+/// The numbers of a table's entries, except for number 0, which stands for no entry.
 public struct EntryNumbers {
     @usableFromInline var last: UInt32 = 0
     @usableFromInline let count: UInt32
 
-    /// Those of a table of `count` entries.
+    /// The numbers for a table of `count` entries.
     @inlinable
     public init(below count: UInt32) { self.count = count }
 
-    /// The next number, nil behind the last.
+    /// The next number; nil after the last.
     @inlinable
     public mutating func next() -> UInt32? {
         guard last &+ 1 < count else { return nil }

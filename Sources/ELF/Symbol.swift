@@ -7,7 +7,6 @@ public struct Symbol: Equatable, Sendable {
     /// The size of Elf64_Sym in a file.
     public static var size: UInt64 { 24 }
 
-    // What is asked for most comes first: the lowest byte of a register is.
     /// st_info: binding and type.
     public var info: UInt8
     /// st_other: visibility.
@@ -34,48 +33,103 @@ public struct Symbol: Equatable, Sendable {
     /// A global function at `value`.
     public init(function value: UInt64) {
         name = 0
-        info = 0x12
+        info = Binding.global << 4 | Kind.function
         other = 0
+        // Any section.
         shndx = 1
         self.value = value
         size = 0
     }
 
-    /// STB_LOCAL 0, STB_GLOBAL 1, STB_WEAK 2.
+    /// Who can refer to it: see `Binding`.
     public var binding: UInt8 { info >> 4 }
-    /// STT_OBJECT 1, STT_FUNC 2, STT_SECTION 3, STT_TLS 6, STT_GNU_IFUNC 10.
+    /// What it names: see `Kind`.
     public var type: UInt8 { info & 0xf }
+    private var visibility: UInt8 { other & 3 }
     /// SHN_UNDEF: defined elsewhere.
-    public var isUndefined: Bool { shndx == 0 }
+    public var isUndefined: Bool { shndx == SectionIndex.undefined }
     /// SHN_ABS: the value is not an address, and is not rebased.
-    public var isAbsolute: Bool { shndx == 0xfff1 }
-    /// STB_LOCAL, or of a visibility (STV_INTERNAL 1, STV_HIDDEN 2) that keeps other files from it.
-    public var isLocal: Bool { binding == 0 || other & 3 == 1 || other & 3 == 2 }
-    /// STV_PROTECTED: others can refer to it, not define it in its stead.
-    public var isProtected: Bool { other & 3 == 3 }
+    public var isAbsolute: Bool { shndx == SectionIndex.absolute }
+    /// STB_LOCAL, or of a visibility that keeps other files from it.
+    public var isLocal: Bool {
+        binding == Binding.local || visibility == Visibility.internal || visibility == Visibility.hidden
+    }
+    /// STV_PROTECTED: others can refer to it, but not define it in its stead.
+    public var isProtected: Bool { visibility == Visibility.protected }
     /// STB_GNU_UNIQUE: one definition for all files.
-    public var isUnique: Bool { binding == 10 }
+    public var isUnique: Bool { binding == Binding.unique }
     /// STB_WEAK.
-    public var isWeak: Bool { binding == 2 }
+    public var isWeak: Bool { binding == Binding.weak }
     /// STT_TLS: the value is an offset in the TLS block.
-    public var isThreadLocal: Bool { type == 6 }
+    public var isThreadLocal: Bool { type == Kind.threadLocal }
     /// STT_GNU_IFUNC: the value is the address of a function that returns the address.
-    public var isIndirectFunction: Bool { type == 10 }
+    public var isIndirectFunction: Bool { type == Kind.indirectFunction }
+    /// Whether it is of a kind that names code or data, rather than a section, a file or something unknown.
+    public var isCodeOrData: Bool { isPlace || type == Kind.common || isThreadLocal || isIndirectFunction }
+    /// STT_NOTYPE, STT_OBJECT or STT_FUNC: it names a place in the program.
+    public var isPlace: Bool { type <= Kind.function }
+
+    /// What a symbol names.
+    public enum Kind {
+        /// STT_NOTYPE: it does not say.
+        public static var none: UInt8 { 0 }
+        /// STT_OBJECT: data.
+        public static var object: UInt8 { 1 }
+        /// STT_FUNC: a function.
+        public static var function: UInt8 { 2 }
+        /// STT_COMMON: data that has no section yet.
+        public static var common: UInt8 { 5 }
+        /// STT_TLS: a thread-local variable.
+        public static var threadLocal: UInt8 { 6 }
+        /// STT_GNU_IFUNC: a function that chooses an implementation.
+        public static var indirectFunction: UInt8 { 10 }
+    }
+
+    /// Who can refer to a symbol.
+    public enum Binding {
+        /// STB_LOCAL: its own file.
+        public static var local: UInt8 { 0 }
+        /// STB_GLOBAL: all files.
+        public static var global: UInt8 { 1 }
+        /// STB_WEAK: all files, and it may be missing, or give way to another.
+        public static var weak: UInt8 { 2 }
+        /// STB_GNU_UNIQUE: all files, and none of them has another.
+        public static var unique: UInt8 { 10 }
+    }
+
+    private enum Visibility {
+        static var `internal`: UInt8 { 1 }
+        static var hidden: UInt8 { 2 }
+        static var protected: UInt8 { 3 }
+    }
 }
 
-/// How many symbols a dynamic symbol table has, which only its hash tables tell.
+/// The section indices (SHN_…) that stand for no section.
+public enum SectionIndex {
+    /// SHN_UNDEF: the symbol is defined elsewhere.
+    public static var undefined: UInt16 { 0 }
+    /// SHN_LORESERVE: the first index that is reserved.
+    public static var firstReserved: UInt16 { 0xff00 }
+    /// SHN_ABS: the symbol's value is no address.
+    public static var absolute: UInt16 { 0xfff1 }
+    /// SHN_COMMON: the linker gives the symbol a place.
+    public static var common: UInt16 { 0xfff2 }
+    /// SHN_XINDEX: the index has more than 16 bits, and is elsewhere.
+    public static var extended: UInt16 { 0xffff }
+}
+
+/// How many symbols a dynamic symbol table has: only its hash tables tell.
 public enum SymbolCount {
-    /// nchain of a System V hash table at `bytes`' start; nil where the table does not fit.
+    /// nchain of a System V hash table at `bytes`' start; nil if the table does not fit.
     public static func ofHash(_ bytes: borrowing ByteView) -> UInt64? {
         guard let buckets = bytes.word32(at: 0), let chains = bytes.word32(at: 4) else { return nil }
         guard bytes.contains(8, (UInt64(buckets) &+ UInt64(chains)) &* 4) else { return nil }
         return UInt64(chains)
     }
 
-    /// The number of symbols that a GNU hash table at `bytes`' start covers; nil where the table does not fit. An empty table
-    /// covers those before its first; with GNU ld that is 1, however many undefined symbols there are.
-    /// Walks the one chain that starts last: linear in the number of buckets and that chain.
-    @inline(never)
+    /// The number of symbols that a GNU hash table at `bytes`' start covers; nil if the table does not fit. An empty table
+    /// covers the symbols before its first one; with GNU ld that is 1, however many undefined symbols there are.
+    /// Walks the chain that starts last: linear in the number of buckets and the length of that chain.
     public static func ofGNUHash(_ bytes: borrowing ByteView) -> UInt64? {
         guard bytes.count >= 16 else { return nil }
         let header = bytes.entry(0, size: 16)
@@ -90,7 +144,7 @@ public enum SymbolCount {
             last = max(last, UInt64(symbol))
             position &+= 4
         }
-        // Without buckets there are no chains: of a table that was cut out of the file only zeros may be left.
+        // Without buckets there are no chains: only zeros may be left of a table that was cut out of the file.
         guard buckets > 0, last >= first else { return first }
         position = chainStart &+ (last &- first) &* 4
         while let hash = bytes.word32(at: position) {

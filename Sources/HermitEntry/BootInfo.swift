@@ -2,7 +2,7 @@
 
 public import Bytes
 
-/// The template of thread-local storage, at the address where it was loaded. All zero means that there is none.
+/// The template of thread-local storage, at the address where it was loaded. If all is zero there is none.
 public struct TLSInfo: Equatable, Sendable {
     /// The template's address.
     public var start: UInt64
@@ -18,7 +18,7 @@ public struct TLSInfo: Equatable, Sendable {
     }
 }
 
-/// What a kernel is told, whatever the layout it wants it in. Addresses are physical, which is to say identity-mapped.
+/// What a kernel is told, in whichever layout it wants. Addresses are physical, and identity-mapped.
 public struct BootInfo: Equatable, Sendable {
     /// The loaded image, from `imageStart` to `imageEnd`.
     public var imageStart: UInt64, imageEnd: UInt64
@@ -30,7 +30,7 @@ public struct BootInfo: Equatable, Sendable {
     public var deviceTree: UInt64
     /// The command line: address and bytes without a NUL; 0 and 0 for none.
     public var commandLine: UInt64, commandLineSize: UInt64
-    /// The Multiboot information's address; 0 makes the platform the device tree's.
+    /// The Multiboot information's address; 0 if a device tree alone describes the platform.
     public var multibootInformation: UInt64
     /// The low end of the boot stack.
     public var stack: UInt64
@@ -48,8 +48,8 @@ public struct BootInfo: Equatable, Sendable {
         multibootInformation = 0
     }
 
-    /// The size of BootInfo in `generation`'s layout. `alignsWideIntegers` is for compilers that align 128-bit integers
-    /// to 16 bytes, which moves the platform of generations 2 and 3.
+    /// The size of BootInfo in `generation`'s layout. `alignsWideIntegers` says that the kernel's compiler aligns 128-bit integers to
+    /// 16 bytes, which moves the platform of generations 2 and 3.
     public static func size(_ generation: Generation, alignsWideIntegers: Bool = false) -> UInt64 {
         switch generation {
         case .zero, .one: 160
@@ -59,7 +59,7 @@ public struct BootInfo: Equatable, Sendable {
         }
     }
 
-    /// Writes BootInfo in `generation`'s layout at `address` of `memory`; false where it does not fit.
+    /// Writes BootInfo in `generation`'s layout at `address` of `memory`; false if it does not fit.
     public func write(
         _ generation: Generation, alignsWideIntegers: Bool = false, to memory: inout ByteRegion, at address: UInt64
     ) -> Bool {
@@ -70,7 +70,7 @@ public struct BootInfo: Equatable, Sendable {
             if generation.hasDeviceTree { words[3] = deviceTree }
             let load = generation.hasDeviceTree ? 4 : 3
             let end = load &+ 6
-            // Both the tag and the union behind it are then aligned to 16.
+            // Then both the tag and the union after it are aligned to 16 bytes.
             let isAligned = alignsWideIntegers && !generation.hasDeviceTreePlatform
             fill(&words, load: load, tag: isAligned ? 10 : end, payload: isAligned ? 12 : end &+ 1)
         }
@@ -78,7 +78,7 @@ public struct BootInfo: Equatable, Sendable {
         return memory.copy(ByteView(words.span).part(at: 0, size: size), to: address)
     }
 
-    /// The layout of generations 0 and 1, as 64-bit words; offsets in the comments are the bytes'.
+    /// The layout of generations 0 and 1, as 64-bit words; the comments have offsets in bytes.
     private func fillFirstLayout(_ words: inout InlineArray<20, UInt64>) {
         words[0] = 0x1_c0de_cafe  // The magic number; version 1 at 0x04.
         words[1] = imageStart
@@ -100,7 +100,8 @@ public struct BootInfo: Equatable, Sendable {
         words[18] = 0x00ff_ffff
     }
 
-    /// The layouts from generation 2 on: the words where the image, the platform's tag, and what belongs to that begin.
+    /// The layouts from generation 2 on. `load`, `tag` and `payload` are the words at which the image, the platform's tag and the
+    /// platform's fields begin.
     private func fill(_ words: inout InlineArray<20, UInt64>, load: Int, tag: Int, payload: Int) {
         words[2] = UInt64(serialPort)
         words[load] = imageStart

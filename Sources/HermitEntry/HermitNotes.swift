@@ -1,4 +1,4 @@
-// What an image's notes say of its kernel, and which generation of the entry contract follows from that.
+// What an image's notes say about its kernel, and which generation of the entry contract follows.
 
 public import Bytes
 public import Diagnostics
@@ -22,6 +22,14 @@ public struct HermitNotes: Equatable, Sendable {
     /// The newest entry version that is known.
     public static var newestEntryVersion: UInt8 { 4 }
 
+    /// n_type of the note `HERMIT`.
+    private static var entryVersionType: UInt32 { 0x5a00 }
+    /// NT_GNU_ABI_TAG, and the operating system that stands for Hermit in it.
+    private static var abiTagType: UInt32 { 1 }
+    private static var hermit: UInt32 { 6 }
+    /// n_type of the note `UHYVEIF`.
+    private static var uhyveInterfaceType: UInt32 { 0x5b00 }
+
     /// No notes.
     public init() {}
 
@@ -33,7 +41,7 @@ public struct HermitNotes: Equatable, Sendable {
         try read(file, programHeaders)
     }
 
-    /// The same, where no PT_NOTE is before the program header at `first`; adds to what is known.
+    /// Reads the notes of all PT_NOTE segments from the program header at `first` on, and adds them.
     public mutating func read(
         _ file: ByteView, _ programHeaders: ProgramHeaders, from first: Int = 0
     ) throws(Fault) {
@@ -50,8 +58,8 @@ public struct HermitNotes: Equatable, Sendable {
         }
     }
 
-    /// Reads the notes of all SHT_NOTE sections of an object file that are there at run time, as `read(_:_:)` does those of
-    /// PT_NOTE.
+    /// Reads the notes of all SHT_NOTE sections of an object file that are in memory at run time, as `read(_:_:from:)` does those
+    /// of PT_NOTE.
     public mutating func read(_ sections: borrowing SectionTable) throws(Fault) {
         var reading = ReadBudget(limit: sections.file.count)
         var numbers = sections.numbers
@@ -66,33 +74,35 @@ public struct HermitNotes: Equatable, Sendable {
         }
     }
 
-    @inline(never)
     private mutating func add(_ notes: Notes) throws(Fault) {
         var notes = notes
         while let note = try notes.next() { try add(note) }
     }
 
     private mutating func add(_ note: borrowing Note) throws(Fault) {
-        let place = FaultLocation.offset(note.offset)
-        if note.type == 0x5a00, note.isOwned(by: "HERMIT") {
+        let location = FaultLocation.offset(note.offset)
+        if note.type == HermitNotes.entryVersionType, note.isOwned(by: "HERMIT") {
             guard note.desc.count == 1, let version = note.desc.byte(at: 0) else {
-                throw Fault(.entryVersionSize, place, value: note.desc.count)
+                throw Fault(.entryVersionSize, location, value: note.desc.count)
             }
             guard version >= 1, version <= HermitNotes.newestEntryVersion else {
                 throw Fault(
-                    .unknownEntryVersion, place, value: UInt64(version), limit: UInt64(HermitNotes.newestEntryVersion))
+                    .unknownEntryVersion, location, value: UInt64(version),
+                    limit: UInt64(HermitNotes.newestEntryVersion))
             }
             guard entryVersion ?? version == version else {
                 throw Fault(
-                    .contradictoryEntryVersion, place, value: UInt64(version), limit: UInt64(entryVersion ?? 0))
+                    .contradictoryEntryVersion, location, value: UInt64(version), limit: UInt64(entryVersion ?? 0))
             }
             entryVersion = version
-        } else if note.type == 1, note.isOwned(by: "GNU") {
-            guard note.desc.count >= 16 else { throw Fault(.abiTagSize, place, value: note.desc.count) }
+        } else if note.type == HermitNotes.abiTagType, note.isOwned(by: "GNU") {
+            guard note.desc.count >= 16 else { throw Fault(.abiTagSize, location, value: note.desc.count) }
             let tag = note.desc.entry(0, size: 16)
-            guard tag.u32(0) == 6 else { throw Fault(.abiTagNotHermit, place, value: UInt64(tag.u32(0))) }
+            guard tag.u32(0) == HermitNotes.hermit else {
+                throw Fault(.abiTagNotHermit, location, value: UInt64(tag.u32(0)))
+            }
             kernelVersion = HermitVersion(major: tag.u32(4), minor: tag.u32(8), patch: tag.u32(12))
-        } else if note.type == 0x5b00, note.isOwned(by: "UHYVEIF"), note.desc.count >= 4 {
+        } else if note.type == HermitNotes.uhyveInterfaceType, note.isOwned(by: "UHYVEIF"), note.desc.count >= 4 {
             uhyveInterface = note.desc.word32(at: 0)?.byteSwapped
         }
     }
@@ -113,12 +123,17 @@ public enum Generation: UInt8, Equatable, Sendable {
     /// Entry version 4 on kernels from 0.11: the loader identity-maps all RAM.
     case fourIdentity
 
-    /// The generation of an image with these notes. An image without an entry version is of generation 0 only if its
-    /// OSABI (`osABI`) says that it is a Hermit image, 0xff; else throws `missingEntryVersion`.
+    /// ELFOSABI_STANDALONE, which every Hermit image has.
+    private static var standaloneABI: UInt8 { 0xff }
+
+    /// The generation of an image with these notes and this OSABI. Without an entry version it is of generation 0 if its OSABI is
+    /// that of Hermit images; otherwise throws `missingEntryVersion`.
     public init(_ notes: HermitNotes, osABI: UInt8) throws(Fault) {
         switch notes.entryVersion {
         case nil:
-            guard osABI == 0xff else { throw Fault(.missingEntryVersion, .header, value: UInt64(osABI)) }
+            guard osABI == Generation.standaloneABI else {
+                throw Fault(.missingEntryVersion, .header, value: UInt64(osABI))
+            }
             self = .zero
         case 1: self = .one
         case 2: self = .two

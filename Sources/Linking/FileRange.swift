@@ -2,14 +2,14 @@
 
 import Bytes
 
-/// Bytes in the view of all files.
+/// A range of bytes in the view of all files.
 struct FileRange: Equatable, Sendable {
     var start: UInt64 = 0, size: UInt64 = 0
 
     /// Whether it has `count` bytes at `offset`.
     func holds(_ offset: UInt64, _ count: UInt64) -> Bool { offset <= size && count <= size &- offset }
 
-    /// The length of the string at `offset`; nil where none ends there.
+    /// The length of the string at `offset`; nil if it does not end inside.
     @inline(never)
     func length(_ offset: UInt64, _ files: borrowing ByteView) -> UInt64? {
         guard offset < size else { return nil }
@@ -22,11 +22,11 @@ extension ByteView {
     @_lifetime(copy self)
     func part(_ range: FileRange) -> ByteView { part(at: range.start, size: range.size) }
 
-    /// The 32-bit word at `offset` of a table that has been checked to be there; 0 where it isn't.
+    /// The 32-bit word at `offset` of a table that has been checked to be there; 0 if it isn't.
     @inline(never)
     func field(at offset: UInt64) -> UInt64 { UInt64(word32(at: offset) ?? 0) }
 
-    /// The last part of the path in `range`, which ends at the first `stop` if not before.
+    /// The last part of the path in `range`. The path ends at the first `stop`, or with the range.
     @inline(never)
     func lastPart(of range: FileRange, until stop: UInt8) -> FileRange {
         var part = range

@@ -1,5 +1,6 @@
 // Wherever an image goes, each of its parts is aligned as it was linked: the bias is a multiple of every alignment.
 
+import Architecture
 import Memory
 import Boot
 import Firmware

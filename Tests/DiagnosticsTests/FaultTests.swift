@@ -56,5 +56,28 @@ import Testing
         return sink.text
     }
 
+    @Test func `a location keeps its kind, its table and its index, whatever rule and file are with it`() {
+        let locations: [FaultLocation] = [
+            .none, .header, .offset(.max), .programHeader(1), .sectionHeader(2), .dynamic(.max), .symbol(.max),
+            .relocation(table: 0xffff_ffff, index: .max), .entry(section: 0xffff_ffff, index: 0), .address(.max),
+        ]
+        for location in locations {
+            for rule in [Rule.noModule, .imageAboveReach] {
+                let fault = Fault(rule, location, value: 1, limit: .max).of(file: 15)
+                #expect(fault.location == location && fault.rule == rule && fault.file == 15)
+                #expect(fault.value == 1 && fault.limit == .max)
+                #expect(fault.of(file: 3).file == 15)
+            }
+        }
+    }
+
+    @Test func `only a relocation's fault without a location gets one`() {
+        let location = FaultLocation.relocation(table: 7, index: 3)
+        #expect(Fault(.symbolUndefined, value: 5).of(file: 2).at(location).location == location)
+        #expect(Fault(.symbolUndefined, value: 5).of(file: 2).at(location).file == 2)
+        #expect(Fault(.symbolUndefined, .symbol(1)).at(location).location == .symbol(1))
+        #expect(Fault(.noMemoryMap).at(location).location == .none)
+    }
+
     @Test func `a fault is four words`() { #expect(MemoryLayout<Fault>.size == 32) }
 }

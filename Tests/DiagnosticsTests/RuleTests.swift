@@ -39,7 +39,7 @@ import Testing
             .sectionsApart: (.relocation, "do not lie side by side", "make one of them: ld -r"),
             .copyOutsideImage: (.relocation, "the original of", "the file is damaged"),
             .relocationFormUnknown: (.wrongKind, "in a form that is not known", "with --pack-dyn-relocs=relr"),
-            .optionMisplaced: (.options, "behind another file than", "give it behind the application"),
+            .optionMisplaced: (.options, "after another file than", "give it after the application"),
             .memoryBeyondAddresses: (.platform, "the memory map has RAM at", "virtual machine monitor is at fault"),
             .optionAfterOthers: (.options, "does not come first on the command line", "where it is the application's"),
             .debuggingInformationOnly: (.wrongKind, "without the program", "that it was split from"),

@@ -1,5 +1,6 @@
 // The ELF file header: every rule, with the exact fault.
 
+import Architecture
 import Bytes
 import Diagnostics
 import ELF

@@ -1,5 +1,6 @@
 // What is read of real files equals what libelf reads: this machine's programs and libraries, fixtures, genuine images.
 
+import Architecture
 import Bytes
 import Diagnostics
 import ELF

@@ -1,5 +1,6 @@
 // Notes: padding, sizes, ends.
 
+import Architecture
 import Bytes
 import Diagnostics
 import ELF

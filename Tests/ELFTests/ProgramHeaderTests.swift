@@ -1,5 +1,6 @@
 // Program headers: fields, and what each segment owes.
 
+import Architecture
 import Bytes
 import Diagnostics
 import ELF

@@ -1,5 +1,6 @@
 // Section headers: where names are, and sections without bytes in the file.
 
+import Architecture
 import Bytes
 import Diagnostics
 import ELF

@@ -1,5 +1,6 @@
 // Which generation of the entry contract an image's notes ask for.
 
+import Architecture
 import Bytes
 import Diagnostics
 import ELF

@@ -23,6 +23,18 @@ private func loadedFile(_ file: [UInt8]) -> Loaded { load(file) }
 
     static let load = Segment(1, offset: 0, vaddr: 0x1000, filesz: 0x100)
 
+    /// Notes are read from the first PT_NOTE on, whichever program header that is, and however many follow.
+    @Test func `the first PT_NOTE is known, also as the first of all program headers`() throws {
+        let note = Segment(4, offset: 0x100, vaddr: 0x1100, filesz: 0)
+        let cases: [([Segment], Int?)] = [
+            ([note, Self.load, note], 0), ([Self.load, note, note], 1), ([Self.load], nil),
+        ]
+        for (segments, first) in cases {
+            let file = Self.file(segments)
+            #expect(try LinkedImage(ByteView(file.span.bytes)).object.firstNote == first)
+        }
+    }
+
     /// More program headers than 16 bits count: section header 0 has the number. The last one is what is loaded.
     @Test func `seventy thousand program headers are read`() throws {
         let count = 70_000

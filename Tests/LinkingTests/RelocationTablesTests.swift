@@ -247,7 +247,7 @@ import Testing
         ] as [([UInt64], UInt64, UInt64?)] {
             let found = fault(words)
             #expect(found?.rule == .relocationOutsideImage)
-            #expect(found?.place == .relocation(table: 36, index: index))
+            #expect(found?.location == .relocation(table: 36, index: index))
             #expect(found?.value == address ?? 968 + 62 * 8)
         }
     }

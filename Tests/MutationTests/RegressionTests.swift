@@ -59,7 +59,7 @@ import Testing
             Issue.record("it was loaded")
             return
         }
-        #expect(fault.rule == .resolverOutOfPlace && fault.place.isRelocation, "\(refused.report)")
+        #expect(fault.rule == .resolverOutOfPlace && fault.location.kind == .relocation, "\(refused.report)")
         #expect(refused.report.contains("R_X86_64_IRELATIVE at 0x"), "\(refused.report)")
         #expect(refused.violations == [])
         #expect(Rehearsal(SmallFile(type: 2, base: 0x40_0000).bytes).ending == .loaded)

@@ -1,5 +1,6 @@
 // Compact relocations: the same image as from any other form, in linear time, and bytes that are none.
 
+import Architecture
 import Bytes
 import Diagnostics
 import ELF

@@ -1,5 +1,6 @@
 // What the tests do with an object file: plan it, load it with a bias, relocate it, look at the bytes.
 
+import Architecture
 import Bytes
 import Diagnostics
 import ELF

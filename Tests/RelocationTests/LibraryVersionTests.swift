@@ -159,7 +159,7 @@ extension LibraryTests {
         do throws(Fault) {
             _ = try together.load(bias: 0x60_0000)
             return nil
-        } catch { return error.place }
+        } catch { return error.location }
     }
 
     /// Entries of DT_VERNEED that all list the same items: as many steps as there are pairs.

@@ -228,12 +228,12 @@ func compareTogether(
         var listed = relocator.listed
         while let relocation = try listed.next() {
             let entry = relocation.entry
-            if relocation.place.table == 36 { comparison.packed += 1 }
+            if relocation.location.table == 36 { comparison.packed += 1 }
             let size = Int(RelocationType(entry.type)?.field.size ?? 0)
             let actual = theirs.number(entry.offset, size)
             let what =
                 "\(name): \(RelocationType(entry.type)?.name.description ?? "?") at 0x\(String(entry.offset, radix: 16))"
-            switch try relocator.outcome(of: entry, relocation.place, in: region) {
+            switch try relocator.outcome(of: entry, relocation.location, in: region) {
             case .nothing: break
             case .value(let value):
                 let ours = size == 8 ? value : value & (1 << UInt64(size * 8) - 1)

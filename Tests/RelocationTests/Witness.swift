@@ -134,14 +134,14 @@ func compare(_ name: String, _ file: [UInt8], _ witness: WitnessMemory) throws(F
         }
         let size = Int(meaning.field.size)
         mark(entry.offset, UInt64(size))
-        let isPacked = relocation.place.isPacked
+        let isPacked = relocation.location.isPacked
         if isPacked { comparison.packed += 1 }
         let symbol = relocator.symbol(at: entry.symbol)?.symbol
         // A symbol that other objects may define as well: global or weak, of default visibility.
         let isOwn = entry.symbol == 0 || symbol?.binding == 0 || (symbol?.other ?? 0) & 3 != 0
         let outcome: RelocationOutcome
         do throws(Fault) {
-            outcome = try relocator.outcome(of: entry, relocation.place, in: region)
+            outcome = try relocator.outcome(of: entry, relocation.location, in: region)
         } catch {
             guard error.rule == .symbolUndefined else { throw error }
             comparison.elsewhere[entry.type, default: 0] += 1
@@ -221,6 +221,6 @@ private func areEqual(_ left: [UInt8], _ right: [UInt8], _ range: Range<Int>, _ 
 
 extension FaultLocation {
     fileprivate var isPacked: Bool {
-        isRelocation && table == 36
+        kind == .relocation && table == 36
     }
 }

@@ -16,21 +16,16 @@ public enum PageSize: UInt64, Sendable {
 
 /// What may be done with a page, besides reading it.
 public struct PageAccess: Equatable, Sendable {
-    /// R/W and XD as they are in an entry, but that XD says what is allowed.
-    private var bits: UInt64
-
-    private static var writable: UInt64 { 1 << 1 }
-    private static var executable: UInt64 { 1 << 63 }
-
-    /// Reading, and what else is said.
-    public init(isWritable: Bool, isExecutable: Bool) {
-        bits = (isWritable ? PageAccess.writable : 0) | (isExecutable ? PageAccess.executable : 0)
-    }
-
     /// Whether it can be written.
-    public var isWritable: Bool { bits & PageAccess.writable != 0 }
+    public let isWritable: Bool
     /// Whether its bytes can be executed.
-    public var isExecutable: Bool { bits & PageAccess.executable != 0 }
+    public let isExecutable: Bool
+
+    /// Reading, and what else is allowed.
+    public init(isWritable: Bool, isExecutable: Bool) {
+        self.isWritable = isWritable
+        self.isExecutable = isExecutable
+    }
 
     /// Writing and executing.
     public static var all: PageAccess { PageAccess(isWritable: true, isExecutable: true) }
@@ -43,27 +38,35 @@ public struct PageAccess: Equatable, Sendable {
 
     /// What either allows.
     public func union(_ other: PageAccess) -> PageAccess {
-        var result = self
-        result.bits |= other.bits
-        return result
+        PageAccess(
+            isWritable: isWritable || other.isWritable, isExecutable: isExecutable || other.isExecutable)
     }
 
-    /// The flags of an entry, P among them; `noExecute` is XD, or 0 where the CPU does not know it.
-    func flags(_ noExecute: UInt64) -> UInt64 { bits & PageAccess.writable | ~bits & noExecute | 1 }
+    /// The flags of an entry, P among them; `noExecute` is XD, or 0 if the CPU does not have it.
+    func flags(_ noExecute: UInt64) -> UInt64 {
+        PageTables.present | (isWritable ? PageTables.writable : 0) | (isExecutable ? 0 : noExecute)
+    }
 }
 
 /// Writes page tables into a region; the first page is the PML4, further tables follow in the order of their first use.
 public struct PageTables: ~Copyable, ~Escapable {
-    /// Present, writable.
-    static var present: UInt64 { 0b11 }
+    /// P: the entry is in use.
+    static var present: UInt64 { 1 }
+    /// R/W: it allows writing.
+    static var writable: UInt64 { 1 << 1 }
+    /// XD: it forbids execution.
+    static var noExecute: UInt64 { 1 << 63 }
+    /// A table's entry: what a page allows, its own entry says.
+    private static var table: UInt64 { present | writable }
     /// PS: the entry maps a page rather than point to a table.
     static var huge: UInt64 { 1 << 7 }
+    /// The bits that hold an address.
     static var addressMask: UInt64 { 0x000f_ffff_ffff_f000 }
-    /// R/W and XD.
-    static var accessMask: UInt64 { 1 << 63 | 1 << 1 }
+    /// The bits that say what is allowed.
+    static var accessMask: UInt64 { writable | noExecute }
 
     private var region: ByteRegion
-    /// XD, or 0 where the CPU does not know it.
+    /// XD, or 0 if the CPU does not have it.
     private let noExecute: UInt64
     private var used: UInt64 = 0x1000
     private var isFull = false
@@ -72,17 +75,17 @@ public struct PageTables: ~Copyable, ~Escapable {
     /// The last page table that was written, and the number of the 2 MiB that it maps.
     private var recent: (number: UInt64, table: UInt64) = (.max, 0)
 
-    /// Starts with an empty PML4 at the beginning of `region`, whose address is the one CR3 will hold. Unless the CPU
-    /// `hasNoExecute`, everything can be executed.
+    /// Starts with an empty PML4 at the beginning of `region`, whose address is the one that CR3 will hold. Everything can be
+    /// executed unless the CPU has XD (`hasNoExecute`).
     @_lifetime(copy region)
     @inline(never)
     public init(_ region: consuming ByteRegion, hasNoExecute: Bool = true) {
         self.region = region
-        noExecute = hasNoExecute ? 1 << 63 : 0
+        noExecute = hasNoExecute ? PageTables.noExecute : 0
         self.region.clear(self.region.address, size: min(0x1000, self.region.count))
     }
 
-    /// The number of tables that mapping `range` with `pageSize` needs below the PML4, at the most.
+    /// The largest number of tables that mapping `range` with `pageSize` needs below the PML4.
     @inline(never)
     public static func tableCount(for range: AddressRange, _ pageSize: PageSize) -> UInt64 {
         guard !range.isEmpty else { return 0 }
@@ -95,14 +98,14 @@ public struct PageTables: ~Copyable, ~Escapable {
         return count
     }
 
-    /// Maps every page of `range`, rounded outward to 4 KiB, to itself with `access`, whatever it had before: in pages as large
-    /// as fit, but no larger than `largest`. Larger pages that are mapped already are split where a part of them changes, and
-    /// stay where they have that access. The upper half of the address space is not mapped: it is the kernel's. What takes more
-    /// room than there is is left out, which `checkRoom` tells.
+    /// Maps every page of `range`, rounded outward to 4 KiB, to itself with `access`, whatever access it had before. Pages are as
+    /// large as fit, but no larger than `largest`. A larger page that is mapped already is split if a part of it changes, and stays
+    /// if it has that access. The upper half of the address space is the kernel's, and is not mapped. Where the tables' room ends,
+    /// mapping stops: see `checkRoom`.
     @inline(never)
     @_lifetime(self: copy self)
     public mutating func map(_ range: AddressRange, _ largest: PageSize, _ access: PageAccess = .all) {
-        // Rounded outward, no bytes would be a page.
+        // An empty range, rounded outward, would be a page.
         guard !range.isEmpty else { return }
         let flags = access.flags(noExecute)
         let end = (min(range.end, 1 << 47) &+ 0xfff) & ~0xfff
@@ -122,8 +125,8 @@ public struct PageTables: ~Copyable, ~Escapable {
         }
     }
 
-    /// Maps what lies between `address` and `end` with pages of more than 4 KiB, as far as one table goes, and returns the number
-    /// of bytes; 0 where it takes smaller pages: then `recent` is their table.
+    /// Maps memory from `address` towards `end` with pages of more than 4 KiB, as far as one table goes. Returns the number of bytes;
+    /// 0 if it takes smaller pages, whose table `recent` is then.
     @inline(never)
     @_lifetime(self: copy self)
     private mutating func mapLarge(
@@ -135,13 +138,13 @@ public struct PageTables: ~Copyable, ~Escapable {
             let size: UInt64 = 1 &<< level
             let index = address &>> level & 511
             let slot = table &+ index &* 8
-            // Every table is there as a whole, but for a PML4 in too little room: then there is none for others either.
+            // Every table is whole, except for a PML4 in too little room: then there is no room for others either.
             let entry = region.load(UInt64.self, at: slot) ?? 0
             let isPage = entry & PageTables.huge != 0
             if isPage, (entry ^ flags) & PageTables.accessMask == 0 { return size &- address & (size &- 1) }
             let isWhole = size <= largest.rawValue && address & (size &- 1) == 0 && size <= end &- address
             if isWhole, entry == 0 || isPage {
-                // One by one where others may be in use.
+                // One by one if the next may be in use.
                 var pages: UInt64 = 1
                 if level == 21, slot >= untouched {
                     pages = min((end &- address) >> 21, 512 &- index)
@@ -161,7 +164,7 @@ public struct PageTables: ~Copyable, ~Escapable {
                 return end &- address
             }
             used &+= 0x1000
-            region.store(table | PageTables.present, at: slot)
+            region.store(table | PageTables.table, at: slot)
             if level == 12 { untouched = max(untouched, slot &+ 8) }
             if level == 21 { untouched = table }
             // The same in smaller pages.
@@ -181,10 +184,10 @@ public struct PageTables: ~Copyable, ~Escapable {
     /// Lets the PML4's last entry point to the PML4 itself.
     @_lifetime(self: copy self)
     public mutating func makeRecursive() {
-        region.store(region.address | PageTables.present, at: region.address &+ 511 &* 8)
+        region.store(region.address | PageTables.table, at: region.address &+ 511 &* 8)
     }
 
-    /// Throws `pageTableRoom` where something was left out.
+    /// Throws `pageTableRoom` if the tables had too little room.
     public func checkRoom() throws(Fault) {
         if isFull { throw Fault(.pageTableRoom, value: region.count / 0x1000) }
     }

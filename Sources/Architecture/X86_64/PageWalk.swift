@@ -16,13 +16,15 @@ public struct PageWalk: ~Escapable {
         self.root = root & PageTables.addressMask
     }
 
-    /// The physical address that `address` translates to; nil where it is not mapped, or a table cannot be read.
+    /// The physical address that `address` translates to; nil if it is not mapped, or a table cannot be read.
     public func physicalAddress(of address: UInt64) -> UInt64? {
         var table = root
         var level: UInt64 = 39
         while true {
             let slot = table &+ (address >> level & 511) &* 8
-            guard slot >= origin, let entry = memory.word64(at: slot &- origin), entry & 1 != 0 else { return nil }
+            guard slot >= origin, let entry = memory.word64(at: slot &- origin), entry & PageTables.present != 0 else {
+                return nil
+            }
             let offset = address & (1 << level &- 1)
             if level == 12 || (level < 39 && entry & PageTables.huge != 0) {
                 return entry & PageTables.addressMask & ~(1 << level &- 1) | offset

@@ -1,4 +1,4 @@
-// The numbers of those relocation types that the loader asks for by name (x86-64 psABI, table 4.10).
+// The numbers of the relocation types that the loader asks for by name (x86-64 psABI, table 4.10).
 
 /// Numbers, under the psABI's names without `R_X86_64_`.
 public enum RelocationNumber {

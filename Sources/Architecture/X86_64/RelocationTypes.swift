@@ -50,7 +50,7 @@ public enum Formula: UInt8, Sendable {
     /// What the function at B + A returns.
     case indirect
 
-    /// Whether it refers to what a linker makes: GOT or PLT.
+    /// Whether it refers to the GOT or the PLT, which linkers make.
     public var needsLinker: Bool {
         switch self {
         case .gotOffset, .pltRelative, .symbolFromGOT, .pltFromGOT, .gotFromPlace: true
@@ -58,7 +58,7 @@ public enum Formula: UInt8, Sendable {
         }
     }
 
-    /// Whether only what linkers make has it.
+    /// Whether it occurs only in linked files.
     public var needsLinkedFile: Bool { self == .copy || self == .symbol || self == .bias || self == .indirect }
 
     /// Whether A is one of its terms.
@@ -80,7 +80,7 @@ public enum Formula: UInt8, Sendable {
         }
     }
 
-    /// The kind of slot that G stands for; nil where the formula has no slot.
+    /// The kind of slot that G stands for; nil if the formula has no slot.
     public var slot: SlotKind? {
         switch self {
         case .gotOffset, .gotRelative: .address
@@ -151,7 +151,7 @@ public enum Field: UInt8, Sendable {
     /// As many bytes as the symbol has.
     case object
 
-    /// The number of bytes stored, 0 where that is not fixed.
+    /// The number of bytes that are stored; 0 if it is not fixed.
     public var size: UInt64 {
         switch self {
         case .none, .object: 0
@@ -175,7 +175,7 @@ public enum Field: UInt8, Sendable {
     }
 }
 
-/// One row of the psABI's table.
+/// A relocation type: one row of the psABI's table.
 public struct RelocationType: Sendable {
     private let number: UInt32
     /// What is stored where.
@@ -183,18 +183,21 @@ public struct RelocationType: Sendable {
     /// What is computed.
     public let formula: Formula
 
-    /// The largest number the psABI knows.
+    /// The largest number that the psABI has.
     public static var lastNumber: UInt32 { 51 }
 
-    /// Whether a linker may leave it to the loader; the others need the GOT, the PLT or the code that only linkers make, or
-    /// mark code for linkers.
+    /// Whether a linker may leave it to the loader. The others need what only linkers make, a GOT, a PLT or code, or they mark code
+    /// for linkers.
     public var occursInLinkedFiles: Bool {
         !formula.needsLinker && number != RelocationNumber.tlsDescCall && number != RelocationNumber.pc32BND
     }
 
-    /// The name without `R_X86_64_`.
+    /// What every name begins with.
+    public static var namePrefix: Text { "R_X86_64_" }
+
+    /// The name after `namePrefix`.
     public var name: Text {
-        // Nearly all are of this type: no search.
+        // Nearly all are of this type, and need no search.
         number == RelocationNumber.relative ? "RELATIVE" : RelocationType.names.word(Int(number))
     }
 
@@ -219,76 +222,63 @@ public struct RelocationType: Sendable {
         self.formula = formula
     }
 
-    /// The row of `number`, nil for a number that is not in the psABI.
-    @inline(never)
+    /// The row of `number`; nil for a number that is not in the psABI.
     public init?(_ number: UInt32) {
-        guard number <= RelocationType.lastNumber else { return nil }
-        let row = RelocationType.row(number)
         self.number = number
-        field = Field(rawValue: UInt8(truncatingIfNeeded: row)) ?? .none
-        formula = Formula(rawValue: UInt8(truncatingIfNeeded: row >> 8)) ?? .none
-    }
-
-    /// The field and the formula of `number` in one: a table of them has two bytes for each.
-    private static func row(_ number: UInt32) -> UInt16 {
         switch number {
-        case 0: row(.none, .none)
-        case 1: row(.word64, .absolute)
-        case 2: row(.signed32, .pcRelative)
-        case 3: row(.signed32, .gotOffset)
-        case 4: row(.signed32, .pltRelative)
-        case 5: row(.object, .copy)
-        case 6: row(.word64, .symbol)
-        case 7: row(.word64, .symbol)
-        case 8: row(.word64, .bias)
-        case 9: row(.signed32, .gotRelative)
-        case 10: row(.unsigned32, .absolute)
-        case 11: row(.signed32, .absolute)
-        case 12: row(.either16, .absolute)
-        case 13: row(.signed16, .pcRelative)
-        case 14: row(.either8, .absolute)
-        case 15: row(.signed8, .pcRelative)
-        case 16: row(.word64, .tlsModule)
-        case 17: row(.word64, .tlsOffset)
-        case 18: row(.word64, .threadPointerOffset)
-        case 19: row(.signed32, .tlsIndexFromPlace)
-        case 20: row(.signed32, .tlsModuleFromPlace)
-        case 21: row(.signed32, .tlsOffset)
-        case 22: row(.signed32, .threadPointerSlotFromPlace)
-        case 23: row(.signed32, .threadPointerOffset)
-        case 24: row(.word64, .pcRelative)
-        case 25: row(.word64, .symbolFromGOT)
-        case 26: row(.signed32, .gotFromPlace)
-        case 27: row(.word64, .gotOffset)
-        case 28: row(.word64, .gotRelative)
-        case 29: row(.word64, .gotFromPlace)
-        case 30: row(.word64, .gotOffset)
-        case 31: row(.word64, .pltFromGOT)
-        case 32: row(.unsigned32, .size)
-        case 33: row(.word64, .size)
-        case 34: row(.signed32, .tlsDescriptorFromPlace)
-        case 35: row(.none, .none)
-        case 36: row(.pair64, .tlsDescriptor)
-        case 37: row(.word64, .indirect)
-        case 38: row(.word64, .bias)
-        case 39: row(.signed32, .pcRelative)
-        case 40: row(.signed32, .pltRelative)
-        case 41: row(.signed32, .gotRelative)
-        case 42: row(.signed32, .gotRelative)
-        case 43: row(.signed32, .gotRelative)
-        case 44: row(.signed32, .threadPointerSlotFromPlace)
-        case 45: row(.signed32, .tlsDescriptorFromPlace)
-        case 46: row(.signed32, .gotRelative)
-        case 47: row(.signed32, .threadPointerSlotFromPlace)
-        case 48: row(.signed32, .tlsDescriptorFromPlace)
-        case 49: row(.signed32, .gotRelative)
-        case 50: row(.signed32, .threadPointerSlotFromPlace)
-        case 51: row(.signed32, .tlsDescriptorFromPlace)
-        default: row(.none, .none)
+        case 0: (field, formula) = (.none, .none)
+        case 1: (field, formula) = (.word64, .absolute)
+        case 2: (field, formula) = (.signed32, .pcRelative)
+        case 3: (field, formula) = (.signed32, .gotOffset)
+        case 4: (field, formula) = (.signed32, .pltRelative)
+        case 5: (field, formula) = (.object, .copy)
+        case 6: (field, formula) = (.word64, .symbol)
+        case 7: (field, formula) = (.word64, .symbol)
+        case 8: (field, formula) = (.word64, .bias)
+        case 9: (field, formula) = (.signed32, .gotRelative)
+        case 10: (field, formula) = (.unsigned32, .absolute)
+        case 11: (field, formula) = (.signed32, .absolute)
+        case 12: (field, formula) = (.either16, .absolute)
+        case 13: (field, formula) = (.signed16, .pcRelative)
+        case 14: (field, formula) = (.either8, .absolute)
+        case 15: (field, formula) = (.signed8, .pcRelative)
+        case 16: (field, formula) = (.word64, .tlsModule)
+        case 17: (field, formula) = (.word64, .tlsOffset)
+        case 18: (field, formula) = (.word64, .threadPointerOffset)
+        case 19: (field, formula) = (.signed32, .tlsIndexFromPlace)
+        case 20: (field, formula) = (.signed32, .tlsModuleFromPlace)
+        case 21: (field, formula) = (.signed32, .tlsOffset)
+        case 22: (field, formula) = (.signed32, .threadPointerSlotFromPlace)
+        case 23: (field, formula) = (.signed32, .threadPointerOffset)
+        case 24: (field, formula) = (.word64, .pcRelative)
+        case 25: (field, formula) = (.word64, .symbolFromGOT)
+        case 26: (field, formula) = (.signed32, .gotFromPlace)
+        case 27: (field, formula) = (.word64, .gotOffset)
+        case 28: (field, formula) = (.word64, .gotRelative)
+        case 29: (field, formula) = (.word64, .gotFromPlace)
+        case 30: (field, formula) = (.word64, .gotOffset)
+        case 31: (field, formula) = (.word64, .pltFromGOT)
+        case 32: (field, formula) = (.unsigned32, .size)
+        case 33: (field, formula) = (.word64, .size)
+        case 34: (field, formula) = (.signed32, .tlsDescriptorFromPlace)
+        case 35: (field, formula) = (.none, .none)
+        case 36: (field, formula) = (.pair64, .tlsDescriptor)
+        case 37: (field, formula) = (.word64, .indirect)
+        case 38: (field, formula) = (.word64, .bias)
+        case 39: (field, formula) = (.signed32, .pcRelative)
+        case 40: (field, formula) = (.signed32, .pltRelative)
+        case 41: (field, formula) = (.signed32, .gotRelative)
+        case 42: (field, formula) = (.signed32, .gotRelative)
+        case 43: (field, formula) = (.signed32, .gotRelative)
+        case 44: (field, formula) = (.signed32, .threadPointerSlotFromPlace)
+        case 45: (field, formula) = (.signed32, .tlsDescriptorFromPlace)
+        case 46: (field, formula) = (.signed32, .gotRelative)
+        case 47: (field, formula) = (.signed32, .threadPointerSlotFromPlace)
+        case 48: (field, formula) = (.signed32, .tlsDescriptorFromPlace)
+        case 49: (field, formula) = (.signed32, .gotRelative)
+        case 50: (field, formula) = (.signed32, .threadPointerSlotFromPlace)
+        case 51: (field, formula) = (.signed32, .tlsDescriptorFromPlace)
+        default: return nil
         }
-    }
-
-    private static func row(_ field: Field, _ formula: Formula) -> UInt16 {
-        UInt16(field.rawValue) | UInt16(formula.rawValue) << 8
     }
 }

@@ -1,11 +1,11 @@
-// Code that the loader adds to an image, as bytes: Intel SDM volume 2, least significant byte first.
+// Code that the loader adds to an image, as bytes (Intel SDM volume 2), least significant byte first.
 
-/// Pieces of code, with what they assume.
+/// Pieces of code, and what they assume.
 public enum Thunks {
-    /// A stub of a function that chooses an implementation: `jmp *-14(%rip)`, by way of the word before; then `int3` twice.
+    /// The stub of a function that chooses an implementation: `jmp *-14(%rip)`, through the word before it; then `int3` twice.
     public static var indirectJump: UInt64 { 0xcccc_ffff_fff2_25ff }
 
-    /// The two functions of TLS descriptors, 16 bytes each. They get the descriptor's address in rax, and change no other register.
+    /// The two functions of TLS descriptors, 16 bytes each. They take the descriptor's address in rax, and change no other register.
     ///
     ///     mov 8(%rax), %rax; ret
     ///     mov 8(%rax), %rax; sub %fs:0, %rax; ret
@@ -13,8 +13,8 @@ public enum Thunks {
         [0xcccc_ccc3_0840_8b48, 0xcccc_cccc_cccc_cccc, 0x042b_4864_0840_8b48, 0xcccc_c300_0000_0025]
     }
 
-    /// `__tls_get_addr`, for a table of the distances of all blocks below TP at the function's start + 0x0a + `distance`. It takes
-    /// the address of a tls_index in rdi; module 0 is that of weak variables that nobody defines.
+    /// `__tls_get_addr`. Its table of how far below TP each block begins is at the function's start + 0x0a + `distance`. It takes the
+    /// address of a tls_index in rdi; module 0 stands for weak variables that nobody defines.
     ///
     ///     mov (%rdi), %rax; lea distance(%rip), %rdx
     ///     mov (%rdx,%rax,8), %rdx; add 8(%rdi), %rdx

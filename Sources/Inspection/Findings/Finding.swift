@@ -1,5 +1,6 @@
 // What looks wrong in a file that may boot all the same, with advice.
 
+import Architecture
 import Memory
 import Boot
 import Bytes

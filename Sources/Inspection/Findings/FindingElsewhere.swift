@@ -55,7 +55,7 @@ extension Finding {
             let relocator = try Relocator(copy image, bias: 0, as: .library)
             var relocations = relocator.listed
             while let relocation = try relocations.next() {
-                if relocation.place.table != DynamicTag.rela {
+                if UInt64(relocation.location.table) != DynamicTag.rela {
                     ignored &+= 1
                 } else if ![1, 6, 8].contains(relocation.entry.type) {
                     refused.insert(relocation.entry.type)

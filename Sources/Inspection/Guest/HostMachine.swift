@@ -1,5 +1,6 @@
 // The machine that a file would boot on, as QEMU describes it to the loader: what `--machine` and `--memory` stand for.
 
+import Architecture
 import Memory
 import ArgumentParser
 import Firmware

@@ -1,5 +1,6 @@
 // What a file is made of, and where each part of it lies in memory: the model of the picture's first half.
 
+import Architecture
 import Memory
 import Boot
 import Bytes

@@ -1,5 +1,6 @@
 // What a file says of itself: segments, sections, symbols, notes and dynamic entries.
 
+import Architecture
 import Bytes
 import Diagnostics
 import ELF

@@ -95,13 +95,13 @@ enum LinkRelocationView {
             let meaning = RelocationType(entry.type)
             listing.decimal(number)
             number += 1
-            listing.text(table(relocation.place))
+            listing.text(table(relocation.location))
             listing.decimal(UInt64(entry.type))
             if let meaning { listing.text(meaning.name) } else { listing.none() }
             listing.hex(entry.offset &- image.linkStart &+ start)
             if let meaning { listing.text(meaning.formula.text) } else { listing.none() }
             do throws(Fault) {
-                switch try relocator.outcome(of: entry, relocation.place, in: memory) {
+                switch try relocator.outcome(of: entry, relocation.location, in: memory) {
                 case .nothing: listing.none()
                 case .value(let value): listing.hex(value)
                 case .descriptor(let resolver, let argument): listing.text("\(hex(resolver)),\(hex(argument))")
@@ -117,7 +117,7 @@ enum LinkRelocationView {
             } else {
                 listing.none()
             }
-            if let found = try? relocator.definition(of: entry, relocation.place) {
+            if let found = try? relocator.definition(of: entry, relocation.location) {
                 // What the loader defines has no name in any file.
                 listing.text(found.symbol.name == 0 ? "the loader" : names[link[found.object].file])
             } else {
@@ -128,8 +128,8 @@ enum LinkRelocationView {
         return faults
     }
 
-    private static func table(_ place: FaultLocation) -> Text {
-        switch place.table {
+    private static func table(_ location: FaultLocation) -> Text {
+        switch UInt64(location.table) {
         case DynamicTag.relr: "RELR"
         case DynamicTag.rela: "RELA"
         case DynamicTag.rel: "REL"

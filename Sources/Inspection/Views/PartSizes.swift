@@ -1,5 +1,6 @@
 // How many bytes each part of a file takes: what two builds are compared by.
 
+import Architecture
 import Bytes
 import Diagnostics
 import ELF

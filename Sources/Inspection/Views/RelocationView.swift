@@ -39,7 +39,7 @@ enum RelocationView {
         var faults = 0
         var packed = tables.packed
         while let address = try packed.nextAddress() {
-            let entry = RelocationEntry(offset: address, info: 8, addend: nil)
+            let entry = RelocationEntry(offset: address, info: UInt64(RelocationNumber.relative), addend: nil)
             let place = FaultLocation.relocation(table: DynamicTag.relr, index: packed.wordsRead &- 1)
             if !rows.write(count, ShortText("RELR"), entry, place, in: &listing) { faults += 1 }
             count += 1

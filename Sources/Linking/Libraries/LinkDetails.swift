@@ -1,12 +1,12 @@
-// What the sentence of a fault tells where several files are loaded together: names that one file does not know.
+// What the sentence about a fault needs when several files are loaded together: names that one file does not know.
 
 public import Diagnostics
 import Bytes
 import ELF
 
 extension FaultDetails {
-    /// The details of `fault`, which is in one of `files`; all names are in that file. What several files have to do with each
-    /// other is found out once more in the only one of `plans`, in which there is nothing yet.
+    /// The details of `fault`, which is in one of `files`; all names are in that file. How the files belong together is found out once
+    /// more in the only plan of `plans`, which must be empty.
     public init(of fault: Fault, in files: borrowing NamedFiles, plan plans: consuming MutableSpan<LinkPlan>) {
         self.init(fault)
         guard fault.file < files.count else { return }
@@ -22,7 +22,7 @@ extension FaultDetails {
         } catch {}
     }
 
-    /// Looks up what the rule's sentence names besides. Throws where that cannot be found out.
+    /// Looks up what else the rule's sentence names. Throws if that cannot be found out.
     @inline(never)
     private mutating func lookUp(
         _ fault: Fault, _ files: borrowing NamedFiles, _ plans: consuming MutableSpan<LinkPlan>
@@ -30,7 +30,7 @@ extension FaultDetails {
         do throws(Fault) {
             try plans[0].find(files)
         } catch {
-            // Up to what is missing all is known.
+            // Everything before the missing one is known.
             guard fault.rule == error.rule, fault.rule != .symbolUndefined else { return }
         }
         var index = 0
@@ -44,7 +44,7 @@ extension FaultDetails {
         }
     }
 
-    /// The libraries that are missing, besides the first.
+    /// The libraries that are missing after the first.
     private mutating func listMissing(
         _ index: Int, _ plan: inout LinkPlan, _ files: borrowing NamedFiles
     ) {
@@ -59,7 +59,7 @@ extension FaultDetails {
         }
     }
 
-    /// The symbol, its version, and the file that shall define it: the first symbol that has the version `number`, or the
+    /// The symbol, its version, and the file that should define it. The symbol is the first one that has the version `number`, or the
     /// fault's own.
     @inline(never)
     private mutating func describeVersion(_ number: UInt16?, _ index: Int, _ scope: borrowing SymbolScope) {

@@ -9,9 +9,9 @@ extension LinkMap {
     /// Loads all objects from `files` into `memory`, whose addresses are link addresses of the application and which has room
     /// up to the plan's end, and relocates them for link address + `bias`.
     ///
-    /// What needs no other object's bytes comes first, libraries before those that need them; then copies; then what resolver
-    /// functions choose, called through `resolve` by their run-time address, and copies once more, since an original may hold
-    /// such a choice. Without `mayResolve` the first function that would be called is a fault, `resolverOutOfPlace`.
+    /// Relocations that need no other object's bytes come first, libraries before those that need them. Then come copies, and then
+    /// resolver functions, which are called through `resolve` by their run-time address. Then copies are made once more, since an
+    /// original may hold what a function has chosen. Without `mayResolve` the first function is a fault, `resolverOutOfPlace`.
     ///
     /// Throws what loading and relocating one file throws. A fault's names are in the file whose number it has.
     public func load(
@@ -71,7 +71,7 @@ private enum Pass: UInt8 {
 }
 
 extension SymbolScope {
-    /// Copies the objects' segments, and clears what lies between them and behind.
+    /// Copies the objects' segments, and clears the memory between and after them.
     fileprivate func copySegments(to memory: inout ByteRegion) throws(Fault) {
         var reached = memory.address
         var index = 0
@@ -91,7 +91,7 @@ extension SymbolScope {
         Fault(.imageTooLarge, .none, value: link.plan.end &- memory.address, limit: memory.count)
     }
 
-    /// Does what `pass` says to each object, the last one first.
+    /// Does `pass` to each object, the last one first.
     @inline(never)
     fileprivate func perform(
         _ pass: Pass, _ memory: inout ByteRegion, _ counts: inout RelocationCounts, _ search: inout SymbolSearch,
@@ -133,7 +133,7 @@ extension SymbolScope {
                 guard case .copy(let source, let size) = try relocator.copy(relocation.entry, &search) else { continue }
                 let target = relocation.entry.offset &+ link[relocator.object].displacement
                 memory.copy(from: source &- bias, to: target, size: size)
-            } catch { throw error.at(relocation.place) }
+            } catch { throw error.at(relocation.location) }
         }
     }
 
@@ -156,7 +156,7 @@ extension SymbolScope {
             index &+= 1
         }
         writeThreadLocalAddress(to: &memory)
-        // Finalisers lie behind initialisers, and are called the other way round.
+        // Finalisers lie after initialisers, and are called the other way round.
         var next = link.plan.provided.initialisersStart
         var position = 0
         while position < link.count &- 1 {
@@ -199,7 +199,7 @@ extension SymbolScope {
         }
     }
 
-    /// Writes `__tls_get_addr`, which finds its table 0x0a bytes behind its start.
+    /// Writes `__tls_get_addr`, whose table's distance counts from 0x0a bytes after its start.
     private func writeThreadLocalAddress(to memory: inout ByteRegion) {
         let code = link.plan.codeStart
         let words = Thunks.threadLocalAddress(tableDistance: link.plan.distances &- (code &+ 0x0a))

@@ -4,9 +4,9 @@ import Diagnostics
 import Bytes
 import ELF
 
-/// What is known of an application and its shared objects. It is filled, and then looked at, where it lies.
+/// What is known of an application and its shared objects. It is large, so it is filled and read where it lies.
 public struct LinkPlan: Sendable {
-    /// What is known of each file: those that are loaded come first, the application before all.
+    /// What is known of each file. The files that are loaded come first, the application before the others.
     public var objects = InlineArray<16, LinkedFile> { _ in LinkedFile() }
     /// How many objects there are, the application included.
     public private(set) var count = 0
@@ -21,24 +21,22 @@ public struct LinkPlan: Sendable {
     public private(set) var templateFileSize: UInt64 = 0, templateSize: UInt64 = 0, templateAlignment: UInt64 = 0
     /// The number of blocks.
     private var blockCount: UInt64 = 0
-    /// Where between them there is room for a block, as distances from TP.
+    /// The room between blocks that is left for another, as distances from TP.
     private var gapStart: UInt64 = 0, gapEnd: UInt64 = 0
     /// Whether a library has thread-local storage.
     public private(set) var hasMergedTemplate = false
-    /// What the loader adds: data that is only read, and code; behind it, the image's end.
+    /// What the loader adds: data that is only read, then code, which ends with the image.
     public private(set) var dataStart: UInt64 = 0, dataEnd: UInt64 = 0, codeStart: UInt64 = 0, end: UInt64 = 0
     /// The distances of all blocks, by their number.
     private(set) var distances: UInt64 = 0
     /// The symbols that the loader defines.
     private(set) var provided = ProvidedSymbols()
-    /// The libraries, those first that others need; four bits each, the first one lowest.
-    private var order: UInt64 = 0, orderCount: UInt64 = 0
-    /// Those that the order has already, or that are being looked at: a bit each.
-    private var visited: UInt64 = 0
+    /// The libraries in the order of their initialisation, and how many of them are in it.
+    private var order = InlineArray<16, Int>(repeating: 0), orderCount = 0
 
     /// The number of initialisers of libraries.
     public var initialiserCount: UInt64 { (provided.initialisersEnd &- provided.initialisersStart) / 8 }
-    /// The link address of the array of libraries' initialisers in the application, and behind it that of finalisers.
+    /// The link address in the application of the array of libraries' initialisers; the finalisers' follows.
     public var initialisersStart: UInt64 { provided.initialisersStart }
     /// The link address of `__tls_get_addr`.
     public var threadLocalAddress: UInt64 { provided.threadLocalAddress }
@@ -46,9 +44,9 @@ public struct LinkPlan: Sendable {
     /// Nothing is known yet.
     public init() {}
 
-    /// Finds out what the application, the first of `files`, needs of the others, and where that goes. Nothing is known before.
+    /// Finds out which of the other `files` the application, the first, needs, and where they go. Nothing must be known yet.
     mutating func find(_ files: borrowing NamedFiles) throws(Fault) {
-        // The file that faults are in.
+        // Faults are in this file.
         var file = 0
         while file < files.count {
             fileSize &+= files[file].size
@@ -92,11 +90,10 @@ public struct LinkPlan: Sendable {
 
     // MARK: Finding
 
-    /// The file that the string at `offset` of those of the object at `index` names, by its DT_SONAME or else by the last part
-    /// of the path that it was given with: its index among `objects`. Throws `needsLibrary` where it is none of them; what is
-    /// missing besides is looked up when the sentence is written. (Nothing changes; but what is not `mutating` is called with
-    /// a copy.)
-    mutating func find(
+    /// The index of the file that the string at `offset` of the strings of the file at `index` names: by its DT_SONAME, or else by the
+    /// last part of the path that it was given with. Throws `needsLibrary` if there is no such file; what else is missing is looked
+    /// up when the sentence is written.
+    func find(
         _ offset: UInt64, of index: Int, _ files: borrowing NamedFiles, _ search: inout SymbolSearch
     ) throws(Fault) -> Int {
         let length = objects.span[index].strings.length(offset, files.bytes) ?? 0
@@ -240,19 +237,22 @@ public struct LinkPlan: Sendable {
 
     // MARK: Order of initialisers
 
-    /// The library at `index` in the order of initialisation, below `count` - 1: those first that others need, of two that need
-    /// each other the one that was reached first last.
-    func ordered(_ index: Int) -> Int { Int(truncatingIfNeeded: order &>> (UInt64(index) &* 4) & 15) }
+    /// The library at `index`, below `count` - 1, in the order of initialisation: libraries come before those that need them. Of two
+    /// that need each other the one that was reached first comes last.
+    func ordered(_ index: Int) -> Int { order.span[index] }
 
     /// Adds to the order the objects that the one at `index` needs, and then itself. Goes no deeper than there are objects.
     private mutating func visit(_ index: Int) {
         // The application comes last, whoever needs it.
-        guard index > 0, visited &>> UInt64(index) & 1 == 0 else { return }
-        visited |= 1 &<< UInt64(index)
-        for dependency in 0..<objects.span[index].dependencyCount {
-            visit(objects.span[index].dependency(dependency))
+        guard index > 0, !objects.span[index].isVisited else { return }
+        objects[index].isVisited = true
+        var dependency = 0
+        while dependency < objects.span[index].dependencyCount {
+            let needed = objects.span[index].dependency(dependency)
+            visit(needed)
+            dependency &+= 1
         }
-        order |= UInt64(index) &<< (orderCount &* 4)
+        order[orderCount] = index
         orderCount &+= 1
     }
 }

@@ -6,7 +6,7 @@ public import Bytes
 public struct NamedFile: Equatable, Sendable {
     /// The offset of its first byte, and how many there are.
     public var start: UInt64, size: UInt64
-    /// The offset of its string, which begins with its path, and the string's length; 0 where it has no path.
+    /// The offset of its string, which begins with its path, and the string's length; 0 if it has no path.
     public var string: UInt64, stringSize: UInt64
 
     /// A file.

@@ -20,7 +20,7 @@ struct SymbolScope: ~Escapable, Sendable {
         self.bias = bias
     }
 
-    /// The definition that the symbol at `index` of object `object` stands for; nil where nobody defines it.
+    /// The definition that the symbol at `index` of object `object` stands for; nil if nobody defines it.
     ///
     /// Throws `symbolSearchTooLong`.
     @inline(never)
@@ -28,33 +28,29 @@ struct SymbolScope: ~Escapable, Sendable {
         of index: UInt32, in object: Int, _ purpose: SearchPurpose, _ search: inout SymbolSearch
     ) throws(Fault) -> Definition? {
         guard let symbol = symbol(UInt64(index), in: object) else { return nil }
-        var found = FoundSymbol.none
-        // Nothing comes before the application's own definitions but, for a copy, the original.
+        // Nothing comes before the application's own definitions except the original of a copy.
         if symbol.isLocal || object == 0 && !symbol.isUndefined && purpose != .original {
             if symbol.isUndefined { return nil }
-            found = FoundSymbol(UInt64(index), in: object)
-        } else {
-            if search.symbol != index || search.object != object || search.purpose != purpose
-                || search.found == .none
-            {
-                search.symbol = index
-                search.object = object
-                search.purpose = purpose
-                try find(symbol, &search)
-            }
-            found = search.found
-            if found == .none { return nil }
-            if found.isProvided { return Definition(symbol: Symbol(function: found.address), bias: bias, object: 0) }
+            return Definition(symbol: symbol, bias: bias &+ link[object].displacement, object: object)
         }
-        guard let definition = self.symbol(found) else { return nil }
-        return Definition(symbol: definition, bias: bias &+ link[found.object].displacement, object: found.object)
+        if search.symbol != index || search.object != object || search.purpose != purpose || search.found == .none {
+            search.symbol = index
+            search.object = object
+            search.purpose = purpose
+            try find(symbol, &search)
+        }
+        switch search.found {
+        case .none: return nil
+        case .provided(let address): return Definition(symbol: Symbol(function: address), bias: bias, object: 0)
+        case .symbol(let index, let object):
+            guard let definition = self.symbol(index, in: object) else { return nil }
+            return Definition(symbol: definition, bias: bias &+ link[object].displacement, object: object)
+        }
     }
 
-    /// The symbol at `index` of object `object`, nil where its table is shorter.
+    /// The symbol at `index` of object `object`; nil if its table is shorter.
     @inline(never)
     func symbol(_ index: UInt64, in object: Int) -> Symbol? { link[object].symbol(index, files) }
-
-    private func symbol(_ found: FoundSymbol) -> Symbol? { symbol(found.index, in: found.object) }
 
     /// Whether run-time address `address` is in one of the objects' memory.
     func contains(_ address: UInt64) -> Bool {
@@ -65,7 +61,7 @@ struct SymbolScope: ~Escapable, Sendable {
         return false
     }
 
-    /// The version that the symbol at `index` of `object` is wanted with, and of which file.
+    /// The version that the symbol at `index` of `object` is wanted with, and the file that should have it.
     func wantedVersion(_ index: UInt32, in object: Int) -> SymbolVersion {
         var steps: UInt64 = 0
         return link[object].versions.version(of: UInt64(index), files, &steps)
@@ -88,21 +84,21 @@ struct SymbolScope: ~Escapable, Sendable {
 
         try findAnywhere(&search)
         let found = search.found
-        if found != .none, symbol.isProtected, found.object != object {
-            // Only a PLT entry of the application's can stand for a protected symbol: it leads to it.
-            var isEntry = search.purpose == .address && self.symbol(found)?.isUndefined == true
+        if case .symbol(let index, let definer) = found, symbol.isProtected, definer != object {
+            // Nothing but a PLT entry of the application can stand for a protected symbol: the entry leads to it.
+            var isEntry = search.purpose == .address && self.symbol(index, in: definer)?.isUndefined == true
             if isEntry {
                 search.purpose = .definition
                 try findAnywhere(&search)
                 search.purpose = .address
-                isEntry = search.found != .none && search.found.object == object
+                if case .symbol(_, object) = search.found {} else { isEntry = false }
             }
-            search.found = isEntry ? found : FoundSymbol(UInt64(search.symbol), in: object)
+            search.found = isEntry ? found : .symbol(index: UInt64(search.symbol), object: object)
         }
         let provided = link.plan.provided
         if found == .none, let address = provided.address(of: search.name, files) {
             if provided.isInitialiserArray(address) { search.initialiserReferences &+= 1 }
-            search.found = FoundSymbol(provided: address)
+            search.found = .provided(address)
         }
     }
 
@@ -111,7 +107,9 @@ struct SymbolScope: ~Escapable, Sendable {
     private func findAnywhere(_ search: inout SymbolSearch) throws(Fault) {
         if link[search.object].isSymbolic {
             try find(in: search.object, &search)
-            if search.found != .none, symbol(search.found)?.isUnique != true { return }
+            if case .symbol(let index, let object) = search.found, symbol(index, in: object)?.isUnique != true {
+                return
+            }
         }
         search.found = .none
         var index = search.purpose == .original ? 1 : 0
@@ -121,7 +119,7 @@ struct SymbolScope: ~Escapable, Sendable {
         }
     }
 
-    /// Searches the object at `index`. What is found is none where it has no definition that others may use.
+    /// Searches the object at `index`. Finds nothing if the object has no definition that others may use.
     @inline(never)
     private func find(in index: Int, _ search: inout SymbolSearch) throws(Fault) {
         search.found = .none
@@ -131,7 +129,7 @@ struct SymbolScope: ~Escapable, Sendable {
         }
         let table = link[index].hash
         var candidate = table.first(search.name, files)
-        // The only one with a version, where none was asked for: it is accepted where there is exactly one.
+        // Symbols with a version, although none was asked for: if there is exactly one it is accepted.
         var versioned: UInt64 = 0
         var versionedCount = 0
         try search.add(1)
@@ -142,7 +140,7 @@ struct SymbolScope: ~Escapable, Sendable {
             {
                 switch try match(candidate, in: index, &search) {
                 case .yes:
-                    if !symbol.isLocal { search.found = FoundSymbol(candidate, in: index) }
+                    if !symbol.isLocal { search.found = .symbol(index: candidate, object: index) }
                     return
                 case .onlyIfAlone:
                     versionedCount &+= 1
@@ -152,7 +150,7 @@ struct SymbolScope: ~Escapable, Sendable {
             }
             candidate = table.next(candidate, word)
         }
-        if versionedCount == 1, versioned != 0 { search.found = FoundSymbol(versioned, in: index) }
+        if versionedCount == 1, versioned != 0 { search.found = .symbol(index: versioned, object: index) }
     }
 
     /// Whether `symbol` of the object at `index` has the name that is searched for.

@@ -27,7 +27,7 @@ enum SearchPurpose: UInt8 {
     /// The original of a copied object: a definition that is not the application's.
     case original
 
-    /// What a relocation of type `type` is after.
+    /// What a relocation of type `type` searches for.
     init(_ type: UInt32) {
         switch type {
         case RelocationNumber.copy: self = .original
@@ -43,20 +43,20 @@ enum SearchPurpose: UInt8 {
 struct SymbolSearch {
     /// Steps taken: bytes hashed and compared, symbols and versions looked at.
     var steps: UInt64 = 0
-    /// How many are allowed. Tables made for it can make searches as slow as they like; those that linkers make take far less.
+    /// How many are allowed. A malicious table could make searches as slow as it likes; those of linkers take far fewer.
     private let limit: UInt64
     /// How many searches found the array of initialisers that the loader makes.
     var initialiserReferences: UInt64 = 0
     /// How many copied objects have another size than their original.
     var resizedCopies: UInt64 = 0
-    /// The object whose tables a search could not go on for; nil as long as there is none.
+    /// The object whose malformed tables stopped a search; nil as long as none has.
     var culprit: Int?
 
     /// The symbol that is searched for, of which object, and what for.
     var symbol: UInt32 = 0, object = -1, purpose = SearchPurpose.address
     /// Its name, and the version that it is wanted with.
     var name = HashedName(), version = SymbolVersion()
-    /// What was found. Linkers sort relocations by symbol, so that it may be wanted again.
+    /// What was found. It is kept because linkers sort relocations by symbol: the next may want it again.
     var found = FoundSymbol.none
 
     /// How many steps each byte of the files allows.
@@ -86,30 +86,18 @@ struct SymbolSearch {
 
     /// Whether `symbol`, if it has the name, can be what is meant.
     func accepts(_ symbol: Symbol) -> Bool {
-        // STT_NOTYPE, STT_OBJECT, STT_FUNC, STT_COMMON, STT_TLS and STT_GNU_IFUNC are code and data.
-        guard symbol.value != 0 || symbol.isAbsolute || symbol.isThreadLocal,
-            0b100_0110_0111 &>> UInt32(symbol.type) & 1 == 1
-        else { return false }
+        guard symbol.value != 0 || symbol.isAbsolute || symbol.isThreadLocal, symbol.isCodeOrData else { return false }
         // A value that is not 0 makes an undefined symbol the PLT entry that stands for the function.
         return !symbol.isUndefined || purpose == .address
     }
 }
 
-/// The index of a symbol and of the object that defines it, or the address of what the loader defines.
-struct FoundSymbol: Equatable, Sendable {
-    private let bits: UInt64
-
-    private init(bits: UInt64) { self.bits = bits }
-    init(_ index: UInt64, in object: Int) { bits = index &+ 1 | UInt64(object) << 48 }
-    /// An address below 2^60.
-    init(provided address: UInt64) { bits = 1 << 63 | address }
-
+/// What a search has found.
+enum FoundSymbol: Equatable {
     /// Nothing.
-    static var none: FoundSymbol { FoundSymbol(bits: 0) }
-    /// Whether the loader defines it, and at which link address of the application.
-    var isProvided: Bool { bits >> 63 == 1 }
-    var address: UInt64 { bits & ~(1 << 63) }
-    /// The object, and the index.
-    var object: Int { Int(bits >> 48) }
-    var index: UInt64 { (bits & 0xffff_ffff_ffff) &- 1 }
+    case none
+    /// The symbol at an index of the object at another.
+    case symbol(index: UInt64, object: Int)
+    /// What the loader defines: a link address of the application.
+    case provided(UInt64)
 }

@@ -1,9 +1,9 @@
-// What relocations need beyond the file: bytes that the loader adds behind the image, and that the kernel keeps.
+// Code that relocations need and the file does not have: the loader adds it after the image, and the kernel keeps it.
 
 import Architecture
 public import Bytes
 
-/// The code that TLS descriptors call, behind the image.
+/// The code that TLS descriptors call, after the image.
 ///
 /// A descriptor is two words: a function and its argument. Code calls the function with the descriptor's address in rax,
 /// and gets back the variable's offset from TP; no other register changes (x86-64 psABI, TLS descriptors). With one module,
@@ -14,29 +14,29 @@ public struct DescriptorThunks: Equatable, Sendable {
 
     /// Its size.
     public static var size: UInt64 { 32 }
-    /// The link address behind its last byte.
+    /// The link address after its last byte.
     public var end: UInt64 { start &+ DescriptorThunks.size }
     /// The link address of the function that returns its descriptor's argument.
     public var offsetResolver: UInt64 { start }
-    /// The link address of the function for weak symbols that nobody defines: it returns the argument less TP, so that the
-    /// variable's address is the argument.
+    /// The link address of the function for weak symbols that nobody defines. It returns the argument minus TP, so the variable's
+    /// address is the argument.
     public var undefinedResolver: UInt64 { start &+ 16 }
 
-    /// The descriptorThunks of an image that ends at `linkEnd`, nil where the address space ends too early.
+    /// The code for an image that ends at `linkEnd`; nil if the address space ends too early.
     ///
-    /// Kernels that take `_end`, rounded up to a page, for the end of the image would hand out what lies behind; so it
-    /// shares the image's last page where there is room for it, and else has the next page to itself.
-    public init?(behind linkEnd: UInt64) {
+    /// It shares the image's last page if there is room, and otherwise has the next page to itself: some kernels take `_end`, rounded
+    /// up to a page, for the end of the image, and give away the memory after it.
+    public init?(after linkEnd: UInt64) {
         guard linkEnd < UInt64.max &- 0x2000 else { return nil }
         let aligned = (linkEnd &+ 15) & ~15
         let page = (linkEnd &+ 0xfff) & ~0xfff
         start = page &- linkEnd >= DescriptorThunks.size &+ (aligned &- linkEnd) ? aligned : page
     }
 
-    /// The descriptorThunks at link address `start`.
+    /// The code at link address `start`.
     init(at start: UInt64) { self.start = start }
 
-    /// Writes the code; false where `memory` does not reach that far.
+    /// Writes the code; false if `memory` ends before it.
     @discardableResult
     public func write(to memory: inout ByteRegion, at address: UInt64) -> Bool {
         let words = Thunks.descriptorFunctions

@@ -58,7 +58,7 @@ public struct PackedRelocations: ~Escapable {
         self.bytes = bytes
     }
 
-    /// The link address of the next word to relocate, nil behind the last. Throws `relativeRelocationMisplaced`.
+    /// The link address of the next word to relocate; nil after the last. Throws `relativeRelocationMisplaced`.
     /// At most 63 addresses come from each word of the table.
     public mutating func nextAddress() throws(Fault) -> UInt64? {
         while bitmap == 0 {
@@ -246,16 +246,16 @@ extension LinkedFile {
                 .badEntrySize, .dynamic(DynamicTag.symbolEntrySize), value: section.symbolEntrySize ?? 0,
                 limit: Symbol.size)
         }
-        let place = FaultLocation.dynamic(DynamicTag.symbolTable)
-        let table = try fileRange(at: address, place, files)
+        let location = FaultLocation.dynamic(DynamicTag.symbolTable)
+        let table = try fileRange(at: address, location, files)
         var length = table.size / Symbol.size
         let isGNU = section.hash == nil
         let hash = isGNU ? section.gnuHash : section.hash
         if let hash {
-            let place = FaultLocation.dynamic(isGNU ? DynamicTag.gnuHash : DynamicTag.hash)
-            let table = files.part(try fileRange(at: hash, place, files))
+            let location = FaultLocation.dynamic(isGNU ? DynamicTag.gnuHash : DynamicTag.hash)
+            let table = files.part(try fileRange(at: hash, location, files))
             guard let number = isGNU ? SymbolCount.ofGNUHash(table) : SymbolCount.ofHash(table) else {
-                throw Fault(.hashTableMalformed, place)
+                throw Fault(.hashTableMalformed, location)
             }
             if isGNU ? number > 1 : number > 0 {
                 length = number
@@ -267,7 +267,7 @@ extension LinkedFile {
         }
         // Both hash tables count with 32 bits, and the table's room is a file's.
         let size = length &* Symbol.size
-        guard size <= table.size else { throw Fault(.dynamicAddressOutsideFile, place, value: address, limit: size) }
+        guard size <= table.size else { throw Fault(.dynamicAddressOutsideFile, location, value: address, limit: size) }
         symbols = table.start
         symbolCount = length
         if let address = section.stringTable {
@@ -287,12 +287,12 @@ extension LinkedFile {
             tag: index == 0 ? DynamicTag.rela : index == 1 ? DynamicTag.rel : DynamicTag.pltRelocations)
     }
 
-    /// The entry at `place`, nil where that is in DT_RELR, or not there.
-    func entry(at place: FaultLocation, _ files: ByteView) -> RelocationEntry? {
+    /// The entry at `place`, nil if that is in DT_RELR, or not there.
+    func entry(at location: FaultLocation, _ files: ByteView) -> RelocationEntry? {
         for index in 0..<3 {
             let table = table(index, files)
-            if table.tag == place.table, place.index < UInt64(truncatingIfNeeded: table.count) {
-                return table[Int(truncatingIfNeeded: place.index)]
+            if table.tag == UInt64(location.table), location.index < UInt64(truncatingIfNeeded: table.count) {
+                return table[Int(truncatingIfNeeded: location.index)]
             }
         }
         return nil

@@ -33,11 +33,11 @@ struct HashedName: Equatable, Sendable {
 /// Where a file's hash table lies, and its numbers. Offsets count in the view of all files.
 struct HashTable: Equatable, Sendable {
     private var isGNU = false
-    /// The number of buckets; 0 where there is no table.
+    /// The number of buckets; 0 if there is no table.
     private var bucketCount: UInt32 = 0
     /// The first symbol that has a chain word.
     private var firstSymbol: UInt64 = 0
-    /// Behind the last one.
+    /// The number after the last one's.
     private var symbolCount: UInt64 = 0
     /// How many words the bloom filter has, and the shift of its second bit.
     private var bloomCount: UInt32 = 0, bloomShift: UInt32 = 0
@@ -51,8 +51,8 @@ struct HashTable: Equatable, Sendable {
         guard table.size >= (isGNU ? 16 : 8) else { return false }
         let count = files.field(at: start)
         let second = files.field(at: start &+ 4)
-        // The first symbol that is listed, or how many there are: the null symbol is not listed, but counts. Zeros are what is left
-        // of a table that was cut out of the file.
+        // `second` is the first symbol that is listed, or how many there are; the null symbol is not listed, but counts. A table that
+        // was cut out of the file consists of zeros.
         guard second > 0 else { return false }
         buckets = start &+ 8
         if isGNU {
@@ -67,13 +67,12 @@ struct HashTable: Equatable, Sendable {
         }
         bucketCount = UInt32(truncatingIfNeeded: count)
         chains = buckets &+ count &* 4
-        // Chains end with the symbols, if not before; an empty table need not have any. All sums have fewer than 40 bits.
+        // Chains end with the symbols or before; an empty table need not have any. All sums have fewer than 40 bits.
         let chainSize = isGNU || count == 0 ? 0 : self.symbolCount &* 4
         return chains &- start &+ chainSize <= table.size
     }
 
-    /// The first symbol of the chain in which one called `name` is; 0 where there is none.
-    @inline(never)
+    /// The first symbol of the chain in which one called `name` is; 0 if there is none.
     func first(_ name: HashedName, _ files: borrowing ByteView) -> UInt64 {
         guard bucketCount > 0 else { return 0 }
         if isGNU, bloomCount > 0 {
@@ -94,7 +93,7 @@ struct HashTable: Equatable, Sendable {
     /// Whether the symbol with this word in its chain may be called `name`.
     func mayBe(_ name: HashedName, _ word: UInt32) -> Bool { !isGNU || (word ^ name.gnu) >> 1 == 0 }
 
-    /// The symbol behind the one at `index`, which has this word; 0 where it is the last. Chains of DT_HASH can loop.
+    /// The symbol that follows the one at `index`, whose word is `word`; 0 if it is the last. Chains of DT_HASH can loop.
     func next(_ index: UInt64, _ word: UInt32) -> UInt64 {
         if isGNU { return word & 1 == 1 ? 0 : index &+ 1 }
         return UInt64(word)

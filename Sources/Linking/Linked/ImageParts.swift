@@ -1,4 +1,4 @@
-// What the file permits for each part of an image: the access that pages get where the kernel tolerates protection.
+// What may be done with each part of an image: its pages get this access if the kernel tolerates protection.
 
 public import Bytes
 import Diagnostics
@@ -6,7 +6,7 @@ import ELF
 
 /// A part of an image, as link addresses, and what may be done with it besides reading.
 public struct ImagePart: Equatable, Sendable {
-    /// The first address, and the one behind the last.
+    /// The first address, and the one after the last.
     public var start: UInt64, end: UInt64
     /// Whether the program writes to it, once it has been relocated.
     public var isWritable: Bool
@@ -18,20 +18,19 @@ public struct ImagePart: Equatable, Sendable {
 public struct ImageParts: Sendable {
     /// The part that the walk has come to.
     public private(set) var part = ImagePart(start: 0, end: 0, isWritable: false, isExecutable: false)
-    /// What is left of its segment, in the file's own link addresses, and what may be done with it (p_flags).
+    /// The rest of its segment, in the file's own link addresses, and what may be done with it (p_flags).
     private var position: UInt64 = 0, segmentEnd: UInt64 = 0, segmentFlags: UInt32 = 0
     private var index = 0
-    /// Which of several files they are of.
+    /// The file, of several, that the segment is in.
     private var object = 0
 
     /// Begins before the first part.
     public init() {}
 
-    /// Goes to the next part of a linked file; false behind the last. Those are the segments (p_flags), of which what
-    /// PT_GNU_RELRO covers is not writable, and the descriptorThunks.
+    /// Goes to the next part of a linked file; false after the last. The parts are the segments, with the
+    /// access of p_flags but not writable where PT_GNU_RELRO covers them, and `descriptorThunks`.
     public mutating func advance(in image: borrowing LinkedImage) -> Bool { advance(image.object, image.file) }
 
-    @inline(never)
     private mutating func advance(_ object: borrowing LinkedFile, _ files: ByteView) -> Bool {
         if position == segmentEnd {
             let segments = object.segments(files)
@@ -55,7 +54,10 @@ public struct ImageParts: Sendable {
         let fixed = (start: object.fixedStart, end: object.fixedEnd)
         let isFixed = start >= fixed.start && start < fixed.end
         position = min(segmentEnd, isFixed ? fixed.end : start < fixed.start ? fixed.start : segmentEnd)
-        move(start, position, isWritable: segmentFlags & 2 != 0 && !isFixed, isExecutable: segmentFlags & 1 != 0)
+        move(
+            start, position,
+            isWritable: segmentFlags & ProgramHeader.Flags.write != 0 && !isFixed,
+            isExecutable: segmentFlags & ProgramHeader.Flags.execute != 0)
         return true
     }
 
@@ -63,8 +65,8 @@ public struct ImageParts: Sendable {
         part = ImagePart(start: start, end: end, isWritable: isWritable, isExecutable: isExecutable)
     }
 
-    /// Goes to the next part of several files' image, as link addresses of the application; false behind the last: those of the
-    /// objects one after the other, and what the loader adds.
+    /// Goes to the next part of several files' image, as link addresses of the application; false after the last. The parts
+    /// are those of the objects, one object after the other, and what the loader adds.
     public mutating func advance(in link: borrowing LinkMap, _ files: ByteView) -> Bool {
         while object < link.count {
             if advance(link[object], files) {
@@ -84,7 +86,7 @@ public struct ImageParts: Sendable {
         return true
     }
 
-    /// Goes to the next part of an object file's image, false behind the last: code, constants, what is written, and what the
+    /// Goes to the next part of an object file's image; false after the last: code, constants, what is written, and what the
     /// loader adds. Thread-local storage's template lies among what is written; sections of written code make all of that
     /// executable.
     public mutating func advance(in image: borrowing ObjectImage) -> Bool {

@@ -25,7 +25,7 @@ extension Relocator {
                 let outcome = try? outcome(of: entry, in: memory, &search),
                 case .indirect(let resolver) = outcome
             else { continue }
-            guard mayResolve else { throw Fault(.resolverOutOfPlace, relocation.place, value: resolver) }
+            guard mayResolve else { throw Fault(.resolverOutOfPlace, relocation.location, value: resolver) }
             // The addend before the call: it may be in place.
             let addend = entry.addend ?? Relocator.load(meaning.field, at: entry.offset, in: memory) ?? 0
             guard let result = resolve(resolver, relocation) else { continue }
@@ -34,7 +34,7 @@ extension Relocator {
                 guard Relocator.store(value, meaning.field, at: entry.offset, in: &memory) else {
                     throw outside(memory, entry)
                 }
-            } catch { throw error.at(relocation.place) }
+            } catch { throw error.at(relocation.location) }
         }
     }
 }

@@ -1,11 +1,12 @@
 // A linked file: where it lies, where it goes, and where its tables are.
 
+import Architecture
 import Bytes
 import Diagnostics
 import ELF
 
-/// What the loader knows of a linked file, whether it is loaded alone or together with others. Nothing but numbers, so that an
-/// array can hold it: all offsets count in the view of all files.
+/// What the loader knows of a linked file, whether it is loaded alone or together with others. It holds nothing but numbers, so an
+/// array can hold it. All offsets count in the view of all files.
 public struct LinkedFile: Sendable {
     /// Which of the files it is; 0 is the application.
     public internal(set) var file = 0
@@ -18,33 +19,33 @@ public struct LinkedFile: Sendable {
     var programHeaders: UInt64 = 0, programHeaderCount = 0, firstLoad = 0
     /// The index of the PT_LOAD that the entry point is in; only an application needs one.
     public internal(set) var entrySegment: Int?
-    /// An index among the program headers before which there is no PT_NOTE.
-    public internal(set) var firstNote = 0
-    /// The first of its own link addresses, the end of its last PT_LOAD segment, and the end of the descriptorThunks if there is one.
+    /// The index of the first PT_NOTE; nil if there is none.
+    public internal(set) var firstNote: Int?
+    /// The first of its own link addresses, the end of its last PT_LOAD segment, and the end of `descriptorThunks` if it has some.
     public internal(set) var linkStart: UInt64 = 0, linkEnd: UInt64 = 0
     var memoryEnd: UInt64 = 0
     /// The largest p_align of a PT_LOAD segment, and of PT_TLS, whose template keeps its alignment; at least 1.
     public internal(set) var alignment: UInt64 = 0
-    /// The link addresses that PT_GNU_RELRO covers; none where there is no such segment, or it does not fit in 64 bits.
+    /// The link addresses that PT_GNU_RELRO covers: none without such a segment, or if its end does not fit in 64 bits.
     var fixedStart: UInt64 = 0, fixedEnd: UInt64 = 0
     /// PT_TLS: its address, its sizes in the file and in memory, its alignment.
     public internal(set) var threadLocalStart: UInt64 = 0, threadLocalFileSize: UInt64 = 0
     public internal(set) var threadLocalSize: UInt64 = 0, threadLocalAlignment: UInt64 = 0
-    /// The number of its block of thread-local storage, 0 where it has none, and how far below TP the block begins.
+    /// The number of its block of thread-local storage, 0 if it has none, and how far below TP the block begins.
     public internal(set) var threadLocalModule: UInt64 = 0, threadLocalDistance: UInt64 = 0
     /// PT_DYNAMIC.
     var dynamic = FileRange()
 
     // MARK: Tables of the dynamic section, see `readTables`
 
-    /// Whether those of relocations are sound.
+    /// Whether the tables of relocations are sound.
     var hasTables = false
-    /// Whether those by which symbols are looked up are sound. An image whose relocations refer to no symbol needs none of them,
-    /// so what is wrong with them is told where one is looked up: see `requireSymbols`.
+    /// Whether the tables by which symbols are looked up are sound. An image whose relocations refer to no symbol does without them,
+    /// so their faults are thrown when a symbol is looked up: see `requireSymbols`.
     var hasSymbols = false
     /// DT_RELA, DT_REL and DT_JMPREL, whether the last has addends, and DT_RELR.
     var rela = FileRange(), rel = FileRange(), plt = FileRange(), pltHasAddends = false, packed = FileRange()
-    /// DT_RELACOUNT, 0 where it is absent.
+    /// DT_RELACOUNT, 0 if it is absent.
     var relativeCount: UInt64 = 0
     /// Whether there is a DT_NEEDED.
     var needsLibraries = false
@@ -56,7 +57,7 @@ public struct LinkedFile: Sendable {
 
     /// DT_SONAME, and the last part of the path that it was given with; empty where there is none.
     private(set) var soname = FileRange(), fileName = FileRange()
-    /// Whether all of it could be read.
+    /// Whether all tables could be read.
     private(set) var isSound = false
     /// DT_GNU_HASH or else DT_HASH, from which names are found.
     private(set) var hash = HashTable()
@@ -64,18 +65,20 @@ public struct LinkedFile: Sendable {
     private(set) var versions = VersionTables()
     /// DT_SYMBOLIC.
     private(set) var isSymbolic = false
-    /// DT_INIT and DT_INIT_ARRAY, and DT_FINI and DT_FINI_ARRAY; of the application nothing.
+    /// DT_INIT and DT_INIT_ARRAY, and DT_FINI and DT_FINI_ARRAY; empty for the application, which runs its own.
     private(set) var initialisers = FunctionList(), finalisers = FunctionList()
 
     // MARK: What the link plan decides
 
     /// What is added to its link addresses to make them the application's.
     public var displacement: UInt64 = 0
-    /// The objects that it needs, four bits each, the first one lowest; and their number.
-    private var dependencies: UInt64 = 0
-    private(set) var dependencyCount: UInt64 = 0
+    /// The objects that it needs, and how many they are.
+    private var dependencies = InlineArray<16, Int>(repeating: 0)
+    private(set) var dependencyCount = 0
+    /// Whether the order of initialisers has it, or is being found for those that it needs.
+    var isVisited = false
 
-    /// An object of which nothing is known yet.
+    /// A file of which nothing is known yet.
     @inline(never)
     public init() {}
 
@@ -84,8 +87,8 @@ public struct LinkedFile: Sendable {
     /// The name's length.
     public var nameSize: UInt64 { soname.size > 0 ? soname.size : fileName.size }
 
-    /// Reads all about the file at `index` of `files`. Throws what is wrong with it; its names are known nevertheless, if it is
-    /// an ELF file that has some.
+    /// Reads all about the file at `index` of `files`. Throws what is wrong with it. Even then its names are known, if it is an ELF
+    /// file that has some.
     @inline(never)
     mutating func read(_ index: Int, of files: borrowing NamedFiles) throws(Fault) {
         self = LinkedFile()
@@ -128,7 +131,7 @@ public struct LinkedFile: Sendable {
         isSound = true
     }
 
-    /// Finds DT_SONAME, also where tables are malformed.
+    /// Finds DT_SONAME, even if tables are malformed.
     private mutating func readName(_ section: borrowing DynamicSection, _ files: ByteView) throws(Fault) {
         guard section[DynamicTag.stringTableSize] > 0, let address = section.stringTable,
             let place = try? fileRange(at: address, .none, files)
@@ -142,8 +145,8 @@ public struct LinkedFile: Sendable {
         }
     }
 
-    /// The bytes from where the table begins that the entry with `tag` names to the end of its segment in the file, at least
-    /// `size`.
+    /// The bytes from the start of the table that the entry with `tag` names to the end of its segment in the file, at least `size` of
+    /// them.
     @inline(never)
     private func range(
         of tag: UInt64, _ section: borrowing DynamicSection, _ files: ByteView, size: UInt64 = 0
@@ -190,7 +193,7 @@ public struct LinkedFile: Sendable {
         }
     }
 
-    /// Where the list begins that the entry with `tag` names, once its form has been checked.
+    /// Checks the form of the list that the entry with `tag` names, and returns where it begins.
     @inline(never)
     private func versionList(
         _ tag: UInt64, _ kind: VersionList.Kind, _ section: borrowing DynamicSection, _ files: ByteView
@@ -202,7 +205,7 @@ public struct LinkedFile: Sendable {
         return table.start
     }
 
-    /// The value of the DT_NEEDED entry that follows the first `cursor` bytes of PT_DYNAMIC; nil behind the last.
+    /// The value of the DT_NEEDED entry that follows the first `cursor` bytes of PT_DYNAMIC; nil after the last.
     @inline(never)
     func nextNeeded(_ cursor: inout UInt64, _ files: borrowing ByteView) -> UInt64? {
         while cursor < dynamic.size, let tag = files.word64(at: dynamic.start &+ cursor), tag != 0 {
@@ -223,55 +226,54 @@ public struct LinkedFile: Sendable {
             FileRange(start: strings.start &- bytes.start, size: strings.size), count: symbolCount)
     }
 
-    /// The symbol at `index`, nil where the table is shorter.
+    /// The symbol at `index`, nil if the table is shorter.
     @inline(never)
     func symbol(_ index: UInt64, _ files: borrowing ByteView) -> Symbol? {
         guard index < symbolCount else { return nil }
         return Symbol(files.entry(at: Int(truncatingIfNeeded: symbols &+ index &* Symbol.size), size: 24))
     }
 
-    /// How far below the thread pointer TP its block begins at the least, where what is nearer than `used` is taken (ELF Handling
-    /// For Thread-Local Storage, variant II).
+    /// The smallest distance below the thread pointer TP at which its block can begin if everything nearer than `used` is taken (ELF
+    /// Handling For Thread-Local Storage, variant II).
     ///
-    /// TP is aligned as PT_TLS asks, and the block's first byte is congruent to p_vaddr modulo p_align. Of the distances that
-    /// satisfy this, linkers take the smallest that holds the block when they relax code to the local-exec model, so for an
-    /// application it is the only one that may be used:
+    /// TP is aligned as PT_TLS asks, and the block's first byte is congruent to p_vaddr modulo p_align. When linkers relax code to the
+    /// local-exec model they take the smallest such distance that holds the block, so an application can use no other:
     ///
     ///     distance = p_memsz + ((-p_vaddr - p_memsz) mod p_align)
     ///
-    /// It wraps where the block does not fit below TP; then every offset is as meaningless as the block's size.
+    /// It wraps if the block does not fit below TP. Then the offsets mean as little as the block's size.
     func threadLocalDistance(below used: UInt64) -> UInt64 {
         let needed = used &+ threadLocalSize
         return needed &+ ((0 &- threadLocalStart &- needed) & (threadLocalAlignment &- 1))
     }
 
-    /// The number of bytes that it needs in memory, its descriptorThunks included.
+    /// The number of bytes that it needs in memory, `descriptorThunks` included.
     public var memorySize: UInt64 { memoryEnd &- linkStart }
-    /// What its relocations need behind it, nil where they need nothing.
+    /// The code after it that its relocations need; nil if they need none.
     var descriptorThunks: DescriptorThunks? {
         memoryEnd == linkEnd ? nil : DescriptorThunks(at: memoryEnd &- DescriptorThunks.size)
     }
 
-    /// Whether `size` bytes at its own link address `address` are all its.
+    /// Whether all of `size` bytes at its own link address `address` belong to it.
     func holds(_ address: UInt64, _ size: UInt64) -> Bool {
         address &- linkStart <= memorySize && size <= memoryEnd &- address
     }
 
-    /// Adds the object at `index` to those that it needs, unless it is among them.
+    /// Adds the object at `index` to those that it needs, unless it is one of them already.
     mutating func needs(_ index: Int) {
-        for other in 0..<dependencyCount where dependency(other) == index { return }
-        guard dependencyCount < 16 else { return }
-        dependencies |= UInt64(index) &<< (dependencyCount &* 4)
+        for other in 0..<dependencyCount where dependencies.span[other] == index { return }
+        guard dependencyCount < dependencies.count else { return }
+        dependencies[dependencyCount] = index
         dependencyCount &+= 1
     }
 
-    /// Which object is the one at `index` of those that it needs, below `dependencyCount`.
-    func dependency(_ index: UInt64) -> Int { Int(truncatingIfNeeded: dependencies &>> (index &* 4) & 15) }
+    /// Which object is the one at `index`, below `dependencyCount`, among those that it needs.
+    func dependency(_ index: Int) -> Int { dependencies.span[index] }
 }
 
-/// Functions that are called first, or last.
+/// Functions to call first, or last.
 struct FunctionList: Sendable {
-    /// One that stands alone, 0 where there is none.
+    /// One that stands alone, 0 if there is none.
     var single: UInt64 = 0
     /// The link addresses of an array of others.
     var array = FileRange()

@@ -1,12 +1,13 @@
 // An ELF file as something to load: validated once, then asked.
 
+import Architecture
 public import Bytes
 public import Diagnostics
 public import ELF
 
 /// A linked ELF file (ET_EXEC or ET_DYN) whose headers and segments have been checked.
 ///
-/// It is large, so it is filled where it lies, and referred to rather than copied.
+/// It is large, so it is filled where it lies, and not copied.
 public struct LinkedImage: ~Escapable {
     /// The file.
     public let file: ByteView
@@ -26,11 +27,11 @@ public struct LinkedImage: ~Escapable {
     public var linkEnd: UInt64 { object.linkEnd }
     /// The largest p_align of a PT_LOAD segment, and of PT_TLS; at least 1.
     public var alignment: UInt64 { object.alignment }
-    /// What its relocations need behind it, nil where they need nothing.
+    /// The code after it that its relocations need; nil if they need none.
     public var descriptorThunks: DescriptorThunks? { object.descriptorThunks }
     /// Whether it has DT_NEEDED: it cannot do without other files.
     public var needsLibraries: Bool { object.hasTables && object.needsLibraries }
-    /// The number of bytes of memory that the image needs, its descriptorThunks included.
+    /// The number of bytes of memory that the image needs, `descriptorThunks` included.
     public var size: UInt64 { object.memorySize }
     /// Whether it must lie where it was linked.
     public var isFixed: Bool { header.type == .executable }
@@ -50,7 +51,7 @@ public struct LinkedImage: ~Escapable {
         try read(as: role)
     }
 
-    /// `file`, of which no more than its header is known yet; `read` finds out the rest.
+    /// The image of `file`, of which only the header is known yet; `read` finds out the rest.
     @_lifetime(copy file)
     public init(unread file: ByteView, _ header: FileHeader) {
         self.file = file
@@ -60,14 +61,13 @@ public struct LinkedImage: ~Escapable {
     /// Validates every segment, and that the file is what `role` asks for.
     @_lifetime(self: copy self)
     public mutating func read(as role: Role = .application) throws(Fault) {
-        // First of all: such a file breaks other rules as well, which would not tell its user what it is.
+        // This comes first: such a file breaks other rules as well, whose sentences would not say what is wrong.
         if role == .application { try requireProgram() }
         try object.read(header, as: role, FileRange(start: 0, size: file.count), file)
     }
 
-    /// Throws `debuggingInformationOnly` where the section that the entry point is in has no bytes, as in files that `objcopy
-    /// --only-keep-debug` and `eu-strip -f` write: the program headers may be those of the program. A file without sound section
-    /// headers boots all the same.
+    /// Throws `debuggingInformationOnly` if the section of the entry point has no bytes. `objcopy --only-keep-debug` and `eu-strip -f`
+    /// write such files, and their program headers may be the program's. A file without sound section headers boots all the same.
     private func requireProgram() throws(Fault) {
         guard header.sectionHeaderOffset != 0, let sections = try? SectionTable(file, header),
             let index = sections.section(at: header.entry), sections[index].type == SectionHeader.Kind.nobits
@@ -78,7 +78,7 @@ public struct LinkedImage: ~Escapable {
     /// Throws `needsLibrary` where the image cannot do without other files.
     public func requireNoLibrary() throws(Fault) { try object.requireNoLibrary(file) }
 
-    /// Copies every segment into `memory`, whose first byte stands for link address `linkStart`, and clears what the
-    /// file has no bytes for. Throws `imageTooLarge` where `memory` has no room for `size` bytes.
+    /// Copies every segment into `memory`, whose first byte stands for link address `linkStart`, and clears the bytes that the file
+    /// does not have. Throws `imageTooLarge` if `memory` has no room for `size` bytes.
     public func load(into memory: inout ByteRegion) throws(Fault) { try object.load(file, into: &memory) }
 }

@@ -6,7 +6,7 @@ import ELF
 
 extension LinkedFile {
     /// Reads all about the file with this header, whose bytes are `range` of `files`: validates every segment, and that the file
-    /// is what `role` asks for. Nothing is known of it before.
+    /// is what `role` asks for. Nothing must be known of it yet.
     @inline(never)
     mutating func read(
         _ header: FileHeader, as role: LinkedImage.Role, _ range: FileRange, _ files: ByteView
@@ -18,28 +18,32 @@ extension LinkedFile {
         programHeaderCount = Int(truncatingIfNeeded: header.programHeaderCount)
         alignment = 1
         let segments = segments(files)
-        var interpreter = 0
-        var template = 0
-        // The types that were met, a bit each.
-        var met: UInt32 = 0
+        // The indices of those that there is one of at most.
+        var interpreter: Int?, template: Int?, dynamicSegment: Int?
         var next = 0
         while next < segments.count {
             let index = next
             next &+= 1
             let segment = segments[index]
-            if segment.type == ProgramHeader.Kind.relro {
+            var other: Int?
+            switch segment.type {
+            case ProgramHeader.Kind.load: break
+            case ProgramHeader.Kind.tls: other = template
+            case ProgramHeader.Kind.dynamic: other = dynamicSegment
+            case ProgramHeader.Kind.interpreter: other = interpreter
+            case ProgramHeader.Kind.note:
+                if firstNote == nil { firstNote = index }
+                continue
+            case ProgramHeader.Kind.relro:
                 let (end, overflow) = segment.vaddr.addingReportingOverflow(segment.memsz)
                 if !overflow { (fixedStart, fixedEnd) = (segment.vaddr, end) }
-            }
-            guard segment.type <= ProgramHeader.Kind.tls, LinkedFile.readTypes >> segment.type & 1 == 1 else {
-                if segment.type == ProgramHeader.Kind.note, firstNote == 0 { firstNote = index }
                 continue
+            // The loader reads no bytes of other segments.
+            default: continue
             }
-            let isLoaded = segment.type == ProgramHeader.Kind.load
-            guard isLoaded || met >> segment.type & 1 == 0 else {
+            guard other == nil else {
                 throw Fault(.duplicateSegmentType, .programHeader(UInt64(index)), value: UInt64(segment.type))
             }
-            met |= 1 << segment.type
             try segment.validate(index: UInt64(index), fileCount: range.size)
             switch segment.type {
             case ProgramHeader.Kind.tls:
@@ -53,6 +57,7 @@ extension LinkedFile {
                 threadLocalModule = 1
                 threadLocalDistance = threadLocalDistance(below: 0)
             case ProgramHeader.Kind.dynamic:
+                dynamicSegment = index
                 dynamic.start = range.start &+ segment.fileStart
                 dynamic.size = segment.filesz
             case ProgramHeader.Kind.interpreter: interpreter = index
@@ -74,12 +79,12 @@ extension LinkedFile {
         }
         if header.type == .dynamic { linkStart &= ~0x1f_ffff }
         memoryEnd = linkEnd
-        // What is wrong with the tables is told to those who need them.
+        // A fault of the tables is thrown to whoever needs them.
         try? readTables(files)
-        if hasTables, needsDescriptorCode(files), let descriptorThunks = DescriptorThunks(behind: linkEnd) {
+        if hasTables, needsDescriptorCode(files), let descriptorThunks = DescriptorThunks(after: linkEnd) {
             memoryEnd = descriptorThunks.end
         }
-        if met >> ProgramHeader.Kind.interpreter & 1 == 1, role == .application {
+        if let interpreter, role == .application {
             throw Fault(
                 .needsInterpreter, .programHeader(UInt64(interpreter)), nameOffset: segments[interpreter].fileStart)
         }
@@ -89,11 +94,8 @@ extension LinkedFile {
             let segment = segments[holder]
             if threadLocalFileSize <= segment.memsz &- (threadLocalStart &- segment.vaddr) { return }
         }
-        throw Fault(.tlsOutsideImage, .programHeader(UInt64(template)), value: threadLocalStart)
+        throw Fault(.tlsOutsideImage, .programHeader(UInt64(template ?? 0)), value: threadLocalStart)
     }
-
-    /// The types of segments that the loader reads the bytes of, a bit each: PT_LOAD, PT_DYNAMIC, PT_INTERP and PT_TLS.
-    private static var readTypes: UInt32 { 0b1000_1110 }
 
     /// The program headers.
     @_lifetime(copy files)
@@ -101,11 +103,11 @@ extension LinkedFile {
         ProgramHeaders(files, at: programHeaders, count: programHeaderCount)
     }
 
-    /// Where the file holds what lies at link address `address`, and the number of bytes from there to the end of its segment's
-    /// file part, at least `size` and 1. Throws `dynamicAddressOutsideFile` at `place`.
+    /// Where the file holds the byte at link address `address`, and the number of bytes from there to the end of its segment's bytes in
+    /// the file: at least `size`, and at least 1. Throws `dynamicAddressOutsideFile` at `location`.
     @inline(never)
     func fileRange(
-        at address: UInt64, size: UInt64 = 0, _ place: FaultLocation, _ files: ByteView
+        at address: UInt64, size: UInt64 = 0, _ location: FaultLocation, _ files: ByteView
     ) throws(Fault) -> FileRange {
         let segments = segments(files)
         var index = firstLoad
@@ -119,11 +121,11 @@ extension LinkedFile {
             }
             index &+= 1
         }
-        throw Fault(.dynamicAddressOutsideFile, place, value: address, limit: size)
+        throw Fault(.dynamicAddressOutsideFile, location, value: address, limit: size)
     }
 
-    /// Copies every segment into `memory`, whose first byte stands for the first of the object's own link addresses, and clears
-    /// what the file has no bytes for. Throws `imageTooLarge` where `memory` has no room for all.
+    /// Copies every segment into `memory`, whose first byte stands for the first of the object's own link addresses, and clears the
+    /// bytes that the file does not have. Throws `imageTooLarge` if `memory` has too little room.
     @inline(never)
     func load(_ files: ByteView, into memory: inout ByteRegion) throws(Fault) {
         guard memorySize <= memory.count else { throw Fault(.imageTooLarge, value: memorySize, limit: memory.count) }

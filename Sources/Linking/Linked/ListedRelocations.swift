@@ -1,5 +1,6 @@
 // Relocations one by one, to look at.
 
+import Architecture
 import Bytes
 public import Diagnostics
 public import ELF
@@ -9,7 +10,7 @@ public struct ListedRelocation: Equatable, Sendable {
     /// The entry; an address of DT_RELR appears as R_X86_64_RELATIVE with its addend in place.
     public let entry: RelocationEntry
     /// The table and the index of the entry, for DT_RELR of the word.
-    public let place: FaultLocation
+    public let location: FaultLocation
 }
 
 /// All relocations of an image, in the order in which they are applied.
@@ -26,12 +27,12 @@ public struct ListedRelocations: ~Escapable {
         packed = PackedRelocations(files.part(object.packed))
     }
 
-    /// The next one, nil behind the last. Throws `relativeRelocationMisplaced`.
+    /// The next one; nil after the last. Throws `relativeRelocationMisplaced`.
     public mutating func next() throws(Fault) -> ListedRelocation? {
         if let address = try packed.nextAddress() {
             return ListedRelocation(
-                entry: RelocationEntry(offset: address, info: 8, addend: nil),
-                place: .relocation(table: DynamicTag.relr, index: packed.wordsRead &- 1))
+                entry: RelocationEntry(offset: address, info: UInt64(RelocationNumber.relative), addend: nil),
+                location: .relocation(table: DynamicTag.relr, index: packed.wordsRead &- 1))
         }
         return object.next(&cursor, files)
     }
@@ -43,8 +44,7 @@ struct EntryCursor {
 }
 
 extension LinkedFile {
-    /// The entry at `cursor`, which goes on to the next; nil behind the last. Those of DT_RELR are not among them.
-    @inline(never)
+    /// The entry at `cursor`, which goes on to the next; nil after the last. Those of DT_RELR are not among them.
     func next(_ cursor: inout EntryCursor, _ files: ByteView) -> ListedRelocation? {
         while cursor.table < 3 {
             let entries = table(cursor.table, files)
@@ -53,7 +53,7 @@ extension LinkedFile {
                 cursor.index = index &+ 1
                 return ListedRelocation(
                     entry: entries[index],
-                    place: .relocation(table: entries.tag, index: UInt64(truncatingIfNeeded: index)))
+                    location: .relocation(table: entries.tag, index: UInt64(truncatingIfNeeded: index)))
             }
             cursor.table &+= 1
             cursor.index = 0
@@ -71,7 +71,7 @@ extension Relocator {
     /// Throws what is wrong with the tables by which symbols are looked up, if something is.
     public func requireSymbols() throws(Fault) { try own.requireSymbols(scope.files) }
 
-    /// The symbol at `index` of the dynamic symbol table, and the file offset of its name; nil where there is none.
+    /// The symbol at `index` of the dynamic symbol table, and the file offset of its name; nil if there is none.
     public func symbol(at index: UInt32) -> (symbol: Symbol, nameOffset: UInt64)? {
         let symbols = own.symbolTable(scope.files)
         return symbols[index].map { ($0, symbols.nameOffset(of: $0)) }

@@ -13,7 +13,6 @@ public struct RelocationCounts: Equatable, Sendable {
     public subscript(type: UInt32) -> UInt64 { counts.span[Int(type)] }
 
     /// Adds `count` relocations of type `type`, 0 to 51.
-    @inline(never)
     mutating func add(_ count: UInt64, _ type: UInt32) {
         guard count > 0 else { return }
         var counts = counts.mutableSpan

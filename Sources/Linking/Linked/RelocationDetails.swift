@@ -1,4 +1,4 @@
-// What the sentence of a relocation's fault tells: looked up in the file by the relocation's place, since faults are small.
+// What the sentence about a relocation's fault needs: faults are small, so it is looked up in the file.
 
 import Architecture
 public import Bytes
@@ -6,15 +6,15 @@ public import Diagnostics
 import ELF
 
 extension FaultDetails {
-    /// The details of `fault`, which is `file`'s. Nothing but the fault's own where its place is no relocation's, or `file` is
-    /// not the one that it was found in.
-    @inline(never)
+    /// The details of `fault`, which is in `file`. For a fault that is not a relocation's, or is of another file, they are no more than
+    /// the fault itself.
     public init(of fault: Fault, in file: ByteView) {
         self.init(fault)
-        guard fault.place.isRelocation || fault.place.isEntry else { return }
+        let isLinked = fault.location.kind == .relocation
+        guard isLinked || fault.location.kind == .entry else { return }
         nameOffset = 0
         do throws(Fault) {
-            if fault.place.isRelocation {
+            if isLinked {
                 try lookUpLinked(fault, file)
             } else {
                 try lookUpObject(fault, file)
@@ -25,15 +25,17 @@ extension FaultDetails {
     private mutating func describe(_ entry: RelocationEntry) {
         symbol = entry.symbol
         address = entry.offset
+        typePrefix = RelocationType.namePrefix
         typeName = RelocationType(entry.type)?.name ?? ""
     }
 
     private mutating func lookUpLinked(_ fault: Fault, _ file: ByteView) throws(Fault) {
         var object = LinkedFile()
         try object.read(try FileHeader(file), as: .library, FileRange(start: 0, size: file.count), file)
-        guard let entry = object.entry(at: fault.place, file) else {
-            // A word of DT_RELR may stand for many places; a fault that knows which has it for its value.
-            describe(RelocationEntry(offset: fault.value, info: 8, addend: nil))
+        guard let entry = object.entry(at: fault.location, file) else {
+            // A word of DT_RELR can stand for many places; the fault's value is the place, if it knows it.
+            describe(
+                RelocationEntry(offset: fault.value, info: UInt64(RelocationNumber.relative), addend: nil))
             return
         }
         describe(entry)
@@ -51,10 +53,11 @@ extension FaultDetails {
         var image = ObjectImage(unread: file)
         try image.find(try FileHeader(file))
         var relocations = ObjectRelocationCursor(image.sections)
-        guard let section = UInt32(exactly: fault.place.table), section < image.sections.count,
+        let section = fault.location.table
+        guard section < image.sections.count,
             try relocations.begin(section, of: image.sections)
         else { return }
-        while relocations.count <= fault.place.index { guard try relocations.next() else { return } }
+        while relocations.count <= fault.location.index { guard try relocations.next() else { return } }
         describe(relocations.entry)
         var symbol = ObjectSymbol()
         guard symbol.read(relocations.entry.symbol, of: image.symbols) else { return }
@@ -77,8 +80,8 @@ extension FaultDetails {
 }
 
 extension ObjectImage {
-    /// The file offset of the name of `symbol`, or else of that of its section, which is what symbols of sections are called by; 0
-    /// where neither has one, as the null symbol.
+    /// The file offset of the name of `symbol`, or of the name of its section: a section's symbol goes by that. 0 if neither has a
+    /// name, as for the null symbol.
     func nameOffset(of symbol: ObjectSymbol) -> UInt64 {
         let name = symbols.nameOffset(of: symbol.entry)
         guard name == 0, case .section(let section) = symbol.definition else { return name }

@@ -26,10 +26,10 @@ extension Relocator {
     ///
     /// Throws the faults of kind `relocation`.
     public func outcome(
-        of entry: RelocationEntry, _ place: FaultLocation, in memory: borrowing ByteRegion
+        of entry: RelocationEntry, _ location: FaultLocation, in memory: borrowing ByteRegion
     ) throws(Fault) -> RelocationOutcome {
         var search = search
-        do throws(Fault) { return try outcome(of: entry, in: memory, &search) } catch { throw error.at(place) }
+        do throws(Fault) { return try outcome(of: entry, in: memory, &search) } catch { throw error.at(location) }
     }
 
     /// The same, as one of many searches; faults do not say where the entry is.
@@ -110,7 +110,7 @@ extension Relocator {
     @inlinable
     public func relative(_ addend: UInt64) -> UInt64 { bias &+ addend }
 
-    /// The number of the object's block of thread-local storage, 0 where it has none, and how far below TP it begins.
+    /// The number of the object's block of thread-local storage, 0 if it has none, and how far below TP it begins.
     private func block(of object: Int) -> (module: UInt64, distance: UInt64) {
         if object == self.object { return (own.threadLocalModule, own.threadLocalDistance) }
         return (scope.link[object].threadLocalModule, scope.link[object].threadLocalDistance)
@@ -121,9 +121,9 @@ extension Relocator {
 
     /// What the entry's symbol stands for: nil for no symbol and for a weak one that nobody defines. Throws
     /// `symbolIndexOutsideTable`, `symbolUndefined`, `symbolVersionMissing` or `symbolSearchTooLong`.
-    public func definition(of entry: RelocationEntry, _ place: FaultLocation) throws(Fault) -> Definition? {
+    public func definition(of entry: RelocationEntry, _ location: FaultLocation) throws(Fault) -> Definition? {
         var search = search
-        do throws(Fault) { return try definition(of: entry, &search) } catch { throw error.at(place) }
+        do throws(Fault) { return try definition(of: entry, &search) } catch { throw error.at(location) }
     }
 
     /// What the entry's symbol stands for: nil for no symbol and for a weak one that nobody defines.

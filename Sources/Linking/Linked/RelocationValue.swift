@@ -5,7 +5,7 @@ import Diagnostics
 
 /// What a relocation's symbol stands for.
 struct RelocationOperand {
-    /// The sorts of symbol.
+    /// The sorts of symbols.
     enum Kind: UInt8 {
         /// No symbol, or a weak one that nobody defines: 0 wherever it is used.
         case nothing
@@ -21,7 +21,7 @@ struct RelocationOperand {
     var value: UInt64 = 0
     /// Z.
     var size: UInt64 = 0
-    /// The number of the module that holds the block, and how far below TP that begins. Both are 0 for a weak variable that nobody
+    /// The number of the module that holds the block, and how far below TP the block begins. Both are 0 for a weak variable that nobody
     /// defines: its offset is 0 everywhere.
     var module: UInt64 = 0, distance: UInt64 = 0
 
@@ -34,7 +34,7 @@ struct RelocationOperand {
             ? Fault(.symbolThreadLocal) : Fault(.symbolNotThreadLocal, value: UInt64(type))
     }
 
-    /// What `formula` has in S's place, where it goes by way of no GOT.
+    /// The term that `formula` has in the place of S, if it does not go through the GOT.
     func term(of formula: Formula) -> UInt64 {
         switch formula {
         case .size: size
@@ -48,8 +48,8 @@ struct RelocationOperand {
 extension RelocationType {
     // The formula keeps the letters of the psABI.
     // swift-format-ignore: AlwaysUseLowerCamelCase
-    /// The value of the formula with `S` for what it says of the symbol, or the value of the function that the symbol names.
-    /// Throws `relocationOverflow`.
+    /// The value of the formula. `S` is its term for the symbol, or what the function that the symbol names has returned. Throws
+    /// `relocationOverflow`.
     @inline(never)
     func value(_ S: UInt64, _ A: UInt64, _ P: UInt64) throws(Fault) -> UInt64 {
         var value = S

@@ -34,7 +34,7 @@ public struct Relocator: ~Escapable, Sendable {
         self.object = index
     }
 
-    /// The symbol at `index`, nil where the table is shorter.
+    /// The symbol at `index`, nil if the table is shorter.
     @inline(never)
     func symbol(_ index: UInt32) -> Symbol? { own.symbol(UInt64(index), scope.files) }
 
@@ -54,7 +54,7 @@ public struct Relocator: ~Escapable, Sendable {
         to memory: inout ByteRegion, _ counts: inout RelocationCounts, _ search: inout SymbolSearch
     ) throws(Fault) {
         var packed = PackedRelocations(scope.files.part(own.packed))
-        counts.add(try packed.apply(adding: bias, to: &memory), 8)
+        counts.add(try packed.apply(adding: bias, to: &memory), RelocationNumber.relative)
         for index in 0..<3 where own.range(index).size > 0 {
             try apply(own.table(index, scope.files), to: &memory, &counts, &search)
         }

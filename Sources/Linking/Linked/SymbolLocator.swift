@@ -24,7 +24,7 @@ extension LinkedImage {
         let count = header.sectionHeaderCount == 0 ? extended : UInt64(header.sectionHeaderCount)
         guard count <= file.count / SectionHeader.size else { return nil }
         for table in 0..<2 {
-            let wanted: UInt32 = table == 0 ? 2 : 11
+            let wanted = table == 0 ? SectionHeader.Kind.symbolTable : SectionHeader.Kind.dynamicSymbols
             // A file has one section of each type (gABI); of a file that has more, only the first is searched.
             for index in 0..<count {
                 guard let symbols = section(index), symbols.type == wanted else { continue }
@@ -54,10 +54,12 @@ extension LinkedImage {
         var best: Symbol?
         for index in 0..<Int(truncatingIfNeeded: symbols.count / Symbol.size) {
             let symbol = Symbol(symbols.entry(index, size: Int(Symbol.size)))
-            guard symbol.type <= 2, symbol.name != 0, !symbol.isUndefined, !symbol.isAbsolute, symbol.value <= address
+            guard symbol.isPlace, symbol.name != 0, !symbol.isUndefined, !symbol.isAbsolute, symbol.value <= address
             else { continue }
             // Of symbols at one address the last wins, a function over an object or a plain label.
-            if let best, best.value > symbol.value || best.value == symbol.value && best.type == 2 { continue }
+            if let best, best.value > symbol.value || best.value == symbol.value && best.type == Symbol.Kind.function {
+                continue
+            }
             best = symbol
         }
         guard let best, UInt64(best.name) < strings.fileSize else { return nil }

@@ -19,24 +19,24 @@ public struct SymbolTable: ~Escapable, Sendable {
         self.count = count
     }
 
-    /// The symbol at `index`, nil where the table is shorter.
+    /// The symbol at `index`, nil if the table is shorter.
     public subscript(index: UInt32) -> Symbol? {
         guard UInt64(index) < count else { return nil }
         return Symbol(symbols.entry(Int(index), size: Int(Symbol.size)))
     }
 
-    /// The run-time address of the symbol at `index`, with the image at link address + `bias`; nil where there is none, or
+    /// The run-time address of the symbol at `index`, with the image at link address + `bias`; nil if there is none, or
     /// it is undefined or not simply an address.
     func address(_ index: UInt32, bias: UInt64) -> UInt64? {
         guard index > 0, UInt64(index) < count else { return nil }
         let record = symbols.entry(Int(index), size: Int(Symbol.size))
         let shndx = record.u16(6)
         let type = record.u8(4) & 0xf
-        guard type < 6, shndx != 0 else { return nil }
-        return shndx == 0xfff1 ? record.u64(8) : record.u64(8) &+ bias
+        guard type < Symbol.Kind.threadLocal, shndx != SectionIndex.undefined else { return nil }
+        return shndx == SectionIndex.absolute ? record.u64(8) : record.u64(8) &+ bias
     }
 
-    /// The file offset of `symbol`'s name, 0 where it has none or it is outside the string table.
+    /// The file offset of `symbol`'s name, 0 if it has none or it is outside the string table.
     public func nameOffset(of symbol: Symbol) -> UInt64 {
         symbol.name != 0 && UInt64(symbol.name) < strings.size ? strings.start &+ UInt64(symbol.name) : 0
     }

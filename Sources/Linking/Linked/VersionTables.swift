@@ -7,22 +7,29 @@ import Bytes
 struct SymbolVersion: Equatable, Sendable {
     /// The hash of its name.
     var hash: UInt32 = 0
-    /// Its name, and that of the file that shall define it, as offsets in the string table; 0 for a version of the file's own.
+    /// Its name, and the name of the file that should define it, as offsets in the string table; the latter is 0 for a version that the
+    /// file itself defines.
     var name: UInt32 = 0, file: UInt32 = 0
-    /// Its number, as DT_VERSYM has it; 0 where there is no version.
+    /// Its number, as DT_VERSYM has it; 0 if there is no version.
     var number: UInt16 = 0
-    /// VER_FLG_BASE 1, VER_FLG_WEAK 2.
     fileprivate var flags: UInt16 = 0
 
+    /// VER_FLG_BASE: the version of the file itself.
+    private static var baseFlag: UInt16 { 1 }
+    /// VER_FLG_WEAK: it may be missing.
+    private static var weakFlag: UInt16 { 2 }
+
     /// Whether it may be missing.
-    var isWeak: Bool { flags & 2 != 0 }
+    var isWeak: Bool { flags & SymbolVersion.weakFlag != 0 }
+    /// Whether it is that of the file itself, which no symbol has.
+    var isBase: Bool { flags & SymbolVersion.baseFlag != 0 }
 }
 
-/// Where a file's version tables lie. Offsets count in the view of all files, which is what `files` is.
+/// Where a file's version tables lie. Offsets count in `files`, the view of all files.
 struct VersionTables: Equatable, Sendable {
-    /// DT_VERSYM, two bytes for each symbol; 0 where there is none.
+    /// DT_VERSYM, two bytes for each symbol; 0 if there is none.
     var symbols: UInt64 = 0
-    /// DT_VERDEF and DT_VERNEED, whose form has been checked; 0 where there is none.
+    /// DT_VERDEF and DT_VERNEED, whose form has been checked; 0 if there is none.
     var defined: UInt64 = 0, needed: UInt64 = 0
 
     /// The version of the symbol at `index`, as DT_VERSYM has it: its number, and bit 15 where it is hidden; 0 without a table.
@@ -34,8 +41,7 @@ struct VersionTables: Equatable, Sendable {
         return UInt16(low) | UInt16(high) << 8
     }
 
-    /// The version of the symbol at `index`; none where it is local, the base version, or none at all. Adds to `steps` what it
-    /// has cost.
+    /// The version of the symbol at `index`; none for a local symbol, and for the base version. Adds the cost to `steps`.
     @inline(never)
     func version(of index: UInt64, _ files: borrowing ByteView, _ steps: inout UInt64) -> SymbolVersion {
         let number = number(index, files)
@@ -62,7 +68,7 @@ struct VersionList {
     enum Kind { case defined, needed }
 
     private let kind: Kind
-    /// The next entry, 0 behind the last; the next item of the one before, and how many there are.
+    /// The next entry, 0 after the last; the next item of the entry at hand, and how many items are left.
     private var entry: UInt64, item: UInt64 = 0, itemCount: UInt64 = 0
     /// The version that was reached.
     private(set) var version = SymbolVersion()
@@ -72,7 +78,7 @@ struct VersionList {
         entry = start
     }
 
-    /// Goes to the next version, but not to the base version; false behind the last.
+    /// Goes to the next version, but not to the base version; false after the last.
     @inline(never)
     mutating func next(_ files: borrowing ByteView) -> Bool {
         while itemCount == 0 {
@@ -94,7 +100,7 @@ struct VersionList {
                 distance = UInt64(files.word32(at: entry &+ 16) ?? 0)
             }
             entry = distance == 0 ? 0 : entry &+ distance
-            if kind == .defined, version.flags & 1 == 0 { return true }
+            if kind == .defined, !version.isBase { return true }
         }
         guard let first = files.word64(at: item), let second = files.word64(at: item &+ 8) else { return false }
         // vna_hash, vna_flags, vna_other; vna_name, vna_next.
@@ -107,9 +113,9 @@ struct VersionList {
         return true
     }
 
-    /// Where in `table` an entry begins that is not in it, goes back, or lists what others have listed; nil where there is none.
+    /// Where the first malformed entry in `table` begins: one that leaves it, goes back, or lists again what others have listed; nil if there is none.
     static func malformedEntry(of kind: Kind, in table: FileRange, _ files: borrowing ByteView) -> UInt64? {
-        // An entry's size, and where it has the distance of its items and that of the next entry; the same of an item.
+        // An entry's size, and the offsets in it of the distance to its items and of the distance to the next entry; likewise an item's.
         let (size, list, next): (UInt64, UInt64, UInt64) = kind == .needed ? (16, 8, 12) : (20, 12, 16)
         let (itemSize, itemNext): (UInt64, UInt64) = kind == .needed ? (16, 12) : (8, 4)
         var entry: UInt64 = 0

@@ -11,7 +11,7 @@ struct GlobalOffsetTable {
     private let end: UInt64
     private var next: UInt64
 
-    /// The first bytes are no slot, so that no slot's offset is 0. The psABI keeps three words for dynamic linkers there.
+    /// The bytes before the first slot: no slot's offset is 0. The psABI keeps three words for dynamic linkers there.
     static var reservedSize: UInt64 { 24 }
     /// A word and `jmp *word(%rip)`.
     static var stubSize: UInt64 { 16 }
@@ -22,8 +22,7 @@ struct GlobalOffsetTable {
         next = layout.tableStart &+ GlobalOffsetTable.reservedSize
     }
 
-    /// The offset of a new slot. Throws `imageTooLarge` where the plan, or 32 bits, did not allow for it.
-    @inline(never)
+    /// The offset of a new slot. Throws `imageTooLarge` if the plan has no room for it, or it needs more than 32 bits.
     mutating func slot(_ size: UInt64) throws(Fault) -> UInt64 {
         let offset = next &- start
         guard size <= end &- next, offset <= 0xffff_ffff else {

@@ -5,9 +5,9 @@ import Diagnostics
 import ELF
 
 extension SectionTable {
-    /// What sections are placed in the order of: the group that `section` belongs to, then, in `group`, its priority; elsewhere 0,
-    /// for it is laborious. `.max` for one that is not in memory at run time. The old .ctors and .dtors, which have no type of
-    /// their own, are arrays of functions like the new ones, as with GNU ld.
+    /// The key by which sections are placed: the group of `section`, and then its priority, which is found out only in `group` because it
+    /// takes long. `.max` for a section that is not in memory at run time. The old .ctors and .dtors have no type of their own; they
+    /// are arrays of functions like the new ones, as with GNU ld.
     @inline(never)
     func key(of section: SectionHeader, in group: SectionGroup) -> UInt64 {
         guard let home = home(section) else { return .max }
@@ -18,7 +18,7 @@ extension SectionTable {
     @inline(never)
     func home(_ section: SectionHeader) -> SectionGroup? { oldArray(section) ?? SectionGroup(section) }
 
-    /// The array of functions that a section of data is a part of by its name; nil for one that is none.
+    /// The array of functions that a section of data belongs to by its name; nil if its name says nothing of the kind.
     @inline(never)
     fileprivate func oldArray(_ section: SectionHeader) -> SectionGroup? {
         guard section.type == SectionHeader.Kind.programBits, SectionGroup(section) == .data else { return nil }
@@ -31,8 +31,8 @@ extension SectionTable {
         return first == 0x6f74_632e ? .initArray : .finiArray
     }
 
-    /// The priority of `section`, of an array of functions: N of `.init_array.N`, 65535 - N of `.ctors.N`; 65536,
-    /// behind both, where its name, of 64 bytes at the most, does not end with a number.
+    /// The priority of `section`, an array of functions: N for `.init_array.N`, 65535 - N for `.ctors.N`. It is 65536, after both, if
+    /// its name, of 64 bytes at most, does not end with a number.
     private func priority(_ section: SectionHeader) -> UInt64 {
         let name = nameOffset(section)
         // Names can be as long as the file, and each section's the same.
@@ -40,7 +40,7 @@ extension SectionTable {
         var left = length
         var number: UInt64 = 0
         var unit: UInt64 = 1
-        // From the last digit on, of ten at the most that count.
+        // From the last digit on; no more than ten count.
         while left > 0, let byte = file.byte(at: name &+ left &- 1) {
             let digit = UInt64(byte &- UInt8(ascii: "0"))
             guard digit < 10 else { break }
@@ -56,14 +56,14 @@ extension SectionTable {
 }
 
 extension ObjectImage {
-    /// Turns the words of every .ctors and .dtors round: their functions run from the last to the first, those of the arrays
-    /// that they have become part of the other way about.
+    /// Reverses the words of every .ctors and .dtors: their functions run from the last to the first, those of the new arrays from the
+    /// first to the last.
     func turnOldArrays(in memory: inout ByteRegion) {
         var numbers = sections.numbers
         while let index = numbers.next() {
             let section = sections[index]
             guard sections.oldArray(section) != nil,
-                case .memory(var first) = layout.scratch.home(of: index, in: &memory)
+                case .memory(var first) = layout.scratch.home(of: index, in: memory)
             else { continue }
             var last = first &+ section.size & ~7
             while last &- first >= 16 {

@@ -1,19 +1,19 @@
 // What the loader remembers of sections and symbols while it loads an object file. It allocates nothing, so this lies in
-// memory behind the image.
+// memory after the image.
 
 import Architecture
 import Bytes
 import ELF
 
-/// A word per section, and a record per symbol.
+/// A word for each section, and a record for each symbol. A file can have 2^32 of them, so the words are packed.
 struct LinkScratch {
     private var sections: UInt64 = 0, symbols: UInt64 = 0
-    /// Behind its last byte.
+    /// The link address after its last byte.
     private(set) var end: UInt64 = 0
 
     /// The size of a symbol's record: an address, then an offset for each kind of slot.
     private static var recordSize: UInt64 { 24 }
-    /// Set in the word of what is in the thread-local block.
+    /// Set in the word of a section or a symbol in the thread-local block.
     static var threadLocalBit: UInt64 { 1 << 63 }
 
     /// Where a section lies.
@@ -24,16 +24,17 @@ struct LinkScratch {
         case block(UInt64)
     }
 
+    /// No scratch.
     init() {}
 
     /// The scratch for these sections and symbols, at `start`. Both counts have 32 bits.
-    init(behind start: UInt64, _ table: borrowing SectionTable, _ symbolTable: borrowing ObjectSymbols) {
+    init(at start: UInt64, _ table: borrowing SectionTable, _ symbolTable: borrowing ObjectSymbols) {
         sections = start
         symbols = start &+ UInt64(table.count) &* 8
         end = symbols &+ UInt64(symbolTable.count) &* LinkScratch.recordSize
     }
 
-    /// Remembers where the section that `placed` has at hand lies; sections that are not remembered are at 0, which stands for
+    /// Remembers where the section that `placed` has at hand lies. The word is one more than the address, since 0 stands for
     /// nowhere.
     func remember(_ placed: borrowing PlacedSections, in memory: inout ByteRegion) {
         let word = placed.group.isThreadLocal ? placed.offset | LinkScratch.threadLocalBit : placed.offset
@@ -41,29 +42,28 @@ struct LinkScratch {
         memory.put(word &+ 1, at: sections &+ UInt64(placed.index) &* 8)
     }
 
-    /// Where the section at `index` lies, nil for one that is not in memory.
-    @inline(never)
-    func home(of index: UInt32, in memory: inout ByteRegion) -> Home? {
+    /// Where the section at `index` lies; nil if it is not in memory.
+    func home(of index: UInt32, in memory: borrowing ByteRegion) -> Home? {
         let place = memory.word(at: sections &+ UInt64(index) &* 8) &- 1
         guard place != .max else { return nil }
         return place & LinkScratch.threadLocalBit != 0 ? .block(place & ~LinkScratch.threadLocalBit) : .memory(place)
     }
 
-    /// Remembers an address for the symbol at `index`: of a common symbol its own, of one that chooses an implementation its
-    /// stub's; of one that no file defines more: see `readUndefined`.
+    /// Remembers an address for the symbol at `index`: a common symbol's own, or that of the stub of a function that chooses an
+    /// implementation. For a symbol that no file defines it is more than an address: see `readUndefined`.
     func remember(_ address: UInt64, ofSymbol index: UInt32, in memory: inout ByteRegion) {
         memory.put(address, at: record(index))
     }
 
-    /// The address remembered for the symbol at `index`, 0 if there is none.
-    func address(ofSymbol index: UInt32, in memory: inout ByteRegion) -> UInt64 { memory.word(at: record(index)) }
+    /// The address that is remembered for the symbol at `index`; 0 if there is none.
+    func address(ofSymbol index: UInt32, in memory: borrowing ByteRegion) -> UInt64 { memory.word(at: record(index)) }
 
-    /// Remembers the offset in the GOT of the slot of `kind` that the symbol at `index` has.
+    /// Remembers the offset in the GOT of the symbol's slot of `kind`; the symbol is the one at `index`.
     func remember(_ offset: UInt64, _ kind: SlotKind, ofSymbol index: UInt32, in memory: inout ByteRegion) {
         memory.store(UInt32(truncatingIfNeeded: offset), at: slot(kind, index))
     }
 
-    /// The offset in the GOT of the slot of `kind` that the symbol at `index` has, 0 if it has none.
+    /// The offset in the GOT of the symbol's slot of `kind`; 0 if it has none. The symbol is the one at `index`.
     func slot(_ kind: SlotKind, ofSymbol index: UInt32, in memory: borrowing ByteRegion) -> UInt64 {
         UInt64(memory.load(UInt32.self, at: slot(kind, index)) ?? 0)
     }

@@ -7,21 +7,22 @@ public import ELF
 /// An ELF object file (ET_REL) whose headers, sections and symbol table have been checked, and whose memory is planned. It
 /// goes wherever there is room: its link addresses begin at 0.
 ///
-/// It is large, so it is filled where it lies, and referred to rather than copied.
+/// It is large, so it is filled where it lies, and not copied.
 public struct ObjectImage: ~Escapable {
-    // What is asked for most comes first: small offsets make short instructions.
+    /// Where everything lies.
     var layout = ObjectLayout()
     /// Its sections.
     public private(set) var sections: SectionTable
     /// Its symbols.
     public private(set) var symbols: ObjectSymbols
-    /// The walk through the sections, behind all of them and the common symbols.
+    /// The walk through the sections, after all of them and the common symbols.
     var placed = PlacedSections(blockAlignment: 1, arrayAlignment: 1)
 
     /// Whether `file` says that it is an object file; it need not be a sound one.
     public static func isObjectFile(_ file: borrowing ByteView) -> Bool {
-        // e_type and e_machine, which `FileHeader` judges.
-        file.word32(at: 0) == 0x464c_457f && file.byte(at: 16) == 1 && file.byte(at: 17) == 0
+        // e_type; `FileHeader` judges the rest.
+        file.word32(at: 0) == FileHeader.magic && file.byte(at: 16) == UInt8(FileType.relocatable.rawValue)
+            && file.byte(at: 17) == 0
     }
 
     /// Validates and plans `file`, whose header is `header`.
@@ -31,7 +32,7 @@ public struct ObjectImage: ~Escapable {
         try read(header)
     }
 
-    /// `file`, of which nothing is known.
+    /// The image of `file`, of which nothing is known yet.
     @_lifetime(copy file)
     @inline(never)
     public init(unread file: ByteView) {
@@ -66,7 +67,7 @@ public struct ObjectImage: ~Escapable {
     public var entry: UInt64 { layout.entry }
     /// The link address and the initialised size of the template of thread-local storage.
     public var template: (start: UInt64, size: UInt64) { (layout.templateStart, placed.templateSize) }
-    /// The size and the alignment of the block of thread-local storage; the size is 0 where there is none.
+    /// The size and the alignment of the block of thread-local storage; the size is 0 if there is none.
     public var block: (size: UInt64, alignment: UInt64) { (placed.block.address, layout.blockAlignment) }
 
     /// A walk through the sections, before the first of them.
@@ -93,7 +94,7 @@ public struct ObjectImage: ~Escapable {
 
     private func tooLarge(_ room: UInt64) -> Fault { Fault(.imageTooLarge, value: size, limit: room) }
 
-    /// Gives common symbols their places behind the sections, `placed`, and notes them.
+    /// Gives common symbols their places after the sections, `placed`, and notes them.
     @inline(never)
     func placeCommon(_ placed: inout PlacedSections, in memory: inout ByteRegion) throws(Fault) {
         var symbol = ObjectSymbol()
@@ -133,10 +134,12 @@ public struct ObjectImage: ~Escapable {
         var next = ObjectSymbol()
         while self.next(&next) {
             let symbol = next.entry
-            guard symbol.type <= 2, symbol.name != 0, symbol.value <= offset, next.definition == .section(section.index)
+            guard symbol.isPlace, symbol.name != 0, symbol.value <= offset, next.definition == .section(section.index)
             else { continue }
             // Of symbols at one address the last wins, a function over an object or a plain label.
-            if let best, best.value > symbol.value || best.value == symbol.value && best.type == 2 { continue }
+            if let best, best.value > symbol.value || best.value == symbol.value && best.type == Symbol.Kind.function {
+                continue
+            }
             best = symbol
         }
         guard let best, symbols.nameOffset(of: best) != 0 else { return nil }
@@ -145,7 +148,7 @@ public struct ObjectImage: ~Escapable {
 }
 
 extension ObjectImage {
-    /// Goes on to the next symbol, false behind the last.
+    /// Goes on to the next symbol; false after the last.
     @inline(never)
     func next(_ symbol: inout ObjectSymbol) -> Bool { symbol.read(symbol.index &+ 1, of: symbols) }
 
@@ -157,7 +160,7 @@ extension ObjectImage {
     func isName(_ start: UInt32, beginningWith name: Text, isWhole: Bool = false) -> Bool {
         guard start != 0 else { return false }
         var index = 0
-        // Behind its end a text has zeros.
+        // Past its end a text has zeros.
         let count = isWhole ? name.count &+ 1 : name.count
         while index < count {
             guard symbols.strings.byte(at: UInt64(start) &+ UInt64(truncatingIfNeeded: index)) == name[index] else {

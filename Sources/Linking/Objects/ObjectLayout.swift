@@ -25,11 +25,11 @@ struct ObjectLayout {
     var tableStart: UInt64 = 0, tableEnd: UInt64 = 0
     /// The code that TLS descriptors call, where there are any.
     var descriptorThunks = DescriptorThunks(at: 0)
-    /// Behind all that the program knows of: its `_end`.
+    /// The end of all that the program knows of: its `_end`.
     var programEnd: UInt64 = 0
     /// What the loader remembers while it loads: a word for each section, then a record for each symbol.
     var scratch = LinkScratch()
-    /// Behind everything.
+    /// The end of everything.
     var end: UInt64 = 0
     /// The largest alignment.
     var alignment: UInt64 = 1

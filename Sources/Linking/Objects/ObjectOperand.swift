@@ -10,7 +10,6 @@ extension ObjectImage {
     ///
     /// Throws `symbolIndexOutsideTable`, `symbolUndefined`, `symbolNotLoaded`, `symbolSectionUnknown`,
     /// `symbolThreadLocal` or `symbolNotThreadLocal`.
-    @inline(never)
     func readOperand(
         _ formula: Formula, _ state: inout ObjectRelocator, in memory: inout ByteRegion
     ) throws(Fault) {
@@ -29,12 +28,12 @@ extension ObjectImage {
         switch state.symbol.definition {
         case .absolute: break
         case .common:
-            state.operand.value = layout.scratch.address(ofSymbol: index, in: &memory)
+            state.operand.value = layout.scratch.address(ofSymbol: index, in: memory)
             if !symbol.isThreadLocal { state.operand.value &+= state.bias }
         case .reserved(let section): throw unknown(UInt32(section))
         case .section(let section):
             guard section < sections.count else { throw unknown(section) }
-            switch layout.scratch.home(of: section, in: &memory) {
+            switch layout.scratch.home(of: section, in: memory) {
             case .memory(let start):
                 state.operand.value &+= start &+ state.bias
                 if symbol.isIndirectFunction { try readStub(&state, in: &memory) }
@@ -58,12 +57,12 @@ extension ObjectImage {
     private func readUndefined(_ state: inout ObjectRelocator, in memory: inout ByteRegion) throws(Fault) {
         let index = state.symbol.index
         // One more than its value, in a word as the scratch has them for sections; .max where nobody defines it.
-        var known = layout.scratch.address(ofSymbol: index, in: &memory)
+        var known = layout.scratch.address(ofSymbol: index, in: memory)
         if known == 0 {
             if let linkerSymbol = LinkerSymbol(named: state.symbol.entry.name, in: self) {
                 known = (address(of: linkerSymbol) &+ 1) | (linkerSymbol == .blockBase ? LinkScratch.threadLocalBit : 0)
             } else {
-                known = try sectionBound(&state, in: &memory).map { $0 &+ 1 } ?? .max
+                known = try sectionBound(&state, in: memory).map { $0 &+ 1 } ?? .max
             }
             layout.scratch.remember(known, ofSymbol: index, in: &memory)
         }
@@ -85,7 +84,7 @@ extension ObjectImage {
     /// The symbol is a function that chooses an implementation, and stands for its stub: all references agree on it, and
     /// it works before and after the resolver has been called through.
     private func readStub(_ state: inout ObjectRelocator, in memory: inout ByteRegion) throws(Fault) {
-        var address = layout.scratch.address(ofSymbol: state.symbol.index, in: &memory)
+        var address = layout.scratch.address(ofSymbol: state.symbol.index, in: memory)
         if address == 0 {
             address = try state.table.stub(in: &memory)
             layout.scratch.remember(address, ofSymbol: state.symbol.index, in: &memory)

@@ -50,17 +50,17 @@ extension ObjectImage {
         if layout.hasGeneratedCode { cursor.align(0x1000) }
         layout.tableStart = try cursor.place(size, 16, else: .sectionAlignment, .none)
         layout.tableEnd = cursor.address
-        if layout.hasDescriptors, let code = DescriptorThunks(behind: cursor.address) {
+        if layout.hasDescriptors, let code = DescriptorThunks(after: cursor.address) {
             layout.descriptorThunks = code
             cursor.address = code.end
         }
         layout.programEnd = cursor.address
-        layout.scratch = LinkScratch(behind: try cursor.place(0, 8, else: .sectionAlignment, .none), sections, symbols)
+        layout.scratch = LinkScratch(at: try cursor.place(0, 8, else: .sectionAlignment, .none), sections, symbols)
         layout.end = layout.scratch.end
         layout.alignment = max(cursor.alignment, layout.blockAlignment)
     }
 
-    /// Looks at every symbol: finds `_start`, whose index is 0 where there is none, and counts functions that choose an
+    /// Looks at every symbol: finds `_start`, whose index is 0 if there is none, and counts functions that choose an
     /// implementation. Throws `commonAlignment` or `sectionTooLarge` for what all thread-local storage is aligned to.
     private mutating func surveySymbols() throws(Fault) -> (start: UInt32, indirectFunctions: UInt64) {
         var start: UInt32 = 0

@@ -15,7 +15,7 @@ struct ObjectRelocationCursor: ~Escapable {
     private(set) var count: UInt64 = 0
 
     /// The place of the entry at hand.
-    var place: FaultLocation { .entry(section: UInt64(section), index: count &- 1) }
+    var location: FaultLocation { .entry(section: UInt64(section), index: count &- 1) }
 
     /// The entry at hand.
     var entry: RelocationEntry { entries.entry }
@@ -27,7 +27,7 @@ struct ObjectRelocationCursor: ~Escapable {
         entries = RelocationSection(sections.file.part(at: 0, size: 0), .none)
     }
 
-    /// Goes on to the next section, false behind the last. Throws what `begin` does.
+    /// Goes on to the next section; false after the last. Throws what `begin` does.
     @_lifetime(self: copy sections)
     @inline(never)
     mutating func nextSection(of sections: borrowing SectionTable) throws(Fault) -> Bool {
@@ -62,7 +62,7 @@ struct ObjectRelocationCursor: ~Escapable {
         return true
     }
 
-    /// Goes to the next entry of the section at hand, false behind the last. Throws `compactRelocationsMalformed`.
+    /// Goes to the next entry of the section at hand; false after the last. Throws `compactRelocationsMalformed`.
     @inline(never)
     mutating func next() throws(Fault) -> Bool {
         guard try entries.next() else { return false }

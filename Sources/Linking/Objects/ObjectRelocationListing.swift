@@ -40,14 +40,14 @@ extension ObjectImage {
         in memory: inout ByteRegion, bias: UInt64, _ body: (AppliedRelocation) -> Void
     ) throws(Fault) {
         var state = ObjectRelocator(self, bias: bias)
-        while try nextTarget(&state, in: &memory) {
+        while try nextTarget(&state, in: memory) {
             var hasEntry = try state.relocations.next()
             while hasEntry {
                 let (entry, count) = (state.relocations.entry, state.relocations.count)
                 var isRelaxed = false
                 var fault: Fault?
-                let place = state.relocations.place
-                do throws(Fault) { isRelaxed = try apply(&state, to: &memory) } catch { fault = error.at(place) }
+                let location = state.relocations.location
+                do throws(Fault) { isRelaxed = try apply(&state, to: &memory) } catch { fault = error.at(location) }
                 body(applied(entry, state, isRelaxed, fault, memory))
                 if isRelaxed { body(applied(state.relocations.entry, state, true, nil, memory)) }
                 // One that was read ahead in vain is the next.

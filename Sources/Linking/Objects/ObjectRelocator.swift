@@ -40,12 +40,12 @@ extension ObjectImage {
     public func relocate(in memory: inout ByteRegion, bias: UInt64) throws(Fault) -> RelocationCounts {
         var counts = RelocationCounts()
         var state = ObjectRelocator(self, bias: bias)
-        while try nextTarget(&state, in: &memory) {
+        while try nextTarget(&state, in: memory) {
             while try state.relocations.next() {
-                let (type, place) = (state.relocations.entry.type, state.relocations.place)
+                let (type, location) = (state.relocations.entry.type, state.relocations.location)
                 do throws(Fault) {
                     if try apply(&state, to: &memory) { counts.add(1, state.relocations.entry.type) }
-                } catch { throw error.at(place) }
+                } catch { throw error.at(location) }
                 counts.add(1, type)
             }
         }
@@ -54,11 +54,11 @@ extension ObjectImage {
         return counts
     }
 
-    /// Goes on to the next relocation section that changes what is in memory; false behind the last. Throws what
+    /// Goes on to the next relocation section that changes what is in memory; false after the last. Throws what
     /// `ObjectRelocationCursor` does, and `badSectionLink` for one that refers to another symbol table.
     @_lifetime(state: copy self)
     @inline(never)
-    func nextTarget(_ state: inout ObjectRelocator, in memory: inout ByteRegion) throws(Fault) -> Bool {
+    func nextTarget(_ state: inout ObjectRelocator, in memory: borrowing ByteRegion) throws(Fault) -> Bool {
         guard try state.relocations.nextSection(of: sections) else { return false }
         guard state.relocations.symbolTable == symbols.section else {
             throw sections.badLink(state.relocations.section, state.relocations.symbolTable)
@@ -66,7 +66,7 @@ extension ObjectImage {
         let target = sections[state.relocations.target]
         state.size = target.size
         state.isRelaxed = target.flags & SectionHeader.Flags.execute != 0 && !layout.hasTLSFunction
-        switch layout.scratch.home(of: state.relocations.target, in: &memory) {
+        switch layout.scratch.home(of: state.relocations.target, in: memory) {
         case .memory(let address): state.start = address
         case .block(let offset):
             state.start = layout.templateStart &+ offset
@@ -164,14 +164,14 @@ extension ObjectImage {
         var symbol = ObjectSymbol()
         while next(&symbol) {
             guard symbol.entry.isIndirectFunction, case .section(let section) = symbol.definition,
-                case .memory(let start) = layout.scratch.home(of: section, in: &memory)
+                case .memory(let start) = layout.scratch.home(of: section, in: memory)
             else { continue }
-            let stub = layout.scratch.address(ofSymbol: symbol.index, in: &memory)
+            let stub = layout.scratch.address(ofSymbol: symbol.index, in: memory)
             guard stub != 0 else { continue }
             let resolver = start &+ symbol.entry.value
             let relocation = ListedRelocation(
-                entry: RelocationEntry(offset: stub &- 8, info: 37, addend: resolver),
-                place: .entry(section: UInt64(symbols.section), index: UInt64(symbol.index)))
+                entry: RelocationEntry(offset: stub &- 8, info: UInt64(RelocationNumber.iRelative), addend: resolver),
+                location: .entry(section: UInt64(symbols.section), index: UInt64(symbol.index)))
             guard let address = resolve(resolver &+ bias, relocation) else { continue }
             memory.put(address, at: stub &- 8)
         }

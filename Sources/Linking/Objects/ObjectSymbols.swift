@@ -1,5 +1,6 @@
 // The symbols of an object file (gABI, chapter "Symbol Table").
 
+import Architecture
 import Bytes
 import Diagnostics
 public import ELF
@@ -65,7 +66,7 @@ public struct ObjectSymbols: ~Escapable {
         extended = try sections.contents(indices)
     }
 
-    /// The symbol at `index`, nil where the table is shorter.
+    /// The symbol at `index`, nil if the table is shorter.
     public subscript(index: UInt32) -> Symbol? {
         var symbol = ObjectSymbol()
         return symbol.read(index, of: self) ? symbol.entry : nil
@@ -74,19 +75,20 @@ public struct ObjectSymbols: ~Escapable {
     /// Where `symbol`, the one at `index`, is defined.
     fileprivate func definition(of symbol: Symbol, at index: UInt32) -> Definition {
         switch symbol.shndx {
-        case 0: .undefined
-        case 0xfff1: .absolute
-        case 0xfff2, 0xff02: .common
-        case 0xffff: extended.word32(at: UInt64(index) &* 4).map { .section($0) } ?? .reserved(0xffff)
-        case 0xff00...: .reserved(symbol.shndx)
+        case SectionIndex.undefined: .undefined
+        case SectionIndex.absolute: .absolute
+        case SectionIndex.common, SectionIndex.largeCommon: .common
+        case SectionIndex.extended:
+            extended.word32(at: UInt64(index) &* 4).map { .section($0) } ?? .reserved(symbol.shndx)
+        case SectionIndex.firstReserved...: .reserved(symbol.shndx)
         default: .section(UInt32(symbol.shndx))
         }
     }
 
-    /// The file offset of `symbol`'s name, 0 where it has none or it is outside the string table.
+    /// The file offset of `symbol`'s name, 0 if it has none or it is outside the string table.
     public func nameOffset(of symbol: Symbol) -> UInt64 { nameOffset(ofName: symbol.name) }
 
-    /// The file offset of the name at `name` of the string table, 0 where that is 0 or outside.
+    /// The file offset of the name at `name` of the string table, 0 if that is 0 or outside.
     @inline(never)
     func nameOffset(ofName name: UInt32) -> UInt64 {
         name != 0 && UInt64(name) < strings.count ? stringsOffset &+ UInt64(name) : 0

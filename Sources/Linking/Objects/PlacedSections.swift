@@ -48,7 +48,7 @@ struct PlacementCursor {
     /// What is placed must end here or below; the sums of a few such numbers fit in 64 bits.
     static var limit: UInt64 { 1 << 47 }
 
-    /// The address behind what was placed last.
+    /// The address after what was placed last.
     var address: UInt64 = 0
     /// The largest alignment that was asked for.
     var alignment: UInt64 = 1
@@ -75,10 +75,10 @@ struct PlacementCursor {
     mutating func align(_ alignment: UInt64) { address = (address &+ (alignment &- 1)) & ~(alignment &- 1) }
 }
 
-/// A walk through the sections that are in memory at run time, group by group, in the arrays of functions that initialise and
-/// finish by priority, and else in the file's order. All headers are looked at once for each group and each priority that there is:
-/// neither memory nor an order of the headers is needed. It is made to learn how much room sections need, and to fill it; then the
-/// scratch knows where each of them lies.
+/// A walk through the sections that are in memory at run time. They come group by group: the arrays of functions that initialise and
+/// finish by priority, all others in the file's order. Each group and each priority takes one pass over all headers, so the walk needs
+/// no memory, and no order of the headers. It serves to learn how much room sections need, and to fill it; after that the scratch
+/// knows where each section lies.
 struct PlacedSections {
     /// The number of different priorities in both arrays that are walked through; programs have a handful.
     static var priorityLimit: UInt64 { 64 }
@@ -88,24 +88,24 @@ struct PlacedSections {
     private(set) var group = SectionGroup.code
     /// Its link address; of a thread-local section the offset in its block.
     private(set) var offset: UInt64 = 0
-    /// What of the order's keys is being placed, the least one above it that was seen, and how many had priorities.
+    /// The key of the sections that are being placed, the least greater key that was seen, and how many keys had priorities.
     private var key: UInt64 = 0, nextKey: UInt64 = .max, priorities: UInt64 = 0
     private var isFirst = true
-    /// What the beginning of each array is a multiple of: as with linkers nothing lies between that and its first function.
+    /// The alignment of each array's beginning: as with linkers nothing lies between that and its first function.
     private let arrayAlignment: UInt64
     /// Memory, and the block of thread-local storage.
     private(set) var memory = PlacementCursor(), block = PlacementCursor()
     /// Where each group begins and ends, as link addresses; the block's template begins with its data, and ends with them.
     private(set) var bounds = GroupBounds()
 
-    /// From before the first section on; thread-local variables that are not in any section need `blockAlignment`.
+    /// A walk before its first section. Thread-local variables that are in no section need `blockAlignment`.
     @inline(never)
     init(blockAlignment: UInt64, arrayAlignment: UInt64) {
         block.alignment = blockAlignment
         self.arrayAlignment = arrayAlignment
     }
 
-    /// Goes on to the next section, false behind the last. Throws `sectionAlignment`, `sectionTooLarge` or `tooManyPriorities`.
+    /// Goes on to the next section; false after the last. Throws `sectionAlignment`, `sectionTooLarge` or `tooManyPriorities`.
     @inline(never)
     mutating func next(in sections: borrowing SectionTable) throws(Fault) -> Bool {
         while true {
@@ -152,8 +152,8 @@ struct PlacedSections {
         _ = try memory.place(block.address, 1, else: .sectionAlignment, place)
     }
 
-    /// Gives the common symbol at `index` of the section `table` its place, behind all sections: a link address, or the offset in
-    /// the block. Throws `commonAlignment` or `sectionTooLarge`.
+    /// Gives the common symbol at `index` of the section `table` its place after all sections: a link address, or the offset in the
+    /// block. Throws `commonAlignment` or `sectionTooLarge`.
     mutating func place(common symbol: Symbol, at index: UInt32, _ table: UInt32) throws(Fault) -> UInt64 {
         // st_value is the alignment (gABI, "Symbol Values").
         try place(
@@ -184,22 +184,18 @@ struct PlacedSections {
 
 /// Where the groups begin and end.
 struct GroupBounds {
-    private var marks = InlineArray<18, UInt64>(repeating: 0)
+    private var starts = InlineArray<9, UInt64>(repeating: 0), ends = InlineArray<9, UInt64>(repeating: 0)
 
     /// The link address at which `group` begins.
-    func start(_ group: SectionGroup) -> UInt64 { self[group.rawValue &* 2] }
+    func start(_ group: SectionGroup) -> UInt64 { starts.span[Int(group.rawValue)] }
     /// The link address at which `group` ends.
-    func end(_ group: SectionGroup) -> UInt64 { self[group.rawValue &* 2 &+ 1] }
-    /// The link address at which the group with half this number begins, or where `index` is odd ends.
-    subscript(index: UInt8) -> UInt64 { marks.span[Int(index)] }
+    func end(_ group: SectionGroup) -> UInt64 { ends.span[Int(group.rawValue)] }
 
     fileprivate mutating func begin(_ group: SectionGroup, at address: UInt64) {
-        var marks = marks.mutableSpan
-        marks[Int(group.rawValue) &* 2] = address
+        starts[Int(group.rawValue)] = address
     }
 
     fileprivate mutating func end(_ group: SectionGroup, at address: UInt64) {
-        var marks = marks.mutableSpan
-        marks[Int(group.rawValue) &* 2 &+ 1] = address
+        ends[Int(group.rawValue)] = address
     }
 }

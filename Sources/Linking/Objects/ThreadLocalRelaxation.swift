@@ -10,25 +10,24 @@ import Diagnostics
 import ELF
 
 extension ObjectImage {
-    /// Rewrites the code of the general or local dynamic model at the relocation at hand, whose call the next one is for.
+    /// Rewrites the code of the general or the local dynamic model at the relocation at hand. The next relocation is for its call.
     ///
-    /// Throws `tlsSequenceUnknown` where it is none that the psABI has, and the faults of its value.
-    @inline(never)
+    /// Throws `tlsSequenceUnknown` for code that the psABI does not have, and the faults of its value.
     func relax(
         isGeneral: Bool, _ addend: UInt64, _ state: inout ObjectRelocator, in memory: inout ByteRegion
     ) throws(Fault) {
         let offset = state.relocations.entry.offset
         let address = state.start &+ offset
-        // Without a next one, the same is its own call, and its offset is wrong.
+        // If there is no next one, the same one stays at hand, and its offset is not that of a call.
         _ = try state.relocations.next()
         let call = state.relocations.entry
         let gap = min(call.offset &- offset &- 4, 5)
-        let types = ThreadLocalSequences.callTypes(memory.word(at: address &+ 4), count: gap, isGeneral: isGeneral)
-        let isLarge = types == ThreadLocalSequences.largeCalls
+        let found = ThreadLocalSequences.call(memory.word(at: address &+ 4), count: gap, isGeneral: isGeneral)
+        let isLarge = found == .large
         let lead: UInt64 = isGeneral && !isLarge ? 4 : 3
         let size = isLarge ? 22 : lead &+ gap &+ 8
-        guard call.type < 64, types >> UInt64(call.type) & 1 != 0,
-            state.symbol.read(call.symbol, of: symbols), isName(state.symbol.entry.name, "__tls_get_addr"),
+        guard let found, found.isRelocated(by: call.type), state.symbol.read(call.symbol, of: symbols),
+            isName(state.symbol.entry.name, "__tls_get_addr"),
             lead <= offset, size <= state.size &- (offset &- lead),
             memory.word(at: address &- 3) & 0xff_ffff == ThreadLocalSequences.loadAddress,
             lead == 3 || memory.load(UInt8.self, at: address &- 4) == ThreadLocalSequences.dataPrefix,
@@ -37,14 +36,14 @@ extension ObjectImage {
 
         let start = address &- lead
         if isGeneral {
-            // The addend is that of an operand that ends its instruction: it makes up for P not being the next one.
+            // The addend, -4, makes up for P: the operand ends its instruction, and counts from the next one.
             let value = try RelocationType.threadPointerOffset.value(
                 state.operand.value &- state.operand.distance, addend &+ 4, 0)
             memory.put(ThreadLocalSequences.loadThreadPointer, at: start)
             memory.put(ThreadLocalSequences.addOffset(value), at: start &+ 8)
             if isLarge { memory.put(ThreadLocalSequences.paddingAfter(value), at: start &+ 14) }
         } else {
-            // Prefixes or nops, so that the size stays.
+            // Prefixes and nops keep the size.
             memory.put(ThreadLocalSequences.padding, at: start)
             if isLarge { memory.put(0, at: start &+ 8) }
             memory.put(0, at: start &+ size &- 8)
