@@ -27,7 +27,7 @@ run: deps loader $(if $(filter build/fixtures/%,$(APP)),fixtures)
 	@$(QEMU) $(QEMU_FLAGS) -kernel build/loader -initrd "$(APP)" -append "$(APPEND)" $(QEMU_ARGS); \
 	status=$$?; \
 	if [ $$status -eq 3 ]; then echo "QEMU ended with status 3: success"; \
-	else echo "QEMU ended with status $$status (see README.md, exit statuses)"; exit 1; fi
+	else echo "QEMU ended with status $$status (see docs/exit-statuses.md)"; exit 1; fi
 
 test: deps lint loader fixtures host-test budget fuzz-briefly
 
@@ -65,7 +65,7 @@ coverage: loader fixtures
 	swift test --enable-code-coverage --scratch-path .build-coverage --skip GuestTests
 	@Fuzz/coverage .build-coverage
 
-# Every generation on every machine, thousands of boots; leaves the README's table in build/matrix.md.
+# Every generation on every machine, thousands of boots; leaves the table of docs/generations.md in build/matrix.md.
 matrix: deps loader fixtures
 	swift build --build-tests
 	LOADER_MATRIX=1 swift test --skip-build --filter MatrixTests

@@ -20,7 +20,7 @@ import Testing
         expectPass(outcome, cell)
     }
 
-    /// `make matrix`: all cells, and the table for the README in build/matrix.md.
+    /// `make matrix`: all cells, and the table of docs/generations.md in build/matrix.md.
     @Test(.enabled(if: ProcessInfo.processInfo.environment["LOADER_MATRIX"] != nil, "only in make matrix"))
     func whole() async throws {
         var table = MatrixTable()

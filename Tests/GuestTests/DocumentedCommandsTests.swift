@@ -1,0 +1,371 @@
+// Every command that the pages show is run as it stands, or is in a list of those that are not, with the reason.
+
+import Foundation
+import Subprocess
+import Testing
+
+#if canImport(System)
+    import System
+#else
+    import SystemPackage
+#endif
+
+/// A page that shows commands.
+struct Page: CustomTestStringConvertible, Sendable {
+    /// Its path from the project's root.
+    let path: String
+    var testDescription: String { path }
+
+    /// Its lines.
+    var lines: [String] {
+        get throws {
+            try String(contentsOf: Project.root.appendingPathComponent(path), encoding: .utf8)
+                .components(separatedBy: "\n")
+        }
+    }
+
+    /// All pages of the project.
+    static let all: [Page] = {
+        let docs = (try? FileManager.default.contentsOfDirectory(atPath: Project.root.path + "/docs")) ?? []
+        return ["README.md", "CONTRIBUTING.md", "SECURITY.md", "Fixtures/README.md"].map(Page.init)
+            + docs.filter { $0.hasSuffix(".md") || $0.hasSuffix(".1") }.sorted().map { Page(path: "docs/" + $0) }
+    }()
+
+    /// The blocks between fences, with the word after the first fence.
+    var blocks: [(language: String, lines: [String])] {
+        get throws {
+            var blocks: [(language: String, lines: [String])] = []
+            var isInside = false
+            for line in try lines {
+                if line.hasPrefix("```") {
+                    if !isInside { blocks.append((String(line.dropFirst(3)), [])) }
+                    isInside.toggle()
+                } else if isInside {
+                    blocks[blocks.count - 1].lines.append(line)
+                }
+            }
+            return blocks
+        }
+    }
+
+    /// What stands in backquotes on `line`.
+    private static func code(in line: String) -> [String] {
+        let parts = line.components(separatedBy: "`")
+        return parts.indices.filter { $0 % 2 == 1 && $0 < parts.count - 1 }.map {
+            parts[$0].replacingOccurrences(of: "\\|", with: "|")
+        }
+    }
+
+    /// The commands, in order: the lines of ```sh blocks, lines that begin with a prompt, and the rows of tables in whose heading is a
+    /// command with an ellipsis, which stands for what the row has.
+    var commands: [String] {
+        get throws {
+            if path.hasSuffix(".1") { return try manualCommands }
+            var commands = Page.joined(try blocks.filter { $0.language == "sh" }.flatMap { $0.lines + [""] })
+            for block in try blocks where block.language != "sh" {
+                commands += Page.joined(block.lines.filter { $0.hasPrefix("$ ") }.map { String($0.dropFirst(2)) })
+            }
+            var headings: [String] = []
+            for line in try lines {
+                guard line.hasPrefix("|") else {
+                    headings = []
+                    continue
+                }
+                let cells = line.replacingOccurrences(of: "\\|", with: "\u{1}").components(separatedBy: "|")
+                if headings.isEmpty {
+                    headings = cells
+                } else {
+                    for (heading, cell) in zip(headings, cells) {
+                        let command = Page.code(in: heading).first { $0.contains(" …") }
+                        guard let command, let words = Page.code(in: cell).first else { continue }
+                        commands.append(
+                            command.replacingOccurrences(of: "…", with: words)
+                                .replacingOccurrences(of: "\u{1}", with: "|"))
+                    }
+                }
+            }
+            return commands
+        }
+    }
+
+    /// The examples of a manual page.
+    private var manualCommands: [String] {
+        get throws {
+            let examples = try lines.compactMap { line -> String? in
+                let line = line.hasPrefix(".Dl ") ? String(line.dropFirst(4)) : line
+                if line.hasPrefix("$ ") { return String(line.dropFirst(2)) }
+                return line.hasPrefix("    ") ? line : nil
+            }
+            return Page.joined(examples.map { $0.replacingOccurrences(of: "\\e", with: "\\") })
+        }
+    }
+
+    /// What stands in backquotes in the text and begins with the name of a program of the project.
+    var mentioned: [String] {
+        get throws {
+            var isInside = false
+            return try lines.flatMap { line -> [String] in
+                if line.hasPrefix("```") { isInside.toggle() }
+                return isInside ? [] : Page.code(in: line)
+            }.filter { $0.hasPrefix("make ") || $0.hasPrefix("loader-inspect ") }
+        }
+    }
+
+    /// Commands, each on one line: joined where a backslash, a pipe or an open quote says so, without comments.
+    private static func joined(_ lines: [String]) -> [String] {
+        var commands: [String] = []
+        var command = ""
+        for line in lines where !(command.isEmpty && (line.isEmpty || line.hasPrefix("#"))) {
+            command += command.isEmpty || command.hasSuffix("\n") ? line : "\n" + line
+            if command.hasSuffix("\\") {
+                command.removeLast()
+                command += " "
+            } else if command.count(where: { $0 == "'" }) % 2 == 0, !command.hasSuffix("|") {
+                commands.append(command.replacingOccurrences(of: " \n", with: " "))
+                command = ""
+            }
+        }
+        return command.isEmpty ? commands : commands + [command]
+    }
+}
+
+/// A folder like a clone in which everything has been built, with an application called `app`; gone when nobody holds it any more.
+private final class Clone {
+    let url = FileManager.default.temporaryDirectory.appendingPathComponent("clone-\(UUID())")
+
+    init() throws {
+        let files = FileManager.default
+        for folder in ["build", "bin", "old", "new"] {
+            try files.createDirectory(at: url.appendingPathComponent(folder), withIntermediateDirectories: true)
+        }
+        let tool = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
+            .appendingPathComponent("loader-inspect")
+        for name in try files.contentsOfDirectory(atPath: Project.root.path)
+        where !name.hasPrefix(".build") && name != "build" && name != ".git" {
+            try link(name, to: Project.root.appendingPathComponent(name))
+        }
+        for name in ["loader", "fixtures"] {
+            try link("build/" + name, to: Project.root.appendingPathComponent("build/" + name))
+        }
+        try link("build/loader-inspect", to: tool)
+        try link("bin/loader-inspect", to: tool)
+        // Everything has been built: the targets that build are not made again.
+        try write(
+            "bin/make",
+            """
+            #!/bin/sh
+            PATH=${PATH#*:}
+            exec make -o deps -o bench-deps -o loader -o inspect -o fixtures "$@"
+
+            """)
+        try files.setAttributes([.posixPermissions: 0o755], ofItemAtPath: url.path + "/bin/make")
+        for name in ["app", "a.elf", "old/app", "new/app"] { try link(name, to: Project.fixture("demo")) }
+        try write("main.c", "int variable = 1, *pointer = &variable;\n")
+    }
+
+    deinit { try? FileManager.default.removeItem(at: url) }
+
+    private func link(_ name: String, to file: URL) throws {
+        try FileManager.default.createSymbolicLink(at: url.appendingPathComponent(name), withDestinationURL: file)
+    }
+
+    func write(_ name: String, _ text: String) throws {
+        try Data(text.utf8).write(to: url.appendingPathComponent(name))
+    }
+
+    /// Runs `command` by a shell, for two minutes at the most; returns its exit status, and what it said.
+    func run(_ command: String) async throws -> (status: Int32, output: String) {
+        let path = url.appendingPathComponent("bin").path + ":" + (ProcessInfo.processInfo.environment["PATH"] ?? "")
+        let result = try await Subprocess.run(
+            .name("timeout"), arguments: ["120", "sh", "-c", "exec </dev/null 2>&1\n" + command],
+            environment: .inherit.updating(["PATH": path, "HOME": url.path]),
+            workingDirectory: FilePath(url.path), output: .string(limit: 1 << 26), error: .discarded)
+        guard case .exited(let status) = result.terminationStatus else { return (-1, result.standardOutput) }
+        return (Int32(status), result.standardOutput)
+    }
+}
+
+@Suite(.serialized) struct DocumentedCommandsTests {
+    static let isBuilt = Project.exists(Project.loader) && Project.exists(Project.fixture("demo"))
+
+    /// The commands that are not run, by what they begin with, and why not.
+    static let notRun: [(beginning: String, reason: String)] = [
+        ("git clone ", "needs the network"),
+        ("cd hermit-rs-template", "is a folder of what was cloned"),
+        ("cargo ", "needs a Rust toolchain, and the network"),
+        ("x86_64-hermit-gcc ", "needs Hermit's cross compiler"),
+        ("make test", "would run this test"),
+        ("make lint", "is a part of make test"),
+        ("make soak", "takes hours"),
+        ("make fuzz ", "takes minutes"),
+        ("make bench", "takes minutes"),
+        (".build/release/loader-bench ", "is built by make bench"),
+        ("make inspect", "builds for the release"),
+        ("swift build ", "is a part of make test"),
+        ("swift test ", "is a part of make test"),
+        ("REWRITE_GOLDEN=1 ", "changes the sources"),
+        ("loader-inspect boot app -- -s -S", "waits for gdb"),
+        ("loader-inspect gdb-script app > script; gdb ", "wants a guest that waits"),
+    ]
+
+    /// Whether QEMU and the host can do KVM: with it, a loader without an application ends with status 33.
+    private static func hasKVM(_ clone: Clone) async throws -> Bool {
+        let machine = "-display none -no-reboot -device isa-debug-exit,iobase=0xf4,iosize=0x04"
+        let run = try await clone.run("qemu-system-x86_64 -accel kvm -cpu host \(machine) -kernel build/loader")
+        return run.status == 33
+    }
+
+    private static func reason(_ command: String) -> String? {
+        notRun.first { command.hasPrefix($0.beginning) }?.reason
+    }
+
+    @Test(.enabled(if: isBuilt, "make loader fixtures has not been run"), arguments: Page.all)
+    func `commands work as they stand`(_ page: Page) async throws {
+        let clone = try Clone()
+        if let kernel = try page.blocks.first(where: { $0.language == "asm" }) {
+            try clone.write("kernel.S", kernel.lines.joined(separator: "\n") + "\n")
+        }
+        for command in try page.commands {
+            if Self.reason(command) != nil {
+                // That there is such a target can be seen all the same.
+                guard command.hasPrefix("make ") else { continue }
+                let run = try await clone.run(command.replacing(/^make/, with: "make -n"))
+                #expect(run.status == 0, "\(page.path): \(command)\n\(run.output)")
+                continue
+            }
+            if command.contains("-accel kvm"), try await !Self.hasKVM(clone) {
+                print("\(page.path): not run, KVM does not work here: \(command)")
+                continue
+            }
+            // Nobody asks for a certain port, which need not be free.
+            let run = try await clone.run(command.replacing(/hostfwd=tcp::[0-9]+/, with: "hostfwd=tcp::0"))
+            // QEMU alone ends with 3 where an application ended well.
+            let expected: Int32 = command.hasPrefix("qemu-system-x86_64 ") ? 3 : 0
+            #expect(run.status == expected, "\(page.path): \(command)\nended with status \(run.status)\n\(run.output)")
+        }
+    }
+
+    @Test func `what is not run is in the pages`() throws {
+        let commands = try Page.all.flatMap { try $0.commands }
+        #expect(commands.count > 60)
+        for (beginning, reason) in Self.notRun {
+            #expect(commands.contains { $0.hasPrefix(beginning) }, "\(beginning) (\(reason)) is in no page")
+        }
+    }
+
+    @Test func `commands are marked as such`() throws {
+        for page in Page.all {
+            for block in try page.blocks where block.language != "sh" {
+                for line in block.lines {
+                    let isCommand = [
+                        "make ", "qemu-", "loader-inspect ", "build/loader-inspect ", "cargo ", "swift ", "gcc ",
+                    ]
+                    .contains(where: line.hasPrefix)
+                    #expect(!isCommand, "\(page.path): '\(line)' is not in a block of ```sh")
+                }
+            }
+        }
+    }
+
+    @Test(arguments: Page.all)
+    func `targets, subcommands and options in the text are there`(_ page: Page) async throws {
+        let clone = try Clone()
+        let makefile = try String(contentsOf: Project.root.appendingPathComponent("Makefile"), encoding: .utf8)
+        let targets = Set(makefile.matches(of: /\n([a-z][a-z-]*):[^=]/).map { String($0.1) })
+        #expect(targets.count > 10)
+        let known = try await clone.run("loader-inspect --help").output
+        for mention in try page.mentioned {
+            let words = mention.split(separator: " ").dropFirst().map { String($0) }
+            if mention.hasPrefix("make ") {
+                for word in words where word.wholeMatch(of: /[a-z][a-z-]*/) != nil {
+                    #expect(targets.contains(word), "\(page.path): \(mention)")
+                }
+                continue
+            }
+            let subcommand = words.first { known.contains("\n  \($0) ") }
+            let help = try await clone.run("loader-inspect \(subcommand ?? "verdict") --help").output
+            for word in words.prefix(while: { $0 != "--" }) where word.hasPrefix("--") {
+                let option = word.prefix { $0 != "=" }
+                #expect(help.contains(option) || option == "--version", "\(page.path): \(mention)")
+            }
+        }
+    }
+
+    /// Every link to a file of the project leads somewhere.
+    @Test(arguments: Page.all + [Page(path: "CHANGELOG.md")])
+    func `links lead to files and headings`(_ page: Page) throws {
+        let folder = Project.root.appendingPathComponent(page.path).deletingLastPathComponent()
+        for match in try page.lines.joined(separator: "\n").matches(of: /\]\(([^)]+)\)/) {
+            let link = String(match.1).components(separatedBy: "#")
+            guard !link[0].contains("://") else { continue }
+            let file =
+                link[0].isEmpty
+                ? Project.root.appendingPathComponent(page.path) : folder.appendingPathComponent(link[0])
+            #expect(Project.exists(file), "\(page.path): \(match.1)")
+            guard link.count == 2, Project.exists(file) else { continue }
+            let headings = try String(contentsOf: file, encoding: .utf8).split(separator: "\n").filter {
+                $0.hasPrefix("#")
+            }
+            .map { heading in
+                heading.drop { "# ".contains($0) }.lowercased().filter {
+                    $0.isLetter || $0.isNumber || " -_".contains($0)
+                }
+                .replacingOccurrences(of: " ", with: "-")
+            }
+            #expect(headings.contains(link[1]), "\(page.path): \(match.1)")
+        }
+    }
+
+    @Test func `the index of docs names every page`() throws {
+        let index = try Page(path: "docs/README.md").lines.joined(separator: "\n")
+        for page in Page.all where page.path.hasPrefix("docs/") && page.path != "docs/README.md" {
+            #expect(index.contains("](\(page.path.dropFirst(5)))"), "\(page.path)")
+        }
+    }
+
+    /// What the text calls by its path is there.
+    @Test(arguments: Page.all)
+    func `sources that are named are there`(_ page: Page) throws {
+        for line in try page.lines {
+            for match in line.matches(of: /`((?:Sources|Tests|Fixtures|Fuzz|docs)[A-Za-z0-9_\/.-]*)`/) {
+                #expect(
+                    Project.exists(Project.root.appendingPathComponent(String(match.1))), "\(page.path): \(match.1)")
+            }
+        }
+    }
+
+    /// Each status means on the page what the tool says.
+    @Test func `exit statuses are the tool's`() async throws {
+        let clone = try Clone()
+        let rows = try Page(path: "docs/exit-statuses.md").lines.compactMap {
+            $0.wholeMatch(of: /\| ([0-9]+) \| (0x[0-9a-f]+|[01]) \| (.+) \|/)
+        }
+        #expect(rows.count == 11)
+        for row in rows {
+            let status = try #require(Int(row.1))
+            #expect(Int(row.2.drop { $0 == "0" || $0 == "x" }, radix: 16) ?? 0 == (status - 1) / 2)
+            // The application's own are Hermit's, where the tool speaks of applications in general.
+            guard status > 3 else { continue }
+            let output = try await clone.run("loader-inspect explain \(status)").output
+            #expect(output.hasPrefix("QEMU status \(status): \(row.3)\n"), "\(output)")
+        }
+    }
+
+    /// Each option on the page is one.
+    @Test func `options are the loader's`() async throws {
+        let clone = try Clone()
+        let values = ["N": "4-identity", "ADDRESS": "0x600000", "DIGITS": "$(sha256sum app | head -c 64)"]
+        var count = 0
+        for line in try Page(path: "docs/options.md").lines where line.hasPrefix("| `loader.") {
+            for match in line.components(separatedBy: "|")[1].matches(of: /`(loader\.[a-z0-9-]+)(?:=([A-Z]+))?`/) {
+                let value = match.2.map { "=" + (values[String($0)] ?? "") } ?? ""
+                // BootInfo's layout is a question in old generations alone.
+                let application = match.1.hasSuffix("align16") ? "build/fixtures/gen2-pie" : "app"
+                let run = try await clone.run("loader-inspect --loader-options \(match.1)\(value) \(application)")
+                #expect(run.status == 0, "\(match.0): \(run.output)")
+                count += 1
+            }
+        }
+        #expect(count == 10)
+    }
+}
