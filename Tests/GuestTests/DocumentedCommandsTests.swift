@@ -368,4 +368,27 @@ private final class Clone {
         }
         #expect(count == 10)
     }
+
+    /// What a page shows of a command's output, line by line, but for ellipses.
+    @Test(
+        .enabled(if: isBuilt, "make loader fixtures has not been run"),
+        arguments: [
+            ("README.md", "[LOADER] ET_DYN", "make run"),
+            ("docs/loader-inspect.md", "app: boots", "loader-inspect app"),
+        ])
+    func `output that is shown is what is printed`(_ example: (page: String, beginning: String, command: String))
+        async throws
+    {
+        let blocks = try Page(path: example.page).blocks.filter { $0.lines.first?.hasPrefix(example.beginning) == true }
+        let lines = try #require(blocks.first).lines
+        let run = try await Clone().run(example.command)
+        let printed = Set(run.output.replacingOccurrences(of: "\r", with: "").components(separatedBy: "\n"))
+        for line in lines where !line.hasSuffix("…") {
+            #expect(printed.contains(line), "\(example.page): '\(line)' is not in\n\(run.output)")
+        }
+    }
+
+    @Test func `the README can be read in one go`() throws {
+        #expect(try Page(path: "README.md").lines.count <= 171)
+    }
 }
