@@ -373,7 +373,7 @@ private final class Clone {
     @Test(
         .enabled(if: isBuilt, "make loader fixtures has not been run"),
         arguments: [
-            ("README.md", "[LOADER] ET_DYN", "make run"),
+            ("README.md", "[LOADER] version", "make run"),
             ("docs/loader-inspect.md", "app: boots", "loader-inspect app"),
         ])
     func `output that is shown is what is printed`(_ example: (page: String, beginning: String, command: String))
@@ -390,5 +390,13 @@ private final class Clone {
 
     @Test func `the README can be read in one go`() throws {
         #expect(try Page(path: "README.md").lines.count <= 171)
+    }
+
+    /// The newest part of the changelog is about the version that is built here.
+    @Test func `the changelog knows the version`() async throws {
+        let version = try await Clone().run("loader-inspect --version").output.split { " \n".contains($0) }
+        let newest = try #require(try Page(path: "CHANGELOG.md").lines.first { $0.hasPrefix("## ") })
+        #expect(
+            version.count == 2 && newest.split { " ,".contains($0) }.contains(try #require(version.last)), "\(newest)")
     }
 }
