@@ -1,4 +1,4 @@
-// What a boot costs: instructions by phase, counted, and wall time on the serial line.
+// What a boot costs: instructions, counted, and wall time on the serial line.
 
 import Foundation
 
@@ -10,10 +10,8 @@ struct BootFigures: Codable {
     var instructions: Int
     /// With every iteration.
     var iterations: Int
-    /// Instructions by phase; absent where the loader's functions are not those of this project's loader.
-    var phases: [String: Int]?
-    /// Instructions by function, where phases are absent and the loader has symbols.
-    var functions: [String: Int]?
+    /// Instructions by function; empty where the loader has no symbols.
+    var functions: [String: Int]
     /// Bytes that the loader printed.
     var serialBytes: Int
     /// How the run ended.
@@ -53,21 +51,18 @@ struct BootBench {
     let options: BootOptions
     /// The loader's addresses, as QEMU's -dfilter takes them.
     let range: String
-    /// What its symbols tell of its functions, unless there is a file with debugging information beside it.
-    private let symbols: FunctionNames
-    private let debugFile: String?
+    /// What its symbols tell of its functions.
+    private let functions: FunctionNames
     /// What makes QEMU execute one instruction at a time: version 8.1 has renamed that.
     private let steps: [String]
 
-    /// Finds the address range of `loader` in its program headers unless `options` has one, and its functions with llvm-nm;
-    /// where there is a `loader`.debug, llvm-symbolizer tells functions that were inlined apart.
+    /// Finds the address range of `loader` in its program headers unless `options` has one, and its functions with nm.
     init(_ runner: Runner, loader: String, _ options: BootOptions) async throws {
         self.runner = runner
         self.loader = loader
         self.options = options
         range = try options.range ?? LoaderFile.ranges(path: loader)
-        symbols = FunctionNames(nm: await Runner.attempt("llvm-nm", ["-n", "--defined-only", loader]) ?? "")
-        debugFile = FileManager.default.fileExists(atPath: loader + ".debug") ? loader + ".debug" : nil
+        functions = FunctionNames(nm: await Runner.attempt("nm", ["-n", "--defined-only", loader]) ?? "")
         guard let help = await Runner.attempt(BootBench.qemu, ["-help"]) else {
             throw BenchError("there is no \(BootBench.qemu): install it (apt-get install qemu-system-x86)")
         }
@@ -80,20 +75,6 @@ struct BootBench {
     /// The application's path, behind which options and further modules may stand, as QEMU's -initrd takes them.
     private static func file(_ application: String) -> String {
         String(application.prefix { $0 != " " && $0 != "," })
-    }
-
-    /// The functions that the instructions of `trace` belong to.
-    private func functions(_ trace: GuestTrace) async throws -> FunctionNames {
-        guard let debugFile else { return symbols }
-        // The addresses are too many for a command line.
-        let file = runner.folder.appendingPathComponent("addresses")
-        defer { try? FileManager.default.removeItem(at: file) }
-        let addresses = Set(trace.addresses).map { "0x" + String($0, radix: 16) }
-        try addresses.joined(separator: "\n").write(to: file, atomically: false, encoding: .utf8)
-        return try FunctionNames(
-            symbolizer: await Runner.capture(
-                "llvm-symbolizer",
-                ["--obj=\(debugFile)", "--output-style=JSON", "--no-demangle", "--inlines", "@\(file.path)"]))
     }
 
     /// Counts one boot. Throws where the loader executes nothing, or never comes to its jump.
@@ -116,8 +97,7 @@ struct BootBench {
                 "\(loader) executes nothing in \(range) with \(name): docs/benchmarks.md says how to find out where it does, "
                     + "which is to be said with --range")
         }
-        let functions = try await functions(trace)
-        let place = hex(last) + (functions.names(at: last).last.map { " (\($0))" } ?? "")
+        let place = hex(last) + (functions.name(at: last).map { " (\($0))" } ?? "")
         let output = String(decoding: (try? Data(contentsOf: serial)) ?? Data(), as: UTF8.self)
             .split(whereSeparator: \.isNewline)
         let said = output.last.map { "; the last line it printed: \($0)" } ?? "; it printed nothing"
@@ -131,13 +111,10 @@ struct BootBench {
             )
         default: break
         }
-        let phases = trace.phases(functions)
         let ours = output.filter { $0.hasPrefix(options.prefix) }
         return BootFigures(
             application: name, memory: size, instructions: trace.addresses.count, iterations: trace.iterations,
-            phases: phases.map { Dictionary(uniqueKeysWithValues: $0.map { ($0.key.rawValue, $0.value) }) },
-            functions: phases == nil ? trace.counts(functions) : nil,
-            serialBytes: ours.reduce(0) { $0 + $1.utf8.count + 2 },
+            functions: trace.counts(functions), serialBytes: ours.reduce(0) { $0 + $1.utf8.count + 2 },
             ending: describe(run.ending, place), remark: remark(run.ending, place, output, application))
     }
 

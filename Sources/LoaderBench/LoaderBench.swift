@@ -55,7 +55,7 @@ struct LoaderBench: AsyncParsableCommand {
 
     @Option(
         help:
-            "A budget file: lines of `application memory phase instructions`, and `loader - text bytes`; see the file.")
+            "A file of limits: lines of application, memory, figure and the most that it may be; see budget.txt.")
     var budget: String?
 
     @Flag(help: "One or two minutes instead of ten: fewer runs, smaller files.")

@@ -30,27 +30,25 @@ struct Results: Codable {
     }
 
     private func showBoot(_ boot: [BootFigures]) {
-        let phases = boot.contains { $0.phases != nil } ? Phase.allCases.map(\.rawValue) : []
         print(
             """
 
             Instructions from the loader's first to its jump, a repeated string instruction as one, then with every iteration. \
-            \(phases.isEmpty ? "" : "By phase, as one; handoff is BootInfo and device tree. ")Serial bytes are the loader's own.
+            Serial bytes are the loader's own.
 
             """)
         Results.table(
-            [["application", "RAM", "instructions", "+ iterations"] + phases + ["serial bytes"]]
+            [["application", "RAM", "instructions", "+ iterations", "serial bytes"]]
                 + boot.map { row in
-                    [row.application, row.memory, "\(row.instructions)", "\(row.iterations)"]
-                        + phases.map { name in row.phases.map { "\($0[name] ?? 0)" } ?? "-" } + ["\(row.serialBytes)"]
+                    [row.application, row.memory, "\(row.instructions)", "\(row.iterations)", "\(row.serialBytes)"]
                 })
         let remarks = boot.filter { $0.remark != nil }
         if !remarks.isEmpty { print() }
         for row in remarks { print("\(row.application), \(row.memory): \(row.remark ?? "")") }
         // One amount of memory shows what a loader spends its time on.
-        if let row = boot.first(where: { $0.functions?.isEmpty == false }), let functions = row.functions {
+        if let row = boot.first(where: { !$0.functions.isEmpty }) {
             print("\nThe functions that execute the most: \(row.application), \(row.memory)\n")
-            let most = functions.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.prefix(15)
+            let most = row.functions.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.prefix(15)
             Results.table([["function", "instructions"]] + most.map { [$0.key, "\($0.value)"] })
         }
         let timed = boot.filter { $0.wall != nil }
