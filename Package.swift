@@ -1,10 +1,12 @@
 // swift-tools-version: 6.2
 // The pure modules build for both triples. `LOADER_FREESTANDING=1` selects the loader's own targets, whose
-// hardware parts no host can run; without it the package is the host tool and the tests.
+// hardware parts no host can run; without it the package is the host tool and the tests. `LOADER_PURE=1` leaves the host tool and
+// all tests of it and of guests out, for a quick loop (`make check`).
 
 import PackageDescription
 
 let freestanding = Context.environment["LOADER_FREESTANDING"] != nil
+let pureOnly = Context.environment["LOADER_PURE"] != nil
 
 /// What every module is held to.
 let strict: [SwiftSetting] = [
@@ -56,46 +58,50 @@ if freestanding {
     ]
     products += [.executable(name: "loader", targets: ["loader"])]
 } else {
+    // Both whatever is built, so that all builds agree on their versions.
     dependencies += [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2", traits: []),
     ]
-    targets += [
-        .target(
-            name: "Inspection",
-            dependencies: pureModules + [
-                "Boot", .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                .product(name: "Subprocess", package: "swift-subprocess"),
-            ],
-            swiftSettings: strict + [.enableExperimentalFeature("Lifetimes")]),
-        .testTarget(
-            name: "GuestTests",
-            dependencies: [
-                "loader-bench", "loader-inspect", "Diagnostics", "HostileInput", "TestSupport", "Commands",
-                .product(name: "Subprocess", package: "swift-subprocess"),
-            ],
-            swiftSettings: [.treatAllWarnings(as: .error)]),
-        .testTarget(
-            name: "InspectionTests",
-            dependencies: [
-                "loader-inspect", "Diagnostics", "TestSupport",
-                .product(name: "Subprocess", package: "swift-subprocess"),
-            ],
-            exclude: ["Golden", "validate.py", "witness.py"], swiftSettings: [.treatAllWarnings(as: .error)]),
-        .executableTarget(
-            name: "loader-inspect",
-            dependencies: ["Inspection", .product(name: "ArgumentParser", package: "swift-argument-parser")],
-            path: "Sources/LoaderInspect", swiftSettings: strict),
-        .executableTarget(
-            name: "loader-bench",
-            dependencies: [
-                "Bytes", "Diagnostics", "Architecture", "Linking",
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                .product(name: "Subprocess", package: "swift-subprocess"),
-            ],
-            path: "Sources/LoaderBench", exclude: ["timer.c"],
-            swiftSettings: strict + [.enableExperimentalFeature("Lifetimes")]),
-    ]
+    if !pureOnly {
+        targets += [
+            .target(
+                name: "Inspection",
+                dependencies: pureModules + [
+                    "Boot", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                    .product(name: "Subprocess", package: "swift-subprocess"),
+                ],
+                swiftSettings: strict + [.enableExperimentalFeature("Lifetimes")]),
+            .testTarget(
+                name: "GuestTests",
+                dependencies: [
+                    "loader-bench", "loader-inspect", "Diagnostics", "HostileInput", "TestSupport", "Commands",
+                    .product(name: "Subprocess", package: "swift-subprocess"),
+                ],
+                swiftSettings: [.treatAllWarnings(as: .error)]),
+            .testTarget(
+                name: "InspectionTests",
+                dependencies: [
+                    "loader-inspect", "Inspection", "Diagnostics", "TestSupport",
+                    .product(name: "Subprocess", package: "swift-subprocess"),
+                ],
+                exclude: ["Golden", "validate.py", "witness.py"], swiftSettings: [.treatAllWarnings(as: .error)]),
+            .executableTarget(
+                name: "loader-inspect",
+                dependencies: ["Inspection", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+                path: "Sources/LoaderInspect", swiftSettings: strict),
+            .executableTarget(
+                name: "loader-bench",
+                dependencies: [
+                    "Bytes", "Diagnostics", "Architecture", "Linking",
+                    .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                    .product(name: "Subprocess", package: "swift-subprocess"),
+                ],
+                path: "Sources/LoaderBench", exclude: ["timer.c"],
+                swiftSettings: strict + [.enableExperimentalFeature("Lifetimes")]),
+        ]
+        products += [.executable(name: "loader-inspect", targets: ["loader-inspect"])]
+    }
     targets += [
         .testTarget(
             name: "RelocationTests",
@@ -111,7 +117,6 @@ if freestanding {
             dependencies: ["Diagnostics", "Bytes", "ELF", "Architecture", "Linking", "TestSupport", "Commands"],
             swiftSettings: [.treatAllWarnings(as: .error), .enableExperimentalFeature("Lifetimes")])
     ]
-    products += [.executable(name: "loader-inspect", targets: ["loader-inspect"])]
 
     // The modules, and what their tests need besides.
     let tested: [(module: String, dependencies: [Target.Dependency])] = [

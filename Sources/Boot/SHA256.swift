@@ -127,11 +127,13 @@ public struct FileDigest: Equatable, Sendable {
     }
 }
 
-/// The bytes, a one bit, zeros, and the number of bits in eight bytes: a multiple of 64 bytes (FIPS 180-4, section 5.1.1).
-private struct Message: ~Escapable {
+/// What is digested: the bytes, a one bit, zeros, and the number of bits in eight bytes: a multiple of 64 bytes (FIPS 180-4, section 5.1.1).
+struct Message: ~Escapable {
     private let bytes: ByteView
+    /// The number of all of them.
     let paddedSize: UInt64
 
+    /// The message that `bytes` make.
     @_lifetime(copy bytes)
     init(bytes: ByteView) {
         self.bytes = bytes

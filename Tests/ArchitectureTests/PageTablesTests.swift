@@ -7,7 +7,7 @@ import Diagnostics
 import TestSupport
 import Testing
 
-@Suite struct PageTablesTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct PageTablesTests {
     static let base: UInt64 = 0x7_f000
 
     /// What `body` makes of `pages` pages of memory that is not zero before: the memory, and what `body` threw.
@@ -114,7 +114,7 @@ import Testing
         #expect(enough.fault == nil)
     }
 
-    @Test(.timeLimit(.minutes(1))) func `smaller pages are not mapped where a larger one is`() throws {
+    @Test func `smaller pages are not mapped where a larger one is`() throws {
         for gigabyte in 0..<4 as Range<UInt64> {
             let range = AddressRange(at: gigabyte << 30, size: 1 << 30)
             let result = Self.build(pages: 8) { tables in

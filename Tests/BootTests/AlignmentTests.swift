@@ -14,7 +14,7 @@ import Linking
 import TestSupport
 import Testing
 
-@Suite struct AlignmentTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct AlignmentTests {
     /// A segment at its link address in the application, and its alignment.
     struct Part: CustomStringConvertible {
         var address: UInt64, alignment: UInt64

@@ -7,7 +7,7 @@ import HermitEntry
 import TestSupport
 import Testing
 
-@Suite struct CompilerTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct CompilerTests {
     /// An object file of entry version `version`, with this `.comment`.
     private static func file(_ version: UInt8, _ comment: [UInt8]?, flags: UInt64 = 0x30, name: String = ".comment")
         -> [UInt8]

@@ -9,7 +9,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite struct DeviceTreeWriterTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct DeviceTreeWriterTests {
     /// A tree in `room` bytes, 0xcc before; its bytes up to the size it claims, all bytes, and the fault.
     static func build(
         _ room: Int, _ commandLine: [UInt8] = Array("-- a \"b\" c".utf8), body: (inout DeviceTreeWriter) -> Void

@@ -2,9 +2,10 @@
 
 import Commands
 import Foundation
+import TestSupport
 import Testing
 
-@Suite struct EntryAssemblyTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct EntryAssemblyTests {
     private static let source = URL(fileURLWithPath: #filePath)
         .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
         .appendingPathComponent("Sources/CMachine/entry.S")

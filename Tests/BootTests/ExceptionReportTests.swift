@@ -7,7 +7,7 @@ import Bytes
 import TestSupport
 import Testing
 
-@Suite struct ExceptionReportTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct ExceptionReportTests {
     /// The application: two functions of 16 bytes and a word.
     private static let file = ObjectFile(
         sections: [
@@ -90,6 +90,30 @@ import Testing
         #expect(first?.hasSuffix(": the stack has overflowed") == true)
         let none = try lines(vector: vector, access: access &- 0x1000, stackPointer: stackPointer &- 0x1000).first
         #expect(none?.hasSuffix(": the stack has overflowed") == false)
+    }
+
+    /// The page below the stack, from its first byte to its last, by any exception that a push leads to.
+    @Test(arguments: [
+        (0x1_efff as UInt64, false), (0x1_f000, true), (0x1_ffff, true), (0x2_0000, false), (0x2_7fff, false),
+    ])
+    func `only the page below the stack is an overflow`(_ address: UInt64, _ isOverflow: Bool) throws {
+        let fault = try lines(vector: 14, access: address).first
+        #expect(fault?.hasSuffix(": the stack has overflowed") == isOverflow)
+        let double = try lines(vector: 8, stackPointer: address & ~7).first
+        #expect(double?.hasSuffix(": the stack has overflowed") == isOverflow || address & 7 != 0)
+        let other = try lines(vector: 13, access: address, stackPointer: address & ~7).first
+        #expect(other?.hasSuffix(": the stack has overflowed") == false)
+    }
+
+    /// Those with an error code (Intel SDM volume 3, table 6-1; AMD64 volume 2, table 8-1, for 29 and 30).
+    @Test(arguments: 0...31 as ClosedRange<UInt64>) func `only a vector with an error code can be an interrupt's`(
+        _ vector: UInt64
+    ) throws {
+        let hasErrorCode = [8, 10, 11, 12, 13, 14, 17, 21, 29, 30].contains(vector)
+        let first = try lines(vector: vector, errorCode: vector).first
+        // The two that are reserved between FPU and coprocessor have that name in any case.
+        let isNamedSo = vector == 9 || vector == 15
+        #expect(first?.contains("(interrupt)") == (hasErrorCode || isNamedSo), "\(first ?? "")")
     }
 
     /// A device's, or INT's: nothing has been accessed, and a double fault is something else.

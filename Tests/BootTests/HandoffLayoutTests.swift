@@ -2,9 +2,10 @@
 
 import Memory
 import HermitEntry
+import TestSupport
 import Testing
 
-@Suite struct HandoffLayoutTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct HandoffLayoutTests {
     @Test(arguments: [.zero, .one, .two, .three, .fourRecursive] as [Generation])
     func `firmware structures in many places each get their page table`(generation: Generation) throws {
         let megabyte: UInt64 = 0x10_0000

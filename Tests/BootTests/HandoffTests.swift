@@ -82,7 +82,7 @@ struct HandedOver {
     }
 }
 
-@Suite struct HandoffTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct HandoffTests {
     static let recursive: [Generation] = [.zero, .one, .two, .three, .fourRecursive]
 
     static func outward(_ range: AddressRange, _ unit: UInt64) -> Range<UInt64> {

@@ -7,7 +7,7 @@ import HermitEntry
 import TestSupport
 import Testing
 
-@Suite struct LibfdtTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct LibfdtTests {
     @Test(arguments: [Generation.three, .fourRecursive, .fourIdentity])
     func `libfdt finds every device tree sound`(_ generation: Generation) throws {
         var random = SeededGenerator(seed: 700 + UInt64(generation.rawValue))

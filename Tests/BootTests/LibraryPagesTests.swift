@@ -10,7 +10,7 @@ import Linking
 import TestSupport
 import Testing
 
-@Suite struct LibraryPagesTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct LibraryPagesTests {
     /// One of the files: its segments, the first of which holds all of its bytes, and what PT_GNU_RELRO covers.
     struct File {
         var segments: [Segment] = []

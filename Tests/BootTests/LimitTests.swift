@@ -9,7 +9,7 @@ import HermitEntry
 import TestSupport
 import Testing
 
-@Suite struct LimitTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct LimitTests {
     /// A machine with `top` bytes of RAM from 0 on, and a fixed image at `base`.
     private func scenario(top: UInt64, base: UInt64, zeroFill: UInt64, isFixed: Bool = true) -> Scenario {
         Scenario(

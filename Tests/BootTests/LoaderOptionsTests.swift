@@ -10,7 +10,7 @@ import Linking
 import TestSupport
 import Testing
 
-@Suite struct LoaderOptionsTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct LoaderOptionsTests {
     /// Memory from 0x1000 on: the module's string, a NUL, the command line, a NUL.
     static let origin: UInt64 = 0x1000
 

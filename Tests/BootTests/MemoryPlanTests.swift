@@ -9,7 +9,7 @@ import HermitEntry
 import TestSupport
 import Testing
 
-@Suite struct MemoryPlanTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct MemoryPlanTests {
     static let generations: [Generation] = [.zero, .one, .two, .three, .fourRecursive, .fourIdentity]
 
     /// The plan for `scenario`, or why there is none.

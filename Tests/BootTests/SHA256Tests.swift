@@ -1,7 +1,7 @@
 // SHA-256, with sha256sum and the standard's own examples as witnesses.
 
 import Memory
-import Boot
+@testable import Boot
 import Firmware
 import Bytes
 import Commands
@@ -10,7 +10,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite struct SHA256Tests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct SHA256Tests {
     private static func digest(_ bytes: [UInt8]) -> FileDigest { FileDigest(of: ByteView(bytes.span.bytes)) }
 
     private static func parse(_ digits: String) -> FileDigest? {
@@ -51,6 +51,27 @@ import Testing
         for (part, digits) in zip(parts, try await Self.witness(parts)) {
             let expected = try #require(Self.parse(digits))
             #expect(Self.digest(part) == expected, "\(part.count) bytes")
+        }
+    }
+
+    /// From 512 MiB on the number of bits takes more than 32 of its 64 bits. Only the padding is looked at: nothing else of so many
+    /// bytes is read.
+    @Test(arguments: [0, 55, 56, 63, 64, 1 << 29 - 1, 1 << 29, 1 << 29 + 119, 1 << 32 + 60, 5 << 29 + 64])
+    func `the padding ends with the number of bits`(_ count: Int) throws {
+        let size = count + 1
+        let memory = try #require(
+            mmap(nil, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0))
+        try #require(memory != MAP_FAILED)
+        defer { munmap(memory, size) }
+        let message = Message(bytes: ByteView(UnsafeRawBufferPointer(start: memory, count: count).bytes))
+        let padded = message.paddedSize
+        #expect(padded % 64 == 0 && padded >= UInt64(count) + 9 && padded < UInt64(count) + 9 + 64)
+        let bits = UInt64(count) * 8
+        #expect(message.word(at: padded - 8) == UInt32(bits >> 32))
+        #expect(message.word(at: padded - 4) == UInt32(truncatingIfNeeded: bits))
+        for offset in stride(from: UInt64(count) & ~3, to: padded - 8, by: 4) {
+            let one: UInt32 = offset == UInt64(count) & ~3 ? 0x8000_0000 >> (8 * (UInt32(count % 4))) : 0
+            #expect(message.word(at: offset) == one)
         }
     }
 

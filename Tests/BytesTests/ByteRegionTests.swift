@@ -4,7 +4,7 @@ import Bytes
 import TestSupport
 import Testing
 
-@Suite struct ByteRegionTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct ByteRegionTests {
     /// Runs `body` on a region of 32 bytes at address 0x1000 with 16 other bytes on each side, all 0xcc before; returns
     /// the region's bytes and whether the others are as they were.
     static func region(_ body: (inout ByteRegion) -> Void) -> (inside: [UInt8], outsideIsIntact: Bool) {
@@ -71,7 +71,10 @@ import Testing
     @Test func `a part has its own ends`() {
         var stored: [Bool] = []
         let result = Self.region { region in
-            guard var part = region.part(0x1008, size: 8) else { return }
+            guard var part = region.part(0x1008, size: 8) else {
+                Issue.record("there is no such part")
+                return
+            }
             stored = [
                 part.store(1 as UInt8, at: 0x1007), part.store(1 as UInt8, at: 0x1008),
                 part.store(1 as UInt8, at: 0x100f), part.store(1 as UInt8, at: 0x1010),

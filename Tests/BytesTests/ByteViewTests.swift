@@ -5,7 +5,7 @@ import Diagnostics
 import TestSupport
 import Testing
 
-@Suite struct ByteViewTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct ByteViewTests {
     static let bytes: [UInt8] = Array(0..<32)
 
     @Test func `what is inside is exactly what does not pass the end`() {

@@ -4,7 +4,7 @@ import Diagnostics
 import TestSupport
 import Testing
 
-@Suite struct FaultTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct FaultTests {
     @Test func `numbers in a sentence are the fault's`() {
         #expect(
             sentence(Fault(.segmentBeyondFile, .programHeader(3), value: 0x2000, limit: 0x1fff))

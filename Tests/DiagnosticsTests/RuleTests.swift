@@ -4,7 +4,7 @@ import Diagnostics
 import TestSupport
 import Testing
 
-@Suite struct RuleTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct RuleTests {
     static let all: [Rule] = (0...255 as ClosedRange<UInt8>).compactMap { Rule(rawValue: $0) }
 
     @Test func `every rule has a sentence and an advice`() {

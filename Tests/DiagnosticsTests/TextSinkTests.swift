@@ -4,7 +4,7 @@ import Diagnostics
 import TestSupport
 import Testing
 
-@Suite struct TextSinkTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct TextSinkTests {
     static func text(_ body: (inout StringSink) -> Void) -> String {
         var sink = StringSink()
         body(&sink)

@@ -7,7 +7,7 @@ import ELF
 import TestSupport
 import Testing
 
-@Suite struct FileHeaderTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct FileHeaderTests {
     /// A sound file: a header and one program header.
     static let sound = ELFWriter().bytes
 

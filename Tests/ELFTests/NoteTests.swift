@@ -7,7 +7,7 @@ import ELF
 import TestSupport
 import Testing
 
-@Suite struct NoteTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct NoteTests {
     /// What a note says.
     struct Content: Equatable {
         var name: String, type: UInt32, desc: [UInt8], offset: UInt64

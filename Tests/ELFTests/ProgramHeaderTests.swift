@@ -7,7 +7,7 @@ import ELF
 import TestSupport
 import Testing
 
-@Suite struct ProgramHeaderTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct ProgramHeaderTests {
     /// The first program header of a file whose single segment is `segment`.
     static func read(_ segment: Segment) throws -> ProgramHeader {
         var writer = ELFWriter()

@@ -5,7 +5,7 @@ import ELF
 import TestSupport
 import Testing
 
-@Suite struct ReadBudgetTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct ReadBudgetTests {
     @Test func `tables may be as large as the file together`() throws {
         var read = ReadBudget(limit: 100)
         try read.add(60, .sectionHeader(1))

@@ -7,7 +7,7 @@ import ELF
 import TestSupport
 import Testing
 
-@Suite struct SectionTableTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct SectionTableTests {
     /// The name of the section at `index`, nil where it has none.
     static func name(_ file: [UInt8], _ index: UInt32) throws -> String? {
         let view = ByteView(file.span.bytes)

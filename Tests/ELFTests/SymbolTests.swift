@@ -5,7 +5,7 @@ import ELF
 import TestSupport
 import Testing
 
-@Suite struct SymbolTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct SymbolTests {
     static func words(_ words: [UInt32]) -> [UInt8] { words.flatMap { littleEndian($0) } }
 
     static func hash(_ bytes: [UInt8]) -> UInt64? { SymbolCount.ofHash(ByteView(bytes.span.bytes)) }

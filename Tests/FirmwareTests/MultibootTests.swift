@@ -6,7 +6,7 @@ import Diagnostics
 import TestSupport
 import Testing
 
-@Suite struct MultibootTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct MultibootTests {
     /// QEMU's layout: information at 0x9500, memory map at 0x9000, strings and modules behind the loader.
     static func image(flags: UInt32 = 0b100_1101) -> PlatformImage {
         var image = PlatformImage()

@@ -6,7 +6,7 @@ import Diagnostics
 import TestSupport
 import Testing
 
-@Suite struct PVHTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct PVHTests {
     static func image() -> PlatformImage {
         var image = PlatformImage()
         // magic, version, flags, nr_modules, modlist, cmdline, rsdp, memmap, memmap_entries, reserved
@@ -35,6 +35,15 @@ import Testing
             AddressRange(0x2000, 0x2038), AddressRange(0x2300, 0x2330), AddressRange(0x2200, 0x2205),
             AddressRange(0x2100, 0x2120), AddressRange(0x3_0000, 0x3_1234), AddressRange(0x2400, 0x2407),
         ] { #expect(facts.reserves(range), "\(range)") }
+    }
+
+    /// Version 1 is that with the memory map; fields that a later one adds follow those that are known.
+    @Test(arguments: [1, 2, .max] as [UInt32]) func `later versions are read like the first with a memory map`(
+        _ version: UInt32
+    ) throws {
+        var image = Self.image()
+        image.put([version], at: 0x2004)
+        #expect(try image.read(.pvh, at: 0x2000).get().regions.count == 2)
     }
 
     /// "Nothing will be loaded at physical address 0, so a 0 value in any of the address fields should be treated as not present."

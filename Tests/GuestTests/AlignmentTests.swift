@@ -6,7 +6,7 @@ import Subprocess
 import TestSupport
 import Testing
 
-@Suite(.serialized) struct AlignmentTests {
+@Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct AlignmentTests {
     static let isBuilt = Project.exists(Project.loader) && Project.exists(Project.fixture("gen2-align16-pie"))
 
     /// A copy of the fixture `name` whose `.comment` says `comment`.
@@ -25,7 +25,7 @@ import Testing
     }
 
     @Test(
-        .enabled(if: isBuilt),
+        .enabled(if: isBuilt, "make loader fixtures"),
         arguments: [
             ("gen2-align16-pie", "1.78.0", "", true), ("gen3-align16-8M", "1.77.2", "", true),
             ("gen2-align16-pie", "1.76.0", "", false), ("gen2-align16-pie", "1.76.0", "loader.align16", true),
@@ -45,7 +45,7 @@ import Testing
 
     /// The first steps of a kernel that takes null for a pointer to what tells it of the machine.
     @Test(
-        .enabled(if: isBuilt),
+        .enabled(if: isBuilt, "make loader fixtures"),
         arguments: [
             (2, 0, "", "loader.align16"), (3, 0x18, "", "loader.align16"), (3, 0x10, "", nil), (4, 0, "", nil),
             (2, 0x18, "loader.align16", "loader.no-align16"),
@@ -66,7 +66,7 @@ import Testing
     }
 
     /// Notes that a linker script left in sections only: they tell the contract.
-    @Test(.enabled(if: isBuilt), arguments: ["demo", "demo-recursive", "gen3-pie", "gen1-8M"])
+    @Test(.enabled(if: isBuilt, "make loader fixtures"), arguments: ["demo", "demo-recursive", "gen3-pie", "gen1-8M"])
     func notesInSectionsOnly(_ name: String) async throws {
         var file = Array(try Data(contentsOf: Project.fixture(name)))
         for index in 0..<Int(file.number(UInt16.self, at: 56)) where file.number(UInt32.self, at: 64 + 56 * index) == 4

@@ -2,6 +2,7 @@
 
 import Commands
 import Foundation
+import TestSupport
 import Testing
 
 /// A folder for what a boot loader reads, gone when nobody holds it any more.
@@ -128,7 +129,7 @@ enum IPXE {
     }
 }
 
-@Suite(.serialized) struct BootLoaderTests {
+@Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct BootLoaderTests {
     static let isBuilt = Project.exists(Project.loader) && Project.exists(Project.fixture("demo"))
     static let genuine = Project.genuine("hello_world")
     static let hasGenuine = Project.exists(genuine)
@@ -150,7 +151,9 @@ enum IPXE {
 
     // MARK: GRUB
 
-    @Test(.enabled(if: GRUB.isThere, "GRUB, xorriso or mtools are not there: make deps"), .enabled(if: isBuilt))
+    @Test(
+        .enabled(if: GRUB.isThere, "GRUB, xorriso or mtools are not there: make deps"),
+        .enabled(if: isBuilt, "make loader fixtures"))
     func `GRUB boots the demonstration`() async throws { expectDemonstration(try await GRUB.boot(Self.demo)) }
 
     @Test(
@@ -161,7 +164,9 @@ enum IPXE {
         expectGenuine(try await GRUB.boot(BootPlan(modules: [(Self.genuine, "loader.sha256=\(digest)")])))
     }
 
-    @Test(.enabled(if: GRUB.isThere, "GRUB, xorriso or mtools are not there: make deps"), .enabled(if: isBuilt))
+    @Test(
+        .enabled(if: GRUB.isThere, "GRUB, xorriso or mtools are not there: make deps"),
+        .enabled(if: isBuilt, "make loader fixtures"))
     func `GRUB's first word is an option`() async throws {
         let zeros = String(repeating: "0", count: 64)
         let outcome = try await GRUB.boot(BootPlan(modules: [BootPlan.module("demo", "loader.sha256=\(zeros)")]))
@@ -169,7 +174,9 @@ enum IPXE {
         #expect(outcome.errors.first?.hasPrefix("the file's SHA-256 has 0x") == true, outcome.comment)
     }
 
-    @Test(.enabled(if: GRUB.isThere, "GRUB, xorriso or mtools are not there: make deps"), .enabled(if: isBuilt))
+    @Test(
+        .enabled(if: GRUB.isThere, "GRUB, xorriso or mtools are not there: make deps"),
+        .enabled(if: isBuilt, "make loader fixtures"))
     func `an option on GRUB's multiboot line is refused`() async throws {
         let outcome = try await GRUB.boot(
             BootPlan(modules: [BootPlan.module("demo")], commandLine: "loader.quiet -- loader.verbose"))
@@ -181,7 +188,8 @@ enum IPXE {
 
     /// Without their names libraries are known by DT_SONAME; libmiddle.so has none.
     @Test(
-        .enabled(if: GRUB.isThere, "GRUB, xorriso or mtools are not there: make deps"), .enabled(if: isBuilt),
+        .enabled(if: GRUB.isThere, "GRUB, xorriso or mtools are not there: make deps"),
+        .enabled(if: isBuilt, "make loader fixtures"),
         arguments: [true, false])
     func `libraries without names`(isNamed: Bool) async throws {
         let digest = try await sha256([Project.fixture("libbase.so").path])[0]
@@ -204,7 +212,7 @@ enum IPXE {
 
     @Test(
         .enabled(if: SYSLINUX.isThere, "SYSLINUX, ISOLINUX or xorriso are not there: make deps"),
-        .enabled(if: isBuilt), arguments: ["", "-aout"])
+        .enabled(if: isBuilt, "make loader fixtures"), arguments: ["", "-aout"])
     func `SYSLINUX boots the demonstration`(option: String) async throws {
         expectDemonstration(try await SYSLINUX.boot(Self.demo, option: option))
     }
@@ -218,7 +226,9 @@ enum IPXE {
 
     // MARK: iPXE
 
-    @Test(.enabled(if: IPXE.isThere, "QEMU's iPXE ROMs are not there: make deps"), .enabled(if: isBuilt))
+    @Test(
+        .enabled(if: IPXE.isThere, "QEMU's iPXE ROMs are not there: make deps"),
+        .enabled(if: isBuilt, "make loader fixtures"))
     func `iPXE boots the demonstration`() async throws { expectDemonstration(try await IPXE.boot(Self.demo)) }
 
     @Test(

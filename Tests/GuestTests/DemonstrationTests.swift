@@ -1,8 +1,9 @@
 // The demonstration application checks what it was given; here it is booted in every way QEMU can start the loader.
 
+import TestSupport
 import Testing
 
-@Suite(.serialized) struct DemonstrationTests {
+@Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct DemonstrationTests {
     @Test(arguments: ["pc", "q35", "microvm"], Start.allCases)
     func identityMapped(machine: String, start: Start) async throws {
         try await boot("demo", machine, start)

@@ -2,6 +2,7 @@
 
 import Foundation
 import Subprocess
+import TestSupport
 import Testing
 
 #if canImport(System)
@@ -10,7 +11,7 @@ import Testing
     import SystemPackage
 #endif
 
-@Suite struct DocumentTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct DocumentTests {
     @Test func `the kernel of the page boots, linked, as an object file, and with C`() async throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("document-\(UUID())")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)

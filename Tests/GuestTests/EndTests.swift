@@ -31,11 +31,11 @@ enum Failing: String, CaseIterable, CustomTestStringConvertible {
     }
 }
 
-@Suite(.serialized) struct EndTests {
+@Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct EndTests {
     static let isBuilt = Project.exists(Project.loader)
 
     /// Without isa-debug-exit and without -no-reboot, a reset would begin again and again.
-    @Test(.enabled(if: isBuilt), arguments: ["pc", "q35"], Failing.allCases)
+    @Test(.enabled(if: isBuilt, "make loader fixtures"), arguments: ["pc", "q35"], Failing.allCases)
     func `QEMU powers off`(_ machine: String, _ failing: Failing) async throws {
         var (guest, file) = try failing.guest()
         defer { withExtendedLifetime(file) {} }
@@ -47,7 +47,7 @@ enum Failing: String, CaseIterable, CustomTestStringConvertible {
     }
 
     /// microvm has no port for that: it is reset, by a triple fault.
-    @Test(.enabled(if: isBuilt), arguments: Failing.allCases)
+    @Test(.enabled(if: isBuilt, "make loader fixtures"), arguments: Failing.allCases)
     func `QEMU's microvm is reset`(_ failing: Failing) async throws {
         var (guest, file) = try failing.guest()
         defer { withExtendedLifetime(file) {} }
@@ -61,7 +61,8 @@ enum Failing: String, CaseIterable, CustomTestStringConvertible {
     /// The ports of others, with isa-debug-exit in their place: its status is what was written there first.
     /// Cloud Hypervisor resets by port 0x64, so its way to power off has to come before.
     @Test(
-        .enabled(if: isBuilt), arguments: [(["0x64"], 0xfe), (["0x600"], 0x34), (["0x64", "0x600"], 0x34)],
+        .enabled(if: isBuilt, "make loader fixtures"),
+        arguments: [(["0x64"], 0xfe), (["0x600"], 0x34), (["0x64", "0x600"], 0x34)],
         Failing.allCases)
     func `other monitors' ports come in an order that ends them`(
         _ ports: (addresses: [String], value: Int), _ failing: Failing
@@ -78,7 +79,7 @@ enum Failing: String, CaseIterable, CustomTestStringConvertible {
     }
 
     /// Without a hypervisor what was said stays to be read: the CPU halts, and writes to no port that may be anything.
-    @Test(.enabled(if: isBuilt), arguments: Failing.allCases)
+    @Test(.enabled(if: isBuilt, "make loader fixtures"), arguments: Failing.allCases)
     func `bare metal halts`(_ failing: Failing) async throws {
         var (guest, file) = try failing.guest()
         defer { withExtendedLifetime(file) {} }

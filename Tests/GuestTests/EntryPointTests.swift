@@ -5,7 +5,7 @@ import Subprocess
 import TestSupport
 import Testing
 
-@Suite(.serialized) struct EntryPointTests {
+@Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct EntryPointTests {
     static let isBuilt = Project.exists(Project.loader) && Project.exists(Project.fixture("demo"))
 
     /// Which program header's segment holds the entry point of `file`, as the offset of the header in it.
@@ -48,7 +48,7 @@ import Testing
         #expect(host.status == 0 && host.sentence == nil)
     }
 
-    @Test(.enabled(if: isBuilt), arguments: ["demo", "demo-recursive", "gen4-identity-4M"])
+    @Test(.enabled(if: isBuilt, "make loader fixtures"), arguments: ["demo", "demo-recursive", "gen4-identity-4M"])
     func segmentWithoutExecution(_ name: String) async throws {
         let file = try TemporaryFile(Data(try Self.notExecutable(name)))
         let advice = "or say loader.no-protect"
@@ -60,7 +60,7 @@ import Testing
     }
 
     /// Pages of older generations are not protected: the file runs, and it stays a warning.
-    @Test(.enabled(if: isBuilt), arguments: ["gen3-pie", "gen0-8M"])
+    @Test(.enabled(if: isBuilt, "make loader fixtures"), arguments: ["gen3-pie", "gen0-8M"])
     func segmentWithoutExecutionWhereNothingIsProtected(_ name: String) async throws {
         let file = try TemporaryFile(Data(try Self.notExecutable(name)))
         try await boots(file.url)
@@ -68,7 +68,7 @@ import Testing
     }
 
     /// A CPU that can't keep pages from being executed boots it.
-    @Test(.enabled(if: isBuilt)) func segmentWithoutExecutionWithoutNX() async throws {
+    @Test(.enabled(if: isBuilt, "make loader fixtures")) func segmentWithoutExecutionWithoutNX() async throws {
         let file = try TemporaryFile(Data(try Self.notExecutable("demo")))
         var guest = Guest(initrd: file.url, patience: 20)
         guest.cpu += ",-nx"
@@ -78,7 +78,7 @@ import Testing
         #expect(host.status == 0)
     }
 
-    @Test(.enabled(if: isBuilt)) func zerosBehindTheBytes() async throws {
+    @Test(.enabled(if: isBuilt, "make loader fixtures")) func zerosBehindTheBytes() async throws {
         let sound = Array(try Data(contentsOf: Project.fixture("demo")))
         var header = try Self.entryHeader(sound)
         // The segment with zeros behind its bytes.
@@ -92,7 +92,7 @@ import Testing
     }
 
     /// 0 is what linkers leave in e_entry where there is no entry symbol.
-    @Test(.enabled(if: isBuilt)) func noEntryPoint() async throws {
+    @Test(.enabled(if: isBuilt, "make loader fixtures")) func noEntryPoint() async throws {
         let file = try TemporaryFile(
             Data(Array(try Data(contentsOf: Project.fixture("demo"))).putting(0 as UInt64, at: 24)))
         try await isRefused(file.url, "e_entry 0x0 is where the file's own header is loaded, which is no code")
@@ -107,7 +107,7 @@ import Testing
 
     /// The part with the debugging information, given by mistake.
     @Test(
-        .enabled(if: isBuilt), arguments: splitters.indices,
+        .enabled(if: isBuilt, "make loader fixtures"), arguments: splitters.indices,
         ["demo", "demo-recursive", "gen3-8M", "crash", "object-pic.o", "object-crash.o"])
     func debuggingInformation(_ splitter: Int, _ name: String) async throws {
         let (program, arguments) = Self.splitters[splitter]
@@ -119,15 +119,16 @@ import Testing
         let run = try? await Subprocess.run(
             .name(program), arguments: Arguments(words), output: .discarded, error: .string(limit: 1 << 16))
         guard let run else { try Test.cancel("there is no \(program)") }
-        // It has nothing to split off, or can't.
-        guard run.terminationStatus.isSuccess, Project.exists(debug) else { return }
+        guard run.terminationStatus.isSuccess, Project.exists(debug) else {
+            try Test.cancel("\(program) has nothing to split off of \(name), or can't")
+        }
         let isObject = name.hasSuffix(".o")
         try await isRefused(
             debug, isObject ? "where the file has no bytes" : "this is the program's debugging information without")
     }
 
     /// Object files whose `_start` is in a section that is not code.
-    @Test(.enabled(if: isBuilt)) func objectFileWithoutCode() async throws {
+    @Test(.enabled(if: isBuilt, "make loader fixtures")) func objectFileWithoutCode() async throws {
         var object = ObjectFile()
         object.symbols = [ObjectSymbol(name: "_start", size: 16, info: 0x12, section: 1)]
         // mov $0xf4, %dx; mov $1, %al; out %al, %dx

@@ -1,8 +1,9 @@
 // Genuine Hermit images, where they are there: their own last words are the witness.
 
+import TestSupport
 import Testing
 
-@Suite(.serialized) struct GenuineImageTests {
+@Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct GenuineImageTests {
     struct Configuration: CustomTestStringConvertible {
         var machine = "pc"
         var memory = "1G"

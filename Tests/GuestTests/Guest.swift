@@ -114,8 +114,9 @@ struct Guest {
         let magic = Data([0x02, 0xb0, 0xad, 0x1b])
         let range = try #require(file.range(of: magic, in: 0..<8192))
         file.replaceSubrange(range, with: Data(count: 4))
-        let copy = FileManager.default.temporaryDirectory.appendingPathComponent("loader-pvh-\(getpid())")
-        try file.write(to: copy)
+        // Beside the loader, where it may stay: all tests of a run share it.
+        let copy = Project.root.appendingPathComponent("build/loader-pvh")
+        try file.write(to: copy, options: .atomic)
         return copy
     }
 }

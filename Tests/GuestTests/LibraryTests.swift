@@ -1,9 +1,10 @@
 // Applications with shared objects, as further modules: each checks what it gets from its libraries.
 
 import Foundation
+import TestSupport
 import Testing
 
-@Suite(.serialized) struct LibraryTests {
+@Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct LibraryTests {
     static let libraries = ["libtop.so", "libbase.so", "libmiddle.so"]
 
     @Test(arguments: ["pie", "dyn", "exec", "high"]) func checksWhatItsLibrariesAnswer(kind: String) async throws {

@@ -1,9 +1,10 @@
 // Every generation of the entry contract on every machine: the fixture kernels check what they are given.
 
 import Foundation
+import TestSupport
 import Testing
 
-@Suite(.serialized) struct MatrixTests {
+@Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct MatrixTests {
     @Test func partMeetsEveryPairOfValues() {
         #expect(Matrix.part.count < 60)
         for first in Matrix.dimensions.indices {
@@ -197,6 +198,7 @@ import Testing
     private func refuses(_ file: Data, saying sentence: String) async throws {
         let image = try TemporaryFile(file)
         let outcome = try await Guest(initrd: image.url, patience: 20).boot()
+        // The application's file is at fault (35), or what its kernel wants (39): the sentence says which.
         #expect(outcome.status == 39 || outcome.status == 35, outcome.comment)
         #expect(outcome.errors.count == 1, outcome.comment)
         #expect(outcome.errors.first?.contains(sentence) == true, outcome.comment)

@@ -2,9 +2,10 @@
 
 import Commands
 import Foundation
+import TestSupport
 import Testing
 
-@Suite(.serialized) struct ModuleTests {
+@Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct ModuleTests {
     /// What lies side by side is one reservation: kernels have room for few.
     @Test(arguments: ["gen2", "gen3", "gen4-recursive", "gen4-v0.11", "gen4-identity"], ["pie", "4M"])
     func asManyAsThereMayBe(kernel: String, place: String) async throws {

@@ -7,7 +7,7 @@ import Subprocess
 import TestSupport
 import Testing
 
-@Suite(.serialized) struct GuestMutationTests {
+@Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct GuestMutationTests {
     /// How one boot ended, as far as that is accounted for.
     enum Kind: String, CaseIterable {
         case ran = "the application ran"
@@ -20,7 +20,7 @@ import Testing
     /// A bounded number of boots, thousands where they are asked for.
     static let count =
         ProcessInfo.processInfo.environment["LOADER_GUEST_MUTATIONS"].flatMap { Int($0) }
-        ?? (ProcessInfo.processInfo.environment["LOADER_SOAK"] == nil ? 40 : 4000)
+        ?? samples(40, soak: 4000)
 
     /// What is damaged: one of the files, and its part of all boots.
     struct Subject: CustomStringConvertible {

@@ -1,9 +1,10 @@
 // Object files, as the compiler leaves them, boot: each checks its own words.
 
 import Foundation
+import TestSupport
 import Testing
 
-@Suite(.serialized) struct ObjectFileTests {
+@Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct ObjectFileTests {
     static let models = ["static", "medium", "pic", "noplt", "pic-large", "tlsdesc", "sections", "crel"]
 
     @Test(arguments: models) func codeModels(model: String) async throws {

@@ -2,13 +2,14 @@
 
 import Commands
 import Foundation
+import TestSupport
 import Testing
 
-@Suite(.serialized) struct OptionTests {
+@Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct OptionTests {
     static let demo = Project.fixture("demo")
     static let isBuilt = Project.exists(Project.loader) && Project.exists(demo)
 
-    @Test(.enabled(if: isBuilt)) func `the default output is short`() async throws {
+    @Test(.enabled(if: isBuilt, "make loader fixtures")) func `the default output is short`() async throws {
         let outcome = try await Guest(initrd: Self.demo).boot()
         #expect(outcome.status == 3, outcome.comment)
         let lines = outcome.serial.split(separator: "\n").filter { $0.hasPrefix("[LOADER]") }
@@ -17,7 +18,9 @@ import Testing
         #expect(bytes > 0 && bytes < 600, outcome.comment)
     }
 
-    @Test(.enabled(if: isBuilt)) func `loader.quiet says nothing unless there is an error`() async throws {
+    @Test(.enabled(if: isBuilt, "make loader fixtures")) func `loader.quiet says nothing unless there is an error`()
+        async throws
+    {
         let outcome = try await Guest(initrd: Self.demo, moduleArguments: "loader.quiet").boot()
         #expect(outcome.status == 3, outcome.comment)
         #expect(!outcome.serial.contains("[LOADER]"), outcome.comment)
@@ -27,7 +30,7 @@ import Testing
         #expect(refused.errors.count == 1, refused.comment)
     }
 
-    @Test(.enabled(if: isBuilt), arguments: Start.allCases)
+    @Test(.enabled(if: isBuilt, "make loader fixtures"), arguments: Start.allCases)
     func `loader.sha256 boots the file that is meant, and no other`(_ start: Start) async throws {
         let digest = try await sha256([Self.demo.path])[0].uppercased()
         let wrong = String(digest.dropLast()) + (digest.hasSuffix("0") ? "1" : "0")
@@ -46,7 +49,7 @@ import Testing
         }
     }
 
-    @Test(.enabled(if: isBuilt), arguments: Start.allCases)
+    @Test(.enabled(if: isBuilt, "make loader fixtures"), arguments: Start.allCases)
     func `loader.verbose tells the memory map and every placement`(_ start: Start) async throws {
         var guest = Guest(initrd: Self.demo, loader: try start.loader())
         if start == .multiboot { guest.moduleArguments = "loader.verbose" } else { guest.append = "loader.verbose" }
@@ -63,7 +66,7 @@ import Testing
 }
 
 /// Page protection, with the CPU as witness.
-@Suite(.serialized) struct ProtectionTests {
+@Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct ProtectionTests {
     static let isBuilt = Project.exists(Project.loader) && Project.exists(Project.fixture("object-protect-NOTHING.o"))
 
     /// The fixture, and the words of the page fault.
@@ -72,7 +75,7 @@ import Testing
         ("EXECUTE_STACK", "executing 0x"),
     ]
 
-    @Test(.enabled(if: isBuilt), arguments: breaches)
+    @Test(.enabled(if: isBuilt, "make loader fixtures"), arguments: breaches)
     func `what is forbidden is a page fault`(_ breach: String, _ words: String) async throws {
         let image = Project.fixture("object-protect-\(breach).o")
         let outcome = try await Guest(initrd: image).boot()
@@ -84,14 +87,14 @@ import Testing
         #expect(lifted.status == 3, lifted.comment)
     }
 
-    @Test(.enabled(if: isBuilt)) func `what is allowed works`() async throws {
+    @Test(.enabled(if: isBuilt, "make loader fixtures")) func `what is allowed works`() async throws {
         let outcome = try await Guest(initrd: Project.fixture("object-protect-NOTHING.o")).boot()
         #expect(outcome.status == 3, outcome.comment)
     }
 
     /// Every generation's fixture checks each page, whether the generation is protected by default or on demand, also where
     /// the image replaces the loader, and where the CPU knows no NX.
-    @Test(.enabled(if: isBuilt), arguments: Matrix.dimensions[0], ["pie", "4M"])
+    @Test(.enabled(if: isBuilt, "make loader fixtures"), arguments: Matrix.dimensions[0], ["pie", "4M"])
     func `every generation can be protected, or not`(_ kernel: String, _ place: String) async throws {
         let image = Project.fixture("\(kernel)-\(place)")
         for (option, words) in [

@@ -4,7 +4,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite(.serialized) struct OverLoaderTests {
+@Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct OverLoaderTests {
     static let isBuilt = Project.exists(Project.loader)
 
     /// The loader lies from 1 MiB on: over its beginning, over its end, and over all of it.
@@ -12,7 +12,7 @@ import Testing
         (0x10_0000, 0x1_0000), (0x10_8000, 0x8_0000), (0x10_0000, 0x8_0000),
     ]
 
-    @Test(.enabled(if: isBuilt), arguments: ranges, Start.allCases)
+    @Test(.enabled(if: isBuilt, "make loader fixtures"), arguments: ranges, Start.allCases)
     func `an application over the loader arrives whole, behind it zeros`(
         _ range: (base: UInt64, size: Int), _ start: Start
     ) async throws {
@@ -22,17 +22,26 @@ import Testing
         #expect(outcome.serial.contains("over the loader\n"), outcome.comment)
     }
 
+    /// An invalid opcode, and a page fault, whose gate is further up and for which the CPU pushes an error code.
+    static let exceptions: [[UInt8]] = [
+        // std; ud2
+        [0xfd, 0x0f, 0x0b],
+        // std; mov $0x700000000000, %rax; mov (%rax), %al
+        [0xfd, 0x48, 0xb8, 0, 0, 0, 0, 0, 0x70, 0, 0, 0x8a, 0x00],
+    ]
+
     /// One that ends with an exception at once: the loader that would say where is gone, but not the machine's end.
-    @Test(.enabled(if: isBuilt), arguments: ranges, Start.allCases)
+    @Test(
+        .enabled(if: isBuilt, "make loader fixtures"), arguments: ranges,
+        [(exceptions[0], Start.multiboot), (exceptions[1], .multiboot), (exceptions[0], .pvh)])
     func `an exception of an application over the loader ends the machine`(
-        _ range: (base: UInt64, size: Int), _ start: Start
+        _ range: (base: UInt64, size: Int), _ end: (code: [UInt8], start: Start)
     ) async throws {
         var writer = ELFWriter(type: 2, base: range.base)
         writer.append([UInt8](repeating: 0xcc, count: range.size))
-        // std; ud2
-        writer.entry = writer.append([0xfd, 0x0f, 0x0b])
+        writer.entry = writer.append(end.code)
         let file = try TemporaryFile(Data(writer.bytes))
-        var guest = Guest(initrd: file.url, loader: try start.loader())
+        var guest = Guest(initrd: file.url, loader: try end.start.loader())
         let outcome = try await guest.boot()
         #expect(outcome.status == 47, outcome.comment)
         #expect(

@@ -2,6 +2,7 @@
 
 import Foundation
 import Subprocess
+import TestSupport
 import Testing
 
 #if canImport(System)
@@ -10,9 +11,8 @@ import Testing
     import SystemPackage
 #endif
 
-@Suite(.serialized) struct RandomPlacementTests {
+@Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct RandomPlacementTests {
     static let isBuilt = Project.exists(Project.loader) && Project.exists(Project.fixture("gen0-pie"))
-    static let isSoak = ProcessInfo.processInfo.environment["LOADER_SOAK"] != nil
     /// How often each image is booted.
     static let boots = isSoak ? 60 : 4
 
@@ -74,10 +74,11 @@ import Testing
         #expect(outcome.serial.contains("Hello, world!"), outcome.comment)
     }
 
-    @Test(.enabled(if: isBuilt), arguments: Matrix.dimensions[0] + ["gen4-v0.11"], Start.allCases)
+    @Test(
+        .enabled(if: isBuilt, "make loader fixtures"), arguments: Matrix.dimensions[0] + ["gen4-v0.11"], Start.allCases)
     func `every generation runs at any of the places`(_ kernel: String, _ start: Start) async throws {
         for memory in ["64M", "1G", "8G"] {
-            for _ in 0..<(Self.isSoak ? 20 : 1) {
+            for _ in 0..<(isSoak ? 20 : 1) {
                 var guest = Guest(
                     initrd: Project.fixture("\(kernel)-pie"), loader: try start.loader(), memory: memory,
                     processors: "2")
@@ -90,7 +91,7 @@ import Testing
         }
     }
 
-    @Test(.enabled(if: isBuilt), arguments: ["static", "pic", "tlsdesc"])
+    @Test(.enabled(if: isBuilt, "make loader fixtures"), arguments: ["static", "pic", "tlsdesc"])
     func `object files run at any of the places`(_ model: String) async throws {
         for _ in 0..<Self.boots {
             var guest = Guest(
@@ -102,7 +103,9 @@ import Testing
         }
     }
 
-    @Test(.enabled(if: isBuilt)) func `without RDRAND the time stamp counter chooses`() async throws {
+    @Test(.enabled(if: isBuilt, "make loader fixtures")) func `without RDRAND the time stamp counter chooses`()
+        async throws
+    {
         var bases: Set<UInt64> = []
         for _ in 0..<Self.boots {
             var guest = Guest(initrd: Project.fixture("demo"), moduleArguments: "loader.kaslr", memory: "8G")
@@ -118,7 +121,9 @@ import Testing
     }
 
     /// The module makes way, as for an image that is linked there.
-    @Test(.enabled(if: isBuilt), arguments: ["gen0-pie", "gen4-recursive-pie", "gen4-identity-pie", "object-pic.o"])
+    @Test(
+        .enabled(if: isBuilt, "make loader fixtures"),
+        arguments: ["gen0-pie", "gen4-recursive-pie", "gen4-identity-pie", "object-pic.o"])
     func `an image may lie where the module is`(_ name: String) async throws {
         // QEMU puts modules behind the loader: with this many zeros at its end the file reaches 2 and 4 MiB.
         let file = try TemporaryFile(Data(contentsOf: Project.fixture(name)) + Data(count: 4 << 20))
@@ -135,7 +140,7 @@ import Testing
     }
 
     @Test(
-        .enabled(if: isBuilt),
+        .enabled(if: isBuilt, "make loader fixtures"),
         arguments: [
             ("gen4-identity-pie", "loader.base=0x300000", "would not be aligned as they ask; at 0x400000 they are"),
             ("gen4-identity-pie", "loader.base=0", "which is not all RAM below 4 GiB"),
@@ -151,7 +156,7 @@ import Testing
         #expect(outcome.errors.count == 1 && outcome.errors[0].contains(words), outcome.comment)
     }
 
-    @Test(.enabled(if: isBuilt)) func `old kernels stay below 1 GiB`() async throws {
+    @Test(.enabled(if: isBuilt, "make loader fixtures")) func `old kernels stay below 1 GiB`() async throws {
         for (base, status) in [("0x3f000000", 3), ("0x40000000", 49)] {
             var guest = Guest(
                 initrd: Project.fixture("gen1-pie"), moduleArguments: "loader.base=\(base)", memory: "3G")
@@ -161,7 +166,7 @@ import Testing
         }
     }
 
-    @Test(.enabled(if: isBuilt)) func `a base wins, and that is told`() async throws {
+    @Test(.enabled(if: isBuilt, "make loader fixtures")) func `a base wins, and that is told`() async throws {
         let arguments = "loader.kaslr loader.base=0x1000000"
         let outcome = try await Guest(initrd: Project.fixture("demo"), moduleArguments: arguments).boot()
         #expect(outcome.status == 3, outcome.comment)

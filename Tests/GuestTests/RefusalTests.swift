@@ -5,7 +5,7 @@ import Subprocess
 import TestSupport
 import Testing
 
-@Suite(.serialized) struct RefusalTests {
+@Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct RefusalTests {
     @Test func noApplication() async throws {
         let outcome = try await Guest(initrd: nil).boot()
         #expect(outcome.status == 33, outcome.comment)
@@ -124,7 +124,7 @@ import Testing
     }
 
     /// Every length up to the end of the program headers; minutes long, so only where it is asked for.
-    @Test(.enabled(if: ProcessInfo.processInfo.environment["LOADER_SOAK"] != nil, "only in make soak"))
+    @Test(.enabled(if: isSoak, "only in make soak"))
     func truncatedEverywhere() async throws {
         let file = try demonstration()
         let end = 64 + Int(file[56]) * 56

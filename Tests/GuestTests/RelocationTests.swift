@@ -1,8 +1,9 @@
 // The applications of Fixtures/Relocations check their own words; here they are booted, and the loader's count is compared.
 
+import TestSupport
 import Testing
 
-@Suite(.serialized) struct RelocationFixtureTests {
+@Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct RelocationFixtureTests {
     /// Which relocations the loader must say it has applied.
     static let applications: [(name: String, line: String)] = [
         (

@@ -1,9 +1,10 @@
 // How the loader writes to the serial port.
 
 import Commands
+import TestSupport
 import Testing
 
-@Suite struct SerialTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct SerialTests {
     /// String instructions take the slow way under KVM, and some monitors drop what is not a write of one byte.
     @Test(.enabled(if: Project.exists(Project.loader))) func `no string instruction writes to a port`() async throws {
         let result = try await run(["objdump", "-d", Project.loader.path])

@@ -2,11 +2,11 @@
 // leaves exactly the state that it is told to leave.
 
 import Foundation
+import TestSupport
 import Testing
 
-@Suite(.serialized) struct StarterTests {
+@Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct StarterTests {
     static let isBuilt = Project.exists(Project.loader) && Project.exists(Project.fixture("starter"))
-    static let isSoak = ProcessInfo.processInfo.environment["LOADER_SOAK"] != nil
     static let kernelLine = "env=GREETING=hello -- one two"
 
     /// The starters whose registers and structures are known; their boot protocol as the loader tells it.
@@ -15,7 +15,7 @@ import Testing
         ("ipxe", "Multiboot"), ("syslinux", "Multiboot"), ("syslinux-aout", "Multiboot"), ("grub", "Multiboot"),
     ]
 
-    @Test(.enabled(if: isBuilt), arguments: starters)
+    @Test(.enabled(if: isBuilt, "make loader fixtures"), arguments: starters)
     func `the demonstration boots as each starter leaves the machine`(
         _ starter: (name: String, boot: String)
     ) async throws {
@@ -31,7 +31,7 @@ import Testing
 
     /// One thing at a time, each of which has been somebody's end.
     @Test(
-        .enabled(if: isBuilt),
+        .enabled(if: isBuilt, "make loader fixtures"),
         arguments: [
             "esp=0", "esp=0xffffffff", "esp=0x100000", "gdt=0 idt=0", "flags=0x2", "flags=0x4402", "flags=0x247cd7",
             "cr0=0x1f", "cr0=0x50011", "cr0=0x60000011", "cr4=0x7ff", "cr4=0x10080", "efer=0x901", "fs=0",
@@ -47,11 +47,11 @@ import Testing
     /// Registers, flags, descriptor tables, control registers, places of structures: all that the specification of the entry leaves
     /// undefined. The application comes back, says what it found, and the next state's turn has come.
     @Test(
-        .enabled(if: isBuilt),
+        .enabled(if: isBuilt, "make loader fixtures"),
         arguments: ["qemu64,apic,fsgsbase,fxsr,rdrand,rdtscp,xsave,xsaveopt", "max"])
     func `random states lead to the same entry`(_ cpu: String) async throws {
-        let count = Self.isSoak ? 1000 : 24
-        let first = Self.isSoak ? UInt32.random(in: 0 ... .max / 2) : 1
+        let count = isSoak ? 1000 : 24
+        let first = isSoak ? UInt32.random(in: 0 ... .max / 2) : 1
         let outcome = try await start(
             "random=\(first) count=\(count) options=loader.quiet", "starter-returning", cpu: cpu, patience: 300)
         #expect(outcome.status == 3, outcome.comment)
@@ -59,7 +59,7 @@ import Testing
             outcome.serial.hasSuffix("[STARTER] came back 0x\(String(count, radix: 16)) times\n"), outcome.comment)
     }
 
-    @Test(.enabled(if: isBuilt), arguments: 101...(isSoak ? 200 : 106))
+    @Test(.enabled(if: isBuilt, "make loader fixtures"), arguments: 101...(isSoak ? 200 : 106))
     func `the demonstration boots from random states`(_ seed: Int) async throws {
         let words = "random=\(seed) -- " + Self.kernelLine
         let outcome = try await start(words, "demo")
@@ -69,7 +69,7 @@ import Testing
 
     /// e_entry in 64-bit mode: nobody who begins there is known yet, and that is said, whatever the state.
     @Test(
-        .enabled(if: isBuilt),
+        .enabled(if: isBuilt, "make loader fixtures"),
         arguments: ["preset=linux-64", "entry=elf64 rsp=0 ds=0 fs=0 gdt=0 idt=0", "entry=elf64 cr4=0x10a0 rsp=0"]
             + (1...(isSoak ? 100 : 8)).map { "random=\($0) entry=elf64" })
     func `in 64-bit mode it says who may start it`(_ words: String) async throws {
@@ -80,7 +80,7 @@ import Testing
     }
 
     /// In 32-bit mode, eax tells.
-    @Test(.enabled(if: isBuilt), arguments: ["elf32", "multiboot32"])
+    @Test(.enabled(if: isBuilt, "make loader fixtures"), arguments: ["elf32", "multiboot32"])
     func `another magic number is told`(_ entry: String) async throws {
         let outcome = try await start("entry=\(entry) eax=0x36d76289", "demo")
         #expect(outcome.status == 45, outcome.comment)

@@ -5,7 +5,7 @@ import HermitEntry
 import TestSupport
 import Testing
 
-@Suite struct BootInfoTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct BootInfoTests {
     /// A value in the structure.
     struct Field {
         var offset: Int, value: UInt64, size: Int

@@ -8,7 +8,7 @@ import HermitEntry
 import TestSupport
 import Testing
 
-@Suite struct HermitNotesTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct HermitNotesTests {
     /// The notes of a file with these PT_NOTE segments.
     static func read(_ segments: [[UInt8]], align: UInt64 = 4) throws -> HermitNotes {
         var writer = ELFWriter()

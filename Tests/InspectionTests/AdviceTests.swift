@@ -5,7 +5,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite struct AdviceTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct AdviceTests {
     /// One call of the tool: the file, libraries, and options.
     struct Call {
         var file: [UInt8]

@@ -4,7 +4,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite(.serialized) struct BootTests {
+@Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct BootTests {
     /// A program in the place of QEMU, which says what a guest said, and ends with a status.
     private func qemu(saying text: String, status: Int, in folder: Folder) throws -> String {
         try folder.write("said", Array(text.utf8))

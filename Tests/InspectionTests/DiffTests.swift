@@ -4,7 +4,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite struct DiffTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct DiffTests {
     @Test func statusIsThatOfTheNewFile() async throws {
         let folder = try Folder()
         for sample in Sample.all { try folder.write(sample.name, sample.bytes) }

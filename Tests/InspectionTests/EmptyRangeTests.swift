@@ -4,7 +4,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite struct EmptyRangeTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct EmptyRangeTests {
     private let folder: Folder
 
     init() throws { folder = try Folder() }

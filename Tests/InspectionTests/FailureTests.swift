@@ -4,7 +4,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite struct FailureTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct FailureTests {
     private let folder: Folder
 
     init() throws {
@@ -78,7 +78,7 @@ import Testing
     }
 
     /// Takes 4 GiB of memory for some seconds.
-    @Test(.enabled(if: ProcessInfo.processInfo.environment["LOADER_SOAK"] != nil)) func whatHasNoEnd() async throws {
+    @Test(.enabled(if: isSoak, "only in make soak")) func whatHasNoEnd() async throws {
         let run = try await Tool.run(["segments", "/dev/zero"])
         #expect(run.status == 64 && run.errors == "Error: cannot read /dev/zero: File too large\n")
     }

@@ -4,7 +4,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite struct FindingTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct FindingTests {
     /// A file and the findings that it must have, in order.
     struct Case: CustomStringConvertible {
         let description: String
@@ -80,6 +80,20 @@ import Testing
                 $0.setDynamic($0.relaEntries([Relocation(8, at: 0x500)]))
                 $0.segments.append(load(at: 0x2000, size: $0.next - 0x2000, flags: 4))
             })
+        // Writable memory from 0x1000 to 0x1100, read-only memory after it: its first and last word, and the words around.
+        for (address, isInside) in [(0xff8, false), (0x1000, true), (0x10f8, true), (0x1100, false)] as [(UInt64, Bool)]
+        {
+            add(
+                "relocation at 0x\(String(address, radix: 16))", (isInside ? [] : ["text-relocations"]) + usual,
+                file {
+                    $0.segments[0] = Segment(1, offset: 0, vaddr: 0, filesz: 0x1000, align: 0x1000, flags: 5)
+                    $0.segments.append(load(at: 0x1000, flags: 6))
+                    $0.setDynamic($0.relaEntries([Relocation(8, at: address)]))
+                    $0.segments.append(
+                        Segment(
+                            1, offset: 0x1100, vaddr: 0x1100, filesz: $0.next - 0x1100, align: 0x1000, flags: 4))
+                })
+        }
         add(
             "header outside", ["entry-zeros", "no-header-in-image"] + usual,
             file {

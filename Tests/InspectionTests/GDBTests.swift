@@ -1,9 +1,10 @@
 // `gdb-script` in earnest: gdb attaches to QEMU, stops at the entry point, and knows functions and lines where they lie.
 
 import Foundation
+import TestSupport
 import Testing
 
-@Suite(.serialized) struct GDBTests {
+@Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct GDBTests {
     static let hasGDB = ["/usr/bin/gdb", "/usr/local/bin/gdb"].contains {
         FileManager.default.isExecutableFile(atPath: $0)
     }

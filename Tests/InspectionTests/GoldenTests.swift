@@ -1,9 +1,10 @@
 // Every view of the samples, compared with what it was when someone last looked at it.
 
 import Foundation
+import TestSupport
 import Testing
 
-@Suite struct GoldenTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct GoldenTests {
     static let views = [
         "verdict", "segments", "sections", "symbols", "relocations", "notes", "dynamic", "bootinfo", "pages",
     ]

@@ -5,7 +5,7 @@ import FoundationXML
 import TestSupport
 import Testing
 
-@Suite struct LibraryTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct LibraryTests {
     private static let fixtures = Tool.root.path + "/build/fixtures/"
     private static let libraries = ["libtop.so", "libmiddle.so", "libbase.so"]
     /// Options for the libraries, then the application.

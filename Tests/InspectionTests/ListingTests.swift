@@ -4,7 +4,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite struct ListingTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct ListingTests {
     /// Numbers of every length, each with its neighbours.
     static let numbers: [UInt64] =
         (0..<64).flatMap { [1 << $0 &- 1, 1 << $0, 1 << $0 &+ 1] as [UInt64] }

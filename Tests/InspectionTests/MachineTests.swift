@@ -4,7 +4,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite struct MachineTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct MachineTests {
     /// A genuine Hermit image; they lie beside the package, or where the environment says.
     static func genuine(_ name: String) -> String {
         let folder =

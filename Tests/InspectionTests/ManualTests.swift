@@ -1,9 +1,10 @@
 // The manual page and the help say all that there is, and their examples are right.
 
 import Foundation
+import TestSupport
 import Testing
 
-@Suite struct ManualTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct ManualTests {
     /// The argument parser's description of a command (its `--experimental-dump-help`), as far as it is needed.
     private struct Description: Decodable { let command: Command }
     private struct Command: Decodable {
@@ -92,8 +93,7 @@ import Testing
         }
     }
 
-    @Test func thePageIsWellFormed() async throws {
-        guard let version = await Tool.other("groff", ["--version"]), !version.isEmpty else { return }
+    @Test(.enabled(if: Tool.isThere("groff"), "there is no groff")) func thePageIsWellFormed() async throws {
         let run = try await Tool.run(
             program: "groff", ["-mdoc", "-Tutf8", "-ww", "-z", Tool.root.path + "/docs/loader-inspect.1"])
         #expect(run.status == 0 && run.errors.isEmpty, "\(run.errors)")

@@ -4,7 +4,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite struct NoteLinkerTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct NoteLinkerTests {
     private let folder: Folder
 
     init() throws { folder = try Folder() }

@@ -1,9 +1,10 @@
 // The line that says what takes so long: in terminals only, and gone in the end.
 
 import Foundation
+import TestSupport
 import Testing
 
-@Suite struct ProgressTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct ProgressTests {
     private let slow = "(sleep 1.5; cat app) |"
     private let line = "\rstandard input ... 1 s\u{1b}[K"
     private let gone = "\r\u{1b}[K"

@@ -4,7 +4,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite struct ReadelfTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct ReadelfTests {
     /// What witness.py finds with `arguments`: status and everything it says.
     private func witness(_ arguments: [String]) async throws -> Run {
         let script = Tool.root.appendingPathComponent("Tests/InspectionTests/witness.py").path
@@ -13,25 +13,31 @@ import Testing
 
     /// A sample of all that /usr and the toolchain have; `make witness` compares every file.
     @Test func sampleOfTheSystem() async throws {
-        let run = try await witness(["--sample", "60"])
+        let run = try await witness(["--sample", String(samples(24, soak: 300))])
         #expect(run.status == 0, "\(run.output)\(run.errors)")
-        #expect(run.output.hasPrefix("60 files, "))
+        #expect(run.output.hasPrefix("\(samples(24, soak: 300)) files, "))
         print(run.output)
     }
 
-    /// What is made here: linked files, object files, and genuine images where there are any.
-    @Test func fixtures() async throws {
-        let fixtures = Tool.root.appendingPathComponent("build/fixtures")
-        let genuine =
-            ProcessInfo.processInfo.environment["LOADER_HERMIT_IMAGES"]
-            ?? Tool.root.appendingPathComponent("../shared/hermit").path
-        var paths = ["hello_world", "hello_c"].map { genuine + "/" + $0 }
-        // The relocations of reloc-every are in no section, by which readelf finds them; SHT_CREL it knows from 2.44 on.
-        paths += ((try? FileManager.default.contentsOfDirectory(atPath: fixtures.path)) ?? [])
-            .filter { !$0.hasPrefix("reloc-every") && !$0.hasPrefix("gen") && !$0.contains("crel") && $0 != "objects" }
-            .map { fixtures.path + "/" + $0 }
-        paths = paths.filter { FileManager.default.fileExists(atPath: $0) }
-        guard !paths.isEmpty else { return }
+    /// What is made here, linked files and object files. The relocations of reloc-every are in no section, by which readelf finds
+    /// them; SHT_CREL it knows from 2.44 on.
+    private static let fixtures =
+        ((try? FileManager.default.contentsOfDirectory(atPath: Tool.root.path + "/build/fixtures")) ?? [])
+        .filter { !$0.hasPrefix("reloc-every") && !$0.hasPrefix("gen") && !$0.contains("crel") && $0 != "objects" }
+        .map { Tool.root.path + "/build/fixtures/" + $0 }
+
+    private static let genuine = ["hello_world", "hello_c"].map { MachineTests.genuine($0) }
+        .filter { FileManager.default.fileExists(atPath: $0) }
+
+    @Test(.enabled(if: !fixtures.isEmpty, "make fixtures")) func ofFixtures() async throws {
+        try await compare(Self.fixtures)
+    }
+
+    @Test(.enabled(if: !genuine.isEmpty, "the genuine images are not there")) func ofGenuineImages() async throws {
+        try await compare(Self.genuine)
+    }
+
+    private func compare(_ paths: [String]) async throws {
         let run = try await witness(paths)
         #expect(run.status == 0, "\(run.output)\(run.errors)")
         #expect(run.output.contains("0 files differ"))

@@ -4,7 +4,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite struct SchemaTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct SchemaTests {
     static let views = GoldenTests.views
 
     /// A Python that has the validator; nil where there is none, which fails: `make deps` installs it.

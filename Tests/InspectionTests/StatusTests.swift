@@ -1,9 +1,10 @@
 // What scripts rely on: exit statuses, silence, and plain text in pipes.
 
 import Foundation
+import TestSupport
 import Testing
 
-@Suite struct StatusTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct StatusTests {
     @Test func statusIsTheWorstOfAllFiles() async throws {
         let folder = try Folder()
         for sample in Sample.all { try folder.write(sample.name, sample.bytes) }
@@ -20,6 +21,19 @@ import Testing
         #expect(try await Tool.run(["absent"], in: folder.url).status == 64)
         #expect(try await Tool.run(["--memory", "much", "application"], in: folder.url).status == 64)
         #expect(try await Tool.run(["explain", "nonsense"], in: folder.url).status == 64)
+    }
+
+    /// Worst first: the status of a later file does not take the place of an earlier one's, whatever kind of trouble each has.
+    @Test(arguments: ["verdict", "segments"]) func statusIsNotThatOfTheLastFile(_ view: String) async throws {
+        let folder = try Folder()
+        try folder.write("malformed", Sample.truncated)
+        try folder.write("script", Array("#!/bin/sh".utf8))
+        try folder.write("application", Sample.application)
+        let files = ["absent", "malformed", "script", "application"]
+        for (first, status) in [64, 2, 1, 0].enumerated() {
+            let names = Array(files[first...])
+            #expect(try await Tool.run([view] + names, in: folder.url).status == Int32(status), "\(names)")
+        }
     }
 
     /// Behind an option a subcommand is taken for a file, which there may be.

@@ -71,6 +71,13 @@ enum Tool {
         return try String(contentsOf: folder.url.appendingPathComponent("terminal"), encoding: .utf8)
     }
 
+    /// Whether there is a program of that name in PATH.
+    static func isThere(_ name: String) -> Bool {
+        (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").contains {
+            FileManager.default.isExecutableFile(atPath: "\($0)/\(name)")
+        }
+    }
+
     /// Runs another program; nil where it is missing or fails.
     static func other(_ name: String, _ arguments: [String]) async -> String? {
         let result = try? await Subprocess.run(

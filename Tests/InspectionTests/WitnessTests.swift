@@ -1,12 +1,14 @@
 // The guest as witness: what `load` says is in memory at the jump is what QEMU finds there, byte for byte.
 
 import Foundation
+import TestSupport
 import Testing
 
-@Suite(.serialized) struct WitnessTests {
+@Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct WitnessTests {
     static let isReady =
         FileManager.default.fileExists(atPath: Tool.root.appendingPathComponent("build/loader").path)
         && FileManager.default.fileExists(atPath: Tool.root.appendingPathComponent("build/fixtures/demo").path)
+        && Tool.isThere("qemu-system-x86_64")
 
     /// Application, machine, memory, protocol.
     static let cells = [
@@ -16,10 +18,9 @@ import Testing
         ("object-crash.o", "pc", "1G", "multiboot"), ("object-protect-NOTHING.o", "q35", "2G", "pvh"),
     ]
 
-    @Test(.enabled(if: isReady), arguments: cells)
+    @Test(.enabled(if: isReady, "make loader fixtures"), arguments: cells)
     func guestHoldsTheSame(_ name: String, _ machine: String, _ memory: String, _ protocolName: String) async throws {
         let file = Tool.root.appendingPathComponent("build/fixtures/\(name)")
-        guard FileManager.default.fileExists(atPath: file.path) else { return }
         let folder = try Folder()
         let bytes = Array(try Data(contentsOf: file))
         try folder.write("app", name.hasSuffix(".o") ? try await spinning(object: bytes) : try spinning(bytes))
@@ -74,7 +75,7 @@ import Testing
     }
 
     /// An application with shared objects: only what resolver functions chose differs.
-    @Test(.enabled(if: isReady), arguments: ["libraries-pie", "libraries-low"])
+    @Test(.enabled(if: isReady, "make loader fixtures"), arguments: ["libraries-pie", "libraries-low"])
     func guestHoldsTheSameLibraries(_ name: String) async throws {
         let fixtures = Tool.root.appendingPathComponent("build/fixtures")
         let folder = try Folder()

@@ -5,7 +5,7 @@ import Linking
 import TestSupport
 import Testing
 
-@Suite struct CorruptionTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct CorruptionTests {
     /// A file with every kind of table, and the file offsets at which its structures begin and end.
     static let sample: (file: [UInt8], structures: Range<Int>) = {
         var writer = ELFWriter(base: 0)

@@ -9,7 +9,7 @@ import Testing
 /// `file`, loaded and relocated: in the suite, `load` is a segment.
 private func loadedFile(_ file: [UInt8]) -> Loaded { load(file) }
 
-@Suite struct LinkingTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct LinkingTests {
     /// A file without the writer's own segment and with these.
     static func file(_ segments: [Segment], type: UInt16 = 3, entry: UInt64 = 0x1000, size: Int = 0x400) -> [UInt8] {
         var writer = ELFWriter(type: type)

@@ -5,7 +5,7 @@ import Linking
 import TestSupport
 import Testing
 
-@Suite struct RelocationValueTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct RelocationValueTests {
     static let bias: UInt64 = 0x40_0000
     /// Where the place of `relocated` lies.
     static let place: UInt64 = 960

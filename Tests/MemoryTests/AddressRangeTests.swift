@@ -1,9 +1,10 @@
 // Ranges of addresses, up to the last one.
 
 import Memory
+import TestSupport
 import Testing
 
-@Suite struct AddressRangeTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct AddressRangeTests {
     @Test func `a range never ends before it starts`() {
         #expect(AddressRange(5, 3) == AddressRange(5, 5))
         #expect(AddressRange(5, 3).isEmpty)

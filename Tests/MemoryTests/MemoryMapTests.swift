@@ -5,7 +5,7 @@ import Diagnostics
 import TestSupport
 import Testing
 
-@Suite struct MemoryMapTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct MemoryMapTests {
     /// The regions of `map`, in its order.
     static func list(_ map: borrowing MemoryMap) -> [MemoryRegion] {
         let regions = map.regions

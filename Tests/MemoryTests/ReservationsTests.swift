@@ -5,7 +5,7 @@ import Diagnostics
 import TestSupport
 import Testing
 
-@Suite struct ReservationsTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct ReservationsTests {
     @Test func `there is room for 64 reservations`() throws {
         var reservations = Reservations()
         for index in 0..<64 { try reservations.add(AddressRange(at: UInt64(index), size: 1), .loader) }

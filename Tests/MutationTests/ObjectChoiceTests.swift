@@ -7,7 +7,7 @@ import Linking
 import TestSupport
 import Testing
 
-@Suite struct ObjectChoiceTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct ObjectChoiceTests {
     /// Without this, millions of inputs could all be refused at the same header.
     @Test func `random bytes choose files that are relocated`() {
         var random = SeededGenerator(seed: 17)

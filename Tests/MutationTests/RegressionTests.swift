@@ -5,7 +5,7 @@ import HostileInput
 import TestSupport
 import Testing
 
-@Suite struct RegressionTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct RegressionTests {
     /// What was wrong, by what, with which bytes.
     static let inputs: [(name: String, target: FuzzTarget, bytes: [UInt8])] = [
         (

@@ -1,9 +1,10 @@
 // Unsafe code is confined to a few files, and does not grow unnoticed.
 
 import Foundation
+import TestSupport
 import Testing
 
-@Suite struct UnsafeCodeTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct UnsafeCodeTests {
     static let sources = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent().appendingPathComponent("Sources")
 

@@ -11,7 +11,7 @@ import Linking
 import TestSupport
 import Testing
 
-@Suite struct WorkTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct WorkTests {
     /// How many times as much of the processor's time `body` takes for `more` as for `less`: of three runs of each, in turn, the
     /// shortest count.
     static func growth<Input>(_ less: Input, _ more: Input, _ body: (borrowing Input) -> Void) -> Double {

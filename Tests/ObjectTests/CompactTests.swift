@@ -9,7 +9,7 @@ import Linking
 import Testing
 import TestSupport
 
-struct CompactTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct CompactTests {
     static let fixtures = LinkerWitnessTests.fixtures
     static let areBuilt = FileManager.default.fileExists(
         atPath: fixtures.appendingPathComponent("object-crel.o").path)

@@ -6,7 +6,7 @@ import Linking
 import TestSupport
 import Testing
 
-struct DocumentTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct DocumentTests {
     @Test func `object files: applied, or the reason why not`() throws {
         let cells = try (0...RelocationType.lastNumber).map(Self.cell)
         #expect(try RelocationsDocument.differences(.object, cells) == [])

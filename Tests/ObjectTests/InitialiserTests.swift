@@ -7,7 +7,7 @@ import Linking
 import Testing
 import TestSupport
 
-struct InitialiserTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct InitialiserTests {
     /// A section of an array; its words are numbers, so that the array shows the order.
     struct Array: Sendable {
         var name: String, type: UInt32
@@ -116,7 +116,11 @@ struct InitialiserTests {
         async throws
     {
         let witness = try await theirs(arrays, linker)
-        guard !arrays.isEmpty else { return }
+        // One sample is there for the linker's answer to it alone.
+        guard !arrays.isEmpty else {
+            #expect(witness.initial.isEmpty && witness.final.isEmpty)
+            return
+        }
         let ours = try Self.ours(arrays)
         #expect(ours.initial == witness.initial)
         #expect(ours.final == witness.final)
@@ -125,7 +129,7 @@ struct InitialiserTests {
 
     /// Arrays made up at random: new ones, and for GNU ld old ones, with a number or without.
     @Test(arguments: ["ld", "ld.lld"]) func madeUpOrders(_ linker: String) async throws {
-        for seed in Seeds.chosen {
+        for seed in Seeds.chosen() {
             var random = SeededGenerator(seed: seed)
             // GNU ld orders those of one number by how it is written, lld by their places in the file.
             let isPadded = Bool.random(using: &random)

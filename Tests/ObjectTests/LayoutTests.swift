@@ -5,7 +5,7 @@ import Linking
 import Testing
 import TestSupport
 
-struct LayoutTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct LayoutTests {
     /// Code, constants, template, data, zeros, each group on pages of its own, in the file's order within a group.
     @Test func groups() throws {
         let bytes = { (value: UInt8, count: Int) in [UInt8](repeating: value, count: count) }

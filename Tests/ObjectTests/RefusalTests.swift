@@ -4,7 +4,7 @@ import Diagnostics
 import TestSupport
 import Testing
 
-struct RefusalTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct RefusalTests {
     /// Sections 1 `.text`, 2 `.data`, 3 `.rela.data`, 4 `.symtab`, 5 `.strtab`, 6 `.shstrtab`.
     private static let file = object([Relocation(1, at: 0, symbol: 1)]).bytes
     private static let headers = file.number(UInt64.self, at: 40)

@@ -5,7 +5,7 @@ import Linking
 import Testing
 import TestSupport
 
-struct SectionNameTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct SectionNameTests {
     /// A file with `count` sections of words, and the address of each as a word.
     private func file(_ names: [String]) -> [UInt8] {
         var file = ObjectFile(

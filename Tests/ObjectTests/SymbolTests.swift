@@ -19,7 +19,7 @@ func object(words: Int = 4, _ relocations: [Relocation], _ change: (inout Object
     return file
 }
 
-struct SymbolTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct SymbolTests {
     @Test func sectionSymbol() throws {
         let file = object([Relocation(1, at: 8, symbol: 2, addend: 0x10)]) {
             $0.symbols.append(ObjectSymbol(name: "", info: 3, section: 1))

@@ -4,7 +4,7 @@ import Diagnostics
 import Testing
 import TestSupport
 
-struct ThreadLocalTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct ThreadLocalTests {
     /// One sequence: what compilers write (r for the four bytes of the first relocation, c for the call's), the types of
     /// both relocations, and what it becomes (v for the four bytes of the offset from TP).
     struct Sequence: Sendable, CustomTestStringConvertible {
@@ -110,6 +110,27 @@ struct ThreadLocalTests {
             sentence(try #require(refusal(of: bytes)), bytes)
                 == "section 3 entry 0: R_X86_64_TLSGD at 0x14 against 'variable': the code is none of the psABI's "
                 + "sequences, and no __tls_get_addr is defined")
+    }
+
+    /// One variable by three models: its tls_index, its descriptor and its offset from TP each have a slot of their own.
+    @Test func slotsOfOneVariable() throws {
+        let bytes = file(Self.sequences[0], at: 0) {
+            $0.symbols[2] = ObjectSymbol(name: "__tls_get_addr", info: 0x12, section: 1)
+            $0.sections[0].relocations += [
+                Relocation(34, at: 0x20, symbol: 2, addend: 0 &- 4),
+                Relocation(22, at: 0x30, symbol: 2, addend: 0 &- 4),
+            ]
+        }
+        let result = try load(bytes)
+        let slots = [(4, 16), (0x20, 16), (0x30, 8)].map { place, size in
+            let start = UInt64(result.memory.number(UInt32.self, at: place)) + UInt64(place) + 4
+            return start..<start + UInt64(size)
+        }
+        for (index, slot) in slots.enumerated() {
+            for other in slots[..<index] { #expect(!slot.overlaps(other), "\(slots)") }
+        }
+        #expect(result.word(slots[0].lowerBound) == 1 && result.word(slots[0].lowerBound + 8) == 8)
+        #expect(result.word(slots[2].lowerBound) == 0 &- 0x28)
     }
 
     /// A file that brings the function keeps its code, and gets the tls_index that the code asks for.

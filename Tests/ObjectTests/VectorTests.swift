@@ -6,7 +6,7 @@ import Linking
 import Testing
 import TestSupport
 
-struct VectorTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct VectorTests {
     static let numbers = Vectors.all.flatMap(\.numbers).sorted()
 
     func group(_ number: UInt32) throws -> VectorGroup {
@@ -58,7 +58,9 @@ struct VectorTests {
     /// No alignment is asked for. With S (or A) moved by as much as P, values that depend on P stay.
     @Test(arguments: numbers.filter { $0 != 0 && $0 != 35 }) func unalignedPlaces(number: UInt32) throws {
         let group = try group(number)
-        guard var vector = group.vectors.first, case .bytes(let expected) = vector.result else { return }
+        guard var vector = group.vectors.first, case .bytes(let expected) = vector.result else {
+            try Test.cancel("type \(number) writes nothing")
+        }
         let formula = try #require(RelocationType(number)?.formula)
         let usesPlace: Bool =
             switch formula {

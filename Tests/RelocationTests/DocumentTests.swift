@@ -7,7 +7,7 @@ import Linking
 import TestSupport
 import Testing
 
-struct DocumentTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct DocumentTests {
     static let numbers = 0...RelocationType.lastNumber
 
     @Test func `names, fields and formulas are the engine's`() throws {

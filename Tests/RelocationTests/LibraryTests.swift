@@ -6,7 +6,7 @@ import Linking
 import TestSupport
 import Testing
 
-struct LibraryTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct LibraryTests {
     /// An application whose word at 0x4000 is the address of `name`, with the type, and wants the libraries called.
     static func application(
         _ names: [String] = ["wanted"], type: UInt32 = 6, needed: [String] = ["one.so", "two.so"], info: UInt8 = 0x10
@@ -186,6 +186,20 @@ struct LibraryTests {
         #expect(result.counts.resizedCopies == 2)
         // All see the application's copy.
         #expect(result.word(0x4018, in: 1) == 0x60_4000)
+    }
+
+    /// Resolver functions run once everything else is relocated and copied: the original that one fills is copied once more.
+    @Test func aCopyOfWhatAResolverChose() throws {
+        var application = Self.application([], needed: ["one.so"])
+        application.symbols = [LinkedSymbol(name: "chosen", value: 0x4000, size: 8, shndx: 1)]
+        application.rela = [LinkedRelocation(offset: 0x4000, type: 5, symbol: 1)]
+        application.data = [UInt8](repeating: 0xee, count: 0x100)
+        var one = Self.library([])
+        one.symbols = [LinkedSymbol(name: "chosen", value: 0x4010, size: 8, shndx: 1)]
+        one.rela = [LinkedRelocation(offset: 0x4010, type: 37, addend: 0x4020)]
+        let result = try Self.together(application, [one]).load(bias: 0x60_0000) { _ in 0x1234_5678 }
+        #expect(result.word(0x4010, in: 1) == 0x1234_5678)
+        #expect(result.word(0x4000) == 0x1234_5678)
     }
 
     @Test func nothingToCopy() throws {

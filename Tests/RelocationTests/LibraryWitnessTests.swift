@@ -7,9 +7,10 @@ import Diagnostics
 import ELF
 import Foundation
 import Linking
+import TestSupport
 import Testing
 
-@Suite(.serialized) struct LibraryWitnessTests {
+@Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct LibraryWitnessTests {
     /// How a program and its libraries are built.
     struct Build: CustomStringConvertible {
         var compiler: String
@@ -106,7 +107,7 @@ import Testing
 }
 
 /// What symbols of other files cost.
-struct SymbolSearchCostTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct SymbolSearchCostTests {
     /// Twice as many relocations against twice as many symbols take twice as many steps, whatever their order.
     @Test(arguments: ["gnu", "sysv"]) func costIsLinear(style: String) async throws {
         let scratch = try ScratchDirectory()

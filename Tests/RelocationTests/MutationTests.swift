@@ -6,7 +6,7 @@ import Linking
 import TestSupport
 import Testing
 
-struct MutationTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct MutationTests {
     /// A small generator with a seed, so that a failure can be repeated.
     struct Generator: RandomNumberGenerator {
         var state: UInt64

@@ -6,7 +6,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite(.serialized) struct RandomLibraryTests {
+@Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct RandomLibraryTests {
     @Test func likeTheDynamicLinker() async throws {
         var linkers: [String] = []
         for linker in ["ld.bfd", "ld.gold", "ld.lld"] where (try? await run([linker, "--version"]))?.succeeded == true {
@@ -28,7 +28,8 @@ import Testing
         var total = Comparison()
         var unbuilt: [String] = []
         var refused: [Rule: Int] = [:]
-        for seed in Seeds.chosen {
+        let seeds = Seeds.chosen(6)
+        for seed in seeds {
             let build = LibraryBuild(set: RandomLibraries(seed: seed, linkers: linkers), folder: path)
             do {
                 try await build.make()
@@ -64,7 +65,7 @@ import Testing
                 unbuilt.append("seed \(seed): \(error)")
             }
         }
-        #expect(unbuilt.count <= Seeds.chosen.count / 10, "\(unbuilt)")
+        #expect(unbuilt.count <= max(1, seeds.count / 10), "\(unbuilt)")
         print("\(total.summary)\nrefused by both: \(refused)")
         #expect(total.differences == [])
         let seen = Set(total.equal.keys).union(total.chosen.keys)

@@ -5,7 +5,7 @@ import Linking
 import TestSupport
 import Testing
 
-struct SymbolTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct SymbolTests {
     /// Weak and undefined: S is 0 and A counts.
     @Test func weakUndefined() throws {
         var file = LinkedFileWriter()

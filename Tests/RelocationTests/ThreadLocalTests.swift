@@ -9,7 +9,7 @@ import Linking
 import TestSupport
 import Testing
 
-struct ThreadLocalTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct ThreadLocalTests {
     /// The smallest distance that holds the block and keeps its first byte congruent to p_vaddr, found by trying.
     static func distance(vaddr: UInt64, memsz: UInt64, align: UInt64) -> UInt64 {
         var distance = memsz

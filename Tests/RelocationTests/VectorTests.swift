@@ -69,7 +69,7 @@ func addendFits(_ group: VectorGroup, _ vector: Vector) -> Bool {
     }
 }
 
-struct VectorTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct VectorTests {
     static let returned: @Sendable (UInt64) -> UInt64? = { $0 &+ 0x1111_0000_0000 }
 
     @Test(arguments: Vectors.all.map(\.number), TableForm.allCases)
@@ -105,7 +105,9 @@ struct VectorTests {
     @Test(arguments: Vectors.all.filter { ![2, 13, 15, 24].contains($0.number) }.map(\.number))
     func unalignedPlace(number: UInt32) throws {
         let group = try #require(Vectors.all.first { $0.number == number })
-        guard case .bytes(let expected) = group.vectors[0].result, group.size > 0 else { return }
+        guard case .bytes(let expected) = group.vectors[0].result, group.size > 0 else {
+            try Test.cancel("type \(number) writes nothing")
+        }
         for offset in 1...7 as ClosedRange<UInt64> {
             let bytes = file(group, group.vectors[0], at: Vectors.place + offset)
             let result = try relocate(bytes, bias: Vectors.bias, resolve: VectorTests.returned)

@@ -12,7 +12,7 @@ public struct MappedPage: Equatable, Sendable {
 
 /// The pages that the tables under the PML4 at `root` map, in ascending order; `read` tells the entry at a physical address,
 /// nil where the tables must not lie. PML4 entries in `skipped` are not followed. Nil where a table is out of bounds or an
-/// entry has reserved bits set.
+/// entry has bits set that nobody asked for.
 public func mappedPages(
     root: UInt64, skipping skipped: Set<Int> = [], _ read: (UInt64) -> UInt64?
 ) -> [MappedPage]? {
@@ -23,6 +23,9 @@ public func mappedPages(
             if level == 4, skipped.contains(index) { continue }
             guard let entry = read(table + UInt64(index) * 8) else { return false }
             guard entry & 1 == 1 else { continue }
+            // P, R/W and XD, and PS above the last level: all others, which say how memory is cached among them, are clear.
+            let known: UInt64 = 0x800f_ffff_ffff_f003 | (level == 2 || level == 3 ? 0x80 : 0)
+            guard entry & ~known == 0 else { return false }
             let virtual = base | UInt64(index) << shift
             let (writable, executable) = (writable && entry & 2 != 0, executable && entry >> 63 == 0)
             let address = entry & 0x000f_ffff_ffff_f000

@@ -19,14 +19,23 @@ public struct SeededGenerator: RandomNumberGenerator {
     }
 }
 
-/// The seeds of what tests make up at random: 20, or 1000 in a soak, or those of LOADER_SEEDS=42 or LOADER_SEEDS=42-43, to look at
+/// Whether this is `make soak`, where tests take all that they otherwise take samples of.
+public let isSoak = ProcessInfo.processInfo.environment["LOADER_SOAK"] != nil
+
+/// How many samples a test takes: `few`, or in a soak `many`.
+public func samples(_ few: Int, soak many: Int) -> Int { isSoak ? many : few }
+
+/// The minutes that a test may take, far more than it does: one that meets an endless loop is to be named.
+public let minutesPerTest = samples(10, soak: 240)
+
+/// The seeds of what tests make up at random: some, or 1000 in a soak, or those of LOADER_SEEDS=42 or LOADER_SEEDS=42-43, to look at
 /// what differs.
 public enum Seeds {
-    /// Those of this run.
-    public static var chosen: ClosedRange<UInt64> {
+    /// Those of this run: `few` unless something else is asked for.
+    public static func chosen(_ few: Int = 20) -> ClosedRange<UInt64> {
         let environment = ProcessInfo.processInfo.environment
         let ends = (environment["LOADER_SEEDS"] ?? "").split(separator: "-").compactMap { UInt64($0) }
         if let first = ends.first, let last = ends.last, first <= last { return first...last }
-        return environment["LOADER_SOAK"] == nil ? 1...20 : 1...1000
+        return 1...UInt64(samples(few, soak: 1000))
     }
 }

@@ -22,20 +22,35 @@ final class Progress: Sendable {
 
     private let state = Mutex(State())
     private let start = ContinuousClock.now
-    private let isOutputTerminal = isatty(1) == 1
+    private let isOutputTerminal: Bool
     private let isOn: Bool
+    private let writeError: @Sendable (String) -> Void
 
-    private init() {
+    /// One that shows something or not, beside output to the same terminal or not; `writeError` writes to standard error.
+    init(isOn: Bool, isOutputTerminal: Bool, _ writeError: @escaping @Sendable (String) -> Void) {
+        self.isOn = isOn
+        self.isOutputTerminal = isOutputTerminal
+        self.writeError = writeError
+    }
+
+    private convenience init() {
         var status = stat()
         // The call fills the structure that it is given.
         let isPipe = unsafe fstat(1, &status) == 0 && status.st_mode & S_IFMT == S_IFIFO
-        isOn = isatty(2) == 1 && !isPipe && ProcessInfo.processInfo.environment["TERM"] != "dumb"
+        self.init(
+            isOn: isatty(2) == 1 && !isPipe && ProcessInfo.processInfo.environment["TERM"] != "dumb",
+            isOutputTerminal: isatty(1) == 1
+        ) { text in
+            var text = text
+            // Only read, and not beyond the closure. There may be no standard error.
+            text.withUTF8 { _ = unsafe Inspection.write(UnsafeRawBufferPointer($0), to: 2) }
+        }
         guard isOn else { return }
         // A thread of its own: what takes so long keeps the others busy.
         DispatchQueue(label: "progress").async { [self] in
             while true {
                 usleep(100_000)
-                tick()
+                tick(start.duration(to: .now))
             }
         }
     }
@@ -62,31 +77,24 @@ final class Progress: Sendable {
 
     /// Writes a line to standard error that stays; what was being worked on is done with.
     func tell(_ line: String) {
-        interrupt { write(line + "\n") }
+        interrupt { writeError(line + "\n") }
         show(nil)
     }
 
-    private func tick() {
+    /// Shows the line where it is due, so long after the start.
+    func tick(_ time: Duration) {
         state.withLock { state in
-            let time = start.duration(to: .now)
             guard let work = state.work, !state.isSilent, time >= .seconds(1) else { return }
             // Cut off rather than wrapped, since a line that is wrapped cannot be cleared.
             let text = String("\(work) ... \(time.components.seconds) s".prefix(79))
-            write("\r\(text)\u{1b}[K")
+            writeError("\r\(text)\u{1b}[K")
             state.isShown = true
         }
     }
 
     private func clear(_ state: inout State) {
         guard state.isShown else { return }
-        write("\r\u{1b}[K")
+        writeError("\r\u{1b}[K")
         state.isShown = false
-    }
-
-    /// Writes to standard error, if there is one.
-    private func write(_ text: String) {
-        var text = text
-        // Only read, and not beyond the closure.
-        text.withUTF8 { _ = unsafe Inspection.write(UnsafeRawBufferPointer($0), to: 2) }
     }
 }
