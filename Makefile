@@ -17,9 +17,32 @@ APP := build/fixtures/demo
 APPEND := env=GREETING=hello -- one two
 QEMU_ARGS :=
 
-# Tests want what the prerequisites before them have made, and pass over what is not there.
+# Tests want what the prerequisites before them have made, and skip what is not there.
 .NOTPARALLEL:
-.PHONY: run test loader inspect install fixtures bench bench-deps budget deps lint format host-test soak witness matrix fuzz fuzz-briefly coverage clean
+.DEFAULT_GOAL := help
+.PHONY: help run check test loader inspect install fixtures bench bench-deps budget deps lint format host-test soak witness \
+	matrix fuzz fuzz-briefly coverage clean
+
+define HELP
+make run           boot an application in QEMU (APP=path APPEND="words for it" QEMU_ARGS="-m 4G")
+make check         while you work: lint, build, the tests of the pure modules; within a minute after an edit
+make test          everything that guards a commit, by samples where all would take long
+make soak          the same tests with all that they otherwise take samples of: hours
+make matrix        every generation of kernels on every machine: thousands of boots
+make witness       every ELF file of this system, as loader-inspect and readelf list it
+make fuzz          fuzzing with libFuzzer (TARGET=all SECONDS=60); fuzz-briefly is its part of make test
+make loader        build/loader; make inspect is build/loader-inspect, make fixtures what the tests boot
+make install       both programs, manual and completions (PREFIX=/usr/local DESTDIR=)
+make bench         what a boot, the loader, a relocation and a listing cost (QUICK=1); budget is its part of make test
+make format        format the sources as make lint wants them
+make coverage      how many lines of the pure modules the tests run
+make deps          install what this machine lacks of all that, with apt
+make clean         remove all that was built
+endef
+export HELP
+
+help:
+	@echo "$$HELP"
 
 # Boots $(APP); QEMU status 3 is what a Hermit application that ends well leaves.
 run: deps loader $(if $(filter build/fixtures/%,$(APP)),fixtures)
@@ -29,10 +52,17 @@ run: deps loader $(if $(filter build/fixtures/%,$(APP)),fixtures)
 	if [ $$status -eq 3 ]; then echo "QEMU ended with status 3: success"; \
 	else echo "QEMU ended with status $$status (see docs/exit-statuses.md)"; exit 1; fi
 
+# The package without the host tool, and of its tests those that start no compiler, no linker and no guest.
+CHECK := LOADER_PURE=1 timeout 600 swift
+CHECK_OPTIONS := --scratch-path .build-check
+check: lint
+	$(CHECK) build $(CHECK_OPTIONS) --build-tests --explicit-target-dependency-import-check error
+	$(CHECK) test $(CHECK_OPTIONS) --skip-build --skip 'MutationTests|Witness|RandomLibraryTests|asLinkersOrderThem|madeUpOrders'
+
 test: deps lint loader fixtures host-test budget fuzz-briefly
 
-# Instructions per phase and bytes of text may not grow by more than 5 % unnoticed; a growth that is meant changes the file.
-BUDGET_APPS := $(wildcard ../shared/hermit/hello_world) build/fixtures/demo build/fixtures/demo-recursive
+# What a boot may cost, and how large the loader may be: few numbers, in budget.txt.
+BUDGET_APPS := $(wildcard ../shared/hermit/hello_world) build/fixtures/demo
 budget:
 	swift build --product loader-bench
 	.build/debug/loader-bench --parts boot --memory 1G,64G --budget budget.txt $(BUDGET_APPS)
@@ -41,14 +71,21 @@ budget:
 fuzz-briefly: fixtures
 	Fuzz/run all 10000x 1
 
+# What was skipped, and why, once more in the end. A test that does not come to an end is named, and ends with the process.
+define RUN_TESTS
+	swift build --build-tests --explicit-target-dependency-import-check error
+	@mkdir -p build
+	timeout $(1) swift test --skip-build 2>&1 | tee build/tests.log
+	@grep ' skipped' build/tests.log || echo "no test was skipped"
+endef
+host-test soak: private SHELL := /bin/bash -o pipefail
 host-test:
-	swift build --build-tests --explicit-target-dependency-import-check error
-	swift test --skip-build
+	$(call RUN_TESTS,2400)
 
-# Everything that takes minutes: every truncation booted, and the like.
+# Everything that takes long: every truncation booted, and the like.
+soak: export LOADER_SOAK := 1
 soak: deps loader fixtures
-	swift build --build-tests --explicit-target-dependency-import-check error
-	LOADER_SOAK=1 swift test --skip-build
+	$(call RUN_TESTS,86400)
 
 # Every ELF file of /usr and of the Swift toolchain as loader-inspect lists it and as readelf does: minutes.
 witness: deps inspect
