@@ -104,7 +104,7 @@ import Testing
         var expected = [UInt8](repeating: 0xaa, count: 32)
         if let limit = vector.limit {
             #expect(result.fault?.rule == .relocationOverflow)
-            #expect(result.fault?.place == .relocation(table: 7, index: 0))
+            #expect(result.fault?.location == .relocation(table: 7, index: 0))
             #expect(result.fault?.value == vector.value)
             #expect(result.fault?.limit == limit)
         } else {

@@ -51,7 +51,7 @@ import Testing
             Issue.record("it was loaded")
             return
         }
-        #expect(fault.rule == .bytesListedTwice && fault.place == .programHeader(UInt64(count) + 1))
+        #expect(fault.rule == .bytesListedTwice && fault.location == .programHeader(UInt64(count) + 1))
         #expect(rehearsal.violations == [])
     }
 
@@ -98,7 +98,7 @@ import Testing
             Issue.record("it was loaded")
             return
         }
-        #expect(fault.rule == .bytesListedTwice && fault.place == .sectionHeader(6), "\(rehearsal.report)")
+        #expect(fault.rule == .bytesListedTwice && fault.location == .sectionHeader(6), "\(rehearsal.report)")
     }
 
     /// As many sections as a name has bytes that they share, and a symbol named for them.

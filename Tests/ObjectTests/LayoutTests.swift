@@ -111,7 +111,7 @@ import TestSupport
         for (alignment, rule) in wrong {
             let fault = refusal(alignment)
             #expect(fault?.rule == rule)
-            #expect(fault?.place == .entry(section: 3, index: 2), "\(alignment)")
+            #expect(fault?.location == .entry(section: 3, index: 2), "\(alignment)")
         }
         #expect(refusal(1 << 12) == nil)
     }

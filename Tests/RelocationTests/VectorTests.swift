@@ -90,7 +90,7 @@ func addendFits(_ group: VectorGroup, _ vector: Vector) -> Bool {
             case .overflow(let value, let limit):
                 let fault = try #require(refusal(of: bytes), "\(group.name), vector \(index), \(form)")
                 #expect(fault.rule == .relocationOverflow)
-                #expect(fault.place == .relocation(table: form.tag, index: 0))
+                #expect(fault.location == .relocation(table: form.tag, index: 0))
                 #expect(fault.value == value)
                 #expect(fault.limit == limit)
                 #expect(
@@ -148,7 +148,7 @@ func addendFits(_ group: VectorGroup, _ vector: Vector) -> Bool {
                 #expect(fault?.rule == .relocationOutsideImage)
                 #expect(fault?.value == place)
                 #expect(fault?.limit == end)
-                #expect(fault?.place == .relocation(table: form.tag, index: 0))
+                #expect(fault?.location == .relocation(table: form.tag, index: 0))
             }
         }
         for place in [.max, 0xffff_ffff_ffff_fff0, 0x1_0000_4040, 1 << 63] as [UInt64] {
