@@ -81,7 +81,7 @@ public struct MemoryMap: ~Copyable {
         guard !range.isEmpty else { return }
         let region = MemoryRegion(range: range, kind: kind)
         // Firmware tells most regions in order, and few that can be joined.
-        if count < MemoryMap.capacity, range.start >= end, count == 0 || regions[count &- 1].isApart(from: region) {
+        if count < MemoryMap.capacity, range.start >= end, count == 0 || entry(at: count &- 1).isApart(from: region) {
             put(region, at: count)
             count &+= 1
             end = range.end
@@ -114,6 +114,10 @@ public struct MemoryMap: ~Copyable {
         return nil
     }
 
+    private func entry(at index: Int) -> MemoryRegion {
+        MemoryRegion(range: ranges.span[index], kind: kinds.span[index])
+    }
+
     private mutating func put(_ region: MemoryRegion, at index: Int) {
         ranges[index] = region.range
         kinds[index] = region.kind
@@ -123,7 +127,7 @@ public struct MemoryMap: ~Copyable {
         var index = index
         count &-= 1
         while index < count {
-            let next = regions[index &+ 1]
+            let next = entry(at: index &+ 1)
             put(next, at: index)
             index &+= 1
         }
@@ -138,7 +142,7 @@ public struct MemoryMap: ~Copyable {
         var kept = 0
         var index = 0
         while index < count {
-            let other = regions[index]
+            let other = entry(at: index)
             index &+= 1
             if joined.join(other) { continue }
             put(other, at: kept)
@@ -148,8 +152,8 @@ public struct MemoryMap: ~Copyable {
         // Where it belongs.
         count = kept &+ 1
         var place = kept
-        while place > 0, regions[place &- 1].range.start > joined.range.start {
-            let before = regions[place &- 1]
+        while place > 0, entry(at: place &- 1).range.start > joined.range.start {
+            let before = entry(at: place &- 1)
             put(before, at: place)
             place &-= 1
         }
