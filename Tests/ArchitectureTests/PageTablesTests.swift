@@ -101,6 +101,39 @@ import Testing
         }
     }
 
+    /// Ranges, and how many tables pages of a size need for them.
+    static let tableCounts: [(start: UInt64, end: UInt64, size: PageSize, count: UInt64)] = [
+        (0, 0x4000_0000, .size2MiB, 2), (0, 0x4000_0000, .size4KiB, 514), (0, 0x80_0000_0000, .size1GiB, 1),
+        (0, 0x80_0000_0001, .size1GiB, 2), (0x3fff_ffff, 0x4000_0001, .size2MiB, 3),
+        (0x1f_f000, 0x20_0000, .size4KiB, 3), (0x1f_f000, 0x20_1000, .size4KiB, 4), (5, 5, .size4KiB, 0),
+    ]
+
+    /// A range that ends where a table's part of the addresses does needs none for what follows.
+    @Test(arguments: tableCounts)
+    func `tables are counted for the first address and the last`(
+        _ row: (start: UInt64, end: UInt64, size: PageSize, count: UInt64)
+    ) {
+        #expect(PageTables.tableCount(for: AddressRange(row.start, row.end), row.size) == row.count)
+    }
+
+    @Test func `a walk finds addresses in pages of every size, and none between them`() throws {
+        let result = Self.build(pages: 16) { tables in
+            tables.map(AddressRange(0x1000, 0x3000), .size4KiB)
+            tables.map(AddressRange(0x40_0000, 0x80_0000), .size2MiB)
+            tables.map(AddressRange(1 << 30, 3 << 30), .size1GiB)
+        }
+        try #require(result.fault == nil)
+        let walk = PageWalk(ByteView(result.bytes.span.bytes), origin: Self.base, root: Self.base)
+        for address in [0x1000, 0x2fff, 0x40_0000, 0x7f_ffff, 0x4000_0000, 0x5234_5678, 0xbfff_ffff] as [UInt64] {
+            let found = walk.physicalAddress(of: address)
+            #expect(found == address)
+        }
+        for address in [0, 0xfff, 0x3000, 0x3f_ffff, 0x80_0000, 0x3fff_ffff, 0xc000_0000, 1 << 39] as [UInt64] {
+            let found = walk.physicalAddress(of: address)
+            #expect(found == nil)
+        }
+    }
+
     @Test func `too little room is told, and nothing is written behind it`() {
         for pages in 1...3 {
             let result = Self.build(pages: pages) { tables in

@@ -130,6 +130,25 @@ import Testing
         }
     }
 
+    /// Whatever number is vouched for, only records of the view are read: here more of the same kind follow it.
+    @Test(arguments: [31, 32, 33, 40]) func `no record is read past the view's end`(_ count: Int) {
+        let records = (0..<80).flatMap {
+            littleEndian(UInt64($0 % 40) * 8) + littleEndian(8 as UInt64) + littleEndian(UInt64($0))
+        }
+        for vouched in [0, count, 64, 80, 1000] {
+            var bytes = [UInt8](repeating: 0xcc, count: 40 * 8)
+            var span = bytes.mutableSpan
+            var region = ByteRegion(span.mutableBytes, at: 0)
+            let view = ByteView(records.span.bytes.extracting(0..<count * 24))
+            let reached = region.storeSums(of: view, from: 0, tagged: 8, plus: 7, vouched: vouched)
+            #expect(reached == count)
+            for index in 0..<40 {
+                let word = bytes.number(UInt64.self, at: index * 8)
+                #expect(word == (index < count ? UInt64(index) + 7 : 0xcccc_cccc_cccc_cccc))
+            }
+        }
+    }
+
     /// Of tags that somebody vouches for, a group of 32 at a time, a wrong one is found by its lowest byte, unless that
     /// is 0; an address always.
     @Test(arguments: 0..<32) func `what is vouched for is not believed where it would write outside`(_ index: Int) {

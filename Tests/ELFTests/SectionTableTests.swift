@@ -35,6 +35,37 @@ import Testing
         }
     }
 
+    @Test func `numbers go from the one after the null section to the last`() {
+        for count in [0, 1, 2, 5] as [UInt32] {
+            var numbers = EntryNumbers(below: count)
+            var found: [UInt32] = []
+            while let number = numbers.next() { found.append(number) }
+            #expect(found == Array(1..<max(count, 1)))
+        }
+    }
+
+    @Test func `a section holds its first byte and its last one, and no other`() throws {
+        let sound = Self.file.bytes
+        let header = Int(sound.number(UInt64.self, at: 40)) + 64
+        let file = sound.putting(0x1000 as UInt64, at: header + 16).putting(16 as UInt64, at: header + 32)
+        let view = ByteView(file.span.bytes)
+        let table = try SectionTable(view, FileHeader(view))
+        var found: [UInt32?] = []
+        for address in [0xfff, 0x1000, 0x100f, 0x1010] as [UInt64] { found.append(table.section(at: address)) }
+        #expect(found == [nil, 1, 1, nil])
+    }
+
+    @Test func `a name begins in the string table`() throws {
+        let file = Self.file.bytes
+        let names = Int(file.number(UInt64.self, at: 40)) + 64 * Int(file.number(UInt16.self, at: 62))
+        let (start, size) = (file.number(UInt64.self, at: names + 24), file.number(UInt64.self, at: names + 32))
+        let view = ByteView(file.span.bytes)
+        let table = try SectionTable(view, FileHeader(view))
+        let last = table.nameOffset(ofName: UInt32(size) - 1)
+        let beyond = table.nameOffset(ofName: UInt32(size))
+        #expect(last == start + size - 1 && beyond == 0)
+    }
+
     /// As `objcopy --only-keep-debug` leaves them: nothing is read from where they point.
     @Test(arguments: [(8, 0x1000), (8, 0), (1, 0), (2, 0), (3, 0), (7, 0), (14, 0)] as [(UInt32, UInt64)])
     func `sections without bytes in the file may point anywhere`(_ type: UInt32, _ size: UInt64) throws {

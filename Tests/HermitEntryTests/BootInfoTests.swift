@@ -128,4 +128,15 @@ import Testing
         // The handoff's GDT lies that far behind it.
         #expect(BootInfo.size(generation) <= 0x100)
     }
+
+    /// Entry versions 2 and 3 alone have a layout that depends on how wide integers are aligned.
+    @Test(arguments: [Generation.zero, .one, .fourRecursive, .fourIdentity])
+    func `other generations are the same however wide integers are aligned`(_ generation: Generation) {
+        for multiboot in [0, 0x9500] as [UInt64] {
+            let size = Int(BootInfo.size(generation))
+            #expect(BootInfo.size(generation, alignsWideIntegers: true) == UInt64(size))
+            let aligned = Self.written(Self.info(multiboot: multiboot), generation, size, alignsWideIntegers: true)
+            #expect(aligned == Self.written(Self.info(multiboot: multiboot), generation, size))
+        }
+    }
 }

@@ -147,4 +147,20 @@ import Testing
         #expect(all.map(\.hasDeviceTree) == [false, false, false, true, true, true])
         #expect(all.map(\.hasDeviceTreePlatform) == [false, false, false, false, true, true])
     }
+
+    /// Of an object file those sections count that are in memory: a linker would drop the others.
+    @Test(arguments: [(0 as UInt64, nil), (2, 4), (3, 4), (6, 4)] as [(UInt64, UInt8?)])
+    func `an object file's notes are in memory`(_ flags: UInt64, _ version: UInt8?) throws {
+        let file = ObjectFile(
+            sections: [
+                ObjectSection(name: ".text", flags: 6, bytes: [0xf4]),
+                ObjectSection(name: ".note", type: 7, flags: flags, align: 4, bytes: hermitNote(4)),
+            ], symbols: [ObjectSymbol(name: "_start", info: 0x12, section: 1)]
+        ).bytes
+        let view = ByteView(file.span.bytes)
+        let sections = try SectionTable(view, FileHeader(view))
+        var notes = HermitNotes()
+        try notes.read(sections)
+        #expect(notes.entryVersion == version)
+    }
 }

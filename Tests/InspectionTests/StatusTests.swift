@@ -27,9 +27,10 @@ import Testing
     @Test(arguments: ["verdict", "segments"]) func statusIsNotThatOfTheLastFile(_ view: String) async throws {
         let folder = try Folder()
         try folder.write("malformed", Sample.truncated)
-        try folder.write("script", Array("#!/bin/sh".utf8))
+        // For another machine.
+        try folder.write("foreign", Sample.application.putting(183 as UInt16, at: 18))
         try folder.write("application", Sample.application)
-        let files = ["absent", "malformed", "script", "application"]
+        let files = ["absent", "malformed", "foreign", "application"]
         for (first, status) in [64, 2, 1, 0].enumerated() {
             let names = Array(files[first...])
             #expect(try await Tool.run([view] + names, in: folder.url).status == Int32(status), "\(names)")

@@ -1,6 +1,8 @@
 // Where the sections of an object file go, and files that no plan can be made for.
 
+import Bytes
 import Diagnostics
+import ELF
 import Linking
 import Testing
 import TestSupport
@@ -35,6 +37,43 @@ import TestSupport
         #expect(result.hex(0x2020, 4) == "05 05 05 00")
         #expect(result.memory[0x2023..<0x3100].allSatisfy { $0 == 0 })
         #expect(!result.memory.contains(4) && !result.memory.contains(8), "what is not for run time")
+    }
+
+    /// The largest alignment is the image's and the block's, wherever it stands, that of empty sections and common symbols too.
+    @Test(arguments: 0..<3) func theLargestAlignment(_ largest: Int) throws {
+        var sections = [
+            ObjectSection(name: ".text", flags: 6, align: 16, bytes: [0xf4]),
+            ObjectSection(name: ".data", align: 8, bytes: [1]),
+            ObjectSection(name: ".bss", type: 8, align: 4, zeros: 1),
+            ObjectSection(name: ".tdata", flags: 0x403, align: 4, bytes: [1]),
+            ObjectSection(name: ".tbss", type: 8, flags: 0x403, align: 8, zeros: 1),
+            ObjectSection(name: ".tbss.more", type: 8, flags: 0x403, align: 2, zeros: 1),
+        ]
+        sections[largest].align = 0x4000
+        sections[3 + largest].align = 0x100
+        let bytes = ObjectFile(sections: sections, symbols: [ObjectSymbol(name: "_start", info: 0x12, section: 1)])
+            .bytes
+        let view = ByteView(bytes.span.bytes)
+        let image = try ObjectImage(view, FileHeader(view))
+        let (alignment, block) = (image.alignment, image.block.alignment)
+        #expect(alignment == 0x4000 && block == 0x100)
+    }
+
+    /// Writers leave tables of symbols and strings last, but the last section may be one that is loaded.
+    @Test func theLastSectionIsPlaced() throws {
+        var bytes = object([]).bytes
+        let headers = Int(bytes.number(UInt64.self, at: 40)), count = Int(bytes.number(UInt16.self, at: 60))
+        let size = try load(bytes).memory.count
+        try #require(headers + count * 64 == bytes.count)
+        // SHT_NOBITS, writable: nothing of the file.
+        var header = [UInt8](repeating: 0, count: 64)
+        header.put(8 as UInt32, at: 4)
+        header.put(3 as UInt64, at: 8)
+        header.put(0x5000 as UInt64, at: 32)
+        header.put(1 as UInt64, at: 48)
+        bytes += header
+        bytes.put(UInt16(count + 1), at: 60)
+        #expect(try load(bytes).memory.count >= size + 0x5000)
     }
 
     @Test func extendedIndices() throws {
