@@ -46,7 +46,7 @@ import Testing
         #expect(outcome.status == 49, outcome.comment)
         #expect(
             outcome.errors == [
-                "a loader option behind another file than the application: 'loader.quiet'; give it behind the application"
+                "a loader option after another file than the application: 'loader.quiet'; give it after the application"
             ], outcome.comment)
     }
 

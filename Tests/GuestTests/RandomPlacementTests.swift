@@ -145,7 +145,7 @@ import Testing
             ("gen4-identity-pie", "loader.base=0x300000", "would not be aligned as they ask; at 0x400000 they are"),
             ("gen4-identity-pie", "loader.base=0", "which is not all RAM below 4 GiB"),
             ("gen4-identity-pie", "loader.base=0x40000000", "which is not all RAM below 4 GiB"),
-            ("gen4-identity-pie", "loader.base=0xfffffffffffe00000", "no number behind loader.base="),
+            ("gen4-identity-pie", "loader.base=0xfffffffffffe00000", "no number after loader.base="),
             ("gen4-identity-pie", "loader.base=0xffffffffffe00000", "which is not all RAM below 4 GiB"),
             ("gen4-identity-8M", "loader.base=0x400000", "linked at a fixed address, 0x800000"),
             ("gen4-identity-8M", "loader.kaslr", "linked at a fixed address, 0x800000"),
