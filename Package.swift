@@ -65,10 +65,11 @@ if freestanding {
     ]
     if !pureOnly {
         targets += [
+            .target(name: "CProcess"),
             .target(
                 name: "Inspection",
                 dependencies: pureModules + [
-                    "Boot", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                    "Boot", "CProcess", .product(name: "ArgumentParser", package: "swift-argument-parser"),
                     .product(name: "Subprocess", package: "swift-subprocess"),
                 ],
                 swiftSettings: strict + [.enableExperimentalFeature("Lifetimes")]),

@@ -77,7 +77,9 @@ extension Verdict {
                 Finding(
                     .warning, "second-io-apic",
                     "the kernel uses ACPI, and those that do are known (0.6.9, 0.13.2) to panic at microvm's second I/O APIC",
-                    "boot it without: loader-inspect boot --machine microvm \(printable(self.file)) -- -M ioapic2=off"))
+                    "boot it without: loader-inspect boot --machine microvm --qemu-arg -M --qemu-arg ioapic2=off "
+                        + printable(self.file)
+                ))
         }
     }
 }

@@ -205,7 +205,8 @@ private final class Clone {
         ("swift build ", "is a part of make test"),
         ("swift test ", "is a part of make test"),
         ("REWRITE_GOLDEN=1 ", "changes the sources"),
-        ("loader-inspect boot app -- -s -S", "waits for gdb"),
+        ("loader-inspect boot --qemu-arg -s --qemu-arg -S app", "waits for gdb"),
+        ("loader-inspect boot --gdb app", "needs gdb"),
         ("loader-inspect gdb-script app > script; gdb ", "wants a guest that waits"),
     ]
 
@@ -239,7 +240,9 @@ private final class Clone {
                 continue
             }
             // Nobody asks for a certain port, which need not be free.
-            let run = try await clone.run(command.replacing(/hostfwd=tcp::[0-9]+/, with: "hostfwd=tcp::0"))
+            let run = try await clone.run(
+                command.replacing(/hostfwd=tcp::[0-9]+/, with: "hostfwd=tcp::0")
+                    .replacing(/--port [0-9]+:/, with: "--port 0:"))
             // QEMU alone ends with 3 where an application ended well.
             let expected: Int32 = command.hasPrefix("qemu-system-x86_64 ") ? 3 : 0
             #expect(run.status == expected, "\(page.path): \(command)\nended with status \(run.status)\n\(run.output)")

@@ -67,10 +67,11 @@ import Testing
 
     @Test(.enabled(if: hasCrash, "make fixtures")) func outputThatHurts() async throws {
         // No address, no end of line, no text, more than is kept.
-        for text in ["", "\n\n", "0x", "\u{0}\u{1b}[31m", String(repeating: "0x200000 ", count: 100_000)] {
+        for text in ["", "\n\n", "0x", "\u{0}\u{1b}[31m", "panic " + String(repeating: "0x200000 ", count: 100_000)] {
             #expect(try await boot("crash", saying: text).status == 1)
         }
-        let many = (0..<10_000).map { "0x" + String(0x20_12a0 + $0 % 100, radix: 16) }.joined(separator: "\n")
+        let many =
+            "panic\n" + (0..<10_000).map { "0x" + String(0x20_12a0 + $0 % 100, radix: 16) }.joined(separator: "\n")
         let run = try await boot("crash", saying: many, status: 47)
         #expect(run.status == 47)
         #expect(run.errors.contains("  and 68 more\n"))
@@ -136,8 +137,14 @@ import Testing
             (["--loader", "loader", "--qemu", "no-such-qemu", "app"], "there is no no-such-qemu in PATH"),
             (["--loader", "loader", "--qemu", "./app", "app"], "there is no ./app: install it"),
             (["--loader", "loader", "absent"], "cannot read absent"),
-            (["--loader", "loader", "an app"], "give an app another name"),
-            (["--loader", "loader", "--module", "a lib", "app"], "give a lib another name"),
+            (["--loader", "loader", "an app"], "cannot read an app"),
+            (["--loader", "loader", "--module", "a lib", "app"], "cannot read a lib"),
+            (["--loader", "loader", "--bogus", "app"], "Unknown option '--bogus'"),
+            (["--loader", "loader", "--env", "NAME", "app"], "--env is NAME=VALUE"),
+            (["--loader", "loader", "--port", "80", "app"], "'80' is invalid"),
+            (["--loader", "loader", "--machine", "microvm", "--port", "80:80", "app"], "microvm has no PCI"),
+            (["--loader", "loader", "--qemu", "/bin/true", "--share", "absent", "app"], "absent is no folder"),
+            ([], "Missing expected argument"),
             (["--loader", "loader", "-"], "standard input can be none of them"),
             (["--loader", "loader", "--protocol", "pvh", "--module", "app", "app"], "PVH boot has one module"),
         ]
@@ -160,7 +167,9 @@ import Testing
             ("2048m", "2G", "0x80000000"), ("1500M", "1500M", "0x5dc00000"), ("4t", "4T", "0x40040000000"),
             // QEMU 7.2 has these numbers of bytes.
             ("1.5G", "1536M", "0x60000000"), ("123.456M", "126424K", "0x7b76000"), ("3.0001m", "3080K", "0x302000"),
-            ("3.g", "3G", "0xc0000000"), ("4096.0001K", "4M", "0x400000"), ("0004M", "4M", "0x400000"),
+            ("3.g", "3G", "0xc0000000"), ("4096.0001K", "4M", "0x400000"), ("4GiB", "4G", "0x140000000"),
+            ("512 MiB", "512M", "0x20000000"),
+            ("64MB", "64M", "0x4000000"), ("1.5gib", "1536M", "0x60000000"), ("0004M", "4M", "0x400000"),
         ] {
             let words = ["--machine", "microvm", "-m", given, "--loader", "loader", "app"]
             let run = try await Tool.run(["boot", "--dry-run", "--qemu", "/bin/true"] + words, in: folder.url)
@@ -171,7 +180,7 @@ import Testing
         for wrong in [
             "0", "1M", "1.999M", "65T", "64.1T", "much", "-1", "0x1000", "18446744073709551616", "1024.5", ".5G",
             "1e1G", "1.5",
-            "1.2.3G", "1,5G", " 4M", "G",
+            "1.2.3G", "1,5G", " 4M", "G", "4i", "4GiBs", "4  GiB", "GiB",
         ] {
             #expect(try await Tool.run(["-m", wrong, "app"], in: folder.url).status == 64, "\(wrong)")
         }
@@ -184,11 +193,13 @@ import Testing
         let run = try await Tool.run(
             [
                 "boot", "--dry-run", "--loader", "loader", "--qemu", "/bin/true", "--memory", "4G", "--machine", "q35",
-                "--command-line", "-- it's", "--loader-options", "loader.quiet", "a,pp", "--", "-smp", "2",
+                "--command-line", "-- it's", "--loader-options", "loader.quiet", "--qemu-arg", "-d", "--qemu-arg",
+                "int",
+                "--smp", "2", "a,pp", "-x", "--", "two",
             ], in: folder.url)
         #expect(run.status == 0)
-        #expect(run.output.hasPrefix("/bin/true -M q35 -m 4G -smp 1 -cpu "))
-        #expect(run.output.hasSuffix(" -initrd 'a,,pp loader.quiet' -append '-- it'\\''s' -smp 2\n"))
+        #expect(run.output.hasPrefix("/bin/true -M q35 -m 4G -smp 2 -cpu "))
+        #expect(run.output.hasSuffix(" -initrd 'a,,pp loader.quiet' -append '-- it'\\''s -x -- two' -d int\n"))
     }
 
     /// The CPU that was rehearsed is the one that boots, unless QEMU is told of another.
@@ -202,7 +213,7 @@ import Testing
             let words = ["boot", "--dry-run", "--loader", "loader", "--qemu", "/bin/true"] + options
             let run = try await Tool.run(words + ["app"], in: folder.url)
             #expect(run.output.contains("\(end)-display none "), "\(run.output)\(run.errors)")
-            let own = try await Tool.run(words + ["app", "--", "-cpu", "max"], in: folder.url)
+            let own = try await Tool.run(words + ["--qemu-arg", "-cpu", "--qemu-arg", "max", "app"], in: folder.url)
             #expect(!own.output.contains("qemu64") && own.output.hasSuffix(" -cpu max\n"), "\(own.output)")
         }
     }
@@ -210,7 +221,7 @@ import Testing
     /// QEMU starts a 64-bit file with both by Multiboot.
     @Test func aDryRunByPVHLeavesALoaderWithoutMultiboot() async throws {
         let folder = try Folder()
-        try folder.write("an a,pp", Sample.application)
+        try folder.write("a,pp", Sample.application)
         // The magic number by itself is no header, nor is one that is not aligned.
         let header: [UInt8] = [0x02, 0xb0, 0xad, 0x1b, 3, 0, 1, 0, 0xfb, 0x4f, 0x51, 0xe4]
         var loader = Sample.fixed
@@ -221,12 +232,15 @@ import Testing
         let run = try await Tool.run(
             [
                 "boot", "--dry-run", "--loader", "loader", "--qemu", "/bin/true", "--protocol", "pvh", "--command-line",
-                "-- one", "--loader-options", "loader.quiet", "an a,pp",
+                "-- one", "--loader-options", "loader.quiet", "a,pp",
             ], in: folder.url)
         #expect(run.status == 0, "\(run.errors)")
-        #expect(run.output.hasSuffix(" -initrd 'an a,pp' -append 'loader.quiet -- one'\n"), "\(run.output)")
+        #expect(run.output.hasSuffix(" -initrd a,pp -append 'loader.quiet -- one'\n"), "\(run.output)")
         let path = try #require(run.output.firstMatch(of: #/ -kernel ([^ ]+) /#)?.1)
-        defer { try? FileManager.default.removeItem(atPath: String(path)) }
+        defer {
+            let made = URL(fileURLWithPath: String(path)).deletingLastPathComponent()
+            try? FileManager.default.removeItem(at: made)
+        }
         loader.replaceSubrange(start..<start + 4, with: [0, 0, 0, 0])
         #expect(try Data(contentsOf: URL(fileURLWithPath: String(path))) == Data(loader))
     }
@@ -253,7 +267,7 @@ import Testing
                 String(repeating: "a", count: count), "build/fixtures/demo",
             ]
             let said = try await Tool.run(words, in: Tool.root)
-            let booted = try await Tool.run(["boot"] + words, in: Tool.root)
+            let booted = try await Tool.run(["boot", "--force"] + words, in: Tool.root)
             let boots = kind == "microvm" || count < 4200
             #expect(said.status == (boots ? 0 : 1), "\(count): \(said.output)")
             #expect((booted.status == 45) == !boots, "\(count): \(booted.output)")
@@ -270,7 +284,8 @@ import Testing
         try folder.write("application", Sample.application)
         for (name, status) in [("undefined", 0), ("application", 0), ("undefined", 35)] {
             let qemu = try qemu(saying: "", status: status, in: folder)
-            let run = try await Tool.run(["boot", "--loader", "loader", "--qemu", qemu, name], in: folder.url)
+            let run = try await Tool.run(
+                ["boot", "--force", "--loader", "loader", "--qemu", qemu, name], in: folder.url)
             let isTold = run.errors.contains("it does not boot either: DT_RELA entry 0: undefined: 'nobody'")
             #expect(isTold == (name == "undefined" && status == 0), "\(name) \(status): \(run.errors)")
         }

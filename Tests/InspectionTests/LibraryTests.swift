@@ -89,7 +89,7 @@ import Testing
         let value = try #require((function["value"] as? String).flatMap { UInt64($0.dropFirst(2), radix: 16) })
         let address = "0x" + String(placed[0].start + value + 1, radix: 16)
         let folder = try Folder()
-        let qemu = try folder.write("qemu", Array("#!/bin/sh\necho died at \(address)\nexit 47\n".utf8))
+        let qemu = try folder.write("qemu", Array("#!/bin/sh\necho exception at \(address)\nexit 47\n".utf8))
         try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: qemu.path)
         let run = try await Tool.run(["boot", "--qemu", qemu.path] + Self.words, in: Tool.root)
         #expect(run.status == 47)

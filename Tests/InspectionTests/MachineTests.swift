@@ -79,7 +79,9 @@ import Testing
             let text = run.output.split(separator: "\n").map { $0.trimmingCharacters(in: .whitespaces) }
                 .joined(separator: " ")
             #expect(text.contains("microvm's second I/O APIC") == isWarned, "\(run.output)")
-            #expect(text.contains("boot --machine microvm acpi -- -M ioapic2=off") == isWarned, "\(run.output)")
+            #expect(
+                text.contains("boot --machine microvm --qemu-arg -M --qemu-arg ioapic2=off acpi") == isWarned,
+                "\(run.output)")
         }
     }
 

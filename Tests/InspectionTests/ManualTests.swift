@@ -80,7 +80,7 @@ import Testing
             String($0.1)
         }.filter { $0 != "1" && $0 != "3" }
         #expect(statuses.count >= 9)
-        for status in statuses + ["0", "1", "2", "64", "74"] {
+        for status in statuses + ["0", "1", "2", "64", "74", "124", "125"] {
             #expect(page.contains("\n.It \(status)\n"), "\(status)")
             #expect(try await Tool.run(["explain", status]).output.contains("status \(status): "))
         }
@@ -111,6 +111,8 @@ import Testing
             try folder.write(name, Sample.application)
         }
         try folder.write("app.o", Sample.object)
+        try folder.write("app.debug", Sample.application)
+        try folder.write("log", Array("panic at 0x200000\n".utf8))
         try folder.write("old/app", Sample.built)
         var count = 0
         for command in try await described().subcommands ?? [] where command.commandName != "help" {

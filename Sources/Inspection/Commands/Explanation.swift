@@ -58,6 +58,7 @@ enum Explanation {
         let own: [Int: String] = [
             0: "every file boots", 1: "a file will not boot", 2: "a file is malformed",
             64: "the command line is wrong, or a file cannot be read", 74: "the output cannot be written",
+            124: "of boot: the time is over", 125: "of boot: QEMU could not be started, or failed by itself",
         ]
         let signal = (129...192).contains(number) ? "QEMU was ended by signal \(number - 128)" : nil
         return (own[number].map { ["loader-inspect status \(number): \($0)"] } ?? [])

@@ -13,10 +13,11 @@ struct GDBScriptCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "gdb-script", abstract: "Prints what to type into gdb to debug an application where it is loaded.",
         discussion: """
-              loader-inspect boot app -- -s -S            QEMU waits for gdb
+              loader-inspect boot --qemu-arg -s --qemu-arg -S app   QEMU waits for gdb
               loader-inspect gdb-script app > script; gdb -x script
 
-            Say the same machine and memory to both: the script has the addresses of that boot.
+            "boot --gdb" does both. Say the same machine and memory to both: the script \
+            has the addresses of that boot.
 
             \(ExitStatus.ofRehearsals)
             """)
@@ -46,34 +47,45 @@ struct GDBScriptCommand: ParsableCommand {
             let host = try machine.host(for: file, input)
             host.tellAssumptions()
             let rehearsal = try Rehearsal(view, on: host, gigabytePages: machine.gigabytePages)
-            let symbols = try symbolFile(view, bias: rehearsal.placement.bias)
             let script = Output(color: .never)
-            script.line(
-                "# \(printable(file)) lies at \(hex(rehearsal.placement.image.start)), "
-                    + "BootInfo at \(hex(rehearsal.entry.bootInfo))")
-            script.line("set architecture i386:x86-64")
-            script.line("set confirm off")
-            script.line(symbols)
-            for library in rehearsal.libraries where library.file > 0 {
-                let module = host.modules[library.file - 1]
-                let linkStart = try ApplicationFile(loaded: ByteView(module.input.bytes)).linkStart
-                script.line("\(try command(module.path)) -o \(hex(library.memory.start &- linkStart))")
-            }
-            script.line("target remote \(target)")
-            // Memory is written after the breakpoint is set, so that it has to be the CPU's.
-            script.line("hbreak *\(hex(rehearsal.entry.instructionPointer))")
-            script.line("continue")
+            for line in try GDBScript.lines(file, view, host, rehearsal, target: target) { script.line(line) }
         } catch let refusal as Refusal {
             throw ExitCode(refusal.tell(file))
         } catch let fault as Fault {
             throw ExitCode(Refusal(fault, view).tell(file))
         }
     }
+}
+
+/// What gdb is told.
+enum GDBScript {
+    /// The lines for the file at `path`, which is `view`, where `rehearsal` put it on `host`; QEMU listens at `target`. Throws `Failure`
+    /// and `Fault`.
+    static func lines(
+        _ path: String, _ view: ByteView, _ host: HostMachine, _ rehearsal: Rehearsal, target: String
+    ) throws -> [String] {
+        var script = [
+            "# \(printable(path)) lies at \(hex(rehearsal.placement.image.start)), "
+                + "BootInfo at \(hex(rehearsal.entry.bootInfo))",
+            "set architecture i386:x86-64", "set confirm off",
+            try symbolFile(path, view, bias: rehearsal.placement.bias),
+        ]
+        for library in rehearsal.libraries where library.file > 0 {
+            let module = host.modules[library.file - 1]
+            let linkStart = try ApplicationFile(loaded: ByteView(module.input.bytes)).linkStart
+            script.append("\(try command(module.path)) -o \(hex(library.memory.start &- linkStart))")
+        }
+        script.append("target remote \(target)")
+        // Memory is written after the breakpoint is set, so that it has to be the CPU's.
+        script.append("hbreak *\(hex(rehearsal.entry.instructionPointer))")
+        script.append("continue")
+        return script
+    }
 
     /// The command that reads the symbols of `view`: a linked file has moved as a whole, each section of an object file lies
     /// where the loader put it.
-    private func symbolFile(_ view: ByteView, bias: UInt64) throws -> String {
-        let command = try command(file)
+    private static func symbolFile(_ path: String, _ view: ByteView, bias: UInt64) throws -> String {
+        let command = try command(path)
         guard ObjectImage.isObjectFile(view) else { return command + " -o \(hex(bias))" }
         let header = try FileHeader(view)
         let table = try SectionListing(view, header)
@@ -86,8 +98,8 @@ struct GDBScriptCommand: ParsableCommand {
     }
 
     /// The beginning of the command that reads the symbols of the file at `path`.
-    private func command(_ path: String) throws -> String {
-        // What stood behind would be a command of its own.
+    private static func command(_ path: String) throws -> String {
+        // What followed would be a command of its own.
         guard !path.utf8.contains(UInt8(ascii: "\n")) else {
             throw Failure("gdb takes the end of a line for the end of a command: give \(printable(path)) another name")
         }

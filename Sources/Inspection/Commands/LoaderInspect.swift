@@ -35,7 +35,8 @@ public struct LoaderInspect: AsyncParsableCommand {
         subcommands: [
             VerdictCommand.self, MapCommand.self, SegmentsCommand.self, SectionsCommand.self, SymbolsCommand.self,
             RelocationsCommand.self, NotesCommand.self, DynamicCommand.self, BootInfoCommand.self, PagesCommand.self,
-            LoadCommand.self, DiffCommand.self, ExplainCommand.self, BootCommand.self, GDBScriptCommand.self,
+            LoadCommand.self, DiffCommand.self, ExplainCommand.self, BootCommand.self, SymbolizeCommand.self,
+            GDBScriptCommand.self,
         ],
         defaultSubcommand: VerdictCommand.self)
 

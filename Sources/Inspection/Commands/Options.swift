@@ -86,7 +86,7 @@ struct FileOptions: ParsableArguments {
 
 /// The options that describe the machine.
 struct MachineOptions: ParsableArguments {
-    @Option(name: .shortAndLong, help: "RAM, as QEMU's -m takes it: 64M, 1.5G; plain numbers are MiB, 2 at the least.")
+    @Option(name: .shortAndLong, help: "RAM: 64M, 1.5G, 512MiB; plain numbers are MiB, 2 at the least.")
     var memory = MemorySize(bytes: 1 << 30)
 
     @Option(help: "QEMU's machine.")

@@ -19,7 +19,7 @@ enum StartProtocol: String, CaseIterable, ExpressibleByArgument, Codable {
     case multiboot, pvh
 }
 
-/// A number of bytes, written as QEMU's -m takes it: `512M`, `1.5G`; plain numbers are MiB.
+/// A number of bytes, written as QEMU's -m takes it, or as people do: `512M`, `512MiB`, `1.5G`; plain numbers are MiB.
 struct MemorySize: ExpressibleByArgument, Equatable {
     /// Bytes.
     let bytes: UInt64
@@ -27,8 +27,9 @@ struct MemorySize: ExpressibleByArgument, Equatable {
     init(bytes: UInt64) { self.bytes = bytes }
 
     init?(argument: String) {
-        // With a fraction QEMU wants a unit.
-        guard let match = argument.wholeMatch(of: #/([0-9]+)(?:(\.[0-9]*)?([KMGTkmgt]))?/#), let whole = UInt64(match.1)
+        // With a fraction QEMU wants a unit. Units of IEC 80000 are the same: it counts in powers of 2, whatever they are called.
+        guard let match = argument.wholeMatch(of: #/([0-9]+)(?:(\.[0-9]*)?\ ?([KMGTkmgt])(?:i?[Bb])?)?/#),
+            let whole = UInt64(match.1)
         else { return nil }
         let units: [Substring: UInt64] = ["K": 10, "M": 20, "G": 30, "T": 40]
         let unit = match.3.flatMap { units[Substring($0.uppercased())] } ?? 20

@@ -18,35 +18,63 @@ import Subprocess
 /// What is known of an address.
 struct AddressName {
     let address: UInt64
-    /// The symbol as it stands in the file, and how far into it the address lies.
+    /// The symbol as people write it, or the section where there is none, and how far into it the address lies.
     let symbol: String, offset: UInt64
     /// Functions and lines of the source, the innermost first: a function's body may have been put into its caller.
     var frames: [String] = []
+
+    /// What is told of it, a line and one for each frame.
+    var lines: [String] {
+        ["  \(hex(address))  \(symbol)+\(hex(offset))"]
+            + frames.enumerated().filter { $0.element != symbol }
+            .map { "    \($0.offset == 0 ? "in" : "inlined into") \($0.element)" }
+    }
 }
 
 /// Names for the addresses of an image that was loaded.
 enum AddressNames {
-    /// Names of those `mentions` that lie in `file`'s image, whose first byte is at `start`.
+    /// Names of those `mentions` that lie in the image of `file`, whose first byte is at `start`; `debug` has its symbols and lines.
     static func of(
-        _ mentions: [MentionedAddresses.Mention], _ file: ByteView, path: String, at start: UInt64
+        _ mentions: [GuestLog.Mention], _ file: ByteView, _ debug: DebugFile, at start: UInt64
     ) async -> [AddressName] {
         guard let contents = try? ApplicationFile(loaded: file) else { return [] }
         let bias = start &- contents.linkStart
+        let symbols = ByteView(debug.input.bytes)
+        let table = AddressSymbols(symbols)
+        let own = AddressSymbols(file)
         var names: [AddressName] = []
         var places: [SourceLines.Place?] = []
         for mention in mentions {
             let back: UInt64 = mention.isReturnAddress ? 1 : 0
             let address = mention.address &- bias &- back
-            guard contents.part(at: address) != nil, let location = contents.locate(address) else { continue }
+            guard contents.part(at: address) != nil else { continue }
+            let section: (index: Int, name: String, offset: UInt64)
+            if contents.isObject {
+                guard let found = contents.object.section(at: address),
+                    let sections = try? SectionListing(file, contents.linked.header), Int(found.index) < sections.count
+                else { continue }
+                let name = sections.name(sections[Int(found.index)]).text
+                section = (Int(found.index), name, address &- found.start)
+            } else {
+                // A file of debugging information may number its sections otherwise.
+                guard let found = table.section(at: address) ?? own.section(at: address) else { continue }
+                section = found
+            }
+            let match = table.find(contents.isObject ? section.offset : address, inSection: section.index, of: symbols)
             names.append(
                 AddressName(
-                    address: mention.address, symbol: file.string(at: location.nameOffset).text,
-                    offset: location.offset &+ back))
+                    address: mention.address, symbol: match?.name ?? section.name,
+                    offset: (match?.offset ?? section.offset) &+ back))
             places.append(contents.isCode(address) ? place(address, contents) : nil)
         }
-        let lines = await SourceLines.of(places.compactMap { $0 }, in: path)
-        for (index, place) in places.enumerated() {
-            if let place, let frames = lines[place] { names[index].frames = frames }
+        let lines = await SourceLines.of(places.compactMap { $0 }, in: debug.path)
+        let frames = places.map { place in place.flatMap { lines[$0] } ?? [] }
+        let demangled = await Demangler.names(names.map(\.symbol) + frames.flatMap { $0 }.map(\.function))
+        for (index, frames) in frames.enumerated() {
+            let name = names[index]
+            names[index] = AddressName(
+                address: name.address, symbol: printable(demangled[name.symbol] ?? name.symbol), offset: name.offset,
+                frames: frames.map { printable((demangled[$0.function] ?? $0.function) + $0.place) })
         }
         return names
     }
@@ -61,6 +89,31 @@ enum AddressNames {
         // Sections are asked for by name.
         guard (0..<table.count).filter({ table.name(table[$0]).text == name }).count == 1 else { return nil }
         return SourceLines.Place(section: name, address: address &- section.start)
+    }
+}
+
+/// Names as people write them: Rust's by ourselves, C++'s by whichever of c++filt and llvm-cxxfilt there is.
+enum Demangler {
+    /// Those of `symbols` that are mangled, each with its name.
+    static func names(_ symbols: [String]) async -> [String: String] {
+        var found: [String: String] = [:]
+        var others: [String] = []
+        for symbol in Set(symbols) {
+            if let name = RustName.demangle(symbol) {
+                found[symbol] = name
+            } else if symbol.hasPrefix("_Z") {
+                others.append(symbol)
+            }
+        }
+        guard !others.isEmpty else { return found }
+        for tool in ["c++filt", "llvm-cxxfilt"] {
+            guard let program = InstalledProgram.find(tool), let text = await InstalledProgram.output(program, others)
+            else { continue }
+            let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+            if lines.count >= others.count { for (symbol, line) in zip(others, lines) { found[symbol] = String(line) } }
+            break
+        }
+        return found
     }
 }
 
@@ -90,20 +143,28 @@ enum SourceLines {
         let address: UInt64
     }
 
+    /// A function as it is mangled, and " at " with the line, empty where nobody knows it.
+    struct Frame {
+        let function: String, place: String
+    }
+
     /// The frames at each of `places` in the file at `path`; empty where no tool is installed or none knows anything.
-    static func of(_ places: [Place], in path: String) async -> [Place: [String]] {
-        var found: [Place: [String]] = [:]
+    static func of(_ places: [Place], in path: String) async -> [Place: [Frame]] {
+        var found: [Place: [Frame]] = [:]
         for section in Set(places.map(\.section)) {
             let addresses = places.filter { $0.section == section }.map(\.address)
             // Of an object file's sections only GNU's tool can be asked by name.
             let tools =
                 section == nil
-                ? [("llvm-symbolizer", ["--output-style=GNU"]), ("llvm-addr2line", []), ("addr2line", [])]
+                ? [
+                    ("llvm-symbolizer", ["--output-style=GNU", "--no-demangle"]), ("llvm-addr2line", []),
+                    ("addr2line", []),
+                ]
                 : [("addr2line", ["-j", section ?? ""])]
             for (name, options) in tools {
                 guard let program = InstalledProgram.find(name),
                     let text = await InstalledProgram.output(
-                        program, options + ["-a", "-i", "-f", "-C", "-e", path] + addresses.map { hex($0) })
+                        program, options + ["-a", "-i", "-f", "-e", path] + addresses.map { hex($0) })
                 else { continue }
                 for (address, frames) in parse(text) { found[Place(section: section, address: address)] = frames }
                 break
@@ -113,8 +174,8 @@ enum SourceLines {
     }
 
     /// An address, then a line for each function and one for its place.
-    private static func parse(_ text: String) -> [UInt64: [String]] {
-        var result: [UInt64: [String]] = [:]
+    private static func parse(_ text: String) -> [UInt64: [Frame]] {
+        var result: [UInt64: [Frame]] = [:]
         var address: UInt64?
         var function: Substring?
         for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
@@ -128,7 +189,7 @@ enum SourceLines {
                 let hasLine = !line.hasPrefix("??") && !line.hasSuffix(":?") && !line.hasSuffix(":0") && !line.isEmpty
                 let place = hasLine ? " at " + line.replacing(/\ \(discriminator [0-9]+\)$/, with: "") : ""
                 guard let address, name != "??" || hasLine else { continue }
-                result[address, default: []].append(printable((name == "??" ? "" : String(name)) + place))
+                result[address, default: []].append(Frame(function: name == "??" ? "" : String(name), place: place))
             }
         }
         return result

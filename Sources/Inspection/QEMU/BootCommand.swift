@@ -1,167 +1,237 @@
 // Boots a file in QEMU with this loader, and says what became of it.
 
-import Memory
 import ArgumentParser
 import Boot
 import Bytes
+import CProcess
 import Diagnostics
 import FoundationEssentials
 import Glibc
 import Linking
-import Subprocess
-
-#if canImport(System)
-    import System
-#else
-    import SystemPackage
-#endif
-
-/// A boot's command line.
-struct QEMU {
-    /// The CPU that Hermit kernels ask for, and no more.
-    static let processor = "qemu64,apic,fsgsbase,fxsr,rdrand,rdtscp,xsave,xsaveopt"
-
-    /// The program: the one that was named, or that the environment's QEMU names, or the one in PATH.
-    static func program(_ named: String?) throws -> String {
-        let name = named ?? ProcessInfo.processInfo.environment["QEMU"] ?? "qemu-system-x86_64"
-        guard let program = InstalledProgram.find(name) else {
-            throw Failure(
-                "there is no \(name)\(name.contains("/") ? "" : " in PATH"): install it (apt-get install qemu-system-x86), or "
-                    + "say --qemu PROGRAM")
-        }
-        return program
-    }
-
-    /// The arguments for `file` on `machine`, whose CPU has 1 GiB pages where `gigabytePages` says so, `extra` last.
-    static func arguments(
-        _ file: String, loader: String, _ machine: HostMachine, gigabytePages: Bool, extra: [String]
-    ) -> [String] {
-        var list = ["-M", machine.kind.rawValue, "-m", machine.memory.text, "-smp", "1"]
-        let features = (gigabytePages ? ",pdpe1gb" : "") + (machine.hasNoExecute ? "" : ",-nx")
-        list += extra.contains("-cpu") ? [] : ["-cpu", processor + features]
-        list += ["-display", "none", "-serial", "stdio", "-no-reboot"]
-        list += ["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04", "-kernel", loader, "-initrd"]
-        var commandLine = [machine.commandLine]
-        switch machine.startProtocol {
-        case .multiboot:
-            let options = machine.loaderOptions.isEmpty ? "" : " " + machine.loaderOptions
-            // A comma would begin the next module.
-            let names = ([file] + machine.modules.map(\.path)).map { $0.replacing(",", with: ",,") }
-            list.append(([names[0] + options] + names.dropFirst()).joined(separator: ","))
-        case .pvh:
-            list.append(file)
-            commandLine.insert(machine.loaderOptions, at: 0)
-        }
-        let text = commandLine.filter { !$0.isEmpty }.joined(separator: " ")
-        return list + (text.isEmpty ? [] : ["-append", text]) + extra
-    }
-
-    /// Writes a copy of the loader at `path` without its Multiboot header, which QEMU would prefer to its PVH note, and returns
-    /// the copy's path.
-    static func loaderWithoutMultiboot(_ path: String) throws -> String {
-        var file = try Data(contentsOf: URL(fileURLWithPath: path))
-        // Multiboot 0.6.96, 3.1.1: magic, flags and checksum, in the first 8192 bytes, which add up to 0.
-        for offset in stride(from: 0, to: min(file.count, 8192) - 11, by: 4) {
-            let words = (0..<3).map { word in
-                (0..<4).reduce(0 as UInt32) { $0 | UInt32(file[offset + word * 4 + $1]) << ($1 * 8) }
-            }
-            guard words[0] == 0x1bad_b002, words[0] &+ words[1] &+ words[2] == 0 else { continue }
-            file.replaceSubrange(offset..<offset + 4, with: Data(count: 4))
-        }
-        let copy = FileManager.default.temporaryDirectory.appendingPathComponent("loader-pvh-\(UUID())")
-        try file.write(to: copy)
-        return copy.path
-    }
-
-    /// `words` as a line for the shell.
-    static func line(_ words: [String]) -> String {
-        words.map { word in
-            let plain = word.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "-_./=,:+".contains($0)) }
-            return plain && !word.isEmpty ? word : "'" + word.replacing("'", with: "'\\''") + "'"
-        }.joined(separator: " ")
-    }
-}
+import Memory
 
 struct BootCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "boot", abstract: "Boots a file in QEMU with the loader, and explains how it ended.",
+        commandName: "boot", abstract: "Runs an application in QEMU with the loader; its status is the application's.",
+        usage: "loader-inspect boot [<options>] <file> [<arguments> ...]",
         discussion: """
               loader-inspect boot app
-              loader-inspect boot --loader build/loader --memory 4G app
-              loader-inspect boot --protocol pvh app      QEMU would prefer Multiboot
-              loader-inspect boot --command-line "-- one two" app -- -smp 2
-              loader-inspect boot app > log               the guest's output alone
+              loader-inspect boot --memory 4G app one "two words"
+              loader-inspect boot --env RUST_LOG=debug --port 8080:80 app
+              loader-inspect boot --quiet --timeout 60 app > log
+              loader-inspect boot --protocol pvh app
+              loader-inspect boot --qemu-arg -d --qemu-arg int app
               loader-inspect boot --dry-run app           only show the command
 
-            What follows -- goes to QEMU. PVH is started with a copy of the loader that lacks the Multiboot header; --dry-run \
-            leaves it behind. The guest's output goes to standard output as it is, everything else to standard \
-            error. Where the application did not end well, every address of its image that the output mentions is told \
-            as a symbol, with the line of the source where the file has DWARF and llvm-symbolizer or addr2line is installed.
+            All that follows the file is the application's. The guest's output goes to standard output as it is, everything \
+            else to standard error. A file that the loader refuses needs no QEMU. After a crash, addresses in the output are told \
+            as functions and, with DWARF, as lines of the source.
 
-            Exit status: 0 the application ended with success, 1 it failed or QEMU ended by itself, 64 the command line is \
-            wrong or something is missing, 128 plus the signal that ended QEMU, else QEMU's own: "loader-inspect explain \
-            STATUS" says what it means.
+            PVH is started with a copy of the loader that lacks the Multiboot header; --dry-run leaves it behind.
+
+            Exit status: the application's, where the kernel says it ("shutting down with code N") or isa-debug-exit does: 0 \
+            success, 1 failure. Else 1 QEMU ended by itself or the file is refused, 2 it is malformed, 64 the command line is \
+            wrong or something is missing, 124 the time is over, 125 QEMU itself failed, 128 plus a signal: 130 for Ctrl-C; \
+            33 to 49 are the loader's. "loader-inspect explain STATUS" says what a status means.
             """)
     @OptionGroup var machine: MachineOptions
+    @OptionGroup var options: RunnerOptions
     @Option(help: "QEMU's program; without it $QEMU, or else qemu-system-x86_64 in PATH.", completion: .file())
     var qemu: String?
+    @Option(help: "The file with symbols and lines, where the application is stripped.", completion: .file())
+    var debugFile: String?
+    @Flag(help: "Starts gdb, which stops at the entry point; QEMU ends with it.")
+    var gdb = false
+    @Flag(
+        name: .shortAndLong,
+        help: "Only the guest's output, its lines ended as files have them; the loader is told to be quiet.")
+    var quiet = false
+    @Flag(help: "Boots even what would be refused.")
+    var force = false
     @Flag(help: "Only show the command.")
     var dryRun = false
-    @Argument(help: "The ELF file.", completion: .file())
-    var file: String
-    @Argument(parsing: .postTerminator, help: "Arguments for QEMU.")
-    var arguments: [String] = []
+    @Argument(
+        parsing: .captureForPassthrough,
+        help: ArgumentHelp("The ELF file, and the application's arguments.", valueName: "file"), completion: .file())
+    var words: [String] = []
+
+    /// The file.
+    private var file: String { words.first ?? "" }
+
+    mutating func validate() throws {
+        // A separator in front of the file separates nothing.
+        if words.first == "--" { words.removeFirst() }
+        // What the parser knows of all commands it leaves to the passage, too.
+        if words.first == "--help" || words.first == "-h" { throw CleanExit.helpRequest(self) }
+        if words.first == "--version" { throw CleanExit.message("loader-inspect \(LoaderInspect.version)") }
+        guard let file = words.first else { throw ValidationError("Missing expected argument '<file>'") }
+        let exists = unsafe access(file, F_OK) == 0
+        guard !file.hasPrefix("-") || file == "-" || exists else {
+            throw ValidationError("Unknown option '\(file)'")
+        }
+        guard !gdb || !quiet else { throw ValidationError("--gdb and --quiet do not go together") }
+        try options.require(machine.machine)
+    }
 
     func run() async throws {
         let isPVH = machine.startProtocol == .pvh
         guard !isPVH || machine.modules.isEmpty else {
             throw ValidationError("QEMU's PVH boot has one module: shared objects take --protocol multiboot")
         }
-        let names = [file] + machine.modules
-        guard !(names + [machine.loader]).contains("-") else {
+        guard !([file, machine.loader ?? ""] + machine.modules).contains("-") else {
             throw Failure("QEMU reads files by their names: standard input can be none of them")
         }
-        for path in names where !isPVH && path.contains(" ") {
-            throw Failure("QEMU takes a space for the end of a file's name: give \(printable(path)) another name")
-        }
-        for path in names where InputFile.isReadOnce(path) {
+        for path in [file] + machine.modules where InputFile.isReadOnce(path) {
             throw Failure("QEMU boots files, no pipes or devices: copy \(printable(path)) to one")
         }
-        let input = try InputFile(file)
-        guard let loader = machine.loaderFile else {
+        let folder = RunFolder()
+        defer { folder.remove() }
+        let name = try folder.name(for: file)
+        let input = try InputFile(name)
+        var machine = machine
+        machine.modules = try machine.modules.map { try folder.name(for: $0) }
+        machine.commandLine = QEMU.commandLine(
+            machine.commandLine, environment: options.environment, arguments: Array(words.dropFirst()))
+        if quiet, !machine.loaderOptions.contains("loader.verbose"), !machine.loaderOptions.contains("loader.quiet") {
+            machine.loaderOptions += (machine.loaderOptions.isEmpty ? "" : " ") + "loader.quiet"
+        }
+        guard let found = machine.loaderFile else {
             throw Failure(
                 "there is no loader: make loader builds one; say --loader FILE, or set LOADER, where it lies elsewhere than "
                     + "beside this program or at build/loader")
         }
-        let host = try machine.host(for: file, input)
-        do throws(Refusal) { try host.requireSmallFiles(ByteView(input.bytes)) } catch {
-            throw ExitCode(error.tell(file))
-        }
+        var loader = try folder.name(for: found)
+        machine.loader = loader
+        let host = try machine.host(for: name, input)
+        let plan = try plan(machine, input, host)
         let program = try QEMU.program(qemu)
-        let started = isPVH ? try QEMU.loaderWithoutMultiboot(loader) : loader
-        defer { if isPVH, !dryRun { try? FileManager.default.removeItem(atPath: started) } }
-        let words = QEMU.arguments(
-            file, loader: started, host, gigabytePages: machine.gigabytePages, extra: arguments)
+        try options.accel.require()
+        if isPVH {
+            let copy = try QEMU.loaderWithoutMultiboot(loader)
+            loader = try folder.made() + "/loader-pvh"
+            try copy.write(to: URL(fileURLWithPath: loader))
+        }
+        let shares = try options.shares.enumerated().map { index, text in
+            try SharedFolder(text, socket: folder.made() + "/share\(index)")
+        }
+        let daemon = shares.isEmpty ? "" : try SharedFolder.daemon()
+        var arguments = QEMU.arguments(
+            name, loader: loader, host, gigabytePages: machine.gigabytePages, options, shares: shares)
+        if gdb { arguments += ["-S", "-gdb", "unix:\(try folder.made())/gdb,server=on,wait=off"] }
         if dryRun {
-            Output(color: .never).line(QEMU.line([program] + words))
-            return
+            Output(color: .never).line(QEMU.line([program] + arguments))
+            return folder.keep()
         }
         let console = Output(descriptor: 2, color: .never)
-        for finding in host.findings { console.line("warning: \(finding.sentence); \(finding.advice)") }
-        console.line(QEMU.line([program] + words))
-        console.flush()
-        let (status, mentioned) = try await QEMU.run(program, words)
-        console.line(status > 128 ? "QEMU was ended by signal \(status - 128)" : "QEMU ended with status \(status)")
-        for line in Explanation.ofQEMU(Int(status)).prefix(1) { console.line(line) }
-        // A guest that was reset says nothing.
-        if status == 0, let sentence = refusal(ByteView(input.bytes), host) {
-            console.line("rehearsed without QEMU, it does not boot either: \(sentence)")
+        if !quiet {
+            for finding in host.findings { console.line("warning: \(finding.sentence); \(finding.advice)") }
+            console.line(QEMU.line([program] + arguments))
+            console.flush()
         }
-        if status != 3 {
-            await tell(mentioned, ByteView(input.bytes), host, to: console)
-            throw ExitCode(status == 0 ? 1 : status)
+        let isForerunner = shares.isEmpty ? false : await SharedFolder.isForerunner(daemon)
+        // No await from here to the guest's end: children die with the thread that started them.
+        let daemons = try shares.map { try $0.serve(daemon, isForerunner: isForerunner, isQuiet: quiet) }
+        defer { for daemon in daemons { ChildProcess.end(daemon) } }
+        var run = GuestRun(dropsCarriageReturns: quiet, timeout: options.timeout, isApart: gdb)
+        if daemons.isEmpty, !gdb { run.didStart = { folder.remove() } }
+        let debugger = gdb ? try startDebugger(plan, host, input, in: folder) : nil
+        run.companion = debugger
+        let end = try run.run(program, arguments)
+        let status = status(of: end, run)
+        tell(end, status, run, host, ByteView(input.bytes), to: console)
+        if status != 0, !gdb, end != .unread {
+            try await tell(run.log, input, name, host, plan, to: console)
         }
         console.flush()
+        if status != 0 { throw ExitCode(status) }
+    }
+
+    /// The boot as the host rehearses it; nil where it is refused, and yet wanted. Says why it is refused otherwise, and throws the
+    /// status.
+    private func plan(_ machine: MachineOptions, _ input: InputFile, _ host: HostMachine) throws -> Rehearsal? {
+        do throws(Refusal) {
+            try host.requireSmallFiles(ByteView(input.bytes))
+            return try Rehearsal(ByteView(input.bytes), on: host, gigabytePages: machine.gigabytePages)
+        } catch {
+            if force || dryRun, error.rule != HostRule.initrdTooLarge.rawValue { return nil }
+            for finding in host.findings {
+                Progress.shared.tell("warning: \(finding.sentence); \(finding.advice)")
+            }
+            let status = error.tell(file)
+            Progress.shared.tell("QEMU was not started; --force boots it all the same")
+            throw ExitCode(status)
+        }
+    }
+
+    /// The status of this program.
+    private func status(of end: GuestEnd, _ run: GuestRun) -> Int32 {
+        switch end {
+        case .timedOut: return 124
+        case .stopped(let signal): return 128 + signal
+        case .signaled(let signal): return 128 + signal
+        case .unread: return 128 + SIGPIPE
+        case .finished: return 0
+        case .exited(let status):
+            if Explanation.kinds.contains(where: { $0.status == status }) { return status }
+            // As a shell has it, and never success for what is none.
+            if let code = run.log.exitCode { return code == 0 ? 0 : max(1, Int32(truncatingIfNeeded: code & 0xff)) }
+            switch status {
+            case 0: return 1
+            case 1: return run.log.count == 0 && run.hasError ? Failure.runner : 1
+            case 3: return 0
+            default: return status
+            }
+        }
+    }
+
+    /// Says how it ended.
+    private func tell(
+        _ end: GuestEnd, _ status: Int32, _ run: GuestRun, _ host: HostMachine, _ file: ByteView, to console: Output
+    ) {
+        let seconds = options.timeout.map { $0 == $0.rounded() ? "\(Int($0))" : "\($0)" } ?? ""
+        switch end {
+        case .unread, .finished: return
+        case .timedOut: console.line("QEMU was ended: \(seconds) seconds are over")
+        case .stopped(let signal): if !quiet { console.line("QEMU was ended: signal \(signal) asked for it") }
+        case .signaled(let signal): console.line("QEMU was ended by signal \(signal)")
+        case .exited(let number):
+            if quiet, status == 0 || number < 33 && run.log.exitCode != nil { return }
+            console.line("QEMU ended with status \(number)")
+            if status == Failure.runner {
+                console.line("QEMU itself failed, before its guest said anything")
+            } else if let code = run.log.exitCode {
+                console.line("the kernel shut down with code \(code)")
+            } else {
+                for line in Explanation.ofQEMU(Int(number)).prefix(1) { console.line(line) }
+            }
+            // A guest that was reset says nothing.
+            if number == 0, run.log.exitCode == nil, let sentence = refusal(file, host) {
+                console.line("rehearsed without QEMU, it does not boot either: \(sentence)")
+            }
+        }
+    }
+
+    /// Starts gdb with the terminal, which finds QEMU as soon as it listens; returns its process.
+    private func startDebugger(
+        _ plan: Rehearsal?, _ host: HostMachine, _ input: InputFile, in folder: RunFolder
+    ) throws -> pid_t {
+        guard let plan else { throw Failure("--gdb needs a file that boots: where its addresses are is not known") }
+        guard let program = InstalledProgram.find("gdb") else {
+            throw Failure(
+                "there is no gdb in PATH: install it (apt-get install gdb); or boot with --qemu-arg -s --qemu-arg -S, and let "
+                    + "another debugger read what loader-inspect gdb-script prints")
+        }
+        // From here on its end is noticed.
+        _ = process_watch_signals()
+        let made = try folder.made()
+        let lines = try GDBScript.lines(file, ByteView(input.bytes), host, plan, target: made + "/gdb")
+        // QEMU is not there at once.
+        let wait = "shell for i in $(seq 100); do [ -S \(made)/gdb ] && break; sleep 0.1; done"
+        let script = made + "/script"
+        try Data((wait + "\n" + lines.joined(separator: "\n") + "\n").utf8).write(to: URL(fileURLWithPath: script))
+        let child = ChildProcess.start(program, ["-q", "-x", script], input: 0, output: 1)
+        guard child > 0 else { throw Failure("cannot start gdb: \(errorText(-child))", status: Failure.runner) }
+        return child
     }
 
     /// Why `file` does not boot on `host`; nil where nothing is known to be in its way.
@@ -174,63 +244,13 @@ struct BootCommand: AsyncParsableCommand {
 
     /// Says what the addresses are that the guest mentioned.
     private func tell(
-        _ mentioned: MentionedAddresses, _ file: ByteView, _ host: HostMachine, to console: Output
-    ) async {
+        _ log: GuestLog, _ input: InputFile, _ path: String, _ host: HostMachine, _ plan: Rehearsal?, to console: Output
+    ) async throws {
         defer { console.flush() }
-        guard !mentioned.mentions.isEmpty else { return }
-        // A quiet loader does not say where the image is, nor any where each library is: where they would be put.
-        let isTold = mentioned.imageStart != nil
-        let plan =
-            isTold && host.modules.isEmpty
-            ? nil : try? Rehearsal(file, on: host, gigabytePages: machine.gigabytePages)
-        guard let start = mentioned.imageStart ?? plan?.placement.image.start else { return }
-        var names = await AddressNames.of(mentioned.mentions, file, path: self.file, at: start)
-        for library in plan?.libraries ?? [] where library.file > 0 {
-            let module = host.modules[library.file - 1]
-            // Behind the application, in the same image.
-            let offset = library.memory.start &- (plan?.placement.image.start ?? 0)
-            names += await AddressNames.of(
-                mentioned.mentions, ByteView(module.input.bytes), path: module.path, at: start &+ offset)
-        }
-        let limit = 32
-        guard !names.isEmpty else { return }
-        console.line("addresses in the output, with the image at \(hex(start))\(isTold ? "" : " (supposed)"):")
-        for name in names.prefix(limit) {
-            console.line("  \(hex(name.address))  \(name.symbol)+\(hex(name.offset))")
-            for (index, frame) in name.frames.enumerated() where frame != name.symbol {
-                console.line("    \(index == 0 ? "in" : "inlined into") \(frame)")
-            }
-        }
-        if names.count > limit { console.line("  and \(names.count - limit) more") }
-    }
-}
-
-extension QEMU {
-    /// Runs `program`, passing its output through as it comes. Returns its exit status, or 128 plus the signal that ended
-    /// it, and the addresses in its output.
-    static func run(_ program: String, _ arguments: [String]) async throws -> (status: Int32, MentionedAddresses) {
-        // In this process's group, so that the terminal is QEMU's as well.
-        let result = try await Subprocess.run(
-            .path(FilePath(program)), arguments: Arguments(arguments), input: .currentStandardInput, output: .sequence,
-            error: .currentStandardError
-        ) { execution in
-            // Interrupts are for QEMU; what it has said until then is still told.
-            signal(SIGINT, SIG_IGN)
-            var mentioned = MentionedAddresses()
-            let output = Output(color: .never)
-            for try await piece in execution.standardOutput {
-                let bytes = unsafe piece.withUnsafeBytes { unsafe [UInt8]($0) }
-                output.write(bytes)
-                output.flush()
-                mentioned.take(bytes)
-            }
-            mentioned.end()
-            return mentioned
-        }
-        signal(SIGINT, SIG_DFL)
-        return switch result.terminationStatus {
-        case .exited(let status): (status, result.closureResult)
-        case .signaled(let number): (128 + number, result.closureResult)
-        }
+        guard !log.mentions.isEmpty else { return }
+        let crash = CrashNames(
+            mentions: log.mentions, start: log.imageStart ?? plan?.placement.image.start,
+            isSupposed: log.imageStart == nil)
+        try await crash.tell(input, path, host, plan, debugFile: debugFile, to: console)
     }
 }

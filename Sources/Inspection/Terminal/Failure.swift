@@ -6,6 +6,8 @@ import Glibc
 struct Failure: Error {
     /// The exit status where nothing can be read, and where nothing can be written.
     static let unreadable: Int32 = 64, unwritable: Int32 = 74
+    /// The exit status where QEMU cannot be started, or fails by itself.
+    static let runner: Int32 = 125
 
     /// What the user is told.
     let message: String

@@ -1,0 +1,84 @@
+// Child processes that end with this one, and signals as bytes in a pipe (CProcess.h).
+
+// For pipe2.
+#define _GNU_SOURCE
+
+#include "CProcess.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+static const int watched[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGCHLD};
+enum { watched_count = sizeof watched / sizeof *watched };
+
+static int signal_pipe[2] = {-1, -1};
+
+// All that a handler may do: the numbers are looked at elsewhere.
+static void note_signal(int number) {
+    int error = errno;
+    unsigned char byte = (unsigned char)number;
+    if (write(signal_pipe[1], &byte, 1) < 0) {
+        // The pipe is full: there is enough to be looked at.
+    }
+    errno = error;
+}
+
+static void handle(int number, void (*handler)(int)) {
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = handler;
+    action.sa_flags = SA_RESTART;
+    sigaction(number, &action, NULL);
+}
+
+int process_watch_signals(void) {
+    if (signal_pipe[0] < 0 && pipe2(signal_pipe, O_CLOEXEC | O_NONBLOCK) != 0) return -errno;
+    for (int index = 0; index < watched_count; index++) handle(watched[index], note_signal);
+    handle(SIGPIPE, SIG_IGN);
+    return signal_pipe[0];
+}
+
+int process_pipe(int *ends, int capacity) {
+    if (pipe2(ends, O_CLOEXEC) != 0) return -errno;
+    fcntl(ends[1], F_SETPIPE_SZ, capacity);
+    return 0;
+}
+
+void process_forget_signals(void) {
+    for (int index = 0; index < watched_count; index++) handle(watched[index], SIG_DFL);
+    handle(SIGPIPE, SIG_DFL);
+}
+
+pid_t process_start(const char *path, char *const *arguments, int input, int output, int error,
+                    int is_apart) {
+    // The program's errno, should it not start; closed where it does.
+    int failure[2];
+    if (pipe2(failure, O_CLOEXEC) != 0) return -errno;
+    pid_t parent = getpid();
+    pid_t child = fork();
+    if (child == 0) {
+        // Only async-signal-safe functions: other threads may have held locks.
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        // The parent may have ended before that.
+        if (getppid() != parent) _exit(127);
+        if (is_apart) setpgid(0, 0);
+        for (int index = 0; index < watched_count; index++) handle(watched[index], SIG_DFL);
+        handle(SIGPIPE, SIG_DFL);
+        sigset_t none;
+        sigemptyset(&none);
+        sigprocmask(SIG_SETMASK, &none, NULL);
+        if (dup2(input, 0) >= 0 && dup2(output, 1) >= 0 && (error < 0 || dup2(error, 2) >= 0)) execv(path, arguments);
+        int number = errno;
+        if (write(failure[1], &number, sizeof number) < 0) _exit(126);
+        _exit(127);
+    }
+    int number = child < 0 ? errno : 0;
+    close(failure[1]);
+    if (child > 0 && read(failure[0], &number, sizeof number) != sizeof number) number = 0;
+    close(failure[0]);
+    return number != 0 ? -number : child;
+}

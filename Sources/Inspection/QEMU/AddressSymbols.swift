@@ -1,0 +1,101 @@
+// Functions and objects by address: only those that an address is really within.
+
+import Architecture
+import Bytes
+import Diagnostics
+import ELF
+
+/// The symbols of a file by section and value.
+struct AddressSymbols {
+    /// A symbol that an address lies in.
+    struct Match {
+        /// The name as it stands in the file.
+        let name: String
+        /// How far into it the address lies.
+        let offset: UInt64
+    }
+
+    private struct Entry {
+        let section: UInt16
+        let type: UInt8
+        let value: UInt64, size: UInt64
+        let nameOffset: UInt64
+    }
+
+    private struct Section {
+        let index: Int
+        let addr: UInt64, size: UInt64
+        let name: String
+    }
+
+    /// Whether there is a table of all symbols, rather than of those only that other files may use.
+    private(set) var isComplete = false
+    /// Whether there is DWARF.
+    private(set) var hasLines = false
+    private var entries: [Entry] = []
+    private var sections: [Section] = []
+
+    /// Those of `file`, whose header has been read; none where its sections cannot be.
+    init(_ file: ByteView) {
+        guard let header = try? FileHeader(file), let table = try? SectionListing(file, header) else { return }
+        var symbols: Int?
+        for index in 0..<table.count {
+            let section = table[index]
+            let name = table.name(section).text
+            if name == ".debug_info" || name == ".zdebug_info" { hasLines = true }
+            // SHT_SYMTAB and SHT_DYNSYM.
+            if section.type == 2 {
+                symbols = index
+                isComplete = true
+            } else if section.type == 11, symbols == nil {
+                symbols = index
+            }
+            // What has no memory has no addresses, and those of thread-local sections are other ones.
+            guard section.flags & 0x402 == 2 else { continue }
+            sections.append(Section(index: index, addr: section.addr, size: section.size, name: name))
+        }
+        guard let symbols, table[symbols].link < table.count, let contents = try? table.contents(symbols) else {
+            return
+        }
+        let strings = table[Int(table[symbols].link)]
+        for index in 0..<Int(truncatingIfNeeded: contents.count / Symbol.size) {
+            let symbol = Symbol(contents.entry(index, size: Int(Symbol.size)))
+            guard symbol.type <= 2 || symbol.type == 10, symbol.name != 0, !symbol.isUndefined, symbol.shndx < 0xff00,
+                UInt64(symbol.name) < strings.fileSize
+            else { continue }
+            entries.append(
+                Entry(
+                    section: symbol.shndx, type: symbol.type, value: symbol.value, size: symbol.size,
+                    nameOffset: strings.fileStart &+ UInt64(symbol.name)))
+        }
+        // Functions last of those at one address: they are what is looked for.
+        entries.sort { ($0.section, $0.value, $0.type == 2 ? 1 : 0) < ($1.section, $1.value, $1.type == 2 ? 1 : 0) }
+    }
+
+    /// The section that link address `address` is in.
+    func section(at address: UInt64) -> (index: Int, name: String, offset: UInt64)? {
+        sections.first { address >= $0.addr && address &- $0.addr < $0.size }
+            .map { ($0.index, $0.name, address &- $0.addr) }
+    }
+
+    /// The symbol that `value` is within, an address or in object files an offset in the section number `section`. One without a size
+    /// reaches to the next.
+    func find(_ value: UInt64, inSection section: Int, of file: ByteView) -> Match? {
+        var (low, high) = (0, entries.count)
+        while low < high {
+            let middle = (low + high) / 2
+            let entry = entries[middle]
+            if (Int(entry.section), entry.value) <= (section, value) { low = middle + 1 } else { high = middle }
+        }
+        // The nearest that reaches so far; before it there may be a larger one around it.
+        var nearest: UInt64?
+        for entry in entries[..<low].reversed().prefix(256) {
+            guard Int(entry.section) == section else { return nil }
+            let offset = value &- entry.value
+            let reaches = entry.size == 0 ? nearest == nil || nearest == entry.value : offset < entry.size
+            if reaches { return Match(name: file.string(at: entry.nameOffset).text, offset: offset) }
+            if nearest == nil { nearest = entry.value }
+        }
+        return nil
+    }
+}

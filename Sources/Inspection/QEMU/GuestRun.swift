@@ -1,0 +1,311 @@
+// Runs QEMU until it ends, and hands its output on: as fast as it comes, and all of it.
+
+import CProcess
+import Glibc
+
+/// How a run of QEMU ended.
+enum GuestEnd: Equatable {
+    /// By itself, with this status.
+    case exited(Int32)
+    /// By a signal that did not come from here.
+    case signaled(Int32)
+    /// By this program, when the time was over.
+    case timedOut
+    /// By this program, which was asked to end by this signal.
+    case stopped(Int32)
+    /// By this program, since nobody reads its output any more.
+    case unread
+    /// By this program, when the debugger ended.
+    case finished
+}
+
+/// A run of QEMU, or of another program in its place. The child dies with the thread that runs it, however that ends.
+///
+/// No byte may be lost. QEMU writes what the guest sends to its standard output, one byte at a time, and makes that
+/// non-blocking; when it is a pipe that is full, the guest goes on, and what it sends meanwhile is gone unless it asks its serial port
+/// whether there is room. So the pipe is made blocking again: while nobody reads, the guest stands still.
+@safe struct GuestRun {
+    /// Whether carriage returns before line feeds are dropped.
+    var dropsCarriageReturns = false
+    /// Seconds after which QEMU is ended.
+    var timeout: Double?
+    /// Whether QEMU gets neither the terminal's input nor its interrupts, which are another program's.
+    var isApart = false
+    /// Called once, when the first output has come: QEMU has opened its files.
+    var didStart: () -> Void = {}
+
+    /// A child, a debugger, with which QEMU ends; its signals are its own.
+    var companion: pid_t?
+
+    /// What the guest has said.
+    private(set) var log = GuestLog()
+    /// What QEMU itself has said, its last few thousand bytes.
+    private(set) var complaint: [UInt8] = []
+
+    /// Starts the program at `path` with `arguments`, waits for its end. Throws `Failure` where it cannot be started, or the
+    /// output cannot be written.
+    mutating func run(_ path: String, _ arguments: [String]) throws(Failure) -> GuestEnd {
+        let terminal = TerminalState()
+        defer { terminal.restore() }
+        let signals = process_watch_signals()
+        defer { process_forget_signals() }
+        var ends: [Int32] = [-1, -1]
+        // As much room as a user may have, so that a short pause of this program is none of the guest's. Two numbers are written.
+        guard signals >= 0, unsafe process_pipe(&ends, 1 << 20) == 0 else {
+            throw Failure("cannot start QEMU: no pipe", status: Failure.runner)
+        }
+        let output = ends[0]
+        defer { close(output) }
+        let nothing = isApart ? unsafe open("/dev/null", O_RDONLY | O_CLOEXEC) : 0
+        defer { if isApart { close(nothing) } }
+        var errors: [Int32] = [-1, -1]
+        guard unsafe process_pipe(&errors, 1 << 16) == 0 else {
+            close(ends[1])
+            throw Failure("cannot start QEMU: no pipe", status: Failure.runner)
+        }
+        defer { close(errors[0]) }
+        _ = fcntl(errors[0], F_SETFL, O_NONBLOCK)
+        let child = ChildProcess.start(
+            path, arguments, input: nothing, output: ends[1], error: errors[1], isApart: isApart)
+        close(errors[1])
+        guard child > 0 else {
+            close(ends[1])
+            throw Failure("cannot start \(printable(path)): \(errorText(-child))", status: Failure.runner)
+        }
+        return try pass(from: output, errors[0], writer: ends[1], of: child, signals)
+    }
+
+    /// Passes on what comes from `output` until `child` has ended. `writer` is the pipe's other end, whose flags are QEMU's as well.
+    ///
+    /// Nothing is read while something is still to be written, so a slow reader stops the guest rather than fill memory. No call
+    /// waits but `poll`, so that time and signals count all the while.
+    private mutating func pass(
+        from output: Int32, _ errors: Int32, writer: Int32, of child: pid_t, _ signals: Int32
+    ) throws(Failure) -> GuestEnd {
+        var errors = errors
+        var deadline = timeout.map { ContinuousClock.now + .seconds($0) }
+        // Why this program ends QEMU.
+        var reason: GuestEnd?
+        var status: Int32?
+        var failure: Failure?
+        var pending = PendingOutput()
+        var buffer = [UInt8](repeating: 0, count: 1 << 18)
+        defer { if status == nil { close(writer) } }
+        _ = fcntl(output, F_SETFL, fcntl(output, F_GETFL) | O_NONBLOCK)
+
+        func end(_ why: GuestEnd) {
+            // The second time in earnest.
+            kill(child, reason == nil ? SIGTERM : SIGKILL)
+            if reason == nil { reason = why }
+            deadline = .now + .seconds(1)
+        }
+
+        var isEnded = false
+        while !isEnded {
+            let isWriting = !pending.isEmpty
+            var descriptors = [
+                pollfd(fd: signals, events: Int16(POLLIN), revents: 0),
+                pollfd(fd: isWriting ? 1 : output, events: Int16(isWriting ? POLLOUT : POLLIN), revents: 0),
+                pollfd(fd: errors, events: Int16(POLLIN), revents: 0),
+            ]
+            // Once QEMU has ended, what is in the pipe is all that there is.
+            let wait =
+                status != nil && !isWriting
+                ? 0 : deadline.map { Int32(max(0, min(1_000_000, $0.milliseconds))) + 1 } ?? -1
+            // Three structures are there.
+            _ = unsafe poll(&descriptors, 3, wait)
+            if descriptors[2].revents != 0, !passComplaint(errors) { errors = -1 }
+            if descriptors[1].revents != 0, isWriting {
+                let number = pending.write()
+                if number != 0 {
+                    if number != EPIPE { failure = .writing("standard output", number) }
+                    pending.isOpen = false
+                    if status == nil { end(.unread) }
+                }
+            } else if !isWriting {
+                let count = read(output, &buffer)
+                if count > 0 {
+                    if log.count == 0 {
+                        didStart()
+                        // QEMU set the flag before its guest ran, and does not set it again.
+                        _ = fcntl(writer, F_SETFL, fcntl(writer, F_GETFL) & ~O_NONBLOCK)
+                    }
+                    log.take(buffer.span.extracting(first: count))
+                    pending.take(buffer.span.extracting(first: count), dropsCarriageReturns)
+                } else {
+                    isEnded = status != nil
+                }
+            }
+            var number: UInt8 = 0
+            // One byte has room.
+            while unsafe Glibc.read(signals, &number, 1) == 1 {
+                // The terminal's interrupts are the debugger's.
+                if Int32(number) == SIGCHLD || companion != nil && Int32(number) == SIGINT { continue }
+                end(.stopped(Int32(number)))
+            }
+            if let time = deadline, time <= .now {
+                // Nobody takes what an ended guest has said.
+                if status != nil, reason != nil { break }
+                if status == nil { end(.timedOut) }
+            }
+            var word: Int32 = 0
+            if let other = companion, reason == nil, unsafe waitpid(other, &word, WNOHANG) == other { end(.finished) }
+            if status == nil, unsafe waitpid(child, &word, WNOHANG) == child {
+                status = word
+                close(writer)
+                if reason == nil { deadline = nil }
+            }
+        }
+        while errors >= 0, passComplaint(errors), !complaint.isEmpty {
+            var more = pollfd(fd: errors, events: Int16(POLLIN), revents: 0)
+            // One structure is there.
+            guard unsafe poll(&more, 1, 0) == 1 else { break }
+        }
+        if let companion, reason != .finished {
+            kill(companion, SIGTERM)
+            var word: Int32 = 0
+            _ = unsafe waitpid(companion, &word, 0)
+        }
+        pending.end()
+        while !pending.isEmpty, pending.write() == 0 {}
+        log.end()
+        if let failure { throw failure }
+        if let reason { return reason }
+        let word = status ?? 0
+        return word & 0x7f == 0 ? .exited(word >> 8 & 0xff) : .signaled(word & 0x7f)
+    }
+
+    /// Passes on what QEMU itself says, to standard error; false at its end.
+    private mutating func passComplaint(_ errors: Int32) -> Bool {
+        var buffer = [UInt8](repeating: 0, count: 4096)
+        let count = read(errors, &buffer)
+        guard count > 0 else { return count < 0 && errno == EAGAIN }
+        complaint = (complaint + buffer.prefix(count)).suffix(4096)
+        // Only read, and not beyond the closure.
+        _ = unsafe buffer.prefix(count).withUnsafeBytes { unsafe Inspection.write($0, to: 2) }
+        return true
+    }
+
+    /// Whether QEMU complained of more than what its warnings are about.
+    var hasError: Bool {
+        String(decoding: complaint, as: UTF8.self).split(whereSeparator: \.isNewline).contains {
+            !$0.contains("warning:")
+        }
+    }
+
+    /// Reads into `buffer`; as `read` does.
+    private func read(_ descriptor: Int32, _ buffer: inout [UInt8]) -> Int {
+        // There is room for as many bytes.
+        unsafe buffer.withUnsafeMutableBytes { unsafe Glibc.read(descriptor, $0.baseAddress, $0.count) }
+    }
+}
+
+/// Bytes on their way to standard output.
+private struct PendingOutput {
+    /// Whether anybody reads.
+    var isOpen = true
+    private var bytes: [UInt8] = []
+    private var offset = 0
+    private var endsWithCarriageReturn = false
+    /// poll says of a pipe that so many bytes have room; others wait or take what they can.
+    private let limit: Int
+
+    init() {
+        var status = stat()
+        // The call fills the structure.
+        let isPipe = unsafe fstat(1, &status) == 0 && status.st_mode & S_IFMT == S_IFIFO
+        limit = isPipe ? Int(PIPE_BUF) : .max
+    }
+
+    var isEmpty: Bool { offset == bytes.count || !isOpen }
+
+    /// Takes `new`, without the carriage returns of line ends where `dropsCarriageReturns`. All before has been written.
+    mutating func take(_ new: Span<UInt8>, _ dropsCarriageReturns: Bool) {
+        bytes.removeAll(keepingCapacity: true)
+        offset = 0
+        // Read only, and within the closure.
+        guard dropsCarriageReturns else {
+            return unsafe new.withUnsafeBufferPointer { unsafe bytes.append(contentsOf: $0) }
+        }
+        for index in new.indices {
+            let byte = new[index]
+            if endsWithCarriageReturn, byte != 0x0a { bytes.append(0x0d) }
+            endsWithCarriageReturn = byte == 0x0d
+            if !endsWithCarriageReturn { bytes.append(byte) }
+        }
+    }
+
+    /// Takes a carriage return that nothing follows.
+    mutating func end() {
+        if endsWithCarriageReturn { bytes.append(0x0d) }
+        endsWithCarriageReturn = false
+    }
+
+    /// Writes some of it; returns errno.
+    mutating func write() -> Int32 {
+        let (start, count) = (offset, min(limit, bytes.count - offset))
+        // In bounds, read only, and within the closure.
+        let written = unsafe bytes.withUnsafeBytes { unsafe Glibc.write(1, $0.baseAddress! + start, count) }
+        if written > 0 { offset += written }
+        // QEMU makes the terminal non-blocking, which is ours, too.
+        return written < 0 && errno != EINTR && errno != EAGAIN ? errno : 0
+    }
+}
+
+extension ContinuousClock.Instant {
+    /// Milliseconds from now to then.
+    fileprivate var milliseconds: Int64 {
+        let (seconds, attoseconds) = ContinuousClock.now.duration(to: self).components
+        return min(seconds, 1 << 30) * 1000 + attoseconds / 1_000_000_000_000_000
+    }
+}
+
+/// Children that die with the thread that starts them.
+enum ChildProcess {
+    /// Starts the program at `path`; returns its number, or minus errno.
+    static func start(
+        _ path: String, _ arguments: [String], input: Int32, output: Int32, error: Int32 = -1, isApart: Bool = false
+    ) -> pid_t {
+        // Copies for C, until the child has its own.
+        var words = unsafe ([path] + arguments).map { unsafe strdup($0) } + [nil]
+        defer { unsafe words.forEach { unsafe free($0) } }
+        return unsafe process_start(path, &words, input, output, error, isApart ? 1 : 0)
+    }
+}
+
+extension ChildProcess {
+    /// Kills `child`, and waits for its end.
+    static func end(_ child: pid_t) {
+        kill(child, SIGKILL)
+        var status: Int32 = 0
+        _ = unsafe waitpid(child, &status, 0)
+    }
+}
+
+/// What the terminal was like, which QEMU changes, and leaves changed where it is killed.
+@safe private struct TerminalState {
+    private var attributes: termios?
+    private let flags: Int32
+
+    init() {
+        var found = termios()
+        // The call fills the structure.
+        if isatty(0) == 1, unsafe tcgetattr(0, &found) == 0 { attributes = found }
+        flags = fcntl(0, F_GETFL)
+    }
+
+    func restore() {
+        if flags >= 0 { _ = fcntl(0, F_SETFL, flags) }
+        guard var attributes else { return }
+        // A process in the background is stopped where it sets them, which is not for this one to be.
+        signal(SIGTTOU, SIG_IGN)
+        _ = unsafe tcsetattr(0, TCSADRAIN, &attributes)
+        signal(SIGTTOU, SIG_DFL)
+    }
+}
+
+/// The text of errno's `number`.
+func errorText(_ number: Int32) -> String {
+    // strerror's text is valid until the next call.
+    unsafe String(cString: strerror(number))
+}

@@ -1,0 +1,114 @@
+// What `boot` gives a machine besides its memory: processors, ports, folders, time.
+
+import ArgumentParser
+import Glibc
+
+/// What runs the guest's instructions.
+enum Accelerator: String, CaseIterable, ExpressibleByArgument {
+    /// QEMU itself, the same CPU everywhere.
+    case tcg
+    /// The host's CPU, by Linux.
+    case kvm
+
+    /// Throws `Failure` where it cannot be used here.
+    func require() throws(Failure) {
+        guard self == .kvm else { return }
+        let descriptor = unsafe open("/dev/kvm", O_RDWR | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            throw Failure(
+                "KVM cannot be used: /dev/kvm: \(errorText(errno)); take --accel tcg, or none, which is the same")
+        }
+        close(descriptor)
+    }
+}
+
+/// A port of the host, 0 for any that is free, that leads to one of the guest's: `HOST:GUEST`, `ADDRESS:HOST:GUEST`, each with `/tcp` or `/udp`.
+struct PortForward: ExpressibleByArgument {
+    /// The address of the host that listens: its own, unless another is asked for.
+    let address: String
+    let host: UInt16, guest: UInt16
+    let isUDP: Bool
+
+    init?(argument: String) {
+        let halves = argument.split(separator: "/", omittingEmptySubsequences: false)
+        guard halves.count <= 2, halves.count == 1 || ["tcp", "udp"].contains(halves[1]) else { return nil }
+        isUDP = halves.count == 2 && halves[1] == "udp"
+        let words = halves[0].split(separator: ":", omittingEmptySubsequences: false)
+        guard (2...3).contains(words.count), let host = UInt16(words[words.count - 2]),
+            let guest = UInt16(words[words.count - 1]), guest > 0
+        else { return nil }
+        (self.host, self.guest) = (host, guest)
+        address = words.count == 3 ? String(words[0]) : "127.0.0.1"
+        guard !address.isEmpty, address.allSatisfy({ $0.isHexDigit || $0 == "." }) else { return nil }
+    }
+
+    /// QEMU's arguments for a network card whose network has `ports`. Hermit drives a modern virtio device only, and takes packed
+    /// queues. A kernel without DHCP has the address 10.0.5.3 and the gateway 10.0.5.1, so DHCP gives the same.
+    static func arguments(_ ports: [PortForward]) -> [String] {
+        guard !ports.isEmpty else { return [] }
+        let network = "user,id=net0,net=10.0.5.0/24,host=10.0.5.1,dns=10.0.5.2,dhcpstart=10.0.5.3"
+        let forwards = ports.map { ",hostfwd=\($0.isUDP ? "udp" : "tcp"):\($0.address):\($0.host)-:\($0.guest)" }
+        return [
+            "-netdev", network + forwards.joined(), "-device",
+            "virtio-net-pci,netdev=net0,disable-legacy=on,packed=on",
+        ]
+    }
+}
+
+/// The options of a boot in earnest, beyond those of a rehearsal.
+struct RunnerOptions: ParsableArguments {
+    @Option(
+        name: .customLong("env"), parsing: .unconditionalSingleValue,
+        help: ArgumentHelp("An environment variable for the application; repeatable.", valueName: "name=value"))
+    var environment: [String] = []
+
+    @Option(help: "The number of processors.")
+    var smp = 1
+
+    @Option(help: "QEMU's CPU and its features, instead of the one that kernels need.")
+    var cpu: String?
+
+    @Option(help: "What runs the guest: QEMU, or Linux' KVM with the host's CPU.")
+    var accel = Accelerator.tcg
+
+    @Option(
+        name: .customLong("port"),
+        help: ArgumentHelp(
+            "A port of this machine that leads to one of the guest's: 8080:80, 5353:53/udp; repeatable.",
+            valueName: "host:guest[/udp]"))
+    var ports: [PortForward] = []
+
+    @Option(
+        name: .customLong("share"),
+        help: ArgumentHelp(
+            "A folder that the application finds at /TAG, by virtiofs; the tag is root unless given; repeatable.",
+            valueName: "folder[:tag]"), completion: .directory)
+    var shares: [String] = []
+
+    @Option(help: "Seconds after which the guest is ended.")
+    var timeout: Double?
+
+    @Option(
+        name: .customLong("qemu-arg"), parsing: .unconditionalSingleValue,
+        help: ArgumentHelp("An argument for QEMU; repeatable.", valueName: "word"))
+    var qemuArguments: [String] = []
+
+    mutating func validate() throws {
+        guard (1...255).contains(smp) else { throw ValidationError("--smp is a number from 1 to 255") }
+        guard timeout ?? 1 > 0, timeout ?? 1 < 1e9 else {
+            throw ValidationError("--timeout is a number of seconds above 0")
+        }
+        for variable in environment {
+            let name = variable.prefix { $0 != "=" }
+            guard !name.isEmpty, name.count < variable.count else {
+                throw ValidationError("--env is NAME=VALUE, not '\(variable)'")
+            }
+        }
+    }
+
+    /// Throws where `machine` lacks the bus for what is asked for.
+    func require(_ machine: MachineKind) throws {
+        guard machine == .microvm, !ports.isEmpty || !shares.isEmpty else { return }
+        throw ValidationError("microvm has no PCI: --port and --share take --machine pc or q35")
+    }
+}
