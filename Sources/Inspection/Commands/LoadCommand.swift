@@ -19,7 +19,8 @@ struct LoadCommand: ParsableCommand {
             Without --base the image goes where the loader would put it on the given machine.
 
             --memory-dump writes what the loader leaves besides the image, in one piece: page tables, BootInfo, device tree, \
-            command line and stack. Both come with address, size and SHA-256, and with the loader's report.
+            command line and stack. Both come with address, size and SHA-256, and with the loader's report. One of them may go to \
+            standard output, by the name -; then the rest goes to standard error.
 
             \(ExitStatus.ofRehearsals)
             """)
@@ -37,6 +38,7 @@ struct LoadCommand: ParsableCommand {
         if base != nil, memoryDump != nil {
             throw ValidationError("--memory-dump is about a whole boot: it does not go with --base")
         }
+        if output == "-", memoryDump == "-" { throw ValidationError("only one of both can go to standard output") }
         if base != nil, !machine.modules.isEmpty {
             throw ValidationError(
                 "--base is about one file: with --module say --loader-options loader.base=ADDRESS instead")
@@ -48,7 +50,7 @@ struct LoadCommand: ParsableCommand {
         defer { Progress.shared.show(nil) }
         let input = try InputFile(file)
         let view = ByteView(input.bytes)
-        let console = Output(color: .never)
+        let console = Output(descriptor: [output, memoryDump].contains("-") ? 2 : 1, color: .never)
         do {
             if let base {
                 try load(view, at: base.value, console)

@@ -15,7 +15,7 @@ struct MapCommand: ParsableCommand {
               loader-inspect map --memory 4G --output app.svg app
               loader-inspect map --output app.html app
 
-            The form of --output is told by its name. Parts are drawn by size, the smallest still large enough to be read.
+            The form of --output is told by its name; - is standard output, as SVG. Parts are drawn by size, the smallest still large enough to be read.
 
             \(ExitStatus.ofRehearsals)
             """)
@@ -33,8 +33,8 @@ struct MapCommand: ParsableCommand {
 
     mutating func validate() throws {
         if let width, !(80...1000).contains(width) { throw ValidationError("--width is a number from 80 to 1000") }
-        if let output, !output.hasSuffix(".svg"), !output.hasSuffix(".html") {
-            throw ValidationError("--output names a file that ends in .svg or .html")
+        if let output, output != "-", !output.hasSuffix(".svg"), !output.hasSuffix(".html") {
+            throw ValidationError("--output names a file that ends in .svg or .html, or is -")
         }
     }
 
@@ -59,7 +59,7 @@ struct MapCommand: ParsableCommand {
             return
         }
         let drawing = MapSVG(picture)
-        let text = output.hasSuffix(".svg") ? drawing.document : drawing.page
+        let text = output.hasSuffix(".html") ? drawing.page : drawing.document
         // A string's bytes hold any value.
         try unsafe write(text.utf8.span.bytes, toFileAt: output)
     }

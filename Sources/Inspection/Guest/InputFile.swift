@@ -22,6 +22,7 @@ import Synchronization
         guard descriptor >= 0, unsafe fstat(descriptor, &status) == 0 else {
             throw .reading(path, errno)
         }
+        FilesInUse.insert(status)
         if status.st_mode & S_IFMT == S_IFREG, descriptor != 0, status.st_size > 0 {
             InputFile.watch
             // A new mapping of its own, unmapped by deinit only.

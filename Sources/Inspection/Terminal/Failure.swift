@@ -1,6 +1,7 @@
 // What keeps a command from its work although the command line is right: one line, and an exit status.
 
 import Glibc
+import Synchronization
 
 /// A file that cannot be read or written, or something that is missing.
 struct Failure: Error {
@@ -44,10 +45,42 @@ struct Failure: Error {
     }
 }
 
-/// Writes `bytes` to the file at `path`, which need not be there. Throws `Failure.writing`.
+/// The regular files that the program has read or written, whatever names they have: none of them is written over.
+enum FilesInUse {
+    private struct Identity: Hashable {
+        let device, number: UInt
+    }
+    private static let known = Mutex<Set<Identity>>([])
+
+    /// Takes note of the file with that `status`; false where it is known already.
+    @discardableResult static func insert(_ status: stat) -> Bool {
+        guard status.st_mode & S_IFMT == S_IFREG else { return true }
+        return known.withLock { $0.insert(Identity(device: status.st_dev, number: status.st_ino)).inserted }
+    }
+}
+
+/// Writes `bytes` to the file at `path`, which need not be there; `-` is standard output. Throws `Failure.writing`, and a `Failure`
+/// where the file is one that the program has read, or written something else to.
 func write(_ bytes: RawSpan, toFileAt path: String) throws(Failure) {
-    let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
+    guard path != "-" else {
+        // The bytes are only read, and do not leave the closure.
+        let number = unsafe bytes.withUnsafeBytes { unsafe write($0, to: 1) }
+        if number != 0 { throw .writing("standard output", number) }
+        return
+    }
+    let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o666)
     guard descriptor >= 0 else { throw .writing(path, errno) }
+    var status = stat()
+    guard unsafe fstat(descriptor, &status) == 0, FilesInUse.insert(status) else {
+        close(descriptor)
+        throw Failure(
+            "\(printable(path)) is in use by this command already, and would be lost: name another file for the output")
+    }
+    if status.st_mode & S_IFMT == S_IFREG, ftruncate(descriptor, 0) != 0 {
+        let number = errno
+        close(descriptor)
+        throw .writing(path, number)
+    }
     // The bytes are only read, and do not leave the closure.
     let number = unsafe bytes.withUnsafeBytes { unsafe write($0, to: descriptor) }
     // Some systems tell only at the end that there was no room.
