@@ -31,7 +31,7 @@ import Testing
         let script = try await Tool.run(["gdb-script"] + Self.words).output
         for (name, start) in placed {
             let address = "0x" + String(start, radix: 16)
-            #expect(text.contains("\(name) at \(address) to 0x"))
+            #expect(text.contains("\(name) at \(address)-0x"))
             #expect(script.contains("\nadd-symbol-file \(Self.fixtures)\(name) -o \(address)\n"), "\(script)")
         }
     }
@@ -99,7 +99,7 @@ import Testing
     /// From there the application fits in the address space, but not what lies after it.
     @Test(.enabled(if: isReady, "make fixtures")) func basesThatCannotBe() async throws {
         let alone = try await Tool.run(["relocations", "--base", "0xffffffffffff0000"] + Self.words.suffix(1))
-        #expect(alone.status < 2 && alone.errors.isEmpty, "\(alone.errors)")
+        #expect(alone.status < 2 && !alone.errors.contains("error:"), "\(alone.errors)")
         let run = try await Tool.run(["relocations", "--base", "0xffffffffffff0000"] + Self.words)
         #expect(run.status == 64 && run.output.isEmpty)
         #expect(run.errors.hasSuffix(" bytes in memory: from 0xffffffffffff0000 on they do not fit in 64 bits\n"))

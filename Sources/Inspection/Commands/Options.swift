@@ -166,7 +166,7 @@ extension HostMachine {
     func tellAssumptions() {
         guard isLoaderAssumed else { return }
         Progress.shared.tell(
-            "no loader found: \(hex(loader.start)) to \(hex(loader.end)) is assumed (say --loader FILE)")
+            "no loader found: \(rangeText(loader)) is assumed (say --loader FILE)")
     }
 }
 

@@ -42,7 +42,7 @@ struct BootChanges: Encodable {
         compare("contract") { $0.evidence }
         // Where one build does not boot, its plan is missing altogether: one line says so, the verdict's.
         if old.plan != nil, new.plan != nil {
-            compare("image") { $0.plan.map { "\($0.image) to \($0.imageEnd)" } }
+            compare("image") { $0.plan.map { rangeText($0.image.value, $0.imageEnd.value) } }
             compare("image size") { $0.plan.map { "\($0.imageSize) bytes" } }
             compare("moves") { verdict in
                 guard let plan = verdict.plan, plan.movesImage || plan.movesModule else { return nil }
@@ -55,11 +55,11 @@ struct BootChanges: Encodable {
                     "\($0.start), \($0.fileSize) of \($0.memorySize) bytes, aligned to \($0.alignment)"
                 }
             }
-            compare("entry point") { $0.plan?.entryPoint }
-            compare("BootInfo") { $0.plan?.bootInfo }
-            compare("stack") { $0.plan?.stack }
-            compare("page tables") { $0.plan?.pageTable }
-            compare("device tree") { $0.plan?.deviceTree }
+            compare("entry point") { $0.plan?.entryPoint.description }
+            compare("BootInfo") { $0.plan?.bootInfo.description }
+            compare("stack") { $0.plan?.stack.description }
+            compare("page tables") { $0.plan?.pageTable.description }
+            compare("device tree") { $0.plan?.deviceTree.description }
             compare("resolvers") { $0.resolvers.isEmpty ? nil : "\($0.resolvers.count) to call" }
             var counts: [Count] = []
             // Both lists are in the order of the types' numbers; types that only one has keep it.

@@ -31,7 +31,7 @@ struct Verdict: Encodable {
     }
     /// Where things go.
     struct Plan: Encodable {
-        let image, imageEnd, entryPoint, bootInfo, stack, pageTable, deviceTree: String
+        let image, imageEnd, entryPoint, bootInfo, stack, pageTable, deviceTree: HexAddress
         let imageSize: UInt64
         let movesImage: Bool, movesModule: Bool
         let tls: ThreadLocal?
@@ -41,18 +41,19 @@ struct Verdict: Encodable {
         /// Its file; left out where none was found.
         let file: String?
         /// Its own bytes in the guest's memory.
-        let start, end: String
+        let start, end: HexAddress
         /// Whether these are not those of a file.
         let isAssumed: Bool
     }
     /// Thread-local storage.
     struct ThreadLocal: Encodable {
-        let start: String
+        let start: HexAddress
         let fileSize, memorySize, alignment: UInt64
     }
     /// A shared object that is loaded with the file.
     struct Library: Encodable {
-        let name, file, image, imageEnd: String
+        let name, file: String
+        let image, imageEnd: HexAddress
     }
     /// A number of relocations of one type.
     struct Relocations: Encodable {
@@ -90,8 +91,8 @@ struct Verdict: Encodable {
         size = file.count
         self.machine = "\(machine.kind.rawValue), \(machine.memory.text), \(machine.startProtocol.rawValue)"
         loader = Loader(
-            file: machine.isLoaderAssumed ? nil : machine.loaderPath, start: hex(machine.loader.start),
-            end: hex(machine.loader.end), isAssumed: machine.isLoaderAssumed)
+            file: machine.isLoaderAssumed ? nil : machine.loaderPath, start: HexAddress(machine.loader.start),
+            end: HexAddress(machine.loader.end), isAssumed: machine.isLoaderAssumed)
         describe(file)
         findings = machine.findings + Finding.inFile(file)
         do throws(Refusal) {
@@ -151,23 +152,24 @@ struct Verdict: Encodable {
             : rehearsal.libraries.map {
                 Library(
                     name: $0.name, file: $0.file == 0 ? file : machine.modules[$0.file - 1].path,
-                    image: hex($0.memory.start), imageEnd: hex($0.memory.end))
+                    image: HexAddress($0.memory.start), imageEnd: HexAddress($0.memory.end))
             }
         record(application.notes)
         compiler = application.decidingCompiler.map { "\($0.major).\($0.minor)" }
         generation = rehearsal.generation.name.string
+        findings += Finding.unused(machine.modules, used: rehearsal.libraries.map { $0.file - 1 })
         let placement = rehearsal.placement
         let template = application.tls(bias: placement.bias)
         findings += Finding.inThreadLocals(template, rehearsal.memoryMap) + Finding.inApplication(application)
         plan = Plan(
-            image: hex(placement.image.start), imageEnd: hex(placement.image.end),
-            entryPoint: hex(rehearsal.entry.instructionPointer), bootInfo: hex(rehearsal.entry.bootInfo),
-            stack: hex(placement.handoff.stack.start), pageTable: hex(rehearsal.entry.pageTable),
-            deviceTree: hex(placement.handoff.deviceTree.start), imageSize: placement.image.size,
+            image: HexAddress(placement.image.start), imageEnd: HexAddress(placement.image.end),
+            entryPoint: HexAddress(rehearsal.entry.instructionPointer), bootInfo: HexAddress(rehearsal.entry.bootInfo),
+            stack: HexAddress(placement.handoff.stack.start), pageTable: HexAddress(rehearsal.entry.pageTable),
+            deviceTree: HexAddress(placement.handoff.deviceTree.start), imageSize: placement.image.size,
             movesImage: placement.isStaged,
             movesModule: placement.movesModules,
             tls: template.map {
-                ThreadLocal(start: hex($0.start), fileSize: $0.filesz, memorySize: $0.memsz, alignment: $0.align)
+                ThreadLocal(start: HexAddress($0.start), fileSize: $0.filesz, memorySize: $0.memsz, alignment: $0.align)
             })
         for type in 0...RelocationType.lastNumber where rehearsal.counts[type] > 0 {
             let name = RelocationType(type).map { $0.name.string } ?? "\(type)"
@@ -217,16 +219,17 @@ struct Verdict: Encodable {
         output.label(
             "loader",
             (loader.file.map { printable($0) } ?? "no file found, so it is assumed")
-                + " at \(loader.start) to \(loader.end)"
+                + " at \(rangeText(loader.start.value, loader.end.value))"
                 + (loader.isAssumed ? " (say --loader FILE)" : ""))
         output.label(
             "image",
-            "\(plan.image) to \(plan.imageEnd) (exclusive)"
+            rangeText(plan.image.value, plan.imageEnd.value)
                 + (plan.movesImage ? ", over the loader itself" : "")
                 + (plan.movesModule ? ", after moving modules out of the way" : ""))
         for (index, library) in (libraries ?? []).enumerated() {
             output.label(
-                index == 0 ? "libraries" : "", "\(printable(library.name)) at \(library.image) to \(library.imageEnd)")
+                index == 0 ? "libraries" : "",
+                "\(printable(library.name)) at \(rangeText(library.image.value, library.imageEnd.value))")
         }
         if let tls = plan.tls {
             output.label(
@@ -247,7 +250,7 @@ struct Verdict: Encodable {
                     + functions.prefix(3).joined(separator: ", ") + more)
         }
         output.label("BootInfo", "\(plan.bootInfo), stack at \(plan.stack), page tables at \(plan.pageTable)")
-        output.label("entry point", plan.entryPoint)
+        output.label("entry point", "\(plan.entryPoint)")
     }
 
     /// The generation, and why.

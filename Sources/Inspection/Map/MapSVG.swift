@@ -165,7 +165,7 @@ struct MapSVG {
             box(
                 left + Double(range.range.start) * scale, top - 14, max(width, range.isUsed ? 2 : 0), 20,
                 range.owner.rawValue + (range.isUsed ? " thin" : ""),
-                "\(range.name): \(hex(range.range.start)) to \(hex(range.range.end))")
+                "\(range.name): \(rangeText(range.range))")
         }
         top += 22
         text(left, top, "0x0", "mono dim")

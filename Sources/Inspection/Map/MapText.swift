@@ -128,7 +128,7 @@ struct MapText {
     private func writeGuest() {
         let guest = picture.guest
         output.line()
-        output.write("the guest's memory, to scale: 0 to \(hex(guest.top))", .bold)
+        output.write("the guest's memory, to scale: \(rangeText(0, guest.top))", .bold)
         output.line()
         output.write("  ")
         for cell in overview(cells: width - 4) { write(cell) }

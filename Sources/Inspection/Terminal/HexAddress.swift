@@ -1,0 +1,23 @@
+// Addresses and ranges of them, written in one way everywhere.
+
+import Memory
+
+/// An address: in JSON and in text it is a hexadecimal number.
+struct HexAddress: Encodable, CustomStringConvertible {
+    let value: UInt64
+
+    init(_ value: UInt64) { self.value = value }
+
+    var description: String { hex(value) }
+
+    func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(description)
+    }
+}
+
+/// The range from `start` to below `end`, by its first and its last byte, as the loader's report has it.
+func rangeText(_ start: UInt64, _ end: UInt64) -> String { start < end ? "\(hex(start))-\(hex(end - 1))" : hex(start) }
+
+/// `range` by its first and its last byte.
+func rangeText(_ range: AddressRange) -> String { rangeText(range.start, range.end) }
