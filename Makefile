@@ -20,7 +20,7 @@ QEMU_ARGS :=
 # Tests want what the prerequisites before them have made, and skip what is not there.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help run check test loader inspect install fixtures bench bench-deps budget deps lint format host-test soak witness \
+.PHONY: help run check test loader inspect install uninstall fixtures bench bench-deps budget deps lint format host-test soak witness \
 	matrix fuzz fuzz-briefly coverage clean
 
 define HELP
@@ -32,7 +32,7 @@ make matrix        every generation of kernels on every machine: thousands of bo
 make witness       every ELF file of this system, as loader-inspect and readelf list it
 make fuzz          fuzzing with libFuzzer (TARGET=all SECONDS=60); fuzz-briefly is its part of make test
 make loader        build/loader; make inspect is build/loader-inspect, make fixtures what the tests boot
-make install       both programs, manual and completions (PREFIX=/usr/local DESTDIR=)
+make install       both programs, manual, documents and completions (PREFIX=/usr/local DESTDIR=); uninstall removes them
 make bench         what a boot, the loader, a relocation and a listing cost (QUICK=1); budget is its part of make test
 make format        format the sources as make lint wants them
 make coverage      how many lines of the pure modules the tests run
@@ -128,9 +128,11 @@ SHARE := build/share
 inspect:
 	swift build -c release --static-swift-stdlib --product loader-inspect
 	@mkdir -p $(SHARE)/man/man1 $(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions \
-		$(SHARE)/fish/vendor_completions.d
+		$(SHARE)/fish/vendor_completions.d $(SHARE)/doc/loader/docs
 	@strip -o build/loader-inspect .build/release/loader-inspect
 	@cp docs/loader-inspect.1 $(SHARE)/man/man1/
+	@cp README.md CHANGELOG.md $(SHARE)/doc/loader/
+	@cp docs/*.md docs/*.json $(SHARE)/doc/loader/docs/
 	@build/loader-inspect --generate-completion-script bash >$(SHARE)/bash-completion/completions/loader-inspect
 	@build/loader-inspect --generate-completion-script zsh >$(SHARE)/zsh/site-functions/_loader-inspect
 	@build/loader-inspect --generate-completion-script fish >$(SHARE)/fish/vendor_completions.d/loader-inspect.fish
@@ -142,6 +144,12 @@ install: inspect loader
 	@install -m 755 build/loader-inspect $(DESTDIR)$(PREFIX)/bin/
 	@install -m 644 build/loader $(DESTDIR)$(PREFIX)/lib/loader/
 	@cp -R $(SHARE) $(DESTDIR)$(PREFIX)/
+
+# What install has put there, and nothing else.
+uninstall:
+	@cd $(DESTDIR)$(PREFIX) && rm -rf bin/loader-inspect lib/loader share/doc/loader \
+		share/man/man1/loader-inspect.1 share/bash-completion/completions/loader-inspect \
+		share/zsh/site-functions/_loader-inspect share/fish/vendor_completions.d/loader-inspect.fish
 
 # What boots, the loader, relocations and listings cost: docs/benchmarks.md. QUICK=1 takes two minutes instead of ten,
 # APPS="path …" boots others, BENCH="--json" and the like are for the program itself, whose output alone goes to standard output.

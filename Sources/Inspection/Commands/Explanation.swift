@@ -41,6 +41,12 @@ enum Explanation {
         return lines
     }
 
+    /// Every name that can be explained.
+    static var names: [String] {
+        rules.map { "\($0)" } + HostRule.allCases.map(\.rawValue)
+            + (0...RelocationType.lastNumber).compactMap { RelocationType($0)?.name.string }
+    }
+
     /// Everything that can be explained, one line each.
     static func everything() -> [String] {
         var lines = ["QEMU's exit status, with isa-debug-exit at 0xf4:", "  3  the application ended with success"]

@@ -46,9 +46,25 @@ public struct LoaderInspect: AsyncParsableCommand {
     /// Made by the argument parser.
     public init() {}
 
+    /// Throws where help is asked for about something that is no subcommand: the argument parser tells of the whole program then.
+    private static func checkHelp(_ words: [String]) throws {
+        guard words.count > 1, words[0] == "help", !words[1].hasPrefix("-") else { return }
+        let names = configuration.subcommands.compactMap { $0.configuration.commandName }
+        guard !names.contains(words[1]), words[1] != "help" else { return }
+        let similar = words[1].mostSimilar(of: names).map { "; did you mean '\($0)'?" } ?? ""
+        throw ValidationError("there is no subcommand '\(printable(words[1]))'\(similar)")
+    }
+
     /// Runs the command that the command line names; ends the program where it fails.
     public static func main() async {
         do {
+            let words = Array(CommandLine.arguments.dropFirst())
+            if words.count == 2, words[0] == "--generate-completion-script",
+                let shell = CompletionShell(rawValue: words[1])
+            {
+                return Output(color: .never).writeAll(Completions.script(for: shell))
+            }
+            try checkHelp(words)
             var command = try parseAsRoot()
             if let verdict = command as? VerdictCommand {
                 try verdict.check(configuration.subcommands.compactMap { $0.configuration.commandName })

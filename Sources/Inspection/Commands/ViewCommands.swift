@@ -31,8 +31,12 @@ struct VerdictCommand: ParsableCommand {
 
     /// Throws where the first file is one of `subcommands`: after an option their names are taken for files of this one.
     func check(_ subcommands: [String]) throws {
-        guard let word = files.files.first, subcommands.contains(word), unsafe access(word, F_OK) != 0 else { return }
-        throw ValidationError("options follow the subcommand: loader-inspect \(word) ...")
+        guard let word = files.files.first, unsafe access(word, F_OK) != 0 else { return }
+        if subcommands.contains(word) {
+            throw ValidationError("options follow the subcommand: loader-inspect \(word) ...")
+        }
+        guard let similar = word.mostSimilar(of: subcommands) else { return }
+        throw ValidationError("there is no file '\(printable(word))'; did you mean the subcommand '\(similar)'?")
     }
 
     func run() throws {
@@ -159,22 +163,35 @@ struct RelocationsCommand: ParsableCommand {
 
     func run() throws {
         let modules = try modules.map { (path: $0, input: try InputFile($0)) }
-        try files.forEachInput { file, input, name, output in
-            if let base, let contents = try? ApplicationFile(file, as: .library) {
-                try contents.check(base: base.value, of: name)
-            }
-            if !modules.isEmpty {
-                let faults = try LinkRelocationView.list(
-                    file, name, with: modules, base: base?.value, to: output, json: files.json)
-                return faults == 0 ? 0 : 1
-            }
-            let destination = files.destination(name, input, output)
-            let faults =
-                ObjectImage.isObjectFile(file)
-                ? try ObjectRelocationView.list(file, base: base?.value ?? 0, to: destination)
-                : try RelocationView.list(file, base: base?.value, to: destination)
-            return faults == 0 ? 0 : 1
+        for module in modules {
+            guard let sentence = Finding.notLibrary(module.input) else { continue }
+            Progress.shared.tell("\(printable(module.path)) \(sentence), so no symbol is found there")
         }
+        try files.forEachInput { file, input, name, output in
+            let faults = try list(file, input, name, modules, output)
+            guard faults > 0 else { return 0 }
+            output.flush()
+            Progress.shared.tell("\(printable(name)): \(counted(faults, "relocation")) cannot be applied")
+            return 1
+        }
+    }
+
+    /// Lists the relocations of `file`; returns how many of them cannot be applied.
+    private func list(
+        _ file: ByteView, _ input: InputFile, _ name: String, _ modules: [(path: String, input: InputFile)],
+        _ output: Output
+    ) throws -> Int {
+        if let base, let contents = try? ApplicationFile(file, as: .library) {
+            try contents.check(base: base.value, of: name)
+        }
+        if !modules.isEmpty {
+            return try LinkRelocationView.list(
+                file, name, with: modules, base: base?.value, to: output, json: files.json)
+        }
+        let destination = files.destination(name, input, output)
+        return ObjectImage.isObjectFile(file)
+            ? try ObjectRelocationView.list(file, base: base?.value ?? 0, to: destination)
+            : try RelocationView.list(file, base: base?.value, to: destination)
     }
 }
 
@@ -247,7 +264,8 @@ struct ExplainCommand: ParsableCommand {
         for subject in subjects {
             let lines = Explanation.of(subject)
             guard !lines.isEmpty else {
-                throw Failure("'\(printable(subject))' is no status, error or relocation type")
+                let similar = subject.mostSimilar(of: Explanation.names).map { "; did you mean '\($0)'?" } ?? ""
+                throw Failure("'\(printable(subject))' is no status, error or relocation type\(similar)")
             }
             for line in lines { output.line(line) }
         }

@@ -50,7 +50,13 @@ struct Finding: Encodable, Equatable {
                         .note, "osabi", "EI_OSABI is \(header.osABI), neither 255 (standalone) nor 3 (GNU)",
                         "kernels of 2026 assert either at their start; link for the target x86_64-unknown-hermit"))
             }
-        } catch { return error.rule == .notELF ? ofForm(file) : findings }
+        } catch {
+            switch error.rule {
+            case .notELF: return ofForm(file)
+            case .wrongMachine, .notClass64, .notLittleEndian: return ofMachine(file)
+            default: return findings
+            }
+        }
         return findings
     }
 

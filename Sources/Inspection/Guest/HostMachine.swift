@@ -239,8 +239,8 @@ struct HostMachine {
 
     /// What looks wrong with the machine, whatever boots there.
     var findings: [Finding] {
-        guard startProtocol == .pvh else { return [] }
-        var findings: [Finding] = []
+        var findings = Finding.withoutPrefix(loaderOptions)
+        guard startProtocol == .pvh else { return findings }
         if !modules.isEmpty {
             findings.append(
                 Finding(

@@ -55,6 +55,12 @@ final class Output: TextSink {
     /// Takes a string.
     func write(_ text: String) { buffer.append(text) }
 
+    /// Takes a string, and hands everything over.
+    func writeAll(_ text: String) {
+        write(text)
+        flush()
+    }
+
     /// Takes a string in a style.
     func write(_ text: String, _ style: Style) {
         write(isColored ? "\u{1b}[\(style.rawValue)m\(text)\u{1b}[0m" : text)

@@ -1,0 +1,73 @@
+// What a file for another machine is for, and what looks wrong with the machine that is rehearsed: its modules, its options.
+
+import Architecture
+import Boot
+import Bytes
+import ELF
+import Linking
+
+extension Finding {
+    /// Machines that people have files for, by e_machine (gABI, chapter "ELF Header"; https://www.sco.com/developers/gabi).
+    private static let machines: [UInt16: String] = [
+        0: "no machine at all", 3: "i386", 8: "MIPS", 20: "PowerPC", 21: "64-bit PowerPC", 22: "IBM S/390",
+        40: "ARM, 32 bits",
+        42: "SuperH", 43: "SPARC V9", 50: "IA-64", 62: "x86-64", 183: "AArch64", 190: "CUDA", 224: "AMD GPUs",
+        243: "RISC-V",
+        247: "Linux BPF", 252: "C-SKY", 258: "LoongArch",
+    ]
+
+    /// The name of the machine that `file` is for, where that is another one.
+    static func ofMachine(_ file: ByteView) -> [Finding] {
+        guard let low = file.byte(at: 18), let high = file.byte(at: 19) else { return [] }
+        // EI_DATA 2 is ELFDATA2MSB, with the larger byte first.
+        let number = file.byte(at: 5) == 2 ? UInt16(low) << 8 | UInt16(high) : UInt16(high) << 8 | UInt16(low)
+        guard number != MachineType.amd64 else { return [] }
+        let name = machines[number]
+        return [
+            Finding(
+                .note, "machine", name.map { "e_machine \(number) is \($0)" } ?? "no machine has the number \(number)",
+                [183, 243].contains(number)
+                    ? "this loader is for x86-64; Hermit's own loader, hermit-loader-aarch64 or -riscv64, boots that one"
+                    : name == nil ? "the file may be damaged: copy or build it again" : "Hermit does not run there")
+        ]
+    }
+
+    /// Why `module` cannot be a shared object that an application needs; nil where it can.
+    static func notLibrary(_ module: InputFile) -> String? {
+        do {
+            let file = ByteView(module.bytes)
+            let header = try FileHeader(file)
+            switch header.type {
+            case .dynamic: return nil
+            case .relocatable: return "is an object file, not a shared object"
+            case .executable: return "is a program, not a shared object"
+            }
+        } catch { return "is no shared object for x86-64" }
+    }
+
+    /// Modules that the loader has no use for: `used` are those that it loads.
+    static func unused(_ modules: [(path: String, input: InputFile)], used: [Int]) -> [Finding] {
+        modules.indices.filter { !used.contains($0) }.map { index in
+            let path = printable(modules[index].path)
+            if let sentence = notLibrary(modules[index].input) {
+                return Finding(
+                    .warning, "module-not-library", "module \(path) \(sentence), so the loader leaves it alone",
+                    "give the shared objects that the application needs, and the application itself without --module")
+            }
+            return Finding(
+                .warning, "module-not-needed",
+                "nothing needs module \(path): no DT_NEEDED is its name or its DT_SONAME, so it is not loaded",
+                "leave it out, or link the application with it")
+        }
+    }
+
+    /// Words among the options for the loader that are none, since they lack the prefix.
+    static func withoutPrefix(_ options: String) -> [Finding] {
+        options.split(separator: " ").filter { !$0.hasPrefix("loader.") }.map { word in
+            Finding(
+                .warning, "option-without-prefix",
+                "'\(printable(String(word)))' has no effect: options for the loader begin with loader.",
+                "say --loader-options loader.\(printable(String(word))), if that is one of docs/options.md")
+        }
+    }
+}
