@@ -77,6 +77,8 @@ public struct Symbol: Equatable, Sendable {
         public static var object: UInt8 { 1 }
         /// STT_FUNC: a function.
         public static var function: UInt8 { 2 }
+        /// STT_SECTION: a section.
+        public static var section: UInt8 { 3 }
         /// STT_COMMON: data that has no section yet.
         public static var common: UInt8 { 5 }
         /// STT_TLS: a thread-local variable.

@@ -6,7 +6,7 @@ import Testing
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct GoldenTests {
     static let views = [
-        "verdict", "segments", "sections", "symbols", "relocations", "notes", "dynamic", "bootinfo", "pages",
+        "verdict", "header", "segments", "sections", "symbols", "relocations", "notes", "dynamic", "bootinfo", "pages",
     ]
 
     @Test(arguments: views + ["map"]) func text(_ view: String) async throws {

@@ -24,7 +24,7 @@ import Testing
     }
 
     /// Worst first: the status of a later file does not take the place of an earlier one's, whatever kind of trouble each has.
-    @Test(arguments: ["verdict", "segments"]) func statusIsNotThatOfTheLastFile(_ view: String) async throws {
+    @Test(arguments: ["verdict", "relocations"]) func statusIsNotThatOfTheLastFile(_ view: String) async throws {
         let folder = try Folder()
         try folder.write("malformed", Sample.truncated)
         // For another machine.

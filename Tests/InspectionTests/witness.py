@@ -60,7 +60,7 @@ def known(name):
 SEGMENT = re.compile(
     r"  (\S+) +0x([0-9a-f]+) 0x([0-9a-f]+) 0x[0-9a-f]+ 0x([0-9a-f]+) 0x([0-9a-f]+) (.{3}) (?:0x)?([0-9a-f]+)$")
 SECTION = re.compile(
-    r" *\[ *(\d+)\] (.*?) +(\S+(?: \S+)?) +([0-9a-f]{16}) ([0-9a-f]+) ([0-9a-f]+) [0-9a-f]+ +([A-Za-z]*) +\d+ +\d+ +(\d+)$")
+    r" *\[ *(\d+)\] (.*?) +(\S+(?: \S+)?) +([0-9a-f]{16}) ([0-9a-f]+) ([0-9a-f]+) ([0-9a-f]+) +([A-Za-z]*) +(\d+) +(\d+) +(\d+)$")
 SYMBOL = re.compile(
     r" *(\d+): ([0-9a-f]{16}) +(\d+|0x[0-9a-f]+) (\w+|<\D+>: \d+) +(\w+|<\D+>: \d+) +(\w+) +(?:\[.*?\] )?(\w+|\w+\[0x[0-9a-f]+\])(?: (.*))?$")
 RELOCATION = re.compile(r"([0-9a-f]{16})  [0-9a-f]{16} (R_X86_64_\w+|unrecognized: \w+) *(.*)$")
@@ -84,6 +84,7 @@ class Theirs:
         self.values = {}
         self.undefined = set()
         self.header = {}
+        self.mapping = {}
         self.is_object = False
         part, section = "", ""
         for line in text.split("\n"):
@@ -96,6 +97,9 @@ class Theirs:
                     self.is_object = self.header.get("Type", "").startswith("REL")
             elif part == "segments":
                 self.segment(SEGMENT.match(line))
+                match = re.match(r"   (\d\d+) +(.*)$", line)
+                if match:
+                    self.mapping[int(match[1])] = sorted(map(plain, match[2].split()))
             elif part == "sections":
                 self.section(SECTION.match(line))
             elif part == "symbols":
@@ -131,13 +135,13 @@ class Theirs:
     def section(self, match):
         if match:
             # SHF_GNU_RETAIN is R where EI_OSABI says GNU, else one of the system's own.
-            flags = match[7].replace("R", "o")
+            flags = match[8].replace("R", "o")
             # Numbers without a name.
             kind = re.sub(r"(LOOS|LOPROC|LOUSER)\+0x([0-9a-f]+)", lambda word: hex(
                 {"LOOS": 0x60000000, "LOPROC": 0x70000000, "LOUSER": 0x80000000}[word[1]] + int(word[2], 16)), match[3])
             self.rows["sections"][(
                 match[1], plain(match[2]), kind, number(match[4]), number(match[5]), number(match[6]),
-                "".join(sorted(flags)), hex(int(match[8])))] += 1
+                "".join(sorted(flags)), hex(int(match[11])), number(match[7]), int(match[9]), int(match[10]))] += 1
             # What is not in memory, or in a linked file in no PT_NOTE segment, nobody sees at run time.
             offset = int(match[5], 16)
             self.allocated[match[2]] = "A" in flags
@@ -217,10 +221,29 @@ def segment(row):
     return (row["type"], row["offset"], row["address"], row["fileSize"], row["memorySize"], flags, row["alignment"])
 
 
+# What readelf calls the fields of the ELF header that are numbers.
+FIELDS = {
+    "e_entry": "Entry point address", "e_phoff": "Start of program headers", "e_shoff": "Start of section headers",
+    "e_flags": "Flags", "e_ehsize": "Size of this header", "e_phentsize": "Size of program headers",
+    "e_phnum": "Number of program headers", "e_shentsize": "Size of section headers",
+    "e_shnum": "Number of section headers", "e_shstrndx": "Section header string table index"}
+
+
+def check_header(program, path, theirs):
+    """Sentences about fields of the ELF header that differ."""
+    document, error = ours(program, "header", path)
+    if document is None:
+        return [f"header: {error}"]
+    values = {row["field"]: int(row["value"], 16) for row in document["rows"]}
+    told = {field: int(theirs.header[name].split(" ")[0].rstrip(","), 0) for field, name in FIELDS.items()}
+    return [f"{field} is {hex(values[field])}, readelf says {hex(told[field])}" for field in told
+            if values[field] != told[field]]
+
+
 def section(row):
     flags = "".join(sorted(row["flags"].replace("R", "o")))
     return (str(row["index"]), plain(row["name"]), row["type"], row["address"], row["offset"], row["size"], flags,
-            row["alignment"])
+            row["alignment"], row["entrySize"], row["link"], row["info"])
 
 
 def symbol(row):
@@ -266,6 +289,8 @@ def compare(job):
     counts = collections.Counter(files=1)
     differences = []
     theirs = Theirs(path)
+    differences += check_header(program, path, theirs)
+    counts["headers"] += 1
     for view in VIEWS:
         document, error = ours(program, view, path)
         if view == "verdict" and document:
@@ -281,7 +306,6 @@ def compare(job):
             abi = {"UNIX - System V": 0, "UNIX - GNU": 3, "UNIX - FreeBSD": 9, "Standalone App": 255}
             if theirs.header.get("OS/ABI") in abi and document.get("osABI") != abi[theirs.header["OS/ABI"]]:
                 differences.append(f"OSABI {document.get('osABI')}, readelf says {theirs.header['OS/ABI']}")
-            counts["headers"] += 1
             continue
         if document is None:
             differences.append(f"{view}: {error}")
@@ -303,6 +327,15 @@ def compare(job):
                 found[dynamic(row, expected)] += 1
             else:
                 found[{"segments": segment, "sections": section, "symbols": symbol, "notes": note}[view](row)] += 1
+        if view == "sections":
+            mapping = {}
+            for row in document["rows"]:
+                for index in (row["segments"] or "").split():
+                    mapping.setdefault(int(index), []).append(plain(row["name"]))
+            for index, names in theirs.mapping.items():
+                if sorted(mapping.get(index, [])) != names:
+                    differences.append(f"segment {index} holds {sorted(mapping.get(index, []))}, readelf says {names}")
+            counts["mappings"] += len(theirs.mapping)
         if view == "relocations" and not theirs.is_object:
             # A static program relocates itself; readelf unpacks DT_RELR where a section says that it is there.
             if not theirs.rows["dynamic"]:
@@ -340,7 +373,7 @@ def main():
             failures += bool(differences)
             for difference in differences:
                 print(f"{job[1]}: {difference[:700]}", flush=True)
-    print(", ".join(f"{total[key]:,} {key}" for key in ["files", "other machines", "headers"] + VIEWS[1:] + ["values"]))
+    print(", ".join(f"{total[key]:,} {key}" for key in ["files", "other machines", "headers"] + VIEWS[1:] + ["values", "mappings"]))
     print(f"{failures} files differ")
     sys.exit(failures > 0)
 

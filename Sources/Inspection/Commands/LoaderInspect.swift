@@ -33,7 +33,8 @@ public struct LoaderInspect: AsyncParsableCommand {
             """,
         version: "loader-inspect \(version)",
         subcommands: [
-            VerdictCommand.self, MapCommand.self, SegmentsCommand.self, SectionsCommand.self, SymbolsCommand.self,
+            VerdictCommand.self, MapCommand.self, HeaderCommand.self, SegmentsCommand.self, SectionsCommand.self,
+            SymbolsCommand.self,
             RelocationsCommand.self, NotesCommand.self, DynamicCommand.self, BootInfoCommand.self, PagesCommand.self,
             LoadCommand.self, DiffCommand.self, ExplainCommand.self, BootCommand.self, SymbolizeCommand.self,
             GDBScriptCommand.self,

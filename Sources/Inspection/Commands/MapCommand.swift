@@ -55,20 +55,13 @@ struct MapCommand: ParsableCommand {
             throw ExitCode(Refusal(fault, view).tell(file))
         }
         guard let output else {
-            MapText(picture: picture, output: Output(color: color), width: max(width ?? terminalWidth, 80)).write()
+            MapText(picture: picture, output: Output(color: color), width: max(width ?? Output.terminalWidth ?? 80, 80))
+                .write()
             return
         }
         let drawing = MapSVG(picture)
         let text = output.hasSuffix(".html") ? drawing.page : drawing.document
         // A string's bytes hold any value.
         try unsafe write(text.utf8.span.bytes, toFileAt: output)
-    }
-
-    /// The columns of the terminal at descriptor 1; 80 where that is none, so that pipes get the same everywhere.
-    private var terminalWidth: Int {
-        var size = winsize()
-        // The request fills the structure that it is given.
-        guard isatty(1) == 1, unsafe ioctl(1, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 80 }
-        return min(Int(size.ws_col), 1000)
     }
 }

@@ -19,14 +19,20 @@ enum ExitStatus {
 
 /// The options of everything that reads files.
 struct FileOptions: ParsableArguments {
-    @Flag(help: "JSON, one document per file (docs/loader-inspect-json.md).")
-    var json = false
+    @Flag(name: .customLong("json"), help: "JSON, one document per file (docs/loader-inspect-json.md).")
+    var jsonDocuments = false
+
+    @Flag(help: "JSON, one array of the documents.")
+    var jsonArray = false
 
     @Option(help: "Colour; NO_COLOR is heeded.")
     var color = ColorChoice.auto
 
     @Argument(help: "ELF files; - is standard input.", completion: .file())
     var files: [String]
+
+    /// Whether the output is JSON.
+    var json: Bool { jsonDocuments || jsonArray }
 
     /// Calls `body` with each file; the exit status is the worst. A fault goes to standard error as one line, and so does a file
     /// that cannot be read.
@@ -37,6 +43,7 @@ struct FileOptions: ParsableArguments {
     /// The same; `body` takes the file that holds the bytes, too.
     func forEachInput(_ body: (ByteView, InputFile, String, Output) throws -> Int32) throws {
         let output = Output(color: color)
+        output.isArray = jsonArray
         var worst: Int32 = 0
         for (index, name) in files.enumerated() {
             Progress.shared.show(name, files.count > 1 ? ", \(index + 1) of \(files.count)" : "")
@@ -58,6 +65,7 @@ struct FileOptions: ParsableArguments {
                 worst = max(worst, failure.tell())
             }
         }
+        output.endArray()
         output.flush()
         Progress.shared.show(nil)
         if worst != 0 { throw ExitCode(worst) }

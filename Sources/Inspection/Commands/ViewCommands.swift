@@ -46,6 +46,7 @@ struct VerdictCommand: ParsableCommand {
             var verdict = Verdict(file, name, on: host.booting(name, input), gigabytePages: machine.gigabytePages)
             if quiet { verdict.findings.removeAll { $0.severity == .note } }
             if files.json {
+                output.beginDocument()
                 let encoder = JSONEncoder()
                 encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
                 output.line(String(decoding: try encoder.encode(verdict), as: UTF8.self))
@@ -57,6 +58,21 @@ struct VerdictCommand: ParsableCommand {
             return verdict.status
         }
     }
+}
+
+struct HeaderCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "header", abstract: "The ELF header, field by field.",
+        discussion: """
+              loader-inspect header app
+              loader-inspect header --json app | jq '.rows[] | select(.field == "e_machine").meaning'
+
+            Files of either class and byte order, and for any machine.
+
+            Exit status, the worst of all files: 0, 2 it is no ELF file, 64 the command line is wrong.
+            """)
+    @OptionGroup var files: FileOptions
+    func run() throws { try files.list(HeaderFieldView.list) }
 }
 
 struct SegmentsCommand: ParsableCommand {
@@ -81,10 +97,17 @@ struct SectionsCommand: ParsableCommand {
 
             Flags are readelf's letters: W writable, A in memory, X code, M may be merged, S strings, T thread-local.
 
+            The numbers below "seg" are those of the segments that a section lies in.
+
             \(ExitStatus.ofViews)
             """)
     @OptionGroup var files: FileOptions
-    func run() throws { try files.list(HeaderViews.sections) }
+    @Flag(help: "All fields, with sh_link, sh_info and sh_entsize; JSON has them always.")
+    var wide = false
+
+    func run() throws {
+        try files.list { (file, target) throws(Fault) in try HeaderViews.sections(file, isWide: wide, to: target) }
+    }
 }
 
 struct SymbolsCommand: ParsableCommand {
@@ -92,6 +115,7 @@ struct SymbolsCommand: ParsableCommand {
         commandName: "symbols", abstract: "All symbol tables.",
         discussion: """
               loader-inspect symbols app | grep main
+              loader-inspect symbols --sort size app | head     the largest
               loader-inspect symbols --json app | jq '.rows | max_by(.size)'
 
             In a file without section headers the symbols are those that the dynamic section names.
@@ -99,7 +123,12 @@ struct SymbolsCommand: ParsableCommand {
             \(ExitStatus.ofViews)
             """)
     @OptionGroup var files: FileOptions
-    func run() throws { try files.list(HeaderViews.symbols) }
+    @Option(help: "What to sort by; without it, in the order of the tables.")
+    var sort = SymbolOrder.file
+
+    func run() throws {
+        try files.list { (file, target) throws(Fault) in try HeaderViews.symbols(file, by: sort, to: target) }
+    }
 }
 
 struct NotesCommand: ParsableCommand {

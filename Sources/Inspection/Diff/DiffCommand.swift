@@ -13,17 +13,23 @@ struct DiffCommand: ParsableCommand {
               loader-inspect diff old/app new/app
               loader-inspect diff --all old/app new/app       every symbol
               git show HEAD~:app | loader-inspect diff - app  against another version
+              loader-inspect diff --fail-above 16K old/app new/app
+              loader-inspect diff --markdown old/app new/app >summary.md
               loader-inspect diff --json old/app new/app | jq '.symbols.changes[0]'
 
             Symbols are compared by name, without the hash that Rust's mangling ends in.
 
             Exit status, which is that of the new file, whatever changed: 0 it boots, 1 it will not boot, 2 it is malformed, 64 the \
-            command line is wrong.
+            command line is wrong; with --fail-above 3 where it boots, but the file or its image has grown by more.
             """)
     @Flag(help: "JSON, one document (docs/loader-inspect-json.md); it is complete without --all.")
     var json = false
     @Flag(help: "Everything that changed, not only the largest differences.")
     var all = false
+    @Flag(help: "Markdown, as code hosts show it with a change.")
+    var markdown = false
+    @Option(help: "The most that file and image may grow by: bytes, as 4096 or 4K, or a part of what they had, as 2%.")
+    var failAbove: Growth?
     @Option(help: "Colour; NO_COLOR is heeded.")
     var color = ColorChoice.auto
     @OptionGroup var machine: MachineOptions
@@ -33,6 +39,7 @@ struct DiffCommand: ParsableCommand {
     var new: String
 
     mutating func validate() throws {
+        if json, markdown { throw ValidationError("--json and --markdown exclude each other") }
         if old == "-", new == "-" { throw ValidationError("only one of the two files can be standard input") }
     }
 
@@ -54,11 +61,17 @@ struct DiffCommand: ParsableCommand {
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
             output.line(String(decoding: try encoder.encode(difference), as: UTF8.self))
+        } else if markdown {
+            difference.writeMarkdown(to: output, limit: all ? .max : 10)
         } else {
             difference.write(to: output, limit: all ? .max : 10)
         }
         output.flush()
         if difference.new.status != 0 { throw ExitCode(difference.new.status) }
+        if let failAbove, let sentence = difference.exceeds(failAbove) {
+            Progress.shared.tell("\(printable(new)): \(sentence), more than --fail-above \(failAbove.text)")
+            throw ExitCode(3)
+        }
     }
 }
 

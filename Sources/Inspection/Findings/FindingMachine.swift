@@ -7,22 +7,13 @@ import ELF
 import Linking
 
 extension Finding {
-    /// Machines that people have files for, by e_machine (gABI, chapter "ELF Header"; https://www.sco.com/developers/gabi).
-    private static let machines: [UInt16: String] = [
-        0: "no machine at all", 3: "i386", 8: "MIPS", 20: "PowerPC", 21: "64-bit PowerPC", 22: "IBM S/390",
-        40: "ARM, 32 bits",
-        42: "SuperH", 43: "SPARC V9", 50: "IA-64", 62: "x86-64", 183: "AArch64", 190: "CUDA", 224: "AMD GPUs",
-        243: "RISC-V",
-        247: "Linux BPF", 252: "C-SKY", 258: "LoongArch",
-    ]
-
     /// The name of the machine that `file` is for, where that is another one.
     static func ofMachine(_ file: ByteView) -> [Finding] {
         guard let low = file.byte(at: 18), let high = file.byte(at: 19) else { return [] }
         // EI_DATA 2 is ELFDATA2MSB, with the larger byte first.
         let number = file.byte(at: 5) == 2 ? UInt16(low) << 8 | UInt16(high) : UInt16(high) << 8 | UInt16(low)
         guard number != MachineType.amd64 else { return [] }
-        let name = machines[number]
+        let name = Names.machine(number)
         return [
             Finding(
                 .note, "machine", name.map { "e_machine \(number) is \($0)" } ?? "no machine has the number \(number)",

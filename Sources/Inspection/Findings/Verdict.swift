@@ -124,7 +124,7 @@ struct Verdict: Encodable {
 
     /// What can be said of the file before anything is judged.
     private mutating func describe(_ file: ByteView) {
-        guard let header = try? FileHeader(file) else { return }
+        guard let header = try? FileHeader(ofAnyMachine: file) else { return }
         kind =
             switch header.type {
             case .relocatable: "ET_REL"

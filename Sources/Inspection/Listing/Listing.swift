@@ -112,6 +112,7 @@ struct Listing: ~Copyable {
         firstKey = CellLayout.key(columns[0], "\n{\"")
         nothing = ShortText(json ? "null" : "-")
         if json {
+            output.beginDocument()
             output.write("{\"schema\":\"\(JSONSchema.name)\",\"view\":\"\(name)\",\"file\":\(JSONSchema.string(file))")
             for fact in facts { output.write(",\"\(fact.key)\":\(fact.json)") }
             output.write(",\"rows\":[")

@@ -5,6 +5,18 @@ import ELF
 
 /// Names of numbers in ELF files; what has none appears in hexadecimal.
 enum Names {
+    /// What e_machine says, of machines that people have files for (gABI, chapter "ELF Header"; https://www.sco.com/developers/gabi).
+    private static let machines: [UInt16: String] = [
+        0: "no machine at all", 3: "i386", 8: "MIPS", 20: "PowerPC", 21: "64-bit PowerPC", 22: "IBM S/390",
+        40: "ARM, 32 bits",
+        42: "SuperH", 43: "SPARC V9", 50: "IA-64", 62: "x86-64", 183: "AArch64", 190: "CUDA", 224: "AMD GPUs",
+        243: "RISC-V",
+        247: "Linux BPF", 252: "C-SKY", 258: "LoongArch",
+    ]
+
+    /// The name of the machine with the number `number`; nil where none is known.
+    static func machine(_ number: UInt16) -> String? { machines[number] }
+
     /// p_type, without PT_; nil where it has no name.
     static func segment(_ type: UInt32) -> Text? {
         switch type {

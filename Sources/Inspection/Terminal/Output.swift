@@ -38,12 +38,27 @@ final class Output: TextSink {
     let isColored: Bool
     /// Whether a listing has begun a JSON document, and has not ended it.
     var isDocumentOpen = false
+    /// Whether JSON documents are elements of one array.
+    var isArray = false
+    /// How many documents have begun.
+    private var documents = 0
+    /// How many columns lines of sentences may have.
+    private let width: Int
     /// Whether a title has been written.
     private var hasTitle = false
 
     init(descriptor: Int32 = 1, color: ColorChoice = .auto) {
         buffer = OutputBuffer(descriptor: descriptor)
         isColored = color.isOn
+        width = min(max(Output.terminalWidth ?? 80, 40), 120)
+    }
+
+    /// The columns of the terminal at descriptor 1; nil where that is none, so that pipes get the same everywhere.
+    static var terminalWidth: Int? {
+        var size = winsize()
+        // The request fills the structure that it is given.
+        guard isatty(1) == 1, unsafe ioctl(1, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return nil }
+        return min(Int(size.ws_col), 1000)
     }
 
     /// Takes one byte.
@@ -85,7 +100,7 @@ final class Output: TextSink {
         line("\(printable(name)):", .bold)
     }
 
-    /// Takes the label of a line and the text behind it, which is broken between words so that it ends before column 80.
+    /// Takes the label of a line and the text behind it, which is broken between words so that it ends before the terminal does, or column 80.
     func label(_ label: String, _ text: String, style: Style = .dim) {
         write("  ")
         write(label, style)
@@ -93,12 +108,13 @@ final class Output: TextSink {
         if !text.isEmpty { wrap(text, indent: 15) }
     }
 
-    /// Takes `text` and a line end, from column `indent` on, broken between words so that lines end before column 80.
+    /// Takes `text` and a line end, from column `indent` on, broken between words so that lines end before the terminal does, or
+    /// column 80.
     func wrap(_ text: String, indent: Int) {
         var column = indent
         var isFirst = true
         for word in text.split(separator: " ") {
-            if !isFirst, column + word.count + 1 > 79 {
+            if !isFirst, column + word.count + 1 > width - 1 {
                 write("\n" + String(repeating: " ", count: indent))
                 column = indent
             } else if !isFirst {
@@ -110,6 +126,17 @@ final class Output: TextSink {
             isFirst = false
         }
         line()
+    }
+
+    /// Takes what separates a JSON document from the one before it.
+    func beginDocument() {
+        if isArray { write(documents == 0 ? "[\n" : ",\n") }
+        documents += 1
+    }
+
+    /// Ends the array of documents.
+    func endArray() {
+        if isArray { write(documents == 0 ? "[]\n" : "]\n") }
     }
 
     /// Ends the JSON document that a listing has begun and could not go on with, because of `error`.

@@ -27,7 +27,7 @@ struct ViewTarget {
 enum HeaderViews {
     /// The program headers.
     static func segments(_ file: ByteView, to destination: ViewTarget) throws(Fault) {
-        let headers = try ProgramHeaders(file, try FileHeader(file))
+        let headers = try ProgramHeaders(file, try FileHeader(ofAnyMachine: file))
         var listing = destination.listing(
             "segments",
             [
@@ -50,17 +50,26 @@ enum HeaderViews {
         listing.end()
     }
 
-    /// The section headers.
-    static func sections(_ file: ByteView, to destination: ViewTarget) throws(Fault) {
-        let table = try SectionListing(file, try FileHeader(file))
-        var listing = destination.listing(
-            "sections",
-            [
-                Column("index", "#", 4, right: true), Column("type", "type", 13),
-                Column("address", "address", 12, right: true), Column("offset", "offset", 10, right: true),
-                Column("size", "size", 10, right: true), Column("flags", "flg", 3),
-                Column("alignment", "align", 6), Column("name", "name", 16),
-            ])
+    /// The section headers, and which segments hold the sections; as text only where `isWide` with sh_link, sh_info and
+    /// sh_entsize, which leave no room for a name on a narrow terminal.
+    static func sections(_ file: ByteView, isWide: Bool, to destination: ViewTarget) throws(Fault) {
+        let header = try FileHeader(ofAnyMachine: file)
+        let table = try SectionListing(file, header)
+        let segments = try ProgramHeaders(file, header)
+        let hasAll = isWide || destination.json
+        var columns = [
+            Column("index", "#", 4, right: true), Column("type", "type", 10),
+            Column("address", "address", 10, right: true), Column("offset", "offset", 8, right: true),
+            Column("size", "size", 8, right: true), Column("flags", "flg", 3), Column("alignment", "align", 6),
+        ]
+        if hasAll {
+            columns += [
+                Column("link", "link", 4, right: true), Column("info", "info", 5, right: true),
+                Column("entrySize", "entry", 5, right: true),
+            ]
+        }
+        columns += [Column("segments", "seg", 5), Column("name", "name", 16)]
+        var listing = destination.listing("sections", columns)
         for index in 0..<table.count {
             let section = table[index]
             listing.decimal(UInt64(index))
@@ -70,14 +79,25 @@ enum HeaderViews {
             listing.hex(section.size)
             listing.text(Names.sectionFlags(section.flags))
             listing.hex(section.addralign)
+            if hasAll {
+                listing.decimal(UInt64(section.link))
+                listing.decimal(UInt64(section.info))
+                listing.hex(section.entsize)
+            }
+            let holders = (0..<segments.count).filter { section.isInside(segments[$0]) }
+            if holders.isEmpty {
+                listing.none()
+            } else {
+                listing.text(holders.map { "\($0)" }.joined(separator: " "))
+            }
             table.name(section, in: &listing)
         }
         listing.end()
     }
 
-    /// The symbols of every symbol table that a section header names.
-    static func symbols(_ file: ByteView, to destination: ViewTarget) throws(Fault) {
-        let table = try SectionListing(file, try FileHeader(file))
+    /// The symbols of every symbol table that a section header names, in the order of the tables or in another one.
+    static func symbols(_ file: ByteView, by order: SymbolOrder = .file, to destination: ViewTarget) throws(Fault) {
+        let table = try SectionListing(file, try FileHeader(ofAnyMachine: file))
         var listing = destination.listing(
             "symbols",
             [
@@ -87,6 +107,15 @@ enum HeaderViews {
                 Column("section", "sec", 4, right: true), Column("name", "name", 16),
             ])
         let names = SymbolCells()
+        if order != .file {
+            for symbol in try SymbolRow.all(of: file, table).sorted(by: order.precedes) {
+                listing.decimal(symbol.index)
+                listing.text(symbol.table)
+                list(symbol.symbol, names, in: &listing)
+                if symbol.name.isEmpty { listing.none() } else { listing.text(symbol.name) }
+            }
+            return listing.end()
+        }
         var hasTable = false
         for number in 0..<table.count where table[number].type == 2 || table[number].type == 11 {
             hasTable = true
@@ -147,7 +176,7 @@ enum HeaderViews {
 
     /// The notes of every PT_NOTE segment, of an object file those of every SHT_NOTE section that is in memory.
     static func notes(_ file: ByteView, to destination: ViewTarget) throws(Fault) {
-        let header = try FileHeader(file)
+        let header = try FileHeader(ofAnyMachine: file)
         let headers = try ProgramHeaders(file, header)
         var listing = destination.listing(
             "notes",
@@ -206,7 +235,7 @@ enum HeaderViews {
 
     /// The entries of the dynamic section, the one that ends it included.
     static func dynamic(_ file: ByteView, to destination: ViewTarget) throws(Fault) {
-        let headers = try ProgramHeaders(file, try FileHeader(file))
+        let headers = try ProgramHeaders(file, try FileHeader(ofAnyMachine: file))
         var listing = destination.listing(
             "dynamic",
             [

@@ -1,0 +1,102 @@
+// What a build server makes of a comparison: a limit that fails the build, and a summary in Markdown.
+
+import ArgumentParser
+
+/// By how much a file may grow: a number of bytes, `4096`, `4K`, `1.5M`, or a part of its size, `2%`, `0.5%`.
+struct Growth: ExpressibleByArgument {
+    /// As it was given.
+    let text: String
+    private let number: Double
+    private let isPercentage: Bool
+
+    init?(argument: String) {
+        guard let match = argument.wholeMatch(of: #/([0-9]+(?:\.[0-9]+)?)(?:(%)|([KMGkmg])(?:i?[Bb])?)?/#),
+            let number = Double(match.1)
+        else { return nil }
+        let units: [Substring: Double] = ["K": 0x400, "M": 0x10_0000, "G": 0x4000_0000]
+        text = argument
+        isPercentage = match.2 != nil
+        self.number = number * (match.3.flatMap { units[Substring($0.uppercased())] } ?? 1)
+    }
+
+    /// Whether a size that has changed from `old` to `new` has grown by more.
+    func isLess(than old: UInt64, _ new: UInt64) -> Bool {
+        guard new > old else { return false }
+        let growth = Double(new - old)
+        return growth > (isPercentage ? Double(old) * number / 100 : number)
+    }
+}
+
+extension BuildDifference {
+    /// What has grown by more than `limit`; nil where nothing has.
+    func exceeds(_ limit: Growth) -> String? {
+        if limit.isLess(than: old.size, new.size) { return "the file has grown from \(old.size) to \(new.size) bytes" }
+        guard let before = old.imageSize, let after = new.imageSize, limit.isLess(than: before, after) else {
+            return nil
+        }
+        return "the image has grown from \(before) to \(after) bytes of memory"
+    }
+
+    /// Writes the comparison as a section of a Markdown page; of sections and symbols each at most `limit`.
+    func writeMarkdown(to output: Output, limit: Int) {
+        output.line("### \(code(new.file)) \(new.verdict)")
+        output.line()
+        output.line("| | old | new | change |")
+        output.line("|---|--:|--:|--:|")
+        row("verdict", old.verdict, new.verdict, old.verdict == new.verdict ? "" : "changed", to: output)
+        size("file, bytes", old.size, new.size, to: output)
+        if let before = old.imageSize, let after = new.imageSize { size("image, bytes", before, after, to: output) }
+        for fact in loader.facts where fact.name != "image size" && fact.name != "verdict" {
+            row(fact.name, fact.old ?? "none", fact.new ?? "none", "changed", to: output)
+        }
+        for count in loader.relocations { size("relocations \(count.type)", count.old, count.new, to: output) }
+        for (findings, word) in [(loader.findingsNew, "new"), (loader.findingsGone, "gone")] where !findings.isEmpty {
+            output.line()
+            for finding in findings { output.line("- \(word) \(finding.severity): \(escaped(finding.sentence))") }
+        }
+        list("sections", sections, limit, to: output)
+        list("symbols", symbols, limit, to: output)
+    }
+
+    private func list(_ title: String, _ changes: SizeChanges, _ limit: Int, to output: Output) {
+        guard !changes.changes.isEmpty else { return }
+        output.line()
+        let count = changes.changes.count
+        output.line("<details><summary>\(count) \(title) changed, \(changes.unchanged) as before</summary>")
+        output.line()
+        output.line("| \(title) | old | new | change |")
+        output.line("|---|--:|--:|--:|")
+        for change in changes.changes.prefix(limit) {
+            let name = change.name.isEmpty ? "(no name)" : code(change.name)
+            let sizes = [change.old, change.new].map { size in size.map { "\($0)" } ?? "" }
+            output.line("| \(name) | \(sizes[0]) | \(sizes[1]) | \(signed(change)) |")
+        }
+        if count > limit { output.line("| and \(count - limit) more | | | |") }
+        output.line()
+        output.line("</details>")
+    }
+
+    private func size(_ name: String, _ old: UInt64, _ new: UInt64, to output: Output) {
+        row(name, "\(old)", "\(new)", signed(SizeChanges.Change(name: "", old: old, new: new)), to: output)
+    }
+
+    private func row(_ name: String, _ old: String, _ new: String, _ change: String, to output: Output) {
+        output.line("| \(name) | \(escaped(old)) | \(escaped(new)) | \(change) |")
+    }
+
+    private func signed(_ change: SizeChanges.Change) -> String {
+        let (magnitude, isGrowth) = change.difference
+        return magnitude == 0 ? "" : (isGrowth ? "+" : "-") + "\(magnitude)"
+    }
+
+    /// `text` as code in a table's cell, where a bar would end the cell and a backquote the code.
+    private func code(_ text: String) -> String {
+        "`" + printable(text).replacing("`", with: "'").replacing("|", with: "\\|") + "`"
+    }
+
+    /// `text` without what Markdown or HTML would take for its own.
+    private func escaped(_ text: String) -> String {
+        printable(text).replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing("|", with: "\\|")
+            .replacing("*", with: "\\*").replacing("_", with: "\\_").replacing("`", with: "\\`")
+    }
+}
