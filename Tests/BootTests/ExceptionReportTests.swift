@@ -84,6 +84,21 @@ import Testing
             ])
     }
 
+    /// Each range from its first byte to its last.
+    @Test(arguments: [
+        (0 as UInt64, "a null pointer"), (0xfff, "a null pointer"), (0x1000, "outside the image"),
+        (0xffff, "outside the image"), (0x1_0000, "in the image, section 1, _start+0x0"),
+        (0x1_003f, "in the image, section 1, callee+0x2f"), (0x1_0040, "in the image"), (0x1_1fff, "in the image"),
+        (0x1_2000, "outside the image"), (0x1_ffff, "outside the image"),
+        (0x2_0000, "on the boot stack, 32768 bytes in use"), (0x2_7fff, "on the boot stack, 1 bytes in use"),
+        (0x2_8000, "outside the image"), (0x3_ffff, "outside the image"), (0x4_0000, "in the loader"),
+        (0x4_7fff, "in the loader"), (0x4_8000, "outside the image"), (.max, "outside the image"),
+    ])
+    func `a place is told by the range that it is in`(_ address: UInt64, _ place: String) throws {
+        let found = try lines(access: address).last
+        #expect(found == "[LOADER] access to 0x\(String(address, radix: 16)): \(place)")
+    }
+
     @Test(arguments: [(14 as UInt64, 0x1_fff8 as UInt64, 0x2_0000 as UInt64), (8, 0, 0x1_f008)])
     func `a stack overflow is told`(_ vector: UInt64, _ access: UInt64, _ stackPointer: UInt64) throws {
         let first = try lines(vector: vector, access: access, stackPointer: stackPointer).first
@@ -216,6 +231,11 @@ import Testing
                 "[LOADER] on the stack: 0x10013 callee+0x3", "[LOADER] on the stack: 0x10010 _start+0x10",
                 "[LOADER] on the stack: 0x10020 callee+0x10",
             ])
+        // Pushes are at multiples of eight, even where the pointer is none, as in code that the application jumped into by mistake.
+        for offset in 0..<8 as Range<UInt64> {
+            let found = try lines(vector: 6, stackPointer: 0x2_7f00 + offset, stack: [0x1_0013, 0x1_0020])
+            #expect(found.dropFirst(2).map { $0.suffix(10) } == ["callee+0x3", "allee+0x10"], "\(offset)")
+        }
         // No more than eight.
         let many = try lines(vector: 6, stack: [UInt64](repeating: 0x1_0013, count: 20))
         #expect(many.count == 10)

@@ -1,7 +1,7 @@
 // Options for the loader, and what remains of the lines they stand in.
 
 import Memory
-import Boot
+@testable import Boot
 import Firmware
 import Bytes
 import Diagnostics
@@ -207,6 +207,17 @@ import Testing
     func `a digest has 64 hexadecimal digits`(option: String) {
         let module = fault { _ = try read(.multiboot, module: "app \(option)", line: "") }
         #expect(module == Fault(.digestMalformed, nameOffset: 4))
+    }
+
+    @Test func `a hexadecimal digit is one of 22 bytes`() {
+        let digits = Array("0123456789abcdef".utf8)
+        for byte in 0...UInt8.max {
+            let view = [byte]
+            let lowercase = byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte
+            let expected = digits.firstIndex(of: lowercase).map { UInt8($0) } ?? 0xff
+            #expect(ByteView(view.span.bytes).digit(at: 0) == expected, "\(byte)")
+            #expect(ByteView(view.span.bytes).digit(at: 1) == 0xff)
+        }
     }
 
     @Test(

@@ -115,6 +115,27 @@ import Testing
         }
     }
 
+    /// Other processors start at 0x8000, and no kernel expects anything of the loader's below: a module that makes way for a low image
+    /// is moved above the image and above that page, and so is an image that is built elsewhere.
+    @Test(arguments: [0x2000, 0x7000, 0x8000, 0x8001, 0x9000, 0x9001, 0xa000] as [UInt64], [false, true])
+    func `what makes way for a low image lies above the page where other processors start`(
+        _ end: UInt64, _ isStaged: Bool
+    ) throws {
+        let module = AddressRange(0x1800, 0x1900)
+        var scenario = Scenario(
+            regions: [MemoryRegion(range: AddressRange(0, 0x9_f000), kind: .available)], isPVH: true, firmware: [],
+            modules: [isStaged ? AddressRange(0x3_0000, 0x3_1000) : module],
+            loader: isStaged ? module : AddressRange(0x10_0000, 0x12_8000), isFixed: true, base: 0x1000, zeroFill: 0,
+            alignment: 0x1000, generation: .fourIdentity)
+        scenario.regions.append(MemoryRegion(range: AddressRange(0x10_0000, 0x100_0000), kind: .available))
+        let size = try Self.plan(scenario).get().image.size
+        scenario.zeroFill = end - 0x1000 - size
+        let plan = try Self.plan(scenario).get()
+        #expect(plan.image == AddressRange(0x1000, end))
+        let start = isStaged ? plan.buildAddress : plan.movedModules.start
+        #expect(start == max((end + 0xfff) & ~0xfff, 0x9000))
+    }
+
     /// What is refused could not be placed: only what can be seen at once is checked.
     func checkRefusal(_ fault: Fault, _ scenario: Scenario) {
         let ram = scenario.availableRAM

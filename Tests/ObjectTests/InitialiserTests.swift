@@ -214,6 +214,24 @@ import TestSupport
         #expect(try Self.ours(arrays).initial == [7, 4, 0, 2, 3, 5, 6, 8, 9, 1])
     }
 
+    /// The largest numbers: the old arrays count down from 65535, and larger ones are none.
+    @Test func theLargestNumbers() throws {
+        for (kind, type) in [("ctors", Self.initArray), ("dtors", Self.finiArray)] {
+            let new = type == Self.initArray ? "init_array" : "fini_array"
+            let names = [
+                "\(kind).65536", "\(new).65536", "\(kind)", "\(new).1", "\(kind).65534", "\(kind).65535", "\(kind).0",
+                "\(new).65535", "\(kind).00000", "\(new).65534", "\(kind).1", "\(new).0", "\(kind).4294967295",
+                "\(kind).65535x",
+            ]
+            let arrays = names.enumerated().map {
+                Array(name: "." + $1, type: $1.hasPrefix(kind) ? 1 : type, words: [UInt64($0)])
+            }
+            let ours = try Self.ours(arrays)
+            let expected: [UInt64] = [5, 11, 3, 4, 9, 10, 6, 7, 8, 0, 1, 2, 12, 13]
+            #expect((type == Self.initArray ? ours.initial : ours.final) == expected)
+        }
+    }
+
     @Test func asManyPrioritiesAsThereMayBe() throws {
         let sections = { (count: Int) in
             (0..<count).map {

@@ -215,6 +215,32 @@ import Testing
         #expect(Self.refusal(application, one)?.rule == .relocationOutsideImage)
     }
 
+    /// The image's bytes from the first to the last, of a library that is linked anywhere: 0x4100 of them.
+    @Test(
+        arguments: [
+            (0, 8, true), (0x40f8, 8, true), (0x40f9, 8, false), (0x40ff, 1, true), (0x4100, 0, true),
+            (0x4100, 1, false), (0x4101, 0, false), (.max, 1, false), (.max - 7, 8, false),
+        ] as [(UInt64, UInt64, Bool)], [0, 0x60_0000] as [UInt64])
+    func anOriginalAtTheImagesEdge(_ original: (offset: UInt64, size: UInt64, isInside: Bool), _ base: UInt64) throws {
+        var application = Self.application([], needed: ["one.so"])
+        application.symbols = [LinkedSymbol(name: "same", value: 0x4000, size: original.size, shndx: 1)]
+        application.rela = [LinkedRelocation(offset: 0x4000, type: 5, symbol: 1)]
+        var one = Self.library([])
+        one.base = base
+        one.symbols = [
+            // A value of 0 would be no definition.
+            LinkedSymbol(name: "same", value: max(base &+ original.offset, 1), size: original.size, shndx: 1)
+        ]
+        one.data = [UInt8](repeating: 0, count: 0xf8) + [1, 2, 3, 4, 5, 6, 7, 8]
+        guard original.isInside else {
+            let refusal = Self.refusal(application, one)
+            #expect(refusal?.rule == .copyOutsideImage && refusal?.file == 0)
+            return
+        }
+        let result = try Self.load(application, one)
+        if original.offset == 0x40f8 { #expect(result.hex(0x4000, 9) == "01 02 03 04 05 06 07 08 00") }
+    }
+
     // MARK: Thread-local storage
 
     /// Blocks below TP, each aligned; modules in the order of the search; one template.
@@ -248,6 +274,19 @@ import Testing
         #expect(plan.templateFileSize == 0x80 - 0x18 + 8)
         #expect(result.hex(plan.templateStart + 0x80 - 0x70, 4) == "90 91 92 93")
         #expect(result.hex(plan.templateStart + 0x80 - 0x18, 8) == "80 81 82 83 84 85 86 87")
+    }
+
+    /// The template begins at a multiple of its alignment, however far from the end of the images that is.
+    @Test(arguments: [1, 8, 16, 32, 0x800, 0x1000, 0x2000, 0x8000] as [UInt64], [0x100, 0x1100, 0x2100])
+    func theTemplatesAlignment(_ alignment: UInt64, _ size: Int) throws {
+        var one = Self.library([])
+        one.tls = LinkedTLS(vaddr: 0x4000, filesz: 3, memsz: 5, align: alignment)
+        one.data = [7, 8, 9] + [UInt8](repeating: 0, count: size)
+        let plan = try Self.load(Self.application([], needed: ["one.so"]), one).plan
+        #expect(plan.templateAlignment == alignment && plan.templateStart % max(alignment, 16) == 0)
+        #expect(plan.templateStart >= plan.dataStart && plan.templateStart - plan.dataStart < max(alignment, 16))
+        #expect(plan.templateStart + plan.templateFileSize <= plan.dataEnd)
+        #expect(plan.templateSize % alignment == 0 && plan.templateSize >= 5)
     }
 
     /// Where nobody has one, the loader's; its table has the distances.
@@ -314,6 +353,24 @@ import Testing
         #expect(result.counts.initialiserReferences == 1)
     }
 
+    /// However often it is listed, what a library needs is initialised before it: the last of its DT_NEEDED counts as the first does.
+    @Test(arguments: [0, 1, 14, 15, 16, 40]) func neededAgainAndAgain(_ count: Int) throws {
+        func library(_ needed: [String], _ number: UInt64) -> LinkedFileWriter {
+            var file = Self.library([])
+            file.alsoNeeded = needed
+            file.entries = [(12, 0x4000 + number)]
+            return file
+        }
+        // The last that is found is the first whose turn it is.
+        let needed = ["two.so"] + [String](repeating: "two.so", count: count) + ["one.so"]
+        let result = try Self.load(
+            Self.application([], needed: ["one.so", "two.so", "three.so"]), library([], 1), library([], 2),
+            library(needed, 3))
+        let start = result.plan.initialisersStart
+        let expected = [2, 1, 3].map { result.objects[$0].displacement + 0x60_4000 + UInt64($0) }
+        #expect((0..<3).map { result.word(start + $0 * 8) } == expected)
+    }
+
     /// A library without arrays may be linked anywhere: an array that is not there has no place that could be wrong.
     @Test func noInitialisersFarFromZero() throws {
         var application = Self.application(["__loader_init_array_start"], info: 0x20)
@@ -331,6 +388,17 @@ import Testing
         var one = Self.library([])
         one.entries = [(25, 0x40fc), (27, 16)]
         #expect(Self.refusal(Self.application([]), one, Self.library([]))?.rule == .arrayOutsideImage)
+        // It may end where the image does, of 0x4100 bytes.
+        for (start, size, isInside) in [
+            (0x40f0, 16, true), (0x40f8, 8, true), (0x40f8, 16, false), (0x4100, 8, false), (0x40f1, 16, false),
+            (0, 0x4100, true), (0, 0x4108, false),
+        ] as [(UInt64, UInt64, Bool)] {
+            for tags in [(25, 27), (26, 28)] as [(UInt64, UInt64)] {
+                one.entries = [(tags.0, start), (tags.1, size)]
+                let found = Self.refusal(Self.application([]), one, Self.library([]))?.rule
+                #expect(found == (isInside ? nil : .arrayOutsideImage), "\(start) \(size)")
+            }
+        }
         one.entries = [(25, 0x4000), (27, 0xffff_ffff_ffff_fff8)]
         #expect(Self.refusal(Self.application([]), one, Self.library([]))?.rule == .arrayOutsideImage)
     }
