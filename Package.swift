@@ -103,20 +103,23 @@ if freestanding {
         ]
         products += [.executable(name: "loader-inspect", targets: ["loader-inspect"])]
     }
+    let testSettings: [SwiftSetting] = [
+        .treatAllWarnings(as: .error), .enableExperimentalFeature("Lifetimes"),
+    ]
+    // Linked files and object files have vectors of their own, by the same names.
     targets += [
         .testTarget(
-            name: "RelocationTests",
+            name: "LinkingTests",
             dependencies: [
                 "Diagnostics", "Bytes", "ELF", "Architecture", "Linking", "HermitEntry", "Boot", "TestSupport",
                 "Commands",
             ],
-            swiftSettings: [.treatAllWarnings(as: .error), .enableExperimentalFeature("Lifetimes")])
-    ]
-    targets += [
+            exclude: ["Objects"], swiftSettings: testSettings),
         .testTarget(
             name: "ObjectTests",
             dependencies: ["Diagnostics", "Bytes", "ELF", "Architecture", "Linking", "TestSupport", "Commands"],
-            swiftSettings: [.treatAllWarnings(as: .error), .enableExperimentalFeature("Lifetimes")])
+            path: "Tests/LinkingTests/Objects", swiftSettings: testSettings),
+        .testTarget(name: "CMachineTests", dependencies: ["TestSupport", "Commands"], swiftSettings: testSettings),
     ]
 
     // The modules, and what their tests need besides.
@@ -124,7 +127,6 @@ if freestanding {
         ("Diagnostics", []), ("Bytes", ["Diagnostics"]),
         ("ELF", ["Diagnostics", "Bytes", "Architecture", "Linking", "Clibelf"]),
         ("Memory", ["Diagnostics", "Bytes"]), ("Architecture", ["Diagnostics", "Bytes", "Memory"]),
-        ("Linking", ["Diagnostics", "Bytes", "ELF", "Architecture"]),
         ("HermitEntry", ["Diagnostics", "Bytes", "ELF", "Architecture"]),
         ("Boot", pureModules + ["Clibfdt", "Commands"]),
         ("Firmware", ["Diagnostics", "Bytes", "Memory"]),
@@ -144,7 +146,7 @@ if freestanding {
         targets.append(
             .testTarget(
                 name: module + "Tests", dependencies: [.byName(name: module), "TestSupport"] + dependencies,
-                swiftSettings: [.treatAllWarnings(as: .error), .enableExperimentalFeature("Lifetimes")]))
+                swiftSettings: testSettings))
     }
 
     // Hostile input: what mutation tests and fuzzing have in common, and their drivers.

@@ -112,7 +112,7 @@ static bool has_prefix(uint64_t address, const char *text) {
     return *text == 0;
 }
 
-// The number behind the @ of a node's name.
+// The number after the @ of a node's name.
 static uint64_t unit_address(uint64_t name) {
     while (load8(name) != '@' && load8(name) != 0)
         name++;

@@ -7,12 +7,12 @@ __asm__(".include \"types.S\"");
 extern uint8_t target[], near[];
 extern __thread uint64_t variable;
 
-// The words are not aligned, and what a byte behind each holds must be as it was.
+// The words are not aligned, and what a byte after each holds must be as it was.
 #define WORD(number) extern uint8_t word_##number[]
 #define UNSIGNED(number, bits) (*(const uint##bits##_t *)word_##number)
 #define SIGNED(number, bits) ((uint64_t)(int64_t) * (const int##bits##_t *)word_##number)
 #define PLACE(number) ((uint64_t)word_##number)
-// What the 32 bits at a place point to, from the place itself (a symbol) or 4 bytes behind it (an operand).
+// What the 32 bits at a place point to, from the place itself (a symbol) or 4 bytes after it (an operand).
 #define FROM_PLACE(number) (PLACE(number) + SIGNED(number, 32))
 #define FROM_NEXT(number) (PLACE(number) + 4 + SIGNED(number, 32))
 #define WORD_AT(address) (*(const uint64_t *)(address))

@@ -5,7 +5,7 @@
 
 __thread int first = 11;
 #if PADDING
-// Of what PT_TLS holds only this, in .tbss, is aligned: .tdata begins PADDING bytes behind a multiple.
+// Of what PT_TLS holds only this, in .tbss, is aligned: .tdata begins PADDING bytes after a multiple.
 __thread char second[3] __attribute__((aligned(ALIGN)));
 #else
 __thread char second[3] __attribute__((aligned(ALIGN))) = {1, 2, 3};

@@ -66,7 +66,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
             var count = 0
             while let note = try notes.next() {
                 count += 1
-                if note.offset >= file.count { violations.append("a note behind the segment") }
+                if note.offset >= file.count { violations.append("a note after the segment") }
                 if note.name.count + note.desc.count + 12 > file.count { violations.append("a note larger than all") }
                 _ = note.isOwned(by: "HERMIT")
             }

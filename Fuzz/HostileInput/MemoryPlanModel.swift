@@ -65,7 +65,7 @@ extension MemoryPlan {
 }
 
 extension HandoffLayout {
-    /// Every promise that the layout breaks: its parts lie one behind the other inside the block, in whole pages.
+    /// Every promise that the layout breaks: its parts lie one after the other inside the block, in whole pages.
     var violations: [String] {
         var violations: [String] = []
         var reached = range.start

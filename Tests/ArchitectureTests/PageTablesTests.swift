@@ -65,9 +65,9 @@ import Testing
             #expect(mapped.allSatisfy { $0.virtual == $0.physical && $0.isWritable && $0.isExecutable })
             let found = ranges(of: mapped)
             #expect(found == Self.union(requests), "\(requests)")
-            // Memory behind the tables is as it was.
-            let behind = result.bytes.count - result.used
-            #expect(Array(result.bytes.suffix(behind)) == [UInt8](repeating: 0xcd, count: behind))
+            // Memory after the tables is as it was.
+            let after = result.bytes.count - result.used
+            #expect(Array(result.bytes.suffix(after)) == [UInt8](repeating: 0xcd, count: after))
         }
     }
 
@@ -134,7 +134,7 @@ import Testing
         }
     }
 
-    @Test func `too little room is told, and nothing is written behind it`() {
+    @Test func `too little room is told, and nothing is written after it`() {
         for pages in 1...3 {
             let result = Self.build(pages: pages) { tables in
                 tables.map(AddressRange(0, 0x1000), .size4KiB)

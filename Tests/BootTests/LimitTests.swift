@@ -37,7 +37,7 @@ import Testing
     }
 
     @Test func `a position-independent image takes all that is free, and no more`() throws {
-        // Behind the module, which ends at 0x20_1000, the image begins at 4 MiB.
+        // After the module, which ends at 0x20_1000, the image begins at 4 MiB.
         let top: UInt64 = 0x100_0000
         let size = try MemoryPlanTests.plan(scenario(top: top, base: 0, zeroFill: 0, isFixed: false)).get().image.size
         let fitting = top - 0x40_0000 - size

@@ -62,7 +62,7 @@ import Testing
         #expect(pvh.line == "-- a ")
     }
 
-    @Test func `a module's options may stand anywhere behind its name`() throws {
+    @Test func `a module's options may stand anywhere after its name`() throws {
         let read = try read(
             .multiboot, module: "loader.app one  loader.align16 two loader.generation=3 ", line: "loader a")
         #expect(read.options.generation == .three)

@@ -105,7 +105,7 @@ import Testing
     }
 
     static func compareSymbols(_ symbols: borrowing SymbolTable, _ witness: LibelfFile, _ path: String) {
-        // A GNU hash table knows only what comes before its last symbol; those behind are not to be found by name.
+        // A GNU hash table knows only what comes before its last symbol; those after are not to be found by name.
         let count = symbols.count
         #expect(count == witness.symbols.count, "\(path)")
         for (index, expected) in witness.symbols.enumerated().prefix(Int(count)) {

@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct MultibootTests {
-    /// QEMU's layout: information at 0x9500, memory map at 0x9000, strings and modules behind the loader.
+    /// QEMU's layout: information at 0x9500, memory map at 0x9000, strings and modules after the loader.
     static func image(flags: UInt32 = 0b100_1101) -> PlatformImage {
         var image = PlatformImage()
         // flags, mem_lower, mem_upper, boot_device, cmdline, mods_count, mods_addr, syms (4), mmap_length, mmap_addr

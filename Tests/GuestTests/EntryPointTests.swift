@@ -81,7 +81,7 @@ import Testing
     @Test(.enabled(if: isBuilt, "make loader fixtures")) func zerosBehindTheBytes() async throws {
         let sound = Array(try Data(contentsOf: Project.fixture("demo")))
         var header = try Self.entryHeader(sound)
-        // The segment with zeros behind its bytes.
+        // The segment with zeros after its bytes.
         while sound.number(UInt64.self, at: header + 32) == sound.number(UInt64.self, at: header + 40) { header += 56 }
         let start = sound.number(UInt64.self, at: header + 16)
         let end = start + sound.number(UInt64.self, at: header + 32)

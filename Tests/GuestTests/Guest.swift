@@ -38,14 +38,14 @@ struct Outcome {
     /// The command that was run.
     var command: String
 
-    /// The sentences behind `[LOADER] error: `.
+    /// The sentences after `[LOADER] error: `.
     var errors: [String] {
         serial.split(separator: "\n").compactMap { line in
             line.range(of: "[LOADER] error: ").map { String(line[$0.upperBound...]) }
         }
     }
 
-    /// The word behind the first `text`.
+    /// The word after the first `text`.
     func word(after text: String) -> Substring? {
         serial.range(of: text).map { serial[$0.upperBound...].prefix { !" ,:;\n".contains($0) } }
     }
@@ -59,7 +59,7 @@ struct Guest {
     /// QEMU's arguments for what the firmware boots, a disc or a network, in place of the loader.
     var medium: [String] = []
     var initrd: URL?
-    /// Words behind the file's name, which Multiboot hands over with the module.
+    /// Words after the file's name, which Multiboot hands over with the module.
     var moduleArguments = ""
     /// Further modules.
     var modules: [String] = []

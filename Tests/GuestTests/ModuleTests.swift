@@ -22,7 +22,7 @@ import Testing
             outcome.comment)
     }
 
-    /// QEMU loads modules behind each other, however much memory there is.
+    /// QEMU loads modules one after the other, however much memory there is.
     @Test func beyondMemory() async throws {
         let large = try TemporaryFile(Data())
         try FileHandle(forWritingTo: large.url).truncate(atOffset: 61 << 20)

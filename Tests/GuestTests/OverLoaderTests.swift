@@ -13,7 +13,7 @@ import Testing
     ]
 
     @Test(.enabled(if: isBuilt, "make loader fixtures"), arguments: ranges, Start.allCases)
-    func `an application over the loader arrives whole, behind it zeros`(
+    func `an application over the loader arrives whole, with zeros after it`(
         _ range: (base: UInt64, size: Int), _ start: Start
     ) async throws {
         let file = try TemporaryFile(Self.application(at: range.base, size: range.size))
@@ -53,7 +53,7 @@ import Testing
         #expect(silent.status == 47, silent.comment)
     }
 
-    /// Says a line, sums its own bytes, looks at 64 KiB behind them, and ends the machine with 3 if all is well and 1 if not.
+    /// Says a line, sums its own bytes, looks at 64 KiB after them, and ends the machine with 3 if all is well and 1 if not.
     private static func application(at base: UInt64, size: Int) -> Data {
         var writer = ELFWriter(type: 2, base: base)
         writer.zeroFill = 0x1_0000

@@ -125,7 +125,7 @@ import Testing
         .enabled(if: isBuilt, "make loader fixtures"),
         arguments: ["gen0-pie", "gen4-recursive-pie", "gen4-identity-pie", "object-pic.o"])
     func `an image may lie where the module is`(_ name: String) async throws {
-        // QEMU puts modules behind the loader: with this many zeros at its end the file reaches 2 and 4 MiB.
+        // QEMU puts modules after the loader: with this many zeros at its end the file reaches 2 and 4 MiB.
         let file = try TemporaryFile(Data(contentsOf: Project.fixture(name)) + Data(count: 4 << 20))
         for (base, address) in [("0x200000", "0x200000"), ("4194304", "0x400000")] {
             let outcome = try await Guest(initrd: file.url, moduleArguments: "loader.base=\(base)").boot()

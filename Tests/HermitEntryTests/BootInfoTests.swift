@@ -125,7 +125,7 @@ import Testing
         }
         #expect(!written)
         #expect(bytes == before)
-        // The handoff's GDT lies that far behind it.
+        // The handoff's GDT lies that far after it.
         #expect(BootInfo.size(generation) <= 0x100)
     }
 

@@ -53,7 +53,7 @@ import Testing
         #expect(run.status == 1)
         let lines = run.errors.split(separator: "\n").drop { !$0.hasPrefix("addresses") }
             .filter { !$0.hasPrefix("    in ") }
-        // A return address lies behind its call, which is the last thing of the function before.
+        // A return address lies after its call, which is the last thing of the function before.
         let before = try #require(values.filter { $0.value < start - 0x60_0000 }.max { $0.value < $1.value })
         #expect(
             lines == [

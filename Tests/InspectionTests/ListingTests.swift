@@ -129,7 +129,7 @@ import Testing
         #expect(lines[4096].hasSuffix(" 0xfff00abc -"))
     }
 
-    /// What lies behind the end of a file that was cut short is told with its end and the file's.
+    /// What lies after the end of a file that was cut short is told with its end and the file's.
     @Test func sectionsBehindTheEnd() async throws {
         let folder = try Folder()
         let file = Sample.object

@@ -121,7 +121,7 @@ import Testing
             let examples = help.split(separator: "\n").filter { $0.hasPrefix("  loader-inspect ") }
             #expect(!examples.isEmpty, "\(command.commandName)")
             for example in examples {
-                // What stands behind a wide gap says what the command is for; redirections and pipes go elsewhere.
+                // What stands after a wide gap says what the command is for; redirections and pipes go elsewhere.
                 let line = String(example.dropFirst(2)).components(separatedBy: "   ")[0]
                     .components(separatedBy: "  against")[0].components(separatedBy: " | ")[0]
                     .components(separatedBy: "; ")[0].components(separatedBy: " > ")[0]

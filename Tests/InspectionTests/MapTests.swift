@@ -109,7 +109,7 @@ import Testing
         }
     }
 
-    /// The sample with `count` sections of four bytes behind everything else.
+    /// The sample with `count` sections of four bytes after everything else.
     private static func withSection(named name: String, count: Int = 1) -> [UInt8] {
         var file = Sample.application
         func align() { file += [UInt8](repeating: 0, count: (8 - file.count % 8) % 8) }

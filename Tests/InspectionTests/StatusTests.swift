@@ -37,7 +37,7 @@ import Testing
         }
     }
 
-    /// Behind an option a subcommand is taken for a file, which there may be.
+    /// After an option a subcommand is taken for a file, which there may be.
     @Test func subcommandsBehindOptions() async throws {
         let folder = try Folder()
         try folder.write("application", Sample.application)

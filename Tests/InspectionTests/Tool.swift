@@ -53,7 +53,7 @@ enum Tool {
         return Run(status: status, output: result.standardOutput, errors: result.standardError)
     }
 
-    /// Runs a shell's command line behind a terminal of its own (Python's pty), returns what the terminal got.
+    /// Runs a shell's command line on a terminal of its own (Python's pty), returns what the terminal got.
     static func terminal(_ command: String, in folder: Folder) async throws -> String {
         let script = """
             import os, pty, sys

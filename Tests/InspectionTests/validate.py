@@ -1,4 +1,4 @@
-"""Validates JSON documents, one behind the other on standard input, against the schema in the file named first.
+"""Validates JSON documents, one after the other on standard input, against the schema in the file named first.
 
 Members that the schema does not describe are errors here, although the schema as published permits them, so that none is
 added without being documented."""

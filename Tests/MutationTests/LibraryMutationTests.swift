@@ -67,7 +67,7 @@ import Testing
 }
 
 extension [UInt8] {
-    /// The offset behind the first place where these words follow each other.
+    /// The offset after the first place where these words follow each other.
     fileprivate func word32s(after words: [UInt32]) -> Int {
         let bytes = words.flatMap { word in (0..<4).map { UInt8(truncatingIfNeeded: word >> (8 * UInt32($0))) } }
         for offset in stride(from: 0x1000, to: count - bytes.count, by: 4)

@@ -24,10 +24,10 @@ public struct Segment: Equatable, Sendable {
     }
 }
 
-/// A file under construction: a header, room for 16 program headers, and bytes behind it. One PT_LOAD segment holds all of
+/// A file under construction: a header, room for 16 program headers, and bytes after it. One PT_LOAD segment holds all of
 /// them, with link addresses from `base` on; further segments are added to `segments`.
 public struct ELFWriter {
-    /// The bytes behind the first 960, headers not yet written.
+    /// The bytes after the first 960, headers not yet written.
     private var content = [UInt8](repeating: 0, count: 64 + 16 * 56)
     /// The link address of the file's first byte.
     public let base: UInt64
@@ -35,11 +35,11 @@ public struct ELFWriter {
     public var type: UInt16, machine: UInt16 = 62, osABI: UInt8 = 0xff
     /// e_entry.
     public var entry: UInt64
-    /// Bytes of memory behind the first segment's bytes.
+    /// Bytes of memory after the first segment's bytes.
     public var zeroFill: UInt64 = 0
     /// p_align of the first segment.
     public var alignment: UInt64 = 0x1000
-    /// Every program header behind the first.
+    /// Every program header after the first.
     public var segments: [Segment] = []
     /// Whether the first segment is written.
     public var hasLoadSegment = true

@@ -3,10 +3,10 @@
 //
 //     link address   run time     what
 //     0x0000         0x60_0000    .text, 64 bytes; _start at its first byte
-//     0x1000         0x60_1000    .tdata, 16 bytes aligned to 16; .tbss adds 32: TP is 0x30 behind the block's first byte
+//     0x1000         0x60_1000    .tdata, 16 bytes aligned to 16; .tbss adds 32: TP is 0x30 after the block's first byte
 //     0x2000         0x60_2000    .data, 256 bytes aligned to 4096; the place is 0x2040, so P is 0x60_2040
-//     0x3000         0x60_3000    GOT; its first slot is behind three words: G is 0x18, and the slot at 0x60_3018
-//     0x3030         0x60_3030    the code of TLS descriptors, behind a pair of words at 0x3018
+//     0x3000         0x60_3000    GOT; its first slot is after three words: G is 0x18, and the slot at 0x60_3018
+//     0x3030         0x60_3030    the code of TLS descriptors, after a pair of words at 0x3018
 
 // The operands keep the letters of the psABI.
 // swift-format-ignore-file: AlwaysUseLowerCamelCase
@@ -216,7 +216,7 @@ enum Vectors {
                 Vector(S: 0x1000, A: 4, Z: 0x30, "34 00 00 00 00 00 00 00"),
                 Vector(S: 0x1000, A: 1, Z: 0xffff_ffff_ffff_ffff, "00 00 00 00 00 00 00 00"),
             ]),
-        // The code, which is at 0x60_3020 here: behind the GOT's three words, and at a multiple of 16; then S + A - 0x30.
+        // The code, which is at 0x60_3020 here: after the GOT's three words, and at a multiple of 16; then S + A - 0x30.
         VectorGroup(
             numbers: [36], size: 16, isThreadLocal: true,
             vectors: [

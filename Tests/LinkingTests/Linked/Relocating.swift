@@ -4,6 +4,7 @@ import Bytes
 import Diagnostics
 import ELF
 import Linking
+import TestSupport
 
 /// An image in memory, relocated.
 struct Relocated {
@@ -57,10 +58,4 @@ func sentence(_ fault: Fault?, _ file: [UInt8]) -> String {
     var sink = StringSink()
     fault.write(to: &sink, FaultDetails(of: fault, in: ByteView(file.span.bytes)), file: file.span.bytes)
     return sink.text
-}
-
-struct StringSink: TextSink {
-    var bytes: [UInt8] = []
-    var text: String { String(decoding: bytes, as: UTF8.self) }
-    mutating func write(_ byte: UInt8) { bytes.append(byte) }
 }

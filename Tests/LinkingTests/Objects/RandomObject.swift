@@ -35,7 +35,7 @@ struct RandomObject {
 
     private mutating func oneIn(_ count: Int) -> Bool { Int.random(in: 0..<count, using: &random) == 0 }
 
-    /// Some labels, with some bytes behind each.
+    /// Some labels, with some bytes after each.
     private mutating func define(_ name: String, _ flags: String, _ type: String) {
         assembly += ".section \(name),\"\(flags)\",@\(type)\n"
         for number in 0..<Int.random(in: 1...5, using: &random) {

@@ -6,7 +6,7 @@ import Linking
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(minutesPerTest))) struct RelocationTablesTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct DynamicTablesTests {
     /// What relocating a file with these dynamic entries leads to; the table to point at begins at `data`.
     static let data: UInt64 = 960
 

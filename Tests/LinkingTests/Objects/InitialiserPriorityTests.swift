@@ -7,7 +7,7 @@ import Linking
 import Testing
 import TestSupport
 
-@Suite(.timeLimit(.minutes(minutesPerTest))) struct InitialiserTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct InitialiserPriorityTests {
     /// A section of an array; its words are numbers, so that the array shows the order.
     struct Array: Sendable {
         var name: String, type: UInt32
@@ -47,7 +47,7 @@ import TestSupport
 
     /// Where .data lies: its first word is the address of the first array, which lies before it.
     private static func dataStart(_ result: LoadedObject) -> UInt64 {
-        // Behind the code's page, the template and the arrays; the word that names their beginning is the only one of its value.
+        // After the code's page, the template and the arrays; the word that names their beginning is the only one of its value.
         stride(from: 0x1000 as UInt64, to: UInt64(result.memory.count) - 8, by: 8).first {
             result.word($0) >= 0x1000 && result.word($0) <= $0
         }!
@@ -156,7 +156,7 @@ import TestSupport
     }
 
     /// Arrays of addresses that ask for more than a word: what lies between them counts as well, but nothing before the first.
-    /// Behind them is one of the other kind, before them a template of thread-local storage, whose end is no multiple.
+    /// After them is one of the other kind, before them a template of thread-local storage, whose end is no multiple.
     static let aligned: [[Array]] = [
         [Array(name: ".init_array", type: initArray, words: [101, 102, 103, 104], align: 32)],
         [
@@ -203,7 +203,7 @@ import TestSupport
         #expect(ours.initial == [109, 106, 105, 104, 103, 108, 102, 101, 107])
     }
 
-    /// As lld has it: what does not end with a number comes last, in the file's order, larger numbers behind it.
+    /// As lld has it: what does not end with a number comes last, in the file's order, larger numbers after it.
     @Test func namesWithoutANumber() throws {
         let names = [
             ".init_array.foo", ".init_array.70000", ".init_array.", ".init_array.12x", ".init_array.5", ".init_array",

@@ -12,7 +12,7 @@ import TestSupport
 
     static let fixtures = URL(fileURLWithPath: #filePath)
         .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-        .appendingPathComponent("build/fixtures")
+        .deletingLastPathComponent().appendingPathComponent("build/fixtures")
     static let areBuilt = models.allSatisfy {
         FileManager.default.fileExists(atPath: fixtures.appendingPathComponent("object-\($0).o").path)
     }

@@ -127,8 +127,8 @@ func addendFits(_ group: VectorGroup, _ vector: Vector) -> Bool {
         }
     }
 
-    /// The last place where the field fits, and those where it sticks out: behind the end, and before the start. The image
-    /// of a file with a TLS descriptor ends behind the descriptor's code.
+    /// The last place where the field fits, and those where it sticks out: after the end, and before the start. The image
+    /// of a file with a TLS descriptor ends after the descriptor's code.
     @Test(arguments: Vectors.all.filter { $0.size > 0 }.map(\.number), TableForm.allCases)
     func placeAtTheEdge(number: UInt32, form: TableForm) throws {
         let group = try #require(Vectors.all.first { $0.number == number })

@@ -53,9 +53,9 @@ enum Vectors {
     static let bias: UInt64 = 0x60_0000
     /// The place, as a link address; P, at run time, is 0x60_4040.
     static let place: UInt64 = 0x4040
-    /// PT_TLS: 0x30 bytes aligned to 16 at a multiple of 16, so TP is 0x30 behind the block's first byte.
+    /// PT_TLS: 0x30 bytes aligned to 16 at a multiple of 16, so TP is 0x30 after the block's first byte.
     static let tls = LinkedTLS(vaddr: 0x4000, filesz: 0x10, memsz: 0x30, align: 16)
-    /// The code behind the image, which ends at 0x4100: 0x4100 is a multiple of 16. With B that is 0x60_4100.
+    /// The code after the image, which ends at 0x4100: 0x4100 is a multiple of 16. With B that is 0x60_4100.
     static let descriptorCode: UInt64 = 0x4100
 
     static let all: [VectorGroup] = [

@@ -4,6 +4,7 @@ import Bytes
 import Diagnostics
 import ELF
 import Linking
+import TestSupport
 
 /// Files side by side in one array, as modules lie in memory.
 struct FilesTogether {

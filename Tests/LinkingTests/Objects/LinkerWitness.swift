@@ -173,9 +173,9 @@ enum LinkerWitness {
                     // A call of __tls_get_addr that is no more has no slot.
                     isThroughGOT = name != "__tls_get_addr"
                     guard isThroughGOT else { break }
-                    let behind = { (bytes: ArraySlice<UInt8>) in place &+ base &+ 4 &+ signed(bytes) }
-                    let ourSlot = memory.number(UInt64.self, at: Int(behind(ours) - base))
-                    if linked.word(behind(theirs)) == ourSlot {
+                    let after = { (bytes: ArraySlice<UInt8>) in place &+ base &+ 4 &+ signed(bytes) }
+                    let ourSlot = memory.number(UInt64.self, at: Int(after(ours) - base))
+                    if linked.word(after(theirs)) == ourSlot {
                         result.slots += 1
                         result.words[entry.type, default: 0] += 1
                     } else {

@@ -140,7 +140,7 @@ import TestSupport
             let result = try load(bytes)
             let tokens = sequence.code.split(separator: " ")
             let place = UInt64(0x10 + tokens.firstIndex(of: "r")!)
-            // The GOT is at the page behind the template, its first slot 0x18 into it: S + A - P.
+            // The GOT is at the page after the template, its first slot 0x18 into it: S + A - P.
             #expect(result.memory.number(UInt32.self, at: Int(place)) == UInt32(0x2018 - 4 - place))
             #expect(result.word(0x2018) == 1)
             #expect(result.word(0x2020) == (sequence.types.0 == 19 ? 8 : 0))

@@ -40,8 +40,8 @@ import Testing
             for _ in 0..<10 {
                 let border = (segments.last!.vaddr + segments.last!.memsz + 0x3f_ffff) & ~0x1f_ffff
                 let before = [0x1000, 0x800, 1].randomElement(using: &random)! as UInt64
-                let behind = [0x1000, 0x800, 1].randomElement(using: &random)! as UInt64
-                add(at: border - before, before + behind, UInt32.random(in: 5...7, using: &random))
+                let after = [0x1000, 0x800, 1].randomElement(using: &random)! as UInt64
+                add(at: border - before, before + after, UInt32.random(in: 5...7, using: &random))
             }
             // Wherever it goes, borders stay borders.
             align(0x20_0000)

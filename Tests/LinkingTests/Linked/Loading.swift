@@ -14,7 +14,7 @@ struct Loaded {
     var fault: Fault?
     /// What was relocated.
     var counts: RelocationCounts?
-    /// Whether the bytes before and behind the image are as they were.
+    /// Whether the bytes before and after the image are as they were.
     var guardsAreIntact: Bool
 
     /// The number at link address `address` of an image whose first byte is at `start`.

@@ -223,7 +223,7 @@ import Testing
                 == "[LOADER] error: CPU exception 6 (invalid opcode) at 0x10012")
     }
 
-    /// Behind a call, also where that is the end of a function; what is no code is none.
+    /// After a call, also where that is the end of a function; what is no code is none.
     @Test func `return addresses are those into code`() throws {
         let found = try lines(vector: 6, stack: [0x1_0013, 0x1234, 0x1_1004, 0x1_0010, 0x1_0020, 0x1_0900, 0x1_0000])
         #expect(

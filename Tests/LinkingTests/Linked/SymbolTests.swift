@@ -28,7 +28,7 @@ import Testing
         #expect(result.hex(0x4018, 8) == "03 00 00 00 00 00 00 00")
         #expect(result.hex(0x4020, 8) == "00 00 00 00 00 00 00 00")
         #expect(result.hex(0x4028, 8) == "02 00 00 00 00 00 00 00")
-        // The second function of the code behind the image, and the addend.
+        // The second function of the code after the image, and the addend.
         #expect(result.hex(0x4030, 16) == "10 41 60 00 00 00 00 00 09 00 00 00 00 00 00 00")
         #expect(result.hex(0x4040, 4) == "08 00 00 00")
     }
@@ -148,7 +148,7 @@ import Testing
             LinkedRelocation(offset: 0x4028, type: 33, symbol: 1, addend: 0),
         ]
         file.plt = [LinkedRelocation(offset: 0x4030, type: 7, symbol: 1)]
-        // The functions return an address 0x100 behind their own.
+        // The functions return an address 0x100 after their own.
         let result = try relocate(file.bytes, bias: 0x60_0000) { $0 + 0x100 }
         #expect(result.counts.indirect == 5)
         #expect(result.resolvers.map(\.address) == [0x60_4090, 0x60_4080, 0x60_4080, 0x60_4080, 0x60_4080])
@@ -186,7 +186,7 @@ import Testing
     @Test func packed() throws {
         var file = LinkedFileWriter()
         file.data = [UInt8](repeating: 0, count: 0x800)
-        // 0x4000; then words 1 and 63 behind it; then, 63 words on, word 1 again; at last 0x47f8.
+        // 0x4000; then words 1 and 63 after it; then, 63 words on, word 1 again; at last 0x47f8.
         file.relr = [0x4000, 1 << 63 | 1 << 1 | 1, 1 << 1 | 1, 0x47f8]
         let result = try relocate(file.bytes, bias: 0x1234_5678)
         let places: [UInt64] = [0x4000, 0x4008, 0x4008 + 62 * 8, 0x4008 + 63 * 8, 0x47f8]

@@ -73,7 +73,7 @@ import Testing
         #expect(tree.root.children[1].numbers("reg") == [0x1_0020_0000, 0xffe0_0000])
         #expect(tree.root.children[2].numbers("reg") == [0xf_52d0, 1])
         #expect(tree.root.children[3].text("bootargs") == "-- a \"b\" c")
-        // Nothing behind the tree was touched.
+        // Nothing after the tree was touched.
         #expect(result.memory[result.tree.count...].allSatisfy { $0 == 0xcc })
     }
 

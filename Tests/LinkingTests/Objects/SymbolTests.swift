@@ -32,7 +32,7 @@ func object(words: Int = 4, _ relocations: [Relocation], _ change: (inout Object
         #expect(try load(file.bytes).entry == 0x21)
     }
 
-    /// Common symbols lie behind all sections, each at a multiple of its st_value, zeroed, none over another.
+    /// Common symbols lie after all sections, each at a multiple of its st_value, zeroed, none over another.
     @Test func commonSymbols() throws {
         let file = object([
             Relocation(1, at: 0, symbol: 2), Relocation(1, at: 8, symbol: 3), Relocation(1, at: 16, symbol: 4),
@@ -94,7 +94,7 @@ func object(words: Int = 4, _ relocations: [Relocation], _ change: (inout Object
         let result = try load(file.bytes)
         let words = names.indices.map { result.word(0x1000 + UInt64($0) * 8) }
         #expect(words.prefix(4) == [0x60_0000, 0x60_0040, 0x60_2000, 0x60_2000])
-        #expect(words[5] == 0x60_2010, "the GOT is behind the zeros")
+        #expect(words[5] == 0x60_2010, "the GOT is after the zeros")
         #expect(words[4] == 0x60_2010 + 24, "no slot, so only the GOT's three words")
     }
 
