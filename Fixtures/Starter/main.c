@@ -2,14 +2,14 @@
 // enters the loader as its command line says.
 //
 //   preset=NAME         as that starter does: firecracker, cloud-hypervisor, xen, kexec, ipxe, syslinux, syslinux-aout, grub,
-//                       linux-64
-//   entry=NAME          where: multiboot32, pvh32, elf32 (e_entry, Multiboot's registers), elf64 (e_entry)
+//                       firecracker-linux, crosvm-linux, kexec-linux, cloud-hypervisor-bzimage
+//   entry=NAME          where: multiboot32, pvh32, or e_entry: elf32 (Multiboot's registers), linux32, linux64
 //   random=SEED         all that the entry's specification leaves undefined by chance
 //   count=NUMBER        that many seeds, one after the other; the application is the one that comes back (starter-returning)
 //   eax= … edi= (rax= … r15=), flags=, cr0=, cr4=, efer=, dr0=, dr7=     registers
 //   cs=, ds= (es, ss), fs= (gs)                                          selectors
 //   gdt=, idt=                                                           limits of the descriptor tables
-//   info=, map=, modules=, line=, string=, initrd=, rsdp=                addresses of structures
+//   info=, map=, modules=, line=, string=, initrd=, rsdp=                addresses of structures (map: Linux's setup_data)
 //   options=WORDS       for the loader, where the protocol has them; + stands for a space
 //   -- REST             the rest of the command line is the kernel's
 
@@ -35,7 +35,7 @@ static _Noreturn void enter(void) {
         say_number(next_seed);
     }
     say(", entry ");
-    say((const char *[]){"multiboot32", "pvh32", "elf32", "elf64"}[start.entry]);
+    say((const char *[]){"multiboot32", "pvh32", "elf32", "linux32", "linux64"}[start.entry]);
 
     forget_places();
     // The loader is linked at 1 MiB, and is smaller than this.
@@ -54,8 +54,13 @@ static _Noreturn void enter(void) {
     case PROTOCOL_PVH:
         write_pvh(&start, application.size);
         break;
+    case PROTOCOL_LINUX:
+        write_linux(&start, application.size);
+        if (!value(words, "esi") && !value(words, "rsi"))
+            start.cpu.registers[RSI] = start.info;
+        break;
     }
-    if (!value(words, "ebx") && start.entry != ENTRY_ELF_64)
+    if (!value(words, "ebx") && start.protocol != PROTOCOL_LINUX)
         start.cpu.registers[RBX] = start.info;
     if (start.watches) {
         // Whoever reads the information meets a breakpoint: R/W, 4 bytes, enabled.
@@ -79,7 +84,7 @@ static _Noreturn void enter(void) {
     say(", cr4 ");
     say_number(start.cpu.cr4);
     say("\n");
-    if (start.entry == ENTRY_ELF_64)
+    if (start.entry == ENTRY_LINUX_64)
         enter_64(&start.cpu);
     enter_32(&start.cpu);
 }

@@ -14,7 +14,15 @@
 #define EFER_NXE (1 << 11)
 
 static enum protocol protocol_of(enum entry entry) {
-    return entry == ENTRY_PVH_32 ? PROTOCOL_PVH : PROTOCOL_MULTIBOOT;
+    switch (entry) {
+    case ENTRY_PVH_32:
+        return PROTOCOL_PVH;
+    case ENTRY_LINUX_32:
+    case ENTRY_LINUX_64:
+        return PROTOCOL_LINUX;
+    default:
+        return PROTOCOL_MULTIBOOT;
+    }
 }
 
 // Firecracker (src/vmm/src/arch/x86_64) and Cloud Hypervisor (arch/src/x86_64): structures at the same fixed addresses, all
@@ -97,12 +105,48 @@ static void grub(struct start *start) {
     start->names_module = 0;
 }
 
-// Into 64-bit mode at e_entry, as Firecracker did before it knew PVH.
-static void linux_64(struct start *start) {
-    start->entry = ENTRY_ELF_64;
+// Firecracker before 1.12, which knew no PVH (src/vmm/src/arch/x86_64): into 64-bit mode at e_entry.
+static void firecracker_linux(struct start *start) {
+    monitor(start);
+    start->entry = ENTRY_LINUX_64;
+    start->ram = RAM_FIRECRACKER;
+    start->rsdp = 0;
+    start->info = 0x7000;
     start->cpu.registers[RSP] = 0x8ff0;
     start->cpu.registers[RBP] = 0x8ff0;
-    start->cpu.registers[RSI] = 0x7000;
+}
+
+// crosvm (x86_64/src/lib.rs): the same places, a random seed in setup_data, and an RSDP.
+static void crosvm_linux(struct start *start) {
+    firecracker_linux(start);
+    start->rsdp = ANYWHERE;
+    start->map = 0x18000;
+    start->elements = 1;
+    start->cpu.gdt = (struct table){39, 0x1500};
+    start->cpu.idt = (struct table){7, 0x1528};
+    start->cpu.registers[RSP] = 0x8000;
+    start->cpu.registers[RBP] = 0x8000;
+}
+
+// kexec-tools, -t bzImage: its purgatory jumps, on its own stack; setup_data and boot_params lie high, and so does the rest of a map
+// that was too long.
+static void kexec_linux(struct start *start) {
+    start->entry = ENTRY_LINUX_64;
+    start->cpu.registers[RSP] = 0x3ffd5ff0;
+    start->cpu.gdt = (struct table){31, 0x3ffd6000};
+    start->info = 0x3001000;
+    start->map = 0x3003000;
+    start->line = 0x3002000;
+    start->elements = 3;
+    start->moved_entries = 2;
+}
+
+// Cloud Hypervisor enters a bzImage where code32_start says, in 32-bit mode, with the address of boot_params in esi.
+static void cloud_hypervisor_bzimage(struct start *start) {
+    monitor(start);
+    start->entry = ENTRY_LINUX_32;
+    start->ram = RAM_CLOUD_HYPERVISOR;
+    start->info = 0x7000;
 }
 
 static const struct {
@@ -110,14 +154,17 @@ static const struct {
     void (*set)(struct start *start);
 } presets[] = {
     {"firecracker", firecracker}, {"cloud-hypervisor", cloud_hypervisor}, {"xen", xen}, {"kexec", kexec}, {"ipxe", ipxe},
-    {"syslinux", syslinux}, {"syslinux-aout", syslinux_aout}, {"grub", grub}, {"linux-64", linux_64},
+    {"syslinux", syslinux}, {"syslinux-aout", syslinux_aout}, {"grub", grub}, 
+    {"firecracker-linux", firecracker_linux}, {"crosvm-linux", crosvm_linux}, {"kexec-linux", kexec_linux},
+    {"cloud-hypervisor-bzimage", cloud_hypervisor_bzimage},
 };
 
 static const struct {
     const char *name;
     enum entry entry;
 } entries[] = {
-    {"multiboot32", ENTRY_MULTIBOOT_32}, {"pvh32", ENTRY_PVH_32}, {"elf32", ENTRY_ELF_32}, {"elf64", ENTRY_ELF_64},
+    {"multiboot32", ENTRY_MULTIBOOT_32}, {"pvh32", ENTRY_PVH_32}, {"elf32", ENTRY_ELF_32}, {"linux32", ENTRY_LINUX_32},
+    {"linux64", ENTRY_LINUX_64},
 };
 
 // What the specification of its entry leaves undefined, by chance. The trap flag stays clear: with it not even the first
@@ -151,7 +198,7 @@ static void randomise(struct start *start) {
         cpu->cr4 = 0;
         cpu->fs = chance() & 1 ? 8 * (44 + below(20)) : cpu->fs;
         break;
-    case ENTRY_ELF_64:
+    case ENTRY_LINUX_64:
         cpu->cr0 |= CR0_PG;
         cpu->cr4 = (chance() & possible_cr4()) | CR4_PAE;
         cpu->efer |= EFER_LME;
@@ -167,6 +214,9 @@ static void randomise(struct start *start) {
     start->names_module = 1;
     start->filler = (uint8_t)chance();
     start->entry_size = 20 + 4 * below(4);
+    start->is_cleared = chance() & 1;
+    start->elements = below(4);
+    start->moved_entries = below(4);
 }
 
 // What the user says in so many words.
@@ -219,7 +269,7 @@ void choose(struct start *start, const char *words, uint32_t number_of_seed, int
     *start = (struct start){
         .name = "nobody", .entry = ENTRY_MULTIBOOT_32, .info = ANYWHERE, .map = ANYWHERE, .modules = ANYWHERE,
         .line = ANYWHERE, .string = ANYWHERE, .application = ANYWHERE, .rsdp = ANYWHERE, .has_string = 1, .names_module = 1,
-        .options = "", .arguments = "", .entry_size = 20,
+        .options = "", .arguments = "", .entry_size = 20, .is_cleared = 1,
         .cpu = {.flags = 2, .cr0 = CR0_PE | CR0_ET, .code = SELECTOR_CODE_32, .data = SELECTOR_DATA, .fs = SELECTOR_DATA,
                 .mxcsr = 0x1f80, .x87_control = 0x37f},
     };
@@ -231,10 +281,10 @@ void choose(struct start *start, const char *words, uint32_t number_of_seed, int
         start->name = presets[index].name;
         presets[index].set(start);
     }
-    if (preset && start->name[0] == 'n')
+    if (preset && begins(start->name, "nobody"))
         fail("there is no such preset");
     if (is_random && !preset)
-        start->entry = entries[below(3)].entry;
+        start->entry = entries[below(sizeof entries / sizeof *entries)].entry;
     int is_known = entry == NULL;
     for (uint32_t index = 0; entry && index < sizeof entries / sizeof *entries; index++) {
         if (!is(entry, entries[index].name))
@@ -247,7 +297,7 @@ void choose(struct start *start, const char *words, uint32_t number_of_seed, int
     start->protocol = protocol_of(start->entry);
     if (is_random) {
         randomise(start);
-    } else if (start->entry == ENTRY_ELF_64) {
+    } else if (start->entry == ENTRY_LINUX_64) {
         start->cpu.cr0 |= CR0_PG;
         start->cpu.cr4 |= CR4_PAE;
         start->cpu.efer |= EFER_LME;

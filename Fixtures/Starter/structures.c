@@ -31,11 +31,11 @@ static int memory_map(const struct start *start, struct range map[32]) {
     return count;
 }
 
-// The command line: by Multiboot the loader's name, by PVH the options for the loader, and what the user says.
+// The command line: by Multiboot the loader's name, by PVH and Linux the options for the loader, and what the user says.
 static uint32_t write_line(struct start *start) {
     static char line[4096];
     char *end = line;
-    append(&end, start->protocol == PROTOCOL_PVH ? start->options : "loader");
+    append(&end, start->protocol == PROTOCOL_MULTIBOOT ? "loader" : start->options);
     if (end > line && *start->arguments)
         append(&end, " ");
     append(&end, start->arguments);
@@ -115,5 +115,62 @@ void write_pvh(struct start *start, uint32_t size) {
         entry[0] = map[index].start;
         entry[1] = map[index].end - map[index].start;
         entry[2] = map[index].kind | (uint64_t)start->filler << 32;
+    }
+}
+
+// An entry of Linux's memory map.
+struct e820 {
+    uint64_t start, size;
+    uint32_t kind;
+} __attribute__((packed));
+
+static void write_entry(struct e820 *entry, struct range range) {
+    *entry = (struct e820){range.start, range.end - range.start, range.kind};
+}
+
+// An element of setup_data.
+struct setup_data {
+    uint64_t next;
+    uint32_t type, size;
+    uint8_t bytes[];
+};
+
+// Linux, Documentation/arch/x86/zero-page.rst. The header, from 0x1f1 to 0x270, is the file's, of which an ELF file has none: zeros
+// but for what the starter knows.
+void write_linux(struct start *start, uint32_t size) {
+    struct range map[32];
+    int count = memory_map(start, map);
+    start->info = place(start->info, 4096, 16);
+    uint8_t *parameters = (uint8_t *)start->info;
+    memset(parameters, start->is_cleared ? 0 : start->filler | 1, 4096);
+    memset(parameters + 0x1f1, 0, 0x270 - 0x1f1);
+    *(uint16_t *)(parameters + 0x1fe) = 0xaa55;
+    *(uint32_t *)(parameters + 0x202) = 0x53726448;
+    parameters[0x210] = 0xff;
+    uint32_t line = write_line(start);
+    *(uint32_t *)(parameters + 0x228) = line;
+    *(uint32_t *)(parameters + 0x238) = length((const char *)line);
+    *(uint32_t *)(parameters + 0x218) = start->application;
+    *(uint32_t *)(parameters + 0x21c) = size;
+    if (start->is_cleared)
+        *(uint64_t *)(parameters + 0x70) = start->rsdp == ANYWHERE ? find_rsdp() : start->rsdp;
+
+    int moved = start->elements == 0 ? 0 : start->moved_entries < count ? start->moved_entries : count - 1;
+    parameters[0x1e8] = (uint8_t)(count - moved);
+    struct e820 *entries = (struct e820 *)(parameters + 0x2d0);
+    for (int index = 0; index < count - moved; index++)
+        write_entry(entries + index, map[index]);
+    uint64_t *next = (uint64_t *)(parameters + 0x250);
+    for (int element = 0; element < start->elements; element++) {
+        int is_map = element + 1 == start->elements && moved > 0;
+        uint32_t bytes = is_map ? moved * sizeof(struct e820) : 32;
+        struct setup_data *data = (struct setup_data *)place(element == 0 ? start->map : ANYWHERE, sizeof *data + bytes, 8);
+        // SETUP_E820_EXT and SETUP_RNG_SEED.
+        *data = (struct setup_data){0, is_map ? 1 : 9, bytes};
+        memset(data->bytes, start->filler, bytes);
+        for (int index = 0; is_map && index < moved; index++)
+            write_entry((struct e820 *)data->bytes + index, map[count - moved + index]);
+        *next = (uint32_t)data;
+        next = &data->next;
     }
 }

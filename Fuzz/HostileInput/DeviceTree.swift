@@ -106,9 +106,11 @@ enum DeviceTreeModel {
                     tree.reserve(range)
                     reservations.append(range)
                 }
-                let bootProtocol: BootProtocol = source.byte() & 1 == 0 ? .multiboot : .pvh
+                let roots: [(BootProtocol, String)] = [
+                    (.multiboot, "hermit,multiboot\0"), (.pvh, "hermit,pvh\0"), (.linux, "hermit,linux\0"),
+                ]
+                let (bootProtocol, compatible) = roots[Int(source.byte()) % roots.count]
                 tree.beginRoot(bootProtocol)
-                let compatible = bootProtocol == .multiboot ? "hermit,multiboot\0" : "hermit,pvh\0"
                 let two = littleEndian((2 as UInt32).bigEndian)
                 tokens += [
                     .begin(name: []), .property(name: Array("compatible".utf8), value: Array(compatible.utf8)),

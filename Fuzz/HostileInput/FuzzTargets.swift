@@ -26,6 +26,8 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
     case multiboot
     /// A PVH start info, and a boot on the machine it describes.
     case pvh
+    /// Linux's boot_params, and a boot on the machine they describe.
+    case linux
     /// The device tree writer, read back.
     case deviceTree = "device-tree"
     /// The planner, on memory maps and reservations of every kind.
@@ -43,6 +45,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         case .libraries: FuzzTarget.libraries(bytes)
         case .multiboot: FuzzTarget.firmware(bytes, .multiboot)
         case .pvh: FuzzTarget.firmware(bytes, .pvh)
+        case .linux: FuzzTarget.firmware(bytes, .linux)
         case .deviceTree: DeviceTreeModel.violations(bytes)
         case .placement: FuzzTarget.placement(bytes)
         case .exception: FuzzTarget.exception(bytes)

@@ -29,6 +29,8 @@ extension FuzzTarget {
             ].map {
                 FuzzTarget.pvh($0)
             }
+        case .linux:
+            return ["env=A=b --", "BOOT_IMAGE=/loader loader.kaslr --"].map { FuzzTarget.linux($0) }
         case .deviceTree:
             return [[0, 8] + (0..<48).map { UInt8($0 * 7 % 251) }, [255, 15] + (0..<200).map { UInt8($0) }]
         case .placement:
@@ -99,6 +101,24 @@ extension FuzzTarget {
         memory.replaceSubrange(0x700..<0x700 + commandLine.utf8.count, with: Array(commandLine.utf8))
         put(0x780, at: 0x610)
         memory.replaceSubrange(0x780..<0x783, with: Array("app".utf8))
+        return memory
+    }
+
+    /// Memory from 0 on with boot_params at 0x500, and two elements of setup_data.
+    private static func linux(_ commandLine: String) -> [UInt8] {
+        var memory = [UInt8](repeating: 0, count: 0x1c00)
+        func put(_ words: [UInt32], at address: Int) {
+            for (index, word) in words.enumerated() { memory.put(word, at: address + 4 * index) }
+        }
+        memory[0x500 + 0x1e8] = 2
+        put([0x5372_6448], at: 0x500 + 0x202)
+        put([0x1800, 0x100], at: 0x500 + 0x218)
+        put([0x1700], at: 0x500 + 0x228)
+        put([0x1600], at: 0x500 + 0x250)
+        put([0, 0, 0x9_fc00, 0, 1, 0xf_0000, 0, 0x1_0000, 0, 2], at: 0x500 + 0x2d0)
+        put([0x1640, 0, 9, 8], at: 0x1600)
+        put([0, 0, 1, 20, 0x10_0000, 0, 0x3ff_0000, 0, 1], at: 0x1640)
+        memory.replaceSubrange(0x1700..<0x1700 + commandLine.utf8.count, with: Array(commandLine.utf8))
         return memory
     }
 }

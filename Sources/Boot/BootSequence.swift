@@ -45,7 +45,7 @@ public enum BootSequence {
     public static var memoryEnd: UInt64 { 1 << 32 }
 
     /// Boots on `host` what the firmware left in `memory`: `information` is the address of what the protocol with this `magic`
-    /// number tells. The only element of `plan`, in which nothing is known, is room for what is known of libraries.
+    /// number tells, or Linux's, which has none. The only element of `plan`, in which nothing is known, is room for what is known of libraries.
     ///
     /// Returns the fault that is in the way, once the console has told it; nil after `enter`.
     public static func run(
@@ -55,7 +55,8 @@ public enum BootSequence {
         // What a fault's names are offsets in: all memory, until the modules are found.
         var files = NamedFiles(memory.bytes)
         do throws(Fault) {
-            var platform = Platform(try BootProtocol(magic: magic), information: information)
+            let bootProtocol = try BootProtocol(magic: magic, information: information, memory)
+            var platform = Platform(bootProtocol, information: information)
             try platform.read(memory)
             try boot(&platform, memory, &files, plan: &plan, on: &host)
             return nil

@@ -23,9 +23,9 @@ public enum Verbosity: UInt8, Sendable {
 /// is an option where `isOption` says so, and else the name. Other words there are the application's. In another module's string
 /// `loader.sha256=` is about that file, and any other option an error.
 ///
-/// PVH under QEMU has no string for the module. There the options are the first words of the command line:
-/// `-append "loader.generation=2 -- arguments"`. The kernel's command line begins after them, since it would take the
-/// first of them for its path.
+/// PVH under QEMU has no string for the module, nor has an initrd by Linux's protocol. There the options are the first words of the
+/// command line: `-append "loader.generation=2 -- arguments"`. The kernel's command line begins after them, since it would take the
+/// first of them for its path. Before them may stand what Linux's boot loaders put first: `BOOT_IMAGE=` and `initrd=`.
 ///
 /// An option that stands elsewhere on the command line would have no effect, and is an error. In every line, all that follows the
 /// word `--` is the application's.
@@ -65,9 +65,10 @@ public struct LoaderOptions: Equatable, Sendable {
         switch platform.bootProtocol {
         case .multiboot:
             try LoaderOptions.refuseOptions(on: platform.commandLine, memory, .optionForKernel)
-        case .pvh:
+        case .pvh, .linux:
             let application = platform.facts.module(0).range
-            platform.commandLine = try readFirst(on: platform.commandLine, memory, about: application)
+            platform.commandLine = try readFirst(
+                on: platform.commandLine, memory, about: application, isLinux: platform.bootProtocol == .linux)
             guard !platform.commandLine.isEmpty else { return }
             try LoaderOptions.refuseOptions(on: platform.commandLine, memory, .optionAfterOthers)
         }
@@ -87,15 +88,17 @@ public struct LoaderOptions: Equatable, Sendable {
         }
     }
 
-    /// Reads the options that `line` begins with, about the application, which is `file`; returns what follows them.
+    /// Reads the options that `line` begins with, about the application, which is `file`; returns what follows them. Boot loaders for
+    /// Linux put words of their own before.
     @inline(never)
     private mutating func readFirst(
-        on line: AddressRange, _ memory: PhysicalMemory, about file: AddressRange
+        on line: AddressRange, _ memory: PhysicalMemory, about file: AddressRange, isLinux: Bool
     ) throws(Fault) -> AddressRange {
         var words = try Words(line, memory)
         var rest = line
         while var word = words.next() {
             guard word.take("loader.") else {
+                if isLinux, rest == line, word.take("BOOT_IMAGE=") || word.take("initrd=") { continue }
                 return rest == line ? line : AddressRange(line.start &+ words.start, line.end)
             }
             try apply(word, nameOffset: words.nameOffset, memory, of: 0, file)

@@ -130,6 +130,10 @@
     jmp .Lhalt\@
     .endm
 
+// What eax holds when those begin who go by Multiboot 1 or 2.
+    .equ MAGIC_MULTIBOOT, 0x2badb002
+    .equ MAGIC_MULTIBOOT2, 0x36d76289
+
 // Multiboot 1 header. Flags: page-aligned modules (0), memory map (1), and the address fields (16), without which QEMU
 // refuses a 64-bit file.
     .equ MULTIBOOT_MAGIC, 0x1badb002
@@ -155,8 +159,8 @@ multiboot_header:
 
     .section .text.entry, "ax", @progbits
     .code32
-// Multiboot: eax = 0x2badb002, ebx = its information. This is e_entry as well, where those begin who go by the ELF header: in
-// 32-bit mode with Multiboot's registers (SYSLINUX), or in 64-bit mode.
+// Multiboot: eax = its magic number, ebx = its information. This is e_entry as well, where those begin who go by the ELF header: in
+// 32-bit mode with Multiboot's registers (SYSLINUX) or Linux's, or in 64-bit mode with Linux's.
     .globl entry_multiboot
 entry_multiboot:
     cli
@@ -165,11 +169,28 @@ entry_multiboot:
     xor %eax, %eax
     .byte 0x40
     nop
-    jnz entry32
+    jz entry_linux64
+    cmp $MAGIC_MULTIBOOT, %edi
+    je entry32
+    cmp $MAGIC_MULTIBOOT2, %edi
+    je entry32
+
+// Linux in 32-bit mode: esi = boot_params. No register says that it is Linux, so whoever reads them has to look.
+    .globl entry_linux32
+entry_linux32:
+    cli
+    mov %esi, %ebx
+    jmp entry32
 
     .code64
-// In 64-bit mode: out of it, since five-level page tables (LA57), say, can't be left otherwise, and on as in 32-bit mode. No
-// protocol is known yet that begins here. Linux's would, with the address of boot_params in rsi.
+// Linux in 64-bit mode: rsi = boot_params. Out of it, since five-level page tables (LA57), say, can't be left otherwise, and on
+// as in 32-bit mode, but for the upper half of rsi.
+    .globl entry_linux64
+entry_linux64:
+    cli
+    mov %esi, %ebx
+    shr $32, %rsi
+    mov %esi, information_high(%rip)
     lgdt gdt_pointer(%rip)
     mov $SELECTOR_DATA, %eax
     mov %eax, %ds
@@ -185,7 +206,6 @@ paging_off:
     mov $(CR0_ET | CR0_PE), %eax
     mov %eax, %cr0
     xor %edi, %edi
-    xor %ebx, %ebx
     jmp entry32
 
 // PVH: ebx = start info.
@@ -194,7 +214,7 @@ entry_pvh:
     cli
     mov $0x336ec578, %edi
 
-// edi = protocol, ebx = address of its information. From here on there are a stack, clean flags (DF, NT, AC) and no breakpoints.
+// edi = the protocol's magic number, ebx = the address of its information. From here on there are a stack, clean flags (DF, NT, AC) and no breakpoints.
 entry32:
     mov $boot_stack_top, %esp
     push $0
@@ -275,8 +295,12 @@ say32:
     ret
 
     .code64
-// edi = protocol, esi = address of its information; the upper halves are unknown.
+// edi = the protocol's magic number, esi = the address of its information; the upper halves are unknown.
 start64:
+    mov %esi, %esi
+    mov information_high, %eax
+    shl $32, %rax
+    or %rax, %rsi
 // A segment first, so that fs and gs begin at 0 whatever they were; then none.
     mov $SELECTOR_DATA, %eax
     mov %eax, %ds
@@ -576,6 +600,9 @@ boot_pd:
 idt:
     .skip EXCEPTIONS * 16
 idt_end:
+// The upper half of the information's address, where there was 64-bit mode.
+information_high:
+    .skip 8
     .globl cm_serial_buffer
 cm_serial_buffer:
     .skip 512

@@ -264,8 +264,9 @@ extension Rule {
         case .memoryTooSmall: .placement("the machine has no usable memory", "give the machine more memory")
         case .unknownBootProtocol:
             .platform(
-                "the loader was started with the magic number %v, by neither Multiboot nor PVH",
-                "start it with QEMU's -kernel, or as a PVH kernel")
+                """
+                the loader was started by no protocol that it knows: the magic number is %v, and no boot_params of Linux are at %l
+                """, "start it with QEMU's -kernel, or as a PVH kernel")
         case .platformStructureOutsideMemory:
             .platform(
                 "the firmware's structure of %l bytes at %v is not in memory that can be read",
@@ -288,6 +289,10 @@ extension Rule {
                 "the module at %v up to %l is not all in RAM below 4 GiB",
                 "give the machine more memory, or a smaller file (strip)")
         case .commandLineTooLong: .platform("the command line is longer than %m bytes", "shorten it")
+        case .setupDataEndless:
+            .platform(
+                "the list of Linux's setup_data has more than %m elements",
+                "the boot loader or virtual machine monitor is at fault")
         case .badStartInfo:
             .platform("the PVH start info has magic %v, not 0x336ec578", "the virtual machine monitor is at fault")
         case .cpuException: .exception("CPU exception %d at %l", "the application or the loader is at fault")

@@ -8,9 +8,17 @@ public enum BootProtocol: UInt8, Sendable {
     case multiboot
     /// PVH, Xen's direct boot: ebx holds the address of the start info.
     case pvh
+    /// Linux's boot protocol: esi or rsi holds the address of boot_params.
+    case linux
 
     /// The protocol's name.
-    public var name: Text { self == .multiboot ? "Multiboot" : "PVH" }
+    public var name: Text {
+        switch self {
+        case .multiboot: "Multiboot"
+        case .pvh: "PVH"
+        case .linux: "the Linux boot protocol"
+        }
+    }
 
     /// Whether kernels may be handed what the protocol's starters leave in memory.
     var isForKernels: Bool { self == .multiboot }

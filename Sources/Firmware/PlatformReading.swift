@@ -4,23 +4,29 @@ public import Diagnostics
 import Memory
 
 extension BootProtocol {
-    /// The protocol whose starters leave `magic` in a register; throws `unknownBootProtocol`.
-    public init(magic: UInt32) throws(Fault) {
+    /// The protocol whose starters leave `magic` in a register, or, since Linux's leave none, its structure at `information`
+    /// in `memory`. Throws `unknownBootProtocol`.
+    public init(magic: UInt32, information: UInt64, _ memory: PhysicalMemory) throws(Fault) {
         switch magic {
         case Multiboot.magic: self = .multiboot
         case PVH.magic: self = .pvh
-        default: throw Fault(.unknownBootProtocol, value: UInt64(magic))
+        default:
+            guard Linux.isSigned(information, memory) else {
+                throw Fault(.unknownBootProtocol, value: UInt64(magic), limit: information)
+            }
+            self = .linux
         }
     }
 }
 
 extension Platform {
-    /// Reads what the protocol's information in `memory` tells. Throws the faults of `Multiboot` and `PVH`, and
+    /// Reads what the protocol's information in `memory` tells. Throws the faults of `Multiboot`, `PVH` and `Linux`, and
     /// `moduleOutsideMemory` also for a module that is not all in available RAM: QEMU loads more than the machine can hold.
     public mutating func read(_ memory: PhysicalMemory) throws(Fault) {
         switch bootProtocol {
         case .multiboot: try Multiboot.read(memory, into: &self)
         case .pvh: try PVH.read(memory, into: &self)
+        case .linux: try Linux.read(memory, into: &self)
         }
         let facts = facts
         var index = 0

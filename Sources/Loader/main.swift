@@ -9,14 +9,14 @@ import Linking
 import Machine
 import Memory
 
-/// Where assembly hands over: `magic` tells who started the loader, `information` is the address of what they left.
+/// Where assembly hands over: `magic` tells who started the loader, `information` is the address of what they left, any number.
 @_cdecl("boot_main")
-func loaderMain(_ magic: UInt32, _ information: UInt32) -> Never {
+func loaderMain(_ magic: UInt32, _ information: UInt64) -> Never {
     var host = MachineHost()
     // There is one processor and no interrupt: nobody else uses it.
     var plan = unsafe linkPlan.mutableSpan
     let memory = PhysicalMemory(ByteView(MappedMemory.readable), origin: MappedMemory.start)
-    let fault = BootSequence.run(magic, information: UInt64(information), memory, plan: &plan, on: &host)
+    let fault = BootSequence.run(magic, information: information, memory, plan: &plan, on: &host)
     // Entering the kernel does not return.
     CPU.end((fault?.rule ?? .cpuException).kind.debugExitValue)
 }

@@ -37,8 +37,27 @@ import Testing
         )
     }
 
+    /// GRUB and SYSLINUX put words of their own first; the kernel takes them for its path.
+    @Test func `Linux's boot loaders put words before the options`() throws {
+        for words in ["BOOT_IMAGE=/a ", "initrd=/b ", "BOOT_IMAGE=/a initrd=/b ", "  BOOT_IMAGE=a ", ""] {
+            let options = try read(.linux, module: "", line: words + "loader.quiet loader.align16 -- one")
+            #expect(options.options.verbosity == .quiet && options.options.alignsWideIntegers == true)
+            #expect(options.line == "-- one")
+            #expect(try read(.linux, module: "", line: words + "-- one").line == words + "-- one")
+            #expect(try read(.linux, module: "", line: words).line == words)
+            let after = fault { _ = try read(.linux, module: "", line: words + "one loader.quiet") }
+            #expect(after?.rule == .optionAfterOthers)
+        }
+        // Behind an option they are the kernel's.
+        #expect(try read(.linux, module: "", line: "loader.quiet BOOT_IMAGE=a -- b").line == "BOOT_IMAGE=a -- b")
+        // PVH's starters have no such words.
+        let other = fault { _ = try read(.pvh, module: "", line: "BOOT_IMAGE=/loader loader.quiet") }
+        #expect(other?.rule == .optionAfterOthers)
+    }
+
     @Test(
-        arguments: [BootProtocol.multiboot, .pvh], ["app", "", "  ", "app word", "app xloader.align16", "app loader"])
+        arguments: [BootProtocol.multiboot, .pvh, .linux],
+        ["app", "", "  ", "app word", "app xloader.align16", "app loader"])
     func `without options nothing changes`(bootProtocol: BootProtocol, module: String) throws {
         for line in ["", " ", "path -- one", "  env=A=b", "loaders"] {
             let read = try read(bootProtocol, module: module, line: line)

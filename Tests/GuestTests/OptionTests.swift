@@ -55,7 +55,7 @@ import Testing
         if start == .multiboot { guest.moduleArguments = "loader.verbose" } else { guest.append = "loader.verbose" }
         let outcome = try await guest.boot()
         #expect(outcome.status == 3, outcome.comment)
-        let firmware = start == .multiboot ? "Multiboot information 0x" : "PVH start info 0x"
+        let firmware = start == .multiboot ? "Multiboot information 0x" : "start information 0x"
         for words in [
             "RAM 0x100000-", "module 0x", firmware, "segment ", "DT_RELA: ", "page tables 0x", "command line 0x",
             "stack 0x",

@@ -13,6 +13,8 @@ import Testing
     static let starters = [
         ("firecracker", "PVH"), ("cloud-hypervisor", "PVH"), ("xen", "PVH"), ("kexec", "Multiboot"),
         ("ipxe", "Multiboot"), ("syslinux", "Multiboot"), ("syslinux-aout", "Multiboot"), ("grub", "Multiboot"),
+        ("firecracker-linux", "the Linux boot protocol"), ("crosvm-linux", "the Linux boot protocol"),
+        ("kexec-linux", "the Linux boot protocol"), ("cloud-hypervisor-bzimage", "the Linux boot protocol"),
     ]
 
     @Test(.enabled(if: isBuilt, "make loader fixtures"), arguments: starters)
@@ -37,7 +39,7 @@ import Testing
             "cr0=0x1f", "cr0=0x50011", "cr0=0x60000011", "cr4=0x7ff", "cr4=0x10080", "efer=0x901", "fs=0",
             "initrd=0x1000", "line=0x9f000 rsdp=0",
         ],
-        ["multiboot32", "pvh32", "elf32"])
+        ["multiboot32", "pvh32", "elf32", "linux32"])
     func `no part of the state is relied on`(_ words: String, _ entry: String) async throws {
         let outcome = try await start("entry=\(entry) \(words) count=1 options=loader.quiet", "starter-returning")
         #expect(outcome.status == 3, outcome.comment)
@@ -67,16 +69,50 @@ import Testing
         #expect(outcome.serial.contains("checks passed"), outcome.comment)
     }
 
-    /// e_entry in 64-bit mode: nobody who begins there is known yet, and that is said, whatever the state.
+    /// The same of 64-bit mode, whose registers are others.
     @Test(
         .enabled(if: isBuilt, "make loader fixtures"),
-        arguments: ["preset=linux-64", "entry=elf64 rsp=0 ds=0 fs=0 gdt=0 idt=0", "entry=elf64 cr4=0x10a0 rsp=0"]
-            + (1...(isSoak ? 100 : 8)).map { "random=\($0) entry=elf64" })
-    func `in 64-bit mode it says who may start it`(_ words: String) async throws {
+        arguments: [
+            "rsp=0", "rsp=0xffffffffffffffff", "rsp=0 ds=0 fs=0 gdt=0 idt=0", "flags=0x4402", "cr0=0xe0050011",
+            "cr4=0x20", "cr4=0x10a0", "cr4=0x1020", "efer=0xd01", "initrd=0x1000", "line=0x9f000 rsdp=0",
+            "info=0", "info=0xfff0",
+        ])
+    func `no part of 64-bit mode is relied on`(_ words: String) async throws {
+        let outcome = try await start(
+            "entry=linux64 \(words) count=1 options=loader.quiet", "starter-returning", cpu: "max")
+        #expect(outcome.status == 3, outcome.comment)
+        #expect(outcome.serial.hasSuffix("[STARTER] came back 0x1 times\n"), outcome.comment)
+    }
+
+    /// Every generation takes its memory from what Linux's starters tell.
+    @Test(
+        .enabled(if: isBuilt, "make loader fixtures"),
+        arguments: Matrix.dimensions[0], ["firecracker-linux", "kexec-linux", "cloud-hypervisor-bzimage"])
+    func `every generation boots by Linux's protocol`(_ kernel: String, _ preset: String) async throws {
+        let outcome = try await start("preset=\(preset) -- \(Self.kernelLine)", "\(kernel)-pie")
+        #expect(outcome.status == 3, outcome.comment)
+        #expect(outcome.serial.contains("command line: \(Self.kernelLine)\n"), outcome.comment)
+    }
+
+    /// A stranger's rsi: what lies there is no boot_params, or no memory. That is said, whatever the state.
+    @Test(
+        .enabled(if: isBuilt, "make loader fixtures"),
+        arguments: [
+            ("entry=linux64 rsi=0x200000", "0x200000"), ("entry=linux64 rsi=0xfffff000", "0xfffff000"),
+            ("entry=linux64 rsi=0xffffffffffffffff", "0xffffffffffffffff"),
+            ("entry=linux64 rsi=0x100000000 rsp=0", "0x100000000"),
+            // The upper half counts, wherever boot_params lie in the lower.
+            ("preset=firecracker-linux rsi=0x8000000000007000", "0x8000000000007000"),
+            ("entry=linux32 esi=0xffffffff", "0xffffffff"), ("entry=linux32 esi=0x200000 eax=0", "0x200000"),
+        ] + (1...(isSoak ? 100 : 4)).map { ("random=\($0) entry=linux64 rsi=0x123456789abcdef", "0x123456789abcdef") })
+    func `a stranger's register is no address`(_ words: String, _ address: String) async throws {
         let outcome = try await start(words, "demo", cpu: "max")
         #expect(outcome.status == 45, outcome.comment)
-        let sentence = "the loader was started with the magic number 0x0, by neither Multiboot nor PVH"
-        #expect(outcome.errors.first?.hasPrefix(sentence) == true && outcome.errors.count == 1, outcome.comment)
+        let sentence =
+            "the loader was started by no protocol that it knows: the magic number is 0x0, and no boot_params of Linux "
+            + "are at "
+        #expect(outcome.errors.first?.hasPrefix(sentence + address + ";") == true, outcome.comment)
+        #expect(outcome.errors.count == 1, outcome.comment)
     }
 
     /// In 32-bit mode, eax tells.
@@ -84,7 +120,8 @@ import Testing
     func `another magic number is told`(_ entry: String) async throws {
         let outcome = try await start("entry=\(entry) eax=0x36d76289", "demo")
         #expect(outcome.status == 45, outcome.comment)
-        let sentence = "the loader was started with the magic number 0x36d76289, by neither Multiboot nor PVH"
+        let sentence =
+            "the loader was started by no protocol that it knows: the magic number is 0x36d76289, and no boot_params"
         #expect(outcome.errors.first?.hasPrefix(sentence) == true && outcome.errors.count == 1, outcome.comment)
     }
 

@@ -38,10 +38,14 @@ public struct DeviceTreeWriter: ~Copyable, ~Escapable {
     public mutating func beginRoot(_ bootProtocol: BootProtocol) {
         reserve(AddressRange(0, 0))
         structure = position
-        append(
-            bootProtocol == .multiboot
-                ? "\0\0\0\u{1}\0\0\0\0\0\0\0\u{3}\0\0\0\u{11}\0\0\0\u{1b}hermit,multiboot\0\0\0\0"
-                : "\0\0\0\u{1}\0\0\0\0\0\0\0\u{3}\0\0\0\u{b}\0\0\0\u{1b}hermit,pvh\0\0")
+        switch bootProtocol {
+        case .multiboot:
+            append("\0\0\0\u{1}\0\0\0\0\0\0\0\u{3}\0\0\0\u{11}\0\0\0\u{1b}hermit,multiboot\0\0\0\0")
+        case .pvh:
+            append("\0\0\0\u{1}\0\0\0\0\0\0\0\u{3}\0\0\0\u{b}\0\0\0\u{1b}hermit,pvh\0\0")
+        case .linux:
+            append("\0\0\0\u{1}\0\0\0\0\0\0\0\u{3}\0\0\0\u{d}\0\0\0\u{1b}hermit,linux\0\0\0\0")
+        }
         append(3 << 32 | 4, 2)
         append(3 << 32 | 4, 0xf << 32 | 2)
     }

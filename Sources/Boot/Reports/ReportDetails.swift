@@ -89,7 +89,7 @@ extension Purpose {
         loader
         module
         Multiboot information
-        PVH start info
+        start information
         image
         handoff
         """ as Text).row(Int(rawValue))

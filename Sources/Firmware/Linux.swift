@@ -1,0 +1,82 @@
+// The Linux boot protocol (Linux, Documentation/arch/x86/boot.rst and zero-page.rst): boot_params, read and reserved.
+
+import Bytes
+import Diagnostics
+import Memory
+
+/// Linux's boot_params: a page of fields at fixed offsets, among them the setup header of the kernel's file from 0x1f1 on. The header's
+/// version says nothing: virtual machine monitors that enter an ELF file leave it 0.
+public enum Linux {
+    /// `HdrS`, at 0x202.
+    private static var signature: UInt32 { 0x5372_6448 }
+    private static var size: UInt64 { 4096 }
+    /// Where the memory map is, for how many entries there is room, and how large each is.
+    private static var memoryMap: UInt64 { 0x2d0 }
+    private static var memoryMapCapacity: UInt64 { 128 }
+    private static var memoryMapEntrySize: UInt64 { 20 }
+    /// How many elements of setup_data are read: some loaders chain half a dozen.
+    private static var setupDataCapacity: UInt64 { 64 }
+    /// SETUP_E820_EXT: the memory map's entries that boot_params have no room for.
+    private static var setupDataMemoryMap: UInt32 { 1 }
+
+    /// Whether boot_params lie at `address`: any number, for no other register tells.
+    static func isSigned(_ address: UInt64, _ memory: PhysicalMemory) -> Bool {
+        (try? memory.record(address, size: size))?.u32(0x202) == signature
+    }
+
+    /// Reads the boot_params that `platform` tells from `memory`.
+    ///
+    /// Throws `platformStructureOutsideMemory`, `noMemoryMap`, `memoryBeyondAddresses`, `tooManyRegions`, `setupDataEndless`,
+    /// `tooManyReservations`, `moduleOutsideMemory` or `commandLineTooLong`.
+    static func read(_ memory: PhysicalMemory, into platform: inout Platform) throws(Fault) {
+        let page = try memory.view(platform.information, size: size)
+        let parameters = page.entry(0, size: 4096)
+        try platform.reserve(platform.information, size: size)
+        let count = UInt64(parameters.u8(0x1e8))
+        guard count > 0 else { throw Fault(.noMemoryMap) }
+        guard count <= memoryMapCapacity else { throw Fault(.tooManyRegions, limit: memoryMapCapacity) }
+        try readMemoryMap(page.part(at: memoryMap, size: count &* memoryMapEntrySize), &platform)
+        try readSetupData(memory, parameters.u64(0x250), &platform)
+
+        // A starter that has not cleared the page before leaves a byte of the file in `sentinel`: then fields outside the header
+        // that it does not know hold anything.
+        let isCleared = parameters.u8(0x1ef) == 0
+        func long(_ low: Int, _ high: Int) -> UInt64 {
+            UInt64(parameters.u32(low)) | (isCleared ? UInt64(parameters.u32(high)) << 32 : 0)
+        }
+        // cmdline_size is how much a kernel takes, not how much there is: the line ends with its NUL.
+        let commandLine = long(0x228, 0xc8)
+        if commandLine != 0 { try platform.readCommandLine(memory, commandLine) }
+        if isCleared { platform.rsdp = parameters.u64(0x70) }
+        let diskSize = long(0x21c, 0xc4)
+        if diskSize != 0 { try platform.addModule(long(0x218, 0xc0), size: diskSize, string: 0, memory) }
+    }
+
+    /// Reads the list of setup_data that begins at `first`, 0 for none: the address of the next, a type, the size of what follows.
+    private static func readSetupData(
+        _ memory: PhysicalMemory, _ first: UInt64, _ platform: inout Platform
+    ) throws(Fault) {
+        var (address, index): (UInt64, UInt64) = (first, 0)
+        while address != 0 {
+            guard index < setupDataCapacity else { throw Fault(.setupDataEndless, limit: setupDataCapacity) }
+            let header = try memory.record(address, size: 16)
+            if header.u32(8) == setupDataMemoryMap {
+                // The header is in memory, so this does not wrap.
+                try readMemoryMap(try memory.view(address &+ 16, size: UInt64(header.u32(12))), &platform)
+            }
+            address = header.u64(0)
+            index &+= 1
+        }
+    }
+
+    /// Adds all that `entries` tell: start and size, 64 bits each, and kind, of 32 bits.
+    private static func readMemoryMap(_ entries: ByteView, _ platform: inout Platform) throws(Fault) {
+        var offset: UInt64 = 0
+        while entries.contains(offset, memoryMapEntrySize) {
+            let entry = try entries.record(
+                at: offset, size: memoryMapEntrySize, else: .platformStructureOutsideMemory, .none)
+            try platform.addMemory(entry.u64(0), size: entry.u64(8), MemoryKind(firmware: entry.u32(16)))
+            offset &+= memoryMapEntrySize
+        }
+    }
+}

@@ -1,0 +1,193 @@
+// Linux's boot_params built by hand: what is read of them, and what is refused.
+
+import Bytes
+import Diagnostics
+import Firmware
+import Memory
+import TestSupport
+import Testing
+
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct LinuxTests {
+    /// boot_params at 0x7000 as Firecracker leaves them, and besides an RSDP and a list of setup_data: a random seed, and two further
+    /// entries of the memory map.
+    static func image() -> PlatformImage {
+        var image = PlatformImage()
+        image.put([0xe_0000, 0], at: 0x7070)
+        image.bytes[0x71e8] = 3
+        image.put([0x5372_6448], at: 0x7202)
+        image.bytes[0x7210] = 0xff
+        image.put([0x3_0000, 0x1234], at: 0x7218)
+        image.put([0x2_0000], at: 0x7228)
+        image.put([11], at: 0x7238)
+        image.put([0x2_1000, 0], at: 0x7250)
+        image.put([0, 0, 0x9_fc00, 0, 1, 0x9_fc00, 0, 0x400, 0, 2, 0x10_0000, 0, 0x3ff0_0000, 0, 1], at: 0x72d0)
+        image.put("-- one two", at: 0x2_0000)
+        image.put([0x2_2000, 0, 9, 32, .max, .max], at: 0x2_1000)
+        image.put([0, 0, 1, 40, 0x4000_0000, 0, 0x1000, 0, 3, 0, 1, 0x4000_0000, 0, 1], at: 0x2_2000)
+        return image
+    }
+
+    private static func read(_ image: PlatformImage, at address: UInt64 = 0x7000) -> Result<Facts, Fault> {
+        image.read(.linux, at: address)
+    }
+
+    @Test func `everything is read`() throws {
+        let facts = try Self.read(Self.image()).get()
+        #expect(facts.commandLine == AddressRange(0x2_0000, 0x2_000a))
+        #expect(facts.rsdp == 0xe_0000)
+        #expect(
+            facts.modules == [
+                Module(range: AddressRange(0x3_0000, 0x3_1234), commandLine: AddressRange(0, 0))
+            ])
+        #expect(
+            facts.regions == [
+                MemoryRegion(range: AddressRange(0, 0x9_fc00), kind: .available),
+                MemoryRegion(range: AddressRange(0x9_fc00, 0xa_0000), kind: .reserved),
+                MemoryRegion(range: AddressRange(0x10_0000, 0x4000_0000), kind: .available),
+                MemoryRegion(range: AddressRange(0x4000_0000, 0x4000_1000), kind: .acpiReclaimable),
+                MemoryRegion(range: AddressRange(0x1_0000_0000, 0x1_4000_0000), kind: .available),
+            ])
+        for range in [
+            AddressRange(0x7000, 0x8000), AddressRange(0x2_0000, 0x2_000b), AddressRange(0x3_0000, 0x3_1234),
+        ] { #expect(facts.reserves(range), "\(range)") }
+    }
+
+    /// Kernels are handed none of it.
+    @Test func `boot_params is not for kernels`() throws {
+        let facts = try Self.read(Self.image()).get()
+        #expect(facts.reservations.allSatisfy { !$0.isFirmware })
+    }
+
+    @Test func `what may be missing may be missing`() throws {
+        var image = Self.image()
+        for offset in [0x70, 0x218, 0x21c, 0x228, 0x250] { image.put([0], at: 0x7000 + offset) }
+        let facts = try Self.read(image).get()
+        #expect(facts.modules == [] && facts.commandLine.isEmpty && facts.rsdp == 0 && facts.regions.count == 3)
+    }
+
+    /// Older starters leave 0 there, and others what the kernel's file had: the most that a kernel takes.
+    @Test(arguments: [0, 3, 2047, .max] as [UInt32]) func `the size of the command line is its own`(
+        _ size: UInt32
+    ) throws {
+        var image = Self.image()
+        image.put([size], at: 0x7238)
+        #expect(try Self.read(image).get().commandLine == AddressRange(0x2_0000, 0x2_000a))
+    }
+
+    /// zero-page.rst: a sentinel that is not 0 says that the starter knows the header and the map only.
+    @Test func `what was not cleared is not read`() throws {
+        var image = Self.image()
+        for offset in [0x70, 0x74, 0xc0, 0xc4, 0xc8] { image.put([0xa5a5_a5a5], at: 0x7000 + offset) }
+        #expect(Self.read(image).fault?.rule == .platformStructureOutsideMemory)
+        image.bytes[0x71ef] = 0xa5
+        let facts = try Self.read(image).get()
+        #expect(facts.rsdp == 0)
+        #expect(facts.commandLine == AddressRange(0x2_0000, 0x2_000a))
+        #expect(facts.modules.map(\.range) == [AddressRange(0x3_0000, 0x3_1234)])
+    }
+
+    /// Offsets in boot_params, words put there, and the fault they lead to.
+    static let refused: [(offset: Int, words: [UInt32], Fault)] = [
+        (0x1e8, [0], Fault(.noMemoryMap)),
+        // 129 entries, and 255, of which boot_params have no room for the last.
+        (0x1e8, [129], Fault(.tooManyRegions, limit: 128)),
+        (0x1e8, [255], Fault(.tooManyRegions, limit: 128)),
+        (0x0c8, [1], Fault(.platformStructureOutsideMemory, value: 0x1_0002_0000, limit: 0x1_0000)),
+        (0x228, [0x4_0000], Fault(.platformStructureOutsideMemory, value: 0x4_0000, limit: 0x1_0000)),
+        (0x0c0, [1], Fault(.moduleOutsideMemory, value: 0x1_0003_0000, limit: 0x1_0003_1234)),
+        (0x0c4, [1], Fault(.moduleOutsideMemory, value: 0x3_0000, limit: 0x1_0003_1234)),
+        (0x0c4, [.max], Fault(.moduleOutsideMemory, value: 0x3_0000, limit: 0xffff_ffff_0003_1234)),
+        (0x21c, [0x1_0001], Fault(.moduleOutsideMemory, value: 0x3_0000, limit: 0x4_0001)),
+        // RAM that the map has not, or lists as reserved, too.
+        (0x2d8, [0x3_1000], Fault(.moduleOutsideMemory, value: 0x3_0000, limit: 0x3_1234)),
+        (0x2e4, [0x3_1000], Fault(.moduleOutsideMemory, value: 0x3_0000, limit: 0x3_1234)),
+        (0x2f8, [0xffff_f000, .max, 0x1001], Fault(.memoryBeyondAddresses, value: .max - 0xfff, limit: 0x1001)),
+        (0x250, [0x3_fff1, 0], Fault(.platformStructureOutsideMemory, value: 0x3_fff1, limit: 16)),
+        (0x250, [.max, .max], Fault(.platformStructureOutsideMemory, value: .max, limit: 16)),
+    ]
+
+    @Test(arguments: refused)
+    func `what cannot be read is refused`(_ change: (offset: Int, words: [UInt32], fault: Fault)) {
+        var image = Self.image()
+        image.put(change.words, at: 0x7000 + change.offset)
+        #expect(Self.read(image).fault == change.fault)
+    }
+
+    @Test func `a list of setup_data has an end`() throws {
+        var image = Self.image()
+        // Its own next.
+        image.put([0x2_1000, 0], at: 0x2_1000)
+        #expect(Self.read(image).fault == Fault(.setupDataEndless, limit: 64))
+        // 64 elements are read, and more refused.
+        for index in 0..<65 { image.put([UInt32(0x2_4000 + index * 16 + 16), 0, 9, 0], at: 0x2_4000 + index * 16) }
+        image.put([0x2_4000, 0], at: 0x7250)
+        image.put([0, 0], at: 0x2_4000 + 64 * 16)
+        #expect(Self.read(image).fault == Fault(.setupDataEndless, limit: 64))
+        image.put([0x2_4010, 0], at: 0x7250)
+        #expect(Self.read(image).fault == nil)
+    }
+
+    @Test func `a size of setup_data that lies`() throws {
+        var image = Self.image()
+        image.put([.max], at: 0x2_200c)
+        #expect(
+            Self.read(image).fault == Fault(.platformStructureOutsideMemory, value: 0x2_2010, limit: 0xffff_ffff))
+        // A part of an entry is none.
+        image.put([39], at: 0x2_200c)
+        #expect(try Self.read(image).get().regions.count == 4)
+        // What is not read may have any size.
+        image.put([0, 0, 9, .max], at: 0x2_1000)
+        #expect(try Self.read(image).get().regions.count == 3)
+    }
+
+    @Test func `128 regions are taken, more refused`() throws {
+        var image = Self.image()
+        image.put([0], at: 0x721c)
+        image.bytes[0x71e8] = 128
+        for index in 0..<128 { image.put([UInt32(index) * 0x2000, 0, 0x1000, 0, 1], at: 0x72d0 + index * 20) }
+        #expect(Self.read(image).fault == Fault(.tooManyRegions, limit: 128))
+        image.put([0, 0], at: 0x7250)
+        #expect(try Self.read(image).get().regions.count == 128)
+    }
+
+    @Test func `boot_params themselves must be readable`() {
+        for address in [0x4_0000 - 4095, 0x4_0000, .max] as [UInt64] {
+            #expect(
+                Self.read(Self.image(), at: address).fault
+                    == Fault(.platformStructureOutsideMemory, value: address, limit: 4096))
+        }
+    }
+
+    /// No register says that it is Linux: any of them may hold anything.
+    @Test func `a starter is known by its magic number, or by boot_params`() {
+        let image = Self.image()
+        func identify(_ magic: UInt32, _ address: UInt64) -> Result<BootProtocol, Fault> {
+            let memory = PhysicalMemory(ByteView(image.bytes.span.bytes), origin: 0)
+            do throws(Fault) {
+                return .success(try BootProtocol(magic: magic, information: address, memory))
+            } catch { return .failure(error) }
+        }
+        #expect(identify(0, 0x7000) == .success(.linux))
+        #expect(identify(0xffff_ffff, 0x7000) == .success(.linux))
+        #expect(identify(Multiboot.magic, 0x7000) == .success(.multiboot))
+        #expect(identify(PVH.magic, 0x7000) == .success(.pvh))
+        for address in [0, 0x6fff, 0x7001, 0x3_f001, 0x4_0000, 0x1_0000_7000, 0x8000_0000_0000_7000, .max] as [UInt64] {
+            #expect(
+                identify(5, address) == .failure(Fault(.unknownBootProtocol, value: 5, limit: address)), "\(address)")
+        }
+    }
+
+    @Test func `every change of one byte is read or refused`() {
+        let sound = Self.image()
+        for address in Array(0x7000..<0x7320) + Array(0x2_1000..<0x2_1010) + Array(0x2_2000..<0x2_2038) {
+            for value in [0, 1, 0x7f, 0x80, 0xff, sound.bytes[address] ^ 1] as [UInt8] {
+                var image = sound
+                image.bytes[address] = value
+                guard case .success(let facts) = Self.read(image) else { continue }
+                let memory = AddressRange(0, 0x4_0000)
+                #expect(facts.modules.allSatisfy { memory.contains($0.range) })
+                #expect(memory.contains(facts.commandLine))
+            }
+        }
+    }
+}
