@@ -15,13 +15,17 @@ struct MapCommand: ParsableCommand {
               loader-inspect map --memory 4G --output app.svg app
               loader-inspect map --output app.html app
 
-            The form of --output is told by its name; - is standard output, as SVG. Parts are drawn by size, the smallest still large enough to be read.
+            The form of --output is told by its name; - is standard output, as SVG. Parts are drawn by size, the smallest still \
+            large enough to be read. A page has the picture in two widths, and as a table. Of a file that does not boot the picture \
+            shows what can be read.
 
             \(ExitStatus.ofRehearsals)
             """)
     @OptionGroup var machine: MachineOptions
     @Option(help: "Colour; NO_COLOR is heeded.")
     var color = ColorChoice.auto
+    @Flag(name: .customLong("narrow"), help: "SVG for 400 pixels instead of 1000.")
+    var isNarrow = false
     @Option(help: "Columns, 80 or more; without it the terminal's, in a pipe 80.")
     var width: Int?
     @Option(
@@ -43,25 +47,19 @@ struct MapCommand: ParsableCommand {
         defer { Progress.shared.show(nil) }
         let input = try InputFile(file)
         let view = ByteView(input.bytes)
-        let picture: MapPicture
         let host = try machine.host(for: file, input)
         host.tellAssumptions()
-        do {
-            picture = try MapPicture(
-                view, file, on: host, gigabytePages: machine.gigabytePages)
-        } catch let refusal as Refusal {
-            throw ExitCode(refusal.tell(file))
-        } catch let fault as Fault {
-            throw ExitCode(Refusal(fault, view).tell(file))
+        let picture = MapPicture.of(view, file, on: host, gigabytePages: machine.gigabytePages)
+        if let output {
+            let text =
+                output.hasSuffix(".html") ? MapPage.html(picture) : MapSVG(picture, isNarrow ? .narrow : .wide).document
+            // A string's bytes hold any value.
+            try unsafe write(text.utf8.span.bytes, toFileAt: output)
+        } else {
+            let text = Output(color: color)
+            MapText(picture: picture, output: text, width: max(width ?? Output.terminalWidth ?? 80, 80)).write()
+            text.flush()
         }
-        guard let output else {
-            MapText(picture: picture, output: Output(color: color), width: max(width ?? Output.terminalWidth ?? 80, 80))
-                .write()
-            return
-        }
-        let drawing = MapSVG(picture)
-        let text = output.hasSuffix(".html") ? drawing.page : drawing.document
-        // A string's bytes hold any value.
-        try unsafe write(text.utf8.span.bytes, toFileAt: output)
+        if let refusal = picture.refusal { throw ExitCode(refusal.tell(file)) }
     }
 }

@@ -53,10 +53,13 @@ struct ImageMap {
     let fileSize: UInt64
     /// Why parts of the file do not appear, nil where all do.
     private(set) var remark: String?
+    /// What may be done in each PT_LOAD segment, as `rwx`.
+    private(set) var access: [Int: String] = [:]
 
-    /// The parts of `file`, of which `application` was made, at `bias`, with its `libraries`.
+    /// The parts of `file`, of which `application` was made, at `bias`, with its `libraries`, which are among `modules`.
     init(
-        _ file: ByteView, _ application: borrowing Application, bias: UInt64, libraries: [Rehearsal.Library]
+        _ file: ByteView, _ application: borrowing Application, bias: UInt64, libraries: [Rehearsal.Library],
+        modules: [(path: String, input: InputFile)]
     ) throws(Fault) {
         fileSize = file.count
         let header = try FileHeader(file)
@@ -71,7 +74,7 @@ struct ImageMap {
             try addLinked(application.contents.linked, header, bias)
         }
         if !libraries.isEmpty {
-            for library in libraries { add(printable(library.name), .library, memory: library.memory) }
+            for library in libraries where library.file > 0 { addLibrary(library, modules[library.file - 1].input) }
             let plan = application.link.plan
             add(
                 plan.hasMergedTemplate ? "TLS template, arrays" : "arrays", .made,
@@ -79,6 +82,40 @@ struct ImageMap {
             add("__tls_get_addr", .made, memory: AddressRange(plan.codeStart &+ bias, plan.end &+ bias))
         }
         relocated.sort()
+        sortParts()
+    }
+
+    /// The parts of a `file` that does not boot, at the addresses for which it was linked, as far as its headers can be believed.
+    init(unbootable file: ByteView) {
+        fileSize = file.count
+        guard let header = try? FileHeader(ofAnyMachine: file), let headers = try? ProgramHeaders(file, header) else {
+            if file.count > 0 { add("(no ELF header that can be read)", .fileOnly, file: AddressRange(0, file.count)) }
+            return
+        }
+        add("ELF header", .header, file: AddressRange(0, FileHeader.size))
+        if headers.count > 0 {
+            let size = UInt64(headers.count) * ProgramHeader.size
+            add("program headers", .header, file: AddressRange(at: header.programHeaderOffset, size: size))
+        }
+        let all = ImageMap.loadSegments(headers)
+        // Those that can be: in the file, in the address space, and apart from each other.
+        var segments: [(Int, ProgramHeader)] = []
+        for (number, segment) in all.sorted(by: { $0.1.vaddr < $1.1.vaddr }) {
+            guard segment.vaddr.adding(segment.memsz) != nil, segment.filesz <= segment.memsz,
+                file.contains(segment.offset, segment.filesz),
+                segments.last.map({ $0.1.vaddr &+ $0.1.memsz <= segment.vaddr }) ?? true
+            else { continue }
+            segments.append((number, segment))
+        }
+        addLinked(file, header, segments, 0)
+        if segments.count < all.count {
+            let sentence = "\(counted(all.count - segments.count, "segment")) cannot be where the headers say"
+            remark = remark.map { "\(sentence); \($0)" } ?? sentence
+        }
+        sortParts()
+    }
+
+    private mutating func sortParts() {
         parts.sort { left, right in
             (left.file?.start ?? .max, left.memory?.start ?? .max)
                 < (right.file?.start ?? .max, right.memory?.start ?? .max)
@@ -111,9 +148,26 @@ struct ImageMap {
 
     private mutating func addLinked(_ image: borrowing LinkedImage, _ header: FileHeader, _ bias: UInt64) throws(Fault)
     {
-        let segments = ImageMap.loadSegments(image)
+        addLinked(image.file, header, ImageMap.loadSegments(image.programHeaders), bias)
+        if let descriptorThunks = image.descriptorThunks {
+            add(
+                "code for TLS descriptors", .made,
+                memory: AddressRange(descriptorThunks.start &+ bias, descriptorThunks.end &+ bias))
+        }
+        let relocator = try Relocator(copy image, bias: bias, as: .library)
+        var list = relocator.listed
+        while let relocation = try list.next() {
+            if relocation.entry.type != 0 { relocated.append(relocation.entry.offset &+ bias) }
+        }
+    }
+
+    /// The sections of `file`, whose `segments` are in the order of their addresses, and what no section covers of these.
+    private mutating func addLinked(
+        _ file: ByteView, _ header: FileHeader, _ segments: [(Int, ProgramHeader)], _ bias: UInt64
+    ) {
+        for (number, segment) in segments { access[number] = "\(Names.segmentFlags(segment.flags))" }
         do throws(Fault) {
-            let table = try SectionListing(image.file, header)
+            let table = try SectionListing(file, header)
             if table.count > 0 {
                 add(
                     "section headers", .header,
@@ -134,16 +188,36 @@ struct ImageMap {
             parts[index].segment = number
         }
         addRest(of: segments, bias)
-        if let descriptorThunks = image.descriptorThunks {
-            add(
-                "code for TLS descriptors", .made,
-                memory: AddressRange(descriptorThunks.start &+ bias, descriptorThunks.end &+ bias))
+    }
+
+    /// The sections of a shared object in memory, and between them what no section covers. Its file is another one.
+    private mutating func addLibrary(_ library: Rehearsal.Library, _ input: InputFile) {
+        let (name, file) = (printable(library.name), ByteView(input.bytes))
+        var reached = library.memory.start
+        var sections: [(name: String, kind: PartKind, memory: AddressRange)] = []
+        if let image = try? LinkedImage(file, as: .library), let table = try? SectionListing(file, image.header) {
+            let bias = library.memory.start &- image.linkStart
+            for index in 0..<table.count {
+                let section = table[index]
+                let isInMemory = section.flags & SectionHeader.Flags.alloc != 0 && section.size > 0
+                let isTemplate = section.flags & SectionHeader.Flags.threadLocal != 0
+                guard isInMemory, !(isTemplate && section.type == SectionHeader.Kind.nobits) else { continue }
+                let memory = AddressRange(at: section.addr &+ bias, size: section.size)
+                guard library.memory.contains(memory) else { continue }
+                sections.append(("\(name) \(table.name(section).text)", ImageMap.kind(section), memory))
+            }
         }
-        let relocator = try Relocator(copy image, bias: bias, as: .library)
-        var list = relocator.listed
-        while let relocation = try list.next() {
-            if relocation.entry.type != 0 { relocated.append(relocation.entry.offset &+ bias) }
+        func addRest(until end: UInt64) {
+            if end > reached, end - reached >= (sections.isEmpty ? 1 : MapRows.gapLimit) {
+                add("(\(name))", .library, memory: AddressRange(reached, end))
+            }
         }
+        for section in sections.sorted(by: { $0.memory.start < $1.memory.start }) {
+            addRest(until: section.memory.start)
+            add(section.name, section.kind, memory: section.memory)
+            reached = max(reached, section.memory.end)
+        }
+        addRest(until: library.memory.end)
     }
 
     private mutating func addLinked(
@@ -215,10 +289,10 @@ struct ImageMap {
         if !zeros.isEmpty { add("(segment \(number))", .zero, memory: zeros, segment: number) }
     }
 
-    private static func loadSegments(_ image: borrowing LinkedImage) -> [(Int, ProgramHeader)] {
+    private static func loadSegments(_ headers: borrowing ProgramHeaders) -> [(Int, ProgramHeader)] {
         var list: [(Int, ProgramHeader)] = []
-        for index in 0..<image.programHeaders.count where image.programHeaders.type(index) == ProgramHeader.Kind.load {
-            if image.programHeaders[index].memsz > 0 { list.append((index, image.programHeaders[index])) }
+        for index in 0..<headers.count where headers.type(index) == ProgramHeader.Kind.load {
+            if headers[index].memsz > 0 { list.append((index, headers[index])) }
         }
         return list
     }

@@ -10,19 +10,57 @@ import Diagnostics
 struct MapPicture {
     let name: String
     let image: ImageMap
-    let guest: GuestMap
+    /// What lies where in the guest's memory; nil where the file does not boot.
+    let guest: GuestMap?
+    /// The address of the entry point in the image; nil where the file does not boot.
+    let entryPoint: UInt64?
+    /// Why the file does not boot.
+    let refusal: Refusal?
+    /// The largest functions, and how many bytes all functions have.
+    let functions: (largest: [(name: String, size: UInt64)], total: UInt64)
     /// Sentences below the title.
     let facts: [String]
 
-    /// The picture of `file`, called `name`, after its rehearsal on `machine`.
-    init(_ file: ByteView, _ name: String, on machine: HostMachine, gigabytePages: Bool) throws {
+    /// The picture of `file`, called `name`, after its rehearsal on `machine`; where that fails, of the file alone.
+    static func of(_ file: ByteView, _ name: String, on machine: HostMachine, gigabytePages: Bool) -> MapPicture {
+        do throws(Refusal) {
+            return try MapPicture(file, name, on: machine, gigabytePages: gigabytePages)
+        } catch { return MapPicture(file, name, refused: error) }
+    }
+
+    private init(_ file: ByteView, _ name: String, refused refusal: Refusal) {
+        self.name = printable(name)
+        self.refusal = refusal
+        (guest, entryPoint) = (nil, nil)
+        image = ImageMap(unbootable: file)
+        functions = PartSizes.largestFunctions(file)
+        var facts = ["\(file.count) bytes", "will not boot: \(refusal.sentence)"]
+        facts += MapPicture.identity(file)
+        if let remark = image.remark { facts.append(remark) }
+        self.facts = facts
+    }
+
+    /// The build ID, where the file has one.
+    private static func identity(_ file: ByteView) -> [String] {
+        DebugLinks(file).buildID.map { ["build ID \($0)"] } ?? []
+    }
+
+    private init(_ file: ByteView, _ name: String, on machine: HostMachine, gigabytePages: Bool) throws(Refusal) {
         let rehearsal = try Rehearsal(file, on: machine, gigabytePages: gigabytePages)
         var plans = Rehearsal.noPlan
-        let application = try rehearsal.application(plans.mutableSpan)
         let placement = rehearsal.placement
+        let template: TLSInfo?
+        do throws(Fault) {
+            let application = try rehearsal.application(plans.mutableSpan)
+            image = try ImageMap(
+                file, application, bias: placement.bias, libraries: rehearsal.libraries, modules: machine.modules)
+            template = application.tls(bias: placement.bias)
+        } catch { throw Refusal(error, file) }
         self.name = printable(name)
-        image = try ImageMap(file, application, bias: placement.bias, libraries: rehearsal.libraries)
         guest = GuestMap(rehearsal, on: machine)
+        entryPoint = rehearsal.entry.instructionPointer
+        refusal = nil
+        functions = PartSizes.largestFunctions(file)
         var facts = [
             "\(file.count) bytes in the file, \(placement.image.size) bytes of memory at \(hex(placement.image.start))",
             "entry point \(hex(rehearsal.entry.instructionPointer)), \(rehearsal.generation.name.string)",
@@ -31,11 +69,12 @@ struct MapPicture {
         for library in rehearsal.libraries {
             facts.append("\(printable(library.name)) at \(hex(library.memory.start)), \(library.memory.size) bytes")
         }
-        if let tls = application.tls(bias: placement.bias) {
+        if let tls = template {
             facts.append(
                 "TLS template at \(hex(tls.start)): \(tls.filesz) of \(tls.memsz) bytes initialised, "
                     + "aligned to \(tls.align)")
         }
+        facts += MapPicture.identity(file)
         if let remark = image.remark { facts.append(remark) }
         self.facts = facts
     }
@@ -65,6 +104,28 @@ struct MapPicture {
         var unit: UInt64 = 16
         while total / unit > budget { unit *= 2 }
         return unit
+    }
+
+    /// What there is to say of `part`: its size and kind, where it lies, and which segment holds it.
+    func description(of part: Part) -> String {
+        var words = ["\(part.name): \(counted(part.size, "byte")) of \(part.kind.title)"]
+        if let file = part.file { words.append("file offsets \(rangeText(file))") }
+        if let memory = part.memory {
+            words.append("addresses \(rangeText(memory))")
+            let count = image.relocations(in: memory)
+            if count > 0 { words.append(counted(count, "relocated word")) }
+            if isEntry(part) { words.append("entry point \(hex(entryPoint ?? 0))") }
+        }
+        if let segment = part.segment {
+            words.append("segment \(segment)" + (image.access[segment].map { ", \($0)" } ?? ""))
+        }
+        return words.joined(separator: "; ")
+    }
+
+    /// Whether the entry point is in `part`.
+    func isEntry(_ part: Part) -> Bool {
+        guard let entryPoint, let memory = part.memory else { return false }
+        return memory.contains(AddressRange(at: entryPoint, size: 1))
     }
 
     /// How dense the relocated words are in each of up to `cells` equal pieces of `range`, from 0 to 1.

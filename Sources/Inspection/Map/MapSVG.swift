@@ -1,64 +1,69 @@
 // The picture as SVG: self-contained, for light and dark ground, and for paper.
 
+import Glibc
 import Memory
 
-/// Draws a picture as SVG, or as an HTML page around it. Lengths are in CSS pixels.
+/// Where things stand in a drawing. Lengths are in CSS pixels.
+struct MapLayout {
+    /// The class of the drawing, and what the names of its patterns begin with.
+    let name: String
+    let width: Double
+    let margin: Double
+    /// The least height of anything that has a label; with two lines of label, the second below the first.
+    let line: Double
+    let hasTwoLines: Bool
+    /// Where the columns of file, memory and relocated words begin, and how wide they are.
+    let file: (x: Double, width: Double), memory: (x: Double, width: Double), words: (x: Double, width: Double)
+    /// Where the column of the guest's memory begins, and how wide it is.
+    let guest: (x: Double, width: Double)
+    /// Where addresses and names of parts begin, and names of ranges; how many letters a name has room for.
+    let address: Double, partName: (x: Double, letters: Int), rangeName: Double
+
+    static let wide = MapLayout(
+        name: "wide", width: 1000, margin: 24, line: 18, hasTwoLines: false, file: (250, 90), memory: (370, 90),
+        words: (466, 60), guest: (250, 210), address: 540, partName: (660, 34), rangeName: 480)
+    static let narrow = MapLayout(
+        name: "narrow", width: 400, margin: 10, line: 36, hasTwoLines: true, file: (74, 40), memory: (128, 40),
+        words: (178, 20), guest: (84, 90), address: 204, partName: (204, 26), rangeName: 184)
+}
+
+/// Draws a picture as SVG.
 struct MapSVG {
     private let picture: MapPicture
+    private let layout: MapLayout
     private var body: [String] = []
     private var height = 0.0
-    private static let width = 1000.0
-    /// Where the columns of file, memory and relocated words begin, and how wide they are.
-    private static let (file, memory, words) = (
-        (x: 250.0, width: 90.0), (x: 370.0, width: 90.0), (x: 466.0, width: 60.0)
-    )
-    /// The least height of anything that has a label.
-    private static let line = 18.0
 
     /// The drawing of `picture`.
-    init(_ picture: MapPicture) {
+    init(_ picture: MapPicture, _ layout: MapLayout) {
         self.picture = picture
+        self.layout = layout
+        let letters = Int((layout.width - 2 * layout.margin) / 7.2)
         var top = 36.0
-        text(24, top, picture.title(70), "title")
+        text(layout.margin, top, picture.title(letters * 2 / 3), "title")
         for fact in picture.facts {
-            top += 20
-            text(24, top, MapPicture.clipped(fact, 130), "dim")
+            top += 4
+            top = paragraph(fact, top + 16, letters)
         }
         top = drawImage(top + 40)
-        top = drawGuest(top + 50)
+        if !picture.functions.largest.isEmpty { top = drawFunctions(top + 36) }
+        if let guest = picture.guest { top = drawGuest(guest, top + 40) }
         height = top + 16
     }
 
     /// A file of its own.
     var document: String {
         """
-        <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 \(MapSVG.number(MapSVG.width)) \(MapSVG.number(height))" \
-        width="\(MapSVG.number(MapSVG.width))" height="\(MapSVG.number(height))" role="img">
+        <svg xmlns="http://www.w3.org/2000/svg" class="\(layout.name)" viewBox="0 0 \(MapSVG.number(layout.width)) \
+        \(MapSVG.number(height))" width="\(MapSVG.number(layout.width))" height="\(MapSVG.number(height))" role="img">
         <title>\(MapSVG.escaped(picture.name))</title>
-        <style>\(MapSVG.style)</style>
+        <desc>\(MapSVG.escaped(picture.facts.joined(separator: ". ")))</desc>
+        <style>\(MapSVG.style)
+        \(MapFill.rules(layout.name))</style>
+        \(MapFill.definitions(layout.name))
         <rect class="ground" width="100%" height="100%"/>
         \(body.joined(separator: "\n"))
         </svg>
-
-        """
-    }
-
-    /// A page that shows it.
-    var page: String {
-        """
-        <!DOCTYPE html>
-        <html lang="en">
-        <head>
-        <meta charset="utf-8">
-        <meta name="viewport" content="width=device-width">
-        <meta name="color-scheme" content="light dark">
-        <title>\(MapSVG.escaped(picture.name))</title>
-        <style>html{background:#fff}body{margin:0}svg{display:block;margin:auto;max-width:100%;height:auto}
-        @media screen and (prefers-color-scheme:dark){html{background:#16191d}}</style>
-        </head>
-        <body>
-        \(document)</body>
-        </html>
 
         """
     }
@@ -69,60 +74,91 @@ struct MapSVG {
         let rows = MapRows.rows(picture.image, limit: 120)
         let unit = MapPicture.scale(rows.reduce(0) { $0 + $1.size }, budget: 400)
         var top = start
-        text(24, top, "File and image", "heading")
-        text(MapSVG.file.x + 45, top, "file", "head middle")
-        text(MapSVG.memory.x + 45, top, "memory", "head middle")
-        if !picture.image.relocated.isEmpty { text(MapSVG.words.x, top, "relocated", "head") }
+        text(layout.margin, top, "File and image", "heading")
+        let used = PartKind.allCases.filter { kind in rows.contains { $0.part?.kind == kind } }
+        top = legend(used.map { ($0.fill, $0.title) }, top + 26)
+        let brackets = layout.hasTwoLines ? "" : " Brackets are PT_LOAD segments."
+        top = caption(
+            "A part is \(MapSVG.number(layout.line)) pixels high, and one more for each \(MapPicture.human(unit)). Zigzags stand for "
+                + "gaps.\(brackets)", top)
+        top += 14
+        text(layout.file.x + layout.file.width / 2, top, "file", "head middle")
+        text(layout.memory.x + layout.memory.width / 2, top, "memory", "head middle")
+        if !picture.image.relocated.isEmpty { text(layout.words.x, top, "relocated", "head") }
         top += 12
         var segment: Int?
-        var segmentTop = top
+        var (segmentTop, segmentBottom) = (top, top)
         for row in rows {
             guard let part = row.part else {
                 if let gap = row.gap {
-                    breakMark(MapSVG.memory.x, top, MapSVG.memory.width)
-                    text(540, top + 13, hex(gap.start), "mono dim")
-                    text(660, top + 13, "\(MapPicture.human(gap.size)) of nothing", "dim")
-                    top += MapSVG.line
+                    breakMark(layout.memory.x, top, layout.memory.width)
+                    labels([hex(gap.start)], "\(MapPicture.human(gap.size)) of nothing", "", top, isDim: true)
+                    top += layout.line
                 }
                 continue
             }
-            let own = row.isInMemory ? part.segment : nil
-            if own != segment {
-                bracket(segment, segmentTop, top)
-                (segment, segmentTop) = (own, top)
+            let size = layout.line + Double(part.size / unit)
+            // What the file alone has stands between parts of a segment, and is none of it.
+            if row.isInMemory {
+                if part.segment != segment {
+                    bracket(segment, segmentTop, segmentBottom)
+                    (segment, segmentTop) = (part.segment, top)
+                }
+                segmentBottom = top + size
             }
-            let size = MapSVG.line + Double(part.size / unit)
             draw(part, row, top, size)
             top += size
         }
-        bracket(segment, segmentTop, top)
-        top += 24
-        let used = PartKind.allCases.filter { kind in rows.contains { $0.part?.kind == kind } }
-        top = legend(used.map { ($0.rawValue, $0.title) }, top)
-        text(
-            24, top,
-            "A part is 18 pixels high, and one more for each \(MapPicture.human(unit)). Zigzags stand for gaps. "
-                + "Brackets are PT_LOAD segments.", "dim")
+        bracket(segment, segmentTop, segmentBottom)
         return top
     }
 
     private mutating func draw(_ part: Part, _ row: MapRow, _ top: Double, _ size: Double) {
-        let hint = "\(part.name): \(part.size) bytes, \(part.kind.title)"
+        body.append("<g><title>\(MapSVG.escaped(picture.description(of: part)))</title>")
         if row.isInFile, let range = part.file {
-            box(MapSVG.file.x, top, MapSVG.file.width, size, part.kind.rawValue, hint)
-            text(MapSVG.file.x - 8, top + 13, hex(range.start), "mono end dim")
+            box(layout.file.x, top, layout.file.width, size, part.kind.fill)
+            text(layout.file.x - 8, top + 13, hex(range.start), "mono end dim")
         }
         if row.isInFile, row.isInMemory {
-            let (left, right) = (MapSVG.file.x + MapSVG.file.width, MapSVG.memory.x)
-            box(left, top, right - left, size, part.kind.rawValue + " band", nil)
+            let (left, right) = (layout.file.x + layout.file.width, layout.memory.x)
+            box(left, top, right - left, size, part.kind.fill + " band")
         }
         if row.isInMemory, let range = part.memory {
-            box(MapSVG.memory.x, top, MapSVG.memory.width, size, part.kind.rawValue, hint)
-            text(540, top + 13, hex(range.start), "mono dim")
+            box(layout.memory.x, top, layout.memory.width, size, part.kind.fill)
             drawWords(range, top, size)
+            if picture.isEntry(part), let entryPoint = picture.entryPoint {
+                // A triangle at its place in the part.
+                let share = Double(entryPoint - range.start) / Double(max(range.size, 1))
+                let (x, y) = (layout.memory.x + layout.memory.width, top + 5 + share * (size - 10))
+                body.append("<path class=\"mark\" d=\"M\(MapSVG.number(x - 10)) \(MapSVG.number(y))l10-5v10z\"/>")
+            }
         }
-        text(660, top + 13, MapPicture.clipped(part.name, 30))
-        text(976, top + 13, MapPicture.human(part.size), "mono end dim")
+        let address = row.isInMemory ? part.memory.map { hex($0.start) } : nil
+        var second = [address].compactMap { $0 }
+        if layout.hasTwoLines, let segment = part.segment { second.append("segment \(segment)") }
+        let entry = row.isInMemory && picture.isEntry(part) ? " entry point \(hex(picture.entryPoint ?? 0))" : ""
+        labels(second, part.name, MapPicture.human(part.size), top, mark: entry)
+        body.append("</g>")
+    }
+
+    /// A name, a size, and what else there is to say: side by side, or on two lines.
+    private mutating func labels(
+        _ details: [String], _ name: String, _ size: String, _ top: Double, mark: String = "", isDim: Bool = false
+    ) {
+        let dim = isDim ? "dim" : ""
+        let clipped = MapPicture.clipped(name, layout.partName.letters)
+        if layout.hasTwoLines {
+            text(layout.partName.x, top + 13, clipped, dim)
+            text(
+                layout.partName.x, top + 28, (details + [size].filter { !$0.isEmpty }).joined(separator: " · "),
+                "mono dim")
+            if !mark.isEmpty { text(layout.width - layout.margin, top + 13, "entry", "end accent") }
+        } else {
+            if let first = details.first { text(layout.address, top + 13, first, "mono dim") }
+            text(layout.partName.x, top + 13, clipped, dim)
+            if !mark.isEmpty { text(layout.partName.x + Double(clipped.count) * 7.5 + 8, top + 13, mark, "accent") }
+            if !size.isEmpty { text(layout.width - layout.margin, top + 13, size, "mono end dim") }
+        }
     }
 
     /// A strip whose width at each height is the share of relocated words there.
@@ -132,91 +168,179 @@ struct MapSVG {
         let step = size / Double(cells.count)
         for (index, share) in cells.enumerated() where share > 0 {
             // What there is must be seen.
-            let width = max(2, share * MapSVG.words.width)
+            let width = max(2, share * layout.words.width)
             body.append(
-                "<rect class=\"words\" x=\"\(MapSVG.number(MapSVG.words.x))\" "
+                "<rect class=\"words\" x=\"\(MapSVG.number(layout.words.x))\" "
                     + "y=\"\(MapSVG.number(top + Double(index) * step))\" width=\"\(MapSVG.number(width))\" "
                     + "height=\"\(MapSVG.number(max(step - 0.5, 0.5)))\"/>")
         }
     }
 
     private mutating func bracket(_ segment: Int?, _ top: Double, _ bottom: Double) {
-        guard let segment, bottom > top else { return }
+        guard let segment, bottom > top, !layout.hasTwoLines else { return }
         let x = 160.0
         body.append(
             "<path class=\"line\" d=\"M\(MapSVG.number(x)) \(MapSVG.number(top + 2))h-6V\(MapSVG.number(bottom - 2))h6\"/>"
         )
-        text(x - 12, (top + bottom) / 2 + 4, "segment \(segment)", "end dim")
+        let access = picture.image.access[segment].map { " \($0)" } ?? ""
+        text(x - 12, (top + bottom) / 2 + 4, "segment \(segment)\(access)", "end dim")
+    }
+
+    // MARK: Functions
+
+    private mutating func drawFunctions(_ start: Double) -> Double {
+        let (largest, total) = picture.functions
+        var top = start
+        text(layout.margin, top, "The largest functions", "heading")
+        let share = largest.reduce(0 as UInt64) { $0.addingClamped($1.size) }
+        top = caption(
+            "\(MapPicture.human(share)) of the \(MapPicture.human(total)) that all functions have.", top + 22)
+        let (x, room) = layout.hasTwoLines ? (layout.margin, layout.width - 2 * layout.margin) : (250.0, 280.0)
+        let most = Double(max(largest.first?.size ?? 1, 1))
+        for function in largest {
+            let width = max(2, Double(function.size) / most * room)
+            body.append("<g><title>\(MapSVG.escaped("\(function.name): \(counted(function.size, "byte"))"))</title>")
+            let size = MapPicture.human(function.size)
+            if layout.hasTwoLines {
+                text(x, top + 12, MapPicture.clipped(function.name, 42))
+                text(layout.width - layout.margin, top + 12, size, "mono end dim")
+                box(x, top + 17, width, 8, PartKind.code.fill)
+                top += 30
+            } else {
+                box(x, top, width, 14, PartKind.code.fill)
+                text(x - 8, top + 12, size, "mono end dim")
+                text(x + room + 10, top + 12, MapPicture.clipped(function.name, 60))
+                top += 18
+            }
+            body.append("</g>")
+        }
+        return top
     }
 
     // MARK: The guest's memory
 
-    private mutating func drawGuest(_ start: Double) -> Double {
-        let guest = picture.guest
-        var top = start
-        text(24, top, "The guest’s memory", "heading")
-        top += 30
-        text(24, top, "to scale", "dim")
-        let (left, whole) = (100.0, 876.0)
-        // What is used comes last, so that it is not painted over, and has no edge, which would be all of it.
-        for range in guest.ranges.filter({ !$0.isUsed }) + guest.ranges.filter(\.isUsed) {
-            let scale = whole / Double(max(guest.top, 1))
-            let width = Double(range.range.size) * scale
-            box(
-                left + Double(range.range.start) * scale, top - 14, max(width, range.isUsed ? 2 : 0), 20,
-                range.owner.rawValue + (range.isUsed ? " thin" : ""),
-                "\(range.name): \(rangeText(range.range))")
-        }
-        top += 22
-        text(left, top, "0x0", "mono dim")
-        text(left + whole, top, hex(guest.top), "mono end dim")
-        top += 18
+    private mutating func drawGuest(_ guest: GuestMap, _ start: Double) -> Double {
         let used = guest.ranges.filter(\.isUsed).reduce(0) { $0 + $1.range.size }
         let unit = MapPicture.scale(used, budget: 200)
+        var top = start
+        text(layout.margin, top, "The guest’s memory", "heading")
+        let owners = Owner.allCases.filter { owner in guest.ranges.contains { $0.owner == owner } }
+        top = legend(owners.map { ($0.fill, $0.title) }, top + 26)
+        top = caption(
+            "Once to scale, once by the logarithm of the address. Below, a range is \(MapSVG.number(layout.line)) pixels high; what is used, "
+                + "one more for each \(MapPicture.human(unit)). Zigzags stand for RAM that is free, or none.", top)
+        top = drawBars(guest, top + 10)
         for range in guest.ranges {
-            let size = MapSVG.line + (range.isUsed ? Double(range.range.size / unit) : 0)
-            text(MapSVG.file.x - 8, top + 13, hex(range.range.start), "mono end dim")
+            let size = layout.line + (range.isUsed ? Double(range.range.size / unit) : 0)
+            body.append(
+                "<g><title>\(MapSVG.escaped("\(range.name): \(rangeText(range.range)), \(counted(range.range.size, "byte"))"))</title>"
+            )
+            text(layout.guest.x - 8, top + 13, hex(range.range.start), "mono end dim")
             if range.isUsed || range.owner == .firmware {
-                box(MapSVG.file.x, top, 210, size, range.owner.rawValue, "\(range.range.size) bytes")
+                box(layout.guest.x, top, layout.guest.width, size, range.owner.fill)
             } else {
-                breakMark(MapSVG.file.x, top, 210)
+                breakMark(layout.guest.x, top, layout.guest.width)
             }
-            text(480, top + 13, range.name, range.isUsed ? "" : "dim")
-            text(976, top + 13, MapPicture.human(range.range.size), "mono end dim")
+            let room = layout.hasTwoLines ? 30 : 60
+            text(layout.rangeName, top + 13, MapPicture.clipped(range.name, room), range.isUsed ? "" : "dim")
+            if layout.hasTwoLines {
+                text(layout.rangeName, top + 28, MapPicture.human(range.range.size), "mono dim")
+            } else {
+                text(layout.width - layout.margin, top + 13, MapPicture.human(range.range.size), "mono end dim")
+            }
+            body.append("</g>")
             top += size
         }
-        text(MapSVG.file.x - 8, top + 13, hex(guest.top), "mono end dim")
-        top += 40
-        let owners = Owner.allCases.filter { owner in guest.ranges.contains { $0.owner == owner } }
-        top = legend(owners.map { ($0.rawValue, $0.title) }, top)
-        text(
-            24, top,
-            "Below, a range is 18 pixels high; what is used, one more for each \(MapPicture.human(unit)). "
-                + "Zigzags stand for RAM that is free, or none.", "dim")
+        text(layout.guest.x - 8, top + 13, hex(guest.top), "mono end dim")
+        return top + 20
+    }
+
+    /// All of the memory in one bar to scale, and in one that shows every power of two alike, where small things low down are seen.
+    private mutating func drawBars(_ guest: GuestMap, _ start: Double) -> Double {
+        let left = layout.hasTwoLines ? layout.margin : 124
+        let whole = layout.width - layout.margin - left
+        let end = Double(max(guest.top, 0x2000))
+        func linear(_ address: UInt64) -> Double { Double(address) / end }
+        // All below the first page is at the left end.
+        func logarithmic(_ address: UInt64) -> Double { log2(max(Double(address), 4096) / 4096) / log2(end / 4096) }
+        let bars: [(title: String, place: (UInt64) -> Double, ticks: [UInt64])] = [
+            ("to scale", linear, [0, guest.top]),
+            (
+                "logarithmic", logarithmic,
+                [0x1_0000, 0x10_0000, 0x100_0000, 0x1000_0000, 0x1_0000_0000].filter { $0 <= guest.top / 2 }
+            ),
+        ]
+        var top = start
+        for (title, place, ticks) in bars {
+            text(layout.margin, top + (layout.hasTwoLines ? 10 : 14), title, "dim")
+            if layout.hasTwoLines { top += 16 }
+            // What is used comes last, so that it is not painted over, and has no edge, which would be all of it.
+            for range in guest.ranges.filter({ !$0.isUsed }) + guest.ranges.filter(\.isUsed) {
+                let (from, to) = (place(range.range.start) * whole, place(range.range.end) * whole)
+                let width = max(to - from, range.isUsed ? 3 : 0)
+                guard width > 0 else { continue }
+                let hint = "\(range.name): \(rangeText(range.range))"
+                body.append("<g><title>\(MapSVG.escaped(hint))</title>")
+                box(left + min(from, whole - width), top, width, 20, range.owner.fill + " thin")
+                body.append("</g>")
+            }
+            for tick in ticks {
+                let x = left + place(tick) * whole
+                let isLast = tick == guest.top
+                text(
+                    x, top + 33, isLast ? hex(tick) : MapSVG.short(tick),
+                    "mono dim" + (isLast ? " end" : tick == 0 ? "" : " middle"))
+            }
+            top += 46
+        }
         return top
+    }
+
+    /// A power of two, as short as can be: `64K`, `16M`.
+    private static func short(_ address: UInt64) -> String {
+        for (shift, letter) in [(30, "G"), (20, "M"), (10, "K")] as [(UInt64, String)] where address >> shift > 0 {
+            return "\(address >> shift)\(letter)"
+        }
+        return "\(address)"
     }
 
     // MARK: Shapes
 
     private mutating func legend(_ entries: [(String, String)], _ start: Double) -> Double {
-        var (x, top) = (24.0, start)
+        var (x, top) = (layout.margin, start)
         for (kind, title) in entries {
             let width = 34 + Double(title.count) * 7.5
-            if x + width > MapSVG.width - 24 { (x, top) = (24, top + 22) }
-            box(x, top - 11, 14, 14, kind, nil)
-            text(x + 20, top, title)
+            if x + width > layout.width - layout.margin { (x, top) = (layout.margin, top + 22) }
+            box(x, top - 12, 16, 16, kind)
+            text(x + 22, top, title)
             x += width
         }
-        return top + 26
+        return top + 24
     }
 
-    private mutating func box(
-        _ x: Double, _ y: Double, _ width: Double, _ height: Double, _ kind: String, _ hint: String?
-    ) {
-        let shape =
+    /// A sentence in as many lines as it needs; returns where the next thing begins.
+    private mutating func caption(_ sentence: String, _ top: Double) -> Double {
+        paragraph(sentence, top, Int((layout.width - 2 * layout.margin) / 6.8)) + 18
+    }
+
+    /// `sentence` in lines of at most `letters`, the first at `start`; returns the last one's place.
+    private mutating func paragraph(_ sentence: String, _ start: Double, _ letters: Int) -> Double {
+        var (line, top) = ("", start)
+        for word in sentence.split(separator: " ") {
+            if !line.isEmpty, line.count + word.count + 1 > letters {
+                text(layout.margin, top, line, "dim")
+                (line, top) = ("", top + 18)
+            }
+            line += (line.isEmpty ? "" : " ") + MapPicture.clipped(String(word), letters)
+        }
+        text(layout.margin, top, line, "dim")
+        return top
+    }
+
+    private mutating func box(_ x: Double, _ y: Double, _ width: Double, _ height: Double, _ kind: String) {
+        body.append(
             "<rect class=\"box \(kind)\" x=\"\(MapSVG.number(x))\" y=\"\(MapSVG.number(y))\" "
-            + "width=\"\(MapSVG.number(width))\" height=\"\(MapSVG.number(height))\""
-        body.append(hint.map { shape + "><title>\(MapSVG.escaped($0))</title></rect>" } ?? shape + "/>")
+                + "width=\"\(MapSVG.number(width))\" height=\"\(MapSVG.number(height))\"/>")
     }
 
     private mutating func breakMark(_ x: Double, _ y: Double, _ width: Double) {
@@ -238,7 +362,7 @@ struct MapSVG {
     }
 
     /// `text` for XML; it must be printable.
-    private static func escaped(_ text: String) -> String {
+    static func escaped(_ text: String) -> String {
         var result = ""
         for character in text {
             switch character {
@@ -258,14 +382,9 @@ struct MapSVG {
         .heading{font-size:16px;font-weight:600}.head{font-weight:600}.dim{fill:#5b6470}
         .mono{font-family:ui-monospace,monospace;font-size:12px}.end{text-anchor:end}.middle{text-anchor:middle}
         .line{fill:none;stroke:#5b6470;stroke-width:1.2}.box{stroke:#fff;stroke-width:1}
-        .words{fill:#b4235c}
-        .header{fill:#7d8896}.code{fill:#d9653b}.constants{fill:#4a9e6b}.data{fill:#d8a31a}.threadLocal{fill:#8f63c7}
-        .zero{fill:#c9d0d8}.library{fill:#3b78c4}.made{fill:#2b9bb3}.fileOnly{fill:#aab3be}
-        .image{fill:#4a9e6b}.handoff{fill:#2b9bb3}.stack{fill:#8f63c7}.module{fill:#d8a31a}.loader{fill:#d9653b}
-        .firmware{fill:#aab3be}.kept{fill:#7d8896}.free{fill:#e6eaee}.nothing{fill:none;stroke:#5b6470}
+        .words,.accent,.mark{fill:#b4235c}.mark{stroke:#fff}.nothing{fill:none;stroke:#5b6470}
+        .band{opacity:.25;stroke:none}.thin{stroke:none}.narrow .title{font-size:16px}.narrow .mono{font-size:11px}
         @media screen and (prefers-color-scheme:dark){.ground{fill:#16191d}text{fill:#e6e9ed}.dim{fill:#9aa5b1}
-        .box{stroke:#16191d}.line,.nothing{stroke:#9aa5b1}.words{fill:#ff7aa8}
-        .zero{fill:#3d4650}.fileOnly{fill:#59636f}.firmware{fill:#59636f}.free{fill:#272d34}}
-        .band{opacity:.25;stroke:none}.thin{stroke:none}
+        .box,.mark{stroke:#16191d}.line,.nothing{stroke:#9aa5b1}.words,.accent,.mark{fill:#ff7aa8}}
         """
 }

@@ -14,9 +14,10 @@ struct MapText {
         output.line()
         output.write(picture.title(width), .bold)
         output.line()
-        for fact in picture.facts { output.line("  " + MapPicture.clipped(fact, width - 2)) }
+        for fact in picture.facts { scale(fact) }
         writeImage()
-        writeGuest()
+        writeFunctions()
+        if let guest = picture.guest { writeGuest(guest) }
     }
 
     // MARK: File and image
@@ -28,6 +29,10 @@ struct MapText {
     private func writeImage() {
         let rows = MapRows.rows(picture.image, limit: 60)
         let unit = MapPicture.scale(rows.reduce(0) { $0 + $1.size }, budget: 24)
+        output.line()
+        let used = PartKind.allCases.filter { kind in rows.contains { $0.part?.kind == kind } }
+        legend(used.map { (glyph($0), $0.title, style($0)) })
+        scale("Each part has one line, and one more for each \(MapPicture.human(unit)); gaps (⋮) have one line.")
         output.line()
         let fill = String(repeating: " ", count: nameWidth - 3)
         let relocations = picture.image.relocated.isEmpty ? "" : fill + "relocated words"
@@ -43,10 +48,19 @@ struct MapText {
                 output.line()
             }
         }
+    }
+
+    private func writeFunctions() {
+        let (largest, total) = picture.functions
+        guard !largest.isEmpty else { return }
         output.line()
-        let used = PartKind.allCases.filter { kind in rows.contains { $0.part?.kind == kind } }
-        legend(used.map { (glyph($0), $0.title, style($0)) })
-        scale("Each part has one line, and one more for each \(MapPicture.human(unit)); gaps (⋮) have one line.")
+        output.write("the largest functions, of \(MapPicture.human(total))", .bold)
+        output.line()
+        for function in largest {
+            output.line(
+                right(MapPicture.human(function.size), 10) + "  "
+                    + MapPicture.clipped(printable(function.name), width - 12))
+        }
     }
 
     private func write(_ part: Part, _ row: MapRow, extra: Int) {
@@ -65,7 +79,8 @@ struct MapText {
             let segment = row.isInMemory ? part.segment.map { isFirst ? "\($0)" : "│" } ?? "" : ""
             let size = isFirst ? MapPicture.human(part.size) : ""
             var text = right(address, 11) + right(size, 9) + right(segment, 4) + " "
-            let name = isFirst ? MapPicture.clipped(part.name, nameWidth) : ""
+            let mark = row.isInMemory && picture.isEntry(part) ? " ◂entry" : ""
+            let name = isFirst ? MapPicture.clipped(part.name, nameWidth - mark.count) + mark : ""
             let cells = line < strip.count ? strip[line] : ""
             text += name
             output.write(trimmed(text, unless: !cells.isEmpty))
@@ -125,17 +140,21 @@ struct MapText {
 
     // MARK: The guest's memory
 
-    private func writeGuest() {
-        let guest = picture.guest
+    private func writeGuest(_ guest: GuestMap) {
+        let used = guest.ranges.filter(\.isUsed).reduce(0) { $0 + $1.range.size }
+        let unit = MapPicture.scale(used, budget: 16)
         output.line()
         output.write("the guest's memory, to scale: \(rangeText(0, guest.top))", .bold)
         output.line()
         output.write("  ")
-        for cell in overview(cells: width - 4) { write(cell) }
+        for cell in overview(guest, cells: width - 4) { write(cell) }
         output.line()
+        let owners = Owner.allCases.filter { owner in guest.ranges.contains { $0.owner == owner } }
+        legend(owners.map { (glyph($0), $0.title, style($0)) })
+        scale(
+            "Each range has one line, what is used one more for each \(MapPicture.human(unit)); "
+                + "RAM that is free (⋮) has one line.")
         output.line()
-        let used = guest.ranges.filter(\.isUsed).reduce(0) { $0 + $1.range.size }
-        let unit = MapPicture.scale(used, budget: 16)
         for range in guest.ranges {
             let rows = range.isUsed ? Int(range.range.size / unit) : 0
             for line in 0...rows {
@@ -154,17 +173,10 @@ struct MapText {
             }
         }
         output.line("  " + right(hex(guest.top), 12))
-        output.line()
-        let owners = Owner.allCases.filter { owner in guest.ranges.contains { $0.owner == owner } }
-        legend(owners.map { (glyph($0), $0.title, style($0)) })
-        scale(
-            "Each range has one line, what is used one more for each \(MapPicture.human(unit)); "
-                + "RAM that is free (⋮) has one line.")
     }
 
     /// For each of `cells` equal pieces of RAM, who has the most of what is used of it.
-    private func overview(cells: Int) -> [Owner] {
-        let guest = picture.guest
+    private func overview(_ guest: GuestMap, cells: Int) -> [Owner] {
         let step = max(guest.top / UInt64(cells), 1)
         return (0..<UInt64(cells)).map { index in
             let cell = AddressRange(at: index * step, size: step)

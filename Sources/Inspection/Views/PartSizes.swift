@@ -74,6 +74,22 @@ struct PartSizes {
         [1, 2, 5, 6, 10].contains(symbol.type) && !symbol.isUndefined && symbol.size > 0
     }
 
+    /// The twelve largest functions of `file`, by the names that their source has, and how many bytes all of them have.
+    static func largestFunctions(_ file: ByteView) -> (largest: [(name: String, size: UInt64)], total: UInt64) {
+        var sizes: [UInt64: (name: String, size: UInt64)] = [:]
+        guard let header = try? FileHeader(ofAnyMachine: file), let table = try? SectionListing(file, header),
+            let symbols = try? SymbolRow.all(of: file, table)
+        else { return ([], 0) }
+        // By address, since a function may have several names, and stand in two tables.
+        for row in symbols where row.symbol.type == Symbol.Kind.function && !row.symbol.isUndefined {
+            let size = row.symbol.size
+            guard size > sizes[row.symbol.value]?.size ?? 0 else { continue }
+            sizes[row.symbol.value] = (RustName.demangle(row.name) ?? row.name, size)
+        }
+        let functions = sizes.values.sorted { ($1.size, $0.name) < ($0.size, $1.name) }
+        return (Array(functions.prefix(12)), functions.reduce(0) { $0.addingClamped($1.size) })
+    }
+
     private static func name(_ bytes: borrowing ByteView) -> String {
         // Read only, within the closure.
         unsafe bytes.span.withUnsafeBytes { unsafe String(decoding: $0, as: UTF8.self) }
