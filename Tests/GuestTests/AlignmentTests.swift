@@ -34,7 +34,7 @@ import Testing
         ])
     func theCompilerDecides(_ name: String, _ version: String, _ options: String, _ runs: Bool) async throws {
         let file = try await Self.fixture(name, "rustc version \(version) (0123456789 2024-01-01)")
-        var guest = Guest(initrd: file.url, memory: "64M", patience: 20)
+        var guest = Guest(initrd: file.url, memory: "64M")
         guest.moduleArguments = options
         let outcome = try await guest.boot()
         #expect((outcome.status == 3) == runs, outcome.comment)
@@ -56,7 +56,7 @@ import Testing
         writer.append([0x31, 0xc0, 0x48, 0x8b, 0x40, address, 0xf4])
         writer.addNotes(hermitNote(version))
         let file = try TemporaryFile(Data(writer.bytes))
-        var guest = Guest(initrd: file.url, memory: "64M", patience: 20)
+        var guest = Guest(initrd: file.url, memory: "64M")
         guest.moduleArguments = options
         let outcome = try await guest.boot()
         #expect(outcome.status == 47, outcome.comment)
@@ -75,7 +75,7 @@ import Testing
             file.put(0 as UInt32, at: 64 + 56 * index)
         }
         let copy = try TemporaryFile(Data(file))
-        let outcome = try await Guest(initrd: copy.url, memory: "256M", patience: 20).boot()
+        let outcome = try await Guest(initrd: copy.url, memory: "256M").boot()
         #expect(outcome.status == 3, outcome.comment)
         #expect(outcome.serial.contains(", by notes that are in no PT_NOTE segment"), outcome.comment)
         let host = try await RefusalTests.inspect(copy.url, memory: "256M")

@@ -23,8 +23,8 @@ final class BootFolder {
     }
 
     /// Boots `medium`, which is in the folder.
-    func boot(_ medium: [String], patience: Int = 180) async throws -> Outcome {
-        try await Guest(medium: medium, patience: patience).boot()
+    func boot(_ medium: [String]) async throws -> Outcome {
+        try await Guest(medium: medium).boot()
     }
 
     /// Copies `file` to `path` in the folder.
@@ -125,7 +125,7 @@ enum IPXE {
         try folder.write(lines + ["boot"], to: "script.ipxe")
         let network = "user,id=net,tftp=\(folder.url.path),bootfile=script.ipxe"
         return try await folder.boot(
-            ["-netdev", network, "-device", "e1000,netdev=net", "-boot", "n"], patience: 180)
+            ["-netdev", network, "-device", "e1000,netdev=net", "-boot", "n"])
     }
 }
 

@@ -174,11 +174,11 @@ private final class Clone {
         try Data(text.utf8).write(to: url.appendingPathComponent(name))
     }
 
-    /// Runs `command` by a shell, for two minutes at the most; returns its exit status, and what it said.
+    /// Runs `command` by a shell, for ten minutes at the most; returns its exit status, and what it said.
     func run(_ command: String) async throws -> (status: Int32, output: String) {
         let path = url.appendingPathComponent("bin").path + ":" + (ProcessInfo.processInfo.environment["PATH"] ?? "")
         let result = try await Subprocess.run(
-            .name("timeout"), arguments: ["120", "sh", "-c", "exec </dev/null 2>&1\n" + command],
+            .name("timeout"), arguments: ["600", "sh", "-c", "exec </dev/null 2>&1\n" + command],
             environment: .inherit.updating(["PATH": path, "HOME": url.path]),
             workingDirectory: FilePath(url.path), output: .string(limit: 1 << 26), error: .discarded)
         guard case .exited(let status) = result.terminationStatus else { return (-1, result.standardOutput) }

@@ -14,7 +14,7 @@ enum Failing: String, CaseIterable, CustomTestStringConvertible {
 
     /// The machine, and a file that it needs for as long as it runs.
     func guest() throws -> (Guest, TemporaryFile?) {
-        var guest = Guest(initrd: nil, patience: 30)
+        var guest = Guest(initrd: nil)
         switch self {
         case .refusal: break
         case .cpu: guest.cpu = "qemu64,-sse2"
@@ -86,7 +86,7 @@ enum Failing: String, CaseIterable, CustomTestStringConvertible {
         guest.machine = "microvm"
         guest.cpu += ",-hypervisor"
         guest.end = ["0x64", "0x600"].flatMap { ["-device", "isa-debug-exit,iobase=\($0),iosize=0x01"] }
-        guest.patience = 5
+        guest.staysAfter = ("[LOADER] error: ", 3)
         let outcome = try await guest.boot()
         #expect(outcome.status == 124, outcome.comment)
         #expect(outcome.errors.count == 1, outcome.comment)

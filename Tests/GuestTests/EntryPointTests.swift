@@ -28,7 +28,7 @@ import Testing
 
     /// Both refuse `file` with a sentence that has `words` in it, and exit status 1 or the one of files that can't boot here.
     private func isRefused(_ file: URL, _ words: String, options: String = "") async throws {
-        var guest = Guest(initrd: file, patience: 20)
+        var guest = Guest(initrd: file)
         guest.moduleArguments = options
         let outcome = try await guest.boot()
         #expect(outcome.status == 37, outcome.comment)
@@ -40,7 +40,7 @@ import Testing
 
     /// Both let `file` boot, with `options`.
     private func boots(_ file: URL, _ options: String = "", status: Int32 = 3) async throws {
-        var guest = Guest(initrd: file, patience: 20)
+        var guest = Guest(initrd: file)
         guest.moduleArguments = options
         let outcome = try await guest.boot()
         #expect(outcome.status == status && outcome.errors.isEmpty, outcome.comment)
@@ -70,7 +70,7 @@ import Testing
     /// A CPU that can't keep pages from being executed boots it.
     @Test(.enabled(if: isBuilt, "make loader fixtures")) func segmentWithoutExecutionWithoutNX() async throws {
         let file = try TemporaryFile(Data(try Self.notExecutable("demo")))
-        var guest = Guest(initrd: file.url, patience: 20)
+        var guest = Guest(initrd: file.url)
         guest.cpu += ",-nx"
         let outcome = try await guest.boot()
         #expect(outcome.status == 3, outcome.comment)

@@ -75,8 +75,10 @@ struct Guest {
     var serial = ["-serial", "stdio"]
     /// How the machine ends: QEMU's way, unless it stands for another.
     var end = ["-no-reboot", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]
-    /// Seconds after which the boot counts as hung.
-    var patience = 120
+    /// Seconds after which the boot counts as hung, on the busiest machine.
+    var patience = 300
+    /// What a guest says last that may run for ever: so many seconds later it is ended, with status 124.
+    var staysAfter: (words: String, seconds: Int)?
 
     /// Boots, and waits for the end.
     func boot() async throws -> Outcome {
@@ -93,8 +95,10 @@ struct Guest {
             arguments += ["-initrd", ([application] + modules).joined(separator: ",")]
         }
         if !append.isEmpty { arguments += ["-append", append] }
+        let command =
+            staysAfter.map { ["sh", "-c", Self.watch, "sh", $0.words, "\($0.seconds)", "timeout"] } ?? ["timeout"]
         let result = try await Subprocess.run(
-            .name("timeout"), arguments: Arguments(arguments), output: .bytes(limit: 1 << 20),
+            .name(command[0]), arguments: Arguments(command.dropFirst() + arguments), output: .bytes(limit: 1 << 20),
             error: .bytes(limit: 1 << 16))
         let status: Int32 =
             switch result.terminationStatus {
@@ -107,6 +111,20 @@ struct Guest {
                 .replacingOccurrences(of: "\r", with: ""),
             command: "timeout " + arguments.joined(separator: " "))
     }
+
+    /// A shell's words: they run a command, and end it with status 124 if it still runs so many seconds after it has said something.
+    private static let watch = """
+        words=$1 left=${2}0; shift 2
+        said=$(mktemp)
+        "$@" >"$said" 2>&1 &
+        child=$!
+        while [ $left -gt 0 ] && kill -0 $child 2>/dev/null; do
+            sleep 0.1
+            if grep -aqF -- "$words" "$said"; then left=$((left-1)); fi
+        done
+        if kill $child 2>/dev/null; then wait $child; status=124; else wait $child; status=$?; fi
+        cat "$said"; rm "$said"; exit $status
+        """
 
     /// The loader without its Multiboot header, so that QEMU takes the PVH note.
     static let loaderWithoutMultiboot: Result<URL, any Error> = Result {

@@ -89,7 +89,7 @@ import Testing
         processors: String = "1"
     ) async throws -> Outcome {
         let modules = libraries.map { Project.fixture($0).path }
-        var guest = Guest(initrd: Project.fixture(application), patience: 30)
+        var guest = Guest(initrd: Project.fixture(application))
         guest.processors = processors
         guest.moduleArguments = arguments
         guest.modules = modules

@@ -197,7 +197,7 @@ import Testing
 
     private func refuses(_ file: Data, saying sentence: String) async throws {
         let image = try TemporaryFile(file)
-        let outcome = try await Guest(initrd: image.url, patience: 20).boot()
+        let outcome = try await Guest(initrd: image.url).boot()
         // The application's file is at fault (35), or what its kernel wants (39): the sentence says which.
         #expect(outcome.status == 39 || outcome.status == 35, outcome.comment)
         #expect(outcome.errors.count == 1, outcome.comment)

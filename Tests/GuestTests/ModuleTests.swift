@@ -73,7 +73,7 @@ import Testing
     private func path(_ fixture: String) -> String { Project.fixture(fixture).path }
 
     private func boot(_ application: String, _ modules: [String], memory: String = "1G") async throws -> Outcome {
-        var guest = Guest(initrd: Project.fixture(application), memory: memory, patience: 60)
+        var guest = Guest(initrd: Project.fixture(application), memory: memory)
         guest.modules = modules
         return try await guest.boot()
     }

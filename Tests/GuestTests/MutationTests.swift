@@ -61,7 +61,7 @@ import Testing
             }
             let paths = subject.files.map { folder.appendingPathComponent($0) }
             for (path, file) in zip(paths, files) { try Data(file).write(to: path) }
-            var guest = Guest(initrd: paths[0], memory: "256M", patience: 20)
+            var guest = Guest(initrd: paths[0], memory: "256M", staysAfter: ("entry point 0x", 20))
             guest.modules = paths.dropFirst().map(\.path)
             let outcome = try await guest.boot()
             let host = Rehearsal(

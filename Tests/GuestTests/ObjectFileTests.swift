@@ -34,7 +34,7 @@ import Testing
 
     /// The loader knows the symbols of an object file, too.
     @Test func tellsWhereItDied() async throws {
-        let outcome = try await Guest(initrd: Project.fixture("object-crash.o"), patience: 30).boot()
+        let outcome = try await Guest(initrd: Project.fixture("object-crash.o")).boot()
         #expect(outcome.status == 47, outcome.comment)
         #expect(outcome.serial.contains("writing to 0x400000000000"), outcome.comment)
         #expect(outcome.serial.contains("in the image, section 2, dies_here+0x"), outcome.comment)
@@ -49,7 +49,7 @@ import Testing
         ("NUMBER", "14 (interrupt) at 0x"), ("CLOCK", "8 (interrupt) at 0x"), ("BREAKPOINT", "3 (breakpoint) at 0x"),
     ])
     func namesTheException(_ cause: String, _ name: String) async throws {
-        let outcome = try await Guest(initrd: Project.fixture("object-exception-\(cause).o"), patience: 30).boot()
+        let outcome = try await Guest(initrd: Project.fixture("object-exception-\(cause).o")).boot()
         #expect(outcome.status == 47, outcome.comment)
         #expect(outcome.serial.contains("error: CPU exception \(name)"), outcome.comment)
         let instruction = try #require(outcome.serial.split(separator: "\n").first { $0.contains("instruction 0x") })
@@ -60,7 +60,7 @@ import Testing
     /// The first mistake of many kernels; the instruction is sound.
     @Test(arguments: [("VECTOR", "OSFXSR"), ("AVX", "OSXSAVE")])
     func tellsOfVectorRegistersThatAreOff(_ cause: String, _ bit: String) async throws {
-        let outcome = try await Guest(initrd: Project.fixture("object-exception-\(cause).o"), patience: 30).boot()
+        let outcome = try await Guest(initrd: Project.fixture("object-exception-\(cause).o")).boot()
         #expect(outcome.status == 47, outcome.comment)
         let words = ": it uses vector registers, which the kernel has not turned on (CR4.\(bit))"
         #expect(outcome.errors.first?.hasPrefix("CPU exception 6 (invalid opcode) at 0x") == true, outcome.comment)
@@ -69,7 +69,7 @@ import Testing
 
     /// Below the stack lies a page that can only be read, and below that what exceptions need.
     @Test func stackOverflow() async throws {
-        let outcome = try await Guest(initrd: Project.fixture("object-exception-OVERFLOW.o"), patience: 30).boot()
+        let outcome = try await Guest(initrd: Project.fixture("object-exception-OVERFLOW.o")).boot()
         #expect(outcome.status == 47, outcome.comment)
         let error = try #require(outcome.errors.first, outcome.comment)
         #expect(error.contains("14 (page fault) at 0x"), outcome.comment)
@@ -82,7 +82,7 @@ import Testing
         let symbol = try #require(Sections(file).symbols.first { $0.name == "nobody_defines_this" })
         file[symbol.offset + 4] = 0x10
         let image = try TemporaryFile(file)
-        let outcome = try await Guest(initrd: image.url, patience: 30).boot()
+        let outcome = try await Guest(initrd: image.url).boot()
         #expect(outcome.status == 41, outcome.comment)
         let error = try #require(outcome.errors.first, outcome.comment)
         #expect(error.contains("undefined: 'nobody_defines_this'"), outcome.comment)
@@ -90,7 +90,7 @@ import Testing
 
     @discardableResult
     private func boots(_ file: URL, _ start: Start = .multiboot) async throws -> String {
-        let outcome = try await Guest(initrd: file, loader: try start.loader(), patience: 30).boot()
+        let outcome = try await Guest(initrd: file, loader: try start.loader()).boot()
         #expect(outcome.status == 3, outcome.comment)
         #expect(outcome.serial.contains(": ET_REL, "), outcome.comment)
         #expect(outcome.serial.contains("object file: all checks passed"), outcome.comment)

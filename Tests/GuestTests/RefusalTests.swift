@@ -22,7 +22,7 @@ import Testing
         ("base,+lm,+fxsr,+sse,+sse2", "PAE, MSR, CMOV"),
     ])
     func unfitCPU(_ cpu: String, _ missing: String) async throws {
-        var guest = Guest(initrd: Project.fixture("demo"), patience: 20)
+        var guest = Guest(initrd: Project.fixture("demo"))
         guest.cpu = cpu
         let outcome = try await guest.boot()
         #expect(outcome.status == 45, outcome.comment)
@@ -56,12 +56,12 @@ import Testing
     /// A terminal that takes nothing: what cannot be said must not keep the machine from its end.
     @Test func stuckTerminal() async throws {
         let terminal = try StuckTerminal()
-        var guest = Guest(initrd: Project.fixture("demo"), patience: 30)
+        var guest = Guest(initrd: Project.fixture("demo"))
         guest.serial = terminal.arguments
         guest.cpu = "pentium"
         let outcome = try await guest.boot()
         #expect(outcome.status == 45, outcome.comment)
-        guest = Guest(initrd: nil, patience: 30)
+        guest = Guest(initrd: nil)
         guest.serial = terminal.arguments
         let refused = try await guest.boot()
         #expect(refused.status == 33, refused.comment)
@@ -154,7 +154,7 @@ import Testing
 
     private func refuses(_ file: Data, status: Int32, saying start: String?, memory: String = "1G") async throws {
         let image = try TemporaryFile(Data(file))
-        let outcome = try await Guest(initrd: image.url, memory: memory, patience: 20).boot()
+        let outcome = try await Guest(initrd: image.url, memory: memory).boot()
         #expect(outcome.status == status, outcome.comment)
         #expect(outcome.errors.count == 1, outcome.comment)
         let sentence = try #require(outcome.errors.first, outcome.comment)

@@ -55,7 +55,7 @@ import Testing
         let count = isSoak ? 1000 : 24
         let first = isSoak ? UInt32.random(in: 0 ... .max / 2) : 1
         let outcome = try await start(
-            "random=\(first) count=\(count) options=loader.quiet", "starter-returning", cpu: cpu, patience: 300)
+            "random=\(first) count=\(count) options=loader.quiet", "starter-returning", cpu: cpu)
         #expect(outcome.status == 3, outcome.comment)
         #expect(
             outcome.serial.hasSuffix("[STARTER] came back 0x\(String(count, radix: 16)) times\n"), outcome.comment)
@@ -129,17 +129,16 @@ import Testing
 
     /// Starts the stand-in with the loader and an application of the fixtures.
     private func start(
-        _ words: String, _ application: String, cpu: String? = nil, patience: Int = 60
+        _ words: String, _ application: String, cpu: String? = nil
     ) async throws -> Outcome {
-        try await start(words, Project.fixture(application), cpu: cpu, patience: patience)
+        try await start(words, Project.fixture(application), cpu: cpu)
     }
 
     private func start(
-        _ words: String, _ application: URL, cpu: String? = nil, patience: Int = 60
+        _ words: String, _ application: URL, cpu: String? = nil
     ) async throws -> Outcome {
         var guest = Guest(
-            initrd: Project.loader, modules: [application.path], loader: Project.fixture("starter"), append: words,
-            patience: patience)
+            initrd: Project.loader, modules: [application.path], loader: Project.fixture("starter"), append: words)
         if let cpu { guest.cpu = cpu }
         return try await guest.boot()
     }

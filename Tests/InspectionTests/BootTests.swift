@@ -103,7 +103,7 @@ import Testing
         let folder = try Folder()
         let root = Tool.root.path
         let text = try await Tool.terminal(
-            "timeout --foreground 120 \"$tool\" boot --loader '\(root)/build/loader' '\(root)/build/fixtures/crash'; [ $? = 47 ]",
+            "timeout --foreground 300 \"$tool\" boot --loader '\(root)/build/loader' '\(root)/build/fixtures/crash'; [ $? = 47 ]",
             in: folder)
         #expect(text.contains("QEMU ended with status 47\r\n"), "\(text.debugDescription)")
     }
@@ -113,7 +113,7 @@ import Testing
         let folder = try Folder()
         try folder.write("loader", Sample.fixed)
         let script =
-            "#!/bin/sh\necho first; i=0; while [ $i -lt 300 ] && ! [ -f seen ]; do sleep 0.1; i=$((i+1)); done; ls seen\n"
+            "#!/bin/sh\necho first; i=0; while [ $i -lt 1200 ] && ! [ -f seen ]; do sleep 0.1; i=$((i+1)); done; ls seen\n"
         let qemu = try folder.write("qemu", Array(script.utf8))
         try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: qemu.path)
         let crash = Tool.root.path + "/build/fixtures/crash"

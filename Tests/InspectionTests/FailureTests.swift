@@ -87,7 +87,7 @@ import Testing
     @Test(arguments: ["boot pipe", "boot --module pipe application", "boot /dev/zero"])
     func filesThatQEMUCannotBoot(_ words: String) async throws {
         let run = try await shell(
-            "mkfifo pipe; (cat application > pipe) & timeout 20 $tool \(words) --qemu /bin/true; s=$?; kill $!; exit $s"
+            "mkfifo pipe; (cat application > pipe) & timeout 300 $tool \(words) --qemu /bin/true; s=$?; kill $!; exit $s"
         )
         #expect(run.status == 64, "\(run.errors)")
         #expect(run.errors.hasPrefix("Error: QEMU boots files, no pipes or devices: copy "), "\(run.errors)")
@@ -156,7 +156,7 @@ import Testing
     /// What can be read once only, such as a pipe, is as good as a file for machines that boot several.
     @Test func modulesAreReadOnce() async throws {
         let run = try await shell(
-            "mkfifo pipe; cat undefined > pipe & timeout 20 $tool --module pipe application fixed")
+            "mkfifo pipe; cat undefined > pipe & timeout 300 $tool --module pipe application fixed")
         #expect(run.status == 0 && run.errors.isEmpty, "\(run.output)\(run.errors)")
         #expect(run.output.contains("application: boots\n") && run.output.contains("fixed: boots\n"))
     }

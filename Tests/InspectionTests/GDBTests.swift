@@ -19,11 +19,11 @@ import Testing
             // A socket in the folder, since ports are shared by all tests of this machine; the kernel marks those that listen.
             let script = """
                 tool='\(Tool.program.path)'; options='\(machine) --loader loader'
-                timeout 60 "$tool" boot $options --qemu-arg -S --qemu-arg -gdb --qemu-arg chardev:gdb --qemu-arg -chardev \\
+                timeout 300 "$tool" boot $options --qemu-arg -S --qemu-arg -gdb --qemu-arg chardev:gdb --qemu-arg -chardev \\
                     --qemu-arg socket,id=gdb,path=gdb-$$,server=on,wait=off app >serial 2>&1 &
-                i=0; while [ $i -lt 100 ] && ! grep -q " 00010000 .*gdb-$$" /proc/net/unix; do sleep 0.1; i=$((i+1)); done
+                i=0; while [ $i -lt 1200 ] && ! grep -q " 00010000 .*gdb-$$" /proc/net/unix; do sleep 0.1; i=$((i+1)); done
                 "$tool" gdb-script $options --target ./gdb-$$ app >script || exit 1
-                timeout 60 gdb -nx -batch -x script -ex 'info symbol $pc' -ex 'break dies_here' -ex continue \\
+                timeout 300 gdb -nx -batch -x script -ex 'info symbol $pc' -ex 'break dies_here' -ex continue \\
                     -ex backtrace -ex 'info registers rip' -ex kill </dev/null 2>&1
                 wait
                 """

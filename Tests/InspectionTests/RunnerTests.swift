@@ -141,7 +141,7 @@ import Testing
             print("before", len(commands()))
             child.send_signal(signal.SIG\(signal))
             print("status", child.wait())
-            for _ in range(100):
+            for _ in range(1200):
                 if not commands(): break
                 time.sleep(0.1)
             print("after", len(commands()), os.listdir("temporary"))
@@ -149,7 +149,7 @@ import Testing
         let run = try await Tool.run(
             program: "env",
             [
-                "TMPDIR=temporary", "python3", "-c", script, Tool.program.path, "boot", "--timeout", "60", "--loader",
+                "TMPDIR=temporary", "python3", "-c", script, Tool.program.path, "boot", "--timeout", "300", "--loader",
                 Tool.root.path + "/build/loader",
             ], in: folder.url)
         let told = signal == "KILL" ? -9 : status
@@ -252,7 +252,7 @@ import Testing
         let run = try await Tool.run(
             program: "python3",
             [
-                "-c", script, Tool.program.path, "boot", "--timeout", "60", "--port", "PORT:80", "--port",
+                "-c", script, Tool.program.path, "boot", "--timeout", "300", "--port", "PORT:80", "--port",
                 "PORT:53/udp",
                 "--loader", Tool.root.path + "/build/loader", Self.obedient, "hang",
             ], in: folder.url)
@@ -262,7 +262,7 @@ import Testing
     @Test(.enabled(if: isReady && GDBTests.hasGDB, "gdb, or make loader fixtures")) func debugger() async throws {
         let crash = Tool.root.path + "/build/fixtures/crash"
         let run = try await Tool.run(
-            ["boot", "--timeout", "60", "--gdb", "--loader", Tool.root.path + "/build/loader", crash],
+            ["boot", "--timeout", "300", "--gdb", "--loader", Tool.root.path + "/build/loader", crash],
             input: Array("break dies_here\ncontinue\nbacktrace\ndisconnect\n".utf8))
         #expect(run.status == 0, "\(run.errors)")
         #expect(run.output.contains("#0  dies_here () at crash.c:7"), "\(run.output)\(run.errors)")

@@ -46,10 +46,10 @@ import Testing
             ? "-initrd app -append 'loader.verbose -- a b'" : "-initrd 'app loader.verbose' -append '-- a b'"
         let script = """
             cd '\(folder.url.path)'
-            (i=0; while [ $i -lt 100 ] && ! grep -q 'entry point' serial; do sleep 0.1; i=$((i+1)); done; sleep 0.5
+            (\(try Self.untilItSpins(host.output))
             echo '\(dumps[0])'; echo '\(dumps[1])'; echo 'info tlb'; echo 'print 1000000 + 234567'
-            i=0; while [ $i -lt 100 ] && ! grep -q '^0x12d687' monitor; do sleep 0.1; i=$((i+1)); done; echo quit) 2>/dev/null |
-            timeout 60 qemu-system-x86_64 -M \(machine) -m \(memory) -smp 1 -display none -no-reboot \
+            i=0; while [ $i -lt 1200 ] && ! grep -q '^0x12d687' monitor; do sleep 0.1; i=$((i+1)); done; echo quit) 2>/dev/null |
+            timeout 300 qemu-system-x86_64 -M \(machine) -m \(memory) -smp 1 -display none -no-reboot \
             -cpu qemu64,apic,fsgsbase,fxsr,rdrand,rdtscp,xsave,xsaveopt -serial file:serial -monitor stdio \
             -kernel loader \(words) >monitor
             """
@@ -97,11 +97,11 @@ import Testing
         let dumps = zip(["image", "handoff"], lines).map { "pmemsave \($1[1]) \($1[2]) \"\($0).guest\"" }
         let script = """
             cd '\(folder.url.path)'
-            (i=0; while [ $i -lt 100 ] && ! grep -q 'entry point' serial; do sleep 0.1; i=$((i+1)); done; sleep 0.5
+            (\(try Self.untilItSpins(host.output))
             echo '\(dumps[0])'; echo '\(dumps[1])'; echo quit) 2>/dev/null |
-            timeout 60 qemu-system-x86_64 -M pc -m 1G -smp 1 -display none -no-reboot \
+            timeout 300 qemu-system-x86_64 -M pc -m 1G -smp 1 -display none -no-reboot \
             -cpu qemu64,apic,fsgsbase,fxsr,rdrand,rdtscp,xsave,xsaveopt -serial file:serial -monitor stdio \
-            -kernel loader -initrd 'app,\(libraries.joined(separator: ","))' -append '-- a'
+            -kernel loader -initrd 'app,\(libraries.joined(separator: ","))' -append '-- a' >monitor
             """
         _ = try #require(await Tool.other("sh", ["-c", script]))
         let own = Array(try Data(contentsOf: folder.url.appendingPathComponent("image.host")))
@@ -111,6 +111,15 @@ import Testing
         let different = Set(own.indices.filter { own[$0] != guest[$0] }.map { $0 / 8 })
         #expect(different.count == (name == "libraries-pie" ? 3 : 4), "words \(different)")
         try compare("handoff", in: folder, ignoring: 0x60)
+    }
+
+    /// A shell's words that ask QEMU's monitor for the registers until the application of `report` is at its first instruction: how long
+    /// that takes is the machine's business.
+    private static func untilItSpins(_ report: String) throws -> String {
+        let entry = try #require(report.firstMatch(of: /, entry point 0x([0-9a-f]+)/)).1
+        let address = String(repeating: "0", count: 16 - entry.count) + entry
+        return "i=0; while [ $i -lt 1200 ] && ! grep -q 'RIP=\(address)' monitor; do echo 'info registers'; sleep 0.1; "
+            + "i=$((i+1)); done"
     }
 
     /// Compares two dumps; `mask` are bits of the first byte of every word that may differ.
