@@ -6,15 +6,15 @@ import Testing
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct ManualTests {
     /// The argument parser's description of a command (its `--experimental-dump-help`), as far as it is needed.
-    private struct Description: Decodable { let command: Command }
-    private struct Command: Decodable {
+    private struct Description: Decodable, Sendable { let command: Command }
+    private struct Command: Decodable, Sendable {
         let commandName: String
         let discussion: String?
         let subcommands: [Command]?
         let arguments: [Argument]?
     }
-    private struct Argument: Decodable {
-        struct Name: Decodable {
+    private struct Argument: Decodable, Sendable {
+        struct Name: Decodable, Sendable {
             let kind: String
             let name: String
         }
@@ -24,10 +24,12 @@ import Testing
         let abstract: String?
     }
 
-    private func described() async throws -> Command {
+    private static let description = Task {
         let run = try await Tool.run(["--experimental-dump-help"])
         return try JSONDecoder().decode(Description.self, from: Data(run.output.utf8)).command
     }
+
+    private func described() async throws -> Command { try await Self.description.value }
 
     private let page =
         (try? String(contentsOf: Tool.root.appendingPathComponent("docs/loader-inspect.1"), encoding: .utf8)) ?? ""

@@ -8,19 +8,22 @@ import Testing
     static let views = GoldenTests.views
 
     /// A Python that has the validator; nil where there is none, which fails: `make deps` installs it.
-    private static func python() async -> String? {
+    private static let python = Task { () -> String? in
         for name in ["python3", "/usr/bin/python3"]
         where await Tool.other("env", [name, "-c", "import jsonschema"]) != nil { return name }
         return nil
     }
 
-    /// Validates the documents in `text`; returns how many there were, or nil and what is wrong with one.
-    private func validate(_ text: String) async throws -> (count: Int?, message: String) {
-        let python = try #require(await Self.python(), "make deps installs python3-jsonschema")
+    /// Validates the documents in `text`; returns how many are valid, and of each other one what is wrong with it.
+    private func validate(_ text: String) async throws -> (valid: Int, messages: [Substring]) {
+        let python = try #require(await Self.python.value, "make deps installs python3-jsonschema")
         let script = Tool.root.appendingPathComponent("Tests/InspectionTests/validate.py").path
         let schema = Tool.root.appendingPathComponent("docs/loader-inspect.schema.json").path
         let run = try await Tool.run(program: python, [script, schema], input: Array(text.utf8))
-        return (run.status == 0 ? Int(run.output.dropLast()) : nil, run.errors)
+        let valid = try #require(Int(run.output.dropLast()), "\(run.errors)")
+        let messages = run.errors.split(separator: "\n")
+        #expect((run.status == 0) == messages.isEmpty)
+        return (valid, messages)
     }
 
     /// Files of every kind: those that are made here, what the loader's tests boot, and genuine images where there are any.
@@ -45,21 +48,22 @@ import Testing
         let folder = try Folder()
         let files = try files(in: folder)
         let run = try await Tool.run([view, "--json"] + files)
-        let (count, message) = try await validate(run.output)
-        #expect(count != nil, "\(view): \(message)")
+        let (valid, messages) = try await validate(run.output)
+        #expect(messages == [])
         // The verdict is about any file; of the others, those that cannot be read are named on standard error.
         let named = run.errors.split(separator: "\n").filter { $0.contains(": error: ") }.count
-        #expect((count ?? 0) + (view == "verdict" ? 0 : named) == files.count)
+        #expect(valid + (view == "verdict" ? 0 : named) == files.count)
     }
 
     @Test func differencesAreValid() async throws {
         let folder = try Folder()
         let files = try files(in: folder)
+        var text = ""
         for (old, new) in zip(files, files.dropFirst() + files.prefix(1)) {
-            let run = try await Tool.run(["diff", "--json", old, new])
-            let (count, message) = try await validate(run.output)
-            #expect(count == 1, "\(old), \(new): \(message)")
+            text += try await Tool.run(["diff", "--json", old, new]).output
         }
+        let (valid, messages) = try await validate(text)
+        #expect(valid == files.count && messages == [])
     }
 
     @Test func otherOptionsKeepToTheSchema() async throws {
@@ -78,8 +82,8 @@ import Testing
             text += try await Tool.run(["verdict", "--json"] + LibraryTests.words).output
             expected += 1
         }
-        let (count, message) = try await validate(text)
-        #expect(count == expected, "\(message)")
+        let (valid, messages) = try await validate(text)
+        #expect(valid == expected && messages == [])
     }
 
     /// Where a file is refused only after some rows, what there is of the document is one, and says so.
@@ -99,21 +103,23 @@ import Testing
             #expect(run.status == 2 && run.errors.contains(": error: "), "\(run.errors)")
             #expect(run.output.split(separator: "\n").count == 3, "a row: \(run.output)")
             #expect(run.output.contains(#"],"error":{"kind":"malformed","qemuStatus":35,"rule":"\#(rule)","#))
-            let (count, message) = try await validate(run.output + run.output)
-            #expect(count == 2, "\(message)\(run.output)")
+            let (valid, messages) = try await validate(run.output + run.output)
+            #expect(valid == 2 && messages == [], "\(run.output)")
         }
     }
 
     /// What the validator is worth: it must find what is wrong.
     @Test func wrongDocumentsAreFound() async throws {
         let segments = #"{"schema":"loader-inspect/1","view":"segments","file":"a","rows":[]}"#
-        #expect(try await validate(segments + "\n" + segments).count == 2)
+        #expect(try await validate(segments + "\n" + segments).valid == 2)
+        var wrong: [String] = []
         for (old, new) in [
             ("inspect/1", "inspect/2"), ("segments", "fragments"), (#""file":"a","#, ""),
             (#""file":"#, #""more":1,"file":"#),
             ("[]", "[{}]"), ("[]", "{}"),
         ] {
-            #expect(try await validate(segments.replacingOccurrences(of: old, with: new)).count == nil, "\(new)")
+            #expect(segments.contains(old))
+            wrong.append(segments.replacingOccurrences(of: old, with: new))
         }
         let folder = try Folder()
         let file = try folder.write("app", Sample.application).path
@@ -123,8 +129,11 @@ import Testing
             (#""severity" : "note""#, #""severity" : "remark""#), (#""imageSize" :"#, #""imagesize" :"#),
         ] {
             #expect(verdict.contains(old))
-            #expect(try await validate(verdict.replacingOccurrences(of: old, with: new)).count == nil, "\(new)")
+            wrong.append(verdict.replacingOccurrences(of: old, with: new))
         }
+        let (valid, messages) = try await validate(wrong.joined(separator: "\n"))
+        #expect(valid == 0 && messages.count == wrong.count)
+        for (number, message) in messages.enumerated() { #expect(message.hasPrefix("document \(number), ")) }
     }
 
     /// The page about the JSON names every member that the schema describes.

@@ -1,4 +1,5 @@
-"""Validates JSON documents, one after the other on standard input, against the schema in the file named first.
+"""Validates JSON documents, one after the other on standard input, against the schema in the file named first. Prints how many
+are valid, and on standard error a line for each that is not; the status is then 1.
 
 Members that the schema does not describe are errors here, although the schema as published permits them, so that none is
 added without being documented."""
@@ -27,7 +28,7 @@ jsonschema.Draft202012Validator.check_schema(schema)
 close(schema["$defs"])
 decoder = json.JSONDecoder()
 text = sys.stdin.read().strip()
-count = 0
+number, valid = 0, 0
 while text:
     document, end = decoder.raw_decode(text)
     text = text[end:].strip()
@@ -36,6 +37,9 @@ while text:
     single = dict(schema, oneOf=[{"$ref": "#/$defs/" + str(view)}]) if view in schema["$defs"] else schema
     error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(single).iter_errors(document))
     if error is not None:
-        sys.exit(f"document {count}, {'/'.join(map(str, error.absolute_path))}: {error.message[:500]}")
-    count += 1
-print(count)
+        message = error.message[:500].replace("\n", " ")
+        print(f"document {number}, {'/'.join(map(str, error.absolute_path))}: {message}", file=sys.stderr)
+    number += 1
+    valid += error is None
+print(valid)
+sys.exit(valid < number)

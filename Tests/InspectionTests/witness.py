@@ -205,15 +205,25 @@ class Theirs:
 # --- loader-inspect ---
 
 
-def ours(program, view, path):
-    """The document of a view, and what it says on standard error."""
-    run = subprocess.run([program, view, "--json", path], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
-    if run.returncode not in (0, 1, 2):
-        return None, f"status {run.returncode}"
+def ours(program, view, paths):
+    """The document of a view of each file, or None and what it says on standard error. One run does for all files that have one."""
+    run = subprocess.run([program, view, "--json", *paths], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+    documents = {}
+    text = run.stdout.decode("utf-8", "replace").strip()
+    error = run.stderr.decode("latin-1").strip() if run.returncode in (0, 1, 2) else f"status {run.returncode}"
     try:
-        return json.loads(run.stdout), ""
+        while text and run.returncode in (0, 1, 2):
+            document, end = json.JSONDecoder().raw_decode(text)
+            documents[document["file"]] = (document, "")
+            text = text[end:].lstrip()
     except ValueError:
-        return None, run.stderr.decode("latin-1").strip()
+        documents = {}
+    if len(paths) == 1:
+        return {paths[0]: next(iter(documents.values()), (None, error))}
+    for path in paths:
+        if path not in documents:
+            documents.update(ours(program, view, [path]))
+    return documents
 
 
 def segment(row):
@@ -229,9 +239,8 @@ FIELDS = {
     "e_shnum": "Number of section headers", "e_shstrndx": "Section header string table index"}
 
 
-def check_header(program, path, theirs):
+def check_header(theirs, document, error):
     """Sentences about fields of the ELF header that differ."""
-    document, error = ours(program, "header", path)
     if document is None:
         return [f"header: {error}"]
     values = {row["field"]: int(row["value"], 16) for row in document["rows"]}
@@ -284,15 +293,21 @@ def check_value(row, theirs):
 
 
 def compare(job):
-    """Compares one file: counts, and sentences about what differs."""
-    program, path, size, is_ours = job
+    """Compares some files: for each, counts, and sentences about what differs."""
+    program, files = job
+    documents = {view: ours(program, view, [path for path, _, _ in files]) for view in ["header"] + VIEWS}
+    return [compare_file(path, is_ours, {view: documents[view][path] for view in documents}) for path, _, is_ours in files]
+
+
+def compare_file(path, is_ours, documents):
+    """Compares one file, of which `documents` has every view: counts, and sentences about what differs."""
     counts = collections.Counter(files=1)
     differences = []
     theirs = Theirs(path)
-    differences += check_header(program, path, theirs)
+    differences += check_header(theirs, *documents["header"])
     counts["headers"] += 1
     for view in VIEWS:
-        document, error = ours(program, view, path)
+        document, error = documents[view]
         if view == "verdict" and document:
             kind = theirs.header.get("Type", "").split(" ")[0]
             refused = "error" in document and document["error"]["rule"] in ("wrongClass", "wrongByteOrder", "wrongMachine")
@@ -366,13 +381,18 @@ def main():
         files = small[::step][:options.sample]
     total = collections.Counter()
     failures = 0
-    jobs = [(options.program, *file) for file in sorted(files, key=lambda file: -file[1])]
+    # The largest first, and by themselves; of the others some share a run, which takes longer to begin than to list one.
+    files.sort(key=lambda file: -file[1])
+    large = [file for file in files if file[1] >= 1 << 20]
+    small = files[len(large):]
+    batches = [[file] for file in large] + [small[index:index + 8] for index in range(0, len(small), 8)]
     with multiprocessing.Pool(options.jobs) as pool:
-        for job, (counts, differences) in zip(jobs, pool.imap(compare, jobs)):
-            total += counts
-            failures += bool(differences)
-            for difference in differences:
-                print(f"{job[1]}: {difference[:700]}", flush=True)
+        for batch, results in zip(batches, pool.imap(compare, [(options.program, batch) for batch in batches])):
+            for file, (counts, differences) in zip(batch, results):
+                total += counts
+                failures += bool(differences)
+                for difference in differences:
+                    print(f"{file[0]}: {difference[:700]}", flush=True)
     print(", ".join(f"{total[key]:,} {key}" for key in ["files", "other machines", "headers"] + VIEWS[1:] + ["values", "mappings"]))
     print(f"{failures} files differ")
     sys.exit(failures > 0)
