@@ -65,7 +65,7 @@ extension SectionTable {
             {
                 let known = oldest ?? version
                 guard version.alignsWideIntegers == known.alignsWideIntegers else { return nil }
-                oldest = version.major < known.major || version.minor < known.minor ? version : known
+                oldest = (version.major, version.minor) < (known.major, known.minor) ? version : known
             }
             position &+= 1
         }

@@ -35,6 +35,8 @@ import Testing
         ("\0Linker: LLD 18.1.3\0rustc version 1.78.0-nightly (f4b771bf1 2024-03-14)\0", 78),
         // Of two the older one, where both lay BootInfo out alike; else nobody knows.
         ("rustc version 1.79.0\0rustc version 1.78.0", 78), ("rustc version 1.70.0\0rustc version 1.60.0", 60),
+        ("rustc version 1.80.0\0rustc version 2.5.0", 80), ("rustc version 2.5.0\0rustc version 1.80.0", 80),
+        ("rustc version 2.1.0\0rustc version 2.0.0", 0), ("rustc version 0.90.0\0rustc version 1.5.0", 90),
         ("rustc version 1.70.0\0rustc version 1.80.0", nil), ("rustc version 1.80.0\0rustc version 1.70.0", nil),
         ("clang version 17.0.0", nil), ("", nil), ("rustc version", nil), ("rustc version ", nil),
         ("rustc version 1", nil), ("rustc version 1.", nil), ("rustc version x.77", nil),
@@ -45,7 +47,8 @@ import Testing
     @Test(arguments: comments) func `the comment's compiler decides`(_ comment: String, _ minor: UInt64?) throws {
         for version in [2, 3] as [UInt8] {
             let found = try decision(Self.file(version, Array(comment.utf8)))
-            #expect(found.compiler?.minor == minor && found.isAligned == (minor ?? 0 >= 77))
+            let isAligned = found.compiler.map { $0.major > 1 || $0.major == 1 && $0.minor >= 77 } ?? false
+            #expect(found.compiler?.minor == minor && found.isAligned == isAligned)
         }
         for version in [1, 4] as [UInt8] {
             let found = try decision(Self.file(version, Array(comment.utf8)))
