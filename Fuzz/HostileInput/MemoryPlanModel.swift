@@ -70,8 +70,8 @@ extension HandoffLayout {
         var violations: [String] = []
         var reached = range.start
         let parts: [(String, AddressRange)] = [
-            ("page tables", pageTables), ("information", information), ("device tree", deviceTree),
-            ("Multiboot information", multiboot), ("stack", stack),
+            ("page tables", pageTables), ("information", information), ("trampoline", trampoline),
+            ("device tree", deviceTree), ("Multiboot information", multiboot), ("stack", stack),
         ]
         for (name, part) in parts {
             if part.start < reached || part.end > range.end { violations.append("handoff: \(name) out of place") }

@@ -173,11 +173,14 @@ import Testing
     @Test func `what only looks like an option is the kernel's`() throws {
         for line in [
             "loader.elf a", "a loader.elf", "a loader.", "a xloader.quiet", "a env=B=\"x loader.quiet\"",
-            "a env=B='x loader.sha256=00 -- y' c", "a env=B=loader.quiet", #"a env=B="\" loader.quiet""#,
+            "a env=B='x loader.sha256=00 -- y' c", #"a env=B='x " loader.quiet " y' c"#,
+            #"a env=B="x ' loader.quiet ' y" c"#, "a env=B=loader.quiet", #"a env=B="\" loader.quiet""#,
         ] { #expect(try read(.multiboot, module: "app", line: line).line == line) }
         for (line, offset) in [
             // The quotes are closed, or none.
             (#"a env=B="x y" loader.quiet"#, 4 + 14), ("it's loader.quiet", 9), (#"a \"b loader.quiet c\""#, 4 + 6),
+            // In one kind of quotes the other is none.
+            (#"a env=B='x " y' loader.quiet "z""#, 4 + 16), (#"a env=B="x ' y" loader.quiet 'z'"#, 4 + 16),
         ] {
             let found = fault { _ = try read(.multiboot, module: "app", line: line) }
             #expect(found == Fault(.optionForKernel, nameOffset: UInt64(offset)), "\(line)")

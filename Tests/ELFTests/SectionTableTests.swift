@@ -55,6 +55,23 @@ import Testing
         #expect(found == [nil, 1, 1, nil])
     }
 
+    /// Thread-local sections have the addresses of others, and those that are not in memory have any.
+    @Test(arguments: [(0, false), (2, true), (3, true), (6, true), (0x400, false), (0x402, false), (0x403, false)])
+    func `the section at an address is in memory, and no thread's`(_ flags: UInt64, _ isFound: Bool) throws {
+        let sound = Self.file.bytes
+        var file = sound
+        // Both lie at the same address; whichever comes first is found unless it must not be.
+        for (index, flags) in [(1, flags), (2, 3)] as [(Int, UInt64)] {
+            let header = Int(sound.number(UInt64.self, at: 40)) + 64 * index
+            file.put(flags, at: header + 8)
+            file.put(0x1000 as UInt64, at: header + 16)
+            file.put(16 as UInt64, at: header + 32)
+        }
+        let view = ByteView(file.span.bytes)
+        let table = try SectionTable(view, FileHeader(view))
+        #expect(table.section(at: 0x1008) == (isFound ? 1 : 2))
+    }
+
     @Test func `a name begins in the string table`() throws {
         let file = Self.file.bytes
         let names = Int(file.number(UInt64.self, at: 40)) + 64 * Int(file.number(UInt16.self, at: 62))

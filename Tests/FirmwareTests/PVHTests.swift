@@ -70,6 +70,9 @@ import Testing
     /// Words put at an address, and the fault they lead to.
     static let refused: [(address: Int, words: [UInt32], Fault)] = [
         (0x2000, [0x336e_c579], Fault(.badStartInfo, value: 0x336e_c579)),
+        (0x2000, [0x336e_c577], Fault(.badStartInfo, value: 0x336e_c577)),
+        (0x2000, [0], Fault(.badStartInfo, value: 0)),
+        (0x2000, [.max], Fault(.badStartInfo, value: 0xffff_ffff)),
         (0x2004, [0], Fault(.noMemoryMap)),
         (0x2028, [0, 0], Fault(.noMemoryMap)),
         (0x2030, [0], Fault(.noMemoryMap)),

@@ -82,6 +82,26 @@ import Testing
         #expect(result.objects.map(\.file) == [0, 1, 2, 3])
     }
 
+    /// DT_NULL ends the dynamic section, whatever bytes follow it.
+    @Test func nothingIsNeededAfterTheEnd() throws {
+        var application = Self.application(needed: ["one.so"])
+        application.entries = [(0, 0), (1, 1)]
+        #expect(try Self.load(application, Self.library([("wanted", 0x11)])).word(0x4000) == 0x11)
+        application.entries = [(1, 1)]
+        #expect(Self.refusal(application, Self.library([("wanted", 0x11)]))?.rule == .needsLibrary)
+    }
+
+    /// DT_SONAME, however short, or else the file's own name.
+    @Test(arguments: [("", "one.so"), ("a", "a"), ("ab", "ab"), ("libone.so.1", "libone.so.1")])
+    func whatAFileIsCalled(_ soname: String, _ name: String) {
+        var one = Self.library([])
+        one.soname = soname
+        let together = Self.together(Self.application(), [one])
+        let found = together.files.name(1)
+        let bytes = (0..<found.size).compactMap { together.view.byte(at: found.start + $0) }
+        #expect(String(decoding: bytes, as: UTF8.self) == name)
+    }
+
     @Test func aWeakDefinitionIsOne() throws {
         let result = try Self.load(
             Self.application(), Self.library([("wanted", 0x11)], info: 0x21), Self.library([("wanted", 0x21)]))

@@ -66,6 +66,22 @@ extension LibraryTests {
         #expect(weak.sentence.contains("undefined: 'wanted', 'V9' and 'one.so', wanted at 0x4008"))
     }
 
+    /// Where the files themselves are refused for another reason, nothing is looked up: the names would be made up.
+    @Test func detailsOfAnotherFault() {
+        var application = Self.application()
+        application.symbols[0].version = 2
+        application.versions = [LinkedVersion(name: "V9", number: 2, file: "one.so")]
+        let fault = Fault(.symbolVersionMissing, .relocation(table: 7, index: 0))
+        for (libraries, count) in [([Self.versioned()], 0), ([Self.library([]), Self.library([])], 2)]
+            as [([LinkedFileWriter], UInt64)]
+        {
+            let together = Self.together(application, libraries)
+            var room = [LinkPlan()]
+            let details = FaultDetails(of: fault, in: together.files, plan: room.mutableSpan)
+            #expect(details.furtherNames.count == count)
+        }
+    }
+
     /// Where an entry's item, or the next entry, is not in the table or goes back.
     @Test(arguments: [(0x1000, 0, 0x1000), (20, 4, 0), (20, 0xf0, 0xf0)] as [(UInt32, UInt32, UInt64)])
     func malformedVersions(item: UInt32, next: UInt32, told: UInt64) throws {

@@ -52,6 +52,10 @@ import Testing
         ([(36, data), (35, 9)], Fault(.tableSizeNotMultiple, .dynamic(35), value: 9, limit: 8)),
         ([(23, data), (2, 24), (20, 8)], Fault(.badPLTRelocationKind, .dynamic(20), value: 8)),
         ([(23, data), (2, 24)], Fault(.badPLTRelocationKind, .dynamic(20), value: 0)),
+        // Without entries it does not matter what form they would have.
+        ([(23, data), (2, 0)], nil),
+        ([(2, 0)], nil),
+        ([(2, 24)], Fault(.dynamicMissing, .dynamic(23))),
         ([(23, data), (20, 7)], Fault(.dynamicMissing, .dynamic(2))),
         ([(2, 24), (20, 7)], Fault(.dynamicMissing, .dynamic(23))),
         ([(23, data), (2, 24), (20, 17)], Fault(.tableSizeNotMultiple, .dynamic(2), value: 24, limit: 16)),

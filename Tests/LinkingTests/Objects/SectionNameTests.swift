@@ -100,6 +100,25 @@ import TestSupport
         #expect(sentence(refused, file.bytes).contains(words), "\(sentence(refused, file.bytes))")
     }
 
+    /// An empty name is none, though a section may have it.
+    @Test(arguments: ["__start_", "__stop_"]) func noNameIsNotLookedFor(_ symbol: String) throws {
+        var file = ObjectFile(
+            sections: [
+                ObjectSection(name: ".text", flags: 6, bytes: [0xf4]),
+                ObjectSection(name: ".data", align: 8, bytes: [UInt8](repeating: 0, count: 8)),
+            ],
+            symbols: [
+                ObjectSymbol(name: "_start", info: 0x12, section: 1),
+                ObjectSymbol(name: symbol, info: 0x10, section: 0),
+            ])
+        file.sections[1].relocations = [Relocation(1, at: 0, symbol: 2)]
+        var bytes = file.bytes
+        // The name of .data is the end of that of .text.
+        let header = Int(bytes.number(UInt64.self, at: 40)) + 64
+        bytes.put(bytes.number(UInt32.self, at: header) + 5, at: header + 64)
+        #expect(refusal(of: bytes)?.rule == .symbolUndefined)
+    }
+
     @Test func namesOf256BytesAreLookedFor() throws {
         let longest = String(repeating: "n", count: 256)
         #expect(try load(file([longest]), bias: 0).word(0x1000) == 0x1008)

@@ -1,0 +1,42 @@
+// The kernel's page tables at the edges: where the page below the stack can be kept from writing.
+
+import Boot
+import Memory
+import TestSupport
+import Testing
+
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct KernelPagesTests {
+    /// A machine with no RAM below 1 MiB, and of that below 4 MiB only what the handoff needs, which ends at `end`.
+    private func scenario(endOfHandoff end: UInt64, size: UInt64) -> Scenario {
+        Scenario(
+            regions: [
+                MemoryRegion(range: AddressRange(end - size, end), kind: .available),
+                MemoryRegion(range: AddressRange(0x40_0000, 0x400_0000), kind: .available),
+            ], isPVH: true, firmware: [], modules: [AddressRange(0x60_0000, 0x60_1000)],
+            loader: AddressRange(0x10_0000, 0x12_8000), isFixed: false, base: 0, zeroFill: 0, alignment: 0x1000,
+            generation: .fourIdentity)
+    }
+
+    /// In the first 2 MiB, which are in pages of 4 KiB; above, it would take a table more.
+    @Test(
+        arguments: [
+            (0x1f_f000, true), (0x20_0000, true), (0x20_1000, false), (0x30_0000, false), (0x3f_f000, false),
+        ] as [(UInt64, Bool)])
+    func `nothing is written below the stack where it ends in the first 2 MiB`(
+        _ end: UInt64, _ isGuarded: Bool
+    ) throws {
+        let size = try MemoryPlanTests.plan(scenario(endOfHandoff: 0x20_0000, size: 0x8_0000)).get().handoff.range.size
+        let boot = try #require(HandedOver(scenario(endOfHandoff: end, size: size), gigabytePages: false))
+        let layout = boot.placement.handoff
+        #expect(layout.range == AddressRange(end - size, end))
+        let pages = try #require(boot.pages(skipping: []))
+        func isWritable(_ address: UInt64) throws -> Bool {
+            let page = try #require(pages.first { $0.virtual <= address && address - $0.virtual < $0.size })
+            return page.isWritable
+        }
+        #expect(try isWritable(layout.stack.start - 1) == !isGuarded)
+        #expect(try isWritable(layout.stack.start - 0x1000) == !isGuarded)
+        #expect(try isWritable(layout.stack.start - 0x1001) && isWritable(layout.stack.start))
+        #expect(try isWritable(layout.stack.end - 1))
+    }
+}

@@ -1,0 +1,89 @@
+// How much a boot says: nothing, what was found and where it went, or all of it, line by line.
+
+import Boot
+import Bytes
+import Diagnostics
+import Firmware
+import Linking
+import Memory
+import TestSupport
+import Testing
+
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct ReportTests {
+    /// A position-independent application of 1124 bytes beside two modules that nobody needs.
+    private static let scenario = Scenario(
+        regions: [
+            MemoryRegion(range: AddressRange(0, 0x9_fc00), kind: .available),
+            MemoryRegion(range: AddressRange(0xf_0000, 0x10_0000), kind: .reserved),
+            MemoryRegion(range: AddressRange(0x10_0000, 0x800_0000), kind: .available),
+        ], isPVH: false, firmware: [AddressRange(at: 0x9500, size: 116)],
+        modules: [
+            AddressRange(0x13_0000, 0x13_1000), AddressRange(0x13_2000, 0x13_3000), AddressRange(0x13_4000, 0x13_5000),
+        ], loader: AddressRange(0x10_0000, 0x12_8000), isFixed: false, base: 0, zeroFill: 0, alignment: 0x1000,
+        generation: .fourIdentity)
+
+    /// What is said of the application and of its place, as lines.
+    private func lines(
+        _ verbosity: Verbosity, _ change: (inout Scenario) -> Void = { _ in }
+    ) throws -> (found: [String], placed: [String], handoff: HandoffLayout) {
+        var scenario = Self.scenario
+        change(&scenario)
+        let file = scenario.file
+        let application = try Application(ByteView(file.span.bytes))
+        let platform = try scenario.platform()
+        let boot = try #require(HandedOver(scenario, gigabytePages: true))
+        var found = StringSink(), placed = StringSink()
+        Report.found(application, platform.facts, verbosity, to: &found)
+        Report.placed(application, boot.placement, RelocationCounts(), boot.state, verbosity, to: &placed)
+        return (
+            found.text.split(separator: "\n").map { String($0) }, placed.text.split(separator: "\n").map { String($0) },
+            boot.placement.handoff
+        )
+    }
+
+    @Test func `quiet is quiet`() throws {
+        let said = try lines(.quiet)
+        #expect(said.found == [] && said.placed == [])
+    }
+
+    @Test func `a boot says what it boots, and where`() throws {
+        let said = try lines(.normal)
+        let size = Self.scenario.file.count
+        #expect(
+            said.found == [
+                "[LOADER] version \(Version.text): ET_DYN, \(size) bytes, Hermit 0.13.0 (entry version 4, "
+                    + "identity-mapped RAM)",
+                "[LOADER] started by Multiboot, RAM up to 0x8000000, unused modules: 2",
+            ])
+        #expect(
+            said.placed == [
+                "[LOADER] image at 0x200000-0x200\(String(size - 1, radix: 16))", "[LOADER] 0 relocations",
+                "[LOADER] BootInfo at 0x\(String(said.handoff.bootInfo, radix: 16)), stack at "
+                    + "0x\(String(said.handoff.stack.start, radix: 16)), entry point 0x2003c0",
+            ])
+        let alone = try lines(.normal) { $0.modules.removeLast(2) }
+        #expect(alone.found.last == "[LOADER] started by Multiboot, RAM up to 0x8000000")
+        let one = try lines(.normal) { $0.modules.removeLast() }
+        #expect(one.found.last == "[LOADER] started by Multiboot, RAM up to 0x8000000, unused modules: 1")
+    }
+
+    @Test func `all of it is the same, and more`() throws {
+        let (said, all) = (try lines(.normal), try lines(.verbose))
+        #expect(Array(all.found.prefix(said.found.count)) == said.found)
+        #expect(
+            Array(all.found.dropFirst(said.found.count)) == [
+                "[LOADER] RAM 0x0-0x9fbff", "[LOADER] reserved by the firmware 0xf0000-0xfffff",
+                "[LOADER] RAM 0x100000-0x7ffffff", "[LOADER] Multiboot information 0x9500-0x9573",
+                "[LOADER] module 0x130000-0x130fff", "[LOADER] module 0x132000-0x132fff",
+                "[LOADER] module 0x134000-0x134fff",
+                "[LOADER] segment 0: linked at 0x0-0x\(String(Self.scenario.file.count - 1, radix: 16)), "
+                    + "\(Self.scenario.file.count) bytes in the file, rwx",
+            ])
+        #expect(Array(all.placed.suffix(said.placed.count)) == said.placed)
+        #expect(
+            all.placed.dropLast(said.placed.count).map { $0.components(separatedBy: " 0x")[0] } == [
+                "[LOADER] page tables", "[LOADER] BootInfo, GDT", "[LOADER] device tree", "[LOADER] command line",
+                "[LOADER] stack",
+            ])
+    }
+}

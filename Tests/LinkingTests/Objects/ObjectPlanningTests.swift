@@ -1,0 +1,58 @@
+// The plan of an object file: where `_start` may be.
+
+import Diagnostics
+import Linking
+import TestSupport
+import Testing
+
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct ObjectPlanningTests {
+    /// A file whose `_start` is at `value` of a section of 16 bytes with this type and these flags, after some others.
+    private func file(type: UInt32 = 1, flags: UInt64 = 6, value: UInt64 = 0, first: Bool = false) -> [UInt8] {
+        var file = ObjectFile(
+            sections: [
+                ObjectSection(name: ".text", flags: 6, bytes: [UInt8](repeating: 0xf4, count: 32)),
+                ObjectSection(
+                    name: ".start", type: type, flags: flags, align: 8,
+                    bytes: type == 8 ? [] : [UInt8](repeating: 0xf4, count: 16), zeros: 16),
+            ])
+        if !first { file.symbols.append(ObjectSymbol(name: "other", info: 0x12, section: 1)) }
+        file.symbols.append(ObjectSymbol(name: "_start", value: value, info: 0x12, section: 2))
+        return file.bytes
+    }
+
+    @Test(
+        arguments: [
+            (1, 6, true), (1, 7, true), (1, 2, true), (1, 3, true), (14, 3, true),
+            // Not in memory at run time, or for the linker only.
+            (1, 0, false), (1, 4, false), (1, 0x8000_0006, false),
+            // Every thread has its own.
+            (1, 0x403, false), (1, 0x407, false), (8, 0x403, false),
+        ] as [(UInt32, UInt64, Bool)])
+    func theSectionOfTheEntryPoint(_ type: UInt32, _ flags: UInt64, _ isFit: Bool) throws {
+        for value in [0, 15, 16] as [UInt64] {
+            let bytes = file(type: type, flags: flags, value: value)
+            if isFit, value < 16 {
+                let result = try load(bytes, bias: 0)
+                #expect(result.entry % 8 == value % 8 && result.memory[Int(result.entry)] == 0xf4)
+            } else {
+                let limit: UInt64 = isFit ? 16 : 0
+                #expect(
+                    refusal(of: bytes) == Fault(.entryOutsideSection, .sectionHeader(2), value: value, limit: limit))
+            }
+        }
+    }
+
+    @Test func zerosAreNoCode() {
+        for value in [0, 15, 16] as [UInt64] {
+            #expect(
+                refusal(of: file(type: 8, flags: 7, value: value))
+                    == Fault(.entryWithoutBytes, .sectionHeader(2), value: value))
+        }
+    }
+
+    /// Whichever symbol it is.
+    @Test(arguments: [false, true]) func theFirstSymbolMayBeTheEntryPoint(_ first: Bool) throws {
+        let result = try load(file(first: first), bias: 0)
+        #expect(result.memory[Int(result.entry)] == 0xf4)
+    }
+}
