@@ -8,8 +8,9 @@
 public struct Fault: Error, Equatable, Sendable {
     /// The rule that was broken.
     public let rule: Rule
-    private var fileNumber: UInt8 = 0
     private var locationKind: FaultLocation.Kind
+    // As wide as the gap before the word that follows: a gap would be masked out at every return.
+    private var fileNumber: UInt16 = 0
     private var locationTable: UInt32
     private var locationIndex: UInt64
     /// The offending value; `%v` (hexadecimal) or `%d` (decimal) in the rule's sentence.
@@ -41,7 +42,7 @@ public struct Fault: Error, Equatable, Sendable {
     /// The same fault in file `file`, unless it has been attributed to a library already.
     public func of(file: Int) -> Fault {
         var fault = self
-        if fileNumber == 0 { fault.fileNumber = UInt8(truncatingIfNeeded: file) }
+        if fileNumber == 0 { fault.fileNumber = UInt16(truncatingIfNeeded: file) }
         return fault
     }
 
