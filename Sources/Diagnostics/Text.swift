@@ -8,19 +8,21 @@
 public struct Text: @unchecked Sendable, ExpressibleByStringLiteral {
     // A literal's bytes are valid for ever, and never change.
     private let start: UnsafePointer<UInt8>
+    // Tables of texts have one such number for each; none is nearly as long.
+    private let size: UInt16
     /// The number of bytes.
-    public let count: Int
+    public var count: Int { Int(size) }
 
     /// The text of a literal.
     @inline(__always)
     public init(stringLiteral literal: StaticString) {
         unsafe start = literal.utf8Start
-        count = literal.utf8CodeUnitCount
+        size = UInt16(literal.utf8CodeUnitCount)
     }
 
     private init(_ whole: Text, _ start: Int, _ end: Int) {
         unsafe self.start = whole.start + start
-        count = end &- start
+        size = UInt16(truncatingIfNeeded: end &- start)
     }
 
     /// The byte at `index`; 0 past the end.
