@@ -45,7 +45,7 @@ public enum BootSequence {
     public static var memoryEnd: UInt64 { 1 << 32 }
 
     /// Boots on `host` what the firmware left in `memory`: `information` is the address of what the protocol with this `magic`
-    /// number tells, or Linux's, which has none. The only element of `plan`, in which nothing is known, is room for what is known of libraries.
+    /// number tells. The only element of `plan` is room for what is found out of libraries.
     ///
     /// Returns the fault that is in the way, once the console has told it; nil after `enter`.
     public static func run(
@@ -83,7 +83,6 @@ public enum BootSequence {
     private static func tell(
         _ fault: Fault, _ files: borrowing NamedFiles, plan: inout MutableSpan<LinkPlan>, on host: inout some BootHost
     ) -> Fault {
-        plan[0] = LinkPlan()
         Report.error(fault, files, plan: plan.part(0..<1), to: &host.console)
         return fault
     }
@@ -111,7 +110,6 @@ public enum BootSequence {
             target.copy(try memory.view(module.start, size: module.size), to: moved.start)
             files[index].start = moved.start &- memory.origin
         }
-        plan[0] = LinkPlan()
         let application = try Application(files, options, plan: plan.part(0..<1))
         try load(application, placement, state, options.verbosity, files, on: &host)
     }

@@ -160,7 +160,7 @@ public enum Report {
     }
 
     /// `[LOADER] error: …`, and what to do about it. The fault is in one of `files`; where it is in none, names are offsets in all of
-    /// their bytes. The only one of `plans`, in which there is nothing yet, is room to look things up.
+    /// their bytes. The only one of `plans` is room to look things up.
     public static func error(
         _ fault: Fault, _ files: borrowing NamedFiles, plan plans: consuming MutableSpan<LinkPlan>,
         to sink: inout some TextSink

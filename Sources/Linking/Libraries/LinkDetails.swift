@@ -6,7 +6,7 @@ import ELF
 
 extension FaultDetails {
     /// The details of `fault`, which is in one of `files`; all names are in that file. How the files belong together is found out once
-    /// more in the only plan of `plans`, which must be empty.
+    /// more in the only plan of `plans`.
     public init(of fault: Fault, in files: borrowing NamedFiles, plan plans: consuming MutableSpan<LinkPlan>) {
         self.init(fault)
         guard fault.file < files.count else { return }

@@ -41,8 +41,7 @@ public struct LinkMap: ~Escapable, Sendable {
         count = plans[0].count
     }
 
-    /// Finds out which of the other `files` the application, the first, needs, and where they go. Fills the only plan in `plans`, which
-    /// must be empty.
+    /// Finds out which of the other `files` the application, the first, needs, and where they go. Fills the only plan in `plans`.
     ///
     /// Throws `needsLibrary` for a library that is missing, `versionMissing` for a version that a library lacks, `notSharedObject`, and
     /// the faults of malformed files. A fault's names are in the file whose number it has.

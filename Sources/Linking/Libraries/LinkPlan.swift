@@ -44,8 +44,16 @@ public struct LinkPlan: Sendable {
     /// Nothing is known yet.
     public init() {}
 
-    /// Finds out which of the other `files` the application, the first, needs, and where they go. Nothing must be known yet.
+    /// Forgets which files there were. What is known of each is left: `find` reads them all.
+    private mutating func forget() {
+        (count, fileSize, alignment, orderCount) = (0, 0, 0, 0)
+        (templateFileSize, templateSize, templateAlignment) = (0, 0, 0)
+        (blockCount, gapStart, gapEnd, hasMergedTemplate) = (0, 0, 0, false)
+    }
+
+    /// Finds out which of the other `files` the application, the first, needs, and where they go. What was known before is forgotten.
     mutating func find(_ files: borrowing NamedFiles) throws(Fault) {
+        forget()
         // Faults are in this file.
         var file = 0
         while file < files.count {
