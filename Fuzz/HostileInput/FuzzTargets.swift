@@ -132,6 +132,37 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
 
     /// The bytes are the memory in which the firmware's structure lies, at 0x500.
     private static func firmware(_ bytes: [UInt8], _ bootProtocol: BootProtocol) -> [String] {
+        let memory = firmwareMemory(bytes)
+        return firmwareViolations(memory, bootProtocol) + firmwareBoot(bytes, bootProtocol).violations
+    }
+
+    /// The bytes up to `moduleAddress`, and there a sound file: the seeds' first module.
+    private static func firmwareMemory(_ bytes: [UInt8]) -> [UInt8] {
+        let memory = Array(bytes.prefix(Int(moduleAddress)))
+        return memory + [UInt8](repeating: 0, count: Int(moduleAddress) - memory.count) + sample.bytes
+    }
+
+    /// The boot of what the structure at 0x500 of `bytes` tells.
+    public static func firmwareBoot(_ bytes: [UInt8], _ bootProtocol: BootProtocol) -> Rehearsal {
+        var machine = Machine()
+        // Page tables for more RAM than this take long to write, and are no different.
+        machine.largestRegion = 4 << 20
+        machine.number = UInt64(bytes.count) << 52
+        (machine.hasGigabytePages, machine.hasNoExecute) = (bytes.count % 2 == 0, bytes.count % 3 != 0)
+        return Rehearsal(in: firmwareMemory(bytes), from: 0, on: machine) { memory throws(Fault) in
+            var platform = Platform(bootProtocol, information: 0x500)
+            try platform.read(memory)
+            return platform
+        }
+    }
+
+    /// Where the sound file lies.
+    static var moduleAddress: UInt64 { 0x1000 }
+    /// Its size.
+    static var moduleSize: UInt64 { UInt64(sample.bytes.count) }
+
+    /// What is wrong with the facts that the structure in `bytes` tells, and with the options among them.
+    private static func firmwareViolations(_ bytes: [UInt8], _ bootProtocol: BootProtocol) -> [String] {
         let memory = PhysicalMemory(ByteView(bytes.span.bytes), origin: 0)
         var violations: [String] = []
         do throws(Fault) {
@@ -148,16 +179,13 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
             var options = LoaderOptions()
             try options.read(&platform, memory)
             if !commandLine.contains(platform.commandLine) { violations.append("command line: grown by its options") }
-            let loader = AddressRange(0x10_0000, 0x12_8000)
-            return violations
-                + boot(sample, options, on: platform.facts, memory, loader: loader, UInt64(bytes.count) << 52)
-        } catch {
-            return violations
-        }
+        } catch {}
+        return violations
     }
 
-    /// Plans and writes the handoff of a sound file on `platform`; `number` chooses where options ask for a random place.
-    private static func boot(
+    /// Plans and writes the handoff of a sound file on `platform`, whose modules nobody reads; `number` chooses where options ask for
+    /// a random place.
+    private static func planned(
         _ small: SmallFile, _ options: LoaderOptions, on platform: borrowing PlatformFacts, _ memory: PhysicalMemory,
         loader: AddressRange, _ number: UInt64
     ) -> [String] {
@@ -228,7 +256,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         let empty: [UInt8] = [0]
         let memory = PhysicalMemory(ByteView(empty.span.bytes), origin: 0x400)
         let file = choice & 4 == 0 ? sample : choice & 8 == 0 ? fixedSample : overLoader
-        return boot(file, options, on: platform.facts, memory, loader: loader, number)
+        return planned(file, options, on: platform.facts, memory, loader: loader, number)
     }
 
     /// What `Platform.read` asks of a module: RAM that the loader can read.

@@ -20,6 +20,12 @@ public struct Machine: Sendable {
     public var module: UInt64 = 0x12_a000
     /// The command line.
     public var commandLine = Array("loader env=A=b -- one two".utf8)
+    /// The most bytes that the loader gets to write at one place: all that RAM above has.
+    var largestRegion: UInt64 = 32 << 20
+    /// Whether the CPU has 1 GiB pages, and marks for pages that are not to be executed.
+    var hasGigabytePages = false, hasNoExecute = true
+    /// What chooses a place for `loader.kaslr`.
+    var number: UInt64 = 0
 
     /// The machine with 32 MiB.
     public init() {}
@@ -103,22 +109,32 @@ public struct Rehearsal: Sendable {
         _ file: [UInt8], with libraries: [[UInt8]] = [], called names: [String] = [], on machine: Machine = Machine()
     ) {
         let (files, strings) = ([file] + libraries, names.map { Array($0.utf8) })
-        let bytes = machine.memory(with: files, strings)
-        var host = GuardedHost(machine)
-        do throws(Fault) {
-            var platform = try machine.platform(files, strings)
-            var plans = [LinkPlan()]
-            var plan = plans.mutableSpan
-            let memory = PhysicalMemory(ByteView(bytes.span.bytes), origin: Machine.commandLineAddress)
-            if let fault = BootSequence.run(&platform, memory, plan: &plan, on: &host) { ending = .refused(fault) }
-        } catch {
-            ending = .refused(error)
+        self.init(in: machine.memory(with: files, strings), from: Machine.commandLineAddress, on: machine) {
+            _ throws(Fault) in try machine.platform(files, strings)
         }
+    }
+
+    /// Rehearses the boot of what `platform` reads from `bytes`, the first of which lies at `origin`.
+    init(
+        in bytes: [UInt8], from origin: UInt64, on machine: Machine,
+        _ platform: @escaping (PhysicalMemory) throws(Fault) -> Platform
+    ) {
+        var host = GuardedHost(machine, platform)
+        var plans = [LinkPlan()]
+        var plan = plans.mutableSpan
+        let memory = PhysicalMemory(ByteView(bytes.span.bytes), origin: origin)
+        if let fault = BootSequence.run(memory, plan: &plan, on: &host) { ending = .refused(fault) }
         violations = host.violations
         report = host.console.text
-        if ending == .loaded {
+        switch ending {
+        case .loaded:
             handoff = Array(host.written[0].inside)
             image = Array(host.written[host.written.count - 1].inside)
+        case .refused(let fault):
+            // The block is as large as the planner said it must be.
+            if [.deviceTreeRoom, .pageTableRoom].contains(fault.rule), host.hasAllRegions {
+                violations.append("no room in the handoff block: \(fault)")
+            }
         }
     }
 }
@@ -128,6 +144,10 @@ private struct GuardedHost: BootHost {
     var console = TextBuffer()
     let handoff: Handoff
     private(set) var written: [GuardedMemory] = []
+    /// Whether there was memory for all that was to be written.
+    private(set) var hasAllRegions = true
+    private let machine: Machine
+    private let readPlatform: (PhysicalMemory) throws(Fault) -> Platform
     private var broken: [String] = []
 
     /// What must not have happened, in words.
@@ -136,21 +156,27 @@ private struct GuardedHost: BootHost {
             + written.filter { !$0.isIntact }.map { "\($0.count) bytes were written outside their range" }
     }
 
-    init(_ machine: Machine) {
+    init(_ machine: Machine, _ readPlatform: @escaping (PhysicalMemory) throws(Fault) -> Platform) {
+        self.machine = machine
+        self.readPlatform = readPlatform
         handoff = Handoff(
-            loader: machine.loader, codeEnd: machine.loader.start + 0x8000, hasGigabytePages: false, hasNoExecute: true)
+            loader: machine.loader, codeEnd: machine.loader.start + 0x8000,
+            hasGigabytePages: machine.hasGigabytePages, hasNoExecute: machine.hasNoExecute)
     }
+
+    func platform(_ memory: PhysicalMemory) throws(Fault) -> Platform { try readPlatform(memory) }
 
     @unsafe @_lifetime(immortal)
     mutating func region(_ range: AddressRange, at address: UInt64) -> ByteRegion {
-        // A wrong plan has been told; more memory than the machine has is not to be had.
-        let isPlausible = broken.isEmpty && range.size <= 1 << 32
+        // A wrong plan has been told; more memory than the machine has is not to be had, and the boot is refused.
+        let isPlausible = broken.isEmpty && range.size <= machine.largestRegion
+        if !isPlausible { hasAllRegions = false }
         let memory = GuardedMemory(count: isPlausible ? Int(range.size) : 0)
         written.append(memory)
         return memory.region(at: address)
     }
 
-    func randomNumber() -> RandomNumber { RandomNumber(0, from: .given) }
+    func randomNumber() -> RandomNumber { RandomNumber(machine.number, from: .given) }
 
     func call(_ resolver: UInt64) -> UInt64? { nil }
 
@@ -159,7 +185,9 @@ private struct GuardedHost: BootHost {
         on platform: borrowing PlatformFacts
     ) {
         broken += placement.violations(
-            of: application.isFixed, on: platform, loader: handoff.loader, limit: BootSequence.memoryEnd)
+            of: application.isFixed || options.base != nil, on: platform, loader: handoff.loader,
+            limit: BootSequence.memoryEnd)
+        broken += HandoffModel.violations(Array(written[0].inside), placement, platform, application.generation)
     }
 
     func enter(

@@ -72,7 +72,8 @@ extension FuzzTarget {
         put(0x600, at: 0x518)
         put(72, at: 0x52c)
         put(0x640, at: 0x530)
-        for (index, word) in [0x800, 0x900, 0x720, 0, 0x900, 0xa00, 0, 0].enumerated() {
+        let module = (start: moduleAddress, end: moduleAddress + moduleSize)
+        for (index, word) in [module.start, module.end, 0x720, 0, 0x900, 0xa00, 0, 0].enumerated() {
             put(UInt32(word), at: 0x600 + 4 * index)
         }
         let map: [UInt32] = [
@@ -95,7 +96,7 @@ extension FuzzTarget {
         put(0xf_5a00, at: 0x520)
         put(0x640, at: 0x528)
         put(3, at: 0x530)
-        for (index, word) in [0x800, 0x100, 0x720, 0].enumerated() { put(UInt64(word), at: 0x600 + 8 * index) }
+        for (index, word) in [moduleAddress, moduleSize, 0x720, 0].enumerated() { put(word, at: 0x600 + 8 * index) }
         let map: [UInt64] = [0, 0x9_fc00, 1, 0xf_0000, 0x1_0000, 2, 0x10_0000, 0x3ff_0000, 1]
         for (index, word) in map.enumerated() { put(word, at: 0x640 + 8 * index) }
         memory.replaceSubrange(0x700..<0x700 + commandLine.utf8.count, with: Array(commandLine.utf8))

@@ -7,7 +7,8 @@ public import Firmware
 public import Linking
 public import Memory
 
-/// What a boot stands on: memory to write, random numbers, a way to call functions of the application, a console, an end.
+/// What a boot stands on: what the firmware tells, memory to write, random numbers, a way to call functions of the application, a
+/// console, an end.
 public protocol BootHost {
     /// Where the loader's lines go.
     associatedtype Console: TextSink
@@ -15,6 +16,9 @@ public protocol BootHost {
     var console: Console { get set }
     /// Where the loader lies, and what the CPU can do.
     var handoff: Handoff { get }
+
+    /// What the firmware tells of the machine with this `memory`. Throws what is wrong with it.
+    mutating func platform(_ memory: PhysicalMemory) throws(Fault) -> Platform
 
     /// The bytes of `range`, for writing, under the addresses from `address` on. The boot's plan keeps apart what is written and
     /// what is read; nothing else does.
@@ -44,47 +48,23 @@ public enum BootSequence {
     /// The end of the memory that a boot uses: 32 bits of addresses.
     public static var memoryEnd: UInt64 { 1 << 32 }
 
-    /// Boots on `host` what the firmware left in `memory`: `information` is the address of what the protocol with this `magic`
-    /// number tells. The only element of `plan` is room for what is found out of libraries.
+    /// Boots on `host` the first of the modules that lie in `memory`. The only element of `plan` is room for what is found out of
+    /// libraries.
     ///
     /// Returns the fault that is in the way, once the console has told it; nil after `enter`.
     public static func run(
-        _ magic: UInt32, information: UInt64, _ memory: PhysicalMemory, plan: inout MutableSpan<LinkPlan>,
-        on host: inout some BootHost
+        _ memory: PhysicalMemory, plan: inout MutableSpan<LinkPlan>, on host: inout some BootHost
     ) -> Fault? {
         // What a fault's names are offsets in: all memory, until the modules are found.
         var files = NamedFiles(memory.bytes)
         do throws(Fault) {
-            let bootProtocol = try BootProtocol(magic: magic, information: information, memory)
-            var platform = Platform(bootProtocol, information: information)
-            try platform.read(memory)
+            var platform = try host.platform(memory)
             try boot(&platform, memory, &files, plan: &plan, on: &host)
             return nil
         } catch {
-            return tell(error, files, plan: &plan, on: &host)
+            Report.error(error, files, plan: plan.part(0..<1), to: &host.console)
+            return error
         }
-    }
-
-    /// The same for a `platform` that has been read already.
-    public static func run(
-        _ platform: inout Platform, _ memory: PhysicalMemory, plan: inout MutableSpan<LinkPlan>,
-        on host: inout some BootHost
-    ) -> Fault? {
-        var files = NamedFiles(memory.bytes)
-        do throws(Fault) {
-            try boot(&platform, memory, &files, plan: &plan, on: &host)
-            return nil
-        } catch {
-            return tell(error, files, plan: &plan, on: &host)
-        }
-    }
-
-    /// Tells `fault` of one of `files`, and returns it.
-    private static func tell(
-        _ fault: Fault, _ files: borrowing NamedFiles, plan: inout MutableSpan<LinkPlan>, on host: inout some BootHost
-    ) -> Fault {
-        Report.error(fault, files, plan: plan.part(0..<1), to: &host.console)
-        return fault
     }
 
     /// Boots the first of the modules. `files` are the modules, and follow them where they have to be moved.

@@ -20,6 +20,15 @@ extension BootProtocol {
 }
 
 extension Platform {
+    /// What those who leave `magic` in a register tell in `memory`, at address `information`. Throws `unknownBootProtocol`, and what
+    /// `read` does.
+    public static func read(_ magic: UInt32, information: UInt64, in memory: PhysicalMemory) throws(Fault) -> Platform {
+        let bootProtocol = try BootProtocol(magic: magic, information: information, memory)
+        var platform = Platform(bootProtocol, information: information)
+        try platform.read(memory)
+        return platform
+    }
+
     /// Reads what the protocol's information in `memory` tells. Throws the faults of `Multiboot`, `PVH` and `Linux`, and
     /// `moduleOutsideMemory` also for a module that is not all in available RAM: QEMU loads more than the machine can hold.
     public mutating func read(_ memory: PhysicalMemory) throws(Fault) {

@@ -12,11 +12,11 @@ import Memory
 /// Where assembly hands over: `magic` tells who started the loader, `information` is the address of what they left, any number.
 @_cdecl("boot_main")
 func loaderMain(_ magic: UInt32, _ information: UInt64) -> Never {
-    var host = MachineHost()
+    var host = MachineHost(magic: magic, information: information)
     // There is one processor and no interrupt: nobody else uses it.
     var plan = unsafe linkPlan.mutableSpan
     let memory = PhysicalMemory(ByteView(MappedMemory.readable), origin: MappedMemory.start)
-    let fault = BootSequence.run(magic, information: information, memory, plan: &plan, on: &host)
+    let fault = BootSequence.run(memory, plan: &plan, on: &host)
     // Entering the kernel does not return.
     CPU.end((fault?.rule ?? .cpuException).kind.debugExitValue)
 }
@@ -29,6 +29,8 @@ nonisolated(unsafe) var bootRecord = BootRecord()
 
 /// The machine that the loader runs on.
 struct MachineHost: BootHost {
+    /// Who started the loader, and where what they left begins.
+    let magic: UInt32, information: UInt64
     var console = SerialPort()
 
     var handoff: Handoff {
@@ -36,6 +38,10 @@ struct MachineHost: BootHost {
             loader: AddressRange(MappedMemory.loader.start, MappedMemory.loader.end),
             codeEnd: MappedMemory.loaderCodeEnd, hasGigabytePages: CPU.hasGigabytePages,
             hasNoExecute: CPU.hasNoExecute)
+    }
+
+    func platform(_ memory: PhysicalMemory) throws(Fault) -> Platform {
+        try Platform.read(magic, information: information, in: memory)
     }
 
     @unsafe @_lifetime(immortal)

@@ -111,7 +111,8 @@ struct Scenario: Sendable, CustomStringConvertible {
         let loader = AddressRange(at: megabyte, size: UInt64.random(in: 30...80, using: &random) * page)
         var modules: [AddressRange] = []
         for _ in 0..<[1, 1, 1, 2, 3].randomElement(using: &random)! {
-            let size = UInt64.random(in: 1...(4 << 20), using: &random)
+            // The first has room for the application.
+            let size = UInt64.random(in: (modules.isEmpty ? 0x1000 : 1)...(4 << 20), using: &random)
             let near = AddressRange(
                 at: modules.last.map { ($0.end + 0x1fff) & ~0xfff } ?? loader.end + page, size: size)
             modules.append(Bool.random(using: &random) ? near : somewhere(size, below: top))

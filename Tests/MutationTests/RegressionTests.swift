@@ -49,6 +49,15 @@ import Testing
         for seed in target.seeds([]) { #expect(target.run(seed) == []) }
     }
 
+    /// What mutation makes of them gets as far as they do: to the end, but where an option asks for what this machine has not.
+    @Test func `the firmware's seeds boot`() {
+        for seed in FuzzTarget.multiboot.seeds([]) {
+            #expect(FuzzTarget.firmwareBoot(seed, .multiboot).ending == .loaded)
+        }
+        let ends = FuzzTarget.pvh.seeds([]).map { FuzzTarget.firmwareBoot($0, .pvh) }
+        #expect(ends.filter { $0.ending == .loaded }.count == ends.count, "\(ends.map(\.report))")
+    }
+
     /// Over the loader an image is built elsewhere and moved last: its functions cannot be called before.
     @Test func `resolvers are not called where they do not lie yet`() {
         var additions = SmallFile.Additions()

@@ -48,13 +48,12 @@ struct Rehearsal {
         guard let guest = GuestMemory(size: machine.lowMemoryEnd) else {
             throw Refusal(Fault(.memoryTooSmall, value: machine.lowMemoryEnd), file)
         }
-        var host = GuestHost(guest, machine, gigabytePages: gigabytePages)
         let start: HostMachine.Start
         do throws(Fault) { start = try machine.start(file, in: guest) } catch { throw Refusal(error, file) }
+        var host = GuestHost(guest, machine, start, gigabytePages: gigabytePages)
         var plans = Rehearsal.noPlan
         var plan = plans.mutableSpan
-        let fault = BootSequence.run(
-            start.magic, information: start.information, guest.readable, plan: &plan, on: &host)
+        let fault = BootSequence.run(guest.readable, plan: &plan, on: &host)
         if let fault { throw Refusal(fault, report: host.console.text) }
         guard let planned = host.planned, let entered = host.entered else {
             preconditionFailure("a boot ends by entering the kernel or by a fault")
@@ -93,18 +92,24 @@ private struct GuestHost: BootHost {
     var console = StringSink()
     let handoff: Handoff
     private let guest: GuestMemory
+    private let start: HostMachine.Start
     private let seed: UInt64
     private(set) var planned: Planned?
     private(set) var entered: Entered?
     /// The functions that would have been called.
     private(set) var resolvers: [UInt64] = []
 
-    init(_ guest: GuestMemory, _ machine: HostMachine, gigabytePages: Bool) {
+    init(_ guest: GuestMemory, _ machine: HostMachine, _ start: HostMachine.Start, gigabytePages: Bool) {
         self.guest = guest
+        self.start = start
         seed = machine.seed
         handoff = Handoff(
             loader: machine.loader, codeEnd: machine.loaderCodeEnd, hasGigabytePages: gigabytePages,
             hasNoExecute: machine.hasNoExecute)
+    }
+
+    func platform(_ memory: PhysicalMemory) throws(Fault) -> Platform {
+        try Platform.read(start.magic, information: start.information, in: memory)
     }
 
     @unsafe @_lifetime(immortal)

@@ -17,7 +17,7 @@ import Testing
             modules: [AddressRange(2 * megabyte, 3 * megabyte)],
             loader: AddressRange(megabyte, megabyte + 0x2_0000), isFixed: true, base: 256 * megabyte,
             zeroFill: 3 * megabyte, alignment: 0x1000, generation: generation)
-        let handed = try #require(HandedOver(scenario, gigabytePages: true))
+        let handed = try #require(BootedMachine(scenario, gigabytePages: true))
         // Every structure is mapped, or none is handed on.
         let pages = try #require(handed.pages(skipping: [511]))
         for range in scenario.firmware {

@@ -9,62 +9,26 @@ import HermitEntry
 import TestSupport
 import Testing
 
-/// A boot up to the jump, the image itself left out.
-struct HandedOver {
-    var placement: MemoryPlan
-    var state: EntryState
-    /// The bytes of the handoff block.
-    var block: [UInt8]
-    /// The bytes of the moving tables.
-    var movingTables: [UInt8]
-
+extension BootedMachine {
     /// Boots `scenario`; nil where it cannot be placed.
     init?(_ scenario: Scenario, gigabytePages: Bool) {
+        let text = scenario.commandLine
+        let handoff = Handoff(
+            loader: scenario.loader, codeEnd: scenario.loader.start + 0x8123, hasGigabytePages: gigabytePages,
+            hasNoExecute: true)
         let file = scenario.file
+        precondition(UInt64(file.count) <= scenario.modules[0].size)
         do throws(Fault) {
-            let application = try Application(ByteView(file.span.bytes))
-            var platform = try scenario.platform()
-            let text = scenario.commandLine
-            platform.commandLine =
-                text.isEmpty ? AddressRange(0, 0) : AddressRange(at: 0x5000, size: UInt64(text.count))
-            let placement: MemoryPlan
-            do throws(Fault) {
-                placement = try MemoryPlan(
-                    application, on: platform.facts, loader: scenario.loader, limit: scenario.limit)
-            } catch { return nil }
-            let handoff = Handoff(
-                loader: scenario.loader, codeEnd: scenario.loader.start + 0x8123, hasGigabytePages: gigabytePages,
-                hasNoExecute: true)
-            var block = [UInt8](repeating: 0xcc, count: Int(placement.handoff.range.size))
-            var tables = [UInt8](repeating: 0xcc, count: Int(placement.movingTables.size))
-            var span = block.mutableSpan
-            var region = ByteRegion(span.mutableBytes, at: placement.handoff.range.start)
-            let memory = PhysicalMemory(ByteView(text.span.bytes), origin: 0x5000)
-            let state = try handoff.write(application, on: platform.facts, placement, memory: memory, to: &region)
-            if !placement.movingTables.isEmpty {
-                var span = tables.mutableSpan
-                try handoff.writeMovingTables(
-                    ByteRegion(span.mutableBytes, at: placement.movingTables.start), limit: scenario.limit)
+            try self.init([(0x5000, text), (scenario.modules[0].start, file)], handoff) { () throws(Fault) in
+                var platform = try scenario.platform()
+                platform.commandLine =
+                    text.isEmpty ? AddressRange(0, 0) : AddressRange(at: 0x5000, size: UInt64(text.count))
+                return platform
             }
-            self.placement = placement
-            self.state = state
-            self.block = block
-            movingTables = tables
         } catch {
-            Issue.record("\(error) \(scenario)")
+            if error.rule.kind != .placement { Issue.record("\(error) \(scenario)") }
             return nil
         }
-    }
-
-    /// The number at a physical address in the block.
-    func number<Word: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(
-        _ type: Word.Type, at address: UInt64
-    ) -> Word { block.number(type, at: Int(address - placement.handoff.range.start)) }
-
-    /// The bytes of a part of the block.
-    func bytes(_ range: AddressRange) -> [UInt8] {
-        let start = Int(range.start - placement.handoff.range.start)
-        return Array(block[start..<start + Int(range.size)])
     }
 
     /// The address of the Multiboot information in BootInfo.
@@ -75,10 +39,7 @@ struct HandedOver {
 
     /// The pages that the kernel's tables map.
     func pages(skipping skipped: Set<Int>) -> [MappedPage]? {
-        mappedPages(root: state.pageTable, skipping: skipped) { address in
-            guard placement.handoff.pageTables.contains(AddressRange(at: address, size: 8)) else { return nil }
-            return number(UInt64.self, at: address)
-        }
+        pages(root: state.pageTable, in: placement.handoff.pageTables, skipping: skipped)
     }
 }
 
@@ -96,7 +57,7 @@ struct HandedOver {
         var random = SeededGenerator(seed: 200 + UInt64(generation.rawValue))
         for _ in 0..<60 {
             let scenario = Scenario.random(generation, &random)
-            guard let boot = HandedOver(scenario, gigabytePages: true) else { continue }
+            guard let boot = BootedMachine(scenario, gigabytePages: true) else { continue }
             let root = boot.state.pageTable
             #expect(root == boot.placement.handoff.pageTables.start)
             #expect(boot.number(UInt64.self, at: root + 511 * 8) == root | 3)
@@ -132,7 +93,7 @@ struct HandedOver {
         var random = SeededGenerator(seed: 300)
         for _ in 0..<60 {
             let scenario = Scenario.random(.fourIdentity, &random)
-            guard let boot = HandedOver(scenario, gigabytePages: gigabytePages) else { continue }
+            guard let boot = BootedMachine(scenario, gigabytePages: gigabytePages) else { continue }
             let root = boot.state.pageTable
             #expect(boot.number(UInt64.self, at: root + 511 * 8) == 0)
             let pages = try #require(boot.pages(skipping: []), "\(scenario)")
@@ -151,16 +112,12 @@ struct HandedOver {
         var moved = 0
         for _ in 0..<100 {
             let scenario = Scenario.random(.fourRecursive, &random)
-            guard let boot = HandedOver(scenario, gigabytePages: false), boot.placement.isStaged else { continue }
+            guard let boot = BootedMachine(scenario, gigabytePages: false), boot.placement.isStaged else { continue }
             moved += 1
             #expect(boot.state.movingPageTable == boot.placement.movingTables.start)
             #expect(boot.state.staged == boot.placement.staged)
             let pages = try #require(
-                mappedPages(root: boot.state.movingPageTable) { address in
-                    let tables = boot.placement.movingTables
-                    guard tables.contains(AddressRange(at: address, size: 8)) else { return nil }
-                    return boot.movingTables.number(UInt64.self, at: Int(address - tables.start))
-                })
+                boot.pages(root: boot.state.movingPageTable, in: boot.placement.movingTables))
             #expect(ranges(of: pages) == [0..<scenario.limit])
             #expect(pages.allSatisfy { $0.virtual == $0.physical })
         }
@@ -194,7 +151,7 @@ struct HandedOver {
 
     @Test(arguments: MemoryPlanTests.generations, [false, true])
     func `the entry state is the contract's`(_ generation: Generation, _ isPVH: Bool) throws {
-        let boot = try #require(HandedOver(Self.plain(generation, isPVH: isPVH), gigabytePages: false))
+        let boot = try #require(BootedMachine(Self.plain(generation, isPVH: isPVH), gigabytePages: false))
         let (state, layout) = (boot.state, boot.placement.handoff)
         #expect(state.instructionPointer == boot.placement.bias + 960)
         #expect(state.bootInfo == layout.information.start)
@@ -239,7 +196,7 @@ struct HandedOver {
     func `what lies at 0 is not handed on`(_ generation: Generation) throws {
         var scenario = Self.plain(generation, isPVH: false)
         scenario.firmware.append(AddressRange(at: 0, size: 72))
-        let boot = try #require(HandedOver(scenario, gigabytePages: false))
+        let boot = try #require(BootedMachine(scenario, gigabytePages: false))
         checkSynthesised(boot, boot.multibootInformation(generation))
     }
 
@@ -252,7 +209,7 @@ struct HandedOver {
             scenario.base = base
             scenario.zeroFill = 0x8_0000
             scenario.modules += [AddressRange(0x20_2000, 0x20_2000), AddressRange(0x30_0000, 0x30_0321)]
-            let boot = try #require(HandedOver(scenario, gigabytePages: false))
+            let boot = try #require(BootedMachine(scenario, gigabytePages: false))
             let image = boot.placement.image
             let information = boot.multibootInformation(generation)
             #expect(boot.placement.handoff.multiboot.contains(AddressRange(at: information, size: 116)))
@@ -282,7 +239,7 @@ struct HandedOver {
             loader: AddressRange(0x10_0000, 0x12_3000), isFixed: false, base: 0, zeroFill: 0, alignment: 0x1000,
             generation: .fourIdentity)
         scenario.modules.append(AddressRange(0x30_0000, 0x30_1000))
-        let boot = try #require(HandedOver(scenario, gigabytePages: true))
+        let boot = try #require(BootedMachine(scenario, gigabytePages: true))
         let tree = try #require(DeviceTree(boot.bytes(boot.placement.handoff.deviceTree)))
         let far: Range<UInt64> = 0x30_0000..<0x30_1000
         // What PVH hands over is nothing that the kernel reads.
@@ -292,7 +249,7 @@ struct HandedOver {
     }
 
     /// The Multiboot information that PVH lacks.
-    func checkSynthesised(_ boot: HandedOver, _ address: UInt64) {
+    func checkSynthesised(_ boot: BootedMachine, _ address: UInt64) {
         func word(_ offset: UInt64) -> UInt64 { UInt64(boot.number(UInt32.self, at: address + offset)) }
         #expect(boot.placement.handoff.multiboot.contains(AddressRange(at: address, size: 116)))
         #expect(word(0) == 1 << 2 | 1 << 3 | 1 << 6)
@@ -310,7 +267,7 @@ struct HandedOver {
         }
     }
 
-    func checkTree(_ boot: HandedOver, _ isPVH: Bool) {
+    func checkTree(_ boot: BootedMachine, _ isPVH: Bool) {
         guard let tree = DeviceTree(boot.bytes(boot.placement.handoff.deviceTree)) else {
             Issue.record("not a device tree")
             return

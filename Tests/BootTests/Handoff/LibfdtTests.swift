@@ -14,7 +14,7 @@ import Testing
         var checked = 0
         for _ in 0..<60 {
             let scenario = Scenario.random(generation, &random)
-            guard let boot = HandedOver(scenario, gigabytePages: true) else { continue }
+            guard let boot = BootedMachine(scenario, gigabytePages: true) else { continue }
             let bytes = boot.bytes(boot.placement.handoff.deviceTree)
             // An allocation's bytes are aligned to 8 and more, as libfdt asks.
             bytes.withUnsafeBytes { tree in

@@ -144,6 +144,28 @@ import Testing
         var headerCount: Int
     }
 
+    /// The pages that the tables of `application` map, a recursive entry apart. The image is left out: it is large, and not looked at.
+    private static func pages(
+        of application: borrowing Application, on platform: borrowing PlatformFacts, _ placement: MemoryPlan,
+        gigabytePages: Bool
+    ) throws(Fault) -> [MappedPage] {
+        let handoff = Handoff(
+            loader: ProtectionTests.loader, codeEnd: ProtectionTests.codeEnd, hasGigabytePages: gigabytePages,
+            hasNoExecute: true)
+        var block = [UInt8](repeating: 0xcc, count: Int(placement.handoff.range.size))
+        var span = block.mutableSpan
+        var region = ByteRegion(span.mutableBytes, at: placement.handoff.range.start)
+        let none: [UInt8] = [0]
+        let memory = PhysicalMemory(ByteView(none.span.bytes), origin: 0x5000)
+        let state = try handoff.write(application, on: platform, placement, memory: memory, to: &region)
+        let skipped: Set<Int> = application.generation.usesRecursivePageTable ? [511] : []
+        let pages = mappedPages(root: state.pageTable, skipping: skipped) { address in
+            guard placement.handoff.pageTables.contains(AddressRange(at: address, size: 8)) else { return nil }
+            return block.number(UInt64.self, at: Int(address - placement.handoff.range.start))
+        }
+        return pages ?? []
+    }
+
     /// The boot of the first of `files`, which needs the others.
     static func boot(
         _ files: [File], _ generation: Generation, gigabytePages: Bool, machine: AddressRange
@@ -177,8 +199,7 @@ import Testing
                 Module(range: AddressRange(at: start, size: file.size), commandLine: AddressRange(0, 0)))
         }
         let placement = try MemoryPlan(application, on: platform.facts, loader: ProtectionTests.loader, limit: 1 << 32)
-        let (_, pages) = try ProtectionTests.pages(
-            of: application, on: platform.facts, placement, gigabytePages: gigabytePages, hasNoExecute: true)
+        let pages = try pages(of: application, on: platform.facts, placement, gigabytePages: gigabytePages)
 
         var expected = Pages(placement.image)
         if files.count == 1 {

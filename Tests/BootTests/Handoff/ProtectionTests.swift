@@ -81,43 +81,29 @@ import Testing
     ]
     static let loader = AddressRange(0x10_0000, 0x12_3000), codeEnd: UInt64 = 0x10_8123
 
-    /// The state that `application` is entered in, and the pages that its page tables map, a recursive entry apart.
-    static func pages(
-        of application: borrowing Application, on platform: borrowing PlatformFacts, _ placement: MemoryPlan,
-        gigabytePages: Bool, hasNoExecute: Bool
-    ) throws(Fault) -> (state: EntryState, pages: [MappedPage]) {
-        let handoff = Handoff(
-            loader: loader, codeEnd: codeEnd, hasGigabytePages: gigabytePages, hasNoExecute: hasNoExecute)
-        var block = [UInt8](repeating: 0xcc, count: Int(placement.handoff.range.size))
-        var span = block.mutableSpan
-        var region = ByteRegion(span.mutableBytes, at: placement.handoff.range.start)
-        let none: [UInt8] = [0]
-        let memory = PhysicalMemory(ByteView(none.span.bytes), origin: 0x5000)
-        let state = try handoff.write(application, on: platform, placement, memory: memory, to: &region)
-        let skipped: Set<Int> = application.generation.usesRecursivePageTable ? [511] : []
-        let pages = mappedPages(root: state.pageTable, skipping: skipped) { address in
-            guard placement.handoff.pageTables.contains(AddressRange(at: address, size: 8)) else { return nil }
-            return block.number(UInt64.self, at: Int(address - placement.handoff.range.start))
-        }
-        return (state, pages ?? [])
-    }
-
     /// The pages that the kernel would start with, and where the image lies.
     static func boot(
         _ image: Image, _ options: LoaderOptions, gigabytePages: Bool, hasNoExecute: Bool,
         regions: [MemoryRegion] = regions
     ) throws(Fault) -> (pages: [MappedPage], placement: MemoryPlan, isProtected: Bool) {
-        let file = image.file(options.generation ?? .fourIdentity)
-        let application = try Application(ByteView(file.span.bytes), options)
-        var platform = Platform(.pvh, information: 0x9500)
-        for region in regions { try platform.memoryMap.add(region.range, region.kind) }
-        try platform.add(
-            Module(range: AddressRange(0x20_0000, 0x20_2000), commandLine: AddressRange(0, 0)))
-        let placement = try MemoryPlan(application, on: platform.facts, loader: loader, limit: 1 << 32)
-        let (state, pages) = try pages(
-            of: application, on: platform.facts, placement, gigabytePages: gigabytePages, hasNoExecute: hasNoExecute)
+        let generation = options.generation ?? .fourIdentity
+        let (module, words) = (AddressRange(0x20_0000, 0x20_2000), options.words)
+        let contents = [(address: 0x5000 as UInt64, bytes: words), (module.start, image.file(generation))]
+        let handoff = Handoff(
+            loader: loader, codeEnd: codeEnd, hasGigabytePages: gigabytePages, hasNoExecute: hasNoExecute)
+        let boot = try BootedMachine(contents, handoff) { () throws(Fault) in
+            var platform = Platform(.pvh, information: 0x9500)
+            for region in regions { try platform.memoryMap.add(region.range, region.kind) }
+            try platform.add(Module(range: module, commandLine: AddressRange(0, 0)))
+            platform.commandLine = AddressRange(at: 0x5000, size: UInt64(words.count))
+            return platform
+        }
+        let state = boot.state
         #expect(state.protectsExecution == (state.protectsWriting && hasNoExecute))
-        return (pages, placement, state.protectsWriting)
+        let pages = boot.pages(
+            root: state.pageTable, in: boot.placement.handoff.pageTables,
+            skipping: generation.usesRecursivePageTable ? [511] : [])
+        return (pages ?? [], boot.placement, state.protectsWriting)
     }
 
     /// What is wrong with `page`, which is one of 4 KiB at an address that `page.virtual` covers.
@@ -232,5 +218,18 @@ import Testing
         }
         // The first 2 MiB, and those that a border of segments lies in.
         #expect(counts == [counts[0], counts[0]] && counts[0] <= 512 * 7)
+    }
+}
+
+extension LoaderOptions {
+    /// The generation and the protection as words of a command line.
+    fileprivate var words: [UInt8] {
+        var words: [String] = []
+        if let generation {
+            let names = ["0", "1", "2", "3", "4-recursive", "4-identity"]
+            words.append("loader.generation=" + names[Int(generation.rawValue)])
+        }
+        if let protectsPages { words.append(protectsPages ? "loader.protect" : "loader.no-protect") }
+        return Array(words.joined(separator: " ").utf8)
     }
 }
