@@ -80,8 +80,27 @@ public enum BootSequence {
         let facts = platform.facts
         guard facts.moduleCount > 0 else { throw Fault(.noModule) }
 
-        let planned = try begin(options, on: facts, memory, files, plan: &plan, on: &host)
-        guard let (placement, state) = planned else { return }
+        let placement: MemoryPlan
+        let state: EntryState
+        do {
+            let application = try Application(files, options, plan: plan.part(0..<1))
+            Report.found(application, facts, options.verbosity, to: &host.console)
+            let choice = BaseChoice(options) { host.randomNumber() }
+            let handoff = host.handoff
+            placement = try MemoryPlan(application, on: facts, loader: handoff.loader, limit: memoryEnd, choice)
+            Report.chosen(choice, placement, options, to: &host.console)
+
+            // The handoff block first: afterwards nothing needs the firmware's structures any more.
+            var block = region(placement.handoff.range, of: &host)
+            state = try handoff.write(application, on: facts, placement, memory: memory, to: &block)
+            if !placement.movingTables.isEmpty {
+                try handoff.writeMovingTables(region(placement.movingTables, of: &host), limit: memoryEnd)
+            }
+            host.didPlan(placement, application, options, on: facts)
+            if !placement.movesModules {
+                return try load(application, placement, state, options.verbosity, files, on: &host)
+            }
+        }
         for index in 0..<facts.moduleCount {
             let module = facts.module(index).range
             let moved = placement.module(index, on: facts)
@@ -90,33 +109,9 @@ public enum BootSequence {
             target.copy(try memory.view(module.start, size: module.size), to: moved.start)
             files[index].start = moved.start &- memory.origin
         }
-        let application = try Application(files, options, plan: plan.part(0..<1))
-        try load(application, placement, state, options.verbosity, files, on: &host)
-    }
-
-    /// Finds the application, plans its memory and writes the handoff; enters the kernel, too, unless modules have to be moved
-    /// first: then returns the plan, and the state to enter it with.
-    private static func begin(
-        _ options: LoaderOptions, on facts: borrowing PlatformFacts, _ memory: PhysicalMemory,
-        _ files: borrowing NamedFiles, plan: inout MutableSpan<LinkPlan>, on host: inout some BootHost
-    ) throws(Fault) -> (MemoryPlan, EntryState)? {
-        let application = try Application(files, options, plan: plan.part(0..<1))
-        Report.found(application, facts, options.verbosity, to: &host.console)
-        let choice = BaseChoice(options) { host.randomNumber() }
-        let handoff = host.handoff
-        let placement = try MemoryPlan(application, on: facts, loader: handoff.loader, limit: memoryEnd, choice)
-        Report.chosen(choice, placement, options, to: &host.console)
-
-        // The handoff block first: afterwards nothing needs the firmware's structures any more.
-        var block = region(placement.handoff.range, of: &host)
-        let state = try handoff.write(application, on: facts, placement, memory: memory, to: &block)
-        if !placement.movingTables.isEmpty {
-            try handoff.writeMovingTables(region(placement.movingTables, of: &host), limit: memoryEnd)
-        }
-        host.didPlan(placement, application, options, on: facts)
-        guard !placement.movesModules else { return (placement, state) }
-        try load(application, placement, state, options.verbosity, files, on: &host)
-        return nil
+        // The application once more, from where its file is now.
+        try load(
+            Application(files, options, plan: plan.part(0..<1)), placement, state, options.verbosity, files, on: &host)
     }
 
     /// Loads and relocates `application`, whose file lies where it stays, and enters the kernel.

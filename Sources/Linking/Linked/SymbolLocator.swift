@@ -4,6 +4,31 @@ import Bytes
 import Diagnostics
 import ELF
 
+/// Of many symbols the function or object that begins nearest below an address.
+struct NearestSymbol {
+    private let address: UInt64
+    private var best: Symbol?
+
+    /// No symbol yet.
+    init(below address: UInt64) { self.address = address }
+
+    /// Takes `symbol` into account, which is defined where the address counts.
+    mutating func consider(_ symbol: Symbol) {
+        guard symbol.isPlace, symbol.name != 0, symbol.value <= address else { return }
+        // Of symbols at one address the last wins, a function over an object or a plain label.
+        if let best, best.value > symbol.value || best.value == symbol.value && best.type == Symbol.Kind.function {
+            return
+        }
+        best = symbol
+    }
+
+    /// What was found; nil where that has no name among the `size` bytes of names at `names` of the file.
+    func location(names: UInt64, size: UInt64) -> LinkedImage.Location? {
+        guard let best, UInt64(best.name) < size else { return nil }
+        return LinkedImage.Location(nameOffset: names &+ UInt64(best.name), offset: address &- best.value)
+    }
+}
+
 extension LinkedImage {
     /// A symbol, and how far into it an address lies.
     public struct Location: Equatable, Sendable {
@@ -16,53 +41,22 @@ extension LinkedImage {
     /// The function or object in SHT_SYMTAB, or else SHT_DYNSYM, that begins nearest below link address `address`; nil
     /// without section headers or where none fits. Linear in the number of symbols.
     public func locate(_ address: UInt64) -> Location? {
-        guard header.sectionHeaderOffset != 0,
-            let first = try? file.record(
-                at: header.sectionHeaderOffset, size: SectionHeader.size, else: .fileTooShort, .header)
-        else { return nil }
-        let extended = SectionHeader(first).size
-        let count = header.sectionHeaderCount == 0 ? extended : UInt64(header.sectionHeaderCount)
-        guard count <= file.count / SectionHeader.size else { return nil }
-        for table in 0..<2 {
-            let wanted = table == 0 ? SectionHeader.Kind.symbolTable : SectionHeader.Kind.dynamicSymbols
-            // A file has one section of each type (gABI); of a file that has more, only the first is searched.
-            for index in 0..<count {
-                guard let symbols = section(index), symbols.type == wanted else { continue }
-                if let strings = section(UInt64(symbols.link)), let found = nearest(to: address, symbols, strings) {
-                    return found
-                }
-                break
-            }
-        }
-        return nil
+        guard let sections = try? SectionTable(file, header) else { return nil }
+        // A file has one section of each type (gABI); of a file that has more, only the first is searched.
+        return nearest(to: address, sections.first(of: SectionHeader.Kind.symbolTable), sections)
+            ?? nearest(to: address, sections.first(of: SectionHeader.Kind.dynamicSymbols), sections)
     }
 
-    private func section(_ index: UInt64) -> SectionHeader? {
-        let (start, overflow) = header.sectionHeaderOffset.addingReportingOverflow(index &* SectionHeader.size)
-        guard !overflow,
-            let record = try? file.record(at: start, size: SectionHeader.size, else: .fileTooShort, .header)
+    private func nearest(to address: UInt64, _ table: UInt32, _ sections: borrowing SectionTable) -> Location? {
+        // Without such a section this is the null section, which has no bytes.
+        let link = sections[table].link
+        guard link < sections.count, let symbols = try? sections.contents(table), (try? sections.contents(link)) != nil
         else { return nil }
-        return SectionHeader(record)
-    }
-
-    private func nearest(to address: UInt64, _ section: SectionHeader, _ strings: SectionHeader) -> Location? {
-        guard
-            let symbols = try? file.slice(
-                at: section.fileStart, size: section.fileSize, else: .fileTooShort, .header),
-            file.contains(strings.fileStart, strings.fileSize)
-        else { return nil }
-        var best: Symbol?
+        var nearest = NearestSymbol(below: address)
         for index in 0..<Int(truncatingIfNeeded: symbols.count / Symbol.size) {
             let symbol = Symbol(symbols.entry(index, size: Int(Symbol.size)))
-            guard symbol.isPlace, symbol.name != 0, !symbol.isUndefined, !symbol.isAbsolute, symbol.value <= address
-            else { continue }
-            // Of symbols at one address the last wins, a function over an object or a plain label.
-            if let best, best.value > symbol.value || best.value == symbol.value && best.type == Symbol.Kind.function {
-                continue
-            }
-            best = symbol
+            if !symbol.isUndefined, !symbol.isAbsolute { nearest.consider(symbol) }
         }
-        guard let best, UInt64(best.name) < strings.fileSize else { return nil }
-        return Location(nameOffset: strings.fileStart &+ UInt64(best.name), offset: address &- best.value)
+        return nearest.location(names: sections[link].fileStart, size: sections[link].fileSize)
     }
 }

@@ -129,21 +129,12 @@ public struct ObjectImage: ~Escapable {
     /// of symbols.
     public func locate(_ address: UInt64) -> LinkedImage.Location? {
         guard let section = section(at: address) else { return nil }
-        let offset = address &- section.start
-        var best: Symbol?
+        var nearest = NearestSymbol(below: address &- section.start)
         var next = ObjectSymbol()
         while self.next(&next) {
-            let symbol = next.entry
-            guard symbol.isPlace, symbol.name != 0, symbol.value <= offset, next.definition == .section(section.index)
-            else { continue }
-            // Of symbols at one address the last wins, a function over an object or a plain label.
-            if let best, best.value > symbol.value || best.value == symbol.value && best.type == Symbol.Kind.function {
-                continue
-            }
-            best = symbol
+            if next.definition == .section(section.index) { nearest.consider(next.entry) }
         }
-        guard let best, symbols.nameOffset(of: best) != 0 else { return nil }
-        return LinkedImage.Location(nameOffset: symbols.nameOffset(of: best), offset: offset &- best.value)
+        return nearest.location(names: symbols.namesStart, size: symbols.strings.count)
     }
 }
 

@@ -10,7 +10,8 @@ public struct ObjectSymbols: ~Escapable {
     fileprivate var symbols: ByteView
     /// The string table that holds their names.
     private(set) var strings: ByteView
-    fileprivate var stringsOffset: UInt64 = 0
+    /// The file offset of their names.
+    private(set) var namesStart: UInt64 = 0
     private var extended: ByteView
     /// The index of the section that holds the table.
     public private(set) var section: UInt32 = 0
@@ -58,7 +59,7 @@ public struct ObjectSymbols: ~Escapable {
         let names = sections[link]
         guard names.type == SectionHeader.Kind.stringTable else { throw sections.badLink(section, link) }
         strings = try sections.contents(link)
-        stringsOffset = names.fileStart
+        namesStart = names.fileStart
         let indices = sections.first(of: SectionHeader.Kind.extendedIndices)
         guard indices != 0 else { return }
         let indicesLink = sections[indices].link
@@ -91,7 +92,7 @@ public struct ObjectSymbols: ~Escapable {
     /// The file offset of the name at `name` of the string table, 0 if that is 0 or outside.
     @inline(never)
     func nameOffset(ofName name: UInt32) -> UInt64 {
-        name != 0 && UInt64(name) < strings.count ? stringsOffset &+ UInt64(name) : 0
+        name != 0 && UInt64(name) < strings.count ? namesStart &+ UInt64(name) : 0
     }
 }
 
