@@ -23,19 +23,16 @@ public enum MemoryKind: UInt32, Sendable {
 }
 
 /// A range of addresses and what it is.
-public struct MemoryRegion: Equatable, Sendable {
-    /// The addresses.
-    public var range: AddressRange
-    /// What they are.
-    public var kind: MemoryKind
+public typealias MemoryRegion = LabelledRange<MemoryKind>
+
+extension MemoryRegion {
+    /// What the addresses are.
+    public var kind: MemoryKind { label }
     /// Whether it is RAM that anyone may use.
     public var isAvailable: Bool { kind == .available }
 
     /// A region.
-    public init(range: AddressRange, kind: MemoryKind) {
-        self.range = range
-        self.kind = kind
-    }
+    public init(range: AddressRange, kind: MemoryKind) { self.init(range, kind) }
 
     /// Whether `other`, which begins no earlier than it ends, cannot be joined to it.
     func isApart(from other: MemoryRegion) -> Bool {
@@ -162,23 +159,9 @@ public struct MemoryMap: ~Copyable {
 }
 
 /// The regions of a memory map, as `MemoryMap` keeps them.
-public struct MemoryRegions: ~Escapable {
-    private let ranges: Span<AddressRange>
-    private let kinds: Span<MemoryKind>
+public typealias MemoryRegions = LabelledRanges<MemoryKind>
 
-    @_lifetime(copy ranges, copy kinds)
-    init(_ ranges: Span<AddressRange>, _ kinds: Span<MemoryKind>) {
-        self.ranges = ranges
-        self.kinds = kinds
-    }
-
-    /// The number of regions.
-    public var count: Int { ranges.count }
-    /// Their numbers, from 0 on.
-    public var indices: Range<Int> { ranges.indices }
-    /// The region at `index`, below `count`.
-    public subscript(index: Int) -> MemoryRegion { MemoryRegion(range: ranges[index], kind: kinds[index]) }
-
+extension MemoryRegions {
     /// Whether all of `range` is RAM that anyone may use.
     public func isAvailable(_ range: AddressRange) -> Bool {
         for index in indices where self[index].isAvailable && self[index].range.contains(range) { return true }

@@ -19,19 +19,16 @@ public enum Purpose: UInt8, Sendable {
 }
 
 /// A range and why it must not be used.
-public struct Reservation: Equatable, Sendable {
-    /// The addresses.
-    public var range: AddressRange
-    /// Why.
-    public var purpose: Purpose
+public typealias Reservation = LabelledRange<Purpose>
+
+extension Reservation {
+    /// Why it must not be used.
+    public var purpose: Purpose { label }
     /// Whether the firmware handed it over, and a kernel may read it.
     public var isFirmware: Bool { purpose == .firmware }
 
     /// A reservation.
-    public init(range: AddressRange, purpose: Purpose) {
-        self.range = range
-        self.purpose = purpose
-    }
+    public init(range: AddressRange, purpose: Purpose) { self.init(range, purpose) }
 }
 
 /// A list of reserved ranges, in no order. Holds up to `capacity`.
@@ -145,20 +142,4 @@ public struct Reservations {
 }
 
 /// Reserved ranges, as `Reservations` keeps them.
-public struct ReservationList: ~Escapable {
-    private let ranges: Span<AddressRange>
-    private let purposes: Span<Purpose>
-
-    @_lifetime(copy ranges, copy purposes)
-    init(_ ranges: Span<AddressRange>, _ purposes: Span<Purpose>) {
-        self.ranges = ranges
-        self.purposes = purposes
-    }
-
-    /// How many there are.
-    public var count: Int { ranges.count }
-    /// Their numbers, from 0 on.
-    public var indices: Range<Int> { ranges.indices }
-    /// The one at `index`, below `count`.
-    public subscript(index: Int) -> Reservation { Reservation(range: ranges[index], purpose: purposes[index]) }
-}
+public typealias ReservationList = LabelledRanges<Purpose>
