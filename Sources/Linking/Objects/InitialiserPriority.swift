@@ -5,13 +5,13 @@ import Diagnostics
 import ELF
 
 extension SectionTable {
-    /// The key by which sections are placed: the group of `section`, and then its priority, which is found out only in `group` because it
-    /// takes long. `.max` for a section that is not in memory at run time. The old .ctors and .dtors have no type of their own; they
-    /// are arrays of functions like the new ones, as with GNU ld.
+    /// Where `section` stands in the order; nil for one that is not in memory at run time. Priorities are found out only in `group`
+    /// because that takes long. The old .ctors and .dtors have no type of their own; they are arrays of functions like the new ones,
+    /// as with GNU ld.
     @inline(never)
-    func key(of section: SectionHeader, in group: SectionGroup) -> UInt64 {
-        guard let home = home(section) else { return .max }
-        return UInt64(home.rawValue) << 40 | (home.hasPriorities && home == group ? priority(section) : 0)
+    func rank(of section: SectionHeader, in group: SectionGroup) -> SectionRank? {
+        guard let home = home(section) else { return nil }
+        return SectionRank(group: home, priority: home.hasPriorities && home == group ? priority(section) : 0)
     }
 
     /// The group that `section` belongs to; nil for one that is not in memory at run time.

@@ -43,6 +43,17 @@ enum SectionGroup: UInt8 {
     var beginsPage: Bool { self == .code || self == .readOnly || self == .threadLocalData || self == .zero }
 }
 
+/// Where a section stands in the order: by its group, and then by its priority.
+struct SectionRank: Equatable {
+    var group = SectionGroup.code
+    /// The priority of an array of functions; 0 in other groups.
+    var priority: UInt64 = 0
+
+    static func < (left: SectionRank, right: SectionRank) -> Bool {
+        left.group == right.group ? left.priority < right.priority : left.group.rawValue < right.group.rawValue
+    }
+}
+
 /// A position that moves up through memory.
 struct PlacementCursor {
     /// What is placed must end here or below; the sums of a few such numbers fit in 64 bits.
@@ -88,8 +99,8 @@ struct PlacedSections {
     private(set) var group = SectionGroup.code
     /// Its link address; of a thread-local section the offset in its block.
     private(set) var offset: UInt64 = 0
-    /// The key of the sections that are being placed, the least greater key that was seen, and how many keys had priorities.
-    private var key: UInt64 = 0, nextKey: UInt64 = .max, priorities: UInt64 = 0
+    /// The rank of the sections that are being placed, the least greater one that was seen, and how many ranks had priorities.
+    private var rank = SectionRank(), nextRank: SectionRank?, priorities: UInt64 = 0
     private var isFirst = true
     /// The alignment of each array's beginning: as with linkers nothing lies between that and its first function.
     private let arrayAlignment: UInt64
@@ -112,16 +123,17 @@ struct PlacedSections {
             while index &+ 1 < sections.count {
                 index &+= 1
                 let section = sections[index]
-                let key = sections.key(of: section, in: group)
-                if key == self.key {
+                guard let rank = sections.rank(of: section, in: group) else { continue }
+                if rank == self.rank {
                     try place(section)
                     return true
                 }
-                if key > self.key { nextKey = min(nextKey, key) }
+                if self.rank < rank, nextRank.map({ rank < $0 }) ?? true { nextRank = rank }
             }
-            key = nextKey
-            (nextKey, index, isFirst) = (.max, 0, true)
-            let next = SectionGroup(rawValue: UInt8(truncatingIfNeeded: key >> 40))
+            // After the last rank come the groups that have no section.
+            let next = nextRank?.group
+            if let nextRank { rank = nextRank }
+            (nextRank, index, isFirst) = (nil, 0, true)
             while group != next {
                 bounds.end(group, at: memory.address)
                 guard let following = SectionGroup(rawValue: group.rawValue &+ 1) else { return false }
