@@ -132,6 +132,7 @@ public struct LoaderOptions: Equatable, Sendable {
     /// Whether `word`, where it may also be a file's name or the kernel's, is an option: it is called like one, or what follows
     /// `loader.` has a value, of which nobody makes a file's name, and which should not be lost by a slip of the pen. A file
     /// that is called `loader.elf` has a name.
+    @inline(never)  // Three callers: 270 bytes less.
     private static func isOption(_ word: ByteView) -> Bool {
         var option = word
         guard option.take("loader.") else { return false }
