@@ -1,5 +1,6 @@
 // What can be fuzzed, each with its invariants: every function returns what must not happen, in words.
 
+import Architecture
 import Memory
 import Boot
 import Firmware
@@ -299,7 +300,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         let choice = source.byte()
         let module = choice & 1 == 0 ? AddressRange(at: 0x3400, size: UInt64(exceptionFile.count)) : range(&source)
         if isFile { memory.replaceSubrange(0x3000..<0x3000 + exceptionFile.count, with: exceptionFile) }
-        let report = ExceptionReport(
+        let report = CPUException(
             vector: source.number(upTo: 255), errorCode: source.number(upTo: 255), instructionPointer: source.address(),
             stackPointer: choice & 2 == 0 ? source.number(upTo: 0x7fff) : source.address(),
             faultAddress: source.address(), pageTable: choice & 4 == 0 ? 0x1000 : source.address(),

@@ -1,5 +1,6 @@
 // The machine as a host for the sequence of a boot.
 
+import Architecture
 import Boot
 import Bytes
 import CMachine
@@ -82,7 +83,7 @@ struct MachineHost: BootHost {
 func loaderException(_ frame: UnsafePointer<cm_exception_frame>) {
     var serial = SerialPort()
     // The stub has put the frame on the boot stack; the record was written before the kernel was entered, if at all.
-    let report = unsafe ExceptionReport(
+    let report = unsafe CPUException(
         vector: frame.pointee.vector, errorCode: frame.pointee.error_code, instructionPointer: frame.pointee.rip,
         stackPointer: frame.pointee.rsp, faultAddress: CPU.pageFaultAddress, pageTable: frame.pointee.cr3,
         features: frame.pointee.cr4,

@@ -1,5 +1,6 @@
 // Work is bounded: files that list the same bytes over and over are refused, not read over and over.
 
+import Architecture
 import Memory
 import Boot
 import Firmware
@@ -194,7 +195,7 @@ import Testing
         (record.image, record.bias) = (AddressRange(0x20_0000, 0x40_0000), 0x20_0000)
         record.module = AddressRange(at: 0x8000, size: UInt64(contents.count))
         record.isKnown = true
-        let report = ExceptionReport(
+        let report = CPUException(
             vector: 6, errorCode: 0, instructionPointer: 0x20_0000, stackPointer: 0x4000, faultAddress: 0,
             pageTable: 0x1000, features: 0, registers: InlineArray<15, UInt64>(repeating: 0))
         let growth = Self.growth(memory(1), memory(512)) { memory in

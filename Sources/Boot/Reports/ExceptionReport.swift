@@ -1,6 +1,6 @@
 // What is told of a CPU exception that nobody handled: where it happened, in the application's own terms.
 
-import Architecture
+public import Architecture
 public import Memory
 public import Firmware
 public import Diagnostics
@@ -62,39 +62,7 @@ public enum AlignmentHint: UInt8, Sendable {
     func explains(_ address: UInt64) -> Bool { self != .none && (address == 0 || address == 0x18) }
 }
 
-/// A CPU exception (Intel SDM volume 3, 6.15): what the CPU and its registers said.
-public struct ExceptionReport: Sendable {
-    /// The exception's number, and its error code where it has one.
-    public var vector: UInt64, errorCode: UInt64
-    /// rip, rsp, cr2 and cr3.
-    public var instructionPointer: UInt64, stackPointer: UInt64, faultAddress: UInt64, pageTable: UInt64
-    /// CR4: what is turned on.
-    public var features: UInt64
-    /// r15 down to r8, rbp, rdi, rsi, rdx, rcx, rbx, rax, as they were pushed.
-    public var registers: InlineArray<15, UInt64>
-
-    /// A report.
-    public init(
-        vector: UInt64, errorCode: UInt64, instructionPointer: UInt64, stackPointer: UInt64, faultAddress: UInt64,
-        pageTable: UInt64, features: UInt64, registers: InlineArray<15, UInt64>
-    ) {
-        self.vector = vector
-        self.errorCode = errorCode
-        self.instructionPointer = instructionPointer
-        self.stackPointer = stackPointer
-        self.faultAddress = faultAddress
-        self.pageTable = pageTable
-        self.features = features
-        self.registers = registers
-    }
-
-    /// Exceptions whose error code the CPU pushes (table 6-1).
-    private static var haveErrorCode: UInt64 { 1 << 8 | 0x1f << 10 | 1 << 17 | 1 << 21 | 1 << 29 | 1 << 30 }
-    /// Whether it is an interrupt with the number of an exception, which no error code comes with: that of a device, because the
-    /// BIOS gave the first eight the numbers from 8 on, or INT's. That an exception's error code is its own number takes an LDT.
-    private var isInterrupt: Bool { errorCode == vector && ExceptionReport.haveErrorCode &>> vector & 1 != 0 }
-    private var isPageFault: Bool { vector == 14 && !isInterrupt }
-
+extension CPUException {
     /// How many return addresses are shown at the most, and how many words of the stack are searched for them.
     static var returnAddressLimit: Int { 8 }
     static var stackSearchLimit: UInt64 { 512 }
@@ -106,14 +74,12 @@ public struct ExceptionReport: Sendable {
         let isKnown = record.isKnown
         record.isKnown = false
         sink.write("[LOADER] error: CPU exception %d (", vector)
-        sink.write(ExceptionReport.names.row(isInterrupt ? 9 : Int(min(vector, 20))))
-        if vector != 14, errorCode != 0, errorCode != vector { sink.write(", error code ", hex: errorCode) }
-        // A breakpoint is told behind the instruction, where another function may begin.
-        let place = vector == 3 ? instructionPointer &- 1 : instructionPointer
-        sink.write(") at ", hex: place)
+        sink.write(name)
+        if hasErrorCode { sink.write(", error code ", hex: errorCode) }
+        sink.write(") at ", hex: instruction)
         if isPageFault { writeAccess(&sink) }
         if isKnown, isStackOverflow(record) { sink.write(": the stack has overflowed") }
-        if isKnown, vector == 6 { writeMissingFeature(memory, &sink) }
+        if isKnown, isInvalidOpcode { writeMissingFeature(memory, &sink) }
         sink.endLine()
         sink.flush()
         guard isKnown else { return }
@@ -130,7 +96,7 @@ public struct ExceptionReport: Sendable {
         // The file may have been overwritten since; what is read of it is checked like any other bytes.
         do throws(Fault) {
             let image = try ApplicationFile(memory.view(record.module.start, size: record.module.size))
-            writePlace("[LOADER] instruction ", place, record, image, &sink)
+            writePlace("[LOADER] instruction ", instruction, record, image, &sink)
             if isPageFault { writePlace("[LOADER] access to ", faultAddress, record, image, &sink) }
             writeRegisters(&sink)
             writeReturnAddresses(record, memory, image, &sink)
@@ -139,38 +105,36 @@ public struct ExceptionReport: Sendable {
         }
     }
 
-    /// A page fault (or the double fault that follows when nothing can be pushed) next to the page below the stack.
+    /// Whether the page below the stack was touched.
     private func isStackOverflow(_ record: borrowing BootRecord) -> Bool {
-        let below = AddressRange(record.stack.start &- 0x1000, record.stack.start)
-        let touched = isPageFault ? faultAddress : stackPointer
-        return (vector == 14 || vector == 8) && touched >= below.start && touched < below.end
+        let bottom = record.stack.start
+        guard let touched = stackAccess else { return false }
+        return touched >= bottom &- 0x1000 && touched < bottom
     }
 
     /// An invalid opcode may be a valid one, of registers that the kernel has not turned on.
     private func writeMissingFeature(_ memory: PhysicalMemory, _ sink: inout some TextSink) {
         guard let whole = try? memory.view(memory.origin, size: memory.range.size) else { return }
         let walk = PageWalk(whole, origin: memory.origin, root: pageTable)
-        let instruction = VectorInstruction { offset in
+        let missing = missingFeature { offset in
             guard let address = walk.physicalAddress(of: instructionPointer &+ offset), address >= memory.origin else {
                 return nil
             }
             return whole.byte(at: address &- memory.origin)
         }
-        switch instruction {
-        case .sse where features >> 9 & 1 == 0:
-            sink.write(": it uses vector registers, which the kernel has not turned on (CR4.OSFXSR)")
-        case .avx where features >> 18 & 1 == 0:
-            sink.write(": it uses vector registers, which the kernel has not turned on (CR4.OSXSAVE)")
-        default: break
-        }
+        guard let missing else { return }
+        sink.write(": it uses vector registers, which the kernel has not turned on (")
+        sink.write(missing)
+        sink.write(")")
     }
 
     private func writeAccess(_ sink: inout some TextSink) {
-        sink.write(
-            errorCode & 16 != 0 ? ", executing " : errorCode & 2 != 0 ? ", writing to " : ", reading from ",
-            hex: faultAddress)
-        sink.write(
-            errorCode & 8 != 0 ? " (malformed page table)" : errorCode & 1 != 0 ? " (protected)" : " (not mapped)")
+        sink.write(", ")
+        sink.write(access)
+        sink.write(" ", hex: faultAddress)
+        sink.write(" (")
+        sink.write(refusal)
+        sink.write(")")
     }
 
     @inline(never)
@@ -223,7 +187,7 @@ public struct ExceptionReport: Sendable {
                 sink.write("[LOADER]")
             }
             sink.write(" ")
-            sink.write(("rax rbx rcx rdx rsi rdi rbp r8 r9 r10 r11 r12 r13 r14 r15" as Text).word(index))
+            sink.write(CPUException.registerNames.word(index))
             sink.write(" ", hex: registers.span[14 &- index])
         }
         sink.write(" rsp ", hex: stackPointer)
@@ -240,7 +204,7 @@ public struct ExceptionReport: Sendable {
         guard let whole = try? memory.view(memory.origin, size: memory.range.size) else { return }
         let walk = PageWalk(whole, origin: memory.origin, root: pageTable)
         var shown = 0
-        for index in 0..<ExceptionReport.stackSearchLimit where shown < ExceptionReport.returnAddressLimit {
+        for index in 0..<CPUException.stackSearchLimit where shown < CPUException.returnAddressLimit {
             guard let address = walk.physicalAddress(of: (stackPointer & ~7) &+ index &* 8), address >= memory.origin,
                 let word = whole.word64(at: address &- memory.origin)
             else { return }
@@ -258,32 +222,5 @@ public struct ExceptionReport: Sendable {
             sink.flush()
             shown &+= 1
         }
-    }
-
-    /// What the vectors are called, from 0 on.
-    private static var names: Text {
-        """
-        divide error
-        debug
-        non-maskable interrupt
-        breakpoint
-        overflow
-        bound range
-        invalid opcode
-        device not available
-        double fault
-        interrupt
-        invalid TSS
-        segment not present
-        stack fault
-        general protection
-        page fault
-        interrupt
-        x87 floating point
-        alignment check
-        machine check
-        SIMD floating point
-        reserved
-        """
     }
 }

@@ -1,5 +1,6 @@
 // What is told of an application that died, line by line.
 
+import Architecture
 import Memory
 import Boot
 import Firmware
@@ -54,7 +55,7 @@ import Testing
         var memory = Self.memory(stack)
         memory.replaceSubrange(Int(instruction)..<Int(instruction) + code.count, with: code)
         var sink = StringSink()
-        ExceptionReport(
+        CPUException(
             vector: vector, errorCode: errorCode, instructionPointer: instruction, stackPointer: stackPointer,
             faultAddress: access, pageTable: 0x1000, features: features,
             registers: InlineArray<15, UInt64>(repeating: 7)
@@ -251,7 +252,7 @@ import Testing
         var sink = StringSink()
         let memory: [UInt8] = [0]
         var nothing = BootRecord()
-        ExceptionReport(
+        CPUException(
             vector: 21, errorCode: 0, instructionPointer: 1, stackPointer: 2, faultAddress: 3, pageTable: 4,
             features: 0, registers: InlineArray<15, UInt64>(repeating: 0)
         ).write(&nothing, PhysicalMemory(ByteView(memory.span.bytes), origin: 0), to: &sink)
