@@ -66,7 +66,7 @@ public struct ApplicationFile: ~Escapable {
     public func isCode(_ address: UInt64) -> Bool {
         if isObject { return object.isCode(address) }
         guard let part = linked.programHeaders.segment(at: address) else { return false }
-        return linked.programHeaders[part].flags & 1 != 0
+        return linked.programHeaders[part].isExecutable
     }
 
     /// The function or object that begins nearest below link address `address`.

@@ -25,7 +25,7 @@ extension Application {
     /// of them needs it.
     func requireExecutableEntry() throws(Fault) {
         if !isObject, let index = contents.linked.object.entrySegment,
-            contents.linked.programHeaders[index].flags & 1 != 0
+            contents.linked.programHeaders[index].isExecutable
         {
             return
         }

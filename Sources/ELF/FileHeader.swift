@@ -31,7 +31,7 @@ public struct FileHeader: Equatable, Sendable {
     /// PN_XNUM: the number of program headers is in section header 0.
     private static var extendedCount: UInt16 { 0xffff }
 
-    /// e_ident[EI_OSABI].
+    /// e_ident[EI_OSABI]: see `OSABI`.
     public var osABI: UInt8
     /// e_type.
     public var type: FileType
@@ -118,4 +118,12 @@ public struct FileHeader: Equatable, Sendable {
             throw Fault(.badIdentVersion, .header, value: UInt64(version))
         }
     }
+}
+
+/// The values of EI_OSABI that are asked for by name.
+public enum OSABI {
+    /// ELFOSABI_GNU: it uses GNU's extensions, such as functions that choose an implementation.
+    public static var gnu: UInt8 { 3 }
+    /// ELFOSABI_STANDALONE: it runs without an operating system.
+    public static var standalone: UInt8 { 255 }
 }

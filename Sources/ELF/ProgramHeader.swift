@@ -70,6 +70,11 @@ public struct ProgramHeader: Equatable, Sendable {
         align = record.u64(48)
     }
 
+    /// PF_X: its bytes can be executed.
+    @inlinable public var isExecutable: Bool { flags & Flags.execute != 0 }
+    /// PF_W: it can be written.
+    @inlinable public var isWritable: Bool { flags & Flags.write != 0 }
+
     /// Where its bytes are in the file: p_offset, but 0 if it has none (p_filesz is 0), because p_offset may then point anywhere.
     /// Files that keep nothing but debugging information have such segments beyond their end.
     @inlinable public var fileStart: UInt64 { filesz == 0 ? 0 : offset }

@@ -28,6 +28,11 @@ public struct SectionHeader: Equatable, Sendable {
     /// sh_entsize.
     public var entsize: UInt64
 
+    /// SHF_ALLOC: it is in memory at run time.
+    public var isLoaded: Bool { flags & Flags.alloc != 0 }
+    /// SHT_SYMTAB or SHT_DYNSYM: it is a table of symbols.
+    public var holdsSymbols: Bool { type == Kind.symbolTable || type == Kind.dynamicSymbols }
+
     /// How many bytes it has in the file: none for SHT_NOBITS, whatever sh_size says.
     public var fileSize: UInt64 { type == Kind.nobits ? 0 : size }
     /// Where they are: sh_offset, but 0 if there are none, because sh_offset may then point anywhere.

@@ -77,7 +77,7 @@ public struct Symbol: Equatable, Sendable {
         public static var object: UInt8 { 1 }
         /// STT_FUNC: a function.
         public static var function: UInt8 { 2 }
-        /// STT_SECTION: a section.
+        /// STT_SECTION: a section, by whose name it goes.
         public static var section: UInt8 { 3 }
         /// STT_COMMON: data that has no section yet.
         public static var common: UInt8 { 5 }

@@ -23,12 +23,12 @@ public struct HermitNotes: Equatable, Sendable {
     public static var newestEntryVersion: UInt8 { 4 }
 
     /// n_type of the note `HERMIT`.
-    private static var entryVersionType: UInt32 { 0x5a00 }
+    public static var entryVersionType: UInt32 { 0x5a00 }
     /// NT_GNU_ABI_TAG, and the operating system that stands for Hermit in it.
-    private static var abiTagType: UInt32 { 1 }
+    public static var abiTagType: UInt32 { 1 }
     private static var hermit: UInt32 { 6 }
     /// n_type of the note `UHYVEIF`.
-    private static var uhyveInterfaceType: UInt32 { 0x5b00 }
+    public static var uhyveInterfaceType: UInt32 { 0x5b00 }
 
     /// No notes.
     public init() {}
@@ -123,15 +123,12 @@ public enum Generation: UInt8, Equatable, Sendable {
     /// Entry version 4 on kernels from 0.11: the loader identity-maps all RAM.
     case fourIdentity
 
-    /// ELFOSABI_STANDALONE, which every Hermit image has.
-    private static var standaloneABI: UInt8 { 0xff }
-
     /// The generation of an image with these notes and this OSABI. Without an entry version it is of generation 0 if its OSABI is
     /// that of Hermit images; otherwise throws `missingEntryVersion`.
     public init(_ notes: HermitNotes, osABI: UInt8) throws(Fault) {
         switch notes.entryVersion {
         case nil:
-            guard osABI == Generation.standaloneABI else {
+            guard osABI == OSABI.standalone else {
                 throw Fault(.missingEntryVersion, .header, value: UInt64(osABI))
             }
             self = .zero

@@ -51,19 +51,21 @@ public struct PageAccess: Equatable, Sendable {
 /// Writes page tables into a region; the first page is the PML4, further tables follow in the order of their first use.
 public struct PageTables: ~Copyable, ~Escapable {
     /// P: the entry is in use.
-    static var present: UInt64 { 1 }
+    public static var present: UInt64 { 1 }
     /// R/W: it allows writing.
-    static var writable: UInt64 { 1 << 1 }
+    public static var writable: UInt64 { 1 << 1 }
+    /// U/S: it allows all that to programs of a user, too; the loader never sets it.
+    public static var user: UInt64 { 1 << 2 }
     /// XD: it forbids execution.
-    static var noExecute: UInt64 { 1 << 63 }
+    public static var noExecute: UInt64 { 1 << 63 }
     /// A table's entry: what a page allows, its own entry says.
     private static var table: UInt64 { present | writable }
     /// PS: the entry maps a page rather than point to a table.
-    static var huge: UInt64 { 1 << 7 }
+    public static var huge: UInt64 { 1 << 7 }
     /// The bits that hold an address.
-    static var addressMask: UInt64 { 0x000f_ffff_ffff_f000 }
+    public static var addressMask: UInt64 { 0x000f_ffff_ffff_f000 }
     /// The bits that say what is allowed.
-    static var accessMask: UInt64 { writable | noExecute }
+    public static var accessMask: UInt64 { writable | noExecute }
 
     private var region: ByteRegion
     /// XD, or 0 if the CPU does not have it.

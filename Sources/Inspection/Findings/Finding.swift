@@ -44,7 +44,7 @@ struct Finding: Encodable, Equatable {
             }
             findings += inStack(headers)
             findings += inSectionHeaders(file, header)
-            if header.osABI != 0xff, header.osABI != 3 {
+            if header.osABI != OSABI.standalone, header.osABI != OSABI.gnu {
                 findings.append(
                     Finding(
                         .note, "osabi", "EI_OSABI is \(header.osABI), neither 255 (standalone) nor 3 (GNU)",
@@ -62,7 +62,7 @@ struct Finding: Encodable, Equatable {
 
     private static func inSegment(_ segment: ProgramHeader, _ index: Int) -> [Finding] {
         var findings: [Finding] = []
-        if segment.flags & 3 == 3 {
+        if segment.isWritable, segment.isExecutable {
             findings.append(
                 Finding(
                     .warning, "writable-code", "segment \(index) is writable and executable",
@@ -95,7 +95,7 @@ struct Finding: Encodable, Equatable {
 
     private static func inStack(_ headers: borrowing ProgramHeaders) -> [Finding] {
         for index in 0..<headers.count where headers.type(index) == ProgramHeader.Kind.stack {
-            guard headers[index].flags & 1 != 0 else { return [] }
+            guard headers[index].isExecutable else { return [] }
             return [
                 Finding(
                     .warning, "executable-stack", "PT_GNU_STACK asks for an executable stack",
@@ -177,7 +177,7 @@ struct Finding: Encodable, Equatable {
 
     /// An entry point that runs only because, or as long as, pages are not protected.
     private static func inEntry(_ image: borrowing LinkedImage) -> [Finding] {
-        guard let index = image.object.entrySegment, image.programHeaders[index].flags & 1 == 0 else { return [] }
+        guard let index = image.object.entrySegment, !image.programHeaders[index].isExecutable else { return [] }
         return [
             Finding(
                 .warning, "entry-not-code",
@@ -256,7 +256,7 @@ struct Finding: Encodable, Equatable {
             guard !isInSegment, var notes = try? Notes(sections, section: UInt32(index)) else { continue }
             while let note = try? notes.next() {
                 let isHermit = note.isOwned(by: "HERMIT") || note.isOwned(by: "UHYVEIF")
-                guard isHermit || note.isOwned(by: "GNU") && note.type == 1 else { continue }
+                guard isHermit || note.isOwned(by: "GNU") && note.type == HermitNotes.abiTagType else { continue }
                 findings.append(
                     Finding(
                         .warning, "note-outside-segment",
@@ -277,12 +277,14 @@ struct Finding: Encodable, Equatable {
             for index in 0..<image.programHeaders.count
             where image.programHeaders.type(index) == ProgramHeader.Kind.load {
                 let segment = image.programHeaders[index]
-                if segment.flags & 2 != 0 { writable.append((segment.vaddr, segment.vaddr &+ segment.memsz)) }
+                if segment.isWritable { writable.append((segment.vaddr, segment.vaddr &+ segment.memsz)) }
             }
             var relocations = relocator.listed
             while let relocation = try relocations.next() {
                 let address = relocation.entry.offset
-                if relocation.entry.type == 0 || writable.contains(where: { address >= $0.start && address < $0.end }) {
+                if relocation.entry.type == RelocationNumber.none
+                    || writable.contains(where: { address >= $0.start && address < $0.end })
+                {
                     continue
                 }
                 if count == 0 { firstAddress = address }

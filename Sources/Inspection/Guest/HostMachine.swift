@@ -318,7 +318,7 @@ extension HostMachine {
             let segment = segments[index]
             let own = AddressRange(at: segment.vaddr, size: segment.memsz)
             range = AddressRange(min(range?.start ?? own.start, own.start), max(range?.end ?? own.end, own.end))
-            if segment.flags & 1 != 0 { codeEnd = own.end }
+            if segment.isExecutable { codeEnd = own.end }
         }
         guard let range, AddressRange(0x10_0000, 1 << 32).contains(range) else { return false }
         loader = range.roundedOutward(to: 0x1000)

@@ -157,7 +157,7 @@ struct ImageMap {
         let relocator = try Relocator(copy image, bias: bias, as: .library)
         var list = relocator.listed
         while let relocation = try list.next() {
-            if relocation.entry.type != 0 { relocated.append(relocation.entry.offset &+ bias) }
+            if relocation.entry.type != RelocationNumber.none { relocated.append(relocation.entry.offset &+ bias) }
         }
     }
 
@@ -298,7 +298,7 @@ struct ImageMap {
     }
 
     private static func kind(_ segment: ProgramHeader) -> PartKind {
-        segment.flags & 1 != 0 ? .code : segment.flags & 2 != 0 ? .data : .constants
+        segment.isExecutable ? .code : segment.isWritable ? .data : .constants
     }
 
     private static func kind(_ section: SectionHeader) -> PartKind {
@@ -345,7 +345,7 @@ struct ImageMap {
             }
             while try relocations.next() {
                 let entry = relocations.entry
-                if entry.type != 0 { relocated.append(place &+ entry.offset &+ bias) }
+                if entry.type != RelocationNumber.none { relocated.append(place &+ entry.offset &+ bias) }
             }
         }
     }

@@ -1,5 +1,6 @@
 // What the kernel would find: BootInfo, and what is mapped.
 
+import Architecture
 import Memory
 import Boot
 import Bytes
@@ -104,8 +105,9 @@ enum BootViews {
             listing.text(
                 run.pageSize == 1 << 39
                     ? "recursive"
-                    : "r" + (run.flags & 2 != 0 ? "w" : "-") + (run.flags >> 63 != 0 ? "-" : "x")
-                        + (run.flags & 4 != 0 ? "u" : ""))
+                    : "r" + (run.flags & PageTables.writable != 0 ? "w" : "-")
+                        + (run.flags & PageTables.noExecute != 0 ? "-" : "x")
+                        + (run.flags & PageTables.user != 0 ? "u" : ""))
         }
         listing.end()
     }
@@ -123,15 +125,16 @@ enum BootViews {
         guard table <= guest.size, 0x1000 <= guest.size - table else { return }
         let entries = ByteView(guest.span(AddressRange(at: table, size: 0x1000)))
         for index in 0..<512 as Range<UInt64> {
-            guard let entry = entries.word64(at: index * 8), entry & 1 == 1 else { continue }
+            guard let entry = entries.word64(at: index * 8), entry & PageTables.present != 0 else { continue }
             var address = virtual | index << shift
             // Bits above 47 repeat bit 47.
             if shift == 39, index >= 256 { address |= 0xffff_0000_0000_0000 }
-            let target = entry & 0x000f_ffff_ffff_f000
+            let target = entry & PageTables.addressMask
             let isRecursive = shift == 39 && target == root
-            if shift == 12 || isRecursive || shift < 39 && entry & 1 << 7 != 0 {
+            if shift == 12 || isRecursive || shift < 39 && entry & PageTables.huge != 0 {
                 let run = Run(
-                    virtual: address, physical: target, pages: 1, pageSize: 1 << shift, flags: entry & (1 << 63 | 6))
+                    virtual: address, physical: target, pages: 1, pageSize: 1 << shift,
+                    flags: entry & (PageTables.accessMask | PageTables.user))
                 if let last = runs.last, last.pageSize == run.pageSize, last.flags == run.flags,
                     last.end == run.virtual, last.physical &+ last.pages &* last.pageSize == run.physical
                 {

@@ -1,5 +1,6 @@
 // What a file says of itself: segments, sections, symbols, notes and dynamic entries.
 
+import HermitEntry
 import Architecture
 import Bytes
 import Diagnostics
@@ -117,7 +118,7 @@ enum HeaderViews {
             return listing.end()
         }
         var hasTable = false
-        for number in 0..<table.count where table[number].type == 2 || table[number].type == 11 {
+        for number in 0..<table.count where table[number].holdsSymbols {
             hasTable = true
             let section = table[number]
             let bytes = try table.contents(number)
@@ -131,7 +132,7 @@ enum HeaderViews {
                     listing.text(name)
                     list(symbol, names, in: &listing)
                     // A section symbol has its section's name.
-                    if symbol.name == 0, symbol.type == 3, Int(symbol.shndx) < table.count {
+                    if symbol.name == 0, symbol.type == Symbol.Kind.section, Int(symbol.shndx) < table.count {
                         table.name(table[Int(symbol.shndx)], in: &listing)
                     } else {
                         listing.text(strings, at: UInt64(symbol.name))
@@ -212,8 +213,9 @@ enum HeaderViews {
     private static func meaning(_ note: borrowing Note) -> String {
         let first = note.desc.word32(at: 0) ?? 0
         switch (note.name.text, note.type) {
-        case ("HERMIT", 0x5a00): return "Hermit entry version \(note.desc.byte(at: 0).map { String($0) } ?? "?")"
-        case ("UHYVEIF", 0x5b00): return "uhyve interface version \(first.byteSwapped)"
+        case ("HERMIT", HermitNotes.entryVersionType):
+            return "Hermit entry version \(note.desc.byte(at: 0).map { String($0) } ?? "?")"
+        case ("UHYVEIF", HermitNotes.uhyveInterfaceType): return "uhyve interface version \(first.byteSwapped)"
         case ("GNU", 1):
             let systems: [UInt32: String] = [0: "Linux", 2: "Solaris", 3: "FreeBSD", 6: "Hermit"]
             let version = [4, 8, 12].map { note.desc.word32(at: $0).map { String($0) } ?? "?" }

@@ -30,7 +30,7 @@ enum ObjectRelocationView {
         }
         for index in 0..<table.count {
             let section = table[index]
-            let isLoaded = Int(section.info) < table.count && table[Int(section.info)].flags & 2 != 0
+            let isLoaded = Int(section.info) < table.count && table[Int(section.info)].isLoaded
             guard !(isComplete && isLoaded), var relocations = try table.relocations(index) else { continue }
             let names = SymbolNames(table, section.link)
             while try relocations.next() { rows.write(relocations.entry, file, table, index, names) }

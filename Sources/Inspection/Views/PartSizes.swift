@@ -37,7 +37,7 @@ struct PartSizes {
     static func sections(_ file: ByteView) -> PartSizes {
         var parts = PartSizes()
         guard let header = try? FileHeader(file), let table = try? SectionListing(file, header) else { return parts }
-        for index in 0..<table.count where table[index].type != 0 {
+        for index in 0..<table.count where table[index].type != SectionHeader.Kind.null {
             parts.add(name(table.name(table[index])), table[index].size)
         }
         return parts

@@ -119,7 +119,7 @@ private struct RelocationRows: ~Escapable, Sendable {
         if let name = cells.name { listing.text(name) } else { listing.none() }
         listing.hex(entry.offset &+ bias)
         if let formula = cells.formula { listing.text(formula) } else { listing.none() }
-        if entry.info == 8, let addend = entry.addend {
+        if entry.info == UInt64(RelocationNumber.relative), let addend = entry.addend {
             // Nearly all are RELATIVE.
             listing.hex(relocator.relative(addend))
             listing.none()

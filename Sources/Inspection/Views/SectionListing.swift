@@ -32,7 +32,7 @@ struct SectionListing: ~Escapable, Sendable {
         let (size, overflow) = number.multipliedReportingOverflow(by: SectionHeader.size)
         table = try file.slice(at: start, size: overflow ? .max : size, else: .sectionHeadersBeyondFile, .header)
         count = Int(number)
-        let index = header.sectionNameIndex == 0xffff ? Int(first.link) : Int(header.sectionNameIndex)
+        let index = header.sectionNameIndex == SectionIndex.extended ? Int(first.link) : Int(header.sectionNameIndex)
         guard index > 0, index < count else {
             names = file.part(at: 0, size: 0)
             return
