@@ -40,9 +40,9 @@ enum Names {
     /// p_flags, as `rwx`.
     static func segmentFlags(_ flags: UInt32) -> ShortText {
         var letters = ShortText()
-        letters.append(flags & 4 != 0 ? "r" : "-")
-        letters.append(flags & 2 != 0 ? "w" : "-")
-        letters.append(flags & 1 != 0 ? "x" : "-")
+        letters.append(flags & ProgramHeader.Flags.read != 0 ? "r" : "-")
+        letters.append(flags & ProgramHeader.Flags.write != 0 ? "w" : "-")
+        letters.append(flags & ProgramHeader.Flags.execute != 0 ? "x" : "-")
         return letters
     }
 

@@ -20,6 +20,8 @@ struct AddressSymbols {
         let type: UInt8
         let value: UInt64, size: UInt64
         let nameOffset: UInt64
+        /// Functions come last of those at one address: they are what is looked for.
+        var rank: Int { type == Symbol.Kind.function ? 1 : 0 }
     }
 
     private struct Section {
@@ -44,14 +46,14 @@ struct AddressSymbols {
             let name = table.name(section).text
             if name == ".debug_info" || name == ".zdebug_info" { hasLines = true }
             // SHT_SYMTAB and SHT_DYNSYM.
-            if section.type == 2 {
+            if section.type == SectionHeader.Kind.symbolTable {
                 symbols = index
                 isComplete = true
-            } else if section.type == 11, symbols == nil {
+            } else if section.type == SectionHeader.Kind.dynamicSymbols, symbols == nil {
                 symbols = index
             }
             // What has no memory has no addresses, and those of thread-local sections are other ones.
-            guard section.flags & 0x402 == 2 else { continue }
+            guard section.isLoaded, section.flags & SectionHeader.Flags.threadLocal == 0 else { continue }
             sections.append(Section(index: index, addr: section.addr, size: section.size, name: name))
         }
         guard let symbols, table[symbols].link < table.count, let contents = try? table.contents(symbols) else {
@@ -60,7 +62,8 @@ struct AddressSymbols {
         let strings = table[Int(table[symbols].link)]
         for index in 0..<Int(truncatingIfNeeded: contents.count / Symbol.size) {
             let symbol = Symbol(contents.entry(index, size: Int(Symbol.size)))
-            guard symbol.type <= 2 || symbol.type == 10, symbol.name != 0, !symbol.isUndefined, symbol.shndx < 0xff00,
+            guard symbol.isPlace || symbol.isIndirectFunction, symbol.name != 0, !symbol.isUndefined,
+                symbol.shndx < SectionIndex.firstReserved,
                 UInt64(symbol.name) < strings.fileSize
             else { continue }
             entries.append(
@@ -68,8 +71,7 @@ struct AddressSymbols {
                     section: symbol.shndx, type: symbol.type, value: symbol.value, size: symbol.size,
                     nameOffset: strings.fileStart &+ UInt64(symbol.name)))
         }
-        // Functions last of those at one address: they are what is looked for.
-        entries.sort { ($0.section, $0.value, $0.type == 2 ? 1 : 0) < ($1.section, $1.value, $1.type == 2 ? 1 : 0) }
+        entries.sort { ($0.section, $0.value, $0.rank) < ($1.section, $1.value, $1.rank) }
     }
 
     /// The section that link address `address` is in.
