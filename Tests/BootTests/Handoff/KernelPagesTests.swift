@@ -26,7 +26,7 @@ import Testing
         _ end: UInt64, _ isGuarded: Bool
     ) throws {
         let size = try MemoryPlanTests.plan(scenario(endOfHandoff: 0x20_0000, size: 0x8_0000)).get().handoff.range.size
-        let boot = try #require(HandedOver(scenario(endOfHandoff: end, size: size), gigabytePages: false))
+        let boot = try #require(BootedMachine(scenario(endOfHandoff: end, size: size), gigabytePages: false))
         let layout = boot.placement.handoff
         #expect(layout.range == AddressRange(end - size, end))
         let pages = try #require(boot.pages(skipping: []))

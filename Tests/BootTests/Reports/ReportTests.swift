@@ -31,7 +31,7 @@ import Testing
         let file = scenario.file
         let application = try Application(ByteView(file.span.bytes))
         let platform = try scenario.platform()
-        let boot = try #require(HandedOver(scenario, gigabytePages: true))
+        let boot = try #require(BootedMachine(scenario, gigabytePages: true))
         var found = StringSink(), placed = StringSink()
         Report.found(application, platform.facts, verbosity, to: &found)
         Report.placed(application, boot.placement, RelocationCounts(), boot.state, verbosity, to: &placed)
