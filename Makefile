@@ -194,7 +194,9 @@ deps:
 	command -v python3 >/dev/null || missing="$$missing python3"; \
 	{ [ -f /usr/include/gelf.h ] && [ -f /usr/include/libelf.h ]; } || missing="$$missing libelf-dev"; \
 	[ -f /usr/include/libfdt.h ] || missing="$$missing libfdt-dev"; \
-	[ -f /usr/lib/grub/i386-pc/multiboot.mod ] || missing="$$missing grub-pc-bin"; \
+	[ -f /usr/lib/grub/i386-pc/multiboot2.mod ] || missing="$$missing grub-pc-bin"; \
+	[ -f /usr/lib/grub/x86_64-efi/multiboot2.mod ] || missing="$$missing grub-efi-amd64-bin"; \
+	[ -f /usr/share/OVMF/OVMF_CODE.fd ] || missing="$$missing ovmf"; \
 	command -v grub-mkrescue >/dev/null || missing="$$missing grub-common"; \
 	command -v xorriso >/dev/null || missing="$$missing xorriso"; \
 	command -v mformat >/dev/null || missing="$$missing mtools"; \

@@ -2,14 +2,16 @@
 // enters the loader as its command line says.
 //
 //   preset=NAME         as that starter does: firecracker, cloud-hypervisor, xen, kexec, ipxe, syslinux, syslinux-aout, grub,
-//                       firecracker-linux, crosvm-linux, kexec-linux, cloud-hypervisor-bzimage
-//   entry=NAME          where: multiboot32, pvh32, or e_entry: elf32 (Multiboot's registers), linux32, linux64
+//                       grub2, firecracker-linux, crosvm-linux, kexec-linux, cloud-hypervisor-bzimage
+//   entry=NAME          where: multiboot32, pvh32, or e_entry: elf32 (Multiboot's registers), multiboot2, linux32,
+//                       linux64
 //   random=SEED         all that the entry's specification leaves undefined by chance
 //   count=NUMBER        that many seeds, one after the other; the application is the one that comes back (starter-returning)
 //   eax= … edi= (rax= … r15=), flags=, cr0=, cr4=, efer=, dr0=, dr7=     registers
 //   cs=, ds= (es, ss), fs= (gs)                                          selectors
 //   gdt=, idt=                                                           limits of the descriptor tables
 //   info=, map=, modules=, line=, string=, initrd=, rsdp=                addresses of structures (map: Linux's setup_data)
+//   version=NUMBER      of PVH's start info
 //   options=WORDS       for the loader, where the protocol has them; + stands for a space
 //   -- REST             the rest of the command line is the kernel's
 
@@ -35,7 +37,7 @@ static _Noreturn void enter(void) {
         say_number(next_seed);
     }
     say(", entry ");
-    say((const char *[]){"multiboot32", "pvh32", "elf32", "linux32", "linux64"}[start.entry]);
+    say((const char *[]){"multiboot32", "pvh32", "elf32", "multiboot2", "linux32", "linux64"}[start.entry]);
 
     forget_places();
     // The loader is linked at 1 MiB, and is smaller than this.
@@ -53,6 +55,10 @@ static _Noreturn void enter(void) {
         break;
     case PROTOCOL_PVH:
         write_pvh(&start, application.size);
+        break;
+    case PROTOCOL_MULTIBOOT2:
+        write_multiboot2(&start, application.size);
+        start.cpu.registers[RAX] = value(words, "eax") ? start.cpu.registers[RAX] : 0x36d76289;
         break;
     case PROTOCOL_LINUX:
         write_linux(&start, application.size);

@@ -35,10 +35,10 @@
 #include <stdint.h>
 
 // The ways into the loader's file.
-enum entry { ENTRY_MULTIBOOT_32, ENTRY_PVH_32, ENTRY_ELF_32, ENTRY_LINUX_32, ENTRY_LINUX_64 };
+enum entry { ENTRY_MULTIBOOT_32, ENTRY_PVH_32, ENTRY_ELF_32, ENTRY_MULTIBOOT2_32, ENTRY_LINUX_32, ENTRY_LINUX_64 };
 
 // How structures are written: what the loader is told, and by which protocol. A further protocol is one more of these.
-enum protocol { PROTOCOL_MULTIBOOT, PROTOCOL_PVH, PROTOCOL_LINUX };
+enum protocol { PROTOCOL_MULTIBOOT, PROTOCOL_PVH, PROTOCOL_LINUX, PROTOCOL_MULTIBOOT2 };
 
 // Registers in the order of their numbers.
 enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI };
@@ -103,8 +103,10 @@ struct start {
     const char *options, *arguments;
     // What bytes without a meaning hold.
     uint8_t filler;
-    // Multiboot: what an entry of the memory map says is its size.
+    // Multiboot 1 and 2: what an entry of the memory map says is its size.
     uint32_t entry_size;
+    // PVH: the version of the start info.
+    uint32_t version;
     // Linux: whether boot_params had been cleared before they were filled in, how many elements setup_data has, and how many
     // entries of the memory map are there rather than in boot_params.
     int is_cleared, elements, moved_entries;
@@ -163,6 +165,7 @@ uint32_t load(struct file loader, enum entry entry);
 // structures.c: what protocols want in memory.
 void write_multiboot(struct start *start, uint32_t size);
 void write_pvh(struct start *start, uint32_t size);
+void write_multiboot2(struct start *start, uint32_t size);
 void write_linux(struct start *start, uint32_t size);
 
 // random.c

@@ -17,6 +17,8 @@ static enum protocol protocol_of(enum entry entry) {
     switch (entry) {
     case ENTRY_PVH_32:
         return PROTOCOL_PVH;
+    case ENTRY_MULTIBOOT2_32:
+        return PROTOCOL_MULTIBOOT2;
     case ENTRY_LINUX_32:
     case ENTRY_LINUX_64:
         return PROTOCOL_LINUX;
@@ -105,6 +107,12 @@ static void grub(struct start *start) {
     start->names_module = 0;
 }
 
+// The same by multiboot2 and module2: one block of tags.
+static void grub2(struct start *start) {
+    grub(start);
+    start->entry = ENTRY_MULTIBOOT2_32;
+}
+
 // Firecracker before 1.12, which knew no PVH (src/vmm/src/arch/x86_64): into 64-bit mode at e_entry.
 static void firecracker_linux(struct start *start) {
     monitor(start);
@@ -155,7 +163,7 @@ static const struct {
 } presets[] = {
     {"firecracker", firecracker}, {"cloud-hypervisor", cloud_hypervisor}, {"xen", xen}, {"kexec", kexec}, {"ipxe", ipxe},
     {"syslinux", syslinux}, {"syslinux-aout", syslinux_aout}, {"grub", grub}, 
-    {"firecracker-linux", firecracker_linux}, {"crosvm-linux", crosvm_linux}, {"kexec-linux", kexec_linux},
+    {"grub2", grub2}, {"firecracker-linux", firecracker_linux}, {"crosvm-linux", crosvm_linux}, {"kexec-linux", kexec_linux},
     {"cloud-hypervisor-bzimage", cloud_hypervisor_bzimage},
 };
 
@@ -163,7 +171,8 @@ static const struct {
     const char *name;
     enum entry entry;
 } entries[] = {
-    {"multiboot32", ENTRY_MULTIBOOT_32}, {"pvh32", ENTRY_PVH_32}, {"elf32", ENTRY_ELF_32}, {"linux32", ENTRY_LINUX_32},
+    {"multiboot32", ENTRY_MULTIBOOT_32}, {"pvh32", ENTRY_PVH_32}, {"elf32", ENTRY_ELF_32}, {"multiboot2", ENTRY_MULTIBOOT2_32},
+    {"linux32", ENTRY_LINUX_32},
     {"linux64", ENTRY_LINUX_64},
 };
 
@@ -245,7 +254,7 @@ static void override(struct start *start, const char *words) {
     } fields[] = {
         {"dr0", &cpu->dr0},        {"info", &start->info},     {"map", &start->map},
         {"modules", &start->modules}, {"line", &start->line},     {"string", &start->string},
-        {"initrd", &start->application}, {"rsdp", &start->rsdp},
+        {"initrd", &start->application}, {"rsdp", &start->rsdp}, {"version", &start->version},
     };
     for (uint32_t index = 0; index < sizeof fields / sizeof *fields; index++)
         if ((found = value(words, fields[index].name)))
@@ -269,7 +278,8 @@ void choose(struct start *start, const char *words, uint32_t number_of_seed, int
     *start = (struct start){
         .name = "nobody", .entry = ENTRY_MULTIBOOT_32, .info = ANYWHERE, .map = ANYWHERE, .modules = ANYWHERE,
         .line = ANYWHERE, .string = ANYWHERE, .application = ANYWHERE, .rsdp = ANYWHERE, .has_string = 1, .names_module = 1,
-        .options = "", .arguments = "", .entry_size = 20, .is_cleared = 1,
+        .options = "", .arguments = "", .entry_size = 20, .version = 1,
+        .is_cleared = 1,
         .cpu = {.flags = 2, .cr0 = CR0_PE | CR0_ET, .code = SELECTOR_CODE_32, .data = SELECTOR_DATA, .fs = SELECTOR_DATA,
                 .mxcsr = 0x1f80, .x87_control = 0x37f},
     };

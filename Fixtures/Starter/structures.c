@@ -31,18 +31,38 @@ static int memory_map(const struct start *start, struct range map[32]) {
     return count;
 }
 
+static int is_multiboot(const struct start *start) {
+    return start->protocol == PROTOCOL_MULTIBOOT || start->protocol == PROTOCOL_MULTIBOOT2;
+}
+
 // The command line: by Multiboot the loader's name, by PVH and Linux the options for the loader, and what the user says.
-static uint32_t write_line(struct start *start) {
+static const char *line_text(const struct start *start) {
     static char line[4096];
     char *end = line;
-    append(&end, start->protocol == PROTOCOL_MULTIBOOT ? "loader" : start->options);
+    append(&end, is_multiboot(start) ? "loader" : start->options);
     if (end > line && *start->arguments)
         append(&end, " ");
     append(&end, start->arguments);
-    uint32_t size = (uint32_t)(end - line) + 1;
+    return line;
+}
+
+static uint32_t write_line(struct start *start) {
+    const char *line = line_text(start);
+    uint32_t size = length(line) + 1;
     start->line = place(start->line, size, 1);
     memcpy((void *)start->line, line, size);
     return start->line;
+}
+
+// The module's string: the file's name, and the options for the loader.
+static const char *module_text(const struct start *start) {
+    static char string[1024];
+    char *end = string;
+    append(&end, start->names_module ? "application" : "");
+    if (end > string && *start->options)
+        append(&end, " ");
+    append(&end, start->options);
+    return string;
 }
 
 // Multiboot 0.6.96, 3.3. The flags say which fields there are; the others hold anything.
@@ -69,14 +89,9 @@ void write_multiboot(struct start *start, uint32_t size) {
     module[2] = 0;
     module[3] = start->filler * 0x01010101u;
     if (start->has_string || *start->options) {
-        static char string[1024];
-        char *end = string;
-        append(&end, start->names_module ? "application" : "");
-        if (end > string && *start->options)
-            append(&end, " ");
-        append(&end, start->options);
-        start->string = place(start->string, (uint32_t)(end - string) + 1, 1);
-        memcpy((void *)start->string, string, (uint32_t)(end - string) + 1);
+        const char *string = module_text(start);
+        start->string = place(start->string, length(string) + 1, 1);
+        memcpy((void *)start->string, string, length(string) + 1);
         module[2] = start->string;
     }
     for (int index = 0; index < count; index++) {
@@ -88,7 +103,7 @@ void write_multiboot(struct start *start, uint32_t size) {
     }
 }
 
-// Xen, public/arch-x86/hvm/start_info.h, version 1.
+// Xen, public/arch-x86/hvm/start_info.h, version 1; version 0 ends before the memory map.
 void write_pvh(struct start *start, uint32_t size) {
     struct range map[32];
     int count = memory_map(start, map);
@@ -98,13 +113,17 @@ void write_pvh(struct start *start, uint32_t size) {
     uint32_t *information = (uint32_t *)start->info;
     memset(information, 0, 56);
     information[0] = 0x336ec578;
-    information[1] = 1;
+    information[1] = start->version;
     information[3] = 1;
     *(uint64_t *)(information + 4) = start->modules;
     *(uint64_t *)(information + 6) = write_line(start);
     *(uint64_t *)(information + 8) = start->rsdp == ANYWHERE ? find_rsdp() : start->rsdp;
-    *(uint64_t *)(information + 10) = start->map;
-    information[12] = count;
+    if (start->version == 0) {
+        memset(information + 10, 0xcc, 16);
+    } else {
+        *(uint64_t *)(information + 10) = start->map;
+        information[12] = count;
+    }
     uint64_t *module = (uint64_t *)start->modules;
     module[0] = start->application;
     module[1] = size;
@@ -116,6 +135,53 @@ void write_pvh(struct start *start, uint32_t size) {
         entry[1] = map[index].end - map[index].start;
         entry[2] = map[index].kind | (uint64_t)start->filler << 32;
     }
+}
+
+// Multiboot 2, 3.6: a tag of `size` bytes besides its type and size; returns them.
+static uint32_t *add_tag(uint32_t *information, uint32_t type, uint32_t size) {
+    uint32_t *tag = (uint32_t *)((uint8_t *)information + information[0]);
+    tag[0] = type;
+    tag[1] = 8 + size;
+    information[0] += (8 + size + 7) & ~7u;
+    return tag + 2;
+}
+
+static void add_string(uint32_t *information, uint32_t type, const char *string) {
+    uint32_t size = length(string) + 1;
+    memcpy(add_tag(information, type, size), string, size);
+}
+
+void write_multiboot2(struct start *start, uint32_t size) {
+    struct range map[32];
+    int count = memory_map(start, map);
+    uint32_t step = (start->entry_size & ~7u) + 8;
+    const char *string = start->has_string || *start->options ? module_text(start) : "";
+    start->info = place(start->info, 8192, 8);
+    uint32_t *information = (uint32_t *)start->info;
+    memset(information, start->filler, 8192);
+    information[0] = 8;
+    add_string(information, 1, line_text(start));
+    add_string(information, 2, "the stand-in");
+    uint32_t *memory = add_tag(information, 4, 8);
+    memory[0] = 639;
+    memory[1] = (ram_top - 0x100000) / 1024;
+    uint32_t *module = add_tag(information, 3, 8 + length(string) + 1);
+    module[0] = start->application;
+    module[1] = start->application + size;
+    memcpy(module + 2, string, length(string) + 1);
+    uint32_t *fields = add_tag(information, 6, 8 + count * step);
+    fields[0] = step;
+    fields[1] = 0;
+    for (int index = 0; index < count; index++) {
+        uint64_t *entry = (uint64_t *)((uint8_t *)(fields + 2) + index * step);
+        entry[0] = map[index].start;
+        entry[1] = map[index].end - map[index].start;
+        entry[2] = map[index].kind;
+    }
+    const uint8_t *rsdp = (const uint8_t *)(start->rsdp == ANYWHERE ? find_rsdp() : start->rsdp);
+    if (rsdp)
+        memcpy(add_tag(information, rsdp[15] < 2 ? 14 : 15, rsdp[15] < 2 ? 20 : 36), rsdp, rsdp[15] < 2 ? 20 : 36);
+    add_tag(information, 0, 0);
 }
 
 // An entry of Linux's memory map.

@@ -27,6 +27,8 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
     case multiboot
     /// A PVH start info, and a boot on the machine it describes.
     case pvh
+    /// A Multiboot 2 information, and a boot on the machine it describes.
+    case multiboot2
     /// Linux's boot_params, and a boot on the machine they describe.
     case linux
     /// The device tree writer, read back.
@@ -46,6 +48,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         case .libraries: FuzzTarget.libraries(bytes)
         case .multiboot: FuzzTarget.firmware(bytes, .multiboot)
         case .pvh: FuzzTarget.firmware(bytes, .pvh)
+        case .multiboot2: FuzzTarget.firmware(bytes, .multiboot2)
         case .linux: FuzzTarget.firmware(bytes, .linux)
         case .deviceTree: DeviceTreeModel.violations(bytes)
         case .placement: FuzzTarget.placement(bytes)
@@ -195,7 +198,8 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
             let application = try Application(ByteView(small.bytes.span.bytes), options)
             let limit: UInt64 = 1 << 32
             let choice = BaseChoice(options) { RandomNumber(number, from: .given) }
-            let placement = try MemoryPlan(application, on: platform, loader: loader, limit: limit, choice)
+            let placement = try MemoryPlan(
+                application, on: platform, loader: loader, limit: limit, choice, copiesRootPointer: number & 1 != 0)
             violations = placement.violations(
                 of: application.isFixed || options.base != nil, on: platform, loader: loader, limit: limit)
             let range = placement.handoff.range
@@ -228,7 +232,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         let start = choice & 2 == 0 ? 0x10_0000 : source.address() & 0xffff_f000
         let loader = AddressRange(at: start, size: 0x2_8000)
         var options = LoaderOptions()
-        var number: UInt64 = 0
+        var number = UInt64(choice >> 6 & 1)
         if choice & 16 != 0 {
             options.placesAtRandom = true
             number = source.word()

@@ -16,6 +16,11 @@ extension MemoryPlan {
         if movesModules { own.append(("moved modules", movedModules)) }
         if !movingTables.isEmpty { own.append(("moving tables", movingTables)) }
 
+        if !rootPointer.isEmpty {
+            own.append(("root pointer", rootPointer))
+            if rootPointer.end > 0x10_0000 { violations.append("root pointer: where no kernel looks for it") }
+        }
+
         for (index, (name, range)) in own.enumerated() {
             if range.isEmpty { violations.append("\(name): empty") }
             if range.end > limit { violations.append("\(name): beyond what can be reached") }

@@ -29,6 +29,7 @@ extension FuzzTarget {
             ].map {
                 FuzzTarget.pvh($0)
             }
+        case .multiboot2: return [FuzzTarget.multiboot2(hasMap: true), FuzzTarget.multiboot2(hasMap: false)]
         case .linux:
             return ["env=A=b --", "BOOT_IMAGE=/loader loader.kaslr --"].map { FuzzTarget.linux($0) }
         case .deviceTree:
@@ -107,19 +108,45 @@ extension FuzzTarget {
 
     /// Memory from 0 on with boot_params at 0x500, and two elements of setup_data.
     private static func linux(_ commandLine: String) -> [UInt8] {
-        var memory = [UInt8](repeating: 0, count: 0x1c00)
+        var memory = [UInt8](repeating: 0, count: Int(moduleAddress))
         func put(_ words: [UInt32], at address: Int) {
             for (index, word) in words.enumerated() { memory.put(word, at: address + 4 * index) }
         }
         memory[0x500 + 0x1e8] = 2
         put([0x5372_6448], at: 0x500 + 0x202)
-        put([0x1800, 0x100], at: 0x500 + 0x218)
-        put([0x1700], at: 0x500 + 0x228)
-        put([0x1600], at: 0x500 + 0x250)
+        put([UInt32(moduleAddress), UInt32(moduleSize)], at: 0x500 + 0x218)
+        put([0xf00], at: 0x500 + 0x228)
+        put([0xe00], at: 0x500 + 0x250)
         put([0, 0, 0x9_fc00, 0, 1, 0xf_0000, 0, 0x1_0000, 0, 2], at: 0x500 + 0x2d0)
-        put([0x1640, 0, 9, 8], at: 0x1600)
-        put([0, 0, 1, 20, 0x10_0000, 0, 0x3ff_0000, 0, 1], at: 0x1640)
-        memory.replaceSubrange(0x1700..<0x1700 + commandLine.utf8.count, with: Array(commandLine.utf8))
+        put([0xe40, 0, 9, 8], at: 0xe00)
+        put([0, 0, 1, 20, 0x10_0000, 0, 0x3ff_0000, 0, 1], at: 0xe40)
+        memory.replaceSubrange(0xf00..<0xf00 + commandLine.utf8.count, with: Array(commandLine.utf8))
+        return memory
+    }
+
+    /// Memory from 0 on with a Multiboot 2 information at 0x500, and two modules.
+    private static func multiboot2(hasMap: Bool) -> [UInt8] {
+        var memory = [UInt8](repeating: 0, count: 0xc00)
+        var end = 0x508
+        func tag(_ type: UInt32, _ words: [UInt32], _ text: String = "") {
+            let bytes = ([type, UInt32(8 + 4 * words.count + text.utf8.count)] + words).flatMap { littleEndian($0) }
+            memory.replaceSubrange(end..<end + bytes.count + text.utf8.count, with: bytes + Array(text.utf8))
+            end = (end + bytes.count + text.utf8.count + 7) & ~7
+        }
+        tag(1, [], "loader a=b\0")
+        tag(3, [UInt32(moduleAddress), UInt32(moduleAddress + moduleSize)], "app loader.generation=2\0")
+        tag(3, [0xb00, 0xc00], "")
+        if hasMap {
+            let map: [UInt32] = [
+                0, 0, 0x9_fc00, 0, 1, 0, 0xf_0000, 0, 0x1_0000, 0, 2, 0, 0x10_0000, 0, 0x3ff_0000, 0, 1, 0,
+            ]
+            tag(6, [24, 0] + map)
+        } else {
+            tag(4, [639, 64 << 10])
+        }
+        tag(14, [0x2044_5352, 0x2052_5450, 0, 0, 0])
+        tag(0, [])
+        memory.put(UInt32(end - 0x500), at: 0x500)
         return memory
     }
 }

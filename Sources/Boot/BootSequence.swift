@@ -87,12 +87,17 @@ public enum BootSequence {
             Report.found(application, facts, options.verbosity, to: &host.console)
             let choice = BaseChoice(options) { host.randomNumber() }
             let handoff = host.handoff
-            placement = try MemoryPlan(application, on: facts, loader: handoff.loader, limit: memoryEnd, choice)
+            placement = try MemoryPlan(
+                application, on: facts, loader: handoff.loader, limit: memoryEnd, choice,
+                copiesRootPointer: RootPointer.isToBeCopied(application, on: facts, memory))
             Report.chosen(choice, placement, options, to: &host.console)
 
             // The handoff block first: afterwards nothing needs the firmware's structures any more.
             var block = region(placement.handoff.range, of: &host)
             state = try handoff.write(application, on: facts, placement, memory: memory, to: &block)
+            if !placement.rootPointer.isEmpty {
+                copyRootPointer(facts.rsdp, to: placement.rootPointer, memory, on: &host)
+            }
             if !placement.movingTables.isEmpty {
                 try handoff.writeMovingTables(region(placement.movingTables, of: &host), limit: memoryEnd)
             }
@@ -112,6 +117,18 @@ public enum BootSequence {
         // The application once more, from where its file is now.
         try load(
             Application(files, options, plan: plan.part(0..<1)), placement, state, options.verbosity, files, on: &host)
+    }
+
+    /// Copies ACPI's root pointer from `address` to the beginning of `page`, and has the EBDA begin there if it is in low memory.
+    private static func copyRootPointer(
+        _ address: UInt64, to page: AddressRange, _ memory: PhysicalMemory, on host: inout some BootHost
+    ) {
+        guard let bytes = RootPointer.bytes(at: address, memory) else { return }
+        var copy = region(page, of: &host)
+        copy.copy(bytes, to: page.start)
+        guard !RootPointer.firmwareMemory.contains(page) else { return }
+        var segment = region(RootPointer.segment, of: &host)
+        segment.store(UInt16(truncatingIfNeeded: page.start >> 4), at: RootPointer.segment.start)
     }
 
     /// Loads and relocates `application`, whose file lies where it stays, and enters the kernel.

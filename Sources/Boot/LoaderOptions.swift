@@ -63,7 +63,7 @@ public struct LoaderOptions: Equatable, Sendable {
         }
         guard index > 0, !platform.commandLine.isEmpty else { return }
         switch platform.bootProtocol {
-        case .multiboot:
+        case .multiboot, .multiboot2:
             try LoaderOptions.refuseOptions(on: platform.commandLine, memory, .optionForKernel)
         case .pvh, .linux:
             let application = platform.facts.module(0).range

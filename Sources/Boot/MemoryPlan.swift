@@ -22,6 +22,10 @@ public struct MemoryPlan: Equatable, Sendable {
     public private(set) var movedModules = AddressRange(0, 0)
     /// What the loader leaves behind for the kernel.
     public private(set) var handoff: HandoffLayout
+    /// The page for a copy of ACPI's root pointer; empty where there is none.
+    public private(set) var rootPointer = AddressRange(0, 0)
+    /// Whether a copy is needed, and there is no free memory where the kernel would look for it.
+    public private(set) var losesRootPointer = false
     /// The number of places among which a random number chose; 0 where none did.
     public private(set) var places: UInt64 = 0
 
@@ -36,17 +40,19 @@ public struct MemoryPlan: Equatable, Sendable {
     public var movesModules: Bool { !movedModules.isEmpty }
 
     /// Plans the memory of `application` on `platform`, with the loader's own bytes at `loader`. Nothing that the loader
-    /// writes is placed at or above `limit`, the end of what it can reach. `choice` is about a position-independent image.
+    /// writes is placed at or above `limit`, the end of what it can reach. `choice` is about a position-independent image, and
+    /// `copiesRootPointer` says that the kernel looks for ACPI's root pointer, and would not find the starter's.
     ///
     /// Every module lies in RAM below `limit`, as `Platform.read` makes sure: so their sizes can be added.
     ///
-    /// Throws `memoryTooSmall`, `imageTooLarge`, `noRoomForImage`, `imageOutsideMemory`, `imageAboveReach`, `noRoomForModule` or
+    /// Throws `memoryTooSmall`, `imageTooLarge`, `noRoomForImage`, `imageOutsideMemory`, `imageOverFirmware`, `imageOverTables`,
+    /// `imageOverNonVolatile`, `imageOverDefective`, `imageAboveReach`, `noRoomForModule` or
     /// `noRoomForHandoff`; where `choice` cannot be met, `baseMisaligned`, `baseOutsideMemory`, `baseTooHigh`,
     /// `baseOfFixedImage` or `randomPlaceOfFixedImage`.
     @inline(never)
     public init(
         _ application: borrowing Application, on platform: borrowing PlatformFacts, loader: AddressRange, limit: UInt64,
-        _ choice: BaseChoice = .lowest
+        _ choice: BaseChoice = .lowest, copiesRootPointer: Bool = false
     ) throws(Fault) {
         handoff = HandoffLayout(application, on: platform)
         let map = platform.memoryMap
@@ -86,6 +92,24 @@ public struct MemoryPlan: Equatable, Sendable {
             try findPlace(application, map, taken, limit, choice)
         }
         bias = image.start &- application.linkStart
+        if copiesRootPointer {
+            if base != nil { try taken.add(handoff.range, .handoff) }
+            findRootPointer(map, taken)
+        }
+    }
+
+    /// Finds a page for a copy of ACPI's root pointer, which kernels map by themselves: some panic where it is mapped already. In low
+    /// memory 0x40e has to point there, so that has to be free, too.
+    private mutating func findRootPointer(_ map: MemoryRegions, _ taken: borrowing Reservations) {
+        var page: UInt64?
+        if taken.room(for: 2, alignment: 2, in: map, window: RootPointer.segment) != nil {
+            page = taken.room(for: 0x1000, alignment: 0x1000, in: map, window: RootPointer.lowMemory)
+        }
+        if page == nil {
+            page = taken.room(for: 0x1000, alignment: 0x1000, in: map, window: RootPointer.firmwareMemory)
+        }
+        if let page { rootPointer = AddressRange(at: page, size: 0x1000) }
+        losesRootPointer = page == nil
     }
 
     /// To what, and modulo what, the first address of an image that may lie anywhere has to be congruent: then the bias is a
@@ -130,7 +154,7 @@ public struct MemoryPlan: Equatable, Sendable {
             throw Fault(.imageAboveReach, value: image.start, limit: image.end)
         }
         guard platform.memoryMap.isAvailable(image), image.start >= 0x1000 else {
-            throw Fault(.imageOutsideMemory, value: image.start, limit: image.end)
+            throw MemoryPlan.obstacle(to: image, in: platform.memoryMap)
         }
         try taken.add(image, .image)
         let moved = moved(before: platform.moduleCount, on: platform)
@@ -144,6 +168,21 @@ public struct MemoryPlan: Equatable, Sendable {
             buildAddress = room.start
             movingTables = AddressRange(room.start &+ pages, room.end)
         }
+    }
+
+    /// Why `image` can't lie where it must: what the firmware has there, unless that is where RAM ends.
+    private static func obstacle(to image: AddressRange, in map: MemoryRegions) -> Fault {
+        for index in map.indices where map[index].range.overlaps(image) && image.end <= map.topOfRAM {
+            let region = map[index].range
+            switch map[index].kind {
+            case .available: continue
+            case .reserved: return Fault(.imageOverFirmware, value: region.start, limit: region.end)
+            case .acpiReclaimable: return Fault(.imageOverTables, value: region.start, limit: region.end)
+            case .acpiNonVolatile: return Fault(.imageOverNonVolatile, value: region.start, limit: region.end)
+            case .defective: return Fault(.imageOverDefective, value: region.start, limit: region.end)
+            }
+        }
+        return Fault(.imageOutsideMemory, value: image.start, limit: image.end)
     }
 
     /// Takes `size` bytes of whole pages above the image, and above page 0x8000, where kernels start their other processors, or

@@ -150,6 +150,25 @@ multiboot_header:
     .long loader_end
     .long entry_multiboot
 
+// Multiboot 2 header: the program headers say what to load, so no addresses. Tags: a request for the memory map, one for ACPI's root
+// pointers, optional (flag 0) since there may be none; page-aligned modules; the end.
+    .equ MULTIBOOT2_MAGIC, 0xe85250d6
+    .equ MULTIBOOT2_I386, 0
+    .section .text.multiboot2, "ax", @progbits
+    .balign 8
+multiboot2_header:
+    .long MULTIBOOT2_MAGIC, MULTIBOOT2_I386, multiboot2_end - multiboot2_header
+    .long -(MULTIBOOT2_MAGIC + MULTIBOOT2_I386 + (multiboot2_end - multiboot2_header))
+    .word 1, 0
+    .long 12, 6, 0
+    .word 1, 1
+    .long 16, 14, 15
+    .word 6, 0
+    .long 8
+    .word 0, 0
+    .long 8
+multiboot2_end:
+
 // PVH: the Xen note XEN_ELFNOTE_PHYS32_ENTRY.
     .section .note.Xen, "a", @note
     .balign 4
@@ -174,11 +193,15 @@ entry_multiboot:
     je entry32
     cmp $MAGIC_MULTIBOOT2, %edi
     je entry32
+// No register says that it is Linux: whoever reads boot_params has to look.
+    mov %esi, %ebx
+    jmp entry32
 
-// Linux in 32-bit mode: esi = boot_params. No register says that it is Linux, so whoever reads them has to look.
+// Linux in 32-bit mode, and nothing else: esi = boot_params.
     .globl entry_linux32
 entry_linux32:
     cli
+    xor %edi, %edi
     mov %esi, %ebx
     jmp entry32
 

@@ -36,7 +36,8 @@ public enum Rule: UInt8, Equatable, Sendable {
     case symbolVersionMissing, copyOutsideImage, relocationFormUnknown, optionMisplaced
     case memoryBeyondAddresses
     case optionForKernel, optionAfterOthers
-    case setupDataEndless
+    case setupDataEndless, tagMalformed
+    case imageOverFirmware, imageOverTables, imageOverNonVolatile, imageOverDefective
     case entryWithoutBytes, entryInHeader, entryNotExecutable, debuggingInformationOnly, imageAboveReach
 
     /// What kind of trouble this is; decides the exit status.

@@ -34,6 +34,11 @@ extension Rule {
         static func options(_ sentence: Text, _ advice: Text) -> Words { Words(.options, sentence, advice) }
     }
 
+    /// What to do about an image that must lie where the machine has something else.
+    private var adviceToLinkElsewhere: Text {
+        "link the application position independent (-pie), or at an address that is free there, such as 16 MiB"
+    }
+
     /// What it says when it is broken.
     public var words: Words {
         switch self {
@@ -245,6 +250,19 @@ extension Rule {
                 """
                 link the application at a lower address, or position independent (-pie); below 3 GiB more memory helps as well
                 """)
+        case .imageOverFirmware:
+            .placement(
+                "from %v up to %l, where the image must lie, the firmware has reserved memory for itself",
+                adviceToLinkElsewhere)
+        case .imageOverTables:
+            .placement(
+                "from %v up to %l, where the image must lie, the firmware has ACPI tables", adviceToLinkElsewhere)
+        case .imageOverNonVolatile:
+            .placement(
+                "from %v up to %l, where the image must lie, the firmware keeps ACPI's non-volatile memory (NVS)",
+                adviceToLinkElsewhere)
+        case .imageOverDefective:
+            .placement("from %v up to %l, where the image must lie, RAM is defective", adviceToLinkElsewhere)
         case .imageAboveReach:
             .placement(
                 "the image must lie at %v up to %l, above the 4 GiB that the loader can reach",
@@ -289,6 +307,10 @@ extension Rule {
                 "the module at %v up to %l is not all in RAM below 4 GiB",
                 "give the machine more memory, or a smaller file (strip)")
         case .commandLineTooLong: .platform("the command line is longer than %m bytes", "shorten it")
+        case .tagMalformed:
+            .platform(
+                "the Multiboot 2 tag of type %m has %d bytes: too few for its fields, or more than there are",
+                "the boot loader or virtual machine monitor is at fault")
         case .setupDataEndless:
             .platform(
                 "the list of Linux's setup_data has more than %m elements",

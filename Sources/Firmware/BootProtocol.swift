@@ -6,6 +6,8 @@ public import Diagnostics
 public enum BootProtocol: UInt8, Sendable {
     /// Multiboot 1: eax holds 0x2badb002, ebx the address of the information.
     case multiboot
+    /// Multiboot 2: eax holds 0x36d76289, ebx the address of the information.
+    case multiboot2
     /// PVH, Xen's direct boot: ebx holds the address of the start info.
     case pvh
     /// Linux's boot protocol: esi or rsi holds the address of boot_params.
@@ -15,6 +17,7 @@ public enum BootProtocol: UInt8, Sendable {
     public var name: Text {
         switch self {
         case .multiboot: "Multiboot"
+        case .multiboot2: "Multiboot 2"
         case .pvh: "PVH"
         case .linux: "the Linux boot protocol"
         }

@@ -9,6 +9,7 @@ extension BootProtocol {
     public init(magic: UInt32, information: UInt64, _ memory: PhysicalMemory) throws(Fault) {
         switch magic {
         case Multiboot.magic: self = .multiboot
+        case Multiboot2.magic: self = .multiboot2
         case PVH.magic: self = .pvh
         default:
             guard Linux.isSigned(information, memory) else {
@@ -29,13 +30,18 @@ extension Platform {
         return platform
     }
 
-    /// Reads what the protocol's information in `memory` tells. Throws the faults of `Multiboot`, `PVH` and `Linux`, and
+    /// Reads what the protocol's information in `memory` tells. Throws the faults of `Multiboot`, `Multiboot2`, `PVH` and `Linux`, and
     /// `moduleOutsideMemory` also for a module that is not all in available RAM: QEMU loads more than the machine can hold.
     public mutating func read(_ memory: PhysicalMemory) throws(Fault) {
         switch bootProtocol {
         case .multiboot: try Multiboot.read(memory, into: &self)
+        case .multiboot2: try Multiboot2.read(memory, into: &self)
         case .pvh: try PVH.read(memory, into: &self)
         case .linux: try Linux.read(memory, into: &self)
+        }
+        // Where it is in memory that anyone may use it is copied, and has to be there until then.
+        if rsdp != 0, facts.memoryMap.isAvailable(AddressRange(at: rsdp, size: 20)) {
+            try reservations.add(AddressRange(at: rsdp, size: 36), .transient)
         }
         let facts = facts
         var index = 0

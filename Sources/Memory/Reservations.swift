@@ -10,7 +10,8 @@ public enum Purpose: UInt8, Sendable {
     case module
     /// What the firmware handed over and a kernel may read: the Multiboot information and all that it points to.
     case firmware
-    /// What only the loader reads, before it loads the image: PVH's start info, Linux's boot_params, and all that they point to.
+    /// What only the loader reads, before it loads the image: Multiboot 2's information, PVH's start info, Linux's boot_params, and all that they
+    /// point to.
     case transient
     /// The loaded image.
     case image

@@ -56,7 +56,7 @@ import Testing
     }
 
     @Test(
-        arguments: [BootProtocol.multiboot, .pvh, .linux],
+        arguments: [BootProtocol.multiboot, .multiboot2, .pvh, .linux],
         ["app", "", "  ", "app word", "app xloader.align16", "app loader"])
     func `without options nothing changes`(bootProtocol: BootProtocol, module: String) throws {
         for line in ["", " ", "path -- one", "  env=A=b", "loaders"] {

@@ -148,6 +148,11 @@ import Testing
             #expect(
                 !ram.contains { $0.lowerBound <= image.lowerBound && image.upperBound <= $0.upperBound }
                     || image.lowerBound < 0x1000 || image.upperBound > scenario.limit, "\(scenario)")
+        case .imageOverFirmware, .imageOverTables, .imageOverNonVolatile, .imageOverDefective:
+            let range = fault.value..<fault.limit
+            #expect(scenario.isFixed && !ram.contains { $0.overlaps(range) }, "\(scenario)")
+            #expect(range.lowerBound < scenario.base + 0x1000 + scenario.zeroFill, "\(scenario)")
+            #expect(range.upperBound > scenario.base, "\(scenario)")
         case .noRoomForImage, .noRoomForHandoff, .noRoomForModule:
             var free = ram
             for range in scenario.taken { free = subtract(range, from: free) }

@@ -1,4 +1,4 @@
-// Boots by boot loaders that people use, as they come: GRUB and SYSLINUX from a CD, iPXE from the network.
+// Boots by boot loaders that people use, as they come: GRUB and SYSLINUX from a CD, GRUB on a BIOS and on UEFI, iPXE from the network.
 
 import Commands
 import Foundation
@@ -63,25 +63,45 @@ struct BootPlan {
     fileprivate static func line(_ words: [String]) -> String { words.filter { !$0.isEmpty }.joined(separator: " ") }
 }
 
-/// GRUB 2 on a BIOS.
-enum GRUB {
-    static let modules = "/usr/lib/grub/i386-pc"
-    static let isThere =
-        ["/usr/bin/grub-mkrescue", modules + "/multiboot.mod", "/usr/bin/xorriso", "/usr/bin/mformat"]
-        .allSatisfy(FileManager.default.fileExists)
+/// GRUB 2, and the firmware that it runs on.
+enum GRUB: String, CaseIterable, CustomTestStringConvertible {
+    case bios = "i386-pc"
+    case efi = "x86_64-efi"
+
+    /// The loader's protocol, which is also how GRUB's commands begin and end.
+    enum Version: String { case one = "", two = "2" }
+
+    private static let firmware = "/usr/share/OVMF/OVMF_CODE.fd"
+
+    var testDescription: String { self == .bios ? "on a BIOS" : "on UEFI" }
+    private var modules: String { "/usr/lib/grub/" + rawValue }
+
+    /// Whether what is needed is there on a BIOS, and on both.
+    static let isThere = bios.isThere
+    static let areThere = isThere && efi.isThere && FileManager.default.fileExists(atPath: firmware)
+
+    private var isThere: Bool {
+        ["/usr/bin/grub-mkrescue", modules + "/multiboot2.mod", "/usr/bin/xorriso", "/usr/bin/mformat"]
+            .allSatisfy(FileManager.default.fileExists)
+    }
 
     /// Boots `plan`. GRUB hands over only what follows the path.
-    static func boot(_ plan: BootPlan) async throws -> Outcome {
+    func boot(_ plan: BootPlan, by version: Version = .one) async throws -> Outcome {
         let folder = try BootFolder(plan.files)
         var lines = ["set timeout=0", "serial --unit=0", "terminal_output serial", "menuentry test {"]
-        lines.append(BootPlan.line(["multiboot /loader", plan.commandLine]))
+        lines.append(BootPlan.line(["multiboot\(version.rawValue) /loader", plan.commandLine]))
         for module in plan.modules {
-            lines.append(BootPlan.line(["module /\(module.file.lastPathComponent)", module.string]))
+            let path = "/" + module.file.lastPathComponent
+            lines.append(BootPlan.line(["module\(version.rawValue) \(path)", module.string]))
         }
         try folder.write(lines + ["boot", "}"], to: "boot/grub/grub.cfg")
         try await make(["grub-mkrescue", "-d", modules, "-o", folder.disc, folder.url.path])
-        return try await folder.boot(["-cdrom", folder.disc])
+        let firmware = "if=pflash,unit=0,format=raw,readonly=on,file=" + GRUB.firmware
+        return try await folder.boot((self == .bios ? [] : ["-drive", firmware]) + ["-cdrom", folder.disc])
     }
+
+    /// Boots `plan` on a BIOS.
+    static func boot(_ plan: BootPlan) async throws -> Outcome { try await bios.boot(plan) }
 }
 
 /// SYSLINUX' mboot.c32, from a CD.
@@ -206,6 +226,72 @@ enum IPXE {
         #expect(
             error.contains("no module is given for what it needs: '../../build/fixtures/libmiddle.so'"), outcome.comment
         )
+    }
+
+    @Test(
+        .enabled(if: GRUB.areThere, "GRUB for BIOS and UEFI, OVMF, xorriso or mtools are not there: make deps"),
+        .enabled(if: isBuilt, "make loader fixtures"), arguments: GRUB.allCases)
+    func `GRUB boots the demonstration by Multiboot 2`(_ grub: GRUB) async throws {
+        let outcome = try await grub.boot(Self.demo, by: .two)
+        expectDemonstration(outcome)
+        #expect(outcome.serial.contains("[LOADER] started by Multiboot 2,"), outcome.comment)
+    }
+
+    /// Multiboot 1 on UEFI tells of no root pointer, which the demonstration does not need.
+    @Test(
+        .enabled(if: GRUB.areThere, "GRUB for BIOS and UEFI, OVMF, xorriso or mtools are not there: make deps"),
+        .enabled(if: isBuilt, "make loader fixtures"))
+    func `GRUB boots the demonstration by Multiboot 1 on UEFI`() async throws {
+        expectDemonstration(try await GRUB.efi.boot(Self.demo))
+    }
+
+    /// It needs ACPI, and looks for its root pointer where UEFI leaves none.
+    @Test(
+        .enabled(if: GRUB.areThere, "GRUB for BIOS and UEFI, OVMF, xorriso or mtools are not there: make deps"),
+        .enabled(if: hasGenuine, "the genuine image hello_world is not there"), arguments: GRUB.allCases)
+    func `GRUB boots a genuine application by Multiboot 2`(_ grub: GRUB) async throws {
+        expectGenuine(try await grub.boot(BootPlan(modules: [(Self.genuine, "")]), by: .two))
+    }
+
+    @Test(
+        .enabled(if: GRUB.areThere, "GRUB for BIOS and UEFI, OVMF, xorriso or mtools are not there: make deps"),
+        .enabled(if: isBuilt, "make loader fixtures"), arguments: Matrix.dimensions[0])
+    func `every generation boots by Multiboot 2 on UEFI`(_ kernel: String) async throws {
+        let outcome = try await GRUB.efi.boot(BootPlan(modules: [BootPlan.module("\(kernel)-pie")]), by: .two)
+        #expect(outcome.status == 3, outcome.comment)
+        #expect(outcome.serial.contains("command line: env=A=b -- one two\n"), outcome.comment)
+        // Those that look for it have found it.
+        #expect((outcome.word(after: "fixture: RSDP ") == "0x0") == (kernel == "gen4-identity"), outcome.comment)
+    }
+
+    /// C applications are linked at 8 MiB, where OVMF has what it keeps across sleep states.
+    @Test(
+        .enabled(if: GRUB.areThere, "GRUB for BIOS and UEFI, OVMF, xorriso or mtools are not there: make deps"),
+        .enabled(if: isBuilt, "make loader fixtures"))
+    func `an image where the firmware lives is told who lives there, and where to go`() async throws {
+        let outcome = try await GRUB.efi.boot(BootPlan(modules: [BootPlan.module("gen4-identity-8M")]), by: .two)
+        #expect(outcome.status == 43, outcome.comment)
+        let sentence =
+            "from 0x800000 up to 0x808000, where the image must lie, the firmware keeps ACPI's non-volatile memory"
+        #expect(outcome.errors.first?.hasPrefix(sentence) == true, outcome.comment)
+        #expect(outcome.errors.first?.hasSuffix("that is free there, such as 16 MiB") == true, outcome.comment)
+        for file in ["gen4-identity-16M", "gen4-identity-pie"] {
+            let followed = try await GRUB.efi.boot(BootPlan(modules: [BootPlan.module(file)]), by: .two)
+            #expect(followed.status == 3, followed.comment)
+        }
+    }
+
+    @Test(
+        .enabled(if: GRUB.isThere, "GRUB, xorriso or mtools are not there: make deps"),
+        .enabled(if: isBuilt, "make loader fixtures"))
+    func `libraries by Multiboot 2`() async throws {
+        let outcome = try await GRUB.bios.boot(
+            BootPlan(modules: [
+                BootPlan.module("libraries-pie"), BootPlan.module("libtop.so"), BootPlan.module("libbase.so"),
+                BootPlan.module("libmiddle.so", "/libmiddle.so"),
+            ]), by: .two)
+        #expect(outcome.status == 3, outcome.comment)
+        #expect(!outcome.serial.contains("FAILED"), outcome.comment)
     }
 
     // MARK: SYSLINUX

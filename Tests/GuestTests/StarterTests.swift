@@ -13,6 +13,7 @@ import Testing
     static let starters = [
         ("firecracker", "PVH"), ("cloud-hypervisor", "PVH"), ("xen", "PVH"), ("kexec", "Multiboot"),
         ("ipxe", "Multiboot"), ("syslinux", "Multiboot"), ("syslinux-aout", "Multiboot"), ("grub", "Multiboot"),
+        ("grub2", "Multiboot 2"),
         ("firecracker-linux", "the Linux boot protocol"), ("crosvm-linux", "the Linux boot protocol"),
         ("kexec-linux", "the Linux boot protocol"), ("cloud-hypervisor-bzimage", "the Linux boot protocol"),
     ]
@@ -39,7 +40,7 @@ import Testing
             "cr0=0x1f", "cr0=0x50011", "cr0=0x60000011", "cr4=0x7ff", "cr4=0x10080", "efer=0x901", "fs=0",
             "initrd=0x1000", "line=0x9f000 rsdp=0",
         ],
-        ["multiboot32", "pvh32", "elf32", "linux32"])
+        ["multiboot32", "pvh32", "elf32", "multiboot2", "linux32"])
     func `no part of the state is relied on`(_ words: String, _ entry: String) async throws {
         let outcome = try await start("entry=\(entry) \(words) count=1 options=loader.quiet", "starter-returning")
         #expect(outcome.status == 3, outcome.comment)
@@ -84,14 +85,46 @@ import Testing
         #expect(outcome.serial.hasSuffix("[STARTER] came back 0x1 times\n"), outcome.comment)
     }
 
-    /// Every generation takes its memory from what Linux's starters tell.
+    /// Every generation takes its memory from what the starters tell, though none knows their protocols.
     @Test(
         .enabled(if: isBuilt, "make loader fixtures"),
-        arguments: Matrix.dimensions[0], ["firecracker-linux", "kexec-linux", "cloud-hypervisor-bzimage"])
-    func `every generation boots by Linux's protocol`(_ kernel: String, _ preset: String) async throws {
+        arguments: Matrix.dimensions[0], ["grub2", "firecracker-linux", "kexec-linux", "cloud-hypervisor-bzimage"])
+    func `every generation boots by protocols that it does not know`(_ kernel: String, _ preset: String) async throws {
         let outcome = try await start("preset=\(preset) -- \(Self.kernelLine)", "\(kernel)-pie")
         #expect(outcome.status == 3, outcome.comment)
-        #expect(outcome.serial.contains("command line: \(Self.kernelLine)\n"), outcome.comment)
+        let path = preset == "grub2" ? "loader " : ""
+        #expect(outcome.serial.contains("command line: \(path)\(Self.kernelLine)\n"), outcome.comment)
+    }
+
+    /// Kernels that look for ACPI's root pointer come upon a copy where the starter's is in memory that may be used, at an address
+    /// that they know of.
+    @Test(
+        .enabled(if: isBuilt, "make loader fixtures"), arguments: ["gen0", "gen1", "gen2", "gen3", "gen4-recursive"])
+    func `a root pointer that kernels would not find is copied to where they look`(_ kernel: String) async throws {
+        let outcome = try await start("preset=grub2 options=loader.verbose -- \(Self.kernelLine)", "\(kernel)-pie")
+        #expect(outcome.status == 3, outcome.comment)
+        let page = try #require(
+            outcome.word(after: "[LOADER] copy of ACPI's root pointer ")?.prefix { $0 != "-" }, outcome.comment)
+        #expect(outcome.word(after: "fixture: RSDP ").map(String.init) == String(page), outcome.comment)
+    }
+
+    /// Where the information covers the word at 0x40e there is no place, and that is said; this machine's firmware has another.
+    @Test(.enabled(if: isBuilt, "make loader fixtures"))
+    func `a root pointer without a place is told`() async throws {
+        let outcome = try await start("preset=grub2 info=0x400", "gen4-recursive-pie")
+        #expect(outcome.status == 3, outcome.comment)
+        #expect(
+            outcome.serial.contains(
+                "[LOADER] warning: there is no free memory where this kernel looks for ACPI's root pointer"),
+            outcome.comment)
+    }
+
+    /// Version 0 has no memory map: a guest of Xen has to ask its hypervisor.
+    @Test(.enabled(if: isBuilt, "make loader fixtures"))
+    func `a start info without a memory map is refused`() async throws {
+        let outcome = try await start("preset=xen version=0", "demo")
+        #expect(outcome.status == 45, outcome.comment)
+        #expect(outcome.errors.first?.hasPrefix("the firmware gave no memory map;") == true, outcome.comment)
     }
 
     /// A stranger's rsi: what lies there is no boot_params, or no memory. That is said, whatever the state.
@@ -118,10 +151,10 @@ import Testing
     /// In 32-bit mode, eax tells.
     @Test(.enabled(if: isBuilt, "make loader fixtures"), arguments: ["elf32", "multiboot32"])
     func `another magic number is told`(_ entry: String) async throws {
-        let outcome = try await start("entry=\(entry) eax=0x36d76289", "demo")
+        let outcome = try await start("entry=\(entry) eax=0x36d76288", "demo")
         #expect(outcome.status == 45, outcome.comment)
         let sentence =
-            "the loader was started by no protocol that it knows: the magic number is 0x36d76289, and no boot_params"
+            "the loader was started by no protocol that it knows: the magic number is 0x36d76288, and no boot_params"
         #expect(outcome.errors.first?.hasPrefix(sentence) == true && outcome.errors.count == 1, outcome.comment)
     }
 

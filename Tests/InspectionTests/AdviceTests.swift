@@ -220,6 +220,15 @@ import Testing
         add(
             .imageOutsideMemory, Call(file: application(fixed: true, at: 0xe000_0000), options: ["--memory", "64G"]),
             Call(file: fixed), sound)
+        // Over what the firmware keeps below 1 MiB: the EBDA, and qboot's tables.
+        add(
+            .imageOverFirmware, Call(file: application(fixed: true, at: 0x9_f000) { $0.zeroFill = 0x1000 }),
+            Call(file: application(fixed: true, at: 0x100_0000)), sound)
+        add(
+            .imageOverNonVolatile,
+            Call(file: application(fixed: true, at: 0xd_0000), options: ["--machine", "microvm"]),
+            Call(file: application(fixed: true, at: 0x100_0000), options: ["--machine", "microvm"]),
+            Call(file: sound.file, options: ["--machine", "microvm"]))
         let low = application(fixed: true, at: 0x1_0000, notes: versions[3])
         add(
             .noRoomForHandoff, Call(file: low, options: ["--memory", "64M"]),
@@ -295,7 +304,7 @@ import Testing
                 ]
             ),
             ("tested with many sections: LayoutTests", [.tooManyPriorities, .tooManySectionNames]),
-            ("QEMU makes no such machine", [.memoryTooSmall, .deviceTreeRoom]),
+            ("QEMU makes no such machine", [.memoryTooSmall, .deviceTreeRoom, .imageOverTables, .imageOverDefective]),
             (
                 "cut files are cut in several places: the others stand for them",
                 [

@@ -51,8 +51,13 @@ import Testing
 
     /// What mutation makes of them gets as far as they do: to the end, but where an option asks for what this machine has not.
     @Test func `the firmware's seeds boot`() {
-        for seed in FuzzTarget.multiboot.seeds([]) {
-            #expect(FuzzTarget.firmwareBoot(seed, .multiboot).ending == .loaded)
+        for (target, bootProtocol) in [
+            (FuzzTarget.multiboot, BootProtocol.multiboot), (.multiboot2, .multiboot2), (.linux, .linux),
+        ] {
+            for seed in target.seeds([]) {
+                let boot = FuzzTarget.firmwareBoot(seed, bootProtocol)
+                #expect(boot.ending == .loaded, "\(target): \(boot.report)")
+            }
         }
         let ends = FuzzTarget.pvh.seeds([]).map { FuzzTarget.firmwareBoot($0, .pvh) }
         #expect(ends.filter { $0.ending == .loaded }.count == ends.count, "\(ends.map(\.report))")

@@ -41,6 +41,9 @@ public struct DeviceTreeWriter: ~Copyable, ~Escapable {
         switch bootProtocol {
         case .multiboot:
             append("\0\0\0\u{1}\0\0\0\0\0\0\0\u{3}\0\0\0\u{11}\0\0\0\u{1b}hermit,multiboot\0\0\0\0")
+        case .multiboot2:
+            append(
+                "\0\0\0\u{1}\0\0\0\0\0\0\0\u{3}\0\0\0\u{12}\0\0\0\u{1b}hermit,multiboot2\0\0\0")
         case .pvh:
             append("\0\0\0\u{1}\0\0\0\0\0\0\0\u{3}\0\0\0\u{b}\0\0\0\u{1b}hermit,pvh\0\0")
         case .linux:

@@ -79,9 +79,10 @@ public struct Handoff {
         block.copy(text, to: layout.multiboot.start)
 
         if application.generation.hasDeviceTree {
+            let rootPointer = tellRootPointer(application, on: platform, layout, memory, to: &block)
             try writeDeviceTree(
-                application, on: platform, placement, text, reservesFirmwareInformation: usesFirmwareInformation,
-                to: &block)
+                application, on: platform, placement, text, rootPointer: rootPointer,
+                reservesFirmwareInformation: usesFirmwareInformation, to: &block)
         }
         var multibootInformation: UInt64 = 0
         if usesFirmwareInformation {
@@ -158,7 +159,8 @@ public struct Handoff {
     @inline(never)
     private func writeDeviceTree(
         _ application: borrowing Application, on platform: borrowing PlatformFacts, _ placement: MemoryPlan,
-        _ commandLine: borrowing ByteView, reservesFirmwareInformation: Bool, to block: inout ByteRegion
+        _ commandLine: borrowing ByteView, rootPointer: UInt64, reservesFirmwareInformation: Bool,
+        to block: inout ByteRegion
     ) throws(Fault) {
         let room = placement.handoff.deviceTree
         guard let region = block.part(room.start, size: room.size) else {
@@ -194,9 +196,7 @@ public struct Handoff {
             let pages = AddressRange(range.start.aligned(to: 0x1000) ?? range.end, range.end & ~0xfff)
             if !pages.isEmpty { tree.memory(pages) }
         }
-        // Kernels that are told of ACPI's root pointer read it without mapping it, which takes an identity mapping; those with a
-        // recursive page table look for it themselves, and panic (0.6.9) where a page that they map for that is mapped already.
-        if platform.rsdp != 0, !application.generation.usesRecursivePageTable { tree.rootPointer(platform.rsdp) }
+        if rootPointer != 0 { tree.rootPointer(rootPointer) }
         _ = try tree.finish(commandLine)
     }
 

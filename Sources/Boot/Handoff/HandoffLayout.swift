@@ -14,7 +14,7 @@ public struct HandoffLayout: Equatable, Sendable {
     public var range: AddressRange { AddressRange(start, end) }
     /// The pages for page tables; the PML4 comes first.
     public var pageTables: AddressRange { AddressRange(start, informationStart) }
-    /// The page that holds BootInfo and the GDT.
+    /// The page that holds BootInfo, the GDT, and a copy of ACPI's root pointer.
     public var information: AddressRange { AddressRange(informationStart, informationStart &+ 0x1000) }
     /// The page for the code that moves a staged image into place: the one part that is executed.
     public var trampoline: AddressRange { AddressRange(informationStart &+ 0x1000, informationStart &+ 0x2000) }
@@ -29,6 +29,9 @@ public struct HandoffLayout: Equatable, Sendable {
     public var bootInfo: UInt64 { informationStart }
     /// The address of the global descriptor table.
     public var descriptorTable: UInt64 { informationStart &+ 0x100 }
+
+    /// The address of a copy of ACPI's root pointer, where one is needed.
+    var rootPointer: UInt64 { informationStart &+ 0x140 }
 
     /// The size of the boot stack that every generation expects.
     public static var stackSize: UInt64 { 0x8000 }

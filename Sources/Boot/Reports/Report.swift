@@ -93,6 +93,12 @@ public enum Report {
         sink.write("[LOADER] ")
         relocations(counts, to: &sink)
         sink.endLine()
+        if placement.losesRootPointer {
+            sink.line(
+                """
+                warning: there is no free memory where this kernel looks for ACPI's root pointer, below 640 KiB or from 896 KiB to 1 MiB
+                """)
+        }
         sink.write("[LOADER] BootInfo at ", hex: state.bootInfo)
         sink.write(", stack at ", hex: placement.handoff.stack.start)
         sink.write(", entry point ", hex: state.instructionPointer)

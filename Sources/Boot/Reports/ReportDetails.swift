@@ -50,6 +50,7 @@ extension Report {
         line("device tree", handoff.deviceTree, to: &sink)
         line("command line", handoff.multiboot, to: &sink)
         line("stack", handoff.stack, to: &sink)
+        line("copy of ACPI's root pointer", placement.rootPointer, to: &sink)
     }
 
     @inline(never)

@@ -39,6 +39,7 @@ import Testing
     @Test func `a root begins as long as the protocol's name takes`() throws {
         for (bootProtocol, name) in [
             (BootProtocol.multiboot, "hermit,multiboot"), (.pvh, "hermit,pvh"), (.linux, "hermit,linux"),
+            (.multiboot2, "hermit,multiboot2"),
         ] {
             let result = Self.build(512) { tree in tree.beginRoot(bootProtocol) }
             let tree = try #require(DeviceTree(result.tree))
