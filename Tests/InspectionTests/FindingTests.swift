@@ -193,7 +193,10 @@ import Testing
     }
 
     /// QEMU gives an empty module by Multiboot, and none by PVH.
-    @Test(arguments: [("multiboot", "the file is empty"), ("pvh", "no application was given")])
+    @Test(arguments: [
+        ("multiboot", "the file is empty"), ("pvh", "no application was given"), ("multiboot2", "the file is empty"),
+        ("linux", "no application was given"),
+    ])
     func emptyFiles(_ name: String, _ sentence: String) async throws {
         let folder = try Folder()
         try folder.write("empty", [])
@@ -213,6 +216,8 @@ import Testing
             ("multiboot", "loader.quiet", forKernel), ("multiboot", "a loader.quiet", forKernel),
             ("pvh", "a loader.quiet", afterOthers), ("pvh", "loader.quiet", nil), ("multiboot", "-- loader.quiet", nil),
             ("pvh", "-- loader.quiet", nil), ("multiboot", "loader.elf", nil),
+            ("multiboot2", "loader.quiet", forKernel),
+            ("linux", "a loader.quiet", afterOthers), ("linux", "BOOT_IMAGE=/loader loader.quiet", nil),
         ] {
             let run = try await Tool.run(
                 ["--protocol", start, "--command-line", line, "application"], in: folder.url)

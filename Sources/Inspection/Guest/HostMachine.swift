@@ -14,9 +14,12 @@ enum MachineKind: String, CaseIterable, ExpressibleByArgument, Codable {
     case pc, q35, microvm
 }
 
-/// How the loader is started there.
+/// How the loader is started there. QEMU does so by the first two; the others are rehearsed as GRUB and Firecracker leave the machine.
 enum StartProtocol: String, CaseIterable, ExpressibleByArgument, Codable {
-    case multiboot, pvh
+    case multiboot, pvh, multiboot2, linux
+
+    /// Whether QEMU starts the loader by it.
+    var isQEMUs: Bool { self == .multiboot || self == .pvh }
 }
 
 /// A number of bytes, written as QEMU's -m takes it, or as people do: `512M`, `512MiB`, `1.5G`; plain numbers are MiB.
@@ -65,7 +68,7 @@ struct HostMachine {
     /// The path of the application, which is the module's command line under Multiboot.
     var applicationPath = "application"
     /// Options for the loader, words that begin with `loader.`; they follow the application's name under Multiboot, and come
-    /// first on the command line under PVH.
+    /// first on the command line under PVH and Linux's protocol.
     var loaderOptions = ""
     /// What stands for the CPU's random number, with `loader.kaslr`.
     var seed: UInt64 = 0
@@ -143,7 +146,10 @@ struct HostMachine {
     func start(_ file: ByteView, in guest: GuestMemory) throws(Fault) -> Start {
         var placed: [AddressRange] = []
         try place(file, input, &placed, in: guest)
-        for module in modules { try place(ByteView(module.input.bytes), module.input, &placed, in: guest) }
+        // Linux's protocol has one initrd.
+        for module in modules where startProtocol != .linux {
+            try place(ByteView(module.input.bytes), module.input, &placed, in: guest)
+        }
         switch startProtocol {
         case .multiboot:
             writeMultiboot(placed, to: guest)
@@ -154,11 +160,22 @@ struct HostMachine {
             if file.count == 0, placed.count == 1 { placed = [] }
             writePVH(placed, information, to: guest)
             return Start(magic: PVH.magic, information: information)
+        case .multiboot2:
+            // GRUB puts it after the modules.
+            let information = ((placed.last?.end ?? loader.end) &+ 7) & ~7
+            let bytes = multiboot2Information(placed)
+            guard unsafe guest.write(ByteView(bytes.span.bytes), at: information) else {
+                throw Fault(.platformStructureOutsideMemory, value: information, limit: UInt64(bytes.count))
+            }
+            return Start(magic: Multiboot2.magic, information: information)
+        case .linux:
+            writeLinux(placed, 0x7000, to: guest)
+            return Start(magic: 0, information: 0x7000)
         }
     }
 
     /// Copies a module to where QEMU puts it: under Multiboot module list, command lines and modules follow the loader, the
-    /// modules page aligned; under PVH the module ends where RAM below 4 GiB does, less what QEMU sets aside for ACPI
+    /// modules page aligned; under PVH and Linux's protocol the module ends where RAM below 4 GiB does, less what QEMU sets aside for ACPI
     /// tables, and further ones, which QEMU does not know, lie below.
     private func place(
         _ file: ByteView, _ input: InputFile?, _ placed: inout [AddressRange], in guest: GuestMemory
@@ -169,7 +186,8 @@ struct HostMachine {
             let strings = moduleStrings.reduce(0) { $0 + $1.count } + commandLineString.count + 5
             let first = stringsStart &+ UInt64(16 * moduleStrings.count + strings)
             start = ((placed.last?.end ?? first) &+ 0xfff) & ~0xfff
-        case .pvh:
+        case .multiboot2: start = ((placed.last?.end ?? loader.end) &+ 0xfff) & ~0xfff
+        case .pvh, .linux:
             let end = placed.last?.start ?? lowMemoryEnd - (kind == .microvm ? 0 : 0x2_8000)
             start = file.count <= end ? (end - file.count) & ~0xfff : end
         }
@@ -240,6 +258,13 @@ struct HostMachine {
     /// What looks wrong with the machine, whatever boots there.
     var findings: [Finding] {
         var findings = Finding.withoutPrefix(loaderOptions)
+        if startProtocol == .linux, !modules.isEmpty {
+            findings.append(
+                Finding(
+                    .warning, "linux-modules",
+                    "by Linux's protocol the application is the initrd: no shared object beside it",
+                    "start by Multiboot 1 or 2, or link the application without shared objects"))
+        }
         guard startProtocol == .pvh else { return findings }
         if !modules.isEmpty {
             findings.append(
@@ -259,6 +284,16 @@ struct HostMachine {
         return findings
     }
 
+    /// Where the firmware puts ACPI's root pointer: that depends on the tables it makes, and those on the machine's devices.
+    private var rootPointer: UInt64 {
+        if let rsdp { return rsdp }
+        return switch kind {
+        case .pc: memory.bytes > lowMemoryEnd ? 0xf_59b0 : 0xf_59d0
+        case .q35: memory.bytes > lowMemoryEnd ? 0xf_59c0 : 0xf_59e0
+        case .microvm: 0xf_34d0
+        }
+    }
+
     private func writePVH(_ placed: [AddressRange], _ information: UInt64, to guest: GuestMemory) {
         let (entries, string) = (mapEntries, pvhCommandLine + [0])
         var (usualList, text, map): (UInt64, UInt64, UInt64) = (0x21c0, 0x11c0, 0x5a8)
@@ -271,19 +306,12 @@ struct HostMachine {
         }
         // QEMU has room for one module, and gives it no string.
         let list = placed.count == 1 ? usualList : 0x3000
-        // Where the firmware puts the root pointer depends on the tables it makes, and those on the machine's devices.
-        let usual: UInt64 =
-            switch kind {
-            case .pc: memory.bytes > lowMemoryEnd ? 0xf_59b0 : 0xf_59d0
-            case .q35: memory.bytes > lowMemoryEnd ? 0xf_59c0 : 0xf_59e0
-            case .microvm: 0xf_34d0
-            }
         guest.store(PVH.magic, at: information)
         guest.store(1 as UInt32, at: information + 4)
         // In the order of QEMU's ROM, where a long one runs into what comes behind it.
         guest.write(string, at: text)
         guest.store(UInt32(placed.count), at: information + 12)
-        for (offset, word) in [(16, list), (24, text), (32, rsdp ?? usual), (40, map)] as [(UInt64, UInt64)] {
+        for (offset, word) in [(16, list), (24, text), (32, rootPointer), (40, map)] as [(UInt64, UInt64)] {
             guest.store(word, at: information + offset)
         }
         guest.store(UInt32(entries.count), at: information + 48)
@@ -301,6 +329,64 @@ struct HostMachine {
             guest.store(region.start, at: entry)
             guest.store(region.size, at: entry + 8)
             guest.store(region.type, at: entry + 16)
+        }
+    }
+}
+
+extension HostMachine {
+    // MARK: Multiboot 2
+
+    /// The information's bytes, with the strings that GRUB hands over: the application's are the options, and the command line has no
+    /// name in front. ACPI's root pointer is a copy, of version 1, as the firmware of QEMU's machines has it.
+    private func multiboot2Information(_ placed: [AddressRange]) -> [UInt8] {
+        var bytes: [UInt8] = [0, 0, 0, 0, 0, 0, 0, 0]
+        func append(_ type: UInt32, _ fields: [UInt8]) {
+            bytes += HostMachine.littleEndian(type) + HostMachine.littleEndian(UInt32(8 + fields.count)) + fields
+            bytes += [UInt8](repeating: 0, count: -bytes.count & 7)
+        }
+        append(1, Array(commandLine.utf8) + [0])
+        let strings = [loaderOptions] + modules.map(\.path)
+        for (module, string) in zip(placed, strings) {
+            let addresses = [module.start, module.end].flatMap {
+                HostMachine.littleEndian(UInt32(truncatingIfNeeded: $0))
+            }
+            append(3, addresses + Array(string.utf8) + [0])
+        }
+        let entries = mapEntries.flatMap { entry in
+            HostMachine.littleEndian(entry.start) + HostMachine.littleEndian(entry.size)
+                + HostMachine.littleEndian(UInt64(entry.type))
+        }
+        append(6, HostMachine.littleEndian(24 as UInt32) + HostMachine.littleEndian(0 as UInt32) + entries)
+        if rootPointer != 0 { append(14, Array("RSD PTR \0BOCHS \0\0\0\0\0".utf8)) }
+        append(0, [])
+        bytes.replaceSubrange(0..<4, with: HostMachine.littleEndian(UInt32(bytes.count)))
+        return bytes
+    }
+
+    private static func littleEndian<Word: FixedWidthInteger>(_ word: Word) -> [UInt8] {
+        (0..<Word.bitWidth / 8).map { UInt8(truncatingIfNeeded: word >> Word($0 * 8)) }
+    }
+
+    // MARK: Linux
+
+    /// boot_params at `parameters`, and the command line where Firecracker has it.
+    private func writeLinux(_ placed: [AddressRange], _ parameters: UInt64, to guest: GuestMemory) {
+        let line: UInt64 = 0x2_0000
+        guest.write(pvhCommandLine + [0], at: line)
+        guest.store(0x5372_6448 as UInt32, at: parameters + 0x202)
+        guest.store(UInt32(line), at: parameters + 0x228)
+        guest.store(rootPointer, at: parameters + 0x70)
+        if let disk = placed.first {
+            guest.store(UInt32(truncatingIfNeeded: disk.start), at: parameters + 0x218)
+            guest.store(UInt32(truncatingIfNeeded: disk.size), at: parameters + 0x21c)
+        }
+        let entries = mapEntries
+        guest.store(UInt8(entries.count), at: parameters + 0x1e8)
+        for (index, entry) in entries.enumerated() {
+            let address = parameters + 0x2d0 + UInt64(index) * 20
+            guest.store(entry.start, at: address)
+            guest.store(entry.size, at: address + 8)
+            guest.store(entry.type, at: address + 16)
         }
     }
 }

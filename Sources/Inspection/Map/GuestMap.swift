@@ -102,6 +102,7 @@ struct GuestMap {
         add(layout.multiboot, .handoff, "command line, Multiboot information")
         add(AddressRange(layout.stack.start &- 0x1000, layout.stack.start), .handoff, "guard page")
         add(layout.stack, .stack, "boot stack")
+        add(placement.rootPointer, .handoff, "copy of ACPI's root pointer")
         if placement.movesModules { add(placement.movedModules, .module, "modules, moved") }
         if placement.isStaged { add(placement.staged, .loader, "image, before it is moved") }
         add(placement.movingTables, .loader, "page tables of the move")

@@ -74,6 +74,11 @@ struct BootCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        guard machine.startProtocol.isQEMUs else {
+            throw ValidationError(
+                "QEMU starts the loader by --protocol multiboot or pvh: the others are rehearsed by verdict, map and bootinfo"
+            )
+        }
         let isPVH = machine.startProtocol == .pvh
         guard !isPVH || machine.modules.isEmpty else {
             throw ValidationError("QEMU's PVH boot has one module: shared objects take --protocol multiboot")

@@ -46,12 +46,12 @@ struct QEMU {
         list += ["-kernel", loader, "-initrd"]
         var commandLine = [machine.commandLine]
         switch machine.startProtocol {
-        case .multiboot:
+        case .multiboot, .multiboot2:
             let options = machine.loaderOptions.isEmpty ? "" : " " + machine.loaderOptions
             // A comma would begin the next module.
             let names = ([file] + machine.modules.map(\.path)).map { $0.replacing(",", with: ",,") }
             list.append(([names[0] + options] + names.dropFirst()).joined(separator: ","))
-        case .pvh:
+        case .pvh, .linux:
             list.append(file)
             commandLine.insert(machine.loaderOptions, at: 0)
         }

@@ -1,0 +1,76 @@
+// Boots by protocols that QEMU does not start an ELF file by, rehearsed: what the kernel would be given.
+
+import Foundation
+import TestSupport
+import Testing
+
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct ProtocolTests {
+    private static let rehearsed = ["multiboot2", "linux"]
+
+    /// An application whose notes are `notes`.
+    private static func application(_ notes: [UInt8]) -> [UInt8] {
+        var writer = ELFWriter()
+        writer.append([0xf4])
+        writer.addNotes(notes)
+        return writer.bytes
+    }
+
+    @Test(arguments: rehearsed) func `kernels of today get a device tree`(_ name: String) async throws {
+        let folder = try Folder()
+        try folder.write("application", Sample.application)
+        let words = ["--protocol", name, "--command-line", "-- one two"]
+        let verdict = try await Tool.run(words + ["application"], in: folder.url)
+        #expect(verdict.status == 0 && verdict.output.contains("pc, 1G, \(name)"), "\(verdict.output)")
+        let info = try await Tool.run(["bootinfo"] + words + ["application"], in: folder.url)
+        #expect(info.output.contains("0x3 platform_info"), "\(info.output)")
+        let load = try await Tool.run(
+            ["load"] + words + ["--output", "image", "--memory-dump", "dump", "application"], in: folder.url)
+        #expect(load.status == 0, "\(load.errors)")
+        let dump = try Data(contentsOf: folder.url.appendingPathComponent("dump"))
+        for text in ["hermit,\(name)\0", "hermit,rsdp@", "-- one two\0"] {
+            #expect(dump.range(of: Data(text.utf8)) != nil, "\(text)")
+        }
+    }
+
+    /// By Multiboot 2 ACPI's root pointer lies where kernels before 0.11 would not find it.
+    @Test(arguments: [("multiboot2", true), ("linux", false), ("pvh", false)])
+    func `kernels before 0·11 get Multiboot information, and a root pointer`(
+        _ name: String, _ isCopied: Bool
+    ) async throws {
+        let folder = try Folder()
+        try folder.write("application", Self.application(hermitNote(3)))
+        let map = try await Tool.run(["map", "--width", "200", "--protocol", name, "application"], in: folder.url)
+        #expect(map.status == 0)
+        #expect(map.output.contains("copy of ACPI's root pointer") == isCopied, "\(map.output)")
+        let info = try await Tool.run(["bootinfo", "--protocol", name, "application"], in: folder.url)
+        #expect(info.output.contains("0x0 platform_info"), "\(info.output)")
+        // Without one there is nothing to copy.
+        let none = try await Tool.run(
+            ["map", "--width", "200", "--protocol", name, "--rsdp", "0", "application"], in: folder.url)
+        #expect(none.status == 0 && !none.output.contains("copy of ACPI's root pointer"))
+        // Elsewhere than a BIOS has it Linux's starters and PVH's have one that is not seen; there is none to copy in this rehearsal.
+        let elsewhere = try await Tool.run(["--protocol", name, "--rsdp", "0x3000000", "application"], in: folder.url)
+        #expect(elsewhere.status == 0, "\(elsewhere.output)")
+    }
+
+    @Test func `by Linux's protocol there is no library`() async throws {
+        let folder = try Folder()
+        try folder.write("application", Sample.application)
+        try folder.write("library", Sample.application)
+        for name in ["multiboot2", "linux"] {
+            let run = try await Tool.run(["--protocol", name, "--module", "library", "application"], in: folder.url)
+            #expect(run.status == 0)
+            #expect(
+                run.output.contains("by Linux's protocol the application is the initrd") == (name == "linux"),
+                "\(run.output)")
+        }
+    }
+
+    @Test(arguments: rehearsed) func `QEMU starts no ELF file by them`(_ name: String) async throws {
+        let folder = try Folder()
+        try folder.write("application", Sample.application)
+        let run = try await Tool.run(["boot", "--protocol", name, "application"], in: folder.url)
+        #expect(run.status == 64)
+        #expect(run.errors.contains("QEMU starts the loader by --protocol multiboot or pvh"), "\(run.errors)")
+    }
+}
