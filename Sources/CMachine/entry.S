@@ -214,6 +214,11 @@ entry_linux64:
     mov %esi, %ebx
     shr $32, %rsi
     mov %esi, information_high(%rip)
+    xor %edi, %edi
+// The same with edi = the protocol's magic number, ebx = the address of its information: for whoever has moved the loader to where it
+// is (Sources/CMZ).
+    .globl entry_long_mode
+entry_long_mode:
     lgdt gdt_pointer(%rip)
     mov $SELECTOR_DATA, %eax
     mov %eax, %ds
@@ -228,7 +233,6 @@ entry_linux64:
 paging_off:
     mov $(CR0_ET | CR0_PE), %eax
     mov %eax, %cr0
-    xor %edi, %edi
     jmp entry32
 
 // PVH: ebx = start info.
@@ -262,7 +266,7 @@ entry32:
     and $CPUID_NEEDED, %ebp
     jnz unfit_cpu
 
-// Identity-map the first 2 MiB, the loader's own, and leave the rest of 4 GiB to page_fault: the firmware may have put
+// Identity-map the 2 MiB page that the loader lies in, and leave the rest of 4 GiB to page_fault: the firmware may have put
 // anything anywhere there, but a boot touches only a few of its pages. The same 4 GiB are there once more, ALIAS_BIT further up: Swift
 // reads and writes memory there, where the byte at address 0 has an address that is no null pointer.
     movl $boot_pdpt + PAGE_PRESENT_WRITABLE, boot_pml4
@@ -272,7 +276,12 @@ entry32:
     movl $boot_pd + 0x1000 + PAGE_PRESENT_WRITABLE, 8(%ecx)
     movl $boot_pd + 0x2000 + PAGE_PRESENT_WRITABLE, 16(%ecx)
     movl $boot_pd + 0x3000 + PAGE_PRESENT_WRITABLE, 24(%ecx)
-    movl $PAGE_2MIB, boot_pd
+    mov $loader_start, %eax
+    shr $21, %eax
+    lea boot_pd(, %eax, 8), %ecx
+    shl $21, %eax
+    or $PAGE_2MIB, %eax
+    mov %eax, (%ecx)
 
 // Whole values: what somebody else has set is cleared. CR4 comes first, for the same reasons as above.
     mov $boot_pml4, %eax
@@ -374,10 +383,11 @@ start64:
 no_ebda:
     .word 0
 
-    .section .text.machine, "ax", @progbits
-// One stub per exception. That it has no more than SIZE_STUB bytes is what .org checks: it can't go back. The linker script
-// checks that the low half of their addresses does not overflow.
-    .globl exception_stubs, exception_stubs_end
+    .section .stubs, "ax", @progbits
+// One stub per exception. That it has no more than SIZE_STUB bytes is what .org checks: it can't go back. So aligned, the low half
+// of their addresses does not overflow, whatever page the loader begins at.
+    .balign SIZE_STUB * EXCEPTIONS
+    .globl exception_stubs
 exception_stubs:
     .set vector, 0
     .rept EXCEPTIONS
@@ -390,8 +400,8 @@ exception_stubs:
     .set vector, vector + 1
     .org exception_stubs + SIZE_STUB * vector
     .endr
-exception_stubs_end:
 
+    .section .text.machine, "ax", @progbits
 // Maps the 2 MiB page of the first access to it, below 4 GiB or in their alias, and under the loader's own page tables. Every other
 // page fault is an exception like the rest.
 page_fault:
