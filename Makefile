@@ -8,9 +8,12 @@ QEMU_FLAGS := -cpu $(CPU) -smp 1 -m 1G -display none -serial stdio -no-reboot \
 # what is called once is inlined.
 PRODUCTS := .build-loader/x86_64-unknown-none-elf/release
 FREESTANDING := LOADER_FREESTANDING=1 swift build -c release --triple x86_64-unknown-none-elf --toolset toolset.json \
-	--scratch-path .build-loader --target loader --experimental-lto-mode full --omit-frame-pointers
+	--scratch-path .build-loader --experimental-lto-mode full --omit-frame-pointers
 TOOLCHAIN := $(dir $(realpath $(shell command -v swiftc)))
-LINK := $(TOOLCHAIN)ld.lld -T boot.ld -static --gc-sections --lto-O2 -O2 -z max-page-size=4096 --build-id=none
+LINK := $(TOOLCHAIN)ld.lld --gc-sections --lto-O2 -O2 -z max-page-size=4096 --build-id=none
+LINK_LOADER := $(LINK) -T boot.ld -static
+# SwiftPM lists each module's sources, and names the bitcode after them: that of the modules in $(1).
+BITCODE = $$(for list in $(1); do sed "s|.*/|$$(dirname $$list)/|; s|swift$$|swift.bc|" $$list; done)
 SWIFT_SOURCES := Package.swift Sources Tests Fixtures Fuzz
 
 APP := build/fixtures/demo
@@ -20,18 +23,19 @@ QEMU_ARGS :=
 # Tests want what the prerequisites before them have made, and skip what is not there.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help run check test loader inspect install uninstall fixtures bench bench-deps budget deps lint format host-test soak witness \
+.PHONY: help run disk check test loader loader-elf loader-mz inspect install uninstall fixtures bench bench-deps budget deps lint format host-test soak witness \
 	matrix fuzz fuzz-briefly coverage clean
 
 define HELP
 make run           boot an application in QEMU (APP=path APPEND="words for it" QEMU_ARGS="-m 4G")
+make disk          build/disk.img, which boots an application under UEFI (APP=path APPEND="words for it")
 make check         while you work: lint, build, the tests of the pure modules; within a minute after an edit
 make test          everything that guards a commit, by samples where all would take long
 make soak          the same tests with all that they otherwise take samples of: hours
 make matrix        every generation of kernels on every machine: thousands of boots
 make witness       every ELF file of this system, as loader-inspect and readelf list it
 make fuzz          fuzzing with libFuzzer (TARGET=all SECONDS=60); fuzz-briefly is its part of make test
-make loader        build/loader; make inspect is build/loader-inspect, make fixtures what the tests boot
+make loader        build/loader and build/loader.efi; make inspect is build/loader-inspect, make fixtures what the tests boot
 make install       both programs, manual, documents and completions (PREFIX=/usr/local DESTDIR=); uninstall removes them
 make bench         what a boot, the loader, a relocation and a listing cost (QUICK=1); budget is its part of make test
 make format        format the sources as make lint wants them
@@ -51,6 +55,11 @@ run: deps loader $(if $(filter build/fixtures/%,$(APP)),fixtures)
 	status=$$?; \
 	if [ $$status -eq 3 ]; then echo "QEMU ended with status 3: success"; \
 	else echo "QEMU ended with status $$status (see docs/exit-statuses.md)"; exit 1; fi
+
+# A disk with $(APP) on it, for any machine with UEFI.
+disk: deps loader inspect $(if $(filter build/fixtures/%,$(APP)),fixtures)
+	@build/loader-inspect disk --output build/disk.img --loader build/loader.efi --command-line="$(APPEND)" $(APP)
+	@echo "build/disk.img boots $(APP) under UEFI"
 
 # The package without the host tool, and of its tests those that start no compiler, no linker and no guest.
 CHECK := LOADER_PURE=1 timeout 600 swift
@@ -107,15 +116,36 @@ matrix: deps loader fixtures
 	swift build --build-tests
 	LOADER_MATRIX=1 swift test --skip-build --filter MatrixTests
 
-# SwiftPM lists each module's sources, and names the bitcode after them. build/loader.debug is the same with debugging information.
-loader:
-	$(FREESTANDING)
+# build/loader.debug and build/loader.efi.debug are the same with debugging information.
+loader: loader-elf loader-mz
+
+loader-elf:
+	$(FREESTANDING) --target loader
 	@mkdir -p build
-	@$(LINK) -o build/loader.debug $(PRODUCTS)/CMachine.build/*.o $$(for list in $(PRODUCTS)/*.build/sources; do \
-		sed "s|.*/|$$(dirname $$list)/|; s|swift$$|swift.bc|" $$list; done)
+	@$(LINK_LOADER) --lto-obj-path=build/loader.lto.o -o build/loader.debug $(PRODUCTS)/CMachine.build/*.o \
+		$(call BITCODE,$$(ls $(PRODUCTS)/*.build/sources | grep -v /UEFI))
 	@$(TOOLCHAIN)llvm-objdump -d --no-show-raw-insn build/loader.debug | { ! grep xmm | grep -vE $(TAKES_ANY_ADDRESS) | \
 		grep -E $(MISALIGNED); } || { echo "a vector instruction needs a constant at a multiple of 16"; exit 1; }
 	@$(TOOLCHAIN)llvm-objcopy --strip-debug build/loader.debug build/loader
+
+# The MZ file, a UEFI application and a Linux kernel in one. The loader in it is linked from the same objects as the other, at two
+# addresses, so that loader-pack can tell which of its words hold addresses. boot.ld's symbols tell mz.ld where it is to be entered.
+MZ := build/mz
+MZ_SYMBOLS := loader_start|loader_data_end|loader_end|entry_linux32|entry_linux64|entry_long_mode
+loader-mz: loader-elf
+	$(FREESTANDING) --target UEFILoader
+	LOADER_FREESTANDING=1 swift build --scratch-path .build-loader --product loader-pack
+	@mkdir -p $(MZ)
+	@for base in 0x100000 0x10011000; do \
+		$(LINK_LOADER) --strip-all --defsym loader_base=$$base -o $(MZ)/$$base $(PRODUCTS)/CMachine.build/*.o build/loader.lto.o || exit 1; \
+	done
+	@.build-loader/debug/loader-pack $(MZ)/0x100000 $(MZ)/0x10011000 $(MZ)/loader.packed
+	@$(TOOLCHAIN)llvm-nm build/loader.debug | sed -nE 's/^0*([0-9a-f]+) . ($(MZ_SYMBOLS))$$/\2 = 0x\1;/p' >$(MZ)/symbols.ld
+	@$(LINK) -T mz.ld -pie --no-dynamic-linker -o build/loader.efi.debug $(MZ)/symbols.ld $(PRODUCTS)/CMZ.build/*.o \
+		$(PRODUCTS)/CMachine.build/memory.S.o \
+		$(call BITCODE,$(foreach module,Diagnostics Bytes Memory UEFI UEFILoader,$(PRODUCTS)/$(module).build/sources)) \
+		--format=binary $(MZ)/loader.packed
+	@$(TOOLCHAIN)llvm-objcopy -O binary build/loader.efi.debug build/loader.efi
 
 # Instructions with an xmm register that take memory at any address: moves without alignment, and those of one element.
 TAKES_ANY_ADDRESS := '[[:space:]](movup[sd]|movdqu|lddqu|movs[sd]|mov[dq]|mov[hl]p[sd]|cvt[a-z0-9]*|pinsr[bwdq]|[a-z]*(s[sd]|comis[sd]))[[:space:]]'
@@ -142,7 +172,7 @@ PREFIX := /usr/local
 install: inspect loader
 	@mkdir -p $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/loader
 	@install -m 755 build/loader-inspect $(DESTDIR)$(PREFIX)/bin/
-	@install -m 644 build/loader $(DESTDIR)$(PREFIX)/lib/loader/
+	@install -m 644 build/loader build/loader.efi $(DESTDIR)$(PREFIX)/lib/loader/
 	@cp -R $(SHARE) $(DESTDIR)$(PREFIX)/
 
 # What install has put there, and nothing else.
@@ -200,6 +230,9 @@ deps:
 	command -v grub-mkrescue >/dev/null || missing="$$missing grub-common"; \
 	command -v xorriso >/dev/null || missing="$$missing xorriso"; \
 	command -v mformat >/dev/null || missing="$$missing mtools"; \
+	[ -x /usr/sbin/sfdisk ] || [ -x /sbin/sfdisk ] || missing="$$missing fdisk"; \
+	command -v sbsign >/dev/null || missing="$$missing sbsigntool"; \
+	command -v openssl >/dev/null || missing="$$missing openssl"; \
 	[ -f /usr/lib/ISOLINUX/isolinux.bin ] || missing="$$missing isolinux"; \
 	[ -f /usr/lib/syslinux/modules/bios/mboot.c32 ] || missing="$$missing syslinux-common"; \
 	[ -f /usr/lib/ipxe/qemu/pxe-e1000.rom ] || missing="$$missing ipxe-qemu"; \

@@ -39,6 +39,11 @@ var targets: [Target] = [
     .target(name: "HermitEntry", dependencies: ["Diagnostics", "Bytes", "ELF"], swiftSettings: pure),
     .target(name: "Firmware", dependencies: ["Diagnostics", "Bytes", "Memory"], swiftSettings: pure),
     .target(name: "Boot", dependencies: pureModules, swiftSettings: pure),
+    .target(name: "UEFI", dependencies: ["Diagnostics", "Bytes", "Memory"], swiftSettings: pure),
+    // A program for the host, whichever package this is: it makes of two links of the loader one that may lie anywhere.
+    .executableTarget(
+        name: "loader-pack", dependencies: ["Diagnostics", "Bytes", "ELF", "Architecture"], path: "Sources/LoaderPack",
+        swiftSettings: strict + [.enableExperimentalFeature("Lifetimes")]),
 ]
 
 var products: [Product] = []
@@ -57,6 +62,13 @@ if freestanding {
             swiftSettings: strict + [.enableExperimentalFeature("Lifetimes")]),
     ]
     products += [.executable(name: "loader", targets: ["loader"])]
+    // The UEFI application, linked by mz.ld.
+    targets += [
+        .target(name: "CMZ"),
+        .target(
+            name: "UEFILoader", dependencies: ["CMZ", "Diagnostics", "Bytes", "Memory", "UEFI"],
+            swiftSettings: strict + [.enableExperimentalFeature("Lifetimes")]),
+    ]
 } else {
     // Both whatever is built, so that all builds agree on their versions.
     dependencies += [
@@ -119,6 +131,9 @@ if freestanding {
             name: "ObjectTests",
             dependencies: ["Diagnostics", "Bytes", "ELF", "Architecture", "Linking", "TestSupport", "Commands"],
             path: "Tests/LinkingTests/Objects", swiftSettings: testSettings),
+        .testTarget(
+            name: "LoaderPackTests", dependencies: ["loader-pack", "Diagnostics", "ELF", "TestSupport"],
+            swiftSettings: testSettings),
         .testTarget(name: "CMachineTests", dependencies: ["TestSupport", "Commands"], swiftSettings: testSettings),
     ]
 
@@ -130,6 +145,7 @@ if freestanding {
         ("HermitEntry", ["Diagnostics", "Bytes", "ELF", "Architecture"]),
         ("Boot", pureModules + ["Clibfdt", "Commands"]),
         ("Firmware", ["Diagnostics", "Bytes", "Memory"]),
+        ("UEFI", ["Diagnostics", "Bytes", "Memory", "Firmware"]),
     ]
     targets += [
         .systemLibrary(name: "Clibfdt", providers: [.apt(["libfdt-dev"])]),
@@ -153,7 +169,8 @@ if freestanding {
     let hostile: [SwiftSetting] = [.treatAllWarnings(as: .error), .enableExperimentalFeature("Lifetimes")]
     targets += [
         .target(
-            name: "HostileInput", dependencies: pureModules + ["Boot", "TestSupport"], path: "Fuzz/HostileInput",
+            name: "HostileInput", dependencies: pureModules + ["Boot", "UEFI", "TestSupport"],
+            path: "Fuzz/HostileInput",
             swiftSettings: hostile),
         .testTarget(
             name: "MutationTests", dependencies: pureModules + ["Boot", "HostileInput", "TestSupport"],

@@ -109,6 +109,7 @@ enum DeviceTreeModel {
                 let roots: [(BootProtocol, String)] = [
                     (.multiboot, "hermit,multiboot\0"), (.pvh, "hermit,pvh\0"), (.linux, "hermit,linux\0"),
                     (.multiboot2, "hermit,multiboot2\0"),
+                    (.uefi, "hermit,pvh\0"),
                 ]
                 let (bootProtocol, compatible) = roots[Int(source.byte()) % roots.count]
                 tree.beginRoot(bootProtocol)

@@ -31,6 +31,8 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
     case multiboot2
     /// Linux's boot_params, and a boot on the machine they describe.
     case linux
+    /// What UEFI firmware hands over, and a boot with the start info that the application makes of it.
+    case uefi
     /// The device tree writer, read back.
     case deviceTree = "device-tree"
     /// The planner, on memory maps and reservations of every kind.
@@ -50,6 +52,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         case .pvh: FuzzTarget.firmware(bytes, .pvh)
         case .multiboot2: FuzzTarget.firmware(bytes, .multiboot2)
         case .linux: FuzzTarget.firmware(bytes, .linux)
+        case .uefi: FuzzTarget.uefi(bytes)
         case .deviceTree: DeviceTreeModel.violations(bytes)
         case .placement: FuzzTarget.placement(bytes)
         case .exception: FuzzTarget.exception(bytes)
@@ -122,7 +125,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         return Rehearsal(file).violations
     }
 
-    private static let sample = SmallFile()
+    static let sample = SmallFile()
     private static let fixedSample = SmallFile(type: 2, base: 0x40_0000)
 
     private static func relocation(_ source: inout ByteSource, _ data: UInt64) -> Relocation {
@@ -148,13 +151,20 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
 
     /// The boot of what the structure at 0x500 of `bytes` tells.
     public static func firmwareBoot(_ bytes: [UInt8], _ bootProtocol: BootProtocol) -> Rehearsal {
+        boot(in: firmwareMemory(bytes), bootProtocol, at: 0x500, by: bytes)
+    }
+
+    /// The boot of what the structure at `address` of `memory` tells, on a machine that `bytes` choose.
+    static func boot(
+        in memory: [UInt8], _ bootProtocol: BootProtocol, at address: UInt64, by bytes: [UInt8]
+    ) -> Rehearsal {
         var machine = Machine()
         // Page tables for more RAM than this take long to write, and are no different.
         machine.largestRegion = 4 << 20
         machine.number = UInt64(bytes.count) << 52
         (machine.hasGigabytePages, machine.hasNoExecute) = (bytes.count % 2 == 0, bytes.count % 3 != 0)
-        return Rehearsal(in: firmwareMemory(bytes), from: 0, on: machine) { memory throws(Fault) in
-            var platform = Platform(bootProtocol, information: 0x500)
+        return Rehearsal(in: memory, from: 0, on: machine) { memory throws(Fault) in
+            var platform = Platform(bootProtocol, information: address)
             try platform.read(memory)
             return platform
         }
@@ -165,12 +175,14 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
     /// Its size.
     static var moduleSize: UInt64 { UInt64(sample.bytes.count) }
 
-    /// What is wrong with the facts that the structure in `bytes` tells, and with the options among them.
-    private static func firmwareViolations(_ bytes: [UInt8], _ bootProtocol: BootProtocol) -> [String] {
+    /// What is wrong with the facts that the structure at `address` of `bytes` tells, and with the options among them.
+    static func firmwareViolations(
+        _ bytes: [UInt8], _ bootProtocol: BootProtocol, at address: UInt64 = 0x500
+    ) -> [String] {
         let memory = PhysicalMemory(ByteView(bytes.span.bytes), origin: 0)
         var violations: [String] = []
         do throws(Fault) {
-            var platform = Platform(bootProtocol, information: 0x500)
+            var platform = Platform(bootProtocol, information: address)
             try platform.read(memory)
             for index in 0..<platform.moduleCount {
                 let module = platform.facts.module(index)

@@ -32,6 +32,7 @@ extension FuzzTarget {
         case .multiboot2: return [FuzzTarget.multiboot2(hasMap: true), FuzzTarget.multiboot2(hasMap: false)]
         case .linux:
             return ["env=A=b --", "BOOT_IMAGE=/loader loader.kaslr --"].map { FuzzTarget.linux($0) }
+        case .uefi: return [0, 8, 255].map { FuzzTarget.uefiSeed($0) }
         case .deviceTree:
             return [[0, 8] + (0..<48).map { UInt8($0 * 7 % 251) }, [255, 15] + (0..<200).map { UInt8($0) }]
         case .placement:

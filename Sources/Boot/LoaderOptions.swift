@@ -65,7 +65,7 @@ public struct LoaderOptions: Equatable, Sendable {
         switch platform.bootProtocol {
         case .multiboot, .multiboot2:
             try LoaderOptions.refuseOptions(on: platform.commandLine, memory, .optionForKernel)
-        case .pvh, .linux:
+        case .pvh, .uefi, .linux:
             let application = platform.facts.module(0).range
             platform.commandLine = try readFirst(
                 on: platform.commandLine, memory, about: application, isLinux: platform.bootProtocol == .linux)

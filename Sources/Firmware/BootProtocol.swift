@@ -12,6 +12,8 @@ public enum BootProtocol: UInt8, Sendable {
     case pvh
     /// Linux's boot protocol: esi or rsi holds the address of boot_params.
     case linux
+    /// UEFI: the application in the MZ file leaves a start info, as PVH has it.
+    case uefi
 
     /// The protocol's name.
     public var name: Text {
@@ -20,6 +22,7 @@ public enum BootProtocol: UInt8, Sendable {
         case .multiboot2: "Multiboot 2"
         case .pvh: "PVH"
         case .linux: "the Linux boot protocol"
+        case .uefi: "UEFI"
         }
     }
 

@@ -9,6 +9,9 @@ public enum PVH {
     /// The start info's first word.
     public static var magic: UInt32 { 0x336e_c578 }
 
+    /// What edi holds when the UEFI application of the MZ file enters, `UEFI`: the start info is its own.
+    public static var uefiMagic: UInt32 { 0x4946_4555 }
+
     /// Reads the start info that `platform` tells from `memory`.
     ///
     /// Throws `badStartInfo`, `platformStructureOutsideMemory`, `noMemoryMap`, `memoryBeyondAddresses`, `tooManyRegions`,

@@ -11,6 +11,7 @@ extension BootProtocol {
         case Multiboot.magic: self = .multiboot
         case Multiboot2.magic: self = .multiboot2
         case PVH.magic: self = .pvh
+        case PVH.uefiMagic: self = .uefi
         default:
             guard Linux.isSigned(information, memory) else {
                 throw Fault(.unknownBootProtocol, value: UInt64(magic), limit: information)
@@ -36,7 +37,7 @@ extension Platform {
         switch bootProtocol {
         case .multiboot: try Multiboot.read(memory, into: &self)
         case .multiboot2: try Multiboot2.read(memory, into: &self)
-        case .pvh: try PVH.read(memory, into: &self)
+        case .pvh, .uefi: try PVH.read(memory, into: &self)
         case .linux: try Linux.read(memory, into: &self)
         }
         // Where it is in memory that anyone may use it is copied, and has to be there until then.

@@ -10,7 +10,7 @@ import Testing
 
     /// The pure modules, which read what comes from outside.
     static let modules = [
-        "Architecture", "Boot", "Bytes", "Diagnostics", "ELF", "HermitEntry", "Firmware", "Linking", "Memory",
+        "Architecture", "Boot", "Bytes", "Diagnostics", "ELF", "HermitEntry", "Firmware", "Linking", "Memory", "UEFI",
     ]
 
     /// How many lines of a file hold the keyword `unsafe`, comments left out. A file that is not listed has none.

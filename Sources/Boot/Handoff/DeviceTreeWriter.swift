@@ -44,7 +44,8 @@ public struct DeviceTreeWriter: ~Copyable, ~Escapable {
         case .multiboot2:
             append(
                 "\0\0\0\u{1}\0\0\0\0\0\0\0\u{3}\0\0\0\u{12}\0\0\0\u{1b}hermit,multiboot2\0\0\0")
-        case .pvh:
+        // Not `hermit,uefi`: kernels that read it expect the state in which upstream's UEFI loader leaves the machine.
+        case .pvh, .uefi:
             append("\0\0\0\u{1}\0\0\0\0\0\0\0\u{3}\0\0\0\u{b}\0\0\0\u{1b}hermit,pvh\0\0")
         case .linux:
             append("\0\0\0\u{1}\0\0\0\0\0\0\0\u{3}\0\0\0\u{d}\0\0\0\u{1b}hermit,linux\0\0\0\0")

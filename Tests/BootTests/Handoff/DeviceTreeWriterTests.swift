@@ -40,6 +40,7 @@ import Testing
         for (bootProtocol, name) in [
             (BootProtocol.multiboot, "hermit,multiboot"), (.pvh, "hermit,pvh"), (.linux, "hermit,linux"),
             (.multiboot2, "hermit,multiboot2"),
+            (.uefi, "hermit,pvh"),
         ] {
             let result = Self.build(512) { tree in tree.beginRoot(bootProtocol) }
             let tree = try #require(DeviceTree(result.tree))

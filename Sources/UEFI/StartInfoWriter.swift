@@ -1,0 +1,178 @@
+// Tells the loader what the firmware told: a start info as PVH has it (Xen, public/arch-x86/hvm/start_info.h).
+
+public import Bytes
+public import Memory
+
+/// Where the command line comes from, which decides on what others have put into it.
+public enum CommandLineSource: Sendable {
+    /// The load options: boot loaders, the shell and QEMU add words.
+    case loadOptions
+    /// A file that a user wrote.
+    case file
+}
+
+/// Writes a start info, version 1, with its modules, strings and memory map, into one block of memory: the structure, the list of
+/// modules, then texts, and the memory map in the end, once it is final.
+public struct StartInfoWriter: ~Copyable, ~Escapable {
+    /// The most modules, as many as the loader takes.
+    public static var moduleCapacity: UInt64 { 16 }
+    private static var magic: UInt64 { 0x336e_c578 }
+    private static var modules: UInt64 { 64 }
+    private static var moduleSize: UInt64 { 32 }
+    private static var texts: UInt64 { modules &+ moduleCapacity &* moduleSize }
+    private static var regionSize: UInt64 { 24 }
+
+    /// How much room it takes, with `texts` bytes of texts and as many regions.
+    public static func size(texts: UInt64, regions: UInt64) -> UInt64 {
+        StartInfoWriter.texts &+ texts &+ 8 &+ regions &* regionSize
+    }
+
+    private var region: ByteRegion
+    private let start: UInt64
+    private var end: UInt64
+    private var count: UInt64 = 0
+
+    /// Begins a start info in `region`, whose addresses are physical ones.
+    @_lifetime(copy region)
+    public init(_ region: consuming ByteRegion, rsdp: UInt64) {
+        start = region.address
+        end = start &+ StartInfoWriter.texts
+        self.region = region
+        self.region.clear(start, size: min(self.region.count, StartInfoWriter.texts))
+        self.region.put(StartInfoWriter.magic | 1 << 32, at: start)
+        self.region.put(rsdp, at: start &+ 32)
+    }
+
+    /// The number of modules.
+    public var moduleCount: UInt64 { count }
+
+    /// Adds a module without a string; false where there are too many.
+    @_lifetime(self: copy self)
+    public mutating func addModule(_ file: AddressRange) -> Bool { add(file, string: 0) }
+
+    /// Adds a module that is called `name`; false where there are too many, or the name has no room.
+    @_lifetime(self: copy self)
+    public mutating func addModule(_ file: AddressRange, name: FirmwareText) -> Bool {
+        let string = end
+        guard let nameEnd = name.write(to: &region, at: end), region.store(UInt8(0), at: nameEnd) else { return false }
+        end = nameEnd &+ 1
+        return add(file, string: string)
+    }
+
+    @_lifetime(self: copy self)
+    private mutating func add(_ file: AddressRange, string: UInt64) -> Bool {
+        guard count < StartInfoWriter.moduleCapacity else { return false }
+        let entry = start &+ StartInfoWriter.modules &+ count &* StartInfoWriter.moduleSize
+        region.put(file.start, at: entry)
+        region.put(file.size, at: entry &+ 8)
+        region.put(string, at: entry &+ 16)
+        count &+= 1
+        region.put(start &+ StartInfoWriter.modules, at: start &+ 16)
+        region.store(UInt32(truncatingIfNeeded: count), at: start &+ 12)
+        return true
+    }
+
+    /// Makes the load options the command line, if they are a line; false where there is no room.
+    @_lifetime(self: copy self)
+    public mutating func setCommandLine(_ options: FirmwareText) -> Bool {
+        guard options.isLine else { return true }
+        guard let lineEnd = options.write(to: &region, at: end) else { return false }
+        return finishLine(AddressRange(end, lineEnd), .loadOptions)
+    }
+
+    /// Makes the text of a file, up to a NUL, the command line; false where there is no room.
+    @_lifetime(self: copy self)
+    public mutating func setCommandLine(file: ByteView) -> Bool {
+        let size = file.stringLength(at: 0, limit: file.count) ?? file.count
+        // The mark that some editors begin UTF-8 with is no part of the text.
+        let isMarked = file.byte(at: 0) == 0xef && file.byte(at: 1) == 0xbb && file.byte(at: 2) == 0xbf
+        let text = file.part(at: isMarked ? 3 : 0, size: isMarked ? size &- 3 : size)
+        guard region.copy(text, to: end) else { return false }
+        return finishLine(AddressRange(at: end, size: text.count), .file)
+    }
+
+    /// Makes one line of `text`, which has been written, without the words that others have added.
+    @_lifetime(self: copy self)
+    private mutating func finishLine(_ text: AddressRange, _ source: CommandLineSource) -> Bool {
+        for address in text.start..<text.end where byte(address) < 0x20 { region.store(UInt8(ascii: " "), at: address) }
+        var line = trimmed(text)
+        if source == .loadOptions { line = withoutAddedWords(line) }
+        guard region.store(UInt8(0), at: line.end) else { return false }
+        if !line.isEmpty { region.put(line.start, at: start &+ 24) }
+        end = max(text.end, line.end) &+ 1
+        return true
+    }
+
+    /// Without the last word of OVMF, which says that QEMU has an initrd, and the first of GRUB (`BOOT_IMAGE=…`) or the shell (this
+    /// program's path): the loader's options are the first words.
+    private func withoutAddedWords(_ line: AddressRange) -> AddressRange {
+        var line = line
+        let initrd: StaticString = "initrd=initrd"
+        let size = UInt64(initrd.utf8CodeUnitCount)
+        if line.size >= size, matches(line.end &- size, ByteView(initrd)),
+            line.size == size || byte(line.end &- size &- 1) == UInt8(ascii: " ")
+        {
+            line = trimmed(AddressRange(line.start, line.end &- size))
+        }
+        var wordEnd = line.start
+        while wordEnd < line.end, byte(wordEnd) != UInt8(ascii: " ") { wordEnd &+= 1 }
+        let word = AddressRange(line.start, wordEnd)
+        let isAdded =
+            word.size >= 11 && matches(word.start, ByteView("BOOT_IMAGE="))
+            || word.size >= 4 && matches(word.end &- 4, ByteView(".efi"), letterCase: 0x20)
+        return isAdded ? trimmed(AddressRange(wordEnd, line.end)) : line
+    }
+
+    /// Whether `text` is at `address`; letters compare with the bits of `letterCase` set.
+    private func matches(_ address: UInt64, _ text: borrowing ByteView, letterCase: UInt8 = 0) -> Bool {
+        for index in 0..<text.count
+        where byte(address &+ index) | letterCase != text.byte(at: index).map({ $0 | letterCase }) {
+            return false
+        }
+        return true
+    }
+
+    private func trimmed(_ line: AddressRange) -> AddressRange {
+        var (start, end) = (line.start, line.end)
+        while start < end, byte(start) == UInt8(ascii: " ") { start &+= 1 }
+        while start < end, byte(end &- 1) == UInt8(ascii: " ") { end &-= 1 }
+        return AddressRange(start, end)
+    }
+
+    private func byte(_ address: UInt64) -> UInt8 { region.load(UInt8.self, at: address) ?? 0 }
+
+    /// Writes the memory map. Neighbours of one kind become one region: firmware tells a hundred descriptors. False where there is
+    /// no room.
+    @_lifetime(self: copy self)
+    public mutating func finish(_ memory: FirmwareMemory) -> Bool {
+        let map = (end &+ 7) & ~7
+        var (address, regions) = (map, UInt64(0))
+        var last: MemoryRegion?
+        for index in 0..<memory.count {
+            let next = memory[index]
+            if let before = last, before.kind == next.kind, before.range.end == next.range.start {
+                last = MemoryRegion(range: AddressRange(before.range.start, next.range.end), kind: next.kind)
+                continue
+            }
+            if let before = last {
+                guard put(before, at: address) else { return false }
+                address &+= StartInfoWriter.regionSize
+                regions &+= 1
+            }
+            last = next
+        }
+        if let last {
+            guard put(last, at: address) else { return false }
+            regions &+= 1
+        }
+        region.put(map, at: start &+ 40)
+        return region.put(regions, at: start &+ 48)
+    }
+
+    @_lifetime(self: copy self)
+    private mutating func put(_ memory: MemoryRegion, at address: UInt64) -> Bool {
+        region.put(memory.range.start, at: address)
+        region.put(memory.range.size, at: address &+ 8)
+        return region.put(UInt64(memory.kind.rawValue), at: address &+ 16)
+    }
+}

@@ -1,0 +1,75 @@
+// Why the UEFI application cannot start the loader: a sentence for the firmware's console, and a status to return.
+
+public import Diagnostics
+
+/// What is in the way before boot services end.
+public enum StartProblem: UInt8, Error, Sendable {
+    /// The firmware does not know this image, so nobody knows where it came from.
+    case imageUnknown
+    /// There is no application.
+    case noApplication
+    /// The initrd cannot be had.
+    case initrdUnreadable
+    /// A file cannot be read.
+    case fileUnreadable
+    /// There are more modules than the loader takes.
+    case tooManyFiles
+    /// There is no memory below 4 GiB for a file, or for what is told to the loader.
+    case noMemory
+    /// There is no place for the loader.
+    case noPlace
+    /// The memory map cannot be had.
+    case noMemoryMap
+    /// The firmware does not let go.
+    case cannotLeave
+
+    /// EFI_STATUS (UEFI 2.10, appendix D): the highest bit makes it an error.
+    public var status: UInt64 {
+        let number: UInt64 =
+            switch self {
+            // EFI_UNSUPPORTED.
+            case .imageUnknown: 3
+            // EFI_NOT_FOUND.
+            case .noApplication: 14
+            // EFI_LOAD_ERROR.
+            case .initrdUnreadable, .cannotLeave, .noMemoryMap: 1
+            // EFI_DEVICE_ERROR.
+            case .fileUnreadable: 7
+            // EFI_INVALID_PARAMETER.
+            case .tooManyFiles: 2
+            // EFI_OUT_OF_RESOURCES.
+            case .noMemory, .noPlace: 9
+            }
+        return number | 1 << 63
+    }
+
+    /// What is wrong.
+    public var sentence: Text {
+        switch self {
+        case .imageUnknown: "the firmware does not know where it has this program from"
+        case .noApplication:
+            "there is no application: neither an initrd (LoadFile2) nor \\EFI\\hermit\\hermit-app or \\EFI\\BOOT\\hermit-app on this volume"
+        case .initrdUnreadable: "the initrd cannot be read"
+        case .fileUnreadable: "a file in the application's folder cannot be read"
+        case .tooManyFiles: "the application's folder has more than 15 shared objects"
+        case .noMemory: "there is not enough memory below 4 GiB for the application"
+        case .noPlace: "there is no free memory below 2 GiB for the loader"
+        case .noMemoryMap: "the firmware does not tell its memory map"
+        case .cannotLeave: "the firmware's boot services do not end"
+        }
+    }
+
+    /// What to do.
+    public var advice: Text {
+        switch self {
+        case .imageUnknown: "start it from a volume or by the firmware's own boot menu"
+        case .noApplication: "put the application there under that name, or give it to QEMU by -initrd"
+        case .initrdUnreadable: "see whether the boot loader can read the file"
+        case .fileUnreadable: "check the volume's file system, or copy the files anew"
+        case .tooManyFiles: "leave there only those that the application needs"
+        case .noMemory: "give the machine more memory, or make the files smaller"
+        case .noPlace: "give the machine more memory"
+        case .noMemoryMap, .cannotLeave: "start the file build/loader by another way, or update the firmware"
+        }
+    }
+}

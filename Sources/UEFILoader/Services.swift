@@ -1,0 +1,268 @@
+// The firmware's calls behind types (UEFI Specification 2.10): the only code here that knows pointers.
+
+import Bytes
+import CMZ
+import Diagnostics
+import Memory
+import UEFI
+
+/// An open file or folder. It is to be closed.
+@safe
+struct FirmwareFile {
+    fileprivate let file: UnsafeMutablePointer<uefi_file>
+}
+
+/// The firmware, until its boot services end. What it gives is remembered, so that it can be given back.
+@safe
+struct Services {
+    /// EFI_MEMORY_TYPE: EfiLoaderCode, which is executable whatever the firmware's policy is, and EfiLoaderData.
+    private static let code: UInt32 = 1, data: UInt32 = 2
+    /// EFI_ALLOCATE_TYPE: AllocateMaxAddress and AllocateAddress.
+    private static let below: UInt32 = 1, there: UInt32 = 2
+    /// EFI_BUFFER_TOO_SMALL.
+    private static let bufferTooSmall: UInt64 = 5 | 1 << 63
+
+    private let table: UnsafePointer<uefi_system_table>
+    private let image: UnsafeMutableRawPointer
+    private var allocations = InlineArray<32, AddressRange>(repeating: AddressRange(0, 0))
+    private var allocationCount = 0
+
+    /// The firmware that has started `image`.
+    @unsafe
+    init(_ image: UnsafeMutableRawPointer, _ table: UnsafePointer<uefi_system_table>) {
+        unsafe self.image = image
+        unsafe self.table = table
+    }
+
+    // MARK: Memory
+
+    /// Whole pages for `size` bytes below 4 GiB; nil where there are none.
+    mutating func allocate(_ size: UInt64) -> AddressRange? {
+        allocate(size, Services.below, at: 1 << 32 &- 1, Services.data)
+    }
+
+    /// Whole pages for `size` bytes of code at `address`; nil where somebody else has them.
+    mutating func allocate(_ size: UInt64, at address: UInt64) -> AddressRange? {
+        allocate(size, Services.there, at: address, Services.code)
+    }
+
+    private mutating func allocate(_ size: UInt64, _ type: UInt32, at limit: UInt64, _ kind: UInt32) -> AddressRange? {
+        let (pages, address) = (max(size, 1) &+ 0xfff, limit)
+        guard allocationCount < 32, pages > size else { return nil }
+        var start = address
+        guard unsafe uefi_allocate_pages(table, type, kind, pages >> 12, &start) == 0 else { return nil }
+        let range = AddressRange(at: start, size: pages & ~0xfff)
+        allocations[allocationCount] = range
+        allocationCount &+= 1
+        return range
+    }
+
+    /// Gives all memory back.
+    mutating func freeAll() {
+        while allocationCount > 0 {
+            allocationCount &-= 1
+            let range = allocations[allocationCount]
+            _ = unsafe uefi_free_pages(table, range.start, range.size >> 12)
+        }
+    }
+
+    /// The bytes of `range`, which has been allocated: the firmware maps it to itself.
+    @_lifetime(immortal)
+    func region(_ range: AddressRange) -> ByteRegion {
+        let pointer = unsafe UnsafeMutableRawPointer(bitPattern: UInt(range.start)).unsafelyUnwrapped
+        let span = unsafe MutableRawSpan(_unsafeStart: pointer, byteCount: Int(range.size))
+        return ByteRegion(unsafe _overrideLifetime(span, borrowing: ()), at: range.start)
+    }
+
+    /// The same for reading.
+    @_lifetime(immortal)
+    func view(_ range: AddressRange) -> ByteView {
+        unsafe view(UnsafeRawPointer(bitPattern: UInt(range.start)), range.size)
+    }
+
+    @unsafe @_lifetime(immortal)
+    private func view(_ pointer: UnsafeRawPointer?, _ size: UInt64) -> ByteView {
+        guard let pointer = unsafe pointer else { return ByteView("") }
+        let span = unsafe RawSpan(_unsafeStart: pointer, byteCount: Int(size))
+        return ByteView(unsafe _overrideLifetime(span, borrowing: ()))
+    }
+
+    /// How many bytes the memory map has, and how many each of its entries.
+    func memoryMapSize() -> (size: UInt64, entrySize: UInt64) {
+        var (size, key, entrySize): (UInt64, UInt64, UInt64) = (0, 0, 0)
+        _ = unsafe uefi_get_memory_map(table, &size, nil, &key, &entrySize)
+        return (size, max(entrySize, FirmwareMemory.descriptorSize))
+    }
+
+    /// Has the memory map written to `buffer`, and returns it with the key to leave by; nil where that fails.
+    @_lifetime(immortal)
+    func memoryMap(_ buffer: AddressRange, key: inout UInt64) -> FirmwareMemory? {
+        var (size, entrySize) = (buffer.size, UInt64(0))
+        let start = unsafe UnsafeMutableRawPointer(bitPattern: UInt(buffer.start))
+        guard unsafe uefi_get_memory_map(table, &size, start, &key, &entrySize) == 0 else { return nil }
+        return FirmwareMemory(view(AddressRange(at: buffer.start, size: size)), entrySize: entrySize)
+    }
+
+    /// Ends boot services, if the memory map has not changed since `key`.
+    func leave(_ key: UInt64) -> Bool { unsafe uefi_exit_boot_services(table, image, key) == 0 }
+
+    // MARK: What the firmware knows
+
+    /// The load options; none where there are none. Throws `imageUnknown`.
+    @_lifetime(immortal)
+    func loadOptions() throws(StartProblem) -> FirmwareText {
+        guard let loaded = unsafe uefi_loaded_image(table, image) else { throw .imageUnknown }
+        return unsafe FirmwareText(view(loaded.pointee.options, UInt64(loaded.pointee.options_size)))
+    }
+
+    /// The address of ACPI's root pointer, 0 if there is none.
+    var rsdp: UInt64 { unsafe uefi_acpi(table) }
+
+    /// Writes a text that ends with a 0 to the console.
+    func output(_ text: Span<UInt16>) {
+        unsafe text.withUnsafeBufferPointer { unsafe uefi_output(table, $0.baseAddress) }
+    }
+
+    // MARK: Files
+
+    /// Reads the initrd that somebody offers; nil where nobody does. Throws `initrdUnreadable` or `noMemory`.
+    mutating func readInitrd() throws(StartProblem) -> AddressRange? {
+        guard let offer = unsafe uefi_initrd(table) else { return nil }
+        var size: UInt64 = 0
+        guard unsafe uefi_load(offer, &size, nil) == Services.bufferTooSmall, size > 0 else { throw .initrdUnreadable }
+        guard let room = allocate(size) else { throw .noMemory }
+        let bytes = unsafe UnsafeMutableRawPointer(bitPattern: UInt(room.start))
+        guard unsafe uefi_load(offer, &size, bytes) == 0 else { throw .initrdUnreadable }
+        return AddressRange(at: room.start, size: min(size, room.size))
+    }
+
+    /// The root folder of the volume that this program was loaded from; nil where it was from none.
+    func openVolume() throws(StartProblem) -> FirmwareFile? {
+        guard let loaded = unsafe uefi_loaded_image(table, image) else { throw .imageUnknown }
+        return unsafe uefi_open_volume(table, loaded.pointee.device).map { unsafe FirmwareFile(file: $0) }
+    }
+
+    /// Opens what is called `name`, from `folder` on; nil where it is not there. Throws `fileUnreadable`.
+    func open(_ name: Text, in folder: FirmwareFile) throws(StartProblem) -> FirmwareFile? {
+        var wide = InlineArray<64, UInt16>(repeating: 0)
+        for index in 0..<min(name.count, 63) { wide[index] = UInt16(name[index]) }
+        return try unsafe wide.span.withUnsafeBufferPointer { pointer throws(StartProblem) in
+            unsafe try open(pointer.baseAddress, folder)
+        }
+    }
+
+    /// Opens the file of the entry that lies in `range`. Throws `fileUnreadable`.
+    func open(entry range: AddressRange, in folder: FirmwareFile) throws(StartProblem) -> FirmwareFile? {
+        let name = UInt(range.start &+ FolderEntry.nameOffset)
+        return unsafe try open(UnsafePointer<UInt16>(bitPattern: name), folder)
+    }
+
+    @unsafe
+    private func open(_ name: UnsafePointer<UInt16>?, _ folder: FirmwareFile) throws(StartProblem) -> FirmwareFile? {
+        /// EFI_NOT_FOUND.
+        let notFound: UInt64 = 14 | 1 << 63
+        var status: UInt64 = 0
+        guard let file = unsafe uefi_open(folder.file, name, &status) else {
+            guard status == notFound else { throw .fileUnreadable }
+            return nil
+        }
+        return unsafe FirmwareFile(file: file)
+    }
+
+    /// Closes `file`.
+    func close(_ file: FirmwareFile) { unsafe uefi_close(file.file) }
+
+    /// Reads all of `file`. Throws `fileUnreadable` or `noMemory`.
+    mutating func read(_ file: FirmwareFile) throws(StartProblem) -> AddressRange {
+        var size: UInt64 = 0
+        guard unsafe uefi_file_size(file.file, &size) == 0 else { throw .fileUnreadable }
+        guard let room = allocate(size) else { throw .noMemory }
+        var count = size
+        let bytes = unsafe UnsafeMutableRawPointer(bitPattern: UInt(room.start))
+        guard unsafe uefi_read(file.file, &count, bytes) == 0, count == size else { throw .fileUnreadable }
+        return AddressRange(at: room.start, size: size)
+    }
+
+    /// Reads the next entry of `folder` to `room`; its range, empty after the last. Throws `fileUnreadable`.
+    func readEntry(of folder: FirmwareFile, to room: AddressRange) throws(StartProblem) -> AddressRange {
+        var count = room.size
+        let bytes = unsafe UnsafeMutableRawPointer(bitPattern: UInt(room.start))
+        guard unsafe uefi_read(folder.file, &count, bytes) == 0 else { throw .fileUnreadable }
+        return AddressRange(at: room.start, size: min(count, room.size))
+    }
+}
+
+/// The loader's image in this file.
+enum LoaderImage {
+    /// Its size in memory.
+    static var memorySize: UInt64 { UInt64(uefi_loader().memory_size) }
+
+    /// Copies it to `place`, and makes it one that lies there: adds to each word that holds an address how much further up that is
+    /// than where it was linked.
+    static func move(to place: inout ByteRegion) {
+        let loader = uefi_loader()
+        let listSize = UInt64(part(UInt64(loader.words), size: 4).word32(at: 0) ?? 0) &* 4
+        let list = part(UInt64(loader.words) &+ 4, size: listSize)
+        place.clear(place.address, size: place.count)
+        place.copy(part(UInt64(loader.image), size: UInt64(loader.file_size)), to: place.address)
+        let difference = UInt32(truncatingIfNeeded: place.address) &- loader.linked_at
+        var offset: UInt64 = 0
+        while let word = list.word32(at: offset) {
+            let address = place.address &+ UInt64(word)
+            place.store((place.load(UInt32.self, at: address) ?? 0) &+ difference, at: address)
+            offset &+= 4
+        }
+    }
+
+    /// A part of this file, in which mz.ld has put it.
+    @_lifetime(immortal)
+    private static func part(_ offset: UInt64, size: UInt64) -> ByteView {
+        let start = unsafe UnsafeRawPointer(bitPattern: UInt(uefi_loader_address() &+ offset)).unsafelyUnwrapped
+        let span = unsafe RawSpan(_unsafeStart: start, byteCount: Int(size))
+        return ByteView(unsafe _overrideLifetime(span, borrowing: ()))
+    }
+
+    /// Enters it, where it lies at `place`; `information` is the address of the start info.
+    static func enter(_ place: UInt64, _ information: UInt64) -> Never {
+        /// What the loader knows those by who leave UEFI: `UEFI`.
+        let uefi: UInt32 = 0x4946_4555
+        let entry = place &+ UInt64(uefi_loader().entry)
+        uefi_enter(entry, uefi, UInt32(truncatingIfNeeded: information))
+    }
+}
+
+/// The firmware's console.
+struct FirmwareConsole: TextSink {
+    private let services: Services
+    private var text = InlineArray<128, UInt16>(repeating: 0)
+    private var count = 0
+
+    /// The console of the firmware.
+    init(_ services: Services) { self.services = services }
+
+    /// Takes one byte of ASCII.
+    mutating func write(_ byte: UInt8) {
+        text[count] = UInt16(byte)
+        count &+= 1
+        if count == 127 { flush() }
+    }
+
+    /// Takes up to eight bytes, the first in the lowest byte.
+    mutating func write(_ text: UInt64, count: UInt64) {
+        for index in 0..<count { write(UInt8(truncatingIfNeeded: text >> (8 &* index))) }
+    }
+
+    /// Ends a line.
+    mutating func endLine() {
+        write(0x0d)
+        write(0x0a)
+        flush()
+    }
+
+    /// Writes what was gathered.
+    mutating func flush() {
+        text[count] = 0
+        count = 0
+        services.output(text.span)
+    }
+}

@@ -1,0 +1,136 @@
+// Collects what the loader needs from UEFI firmware, leaves the firmware, and enters the loader.
+
+import Bytes
+import CMZ
+import Diagnostics
+import Memory
+import UEFI
+
+/// Where uefi.S hands over; returns a status where the loader cannot be started.
+@_cdecl("uefi_main")
+func uefiMain(_ image: UnsafeMutableRawPointer, _ table: UnsafePointer<uefi_system_table>) -> UInt64 {
+    var services = unsafe Services(image, table)
+    do throws(StartProblem) {
+        try start(&services)
+    } catch {
+        var console = FirmwareConsole(services)
+        console.write("[LOADER] error: ")
+        console.write(error.sentence)
+        console.write("; ")
+        console.write(error.advice)
+        console.endLine()
+        services.freeAll()
+        return error.status
+    }
+}
+
+/// An application that was found.
+private struct Found {
+    /// Its file.
+    var application: AddressRange
+    /// The folder that it is in; nil where it is an initrd.
+    var folder: FirmwareFile?
+    /// The file with its command line; nil where there is none.
+    var line: AddressRange?
+}
+
+/// Starts the loader. Throws what is in the way.
+private func start(_ services: inout Services) throws(StartProblem) -> Never {
+    let options = try services.loadOptions()
+    let found = try find(&services)
+    // What is allocated from here on adds entries to the memory map.
+    let (mapSize, entrySize) = services.memoryMapSize()
+    let regions = mapSize / entrySize &+ 128
+    // Names have up to 255 characters.
+    let texts = max(found.line?.size ?? 0, options.utf8Capacity) &+ StartInfoWriter.moduleCapacity &* 1024
+    guard let map = services.allocate(regions &* entrySize),
+        let block = services.allocate(StartInfoWriter.size(texts: texts, regions: regions))
+    else { throw .noMemory }
+
+    var writer = StartInfoWriter(services.region(block), rsdp: services.rsdp)
+    // There is room for both: the first module, and a text that was counted.
+    _ = writer.addModule(found.application)
+    if let line = found.line {
+        _ = writer.setCommandLine(file: services.view(line))
+    } else {
+        _ = writer.setCommandLine(options)
+    }
+    if let folder = found.folder { try addLibraries(of: folder, to: &writer, &services) }
+
+    let place = try placeLoader(map, &services)
+    var key: UInt64 = 0
+    // The key is stale where an event has changed the memory map in between.
+    for _ in 0..<8 {
+        guard let memory = services.memoryMap(map, key: &key) else { throw .noMemoryMap }
+        guard services.leave(key) else { continue }
+        // There is room for each of the map's entries.
+        _ = writer.finish(memory)
+        LoaderImage.enter(place, block.start)
+    }
+    throw .cannotLeave
+}
+
+/// Finds the application: the initrd that somebody offers, or a file in the first folder that has one. Throws `noApplication` or what is
+/// wrong with it.
+private func find(_ services: inout Services) throws(StartProblem) -> Found {
+    if let initrd = try services.readInitrd() { return Found(application: initrd) }
+    guard let volume = try services.openVolume() else { throw .noApplication }
+    defer { services.close(volume) }
+    // The second is where it was before upstream's loader 0.5.6.
+    let paths: Text = "\\EFI\\hermit \\EFI\\BOOT"
+    for index in 0..<2 {
+        guard let folder = try services.open(paths.word(index), in: volume) else { continue }
+        guard let application = try read("hermit-app", in: folder, &services) else {
+            services.close(folder)
+            continue
+        }
+        let line = try read("hermit-bootargs", in: folder, &services)
+        return Found(application: application, folder: folder, line: line)
+    }
+    throw .noApplication
+}
+
+/// Reads the file called `name`; nil where there is none.
+private func read(
+    _ name: Text, in folder: FirmwareFile, _ services: inout Services
+) throws(StartProblem) -> AddressRange? {
+    guard let file = try services.open(name, in: folder) else { return nil }
+    defer { services.close(file) }
+    return try services.read(file)
+}
+
+/// Adds the shared objects of `folder`, under their names, and closes it.
+private func addLibraries(
+    of folder: FirmwareFile, to writer: inout StartInfoWriter, _ services: inout Services
+) throws(StartProblem) {
+    defer { services.close(folder) }
+    guard let room = services.allocate(0x1000) else { throw .noMemory }
+    while true {
+        let range = try services.readEntry(of: folder, to: room)
+        guard !range.isEmpty else { return }
+        guard let entry = FolderEntry(services.view(range)), entry.isSharedObject,
+            let file = try services.open(entry: range, in: folder)
+        else { continue }
+        defer { services.close(file) }
+        guard writer.moduleCount < StartInfoWriter.moduleCapacity else { throw .tooManyFiles }
+        // There is room for its name.
+        _ = writer.addModule(try services.read(file), name: entry.name)
+    }
+}
+
+/// Puts the loader's image into free memory below 2 GiB, as low as possible: kernels of some generations take what lies above their
+/// image for their own. Returns its address. Throws `noPlace`.
+private func placeLoader(_ map: AddressRange, _ services: inout Services) throws(StartProblem) -> UInt64 {
+    var key: UInt64 = 0
+    let size = LoaderImage.memorySize
+    // Another may have taken the place in between.
+    for _ in 0..<8 {
+        guard let memory = services.memoryMap(map, key: &key) else { throw .noMemoryMap }
+        guard let address = memory.room(for: size, alignment: 0x10_0000, limit: 1 << 31) else { break }
+        guard let place = services.allocate(size, at: address) else { continue }
+        var region = services.region(place)
+        LoaderImage.move(to: &region)
+        return address
+    }
+    throw .noPlace
+}
