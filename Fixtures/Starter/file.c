@@ -63,8 +63,23 @@ static uint32_t load_by_program_headers(struct file loader, enum entry entry) {
     return pvh;
 }
 
-// Loads the loader as those do who enter it there, and returns the address of its entry.
-uint32_t load(struct file loader, enum entry entry) {
+// As a bzImage (Linux, Documentation/arch/x86/boot.rst): what follows the sectors of the setup, to `address`. What it takes besides of
+// the memory that it asks for is anybody's.
+static uint32_t load_bzimage(struct file loader, enum entry entry, uint32_t address) {
+    uint32_t setup = (loader.bytes[0x1f1] + 1) * 512, size = loader.size - setup, init_size = WORD(loader, 0x260);
+    copy(address, loader.bytes + setup, size);
+    if (init_size > size)
+        memset((void *)(address + size), 0xcc, init_size - size);
+    return address + (entry == ENTRY_LINUX_64 ? 0x200 : 0);
+}
+
+// Loads the loader as those do who enter it there, an MZ file to `address`, and returns the address of its entry.
+uint32_t load(struct file loader, enum entry entry, uint32_t address) {
+    if (loader.size > 0x1000 && loader.bytes[0] == 'M' && loader.bytes[1] == 'Z' && WORD(loader, 0x202) == 0x53726448) {
+        if (entry != ENTRY_LINUX_32 && entry != ENTRY_LINUX_64)
+            fail("an MZ file is started by Linux's protocol");
+        return load_bzimage(loader, entry, address);
+    }
     if (loader.size < 64 || WORD(loader, 0) != 0x464c457f)
         fail("the first module is not the loader");
     return entry == ENTRY_MULTIBOOT_32 ? load_by_address_fields(loader) : load_by_program_headers(loader, entry);

@@ -13,6 +13,7 @@
 //   info=, map=, modules=, line=, string=, initrd=, rsdp=                addresses of structures (map: Linux's setup_data)
 //   version=NUMBER      of PVH's start info
 //   options=WORDS       for the loader, where the protocol has them; + stands for a space
+//   load=               where an MZ file's kernel is put, a multiple of 1 MiB; without it 1 MiB
 //   -- REST             the rest of the command line is the kernel's
 
 #include "starter.h"
@@ -41,13 +42,15 @@ static _Noreturn void enter(void) {
 
     forget_places();
     // The loader is linked at 1 MiB, and is smaller than this.
-    keep(0x100000, 0x180000);
+    const char *place_of_kernel = value(words, "load");
+    const uint32_t address = place_of_kernel ? (uint32_t)number(place_of_kernel) : 0x100000;
+    keep(address, address + 0x80000);
     keep((uint32_t)starter_start, (uint32_t)application.bytes + application.size);
     if (start.application == ANYWHERE && !is_random)
         start.application = (ram_top - application.size) & ~0xfffu;
     start.application = place(start.application, application.size, 0x1000);
     memcpy((void *)start.application, application.bytes, application.size);
-    start.cpu.target = load(loader, start.entry);
+    start.cpu.target = load(loader, start.entry, address);
     switch (start.protocol) {
     case PROTOCOL_MULTIBOOT:
         write_multiboot(&start, application.size);

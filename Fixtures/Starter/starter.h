@@ -160,7 +160,7 @@ uint32_t place(uint32_t address, uint32_t size, uint32_t alignment);
 uint32_t find_rsdp(void);
 
 // file.c: the loader's file.
-uint32_t load(struct file loader, enum entry entry);
+uint32_t load(struct file loader, enum entry entry, uint32_t address);
 
 // structures.c: what protocols want in memory.
 void write_multiboot(struct start *start, uint32_t size);
