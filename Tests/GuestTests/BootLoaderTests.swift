@@ -37,6 +37,9 @@ final class BootFolder {
         try Data((lines.joined(separator: "\n") + "\n").utf8).write(to: try place(path))
     }
 
+    /// Makes a file of `bytes` at `path` in the folder.
+    func write(_ bytes: Data, to path: String) throws { try bytes.write(to: try place(path)) }
+
     private func place(_ path: String) throws -> URL {
         let place = url.appendingPathComponent(path)
         try FileManager.default.createDirectory(
@@ -87,14 +90,19 @@ enum GRUB: String, CaseIterable, CustomTestStringConvertible {
 
     /// Boots `plan`. GRUB hands over only what follows the path.
     func boot(_ plan: BootPlan, by version: Version = .one) async throws -> Outcome {
-        let folder = try BootFolder(plan.files)
-        var lines = ["set timeout=0", "serial --unit=0", "terminal_output serial", "menuentry test {"]
-        lines.append(BootPlan.line(["multiboot\(version.rawValue) /loader", plan.commandLine]))
+        var lines = [BootPlan.line(["multiboot\(version.rawValue) /loader", plan.commandLine])]
         for module in plan.modules {
             let path = "/" + module.file.lastPathComponent
             lines.append(BootPlan.line(["module\(version.rawValue) \(path)", module.string]))
         }
-        try folder.write(lines + ["boot", "}"], to: "boot/grub/grub.cfg")
+        return try await boot(lines, plan.files)
+    }
+
+    /// Boots by `commands`, with `files` beside the loader.
+    func boot(_ commands: [String], _ files: [URL]) async throws -> Outcome {
+        let folder = try BootFolder(files)
+        let lines = ["set timeout=0", "serial --unit=0", "terminal_output serial", "menuentry test {"]
+        try folder.write(lines + commands + ["boot", "}"], to: "boot/grub/grub.cfg")
         try await make(["grub-mkrescue", "-d", modules, "-o", folder.disc, folder.url.path])
         let firmware = "if=pflash,unit=0,format=raw,readonly=on,file=" + GRUB.firmware
         return try await folder.boot((self == .bios ? [] : ["-drive", firmware]) + ["-cdrom", folder.disc])
@@ -112,16 +120,20 @@ enum SYSLINUX {
 
     /// Boots `plan`; with `-aout` in `option` mboot.c32 prefers the address fields of the Multiboot header to the ELF header.
     static func boot(_ plan: BootPlan, option: String) async throws -> Outcome {
-        let folder = try BootFolder(plan.files)
+        var words = [option, "/loader", plan.commandLine]
+        for module in plan.modules { words += ["---", "/" + module.file.lastPathComponent, module.string] }
+        return try await boot(["KERNEL mboot.c32", "APPEND " + BootPlan.line(words)], plan.files)
+    }
+
+    /// Boots by the lines of one label, with `files` beside the loader.
+    static func boot(_ label: [String], _ files: [URL]) async throws -> Outcome {
+        let folder = try BootFolder(files)
         for file in [core] + modules {
             let url = URL(fileURLWithPath: file)
             try folder.copy(url, to: "isolinux/" + url.lastPathComponent)
         }
-        var words = [option, "/loader", plan.commandLine]
-        for module in plan.modules { words += ["---", "/" + module.file.lastPathComponent, module.string] }
         try folder.write(
-            ["SERIAL 0 115200", "DEFAULT test", "LABEL test", "KERNEL mboot.c32", "APPEND " + BootPlan.line(words)],
-            to: "isolinux/isolinux.cfg")
+            ["SERIAL 0 115200", "DEFAULT test", "LABEL test"] + label, to: "isolinux/isolinux.cfg")
         try await make([
             "xorriso", "-as", "mkisofs", "-quiet", "-o", folder.disc, "-b", "isolinux/isolinux.bin", "-c",
             "isolinux/boot.cat", "-no-emul-boot", "-boot-load-size", "4", "-boot-info-table", folder.url.path,

@@ -145,7 +145,7 @@ private final class Clone {
         where !name.hasPrefix(".build") && name != "build" && name != ".git" {
             try link(name, to: Project.root.appendingPathComponent(name))
         }
-        for name in ["loader", "fixtures"] {
+        for name in ["loader", "loader.efi", "fixtures"] {
             try link("build/" + name, to: Project.root.appendingPathComponent("build/" + name))
         }
         try link("build/loader-inspect", to: tool)
@@ -204,6 +204,7 @@ private final class Clone {
         ("make inspect", "builds for the release"),
         ("swift build ", "is a part of make test"),
         ("swift test ", "is a part of make test"),
+        ("qemu-img ", "needs qemu-utils"),
         ("REWRITE_GOLDEN=1 ", "changes the sources"),
         ("loader-inspect boot --qemu-arg -s --qemu-arg -S app", "waits for gdb"),
         ("loader-inspect boot --gdb app", "needs gdb"),

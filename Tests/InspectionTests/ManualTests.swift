@@ -109,6 +109,8 @@ import Testing
                 at: folder.url.appendingPathComponent(name), withIntermediateDirectories: true)
         }
         try folder.write("build/loader", Sample.fixed)
+        // What disk asks of it.
+        try folder.write("build/loader.efi", Array("MZ".utf8))
         for name in ["app", "new/app", "a.elf", "libfoo.so"] {
             try folder.write(name, Sample.application)
         }

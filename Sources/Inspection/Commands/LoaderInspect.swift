@@ -36,8 +36,8 @@ public struct LoaderInspect: AsyncParsableCommand {
             VerdictCommand.self, MapCommand.self, HeaderCommand.self, SegmentsCommand.self, SectionsCommand.self,
             SymbolsCommand.self,
             RelocationsCommand.self, NotesCommand.self, DynamicCommand.self, BootInfoCommand.self, PagesCommand.self,
-            LoadCommand.self, DiffCommand.self, ExplainCommand.self, BootCommand.self, SymbolizeCommand.self,
-            GDBScriptCommand.self,
+            LoadCommand.self, DiffCommand.self, ExplainCommand.self, BootCommand.self, DiskCommand.self,
+            SymbolizeCommand.self, GDBScriptCommand.self,
         ],
         defaultSubcommand: VerdictCommand.self)
 

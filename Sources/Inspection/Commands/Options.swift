@@ -135,11 +135,15 @@ struct MachineOptions: ParsableArguments {
     /// The loader's file: the one that was named, or that the environment's LOADER names, one beside this program, the
     /// installed one, or build/loader.
     var loaderFile: String? {
-        if let named = loader ?? ProcessInfo.processInfo.environment["LOADER"] { return named }
+        loader ?? ProcessInfo.processInfo.environment["LOADER"] ?? MachineOptions.installed("loader")
+    }
+
+    /// The file called `name` that is beside this program, the installed one, or that in `build`; nil where there is none.
+    static func installed(_ name: String) -> String? {
         let own = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
         let folder = own.deletingLastPathComponent()
-        let installed = folder.deletingLastPathComponent().appendingPathComponent("lib/loader/loader").path
-        return [folder.appendingPathComponent("loader").path, installed, "build/loader"].first {
+        let installed = folder.deletingLastPathComponent().appendingPathComponent("lib/loader/" + name).path
+        return [folder.appendingPathComponent(name).path, installed, "build/" + name].first {
             unsafe access($0, R_OK) == 0
         }
     }

@@ -1,0 +1,332 @@
+// Boots of build/loader.efi: by UEFI firmware (OVMF), and as the Linux kernel that it is, too.
+
+import Commands
+import Foundation
+import TestSupport
+import Testing
+
+/// OVMF, firmware for QEMU.
+enum OVMF {
+    static let file = URL(fileURLWithPath: "/usr/share/ovmf/OVMF.fd")
+    static let isThere = Project.exists(file)
+
+    /// Boots a machine with OVMF that has `files` on a disk, by their paths, and that runs `script` in the firmware's shell.
+    static func runShell(_ files: [String: Data], _ script: [String]) async throws -> Outcome {
+        let folder = try BootFolder([])
+        for (path, bytes) in files { try folder.write(bytes, to: path) }
+        // The machine ends with the script, whatever happened.
+        let lines = script + ["reset -s"]
+        try folder.write(Data(lines.joined(separator: "\r\n").utf8), to: "startup.nsh")
+        return try await Guest(medium: medium(folder), patience: 300).boot()
+    }
+
+    /// QEMU's arguments for a disk that has what is in `folder`; the guest's changes are forgotten.
+    static func medium(_ folder: BootFolder) -> [String] {
+        ["-bios", file.path, "-net", "none", "-snapshot", "-drive", "file=fat:\(folder.url.path),format=raw,if=ide"]
+    }
+}
+
+extension Outcome {
+    /// The serial line without what moves a terminal's cursor.
+    var plain: String { serial.replacing(/\x{1b}\[[0-9;=]*[A-Za-z]/, with: "") }
+}
+
+@Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct MZTests {
+    static let file = Project.root.appendingPathComponent("build/loader.efi")
+    static let isBuilt = Project.exists(file) && Project.exists(Project.fixture("demo"))
+    static let genuine = Project.genuine("hello_world")
+    /// A kernel of each generation, and each kind of file.
+    static let generations = [
+        "gen0-pie", "gen1-8M", "gen2-pie", "gen2-align16-4M", "gen3-pie", "gen4-recursive-pie", "gen4-v0.11-pie",
+        "gen4-identity-pie", "gen4-identity-16M",
+    ]
+    /// What a fixture's compiler has done, which nothing tells.
+    private static func options(_ fixture: String) -> String { fixture.contains("align16") ? "loader.align16" : "" }
+    static let line = "loader.verbose env=A=b -- one two"
+
+    private func expectDemonstration(_ outcome: Outcome, by starter: String) {
+        #expect(outcome.status == 3, outcome.comment)
+        #expect(outcome.serial.contains("[LOADER] started by \(starter),"), outcome.comment)
+        #expect(outcome.serial.contains("[LOADER] RAM 0x100000-"), outcome.comment)
+        #expect(outcome.serial.contains(/bootargs +env=A=b -- one two\n/), outcome.comment)
+        #expect(outcome.serial.contains("checks passed"), outcome.comment)
+    }
+
+    // MARK: A Linux kernel
+
+    @Test(.enabled(if: isBuilt, "make loader fixtures"), arguments: ["pc", "q35"])
+    func `SeaBIOS starts it by its 16-bit code`(_ machine: String) async throws {
+        let guest = Guest(
+            initrd: Project.fixture("demo"), loader: Self.file, machine: machine, append: Self.line)
+        expectDemonstration(try await guest.boot(), by: "the Linux boot protocol")
+    }
+
+    @Test(.enabled(if: isBuilt, "make loader fixtures"), arguments: generations)
+    func `every generation boots by it`(_ fixture: String) async throws {
+        let outcome = try await Guest(
+            initrd: Project.fixture(fixture), loader: Self.file, append: Self.options(fixture)
+        ).boot()
+        #expect(outcome.status == 3, outcome.comment)
+        #expect(outcome.serial.contains("checks passed"), outcome.comment)
+    }
+
+    @Test(.enabled(if: isBuilt && Project.exists(genuine), "the image hello_world is not there"))
+    func `a genuine application boots by it`() async throws {
+        let outcome = try await Guest(initrd: Self.genuine, loader: Self.file).boot()
+        #expect(outcome.status == 3, outcome.comment)
+        #expect(outcome.serial.contains("Hello, world!"), outcome.comment)
+    }
+
+    /// As kernels are, it is where GRUB puts it: at 1 MiB on a BIOS.
+    @Test(
+        .enabled(if: GRUB.isThere, "GRUB, xorriso or mtools are not there: make deps"),
+        .enabled(if: isBuilt, "make loader fixtures"))
+    func `GRUB's linux starts it`() async throws {
+        let outcome = try await GRUB.bios.boot(
+            ["linux /loader.efi " + Self.line, "initrd /demo"], [Self.file, Project.fixture("demo")])
+        #expect(outcome.status == 3, outcome.comment)
+        #expect(outcome.serial.contains("[LOADER] started by the Linux boot protocol,"), outcome.comment)
+        #expect(outcome.serial.contains("env=A=b -- one two\n"), outcome.comment)
+        #expect(outcome.serial.contains("checks passed"), outcome.comment)
+    }
+
+    @Test(
+        .enabled(if: SYSLINUX.isThere, "ISOLINUX or xorriso is not there: make deps"),
+        .enabled(if: isBuilt, "make loader fixtures"))
+    func `ISOLINUX starts it`() async throws {
+        let outcome = try await SYSLINUX.boot(
+            ["LINUX /loader.efi", "INITRD /demo", "APPEND " + Self.line], [Self.file, Project.fixture("demo")])
+        #expect(outcome.status == 3, outcome.comment)
+        #expect(outcome.serial.contains("[LOADER] started by the Linux boot protocol,"), outcome.comment)
+        #expect(outcome.serial.contains("env=A=b -- one two"), outcome.comment)
+        #expect(outcome.serial.contains("checks passed"), outcome.comment)
+    }
+
+    /// Those who leave the 16-bit code out, as a stand-in does it that leaves their registers and structures: crosvm puts it at
+    /// 2 MiB, kexec anywhere.
+    @Test(
+        .enabled(if: isBuilt && Project.exists(Project.fixture("starter")), "make loader fixtures"),
+        arguments: [
+            ("preset=crosvm-linux load=0x200000", "demo"), ("preset=crosvm-linux load=0x200000", "gen4-recursive-pie"),
+            ("preset=kexec-linux load=0x10000000", "demo"), ("preset=kexec-linux load=0x2f00000", "gen4-v0.11-pie"),
+            ("preset=cloud-hypervisor-bzimage", "demo"), ("preset=cloud-hypervisor-bzimage load=0x1100000", "gen0-pie"),
+            ("preset=firecracker-linux", "demo"), ("random=7 entry=linux64 load=0x500000", "demo"),
+            ("random=8 entry=linux32 load=0x600000", "demo"),
+        ])
+    func `it lies where others put it`(_ words: String, _ fixture: String) async throws {
+        let outcome = try await Guest(
+            initrd: Self.file, modules: [Project.fixture(fixture).path], loader: Project.fixture("starter"),
+            append: words + " -- env=A=b -- one two"
+        ).boot()
+        #expect(outcome.status == 3, outcome.comment)
+        #expect(outcome.serial.contains("[LOADER] started by the Linux boot protocol,"), outcome.comment)
+        #expect(outcome.serial.contains("checks passed"), outcome.comment)
+    }
+
+    // MARK: A UEFI application
+
+    private func boot(_ application: URL, machine: String = "pc", memory: String = "1G", append: String = "")
+        async throws -> Outcome
+    {
+        try await Guest(
+            medium: ["-bios", OVMF.file.path, "-net", "none", "-kernel", Self.file.path], initrd: application,
+            machine: machine, memory: memory, append: append, patience: 180
+        ).boot()
+    }
+
+    @Test(
+        .enabled(if: OVMF.isThere, "OVMF is not there: make deps"), .enabled(if: isBuilt, "make loader fixtures"),
+        arguments: [("pc", "256M"), ("q35", "5G")])
+    func `OVMF starts it with QEMU's initrd and command line`(_ machine: String, _ memory: String) async throws {
+        let outcome = try await boot(Project.fixture("demo"), machine: machine, memory: memory, append: Self.line)
+        expectDemonstration(outcome, by: "UEFI")
+    }
+
+    @Test(
+        .enabled(if: OVMF.isThere, "OVMF is not there: make deps"), .enabled(if: isBuilt, "make loader fixtures"),
+        arguments: isSoak ? generations : ["gen1-8M", "gen3-pie", "gen4-recursive-pie"])
+    func `every generation boots under OVMF`(_ fixture: String) async throws {
+        let outcome = try await boot(Project.fixture(fixture), append: Self.options(fixture))
+        // Where the firmware's own memory lies in the image's way, the sentence says so.
+        if fixture.hasSuffix("8M") {
+            #expect(outcome.status == 43, outcome.comment)
+            #expect(outcome.errors.first?.hasPrefix("from 0x800000 up to 0x") == true, outcome.comment)
+            #expect(outcome.errors.first?.contains("the firmware keeps") == true, outcome.comment)
+        } else {
+            #expect(outcome.status == 3, outcome.comment)
+            #expect(outcome.serial.contains("checks passed"), outcome.comment)
+        }
+    }
+
+    /// Its kernel, 0.6.9, looks for ACPI's root pointer where a BIOS has it.
+    @Test(
+        .enabled(if: OVMF.isThere, "OVMF is not there: make deps"),
+        .enabled(if: isBuilt && Project.exists(genuine), "the image hello_world is not there"))
+    func `a genuine application boots under OVMF`() async throws {
+        let outcome = try await boot(Self.genuine)
+        #expect(outcome.status == 3, outcome.comment)
+        #expect(outcome.serial.contains("Hello, world!"), outcome.comment)
+    }
+
+    /// GRUB gives it the memory map and the initrd, and ends boot services itself.
+    @Test(
+        .enabled(if: GRUB.areThere, "OVMF, GRUB, xorriso or mtools are not there: make deps"),
+        .enabled(if: isBuilt, "make loader fixtures"))
+    func `GRUB's linux starts it under OVMF`() async throws {
+        let outcome = try await GRUB.efi.boot(
+            ["linux /loader.efi " + Self.line, "initrd /demo"], [Self.file, Project.fixture("demo")])
+        #expect(outcome.status == 3, outcome.comment)
+        #expect(outcome.serial.contains("[LOADER] started by the Linux boot protocol,"), outcome.comment)
+        #expect(outcome.serial.contains("env=A=b -- one two\n"), outcome.comment)
+        #expect(outcome.serial.contains("checks passed"), outcome.comment)
+    }
+
+    // MARK: Files of a volume
+
+    private static let bytes = try? Data(contentsOf: file)
+    private static func fixture(_ name: String) -> Data { (try? Data(contentsOf: Project.fixture(name))) ?? Data() }
+
+    @Test(
+        .enabled(if: OVMF.isThere, "OVMF is not there: make deps"), .enabled(if: isBuilt, "make loader fixtures"),
+        arguments: isSoak ? ["EFI/hermit", "EFI/BOOT"] : ["EFI/BOOT"])
+    func `the firmware finds it, and it the application`(_ folder: String) async throws {
+        let files = try BootFolder([])
+        try files.write(try #require(Self.bytes), to: "EFI/BOOT/BOOTX64.EFI")
+        try files.write(Self.fixture("demo"), to: folder + "/hermit-app")
+        try files.write(Data((Self.line + "\n").utf8), to: folder + "/hermit-bootargs")
+        let outcome = try await Guest(medium: OVMF.medium(files), patience: 180).boot()
+        expectDemonstration(outcome, by: "UEFI")
+    }
+
+    @Test(.enabled(if: OVMF.isThere, "OVMF is not there: make deps"), .enabled(if: isBuilt, "make loader fixtures"))
+    func `the shell starts it with arguments`() async throws {
+        let outcome = try await OVMF.runShell(
+            ["loader.efi": try #require(Self.bytes), "EFI/hermit/hermit-app": Self.fixture("demo")],
+            ["fs0:\\loader.efi " + Self.line])
+        expectDemonstration(outcome, by: "UEFI")
+    }
+
+    /// What is in the way, and files that lead there.
+    static let problems: [(sentence: String, status: String, files: [String: Data])] = [
+        ("there is no application: neither an initrd", "E", [:]),
+        ("there is no application: neither an initrd", "E", ["EFI/hermit/hermit-bootargs": Data("-- a".utf8)]),
+        (
+            "the application's folder has more than 15 shared objects", "2",
+            Dictionary(
+                uniqueKeysWithValues: [("EFI/hermit/hermit-app", fixture("demo"))]
+                    + (1...16).map { ("EFI/hermit/lib\($0).so", Data([1])) })
+        ),
+    ]
+
+    /// The firmware goes on: nothing that was allocated is left.
+    @Test(
+        .enabled(if: OVMF.isThere, "OVMF is not there: make deps"), .enabled(if: isBuilt, "make loader fixtures"),
+        arguments: isSoak ? Array(problems.indices) : [0, 2])
+    func `an error is told, and leaves nothing behind`(_ index: Int) async throws {
+        let problem = Self.problems[index]
+        let bytes = try #require(Self.bytes)
+        let outcome = try await OVMF.runShell(
+            problem.files.merging(["loader.efi": bytes]) { $1 },
+            ["memmap", "fs0:\\loader.efi", "echo status %lasterror%", "memmap"])
+        #expect(outcome.plain.contains("[LOADER] error: " + problem.sentence), outcome.comment)
+        // The shell shows statuses without their highest bit.
+        #expect(outcome.plain.contains("\nstatus 0x\(problem.status)\n"), outcome.comment)
+        for kind in ["LoaderCode", "LoaderData"] {
+            let counts = outcome.plain.matches(of: try Regex("\(kind)\\s*:\\s*([0-9,]+) Pages")).map {
+                $0.output[1].substring
+            }
+            #expect(counts.count == 2 && counts[0] == counts[1], outcome.comment)
+        }
+    }
+
+    // MARK: A disk
+
+    private static let inspect = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
+        .appendingPathComponent("loader-inspect").path
+    static let canMakeDisks =
+        ["/usr/sbin/sfdisk", "/sbin/sfdisk", "/usr/bin/sfdisk"].contains(where: FileManager.default.fileExists)
+        && FileManager.default.fileExists(atPath: "/usr/bin/mformat")
+
+    /// Has an image made in `folder`, and returns its path.
+    private func disk(
+        _ folder: BootFolder, _ words: [String], _ name: String = "app.img", loader: URL = file
+    ) async throws -> String {
+        let image = folder.url.appendingPathComponent(name).path
+        try await make([Self.inspect, "disk", "--output", image, "--loader", loader.path] + words)
+        return image
+    }
+
+    /// Boots the image by OVMF; `drive` is what QEMU is to make of it.
+    private func boot(disk image: String, _ drive: String, machine: String) async throws -> Outcome {
+        let medium = [
+            "-bios", OVMF.file.path, "-net", "none", "-snapshot", "-drive", "file=\(image),format=raw," + drive,
+        ]
+        return try await Guest(medium: medium, machine: machine, patience: 180).boot()
+    }
+
+    @Test(
+        .enabled(if: OVMF.isThere && canMakeDisks, "OVMF, sfdisk or mtools are not there: make deps"),
+        .enabled(if: isBuilt, "make loader fixtures"),
+        arguments: [("pc", "if=ide"), ("q35", "if=ide"), ("pc", "if=virtio")])
+    func `a disk boots, whatever it is attached to`(_ machine: String, _ drive: String) async throws {
+        let folder = try BootFolder([])
+        let image = try await disk(
+            folder,
+            ["--loader-options", "loader.verbose", "--env", "A=b", Project.fixture("demo").path, "--", "one", "two"])
+        expectDemonstration(try await boot(disk: image, drive, machine: machine), by: "UEFI")
+    }
+
+    @Test(
+        .enabled(if: OVMF.isThere && canMakeDisks, "OVMF, sfdisk or mtools are not there: make deps"),
+        .enabled(if: isBuilt, "make loader fixtures"))
+    func `a disk has the libraries`() async throws {
+        let folder = try BootFolder([])
+        let libraries = ["libbase.so", "libmiddle.so", "libtop.so"].flatMap { ["--module", Project.fixture($0).path] }
+        let image = try await disk(folder, libraries + [Project.fixture("libraries-pie").path])
+        let outcome = try await boot(disk: image, "if=virtio", machine: "q35")
+        #expect(outcome.status == 3, outcome.comment)
+        #expect(!outcome.serial.contains("FAILED") && !outcome.serial.contains("warning"), outcome.comment)
+        #expect(outcome.serial.contains("4 TLSDESC; 3 by resolver functions"), outcome.comment)
+    }
+
+    @Test(
+        .enabled(if: canMakeDisks, "sfdisk or mtools are not there: make deps"),
+        .enabled(if: isBuilt, "make loader fixtures"))
+    func `the same files make the same disk, others another`() async throws {
+        let folder = try BootFolder([])
+        var images: [Data] = []
+        for (name, words) in [("one", ["a"]), ("same", ["a"]), ("other", ["b"])] {
+            let image = try await disk(folder, [Project.fixture("demo").path, "--"] + words, name)
+            images.append(try Data(contentsOf: URL(fileURLWithPath: image)))
+        }
+        #expect(images[0] == images[1])
+        // The disk's own number, in the table's header: two such disks can be in one machine.
+        #expect(images[0][512 + 56..<512 + 72] != images[2][512 + 56..<512 + 72])
+    }
+
+    // MARK: Secure Boot
+
+    static let canSign = ["/usr/bin/sbsign", "/usr/bin/openssl"].allSatisfy(FileManager.default.fileExists)
+
+    /// Without enforcement: that the signature is one says sbverify.
+    @Test(
+        .enabled(if: OVMF.isThere && canMakeDisks, "OVMF, sfdisk or mtools are not there: make deps"),
+        .enabled(if: canSign, "sbsign or openssl is not there: make deps"),
+        .enabled(if: isBuilt, "make loader fixtures"))
+    func `a signed file boots`() async throws {
+        let folder = try BootFolder([])
+        let (key, certificate) = (folder.url.path + "/db.key", folder.url.path + "/db.crt")
+        let signed = folder.url.appendingPathComponent("signed.efi")
+        try await make([
+            "openssl", "req", "-new", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=loader test/", "-days",
+            "3650",
+            "-keyout", key, "-out", certificate,
+        ])
+        try await make(["sbsign", "--key", key, "--cert", certificate, "--output", signed.path, Self.file.path])
+        try await make(["sbverify", "--cert", certificate, signed.path])
+        let image = try await disk(folder, [Project.fixture("demo").path], loader: signed)
+        let outcome = try await boot(disk: image, "if=virtio", machine: "q35")
+        #expect(outcome.status == 3, outcome.comment)
+        #expect(outcome.serial.contains("[LOADER] started by UEFI,"), outcome.comment)
+    }
+}
