@@ -1,6 +1,7 @@
 // Inputs that once broke a promise, kept by name.
 
 import Diagnostics
+import Firmware
 import HostileInput
 import TestSupport
 import Testing
