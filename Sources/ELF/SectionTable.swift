@@ -67,6 +67,7 @@ public struct SectionTable: ~Escapable {
 
     /// The table that `header` describes in `file`. Throws what `find` does.
     @_lifetime(copy file)
+    @inline(never)
     public init(_ file: ByteView, _ header: FileHeader) throws(Fault) {
         self.init(unread: file)
         try find(header)

@@ -50,7 +50,7 @@ public struct Platform: ~Copyable {
 
     /// The facts, to be read: reading an element of the lists here copies all of them.
     public var facts: PlatformFacts {
-        @_lifetime(borrow self) @inline(__always)
+        @_lifetime(borrow self)
         get { PlatformFacts(self, memoryMap.regions, reservations.all, modules.span.extracting(first: moduleCount)) }
     }
 
