@@ -116,7 +116,6 @@ public struct Application: ~Escapable {
     }
 
     /// What the object file says of its memory, and of the kernel.
-    @inline(never)
     private mutating func readObject() throws(Fault) {
         try notes.read(contents.object.sections)
         (size, alignment) = (contents.object.size, contents.object.alignment)
@@ -160,7 +159,6 @@ public struct Application: ~Escapable {
 
     /// Finds what the application needs of the other files.
     @_lifetime(self: copy self, copy plans)
-    @inline(never)
     private mutating func addLibraries(
         _ files: borrowing NamedFiles, _ plans: consuming MutableSpan<LinkPlan>
     ) throws(Fault) {

@@ -75,7 +75,6 @@ public struct LoaderOptions: Equatable, Sendable {
     }
 
     /// Reads the options in the string of `module`, which is the one at `index`.
-    @inline(never)
     private mutating func read(_ module: Module, at index: Int, _ memory: PhysicalMemory) throws(Fault) {
         guard !module.commandLine.isEmpty else { return }
         var words = try Words(module.commandLine, memory)
@@ -90,7 +89,6 @@ public struct LoaderOptions: Equatable, Sendable {
 
     /// Reads the options that `line` begins with, about the application, which is `file`; returns what follows them. Boot loaders for
     /// Linux put words of their own before.
-    @inline(never)
     private mutating func readFirst(
         on line: AddressRange, _ memory: PhysicalMemory, about file: AddressRange, isLinux: Bool
     ) throws(Fault) -> AddressRange {
@@ -108,7 +106,6 @@ public struct LoaderOptions: Equatable, Sendable {
     }
 
     /// Throws `rule` where an option stands among the kernel's words on `line`.
-    @inline(never)
     private static func refuseOptions(
         on line: AddressRange, _ memory: PhysicalMemory, _ rule: Rule
     ) throws(Fault) {
@@ -281,7 +278,6 @@ private struct Words: ~Escapable {
 
     /// Whether the word that was read last begins inside quotes: kernels split their line as a shell does, so it is a part of
     /// another. A quote that is not closed, as in a path with an apostrophe, is none.
-    @inline(never)
     mutating func beginsInQuotes() -> Bool {
         while quotesEnd < start, let byte = bytes.byte(at: quotesEnd) {
             quotesEnd &+= 1

@@ -61,7 +61,6 @@ extension FaultDetails {
 
     /// The symbol, its version, and the file that should define it. The symbol is the first one that has the version `number`, or the
     /// fault's own.
-    @inline(never)
     private mutating func describeVersion(_ number: UInt16?, _ index: Int, _ scope: borrowing SymbolScope) {
         var first = UInt64(symbol)
         if let number {

@@ -41,7 +41,6 @@ public struct NamedFiles: ~Escapable {
 
     /// Adds a file, of at most `capacity`.
     @_lifetime(self: copy self)
-    @inline(never)
     public mutating func append(_ file: NamedFile) {
         guard count < NamedFiles.capacity else { return }
         list[count] = file

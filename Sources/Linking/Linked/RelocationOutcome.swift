@@ -168,7 +168,6 @@ extension Relocator {
         return .copy(source: found.address, size: size)
     }
 
-    @inline(never)
     private func indirect(
         _ resolver: UInt64, _ field: Field, _ entry: RelocationEntry, in memory: borrowing ByteRegion
     ) throws(Fault) -> RelocationOutcome {

@@ -8,7 +8,6 @@ extension SectionTable {
     /// Where `section` stands in the order; nil for one that is not in memory at run time. Priorities are found out only in `group`
     /// because that takes long. The old .ctors and .dtors have no type of their own; they are arrays of functions like the new ones,
     /// as with GNU ld.
-    @inline(never)
     func rank(of section: SectionHeader, in group: SectionGroup) -> SectionRank? {
         guard let home = home(section) else { return nil }
         return SectionRank(group: home, priority: home.hasPriorities && home == group ? priority(section) : 0)

@@ -77,7 +77,6 @@ public struct ObjectImage: ~Escapable {
 
     /// Copies every section into `memory`, whose first byte stands for link address 0, and clears the rest of it; notes
     /// where sections and common symbols lie. `memory` must have room for `size` bytes.
-    @inline(never)
     public func load(into memory: inout ByteRegion) throws(Fault) {
         guard memory.erase(memory.address, size: size) else { throw tooLarge(memory.count) }
         var placed = walk()

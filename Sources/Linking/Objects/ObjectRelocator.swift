@@ -25,7 +25,6 @@ struct ObjectRelocator: ~Escapable {
 
     /// Before the first relocation of `image`, for link address + `bias`.
     @_lifetime(copy image)
-    @inline(never)
     init(_ image: borrowing ObjectImage, bias: UInt64) {
         self.bias = bias
         relocations = ObjectRelocationCursor(image.sections)
@@ -57,7 +56,6 @@ extension ObjectImage {
     /// Goes on to the next relocation section that changes what is in memory; false after the last. Throws what
     /// `ObjectRelocationCursor` does, and `badSectionLink` for one that refers to another symbol table.
     @_lifetime(state: copy self)
-    @inline(never)
     func nextTarget(_ state: inout ObjectRelocator, in memory: borrowing ByteRegion) throws(Fault) -> Bool {
         guard try state.relocations.nextSection(of: sections) else { return false }
         guard state.relocations.symbolTable == symbols.section else {
@@ -125,7 +123,6 @@ extension ObjectImage {
 
     /// The offset in the GOT of the symbol's slot of `kind`, or of the module's own tls_index, which is that of no symbol. It is
     /// made where there is none yet.
-    @inline(never)
     private func slot(
         _ kind: SlotKind, isModule: Bool, _ state: inout ObjectRelocator, in memory: inout ByteRegion
     ) throws(Fault) -> UInt64 {
