@@ -141,7 +141,7 @@ loader-mz: loader-elf
 	done
 	@.build-loader/debug/loader-pack $(MZ)/0x100000 $(MZ)/0x10011000 $(MZ)/loader.packed
 	@$(TOOLCHAIN)llvm-nm build/loader.debug | sed -nE 's/^0*([0-9a-f]+) . ($(MZ_SYMBOLS))$$/\2 = 0x\1;/p' >$(MZ)/symbols.ld
-	@$(LINK) -T mz.ld -pie --no-dynamic-linker -o build/loader.efi.debug $(MZ)/symbols.ld $(PRODUCTS)/CMZ.build/*.o \
+	@$(LINK) -T Sources/CMZ/mz.ld -pie --no-dynamic-linker -o build/loader.efi.debug $(MZ)/symbols.ld $(PRODUCTS)/CMZ.build/*.o \
 		$(PRODUCTS)/CMachine.build/memory.S.o \
 		$(call BITCODE,$(foreach module,Diagnostics Bytes Memory UEFI UEFILoader,$(PRODUCTS)/$(module).build/sources)) \
 		--format=binary $(MZ)/loader.packed

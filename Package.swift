@@ -64,7 +64,7 @@ if freestanding {
     products += [.executable(name: "loader", targets: ["loader"])]
     // The UEFI application, linked by mz.ld.
     targets += [
-        .target(name: "CMZ"),
+        .target(name: "CMZ", exclude: ["mz.ld"]),
         .target(
             name: "UEFILoader", dependencies: ["CMZ", "Diagnostics", "Bytes", "Memory", "UEFI"],
             swiftSettings: strict + [.enableExperimentalFeature("Lifetimes")]),
