@@ -52,6 +52,8 @@ struct FilesTogether {
     /// All of it loaded and relocated; functions that would be called return what `resolve` gives for their address.
     func load(bias: UInt64, resolve: (UInt64) -> UInt64? = { _ in nil }) throws(Fault) -> LoadedTogether {
         var room = [LinkPlan()]
+        // The room has been used before: what was known then is forgotten.
+        _ = try link(room.mutableSpan)
         let link = try link(room.mutableSpan)
         let start = link[0].linkStart
         var memory = [UInt8](repeating: 0xee, count: Int(link.plan.end - start))
