@@ -27,6 +27,20 @@ import Testing
         }
     }
 
+    /// Each tag has its own name, or its number.
+    @Test func `tags without a name are numbers`() {
+        let names: [UInt64: String] = [
+            2: "PLTRELSZ", 4: "HASH", 5: "STRTAB", 6: "SYMTAB", 7: "RELA", 8: "RELASZ", 9: "RELAENT", 10: "STRSZ",
+            11: "SYMENT", 17: "REL", 18: "RELSZ", 19: "RELENT", 20: "PLTREL", 23: "JMPREL", 35: "RELRSZ", 36: "RELR",
+            37: "RELRENT", 0x6fff_fef5: "GNU_HASH",
+        ]
+        for tag in Array(0...50) + [0x6fff_fef4, 0x6fff_fef5, 0x6fff_fef6, .max] as [UInt64] {
+            let name = names[tag].map { "DT_" + $0 } ?? "0x" + String(tag, radix: 16)
+            let expected = "dynamic entry \(name): the firmware gave no memory map"
+            #expect(sentence(Fault(.noMemoryMap, .dynamic(tag))) == expected)
+        }
+    }
+
     @Test func `names come from the file`() {
         let file = Array("\0libc.so\0two\0bad\u{1}name\0three\0four\0five\0six\0".utf8)
         func offset(_ name: String) -> UInt64 {

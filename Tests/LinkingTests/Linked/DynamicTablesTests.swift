@@ -52,7 +52,9 @@ import Testing
         ([(36, data), (35, 9)], Fault(.tableSizeNotMultiple, .dynamic(35), value: 9, limit: 8)),
         ([(23, data), (2, 24), (20, 8)], Fault(.badPLTRelocationKind, .dynamic(20), value: 8)),
         ([(23, data), (2, 24)], Fault(.badPLTRelocationKind, .dynamic(20), value: 0)),
-        // Without entries it does not matter what form they would have.
+        // Without entries it does not matter where they would be, nor what form they would have.
+        ([(7, 1 << 40), (8, 0)], nil), ([(17, .max), (18, 0)], nil), ([(36, 1 << 40), (35, 0)], nil),
+        ([(23, .max), (2, 0)], nil),
         ([(23, data), (2, 0)], nil),
         ([(2, 0)], nil),
         ([(2, 24)], Fault(.dynamicMissing, .dynamic(23))),
