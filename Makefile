@@ -224,6 +224,9 @@ deps:
 	command -v python3 >/dev/null || missing="$$missing python3"; \
 	{ [ -f /usr/include/gelf.h ] && [ -f /usr/include/libelf.h ]; } || missing="$$missing libelf-dev"; \
 	[ -f /usr/include/libfdt.h ] || missing="$$missing libfdt-dev"; \
+	command -v bsdtar >/dev/null || missing="$$missing libarchive-tools"; \
+	command -v pigz >/dev/null || missing="$$missing pigz"; \
+	command -v zopfli >/dev/null || missing="$$missing zopfli"; \
 	[ -f /usr/lib/grub/i386-pc/multiboot2.mod ] || missing="$$missing grub-pc-bin"; \
 	[ -f /usr/lib/grub/x86_64-efi/multiboot2.mod ] || missing="$$missing grub-efi-amd64-bin"; \
 	[ -f /usr/share/OVMF/OVMF_CODE.fd ] || missing="$$missing ovmf"; \

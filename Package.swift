@@ -26,7 +26,7 @@ let pure: [SwiftSetting] =
 
 /// The modules that know no hardware, below the one that composes them.
 let pureModules: [Target.Dependency] = [
-    "Diagnostics", "Bytes", "ELF", "Memory", "Architecture", "Linking", "HermitEntry", "Firmware",
+    "Diagnostics", "Bytes", "ELF", "Memory", "Architecture", "Linking", "HermitEntry", "HermitImage", "Firmware",
 ]
 
 var targets: [Target] = [
@@ -37,6 +37,7 @@ var targets: [Target] = [
     .target(name: "Architecture", dependencies: ["Diagnostics", "Bytes", "ELF", "Memory"], swiftSettings: pure),
     .target(name: "Linking", dependencies: ["Diagnostics", "Bytes", "ELF", "Architecture"], swiftSettings: pure),
     .target(name: "HermitEntry", dependencies: ["Diagnostics", "Bytes", "ELF"], swiftSettings: pure),
+    .target(name: "HermitImage", dependencies: ["Diagnostics", "Bytes"], swiftSettings: pure),
     .target(name: "Firmware", dependencies: ["Diagnostics", "Bytes", "Memory"], swiftSettings: pure),
     .target(name: "Boot", dependencies: pureModules, swiftSettings: pure),
     .target(name: "UEFI", dependencies: ["Diagnostics", "Bytes", "Memory"], swiftSettings: pure),
@@ -143,6 +144,7 @@ if freestanding {
         ("ELF", ["Diagnostics", "Bytes", "Architecture", "Linking", "Clibelf"]),
         ("Memory", ["Diagnostics", "Bytes"]), ("Architecture", ["Diagnostics", "Bytes", "Memory"]),
         ("HermitEntry", ["Diagnostics", "Bytes", "ELF", "Architecture"]),
+        ("HermitImage", ["Diagnostics", "Bytes", "Commands"]),
         ("Boot", pureModules + ["Clibfdt", "Commands"]),
         ("Firmware", ["Diagnostics", "Bytes", "Memory"]),
         ("UEFI", ["Diagnostics", "Bytes", "Memory", "Firmware"]),

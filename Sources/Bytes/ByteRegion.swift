@@ -336,6 +336,59 @@ public struct ByteRegion: ~Copyable, ~Escapable {
         return true
     }
 
+    /// Copies `count` bytes from `distance` bytes before `offset` to `offset`, the first one first: where the distance is less than the
+    /// count, they repeat, as LZ77 wants it. Up to seven bytes of the region after them may change, too. Copies nothing and returns
+    /// false if they are not all inside the region, or nothing lies so far before.
+    @inlinable
+    @_lifetime(self: copy self)
+    public mutating func repeatEarlier(at offset: Int, distance: Int, count: Int) -> Bool {
+        let end = Int(truncatingIfNeeded: self.count)
+        guard distance > 0, distance <= offset, offset <= end, count >= 0, count <= end &- offset else { return false }
+        let hasRoom = count <= end &- offset &- 8
+        // In bounds by the lines above; the pointer does not leave the closure.
+        unsafe span.withUnsafeMutableBytes { memory in
+            var target = unsafe memory.baseAddress.unsafelyUnwrapped + offset
+            var source = unsafe target - distance
+            let last = unsafe target + count
+            if hasRoom, distance >= 8 {
+                // A word is read before anything that it holds is written.
+                repeat {
+                    unsafe target.storeBytes(of: source.loadUnaligned(as: UInt64.self), as: UInt64.self)
+                    unsafe target += 8
+                    unsafe source += 8
+                } while unsafe target < last
+            } else if hasRoom, distance == 1 {
+                let word = UInt64(unsafe source.load(as: UInt8.self)) &* 0x0101_0101_0101_0101
+                repeat {
+                    unsafe target.storeBytes(of: word, as: UInt64.self)
+                    unsafe target += 8
+                } while unsafe target < last
+            } else {
+                while unsafe target < last {
+                    unsafe target.storeBytes(of: source.load(as: UInt8.self), as: UInt8.self)
+                    unsafe target += 1
+                    unsafe source += 1
+                }
+            }
+        }
+        return true
+    }
+
+    /// Stores `byte` at `offset`; false if that is not inside the region.
+    @inlinable @inline(__always)
+    @_lifetime(self: copy self)
+    public mutating func store(_ byte: UInt8, atOffset offset: Int) -> Bool {
+        guard UInt64(bitPattern: Int64(offset)) < count else { return false }
+        // In bounds by the line above.
+        unsafe span.storeBytes(of: byte, toUncheckedByteOffset: offset, as: UInt8.self)
+        return true
+    }
+
+    /// What the region holds, for reading.
+    public var contents: ByteView {
+        @_lifetime(borrow self) get { ByteView(span.bytes) }
+    }
+
     /// Clears `size` bytes at `address`. Clears nothing and returns false if they are not all inside the region.
     @discardableResult
     @_lifetime(self: copy self)

@@ -28,6 +28,13 @@ public struct ByteView: ~Escapable, Sendable {
         span = unsafe words.bytes
     }
 
+    /// Views `bytes`.
+    @_lifetime(copy bytes)
+    public init(_ bytes: Span<UInt8>) {
+        // They have no padding.
+        span = unsafe bytes.bytes
+    }
+
     /// The number of bytes.
     public var count: UInt64 { UInt64(truncatingIfNeeded: span.byteCount) }
 

@@ -20,6 +20,8 @@ public struct FaultLocation: Equatable, Sendable {
         case entry
         /// Nothing: it is an address in memory.
         case address
+        /// Bytes of the unpacked archive that the file holds.
+        case archive
     }
 
     /// What the index counts.
@@ -71,6 +73,9 @@ public struct FaultLocation: Equatable, Sendable {
     /// An address in memory.
     @inlinable public static func address(_ address: UInt64) -> FaultLocation { FaultLocation(.address, address) }
 
+    /// A byte offset in an archive, unpacked.
+    @inlinable public static func archive(_ offset: UInt64) -> FaultLocation { FaultLocation(.archive, offset) }
+
     /// What the sentence about a fault begins with. %v, %d and %g are the index, %g as the tag of a dynamic entry; for an entry of a
     /// table they are the table, and %m is the index.
     var sentence: Text {
@@ -85,6 +90,7 @@ public struct FaultLocation: Equatable, Sendable {
         case .symbol: "dynamic symbol %d"
         case .entry: "section %d entry %m"
         case .address: "address %v"
+        case .archive: "archive offset %v"
         }
     }
 

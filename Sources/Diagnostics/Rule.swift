@@ -39,6 +39,12 @@ public enum Rule: UInt8, Equatable, Sendable {
     case setupDataEndless, tagMalformed
     case imageOverFirmware, imageOverTables, imageOverNonVolatile, imageOverDefective
     case entryWithoutBytes, entryInHeader, entryNotExecutable, debuggingInformationOnly, imageAboveReach
+    case gzipHeaderUnknown, gzipTruncated, gzipChecksum, gzipTrailingBytes
+    case deflateBlockUnknown, deflateStoredLength, deflateCodeLengths, deflateSymbolUnknown, deflateDistance
+    case tarTruncated, tarChecksum, tarNumber, tarRecord, tarEntryUnknown, tarPathOutside
+    case configurationMissing, configurationSyntax, configurationKey, configurationValue, configurationIncomplete
+    case configurationVersion, kernelNotInArchive
+    case archiveTooLarge, memoryBelowRequirement, processorsBelowRequirement
 
     /// What kind of trouble this is; decides the exit status.
     public var kind: Kind { words.kind }

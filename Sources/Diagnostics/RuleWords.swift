@@ -430,6 +430,78 @@ extension Rule {
                 the entry point %v is in it, and it has no bytes in the file (SHT_NOBITS): this is the program's debugging \
                 information without the program
                 """, "give the program that it was split from")
+        case .gzipHeaderUnknown:
+            .malformed(
+                "gzip: the compression method is %d (8, deflate, is needed) and the flags are %l (at most 0x1f)",
+                "pack it with gzip")
+        case .gzipTruncated:
+            .malformed(
+                "gzip: the file ends at %v, where more should follow", "the file was cut short: copy or pack it again")
+        case .gzipChecksum:
+            .malformed(
+                "gzip: the checksum or the size of what was unpacked is %v, not %l",
+                "the file is damaged: pack it again")
+        case .gzipTrailingBytes:
+            .malformed(
+                "gzip: something follows the last member, and it is no member", "pack it again, and append nothing")
+        case .deflateBlockUnknown: .malformed("gzip: a block of type 3, which there is not")
+        case .deflateStoredLength:
+            .malformed("gzip: a stored block has the length %v, and the complement of its length is %l")
+        case .deflateCodeLengths: .malformed("gzip: the lengths of a block's codes make no code")
+        case .deflateSymbolUnknown: .malformed("gzip: a code that stands for nothing")
+        case .deflateDistance: .malformed("gzip: bytes are repeated from %d bytes earlier, and there are only %m")
+        case .tarTruncated:
+            .malformed(
+                "tar: the archive ends at %l, inside an entry or a header", "the archive was cut short: make it again")
+        case .tarChecksum: .malformed("tar: the sum of the header's bytes is %d, not %m")
+        case .tarNumber: .malformed("tar: a field of the header is no number")
+        case .tarRecord: .malformed("tar: a pax record is not LENGTH KEY=VALUE, or has no meaning here")
+        case .tarEntryUnknown:
+            .malformed(
+                "tar: an entry of type %d: a file with holes, or one in parts", "make the archive without tar --sparse")
+        case .tarPathOutside:
+            .malformed(
+                "tar: a name with .. in it, which leads out of the archive", "store files by names below the root")
+        case .configurationMissing:
+            .wrongKind(
+                "the archive has no file hermit.toml at its root",
+                "add one, as loader-inspect image create does")
+        case .configurationSyntax:
+            .malformed(
+                "hermit.toml, line %d, column %m: this is not understood",
+                "write it as TOML, of which keys, tables, strings, integers and arrays of strings are read")
+        case .configurationKey:
+            .malformed(
+                "hermit.toml, line %d, column %m: no key or table of that name is known here, or it is there already",
+                """
+                known are version and kernel, [input] with kernel_args, app_args and env_vars, and [requirements] with memory \
+                and cpus
+                """)
+        case .configurationValue:
+            .malformed(
+                "hermit.toml, line %d, column %m: not a value that can stand here",
+                """
+                give a string to version and kernel, arrays of strings to what is in [input], a size such as "64 MiB" to memory, \
+                and a number to cpus
+                """)
+        case .configurationIncomplete:
+            .malformed("hermit.toml names no kernel", "say kernel = and the path of the ELF file in the archive")
+        case .configurationVersion:
+            .wrongKind(
+                "hermit.toml, line %d, column %m: the version is not \"1\"", "say version = \"1\" in the first line")
+        case .kernelNotInArchive:
+            .wrongKind(
+                "hermit.toml, line %d, column %m: the archive has no file of that name, or it is a link",
+                "store the kernel itself under that name")
+        case .archiveTooLarge:
+            .placement(
+                "unpacked, the archive has %d bytes, and the largest room in memory has %m",
+                "give the machine more memory")
+        case .memoryBelowRequirement:
+            .placement(
+                "the image wants %d bytes of memory, and the machine has %m", "give the machine as much")
+        case .processorsBelowRequirement:
+            .placement("the image wants processors: %d; the machine has %m", "give the machine as many")
         }
     }
 }

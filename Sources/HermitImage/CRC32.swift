@@ -1,0 +1,51 @@
+// CRC-32 (RFC 1952, section 8), eight bytes at a time.
+
+import Bytes
+
+/// The tables of the polynomial 0xedb88320: the one at `256 * n` is for a byte that `n` more follow.
+struct ChecksumTables {
+    private var tables = InlineArray<2048, UInt32>(repeating: 0)
+
+    /// Computes the tables.
+    init() {
+        var words = tables.mutableSpan
+        var byte = 0
+        while byte < 256 {
+            var word = UInt32(truncatingIfNeeded: byte)
+            var bit = 0
+            while bit < 8 {
+                word = word >> 1 ^ (word & 1 == 0 ? 0 : 0xedb8_8320)
+                bit &+= 1
+            }
+            words[byte] = word
+            byte &+= 1
+        }
+        while byte < 2048 {
+            let word = words[byte &- 256]
+            words[byte] = word >> 8 ^ words[Int(word & 0xff)]
+            byte &+= 1
+        }
+    }
+
+    /// The checksum of what has the checksum `checksum`, 0 for nothing, and of the bytes of `view` from `start` to `end` after it.
+    func extend(_ checksum: UInt32, _ view: borrowing ByteView, from start: UInt64, to end: UInt64) -> UInt32 {
+        let tables = tables.span
+        var word = ~checksum
+        var offset = start
+        while offset &+ 8 <= end, let eight = view.word64(at: offset) {
+            let mixed = eight ^ UInt64(word)
+            // A byte is below 256, so the indices are below 2048.
+            word =
+                tables[Int(mixed & 0xff) | 0x700] ^ tables[Int(mixed >> 8 & 0xff) | 0x600]
+                ^ tables[Int(mixed >> 16 & 0xff) | 0x500] ^ tables[Int(mixed >> 24 & 0xff) | 0x400]
+                ^ tables[Int(mixed >> 32 & 0xff) | 0x300] ^ tables[Int(mixed >> 40 & 0xff) | 0x200]
+                ^ tables[Int(mixed >> 48 & 0xff) | 0x100] ^ tables[Int(mixed >> 56)]
+            offset &+= 8
+        }
+        while offset < end, let byte = view.byte(at: offset) {
+            word = word >> 8 ^ tables[Int((word ^ UInt32(byte)) & 0xff)]
+            offset &+= 1
+        }
+        return ~word
+    }
+}

@@ -1,0 +1,280 @@
+// hermit.toml: what an image says of its kernel, its arguments and its needs (hermit-entry 0.10.11, module config).
+
+public import Bytes
+public import Diagnostics
+
+/// An array of strings, which has been read once, and has no mistake.
+public struct TOMLStrings: ~Escapable {
+    private var scanner: TOMLScanner
+    private var isDone: Bool
+
+    /// No strings.
+    @_lifetime(copy text)
+    init(none text: ByteView) {
+        scanner = TOMLScanner(text)
+        isDone = true
+    }
+
+    /// The strings of the array whose first byte after the bracket is at `start` of `text`.
+    @_lifetime(copy text)
+    init(_ text: ByteView, at start: UInt64) {
+        scanner = TOMLScanner(text)
+        scanner.offset = start
+        isDone = false
+    }
+
+    /// Whether there are none.
+    public var isEmpty: Bool {
+        var strings = self
+        return strings.next() == nil
+    }
+
+    /// The next string; nil at the end.
+    @_lifetime(copy self)
+    @_lifetime(self: copy self)
+    public mutating func next() -> TOMLString? {
+        guard !isDone, (try? scanner.skipLines()) != nil, let string = try? scanner.string() else {
+            isDone = true
+            return nil
+        }
+        if (try? scanner.skipLines()) == nil || (try? scanner.take(UInt8(ascii: ","))) == nil { isDone = true }
+        return string
+    }
+}
+
+/// What hermit.toml says.
+public struct HermitConfig: ~Escapable {
+    /// The name of the file at the root of an image.
+    public static var name: Text { "hermit.toml" }
+
+    /// The document.
+    private let text: ByteView
+    /// Where the kernel's name begins, and the three arrays, after their first byte; 0 for what is not there.
+    private var kernelOffset: UInt64 = 0, kernelArgumentsOffset: UInt64 = 0
+    private var argumentsOffset: UInt64 = 0, variablesOffset: UInt64 = 0
+    /// The least memory, in bytes; 0 where nothing is said.
+    public private(set) var memory: UInt64 = 0
+    /// The least number of processors; 0 where nothing is said.
+    public private(set) var processors: UInt64 = 0
+    /// Which keys and tables there have been, a bit each.
+    private var seen: UInt64 = 0
+
+    /// `kernel`: the path of the ELF file in the image.
+    public var kernel: TOMLString {
+        @_lifetime(copy self) get {
+            var scanner = TOMLScanner(text)
+            scanner.offset = kernelOffset
+            // It has been read once.
+            guard let name = try? scanner.string() else {
+                return TOMLString(text, from: 0, to: 0, isBasic: false, isMultiline: false)
+            }
+            return name
+        }
+    }
+    /// `input.kernel_args`.
+    public var kernelArguments: TOMLStrings { @_lifetime(copy self) get { strings(kernelArgumentsOffset) } }
+    /// `input.app_args`.
+    public var arguments: TOMLStrings { @_lifetime(copy self) get { strings(argumentsOffset) } }
+    /// `input.env_vars`; those without an equals sign count for nothing.
+    public var variables: TOMLStrings { @_lifetime(copy self) get { strings(variablesOffset) } }
+
+    /// The fault that the kernel's name is no file of the image.
+    public var kernelFault: Fault { TOMLScanner(text).fault(.kernelNotInArchive, at: kernelOffset) }
+    @_lifetime(copy self)
+    private func strings(_ offset: UInt64) -> TOMLStrings {
+        offset == 0 ? TOMLStrings(none: text) : TOMLStrings(text, at: offset)
+    }
+
+    /// The tables, and their keys, in this order: bits of `seen`.
+    private static var tables: Text { "input requirements" }
+    private static var keys: Text { "version kernel kernel_args app_args env_vars memory cpus" }
+
+    /// Reads `text`. Keys may be given in any order; arrays and requirements may be left out.
+    ///
+    /// Throws `configurationSyntax`, `configurationKey` for a key or a table that is not known here or is given twice,
+    /// `configurationValue`, `configurationVersion`, and `configurationIncomplete` where there is no kernel.
+    @_lifetime(copy text)
+    @inline(never)
+    public init(_ text: ByteView) throws(Fault) {
+        self.text = text
+        var scanner = TOMLScanner(text)
+        // The keys of the table that has begun: the first and the last of `keys`.
+        var table = 0
+        while true {
+            try scanner.skipLines()
+            guard scanner.offset < text.count else { break }
+            if scanner.byte == UInt8(ascii: "[") {
+                scanner.offset &+= 1
+                scanner.skipBlanks()
+                let start = scanner.offset
+                let number = HermitConfig.number(of: try scanner.key(), in: HermitConfig.tables)
+                guard number < 2, take(bit: 32 &+ number) else { throw scanner.fault(.configurationKey, at: start) }
+                scanner.skipBlanks()
+                try scanner.take(UInt8(ascii: "]"))
+                table = number &+ 1
+            } else {
+                let start = scanner.offset
+                let number = HermitConfig.number(of: try scanner.key(), in: HermitConfig.keys)
+                scanner.skipBlanks()
+                // The first two are in no table, the last two in the second.
+                let home = number < 2 ? 0 : number < 5 ? 1 : 2
+                guard number < 7, home == table, take(bit: number) else {
+                    throw scanner.fault(.configurationKey, at: start)
+                }
+                try scanner.take(UInt8(ascii: "="))
+                scanner.skipBlanks()
+                try readValue(number, &scanner)
+            }
+            try scanner.endLine()
+        }
+        guard seen & 1 != 0 else { throw Fault(.configurationVersion, value: 1, limit: 1) }
+        guard kernelOffset > 0 else { throw Fault(.configurationIncomplete) }
+    }
+
+    /// Notes that the key or table of `bit` is there; false where it has been before.
+    private mutating func take(bit: Int) -> Bool {
+        let isNew = seen >> UInt64(truncatingIfNeeded: bit) & 1 == 0
+        seen |= 1 << UInt64(truncatingIfNeeded: bit)
+        return isNew
+    }
+
+    /// Which of the words in `table` the key is, counted from 0; a large number for none.
+    private static func number(of key: TOMLString, in table: Text) -> Int {
+        var number = 0
+        while true {
+            let word = table.word(number)
+            guard word.count > 0 else { return .max }
+            var letters = key
+            var index = 0
+            var isSame = true
+            while let byte = letters.next() {
+                isSame = isSame && index < word.count && byte == word[index]
+                index &+= 1
+            }
+            if isSame, index == word.count { return number }
+            number &+= 1
+        }
+    }
+
+    private mutating func readValue(_ number: Int, _ scanner: inout TOMLScanner) throws(Fault) {
+        let start = scanner.offset
+        switch number {
+        case 0:
+            var version = try HermitConfig.string(&scanner)
+            guard version.next() == UInt8(ascii: "1"), version.next() == nil else {
+                throw scanner.fault(.configurationVersion, at: start)
+            }
+        case 1:
+            try HermitConfig.requireText(try HermitConfig.string(&scanner), isEmptyAllowed: false, scanner, at: start)
+            kernelOffset = start
+        case 2: kernelArgumentsOffset = try HermitConfig.array(&scanner)
+        case 3: argumentsOffset = try HermitConfig.array(&scanner)
+        case 4: variablesOffset = try HermitConfig.array(&scanner)
+        case 5:
+            if scanner.byte == UInt8(ascii: "\"") || scanner.byte == UInt8(ascii: "'") {
+                guard let size = MemoryAmount.bytes(try scanner.string()) else {
+                    throw scanner.fault(.configurationValue, at: start)
+                }
+                memory = size
+            } else {
+                memory = try scanner.integer()
+            }
+        default:
+            processors = try scanner.integer()
+            guard processors <= UInt64(UInt32.max) else { throw scanner.fault(.configurationValue, at: start) }
+        }
+    }
+
+    /// A string; throws `configurationValue` for what is something else.
+    @_lifetime(copy scanner)
+    @_lifetime(scanner: copy scanner)
+    private static func string(_ scanner: inout TOMLScanner) throws(Fault) -> TOMLString {
+        guard scanner.byte == UInt8(ascii: "\"") || scanner.byte == UInt8(ascii: "'") else {
+            throw scanner.fault(.configurationValue, at: scanner.offset)
+        }
+        return try scanner.string()
+    }
+
+    /// Throws `configurationValue` for a string with a NUL, which no command line and no name can hold, or an empty one.
+    private static func requireText(
+        _ string: TOMLString, isEmptyAllowed: Bool, _ scanner: borrowing TOMLScanner, at start: UInt64
+    ) throws(Fault) {
+        var bytes = string
+        var isEmpty = true
+        while let byte = bytes.next() {
+            guard byte != 0 else { throw scanner.fault(.configurationValue, at: start) }
+            isEmpty = false
+        }
+        guard isEmptyAllowed || !isEmpty else { throw scanner.fault(.configurationValue, at: start) }
+    }
+
+    /// An array of strings; returns where it begins, after its bracket.
+    @_lifetime(scanner: copy scanner)
+    private static func array(_ scanner: inout TOMLScanner) throws(Fault) -> UInt64 {
+        guard scanner.byte == UInt8(ascii: "[") else { throw scanner.fault(.configurationValue, at: scanner.offset) }
+        scanner.offset &+= 1
+        let start = scanner.offset
+        while true {
+            try scanner.skipLines()
+            if scanner.byte == UInt8(ascii: "]") { break }
+            let item = scanner.offset
+            try requireText(try string(&scanner), isEmptyAllowed: true, scanner, at: item)
+            try scanner.skipLines()
+            if scanner.byte == UInt8(ascii: "]") { break }
+            try scanner.take(UInt8(ascii: ","))
+        }
+        scanner.offset &+= 1
+        return start
+    }
+}
+
+/// An amount of memory in words.
+enum MemoryAmount {
+    /// The bytes that `text` says: a number, perhaps with a fraction, and a unit as the crate byte-unit has them: K, M, G, T, P and E, with
+    /// or without B, count by the thousand, Ki and KiB and the like by 1024. Nil for what is not understood, and for more than 63 bits.
+    static func bytes(_ text: TOMLString) -> UInt64? {
+        var text = text
+        var next = text.next()
+        while next == 0x20 { next = text.next() }
+        var (number, scale): (UInt64, UInt64) = (0, 1)
+        var (hasDigit, hasPoint) = (false, false)
+        while let byte = next {
+            if byte == UInt8(ascii: "."), hasDigit, !hasPoint {
+                (hasDigit, hasPoint) = (false, true)
+            } else if byte >= 0x30, byte <= 0x39 {
+                guard number < 1 << 59 else { return nil }
+                hasDigit = true
+                number = number &* 10 &+ UInt64(byte & 15)
+                // At most 18 digits: otherwise the number would be too large.
+                if hasPoint { scale = scale &* 10 }
+                guard scale <= 1_000_000_000 else { return nil }
+            } else {
+                break
+            }
+            next = text.next()
+        }
+        guard hasDigit else { return nil }
+        while next == 0x20 { next = text.next() }
+        var unit: UInt64 = 1
+        if let letter = next, letter != UInt8(ascii: "B"), letter != 0x20 {
+            let units: Text = "KMGTPE"
+            let index = letter == UInt8(ascii: "k") ? 0 : units.index(of: letter)
+            guard index < units.count else { return nil }
+            next = text.next()
+            let isBinary = next == UInt8(ascii: "i")
+            if isBinary { next = text.next() }
+            var power = 0
+            while power <= index {
+                unit = unit &* (isBinary ? 1024 : 1000)
+                power &+= 1
+            }
+        }
+        if next == UInt8(ascii: "B") { next = text.next() }
+        while next == 0x20 { next = text.next() }
+        guard next == nil else { return nil }
+        // At most 63 bits times 63 bits.
+        let bytes = UInt128(number) &* UInt128(unit)
+        let whole = (bytes &+ UInt128(scale &- 1)) / UInt128(scale)
+        return whole < UInt128(1) << 63 ? UInt64(truncatingIfNeeded: whole) : nil
+    }
+}

@@ -1,0 +1,57 @@
+// A Hermit image, unpacked: an archive with hermit.toml at its root, which names the kernel.
+
+public import Bytes
+public import Diagnostics
+
+/// An archive, and what is in it.
+public struct HermitImage: ~Escapable {
+    /// The archive.
+    public let archive: ByteView
+    /// What hermit.toml says.
+    public let config: HermitConfig
+    /// The kernel's entry.
+    public let kernel: TarEntry
+
+    /// Whether `file` is one, packed or not, by its first bytes.
+    @inline(never)
+    public static func isImage(_ file: ByteView) -> Bool { Gzip.isGzip(file) || TarReader.isArchive(file) }
+
+    /// Reads `archive`, which is unpacked. Throws the faults of `TarReader` and `HermitConfig`, `configurationMissing` and
+    /// `kernelNotInArchive`.
+    @_lifetime(copy archive)
+    @inline(never)
+    public init(_ archive: ByteView) throws(Fault) {
+        self.archive = archive
+        guard let entry = try HermitImage.find(ByteView("hermit.toml"), in: archive) else {
+            throw Fault(.configurationMissing)
+        }
+        config = try HermitConfig(archive.part(at: entry.start, size: entry.size))
+        guard let kernel = try HermitImage.find(config.kernel, in: archive) else { throw config.kernelFault }
+        self.kernel = kernel
+    }
+
+    /// The last file in `archive` that is called `path`; nil where that is none, or no file.
+    private static func find(_ path: ByteView, in archive: ByteView) throws(Fault) -> TarEntry? {
+        var reader = TarReader(archive)
+        var found: TarEntry?
+        while let entry = try reader.next() {
+            if entry.path.isSame(as: path, in: archive) { found = entry }
+        }
+        return found?.kind == .file ? found : nil
+    }
+
+    /// The same for a name in hermit.toml.
+    private static func find(_ name: TOMLString, in archive: ByteView) throws(Fault) -> TarEntry? {
+        var bytes = InlineArray<1024, UInt8>(repeating: 0)
+        var span = bytes.mutableSpan
+        var count = 0
+        var letters = name
+        while let byte = letters.next() {
+            // Longer than any path that an operating system takes.
+            guard count < 1024 else { return nil }
+            span[count] = byte
+            count &+= 1
+        }
+        return try find(ByteView(span.asSpan().extracting(first: count)), in: archive)
+    }
+}

@@ -1,0 +1,194 @@
+// Huffman codes (RFC 1951, section 3.2.2) as tables that bits are looked up in.
+
+/// What a code stands for, in 32 bits: the bits to drop, how many extra bits follow, and a byte, the base of a length or of a distance, or where
+/// the table for longer codes begins.
+struct HuffmanEntry: BitwiseCopyable {
+    /// All of it.
+    let word: UInt32
+
+    /// An entry of a table.
+    init(_ word: UInt32) { self.word = word }
+
+    /// A byte, which is the code's meaning.
+    static func literal(_ byte: Int) -> HuffmanEntry { HuffmanEntry(0x8000 | UInt32(truncatingIfNeeded: byte) << 16) }
+    /// A number of bytes, or a distance, of `base` and `extra` bits more.
+    static func base(_ base: Int, extra: Int) -> HuffmanEntry {
+        HuffmanEntry(UInt32(truncatingIfNeeded: base) << 16 | UInt32(truncatingIfNeeded: extra) << 8)
+    }
+    /// The end of a block.
+    static var end: HuffmanEntry { HuffmanEntry(0x2000) }
+    /// No code.
+    static var unknown: HuffmanEntry { HuffmanEntry(0x3000) }
+    /// A table for longer codes, which begins at `start` and is looked up by `bits` bits.
+    static func table(at start: Int, bits: Int) -> HuffmanEntry {
+        HuffmanEntry(0x4000 | UInt32(truncatingIfNeeded: start) << 16 | UInt32(truncatingIfNeeded: bits) << 8)
+    }
+
+    /// The same for a code of which `bits` bits are dropped.
+    func dropping(_ bits: Int) -> HuffmanEntry { HuffmanEntry(word | UInt32(truncatingIfNeeded: bits)) }
+
+    /// Whether it is a byte.
+    var isLiteral: Bool { word & 0x8000 != 0 }
+    /// Whether it is a further table.
+    var isTable: Bool { word & 0x4000 != 0 }
+    /// Whether it is the end of a block, or no code.
+    var isSpecial: Bool { word & 0x2000 != 0 }
+    /// Whether it is no code; asked of what is special.
+    var isUnknown: Bool { word & 0x1000 != 0 }
+    /// The bits to drop.
+    var length: UInt64 { UInt64(word & 0x1f) }
+    /// How many extra bits follow, or how many a further table is looked up by.
+    var extra: UInt64 { UInt64(word >> 8 & 0xf) }
+    /// The byte, the base, or where a further table begins.
+    var value: UInt32 { word >> 16 }
+}
+
+/// The lengths of the codes of one alphabet, and what its symbols mean.
+enum HuffmanAlphabet {
+    /// The lengths of the codes of the other two.
+    case lengths
+    /// Bytes, lengths and the end of a block.
+    case literals
+    /// Distances.
+    case distances
+
+    /// How many bits the first table is looked up by.
+    var bits: Int {
+        switch self {
+        case .lengths: 7
+        case .literals: 10
+        case .distances: 8
+        }
+    }
+
+    /// What `symbol` means (RFC 1951, section 3.2.5).
+    func meaning(_ symbol: Int) -> HuffmanEntry {
+        switch self {
+        case .lengths: return .literal(symbol)
+        case .literals:
+            guard symbol >= 256 else { return .literal(symbol) }
+            guard symbol > 256 else { return .end }
+            guard symbol < 286 else { return .unknown }
+            if symbol == 285 { return .base(258, extra: 0) }
+            if symbol < 265 { return .base(symbol &- 254, extra: 0) }
+            let extra = (symbol &- 261) >> 2
+            return .base(3 &+ (4 &+ (symbol &- 1) & 3) << extra, extra: extra)
+        case .distances:
+            guard symbol < 30 else { return .unknown }
+            guard symbol >= 4 else { return .base(symbol &+ 1, extra: 0) }
+            let extra = (symbol &- 2) >> 1
+            return .base(1 &+ (2 &+ symbol & 1) << extra, extra: extra)
+        }
+    }
+
+    /// Fills `table` for codes of `lengths`, one a symbol, 0 for a symbol without one. False where more codes are wanted than there are,
+    /// or fewer: all but the alphabet of lengths may be one code of one bit, and that of distances may be empty.
+    ///
+    /// There are at most 1334 entries for literals and 402 for distances: what the worst of complete codes with 15 bits need.
+    func fill(_ table: inout MutableSpan<UInt32>, _ lengths: Span<UInt8>) -> Bool {
+        var counts = InlineArray<16, Int>(repeating: 0)
+        var starts = InlineArray<16, Int>(repeating: 0)
+        var sorted = InlineArray<320, UInt16>(repeating: 0)
+        var numbers = counts.mutableSpan
+        var longest = 0
+        var index = 0
+        while index < lengths.count {
+            let length = Int(lengths[index] & 15)
+            numbers[length] &+= 1
+            longest = max(longest, length)
+            index &+= 1
+        }
+        // Codes that are left, counted in codes of the length that has been reached.
+        var left = 1
+        var length = 1
+        var places = starts.mutableSpan
+        while length < 16 {
+            left = left << 1 &- numbers[length]
+            guard left >= 0 else { return false }
+            if length < 15 { places[length &+ 1] = places[length] &+ numbers[length] }
+            length &+= 1
+        }
+        if left > 0 {
+            let isAlone = longest == 1 && self != .lengths || longest == 0 && self == .distances
+            guard isAlone else { return false }
+        }
+        var symbols = sorted.mutableSpan
+        index = 0
+        while index < lengths.count {
+            let length = Int(lengths[index] & 15)
+            if length > 0 {
+                symbols[places[length]] = UInt16(truncatingIfNeeded: index)
+                places[length] &+= 1
+            }
+            index &+= 1
+        }
+        let size = 1 << bits
+        // Where codes are missing, nothing else fills these.
+        index = 0
+        while index < size {
+            table[index] = HuffmanEntry.unknown.word
+            index &+= 1
+        }
+        place(&table, numbers.span, symbols.span, longest)
+        return true
+    }
+
+    /// Puts the codes into `table`: of each length as many as `counts` says, for `symbols` in the order of their codes.
+    private func place(_ table: inout MutableSpan<UInt32>, _ counts: Span<Int>, _ symbols: Span<UInt16>, _ longest: Int)
+    {
+        var next = 1 << bits
+        var start = 0
+        var subtableBits = 0
+        var prefix = -1
+        // A code's first bit is the lowest.
+        var code = 0
+        var index = 0
+        var length = 1
+        while length <= longest {
+            var remaining = counts[length]
+            while remaining > 0 {
+                let entry = meaning(Int(symbols[index]))
+                if length <= bits {
+                    HuffmanAlphabet.repeatEntry(
+                        entry.dropping(length), in: &table, from: code, to: 1 << bits, step: 1 << length)
+                } else {
+                    let mask = 1 << bits &- 1
+                    if code & mask != prefix {
+                        prefix = code & mask
+                        start = next
+                        // As many bits as the codes that begin alike need.
+                        subtableBits = length &- bits
+                        var room = 1 << subtableBits &- remaining
+                        while room > 0, bits &+ subtableBits < longest {
+                            subtableBits &+= 1
+                            room = room << 1 &- counts[bits &+ subtableBits]
+                        }
+                        next &+= 1 << subtableBits
+                        guard next <= table.count else { return }
+                        table[prefix] = HuffmanEntry.table(at: start, bits: subtableBits).dropping(bits).word
+                        HuffmanAlphabet.repeatEntry(.unknown, in: &table, from: start, to: next, step: 1)
+                    }
+                    HuffmanAlphabet.repeatEntry(
+                        entry.dropping(length &- bits), in: &table, from: start &+ code >> bits, to: next,
+                        step: 1 << (length &- bits))
+                }
+                var bit = 1 << (length &- 1)
+                while code & bit != 0 { bit >>= 1 }
+                code = bit == 0 ? 0 : code & (bit &- 1) | bit
+                index &+= 1
+                remaining &-= 1
+            }
+            length &+= 1
+        }
+    }
+
+    private static func repeatEntry(
+        _ entry: HuffmanEntry, in table: inout MutableSpan<UInt32>, from start: Int, to end: Int, step: Int
+    ) {
+        var index = start
+        while index < end {
+            table[index] = entry.word
+            index &+= step
+        }
+    }
+}

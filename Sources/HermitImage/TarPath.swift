@@ -1,0 +1,108 @@
+// Names of files in an archive, compared as they are meant: `/app`, `./app` and `app` are one.
+
+public import Bytes
+
+/// A name in an archive, in two parts with a slash between them, of which the first may be empty.
+public struct TarPath: Equatable, Sendable {
+    /// Where the first part begins in the archive, and its size.
+    public private(set) var prefix: UInt64 = 0, prefixSize: UInt64 = 0
+    /// Where the second part begins, and its size.
+    public private(set) var name: UInt64 = 0, nameSize: UInt64 = 0
+
+    /// The name of `size` bytes at `name`.
+    init(at name: UInt64, size: UInt64) { (self.name, nameSize) = (name, size) }
+
+    /// Puts `size` bytes at `prefix` before it.
+    mutating func prepend(_ prefix: UInt64, size: UInt64) { (self.prefix, prefixSize) = (prefix, size) }
+
+    /// The number of bytes, the slash between its parts included.
+    public var count: UInt64 { prefixSize == 0 ? nameSize : prefixSize &+ 1 &+ nameSize }
+
+    /// The byte at `index`, below `count`, of a path in `archive`.
+    public func byte(_ index: UInt64, in archive: ByteView) -> UInt8 {
+        if prefixSize == 0 { return archive.byte(at: name &+ index) ?? 0 }
+        if index < prefixSize { return archive.byte(at: prefix &+ index) ?? 0 }
+        if index == prefixSize { return UInt8(ascii: "/") }
+        return archive.byte(at: name &+ index &- prefixSize &- 1) ?? 0
+    }
+
+    /// Whether it ends with a slash, as names of folders do.
+    func isFolder(in archive: ByteView) -> Bool { count > 0 && byte(count &- 1, in: archive) == UInt8(ascii: "/") }
+
+    /// Whether one of its components is `..`.
+    func leavesRoot(in archive: ByteView) -> Bool {
+        var components = TarComponents(self)
+        while let component = components.next(in: archive) {
+            if component.count == 2, byte(component.start, in: archive) == UInt8(ascii: "."),
+                byte(component.start &+ 1, in: archive) == UInt8(ascii: ".")
+            {
+                return true
+            }
+        }
+        return false
+    }
+
+    /// Whether it names the same file as `other`, both in `archive`.
+    public func isSame(as other: TarPath, in archive: ByteView) -> Bool {
+        var (left, right) = (TarComponents(self), TarComponents(other))
+        while true {
+            guard let one = left.next(in: archive) else { return right.next(in: archive) == nil }
+            guard let two = right.next(in: archive), one.count == two.count else { return false }
+            var index: UInt64 = 0
+            while index < one.count {
+                guard byte(one.start &+ index, in: archive) == other.byte(two.start &+ index, in: archive) else {
+                    return false
+                }
+                index &+= 1
+            }
+        }
+    }
+
+    /// Whether it names the file that `path` names.
+    public func isSame(as path: ByteView, in archive: ByteView) -> Bool {
+        var left = TarComponents(self)
+        var offset: UInt64 = 0
+        while true {
+            // The next component of `path`: no slash, and no dot by itself.
+            while path.byte(at: offset) == UInt8(ascii: "/") { offset &+= 1 }
+            let size = path.distance(to: UInt8(ascii: "/"), from: offset) ?? path.count &- min(offset, path.count)
+            if size == 1, path.byte(at: offset) == UInt8(ascii: ".") {
+                offset &+= 1
+                continue
+            }
+            guard let component = left.next(in: archive) else { return size == 0 }
+            guard component.count == size else { return false }
+            var index: UInt64 = 0
+            while index < size {
+                guard byte(component.start &+ index, in: archive) == path.byte(at: offset &+ index) else {
+                    return false
+                }
+                index &+= 1
+            }
+            offset &+= size
+        }
+    }
+}
+
+/// The components of a path that name something.
+struct TarComponents {
+    private let path: TarPath
+    private var position: UInt64 = 0
+
+    /// Those of `path`.
+    init(_ path: TarPath) { self.path = path }
+
+    /// Where the next one begins, and the number of its bytes; nil at the end.
+    mutating func next(in archive: ByteView) -> (start: UInt64, count: UInt64)? {
+        let count = path.count
+        while position < count {
+            let start = position
+            while position < count, path.byte(position, in: archive) != UInt8(ascii: "/") { position &+= 1 }
+            let size = position &- start
+            position &+= 1
+            if size == 0 || size == 1 && path.byte(start, in: archive) == UInt8(ascii: ".") { continue }
+            return (start, size)
+        }
+        return nil
+    }
+}

@@ -1,0 +1,207 @@
+// gzip and deflate, with other programs that pack and unpack as witnesses.
+
+import Bytes
+import Diagnostics
+import Foundation
+import HermitImage
+import TestSupport
+import Testing
+
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct GzipTests {
+    /// A member as Python's zlib makes one: with all levels, strategies, windows and flushes.
+    private static let packer = """
+        import zlib, random, struct
+        random.seed(5)
+        data = open('data', 'rb').read()
+        number = 0
+        def put(packed, size):
+            global number
+            open(f'{number}.gz', 'wb').write(packed)
+            open(f'{number}.size', 'w').write(str(size))
+            number += 1
+        for size in [0, 1, 2, 3, 257, 258, 259, 300, 32768, 32769, 65535, 65536, len(data)]:
+            for level in [0, 1, 2, 4, 6, 9]:
+                for strategy in [zlib.Z_DEFAULT_STRATEGY, zlib.Z_FILTERED, zlib.Z_HUFFMAN_ONLY, zlib.Z_RLE, zlib.Z_FIXED]:
+                    for window in [25, 31]:
+                        packer = zlib.compressobj(level, zlib.DEFLATED, window, random.randint(1, 9), strategy)
+                        packed = b''
+                        if size > 2 and random.random() < .5:
+                            middle = random.randrange(size)
+                            flush = random.choice([zlib.Z_SYNC_FLUSH, zlib.Z_FULL_FLUSH, zlib.Z_PARTIAL_FLUSH, zlib.Z_BLOCK])
+                            packed = packer.compress(data[:middle]) + packer.flush(flush) + packer.compress(data[middle:size])
+                        else:
+                            packed = packer.compress(data[:size])
+                        put(packed + packer.flush(), size)
+        raw = zlib.compressobj(6, zlib.DEFLATED, -15)
+        raw = raw.compress(data) + raw.flush()
+        tail = struct.pack('<II', zlib.crc32(data), len(data))
+        for flags in range(32):
+            header = bytes([0x1f, 0x8b, 8, flags, 1, 2, 3, 4, 0, 255])
+            if flags & 4: header += b'\\x05\\x00extra'
+            if flags & 8: header += b'name\\0'
+            if flags & 16: header += b'a comment\\0'
+            if flags & 2: header += struct.pack('<H', zlib.crc32(header) & 0xffff)
+            put(header + raw + tail, len(data))
+        print(number)
+        """
+
+    @Test(.enabled(if: isInstalled("python3"), "python3 is not installed"))
+    func `what zlib packs, in every way it can`() async throws {
+        let folder = try Folder()
+        let data = [UInt8].mixed(80_000, seed: 1)
+        try folder.write(data, "data")
+        let count = try #require(
+            Int(try await folder.python(Self.packer).trimmingCharacters(in: .whitespacesAndNewlines)))
+        #expect(count > 800)
+        for number in 0..<count {
+            let packed = try folder.read("\(number).gz")
+            let size = try #require(Int(String(decoding: try folder.read("\(number).size"), as: UTF8.self)))
+            let expected = Unpacked.bytes(Array(data.prefix(size)))
+            // Just enough room, and more than enough.
+            #expect(Unpacked(packed, limit: size) == expected, "file \(number), \(size) bytes")
+            #expect(Unpacked(packed, limit: size + 1000) == expected, "file \(number), \(size) bytes")
+            // One byte is missing: it is told how many are needed.
+            guard size > 0 else { continue }
+            #expect(
+                Unpacked(packed, limit: size - 1)
+                    == .fault(Fault(.archiveTooLarge, value: UInt64(size), limit: UInt64(size - 1))), "file \(number)")
+        }
+    }
+
+    /// What `command` makes of a file called `data` is what its bytes are.
+    private func check(_ command: String) async throws {
+        let folder = try Folder()
+        let data = [UInt8].mixed(300_000, seed: 2)
+        try folder.write(data, "data")
+        try await folder.shell("\(command) >packed")
+        #expect(Unpacked(try folder.read("packed"), limit: data.count) == .bytes(data))
+    }
+
+    @Test(arguments: ["-1", "-6", "-9", "--rsyncable", "-n", "-N"])
+    func `what gzip packs`(_ option: String) async throws { try await check("gzip -c \(option) data") }
+
+    @Test(
+        .enabled(if: isInstalled("pigz"), "pigz is not installed"), arguments: ["-1", "-11", "-b 128 -p 4", "-i -p 2"])
+    func `what pigz packs`(_ option: String) async throws { try await check("pigz -c \(option) data") }
+
+    @Test(.enabled(if: isInstalled("zopfli"), "zopfli is not installed"))
+    func `what zopfli packs`() async throws { try await check("zopfli -c data") }
+
+    @Test func `several members, and zeros after them`() async throws {
+        let folder = try Folder()
+        let data = [UInt8].mixed(30_000, seed: 3)
+        try folder.write(data, "data")
+        try await folder.shell("gzip -c data >one; : | gzip >empty; cat one empty one >three; cat three three >six")
+        let (one, three, six) = (try folder.read("one"), try folder.read("three"), try folder.read("six"))
+        let zeros = [UInt8](repeating: 0, count: 1024)
+        #expect(Unpacked(three, limit: 60_000) == .bytes(data + data))
+        #expect(Unpacked(six + zeros, limit: 120_000) == .bytes(data + data + data + data))
+        #expect(Unpacked(six, limit: 40_000) == .fault(Fault(.archiveTooLarge, value: 120_000, limit: 40_000)))
+        let trailing = Unpacked(one + zeros + [1], limit: 60_000)
+        #expect(trailing == .fault(Fault(.gzipTrailingBytes, .offset(UInt64(one.count + 1024)))))
+        // A member refers to nothing of the one before it: a match of distance 1 right at its start.
+        let bad: [UInt8] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255, 0x03, 0x02, 0x00]
+        #expect(Unpacked(one + bad + zeros, limit: 60_000).rule == .deflateDistance)
+    }
+
+    @Test func `every length of a file is refused but its own`() async throws {
+        let folder = try Folder()
+        try folder.write(.mixed(5_000, seed: 4), "data")
+        try await folder.shell("gzip -9 <data >packed")
+        let packed = try folder.read("packed")
+        for length in 0..<packed.count {
+            #expect(Unpacked(Array(packed.prefix(length)), limit: 6_000).rule == .gzipTruncated, "\(length) bytes")
+        }
+    }
+
+    /// Python's zlib on the same bytes: it accepts and refuses the same, and unpacks the same.
+    private static let judge = """
+        import zlib, struct
+        cases = open('cases', 'rb').read()
+        answers, position = bytearray(), 0
+        while position < len(cases):
+            size, = struct.unpack_from('<I', cases, position)
+            rest = cases[position + 4:position + 4 + size]
+            position += 4 + size
+            result = b''
+            try:
+                while True:
+                    unpacker = zlib.decompressobj(31)
+                    result += unpacker.decompress(rest)
+                    if not unpacker.eof: raise ValueError
+                    rest = unpacker.unused_data
+                    if rest[:2] != b'\\x1f\\x8b': break
+                if rest.strip(b'\\0'): raise ValueError
+                answers += struct.pack('<BII', 1, len(result), zlib.crc32(result))
+            except Exception:
+                answers += struct.pack('<BII', 0, 0, 0)
+        open('answers', 'wb').write(answers)
+        """
+
+    @Test(.enabled(if: isInstalled("python3"), "python3 is not installed"))
+    func `damaged files are what zlib finds them`() async throws {
+        let folder = try Folder()
+        try folder.write(.mixed(600, seed: 6), "data")
+        try await folder.shell(
+            """
+            gzip -9 <data >a; gzip -1 <data >b; head -c 20 data | gzip >c
+            python3 -c "
+            import zlib
+            d = open('data', 'rb').read()
+            p = zlib.compressobj(9, zlib.DEFLATED, 31, 9, zlib.Z_FIXED)
+            open('d', 'wb').write(p.compress(d) + p.flush())
+            p = zlib.compressobj(0, zlib.DEFLATED, 31)
+            open('e', 'wb').write(p.compress(d) + p.flush())
+            "
+            cat c d >f
+            """)
+        var cases: [[UInt8]] = []
+        var random = Randomness(state: 7)
+        for name in ["a", "b", "c", "d", "e", "f"] {
+            let file = try folder.read(name)
+            // Every bit of what comes first, and two bytes anywhere.
+            for bit in 0..<min(file.count, 90) * 8 {
+                var changed = file
+                changed[bit / 8] ^= 1 << (bit % 8)
+                cases.append(changed)
+            }
+            for _ in 0..<2000 {
+                var changed = file
+                for _ in 0..<Int.random(in: 1...3, using: &random) {
+                    changed[.random(in: 10..<file.count, using: &random)] = .random(in: 0...255, using: &random)
+                }
+                if Bool.random(using: &random) { changed.removeLast(.random(in: 0..<9, using: &random)) }
+                cases.append(changed)
+            }
+        }
+        // Deflated noise.
+        for _ in 0..<3000 {
+            let count = Int.random(in: 1...60, using: &random)
+            cases.append(
+                [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255] + (0..<count).map { _ in .random(in: 0...255, using: &random) })
+        }
+        try folder.write(cases.flatMap { littleEndian(UInt32($0.count)) + $0 }, "cases")
+        try await folder.python(Self.judge)
+        let answers = try folder.read("answers")
+        try #require(answers.count == cases.count * 9)
+        var accepted = 0
+        for (index, file) in cases.enumerated() {
+            let answer = Array(answers[index * 9..<index * 9 + 9])
+            let own = Unpacked(file, limit: 100_000)
+            if case .bytes = own { accepted += 1 }
+            // Bytes that are the same have the checksum that the file says, which was compared.
+            #expect(
+                (own.rule == nil) == (answer[0] == 1),
+                "case \(index): \(own.rule.map { "\($0)" } ?? "unpacked"), \(file)")
+            if case .bytes(let bytes) = own { #expect(UInt32(bytes.count) == answer.number(UInt32.self, at: 1)) }
+        }
+        #expect(accepted > 50 && accepted < cases.count / 2, "\(accepted) of \(cases.count)")
+    }
+
+    @Test func `bombs are counted, not unpacked`() async throws {
+        let folder = try Folder()
+        try await folder.shell("head -c 100000000 /dev/zero | gzip -9 >bomb")
+        let bomb = try folder.read("bomb")
+        #expect(Unpacked(bomb, limit: 5000) == .fault(Fault(.archiveTooLarge, value: 100_000_000, limit: 5000)))
+    }
+}

@@ -1,0 +1,238 @@
+// Tape archives, with GNU tar, BSD tar and Python's tarfile as witnesses.
+
+import Bytes
+import Diagnostics
+import Foundation
+import HermitImage
+import TestSupport
+import Testing
+
+/// An entry in words, as the tests compare it.
+private func describe(_ entry: TarEntry, _ archive: [UInt8]) -> String {
+    let view = ByteView(archive.span.bytes)
+    func text(_ path: TarPath) -> String {
+        String(decoding: (0..<path.count).map { path.byte($0, in: view) }, as: UTF8.self)
+    }
+    var name = text(entry.path)
+    while entry.kind == .folder, name.hasSuffix("/") { name.removeLast() }
+    let bytes = archive[Int(entry.start)..<Int(entry.start + entry.size)]
+    let sum = bytes.reduce(into: 1 as UInt32) { $0 = $0 &* 31 &+ UInt32($1) }
+    return "\(entry.kind) \(name) \(text(entry.target)) \(entry.size) \(sum) \(String(entry.mode & 0o7777, radix: 8))"
+}
+
+/// The entries of `archive`, in words; at a fault they end with its rule.
+private func entries(_ archive: [UInt8]) -> [String] {
+    var reader = TarReader(ByteView(archive.span.bytes))
+    var list: [String] = []
+    do throws(Fault) {
+        while let entry = try reader.next() { list.append(describe(entry, archive)) }
+    } catch { list.append("\(error.rule)") }
+    return list
+}
+
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct TarTests {
+    /// What Python's tarfile finds in `packed`, in the same words.
+    private static let witness = """
+        import tarfile
+        for entry in tarfile.open('packed'):
+            data = tarfile.open('packed').extractfile(entry).read() if entry.isreg() else b''
+            total = 1
+            for byte in data: total = (total * 31 + byte) & 0xffffffff
+            kind = ('file' if entry.isreg() else 'folder' if entry.isdir() else 'symbolicLink' if entry.issym()
+                    else 'hardLink' if entry.islnk() else 'device' if entry.isdev() else 'other')
+            target = entry.linkname if entry.issym() or entry.islnk() else ''
+            print(kind, entry.name, target, len(data), total, format(entry.mode & 0o7777, 'o'))
+        """
+
+    /// A tree with short and long names, links, and files that fill a block, or do not.
+    private static let tree = """
+        import os
+        os.makedirs('tree/folder/below')
+        for name, size in [('empty', 0), ('one', 1), ('block', 512), ('more', 513), ('folder/large', 70000),
+                           ('n' * 99, 5), ('m' * 100, 6), ('l' * 101, 7), ('folder/below/' + 'k' * 200, 8),
+                           ('folder/' + 'j' * 90 + '=x\\ny z', 9), ('\\u00e4\\u4e2d\\U0001f600', 10)]:
+            open('tree/' + name, 'wb').write(bytes((i * 7 + size) & 255 for i in range(size)))
+        deep = 'tree/' + '/'.join(['d' * 60] * 5)
+        os.makedirs(deep); open(deep + '/file', 'w').write('deep')
+        os.symlink('one', 'tree/link'); os.symlink('q' * 150, 'tree/longlink'); os.link('tree/one', 'tree/second')
+        """
+
+    @Test(arguments: [
+        "tar --format=gnu -cf packed -C tree .", "tar --format=pax -cf packed -C tree .",
+        "tar --format=ustar -cf packed -C tree . || true",
+        "tar --format=v7 -cf packed -C tree folder/large one block more",
+        "tar --format=oldgnu -cf packed -C tree .", "tar -cf packed -C tree .; tar -rf packed -C tree one more",
+        "tar --format=pax --pax-option=comment=x,exthdr.name=%d/pax/%f,globexthdr.name=g -cf packed tree",
+        "tar -P -cf packed --transform 's,^,/,' tree",
+        "tar --format=gnu --numeric-owner --owner=3000000 -cf packed tree",
+        "tar -b 1 -cf packed tree", "bsdtar --format=ustar -cf packed -C tree folder one || true",
+        "bsdtar --format=pax -cf packed tree", "bsdtar --format=gnutar -cf packed tree",
+        "bsdtar --format=v7 -cf packed -C tree one block",
+    ])
+    func `what tar packs`(_ command: String) async throws {
+        let program = String(command.split(separator: " ")[0])
+        guard isInstalled(program) else {
+            try Test.cancel("\(program) is not installed")
+        }
+        let folder = try Folder()
+        try await folder.python(Self.tree)
+        try await folder.shell("LC_ALL=C.UTF-8; export LC_ALL; \(command)")
+        let archive = try folder.read("packed")
+        let lines = try await folder.python(Self.witness)
+        let found = entries(archive)
+        #expect(found.joined(separator: "\n") + "\n" == lines)
+        #expect(found.count >= 2)
+        let isArchive = TarReader.isArchive(ByteView(archive.span.bytes))
+        #expect(isArchive)
+    }
+
+    @Test func `sizes in 256s, and names in both forms`() async throws {
+        let folder = try Folder()
+        try await folder.python(
+            """
+            import tarfile, io
+            for format in [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]:
+                archive = tarfile.open('packed%d' % format, 'w', format=format)
+                for name in ['app', '/app', './app', './/x/./y', 'p' * 300]:
+                    info = tarfile.TarInfo(name); info.size = 3
+                    archive.addfile(info, io.BytesIO(b'abc'))
+                archive.close()
+            data = bytearray(open('packed1', 'rb').read())
+            data[124:136] = b'\\x80' + bytes(10) + b'\\3'
+            data[148:156] = b' ' * 8
+            data[148:156] = b'%06o\\0 ' % sum(data[:512])
+            open('packed', 'wb').write(data)
+            """)
+        for name in ["packed", "packed1", "packed2"] {
+            let archive = try folder.read(name)
+            let view = ByteView(archive.span.bytes)
+            var reader = TarReader(view)
+            var found: [TarEntry] = []
+            while let entry = try reader.next() { found.append(entry) }
+            try #require(found.count == 5)
+            for entry in found { #expect(entry.size == 3 && entry.kind == .file) }
+            func isSame(_ entry: TarEntry, _ path: String) -> Bool {
+                let bytes = Array(path.utf8)
+                return entry.path.isSame(as: ByteView(bytes.span), in: ByteView(archive.span.bytes))
+            }
+            for path in ["app", "/app", "./app", "././/app"] {
+                #expect(isSame(found[0], path) && isSame(found[1], path) && isSame(found[2], path), "\(path)")
+                #expect(!isSame(found[3], path))
+            }
+            let (isOne, isOther) = (
+                found[0].path.isSame(as: found[2].path, in: view), found[0].path.isSame(as: found[3].path, in: view)
+            )
+            #expect(isOne && !isOther)
+            #expect(isSame(found[3], "x/y") && !isSame(found[3], "x/y/z") && !isSame(found[3], "x"))
+        }
+    }
+
+    @Test func `what is hostile has a rule`() async throws {
+        let folder = try Folder()
+        try await folder.python(
+            """
+            import tarfile, io
+            def make(name, *entries, format=tarfile.PAX_FORMAT, pax={}):
+                archive = tarfile.open(name, 'w', format=format)
+                for path in entries:
+                    info = tarfile.TarInfo(path); info.size = 3; info.pax_headers = pax
+                    archive.addfile(info, io.BytesIO(b'abc'))
+                archive.close()
+            make('up', '../x'); make('inside', 'a/../b'); make('long', 'a' * 200 + '/..'); make('gnulong', 'a' * 200 + '/..', format=1)
+            make('sparse', 'x', pax={'GNU.sparse.major': '1'})
+            make('size', 'x', pax={'size': '99999999999999999999'}); make('sized', 'x', pax={'size': 'x'})
+            make('beyond', 'x', pax={'size': '5000'.zfill(9) + '000'})
+            make('plain', 'x', 'y')
+            data = bytearray(open('plain', 'rb').read())
+            def header(change, name):
+                copy = data[:]
+                change(copy)
+                copy[148:156] = b' ' * 8
+                copy[148:156] = b'%06o\\0 ' % sum(copy[:512])
+                open(name, 'wb').write(copy)
+            def put(at, value):
+                def change(copy): copy[at:at + len(value)] = value
+                return change
+            header(put(124, b'99999999999\\0'), 'octal'); header(put(124, b'77777777777\\0'), 'huge')
+            header(put(124, b'\\xff' * 12), 'negative'); header(put(124, b'\\x80\\0\\0\\0\\x7f' + b'\\xff' * 7), 'largest')
+            header(put(156, b'S'), 'holes'); header(put(156, b'x'), 'paxdata')
+            copy = data[:]; copy[100] ^= 1; open('sum', 'wb').write(copy)
+            """)
+        let rules: [(String, Rule)] = [
+            ("up", .tarPathOutside), ("inside", .tarPathOutside), ("long", .tarPathOutside),
+            ("gnulong", .tarPathOutside),
+            ("sparse", .tarEntryUnknown), ("size", .tarRecord), ("sized", .tarRecord), ("beyond", .tarTruncated),
+            ("octal", .tarNumber), ("huge", .tarTruncated), ("negative", .tarNumber), ("largest", .tarTruncated),
+            ("holes", .tarEntryUnknown), ("paxdata", .tarRecord), ("sum", .tarChecksum),
+        ]
+        for (name, rule) in rules { #expect(entries(try folder.read(name)).last == "\(rule)", "\(name)") }
+        #expect(entries(try folder.read("plain")).count == 2)
+    }
+
+    /// 20,000 headers that extend the one after them, which extends the next.
+    @Test func `headers that only extend others end`() async throws {
+        let folder = try Folder()
+        try await folder.python(
+            """
+            import tarfile
+            info = tarfile.TarInfo('x'); info.pax_headers = {'comment': 'y'}
+            block = info.tobuf(tarfile.PAX_FORMAT)[:1024]
+            open('packed', 'wb').write(block * 20000)
+            open('ended', 'wb').write(block * 3 + tarfile.TarInfo('z').tobuf(tarfile.PAX_FORMAT) + bytes(1024))
+            """)
+        #expect(entries(try folder.read("packed")) == [])
+        #expect(entries(try folder.read("ended")) == ["file z  0 1 644"])
+    }
+
+    @Test func `every length is refused but those where entries end`() async throws {
+        let folder = try Folder()
+        try await folder.python(Self.tree)
+        try await folder.shell(
+            "tar --format=pax -cf packed -C tree one more link \("l" + String(repeating: "l", count: 100))")
+        let archive = try folder.read("packed")
+        let all = entries(archive)
+        #expect(all.count == 4)
+        for length in 1..<archive.count - 512 {
+            let found = entries(Array(archive.prefix(length)))
+            guard found != all else { continue }
+            #expect(
+                length % 512 == 0 && all.starts(with: found) || found.last == "tarTruncated",
+                "\(length) bytes: \(found)")
+        }
+    }
+
+    /// Whatever a header's bytes are: the entries end, and lie in the archive.
+    @Test func `every byte of a header changed`() async throws {
+        let folder = try Folder()
+        try await folder.python(Self.tree)
+        try await folder.shell("tar --format=pax -cf packed -C tree \(String(repeating: "l", count: 101)) one")
+        let archive = try folder.read("packed")
+        var refused = 0
+        for offset in 0..<2560 {
+            for value in [0, 0x20, 0x30, 0x39, 0x80, 0xff, archive[offset] ^ 1] as [UInt8]
+            where value != archive[offset] {
+                var changed = archive
+                changed[offset] = value
+                if Rule.allTar.contains(entries(changed).last ?? "") { refused += 1 }
+                // The same with a sum that is right.
+                let header = offset / 512 * 512
+                let sum = changed[header..<header + 512].enumerated().reduce(0) {
+                    $0 + ((148..<156).contains($1.offset) ? 32 : Int($1.element))
+                }
+                let digits =
+                    Array((String(repeating: "0", count: 6) + String(sum, radix: 8)).suffix(6).utf8) + [0, 0x20]
+                changed.replaceSubrange(header + 148..<header + 156, with: digits)
+                if Rule.allTar.contains(entries(changed).last ?? "") { refused += 1 }
+            }
+        }
+        #expect(refused > 5000)
+    }
+}
+
+extension Rule {
+    /// The rules of archives, by name.
+    fileprivate static let allTar: Set<String> = {
+        let rules: [Rule] = [.tarTruncated, .tarChecksum, .tarNumber, .tarRecord, .tarEntryUnknown, .tarPathOutside]
+        return Set(rules.map { "\($0)" })
+    }()
+}
