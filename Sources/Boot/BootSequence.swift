@@ -77,8 +77,11 @@ public enum BootSequence {
         var options = LoaderOptions()
         // The names of options lie outside all files.
         do throws(Fault) { try options.read(&platform, memory) } catch { throw error.of(file: NamedFiles.capacity) }
+        guard platform.moduleCount > 0 else { throw Fault(.noModule) }
+        if try ImageOpening.open(&platform, memory, &files, plan: &plan, on: &host) {
+            Report.opened(platform.facts, options.verbosity, to: &host.console)
+        }
         let facts = platform.facts
-        guard facts.moduleCount > 0 else { throw Fault(.noModule) }
 
         let placement: MemoryPlan
         let state: EntryState
@@ -112,7 +115,9 @@ public enum BootSequence {
             guard moved != module else { continue }
             var target = region(moved, of: &host)
             target.copy(try memory.view(module.start, size: module.size), to: moved.start)
-            files[index].start = moved.start &- memory.origin
+            // The module is a file, or several are in it.
+            let bytes = AddressRange(at: module.start &- memory.origin, size: module.size)
+            for file in 0..<files.count { files[file].move(from: bytes, to: moved.start &- memory.origin) }
         }
         // The application once more, from where its file is now.
         try load(
@@ -151,5 +156,16 @@ public enum BootSequence {
     @_lifetime(immortal)
     private static func region(_ range: AddressRange, of host: inout some BootHost) -> ByteRegion {
         unsafe host.region(range, at: range.start)
+    }
+}
+
+extension NamedFile {
+    /// Goes with the bytes of `source` that were moved to `target`, both offsets, if it is among them.
+    fileprivate mutating func move(from source: AddressRange, to target: UInt64) {
+        if start == source.start || source.contains(AddressRange(at: start, size: 1)) {
+            start = start &- source.start &+ target
+        }
+        guard stringSize > 0, source.contains(AddressRange(at: string, size: 1)) else { return }
+        string = string &- source.start &+ target
     }
 }

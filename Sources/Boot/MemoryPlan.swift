@@ -37,7 +37,9 @@ public struct MemoryPlan: Equatable, Sendable {
     /// Whether it is built elsewhere first.
     public var isStaged: Bool { buildAddress != image.start }
     /// Whether modules are moved.
-    public var movesModules: Bool { !movedModules.isEmpty }
+    public var movesModules: Bool { !movedModules.isEmpty || !archivePlace.isEmpty }
+    /// Where an archive is moved that must lie below the image; empty where it stays, or goes with the other modules.
+    public private(set) var archivePlace = AddressRange(0, 0)
 
     /// Plans the memory of `application` on `platform`, with the loader's own bytes at `loader`. Nothing that the loader
     /// writes is placed at or above `limit`, the end of what it can reach. `choice` is about a position-independent image, and
@@ -67,7 +69,7 @@ public struct MemoryPlan: Equatable, Sendable {
         if let base {
             image = AddressRange(at: base, size: application.size)
             buildAddress = base
-            try clear(on: platform, loader, &taken, limit)
+            try clear(application, on: platform, loader, &taken, limit)
             below = min(base, limit)
         } else {
             let room = min(top, limit)
@@ -89,7 +91,9 @@ public struct MemoryPlan: Equatable, Sendable {
         }
         if base == nil {
             try taken.add(handoff.range, .handoff)
-            try findPlace(application, map, taken, limit, choice)
+            // Below the image nobody takes it, where the kernel does not heed that it is reserved.
+            let archive = MemoryPlan.mustLieBelow(application, platform) ? platform.module(0).range : AddressRange(0, 0)
+            try findPlace(application, map, taken, limit, choice, above: archive)
         }
         bias = image.start &- application.linkStart
         if copiesRootPointer {
@@ -124,11 +128,12 @@ public struct MemoryPlan: Equatable, Sendable {
     /// Finds a place for an image that may lie anywhere.
     private mutating func findPlace(
         _ application: borrowing Application, _ map: MemoryRegions, _ taken: borrowing Reservations, _ limit: UInt64,
-        _ choice: BaseChoice
+        _ choice: BaseChoice, above archiveBelow: AddressRange
     ) throws(Fault) {
         let size = application.size
         let (alignment, residue) = MemoryPlan.alignment(of: application)
-        let window = AddressRange(max(handoff.range.end, 0x10_0000), limit)
+        let lowest = max(handoff.range.end, 0x10_0000)
+        let window = AddressRange(max(lowest, archiveBelow.end), limit)
         guard
             var base = taken.room(for: size, alignment: alignment, residue: residue, in: map, window: window)
         else {
@@ -148,7 +153,8 @@ public struct MemoryPlan: Equatable, Sendable {
     /// Finds other places for what lies where the image must go: where it was linked, or where the user wants it.
     @inline(never)
     private mutating func clear(
-        on platform: borrowing PlatformFacts, _ loader: AddressRange, _ taken: inout Reservations, _ limit: UInt64
+        _ application: borrowing Application, on platform: borrowing PlatformFacts, _ loader: AddressRange,
+        _ taken: inout Reservations, _ limit: UInt64
     ) throws(Fault) {
         guard image.end <= limit else {
             throw Fault(.imageAboveReach, value: image.start, limit: image.end)
@@ -157,6 +163,15 @@ public struct MemoryPlan: Equatable, Sendable {
             throw MemoryPlan.obstacle(to: image, in: platform.memoryMap)
         }
         try taken.add(image, .image)
+        if MemoryPlan.mustLieBelow(application, platform), platform.module(0).range.end > image.start {
+            // Where there is no room below, the kernel is not told of it.
+            let size = platform.module(0).range.roundedOutward(to: 0x1000).size
+            let below = AddressRange(0x10_0000, image.start)
+            if let start = taken.room(for: size, alignment: 0x1000, in: platform.memoryMap, window: below) {
+                archivePlace = AddressRange(at: start, size: size)
+                try taken.add(archivePlace, .module)
+            }
+        }
         let moved = moved(before: platform.moduleCount, on: platform)
         if moved > 0 {
             movedModules = try claim(moved, .module, &taken, platform.memoryMap, limit, else: .noRoomForModule)
@@ -217,7 +232,8 @@ public struct MemoryPlan: Equatable, Sendable {
         var index = 0
         while index < end {
             let module = platform.module(index).range
-            if module.overlaps(image) { size &+= module.roundedOutward(to: 0x1000).size }
+            let isApart = index == 0 && !archivePlace.isEmpty
+            if !isApart, module.overlaps(image) { size &+= module.roundedOutward(to: 0x1000).size }
             index &+= 1
         }
         return size
@@ -227,7 +243,32 @@ public struct MemoryPlan: Equatable, Sendable {
     @inline(never)
     public func module(_ index: Int, on platform: borrowing PlatformFacts) -> AddressRange {
         let module = platform.module(index).range
+        if index == 0, !archivePlace.isEmpty { return AddressRange(at: archivePlace.start, size: module.size) }
         guard module.overlaps(image) else { return module }
         return AddressRange(at: movedModules.start &+ moved(before: index, on: platform), size: module.size)
+    }
+
+    /// Where the application's file lies then: the first module, or a part of it.
+    public func file(on platform: borrowing PlatformFacts) -> AddressRange {
+        let module = module(0, on: platform)
+        guard let packed = platform.packedApplication else { return module }
+        return AddressRange(at: module.start &+ (packed.start &- platform.module(0).range.start), size: packed.size)
+    }
+
+    // MARK: Archives
+
+    /// Whether the first module is an archive that the kernel is told of, and would take for free memory above its image.
+    private static func mustLieBelow(
+        _ application: borrowing Application, _ platform: borrowing PlatformFacts
+    ) -> Bool {
+        platform.isImage && application.generation.hasDeviceTree && !application.readsReservations
+    }
+
+    /// Where the archive lies that the kernel is told of; empty where there is none, or the kernel would take its memory.
+    func archive(for application: borrowing Application, on platform: borrowing PlatformFacts) -> AddressRange {
+        guard platform.isImage else { return AddressRange(0, 0) }
+        let archive = module(0, on: platform)
+        let isSpared = application.readsReservations || archive.end <= image.start
+        return isSpared ? archive : AddressRange(0, 0)
     }
 }

@@ -42,6 +42,9 @@ public struct Platform: ~Copyable {
     /// The number of modules.
     public private(set) var moduleCount = 0
 
+    /// Where the application's file lies, where the first module is the archive that holds it.
+    public private(set) var packedApplication: AddressRange?
+
     /// A machine of which nothing is known yet.
     public init(_ bootProtocol: BootProtocol, information: UInt64) {
         self.bootProtocol = bootProtocol
@@ -64,6 +67,22 @@ public struct Platform: ~Copyable {
         try reservations.add(module.range, .module)
         if !module.hasString { return }
         try reserveString(module.commandLine)
+    }
+
+    /// The first module is an image, whose files lie unpacked in `archive`, and the application's among them in `application`. The archive
+    /// takes the module's place, which nobody needs any more; `commandLine` is what the kernel is told, in memory of its own. Throws
+    /// `tooManyReservations`.
+    public mutating func open(
+        _ archive: AddressRange, application: AddressRange, commandLine: AddressRange
+    ) throws(Fault) {
+        if archive != modules.span[0].range {
+            reservations.change(modules.span[0].range, to: .transient)
+            modules[0].range = archive
+            try reservations.add(archive.roundedOutward(to: 0x1000), .module)
+        }
+        packedApplication = application
+        self.commandLine = commandLine
+        try reservations.add(commandLine, .transient)
     }
 
     /// Reserves `size` bytes at `address` that the firmware handed over. What belongs to the Multiboot information is handed on
@@ -131,6 +150,8 @@ public struct PlatformFacts: ~Escapable {
     public let commandLine: AddressRange
     /// The address of ACPI's root pointer, 0 if the protocol does not tell.
     public let rsdp: UInt64
+    /// Where the application's file lies, where the first module is the archive that holds it.
+    public let packedApplication: AddressRange?
     private let modules: Span<Module>
 
     @_lifetime(copy memoryMap, copy reservations, copy modules)
@@ -144,11 +165,14 @@ public struct PlatformFacts: ~Escapable {
         self.reservations = reservations
         commandLine = platform.commandLine
         rsdp = platform.rsdp
+        packedApplication = platform.packedApplication
         self.modules = modules
     }
 
     /// The number of modules.
     public var moduleCount: Int { modules.count }
+    /// Whether the first module is an archive that holds the application's file.
+    public var isImage: Bool { packedApplication != nil }
     /// The module at `index`, below `moduleCount`.
     public func module(_ index: Int) -> Module { modules[index] }
 }

@@ -28,8 +28,16 @@ struct ChecksumTables {
     }
 
     /// The checksum of what has the checksum `checksum`, 0 for nothing, and of the bytes of `view` from `start` to `end` after it.
-    func extend(_ checksum: UInt32, _ view: borrowing ByteView, from start: UInt64, to end: UInt64) -> UInt32 {
-        let tables = tables.span
+    ///
+    /// It changes nothing, but only for whoever may change them the tables are not copied.
+    mutating func extend(_ checksum: UInt32, _ view: ByteView, from start: UInt64, to end: UInt64) -> UInt32 {
+        ChecksumTables.extend(checksum, view, from: start, to: end, tables.mutableSpan.asSpan())
+    }
+
+    private static func extend(
+        _ checksum: UInt32, _ view: ByteView, from start: UInt64, to end: UInt64, _ tables: Span<UInt32>
+    ) -> UInt32 {
+        guard tables.count == 2048 else { return 0 }
         var word = ~checksum
         var offset = start
         while offset &+ 8 <= end, let eight = view.word64(at: offset) {

@@ -28,11 +28,11 @@ public enum Gzip {
     public static func unpack(_ file: ByteView, into region: consuming ByteRegion) throws(Fault) -> UInt64 {
         var output = Output(region)
         var inflater = Inflater()
-        let tables = ChecksumTables()
+        var tables = ChecksumTables()
         var reader = BitReader(file, at: 0)
         repeat {
             let start = reader.offset
-            reader = BitReader(file, at: try endOfHeader(file, at: start, tables))
+            reader = BitReader(file, at: try endOfHeader(file, at: start, &tables))
             output.start = output.count
             try inflater.inflate(&reader, to: &output)
             reader.align()
@@ -65,7 +65,7 @@ public enum Gzip {
 
     /// Where the data of the member begin whose header is at `start` (section 2.3).
     private static func endOfHeader(
-        _ file: ByteView, at start: UInt64, _ tables: borrowing ChecksumTables
+        _ file: ByteView, at start: UInt64, _ tables: inout ChecksumTables
     ) throws(Fault) -> UInt64 {
         let header = try file.record(at: start, size: 10, else: .gzipTruncated, .none)
         let flags = header.u8(3)

@@ -236,18 +236,20 @@ enum MemoryAmount {
         var text = text
         var next = text.next()
         while next == 0x20 { next = text.next() }
-        var (number, scale): (UInt64, UInt64) = (0, 1)
+        // The whole number, and a fraction of so many parts.
+        var (whole, part, scale): (UInt64, UInt64, UInt64) = (0, 0, 1)
         var (hasDigit, hasPoint) = (false, false)
         while let byte = next {
             if byte == UInt8(ascii: "."), hasDigit, !hasPoint {
                 (hasDigit, hasPoint) = (false, true)
             } else if byte >= 0x30, byte <= 0x39 {
-                guard number < 1 << 59 else { return nil }
                 hasDigit = true
-                number = number &* 10 &+ UInt64(byte & 15)
-                // At most 18 digits: otherwise the number would be too large.
-                if hasPoint { scale = scale &* 10 }
-                guard scale <= 1_000_000_000 else { return nil }
+                if hasPoint {
+                    (part, scale) = (part &* 10 &+ UInt64(byte & 15), scale &* 10)
+                } else {
+                    whole = whole &* 10 &+ UInt64(byte & 15)
+                }
+                guard whole < 1 << 59, scale <= 1_000_000_000 else { return nil }
             } else {
                 break
             }
@@ -272,9 +274,10 @@ enum MemoryAmount {
         if next == UInt8(ascii: "B") { next = text.next() }
         while next == 0x20 { next = text.next() }
         guard next == nil else { return nil }
-        // At most 63 bits times 63 bits.
-        let bytes = UInt128(number) &* UInt128(unit)
-        let whole = (bytes &+ UInt128(scale &- 1)) / UInt128(scale)
-        return whole < UInt128(1) << 63 ? UInt64(truncatingIfNeeded: whole) : nil
+        let (bytes, overflow) = whole.multipliedReportingOverflow(by: unit)
+        // Both factors are below a thousand million.
+        let rest = (unit % scale &* part &+ scale &- 1) / scale
+        let (sum, carry) = bytes.addingReportingOverflow(unit / scale &* part &+ rest)
+        return overflow || carry || sum >> 63 != 0 ? nil : sum
     }
 }

@@ -159,12 +159,23 @@ struct Inflater: ~Copyable {
         try fill(sizes.span, literalCount: literalCount, distanceCount: distanceCount, at: start)
     }
 
-    /// A block's data, up to its end (section 3.2.3).
+    /// A block's data, up to its end (section 3.2.3), by the tables that have been filled. It changes no table; see
+    /// `ChecksumTables.extend`.
+    @_lifetime(output: copy output)
+    @_lifetime(source: copy source)
+    private mutating func decode(_ source: inout BitReader, to output: inout Output) throws(Fault) {
+        try Inflater.decode(
+            &source, to: &output, literals.mutableSpan.asSpan(), distances.mutableSpan.asSpan())
+    }
+
     @_lifetime(output: copy output)
     @_lifetime(source: copy source)
     @inline(never)
-    private func decode(_ source: inout BitReader, to output: inout Output) throws(Fault) {
-        let (literals, distances) = (literals.span, distances.span)
+    private static func decode(
+        _ source: inout BitReader, to output: inout Output, _ literals: Span<UInt32>, _ distances: Span<UInt32>
+    ) throws(Fault) {
+        // So nothing else has to be checked.
+        guard literals.count == 2048, distances.count == 512 else { return }
         // Kept in registers.
         var reader = source
         var count = output.count
@@ -236,7 +247,9 @@ struct Inflater: ~Copyable {
 
     /// What the next bits are in the further table that `entry` leads to.
     @inline(__always)
-    private static func further(_ entry: HuffmanEntry, _ table: Span<UInt32>, _ bits: UInt64) -> HuffmanEntry {
+    private static func further(
+        _ entry: HuffmanEntry, _ table: Span<UInt32>, _ bits: UInt64
+    ) -> HuffmanEntry {
         HuffmanEntry(table[Int(entry.value) &+ Int(truncatingIfNeeded: bits & (1 &<< entry.extra &- 1))])
     }
 

@@ -63,7 +63,7 @@ struct MachineHost: BootHost {
     ) {
         // Before the kernel runs there is one processor and no interrupt.
         unsafe bootRecord.remember(
-            placement, loader: handoff.loader, module: placement.module(0, on: platform), AlignmentHint(application))
+            placement, loader: handoff.loader, module: placement.file(on: platform), AlignmentHint(application))
     }
 
     func enter(

@@ -119,6 +119,33 @@ public struct Reservations {
         return (nil, count)
     }
 
+    /// The largest range of whole pages inside `window` that is available RAM in `regions` and free of reservations; empty if there is none.
+    public func largestRoom(in regions: MemoryRegions, window: AddressRange) -> AddressRange {
+        var largest = AddressRange(0, 0)
+        let reserved = all
+        for number in regions.indices where regions[number].isAvailable {
+            let end = min(regions[number].range.end, window.end) & ~0xfff
+            var start = max(regions[number].range.start, window.start)
+            while let next = start.aligned(to: 0x1000), next < end {
+                // Every step passes the end of one obstacle.
+                let page = AddressRange(at: next, size: 0x1000)
+                if let obstacle = Reservations.obstacle(to: page, reserved) {
+                    start = obstacle.end
+                    continue
+                }
+                let stop = Reservations.startOfObstacle(from: page.end, to: end, reserved) & ~0xfff
+                if stop &- next > largest.size { largest = AddressRange(next, stop) }
+                start = stop &+ 0x1000
+            }
+        }
+        return largest
+    }
+
+    /// Makes the reservation of `range` one for `purpose`.
+    public mutating func change(_ range: AddressRange, to purpose: Purpose) {
+        for index in 0..<count where ranges.span[index] == range { purposes[index] = purpose }
+    }
+
     /// Where the first obstacle begins that reaches beyond `start` and begins below `end`; else `end`.
     private static func startOfObstacle(
         from start: UInt64, to end: UInt64, _ reserved: ReservationList

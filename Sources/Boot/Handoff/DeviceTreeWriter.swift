@@ -12,10 +12,12 @@ public import Diagnostics
 /// 3 for a property, with the size of its value and its name's offset in `strings`, all of it in words of four bytes.
 public struct DeviceTreeWriter: ~Copyable, ~Escapable {
     /// The end of the root and of the structure block, and behind those 12 bytes the names of properties, at offsets 0, 0xf, 0x1b,
-    /// 0x26, 0x32 and 0x36 of the strings block.
+    /// 0x26, 0x32 and 0x36 of the strings block; 0x3f and 0x52 are those of `archiveNames`.
     private static var end: StaticString {
         "\0\0\0\u{2}\0\0\0\u{2}\0\0\0\u{9}#address-cells\0#size-cells\0compatible\0device_type\0reg\0bootargs\0"
     }
+    /// The names of properties that only a tree with an archive has.
+    private static var archiveNames: StaticString { "linux,initrd-start\0linux,initrd-end\0" }
 
     private var region: ByteRegion
     private var position: UInt64 = 40
@@ -69,15 +71,24 @@ public struct DeviceTreeWriter: ~Copyable, ~Escapable {
             "\0\0\0\u{1}hermit,rsdp@", "\0\0\0\u{3}\0\0\0\u{10}\0\0\0\u{32}", AddressRange(at: address, size: 1))
     }
 
-    /// Adds the command line, ends the tree and writes its header; returns the tree's size in bytes. Throws `deviceTreeRoom`.
+    /// Adds the command line, and where the archive lies, if there is one, as two properties of 64 bits; ends the tree and writes its header.
+    /// Returns the tree's size in bytes. Throws `deviceTreeRoom`.
     @_lifetime(self: copy self)
-    public mutating func finish(_ commandLine: borrowing ByteView) throws(Fault) -> UInt64 {
+    public mutating func finish(
+        _ commandLine: borrowing ByteView, archive: AddressRange = AddressRange(0, 0)
+    ) throws(Fault) -> UInt64 {
         append("\0\0\0\u{1}chosen\0\0\0\0\0\u{3}")
         append((commandLine.count &+ 1) << 32 | 0x36)
         append(commandLine)
         endString()
+        if !archive.isEmpty {
+            append(3 << 32 | 8, 0x3f << 32 | archive.start >> 32)
+            append(archive.start << 32 | 3, 8 << 32 | 0x52)
+            append(archive.end)
+        }
         let stringsStart = position &+ 12
         append(DeviceTreeWriter.end)
+        if !archive.isEmpty { append(DeviceTreeWriter.archiveNames) }
         let end = position
         guard end <= region.count else { throw Fault(.deviceTreeRoom, value: region.count) }
         position = 0

@@ -133,7 +133,8 @@ public struct Handoff {
     func isMultibootInformationUsable(
         _ application: borrowing Application, on platform: borrowing PlatformFacts, _ placement: MemoryPlan
     ) -> Bool {
-        guard platform.bootProtocol == .multiboot else { return false }
+        // An image's command line is none of the firmware's, and its first module is not the one that the firmware lists.
+        guard platform.bootProtocol == .multiboot, !platform.isImage else { return false }
         let reserved = platform.reservations
         for index in reserved.indices {
             let range = reserved[index].range
@@ -197,7 +198,7 @@ public struct Handoff {
             if !pages.isEmpty { tree.memory(pages) }
         }
         if rootPointer != 0 { tree.rootPointer(rootPointer) }
-        _ = try tree.finish(commandLine)
+        _ = try tree.finish(commandLine, archive: placement.archive(for: application, on: platform))
     }
 
     /// Reserves `range` unless it is empty, or lies in the first MiB, all of which is reserved: together with `last`, which has

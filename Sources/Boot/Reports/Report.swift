@@ -50,6 +50,15 @@ public enum Report {
         sink.flush()
     }
 
+    /// The application is in a Hermit image, whose files lie unpacked where `platform` says.
+    static func opened(_ platform: borrowing PlatformFacts, _ verbosity: Verbosity, to sink: inout some TextSink) {
+        guard verbosity != .quiet else { return }
+        let archive = platform.module(0).range
+        sink.write("[LOADER] Hermit image, unpacked: %d bytes at ", archive.size)
+        sink.write("", archive)
+        sink.endLine()
+    }
+
     /// How the image's place was chosen, where anything was asked.
     public static func chosen(
         _ choice: BaseChoice, _ placement: MemoryPlan, _ options: LoaderOptions, to sink: inout some TextSink

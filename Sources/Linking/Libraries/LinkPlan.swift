@@ -196,6 +196,46 @@ public struct LinkPlan: Sendable {
         }
     }
 
+    // MARK: Choosing from an archive
+
+    /// Reads the file at `index` of `files`, and says whether it needs others.
+    @inline(never)  // Its room on the stack is not needed any more by what comes next; likewise below.
+    public mutating func needsOthers(_ index: Int, of files: borrowing NamedFiles) -> Bool {
+        objects[index] = LinkedFile()
+        try? objects[index].read(index, of: files)
+        var cursor: UInt64 = 0
+        // Read like this they are not copied.
+        return objects.mutableSpan.asSpan()[index].nextNeeded(&cursor, files.bytes) != nil
+    }
+
+    /// Whether the file at `index`, which has been read, has a name that one of those before it needs. Each name that is compared
+    /// takes as much from `budget`; without any the answer is no.
+    @inline(never)
+    public mutating func isNeeded(_ index: Int, of files: borrowing NamedFiles, budget: inout UInt64) -> Bool {
+        let objects = objects.mutableSpan.asSpan()
+        let (soname, fileName) = (objects[index].soname, objects[index].fileName)
+        var other = 0
+        while other < index {
+            var cursor: UInt64 = 0
+            while let name = objects[other].nextNeeded(&cursor, files.bytes) {
+                let length = objects[other].strings.length(name, files.bytes) ?? 0
+                guard budget > length else { return false }
+                budget &-= length &+ 1
+                let wanted = FileRange(start: objects[other].strings.start &+ name, size: length)
+                let last = files.bytes.lastPart(of: wanted, until: 0)
+                if length > 0,
+                    soname.size == length && files.bytes.areSame(soname.start, wanted.start, count: length)
+                        || fileName.size == last.size
+                            && files.bytes.areSame(fileName.start, last.start, count: last.size)
+                {
+                    return true
+                }
+            }
+            other &+= 1
+        }
+        return false
+    }
+
     // MARK: Placing
 
     private mutating func layOut() throws(Fault) {

@@ -39,6 +39,10 @@ public struct NamedFiles: ~Escapable {
         set { list[index] = newValue }
     }
 
+    /// Takes back the file that was added last.
+    @_lifetime(self: copy self)
+    public mutating func removeLast() { count &-= 1 }
+
     /// Adds a file, of at most `capacity`.
     @_lifetime(self: copy self)
     public mutating func append(_ file: NamedFile) {

@@ -1,0 +1,183 @@
+// An image as the first module: unpacked, and its kernel made the application.
+
+import Bytes
+import Diagnostics
+import Firmware
+import HermitImage
+import Linking
+import Memory
+
+/// Hermit images (gzip around tar, hermit.toml at its root) as what is booted.
+enum ImageOpening {
+    /// Opens the first module of `platform` if it is an image: unpacks it into memory of its own, reads what it says, and makes its kernel the
+    /// application, and shared objects in it that the kernel needs further `files`. Returns whether it was one.
+    ///
+    /// Throws `archiveTooLarge`, `memoryBelowRequirement`, `processorsBelowRequirement`, `commandLineTooLong`,
+    /// `tooManyReservations`, and what is wrong with the image.
+    @_lifetime(files: copy memory)
+    @inline(never)  // What it needs of the stack, a boot without an image does not.
+    static func open(
+        _ platform: inout Platform, _ memory: PhysicalMemory, _ files: inout NamedFiles,
+        plan: inout MutableSpan<LinkPlan>, on host: inout some BootHost
+    ) throws(Fault) -> Bool {
+        let module = platform.facts.module(0).range
+        let file = try memory.view(module.start, size: module.size)
+        // Mostly this is an ELF file.
+        guard file.word32(at: 0) != 0x464c_457f, HermitImage.isImage(file) else { return false }
+        let archive = Gzip.isGzip(file) ? try unpack(file, platform, on: &host) : module
+        let image = try HermitImage(try memory.view(archive.start, size: archive.size))
+        try check(image.config, platform, memory)
+        let line = try writeLine(image.config, besides: archive, platform, memory, on: &host)
+        let kernel = AddressRange(at: archive.start &+ image.kernel.start, size: image.kernel.size)
+        try platform.open(archive, application: kernel, commandLine: line)
+        (files[0].start, files[0].size) = (kernel.start &- memory.origin, kernel.size)
+        try addLibraries(image, at: archive.start &- memory.origin, to: &files, plan: &plan)
+        return true
+    }
+
+    /// What must not be written to.
+    private static func taken(
+        _ platform: borrowing Platform, _ loader: AddressRange, besides other: AddressRange
+    ) throws(Fault) -> Reservations {
+        var taken = Reservations()
+        taken.copy(platform.reservations.all)
+        try taken.add(loader, .loader)
+        try taken.add(other, .module)
+        return taken
+    }
+
+    /// Where images are unpacked: clear of what real mode uses, and of where kernels start other processors.
+    private static var window: AddressRange { AddressRange(0x10_0000, BootSequence.memoryEnd) }
+
+    /// Unpacks `file` to the lowest room that is large enough. What the file says of its size may not be true: then it is
+    /// unpacked once more, now that the size is known.
+    @inline(never)  // Its room on the stack is not needed any more when the image is read; likewise below.
+    private static func unpack(
+        _ file: ByteView, _ platform: borrowing Platform, on host: inout some BootHost
+    ) throws(Fault) -> AddressRange {
+        let taken = try taken(platform, host.handoff.loader, besides: AddressRange(0, 0))
+        let regions = platform.memoryMap.regions
+        var size = Gzip.claimedSize(file)
+        while true {
+            let start = taken.room(for: max(size, 1), alignment: 0x1000, in: regions, window: window)
+            // Without room the bytes are counted, to say how many they are.
+            let room = AddressRange(at: start ?? window.start, size: start == nil ? 0 : size)
+            // It is free, and nobody else uses it before the plan, which spares it.
+            let count = try Gzip.unpack(file, into: unsafe host.region(room, at: room.start))
+            if count <= room.size, start != nil { return AddressRange(at: room.start, size: count) }
+            guard count > size else {
+                let largest = taken.largestRoom(in: regions, window: window)
+                throw Fault(.archiveTooLarge, value: count, limit: largest.size)
+            }
+            size = count
+        }
+    }
+
+    /// Throws where the machine lacks what `config` asks for. Firmware keeps some memory for itself, so a MiB may be missing; where nobody
+    /// says how many processors there are, there may be enough.
+    private static func check(
+        _ config: HermitConfig, _ platform: borrowing Platform, _ memory: PhysicalMemory
+    ) throws(Fault) {
+        var available: UInt64 = 0
+        let regions = platform.memoryMap.regions
+        for index in regions.indices where regions[index].isAvailable { available &+= regions[index].range.size }
+        guard config.memory <= available &+ 0x10_0000 else {
+            throw Fault(.memoryBelowRequirement, value: config.memory, limit: available)
+        }
+        guard config.processors > 1, let count = Processors.count(memory, rsdp: platform.rsdp) else { return }
+        guard config.processors <= count else {
+            throw Fault(.processorsBelowRequirement, value: config.processors, limit: count)
+        }
+    }
+
+    /// Writes the kernel's command line into memory of its own; returns where it is.
+    @inline(never)
+    private static func writeLine(
+        _ config: HermitConfig, besides archive: AddressRange, _ platform: borrowing Platform, _ memory: PhysicalMemory,
+        on host: inout some BootHost
+    ) throws(Fault) -> AddressRange {
+        let own = platform.commandLine
+        let line =
+            own.isEmpty ? try memory.view(memory.origin, size: 0) : try memory.view(own.start, size: own.size)
+        var counter = LineWriter(ByteRegion(MutableRawSpan(), at: 0))
+        ImageCommandLine.write(config, line, to: &counter)
+        let size = UInt64(truncatingIfNeeded: counter.count)
+        guard size <= PhysicalMemory.stringCapacity else {
+            throw Fault(.commandLineTooLong, limit: PhysicalMemory.stringCapacity)
+        }
+        let taken = try taken(platform, host.handoff.loader, besides: archive.roundedOutward(to: 0x1000))
+        guard
+            let start = taken.room(for: size, alignment: 0x1000, in: platform.memoryMap.regions, window: window)
+        else { throw Fault(.noRoomForHandoff, value: size) }
+        let place = AddressRange(at: start, size: size)
+        // As above.
+        var writer = LineWriter(unsafe host.region(place, at: start))
+        ImageCommandLine.write(config, line, to: &writer)
+        return place
+    }
+
+    /// Adds those shared objects of `image`, which begins at offset `start`, that are needed by the files before them; of several entries of a name
+    /// the last. The only element of `plan` is left as it was: empty.
+    @_lifetime(files: copy files)
+    @inline(never)
+    private static func addLibraries(
+        _ image: HermitImage, at start: UInt64, to files: inout NamedFiles, plan: inout MutableSpan<LinkPlan>
+    ) throws(Fault) {
+        guard plan[0].needsOthers(0, of: files) else { return plan[0] = LinkPlan() }
+        var index = 1
+        while index < files.count {
+            _ = plan[0].needsOthers(index, of: files)
+            index &+= 1
+        }
+        // Names are compared as long as that takes no more than reading the archive does.
+        var budget = image.archive.count
+        let first = files.count
+        var isChanged = true
+        while isChanged {
+            isChanged = false
+            var reader = TarReader(image.archive)
+            while let entry = try reader.next(), files.count < NamedFiles.capacity {
+                guard entry.kind == .file, entry.header != image.kernel.header,
+                    image.archive.part(at: entry.start, size: entry.size).isSharedObject
+                else { continue }
+                let file = NamedFile(
+                    start: start &+ entry.start, size: entry.size, string: start &+ entry.path.name,
+                    stringSize: entry.path.nameSize)
+                let place = files.count
+                // What has been added already comes again in the next round.
+                var known = first
+                while known < place, !files.isSameName(known, file) { known &+= 1 }
+                guard known == place else {
+                    guard files[known].start < file.start else { continue }
+                    files[known] = file
+                    _ = plan[0].needsOthers(known, of: files)
+                    isChanged = true
+                    continue
+                }
+                files.append(file)
+                _ = plan[0].needsOthers(place, of: files)
+                guard plan[0].isNeeded(place, of: files, budget: &budget) else {
+                    files.removeLast()
+                    continue
+                }
+                isChanged = true
+            }
+        }
+        plan[0] = LinkPlan()
+    }
+}
+
+extension NamedFiles {
+    /// Whether the file at `index` has the string of `other`.
+    fileprivate func isSameName(_ index: Int, _ other: NamedFile) -> Bool {
+        self[index].stringSize == other.stringSize
+            && bytes.areSame(self[index].string, other.string, count: other.stringSize)
+    }
+}
+
+extension ByteView {
+    /// Whether it begins like an ELF file of 64 bits, least significant byte first, that may be loaded with others.
+    fileprivate var isSharedObject: Bool {
+        word32(at: 0) == 0x464c_457f && byte(at: 4) == 2 && byte(at: 16) == 3 && byte(at: 17) == 0
+    }
+}
