@@ -37,6 +37,14 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
     case deviceTree = "device-tree"
     /// The planner, on memory maps and reservations of every kind.
     case placement
+    /// gzip and deflate.
+    case gzip
+    /// Tape archives.
+    case tar
+    /// hermit.toml.
+    case configuration
+    /// The whole boot of a Hermit image.
+    case image
     /// The report of an exception: any registers, any memory, any file.
     case exception
 
@@ -55,6 +63,10 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         case .uefi: FuzzTarget.uefi(bytes)
         case .deviceTree: DeviceTreeModel.violations(bytes)
         case .placement: FuzzTarget.placement(bytes)
+        case .gzip: FuzzTarget.gzip(bytes)
+        case .tar: FuzzTarget.tar(bytes)
+        case .configuration: FuzzTarget.configuration(bytes)
+        case .image: FuzzTarget.image(bytes)
         case .exception: FuzzTarget.exception(bytes)
         }
     }

@@ -38,6 +38,8 @@ extension FuzzTarget {
         case .placement:
             let regions = [4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 64, 0, 0, 0, 0] as [UInt8]
             return (0..<48).map { choice in [UInt8(choice)] + regions + [1] + regions.dropFirst() }
+        case .gzip: return FuzzTarget.imageSeeds.map { [0, 128] + $0 }
+        case .tar, .configuration, .image: return FuzzTarget.imageSeeds
         case .exception:
             return (0..<64).map { choice in
                 (0..<120).map { UInt8($0) } + [0, UInt8(choice)] + [14, 2, 0, 1] + [UInt8](repeating: 0, count: 40)

@@ -31,12 +31,22 @@ import Testing
 
     private func described() async throws -> Command { try await Self.description.value }
 
+    /// All subcommands, those of subcommands by both words.
+    private func all() async throws -> [(words: [String], command: Command)] {
+        (try await described().subcommands ?? []).flatMap { command in
+            [([command.commandName], command)]
+                + (command.subcommands ?? []).filter { $0.commandName != "help" }.map {
+                    ([command.commandName, $0.commandName], $0)
+                }
+        }
+    }
+
     private let page =
         (try? String(contentsOf: Tool.root.appendingPathComponent("docs/loader-inspect.1"), encoding: .utf8)) ?? ""
 
     @Test func thePageNamesEverySubcommandAndOption() async throws {
         let lines = Set(page.split(separator: "\n").map { String($0) })
-        let subcommands = try await described().subcommands ?? []
+        let subcommands = try await all().map(\.command)
         #expect(subcommands.count >= 16)
         let items = page.split(separator: "\n").filter { $0.hasPrefix(".It ") }
         for command in subcommands {
@@ -55,7 +65,7 @@ import Testing
 
     /// And nothing that there is not.
     @Test func thePageNamesNothingElse() async throws {
-        let subcommands = try await described().subcommands ?? []
+        let subcommands = try await all().map(\.command)
         let options = Set(subcommands.flatMap { $0.arguments ?? [] }.flatMap { $0.names ?? [] }.map(\.name))
         for item in page.split(separator: "\n") where item.hasPrefix(".It ") {
             for match in item.matches(of: /Fl (?:Fl )?([a-z-]+)/) {
@@ -86,7 +96,7 @@ import Testing
             #expect(page.contains("\n.It \(status)\n"), "\(status)")
             #expect(try await Tool.run(["explain", status]).output.contains("status \(status): "))
         }
-        for command in try await described().subcommands ?? [] where command.commandName != "help" {
+        for (_, command) in try await all() where command.commandName != "help" {
             let text = try #require(command.discussion, "\(command.commandName)")
             let sentence = try #require(text.range(of: "Exit status"), "\(command.commandName)")
             for status in ["0", "64"] {
@@ -117,8 +127,12 @@ import Testing
         try folder.write("log", Array("panic at 0x200000\n".utf8))
         try folder.write("old/app", Sample.built)
         var count = 0
-        for command in try await described().subcommands ?? [] where command.commandName != "help" {
-            let help = try await Tool.run([command.commandName, "--help"]).output
+        try folder.write("app.tar.gz", ImageWriter(Sample.application).packed)
+        try folder.write("my.conf", [1])
+        for (words, command) in try await all() where command.commandName != "help" {
+            // Nothing that is there is overwritten.
+            try? FileManager.default.removeItem(at: folder.url.appendingPathComponent("folder"))
+            let help = try await Tool.run(words + ["--help"]).output
             #expect(help.split(separator: "\n").filter { !$0.hasPrefix("USAGE") }.allSatisfy { $0.count <= 80 })
             let examples = help.split(separator: "\n").filter { $0.hasPrefix("  loader-inspect ") }
             #expect(!examples.isEmpty, "\(command.commandName)")

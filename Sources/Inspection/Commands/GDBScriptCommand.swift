@@ -41,7 +41,7 @@ struct GDBScriptCommand: ParsableCommand {
         }
         Progress.shared.show(file)
         defer { Progress.shared.show(nil) }
-        let input = try InputFile(file)
+        let input = try InputFile.opening(file)
         let view = ByteView(input.bytes)
         do {
             let host = try machine.host(for: file, input)
@@ -70,6 +70,11 @@ enum GDBScript {
             "set architecture i386:x86-64", "set confirm off",
             try symbolFile(path, view, bias: rehearsal.placement.bias),
         ]
+        guard host.image == nil else {
+            throw Failure(
+                "gdb reads no image: take its kernel out, loader-inspect image extract --output FOLDER "
+                    + "\(QEMU.line([path])), and name that")
+        }
         for library in rehearsal.libraries where library.file > 0 {
             let module = host.modules[library.file - 1]
             let linkStart = try ApplicationFile(loaded: ByteView(module.input.bytes)).linkStart

@@ -48,14 +48,14 @@ struct LoadCommand: ParsableCommand {
     func run() throws {
         Progress.shared.show(file)
         defer { Progress.shared.show(nil) }
-        let input = try InputFile(file)
+        let input = try InputFile.opening(file)
         let view = ByteView(input.bytes)
         let console = Output(descriptor: [output, memoryDump].contains("-") ? 2 : 1, color: .never)
         do {
             if let base {
                 try load(view, at: base.value, console)
             } else {
-                try rehearse(view, console)
+                try rehearse(view, input, console)
             }
         } catch let refusal as Refusal {
             console.flush()
@@ -77,8 +77,8 @@ struct LoadCommand: ParsableCommand {
         console.line(StringSink.text { Report.relocations(counts, to: &$0) })
     }
 
-    private func rehearse(_ view: ByteView, _ console: Output) throws {
-        let host = try machine.host(for: file)
+    private func rehearse(_ view: ByteView, _ input: InputFile, _ console: Output) throws {
+        let host = try machine.host(for: file, input)
         host.tellAssumptions()
         let rehearsal = try Rehearsal(
             view, on: host, gigabytePages: machine.gigabytePages)

@@ -28,6 +28,7 @@ public struct LoaderInspect: AsyncParsableCommand {
               loader-inspect diff old/app new/app        what changed?
               loader-inspect boot app                    run it in QEMU
               loader-inspect explain 41                  what does that status mean?
+              loader-inspect files app.tar.gz            what is in the image?
 
             Exit status, the worst of all files: \(ExitStatus.ofVerdicts)
             """,
@@ -37,7 +38,7 @@ public struct LoaderInspect: AsyncParsableCommand {
             SymbolsCommand.self,
             RelocationsCommand.self, NotesCommand.self, DynamicCommand.self, BootInfoCommand.self, PagesCommand.self,
             LoadCommand.self, DiffCommand.self, ExplainCommand.self, BootCommand.self, DiskCommand.self,
-            SymbolizeCommand.self, GDBScriptCommand.self,
+            SymbolizeCommand.self, GDBScriptCommand.self, FilesCommand.self, ImageCommand.self,
         ],
         defaultSubcommand: VerdictCommand.self)
 

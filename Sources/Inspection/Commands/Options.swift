@@ -34,25 +34,29 @@ struct FileOptions: ParsableArguments {
     /// Whether the output is JSON.
     var json: Bool { jsonDocuments || jsonArray }
 
-    /// Calls `body` with each file; the exit status is the worst. A fault goes to standard error as one line, and so does a file
+    /// Calls `body` with each file, or the kernel of each image; the exit status is the worst. A fault goes to standard error as one line, and so does a file
     /// that cannot be read.
     func forEach(_ body: (ByteView, String, Output) throws -> Int32) throws {
         try forEachInput { file, input, name, output in try body(file, name, output) }
     }
 
     /// The same; `body` takes the file that holds the bytes, too.
-    func forEachInput(_ body: (ByteView, InputFile, String, Output) throws -> Int32) throws {
+    ///
+    /// Of a damaged image `body` gets the file itself where `includesDamaged` says so; of an image also where `opensImages` does
+    /// not.
+    func forEachInput(
+        includesDamaged: Bool = false, opensImages: Bool = true,
+        _ body: (ByteView, InputFile, String, Output) throws -> Int32
+    ) throws {
         let output = Output(color: color)
         output.isArray = jsonArray
         var worst: Int32 = 0
         for (index, name) in files.enumerated() {
             Progress.shared.show(name, files.count > 1 ? ", \(index + 1) of \(files.count)" : "")
-            let input: InputFile
-            do { input = try InputFile(name) } catch {
-                output.flush()
-                worst = max(worst, error.tell())
-                continue
-            }
+            guard
+                let input = try open(
+                    name, output, &worst, includesDamaged: includesDamaged, opensImages: opensImages)
+            else { continue }
             let file = ByteView(input.bytes)
             do {
                 worst = max(worst, try body(file, input, name, output))
@@ -69,6 +73,23 @@ struct FileOptions: ParsableArguments {
         output.flush()
         Progress.shared.show(nil)
         if worst != 0 { throw ExitCode(worst) }
+    }
+
+    /// Opens the file called `name`, or the kernel of the image that it is; nil where that cannot be, which is told, and `worst`
+    /// knows.
+    private func open(
+        _ name: String, _ output: Output, _ worst: inout Int32, includesDamaged: Bool, opensImages: Bool
+    ) throws -> InputFile? {
+        do {
+            guard opensImages else { return try InputFile(name) }
+            return try InputFile.opening(name, includesDamaged: includesDamaged)
+        } catch let failure as Failure {
+            output.flush()
+            worst = max(worst, failure.tell())
+        } catch let refusal as Refusal {
+            worst = max(worst, try tell(refusal, name, output))
+        }
+        return nil
     }
 
     /// Says that the file called `name` is refused, also in a document that has begun; returns the exit status.
@@ -94,8 +115,12 @@ struct FileOptions: ParsableArguments {
 
 /// The options that describe the machine.
 struct MachineOptions: ParsableArguments {
-    @Option(name: .shortAndLong, help: "RAM: 64M, 1.5G, 512MiB; plain numbers are MiB, 2 at the least.")
-    var memory = MemorySize(bytes: 1 << 30)
+    @Option(
+        name: [.customShort("m"), .customLong("memory")],
+        help: ArgumentHelp(
+            "RAM: 64M, 1.5G, 512MiB; plain numbers are MiB, 2 at the least; without it 1G, or as much as an image asks for.",
+            valueName: "memory"))
+    var givenMemory: MemorySize?
 
     @Option(help: "QEMU's machine.")
     var machine = MachineKind.pc
@@ -154,8 +179,10 @@ struct MachineOptions: ParsableArguments {
     /// The machine, which can boot several files: its modules and the loader have been read, once.
     func host() throws -> HostMachine {
         var host = HostMachine(
-            kind: machine, memory: memory, startProtocol: startProtocol, commandLine: commandLine,
+            kind: machine, memory: givenMemory ?? MemorySize(bytes: 1 << 30), startProtocol: startProtocol,
+            commandLine: commandLine,
             loaderOptions: loaderOptions, rsdp: rsdp?.value)
+        host.isMemoryGiven = givenMemory != nil
         host.hasNoExecute = !withoutNx
         host.modules = try modules.map { ($0, try InputFile($0)) }
         host.seed = seed ?? .random(in: 0 ... .max)

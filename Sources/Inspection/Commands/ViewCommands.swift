@@ -42,7 +42,7 @@ struct VerdictCommand: ParsableCommand {
     func run() throws {
         var isFirst = true
         let host = try machine.host()
-        try files.forEachInput { file, input, name, output in
+        try files.forEachInput(includesDamaged: true) { file, input, name, output in
             var verdict = Verdict(file, name, on: host.booting(name, input), gigabytePages: machine.gigabytePages)
             if quiet { verdict.findings.removeAll { $0.severity == .note } }
             if files.json {

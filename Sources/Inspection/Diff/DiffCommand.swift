@@ -46,9 +46,9 @@ struct DiffCommand: ParsableCommand {
     func run() throws {
         Progress.shared.show(old)
         defer { Progress.shared.show(nil) }
-        let before = try InputFile(old)
+        let before = try InputFile.opening(old, includesDamaged: true)
         Progress.shared.show(new)
-        let after = try InputFile(new)
+        let after = try InputFile.opening(new, includesDamaged: true)
         Progress.shared.show("comparing")
         let host = try machine.host()
         func side(_ file: InputFile, _ name: String) -> Verdict {

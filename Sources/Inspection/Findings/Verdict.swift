@@ -55,6 +55,17 @@ struct Verdict: Encodable {
         let name, file: String
         let image, imageEnd: HexAddress
     }
+    /// A Hermit image.
+    struct Image: Encodable {
+        /// The bytes of its file, and of the archive in it.
+        let size, archiveSize: UInt64
+        /// The kernel's name in it.
+        let kernel: String
+        /// What it asks for; left out where it asks for nothing.
+        let memory, processors: UInt64?
+        /// The command line that the kernel gets; left out where it does not boot.
+        var bootargs: String?
+    }
     /// A number of relocations of one type.
     struct Relocations: Encodable {
         let type: String
@@ -68,6 +79,8 @@ struct Verdict: Encodable {
     var status: Int32 = 0
     var error: Problem?
     var size: UInt64 = 0
+    /// The image whose kernel all of this is about; left out where the file is none.
+    var hermitImage: Image?
     var kind: String?
     var osABI: UInt8?
     var generation: String?
@@ -93,10 +106,17 @@ struct Verdict: Encodable {
         loader = Loader(
             file: machine.isLoaderAssumed ? nil : machine.loaderPath, start: HexAddress(machine.loader.start),
             end: HexAddress(machine.loader.end), isAssumed: machine.isLoaderAssumed)
+        hermitImage = machine.image.map {
+            Image(
+                size: UInt64($0.packed.bytes.byteCount), archiveSize: UInt64($0.archive.bytes.byteCount),
+                kernel: $0.kernelName, memory: $0.memory == 0 ? nil : $0.memory,
+                processors: $0.processors == 0 ? nil : $0.processors)
+        }
         describe(file)
         findings = machine.findings + Finding.inFile(file)
         do throws(Refusal) {
             let rehearsal = try Rehearsal(file, on: machine, gigabytePages: gigabytePages)
+            hermitImage?.bootargs = rehearsal.commandLine
             do throws(Fault) {
                 var plans = Rehearsal.noPlan
                 record(try rehearsal.application(plans.mutableSpan), rehearsal, machine)
@@ -151,7 +171,7 @@ struct Verdict: Encodable {
             ? nil
             : rehearsal.libraries.map {
                 Library(
-                    name: $0.name, file: $0.file == 0 ? file : machine.modules[$0.file - 1].path,
+                    name: $0.name, file: machine.name(ofFile: $0.file) ?? $0.name,
                     image: HexAddress($0.memory.start), imageEnd: HexAddress($0.memory.end))
             }
         record(application.notes)
@@ -193,6 +213,7 @@ struct Verdict: Encodable {
             write(findings, to: output)
             return
         }
+        if let hermitImage { write(hermitImage, to: output) }
         if let kind {
             let what =
                 kind == "ET_EXEC"
@@ -212,6 +233,16 @@ struct Verdict: Encodable {
 
     private func styled(_ output: Output, _ text: String, _ number: Int) -> String {
         output.isColored ? "\u{1b}[1;\(number)m\(text)\u{1b}[0m" : text
+    }
+
+    private func write(_ image: Image, to output: Output) {
+        output.label(
+            "in an image", "\(printable(image.kernel)), \(image.size) bytes packed, \(image.archiveSize) unpacked")
+        var needs: [String] = []
+        if let memory = image.memory { needs.append("\(memory) bytes of memory") }
+        if let processors = image.processors { needs.append(counted(Int(processors), "processor")) }
+        if !needs.isEmpty { output.label("it asks for", needs.joined(separator: ", ")) }
+        if let bootargs = image.bootargs { output.label("bootargs", printable(bootargs)) }
     }
 
     private func write(_ plan: Plan, to output: Output) {

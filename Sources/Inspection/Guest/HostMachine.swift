@@ -85,12 +85,27 @@ struct HostMachine {
     /// The application's file, where its bytes can be mapped rather than copied.
     var input: InputFile?
 
-    /// The same machine, with the application at `path`, which is `input`.
+    /// The Hermit image that is booted, where the application is its kernel.
+    var image: ImageFile?
+    /// Whether somebody said how much memory there is.
+    var isMemoryGiven = false
+
+    /// The same machine, with the application at `path`, which is `input`. Unless somebody said how much memory it has, it has as much as
+    /// an image asks for.
     func booting(_ path: String, _ input: InputFile? = nil) -> HostMachine {
         var host = self
         host.applicationPath = path
-        host.input = input
+        host.image = input?.image
+        host.input = host.image?.packed ?? input
+        if let image = host.image, !isMemoryGiven, image.memory > memory.bytes, image.memory <= 1 << 46 {
+            host.memory = MemorySize(bytes: (image.memory + 0xf_ffff) & ~0xf_ffff)
+        }
         return host
+    }
+
+    /// The name of the file at `index`: the application's, or that of a module; nil for one that is in an image.
+    func name(ofFile index: Int) -> String? {
+        index == 0 ? applicationPath : index <= modules.count ? modules[index - 1].path : nil
     }
 
     /// RAM below 4 GiB. `pc` keeps 1 GiB of addresses free from 3.5 GiB of RAM on, `microvm` from 3 GiB on, `q35` 2 GiB

@@ -11,12 +11,50 @@ import Synchronization
     private let count: Int
     /// The descriptor of the mapped file, -1 where the bytes are a copy.
     private let descriptor: Int32
+    /// The Hermit image whose kernel this is; nil for a file of its own.
+    let image: ImageFile?
+
+    /// A file of `bytes`, which are copied: the kernel of `image`.
+    init(copying bytes: RawSpan, image: ImageFile? = nil) {
+        count = bytes.byteCount
+        descriptor = -1
+        self.image = image
+        unsafe start = malloc(max(count, 1))
+        // There is room for so many, and they are only read.
+        if let start = unsafe start, count > 0 {
+            unsafe bytes.withUnsafeBytes {
+                unsafe start.copyMemory(from: $0.baseAddress.unsafelyUnwrapped, byteCount: count)
+            }
+        }
+    }
+
+    /// A file of `count` bytes, zeros until `region` is filled; nil where there is no memory for it.
+    init?(room count: Int) {
+        guard let start = unsafe calloc(max(count, 1), 1) else { return nil }
+        unsafe self.start = start
+        self.count = count
+        descriptor = -1
+        image = nil
+    }
+
+    /// The room of a file that was made as such, to be filled before anybody reads it; this object must outlive it.
+    var region: ByteRegion {
+        @_lifetime(immortal) get {
+            // There are `count` bytes at `start`.
+            let span = unsafe MutableRawSpan(_unsafeStart: start.unsafelyUnwrapped, byteCount: count)
+            return ByteRegion(unsafe _overrideLifetime(span, borrowing: ()), at: 0)
+        }
+    }
+
+    /// The first `count` bytes, copied.
+    func prefix(_ count: Int) -> InputFile { InputFile(copying: bytes.extracting(first: count)) }
 
     /// Opens `path`; `-` is standard input. Throws `Failure.reading`.
     init(_ path: String) throws(Failure) {
         if path == "-", InputFile.isInputTaken.exchange(true, ordering: .relaxed) {
             throw Failure("standard input can be read once only: - stands for one file")
         }
+        image = nil
         let descriptor = path == "-" ? 0 : unsafe open(path, O_RDONLY | O_CLOEXEC)
         var status = stat()
         guard descriptor >= 0, unsafe fstat(descriptor, &status) == 0 else {

@@ -42,8 +42,20 @@ struct Rehearsal {
     /// Whether 128-bit integers in it are aligned to 16 bytes.
     let alignsWideIntegers: Bool
 
-    /// Boots `file` on `machine` up to the jump. `gigabytePages` says whether the CPU has them.
+    /// The command line that the kernel gets.
+    let commandLine: String
+
+    /// Boots `file`, or the image whose kernel it is, on `machine` up to the jump. `gigabytePages` says whether the CPU has
+    /// them.
     init(_ file: ByteView, on machine: HostMachine, gigabytePages: Bool = false) throws(Refusal) {
+        if let image = machine.image {
+            try self.init(starting: ByteView(image.packed.bytes), machine, gigabytePages: gigabytePages)
+        } else {
+            try self.init(starting: file, machine, gigabytePages: gigabytePages)
+        }
+    }
+
+    private init(starting file: ByteView, _ machine: HostMachine, gigabytePages: Bool) throws(Refusal) {
         try machine.requireSmallFiles(file)
         guard let guest = GuestMemory(size: machine.lowMemoryEnd) else {
             throw Refusal(Fault(.memoryTooSmall, value: machine.lowMemoryEnd), file)
@@ -59,7 +71,7 @@ struct Rehearsal {
             preconditionFailure("a boot ends by entering the kernel or by a fault")
         }
         self.guest = guest
-        (generation, options) = (planned.generation, planned.options)
+        (generation, options, commandLine) = (planned.generation, planned.options, planned.commandLine)
         alignsWideIntegers = planned.alignsWideIntegers
         (memoryMap, reservations) = (planned.memoryMap, planned.reservations)
         (entry, placement, counts) = (entered.state, entered.placement, entered.counts)
@@ -78,6 +90,7 @@ private struct GuestHost: BootHost {
         let alignsWideIntegers: Bool
         let memoryMap: [MemoryRegion]
         let reservations: [Reservation]
+        let commandLine: String
     }
 
     /// What the kernel is entered with.
@@ -130,7 +143,8 @@ private struct GuestHost: BootHost {
             generation: application.generation, options: options,
             alignsWideIntegers: application.alignsWideIntegers,
             memoryMap: (0..<platform.memoryMap.count).map { platform.memoryMap[$0] },
-            reservations: (0..<platform.reservations.count).map { platform.reservations[$0] })
+            reservations: (0..<platform.reservations.count).map { platform.reservations[$0] },
+            commandLine: ByteView(guest.span(platform.commandLine)).text(at: 0, size: platform.commandLine.size))
     }
 
     mutating func enter(

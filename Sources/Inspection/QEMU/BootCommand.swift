@@ -92,7 +92,7 @@ struct BootCommand: AsyncParsableCommand {
         let folder = RunFolder()
         defer { folder.remove() }
         let name = try folder.name(for: file)
-        let input = try InputFile(name)
+        let input = try InputFile.opening(name, includesDamaged: true)
         var machine = machine
         machine.modules = try machine.modules.map { try folder.name(for: $0) }
         machine.commandLine = QEMU.commandLine(
@@ -109,6 +109,8 @@ struct BootCommand: AsyncParsableCommand {
         machine.loader = loader
         let host = try machine.host(for: name, input)
         let plan = try plan(machine, input, host)
+        var options = options
+        options.smp = options.smp ?? Int(min(max(input.image?.processors ?? 1, 1), 255))
         let program = try QEMU.program(qemu)
         try options.accel.require()
         if isPVH {
@@ -155,7 +157,10 @@ struct BootCommand: AsyncParsableCommand {
     /// status.
     private func plan(_ machine: MachineOptions, _ input: InputFile, _ host: HostMachine) throws -> Rehearsal? {
         do throws(Refusal) {
-            try host.requireSmallFiles(ByteView(input.bytes))
+            if let wanted = input.image?.processors, let given = options.smp, wanted > given {
+                let fault = Fault(.processorsBelowRequirement, value: wanted, limit: UInt64(given))
+                throw Refusal(fault, ByteView(input.bytes))
+            }
             return try Rehearsal(ByteView(input.bytes), on: host, gigabytePages: machine.gigabytePages)
         } catch {
             if force || dryRun, error.rule != HostRule.initrdTooLarge.rawValue { return nil }

@@ -26,7 +26,7 @@ struct QEMU {
         shares: [SharedFolder] = []
     ) -> [String] {
         let memory = shares.isEmpty ? "" : ",memory-backend=ram"
-        var list = ["-M", machine.kind.rawValue + memory, "-m", machine.memory.text, "-smp", "\(options.smp)"]
+        var list = ["-M", machine.kind.rawValue + memory, "-m", machine.memory.text, "-smp", "\(options.smp ?? 1)"]
         if options.accel == .kvm { list += ["-accel", "kvm"] }
         let features = machine.hasNoExecute ? "" : ",-nx"
         if let model = options.cpu {

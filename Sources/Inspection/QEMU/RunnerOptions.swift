@@ -62,8 +62,8 @@ struct RunnerOptions: ParsableArguments {
         help: ArgumentHelp("An environment variable for the application; repeatable.", valueName: "name=value"))
     var environment: [String] = []
 
-    @Option(help: "The number of processors.")
-    var smp = 1
+    @Option(help: "The number of processors; without it 1, or as many as an image asks for.")
+    var smp: Int?
 
     @Option(help: "QEMU's CPU and its features, instead of the one that kernels need.")
     var cpu: String?
@@ -94,7 +94,7 @@ struct RunnerOptions: ParsableArguments {
     var qemuArguments: [String] = []
 
     mutating func validate() throws {
-        guard (1...255).contains(smp) else { throw ValidationError("--smp is a number from 1 to 255") }
+        guard (1...255).contains(smp ?? 1) else { throw ValidationError("--smp is a number from 1 to 255") }
         guard timeout ?? 1 > 0, timeout ?? 1 < 1e9 else {
             throw ValidationError("--timeout is a number of seconds above 0")
         }

@@ -1,0 +1,231 @@
+// Hermit images in QEMU: made by several programs, of every generation of kernels, and damaged ones; the tool on the host says the same.
+
+import Commands
+import Foundation
+import TestSupport
+import Testing
+
+@Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct ImageTests {
+    private static func isThere(_ program: String) -> Bool {
+        (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
+            .contains { FileManager.default.isExecutableFile(atPath: "\($0)/\(program)") }
+    }
+
+    /// A folder with the file `hermit.toml` and the kernel `bin/app`, for programs that pack it; it goes with this object.
+    private final class Tree {
+        let url = FileManager.default.temporaryDirectory.appendingPathComponent("tree-\(UUID())")
+        var image: URL { url.appendingPathComponent("image") }
+
+        init(_ kernel: URL, _ more: String = "") throws {
+            try FileManager.default.createDirectory(
+                at: url.appendingPathComponent("bin"), withIntermediateDirectories: true)
+            try FileManager.default.copyItem(at: kernel, to: url.appendingPathComponent("bin/app"))
+            try Data("version = \"1\"\nkernel = \"/bin/app\"\n\(more)".utf8).write(
+                to: url.appendingPathComponent("hermit.toml"))
+        }
+
+        deinit { try? FileManager.default.removeItem(at: url) }
+
+        func shell(_ script: String) async throws {
+            try await make(["sh", "-c", "cd '\(url.path)' && { \(script)\n}"])
+        }
+    }
+
+    private static let input = """
+        [input]
+        kernel_args = ["-freq 1000"]
+        app_args = ["one", "two words"]
+        env_vars = ["GREETING=hello", "HOST"]
+        [requirements]
+        memory = "64 MiB"
+        cpus = 1
+        """
+
+    private static let line = " -freq 1000 env=GREETING=hello -- one 'two words'"
+
+    /// What the demonstration prints of its command line is what hermit.toml says.
+    private func check(_ tree: Tree, memory: String = "128M") async throws {
+        let outcome = try await Guest(initrd: tree.image, memory: memory).boot()
+        #expect(outcome.status == 3, outcome.comment)
+        #expect(outcome.serial.contains("[LOADER] Hermit image, unpacked: "), outcome.comment)
+        #expect(outcome.serial.contains("bootargs            \(Project.loader.path)\(Self.line)\n"), outcome.comment)
+        #expect(outcome.serial.contains("demo: all 26 checks passed"), outcome.comment)
+    }
+
+    @Test(arguments: [
+        "tar -czf image hermit.toml bin/app", "tar --format=pax -czf image .",
+        "tar --format=ustar -cf image hermit.toml bin",
+        "tar -cf - . --exclude=./image | gzip -1 >image",
+        "tar -P --transform 's,^,/,' -cf - hermit.toml bin | gzip -9 >image",
+        "tar -cf part hermit.toml; tar -rf part bin/app; head -c 700 part | gzip >image; tail -c +701 part | gzip >>image",
+        "tar -cf - hermit.toml bin | gzip --rsyncable >image",
+    ])
+    func `what tar and gzip make`(_ script: String) async throws {
+        let tree = try Tree(Project.fixture("demo"), Self.input)
+        try await tree.shell(script)
+        try await check(tree)
+    }
+
+    @Test(.enabled(if: isThere("bsdtar"), "bsdtar is not installed"), arguments: ["ustar", "pax", "gnutar"])
+    func `what BSD tar makes`(_ format: String) async throws {
+        let tree = try Tree(Project.fixture("demo"), Self.input)
+        try await tree.shell("bsdtar --format=\(format) -czf image hermit.toml bin/app")
+        try await check(tree)
+    }
+
+    @Test(.enabled(if: isThere("python3"), "python3 is not installed"), arguments: ["USTAR", "GNU", "PAX"])
+    func `what Python makes`(_ format: String) async throws {
+        let tree = try Tree(Project.fixture("demo"), Self.input)
+        try await tree.shell(
+            """
+            python3 -c "
+            import tarfile
+            archive = tarfile.open('image', 'w:gz', format=tarfile.\(format)_FORMAT)
+            archive.add('hermit.toml'); archive.add('bin/app', './bin/app')
+            archive.close()"
+            """)
+        try await check(tree)
+    }
+
+    @Test(arguments: [("pigz", "pigz -p 2"), ("zopfli", "zopfli --i1 -c /dev/stdin")])
+    func `what other packers make`(_ program: String, _ command: String) async throws {
+        guard Self.isThere(program) else { try Test.cancel("\(program) is not installed") }
+        let tree = try Tree(Project.fixture("demo"), Self.input)
+        try await tree.shell(
+            "tar -cf part hermit.toml bin; cp part whole; \(command.replacing("/dev/stdin", with: "part")) <part >image"
+        )
+        try await check(tree)
+    }
+
+    static let kernels = [
+        "gen0", "gen1", "gen2", "gen2-align16", "gen3", "gen3-align16", "gen4-recursive", "gen4-v0.11", "gen4-identity",
+    ]
+
+    /// The fixtures check everything that they are handed, free memory among it.
+    @Test(arguments: kernels, ["pie", "4M", "8M", "16M"])
+    func `kernels of every generation`(_ kernel: String, _ place: String) async throws {
+        let image = ImageWriter(Array(try Data(contentsOf: Project.fixture("\(kernel)-\(place)"))), Self.input)
+        let file = try TemporaryFile(Data(image.packed))
+        for start in Start.allCases {
+            var guest = Guest(initrd: file.url, loader: try start.loader(), memory: "128M")
+            if place == "pie" { guest.memory = "96M" }
+            let outcome = try await guest.boot()
+            #expect(outcome.status == 3, outcome.comment)
+            #expect(outcome.serial.contains(Self.line + "\n"), outcome.comment)
+        }
+    }
+
+    /// What kernels spare is told to them, and where it lies.
+    @Test(arguments: [("gen4-identity", true), ("gen4-v0.11", true), ("gen4-recursive", true), ("gen2", false)])
+    func `the archive is in the device tree`(_ kernel: String, _ isTold: Bool) async throws {
+        let image = ImageWriter(Array(try Data(contentsOf: Project.fixture("\(kernel)-pie"))))
+        let file = try TemporaryFile(Data(image.packed))
+        let run = try await run([
+            Project.root.path + "/.build/debug/loader-inspect", "load", "--memory-dump", file.url.path + ".handoff",
+            "--memory", "128M", file.url.path,
+        ])
+        defer { try? FileManager.default.removeItem(atPath: file.url.path + ".handoff") }
+        #expect(run.succeeded, "\(run.output)")
+        let handoff = [UInt8](try Data(contentsOf: URL(fileURLWithPath: file.url.path + ".handoff")))
+        let name = Array("linux,initrd-start".utf8)
+        let isThere = handoff.indices.dropLast(name.count).contains { handoff[$0...].starts(with: name) }
+        #expect(isThere == isTold)
+        let range = try #require(run.output.firstMatch(of: /unpacked: [0-9]+ bytes at 0x([0-9a-f]+)-/))
+        let start = try #require(UInt64(range.1, radix: 16))
+        let cells = (0..<8).map { UInt8(truncatingIfNeeded: start >> UInt64(56 - 8 * $0)) }
+        #expect(!isTold || handoff.indices.dropLast(8).contains { handoff[$0...].starts(with: cells) })
+    }
+
+    @Test func `what the user says comes on top`() async throws {
+        let image = ImageWriter(Array(try Data(contentsOf: Project.fixture("gen4-identity-pie"))), Self.input)
+        let file = try TemporaryFile(Data(image.packed))
+        for (append, rest) in [
+            ("env=GREETING=mine", " -freq 1000 env=GREETING=hello env=GREETING=mine -- one 'two words'"),
+            ("-- three", " env=GREETING=hello -- three"),
+        ] {
+            let outcome = try await Guest(initrd: file.url, memory: "128M", append: append).boot()
+            #expect(outcome.serial.contains("command line: \(Project.loader.path)\(rest)\n"), outcome.comment)
+        }
+    }
+
+    @Test func `shared objects come from the archive`() async throws {
+        func bytes(_ name: String) throws -> [UInt8] { Array(try Data(contentsOf: Project.fixture(name))) }
+        var image = ImageWriter(try bytes("libraries-pie"))
+        image.files.append(("lib/unneeded.so", try bytes("demo")))
+        for name in LibraryTests.libraries { image.files.append(("lib/\(name)", try bytes(name))) }
+        let file = try TemporaryFile(Data(image.packed))
+        let outcome = try await Guest(initrd: file.url, memory: "128M").boot()
+        #expect(outcome.status == 3, outcome.comment)
+    }
+
+    @Test func `what the machine lacks`() async throws {
+        func image(_ text: String) throws -> TemporaryFile {
+            let kernel = Array(try Data(contentsOf: Project.fixture("gen4-identity-pie")))
+            return try TemporaryFile(Data(ImageWriter(kernel, "[requirements]\n\(text)\n").packed))
+        }
+        let (memory, processors) = (try image("memory = '256 MiB'"), try image("cpus = 3"))
+        var outcome = try await Guest(initrd: memory.url, memory: "128M").boot()
+        #expect(outcome.status == 43, outcome.comment)
+        #expect(outcome.errors.first?.hasPrefix("the image wants 268435456 bytes of memory") == true, outcome.comment)
+        outcome = try await Guest(initrd: memory.url, memory: "256M").boot()
+        #expect(outcome.status == 3, outcome.comment)
+        for (machine, start) in [("pc", Start.multiboot), ("q35", .multiboot), ("pc", .pvh), ("microvm", .pvh)] {
+            outcome = try await Guest(
+                initrd: processors.url, loader: try start.loader(), machine: machine, memory: "128M", processors: "2"
+            ).boot()
+            #expect(outcome.status == 43, outcome.comment)
+            #expect(
+                outcome.errors == ["the image wants processors: 3; the machine has 2; give the machine as many"],
+                outcome.comment)
+            outcome = try await Guest(
+                initrd: processors.url, loader: try start.loader(), machine: machine, memory: "128M", processors: "3"
+            ).boot()
+            #expect(outcome.status == 3, outcome.comment)
+        }
+    }
+
+    @Test func `the digest is the archive's`() async throws {
+        let image = ImageWriter(Array(try Data(contentsOf: Project.fixture("gen4-identity-pie"))))
+        let file = try TemporaryFile(Data(image.packed))
+        let digest = try await sha256([file.url.path])[0]
+        for (meant, status) in [(digest, 3), (String(repeating: "0", count: 64), 49)] as [(String, Int32)] {
+            let outcome = try await Guest(
+                initrd: file.url, moduleArguments: "loader.sha256=" + meant, memory: "128M"
+            ).boot()
+            #expect(outcome.status == status, outcome.comment)
+        }
+    }
+
+    /// The same sentence on both sides.
+    @Test func `damaged images are refused, here and there`() async throws {
+        let image = ImageWriter(Array(try Data(contentsOf: Project.fixture("demo"))), Self.input)
+        let (packed, archive) = (image.packed, image.archive)
+        var files: [[UInt8]] = []
+        for length in stride(from: 2, to: packed.count, by: packed.count / 5) {
+            files.append(Array(packed.prefix(length)))
+        }
+        for length in stride(from: 600, to: archive.count, by: archive.count / 5) {
+            files.append(Array(archive.prefix(length)))
+        }
+        for offset in [2, 3, 10, 11, 13, 15, 100, 600, packed.count - 8, packed.count - 4] {
+            files.append(packed.putting(packed[offset] ^ 0xff, at: offset))
+        }
+        files.append(packed + [1])
+        let bomb = try await bomb()
+        files.append(bomb)
+        for file in files {
+            let copy = try TemporaryFile(Data(file))
+            let outcome = try await Guest(initrd: copy.url, memory: "128M").boot()
+            let host = try await RefusalTests.inspect(copy.url, memory: "128M")
+            #expect(outcome.errors.count == 1 && outcome.status >= 33, outcome.comment)
+            #expect(outcome.errors.first == host.sentence, outcome.comment)
+        }
+    }
+
+    /// 1 GiB of zeros.
+    private func bomb() async throws -> [UInt8] {
+        let file = try TemporaryFile(Data())
+        try await make(["sh", "-c", "head -c 1073741824 /dev/zero | gzip -1 >'\(file.url.path)'"])
+        return Array(try Data(contentsOf: file.url))
+    }
+}
