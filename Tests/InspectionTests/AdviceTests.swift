@@ -99,7 +99,7 @@ import Testing
         add(.gzipChecksum, packed.putting(0 as UInt32, at: packed.count - 8))
         add(.gzipTrailingBytes, packed + [1])
         add(.deflateBlockUnknown, packed.putting(7 as UInt8, at: 10))
-        add(.deflateStoredLength, packed.putting(0 as UInt8, at: 11))
+        add(.deflateStoredLength, packed.putting(packed[11] ^ 1, at: 11))
         add(.deflateCodeLengths, Array(packed.prefix(10)) + [UInt8](repeating: 0xfd, count: 20))
         add(.deflateSymbolUnknown, Array(packed.prefix(10)) + [0x1b, 0x03] + [UInt8](repeating: 0, count: 20))
         add(.deflateDistance, Array(packed.prefix(10)) + [0x03, 0x02] + [UInt8](repeating: 0, count: 20))
@@ -117,7 +117,9 @@ import Testing
         add(.configurationVersion, with { $0.configuration = "kernel = 'app'" })
         add(.kernelNotInArchive, with { $0.configuration = "version = '1'\nkernel = 'other'" })
         let demanding = with { $0.configuration! += "[requirements]\nmemory = '2 GiB'" }
-        add(.memoryBelowRequirement, demanding, Call(file: demanding, options: ["--memory", "3G"]))
+        add(
+            .memoryBelowRequirement, demanding, Call(file: demanding, options: ["--memory", "3G"]),
+            options: ["--memory", "1G"])
         // 4 MiB of zeros after it: a stored member of 64 KiB over and over.
         let zeros = ImageWriter.gzip([UInt8](repeating: 0, count: 65535))
         let large = packed + (0..<64).flatMap { _ in zeros }

@@ -62,7 +62,11 @@ import Testing
     @Test func `rehearsed views take an image`() async throws {
         let folder = try Folder()
         try folder.write("app.tar.gz", ImageWriter(Sample.application).packed)
-        for words in [["map"], ["bootinfo"], ["pages"], ["load"], ["boot", "--dry-run", "--qemu", "/bin/true"]] {
+        try folder.write("loader", Sample.fixed)
+        for words in [
+            ["map"], ["bootinfo"], ["pages"], ["load"],
+            ["boot", "--dry-run", "--qemu", "/bin/true", "--loader", "loader"],
+        ] {
             let run = try await Tool.run(words + ["app.tar.gz"], in: folder.url)
             #expect(run.status == 0 && !run.output.isEmpty, "\(words): \(run.errors)")
         }
@@ -77,10 +81,12 @@ import Testing
     @Test func `requirements are boot's defaults`() async throws {
         let folder = try Folder()
         try folder.write("app.tar.gz", ImageWriter(Sample.application, Self.more).packed)
-        let boot = ["boot", "--dry-run", "--qemu", "/bin/true"]
+        try folder.write("loader", Sample.fixed)
+        let boot = ["boot", "--dry-run", "--qemu", "/bin/true", "--loader", "loader"]
         let run = try await Tool.run(boot + ["app.tar.gz", "x"], in: folder.url)
         #expect(run.status == 0 && run.output.contains(" -m 1536M -smp 2 "), "\(run.output)\(run.errors)")
-        let few = try await Tool.run(["boot", "--qemu", "/bin/true", "--smp", "1", "app.tar.gz"], in: folder.url)
+        let few = try await Tool.run(
+            ["boot", "--qemu", "/bin/true", "--loader", "loader", "--smp", "1", "app.tar.gz"], in: folder.url)
         #expect(
             few.status == 1 && few.errors.contains("the image wants processors: 2; the machine has 1"), "\(few.errors)")
     }

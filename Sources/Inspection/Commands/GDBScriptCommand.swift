@@ -41,7 +41,7 @@ struct GDBScriptCommand: ParsableCommand {
         }
         Progress.shared.show(file)
         defer { Progress.shared.show(nil) }
-        let input = try InputFile.opening(file)
+        let input = try InputFile.openingOnly(file)
         let view = ByteView(input.bytes)
         do {
             let host = try machine.host(for: file, input)

@@ -53,8 +53,8 @@ struct ImageCreateCommand: AsyncParsableCommand {
         commandName: "create", abstract: "Makes a Hermit image: gzip around tar, with hermit.toml at its root.",
         discussion: """
               loader-inspect image create --kernel app --output app.tar.gz
-              loader-inspect image create --kernel app --arg one --arg "two words" --env A=b --memory 64M -o app.tar.gz
-              loader-inspect image create --kernel app --file etc/config=my.conf --output app.tar.gz
+              loader-inspect image create --kernel app --arg one --env A=b -o app.tar
+              loader-inspect image create --kernel app --file etc/x=my.conf -o x.tar.gz
 
             The same input makes the same image, byte for byte. Where the output's name ends in .tar it is not packed.
 

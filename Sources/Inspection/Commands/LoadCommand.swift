@@ -48,7 +48,7 @@ struct LoadCommand: ParsableCommand {
     func run() throws {
         Progress.shared.show(file)
         defer { Progress.shared.show(nil) }
-        let input = try InputFile.opening(file)
+        let input = try InputFile.openingOnly(file)
         let view = ByteView(input.bytes)
         let console = Output(descriptor: [output, memoryDump].contains("-") ? 2 : 1, color: .never)
         do {

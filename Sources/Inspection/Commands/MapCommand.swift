@@ -45,7 +45,7 @@ struct MapCommand: ParsableCommand {
     func run() throws {
         Progress.shared.show(file)
         defer { Progress.shared.show(nil) }
-        let input = try InputFile.opening(file)
+        let input = try InputFile.openingOnly(file)
         let view = ByteView(input.bytes)
         let host = try machine.host(for: file, input)
         host.tellAssumptions()

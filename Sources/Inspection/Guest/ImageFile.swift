@@ -1,8 +1,8 @@
 // Hermit images as they are looked at: unpacked, and their kernel in the place of the file.
 
+import ArgumentParser
 import Bytes
 import Diagnostics
-import Glibc
 import HermitImage
 
 /// A Hermit image, unpacked.
@@ -87,6 +87,11 @@ extension InputFile {
 }
 
 extension InputFile {
+    /// The same for a command that ends where a file is refused: says why, and throws the exit status.
+    static func openingOnly(_ path: String) throws -> InputFile {
+        do { return try opening(path) } catch let refusal as Refusal { throw ExitCode(refusal.tell(path)) }
+    }
+
     /// Unpacks `packed` into the room that this file is; returns how many bytes there are.
     fileprivate func fill(_ packed: ByteView) throws(Fault) -> UInt64 { try Gzip.unpack(packed, into: region) }
 }

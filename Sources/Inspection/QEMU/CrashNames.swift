@@ -69,7 +69,7 @@ struct SymbolizeCommand: AsyncParsableCommand {
 
     func run() async throws {
         guard file != "-" else { throw Failure("the file is named, and standard input is the log") }
-        let input = try InputFile.opening(file)
+        let input = try InputFile.openingOnly(file)
         let text = try InputFile(log)
         let host = try machine.host(for: file, input)
         var guest = GuestLog()
