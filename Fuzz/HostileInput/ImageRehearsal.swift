@@ -36,17 +36,10 @@ public struct ImageRehearsal: Sendable {
         var bytes = machine.memory(with: [file], [])
         bytes += [UInt8](repeating: 0, count: max(0, Int(machine.memory - Machine.commandLineAddress) - bytes.count))
         let memory = FlatMemory(bytes)
-        var host = FlatHost(machine, memory)
-        do throws(Fault) {
-            var platform = try machine.platform([file], [])
-            var plans = [LinkPlan()]
-            var plan = plans.mutableSpan
-            if let fault = BootSequence.run(&platform, memory.readable, plan: &plan, on: &host) {
-                ending = .refused(fault)
-            }
-        } catch {
-            ending = .refused(error)
-        }
+        var host = FlatHost(machine, memory, file)
+        var plans = [LinkPlan()]
+        var plan = plans.mutableSpan
+        if let fault = BootSequence.run(memory.readable, plan: &plan, on: &host) { ending = .refused(fault) }
         report = host.console.text
         violations = host.console.violations + host.broken
         // All that was written lies in ranges that were asked for.
@@ -76,12 +69,18 @@ private struct FlatHost: BootHost {
     /// What the kernel was entered with.
     private(set) var entered: (image: AddressRange, commandLine: AddressRange)?
     private var commandLineSize: UInt64 = 0
+    private let machine: Machine
+    private let file: [UInt8]
 
-    init(_ machine: Machine, _ memory: FlatMemory) {
+    init(_ machine: Machine, _ memory: FlatMemory, _ file: [UInt8]) {
+        self.machine = machine
         self.memory = memory
+        self.file = file
         handoff = Handoff(
             loader: machine.loader, codeEnd: machine.loader.start + 0x8000, hasGigabytePages: false, hasNoExecute: true)
     }
+
+    func platform(_ memory: PhysicalMemory) throws(Fault) -> Platform { try machine.platform([file], []) }
 
     @unsafe @_lifetime(immortal)
     mutating func region(_ range: AddressRange, at address: UInt64) -> ByteRegion {

@@ -78,7 +78,9 @@ public enum BootSequence {
         // The names of options lie outside all files.
         do throws(Fault) { try options.read(&platform, memory) } catch { throw error.of(file: NamedFiles.capacity) }
         guard platform.moduleCount > 0 else { throw Fault(.noModule) }
-        if try ImageOpening.open(&platform, memory, &files, plan: &plan, on: &host) {
+        if ImageOpening.mayBeImage(files[0], memory),
+            try ImageOpening.open(&platform, memory, &files, plan: &plan, on: &host)
+        {
             Report.opened(platform.facts, options.verbosity, to: &host.console)
         }
         let facts = platform.facts

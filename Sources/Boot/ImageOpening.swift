@@ -9,6 +9,11 @@ import Memory
 
 /// Hermit images (gzip around tar, hermit.toml at its root) as what is booted.
 enum ImageOpening {
+    /// Whether `file` does not begin like an ELF file: then it may be an image.
+    static func mayBeImage(_ file: NamedFile, _ memory: PhysicalMemory) -> Bool {
+        memory.bytes.word32(at: file.start) != 0x464c_457f
+    }
+
     /// Opens the first module of `platform` if it is an image: unpacks it into memory of its own, reads what it says, and makes its kernel the
     /// application, and shared objects in it that the kernel needs further `files`. Returns whether it was one.
     ///
@@ -22,8 +27,7 @@ enum ImageOpening {
     ) throws(Fault) -> Bool {
         let module = platform.facts.module(0).range
         let file = try memory.view(module.start, size: module.size)
-        // Mostly this is an ELF file.
-        guard file.word32(at: 0) != 0x464c_457f, HermitImage.isImage(file) else { return false }
+        guard HermitImage.isImage(file) else { return false }
         let archive = Gzip.isGzip(file) ? try unpack(file, platform, on: &host) : module
         let image = try HermitImage(try memory.view(archive.start, size: archive.size))
         try check(image.config, platform, memory)
@@ -117,13 +121,13 @@ enum ImageOpening {
     }
 
     /// Adds those shared objects of `image`, which begins at offset `start`, that are needed by the files before them; of several entries of a name
-    /// the last. The only element of `plan` is left as it was: empty.
+    /// the last. The only element of `plan` is room for what is found out on the way.
     @_lifetime(files: copy files)
     @inline(never)
     private static func addLibraries(
         _ image: HermitImage, at start: UInt64, to files: inout NamedFiles, plan: inout MutableSpan<LinkPlan>
     ) throws(Fault) {
-        guard plan[0].needsOthers(0, of: files) else { return plan[0] = LinkPlan() }
+        guard plan[0].needsOthers(0, of: files) else { return }
         var index = 1
         while index < files.count {
             _ = plan[0].needsOthers(index, of: files)
@@ -163,7 +167,6 @@ enum ImageOpening {
                 isChanged = true
             }
         }
-        plan[0] = LinkPlan()
     }
 }
 

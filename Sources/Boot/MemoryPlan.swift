@@ -251,7 +251,8 @@ public struct MemoryPlan: Equatable, Sendable {
     /// Where the application's file lies then: the first module, or a part of it.
     public func file(on platform: borrowing PlatformFacts) -> AddressRange {
         let module = module(0, on: platform)
-        guard let packed = platform.packedApplication else { return module }
+        guard platform.isImage else { return module }
+        let packed = platform.packedApplication
         return AddressRange(at: module.start &+ (packed.start &- platform.module(0).range.start), size: packed.size)
     }
 

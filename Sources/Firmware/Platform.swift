@@ -42,8 +42,8 @@ public struct Platform: ~Copyable {
     /// The number of modules.
     public private(set) var moduleCount = 0
 
-    /// Where the application's file lies, where the first module is the archive that holds it.
-    public private(set) var packedApplication: AddressRange?
+    /// Where the application's file lies, where the first module is the archive that holds it; else empty.
+    public private(set) var packedApplication = AddressRange(0, 0)
 
     /// A machine of which nothing is known yet.
     public init(_ bootProtocol: BootProtocol, information: UInt64) {
@@ -150,8 +150,8 @@ public struct PlatformFacts: ~Escapable {
     public let commandLine: AddressRange
     /// The address of ACPI's root pointer, 0 if the protocol does not tell.
     public let rsdp: UInt64
-    /// Where the application's file lies, where the first module is the archive that holds it.
-    public let packedApplication: AddressRange?
+    /// Where the application's file lies, where the first module is the archive that holds it; else empty.
+    public let packedApplication: AddressRange
     private let modules: Span<Module>
 
     @_lifetime(copy memoryMap, copy reservations, copy modules)
@@ -172,7 +172,7 @@ public struct PlatformFacts: ~Escapable {
     /// The number of modules.
     public var moduleCount: Int { modules.count }
     /// Whether the first module is an archive that holds the application's file.
-    public var isImage: Bool { packedApplication != nil }
+    public var isImage: Bool { !packedApplication.isEmpty }
     /// The module at `index`, below `moduleCount`.
     public func module(_ index: Int) -> Module { modules[index] }
 }

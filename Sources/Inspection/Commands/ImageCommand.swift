@@ -161,14 +161,12 @@ struct ImageCreateCommand: AsyncParsableCommand {
         let folder = RunFolder()
         defer { folder.remove() }
         let path = try folder.made() + "/image"
-        // Bytes hold any value.
-        try unsafe write(bytes.span.bytes, toFileAt: path)
+        // These files are gone soon: none of them is one that must not be written over.
+        try Data(bytes).write(to: URL(fileURLWithPath: path))
         let result = try await Subprocess.run(
             .path(FilePath(program)), arguments: ["-n", "-9", path], output: .discarded, error: .string(limit: 1 << 12))
         guard result.terminationStatus.isSuccess else { throw Failure("gzip: \(result.standardError)") }
-        let packed = try InputFile(path + ".gz")
-        // As long as the object lives.
-        return unsafe packed.bytes.withUnsafeBytes { unsafe [UInt8]($0) }
+        return [UInt8](try Data(contentsOf: URL(fileURLWithPath: path + ".gz")))
     }
 }
 
