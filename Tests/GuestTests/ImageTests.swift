@@ -98,7 +98,7 @@ import Testing
     }
 
     static let kernels = [
-        "gen0", "gen1", "gen2", "gen2-align16", "gen3", "gen3-align16", "gen4-recursive", "gen4-v0.11", "gen4-identity",
+        "gen0", "gen1", "gen2", "gen3", "gen4-recursive", "gen4-v0.11", "gen4-identity",
     ]
 
     /// The fixtures check everything that they are handed, free memory among it.
