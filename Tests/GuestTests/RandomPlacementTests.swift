@@ -65,7 +65,7 @@ import Testing
         let verdict = try await inspect(
             "--loader", Project.loader.path, "--memory", memory, "--loader-options", "loader.kaslr", "--seed",
             "\(UInt64.max)", image.path)
-        let base = try #require(verdict.firstMatch(of: /image +0x([0-9a-f]+) to/)?.1, "\(verdict)")
+        let base = try #require(verdict.firstMatch(of: /image +0x([0-9a-f]+)-/)?.1, "\(verdict)")
         var guest = Guest(initrd: image, moduleArguments: "loader.base=0x\(base)", memory: memory)
         guest.isMemoryReserved = false
         let outcome = try await guest.boot()

@@ -1,6 +1,7 @@
-// The kernel's page tables at the edges: where the page below the stack can be kept from writing.
+// The kernel's page tables at the edges: the last page of the image, and the one below the stack.
 
 import Boot
+import HermitEntry
 import Memory
 import TestSupport
 import Testing
@@ -38,5 +39,22 @@ import Testing
         #expect(try isWritable(layout.stack.start - 0x1000) == !isGuarded)
         #expect(try isWritable(layout.stack.start - 0x1001) && isWritable(layout.stack.start))
         #expect(try isWritable(layout.stack.end - 1))
+    }
+
+    /// Kernels that map memory themselves count the last 2 MiB page that the image touches as the image's, and find nothing after it.
+    @Test(
+        arguments: [0x3f_f000, 0x3f_ffff, 0x40_0000, 0x40_0001, 0x40_1000, 0x60_0000] as [UInt64],
+        [.zero, .two, .three, .fourRecursive] as [Generation])
+    func `nothing is mapped after the last large page of the image`(_ end: UInt64, _ generation: Generation) throws {
+        var scenario = Scenario(
+            regions: [MemoryRegion(range: AddressRange(0, 0x400_0000), kind: .available)], isPVH: true, firmware: [],
+            modules: [AddressRange(0x80_0000, 0x80_1000)], loader: AddressRange(0x10_0000, 0x12_8000), isFixed: true,
+            base: 0x20_0000, zeroFill: 0, alignment: 0x1000, generation: generation)
+        let size = try MemoryPlanTests.plan(scenario).get().image.size
+        scenario.zeroFill = end - 0x20_0000 - size
+        let boot = try #require(BootedMachine(scenario, gigabytePages: false))
+        #expect(boot.placement.image == AddressRange(0x20_0000, end))
+        let pages = try #require(boot.pages(skipping: [511]))
+        #expect(pages.map { $0.virtual + $0.size }.max() == (end + 0x1f_ffff) & ~0x1f_ffff)
     }
 }
