@@ -69,6 +69,50 @@ import Testing
 
     // MARK: Status
 
+    // MARK: Firmware
+
+    private static let hasUEFI =
+        isReady && FileManager.default.fileExists(atPath: Tool.root.path + "/build/loader.efi")
+        && FileManager.default.fileExists(atPath: "/usr/share/ovmf/OVMF.fd")
+
+    /// The application has its arguments and variables, and the loader its options.
+    @Test(.enabled(if: hasUEFI, "ovmf, or make loader fixtures"), arguments: ["pc", "q35"])
+    func startedByUEFI(_ machine: String) async throws {
+        let words = ["boot", "--loader", Tool.root.path + "/build/loader", "--firmware", "ovmf", "--machine", machine]
+        let options = ["--loader-options", "loader.verbose", "--env", "GREETING=hello"]
+        let demo = Tool.root.path + "/build/fixtures/demo"
+        let run = try await Tool.run(words + options + [demo, "one", "two"])
+        #expect(run.status == 0, "\(run.output)\(run.errors)")
+        for line in [
+            "[LOADER] started by UEFI", "[LOADER] segment 1: ", "bootargs            env=GREETING=hello -- one two",
+            "demo: all 25 checks passed",
+        ] {
+            #expect(run.output.contains(line), "\(line): \(run.output)")
+        }
+    }
+
+    @Test func whatUEFINeeds() async throws {
+        let folder = try Folder()
+        try folder.write("app", Sample.application)
+        try folder.write("loader", Sample.fixed)
+        let common = ["boot", "--dry-run", "--loader", "loader", "--qemu", "/bin/true", "--firmware", "ovmf"]
+        for (words, sentence) in [
+            (["app"], "there is no loader.efi, which UEFI starts: make loader builds it"),
+            (["--machine", "microvm", "app"], "OVMF needs --machine pc or q35"),
+            (["--module", "app", "app"], "UEFI gets one file from QEMU"),
+        ] {
+            let run = try await Tool.run(common + words, in: folder.url)
+            #expect(run.status == 64 && run.errors.contains(sentence), "\(run.errors)")
+        }
+        try folder.write("loader.efi", [0x4d, 0x5a])
+        let run = try await Tool.run(
+            program: "env",
+            ["OVMF=firmware", Tool.program.path] + common + ["--loader-options", "loader.quiet", "app", "x"],
+            in: folder.url)
+        #expect(run.output.contains(" -bios firmware -net none "), "\(run.output)\(run.errors)")
+        #expect(run.output.hasSuffix(" -kernel loader.efi -initrd app -append 'loader.quiet -- x'\n"), "\(run.output)")
+    }
+
     @Test(.enabled(if: isReady, "make loader fixtures")) func statusIsTheApplications() async throws {
         for (words, status) in [
             (["code", "0"], 0), (["code", "7"], 7), (["code", "256"], 1), (["code", "4294967295"], 255),

@@ -26,7 +26,8 @@ public let isSoak = ProcessInfo.processInfo.environment["LOADER_SOAK"] != nil
 public func samples(_ few: Int, soak many: Int) -> Int { isSoak ? many : few }
 
 /// The minutes that a test may take, far more than it does: one that meets an endless loop is to be named.
-public let minutesPerTest = samples(10, soak: 240)
+public let minutesPerTest =
+    ProcessInfo.processInfo.environment["LOADER_MATRIX"] == nil ? samples(10, soak: 240) : 120
 
 /// The seeds of what tests make up at random: some, or 1000 in a soak, or those of LOADER_SEEDS=42 or LOADER_SEEDS=42-43, to look at
 /// what differs.

@@ -20,12 +20,16 @@ struct BootCommand: AsyncParsableCommand {
               loader-inspect boot --env RUST_LOG=debug --port 8080:80 app
               loader-inspect boot --quiet --timeout 60 app > log
               loader-inspect boot --protocol pvh app
+              loader-inspect boot --firmware ovmf app     by UEFI
               loader-inspect boot --qemu-arg -d --qemu-arg int app
               loader-inspect boot --dry-run app           only show the command
 
             All that follows the file is the application's. The guest's output goes to standard output as it is, everything \
             else to standard error. A file that the loader refuses needs no QEMU. After a crash, addresses in the output are told \
             as functions and, with DWARF, as lines of the source.
+
+            UEFI starts loader.efi, which has to lie where the loader does, and has one file: an application with shared objects takes \
+            a disk. The file is rehearsed as a BIOS would leave the machine; where firmware lies in its way, the loader says so.
 
             PVH is started with a copy of the loader that lacks the Multiboot header; --dry-run leaves it behind.
 
@@ -79,7 +83,16 @@ struct BootCommand: AsyncParsableCommand {
                 "QEMU starts the loader by --protocol multiboot or pvh: the others are rehearsed by verdict, map and bootinfo"
             )
         }
-        let isPVH = machine.startProtocol == .pvh
+        let isUEFI = options.firmware == .ovmf
+        if isUEFI {
+            guard machine.machine != .microvm else { throw ValidationError("OVMF needs --machine pc or q35") }
+            guard machine.modules.isEmpty else {
+                throw ValidationError(
+                    "UEFI gets one file from QEMU: shared objects lie beside it on a disk, which loader-inspect disk makes"
+                )
+            }
+        }
+        let isPVH = machine.startProtocol == .pvh && !isUEFI
         guard !isPVH || machine.modules.isEmpty else {
             throw ValidationError("QEMU's PVH boot has one module: shared objects take --protocol multiboot")
         }
@@ -107,6 +120,8 @@ struct BootCommand: AsyncParsableCommand {
         }
         var loader = try folder.name(for: found)
         machine.loader = loader
+        // As by PVH, the options for the loader come first on the command line.
+        if isUEFI { machine.startProtocol = .pvh }
         let host = try machine.host(for: name, input)
         let plan = try plan(machine, input, host)
         var options = options
@@ -118,12 +133,22 @@ struct BootCommand: AsyncParsableCommand {
             loader = try folder.made() + "/loader-pvh"
             try copy.write(to: URL(fileURLWithPath: loader))
         }
+        var firmware: String?
+        if isUEFI {
+            let beside = (found.lastIndex(of: "/").map { String(found[...$0]) } ?? "") + "loader.efi"
+            guard unsafe access(beside, R_OK) == 0 else {
+                throw Failure("there is no \(printable(beside)), which UEFI starts: make loader builds it")
+            }
+            loader = try folder.name(for: beside)
+            firmware = try GuestFirmware.ovmfFile()
+        }
         let shares = try options.shares.enumerated().map { index, text in
             try SharedFolder(text, socket: folder.made() + "/share\(index)")
         }
         let daemon = shares.isEmpty ? "" : try SharedFolder.daemon()
         var arguments = QEMU.arguments(
-            name, loader: loader, host, gigabytePages: machine.gigabytePages, options, shares: shares)
+            name, loader: loader, host, gigabytePages: machine.gigabytePages, options, shares: shares,
+            firmware: firmware)
         if gdb { arguments += ["-S", "-gdb", "unix:\(try folder.made())/gdb,server=on,wait=off"] }
         if dryRun {
             Output(color: .never).line(QEMU.line([program] + arguments))

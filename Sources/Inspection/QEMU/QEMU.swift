@@ -20,10 +20,10 @@ struct QEMU {
     }
 
     /// The arguments for `file` on `machine`, whose CPU has 1 GiB pages where `gigabytePages` says so, with the devices that
-    /// `options` asks for, and what it says to QEMU last.
+    /// `options` asks for, and what it says to QEMU last; `firmware` is the file of another one than QEMU's own.
     static func arguments(
         _ file: String, loader: String, _ machine: HostMachine, gigabytePages: Bool, _ options: RunnerOptions,
-        shares: [SharedFolder] = []
+        shares: [SharedFolder] = [], firmware: String? = nil
     ) -> [String] {
         let memory = shares.isEmpty ? "" : ",memory-backend=ram"
         var list = ["-M", machine.kind.rawValue + memory, "-m", machine.memory.text, "-smp", "\(options.smp ?? 1)"]
@@ -38,6 +38,8 @@ struct QEMU {
         }
         list += ["-display", "none", "-serial", "stdio", "-no-reboot"]
         list += ["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]
+        // Without a network card UEFI does not look for a boot server.
+        if let firmware { list += ["-bios", firmware] + (options.ports.isEmpty ? ["-net", "none"] : []) }
         list += PortForward.arguments(options.ports)
         if !shares.isEmpty {
             list += ["-object", "memory-backend-memfd,id=ram,size=\(machine.memory.text),share=on"]

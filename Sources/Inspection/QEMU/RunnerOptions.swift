@@ -1,6 +1,7 @@
 // What `boot` gives a machine besides its memory: processors, ports, folders, time.
 
 import ArgumentParser
+import FoundationEssentials
 import Glibc
 
 /// What runs the guest's instructions.
@@ -19,6 +20,28 @@ enum Accelerator: String, CaseIterable, ExpressibleByArgument {
                 "KVM cannot be used: /dev/kvm: \(errorText(errno)); take --accel tcg, or none, which is the same")
         }
         close(descriptor)
+    }
+}
+
+/// What the machine begins with, and what of the loader it starts.
+enum GuestFirmware: String, CaseIterable, ExpressibleByArgument {
+    /// QEMU's own: SeaBIOS, or qboot of a microvm. It starts build/loader.
+    case bios
+    /// UEFI for virtual machines, which starts build/loader.efi.
+    case ovmf
+
+    /// The file of OVMF: the one that the environment's OVMF names, or where distributions put it. Throws `Failure` where there is none.
+    static func ovmfFile() throws(Failure) -> String {
+        if let named = ProcessInfo.processInfo.environment["OVMF"] { return named }
+        let usual = [
+            "/usr/share/ovmf/OVMF.fd", "/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_CODE_4M.fd",
+            "/usr/share/edk2/ovmf/OVMF_CODE.fd", "/usr/share/edk2-ovmf/x64/OVMF_CODE.fd",
+            "/usr/share/edk2/x64/OVMF_CODE.4m.fd",
+        ]
+        guard let path = usual.first(where: { unsafe access($0, R_OK) == 0 }) else {
+            throw Failure("there is no OVMF: install it (apt-get install ovmf), or let OVMF name its file")
+        }
+        return path
     }
 }
 
@@ -70,6 +93,9 @@ struct RunnerOptions: ParsableArguments {
 
     @Option(help: "What runs the guest: QEMU, or Linux' KVM with the host's CPU.")
     var accel = Accelerator.tcg
+
+    @Option(help: "What the machine begins with: QEMU's BIOS, or UEFI.")
+    var firmware = GuestFirmware.bios
 
     @Option(
         name: .customLong("port"),
