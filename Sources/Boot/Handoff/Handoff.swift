@@ -79,7 +79,7 @@ public struct Handoff {
         block.copy(text, to: layout.multiboot.start)
 
         if application.generation.hasDeviceTree {
-            let rootPointer = tellRootPointer(application, on: platform, layout, memory, to: &block)
+            let rootPointer = RootPointer.tell(application, on: platform, layout, memory, to: &block)
             try writeDeviceTree(
                 application, on: platform, placement, text, rootPointer: rootPointer,
                 reservesFirmwareInformation: usesFirmwareInformation, to: &block)

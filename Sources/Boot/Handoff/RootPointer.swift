@@ -39,12 +39,10 @@ enum RootPointer {
         guard let word = try? memory.record(segment.start, size: 2) else { return true }
         return !AddressRange(at: UInt64(word.u16(0)) << 4, size: 0x400).contains(pointer)
     }
-}
 
-extension Handoff {
     /// Puts a copy of the root pointer into the handoff block where the starter's lies in memory that the kernel may use; returns
     /// the address of what the kernel is to be told, 0 for none.
-    func tellRootPointer(
+    static func tell(
         _ application: borrowing Application, on platform: borrowing PlatformFacts, _ layout: HandoffLayout,
         _ memory: PhysicalMemory, to block: inout ByteRegion
     ) -> UInt64 {
@@ -52,7 +50,7 @@ extension Handoff {
         // recursive page table look for it themselves, and panic (0.6.9) where a page that they map for that is mapped already.
         guard platform.rsdp != 0, !application.generation.usesRecursivePageTable else { return 0 }
         guard platform.memoryMap.isAvailable(AddressRange(at: platform.rsdp, size: 20)),
-            let bytes = RootPointer.bytes(at: platform.rsdp, memory)
+            let bytes = bytes(at: platform.rsdp, memory)
         else { return platform.rsdp }
         block.copy(bytes, to: layout.rootPointer)
         return layout.rootPointer
