@@ -5,7 +5,8 @@ import Bytes
 extension Finding {
     /// A remark on a file in one of the forms that are mistaken for applications.
     static func ofForm(_ file: ByteView) -> [Finding] {
-        let unpack = "unpack it; of a Hermit image, give the kernel that its hermit.toml names"
+        let unpack =
+            "a Hermit image boots as it is, with hermit.toml at the root of its archive (docs/images.md); unpack anything else"
         let forms: [(offset: UInt64, bytes: String, name: String, advice: String)] = [
             (0, "!<arch>\n", "an archive of object files, as static libraries are", "link an application with it"),
             (0, "!<thin>\n", "a list of object files (a thin archive)", "link an application with it"),
