@@ -15,6 +15,7 @@ struct LineWriter: ~Copyable, ~Escapable {
     init(_ region: consuming ByteRegion) { self.region = region }
 
     /// Adds a byte.
+    @inline(never)  // Many callers: 2,000 bytes less.
     @_lifetime(self: copy self)
     mutating func put(_ byte: UInt8) {
         _ = region.store(byte, atOffset: count)

@@ -30,6 +30,7 @@ public struct TOMLStrings: ~Escapable {
     }
 
     /// The next string; nil at the end.
+    @inline(never)  // Four callers: 2,600 bytes less.
     @_lifetime(copy self)
     @_lifetime(self: copy self)
     public mutating func next() -> TOMLString? {
