@@ -60,7 +60,7 @@ struct Rehearsal {
         guard let guest = GuestMemory(size: machine.lowMemoryEnd) else {
             throw Refusal(Fault(.memoryTooSmall, value: machine.lowMemoryEnd), file)
         }
-        let start: HostMachine.Start
+        let start: LoaderStart
         do throws(Fault) { start = try machine.start(file, in: guest) } catch { throw Refusal(error, file) }
         var host = GuestHost(guest, machine, start, gigabytePages: gigabytePages)
         var plans = Rehearsal.noPlan
@@ -105,14 +105,14 @@ private struct GuestHost: BootHost {
     var console = StringSink()
     let handoff: Handoff
     private let guest: GuestMemory
-    private let start: HostMachine.Start
+    private let start: LoaderStart
     private let seed: UInt64
     private(set) var planned: Planned?
     private(set) var entered: Entered?
     /// The functions that would have been called.
     private(set) var resolvers: [UInt64] = []
 
-    init(_ guest: GuestMemory, _ machine: HostMachine, _ start: HostMachine.Start, gigabytePages: Bool) {
+    init(_ guest: GuestMemory, _ machine: HostMachine, _ start: LoaderStart, gigabytePages: Bool) {
         self.guest = guest
         self.start = start
         seed = machine.seed

@@ -1,0 +1,81 @@
+// PVH as QEMU's option ROM and qboot leave it: the module ends where RAM below 4 GiB does, less what is set aside for ACPI.
+
+import Firmware
+import Memory
+
+/// QEMU, by PVH.
+struct PVHStarter: Starter {
+    private let machine: HostMachine
+
+    init(_ machine: HostMachine) { self.machine = machine }
+
+    /// Further modules, which QEMU does not know, lie below.
+    func address(of size: UInt64, after placed: [AddressRange]) -> UInt64 {
+        let end = placed.last?.start ?? machine.lowMemoryEnd - (machine.kind == .microvm ? 0 : 0x2_8000)
+        return size <= end ? (end - size) & ~0xfff : end
+    }
+
+    func write(_ files: [AddressRange], to guest: GuestMemory) -> LoaderStart {
+        // QEMU gives no module where its file is empty.
+        let placed = files.count == 1 && files[0].size == 0 ? [] : files
+        let information: UInt64 = machine.kind == .microvm ? 0xf_31e0 : 0x21e0
+        let (entries, string) = (machine.mapEntries, machine.lineWithOptions + [0])
+        var (usualList, text, map): (UInt64, UInt64, UInt64) = (0x21c0, 0x11c0, 0x5a8)
+        if machine.kind == .microvm {
+            // qboot allocates downward.
+            let end: UInt64 = machine.memory.bytes > machine.lowMemoryEnd ? 0xe_fc70 : 0xe_fc80
+            usualList = 0x7b7c
+            text = (end - UInt64(string.count)) & ~15
+            map = (text - UInt64(entries.count) * 24) & ~15
+        }
+        // QEMU has room for one module, and gives it no string.
+        let list = placed.count == 1 ? usualList : 0x3000
+        guest.store(PVH.magic, at: information)
+        guest.store(1 as UInt32, at: information + 4)
+        // In the order of QEMU's ROM, where a long one runs into what follows it.
+        guest.write(string, at: text)
+        guest.store(UInt32(placed.count), at: information + 12)
+        for (offset, word) in [(16, list), (24, text), (32, machine.rootPointer), (40, map)] as [(UInt64, UInt64)] {
+            guest.store(word, at: information + offset)
+        }
+        guest.store(UInt32(entries.count), at: information + 48)
+        var next = list + UInt64(placed.count) * 32
+        for (index, module) in placed.enumerated() {
+            guest.store(module.start, at: list + UInt64(index) * 32)
+            guest.store(module.size, at: list + UInt64(index) * 32 + 8)
+            guard index > 0 else { continue }
+            guest.store(next, at: list + UInt64(index) * 32 + 16)
+            let name = Array(machine.modules[index - 1].path.utf8) + [0]
+            guest.write(name, at: next)
+            next += UInt64(name.count)
+        }
+        for (index, region) in entries.enumerated() {
+            let entry = map + UInt64(index) * 24
+            guest.store(region.start, at: entry)
+            guest.store(region.size, at: entry + 8)
+            guest.store(region.type, at: entry + 16)
+        }
+        return LoaderStart(magic: PVH.magic, information: information)
+    }
+
+    var findings: [Finding] {
+        var findings: [Finding] = []
+        if !machine.modules.isEmpty {
+            findings.append(
+                Finding(
+                    .warning, "pvh-modules", "by PVH, QEMU gives the loader one module only, so no shared object",
+                    "start by Multiboot; another virtual machine monitor may give more"))
+        }
+        // QEMU's option ROM has an array for it; qboot allocates as much as it needs.
+        let length = machine.lineWithOptions.count
+        if machine.kind != .microvm, length > 4095 {
+            findings.append(
+                Finding(
+                    .warning, "long-command-line",
+                    "the command line has \(length) bytes, and QEMU's PVH has room for 4095 before it "
+                        + "overwrites what it tells the loader, or itself",
+                    "shorten it, start by Multiboot, or take --machine microvm"))
+        }
+        return findings
+    }
+}
