@@ -1,5 +1,6 @@
 // A boot of any bytes as a Hermit image: unlike `Rehearsal` it needs memory that is written and then read, so all of it is compared afterwards.
 
+import Architecture
 import Boot
 import Bytes
 import Diagnostics

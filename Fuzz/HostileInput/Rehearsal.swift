@@ -1,5 +1,6 @@
 // A boot of any bytes on the host: the loader's own steps, on buffers between canaries.
 
+import Architecture
 import Memory
 import Boot
 import Firmware

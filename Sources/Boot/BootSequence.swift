@@ -1,6 +1,7 @@
 // The story of a boot, from what the firmware left to the kernel's first instruction. The loader runs it on the machine,
 // loader-inspect, fuzzing and tests on memory of their own.
 
+public import Architecture
 public import Bytes
 public import Diagnostics
 public import Firmware

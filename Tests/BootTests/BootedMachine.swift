@@ -1,5 +1,6 @@
 // A machine of 4 GiB as a host for the sequence of a boot, up to the jump.
 
+import Architecture
 import Boot
 import Bytes
 import Diagnostics

@@ -83,6 +83,8 @@ public struct CPUException: Sendable {
 
     /// What the registers are called, from the last of `registers` on.
     public static var registerNames: Text { "rax rbx rcx rdx rsi rdi rbp r8 r9 r10 r11 r12 r13 r14 r15" }
+    /// What the stack pointer is called.
+    public static var stackPointerName: Text { "rsp" }
 
     /// What the vectors are called, from 0 on.
     private static var names: Text {

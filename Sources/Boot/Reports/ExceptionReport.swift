@@ -190,7 +190,9 @@ extension CPUException {
             sink.write(CPUException.registerNames.word(index))
             sink.write(" ", hex: registers.span[14 &- index])
         }
-        sink.write(" rsp ", hex: stackPointer)
+        sink.write(" ")
+        sink.write(CPUException.stackPointerName)
+        sink.write(" ", hex: stackPointer)
         sink.endLine()
         sink.flush()
     }

@@ -1,6 +1,6 @@
 // What the user reads: the same lines on the serial port and on the host.
 
-import Architecture
+public import Architecture
 public import Firmware
 public import Diagnostics
 public import Linking

@@ -49,7 +49,10 @@ enum Explanation {
 
     /// Everything that can be explained, one line each.
     static func everything() -> [String] {
-        var lines = ["QEMU's exit status, with isa-debug-exit at 0xf4:", "  3  the application ended with success"]
+        var lines = [
+            "QEMU's exit status, with isa-debug-exit at \(hex(UInt64(IOPort.debugExit))):",
+            "  3  the application ended with success",
+        ]
         for kind in kinds { lines.append("  \(kind.status)  \(kind.meaning.string)") }
         lines.append("Errors, by name:")
         for rule in rules { lines.append("  \(rule) (status \(rule.kind.status))") }
@@ -87,7 +90,7 @@ enum Explanation {
         for kind in kinds where Int(kind.status) == number {
             lines.append("QEMU status \(number): \(kind.meaning.string)")
             lines.append(
-                "  the loader wrote \(hex(UInt64(kind.rawValue))) to isa-debug-exit's port 0xf4, and QEMU ends with twice that "
+                "  the loader wrote \(hex(UInt64(kind.rawValue))) to isa-debug-exit's port \(hex(UInt64(IOPort.debugExit))), and QEMU ends with twice that "
                     + "plus one")
             lines.append("  one of these errors is in the line that begins with [LOADER] error:")
             for rule in rules where rule.kind == kind { lines.append("    \(rule): \(sentence(rule))") }

@@ -1,5 +1,6 @@
 // A boot on the host: the loader's story, up to the jump, in a guest's memory.
 
+import Architecture
 import Memory
 import Boot
 import Firmware

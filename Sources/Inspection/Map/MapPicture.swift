@@ -1,5 +1,6 @@
 // The picture of a file, its image and the guest's memory, before anybody draws it.
 
+import Architecture
 import Memory
 import Boot
 import HermitEntry

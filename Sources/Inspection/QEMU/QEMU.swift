@@ -1,5 +1,6 @@
 // QEMU's command line for a boot, and that of the application inside it.
 
+import Architecture
 import FoundationEssentials
 import Glibc
 
@@ -37,7 +38,7 @@ struct QEMU {
             list += ["-cpu", processor + (gigabytePages ? ",pdpe1gb" : "") + features]
         }
         list += ["-display", "none", "-serial", "stdio", "-no-reboot"]
-        list += ["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]
+        list += ["-device", "isa-debug-exit,iobase=\(hex(UInt64(IOPort.debugExit))),iosize=0x04"]
         // Without a network card UEFI does not look for a boot server.
         if let firmware { list += ["-bios", firmware] + (options.ports.isEmpty ? ["-net", "none"] : []) }
         list += PortForward.arguments(options.ports)

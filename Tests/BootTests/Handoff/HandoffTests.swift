@@ -1,5 +1,6 @@
 // What the kernel is handed: page tables, BootInfo, device tree, Multiboot information, read back byte by byte.
 
+import Architecture
 import Memory
 import Boot
 import Firmware

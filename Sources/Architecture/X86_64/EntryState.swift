@@ -1,0 +1,63 @@
+// The state of the CPU at the kernel's first instruction, and the descriptors it is entered with (Intel SDM volume 3, 3.4.5).
+
+public import Memory
+
+/// The state of the CPU when the kernel gets it, and the last move of memory before that. entry.S reads it by offset: the
+/// words stand in this order.
+public struct EntryState: BitwiseCopyable, Equatable, Sendable {
+    /// rip: the kernel's entry point.
+    public var instructionPointer: UInt64
+    /// rsp.
+    public var stackPointer: UInt64
+    /// rdi: the address of BootInfo.
+    public var bootInfo: UInt64
+    /// cr3: the address of the PML4.
+    public var pageTable: UInt64
+    /// The address of the GDT: null, 64-bit code at 8, data at 0x10.
+    public var descriptorTable: UInt64
+    /// Where to copy the code that moves a staged image.
+    public var trampoline: UInt64
+    /// The staged image, to be moved to `imageStart` by the last step; empty where the image lies in place.
+    public var staged: AddressRange
+    /// What cr3 holds during that move, while the loader and its own page tables are overwritten.
+    public var movingPageTable: UInt64
+    /// Where the image lies.
+    public var imageStart: UInt64
+    /// Whether read-only pages bind the kernel (CR0.WP), and whether pages that are not to be executed are marked (EFER.NXE).
+    public var protectsWriting: Bool, protectsExecution: Bool
+
+    /// A state.
+    public init(
+        instructionPointer: UInt64, stackPointer: UInt64, bootInfo: UInt64, pageTable: UInt64, descriptorTable: UInt64,
+        trampoline: UInt64, staged: AddressRange, movingPageTable: UInt64, imageStart: UInt64, protectsWriting: Bool,
+        protectsExecution: Bool
+    ) {
+        self.instructionPointer = instructionPointer
+        self.stackPointer = stackPointer
+        self.bootInfo = bootInfo
+        self.pageTable = pageTable
+        self.descriptorTable = descriptorTable
+        self.trampoline = trampoline
+        self.staged = staged
+        self.movingPageTable = movingPageTable
+        self.imageStart = imageStart
+        self.protectsWriting = protectsWriting
+        self.protectsExecution = protectsExecution
+    }
+}
+
+/// Entries of the global descriptor table that the kernel is entered with, at their offsets in it; the first is null.
+public enum SegmentDescriptor {
+    /// Flat 64-bit code: present, accessed, ring 0.
+    public static var code: (offset: UInt64, value: UInt64) { (0x08, 0x00af_9b00_0000_ffff) }
+    /// Flat data: present, accessed, ring 0.
+    public static var data: (offset: UInt64, value: UInt64) { (0x10, 0x00cf_9300_0000_ffff) }
+}
+
+/// Ports of a PC's devices.
+public enum IOPort {
+    /// The base of COM1, a 16550A.
+    public static var serial: UInt16 { 0x3f8 }
+    /// QEMU's isa-debug-exit, where its documentation puts it.
+    public static var debugExit: UInt16 { 0xf4 }
+}

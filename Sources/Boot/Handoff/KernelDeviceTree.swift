@@ -1,0 +1,67 @@
+// What the device tree tells the kernel: memory, what is reserved in it, ACPI's root pointer, the command line, and an image's archive.
+
+import Bytes
+import Diagnostics
+import Firmware
+import HermitEntry
+import Memory
+
+extension Handoff {
+    @inline(never)
+    func writeDeviceTree(
+        _ application: borrowing Application, on platform: borrowing PlatformFacts, _ placement: MemoryPlan,
+        _ commandLine: borrowing ByteView, rootPointer: UInt64, reservesFirmwareInformation: Bool,
+        to block: inout ByteRegion
+    ) throws(Fault) {
+        let room = placement.handoff.deviceTree
+        guard let region = block.part(room.start, size: room.size) else {
+            throw Fault(.deviceTreeRoom, value: room.size)
+        }
+        var tree = DeviceTreeWriter(region)
+
+        // Loader, strings and modules lie side by side under QEMU, in this order.
+        var last = AddressRange(0, 0x10_0000)
+        reserve(loader, &last, in: &tree)
+        if reservesFirmwareInformation {
+            let reserved = platform.reservations
+            // Most of them share pages.
+            for index in reserved.indices where reserved[index].isFirmware && !last.contains(reserved[index].range) {
+                reserve(reserved[index].range, &last, in: &tree)
+            }
+        }
+        var index = 0
+        while index < platform.moduleCount {
+            reserve(placement.module(index, on: platform), &last, in: &tree)
+            index &+= 1
+        }
+        reserve(placement.handoff.range, &last, in: &tree)
+        // Kernels that take their own `_end` for the end of the image do not know of what was added behind it.
+        let linkEnd = placement.image.start &+ (application.linkEnd &- application.linkStart)
+        reserve(AddressRange(linkEnd.pageAligned, placement.image.end), &last, in: &tree)
+        tree.reserve(last)
+
+        tree.beginRoot(platform.bootProtocol)
+        let regions = platform.memoryMap
+        for index in regions.indices where regions[index].isAvailable {
+            let range = regions[index].range
+            let pages = AddressRange(range.start.aligned(to: 0x1000) ?? range.end, range.end & ~0xfff)
+            if !pages.isEmpty { tree.memory(pages) }
+        }
+        if rootPointer != 0 { tree.rootPointer(rootPointer) }
+        _ = try tree.finish(commandLine, archive: placement.archive(for: application, on: platform))
+    }
+
+    /// Reserves `range` unless it is empty, or lies in the first MiB, all of which is reserved: together with `last`, which has
+    /// not been written yet, where they touch. Kernels unwrap every reservation as whole pages, and have room for only a few.
+    @inline(never)
+    private func reserve(_ range: AddressRange, _ last: inout AddressRange, in tree: inout DeviceTreeWriter) {
+        guard !range.isEmpty, range.end > 0x10_0000 else { return }
+        let pages = range.roundedOutward(to: 0x1000)
+        if pages.start <= last.end, last.start <= pages.end {
+            last = AddressRange(min(pages.start, last.start), max(pages.end, last.end))
+        } else {
+            tree.reserve(last)
+            last = pages
+        }
+    }
+}

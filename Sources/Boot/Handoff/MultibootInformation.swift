@@ -1,0 +1,78 @@
+// The Multiboot information that the kernel is handed: the firmware's own, or one that is written for it (Multiboot 0.6.96, 3.3).
+
+import Bytes
+import Diagnostics
+import Firmware
+import HermitEntry
+import Memory
+
+extension Handoff {
+    /// Whether the firmware's own Multiboot information can be handed on: there is one, no part of it lies at address 0, which
+    /// kernels take for a null pointer, the image covers neither it nor a module that it lists, and it lies below the image where the
+    /// kernel takes all memory above for its own.
+    func isMultibootInformationUsable(
+        _ application: borrowing Application, on platform: borrowing PlatformFacts, _ placement: MemoryPlan
+    ) -> Bool {
+        // An image's command line is none of the firmware's, and its first module is not the one that the firmware lists.
+        guard platform.bootProtocol == .multiboot, !platform.isImage else { return false }
+        let reserved = platform.reservations
+        for index in reserved.indices {
+            let range = reserved[index].range
+            if range.start == 0 { return false }
+            guard range.end > placement.image.start else { continue }
+            // Neither is empty.
+            if range.start < placement.image.end { return false }
+            if reserved[index].isFirmware, application.generation.usesRecursivePageTable { return false }
+        }
+        return true
+    }
+
+    /// Synthesises a Multiboot information, for kernels that read the memory map from it and for those whose firmware's has
+    /// become untrue; returns its address. The layout is the command line with its NUL, then the information, an entry per module,
+    /// the memory map, and the modules' strings with their NULs.
+    @inline(never)
+    func writeMultibootInformation(
+        _ platform: borrowing PlatformFacts, _ placement: MemoryPlan, _ memory: PhysicalMemory,
+        to block: inout ByteRegion
+    ) throws(Fault) -> UInt64 {
+        let room = placement.handoff.multiboot
+        guard var list = block.part(room.start, size: room.size) else {
+            throw Fault(.noRoomForHandoff, value: room.size)
+        }
+        let information = (room.start &+ platform.commandLine.size &+ 16) & ~15
+        let modules = information &+ 128
+        let count = UInt64(truncatingIfNeeded: platform.moduleCount)
+        let map = modules &+ count &* 16
+        // 24 bytes are the size of an entry of the map, with the size that it begins with.
+        let regions = platform.memoryMap
+        var string = map &+ UInt64(truncatingIfNeeded: regions.count) &* 24
+        // Flags: command line, modules, memory map.
+        list.put(0b100_1100, at: information)
+        list.put(room.start, at: information &+ 16)
+        list.put(count | modules << 32, at: information &+ 20)
+        list.put((string &- map) | map << 32, at: information &+ 44)
+        var entry = modules
+        var index = 0
+        while index < platform.moduleCount {
+            let module = placement.module(index, on: platform)
+            list.put(module.start | module.end << 32, at: entry)
+            list.put(string, at: entry &+ 8)
+            let text = platform.module(index).commandLine
+            if !text.isEmpty { list.copy(try memory.view(text.start, size: text.size), to: string) }
+            string &+= text.size &+ 1
+            entry &+= 16
+            index &+= 1
+        }
+        index = 0
+        while index < regions.count {
+            let region = regions[index]
+            list.put(20 | region.range.start << 32, at: entry)
+            list.put(region.range.start >> 32 | region.range.size << 32, at: entry &+ 8)
+            list.put(region.range.size >> 32 | UInt64(region.kind.rawValue) << 32, at: entry &+ 16)
+            entry &+= 24
+            index &+= 1
+        }
+        guard string <= room.end else { throw Fault(.noRoomForHandoff, value: room.size) }
+        return information
+    }
+}
