@@ -38,7 +38,7 @@ public struct LoaderOptions: Equatable, Sendable {
     /// `loader.protect` or `loader.no-protect`: whether pages get the permissions of their segments; nil where the
     /// generation decides.
     public var protectsPages: Bool?
-    /// `loader.base=` and a number, hexadecimal behind `0x`: where a position-independent image begins; nil where the
+    /// `loader.base=` and a number, hexadecimal after `0x`: where a position-independent image begins; nil where the
     /// loader chooses.
     public var base: UInt64?
     /// `loader.kaslr`: a position-independent image begins at a random place, unless `base` says where.
@@ -136,12 +136,23 @@ public struct LoaderOptions: Equatable, Sendable {
         if let size = option.distance(to: UInt8(ascii: "="), from: 0) {
             return option.distance(to: UInt8(ascii: "/"), from: 0, limit: size) == nil
         }
-        return option.takeWord(of: "align16 protect no-protect quiet verbose kaslr base sha256 generation") != 0xff
+        return Option(named: option) != nil
     }
 
-    /// What options are called behind `loader.`; those whose name ends with `=` have a value.
-    private static var names: Text {
-        "align16 protect no-protect quiet verbose kaslr base= sha256= generation= no-align16"
+    /// What an option asks for: what it is called after `loader.`.
+    private enum Option: UInt8 {
+        case align16, noAlign16, protect, noProtect, quiet, verbose, kaslr, base, sha256, generation
+
+        /// The names, in the order of the cases.
+        private static var names: Text {
+            "align16 no-align16 protect no-protect quiet verbose kaslr base sha256 generation"
+        }
+
+        /// The option that is called `name`.
+        init?(named name: ByteView) { self.init(rawValue: name.number(in: Option.names)) }
+
+        /// Whether `=` and a value follow the name.
+        var hasValue: Bool { self == .base || self == .sha256 || self == .generation }
     }
     /// The values of `loader.generation=`, in the order of the cases.
     private static var generations: Text { "0 1 2 3 4-recursive 4-identity" }
@@ -152,35 +163,42 @@ public struct LoaderOptions: Equatable, Sendable {
     private mutating func apply(
         _ option: ByteView, nameOffset: UInt64, _ memory: PhysicalMemory, of index: Int, _ file: AddressRange
     ) throws(Fault) {
-        var value = option
-        let number = value.takeWord(of: LoaderOptions.names)
-        guard index == 0 || number == 7 else { throw Fault(.optionMisplaced, nameOffset: nameOffset) }
-        switch number {
-        case 0: alignsWideIntegers = true
-        case 1: protectsPages = true
-        case 2: protectsPages = false
-        case 3: verbosity = .quiet
-        case 4: verbosity = .verbose
-        case 5: placesAtRandom = true
-        case 6:
+        let equals = option.distance(to: UInt8(ascii: "="), from: 0)
+        let name = option.part(at: 0, size: equals ?? option.count)
+        let valueSize = equals.map { option.count &- $0 &- 1 } ?? 0
+        let value = option.part(at: option.count &- valueSize, size: valueSize)
+        let known = Option(named: name)
+        guard index == 0 || known == .sha256 else { throw Fault(.optionMisplaced, nameOffset: nameOffset) }
+        guard let known, known.hasValue == (equals != nil) else {
+            throw Fault(.unknownLoaderOption, nameOffset: nameOffset)
+        }
+        switch known {
+        case .align16: alignsWideIntegers = true
+        case .noAlign16: alignsWideIntegers = false
+        case .protect: protectsPages = true
+        case .noProtect: protectsPages = false
+        case .quiet: verbosity = .quiet
+        case .verbose: verbosity = .verbose
+        case .kaslr: placesAtRandom = true
+        case .base:
             guard let base = UInt64(digits: value) else { throw Fault(.baseMalformed, nameOffset: nameOffset) }
             self.base = base
-        case 7:
+        case .sha256:
             guard let digest = FileDigest(hexadecimal: value) else {
                 throw Fault(.digestMalformed, nameOffset: nameOffset)
             }
             try digest.verify(try memory.view(file.start, size: file.size), index)
-        case 9: alignsWideIntegers = false
-        case 8:
-            generation = Generation(rawValue: value.takeWord(of: LoaderOptions.generations))
-            if generation == nil { fallthrough }
-        default: throw Fault(.unknownLoaderOption, nameOffset: nameOffset)
+        case .generation:
+            guard let generation = Generation(rawValue: value.number(in: LoaderOptions.generations)) else {
+                throw Fault(.unknownLoaderOption, nameOffset: nameOffset)
+            }
+            self.generation = generation
         }
     }
 }
 
 extension UInt64 {
-    /// The number that `text` writes in hexadecimal behind `0x`, else in decimal; nil where it is none, or needs more than
+    /// The number that `text` writes in hexadecimal after `0x`, else in decimal; nil where it is none, or needs more than
     /// 64 bits.
     init?(digits text: ByteView) {
         var digits = text
@@ -227,16 +245,15 @@ extension ByteView {
         return true
     }
 
-    /// Which of the words in `table` the bytes are, or, where the word ends with `=`, begin with, counted from 0; 0xff if none.
-    /// What follows the word is left.
+    /// The number of the word in `table` that the bytes are, counted from 0; 0xff if there is none.
     @inline(never)
-    fileprivate mutating func takeWord(of table: Text) -> UInt8 {
+    fileprivate func number(in table: Text) -> UInt8 {
         var number: UInt8 = 0
         while true {
             let word = table.word(Int(number))
             if word.count == 0 { return 0xff }
-            let hasValue = word[word.count &- 1] == UInt8(ascii: "=")
-            if hasValue || span.byteCount == word.count, take(word) { return number }
+            var bytes = self
+            if count == UInt64(truncatingIfNeeded: word.count), bytes.take(word) { return number }
             number &+= 1
         }
     }
@@ -244,7 +261,7 @@ extension ByteView {
 
 /// The words of a line, separated by spaces.
 private struct Words: ~Escapable {
-    /// What begins with the line: to look for spaces by words of memory there should be something behind it.
+    /// What begins with the line: to look for spaces by words of memory there should be something after it.
     private let bytes: ByteView
     private let size: UInt64
     /// Where the line begins, as an offset in memory.

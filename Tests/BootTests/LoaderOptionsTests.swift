@@ -124,6 +124,18 @@ import Testing
         }
     }
 
+    /// GRUB leaves the file's name out, so that any option may come first; and where none is read, each of them is an error.
+    @Test(arguments: [
+        "align16", "no-align16", "protect", "no-protect", "quiet", "verbose", "kaslr", "base=0x400000", "generation=2",
+    ])
+    func `every option is known without a name before it`(option: String) throws {
+        let named = try read(.multiboot, module: "app loader.\(option)", line: "").options
+        #expect(named != LoaderOptions())
+        #expect(try read(.multiboot, module: "loader.\(option)", line: "").options == named)
+        let misplaced = fault { _ = try read(.multiboot, module: "app", line: "loader loader.\(option)") }
+        #expect(misplaced == Fault(.optionForKernel, nameOffset: 11))
+    }
+
     /// A module without a name is known by its DT_SONAME, and to people by its number.
     @Test func `an option is no file's name`() throws {
         let strings = ["app", "loader.sha256=00", "lib.so loader.quiet", "", "-- x", " ", "loader.elf"]
