@@ -57,8 +57,8 @@ public struct HermitConfig: ~Escapable {
     public private(set) var memory: UInt64 = 0
     /// The least number of processors; 0 where nothing is said.
     public private(set) var processors: UInt64 = 0
-    /// Which keys and tables there have been, a bit each.
-    private var seen: UInt64 = 0
+    /// The keys and the tables that there have been.
+    private var seenKeys = NumberSet(), seenTables = NumberSet()
 
     /// `kernel`: the path of the ELF file in the image.
     public var kernel: TOMLString {
@@ -86,21 +86,36 @@ public struct HermitConfig: ~Escapable {
         offset == 0 ? TOMLStrings(none: text) : TOMLStrings(text, at: offset)
     }
 
-    /// The tables, and their keys, in this order: bits of `seen`.
-    private static var tables: Text { "input requirements" }
-    private static var keys: Text { "version kernel kernel_args app_args env_vars memory cpus" }
+    /// The tables, and the keys, in the order of their names.
+    private enum Table: Int {
+        case input, requirements
+
+        static var names: Text { "input requirements" }
+    }
+    private enum Key: Int {
+        case version, kernel, kernelArguments, arguments, variables, memory, processors
+
+        static var names: Text { "version kernel kernel_args app_args env_vars memory cpus" }
+
+        /// The table that it stands in; nil for the root.
+        var table: Table? {
+            switch self {
+            case .version, .kernel: nil
+            case .kernelArguments, .arguments, .variables: .input
+            case .memory, .processors: .requirements
+            }
+        }
+    }
 
     /// Reads `text`. Keys may be given in any order; arrays and requirements may be left out.
     ///
     /// Throws `configurationSyntax`, `configurationKey` for a key or a table that is not known here or is given twice,
     /// `configurationValue`, `configurationVersion`, and `configurationIncomplete` where there is no kernel.
     @_lifetime(copy text)
-    @inline(never)
     public init(_ text: ByteView) throws(Fault) {
         self.text = text
         var scanner = TOMLScanner(text)
-        // The keys of the table that has begun: the first and the last of `keys`.
-        var table = 0
+        var table: Table?
         while true {
             try scanner.skipLines()
             guard scanner.offset < text.count else { break }
@@ -108,35 +123,28 @@ public struct HermitConfig: ~Escapable {
                 scanner.offset &+= 1
                 scanner.skipBlanks()
                 let start = scanner.offset
-                let number = HermitConfig.number(of: try scanner.key(), in: HermitConfig.tables)
-                guard number < 2, take(bit: 32 &+ number) else { throw scanner.fault(.configurationKey, at: start) }
+                let named = Table(rawValue: HermitConfig.number(of: try scanner.key(), in: Table.names))
+                guard let named, seenTables.take(named.rawValue) else {
+                    throw scanner.fault(.configurationKey, at: start)
+                }
                 scanner.skipBlanks()
                 try scanner.take(UInt8(ascii: "]"))
-                table = number &+ 1
+                table = named
             } else {
                 let start = scanner.offset
-                let number = HermitConfig.number(of: try scanner.key(), in: HermitConfig.keys)
+                let key = Key(rawValue: HermitConfig.number(of: try scanner.key(), in: Key.names))
                 scanner.skipBlanks()
-                // The first two are in no table, the last two in the second.
-                let home = number < 2 ? 0 : number < 5 ? 1 : 2
-                guard number < 7, home == table, take(bit: number) else {
+                guard let key, key.table == table, seenKeys.take(key.rawValue) else {
                     throw scanner.fault(.configurationKey, at: start)
                 }
                 try scanner.take(UInt8(ascii: "="))
                 scanner.skipBlanks()
-                try readValue(number, &scanner)
+                try readValue(of: key, &scanner)
             }
             try scanner.endLine()
         }
-        guard seen & 1 != 0 else { throw Fault(.configurationVersion, value: 1, limit: 1) }
+        guard seenKeys.contains(Key.version.rawValue) else { throw Fault(.configurationVersion, value: 1, limit: 1) }
         guard kernelOffset > 0 else { throw Fault(.configurationIncomplete) }
-    }
-
-    /// Notes that the key or table of `bit` is there; false where it has been before.
-    private mutating func take(bit: Int) -> Bool {
-        let isNew = seen >> UInt64(truncatingIfNeeded: bit) & 1 == 0
-        seen |= 1 << UInt64(truncatingIfNeeded: bit)
-        return isNew
     }
 
     /// Which of the words in `table` the key is, counted from 0; a large number for none.
@@ -157,21 +165,21 @@ public struct HermitConfig: ~Escapable {
         }
     }
 
-    private mutating func readValue(_ number: Int, _ scanner: inout TOMLScanner) throws(Fault) {
+    private mutating func readValue(of key: Key, _ scanner: inout TOMLScanner) throws(Fault) {
         let start = scanner.offset
-        switch number {
-        case 0:
+        switch key {
+        case .version:
             var version = try HermitConfig.string(&scanner)
             guard version.next() == UInt8(ascii: "1"), version.next() == nil else {
                 throw scanner.fault(.configurationVersion, at: start)
             }
-        case 1:
+        case .kernel:
             try HermitConfig.requireText(try HermitConfig.string(&scanner), isEmptyAllowed: false, scanner, at: start)
             kernelOffset = start
-        case 2: kernelArgumentsOffset = try HermitConfig.array(&scanner)
-        case 3: argumentsOffset = try HermitConfig.array(&scanner)
-        case 4: variablesOffset = try HermitConfig.array(&scanner)
-        case 5:
+        case .kernelArguments: kernelArgumentsOffset = try HermitConfig.array(&scanner)
+        case .arguments: argumentsOffset = try HermitConfig.array(&scanner)
+        case .variables: variablesOffset = try HermitConfig.array(&scanner)
+        case .memory:
             if scanner.byte == UInt8(ascii: "\"") || scanner.byte == UInt8(ascii: "'") {
                 guard let size = MemoryAmount.bytes(try scanner.string()) else {
                     throw scanner.fault(.configurationValue, at: start)
@@ -180,7 +188,7 @@ public struct HermitConfig: ~Escapable {
             } else {
                 memory = try scanner.integer()
             }
-        default:
+        case .processors:
             processors = try scanner.integer()
             guard processors <= UInt64(UInt32.max) else { throw scanner.fault(.configurationValue, at: start) }
         }
@@ -226,6 +234,21 @@ public struct HermitConfig: ~Escapable {
         }
         scanner.offset &+= 1
         return start
+    }
+}
+
+/// A set of numbers below 64.
+private struct NumberSet {
+    private var bits: UInt64 = 0
+
+    /// Whether `number` is in it.
+    func contains(_ number: Int) -> Bool { bits >> UInt64(truncatingIfNeeded: number) & 1 != 0 }
+
+    /// Adds `number`; false where it has been in it before.
+    mutating func take(_ number: Int) -> Bool {
+        guard !contains(number) else { return false }
+        bits |= 1 << UInt64(truncatingIfNeeded: number)
+        return true
     }
 }
 
