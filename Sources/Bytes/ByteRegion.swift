@@ -4,7 +4,7 @@
 public struct ByteRegion: ~Copyable, ~Escapable {
     /// The memory.
     public var span: MutableRawSpan
-    /// The address of its first byte, in whichever address space the user of the region counts.
+    /// The address of its first byte, in the address space that the region's user chose.
     public let address: UInt64
     /// The number of bytes.
     public let count: UInt64
@@ -64,7 +64,7 @@ public struct ByteRegion: ~Copyable, ~Escapable {
     @inline(never)
     public func word(at address: UInt64) -> UInt64 { load(UInt64.self, at: address) ?? 0 }
 
-    /// Stores `word` at `address`, as `store` does, by a call: most of the places that store a word are better off with one.
+    /// Stores `word` at `address`, as `store` does. Kept as a call: most callers are better off with one.
     @inline(never)
     @discardableResult
     @_lifetime(self: copy self)
@@ -78,7 +78,7 @@ public struct ByteRegion: ~Copyable, ~Escapable {
         guard count <= self.count, let start = offset(of: address, size: count &* 8) else { return nil }
         var offset = start
         let end = start &+ Int(truncatingIfNeeded: count) &* 8
-        // All are in bounds by the guard. Eight at a time go two by two, and then the rest.
+        // All are in bounds by the guard. Eight are stored at a time, two by two, and then the rest.
         var value = first
         if count >= 8 {
             var pair = SIMD2(first, first &+ step)
@@ -158,11 +158,11 @@ public struct ByteRegion: ~Copyable, ~Escapable {
         unsafe word.storeBytes(of: sum, as: UInt64.self)
     }
 
-    /// Goes through records of three words, an address, a tag and a value, from the one at index `first` on, and stores value + `bias`
-    /// at the address. Stops at the first record whose tag is not `tag`, a power of two below 256, or whose address is not inside the
-    /// region. Returns its index, or the number of records if there is none.
+    /// Stores the sums of records of three words, an address, a tag and a value, from the one at index `first` on: value + `bias` goes
+    /// to the address. Stops at the first record whose tag is not `tag`, a power of two below 256, or whose address is not inside the
+    /// region. Returns its index, or the number of records if all were stored.
     ///
-    /// Somebody vouches for the tags of the first `vouched` records. Only their lowest bytes are read, and a byte of 0 passes.
+    /// The tags of the first `vouched` records are known by other means. Only their lowest bytes are read, and a byte of 0 passes.
     @_lifetime(self: copy self)
     public mutating func storeSums(
         of records: borrowing ByteView, from first: Int, tagged tag: UInt64, plus bias: UInt64, vouched: Int = 0
@@ -188,7 +188,7 @@ public struct ByteRegion: ~Copyable, ~Escapable {
         }
     }
 
-    /// What all records of `storeSums` need.
+    /// The part of `storeSums` that is the same for all records.
     @safe private struct RecordWriter {
         /// The size of a record, and of a group of 32.
         static var size: Int { 24 }
@@ -205,7 +205,7 @@ public struct ByteRegion: ~Copyable, ~Escapable {
             guard unsafe end - first >= RecordWriter.groupSize else { return unsafe first }
             let lastGroup = unsafe end - RecordWriter.groupSize
             let record = unsafe storeGroups(first, lastGroup)
-            // The rest is stored with some records before it, whose sums are the same once more.
+            // The rest is stored together with some records before it, whose sums are stored a second time.
             guard unsafe record > lastGroup, unsafe record < end else { return unsafe record }
             return unsafe storeGroups(lastGroup, lastGroup)
         }
@@ -221,7 +221,7 @@ public struct ByteRegion: ~Copyable, ~Escapable {
                     unsafe record += RecordWriter.groupSize
                     continue
                 }
-                // The addresses lie on both sides of a power of two. Soon there will be a group on one side.
+                // The addresses lie on both sides of a power of two. A group soon after this one lies on one side.
                 let next = unsafe record + 8 * RecordWriter.size
                 unsafe record = store(record, next, 0)
                 if unsafe record < next { break }
@@ -336,9 +336,9 @@ public struct ByteRegion: ~Copyable, ~Escapable {
         return true
     }
 
-    /// Copies `count` bytes from `distance` bytes before `offset` to `offset`, the first one first: where the distance is less than the
-    /// count, they repeat, as LZ77 wants it. Up to seven bytes of the region after them may change, too. Copies nothing and returns
-    /// false if they are not all inside the region, or nothing lies so far before.
+    /// Copies `count` bytes from `distance` bytes before `offset` to `offset`, in ascending order: if the distance is less than the
+    /// count, they repeat, as LZ77 requires. Up to seven bytes of the region after them may change, too. Copies nothing and returns
+    /// false if they are not all inside the region, or `distance` exceeds `offset`.
     @inlinable
     @_lifetime(self: copy self)
     public mutating func repeatEarlier(at offset: Int, distance: Int, count: Int) -> Bool {
@@ -351,7 +351,7 @@ public struct ByteRegion: ~Copyable, ~Escapable {
             var source = unsafe target - distance
             let last = unsafe target + count
             if hasRoom, distance >= 8 {
-                // A word is read before anything that it holds is written.
+                // The distance is at least a word: a word is read before any of its bytes are written.
                 repeat {
                     unsafe target.storeBytes(of: source.loadUnaligned(as: UInt64.self), as: UInt64.self)
                     unsafe target += 8
@@ -384,7 +384,7 @@ public struct ByteRegion: ~Copyable, ~Escapable {
         return true
     }
 
-    /// What the region holds, for reading.
+    /// The region's bytes, for reading.
     public var contents: ByteView {
         @_lifetime(borrow self) get { ByteView(span.bytes) }
     }
@@ -403,7 +403,7 @@ public struct ByteRegion: ~Copyable, ~Escapable {
         return true
     }
 
-    /// Clears `size` bytes at `address`, as `clear` does, by a call.
+    /// Clears `size` bytes at `address`, as `clear` does. Kept as a call.
     @inline(never)
     @discardableResult
     @_lifetime(self: copy self)
@@ -411,7 +411,7 @@ public struct ByteRegion: ~Copyable, ~Escapable {
 }
 
 extension MutableSpan {
-    /// The elements, which nobody can change any more.
+    /// The elements, which cannot change any more.
     @_lifetime(copy self)
     public consuming func asSpan() -> Span<Element> {
         // The only way to change them is consumed.

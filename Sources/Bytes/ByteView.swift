@@ -1,8 +1,8 @@
-// The checked accessors: the only code that reads bytes which came from outside.
+// The checked accessors: the only code that reads untrusted bytes.
 
 public import Diagnostics
 
-/// Bytes that nobody vouches for: an ELF file, a table in it, a firmware structure. Every access is checked.
+/// Untrusted bytes: an ELF file, a table in it, a firmware structure. Every access is checked.
 public struct ByteView: ~Escapable, Sendable {
     /// The bytes themselves.
     public let span: RawSpan
@@ -16,7 +16,7 @@ public struct ByteView: ~Escapable, Sendable {
     /// Views the bytes of a literal.
     @_lifetime(immortal)
     public init(_ literal: StaticString) {
-        // A literal's bytes are valid for ever, and there are as many as it says.
+        // A literal's bytes are valid forever, and there are as many as it says.
         let bytes = unsafe RawSpan(_unsafeStart: literal.utf8Start, byteCount: literal.utf8CodeUnitCount)
         self.span = unsafe _overrideLifetime(bytes, borrowing: ())
     }
@@ -31,7 +31,7 @@ public struct ByteView: ~Escapable, Sendable {
     /// Views `bytes`.
     @_lifetime(copy bytes)
     public init(_ bytes: Span<UInt8>) {
-        // They have no padding.
+        // Bytes have no padding.
         span = unsafe bytes.bytes
     }
 
@@ -44,8 +44,8 @@ public struct ByteView: ~Escapable, Sendable {
         offset <= count && size <= count - offset
     }
 
-    /// The structure of `size` bytes at `offset`. Throws `rule` if it is not all there: its value is the offset where the structure
-    /// would end, its limit the number of bytes.
+    /// The structure of `size` bytes at `offset`. Throws `rule` if it is not all there: the fault's value is the offset where the
+    /// structure would end, its limit the number of bytes.
     @_lifetime(copy self)
     public func record(at offset: UInt64, size: UInt64, else rule: Rule, _ location: FaultLocation) throws(Fault)
         -> Record
@@ -57,7 +57,7 @@ public struct ByteView: ~Escapable, Sendable {
         return Record(span, at: Int(truncatingIfNeeded: offset), size: Int(truncatingIfNeeded: size))
     }
 
-    /// `size` bytes at `offset`; throws `rule`, as `record` does.
+    /// The `size` bytes at `offset`. Throws `rule`, as `record` does.
     @_lifetime(copy self)
     public func slice(at offset: UInt64, size: UInt64, else rule: Rule, _ location: FaultLocation) throws(Fault)
         -> ByteView
@@ -66,7 +66,7 @@ public struct ByteView: ~Escapable, Sendable {
         return part(unchecked: offset, size)
     }
 
-    /// `size` bytes at `offset`, which the caller has checked. Out of bounds it stops the program, and does not read.
+    /// The `size` bytes at `offset`, which the caller has checked. Out of bounds it stops the program, and does not read.
     @_lifetime(copy self)
     public func part(at offset: UInt64, size: UInt64) -> ByteView {
         precondition(contains(offset, size))
@@ -116,11 +116,11 @@ public struct ByteView: ~Escapable, Sendable {
         distance(to: 0, from: offset, limit: limit)
     }
 
-    /// How far after `offset` the first `wanted` is; nil if there is none, or it is further than `limit`.
+    /// The distance from `offset` to the first `wanted` byte; nil if there is none, or it is further away than `limit`.
     @inline(never)
     public func distance(to wanted: UInt8, from offset: UInt64, limit: UInt64 = .max) -> UInt64? {
         guard offset < count else { return nil }
-        // Past the last byte that counts, and past the last place where a word can be read.
+        // One past the last byte that counts, and one past the last offset where a word can be read.
         let end = limit < count &- offset ? offset &+ limit &+ 1 : count
         let wordEnd = max(count, 7) &- 7
         let ones: UInt64 = 0x0101_0101_0101_0101
@@ -168,7 +168,7 @@ public struct ByteView: ~Escapable, Sendable {
         return true
     }
 
-    /// `size` bytes at `offset`, which the callers have checked.
+    /// The `size` bytes at `offset`, which the callers have checked.
     @_lifetime(copy self)
     private func part(unchecked offset: UInt64, _ size: UInt64) -> ByteView {
         let start = Int(truncatingIfNeeded: offset)
@@ -178,9 +178,9 @@ public struct ByteView: ~Escapable, Sendable {
     }
 }
 
-/// A structure that is all there; fields are read by their offset in it.
+/// A structure that lies completely in its bytes; fields are read by their offset in it.
 public struct Record: ~Escapable, Sendable {
-    /// What the structure is in, where it begins, and the number of its bytes.
+    /// The bytes that the structure is in, where it begins, and its size in bytes.
     @usableFromInline let span: RawSpan
     @usableFromInline let start: Int, size: Int
 
@@ -208,9 +208,9 @@ public struct Record: ~Escapable, Sendable {
 
     @inlinable @inline(__always)
     func load<Field: FixedWidthInteger & BitwiseCopyable>(_ offset: Int, _ type: Field.Type) -> Field {
-        // Mostly both are constants.
+        // In most calls both are constants.
         precondition(offset >= 0 && offset <= size &- MemoryLayout<Field>.size)
-        // In the structure by the line above, which is in `span`.
+        // Inside the structure, by the line above, and the structure is inside `span`.
         return unsafe span.unsafeLoadUnaligned(fromUncheckedByteOffset: start &+ offset, as: type)
     }
 }

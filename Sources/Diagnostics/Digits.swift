@@ -9,7 +9,7 @@ public enum Digits {
         digits = (digits << 16 | digits) & 0x0000_ffff_0000_ffff
         digits = (digits << 8 | digits) & 0x00ff_00ff_00ff_00ff
         digits = (digits << 4 | digits) & 0x0f0f_0f0f_0f0f_0f0f
-        // Above 9 the letters follow, 39 characters further on.
+        // In ASCII, `a` is 39 characters after where a digit 10 would be.
         let letters = (digits &+ 0x0606_0606_0606_0606) >> 4 & 0x0101_0101_0101_0101
         return (digits &+ 0x3030_3030_3030_3030 &+ letters &* 39).byteSwapped
     }
@@ -32,7 +32,7 @@ extension TextSink {
         let count = Digits.hexadecimalCount(value)
         let low = Digits.hexadecimal(UInt32(truncatingIfNeeded: value))
         let prefix: UInt64 = 0x7830  // 0x
-        // Mostly all fits in one word.
+        // Most numbers fit in one word.
         guard count > 6 else { return write((low &>> (64 &- 8 &* count)) << 16 | prefix, count: count &+ 2) }
         write(prefix, count: 2)
         if count > 8 {

@@ -2,14 +2,14 @@
 
 /// A broken rule. Every refusal of the loader and of the host tool is one of these, and renders to the same sentence.
 ///
-/// It has four words, which a call returns in registers: the location is stored in its parts, because as a structure of its own it
-/// would make a fifth. Whatever else the sentence tells, such as the name of a relocation's symbol, is looked up in the file when it
-/// is written: see `FaultDetails`.
+/// It has four words, so that a call returns it in registers. The location is stored in parts, because as a structure of its own it
+/// would take a fifth word. Whatever else the sentence tells, such as the name of a relocation's symbol, is looked up in the file when
+/// it is written: see `FaultDetails`.
 public struct Fault: Error, Equatable, Sendable {
     /// The rule that was broken.
     public let rule: Rule
     private var locationKind: FaultLocation.Kind
-    // As wide as the gap before the word that follows: a gap would be masked out at every return.
+    // 16 bits, to fill the gap before the next word: padding would be masked out at every return.
     private var fileNumber: UInt16 = 0
     private var locationTable: UInt32
     private var locationIndex: UInt64
@@ -18,7 +18,7 @@ public struct Fault: Error, Equatable, Sendable {
     /// What the rule allows; `%l` (hexadecimal) or `%m` (decimal) in the rule's sentence.
     public let limit: UInt64
 
-    /// A fault of `rule` at `location`. It is a call: put together at each of some two hundred places, faults would take 1,000 bytes more.
+    /// A fault of `rule` at `location`. Kept as a call: inlined at some 200 places it would cost 1,000 bytes more.
     @inline(never)
     public init(_ rule: Rule, _ location: FaultLocation = .none, value: UInt64 = 0, limit: UInt64 = 0) {
         self.rule = rule
@@ -29,24 +29,24 @@ public struct Fault: Error, Equatable, Sendable {
         self.limit = limit
     }
 
-    /// A fault of `rule` at `location`. The file holds the name in its sentence at `nameOffset`, NUL terminated.
+    /// A fault of `rule` at `location`. The name in its sentence is at file offset `nameOffset`, NUL terminated.
     public init(_ rule: Rule, _ location: FaultLocation = .none, nameOffset: UInt64) {
         self.init(rule, location, value: nameOffset)
     }
 
-    /// Where it was broken.
+    /// Where the rule was broken.
     public var location: FaultLocation { FaultLocation(locationKind, table: locationTable, locationIndex) }
-    /// Which of several files it is in; 0 is the application.
+    /// The number of the file that it is in; 0 is the application.
     public var file: Int { Int(fileNumber) }
 
-    /// The same fault in file `file`, unless it has been attributed to a library already.
+    /// The same fault in file `file`, unless it is already attributed to a library.
     public func of(file: Int) -> Fault {
         var fault = self
         if fileNumber == 0 { fault.fileNumber = UInt16(truncatingIfNeeded: file) }
         return fault
     }
 
-    /// The same fault at `location`, if it is a relocation's that does not say yet which relocation.
+    /// The same fault at `location`, if it is a relocation's fault that does not yet say which relocation.
     @inline(never)
     public func at(_ location: FaultLocation) -> Fault {
         guard locationKind == .none, rule.kind == .relocation else { return self }

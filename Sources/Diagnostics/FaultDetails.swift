@@ -1,12 +1,12 @@
-// What the sentence about a fault needs besides the fault: an address, a type, names.
+// The details that a fault's sentence needs besides the fault: an address, a type, names.
 
-/// What a sentence needs besides the fault itself; for a relocation's fault it is looked up in the file.
+/// The details that a sentence needs besides the fault itself. Those of a relocation are looked up in the file.
 public struct FaultDetails: Equatable, Sendable {
-    /// The link address that a relocation changes, in an object file its offset in the section; `%a` in the sentence.
+    /// The link address that a relocation changes, or its offset in the section of an object file; `%a` in the sentence.
     public var address: UInt64 = 0
-    /// The name of a relocation type, after what all names of its machine begin with; `%t` in the sentence.
+    /// The prefix that all relocation types of the machine share, and the rest of this type's name; `%t` in the sentence.
     public var typePrefix: Text = "", typeName: Text = ""
-    /// Where the file holds the fault's name, NUL terminated; 0 if there is none. `%n` in the sentence.
+    /// The file offset of the fault's name, NUL terminated; 0 if it has none. `%n` in the sentence.
     public var nameOffset: UInt64
     /// The names after the first one.
     public var furtherNames = FurtherNames()
@@ -14,10 +14,10 @@ public struct FaultDetails: Equatable, Sendable {
     /// The index of the relocation's symbol.
     public var symbol: UInt32 = 0
 
-    /// The details that `fault` knows by itself: for a rule about something with a name, its value is where that is.
+    /// The details that `fault` itself holds: its value is the name's offset if its rule is about something with a name.
     public init(_ fault: Fault) { nameOffset = fault.value }
 
-    /// Whether both say the same.
+    /// Whether all details are equal.
     public static func == (left: FaultDetails, right: FaultDetails) -> Bool {
         left.address == right.address && left.nameOffset == right.nameOffset && left.furtherNames == right.furtherNames
     }
@@ -47,7 +47,7 @@ public struct FaultDetails: Equatable, Sendable {
         }
     }
 
-    /// `'one', 'two' and 5 more`.
+    /// Writes the names as `'one', 'two' and 5 more`.
     func writeNames(to sink: inout some TextSink, file: RawSpan) {
         writeName(nameOffset, to: &sink, file: file)
         for index in 0..<furtherNames.listed {
@@ -79,12 +79,12 @@ public struct FaultDetails: Equatable, Sendable {
     }
 }
 
-/// The names that a fault lists after its first: how many there are, and the first four.
+/// The names that a fault lists after its first: their number, and the first four.
 public struct FurtherNames: Equatable, Sendable {
     private var first: UInt64 = 0, second: UInt64 = 0, third: UInt64 = 0, fourth: UInt64 = 0
-    /// How many there are.
+    /// The number of names.
     public private(set) var count: UInt64 = 0
-    /// How many of them are kept.
+    /// The number of names that are kept.
     public var listed: UInt64 { min(count, 4) }
 
     /// No names.
@@ -100,7 +100,7 @@ public struct FurtherNames: Equatable, Sendable {
         }
     }
 
-    /// Adds the name at `offset` of the file.
+    /// Adds the name at file offset `offset`.
     @inline(never)
     public mutating func append(_ offset: UInt64) {
         switch count {

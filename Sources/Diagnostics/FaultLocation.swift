@@ -1,16 +1,16 @@
-// Where a rule was broken.
+// The location of a fault.
 
-/// Where a rule was broken: a place in the file, in memory, or nowhere in particular.
+/// The location of a fault: a place in the file, in memory, or nowhere in particular.
 public struct FaultLocation: Equatable, Sendable {
     /// What the index counts.
     public enum Kind: UInt8, Sendable {
-        /// Nothing: it is nowhere in particular, or in the file header.
+        /// Nothing: the location is nowhere in particular, or the file header.
         case none, header
         /// Bytes of the file.
         case offset
         /// Program headers, section headers.
         case programHeader, sectionHeader
-        /// Nothing: it is the tag of a dynamic entry.
+        /// Nothing: the index is the tag of a dynamic entry.
         case dynamic
         /// Entries of the relocation table that a dynamic entry names, by `table`.
         case relocation
@@ -18,7 +18,7 @@ public struct FaultLocation: Equatable, Sendable {
         case symbol
         /// Entries of the section whose number is `table`.
         case entry
-        /// Nothing: it is an address in memory.
+        /// Nothing: the index is an address in memory.
         case address
         /// Bytes of the unpacked archive that the file holds.
         case archive
@@ -26,8 +26,8 @@ public struct FaultLocation: Equatable, Sendable {
 
     /// What the index counts.
     public let kind: Kind
-    /// The table that it counts in: for `relocation` the tag of the dynamic entry that names it, for `entry` the number of the
-    /// section; otherwise 0.
+    /// The table that the index counts in: for `relocation` the tag of the dynamic entry that names it, for `entry` the number of
+    /// the section; otherwise 0.
     public let table: UInt32
     /// The index, the offset, the tag or the address.
     public let index: UInt64
@@ -59,8 +59,7 @@ public struct FaultLocation: Equatable, Sendable {
     }
     /// A dynamic entry, by its tag.
     @inlinable public static func dynamic(_ tag: UInt64) -> FaultLocation { FaultLocation(.dynamic, tag) }
-    /// An entry of a relocation table, by its index; `table` is the tag, of 32 bits, of the dynamic
-    /// entry that names the table.
+    /// An entry of a relocation table, by its index; `table` is the tag, of 32 bits, of the dynamic entry that names the table.
     @inlinable public static func relocation(table: UInt64, index: UInt64) -> FaultLocation {
         FaultLocation(.relocation, table: UInt32(truncatingIfNeeded: table), index)
     }
@@ -73,11 +72,11 @@ public struct FaultLocation: Equatable, Sendable {
     /// An address in memory.
     @inlinable public static func address(_ address: UInt64) -> FaultLocation { FaultLocation(.address, address) }
 
-    /// A byte offset in an archive, unpacked.
+    /// A byte offset in the unpacked archive.
     @inlinable public static func archive(_ offset: UInt64) -> FaultLocation { FaultLocation(.archive, offset) }
 
-    /// What the sentence about a fault begins with. %v, %d and %g are the index, %g as the tag of a dynamic entry; for an entry of a
-    /// table they are the table, and %m is the index.
+    /// The beginning of a fault's sentence. %v, %d and %g are the index, %g as the tag of a dynamic entry; for an entry of a table
+    /// they are the table, and %m is the index.
     var sentence: Text {
         switch kind {
         case .none: ""

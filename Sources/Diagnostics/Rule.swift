@@ -1,4 +1,4 @@
-// Every rule that a boot can break: its sentence, its class, and what to do about it.
+// Every rule that a boot can break, and the class of each, which decides the exit status.
 
 /// A rule of the ELF specification, of the psABI, of a boot protocol or of the Hermit entry contract.
 ///
@@ -46,7 +46,7 @@ public enum Rule: UInt8, Equatable, Sendable {
     case configurationVersion, kernelNotInArchive
     case archiveTooLarge, memoryBelowRequirement, processorsBelowRequirement
 
-    /// What kind of trouble this is; decides the exit status.
+    /// The class of the rule, which decides the exit status.
     public var kind: Kind { words.kind }
 
     /// The classes of trouble, one exit status each.
@@ -61,11 +61,11 @@ public enum Rule: UInt8, Equatable, Sendable {
         case exception = 0x17
         case options = 0x18
 
-        /// What the loader writes to isa-debug-exit's port 0xf4.
+        /// The value that the loader writes to the port of isa-debug-exit, 0xf4.
         public var debugExitValue: UInt8 { rawValue }
-        /// The status QEMU then ends with: twice the value written, plus one.
+        /// The status that QEMU then exits with: twice the value written, plus one.
         public var status: Int32 { Int32(rawValue) * 2 + 1 }
-        /// What it means, in a few words.
+        /// The meaning, in a few words.
         public var meaning: Text {
             switch self {
             case .noApplication: "no application was given"

@@ -1,12 +1,12 @@
-// What broken rules say, and what to do about them.
+// The sentence and the advice of each rule.
 //
 // Blanks are filled in when a sentence is written: %v and %d are the fault's value, %l and %m its limit, in hexadecimal and in
 // decimal; %n is the name, %t the relocation's type, %a the address that it changes.
 
 extension Rule {
-    /// What a broken rule says.
+    /// The words of a rule: its class, what is said when it is broken, and what to do then.
     public struct Words: Sendable {
-        /// What kind of trouble it is.
+        /// The class of the rule.
         public let kind: Kind
         /// The sentence, with blanks.
         public let sentence: Text
@@ -34,12 +34,12 @@ extension Rule {
         static func options(_ sentence: Text, _ advice: Text) -> Words { Words(.options, sentence, advice) }
     }
 
-    /// What to do about an image that must lie where the machine has something else.
+    /// The advice for an image that must lie where the machine has something else.
     private var adviceToLinkElsewhere: Text {
         "link the application position independent (-pie), or at an address that is free there, such as 16 MiB"
     }
 
-    /// What it says when it is broken.
+    /// The words of this rule.
     public var words: Words {
         switch self {
         case .noModule: .noApplication("no application was given", "give it the application as a module, or initrd")

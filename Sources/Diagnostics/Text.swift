@@ -1,14 +1,14 @@
-// Text of the program's own: literals, their parts, and tables that are one literal.
+// The program's own text: literals, parts of them, and tables that are one literal.
 
 /// A literal, or a part of one.
 ///
-/// A table of texts can be one literal whose rows are looked up by counting. With a literal of its own each row would cost an
-/// address, a length, and code that chooses between them.
+/// A table of texts can be one literal whose rows are looked up by counting. If each row were a literal of its own, it would cost
+/// an address, a length, and code to choose between them.
 @safe
 public struct Text: @unchecked Sendable, ExpressibleByStringLiteral {
-    // A literal's bytes are valid for ever, and never change.
+    // A literal's bytes are valid forever, and never change.
     private let start: UnsafePointer<UInt8>
-    // Tables of texts have one such number for each; none is nearly as long.
+    // 16 bits, because tables of texts store one size for each; no text is nearly that long.
     private let size: UInt16
     /// The number of bytes.
     public var count: Int { Int(size) }
@@ -58,6 +58,6 @@ public struct Text: @unchecked Sendable, ExpressibleByStringLiteral {
     /// The word at `number`, counted from 0, of words that a space separates.
     public func word(_ number: Int) -> Text { row(number, separator: UInt8(ascii: " ")) }
 
-    /// The bytes, for a sink that can take them together.
+    /// The bytes, for a sink that can take them all at once.
     @unsafe public var bytes: UnsafeBufferPointer<UInt8> { unsafe UnsafeBufferPointer(start: start, count: count) }
 }

@@ -1,6 +1,6 @@
 // Text output that needs no allocation: bytes into a sink, numbers rendered digit by digit.
 
-/// Something that takes bytes of text: a serial port, a buffer, a `String` on the host.
+/// A destination for bytes of text: a serial port, a buffer, a `String` on the host.
 public protocol TextSink {
     /// Takes one byte of UTF-8.
     mutating func write(_ byte: UInt8)
@@ -10,7 +10,7 @@ public protocol TextSink {
     mutating func write(_ text: UInt64, count: UInt64)
     /// Ends a line; by default with a line feed.
     mutating func endLine()
-    /// Sends the bytes that were gathered; by default none are.
+    /// Sends the bytes gathered so far; by default there are none.
     mutating func flush()
 }
 
@@ -23,7 +23,7 @@ extension TextSink {
     /// Writes a line feed.
     public mutating func endLine() { write(UInt8(ascii: "\n")) }
 
-    /// Has nothing to send.
+    /// Does nothing: no bytes are gathered.
     public mutating func flush() {}
 
     /// Writes `text` and a number in hexadecimal.
@@ -40,7 +40,7 @@ extension TextSink {
         write(decimal: value)
     }
 
-    /// Writes `template`, in which `%x` and `%d` stand for the numbers after it, one by one, in hexadecimal and in decimal.
+    /// Writes `template`, in which each `%x` or `%d` stands for the next of the numbers, in hexadecimal or in decimal.
     @inline(never)
     public mutating func write(
         _ template: Text, _ first: UInt64, _ second: UInt64 = 0, _ third: UInt64 = 0, _ fourth: UInt64 = 0

@@ -51,7 +51,7 @@ public enum DynamicTag {
     public static var initialisersSize: UInt64 { 27 }
     /// DT_FINI_ARRAYSZ: bytes of the array at DT_FINI_ARRAY.
     public static var finalisersSize: UInt64 { 28 }
-    /// DT_FLAGS; DF_SYMBOLIC, 2, stands for DT_SYMBOLIC.
+    /// DT_FLAGS: its bit DF_SYMBOLIC, 2, means the same as DT_SYMBOLIC.
     public static var flags: UInt64 { 30 }
     /// DT_RELRSZ: bytes of the table at DT_RELR.
     public static var relrSize: UInt64 { 35 }
@@ -65,7 +65,7 @@ public enum DynamicTag {
     public static var versions: UInt64 { 0x6fff_fff0 }
     /// DT_VERDEF: the versions that the file defines.
     public static var definedVersions: UInt64 { 0x6fff_fffc }
-    /// DT_VERNEED: the versions that it wants of others.
+    /// DT_VERNEED: the versions that it needs from other files.
     public static var neededVersions: UInt64 { 0x6fff_fffe }
     /// DT_GNU_HASH: the GNU hash table.
     public static var gnuHash: UInt64 { 0x6fff_fef5 }
@@ -73,14 +73,14 @@ public enum DynamicTag {
     public static var androidRel: UInt64 { 0x6000_000f }
     /// DT_ANDROID_RELA: the same with addends.
     public static var androidRela: UInt64 { 0x6000_0011 }
-    /// DT_ANDROID_RELR: what DT_RELR was before the gABI had it.
+    /// DT_ANDROID_RELR: DT_RELR before the gABI adopted it.
     public static var androidRelr: UInt64 { 0x6fff_e000 }
-    /// DT_CREL: compact relocations, by the number that LLVM gives them until the gABI has one.
+    /// DT_CREL: compact relocations. The number is LLVM's, until the gABI has one.
     public static var crel: UInt64 { 0x4000_0026 }
 }
 
-/// The values of the dynamic section that loading an image needs; nil if an entry is absent. If a tag has several entries the
-/// last one counts, but of DT_NEEDED the first is kept.
+/// The values of the dynamic section that loading an image needs. If a tag has several entries the last one counts, except that the
+/// first DT_NEEDED is kept.
 public struct DynamicSection: Sendable {
     /// The values, each in its tag's slot, and a bit for each slot that is in use.
     private var values = InlineArray<56, UInt64>(repeating: 0)
@@ -100,10 +100,10 @@ public struct DynamicSection: Sendable {
         return values.span[Int(truncatingIfNeeded: slot)]
     }
 
-    /// The value of `tag`; 0 if there is none.
+    /// The value of `tag`; 0 if it has none.
     public subscript(tag: UInt64) -> UInt64 { value(tag) ?? 0 }
 
-    /// Whether there is an entry of one of two tags that the gABI defines.
+    /// Whether there is an entry with one of two tags, both defined by the gABI.
     public func hasAny(_ tag: UInt64, _ other: UInt64) -> Bool { present & (1 << tag | 1 << other) != 0 }
 
     /// DT_NEEDED, as an offset in the string table.
@@ -129,11 +129,11 @@ public struct DynamicSection: Sendable {
     /// DT_PLTREL.
     public var pltRelocationKind: UInt64? { value(DynamicTag.pltRelocationKind) }
 
-    /// No entries. It is large, so it is filled where it lies.
+    /// No entries. The structure is large, so it is filled in place.
     public init() {}
 
     /// Adds the entries in `bytes` up to DT_NULL or their end. Throws `dynamicMisaligned` if `bytes` has no DT_NULL and is not a whole
-    /// number of entries, and `relocationFormUnknown` for relocations that would be left out in silence.
+    /// number of entries, and `relocationFormUnknown` for relocations that would otherwise be ignored silently.
     public mutating func read(_ bytes: borrowing ByteView) throws(Fault) {
         let count = Int(truncatingIfNeeded: bytes.count / 16)
         var slots = values.mutableSpan

@@ -17,7 +17,7 @@ public enum FileType: UInt16, Sendable {
 public struct FileHeader: Equatable, Sendable {
     /// The size of Elf64_Ehdr in a file.
     public static var size: UInt64 { 64 }
-    /// The first four bytes of every ELF file, 0x7f and ELF, as a word.
+    /// The first four bytes of every ELF file, 0x7f and "ELF", as a little-endian word.
     public static var magic: UInt32 { 0x464c_457f }
 
     /// ELFCLASS64: 64-bit objects.
@@ -39,18 +39,18 @@ public struct FileHeader: Equatable, Sendable {
     public var entry: UInt64
     /// e_phoff: file offset of the program headers.
     public var programHeaderOffset: UInt64
-    /// The number of program headers, from e_phnum or, where that is PN_XNUM, from sh_info of section header 0.
+    /// The number of program headers: e_phnum or, if that is PN_XNUM, sh_info of section header 0.
     public var programHeaderCount: UInt64
     /// e_shoff: file offset of the section headers, 0 if there are none.
     public var sectionHeaderOffset: UInt64
-    /// e_shnum as written; section headers are not needed to boot and are checked where they are used.
+    /// e_shnum as written. Booting needs no section headers; they are checked where they are used.
     public var sectionHeaderCount: UInt16
     /// e_shstrndx as written.
     public var sectionNameIndex: UInt16
     /// e_flags.
     public var flags: UInt32
 
-    /// Reads and validates the header of `file`, which must be for `machine` (e_machine).
+    /// Reads and validates the header of `file`, whose e_machine must be `machine`.
     ///
     /// Throws `emptyFile`, `notELF`, `fileTooShort`, `notClass64`, `notLittleEndian`, `badIdentVersion`, `wrongMachine`,
     /// `coreFile`, `unknownFileType`, `badVersion`, `badHeaderSize`, `badProgramHeaderSize`,
@@ -101,11 +101,11 @@ public struct FileHeader: Equatable, Sendable {
         _ = try file.record(at: programHeaderOffset, size: size, else: .programHeadersBeyondFile, .header)
     }
 
-    /// Checks the first seven bytes of e_ident; of a shorter file those that it has.
+    /// Checks the first seven bytes of e_ident, or as many as the file has.
     private static func checkIdentification(_ file: borrowing ByteView) throws(Fault) {
         var magic: UInt64 = 0
         for offset in 0..<min(file.count, 4) { magic |= UInt64(file.byte(at: offset) ?? 0) << (8 &* offset) }
-        // As many of its bytes as the file has.
+        // As many bytes of the magic number as the file has.
         let expected = UInt64(FileHeader.magic) & (1 << (8 &* min(file.count, 4)) &- 1)
         guard magic == expected else { throw Fault(.notELF, value: magic) }
         if let fileClass = file.byte(at: 4), fileClass != class64 {
@@ -120,9 +120,9 @@ public struct FileHeader: Equatable, Sendable {
     }
 }
 
-/// The values of EI_OSABI that are asked for by name.
+/// The values of EI_OSABI that have a meaning here.
 public enum OSABI {
-    /// ELFOSABI_GNU: it uses GNU's extensions, such as functions that choose an implementation.
+    /// ELFOSABI_GNU: it uses GNU's extensions, such as STT_GNU_IFUNC.
     public static var gnu: UInt8 { 3 }
     /// ELFOSABI_STANDALONE: it runs without an operating system.
     public static var standalone: UInt8 { 255 }

@@ -11,7 +11,7 @@ public struct Note: ~Escapable {
     public let name: ByteView
     /// The descriptor.
     public let desc: ByteView
-    /// Where the note begins in the file.
+    /// The file offset of the note.
     public let offset: UInt64
 
     @_lifetime(copy name, copy desc)
@@ -36,22 +36,22 @@ public struct Note: ~Escapable {
 
 /// The notes of one PT_NOTE segment or SHT_NOTE section, front to back.
 ///
-/// The gABI pads the fields of 64-bit files to 8 bytes, but nearly everybody pads to 4. p_align does not tell which: linkers put notes
-/// of both kinds in one segment, and its p_align is the largest. So notes are read with 8 if they then fill the segment, and otherwise
-/// with 4.
+/// The gABI pads the fields of 64-bit files to 8 bytes, but nearly all tools pad to 4. p_align does not tell which: linkers put notes
+/// of both kinds in one segment, whose p_align is the larger one. So notes are read with padding to 8 if they then fill the segment,
+/// and otherwise with padding to 4.
 public struct Notes: ~Escapable {
     /// How fields are padded.
     private enum Padding {
         /// To 8 bytes.
         case eight
-        /// To 4, with zeros before a note that begins at a multiple of the segment's alignment: a linker leaves them between two
+        /// To 4, with zeros before a note that begins at a multiple of the segment's alignment: linkers leave such gaps between
         /// sections.
         case fourWithGaps
         /// To 4.
         case four
     }
 
-    /// Where a note's parts are among the bytes. Sums of a few 32-bit numbers and a position inside the file stay far below 2^64.
+    /// The offsets of a note's parts. Sums of a few 32-bit numbers and a position inside the file stay far below 2^64.
     private struct Extent {
         var start: UInt64, nameEnd: UInt64, descStart: UInt64, descEnd: UInt64
         var nameStart: UInt64 { start &+ 12 }
@@ -112,7 +112,7 @@ public struct Notes: ~Escapable {
 
     // MARK: Padding
 
-    /// Decides how fields are padded: in the first way that the alignment permits and with which the notes fill the bytes.
+    /// Decides how fields are padded: the first way that the alignment permits and by which the notes fill the bytes.
     @inline(never)  // Two callers: 500 bytes less.
     private mutating func choosePadding() {
         guard alignment > 4 else { return }
@@ -123,7 +123,7 @@ public struct Notes: ~Escapable {
         padding = .four
     }
 
-    /// Whether notes with this padding fill all bytes: each is inside and has a name that ends in NUL, and all other bytes are zero.
+    /// Whether notes with this padding fill all bytes: each note is inside and its name ends in NUL, and all other bytes are zero.
     private var fillsBytes: Bool {
         var position: UInt64 = 0
         do throws(Fault) {
@@ -138,13 +138,13 @@ public struct Notes: ~Escapable {
         return isZero(position, bytes.count)
     }
 
-    /// Where the parts of the next note from `position` on are; nil after the last. Throws `noteTruncated`.
+    /// The offsets of the parts of the next note, from `position` on; nil after the last. Throws `noteTruncated`.
     private func extent(from position: UInt64) throws(Fault) -> Extent? {
         var begin = position
         if padding == .fourWithGaps {
             while (address &+ begin) % alignment != 0, bytes.word32(at: begin) == 0 { begin &+= 4 }
         }
-        // The rest may be padding.
+        // A rest shorter than a note's header may be padding.
         guard bytes.contains(begin, 12) else { return nil }
         let header = bytes.part(at: begin, size: 12).entry(0, size: 12)
         let nameEnd = begin &+ 12 &+ UInt64(header.u32(0))
@@ -157,10 +157,10 @@ public struct Notes: ~Escapable {
         return Extent(start: begin, nameEnd: nameEnd, descStart: descStart, descEnd: descEnd)
     }
 
-    /// Where the note after the one at `extent` may begin.
+    /// The offset where the note after the one at `extent` may begin.
     private func end(of extent: Extent) -> UInt64 { min(aligned(extent.descEnd), bytes.count) }
 
-    /// Whether all bytes from `start` to `end` are zero, as far as there are any.
+    /// Whether all bytes from `start` to `end` are zero; those past the last one count as zero.
     private func isZero(_ start: UInt64, _ end: UInt64) -> Bool {
         var position = start
         while position < min(end, bytes.count) {

@@ -3,7 +3,7 @@
 public import Bytes
 public import Diagnostics
 
-/// Elf64_Phdr, as it stands in the file.
+/// A program header, Elf64_Phdr, as it stands in the file.
 public struct ProgramHeader: Equatable, Sendable {
     /// The size of Elf64_Phdr in a file.
     public static var size: UInt64 { 56 }
@@ -75,8 +75,8 @@ public struct ProgramHeader: Equatable, Sendable {
     /// PF_W: it can be written.
     @inlinable public var isWritable: Bool { flags & Flags.write != 0 }
 
-    /// Where its bytes are in the file: p_offset, but 0 if it has none (p_filesz is 0), because p_offset may then point anywhere.
-    /// Files that keep nothing but debugging information have such segments beyond their end.
+    /// The file offset of its bytes: p_offset, but 0 if it has none (p_filesz is 0), because p_offset may then point anywhere.
+    /// Files with only debugging information have such segments past their end.
     @inlinable public var fileStart: UInt64 { filesz == 0 ? 0 : offset }
 
     /// Its bytes in `file`, none if p_filesz is 0; faults name it by `index`. Throws `segmentBeyondFile`.
@@ -85,7 +85,7 @@ public struct ProgramHeader: Equatable, Sendable {
         try file.slice(at: fileStart, size: filesz, else: .segmentBeyondFile, .programHeader(index))
     }
 
-    /// Checks that its bytes are in the file and fit its range of memory, and that its alignment is one.
+    /// Checks that its bytes are in the file and fit in its range of memory, and that its alignment is 0 or a power of two.
     ///
     /// Throws `segmentBeyondFile`, `segmentFileSizeExceedsMemory`, `segmentAddressOverflow` or `segmentAlignment`.
     public func validate(index: UInt64, fileCount: UInt64) throws(Fault) {
@@ -106,7 +106,7 @@ public struct ProgramHeader: Equatable, Sendable {
 public struct ProgramHeaders: ~Escapable {
     @usableFromInline let files: ByteView
     @usableFromInline let start: Int
-    /// How many there are.
+    /// The number of headers.
     public let count: Int
 
     /// The table that `header` describes in `file`.
@@ -120,7 +120,7 @@ public struct ProgramHeaders: ~Escapable {
         _ = try file.record(at: offset, size: size, else: .programHeadersBeyondFile, .header)
     }
 
-    /// The `count` headers at `start` of `files`, which the caller has checked to be there.
+    /// The `count` headers at `start` of `files`; the caller has checked that they are there.
     @_lifetime(copy files)
     public init(_ files: ByteView, at start: UInt64, count: Int) {
         self.files = files
@@ -128,7 +128,7 @@ public struct ProgramHeaders: ~Escapable {
         self.count = count
     }
 
-    /// The index of the PT_LOAD segment whose memory holds link address `address`; nil between segments.
+    /// The index of the PT_LOAD segment whose memory holds link address `address`; nil if none does.
     public func segment(at address: UInt64) -> Int? {
         var index = 0
         while index < count {

@@ -1,4 +1,4 @@
-// A bound on the work that a file can ask for: headers may list the same bytes any number of times.
+// A bound on the work that a file can cause: its headers may list the same bytes any number of times.
 
 public import Diagnostics
 
@@ -8,12 +8,12 @@ public struct ReadBudget {
     private var count: UInt64 = 0
     private let limit: UInt64
 
-    /// Nothing yet, for a file of `limit` bytes.
+    /// A count of 0, for a file of `limit` bytes.
     public init(limit: UInt64) { self.limit = limit }
 
     /// Adds a table of `size` bytes, which are all in the file, listed at `location`. Throws `bytesListedTwice`.
     public mutating func add(_ size: UInt64, _ location: FaultLocation) throws(Fault) {
-        // Both are at most the file's size.
+        // No overflow: both are at most the file's size.
         count &+= size
         guard count <= limit else { throw Fault(.bytesListedTwice, location, value: count, limit: limit) }
     }

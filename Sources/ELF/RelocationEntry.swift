@@ -2,7 +2,7 @@
 
 public import Bytes
 
-/// Elf64_Rela, or Elf64_Rel with the addend still in place.
+/// A relocation entry: Elf64_Rela, or Elf64_Rel, whose addend is in place.
 public struct RelocationEntry: Equatable, Sendable {
     /// The size of Elf64_Rela in a file.
     public static var relaSize: UInt64 { 24 }
@@ -13,7 +13,7 @@ public struct RelocationEntry: Equatable, Sendable {
     public var offset: UInt64
     /// r_info: symbol index and type.
     public var info: UInt64
-    /// r_addend; nil where the addend is in place.
+    /// r_addend; nil if the addend is in place, in the field to be relocated.
     public var addend: UInt64?
 
     /// ELF64_R_TYPE.

@@ -1,34 +1,34 @@
-// The entries of one relocation section (gABI, chapter "Relocation"), also compact ones (SHT_CREL), which LLVM's assemblers write
-// with --crel (LLVM 19 and later; proposed for the gABI).
+// The entries of one relocation section (gABI, chapter "Relocation"), including compact ones (SHT_CREL, proposed for the gABI),
+// which LLVM's assemblers write with --crel (LLVM 19 and later).
 
 public import Bytes
 public import Diagnostics
 
-/// Reads the entries of a relocation section one by one: records with an addend or without, or compact ones, which are written as
+/// Reads the entries of a relocation section one by one: records with or without an addend, or compact entries, which hold
 /// differences, each number in LEB128.
 ///
 ///     header      unsigned: number of entries << 3 | entries have addends << 2 | shift
-///     entry       a byte: offset difference, in its low bits which of symbol, type and addend differ from the entry before;
-///                 where its highest bit is set, more of the offset difference follows, unsigned
-///                 then signed differences of symbol, type, addend, those that there are
+///     entry       a byte: offset difference; its low bits tell which of symbol, type and addend differ from the previous entry;
+///                 if its highest bit is set, more of the offset difference follows, unsigned
+///                 then the signed differences of symbol, type and addend, as far as they differ
 ///
 /// Offsets are multiples of 1 << shift. Everything wraps: offset and addend at 64 bits, symbol and type at 32.
 public struct RelocationSection: ~Escapable {
     private let bytes: ByteView
-    /// Where a malformed number is, for its fault.
+    /// The section, for the fault of a malformed number.
     private let location: FaultLocation
-    /// The size of an entry, 0 where they are compact.
+    /// The size of an entry; 0 if entries are compact.
     private let entrySize: UInt64
     private var position: UInt64 = 0
-    /// The entry that was read last.
+    /// The last entry read.
     public private(set) var entry = RelocationEntry(offset: 0, info: 0, addend: nil)
-    /// For compact entries: how many have not been read, and the sums so far.
+    /// For compact entries: the number of those that have not been read, and the sums so far.
     private var left: UInt64 = 0
     private var shift: UInt64 = 0
     private var hasAddends = false
     private var offset: UInt64 = 0, addend: UInt64 = 0
     private var symbol: UInt32 = 0, type: UInt32 = 0
-    /// Where the first malformed number begins; `.max` if there is none.
+    /// The offset of the first malformed number; `.max` if there is none.
     private var malformed: UInt64 = .max
 
     /// The entries in `bytes`, the contents of the section at `location`: a whole number of records of `entrySize` bytes, or compact
@@ -93,7 +93,7 @@ public struct RelocationSection: ~Escapable {
         var shift: UInt64 = 0
         while let byte = bytes.byte(at: position) {
             let digit = UInt64(byte & 0x7f)
-            // Only one bit of the tenth digit counts; in a signed number all others repeat it.
+            // Only one bit of the tenth digit counts. Its other bits are 0, or repeat that bit in a signed number.
             guard shift < 63 || digit == 0 || digit == (isSigned ? 0x7f : 1) else { break }
             position &+= 1
             value |= digit &<< shift

@@ -2,7 +2,7 @@
 
 public import Bytes
 
-/// Elf64_Shdr, as it stands in the file.
+/// A section header, Elf64_Shdr, as it stands in the file.
 public struct SectionHeader: Equatable, Sendable {
     /// The size of Elf64_Shdr in a file.
     public static var size: UInt64 { 64 }
@@ -33,9 +33,9 @@ public struct SectionHeader: Equatable, Sendable {
     /// SHT_SYMTAB or SHT_DYNSYM: it is a table of symbols.
     public var holdsSymbols: Bool { type == Kind.symbolTable || type == Kind.dynamicSymbols }
 
-    /// How many bytes it has in the file: none for SHT_NOBITS, whatever sh_size says.
+    /// The number of its bytes in the file: 0 for SHT_NOBITS, whatever sh_size says.
     public var fileSize: UInt64 { type == Kind.nobits ? 0 : size }
-    /// Where they are: sh_offset, but 0 if there are none, because sh_offset may then point anywhere.
+    /// The file offset of its bytes: sh_offset, but 0 if there are none, because sh_offset may then point anywhere.
     public var fileStart: UInt64 { fileSize == 0 ? 0 : offset }
 
     /// Reads the fields of a record of `size` bytes.

@@ -1,4 +1,4 @@
-// The section header table of a file whose sections matter: an object file (gABI, chapter "Sections").
+// The section header table (gABI, chapter "Sections"), which object files are loaded by.
 
 public import Bytes
 public import Diagnostics
@@ -20,21 +20,21 @@ extension SectionHeader {
         public static var note: UInt32 { 7 }
         /// SHT_DYNSYM: the symbols that dynamic linkers use.
         public static var dynamicSymbols: UInt32 { 11 }
-        /// SHT_NOBITS: zeros that take no room in the file.
+        /// SHT_NOBITS: zeros, which take no room in the file.
         public static var nobits: UInt32 { 8 }
         /// SHT_REL: relocations whose addends are in place.
         public static var rel: UInt32 { 9 }
-        /// SHT_INIT_ARRAY: pointers to functions that initialise.
+        /// SHT_INIT_ARRAY: pointers to initialisation functions.
         public static var initArray: UInt32 { 14 }
-        /// SHT_FINI_ARRAY: pointers to functions that finish.
+        /// SHT_FINI_ARRAY: pointers to termination functions.
         public static var finiArray: UInt32 { 15 }
-        /// SHT_PREINIT_ARRAY: pointers to functions that initialise before all others.
+        /// SHT_PREINIT_ARRAY: pointers to initialisation functions that are called before all others.
         public static var preinitArray: UInt32 { 16 }
         /// SHT_GROUP: indices of sections that belong together.
         public static var group: UInt32 { 17 }
         /// SHT_SYMTAB_SHNDX: section indices that do not fit in a symbol.
         public static var extendedIndices: UInt32 { 18 }
-        /// SHT_CREL: compact relocations, by the number that LLVM gives them until the gABI has one.
+        /// SHT_CREL: compact relocations. The number is LLVM's, until the gABI has one.
         public static var crel: UInt32 { 0x4000_0014 }
     }
 
@@ -55,17 +55,17 @@ extension SectionHeader {
     }
 }
 
-/// The section headers of a file, with e_shnum 0 and e_shstrndx SHN_XINDEX resolved: there may be 2^32 of them.
+/// The section headers of a file, up to 2^32 of them: an e_shnum of 0 and an e_shstrndx of SHN_XINDEX are resolved.
 public struct SectionTable: ~Escapable {
     /// The file.
     public let file: ByteView
-    /// How many headers there are, the one at index 0 included.
+    /// The number of headers, including the one at index 0.
     public private(set) var count: UInt32 = 0
     private var headers: ByteView
     /// The file offset and the size of the section of names; 0 if the file has none.
     private var namesStart: UInt64 = 0, namesSize: UInt64 = 0
 
-    /// The table that `header` describes in `file`. Throws what `find` does.
+    /// The table that `header` describes in `file`. Throws as `find` does.
     @_lifetime(copy file)
     @inline(never)
     public init(_ file: ByteView, _ header: FileHeader) throws(Fault) {
@@ -73,7 +73,7 @@ public struct SectionTable: ~Escapable {
         try find(header)
     }
 
-    /// A table of `file` that has not been looked for yet: see `find`.
+    /// A table of `file` that has not been found yet: see `find`.
     @_lifetime(copy file)
     public init(unread file: ByteView) {
         self.file = file
@@ -159,7 +159,7 @@ public struct SectionTable: ~Escapable {
     }
 
     /// The number of the first section that holds link address `address` at run time; nil if there is none. Thread-local sections
-    /// don't count: their variables lie in each thread's block.
+    /// do not count: their variables lie in each thread's block.
     public func section(at address: UInt64) -> UInt32? {
         var numbers = numbers
         while let index = numbers.next() {
@@ -194,7 +194,7 @@ public struct SectionTable: ~Escapable {
     }
 }
 
-/// The numbers of a table's entries, except for number 0, which stands for no entry.
+/// The numbers of a table's entries, except number 0, which stands for no entry.
 public struct EntryNumbers {
     @usableFromInline var last: UInt32 = 0
     @usableFromInline let count: UInt32

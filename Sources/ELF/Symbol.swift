@@ -2,7 +2,7 @@
 
 public import Bytes
 
-/// Elf64_Sym.
+/// A symbol: Elf64_Sym.
 public struct Symbol: Equatable, Sendable {
     /// The size of Elf64_Sym in a file.
     public static var size: UInt64 { 24 }
@@ -41,20 +41,20 @@ public struct Symbol: Equatable, Sendable {
         size = 0
     }
 
-    /// Who can refer to it: see `Binding`.
+    /// STB_…, which files can refer to it: see `Binding`.
     public var binding: UInt8 { info >> 4 }
-    /// What it names: see `Kind`.
+    /// STT_…, what it names: see `Kind`.
     public var type: UInt8 { info & 0xf }
     private var visibility: UInt8 { other & 3 }
     /// SHN_UNDEF: defined elsewhere.
     public var isUndefined: Bool { shndx == SectionIndex.undefined }
     /// SHN_ABS: the value is not an address, and is not rebased.
     public var isAbsolute: Bool { shndx == SectionIndex.absolute }
-    /// STB_LOCAL, or of a visibility that keeps other files from it.
+    /// STB_LOCAL, or a visibility that hides it from other files.
     public var isLocal: Bool {
         binding == Binding.local || visibility == Visibility.internal || visibility == Visibility.hidden
     }
-    /// STV_PROTECTED: others can refer to it, but not define it in its stead.
+    /// STV_PROTECTED: other files can refer to it, but not preempt it.
     public var isProtected: Bool { visibility == Visibility.protected }
     /// STB_GNU_UNIQUE: one definition for all files.
     public var isUnique: Bool { binding == Binding.unique }
@@ -69,15 +69,15 @@ public struct Symbol: Equatable, Sendable {
     /// STT_NOTYPE, STT_OBJECT or STT_FUNC: it names a place in the program.
     public var isPlace: Bool { type <= Kind.function }
 
-    /// What a symbol names.
+    /// What a symbol names (STT_…).
     public enum Kind {
-        /// STT_NOTYPE: it does not say.
+        /// STT_NOTYPE: unspecified.
         public static var none: UInt8 { 0 }
         /// STT_OBJECT: data.
         public static var object: UInt8 { 1 }
         /// STT_FUNC: a function.
         public static var function: UInt8 { 2 }
-        /// STT_SECTION: a section, by whose name it goes.
+        /// STT_SECTION: a section, whose name is its own.
         public static var section: UInt8 { 3 }
         /// STT_COMMON: data that has no section yet.
         public static var common: UInt8 { 5 }
@@ -87,15 +87,15 @@ public struct Symbol: Equatable, Sendable {
         public static var indirectFunction: UInt8 { 10 }
     }
 
-    /// Who can refer to a symbol.
+    /// Which files can refer to a symbol (STB_…).
     public enum Binding {
         /// STB_LOCAL: its own file.
         public static var local: UInt8 { 0 }
         /// STB_GLOBAL: all files.
         public static var global: UInt8 { 1 }
-        /// STB_WEAK: all files, and it may be missing, or give way to another.
+        /// STB_WEAK: all files. It may be missing, or give way to another.
         public static var weak: UInt8 { 2 }
-        /// STB_GNU_UNIQUE: all files, and none of them has another.
+        /// STB_GNU_UNIQUE: all files, which share one definition.
         public static var unique: UInt8 { 10 }
     }
 
@@ -106,30 +106,30 @@ public struct Symbol: Equatable, Sendable {
     }
 }
 
-/// The section indices (SHN_…) that stand for no section.
+/// The section indices (SHN_…) that do not number a section.
 public enum SectionIndex {
     /// SHN_UNDEF: the symbol is defined elsewhere.
     public static var undefined: UInt16 { 0 }
     /// SHN_LORESERVE: the first index that is reserved.
     public static var firstReserved: UInt16 { 0xff00 }
-    /// SHN_ABS: the symbol's value is no address.
+    /// SHN_ABS: the symbol's value is not an address.
     public static var absolute: UInt16 { 0xfff1 }
     /// SHN_COMMON: the linker gives the symbol a place.
     public static var common: UInt16 { 0xfff2 }
-    /// SHN_XINDEX: the index has more than 16 bits, and is elsewhere.
+    /// SHN_XINDEX: the index has more than 16 bits, and is stored elsewhere.
     public static var extended: UInt16 { 0xffff }
 }
 
-/// How many symbols a dynamic symbol table has: only its hash tables tell.
+/// The number of symbols of a dynamic symbol table, which only its hash tables tell.
 public enum SymbolCount {
-    /// nchain of a System V hash table at `bytes`' start; nil if the table does not fit.
+    /// The number of symbols by a System V hash table at the start of `bytes`, its nchain; nil if the table does not fit.
     public static func ofHash(_ bytes: borrowing ByteView) -> UInt64? {
         guard let buckets = bytes.word32(at: 0), let chains = bytes.word32(at: 4) else { return nil }
         guard bytes.contains(8, (UInt64(buckets) &+ UInt64(chains)) &* 4) else { return nil }
         return UInt64(chains)
     }
 
-    /// The number of symbols that a GNU hash table at `bytes`' start covers; nil if the table does not fit. An empty table
+    /// The number of symbols that a GNU hash table at the start of `bytes` covers; nil if the table does not fit. An empty table
     /// covers the symbols before its first one; with GNU ld that is 1, however many undefined symbols there are.
     /// Walks the chain that starts last: linear in the number of buckets and the length of that chain.
     public static func ofGNUHash(_ bytes: borrowing ByteView) -> UInt64? {
@@ -146,7 +146,7 @@ public enum SymbolCount {
             last = max(last, UInt64(symbol))
             position &+= 4
         }
-        // Without buckets there are no chains: only zeros may be left of a table that was cut out of the file.
+        // Without buckets there are no chains. A table that was cut out of the file may read as zeros.
         guard buckets > 0, last >= first else { return first }
         position = chainStart &+ (last &- first) &* 4
         while let hash = bytes.word32(at: position) {

@@ -4,16 +4,16 @@
 public struct AddressRange: BitwiseCopyable, Equatable, Sendable {
     /// The first address.
     public let start: UInt64
-    /// The address behind the last.
+    /// The address after the last.
     public let end: UInt64
 
-    /// The range from `start` to `end`; empty where `end` is not above `start`.
+    /// The range from `start` to `end`; empty if `end` is not above `start`.
     public init(_ start: UInt64, _ end: UInt64) {
         self.start = start
         self.end = max(start, end)
     }
 
-    /// The range of `size` bytes from `start`; it stops at the end of the address space.
+    /// The range of `size` bytes from `start`, cut off at the end of the address space.
     public init(at start: UInt64, size: UInt64) {
         let (end, overflow) = start.addingReportingOverflow(size)
         self.start = start
@@ -40,14 +40,14 @@ public struct AddressRange: BitwiseCopyable, Equatable, Sendable {
 }
 
 extension UInt64 {
-    /// The next multiple of `alignment`, a power of two; nil where it does not fit in 64 bits.
+    /// The first multiple of `alignment`, a power of two, from this number on; nil if it does not fit in 64 bits.
     public func aligned(to alignment: UInt64) -> UInt64? {
         let (sum, overflow) = addingReportingOverflow(alignment &- 1)
         return overflow ? nil : sum & ~(alignment &- 1)
     }
 
-    /// The first number from this one on that is congruent to `residue` modulo `modulus`, a power of two; nil where it does not fit
-    /// in 64 bits.
+    /// The first number from this one on that is congruent to `residue` modulo `modulus`, a power of two; nil if it does not fit in
+    /// 64 bits.
     public func next(congruentTo residue: UInt64, modulo modulus: UInt64) -> UInt64? {
         let (sum, overflow) = addingReportingOverflow((residue &- self) & (modulus &- 1))
         return overflow ? nil : sum

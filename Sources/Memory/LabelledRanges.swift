@@ -1,10 +1,10 @@
-// Ranges of addresses with what is known of each.
+// Ranges of addresses, each with a label.
 
-/// A range of addresses, and what is known of it.
+/// A range of addresses, and a label that says what it is.
 public struct LabelledRange<Label: Equatable & Sendable>: Equatable, Sendable {
     /// The addresses.
     public var range: AddressRange
-    /// What is known of them.
+    /// The label.
     public var label: Label
 
     /// A range with its label.
@@ -14,20 +14,20 @@ public struct LabelledRange<Label: Equatable & Sendable>: Equatable, Sendable {
     }
 }
 
-/// A list of ranges with their labels, to be read where it lies: reading an element of an array in place copies all of it.
+/// A list of labelled ranges, read through spans: to read an element of an inline array would copy the whole array.
 public struct LabelledRanges<Label: Equatable & Sendable>: ~Escapable {
-    // Apart, so that both can be cleared as a whole.
+    // Kept apart, so that each can be cleared as a whole.
     private let ranges: Span<AddressRange>
     private let labels: Span<Label>
 
-    /// As many ranges as labels.
+    /// The list of `ranges` and their `labels`, of which there are equally many.
     @_lifetime(copy ranges, copy labels)
     init(_ ranges: Span<AddressRange>, _ labels: Span<Label>) {
         self.ranges = ranges
         self.labels = labels
     }
 
-    /// How many there are.
+    /// The number of ranges.
     public var count: Int { ranges.count }
     /// Their numbers, from 0 on.
     public var indices: Range<Int> { ranges.indices }

@@ -2,23 +2,23 @@
 
 public import Diagnostics
 
-/// What the firmware says a range of addresses is (ACPI 6.5, table 15.6; Multiboot 1 and PVH use its numbers).
+/// What a range of addresses is, by the firmware (ACPI 6.5, table 15.6; Multiboot 1 and PVH use the same numbers).
 public enum MemoryKind: UInt32, Sendable {
     /// RAM that anyone may use.
     case available = 1
     /// Not to be used.
     case reserved = 2
-    /// ACPI tables, RAM once they have been read.
+    /// ACPI tables: usable as RAM once they have been read.
     case acpiReclaimable = 3
     /// Kept across sleep states.
     case acpiNonVolatile = 4
     /// Broken RAM.
     case defective = 5
 
-    /// Numbers that are not in the table count as reserved.
+    /// The kind with the firmware's `number`. Numbers that are not in the table count as reserved.
     public init(firmware number: UInt32) { self = MemoryKind(rawValue: number) ?? .reserved }
 
-    /// Whether it is RAM that holds something a kernel may read: what an identity mapping of all RAM covers.
+    /// Whether it is RAM that a kernel may read: an identity mapping of all RAM covers it.
     public var isMapped: Bool { self == .available || self == .acpiReclaimable || self == .acpiNonVolatile }
 }
 
@@ -34,12 +34,12 @@ extension MemoryRegion {
     /// A region.
     public init(range: AddressRange, kind: MemoryKind) { self.init(range, kind) }
 
-    /// Whether `other`, which begins no earlier than it ends, cannot be joined to it.
+    /// Whether `other`, which begins at or after this region's end, cannot be joined to it.
     func isApart(from other: MemoryRegion) -> Bool {
         kind != other.kind || range.end < other.range.start
     }
 
-    /// Makes `other`, which is of the same kind and touches or overlaps this region, a part of it; false where it is not.
+    /// Extends this region by `other`; false, without a change, if `other` is of another kind or neither touches nor overlaps it.
     mutating func join(_ other: MemoryRegion) -> Bool {
         guard other.kind == kind, other.range.start <= range.end, range.start <= other.range.end else {
             return false
@@ -49,13 +49,13 @@ extension MemoryRegion {
     }
 }
 
-/// The regions in ascending order of their start; neighbours of one kind that touch or overlap are merged, and what the firmware
-/// lists as RAM that anyone may use and as something else, too, is only that. Holds up to `capacity` regions.
+/// The regions in ascending order of their start. Neighbours of one kind that touch or overlap are merged. Addresses that the firmware
+/// lists both as available RAM and as something else are not available. Holds up to `capacity` regions.
 public struct MemoryMap: ~Copyable {
     /// The largest number of regions; more is an error. Firmware lists rarely exceed 30.
     public static var capacity: Int { 128 }
 
-    // Ranges and kinds apart: both are cleared as a whole.
+    // Ranges and kinds are kept apart, so that each can be cleared as a whole.
     private var ranges = InlineArray<128, AddressRange>(repeating: AddressRange(0, 0))
     private var kinds = InlineArray<128, MemoryKind>(repeating: .available)
     /// The number of regions.
@@ -66,18 +66,18 @@ public struct MemoryMap: ~Copyable {
     /// A map without regions.
     public init() {}
 
-    /// The regions, to be read: reading an element of the map itself copies all of it.
+    /// The regions, for reading: to read an element of the map itself would copy the whole array.
     public var regions: MemoryRegions {
         @_lifetime(borrow self) get {
             MemoryRegions(ranges.span.extracting(first: count), kinds.span.extracting(first: count))
         }
     }
 
-    /// Adds a region; throws `tooManyRegions`.
+    /// Adds a region. Throws `tooManyRegions`.
     public mutating func add(_ range: AddressRange, _ kind: MemoryKind) throws(Fault) {
         guard !range.isEmpty else { return }
         let region = MemoryRegion(range: range, kind: kind)
-        // Firmware tells most regions in order, and few that can be joined.
+        // Firmware lists most regions in order, and few of them can be joined.
         if count < MemoryMap.capacity, range.start >= end, count == 0 || entry(at: count &- 1).isApart(from: region) {
             put(region, at: count)
             count &+= 1
@@ -91,7 +91,7 @@ public struct MemoryMap: ~Copyable {
                 (whole, hole) = (hole, whole)
                 remove(index)
             }
-            // Of several holes this is the first: what lies below it is in none.
+            // This is the first of possibly several holes, so the range below it is in none of them.
             try insert(AddressRange(whole.start, hole.start), .available)
             let rest = AddressRange(hole.end, whole.end)
             if kind == .available { range = rest } else { try insert(rest, .available) }
@@ -99,7 +99,7 @@ public struct MemoryMap: ~Copyable {
         try insert(range, kind)
     }
 
-    /// The index of the first region that shares an address with `range` and is RAM that anyone may use, or is not.
+    /// The index of the first region that overlaps `range` and whose availability is `isAvailable`.
     private func first(overlapping range: AddressRange, isAvailable: Bool) -> Int? {
         let regions = regions
         var index = 0
@@ -130,12 +130,12 @@ public struct MemoryMap: ~Copyable {
         }
     }
 
-    /// Puts a region in its place, if it is not empty, and joins it to others of its kind.
+    /// Inserts a region in order, unless it is empty, and joins it to others of its kind.
     private mutating func insert(_ range: AddressRange, _ kind: MemoryKind) throws(Fault) {
         guard !range.isEmpty else { return }
         end = max(end, range.end)
         var joined = MemoryRegion(range: range, kind: kind)
-        // Those that it joins go.
+        // The regions that it is joined to are removed.
         var kept = 0
         var index = 0
         while index < count {
@@ -146,7 +146,7 @@ public struct MemoryMap: ~Copyable {
             kept &+= 1
         }
         guard kept < MemoryMap.capacity else { throw Fault(.tooManyRegions, limit: UInt64(MemoryMap.capacity)) }
-        // Where it belongs.
+        // Its position in the order.
         count = kept &+ 1
         var place = kept
         while place > 0, entry(at: place &- 1).range.start > joined.range.start {
@@ -168,7 +168,7 @@ extension MemoryRegions {
         return false
     }
 
-    /// The address below which lies a quarter of the available RAM from `start` on, `reserve` bytes of which do not count.
+    /// The address below which lies a quarter of the available RAM from `start` on, not counting `reserve` bytes of it.
     public func endOfFirstQuarter(from start: UInt64, reserve: UInt64) -> UInt64 {
         var left: UInt64 = 0
         for index in indices where self[index].isAvailable {

@@ -1,4 +1,4 @@
-// Ranges of memory that are spoken for, and the search for room between them.
+// Ranges of memory that are in use, and the search for room between them.
 
 public import Diagnostics
 
@@ -8,10 +8,10 @@ public enum Purpose: UInt8, Sendable {
     case loader
     /// A module that the firmware loaded: the application and its companions.
     case module
-    /// What the firmware handed over and a kernel may read: the Multiboot information and all that it points to.
+    /// Structures of the firmware that a kernel may read: the Multiboot information and all that it points to.
     case firmware
-    /// What only the loader reads, before it loads the image: Multiboot 2's information, PVH's start info, Linux's boot_params, and all that they
-    /// point to.
+    /// Structures that only the loader reads, before it loads the image: Multiboot 2's information, PVH's start info, Linux's
+    /// boot_params, and all that they point to.
     case transient
     /// The loaded image.
     case image
@@ -37,7 +37,7 @@ public struct Reservations {
     /// The largest number of reservations; more is an error.
     public static var capacity: Int { 64 }
 
-    // Ranges and purposes apart: both are cleared as a whole.
+    // Ranges and purposes are kept apart, so that each can be cleared as a whole.
     private var ranges = InlineArray<64, AddressRange>(repeating: AddressRange(0, 0))
     private var purposes = InlineArray<64, Purpose>(repeating: .loader)
     /// The number of reservations.
@@ -46,7 +46,7 @@ public struct Reservations {
     /// A list without reservations.
     public init() {}
 
-    /// Takes over those of another list, of which there are no more than this one can hold; this one has none yet.
+    /// Copies the reservations of `other`, at most `capacity` of them; this list must be empty.
     public mutating func copy(_ other: ReservationList) {
         for index in other.indices {
             ranges[index] = other[index].range
@@ -55,14 +55,14 @@ public struct Reservations {
         count = other.count
     }
 
-    /// The reservations, to be read: see `MemoryMap.regions`.
+    /// The reservations, for reading: see `MemoryMap.regions`.
     public var all: ReservationList {
         @_lifetime(borrow self) get {
             ReservationList(ranges.span.extracting(first: count), purposes.span.extracting(first: count))
         }
     }
 
-    /// Adds a range, if it is not empty; throws `tooManyReservations`.
+    /// Adds a range, unless it is empty. Throws `tooManyReservations`.
     @inline(never)
     public mutating func add(_ range: AddressRange, _ purpose: Purpose) throws(Fault) {
         guard !range.isEmpty else { return }
@@ -82,9 +82,9 @@ public struct Reservations {
         place(0, size, alignment, residue: residue, in: regions, window).address
     }
 
-    /// The one at `index`, in ascending order, of all addresses, congruent to `residue` modulo `alignment`, where `size` bytes
-    /// inside `window` are available RAM in one of `regions` and free of reservations; nil if there are not so many, and then how
-    /// many there are: for `.max` all are counted. Not linear in the number of places, only in that of regions and reservations.
+    /// The address at `index`, in ascending order, of all those, congruent to `residue` modulo `alignment`, where `size` bytes inside
+    /// `window` are available RAM in one of `regions` and free of reservations. If there are fewer addresses, returns nil and their
+    /// number: an `index` of `.max` counts them all. The time depends on the number of regions and reservations, not of addresses.
     @inline(never)
     public func place(
         _ index: UInt64, _ size: UInt64, _ alignment: UInt64, residue: UInt64 = 0, in regions: MemoryRegions,
@@ -100,13 +100,13 @@ public struct Reservations {
             while start <= end, size <= end &- start {
                 let candidate = AddressRange(at: start, size: size)
                 if let obstacle = Reservations.obstacle(to: candidate, reserved) {
-                    // Every step passes the end of one obstacle, so there are at most as many steps as obstacles.
+                    // Each step passes the end of an obstacle, so there are at most as many steps as obstacles.
                     guard let next = obstacle.end.next(congruentTo: residue, modulo: alignment) else { break }
                     start = next
                     continue
                 }
                 if index == count { return (start, count) }
-                // All places up to what comes next: `start` is one, and whatever lies behind it begins behind it.
+                // All addresses up to the next obstacle: `start` is one, and each obstacle that ends past it begins past it.
                 let room = Reservations.startOfObstacle(from: candidate.end, to: end, reserved) &- start
                 let free = (room &- size) / alignment &+ 1
                 if index &- count < free { return (start &+ (index &- count) &* alignment, count) }
@@ -127,7 +127,7 @@ public struct Reservations {
             let end = min(regions[number].range.end, window.end) & ~0xfff
             var start = max(regions[number].range.start, window.start)
             while let next = start.aligned(to: 0x1000), next < end {
-                // Every step passes the end of one obstacle.
+                // Each step passes the end of an obstacle.
                 let page = AddressRange(at: next, size: 0x1000)
                 if let obstacle = Reservations.obstacle(to: page, reserved) {
                     start = obstacle.end
@@ -141,12 +141,12 @@ public struct Reservations {
         return largest
     }
 
-    /// Makes the reservation of `range` one for `purpose`.
+    /// Changes the purpose of the reservation of `range`.
     public mutating func change(_ range: AddressRange, to purpose: Purpose) {
         for index in 0..<count where ranges.span[index] == range { purposes[index] = purpose }
     }
 
-    /// Where the first obstacle begins that reaches beyond `start` and begins below `end`; else `end`.
+    /// The start of the first obstacle that ends past `start` and begins below `end`; `end` if there is none.
     private static func startOfObstacle(
         from start: UInt64, to end: UInt64, _ reserved: ReservationList
     ) -> UInt64 {
@@ -158,7 +158,7 @@ public struct Reservations {
     }
 
     private static func obstacle(to range: AddressRange, _ reserved: ReservationList) -> AddressRange? {
-        // None is empty: that is left out of the list.
+        // No range is empty: empty ranges are not added to the list.
         var index = 0
         while index < reserved.count {
             let other = reserved[index].range
