@@ -1,4 +1,4 @@
-// Bytes of one file among several that lie in one view.
+// A part of one of several files that lie in one view.
 
 import Bytes
 
@@ -9,7 +9,7 @@ struct FileRange: Equatable, Sendable {
     /// Whether it has `count` bytes at `offset`.
     func holds(_ offset: UInt64, _ count: UInt64) -> Bool { offset <= size && count <= size &- offset }
 
-    /// The length of the string at `offset`; nil if it does not end inside.
+    /// The length of the string at `offset`; nil if it does not end inside the range.
     @inline(never)
     func length(_ offset: UInt64, _ files: borrowing ByteView) -> UInt64? {
         guard offset < size else { return nil }
@@ -22,11 +22,11 @@ extension ByteView {
     @_lifetime(copy self)
     func part(_ range: FileRange) -> ByteView { part(at: range.start, size: range.size) }
 
-    /// The 32-bit word at `offset` of a table that has been checked to be there; 0 if it isn't.
+    /// The 32-bit word at `offset`, in a table that has been checked; 0 if it is not there.
     @inline(never)
     func field(at offset: UInt64) -> UInt64 { UInt64(word32(at: offset) ?? 0) }
 
-    /// The last part of the path in `range`. The path ends at the first `stop`, or with the range.
+    /// The last component of the path in `range`. The path ends at the first `stop`, or with the range.
     @inline(never)
     func lastPart(of range: FileRange, until stop: UInt8) -> FileRange {
         var part = range

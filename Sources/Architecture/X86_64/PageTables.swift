@@ -1,4 +1,4 @@
-// Four-level page tables (Intel SDM volume 3, 4.5), identity mapped, written into memory that the caller gives.
+// Four-level page tables (Intel SDM volume 3, 4.5) that map addresses to themselves, written into the caller's memory.
 
 public import Bytes
 public import Diagnostics
@@ -6,22 +6,22 @@ public import Memory
 
 /// The sizes of pages.
 public enum PageSize: UInt64, Sendable {
-    /// A page table entry's.
+    /// Mapped by a page table entry.
     case size4KiB = 0x1000
-    /// A page directory entry's.
+    /// Mapped by a page directory entry.
     case size2MiB = 0x20_0000
-    /// A page directory pointer table entry's; not on every CPU.
+    /// Mapped by a page-directory-pointer-table entry; not on every CPU.
     case size1GiB = 0x4000_0000
 }
 
-/// What may be done with a page, besides reading it.
+/// The access that a page allows besides reading.
 public struct PageAccess: Equatable, Sendable {
     /// Whether it can be written.
     public let isWritable: Bool
     /// Whether its bytes can be executed.
     public let isExecutable: Bool
 
-    /// Reading, and what else is allowed.
+    /// Reading, and writing and executing as given.
     public init(isWritable: Bool, isExecutable: Bool) {
         self.isWritable = isWritable
         self.isExecutable = isExecutable
@@ -33,16 +33,16 @@ public struct PageAccess: Equatable, Sendable {
     public static var data: PageAccess { PageAccess(isWritable: true, isExecutable: false) }
     /// Executing, not writing.
     public static var code: PageAccess { PageAccess(isWritable: false, isExecutable: true) }
-    /// Neither.
+    /// Neither writing nor executing.
     public static var none: PageAccess { PageAccess(isWritable: false, isExecutable: false) }
 
-    /// What either allows.
+    /// The union of both: what at least one of them allows.
     public func union(_ other: PageAccess) -> PageAccess {
         PageAccess(
             isWritable: isWritable || other.isWritable, isExecutable: isExecutable || other.isExecutable)
     }
 
-    /// The flags of an entry, P among them; `noExecute` is XD, or 0 if the CPU does not have it.
+    /// The flags of an entry, including P; `noExecute` is XD, or 0 if the CPU does not have it.
     func flags(_ noExecute: UInt64) -> UInt64 {
         PageTables.present | (isWritable ? PageTables.writable : 0) | (isExecutable ? 0 : noExecute)
     }
@@ -54,17 +54,17 @@ public struct PageTables: ~Copyable, ~Escapable {
     public static var present: UInt64 { 1 }
     /// R/W: it allows writing.
     public static var writable: UInt64 { 1 << 1 }
-    /// U/S: it allows all that to programs of a user, too; the loader never sets it.
+    /// U/S: it allows access from user mode, too; the loader never sets it.
     public static var user: UInt64 { 1 << 2 }
     /// XD: it forbids execution.
     public static var noExecute: UInt64 { 1 << 63 }
-    /// A table's entry: what a page allows, its own entry says.
+    /// The flags of an entry that points to a table: they forbid nothing, so the page's own entry decides.
     private static var table: UInt64 { present | writable }
-    /// PS: the entry maps a page rather than point to a table.
+    /// PS: the entry maps a page instead of pointing to a table.
     public static var huge: UInt64 { 1 << 7 }
     /// The bits that hold an address.
     public static var addressMask: UInt64 { 0x000f_ffff_ffff_f000 }
-    /// The bits that say what is allowed.
+    /// The bits that decide which access is allowed.
     public static var accessMask: UInt64 { writable | noExecute }
 
     private var region: ByteRegion
@@ -72,9 +72,9 @@ public struct PageTables: ~Copyable, ~Escapable {
     private let noExecute: UInt64
     private var used: UInt64 = 0x1000
     private var isFull = false
-    /// The slot in the newest page directory from which on all are empty.
+    /// The first slot of the newest page directory such that it and all later ones are empty.
     private var untouched: UInt64 = 0
-    /// The last page table that was written, and the number of the 2 MiB that it maps.
+    /// The last page table that was written, and the number of the 2 MiB range that it maps.
     private var recent: (number: UInt64, table: UInt64) = (.max, 0)
 
     /// Starts with an empty PML4 at the beginning of `region`, whose address is the one that CR3 will hold. Everything can be
@@ -101,13 +101,13 @@ public struct PageTables: ~Copyable, ~Escapable {
     }
 
     /// Maps every page of `range`, rounded outward to 4 KiB, to itself with `access`, whatever access it had before. Pages are as
-    /// large as fit, but no larger than `largest`. A larger page that is mapped already is split if a part of it changes, and stays
-    /// if it has that access. The upper half of the address space is the kernel's, and is not mapped. Where the tables' room ends,
-    /// mapping stops: see `checkRoom`.
+    /// large as possible, but no larger than `largest`. A larger page that is already mapped is split if part of it changes, and is
+    /// kept if it has that access. The upper half of the address space is the kernel's, and is not mapped. If the tables run out of
+    /// room, mapping stops: see `checkRoom`.
     @inline(never)
     @_lifetime(self: copy self)
     public mutating func map(_ range: AddressRange, _ largest: PageSize, _ access: PageAccess = .all) {
-        // An empty range, rounded outward, would be a page.
+        // An empty range, rounded outward, could become a page.
         guard !range.isEmpty else { return }
         let flags = access.flags(noExecute)
         let end = (min(range.end, 1 << 47) &+ 0xfff) & ~0xfff
@@ -127,8 +127,8 @@ public struct PageTables: ~Copyable, ~Escapable {
         }
     }
 
-    /// Maps memory from `address` towards `end` with pages of more than 4 KiB, as far as one table goes. Returns the number of bytes;
-    /// 0 if it takes smaller pages, whose table `recent` is then.
+    /// Maps memory from `address` towards `end` with pages of more than 4 KiB, as far as one table reaches. Returns the number of
+    /// bytes mapped; 0 if 4 KiB pages are needed, whose table is then `recent`.
     @inline(never)
     @_lifetime(self: copy self)
     private mutating func mapLarge(
@@ -140,13 +140,13 @@ public struct PageTables: ~Copyable, ~Escapable {
             let size: UInt64 = 1 &<< level
             let index = address &>> level & 511
             let slot = table &+ index &* 8
-            // Every table is whole, except for a PML4 in too little room: then there is no room for others either.
+            // Every table is complete, except a PML4 in too little room; then there is no room for other tables either.
             let entry = region.load(UInt64.self, at: slot) ?? 0
             let isPage = entry & PageTables.huge != 0
             if isPage, (entry ^ flags) & PageTables.accessMask == 0 { return size &- address & (size &- 1) }
             let isWhole = size <= largest.rawValue && address & (size &- 1) == 0 && size <= end &- address
             if isWhole, entry == 0 || isPage {
-                // One by one if the next may be in use.
+                // One page at a time if the next slot may be in use.
                 var pages: UInt64 = 1
                 if level == 21, slot >= untouched {
                     pages = min((end &- address) >> 21, 512 &- index)
@@ -169,7 +169,7 @@ public struct PageTables: ~Copyable, ~Escapable {
             region.store(table | PageTables.table, at: slot)
             if level == 12 { untouched = max(untouched, slot &+ 8) }
             if level == 21 { untouched = table }
-            // The same in smaller pages.
+            // A page that is split becomes smaller pages with the same access.
             if isPage { fill(table, level > 12 ? entry : entry & ~PageTables.huge, size >> 9, 512) }
         }
         recent = (address >> 21, table)
@@ -183,7 +183,7 @@ public struct PageTables: ~Copyable, ~Escapable {
         _ = region.fill(at: slot, first: first, step: step, count: count)
     }
 
-    /// Lets the PML4's last entry point to the PML4 itself.
+    /// Makes the PML4's last entry point to the PML4 itself.
     @_lifetime(self: copy self)
     public mutating func makeRecursive() {
         region.store(region.address | PageTables.table, at: region.address &+ 511 &* 8)

@@ -1,8 +1,8 @@
-// Reads four-level page tables (Intel SDM volume 3, 4.5.4): where an address really lies.
+// Reads four-level page tables (Intel SDM volume 3, 4.5.4), to translate an address as the CPU does.
 
 public import Bytes
 
-/// Page tables in memory that may hold anything.
+/// Page tables in untrusted memory.
 public struct PageWalk: ~Escapable {
     private let memory: ByteView
     private let origin: UInt64

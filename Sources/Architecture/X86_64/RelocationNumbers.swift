@@ -1,4 +1,4 @@
-// The numbers of the relocation types that the loader asks for by name (x86-64 psABI, table 4.10).
+// The numbers of the relocation types that the loader names (x86-64 psABI, table 4.10).
 
 /// Numbers, under the psABI's names without `R_X86_64_`.
 public enum RelocationNumber {
@@ -38,10 +38,10 @@ public enum RelocationNumber {
     public static var tlsDesc: UInt32 { 36 }
     /// What the function at B + A returns.
     public static var iRelative: UInt32 { 37 }
-    /// S + A - P, in code for MPX, which is no more.
+    /// S + A - P, in code for MPX, which is obsolete.
     public static var pc32BND: UInt32 { 39 }
     /// G + GOT + A - P, in an instruction that may be relaxed.
     public static var gotPCRelX: UInt32 { 41 }
-    /// The same, of an instruction with a REX prefix.
+    /// The same, in an instruction with a REX prefix.
     public static var rexGOTPCRelX: UInt32 { 42 }
 }

@@ -1,6 +1,6 @@
-// What a slot of the global offset table holds (x86-64 psABI, "Relocation": G).
+// The kinds of slot in the global offset table (x86-64 psABI, "Relocation": G).
 
-/// What a slot of the GOT holds.
+/// The kinds of slot in the GOT, by what they hold.
 public enum SlotKind: UInt8, Sendable {
     /// The symbol's address.
     case address

@@ -1,7 +1,7 @@
-// The code sequences of thread-local storage's models (x86-64 psABI, "Linker Optimization", "Code Sequence Transitions"), as bytes,
+// The code sequences of the thread-local storage models (x86-64 psABI, "Linker Optimization", "Code Sequence Transitions"), as bytes,
 // least significant byte first.
 
-/// Code that asks `__tls_get_addr` for an address, and the code of the local exec model in its place.
+/// Code that calls `__tls_get_addr` for an address, and the code of the local-exec model that replaces it.
 public enum ThreadLocalSequences {
     /// The ways to call `__tls_get_addr`.
     public enum Call: Equatable, Sendable {
@@ -14,7 +14,7 @@ public enum ThreadLocalSequences {
         /// The call of the large code model.
         case large
 
-        /// Whether a relocation of type `type` may be the one of the call.
+        /// Whether a relocation of type `type` can belong to the call.
         public func isRelocated(by type: UInt32) -> Bool {
             switch type {
             case RelocationNumber.pc32, RelocationNumber.plt32: self == .direct
@@ -49,10 +49,10 @@ public enum ThreadLocalSequences {
 
     /// The three bytes before the operand of `lea x(%rip), %rdi`.
     public static var loadAddress: UInt64 { 0x3d_8d48 }
-    /// data16, the prefix before it in the general dynamic model.
+    /// data16, the prefix before those bytes in the general dynamic model.
     public static var dataPrefix: UInt8 { 0x66 }
 
-    /// Whether `word`, which lies 11 bytes after the operand of the large code model's first instruction, goes on with `add %reg,
+    /// Whether `word`, which lies 11 bytes after the operand of the large code model's first instruction, continues with `add %reg,
     /// %rax; call *%rax` after the last byte of `movabs`. Any of the sixteen registers may hold the GOT's address.
     public static func isLargeCall(_ word: UInt64) -> Bool { word >> 24 & 0xff_ffc7_fffb == 0xd0_ffc0_0148 }
 
@@ -62,6 +62,6 @@ public enum ThreadLocalSequences {
     public static func addOffset(_ value: UInt64) -> UInt64 { value << 32 | 0x808d_4800 }
     /// The last two bytes of such a value, and `nopw 0(%rax,%rax)`.
     public static func paddingAfter(_ value: UInt64) -> UInt64 { value >> 16 & 0xffff | 0x441f_0f66_0000 }
-    /// data16 three times, `cs nopw 0(%rax,%rax)`. Shorter sequences have room for no more than its beginning.
+    /// data16 three times, then `cs nopw 0(%rax,%rax)`. Shorter sequences have room only for the beginning.
     public static var padding: UInt64 { 0x841f_0f2e_6666_6666 }
 }

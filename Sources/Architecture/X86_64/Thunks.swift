@@ -1,6 +1,6 @@
 // Code that the loader adds to an image, as bytes (Intel SDM volume 2), least significant byte first.
 
-/// Pieces of code, and what they assume.
+/// Pieces of code that the loader writes, and what each assumes.
 public enum Thunks {
     /// The stub of a function that chooses an implementation: `jmp *-14(%rip)`, through the word before it; then `int3` twice.
     public static var indirectJump: UInt64 { 0xcccc_ffff_fff2_25ff }
@@ -13,8 +13,8 @@ public enum Thunks {
         [0xcccc_ccc3_0840_8b48, 0xcccc_cccc_cccc_cccc, 0x042b_4864_0840_8b48, 0xcccc_c300_0000_0025]
     }
 
-    /// `__tls_get_addr`. Its table of how far below TP each block begins is at the function's start + 0x0a + `distance`. It takes the
-    /// address of a tls_index in rdi; module 0 stands for weak variables that nobody defines.
+    /// `__tls_get_addr`. Its table, the distance of each block below TP, is at the function's start + 0x0a + `distance`. It takes the
+    /// address of a tls_index in rdi; module 0 stands for undefined weak variables.
     ///
     ///     mov (%rdi), %rax; lea distance(%rip), %rdx
     ///     mov (%rdx,%rax,8), %rdx; add 8(%rdi), %rdx

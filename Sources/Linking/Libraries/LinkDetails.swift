@@ -1,12 +1,12 @@
-// What the sentence about a fault needs when several files are loaded together: names that one file does not know.
+// The details of a fault when several files are loaded together: names that need more than one file.
 
 public import Diagnostics
 import Bytes
 import ELF
 
 extension FaultDetails {
-    /// The details of `fault`, which is in one of `files`; all names are in that file. How the files belong together is found out once
-    /// more in the only plan of `plans`.
+    /// The details of `fault`, which is in one of `files`; all names are in that file. The only plan of `plans` is filled again to find
+    /// out how the files belong together.
     public init(of fault: Fault, in files: borrowing NamedFiles, plan plans: consuming MutableSpan<LinkPlan>) {
         self.init(fault)
         guard fault.file < files.count else { return }
@@ -22,7 +22,7 @@ extension FaultDetails {
         } catch {}
     }
 
-    /// Looks up what else the rule's sentence names. Throws if that cannot be found out.
+    /// Looks up the other names in the rule's sentence. Throws if they cannot be found.
     @inline(never)
     private mutating func lookUp(
         _ fault: Fault, _ files: borrowing NamedFiles, _ plans: consuming MutableSpan<LinkPlan>
@@ -30,7 +30,7 @@ extension FaultDetails {
         do throws(Fault) {
             try plans[0].find(files)
         } catch {
-            // Everything before the missing one is known.
+            // All files before the missing one are known.
             guard fault.rule == error.rule, fault.rule != .symbolUndefined else { return }
         }
         var index = 0
@@ -44,7 +44,7 @@ extension FaultDetails {
         }
     }
 
-    /// The libraries that are missing after the first.
+    /// Lists the missing libraries after the first.
     private mutating func listMissing(
         _ index: Int, _ plan: inout LinkPlan, _ files: borrowing NamedFiles
     ) {
@@ -59,7 +59,7 @@ extension FaultDetails {
         }
     }
 
-    /// The symbol, its version, and the file that should define it. The symbol is the first one that has the version `number`, or the
+    /// Sets the symbol, its version, and the file that should define it. The symbol is the first one with the version `number`, or the
     /// fault's own.
     private mutating func describeVersion(_ number: UInt16?, _ index: Int, _ scope: borrowing SymbolScope) {
         var first = UInt64(symbol)
@@ -78,7 +78,7 @@ extension FaultDetails {
         furtherNames.append(name(version.file, index, scope))
     }
 
-    /// The symbols that no file defines, besides the fault's own.
+    /// Lists the symbols that no file defines, besides the fault's own.
     private mutating func listUndefined(_ index: Int, _ scope: borrowing SymbolScope) throws(Fault) {
         var search = SymbolSearch(size: scope.link.plan.fileSize)
         furtherNames = FurtherNames()
@@ -100,7 +100,7 @@ extension FaultDetails {
 }
 
 extension NamedFiles {
-    /// The name of the file at `index` for people: its offset, and its length.
+    /// The name by which the file at `index` is shown: its offset, and its length.
     public func name(_ index: Int) -> (start: UInt64, size: UInt64) {
         var object = LinkedFile()
         try? object.read(index, of: self)

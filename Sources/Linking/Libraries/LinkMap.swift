@@ -1,4 +1,4 @@
-// Several files loaded together, to look at.
+// The link map: several files that are loaded together as one image.
 
 import Bytes
 public import Diagnostics
@@ -9,11 +9,10 @@ public import Diagnostics
 /// which symbols are searched. After them lies what the loader adds: the template of all blocks of thread-local storage, the
 /// arrays of initialisers and finalisers, and `__tls_get_addr`. All of it is one image.
 public struct LinkMap: ~Escapable, Sendable {
-    /// The plan, in room that the caller gives: a plan inside this structure would be copied with it. None if the application is
-    /// alone.
+    /// The plan, in the caller's memory: a plan inside this structure would be copied with it. None if the application is alone.
     @usableFromInline let plans: Span<LinkPlan>
 
-    /// Everything that is known, where there are objects.
+    /// The plan, if there are objects.
     @inlinable @inline(__always)
     public var plan: LinkPlan { plans[0] }
 
@@ -24,7 +23,7 @@ public struct LinkMap: ~Escapable, Sendable {
     /// Whether the application is alone.
     public var isEmpty: Bool { count == 0 }
 
-    /// How many objects there are, the application included; 0 if it is alone.
+    /// The number of objects, including the application; 0 if it is alone.
     public let count: Int
 
     /// No objects: the application is alone.
@@ -41,7 +40,7 @@ public struct LinkMap: ~Escapable, Sendable {
         count = plans[0].count
     }
 
-    /// Finds out which of the other `files` the application, the first, needs, and where they go. Fills the only plan in `plans`.
+    /// Finds out which of `files` the application, the first of them, needs, and where they go. Fills the only plan in `plans`.
     ///
     /// Throws `needsLibrary` for a library that is missing, `versionMissing` for a version that a library lacks, `notSharedObject`, and
     /// the faults of malformed files. A fault's names are in the file whose number it has.

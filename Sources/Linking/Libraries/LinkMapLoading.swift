@@ -9,11 +9,11 @@ extension LinkMap {
     /// Loads all objects from `files` into `memory`, whose addresses are link addresses of the application and which has room
     /// up to the plan's end, and relocates them for link address + `bias`.
     ///
-    /// Relocations that need no other object's bytes come first, libraries before those that need them. Then come copies, and then
-    /// resolver functions, which are called through `resolve` by their run-time address. Then copies are made once more, since an
-    /// original may hold what a function has chosen. Without `mayResolve` the first function is a fault, `resolverOutOfPlace`.
+    /// Relocations that need no other object's bytes come first, libraries before those that need them. Then copies are made. Then
+    /// resolver functions are called through `resolve` by their run-time address. Then copies are made again, since an original may
+    /// hold what a function has chosen. Without `mayResolve` the first resolver function is a fault, `resolverOutOfPlace`.
     ///
-    /// Throws what loading and relocating one file throws. A fault's names are in the file whose number it has.
+    /// Throws as loading and relocating one file does. A fault's names are in the file whose number it has.
     public func load(
         _ files: ByteView, bias: UInt64, into memory: inout ByteRegion, mayResolve: Bool,
         _ resolve: (_ resolver: UInt64, _ relocation: ListedRelocation) -> UInt64?
@@ -39,14 +39,14 @@ extension LinkMap {
         return counts
     }
 
-    /// What relocates the object at `index`, for link address + `bias` of the application.
+    /// The relocator of the object at `index`, for link address + `bias` of the application.
     @_lifetime(copy files, copy self)
     public func relocator(_ index: Int, _ files: ByteView, _ bias: UInt64) -> Relocator {
         Relocator(self[index], index, of: SymbolScope(self, files, bias: bias))
     }
 }
 
-/// What is done to the objects, in this order.
+/// The passes over the objects, in this order.
 private enum Pass: UInt8 {
     /// Relocations are applied.
     case relocate
@@ -54,12 +54,12 @@ private enum Pass: UInt8 {
     case copy
     /// Resolver functions are called for libraries.
     case resolveLibraries
-    /// Originals are copied once more: a resolver function may have chosen what one holds.
+    /// Originals are copied again: a resolver function may have chosen what one of them holds.
     case copyChosen
     /// Resolver functions are called for the application.
     case resolveApplication
 
-    /// Whether there is something to do, where so many originals are copied and resolver functions called.
+    /// Whether the pass has anything to do, given the numbers of copies and of calls of resolver functions.
     func isNeeded(copies: UInt64, calls: UInt64) -> Bool {
         switch self {
         case .relocate: true
@@ -156,7 +156,7 @@ extension SymbolScope {
             index &+= 1
         }
         writeThreadLocalAddress(to: &memory)
-        // Finalisers lie after initialisers, and are called the other way round.
+        // Finalisers lie after initialisers, and are called in the opposite order.
         var next = link.plan.provided.initialisersStart
         var position = 0
         while position < link.count &- 1 {
@@ -169,8 +169,8 @@ extension SymbolScope {
         }
     }
 
-    /// Writes to `next` the addresses of the functions to call first, DT_INIT and then those of DT_INIT_ARRAY, or those to call
-    /// last, those of DT_FINI_ARRAY from its end and then DT_FINI, of the object at `index`, which has been relocated.
+    /// Writes to `next` the addresses of an object's functions to call first, DT_INIT and then those of DT_INIT_ARRAY, or of those to
+    /// call last, those of DT_FINI_ARRAY from its end and then DT_FINI. The object is the one at `index`, which has been relocated.
     @inline(never)
     private func writeFunctions(
         of index: Int, areLast: Bool, to memory: inout ByteRegion, at next: inout UInt64
@@ -183,7 +183,7 @@ extension SymbolScope {
             throw Fault(.arrayOutsideImage, .none, value: start, limit: link[index].memoryEnd)
                 .of(file: link[index].file)
         }
-        // One more word than the array has: the function that stands alone.
+        // One word more than the array has, for the function outside it.
         var offset: UInt64 = 0
         while offset <= size {
             var function = functions.single &+ displacement &+ bias
@@ -199,7 +199,7 @@ extension SymbolScope {
         }
     }
 
-    /// Writes `__tls_get_addr`, whose table's distance counts from 0x0a bytes after its start.
+    /// Writes `__tls_get_addr`. The distance of its table is counted from 0x0a bytes after the function's start.
     private func writeThreadLocalAddress(to memory: inout ByteRegion) {
         let code = link.plan.codeStart
         let words = Thunks.threadLocalAddress(tableDistance: link.plan.distances &- (code &+ 0x0a))

@@ -4,61 +4,61 @@ import Diagnostics
 import Bytes
 import ELF
 
-/// What is known of an application and its shared objects. It is large, so it is filled and read where it lies.
+/// The plan for an application and its shared objects. It is large, so it is filled and read in place.
 public struct LinkPlan: Sendable {
-    /// What is known of each file. The files that are loaded come first, the application before the others.
+    /// The files. Those that are loaded come first, the application before the others.
     public var objects = InlineArray<16, LinkedFile> { _ in LinkedFile() }
-    /// How many objects there are, the application included.
+    /// The number of objects, including the application.
     public private(set) var count = 0
     /// The number of bytes of all files.
     private(set) var fileSize: UInt64 = 0
     /// The largest alignment of a segment.
     public private(set) var alignment: UInt64 = 0
 
-    /// The template of thread-local storage, where libraries have some: its link address in the application, and how many
-    /// bytes are initialised, in all, and its alignment.
+    /// The template of thread-local storage, if libraries have some: its link address in the application, its initialised bytes,
+    /// its size in all, and its alignment.
     public private(set) var templateStart: UInt64 = 0
     public private(set) var templateFileSize: UInt64 = 0, templateSize: UInt64 = 0, templateAlignment: UInt64 = 0
     /// The number of blocks.
     private var blockCount: UInt64 = 0
-    /// The room between blocks that is left for another, as distances from TP.
+    /// The gap between blocks that is free for another block, as distances from TP.
     private var gapStart: UInt64 = 0, gapEnd: UInt64 = 0
     /// Whether a library has thread-local storage.
     public private(set) var hasMergedTemplate = false
-    /// What the loader adds: data that is only read, then code, which ends with the image.
+    /// The additions of the loader: read-only data, then code, which ends with the image.
     public private(set) var dataStart: UInt64 = 0, dataEnd: UInt64 = 0, codeStart: UInt64 = 0, end: UInt64 = 0
     /// The distances of all blocks, by their number.
     private(set) var distances: UInt64 = 0
     /// The symbols that the loader defines.
     private(set) var provided = ProvidedSymbols()
-    /// The libraries in the order of their initialisation, and how many of them are in it.
+    /// The libraries in the order of their initialisation, and the number of those that are in it so far.
     private var order = InlineArray<16, Int>(repeating: 0), orderCount = 0
 
     /// The number of initialisers of libraries.
     public var initialiserCount: UInt64 { (provided.initialisersEnd &- provided.initialisersStart) / 8 }
-    /// The link address in the application of the array of libraries' initialisers; the finalisers' follows.
+    /// The link address in the application of the array of libraries' initialisers; that of the finalisers follows.
     public var initialisersStart: UInt64 { provided.initialisersStart }
     /// The link address of `__tls_get_addr`.
     public var threadLocalAddress: UInt64 { provided.threadLocalAddress }
 
-    /// Nothing is known yet.
+    /// An empty plan.
     public init() {}
 
-    /// Forgets which files there were. What is known of each is left: `find` reads them all.
+    /// Clears the plan, except for the files themselves: `find` reads them all.
     private mutating func forget() {
         (count, fileSize, alignment, orderCount) = (0, 0, 0, 0)
         (templateFileSize, templateSize, templateAlignment) = (0, 0, 0)
         (blockCount, gapStart, gapEnd, hasMergedTemplate) = (0, 0, 0, false)
     }
 
-    /// Finds out which of the other `files` the application, the first, needs, and where they go. What was known before is forgotten.
+    /// Finds out which of `files` the application, the first of them, needs, and where they go. Replaces the previous plan.
     mutating func find(_ files: borrowing NamedFiles) throws(Fault) {
         forget()
         // Faults are in this file.
         var file = 0
         while file < files.count {
             fileSize &+= files[file].size
-            // What is wrong with a file is told when it is needed.
+            // A file's fault is reported if the file is needed.
             try? objects[file].read(file, of: files)
             file &+= 1
         }
@@ -98,20 +98,20 @@ public struct LinkPlan: Sendable {
 
     // MARK: Finding
 
-    /// The index of the file that the string at `offset` of the strings of the file at `index` names: by its DT_SONAME, or else by the
-    /// last part of the path that it was given with. Throws `needsLibrary` if there is no such file; what else is missing is looked
-    /// up when the sentence is written.
+    /// The index of the file that the file at `index` names by the string at `offset` of its strings: by its DT_SONAME, or else by the
+    /// last part of the path that it was given with. Throws `needsLibrary` if there is no such file; other missing files are looked up
+    /// when the sentence is written.
     func find(
         _ offset: UInt64, of index: Int, _ files: borrowing NamedFiles, _ search: inout SymbolSearch
     ) throws(Fault) -> Int {
         let length = objects.span[index].strings.length(offset, files.bytes) ?? 0
         if length == 0 { try objects.span[index].requireSymbols(files.bytes) }
-        // Each file's names are compared once at the most.
+        // Each file's names are compared at most once.
         try search.add(length &* UInt64(truncatingIfNeeded: files.count))
         var name = FileRange(start: objects.span[index].strings.start &+ offset, size: length)
         var isPath = false
         while name.size > 0 {
-            // Of several the first that was given.
+            // Of several files with the name, the first counts.
             var found = -1
             var candidate = 0
             while candidate < files.count {
@@ -132,7 +132,7 @@ public struct LinkPlan: Sendable {
         throw Fault(.needsLibrary, nameOffset: objects.span[index].nameOffset(offset))
     }
 
-    /// Adds the file at `index` among `objects` to those that are loaded. Throws what is wrong with it.
+    /// Adds the file at `index` among `objects` to those that are loaded. Throws the fault of the file, if it has one.
     private mutating func add(_ index: Int, _ files: borrowing NamedFiles) throws(Fault) {
         if !objects.span[index].isSound {
             let file = objects.span[index].file
@@ -144,7 +144,7 @@ public struct LinkPlan: Sendable {
         count &+= 1
     }
 
-    /// Puts the block of thread-local storage of the object that is being added below those of the objects before.
+    /// Places the block of thread-local storage of the object that is being added below those of earlier objects.
     private mutating func placeBlock() throws(Fault) {
         var objects = objects.mutableSpan
         let size = objects[count].threadLocalSize
@@ -153,7 +153,7 @@ public struct LinkPlan: Sendable {
         guard size <= 1 << 46, mask < 1 << 46, templateSize <= 1 << 46 else {
             throw Fault(.imageTooLarge, .none, value: size, limit: 1 << 46)
         }
-        // In the largest gap that alignment has left, or else below all; as glibc does, so that both come to the same.
+        // It goes into the largest gap that alignment has left, or else below all blocks, as with glibc, so that both agree.
         var distance = objects[count].threadLocalDistance(below: gapStart)
         if distance <= gapEnd {
             gapStart = distance
@@ -180,7 +180,7 @@ public struct LinkPlan: Sendable {
         while needs.next(files.bytes) {
             let wanted = needs.version
             let target = try find(UInt64(wanted.file), of: index, files, &search)
-            // What is not loaded defines nothing, and a file without versions has every one.
+            // A file that is not loaded defines no version, and a file without versions counts as having every one.
             guard target < count, !wanted.isWeak, objects.span[target].versions.defined != 0 else { continue }
             var definitions = objects.span[target].versions.definitions
             var isDefined = false
@@ -198,18 +198,18 @@ public struct LinkPlan: Sendable {
 
     // MARK: Choosing from an archive
 
-    /// Reads the file at `index` of `files`, and says whether it needs others.
-    @inline(never)  // Its room on the stack is not needed any more by what comes next; likewise below.
+    /// Reads the file at `index` of `files`, and returns whether it needs others.
+    @inline(never)  // So that its stack space is free for what comes next; likewise below.
     public mutating func needsOthers(_ index: Int, of files: borrowing NamedFiles) -> Bool {
         objects[index] = LinkedFile()
         try? objects[index].read(index, of: files)
         var cursor: UInt64 = 0
-        // Read like this they are not copied.
+        // Read through a span, the files are not copied.
         return objects.mutableSpan.asSpan()[index].nextNeeded(&cursor, files.bytes) != nil
     }
 
-    /// Whether the file at `index`, which has been read, has a name that one of those before it needs. Each name that is compared
-    /// takes as much from `budget`; without any the answer is no.
+    /// Whether one of the files before the one at `index`, which has been read, needs it by its name. Each comparison takes the length
+    /// of the name from `budget`; if that is used up the answer is no.
     @inline(never)
     public mutating func isNeeded(_ index: Int, of files: borrowing NamedFiles, budget: inout UInt64) -> Bool {
         let objects = objects.mutableSpan.asSpan()
@@ -240,7 +240,7 @@ public struct LinkPlan: Sendable {
 
     private mutating func layOut() throws(Fault) {
         var objects = objects.mutableSpan
-        // The block is as large as kernels round it up to.
+        // Kernels round the block's size up like this.
         templateSize = templateSize.aligned(to: templateAlignment)
         var next = objects[0].linkStart &+ objects[0].memorySize
         var initialisersSize: UInt64 = 0, finalisersSize: UInt64 = 0
@@ -286,12 +286,12 @@ public struct LinkPlan: Sendable {
     // MARK: Order of initialisers
 
     /// The library at `index`, below `count` - 1, in the order of initialisation: libraries come before those that need them. Of two
-    /// that need each other the one that was reached first comes last.
+    /// that need each other, the one reached first comes last.
     func ordered(_ index: Int) -> Int { order.span[index] }
 
-    /// Adds to the order the objects that the one at `index` needs, and then itself. Goes no deeper than there are objects.
+    /// Adds to the order the objects that the one at `index` needs, and then itself. Recurses at most as deep as there are objects.
     private mutating func visit(_ index: Int) {
-        // The application comes last, whoever needs it.
+        // The application comes last, even if a library needs it.
         guard index > 0, !objects.span[index].isVisited else { return }
         objects[index].isVisited = true
         var dependency = 0
@@ -306,6 +306,6 @@ public struct LinkPlan: Sendable {
 }
 
 extension UInt64 {
-    /// The next multiple of `alignment`, a power of two, which has to fit in 64 bits.
+    /// The first multiple of `alignment`, a power of two, from this number on, which must fit in 64 bits.
     fileprivate func aligned(to alignment: UInt64) -> UInt64 { (self &+ (alignment &- 1)) & ~(alignment &- 1) }
 }

@@ -2,9 +2,9 @@
 
 public import Bytes
 
-/// A file as the firmware handed it over: where its bytes and its name are.
+/// A file as the firmware handed it over: the location of its bytes and of its name.
 public struct NamedFile: Equatable, Sendable {
-    /// The offset of its first byte, and how many there are.
+    /// The offset of its first byte, and the number of its bytes.
     public var start: UInt64, size: UInt64
     /// The offset of its string, which begins with its path, and the string's length; 0 if it has no path.
     public var string: UInt64, stringSize: UInt64
@@ -20,10 +20,10 @@ public struct NamedFile: Equatable, Sendable {
 
 /// Several files in one view; the first is the application.
 public struct NamedFiles: ~Escapable {
-    /// What all offsets count in.
+    /// The bytes that all offsets refer to.
     public let bytes: ByteView
     private var list = InlineArray<16, NamedFile>(repeating: NamedFile(start: 0, size: 0))
-    /// How many there are.
+    /// The number of files.
     public private(set) var count = 0
 
     /// No files, in `bytes`.
@@ -39,11 +39,11 @@ public struct NamedFiles: ~Escapable {
         set { list[index] = newValue }
     }
 
-    /// Takes back the file that was added last.
+    /// Removes the file that was added last.
     @_lifetime(self: copy self)
     public mutating func removeLast() { count &-= 1 }
 
-    /// Adds a file, of at most `capacity`.
+    /// Adds a file; there must be fewer than `capacity`.
     @_lifetime(self: copy self)
     public mutating func append(_ file: NamedFile) {
         guard count < NamedFiles.capacity else { return }

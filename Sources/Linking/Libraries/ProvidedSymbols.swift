@@ -4,7 +4,7 @@ import Bytes
 import Diagnostics
 import ELF
 
-/// The symbols that the loader defines where no file does, as link addresses of the application.
+/// The symbols that the loader defines if no file does, as link addresses of the application.
 struct ProvidedSymbols: Equatable, Sendable {
     /// `__tls_get_addr`.
     var threadLocalAddress: UInt64 = 0
@@ -12,7 +12,7 @@ struct ProvidedSymbols: Equatable, Sendable {
     var initialisersStart: UInt64 = 0, initialisersEnd: UInt64 = 0
     var finalisersStart: UInt64 = 0, finalisersEnd: UInt64 = 0
 
-    /// The address of what is called `name`, nil if that is none of them.
+    /// The address of the symbol called `name`; nil if it is not one of them.
     func address(of name: HashedName, _ files: borrowing ByteView) -> UInt64? {
         if name.length == 14 { return isSame(name, "__tls_get_addr", files) ? threadLocalAddress : nil }
         guard name.length == 23 || name.length == 25 else { return nil }
@@ -22,7 +22,7 @@ struct ProvidedSymbols: Equatable, Sendable {
         return isSame(name, "__loader_fini_array_end", files) ? finalisersEnd : nil
     }
 
-    /// Whether `address` is where the array of initialisers begins.
+    /// Whether `address` is the start of the array of initialisers.
     func isInitialiserArray(_ address: UInt64) -> Bool { address == initialisersStart }
 
     private func isSame(_ name: HashedName, _ literal: StaticString, _ files: borrowing ByteView) -> Bool {

@@ -1,16 +1,16 @@
-// Which definition a symbol of one of several files stands for: searched as dynamic linkers do (gABI, "Shared Object
-// Dependencies"; Linux Standard Base, "Symbol Versioning"), the application first, then the objects in the order in which
-// they were found.
+// Finds the definition that a symbol of one of several files stands for, as dynamic linkers do (gABI, "Shared Object
+// Dependencies"; Linux Standard Base, "Symbol Versioning"): the application is searched first, then the objects in the order in
+// which they were found.
 
 import Bytes
 import Diagnostics
 import ELF
 
-/// The objects of a link map, and the bytes that they lie in: where symbols are searched.
+/// The objects of a link map, and the bytes that they lie in: the scope in which symbols are searched.
 struct SymbolScope: ~Escapable, Sendable {
     let link: LinkMap
     let files: ByteView
-    /// What is added to the application's link addresses.
+    /// The bias, which is added to the application's link addresses.
     let bias: UInt64
 
     @_lifetime(copy files, copy link)
@@ -20,7 +20,7 @@ struct SymbolScope: ~Escapable, Sendable {
         self.bias = bias
     }
 
-    /// The definition that the symbol at `index` of object `object` stands for; nil if nobody defines it.
+    /// The definition that the symbol at `index` of object `object` stands for; nil if no file defines it.
     ///
     /// Throws `symbolSearchTooLong`.
     @inline(never)
@@ -28,7 +28,7 @@ struct SymbolScope: ~Escapable, Sendable {
         of index: UInt32, in object: Int, _ purpose: SearchPurpose, _ search: inout SymbolSearch
     ) throws(Fault) -> Definition? {
         guard let symbol = symbol(UInt64(index), in: object) else { return nil }
-        // Nothing comes before the application's own definitions except the original of a copy.
+        // The application's own definitions come first, except when the original of a copy is wanted.
         if symbol.isLocal || object == 0 && !symbol.isUndefined && purpose != .original {
             if symbol.isUndefined { return nil }
             return Definition(symbol: symbol, bias: bias &+ link[object].displacement, object: object)
@@ -67,7 +67,7 @@ struct SymbolScope: ~Escapable, Sendable {
         return link[object].versions.version(of: UInt64(index), files, &steps)
     }
 
-    /// Finds what `symbol`, the one that `search` is for, stands for.
+    /// Finds the definition of `symbol`, which `search` is for.
     @inline(never)
     private func find(_ symbol: Symbol, _ search: inout SymbolSearch) throws(Fault) {
         search.found = .none
@@ -85,7 +85,7 @@ struct SymbolScope: ~Escapable, Sendable {
         try findAnywhere(&search)
         let found = search.found
         if case .symbol(let index, let definer) = found, symbol.isProtected, definer != object {
-            // Nothing but a PLT entry of the application can stand for a protected symbol: the entry leads to it.
+            // Only a PLT entry of the application can stand for a protected symbol: the entry leads to it.
             var isEntry = search.purpose == .address && self.symbol(index, in: definer)?.isUndefined == true
             if isEntry {
                 search.purpose = .definition
@@ -119,7 +119,7 @@ struct SymbolScope: ~Escapable, Sendable {
         }
     }
 
-    /// Searches the object at `index`. Finds nothing if the object has no definition that others may use.
+    /// Searches the object at `index` for a definition that others may use.
     @inline(never)
     private func find(in index: Int, _ search: inout SymbolSearch) throws(Fault) {
         search.found = .none
@@ -129,7 +129,7 @@ struct SymbolScope: ~Escapable, Sendable {
         }
         let table = link[index].hash
         var candidate = table.first(search.name, files)
-        // Symbols with a version, although none was asked for: if there is exactly one it is accepted.
+        // A symbol with a version, although none was asked for, is accepted if it is the only one.
         var versioned: UInt64 = 0
         var versionedCount = 0
         try search.add(1)
@@ -176,7 +176,7 @@ struct SymbolScope: ~Escapable, Sendable {
         guard link[index].versions.symbols != 0 else { return .yes }
         let number = link[index].versions.number(candidate, files)
         if search.version.number == 0 {
-            // The base version, or the first one, which older files were linked with; else a default one.
+            // The base version, or the first one, which older files were linked with; otherwise the default version.
             if number & 0x7fff < 3 { return .yes }
             return number & 0x8000 == 0 ? .onlyIfAlone : .no
         }

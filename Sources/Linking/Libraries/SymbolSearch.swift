@@ -1,33 +1,33 @@
-// One search for the definition of a symbol, and what all searches of a relocation run have cost.
+// The search for the definition of a symbol, and the cost of all searches of a relocation run.
 
 import Architecture
 import Bytes
 import Diagnostics
 public import ELF
 
-/// The symbol that a relocation refers to, as its definition has it.
+/// The definition of the symbol that a relocation refers to.
 public struct Definition: Equatable, Sendable {
     /// The symbol, in the table of the object that defines it.
     public let symbol: Symbol
-    /// What is added to the value where that is an address.
+    /// The bias of the object that defines it, which is added to the value if that is an address.
     public let bias: UInt64
-    /// The object that defines it, as an index in the link map; 0 too for what the loader defines.
+    /// The object that defines it, as an index in the link map; also 0 for symbols that the loader defines.
     public let object: Int
 
-    /// S, where it is an address: what is absolute is not moved.
+    /// S, if it is an address: absolute symbols are not rebased.
     var address: UInt64 { symbol.isAbsolute ? symbol.value : symbol.value &+ bias }
 }
 
-/// What a search is for, which decides what may be found.
+/// The purpose of a search, which decides what may be found.
 enum SearchPurpose: UInt8 {
-    /// An address that pointers are compared with: for a function that a fixed file calls, its PLT entry there.
+    /// An address that pointers are compared with: for a function that a fixed file refers to, its PLT entry there.
     case address
-    /// What is called or is thread-local: a definition.
+    /// A definition, of a function to call or of a thread-local variable.
     case definition
     /// The original of a copied object: a definition that is not the application's.
     case original
 
-    /// What a relocation of type `type` searches for.
+    /// The purpose of a search by a relocation of type `type`.
     init(_ type: UInt32) {
         switch type {
         case RelocationNumber.copy: self = .original
@@ -39,30 +39,30 @@ enum SearchPurpose: UInt8 {
     }
 }
 
-/// Searches of one relocation run: the last one, and what all of them have cost.
+/// The searches of one relocation run: the last one, and the cost of all of them.
 struct SymbolSearch {
-    /// Steps taken: bytes hashed and compared, symbols and versions looked at.
+    /// The steps taken: bytes hashed and compared, symbols and versions looked at.
     var steps: UInt64 = 0
-    /// How many are allowed. A malicious table could make searches as slow as it likes; those of linkers take far fewer.
+    /// The number of steps allowed. A malicious table could make searches arbitrarily slow; those of linkers need far fewer steps.
     private let limit: UInt64
-    /// How many searches found the array of initialisers that the loader makes.
+    /// The number of searches that found the array of initialisers that the loader makes.
     var initialiserReferences: UInt64 = 0
-    /// How many copied objects have another size than their original.
+    /// The number of copied objects whose size differs from that of their original.
     var resizedCopies: UInt64 = 0
-    /// The object whose malformed tables stopped a search; nil as long as none has.
+    /// The object whose malformed tables stopped a search; nil if none has.
     var culprit: Int?
 
-    /// The symbol that is searched for, of which object, and what for.
+    /// The symbol that is searched for, its object, and the purpose.
     var symbol: UInt32 = 0, object = -1, purpose = SearchPurpose.address
     /// Its name, and the version that it is wanted with.
     var name = HashedName(), version = SymbolVersion()
-    /// What was found. It is kept because linkers sort relocations by symbol: the next may want it again.
+    /// The result. It is kept because linkers sort relocations by symbol: the next relocation may need it again.
     var found = FoundSymbol.none
 
-    /// How many steps each byte of the files allows.
+    /// The number of steps allowed for each byte of the files.
     static var stepsPerByte: UInt64 { 64 }
 
-    /// Searches in files of `size` bytes together.
+    /// Searches in files of `size` bytes in total.
     @inline(never)
     init(size: UInt64) { limit = size &* SymbolSearch.stepsPerByte }
 
@@ -72,7 +72,7 @@ struct SymbolSearch {
         guard steps <= limit else { throw Fault(.symbolSearchTooLong, value: limit) }
     }
 
-    /// Whether the strings at these offsets of two string tables are the same.
+    /// Whether the strings at these offsets of two string tables are equal.
     @inline(never)
     mutating func isSame(
         _ left: UInt32, _ leftTable: FileRange, _ right: UInt32, _ rightTable: FileRange, _ files: borrowing ByteView
@@ -84,20 +84,20 @@ struct SymbolSearch {
         return files.areSame(leftTable.start &+ UInt64(left), rightTable.start &+ UInt64(right), count: length)
     }
 
-    /// Whether `symbol`, if it has the name, can be what is meant.
+    /// Whether `symbol` can be the definition, if its name is the right one.
     func accepts(_ symbol: Symbol) -> Bool {
         guard symbol.value != 0 || symbol.isAbsolute || symbol.isThreadLocal, symbol.isCodeOrData else { return false }
-        // A value that is not 0 makes an undefined symbol the PLT entry that stands for the function.
+        // An undefined symbol with a value other than 0 is the PLT entry that stands for the function.
         return !symbol.isUndefined || purpose == .address
     }
 }
 
-/// What a search has found.
+/// The result of a search.
 enum FoundSymbol: Equatable {
     /// Nothing.
     case none
-    /// The symbol at an index of the object at another.
+    /// The symbol at `index` of the symbol table of object `object`.
     case symbol(index: UInt64, object: Int)
-    /// What the loader defines: a link address of the application.
+    /// A symbol that the loader defines: a link address of the application.
     case provided(UInt64)
 }

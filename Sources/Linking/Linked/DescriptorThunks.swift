@@ -1,4 +1,4 @@
-// Code that relocations need and the file does not have: the loader adds it after the image, and the kernel keeps it.
+// Code that relocations need and the file lacks: the loader adds it after the image, and the kernel keeps it.
 
 import Architecture
 public import Bytes
@@ -18,8 +18,8 @@ public struct DescriptorThunks: Equatable, Sendable {
     public var end: UInt64 { start &+ DescriptorThunks.size }
     /// The link address of the function that returns its descriptor's argument.
     public var offsetResolver: UInt64 { start }
-    /// The link address of the function for weak symbols that nobody defines. It returns the argument minus TP, so the variable's
-    /// address is the argument.
+    /// The link address of the function for undefined weak symbols. It returns the argument minus TP, so the variable's address is
+    /// the argument.
     public var undefinedResolver: UInt64 { start &+ 16 }
 
     /// The code for an image that ends at `linkEnd`; nil if the address space ends too early.

@@ -45,7 +45,7 @@ public struct RelocationTable: ~Escapable, Sendable {
     }
 }
 
-/// Walks the words of a DT_RELR table and tells the addresses that they stand for.
+/// Walks the words of a DT_RELR table, and returns the addresses that they stand for.
 public struct PackedRelocations: ~Escapable {
     private let bytes: ByteView
     private var index: UInt64 = 0
@@ -82,8 +82,8 @@ public struct PackedRelocations: ~Escapable {
         return address
     }
 
-    /// Adds `bias` to every word that the table stands for. Returns how many there are; throws
-    /// `relativeRelocationMisplaced` or `relocationOutsideImage`.
+    /// Adds `bias` to every word that the table stands for, and returns their number. Throws `relativeRelocationMisplaced` or
+    /// `relocationOutsideImage`.
     mutating func apply(adding bias: UInt64, to memory: inout ByteRegion) throws(Fault) -> UInt64 {
         var count: UInt64 = 0
         while let word = bytes.word64(at: index &* 8) {
@@ -173,7 +173,7 @@ public struct DynamicTables: ~Escapable, Sendable {
 }
 
 extension LinkedFile {
-    /// Finds the tables that the dynamic section names. Throws the faults of malformed ones, but for those of symbols.
+    /// Finds the tables that the dynamic section names. Throws the faults of malformed ones, except those of symbols.
     @inline(never)
     mutating func readTables(_ files: ByteView) throws(Fault) {
         var section = DynamicSection()
@@ -214,7 +214,7 @@ extension LinkedFile {
     }
 
     /// The bytes of the table that the entries of `section` with these tags describe, in units of `unit` bytes; `entrySize` is
-    /// 0 where none tells the unit.
+    /// 0 if no entry tells the unit.
     @inline(never)
     private func table(
         _ section: borrowing DynamicSection, _ address: UInt64, _ size: UInt64, _ entrySize: UInt64, _ unit: UInt64,
@@ -237,8 +237,8 @@ extension LinkedFile {
         return FileRange(start: try fileRange(at: start, size: bytes, .dynamic(address), files).start, size: bytes)
     }
 
-    /// Finds the symbols that `section` names, if it does. Their number is that of DT_HASH or DT_GNU_HASH; without either, what
-    /// the segment has room for, and where the latter is empty, what lies in front of the names.
+    /// Finds the symbols, if `section` names them. Their number is that of DT_HASH or DT_GNU_HASH; without either, as many as the
+    /// segment has room for; and if DT_GNU_HASH is empty, as many as lie before the names.
     mutating func readSymbols(_ section: borrowing DynamicSection, _ files: ByteView) throws(Fault) {
         guard let address = section.symbolTable else { return }
         guard section.symbolEntrySize ?? Symbol.size == Symbol.size else {
@@ -260,12 +260,12 @@ extension LinkedFile {
             if isGNU ? number > 1 : number > 0 {
                 length = number
             } else if let names = section.stringTable, names > address {
-                // GNU ld's table for no exported symbol says nothing of those that are only referred to, nor does one that was cut
-                // out of the file and left zeros; names follow the symbols.
+                // If no symbol is exported, GNU ld's table does not count those that are only referred to. Neither does a table
+                // that was cut out of the file, which reads as zeros. The names follow the symbols.
                 length = min(length, (names &- address) / Symbol.size)
             }
         }
-        // Both hash tables count with 32 bits, and the table's room is a file's.
+        // No overflow: both hash tables count with 32 bits, and the segment's room is limited by the file's size.
         let size = length &* Symbol.size
         guard size <= table.size else { throw Fault(.dynamicAddressOutsideFile, location, value: address, limit: size) }
         symbols = table.start
@@ -278,7 +278,7 @@ extension LinkedFile {
         }
     }
 
-    /// The table that is the one at `index`, below 3, to be applied: DT_RELA, DT_REL, DT_JMPREL.
+    /// The table at `index`, below 3, in the order in which they are applied: DT_RELA, DT_REL, DT_JMPREL.
     @inline(never)
     @_lifetime(copy files)
     func table(_ index: Int, _ files: ByteView) -> RelocationTable {
@@ -287,7 +287,7 @@ extension LinkedFile {
             tag: index == 0 ? DynamicTag.rela : index == 1 ? DynamicTag.rel : DynamicTag.pltRelocations)
     }
 
-    /// The entry at `place`, nil if that is in DT_RELR, or not there.
+    /// The entry at `location`; nil if that is in DT_RELR, or there is none.
     func entry(at location: FaultLocation, _ files: ByteView) -> RelocationEntry? {
         for index in 0..<3 {
             let table = table(index, files)
@@ -298,10 +298,10 @@ extension LinkedFile {
         return nil
     }
 
-    /// The place of the table that is the one at `index`, below 3.
+    /// The bytes of the table at `index`, below 3.
     func range(_ index: Int) -> FileRange { index == 0 ? rela : index == 1 ? rel : plt }
 
-    /// Whether a TLS descriptor wants the code it calls. The entries that DT_RELACOUNT says are relative are not read.
+    /// Whether there is a TLS descriptor, which needs code to call. The entries that DT_RELACOUNT says are relative are not read.
     func needsDescriptorCode(_ files: ByteView) -> Bool {
         var first = Int(truncatingIfNeeded: min(relativeCount, rela.size / 24))
         for index in 0..<3 {
@@ -311,7 +311,7 @@ extension LinkedFile {
         return false
     }
 
-    /// Throws `needsLibrary` where the object cannot do without other files.
+    /// Throws `needsLibrary` if the object needs other files.
     func requireNoLibrary(_ files: ByteView) throws(Fault) {
         guard needsLibraries else { return }
         var section = DynamicSection()
@@ -322,8 +322,8 @@ extension LinkedFile {
 }
 
 extension DynamicSection {
-    /// How many of the `size` bytes of a table at `table` come before DT_JMPREL: all of them, unless that is its tail, as the
-    /// gABI permits. Entries with their addend in place must not be applied twice.
+    /// The number of the `size` bytes of the table at `table` that come before DT_JMPREL: all of them, unless that is the table's
+    /// tail, as the gABI permits. Entries with their addend in place must not be applied twice.
     fileprivate func size(_ size: UInt64, ofTable table: UInt64) -> UInt64 {
         guard let plt = pltRelocations, let pltSize = pltRelocationSize, pltSize > 0, plt >= table else { return size }
         let head = plt &- table

@@ -4,14 +4,14 @@ import Bytes
 import Diagnostics
 import ELF
 
-/// A name, and its hash in either table.
+/// A name, and its hash in each of the two tables.
 struct HashedName: Equatable, Sendable {
-    /// Where the name begins, in the view of all files, and its length.
+    /// The offset of the name in the view of all files, and its length.
     private(set) var start: UInt64 = 0, length: UInt64 = 0
     /// The hash of DT_GNU_HASH, and that of DT_HASH.
     private(set) var gnu: UInt32 = 0, system: UInt32 = 0
 
-    /// Takes the name of `length` bytes at `start` of `bytes`.
+    /// Reads the name of `length` bytes at `start` of `bytes`.
     mutating func read(_ bytes: borrowing ByteView, at start: UInt64, length: UInt64) {
         self.start = start
         self.length = length
@@ -30,20 +30,20 @@ struct HashedName: Equatable, Sendable {
     }
 }
 
-/// Where a file's hash table lies, and its numbers. Offsets count in the view of all files.
+/// A file's hash table: its location and its header's numbers. Offsets count in the view of all files.
 struct HashTable: Equatable, Sendable {
     private var isGNU = false
     /// The number of buckets; 0 if there is no table.
     private var bucketCount: UInt32 = 0
     /// The first symbol that has a chain word.
     private var firstSymbol: UInt64 = 0
-    /// The number after the last one's.
+    /// The number of the last symbol, plus 1.
     private var symbolCount: UInt64 = 0
-    /// How many words the bloom filter has, and the shift of its second bit.
+    /// The number of words of the bloom filter, and the shift of its second bit.
     private var bloomCount: UInt32 = 0, bloomShift: UInt32 = 0
     private var bloom: UInt64 = 0, buckets: UInt64 = 0, chains: UInt64 = 0
 
-    /// Reads the numbers of `table`, of a file with `symbolCount` symbols; false where it does not fit.
+    /// Reads the header of `table`, of a file with `symbolCount` symbols; false if the table does not fit.
     mutating func read(_ table: FileRange, isGNU: Bool, symbolCount: UInt64, _ files: borrowing ByteView) -> Bool {
         self.isGNU = isGNU
         self.symbolCount = symbolCount
@@ -51,8 +51,8 @@ struct HashTable: Equatable, Sendable {
         guard table.size >= (isGNU ? 16 : 8) else { return false }
         let count = files.field(at: start)
         let second = files.field(at: start &+ 4)
-        // `second` is the first symbol that is listed, or how many there are; the null symbol is not listed, but counts. A table that
-        // was cut out of the file consists of zeros.
+        // `second` is the first symbol that is listed, or the number of symbols. The null symbol is not listed, but counts. A table
+        // that was cut out of the file consists of zeros.
         guard second > 0 else { return false }
         buckets = start &+ 8
         if isGNU {
@@ -67,12 +67,12 @@ struct HashTable: Equatable, Sendable {
         }
         bucketCount = UInt32(truncatingIfNeeded: count)
         chains = buckets &+ count &* 4
-        // Chains end with the symbols or before; an empty table need not have any. All sums have fewer than 40 bits.
+        // Chains end with the last symbol or before; an empty table may have none. All sums have fewer than 40 bits.
         let chainSize = isGNU || count == 0 ? 0 : self.symbolCount &* 4
         return chains &- start &+ chainSize <= table.size
     }
 
-    /// The first symbol of the chain in which one called `name` is; 0 if there is none.
+    /// The first symbol of the chain that would hold `name`; 0 if there is none.
     func first(_ name: HashedName, _ files: borrowing ByteView) -> UInt64 {
         guard bucketCount > 0 else { return 0 }
         if isGNU, bloomCount > 0 {
@@ -84,7 +84,7 @@ struct HashTable: Equatable, Sendable {
         return UInt64(files.word32(at: buckets &+ UInt64(bucket) &* 4) ?? 0)
     }
 
-    /// The chain's word for the symbol at `index`; nil where the chain is at its end or leads nowhere.
+    /// The chain's word for the symbol at `index`; nil if the chain has ended or leads out of the table.
     func word(_ index: UInt64, _ files: borrowing ByteView) -> UInt32? {
         guard index > 0, index >= firstSymbol, index < symbolCount else { return nil }
         return files.word32(at: chains &+ (index &- firstSymbol) &* 4)

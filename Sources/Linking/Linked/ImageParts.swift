@@ -1,10 +1,10 @@
-// What may be done with each part of an image: its pages get this access if the kernel tolerates protection.
+// The parts of an image, and the access that each needs: its pages get this access if the kernel tolerates protection.
 
 public import Bytes
 import Diagnostics
 import ELF
 
-/// A part of an image, as link addresses, and what may be done with it besides reading.
+/// A part of an image, as link addresses, and the access that it needs besides reading.
 public struct ImagePart: Equatable, Sendable {
     /// The first address, and the one after the last.
     public var start: UInt64, end: UInt64
@@ -16,12 +16,12 @@ public struct ImagePart: Equatable, Sendable {
 
 /// Walks an image's parts in ascending order.
 public struct ImageParts: Sendable {
-    /// The part that the walk has come to.
+    /// The part that the walk has reached.
     public private(set) var part = ImagePart(start: 0, end: 0, isWritable: false, isExecutable: false)
-    /// The rest of its segment, in the file's own link addresses, and what may be done with it (p_flags).
+    /// The rest of its segment, in the file's own link addresses, and its access (p_flags).
     private var position: UInt64 = 0, segmentEnd: UInt64 = 0, segmentFlags: UInt32 = 0
     private var index = 0
-    /// The file, of several, that the segment is in.
+    /// The file that the segment is in.
     private var object = 0
 
     /// Begins before the first part.
@@ -86,9 +86,9 @@ public struct ImageParts: Sendable {
         return true
     }
 
-    /// Goes to the next part of an object file's image; false after the last: code, constants, what is written, and what the
-    /// loader adds. Thread-local storage's template lies among what is written; sections of written code make all of that
-    /// executable.
+    /// Goes to the next part of an object file's image; false after the last. The parts are code, constants, written data, and what
+    /// the loader adds. The template of thread-local storage lies in the written data; sections that are both written and executed
+    /// make all written data executable.
     public mutating func advance(in image: borrowing ObjectImage) -> Bool {
         let (codeEnd, template) = (image.placed.bounds.end(.code), image.layout.templateStart)
         index &+= 1

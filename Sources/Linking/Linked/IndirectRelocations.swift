@@ -6,9 +6,9 @@ public import Diagnostics
 import ELF
 
 extension Relocator {
-    /// Second pass, for an image that `apply` has relocated except for what depends on resolver functions: calls them in
-    /// order, by their run-time address, through `resolve`, and stores what they return. Where `resolve` returns nil the
-    /// place stays as it is. Without `mayResolve` the first of them is a fault, `resolverOutOfPlace`.
+    /// The second pass, for an image that `apply` has relocated except for what depends on resolver functions: calls them in
+    /// order, by their run-time address, through `resolve`, and stores what they return. If `resolve` returns nil the place stays
+    /// unchanged. Without `mayResolve` the first resolver function is a fault, `resolverOutOfPlace`.
     @inline(never)
     public func resolveIndirect(
         in memory: inout ByteRegion, mayResolve: Bool,
@@ -18,15 +18,15 @@ extension Relocator {
         var search = search
         while let relocation = own.next(&cursor, scope.files) {
             let entry = relocation.entry
-            // What was wrong the first time has been told. Now an addend that was in place is gone, and with it what a relocation
-            // that does not wait for a function came to.
+            // The first pass has thrown any fault. By now an addend that was in place is overwritten, so the outcome of a relocation
+            // that does not wait for a function can no longer be computed.
             guard let meaning = RelocationType(entry.type),
                 entry.type == RelocationNumber.iRelative || meaning.formula.usesSymbolValue,
                 let outcome = try? outcome(of: entry, in: memory, &search),
                 case .indirect(let resolver) = outcome
             else { continue }
             guard mayResolve else { throw Fault(.resolverOutOfPlace, relocation.location, value: resolver) }
-            // The addend before the call: it may be in place.
+            // The addend is read before the call: it may be in place.
             let addend = entry.addend ?? Relocator.load(meaning.field, at: entry.offset, in: memory) ?? 0
             guard let result = resolve(resolver, relocation) else { continue }
             do throws(Fault) {

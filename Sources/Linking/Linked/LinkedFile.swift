@@ -1,21 +1,21 @@
-// A linked file: where it lies, where it goes, and where its tables are.
+// A linked file: where its bytes are, where they go in memory, and where its tables are.
 
 import Architecture
 import Bytes
 import Diagnostics
 import ELF
 
-/// What the loader knows of a linked file, whether it is loaded alone or together with others. It holds nothing but numbers, so an
+/// What the loader knows of a linked file, whether it is loaded alone or together with others. It holds only numbers, so that an
 /// array can hold it. All offsets count in the view of all files.
 public struct LinkedFile: Sendable {
-    /// Which of the files it is; 0 is the application.
+    /// The number of the file; 0 is the application.
     public internal(set) var file = 0
     /// The file's bytes.
     var bytes = FileRange()
 
     // MARK: Segments, see `read`
 
-    /// The program headers, how many there are, and an index before which there is no PT_LOAD with memory.
+    /// The offset of the program headers, their number, and an index before which there is no PT_LOAD with memory.
     var programHeaders: UInt64 = 0, programHeaderCount = 0, firstLoad = 0
     /// The index of the PT_LOAD that the entry point is in; only an application needs one.
     public internal(set) var entrySegment: Int?
@@ -31,7 +31,7 @@ public struct LinkedFile: Sendable {
     /// PT_TLS: its address, its sizes in the file and in memory, its alignment.
     public internal(set) var threadLocalStart: UInt64 = 0, threadLocalFileSize: UInt64 = 0
     public internal(set) var threadLocalSize: UInt64 = 0, threadLocalAlignment: UInt64 = 0
-    /// The number of its block of thread-local storage, 0 if it has none, and how far below TP the block begins.
+    /// The number of its block of thread-local storage, 0 if it has none, and the block's distance below TP.
     public internal(set) var threadLocalModule: UInt64 = 0, threadLocalDistance: UInt64 = 0
     /// PT_DYNAMIC.
     var dynamic = FileRange()
@@ -40,7 +40,7 @@ public struct LinkedFile: Sendable {
 
     /// Whether the tables of relocations are sound.
     var hasTables = false
-    /// Whether the tables by which symbols are looked up are sound. An image whose relocations refer to no symbol does without them,
+    /// Whether the tables by which symbols are looked up are sound. An image whose relocations refer to no symbol does not need them,
     /// so their faults are thrown when a symbol is looked up: see `requireSymbols`.
     var hasSymbols = false
     /// DT_RELA, DT_REL and DT_JMPREL, whether the last has addends, and DT_RELR.
@@ -49,17 +49,17 @@ public struct LinkedFile: Sendable {
     var relativeCount: UInt64 = 0
     /// Whether there is a DT_NEEDED.
     var needsLibraries = false
-    /// DT_SYMTAB and how many symbols there are, and DT_STRTAB.
+    /// DT_SYMTAB, the number of symbols, and DT_STRTAB.
     var symbols: UInt64 = 0, symbolCount: UInt64 = 0
     var strings = FileRange()
 
     // MARK: What other files need to know, see `readLinks`
 
-    /// DT_SONAME, and the last part of the path that it was given with; empty where there is none.
+    /// DT_SONAME, and the last component of the path that it was given with; empty if there is none.
     private(set) var soname = FileRange(), fileName = FileRange()
     /// Whether all tables could be read.
     private(set) var isSound = false
-    /// DT_GNU_HASH or else DT_HASH, from which names are found.
+    /// DT_GNU_HASH or else DT_HASH, by which names are found.
     private(set) var hash = HashTable()
     /// DT_VERSYM, and the tables that it refers to.
     private(set) var versions = VersionTables()
@@ -70,25 +70,25 @@ public struct LinkedFile: Sendable {
 
     // MARK: What the link plan decides
 
-    /// What is added to its link addresses to make them the application's.
+    /// The displacement, which is added to its link addresses to make them the application's.
     public var displacement: UInt64 = 0
-    /// The objects that it needs, and how many they are.
+    /// The objects that it needs, and their number.
     private var dependencies = InlineArray<16, Int>(repeating: 0)
     private(set) var dependencyCount = 0
-    /// Whether the order of initialisers has it, or is being found for those that it needs.
+    /// Whether it is in the order of initialisers, or the objects that it needs are being added to that.
     var isVisited = false
 
-    /// A file of which nothing is known yet.
+    /// A file that has not been read yet.
     @inline(never)
     public init() {}
 
-    /// The name that it goes by: DT_SONAME, or else its file's; an offset.
+    /// The offset of its name: DT_SONAME, or else that of its file.
     public var name: UInt64 { soname.size > 0 ? soname.start : fileName.start }
     /// The name's length.
     public var nameSize: UInt64 { soname.size > 0 ? soname.size : fileName.size }
 
-    /// Reads all about the file at `index` of `files`. Throws what is wrong with it. Even then its names are known, if it is an ELF
-    /// file that has some.
+    /// Reads everything about the file at `index` of `files`. Throws the file's fault, if it has one. Even then its names are known, if
+    /// it is an ELF file that has some.
     @inline(never)
     mutating func read(_ index: Int, of files: borrowing NamedFiles) throws(Fault) {
         self = LinkedFile()
@@ -98,7 +98,7 @@ public struct LinkedFile: Sendable {
             of: FileRange(start: named.string, size: named.stringSize), until: UInt8(ascii: " "))
         let header = try FileHeader(
             try files.bytes.slice(at: named.start, size: named.size, else: .moduleOutsideMemory, .none))
-        // An application has been checked as one before.
+        // The application has already been checked as one.
         try read(header, as: .library, FileRange(start: named.start, size: named.size), files.bytes)
         var section = DynamicSection()
         try section.read(files.bytes.part(dynamic))
@@ -123,7 +123,7 @@ public struct LinkedFile: Sendable {
             finalisers.array.start = section[DynamicTag.finalisers]
             finalisers.array.size = section[DynamicTag.finalisersSize]
             let count = max(initialisers.count, finalisers.count)
-            // Each is a word of the image.
+            // Each function is a word of the image.
             guard count <= memorySize else {
                 throw Fault(.arrayOutsideImage, value: count &* 8, limit: memorySize)
             }
@@ -145,8 +145,7 @@ public struct LinkedFile: Sendable {
         }
     }
 
-    /// The bytes from the start of the table that the entry with `tag` names to the end of its segment in the file, at least `size` of
-    /// them.
+    /// The bytes from the start of the table that the entry with `tag` names to the end of its segment in the file; at least `size`.
     @inline(never)
     private func range(
         of tag: UInt64, _ section: borrowing DynamicSection, _ files: ByteView, size: UInt64 = 0
@@ -193,7 +192,7 @@ public struct LinkedFile: Sendable {
         }
     }
 
-    /// Checks the form of the list that the entry with `tag` names, and returns where it begins.
+    /// Checks the form of the list that the entry with `tag` names, and returns its offset.
     @inline(never)
     private func versionList(
         _ tag: UInt64, _ kind: VersionList.Kind, _ section: borrowing DynamicSection, _ files: ByteView
@@ -215,7 +214,7 @@ public struct LinkedFile: Sendable {
         return nil
     }
 
-    /// The offset in the file of the string at `offset` of its strings.
+    /// The file offset of the string at `offset` of the file's string table.
     func nameOffset(_ offset: UInt64) -> UInt64 { strings.start &+ offset &- bytes.start }
 
     /// The dynamic symbols.
@@ -241,15 +240,15 @@ public struct LinkedFile: Sendable {
     ///
     ///     distance = p_memsz + ((-p_vaddr - p_memsz) mod p_align)
     ///
-    /// It wraps if the block does not fit below TP. Then the offsets mean as little as the block's size.
+    /// It wraps if the block does not fit below TP. Then the offsets are as meaningless as the block's size.
     func threadLocalDistance(below used: UInt64) -> UInt64 {
         let needed = used &+ threadLocalSize
         return needed &+ ((0 &- threadLocalStart &- needed) & (threadLocalAlignment &- 1))
     }
 
-    /// The number of bytes that it needs in memory, `descriptorThunks` included.
+    /// The number of bytes that it needs in memory, including `descriptorThunks`.
     public var memorySize: UInt64 { memoryEnd &- linkStart }
-    /// The code after it that its relocations need; nil if they need none.
+    /// The code that its relocations need after it; nil if they need none.
     var descriptorThunks: DescriptorThunks? {
         memoryEnd == linkEnd ? nil : DescriptorThunks(at: memoryEnd &- DescriptorThunks.size)
     }
@@ -259,7 +258,7 @@ public struct LinkedFile: Sendable {
         address &- linkStart <= memorySize && size <= memoryEnd &- address
     }
 
-    /// Adds the object at `index` to those that it needs, unless it is one of them already.
+    /// Adds the object at `index` to those that it needs, unless it is already one of them.
     mutating func needs(_ index: Int) {
         for other in 0..<dependencyCount where dependencies.span[other] == index { return }
         guard dependencyCount < dependencies.count else { return }
@@ -267,17 +266,17 @@ public struct LinkedFile: Sendable {
         dependencyCount &+= 1
     }
 
-    /// Which object is the one at `index`, below `dependencyCount`, among those that it needs.
+    /// The number of the object at `index`, below `dependencyCount`, among those that it needs.
     func dependency(_ index: Int) -> Int { dependencies.span[index] }
 }
 
 /// Functions to call first, or last.
 struct FunctionList: Sendable {
-    /// One that stands alone, 0 if there is none.
+    /// The function outside the array, DT_INIT or DT_FINI; 0 if there is none.
     var single: UInt64 = 0
     /// The link addresses of an array of others.
     var array = FileRange()
 
-    /// How many there are.
+    /// The number of functions.
     var count: UInt64 { (single != 0 ? 1 : 0) &+ array.size / 8 }
 }

@@ -1,4 +1,4 @@
-// An ELF file as something to load: validated once, then asked.
+// A linked ELF file that is to be loaded: it is validated once, then queried.
 
 import Architecture
 public import Bytes
@@ -7,7 +7,7 @@ public import ELF
 
 /// A linked ELF file (ET_EXEC or ET_DYN) whose headers and segments have been checked.
 ///
-/// It is large, so it is filled where it lies, and not copied.
+/// It is large, so it is filled in place, and not copied.
 public struct LinkedImage: ~Escapable {
     /// The file.
     public let file: ByteView
@@ -27,16 +27,16 @@ public struct LinkedImage: ~Escapable {
     public var linkEnd: UInt64 { object.linkEnd }
     /// The largest p_align of a PT_LOAD segment, and of PT_TLS; at least 1.
     public var alignment: UInt64 { object.alignment }
-    /// The code after it that its relocations need; nil if they need none.
+    /// The code that its relocations need after it; nil if they need none.
     public var descriptorThunks: DescriptorThunks? { object.descriptorThunks }
-    /// Whether it has DT_NEEDED: it cannot do without other files.
+    /// Whether it has DT_NEEDED: it needs other files.
     public var needsLibraries: Bool { object.hasTables && object.needsLibraries }
-    /// The number of bytes of memory that the image needs, `descriptorThunks` included.
+    /// The number of bytes of memory that the image needs, including `descriptorThunks`.
     public var size: UInt64 { object.memorySize }
-    /// Whether it must lie where it was linked.
+    /// Whether it must lie at the address that it was linked at.
     public var isFixed: Bool { header.type == .executable }
 
-    /// What a file is wanted as.
+    /// The role that a file plays.
     public enum Role: Sendable {
         /// The application: it has an entry point, and asks for no program interpreter.
         case application
@@ -51,7 +51,7 @@ public struct LinkedImage: ~Escapable {
         try read(as: role)
     }
 
-    /// The image of `file`, of which only the header is known yet; `read` finds out the rest.
+    /// The image of `file`, of which only the header has been read; `read` does the rest.
     @_lifetime(copy file)
     public init(unread file: ByteView, _ header: FileHeader) {
         self.file = file
@@ -61,7 +61,7 @@ public struct LinkedImage: ~Escapable {
     /// Validates every segment, and that the file is what `role` asks for.
     @_lifetime(self: copy self)
     public mutating func read(as role: Role = .application) throws(Fault) {
-        // This comes first: such a file breaks other rules as well, whose sentences would not say what is wrong.
+        // This comes first: such a file breaks other rules as well, whose sentences would not tell the cause.
         if role == .application { try requireProgram() }
         try object.read(header, as: role, FileRange(start: 0, size: file.count), file)
     }
@@ -75,7 +75,7 @@ public struct LinkedImage: ~Escapable {
         throw Fault(.debuggingInformationOnly, .sectionHeader(UInt64(index)), value: header.entry)
     }
 
-    /// Throws `needsLibrary` where the image cannot do without other files.
+    /// Throws `needsLibrary` if the image needs other files.
     public func requireNoLibrary() throws(Fault) { try object.requireNoLibrary(file) }
 
     /// Copies every segment into `memory`, whose first byte stands for link address `linkStart`, and clears the bytes that the file

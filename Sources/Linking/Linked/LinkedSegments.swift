@@ -5,8 +5,8 @@ import Diagnostics
 import ELF
 
 extension LinkedFile {
-    /// Reads all about the file with this header, whose bytes are `range` of `files`: validates every segment, and that the file
-    /// is what `role` asks for. Nothing must be known of it yet.
+    /// Reads everything about the file with this header, whose bytes are `range` of `files`: validates every segment, and that the
+    /// file is what `role` asks for. It must not have been read before.
     @inline(never)
     mutating func read(
         _ header: FileHeader, as role: LinkedImage.Role, _ range: FileRange, _ files: ByteView
@@ -18,7 +18,7 @@ extension LinkedFile {
         programHeaderCount = Int(truncatingIfNeeded: header.programHeaderCount)
         alignment = 1
         let segments = segments(files)
-        // The indices of those that there is one of at most.
+        // The indices of segments of which a file has at most one.
         var interpreter: Int?, template: Int?, dynamicSegment: Int?
         var next = 0
         while next < segments.count {
@@ -53,7 +53,7 @@ extension LinkedFile {
                 threadLocalFileSize = segment.filesz
                 threadLocalSize = segment.memsz
                 threadLocalAlignment = max(segment.align, 1)
-                // As long as no other file comes first.
+                // Unless other files come first.
                 threadLocalModule = 1
                 threadLocalDistance = threadLocalDistance(below: 0)
             case ProgramHeader.Kind.dynamic:
@@ -79,7 +79,7 @@ extension LinkedFile {
         }
         if header.type == .dynamic { linkStart &= ~0x1f_ffff }
         memoryEnd = linkEnd
-        // A fault of the tables is thrown to whoever needs them.
+        // A fault of the tables is thrown when they are needed.
         try? readTables(files)
         if hasTables, needsDescriptorCode(files), let descriptorThunks = DescriptorThunks(after: linkEnd) {
             memoryEnd = descriptorThunks.end
@@ -103,8 +103,8 @@ extension LinkedFile {
         ProgramHeaders(files, at: programHeaders, count: programHeaderCount)
     }
 
-    /// Where the file holds the byte at link address `address`, and the number of bytes from there to the end of its segment's bytes in
-    /// the file: at least `size`, and at least 1. Throws `dynamicAddressOutsideFile` at `location`.
+    /// The offset of the byte at link address `address`, and the number of bytes from there to the end of its segment in the file: at
+    /// least `size`, and at least 1. Throws `dynamicAddressOutsideFile` at `location`.
     @inline(never)
     func fileRange(
         at address: UInt64, size: UInt64 = 0, _ location: FaultLocation, _ files: ByteView

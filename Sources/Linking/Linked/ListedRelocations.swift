@@ -1,4 +1,4 @@
-// Relocations one by one, to look at.
+// A listing of the relocations of a linked file, one by one.
 
 import Architecture
 import Bytes
@@ -38,13 +38,13 @@ public struct ListedRelocations: ~Escapable {
     }
 }
 
-/// A place in the tables: the table whose turn it is, and the entry.
+/// A position in the tables: the current table, and the entry.
 struct EntryCursor {
     fileprivate var table = 0, index = 0
 }
 
 extension LinkedFile {
-    /// The entry at `cursor`, which goes on to the next; nil after the last. Those of DT_RELR are not among them.
+    /// The entry at `cursor`, which moves on to the next; nil after the last. Those of DT_RELR are not included.
     func next(_ cursor: inout EntryCursor, _ files: ByteView) -> ListedRelocation? {
         while cursor.table < 3 {
             let entries = table(cursor.table, files)

@@ -1,8 +1,8 @@
-// How much was relocated, by type.
+// The number of relocations, by type.
 
 import Architecture
 
-/// How many relocations of each type were applied; those of DT_RELR count as RELATIVE.
+/// The numbers of relocations that were applied, by type; those of DT_RELR count as RELATIVE.
 public struct RelocationCounts: Equatable, Sendable {
     private var counts = InlineArray<52, UInt64>(repeating: 0)
 
@@ -21,7 +21,7 @@ public struct RelocationCounts: Equatable, Sendable {
         types |= 1 << UInt64(type)
     }
 
-    /// Which types there were, a bit each.
+    /// The types that occurred, one bit each.
     public private(set) var types: UInt64 = 0
 
     /// The numbers by type: see `MemoryMap.regions`.
@@ -29,22 +29,22 @@ public struct RelocationCounts: Equatable, Sendable {
         @_lifetime(borrow self) get { counts.span }
     }
 
-    /// How many of them wait for a resolver function in the image to be called.
+    /// The number of those that wait until a resolver function in the image is called.
     public internal(set) var indirect: UInt64 = 0
 
-    /// How many copies have another size than their original: what fits both was copied.
+    /// The number of copies whose size differs from that of their original: as many bytes were copied as fit both.
     public internal(set) var resizedCopies: UInt64 = 0
 
-    /// How many steps searches for symbols in several files took: bytes hashed and compared, symbols and versions looked at.
+    /// The steps that searches for symbols in several files took: bytes hashed and compared, symbols and versions looked at.
     public internal(set) var searchSteps: UInt64 = 0
 
-    /// How many symbols stand for the array of libraries' initialisers that the loader makes.
+    /// The number of symbols that stand for the array of libraries' initialisers that the loader makes.
     public internal(set) var initialiserReferences: UInt64 = 0
 
-    /// The number of all of them.
+    /// The number of relocations of all types.
     public private(set) var total: UInt64 = 0
 
-    /// Whether both counted the same.
+    /// Whether all counts are equal.
     public static func == (left: RelocationCounts, right: RelocationCounts) -> Bool {
         for type in 0...RelocationType.lastNumber where left[type] != right[type] { return false }
         return left.indirect == right.indirect

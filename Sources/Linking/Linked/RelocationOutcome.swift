@@ -1,11 +1,11 @@
-// What applying one relocation of a linked file comes to.
+// The outcome of one relocation of a linked file.
 
 import Architecture
 public import Bytes
 public import Diagnostics
 public import ELF
 
-/// What applying one relocation comes to.
+/// The outcome of one relocation.
 public enum RelocationOutcome: Equatable, Sendable {
     /// Nothing is stored.
     case nothing
@@ -13,16 +13,15 @@ public enum RelocationOutcome: Equatable, Sendable {
     case value(UInt64)
     /// A TLS descriptor is stored.
     case descriptor(resolver: UInt64, argument: UInt64)
-    /// The function at this address has to be called first, when everything else has been relocated; what it returns is
-    /// stored, or stands for S.
+    /// The function at this address must be called first, after everything else has been relocated; its result is stored, or stands
+    /// for S.
     case indirect(resolver: UInt64)
-    /// So many bytes are copied from this address in another object, once that has been relocated.
+    /// `size` bytes are copied from this address in another object, after that has been relocated.
     case copy(source: UInt64, size: UInt64)
 }
 
 extension Relocator {
-    /// What `entry` comes to; `memory` holds the addends of entries without one. Arithmetic wraps at 64 bits, as the
-    /// psABI's does.
+    /// The outcome of `entry`; `memory` holds the addends of entries without one. Arithmetic wraps at 64 bits, as in the psABI.
     ///
     /// Throws the faults of kind `relocation`.
     public func outcome(
@@ -32,7 +31,7 @@ extension Relocator {
         do throws(Fault) { return try outcome(of: entry, in: memory, &search) } catch { throw error.at(location) }
     }
 
-    /// The same, as one of many searches; faults do not say where the entry is.
+    /// The outcome of `entry`, as one of many searches; faults do not say where the entry is.
     @inline(never)
     func outcome(
         of entry: RelocationEntry, in memory: borrowing ByteRegion, _ search: inout SymbolSearch
@@ -75,16 +74,15 @@ extension Relocator {
             guard let descriptorThunks = own.descriptorThunks else {
                 throw Fault(.relativeCountWrong, limit: own.relativeCount)
             }
-            // The code for a weak variable that nobody defines makes its address 0 plus the addend, which no offset from TP can.
+            // The code for an undefined weak variable makes its address 0 plus the addend, which no offset from TP can.
             let resolver = operand.module != 0 ? descriptorThunks.offsetResolver : descriptorThunks.undefinedResolver
             return .descriptor(resolver: resolver &+ bias, argument: term &+ addend)
         }
         return .value(try meaning.value(term, addend, entry.offset &+ bias))
     }
 
-    /// Finds out what the symbol of `entry` stands for where the formula is `formula`; returns whether that is a function that
-    /// returns the address. Throws what `definition` does, and `noThreadLocalSegment`, `symbolThreadLocal` or
-    /// `symbolNotThreadLocal`.
+    /// Finds out what the symbol of `entry` stands for in `formula`, and returns whether it is a function that returns the address
+    /// (STT_GNU_IFUNC). Throws as `definition` does, and `noThreadLocalSegment`, `symbolThreadLocal` or `symbolNotThreadLocal`.
     private func read(
         _ operand: inout RelocationOperand, of entry: RelocationEntry, _ formula: Formula,
         _ search: inout SymbolSearch
@@ -110,7 +108,7 @@ extension Relocator {
     @inlinable
     public func relative(_ addend: UInt64) -> UInt64 { bias &+ addend }
 
-    /// The number of the object's block of thread-local storage, 0 if it has none, and how far below TP it begins.
+    /// The number of the object's block of thread-local storage, 0 if it has none, and its distance below TP.
     private func block(of object: Int) -> (module: UInt64, distance: UInt64) {
         if object == self.object { return (own.threadLocalModule, own.threadLocalDistance) }
         return (scope.link[object].threadLocalModule, scope.link[object].threadLocalDistance)
@@ -119,14 +117,14 @@ extension Relocator {
     /// The searches of one relocation.
     var search: SymbolSearch { SymbolSearch(size: scope.link.isEmpty ? 0 : scope.link.plan.fileSize) }
 
-    /// What the entry's symbol stands for: nil for no symbol and for a weak one that nobody defines. Throws
-    /// `symbolIndexOutsideTable`, `symbolUndefined`, `symbolVersionMissing` or `symbolSearchTooLong`.
+    /// The definition of the entry's symbol; nil without a symbol and for an undefined weak one. Throws `symbolIndexOutsideTable`,
+    /// `symbolUndefined`, `symbolVersionMissing` or `symbolSearchTooLong`.
     public func definition(of entry: RelocationEntry, _ location: FaultLocation) throws(Fault) -> Definition? {
         var search = search
         do throws(Fault) { return try definition(of: entry, &search) } catch { throw error.at(location) }
     }
 
-    /// What the entry's symbol stands for: nil for no symbol and for a weak one that nobody defines.
+    /// The definition of the entry's symbol; nil without a symbol and for an undefined weak one.
     @inline(never)
     func definition(of entry: RelocationEntry, _ search: inout SymbolSearch) throws(Fault) -> Definition? {
         guard entry.symbol != 0 else { return nil }
@@ -145,7 +143,7 @@ extension Relocator {
         throw Fault(isVersioned ? .symbolVersionMissing : .symbolUndefined, value: entry.offset)
     }
 
-    /// What is copied: as many bytes as both the symbol and its original have.
+    /// The outcome of a copy: as many bytes are copied as both the symbol and its original have.
     @inline(never)
     func copy(_ entry: RelocationEntry, _ search: inout SymbolSearch) throws(Fault) -> RelocationOutcome {
         guard !scope.link.isEmpty else { throw Fault(.copyWithoutSource) }

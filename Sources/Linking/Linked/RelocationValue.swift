@@ -1,13 +1,13 @@
-// The psABI's formulas: what a relocation's symbol stands for, and the value that is stored.
+// The psABI's formulas: the operand that a relocation's symbol stands for, and the value that is stored.
 
 import Architecture
 import Diagnostics
 
-/// What a relocation's symbol stands for.
+/// The operand that a relocation's symbol stands for.
 struct RelocationOperand {
-    /// The sorts of symbols.
+    /// The kinds of operand.
     enum Kind: UInt8 {
-        /// No symbol, or a weak one that nobody defines: 0 wherever it is used.
+        /// No symbol, or an undefined weak one: 0 wherever it is used.
         case nothing
         /// An address.
         case address
@@ -15,17 +15,17 @@ struct RelocationOperand {
         case variable
     }
 
-    /// Its sort.
+    /// The kind of operand.
     var kind = Kind.nothing
     /// S: the run-time address, or the offset in its module's block.
     var value: UInt64 = 0
     /// Z.
     var size: UInt64 = 0
-    /// The number of the module that holds the block, and how far below TP the block begins. Both are 0 for a weak variable that nobody
-    /// defines: its offset is 0 everywhere.
+    /// The number of the module that holds the block, and the block's distance below TP. Both are 0 for an undefined weak variable:
+    /// its offset is 0 everywhere.
     var module: UInt64 = 0, distance: UInt64 = 0
 
-    /// Throws `symbolThreadLocal` or `symbolNotThreadLocal`, with the symbol's type, where `formula` needs the other sort.
+    /// Throws `symbolThreadLocal` or `symbolNotThreadLocal`, with the symbol's type, if `formula` needs the other kind.
     @inline(never)
     func require(for formula: Formula, _ type: UInt8) throws(Fault) {
         if kind == .nothing || formula == .size || formula == .gotFromPlace { return }
@@ -34,7 +34,7 @@ struct RelocationOperand {
             ? Fault(.symbolThreadLocal) : Fault(.symbolNotThreadLocal, value: UInt64(type))
     }
 
-    /// The term that `formula` has in the place of S, if it does not go through the GOT.
+    /// The term that stands for S in `formula`, if that does not go through the GOT.
     func term(of formula: Formula) -> UInt64 {
         switch formula {
         case .size: size
@@ -48,7 +48,7 @@ struct RelocationOperand {
 extension RelocationType {
     // The formula keeps the letters of the psABI.
     // swift-format-ignore: AlwaysUseLowerCamelCase
-    /// The value of the formula. `S` is its term for the symbol, or what the function that the symbol names has returned. Throws
+    /// The value of the formula. `S` is its term for the symbol, or the result of the function that the symbol names. Throws
     /// `relocationOverflow`.
     @inline(never)
     func value(_ S: UInt64, _ A: UInt64, _ P: UInt64) throws(Fault) -> UInt64 {

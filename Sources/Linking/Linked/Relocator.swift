@@ -5,19 +5,19 @@ public import Bytes
 public import Diagnostics
 public import ELF
 
-/// Applies relocations to an image that was loaded with a given bias. Where the image is alone, its own symbols are the only
-/// ones; else they are searched in all files of its link map.
+/// Applies relocations to an image that was loaded with a given bias. If the image is alone, symbols are its own; otherwise they
+/// are searched in all files of its link map.
 public struct Relocator: ~Escapable, Sendable {
     /// The image.
     let own: LinkedFile
     @usableFromInline let bias: UInt64
     /// Where symbols are searched, unless the image is alone.
     let scope: SymbolScope
-    /// Which of the link map's objects the image is.
+    /// The number of the image among the link map's objects.
     let object: Int
 
-    /// Prepares to relocate `image` for link address + `bias`. Throws the faults of malformed tables, and `needsLibrary`
-    /// where the image is the application, which must do without.
+    /// Prepares to relocate `image` alone for link address + `bias`. Throws the faults of malformed tables, and `needsLibrary` for an
+    /// application that needs other files.
     @_lifetime(copy image)
     public init(_ image: borrowing LinkedImage, bias: UInt64, as role: LinkedImage.Role = .application) throws(Fault) {
         try image.object.requireTables(image.file)
@@ -38,9 +38,9 @@ public struct Relocator: ~Escapable, Sendable {
     @inline(never)
     func symbol(_ index: UInt32) -> Symbol? { own.symbol(UInt64(index), scope.files) }
 
-    /// Applies all tables to `memory`, whose addresses are link addresses: packed relative ones first, then DT_RELA,
-    /// DT_REL and DT_JMPREL. What depends on resolver functions is counted, but left for `resolveIndirect`. Returns how many
-    /// there were of each type; throws at the first that cannot be applied.
+    /// Applies all tables to `memory`, whose addresses are link addresses: packed relative ones first, then DT_RELA, DT_REL and
+    /// DT_JMPREL. Relocations that depend on resolver functions are counted, but left for `resolveIndirect`. Returns the numbers of
+    /// relocations by type; throws at the first that cannot be applied.
     public func apply(to memory: inout ByteRegion) throws(Fault) -> RelocationCounts {
         var counts = RelocationCounts()
         var search = search
@@ -48,7 +48,7 @@ public struct Relocator: ~Escapable, Sendable {
         return counts
     }
 
-    /// The same; adds to `counts`.
+    /// Applies all tables, and adds to `counts`.
     @inline(never)
     func apply(
         to memory: inout ByteRegion, _ counts: inout RelocationCounts, _ search: inout SymbolSearch
@@ -81,20 +81,20 @@ public struct Relocator: ~Escapable, Sendable {
         }
     }
 
-    /// Applies entries with addends, from the one at index `first` on, as long as they are what nearly all are: RELATIVE, or
-    /// 64, GLOB_DAT and JUMP_SLOT against a symbol that is defined and an address. Returns the index of the first that is
-    /// neither, or whose place is outside.
+    /// Applies entries with addends, from the one at index `first` on, as long as they are of the usual kinds: RELATIVE, or 64,
+    /// GLOB_DAT and JUMP_SLOT against a defined symbol that is an address. Returns the index of the first other entry, or of the
+    /// first whose place is outside.
     private func applyCommon(
         _ table: borrowing RelocationTable, from first: Int, to memory: inout ByteRegion,
         _ counts: inout RelocationCounts
     ) -> Int {
-        // The dynamic linkers of systems believe DT_RELACOUNT without a look.
+        // The dynamic linkers of operating systems trust DT_RELACOUNT unchecked.
         let relative = table.tag == DynamicTag.rela ? own.relativeCount : 0
         var index = memory.storeSums(
             of: table.bytes, from: first, tagged: UInt64(RelocationNumber.relative), plus: bias,
             vouched: Int(truncatingIfNeeded: min(relative, UInt64(table.count))))
         counts.add(UInt64(index &- first), RelocationNumber.relative)
-        // A library's own definitions may have to give way to another's; the application's never do.
+        // A library's own definitions may be preempted; the application's never are.
         guard object == 0 else { return index }
         let symbols = own.symbolTable(scope.files)
         var words: UInt64 = 0
@@ -120,7 +120,7 @@ public struct Relocator: ~Escapable, Sendable {
         return index
     }
 
-    /// The value that a relocation of type 64, GLOB_DAT or JUMP_SLOT stores, where its symbol is defined and an address; else nil.
+    /// The value that a relocation of type 64, GLOB_DAT or JUMP_SLOT stores, if its symbol is defined and an address; otherwise nil.
     @inline(__always)
     private func commonValue(
         _ type: UInt32, _ symbol: UInt32, _ addend: UInt64, _ symbols: borrowing SymbolTable
@@ -132,13 +132,13 @@ public struct Relocator: ~Escapable, Sendable {
         return isWord ? address &+ addend : address
     }
 
-    /// What `outcome` comes to for nearly all entries of an image that is alone: the value, without a search; nil for others.
+    /// The value that `outcome` would return for the usual entries of an image that is alone, without a search; nil for others.
     public func commonValue(of entry: RelocationEntry) -> UInt64? {
         guard object == 0, let addend = entry.addend else { return nil }
         return commonValue(entry.type, entry.symbol, addend, own.symbolTable(scope.files))
     }
 
-    /// Applies one entry; returns whether its resolver has to be called first.
+    /// Applies one entry, and returns whether its resolver must be called first.
     private func apply(
         _ entry: RelocationEntry, to memory: inout ByteRegion, _ search: inout SymbolSearch
     ) throws(Fault) -> Bool {
@@ -157,7 +157,7 @@ public struct Relocator: ~Escapable, Sendable {
         }
     }
 
-    /// Stores the low bits of `value` that make up `field`, of one word at the most; false where they do not fit in `memory`.
+    /// Stores the low bits of `value` in `field`, which has at most one word; false if it does not fit in `memory`.
     @inline(never)
     static func store(_ value: UInt64, _ field: Field, at address: UInt64, in memory: inout ByteRegion) -> Bool {
         if field == .word64 { return memory.put(value, at: address) }
@@ -171,7 +171,7 @@ public struct Relocator: ~Escapable, Sendable {
         return true
     }
 
-    /// What lies at the place, extended as the field's range says, of a descriptor its argument; nil where the field is not
+    /// The value of the field at the place, extended as its range says, or the argument of a descriptor; nil if the field is not
     /// all in `memory`.
     @inline(never)
     static func load(_ field: Field, at address: UInt64, in memory: borrowing ByteRegion) -> UInt64? {

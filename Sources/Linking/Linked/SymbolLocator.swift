@@ -1,10 +1,10 @@
-// Finds the function that an address belongs to, in whichever symbol table the file has.
+// Finds the function that an address belongs to, in the symbol table that the file has.
 
 import Bytes
 import Diagnostics
 import ELF
 
-/// Of many symbols the function or object that begins nearest below an address.
+/// The function or object, among many symbols, that begins nearest at or below an address.
 struct NearestSymbol {
     private let address: UInt64
     private var best: Symbol?
@@ -12,17 +12,17 @@ struct NearestSymbol {
     /// No symbol yet.
     init(below address: UInt64) { self.address = address }
 
-    /// Takes `symbol` into account, which is defined where the address counts.
+    /// Considers `symbol`, which is defined in the same address space.
     mutating func consider(_ symbol: Symbol) {
         guard symbol.isPlace, symbol.name != 0, symbol.value <= address else { return }
-        // Of symbols at one address the last wins, a function over an object or a plain label.
+        // Of symbols at one address the last wins, but a function wins over an object or a plain label.
         if let best, best.value > symbol.value || best.value == symbol.value && best.type == Symbol.Kind.function {
             return
         }
         best = symbol
     }
 
-    /// What was found; nil where that has no name among the `size` bytes of names at `names` of the file.
+    /// The result; nil if it has no name among the `size` bytes of names at `names` of the file.
     func location(names: UInt64, size: UInt64) -> LinkedImage.Location? {
         guard let best, UInt64(best.name) < size else { return nil }
         return LinkedImage.Location(nameOffset: names &+ UInt64(best.name), offset: address &- best.value)
@@ -30,16 +30,16 @@ struct NearestSymbol {
 }
 
 extension LinkedImage {
-    /// A symbol, and how far into it an address lies.
+    /// A symbol, and the offset of an address in it.
     public struct Location: Equatable, Sendable {
         /// The file offset of the symbol's name.
         public var nameOffset: UInt64
-        /// Bytes from the symbol's start.
+        /// The number of bytes from the symbol's start.
         public var offset: UInt64
     }
 
-    /// The function or object in SHT_SYMTAB, or else SHT_DYNSYM, that begins nearest below link address `address`; nil
-    /// without section headers or where none fits. Linear in the number of symbols.
+    /// The function or object in SHT_SYMTAB, or else SHT_DYNSYM, that begins nearest at or below link address `address`; nil
+    /// without section headers or if none fits. Linear in the number of symbols.
     public func locate(_ address: UInt64) -> Location? {
         guard let sections = try? SectionTable(file, header) else { return nil }
         // A file has one section of each type (gABI); of a file that has more, only the first is searched.

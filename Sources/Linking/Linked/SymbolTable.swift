@@ -11,7 +11,7 @@ public struct SymbolTable: ~Escapable, Sendable {
     /// The number of symbols.
     public let count: UInt64
 
-    /// `count` symbols, and the place of their names.
+    /// The table of `count` symbols, and their names.
     @_lifetime(copy symbols)
     init(_ symbols: ByteView, _ strings: FileRange, count: UInt64) {
         self.symbols = symbols
@@ -25,8 +25,8 @@ public struct SymbolTable: ~Escapable, Sendable {
         return Symbol(symbols.entry(Int(index), size: Int(Symbol.size)))
     }
 
-    /// The run-time address of the symbol at `index`, with the image at link address + `bias`; nil if there is none, or
-    /// it is undefined or not simply an address.
+    /// The run-time address of the symbol at `index`, with the image at link address + `bias`; nil if there is no such symbol, or it
+    /// is undefined or not simply an address.
     func address(_ index: UInt32, bias: UInt64) -> UInt64? {
         guard index > 0, UInt64(index) < count else { return nil }
         let record = symbols.entry(Int(index), size: Int(Symbol.size))

@@ -1,9 +1,9 @@
-// Symbol versions (Linux Standard Base, "Symbol Versioning"): DT_VERSYM has a number for each symbol, DT_VERDEF and DT_VERNEED
-// say what the numbers stand for.
+// Symbol versions (Linux Standard Base, "Symbol Versioning"): DT_VERSYM has a number for each symbol; DT_VERDEF and DT_VERNEED
+// tell what the numbers stand for.
 
 import Bytes
 
-/// A version that a symbol has, or is wanted with.
+/// The version of a symbol, as defined or as wanted.
 struct SymbolVersion: Equatable, Sendable {
     /// The hash of its name.
     var hash: UInt32 = 0
@@ -21,18 +21,18 @@ struct SymbolVersion: Equatable, Sendable {
 
     /// Whether it may be missing.
     var isWeak: Bool { flags & SymbolVersion.weakFlag != 0 }
-    /// Whether it is that of the file itself, which no symbol has.
+    /// Whether it is the version of the file itself, which no symbol has.
     var isBase: Bool { flags & SymbolVersion.baseFlag != 0 }
 }
 
-/// Where a file's version tables lie. Offsets count in `files`, the view of all files.
+/// The location of a file's version tables. Offsets count in `files`, the view of all files.
 struct VersionTables: Equatable, Sendable {
     /// DT_VERSYM, two bytes for each symbol; 0 if there is none.
     var symbols: UInt64 = 0
     /// DT_VERDEF and DT_VERNEED, whose form has been checked; 0 if there is none.
     var defined: UInt64 = 0, needed: UInt64 = 0
 
-    /// The version of the symbol at `index`, as DT_VERSYM has it: its number, and bit 15 where it is hidden; 0 without a table.
+    /// The version of the symbol at `index`, as DT_VERSYM has it: its number, and bit 15 if it is hidden; 0 without a table.
     @inline(never)
     func number(_ index: UInt64, _ files: borrowing ByteView) -> UInt16 {
         guard symbols != 0, let low = files.byte(at: symbols &+ index &* 2),
@@ -58,19 +58,19 @@ struct VersionTables: Equatable, Sendable {
 
     /// The versions that the file defines.
     var definitions: VersionList { VersionList(.defined, at: defined) }
-    /// The versions that it wants of others.
+    /// The versions that it needs from other files.
     var needs: VersionList { VersionList(.needed, at: needed) }
 }
 
 /// Walks DT_VERDEF or DT_VERNEED: a list of entries, each of which has a list of items. An entry of DT_VERDEF is a version, and
-/// its first item has the name; an entry of DT_VERNEED is a file, and its items are the versions wanted of it.
+/// its first item has the name; an entry of DT_VERNEED is a file, and its items are the versions needed from it.
 struct VersionList {
     enum Kind { case defined, needed }
 
     private let kind: Kind
-    /// The next entry, 0 after the last; the next item of the entry at hand, and how many items are left.
+    /// The next entry, 0 after the last; the next item of the current entry, and the number of items left.
     private var entry: UInt64, item: UInt64 = 0, itemCount: UInt64 = 0
-    /// The version that was reached.
+    /// The current version.
     private(set) var version = SymbolVersion()
 
     fileprivate init(_ kind: Kind, at start: UInt64) {
@@ -78,7 +78,7 @@ struct VersionList {
         entry = start
     }
 
-    /// Goes to the next version, but not to the base version; false after the last.
+    /// Goes to the next version, skipping the base version; false after the last.
     @inline(never)
     mutating func next(_ files: borrowing ByteView) -> Bool {
         while itemCount == 0 {
@@ -113,9 +113,10 @@ struct VersionList {
         return true
     }
 
-    /// Where the first malformed entry in `table` begins: one that leaves it, goes back, or lists again what others have listed; nil if there is none.
+    /// The offset of the first malformed entry in `table`: one that leaves it, goes back, or lists items that others have listed;
+    /// nil if there is none.
     static func malformedEntry(of kind: Kind, in table: FileRange, _ files: borrowing ByteView) -> UInt64? {
-        // An entry's size, and the offsets in it of the distance to its items and of the distance to the next entry; likewise an item's.
+        // The size of an entry, and the offsets in it of the distance to its items and to the next entry; then the same for an item.
         let (size, list, next): (UInt64, UInt64, UInt64) = kind == .needed ? (16, 8, 12) : (20, 12, 16)
         let (itemSize, itemNext): (UInt64, UInt64) = kind == .needed ? (16, 12) : (8, 4)
         var entry: UInt64 = 0

@@ -1,4 +1,4 @@
-// The global offset table that an object file's code goes through, made while its relocations are applied.
+// The global offset table that an object file's code uses, made while its relocations are applied.
 
 import Architecture
 import Bytes
@@ -11,9 +11,9 @@ struct GlobalOffsetTable {
     private let end: UInt64
     private var next: UInt64
 
-    /// The bytes before the first slot: no slot's offset is 0. The psABI keeps three words for dynamic linkers there.
+    /// The number of bytes before the first slot, so that no slot's offset is 0. The psABI reserves three words for dynamic linkers.
     static var reservedSize: UInt64 { 24 }
-    /// A word and `jmp *word(%rip)`.
+    /// The size of a stub: a word and `jmp *word(%rip)`.
     static var stubSize: UInt64 { 16 }
 
     init(_ layout: ObjectLayout) {
@@ -22,7 +22,7 @@ struct GlobalOffsetTable {
         next = layout.tableStart &+ GlobalOffsetTable.reservedSize
     }
 
-    /// The offset of a new slot. Throws `imageTooLarge` if the plan has no room for it, or it needs more than 32 bits.
+    /// Makes a slot, and returns its offset. Throws `imageTooLarge` if the plan has no room for it, or it needs more than 32 bits.
     mutating func slot(_ size: UInt64) throws(Fault) -> UInt64 {
         let offset = next &- start
         guard size <= end &- next, offset <= 0xffff_ffff else {
@@ -32,7 +32,7 @@ struct GlobalOffsetTable {
         return offset
     }
 
-    /// Makes a stub; returns its link address. What it jumps to is the word before.
+    /// Makes a stub, and returns its link address. It jumps to the address in the word before it.
     mutating func stub(in memory: inout ByteRegion) throws(Fault) -> UInt64 {
         let address = start &+ (try slot(GlobalOffsetTable.stubSize)) &+ 8
         memory.put(Thunks.indirectJump, at: address)

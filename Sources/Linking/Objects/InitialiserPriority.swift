@@ -1,23 +1,23 @@
-// The order of functions that initialise and finish: by the number at the end of their section's name, as linkers have it.
+// The order of initialisers and finalisers: by the number at the end of their section's name, as with linkers.
 
 import Bytes
 import Diagnostics
 import ELF
 
 extension SectionTable {
-    /// Where `section` stands in the order; nil for one that is not in memory at run time. Priorities are found out only in `group`
-    /// because that takes long. The old .ctors and .dtors have no type of their own; they are arrays of functions like the new ones,
-    /// as with GNU ld.
+    /// The rank of `section` in the order; nil if it is not in memory at run time. Only priorities in `group` are found out, because
+    /// that takes long. The old .ctors and .dtors have no type of their own; they are arrays of functions like the new ones, as with
+    /// GNU ld.
     func rank(of section: SectionHeader, in group: SectionGroup) -> SectionRank? {
         guard let home = home(section) else { return nil }
         return SectionRank(group: home, priority: home.hasPriorities && home == group ? priority(section) : 0)
     }
 
-    /// The group that `section` belongs to; nil for one that is not in memory at run time.
+    /// The group that `section` belongs to; nil if it is not in memory at run time.
     @inline(never)
     func home(_ section: SectionHeader) -> SectionGroup? { oldArray(section) ?? SectionGroup(section) }
 
-    /// The array of functions that a section of data belongs to by its name; nil if its name says nothing of the kind.
+    /// The array of functions that a section of data belongs to by its name; nil if it belongs to none.
     @inline(never)
     fileprivate func oldArray(_ section: SectionHeader) -> SectionGroup? {
         guard section.type == SectionHeader.Kind.programBits, SectionGroup(section) == .data else { return nil }
@@ -34,12 +34,12 @@ extension SectionTable {
     /// its name, of 64 bytes at most, does not end with a number.
     private func priority(_ section: SectionHeader) -> UInt64 {
         let name = nameOffset(section)
-        // Names can be as long as the file, and each section's the same.
+        // Names are limited because each can be as long as the file, and all sections can share one.
         guard name != 0, let length = file.stringLength(at: name, limit: 64) else { return 65536 }
         var left = length
         var number: UInt64 = 0
         var unit: UInt64 = 1
-        // From the last digit on; no more than ten count.
+        // From the last digit backwards; at most ten digits count.
         while left > 0, let byte = file.byte(at: name &+ left &- 1) {
             let digit = UInt64(byte &- UInt8(ascii: "0"))
             guard digit < 10 else { break }
@@ -55,8 +55,8 @@ extension SectionTable {
 }
 
 extension ObjectImage {
-    /// Reverses the words of every .ctors and .dtors: their functions run from the last to the first, those of the new arrays from the
-    /// first to the last.
+    /// Reverses the words of every .ctors and .dtors: their functions are called from the last to the first, those of the new arrays
+    /// from the first to the last.
     func turnOldArrays(in memory: inout ByteRegion) {
         var numbers = sections.numbers
         while let index = numbers.next() {

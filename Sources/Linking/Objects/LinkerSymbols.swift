@@ -1,15 +1,15 @@
-// The symbols that no file defines and every linker does.
+// The symbols that no file defines, but every linker does.
 
 import Bytes
 import Diagnostics
 import ELF
 
-/// The symbols that linkers define where a file only refers to them.
+/// The symbols that linkers define if a file only refers to them.
 enum LinkerSymbol: UInt8 {
     case globalOffsetTable, executableStart, etext, oldEtext, edata, oldEdata, bssStart, end, oldEnd
     case preinitArrayStart, preinitArrayEnd, initArrayStart, initArrayEnd, finiArrayStart, finiArrayEnd, blockBase
 
-    /// What files call it.
+    /// The symbol's name.
     private var name: Text {
         switch self {
         case .globalOffsetTable: "_GLOBAL_OFFSET_TABLE_"
@@ -46,8 +46,8 @@ enum LinkerSymbol: UInt8 {
 }
 
 extension ObjectImage {
-    /// The link address that linkers give to `symbol`. The beginning of the block of thread-local storage has none: for it this is the
-    /// offset in the block that code of the local dynamic model expects, which is TP's once the code's call has been replaced.
+    /// The link address that linkers give to `symbol`. The beginning of the block of thread-local storage has no link address: for it
+    /// this is the offset in the block that code of the local dynamic model expects, which is that of TP after its call is replaced.
     func address(of symbol: LinkerSymbol) -> UInt64 {
         switch symbol {
         case .globalOffsetTable: layout.tableStart
@@ -65,11 +65,11 @@ extension ObjectImage {
         }
     }
 
-    /// How many different `__start_NAME` and `__stop_NAME` are looked up: each search goes through all sections.
+    /// The largest number of different `__start_NAME` and `__stop_NAME` looked up: each search goes through all sections.
     static var searchLimit: UInt64 { 64 }
 
-    /// The link address that linkers give to the undefined symbol of the relocation at hand, if it is `__start_` or `__stop_` and the
-    /// name of sections: where those begin or end. Nil if it has no such name, or no section has it. Throws `sectionsApart` or
+    /// The link address that linkers give to the undefined symbol of the current relocation, if it is called `__start_` or `__stop_`
+    /// and the name of sections: their start or end. Nil if it has no such name, or no section has. Throws `sectionsApart` or
     /// `tooManySectionNames`.
     @inline(never)
     func sectionBound(_ state: inout ObjectRelocator, in memory: borrowing ByteRegion) throws(Fault) -> UInt64? {
@@ -89,7 +89,7 @@ extension ObjectImage {
             end = max(end, address &+ section.size)
         }
         guard start <= end else { return nil }
-        // Nothing else lies between them.
+        // No other section may lie between them.
         numbers = sections.numbers
         while let number = numbers.next() {
             let section = sections[number]
@@ -102,14 +102,14 @@ extension ObjectImage {
     }
 }
 
-/// The name of sections, as it stands in the name of a symbol for where they begin or end.
+/// The name of sections, as part of the name of a symbol for their start or end.
 struct SectionName {
-    /// Where the file holds it, and its size, a NUL included.
+    /// The file offset of the name, and its size, including a NUL.
     let offset: UInt64, size: UInt64
-    /// Whether the symbol is for where they begin.
+    /// Whether the symbol stands for their start.
     let isStart: Bool
 
-    /// How many bytes of a name are compared: each section's can be as long as the file.
+    /// The number of bytes of a name that are compared: each section's name can be as long as the file.
     static var limit: UInt64 { 256 }
 }
 

@@ -1,4 +1,4 @@
-// An object file as something to load: planned as a linker would, then asked.
+// An object file that is to be loaded: it is planned as by a linker, then queried.
 
 public import Bytes
 public import Diagnostics
@@ -7,7 +7,7 @@ public import ELF
 /// An ELF object file (ET_REL) whose headers, sections and symbol table have been checked, and whose memory is planned. It
 /// goes wherever there is room: its link addresses begin at 0.
 ///
-/// It is large, so it is filled where it lies, and not copied.
+/// It is large, so it is filled in place, and not copied.
 public struct ObjectImage: ~Escapable {
     /// Where everything lies.
     var layout = ObjectLayout()
@@ -15,12 +15,12 @@ public struct ObjectImage: ~Escapable {
     public private(set) var sections: SectionTable
     /// Its symbols.
     public private(set) var symbols: ObjectSymbols
-    /// The walk through the sections, after all of them and the common symbols.
+    /// The walk through the sections, at its end: after all of them and the common symbols.
     var placed = PlacedSections(blockAlignment: 1, arrayAlignment: 1)
 
-    /// Whether `file` says that it is an object file; it need not be a sound one.
+    /// Whether `file` claims to be an object file; it may be malformed.
     public static func isObjectFile(_ file: borrowing ByteView) -> Bool {
-        // e_type; `FileHeader` judges the rest.
+        // e_type; `FileHeader` checks the rest.
         file.word32(at: 0) == FileHeader.magic && file.byte(at: 16) == UInt8(FileType.relocatable.rawValue)
             && file.byte(at: 17) == 0
     }
@@ -32,7 +32,7 @@ public struct ObjectImage: ~Escapable {
         try read(header)
     }
 
-    /// The image of `file`, of which nothing is known yet.
+    /// The image of `file`, which has not been read yet.
     @_lifetime(copy file)
     @inline(never)
     public init(unread file: ByteView) {
@@ -59,7 +59,7 @@ public struct ObjectImage: ~Escapable {
     public var file: ByteView {
         @_lifetime(copy self) get { sections.file }
     }
-    /// The number of bytes of memory that the image needs: sections, GOT, and what the loader remembers while it loads.
+    /// The number of bytes of memory that the image needs: sections, GOT, and the loader's scratch memory.
     public var size: UInt64 { layout.end }
     /// The largest alignment that a section, or a common symbol, asks for.
     public var alignment: UInt64 { layout.alignment }
@@ -75,7 +75,7 @@ public struct ObjectImage: ~Escapable {
         PlacedSections(blockAlignment: layout.blockAlignment, arrayAlignment: layout.arrayAlignment)
     }
 
-    /// Copies every section into `memory`, whose first byte stands for link address 0, and clears the rest of it; notes
+    /// Copies every section into `memory`, whose first byte stands for link address 0, and clears the rest of it. Records
     /// where sections and common symbols lie. `memory` must have room for `size` bytes.
     public func load(into memory: inout ByteRegion) throws(Fault) {
         guard memory.erase(memory.address, size: size) else { throw tooLarge(memory.count) }
@@ -93,7 +93,7 @@ public struct ObjectImage: ~Escapable {
 
     private func tooLarge(_ room: UInt64) -> Fault { Fault(.imageTooLarge, value: size, limit: room) }
 
-    /// Gives common symbols their places after the sections, `placed`, and notes them.
+    /// Places common symbols after the sections, `placed`, and records where they lie.
     @inline(never)
     func placeCommon(_ placed: inout PlacedSections, in memory: inout ByteRegion) throws(Fault) {
         var symbol = ObjectSymbol()
@@ -104,14 +104,14 @@ public struct ObjectImage: ~Escapable {
         }
     }
 
-    /// The section that the byte at link address `address` belongs to, and its own link address; nil between sections.
-    /// Linear in their number.
+    /// The section that the byte at link address `address` belongs to, and the section's link address; nil between sections.
+    /// Linear in the number of sections.
     public func section(at address: UInt64) -> (index: UInt32, start: UInt64)? {
         var placed = walk()
         while (try? placed.next(in: sections)) == true {
             guard placed.group != .threadLocalZero else { continue }
             let start = placed.address
-            // The walk goes up.
+            // The walk is in ascending order.
             guard start <= address else { return nil }
             if address &- start < placed.size { return (placed.index, start) }
         }
@@ -124,8 +124,8 @@ public struct ObjectImage: ~Escapable {
             || layout.hasWrittenCode && address >= layout.templateStart && address < placed.memory.address
     }
 
-    /// The function or object that begins nearest below link address `address`, in the same section. Linear in the number
-    /// of symbols.
+    /// The function or object that begins nearest at or below link address `address`, in the same section. Linear in the number of
+    /// symbols.
     public func locate(_ address: UInt64) -> LinkedImage.Location? {
         guard let section = section(at: address) else { return nil }
         var nearest = NearestSymbol(below: address &- section.start)
@@ -145,12 +145,12 @@ extension ObjectImage {
     /// Whether the name at `start` of the string table is `name`.
     func isName(_ start: UInt32, _ name: Text) -> Bool { isName(start, beginningWith: name, isWhole: true) }
 
-    /// Whether the name at `start` of the string table begins with `name`, and is no longer where `isWhole`.
+    /// Whether the name at `start` of the string table begins with `name`, or is equal to it if `isWhole`.
     @inline(never)
     func isName(_ start: UInt32, beginningWith name: Text, isWhole: Bool = false) -> Bool {
         guard start != 0 else { return false }
         var index = 0
-        // Past its end a text has zeros.
+        // A text reads as zeros past its end.
         let count = isWhole ? name.count &+ 1 : name.count
         while index < count {
             guard symbols.strings.byte(at: UInt64(start) &+ UInt64(truncatingIfNeeded: index)) == name[index] else {

@@ -6,7 +6,7 @@ import Diagnostics
 import ELF
 
 extension ObjectImage {
-    /// Finds out what the symbol of the relocation at hand stands for, of the sort that `formula` needs.
+    /// Finds out what the symbol of the current relocation stands for, which must be of the kind that `formula` needs.
     ///
     /// Throws `symbolIndexOutsideTable`, `symbolUndefined`, `symbolNotLoaded`, `symbolSectionUnknown`,
     /// `symbolThreadLocal` or `symbolNotThreadLocal`.
@@ -15,7 +15,7 @@ extension ObjectImage {
     ) throws(Fault) {
         let index = state.relocations.entry.symbol
         state.operand = RelocationOperand()
-        // The null symbol is address 0, and the beginning of the block.
+        // The null symbol stands for address 0, and for the beginning of the block.
         if formula.isThreadLocal { (state.operand.module, state.operand.distance) = (1, layout.blockDistance) }
         guard index != 0 else { return }
         guard state.symbol.read(index, of: symbols) else {
@@ -41,7 +41,7 @@ extension ObjectImage {
                 state.operand.value &+= start
                 state.operand.kind = .variable
             case nil:
-                // The size is known wherever the symbol lies.
+                // The size is known even if the symbol is not in memory.
                 guard formula == .size else { throw Fault(.symbolNotLoaded, value: UInt64(section)) }
             }
         case .undefined: try readUndefined(&state, in: &memory)
@@ -53,10 +53,10 @@ extension ObjectImage {
         Fault(.symbolSectionUnknown, value: UInt64(section), limit: UInt64(sections.count))
     }
 
-    /// The symbol is one that linkers define, or a weak one that nobody does; which, is found out once.
+    /// Reads an undefined symbol: one that linkers define, or an undefined weak one. The result is recorded, and found only once.
     private func readUndefined(_ state: inout ObjectRelocator, in memory: inout ByteRegion) throws(Fault) {
         let index = state.symbol.index
-        // One more than its value, in a word as the scratch has them for sections; .max where nobody defines it.
+        // One more than its value, encoded like a section's word in the scratch; .max if no linker defines it.
         var known = layout.scratch.address(ofSymbol: index, in: memory)
         if known == 0 {
             if let linkerSymbol = LinkerSymbol(named: state.symbol.entry.name, in: self) {
@@ -81,8 +81,7 @@ extension ObjectImage {
         }
     }
 
-    /// The symbol is a function that chooses an implementation, and stands for its stub: all references agree on it, and
-    /// it works before and after the resolver has been called through.
+    /// Reads an STT_GNU_IFUNC symbol, which stands for its stub: all references agree on that, before and after the resolver is called.
     private func readStub(_ state: inout ObjectRelocator, in memory: inout ByteRegion) throws(Fault) {
         var address = layout.scratch.address(ofSymbol: state.symbol.index, in: memory)
         if address == 0 {

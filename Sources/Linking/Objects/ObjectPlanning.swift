@@ -6,7 +6,7 @@ import Diagnostics
 import ELF
 
 extension ObjectImage {
-    /// Plans the memory of the file, whose sections and symbols are known.
+    /// Plans the memory of the file, whose sections and symbols have been found.
     @inline(never)
     mutating func plan() throws(Fault) {
         let (entryIndex, indirectFunctions) = try surveySymbols()
@@ -34,7 +34,7 @@ extension ObjectImage {
                 .entryOutsideSection, .sectionHeader(UInt64(startSection)), value: start.entry.value,
                 limit: startSize)
         }
-        // There is no memory yet: what is noted is lost.
+        // There is no memory yet: what would be recorded is lost.
         var nowhere = ByteRegion(MutableRawSpan(), at: 0)
         try placeCommon(&placed, in: &nowhere)
         self.placed = placed
@@ -46,7 +46,7 @@ extension ObjectImage {
         var cursor = placed.memory
         let size = try surveyRelocations() &+ indirectFunctions &* GlobalOffsetTable.stubSize
         layout.hasGeneratedCode = indirectFunctions > 0 || layout.hasDescriptors
-        // Code gets pages of its own, so that nothing else need be executable or code writable.
+        // Code gets pages of its own, so that nothing else has to be executable, and code is not writable.
         if layout.hasGeneratedCode { cursor.align(0x1000) }
         layout.tableStart = try cursor.place(size, 16, else: .sectionAlignment, .none)
         layout.tableEnd = cursor.address
@@ -60,8 +60,8 @@ extension ObjectImage {
         layout.alignment = max(cursor.alignment, layout.blockAlignment)
     }
 
-    /// Looks at every symbol: finds `_start`, whose index is 0 if there is none, and counts functions that choose an
-    /// implementation. Throws `commonAlignment` or `sectionTooLarge` for what all thread-local storage is aligned to.
+    /// Looks at every symbol: finds `_start`, whose index is 0 if there is none, counts STT_GNU_IFUNC symbols, and finds the
+    /// alignment of thread-local storage. Throws `commonAlignment` or `sectionTooLarge`.
     private mutating func surveySymbols() throws(Fault) -> (start: UInt32, indirectFunctions: UInt64) {
         var start: UInt32 = 0
         var indirectFunctions: UInt64 = 0
@@ -100,8 +100,8 @@ extension ObjectImage {
         }
     }
 
-    /// Looks at every relocation: how much room the GOT needs at the most, which is a slot for each symbol, but no more than there
-    /// are relocations that want one. Throws what reading them does, and `bytesListedTwice`.
+    /// Looks at every relocation, to find the largest size that the GOT can have: a slot for each symbol, but no more than there are
+    /// relocations that need one. Throws as reading them does, and `bytesListedTwice`.
     @inline(never)
     private mutating func surveyRelocations() throws(Fault) -> UInt64 {
         var counts = InlineArray<4, UInt64>(repeating: 0)
@@ -119,7 +119,7 @@ extension ObjectImage {
                 counts[Int(kind.rawValue)] &+= 1
             }
         }
-        // Counts of entries and symbols in a file: sums and products stay far below 2^64.
+        // These are numbers of entries and symbols in a file: sums and products stay far below 2^64.
         var size = GlobalOffsetTable.reservedSize
         var raw: UInt8 = 0
         while let kind = SlotKind(rawValue: raw) {

@@ -6,28 +6,28 @@ import ELF
 
 /// The SHT_RELA, SHT_REL and SHT_CREL sections whose target is in memory at run time, one after the other.
 struct ObjectRelocationCursor: ~Escapable {
-    /// The index of the section at hand, and of the section it changes.
+    /// The index of the current section, and of the section that it changes.
     private(set) var section: UInt32 = 0, target: UInt32 = 0
-    /// The index of the symbol table it refers to.
+    /// The index of the symbol table that it refers to.
     private(set) var symbolTable: UInt32 = 0
-    /// Its entries, and how many have been read.
+    /// Its entries, and the number of those that have been read.
     private var entries: RelocationSection
     private(set) var count: UInt64 = 0
 
-    /// The place of the entry at hand.
+    /// The location of the current entry.
     var location: FaultLocation { .entry(section: UInt64(section), index: count &- 1) }
 
-    /// The entry at hand.
+    /// The current entry.
     var entry: RelocationEntry { entries.entry }
 
-    /// Those of `sections`; none is at hand yet.
+    /// The relocation sections among `sections`, before the first.
     @_lifetime(copy sections)
     @inline(never)
     init(_ sections: borrowing SectionTable) {
         entries = RelocationSection(sections.file.part(at: 0, size: 0), .none)
     }
 
-    /// Goes on to the next section; false after the last. Throws what `begin` does.
+    /// Goes to the next section; false after the last. Throws as `begin` does.
     @_lifetime(self: copy sections)
     @inline(never)
     mutating func nextSection(of sections: borrowing SectionTable) throws(Fault) -> Bool {
@@ -37,7 +37,7 @@ struct ObjectRelocationCursor: ~Escapable {
         return false
     }
 
-    /// Goes to the section at `index`, below the number of sections; false where that holds no relocations, or only for what
+    /// Goes to the section at `index`, below the number of sections; false if it holds no relocations, or only those of a section that
     /// is not loaded.
     ///
     /// Throws `badSectionLink`, `badEntrySize`, `tableSizeNotMultiple` or `sectionBeyondFile`.
@@ -62,7 +62,7 @@ struct ObjectRelocationCursor: ~Escapable {
         return true
     }
 
-    /// Goes to the next entry of the section at hand; false after the last. Throws `compactRelocationsMalformed`.
+    /// Goes to the next entry of the current section; false after the last. Throws `compactRelocationsMalformed`.
     @inline(never)
     mutating func next() throws(Fault) -> Bool {
         guard try entries.next() else { return false }

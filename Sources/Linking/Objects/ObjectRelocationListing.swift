@@ -1,4 +1,4 @@
-// The relocations of an object file one by one, with what each comes to: for whoever looks at them.
+// A listing of the relocations of an object file, with the outcome of each.
 
 import Architecture
 public import Bytes
@@ -7,35 +7,35 @@ public import ELF
 
 /// One relocation of an object file, after it has been applied.
 public struct AppliedRelocation: Equatable, Sendable {
-    /// What it came to.
+    /// The outcome of a relocation.
     public enum Outcome: Equatable, Sendable {
         /// Nothing is stored.
         case nothing
-        /// This is stored.
+        /// This value is stored.
         case value(UInt64)
         /// A TLS descriptor is stored.
         case descriptor(resolver: UInt64, argument: UInt64)
-        /// The code around it has been replaced, so that its call is none any more (psABI, chapter "TLS Relaxation").
+        /// The code around it has been replaced, so that its call is gone (psABI, chapter "TLS Relaxation").
         case relaxed
         /// It cannot be applied.
         case fault(Fault)
     }
 
-    /// The entry; its offset is one in the section that it changes.
+    /// The entry; its offset counts in the section that it changes.
     public var entry: RelocationEntry
     /// The index of the section that holds the entry, and of the section that it changes.
     public var table: UInt32, section: UInt32
     /// The link address of the place.
     public var place: UInt64
-    /// What it came to.
+    /// Its outcome.
     public var outcome: Outcome
-    /// The file offset of its symbol's name, or else of that of its symbol's section; 0 where neither has one.
+    /// The file offset of the name of its symbol, or else of its symbol's section; 0 if neither has one.
     public var nameOffset: UInt64
 }
 
 extension ObjectImage {
-    /// Applies all relocations to `memory` as `relocate` does, and tells `body` each; one that cannot be applied is told like
-    /// the others, and left out. Throws where a table cannot be read.
+    /// Applies all relocations to `memory` as `relocate` does, and calls `body` with each; one that cannot be applied is skipped, and
+    /// its outcome is the fault. Throws if a table cannot be read.
     public func forEachRelocation(
         in memory: inout ByteRegion, bias: UInt64, _ body: (AppliedRelocation) -> Void
     ) throws(Fault) {
@@ -50,7 +50,7 @@ extension ObjectImage {
                 do throws(Fault) { isRelaxed = try apply(&state, to: &memory) } catch { fault = error.at(location) }
                 body(applied(entry, state, isRelaxed, fault, memory))
                 if isRelaxed { body(applied(state.relocations.entry, state, true, nil, memory)) }
-                // One that was read ahead in vain is the next.
+                // If an entry was read ahead in vain, it is the next.
                 if isRelaxed || state.relocations.count == count { hasEntry = try state.relocations.next() }
             }
         }
@@ -71,7 +71,7 @@ extension ObjectImage {
             outcome: outcome, nameOffset: nameOffset(of: symbol))
     }
 
-    /// What is stored at link address `place`, where `entry` has been applied.
+    /// The outcome of `entry`, which has been applied at link address `place`.
     private func outcome(
         of entry: RelocationEntry, at place: UInt64, _ memory: borrowing ByteRegion
     ) -> AppliedRelocation.Outcome {

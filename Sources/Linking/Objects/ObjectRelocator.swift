@@ -5,25 +5,25 @@ public import Bytes
 public import Diagnostics
 import ELF
 
-/// What is at hand while an object file is relocated.
+/// The state of relocating an object file.
 struct ObjectRelocator: ~Escapable {
-    /// What is added to link addresses.
+    /// The bias, which is added to link addresses.
     let bias: UInt64
     /// The link address and the size of the section that changes.
     fileprivate(set) var start: UInt64 = 0, size: UInt64 = 0
-    /// Whether the general and the local dynamic model become local exec there: in code, where no __tls_get_addr is.
+    /// Whether the general and the local dynamic model become local exec there: in code, if there is no __tls_get_addr.
     fileprivate(set) var isRelaxed = false
-    /// What the symbol of the relocation at hand is, and stands for.
+    /// The symbol of the current relocation, and what it stands for.
     var operand = RelocationOperand()
     var symbol = ObjectSymbol()
     /// The GOT.
     var table: GlobalOffsetTable
-    /// How many names of sections were looked for, and how many functions that choose an implementation were referred to.
+    /// The number of section names looked for, and of STT_GNU_IFUNC symbols referred to.
     var searches: UInt64 = 0, indirect: UInt64 = 0
-    /// The relocation at hand.
+    /// The relocations, at the current one.
     var relocations: ObjectRelocationCursor
 
-    /// Before the first relocation of `image`, for link address + `bias`.
+    /// The state before the first relocation of `image`, for link address + `bias`.
     @_lifetime(copy image)
     init(_ image: borrowing ObjectImage, bias: UInt64) {
         self.bias = bias
@@ -34,8 +34,8 @@ struct ObjectRelocator: ~Escapable {
 
 extension ObjectImage {
     /// Applies all relocation sections to `memory`, whose addresses are link addresses and into which the image has been
-    /// loaded, for link address + `bias`. Returns how many relocations there were of each type; `indirect` counts the functions
-    /// whose implementation `resolveIndirect` has to choose. Throws at the first relocation that cannot be applied.
+    /// loaded, for link address + `bias`. Returns the numbers of relocations by type; `indirect` counts the functions whose
+    /// implementation `resolveIndirect` has to choose. Throws at the first relocation that cannot be applied.
     public func relocate(in memory: inout ByteRegion, bias: UInt64) throws(Fault) -> RelocationCounts {
         var counts = RelocationCounts()
         var state = ObjectRelocator(self, bias: bias)
@@ -53,7 +53,7 @@ extension ObjectImage {
         return counts
     }
 
-    /// Goes on to the next relocation section that changes what is in memory; false after the last. Throws what
+    /// Goes to the next relocation section that changes a section in memory; false after the last. Throws as
     /// `ObjectRelocationCursor` does, and `badSectionLink` for one that refers to another symbol table.
     @_lifetime(state: copy self)
     func nextTarget(_ state: inout ObjectRelocator, in memory: borrowing ByteRegion) throws(Fault) -> Bool {
@@ -68,16 +68,16 @@ extension ObjectImage {
         case .memory(let address): state.start = address
         case .block(let offset):
             state.start = layout.templateStart &+ offset
-            // Zeros of thread-local storage are no memory yet.
+            // The zeros of thread-local storage are not in the image's memory.
             if target.type == SectionHeader.Kind.nobits { state.size = 0 }
-        // Whatever is loaded has been noted.
+        // Every section that is loaded has been recorded.
         case nil: state.size = 0
         }
         return true
     }
 
-    /// Applies the relocation at hand, and the one that follows where both belong to the same code; returns whether they do. Then
-    /// the second one is at hand. Faults do not say which entry it is.
+    /// Applies the current relocation, and the next one if both belong to the same code. Returns whether they do; the second is then
+    /// the current one. Faults do not say which entry it is.
     @inline(never)
     func apply(_ state: inout ObjectRelocator, to memory: inout ByteRegion) throws(Fault) -> Bool {
         let entry = state.relocations.entry
@@ -103,7 +103,7 @@ extension ObjectImage {
         case .tlsIndexFromPlace where state.isRelaxed, .tlsModuleFromPlace where state.isRelaxed:
             try relax(isGeneral: formula == .tlsIndexFromPlace, addend, &state, in: &memory)
             return true
-        // Code of the local dynamic model adds this to what its call returned: TP, once that call has been replaced.
+        // Code of the local dynamic model adds this to the result of its call: TP, after that call has been replaced.
         case .tlsOffset where state.isRelaxed: term &-= operand.distance
         case .tlsDescriptor:
             memory.put(resolver(operand) &+ state.bias, at: address)
@@ -121,8 +121,8 @@ extension ObjectImage {
         return false
     }
 
-    /// The offset in the GOT of the symbol's slot of `kind`, or of the module's own tls_index, which is that of no symbol. It is
-    /// made where there is none yet.
+    /// The offset in the GOT of the symbol's slot of `kind`, or of the module's own tls_index, which belongs to the null symbol. The
+    /// slot is made if there is none yet.
     private func slot(
         _ kind: SlotKind, isModule: Bool, _ state: inout ObjectRelocator, in memory: inout ByteRegion
     ) throws(Fault) -> UInt64 {
@@ -151,9 +151,9 @@ extension ObjectImage {
         operand.module != 0 ? layout.descriptorThunks.offsetResolver : layout.descriptorThunks.undefinedResolver
     }
 
-    /// Second pass, for an image that `relocate` has relocated: calls the resolver of each function that chooses an
-    /// implementation, by its run-time address, through `resolve`, and has the function's stub jump to what it returns.
-    /// Where `resolve` returns nil the stub stays as it is.
+    /// The second pass, for an image that `relocate` has relocated: calls the resolver of each STT_GNU_IFUNC symbol by its
+    /// run-time address, through `resolve`, and makes the symbol's stub jump to the result. If `resolve` returns nil the stub stays
+    /// unchanged.
     public func resolveIndirect(
         in memory: inout ByteRegion, bias: UInt64,
         _ resolve: (_ resolver: UInt64, _ relocation: ListedRelocation) -> UInt64?

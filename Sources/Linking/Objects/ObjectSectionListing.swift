@@ -1,10 +1,10 @@
-// Where the sections of an object file lie, and what the loader adds to them: for whoever looks at the plan.
+// A listing of an object file's sections in memory, and of what the loader adds to them.
 
 public import Diagnostics
 import ELF
 
 extension ObjectImage {
-    /// What the loader makes besides sections: half-open ranges of link addresses.
+    /// The ranges that the loader adds after the sections, as half-open ranges of link addresses.
     public var additions: (table: (start: UInt64, end: UInt64), scratch: (start: UInt64, end: UInt64)) {
         ((layout.tableStart, layout.programEnd), (min(layout.programEnd, layout.end), layout.end))
     }

@@ -5,7 +5,7 @@ import Bytes
 import Diagnostics
 public import ELF
 
-/// SHT_SYMTAB, its names, and the section indices of symbols that need more than 16 bits for theirs.
+/// The symbol table, SHT_SYMTAB, its names, and the section indices that need more than 16 bits.
 public struct ObjectSymbols: ~Escapable {
     fileprivate var symbols: ByteView
     /// The string table that holds their names.
@@ -18,7 +18,7 @@ public struct ObjectSymbols: ~Escapable {
     /// The number of symbols.
     public private(set) var count: UInt32 = 0
 
-    /// Where a symbol is defined: st_shndx.
+    /// The place where a symbol is defined: st_shndx.
     public enum Definition: Equatable, Sendable {
         /// SHN_UNDEF.
         case undefined
@@ -26,13 +26,13 @@ public struct ObjectSymbols: ~Escapable {
         case absolute
         /// SHN_COMMON, or SHN_X86_64_LCOMMON.
         case common
-        /// The index of a section, which may be beyond the last one.
+        /// The index of a section, which may be past the last one.
         case section(UInt32)
-        /// An index that is reserved, for a purpose that is not known here.
+        /// A reserved index with a meaning that is not known here.
         case reserved(UInt16)
     }
 
-    /// No symbols; `none` is no byte.
+    /// No symbols; `none` is an empty view.
     @_lifetime(copy none)
     init(_ none: ByteView) {
         symbols = none
@@ -73,7 +73,7 @@ public struct ObjectSymbols: ~Escapable {
         return symbol.read(index, of: self) ? symbol.entry : nil
     }
 
-    /// Where `symbol`, the one at `index`, is defined.
+    /// The place where `symbol`, the one at `index`, is defined.
     fileprivate func definition(of symbol: Symbol, at index: UInt32) -> Definition {
         switch symbol.shndx {
         case SectionIndex.undefined: .undefined
@@ -96,20 +96,20 @@ public struct ObjectSymbols: ~Escapable {
     }
 }
 
-/// A symbol of an object file: one after the other, or any of them.
+/// A symbol of an object file, read one after the other or by its index.
 public struct ObjectSymbol {
     /// Its index; 0 before the first.
     public private(set) var index: UInt32 = 0
-    /// Elf64_Sym.
+    /// The symbol's entry: Elf64_Sym.
     public private(set) var entry = Symbol(function: 0)
     /// Where it is defined.
     public private(set) var definition = ObjectSymbols.Definition.undefined
 
-    /// Before the first symbol.
+    /// The state before the first symbol.
     @inline(never)
     public init() {}
 
-    /// Reads the one at `index`; false where `symbols` has fewer.
+    /// Reads the symbol at `index`; false if `symbols` has fewer.
     @inline(never)
     public mutating func read(_ index: UInt32, of symbols: borrowing ObjectSymbols) -> Bool {
         guard index < symbols.count else { return false }

@@ -1,14 +1,14 @@
-// The order in which an object file's sections lie in memory, and the address that each gets by it.
+// The order of an object file's sections in memory, and the address that each gets.
 
 import Bytes
 import Diagnostics
 import ELF
 
-/// Sections that lie together. Their order is that of the cases; between kinds of access a page begins.
+/// The groups of sections that lie together, in the order of the cases. Where the access changes a page begins.
 enum SectionGroup: UInt8 {
     case code, readOnly, threadLocalData, threadLocalZero, preinitArray, initArray, finiArray, data, zero
 
-    /// The group of a section by its header alone, nil for one that is not in memory at run time.
+    /// The group of a section by its header alone; nil if it is not in memory at run time.
     @inline(never)
     init?(_ section: SectionHeader) {
         guard section.flags & SectionHeader.Flags.alloc != 0, section.flags & SectionHeader.Flags.exclude == 0 else {
@@ -43,7 +43,7 @@ enum SectionGroup: UInt8 {
     var beginsPage: Bool { self == .code || self == .readOnly || self == .threadLocalData || self == .zero }
 }
 
-/// Where a section stands in the order: by its group, and then by its priority.
+/// The rank of a section in the order: by its group, and then by its priority.
 struct SectionRank: Equatable {
     var group = SectionGroup.code
     /// The priority of an array of functions; 0 in other groups.
@@ -56,10 +56,10 @@ struct SectionRank: Equatable {
 
 /// A position that moves up through memory.
 struct PlacementCursor {
-    /// What is placed must end here or below; the sums of a few such numbers fit in 64 bits.
+    /// The highest address at which anything may end; sums of a few such numbers fit in 64 bits.
     static var limit: UInt64 { 1 << 47 }
 
-    /// The address after what was placed last.
+    /// The address after the last bytes placed.
     var address: UInt64 = 0
     /// The largest alignment that was asked for.
     var alignment: UInt64 = 1
@@ -86,37 +86,37 @@ struct PlacementCursor {
     mutating func align(_ alignment: UInt64) { address = (address &+ (alignment &- 1)) & ~(alignment &- 1) }
 }
 
-/// A walk through the sections that are in memory at run time. They come group by group: the arrays of functions that initialise and
-/// finish by priority, all others in the file's order. Each group and each priority takes one pass over all headers, so the walk needs
-/// no memory, and no order of the headers. It serves to learn how much room sections need, and to fill it; after that the scratch
-/// knows where each section lies.
+/// A walk through the sections that are in memory at run time. They come group by group: the arrays of initialisers and finalisers by
+/// priority, all others in the file's order. Each group and each priority takes one pass over all headers, so the walk needs no memory,
+/// and the headers need no order. It is used to find the room that sections need, and to fill it; after that the scratch tells where
+/// each section lies.
 struct PlacedSections {
-    /// The number of different priorities in both arrays that are walked through; programs have a handful.
+    /// The largest number of different priorities in both arrays; programs have a handful.
     static var priorityLimit: UInt64 { 64 }
 
-    /// The section at hand: its index, sh_flags, how many bytes of memory it needs, its group.
+    /// The current section: its index, its sh_flags, its size in memory, its group.
     private(set) var index: UInt32 = 0, flags: UInt64 = 0, size: UInt64 = 0
     private(set) var group = SectionGroup.code
-    /// Its link address; of a thread-local section the offset in its block.
+    /// Its link address; for a thread-local section, the offset in its block.
     private(set) var offset: UInt64 = 0
-    /// The rank of the sections that are being placed, the least greater one that was seen, and how many ranks had priorities.
+    /// The rank of the sections that are being placed, the next rank seen so far, and the number of ranks with priorities.
     private var rank = SectionRank(), nextRank: SectionRank?, priorities: UInt64 = 0
     private var isFirst = true
-    /// The alignment of each array's beginning: as with linkers nothing lies between that and its first function.
+    /// The alignment of each array's start: as with linkers, nothing lies between the start and the first function.
     private let arrayAlignment: UInt64
-    /// Memory, and the block of thread-local storage.
+    /// The positions in memory, and in the block of thread-local storage.
     private(set) var memory = PlacementCursor(), block = PlacementCursor()
-    /// Where each group begins and ends, as link addresses; the block's template begins with its data, and ends with them.
+    /// The start and the end of each group, as link addresses; the block's template begins and ends with its data.
     private(set) var bounds = GroupBounds()
 
-    /// A walk before its first section. Thread-local variables that are in no section need `blockAlignment`.
+    /// A walk before its first section. Thread-local variables outside of sections need `blockAlignment`.
     @inline(never)
     init(blockAlignment: UInt64, arrayAlignment: UInt64) {
         block.alignment = blockAlignment
         self.arrayAlignment = arrayAlignment
     }
 
-    /// Goes on to the next section; false after the last. Throws `sectionAlignment`, `sectionTooLarge` or `tooManyPriorities`.
+    /// Goes to the next section; false after the last. Throws `sectionAlignment`, `sectionTooLarge` or `tooManyPriorities`.
     @inline(never)
     mutating func next(in sections: borrowing SectionTable) throws(Fault) -> Bool {
         while true {
@@ -130,7 +130,7 @@ struct PlacedSections {
                 }
                 if self.rank < rank, nextRank.map({ rank < $0 }) ?? true { nextRank = rank }
             }
-            // After the last rank come the groups that have no section.
+            // The groups without sections come after the last rank.
             let next = nextRank?.group
             if let nextRank { rank = nextRank }
             (nextRank, index, isFirst) = (nil, 0, true)
@@ -164,7 +164,7 @@ struct PlacedSections {
         _ = try memory.place(block.address, 1, else: .sectionAlignment, place)
     }
 
-    /// Gives the common symbol at `index` of the section `table` its place after all sections: a link address, or the offset in the
+    /// Places the common symbol at `index` of section `table` after all sections, and returns its link address, or its offset in the
     /// block. Throws `commonAlignment` or `sectionTooLarge`.
     mutating func place(common symbol: Symbol, at index: UInt32, _ table: UInt32) throws(Fault) -> UInt64 {
         // st_value is the alignment (gABI, "Symbol Values").
@@ -183,18 +183,18 @@ struct PlacedSections {
         return start
     }
 
-    /// Whether the section at hand is both written and executed.
+    /// Whether the current section is both written and executed.
     var isWrittenCode: Bool {
         let writtenCode = SectionHeader.Flags.write | SectionHeader.Flags.execute
         return flags & writtenCode == writtenCode
     }
-    /// The link address of the section at hand; of a thread-local one that of its bytes in the template.
+    /// The link address of the current section; for a thread-local one, that of its bytes in the template.
     var address: UInt64 { group.isThreadLocal ? bounds.start(.threadLocalData) &+ offset : offset }
-    /// How many bytes of the block's template are initialised.
+    /// The number of initialised bytes in the block's template.
     var templateSize: UInt64 { bounds.end(.threadLocalData) &- bounds.start(.threadLocalData) }
 }
 
-/// Where the groups begin and end.
+/// The start and the end of each group.
 struct GroupBounds {
     private var starts = InlineArray<9, UInt64>(repeating: 0), ends = InlineArray<9, UInt64>(repeating: 0)
 

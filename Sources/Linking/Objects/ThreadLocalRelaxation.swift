@@ -1,7 +1,7 @@
 // Code that asks for the address of a thread-local variable, rewritten to add its offset to TP: the general and the local
 // dynamic model become local exec (x86-64 psABI, "Linker Optimization", "Code Sequence Transitions").
 //
-// Such code calls __tls_get_addr, which dynamic linkers bring. A static image has none and needs none: its block has a fixed
+// Such code calls __tls_get_addr, which dynamic linkers provide. A static image has none and needs none: its block has a fixed
 // place below TP.
 
 import Architecture
@@ -10,15 +10,15 @@ import Diagnostics
 import ELF
 
 extension ObjectImage {
-    /// Rewrites the code of the general or the local dynamic model at the relocation at hand. The next relocation is for its call.
+    /// Rewrites the code of the general or the local dynamic model at the current relocation. The next relocation is for its call.
     ///
-    /// Throws `tlsSequenceUnknown` for code that the psABI does not have, and the faults of its value.
+    /// Throws `tlsSequenceUnknown` for code that is not one of the psABI's sequences, and the faults of its value.
     func relax(
         isGeneral: Bool, _ addend: UInt64, _ state: inout ObjectRelocator, in memory: inout ByteRegion
     ) throws(Fault) {
         let offset = state.relocations.entry.offset
         let address = state.start &+ offset
-        // If there is no next one, the same one stays at hand, and its offset is not that of a call.
+        // If there is no next relocation, the current one stays, and its offset is not that of a call.
         _ = try state.relocations.next()
         let call = state.relocations.entry
         let gap = min(call.offset &- offset &- 4, 5)
