@@ -443,18 +443,18 @@ extension Rule {
                 "the file is damaged: pack it again")
         case .gzipTrailingBytes:
             .malformed(
-                "gzip: something follows the last member, and it is no member", "pack it again, and append nothing")
-        case .deflateBlockUnknown: .malformed("gzip: a block of type 3, which there is not")
+                "gzip: bytes after the last member are not another member", "pack it again, and append nothing")
+        case .deflateBlockUnknown: .malformed("gzip: a block of type 3, which is reserved")
         case .deflateStoredLength:
             .malformed("gzip: a stored block has the length %v, and the complement of its length is %l")
-        case .deflateCodeLengths: .malformed("gzip: the lengths of a block's codes make no code")
-        case .deflateSymbolUnknown: .malformed("gzip: a code that stands for nothing")
+        case .deflateCodeLengths: .malformed("gzip: the code lengths of a block do not form a valid code")
+        case .deflateSymbolUnknown: .malformed("gzip: a code without a meaning")
         case .deflateDistance: .malformed("gzip: bytes are repeated from %d bytes earlier, and there are only %m")
         case .tarTruncated:
             .malformed(
                 "tar: the archive ends at %l, inside an entry or a header", "the archive was cut short: make it again")
         case .tarChecksum: .malformed("tar: the sum of the header's bytes is %d, not %m")
-        case .tarNumber: .malformed("tar: a field of the header is no number")
+        case .tarNumber: .malformed("tar: a field of the header is not a number")
         case .tarRecord: .malformed("tar: a pax record is not LENGTH KEY=VALUE, or has no meaning here")
         case .tarEntryUnknown:
             .malformed(

@@ -1,8 +1,8 @@
-// The ways of being started.
+// The protocols by which the loader can be started.
 
 public import Diagnostics
 
-/// The protocols the loader can be started with.
+/// A protocol by which the loader can be started.
 public enum BootProtocol: UInt8, Sendable {
     /// Multiboot 1: eax holds 0x2badb002, ebx the address of the information.
     case multiboot
@@ -12,7 +12,7 @@ public enum BootProtocol: UInt8, Sendable {
     case pvh
     /// Linux's boot protocol: esi or rsi holds the address of boot_params.
     case linux
-    /// UEFI: the application in the MZ file leaves a start info, as PVH has it.
+    /// UEFI: the application in the MZ file leaves a start info like that of PVH.
     case uefi
 
     /// The protocol's name.
@@ -26,6 +26,6 @@ public enum BootProtocol: UInt8, Sendable {
         }
     }
 
-    /// Whether kernels may be handed what the protocol's starters leave in memory.
+    /// Whether the structures of the protocol may be handed on to kernels.
     var isForKernels: Bool { self == .multiboot }
 }

@@ -4,27 +4,27 @@ import Bytes
 import Diagnostics
 import Memory
 
-/// Linux's boot_params: a page of fields at fixed offsets, among them the setup header of the kernel's file from 0x1f1 on. The header's
-/// version says nothing: virtual machine monitors that enter an ELF file leave it 0.
+/// Linux's boot_params: a page of fields at fixed offsets, including the setup header of the kernel's file from 0x1f1 on. The header's
+/// version cannot be relied on: virtual machine monitors that enter an ELF file leave it 0.
 public enum Linux {
     /// `HdrS`, at 0x202.
     private static var signature: UInt32 { 0x5372_6448 }
     private static var size: UInt64 { 4096 }
-    /// Where the memory map is, for how many entries there is room, and how large each is.
+    /// The offset of the memory map, the number of entries that it has room for, and the size of an entry.
     private static var memoryMap: UInt64 { 0x2d0 }
     private static var memoryMapCapacity: UInt64 { 128 }
     private static var memoryMapEntrySize: UInt64 { 20 }
-    /// How many elements of setup_data are read: some loaders chain half a dozen.
+    /// The largest number of elements of setup_data: some boot loaders chain half a dozen.
     private static var setupDataCapacity: UInt64 { 64 }
-    /// SETUP_E820_EXT: the memory map's entries that boot_params have no room for.
+    /// SETUP_E820_EXT: the entries of the memory map that do not fit in boot_params.
     private static var setupDataMemoryMap: UInt32 { 1 }
 
-    /// Whether boot_params lie at `address`: any number, for no other register tells.
+    /// Whether boot_params lie at `address`, which may be any number: no register tells that the starter is Linux's.
     static func isSigned(_ address: UInt64, _ memory: PhysicalMemory) -> Bool {
         (try? memory.record(address, size: size))?.u32(0x202) == signature
     }
 
-    /// Reads the boot_params that `platform` tells from `memory`.
+    /// Reads the boot_params whose address `platform` holds from `memory`.
     ///
     /// Throws `platformStructureOutsideMemory`, `noMemoryMap`, `memoryBeyondAddresses`, `tooManyRegions`, `setupDataEndless`,
     /// `tooManyReservations`, `moduleOutsideMemory` or `commandLineTooLong`.
@@ -38,13 +38,13 @@ public enum Linux {
         try readMemoryMap(page.part(at: memoryMap, size: count &* memoryMapEntrySize), &platform)
         try readSetupData(memory, parameters.u64(0x250), &platform)
 
-        // A starter that has not cleared the page before leaves a byte of the file in `sentinel`: then fields outside the header
-        // that it does not know hold anything.
+        // A starter that has not cleared the page leaves a byte of the file in `sentinel`: then fields outside the header that it
+        // does not know are undefined.
         let isCleared = parameters.u8(0x1ef) == 0
         func long(_ low: Int, _ high: Int) -> UInt64 {
             UInt64(parameters.u32(low)) | (isCleared ? UInt64(parameters.u32(high)) << 32 : 0)
         }
-        // cmdline_size is how much a kernel takes, not how much there is: the line ends with its NUL.
+        // cmdline_size is the most that a kernel takes, not the line's length: the line ends with a NUL.
         let commandLine = long(0x228, 0xc8)
         if commandLine != 0 { try platform.readCommandLine(memory, commandLine) }
         if isCleared { platform.rsdp = parameters.u64(0x70) }
@@ -52,7 +52,8 @@ public enum Linux {
         if diskSize != 0 { try platform.addModule(long(0x218, 0xc0), size: diskSize, string: 0, memory) }
     }
 
-    /// Reads the list of setup_data that begins at `first`, 0 for none: the address of the next, a type, the size of what follows.
+    /// Reads the list of setup_data that begins at `first`, 0 for none. An element is the address of the next, a type, and the size of
+    /// the data after it.
     private static func readSetupData(
         _ memory: PhysicalMemory, _ first: UInt64, _ platform: inout Platform
     ) throws(Fault) {
@@ -69,7 +70,7 @@ public enum Linux {
         }
     }
 
-    /// Adds all that `entries` tell: start and size, 64 bits each, and kind, of 32 bits.
+    /// Adds `entries` to the memory map: start and size, 64 bits each, and kind, 32 bits.
     private static func readMemoryMap(_ entries: ByteView, _ platform: inout Platform) throws(Fault) {
         var offset: UInt64 = 0
         while entries.contains(offset, memoryMapEntrySize) {

@@ -4,19 +4,20 @@ import Diagnostics
 import Memory
 import Bytes
 
-/// The Multiboot information. Flags say what there is, wherever it lies: kexec leaves the memory map at address 0.
+/// The Multiboot information. Flags tell which fields are valid; an address of 0 does not mean absence: kexec leaves the memory map
+/// there.
 public enum Multiboot {
-    /// What eax holds when a Multiboot loader starts its kernel.
+    /// The value of eax when a Multiboot loader starts its kernel.
     public static var magic: UInt32 { 0x2bad_b002 }
 
-    /// Reads the information that `platform` tells from `memory`.
+    /// Reads the information whose address `platform` holds from `memory`.
     ///
     /// Throws `platformStructureOutsideMemory`, `noMemoryMap`, `memoryMapMalformed`, `memoryBeyondAddresses`,
     /// `tooManyRegions`, `tooManyModules`, `tooManyReservations`, `moduleOutsideMemory` or `commandLineTooLong`.
     static func read(_ memory: PhysicalMemory, into platform: inout Platform) throws(Fault) {
         let information = try memory.record(platform.information, size: 52)
         let flags = information.u32(0)
-        // The structure's optional tail ends at 116.
+        // The structure's optional fields end at 116.
         try platform.reserve(platform.information, size: 116)
 
         if flags & 1 << 6 != 0 {
@@ -42,14 +43,14 @@ public enum Multiboot {
         while index < count {
             let entry = try memory.record(address &+ index &* 16, size: 16)
             let (start, end) = (UInt64(entry.u32(0)), UInt64(entry.u32(4)))
-            // Where the end comes before the start, the size is more than there is.
+            // If the end is below the start, the size wraps to more than there is.
             try platform.addModule(start, size: end &- start, string: UInt64(entry.u32(8)), memory)
             index &+= 1
         }
     }
 
-    /// Reads the memory map at `address`, of `size` bytes: of each region the size of the entry, which does not count itself, then
-    /// start, size and kind.
+    /// Reads the memory map at `address`, of `size` bytes. An entry is its size, not counting this field, then start, size and kind of
+    /// a region.
     private static func readMemoryMap(
         _ memory: PhysicalMemory, _ address: UInt64, size: UInt64, _ platform: inout Platform
     ) throws(Fault) {
@@ -61,7 +62,7 @@ public enum Multiboot {
             guard entrySize >= 20 else { throw Fault(.memoryMapMalformed, value: entrySize, limit: 20) }
             let entry = try map.record(at: offset &+ 4, size: 20, else: .platformStructureOutsideMemory, .none)
             try platform.addMemory(entry.u64(0), size: entry.u64(8), MemoryKind(firmware: entry.u32(16)))
-            // Numbers of 32 bits, and an offset in memory.
+            // No overflow: a number of 32 bits is added to an offset in memory.
             offset &+= 4 &+ entrySize
         }
     }

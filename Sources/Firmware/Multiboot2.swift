@@ -4,10 +4,10 @@ import Bytes
 import Diagnostics
 import Memory
 
-/// The Multiboot 2 information: its size, and tags of type, size and fields, each at a multiple of 8 bytes. Strings and ACPI's root
-/// pointer are copies in them. GRUB gives the memory map on EFI machines as well, so EFI's own is not read.
+/// The Multiboot 2 information: its size, then tags, each at a multiple of 8 bytes, with a type, a size and fields. Tags contain strings
+/// and a copy of ACPI's root pointer. GRUB gives the memory map on EFI machines as well, so EFI's own is not read.
 public enum Multiboot2 {
-    /// What eax holds when a Multiboot 2 loader starts its kernel.
+    /// The value of eax when a Multiboot 2 loader starts its kernel.
     public static var magic: UInt32 { 0x36d7_6289 }
 
     /// The types of tags that are read.
@@ -17,12 +17,12 @@ public enum Multiboot2 {
         static var module: UInt32 { 3 }
         static var basicMemory: UInt32 { 4 }
         static var memoryMap: UInt32 { 6 }
-        /// ACPI's root pointer: of version 1, and of a later one.
+        /// ACPI's root pointer: of version 1, and of later versions.
         static var rsdp1: UInt32 { 14 }
         static var rsdp2: UInt32 { 15 }
     }
 
-    /// Reads the information that `platform` tells from `memory`.
+    /// Reads the information whose address `platform` holds from `memory`.
     ///
     /// Throws `platformStructureOutsideMemory`, `tagMalformed`, `noMemoryMap`, `memoryMapMalformed`, `memoryBeyondAddresses`,
     /// `tooManyRegions`, `tooManyModules`, `tooManyReservations`, `moduleOutsideMemory` or `commandLineTooLong`.
@@ -30,7 +30,7 @@ public enum Multiboot2 {
         let size = UInt64(try memory.record(platform.information, size: 8).u32(0))
         let information = try memory.view(platform.information, size: size)
         try platform.reserve(platform.information, size: size)
-        // In KiB, below 1 MiB and from there on; it counts where there is no map.
+        // In KiB, below 1 MiB and from there on; it counts if there is no map.
         var basicMemory: (low: UInt64, high: UInt64)?
         var offset: UInt64 = 8
         while information.contains(offset, 8) {
@@ -43,7 +43,7 @@ public enum Multiboot2 {
             case Tag.module:
                 let entry = try fields(of: tag, type, size: 16)
                 let (start, end) = (UInt64(entry.u32(8)), UInt64(entry.u32(12)))
-                // Where the end comes before the start, the size is more than there is.
+                // If the end is below the start, the size wraps to more than there is.
                 _ = try memory.view(start, size: end &- start, else: .moduleOutsideMemory)
                 let range = AddressRange(start, end)
                 try platform.add(Module(range: range, commandLine: try string(in: tag, from: 16, at: address)))
@@ -59,7 +59,7 @@ public enum Multiboot2 {
                 platform.rsdp = address &+ 8
             default: break
             }
-            // Sizes of 32 bits, in memory.
+            // No overflow: a size of 32 bits is added to an offset in memory.
             offset = (offset &+ tagSize &+ 7) & ~7
         }
         guard platform.memoryMap.count == 0 else { return }
@@ -87,7 +87,7 @@ public enum Multiboot2 {
         return tag.entry(0, size: Int(truncatingIfNeeded: size))
     }
 
-    /// The string in `tag`, which lies at `address`, from `start` to its NUL, or else to the tag's end.
+    /// The string in `tag`, which lies at `address`, from `start` to its NUL, or else to the end of the tag.
     private static func string(in tag: ByteView, from start: UInt64, at address: UInt64) throws(Fault) -> AddressRange {
         let size = tag.stringLength(at: start, limit: tag.count) ?? max(tag.count, start) &- start
         guard size <= PhysicalMemory.stringCapacity else {
@@ -96,7 +96,7 @@ public enum Multiboot2 {
         return AddressRange(at: address &+ start, size: size)
     }
 
-    /// Reads the map in `tag`: the size of an entry, which later versions may enlarge, a version, and of each region start and size,
+    /// Reads the map in `tag`: the size of an entry, which later versions may enlarge, a version, and for each region start and size,
     /// 64 bits each, and kind.
     private static func readMemoryMap(_ tag: ByteView, _ platform: inout Platform) throws(Fault) {
         let entrySize = UInt64(try fields(of: tag, Tag.memoryMap, size: 16).u32(8))

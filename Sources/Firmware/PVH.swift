@@ -4,15 +4,15 @@ import Diagnostics
 import Memory
 import Bytes
 
-/// The PVH start info. Nothing lies at address 0, which stands for what is not present.
+/// The PVH start info. An address of 0 means that a part is absent.
 public enum PVH {
     /// The start info's first word.
     public static var magic: UInt32 { 0x336e_c578 }
 
-    /// What edi holds when the UEFI application of the MZ file enters, `UEFI`: the start info is its own.
+    /// The value of edi, `UEFI`, when the UEFI application of the MZ file enters the loader with its own start info.
     public static var uefiMagic: UInt32 { 0x4946_4555 }
 
-    /// Reads the start info that `platform` tells from `memory`.
+    /// Reads the start info whose address `platform` holds from `memory`.
     ///
     /// Throws `badStartInfo`, `platformStructureOutsideMemory`, `noMemoryMap`, `memoryBeyondAddresses`, `tooManyRegions`,
     /// `tooManyModules`, `tooManyReservations`, `moduleOutsideMemory` or `commandLineTooLong`.
@@ -46,7 +46,7 @@ public enum PVH {
         }
     }
 
-    /// Reads the memory map at `address`: of each of `count` regions start and size, 64 bits each, and kind, of 32 bits.
+    /// Reads the memory map at `address`: for each of `count` regions start and size, 64 bits each, and kind, 32 bits.
     private static func readMemoryMap(
         _ memory: PhysicalMemory, _ address: UInt64, count: UInt64, _ platform: inout Platform
     ) throws(Fault) {

@@ -24,7 +24,7 @@ public struct PhysicalMemory: ~Escapable {
     /// The addresses that can be read.
     public var range: AddressRange { AddressRange(at: origin, size: bytes.count) }
 
-    /// `size` bytes at `address`; throws `rule`.
+    /// The `size` bytes at `address`. Throws `rule` if they are not all there.
     @_lifetime(copy self)
     public func view(
         _ address: UInt64, size: UInt64, else rule: Rule = .platformStructureOutsideMemory
@@ -35,7 +35,7 @@ public struct PhysicalMemory: ~Escapable {
         return try bytes.slice(at: address &- origin, size: size, else: rule, .none)
     }
 
-    /// The structure of `size` bytes at `address`; throws `platformStructureOutsideMemory`.
+    /// The structure of `size` bytes at `address`. Throws `platformStructureOutsideMemory`.
     @_lifetime(copy self)
     public func record(_ address: UInt64, size: UInt64) throws(Fault) -> Record {
         try view(address, size: size).entry(0, size: Int(truncatingIfNeeded: size))
@@ -45,7 +45,7 @@ public struct PhysicalMemory: ~Escapable {
     /// `platformStructureOutsideMemory`.
     public func string(_ address: UInt64) throws(Fault) -> AddressRange {
         guard let length = bytes.stringLength(at: address &- origin, limit: PhysicalMemory.stringCapacity) else {
-            // Either all bytes that count are there and none is NUL, or it leaves memory before.
+            // Either `stringCapacity` + 1 bytes are there and none is NUL, or memory ends first.
             _ = try view(address, size: PhysicalMemory.stringCapacity &+ 1)
             throw Fault(.commandLineTooLong, limit: PhysicalMemory.stringCapacity)
         }

@@ -1,13 +1,13 @@
-// The facts about the machine that a boot depends on, whichever protocol tells them.
+// The facts about the machine that a boot depends on, by whichever protocol they arrive.
 
 public import Diagnostics
 public import Memory
 
-/// A file that the firmware loaded for us.
+/// A file that the firmware loaded for the loader.
 public struct Module: Equatable, Sendable {
     /// Where its bytes lie.
     public var range: AddressRange
-    /// Where its command line lies, without a NUL; at address 0 where it has none, as all protocols say.
+    /// Where its command line lies, without a NUL; at address 0 if it has none, as in all protocols.
     public var commandLine: AddressRange
 
     /// Whether it has a command line.
@@ -20,7 +20,7 @@ public struct Module: Equatable, Sendable {
     }
 }
 
-/// The facts about the machine that a boot depends on, as they are found. `facts` is for whoever reads them.
+/// The facts about the machine that a boot depends on, while they are collected. `facts` is the view for reading them.
 public struct Platform: ~Copyable {
     /// The largest number of modules; more is an error.
     public static var moduleCapacity: Int { 16 }
@@ -31,27 +31,27 @@ public struct Platform: ~Copyable {
     public var information: UInt64
     /// The machine's memory.
     public var memoryMap = MemoryMap()
-    /// What the firmware's structures, modules included, occupy.
+    /// The memory that the firmware's structures, including modules, occupy.
     public var reservations = Reservations()
     /// The command line, without a NUL; empty if there is none.
     public var commandLine = AddressRange(0, 0)
-    /// The address of ACPI's root pointer, 0 if the protocol does not tell.
+    /// The address of ACPI's root pointer; 0 if the protocol does not tell it.
     public var rsdp: UInt64 = 0
     private var modules = InlineArray<16, Module>(
         repeating: Module(range: AddressRange(0, 0), commandLine: AddressRange(0, 0)))
     /// The number of modules.
     public private(set) var moduleCount = 0
 
-    /// Where the application's file lies, where the first module is the archive that holds it; else empty.
+    /// Where the application's file lies, if the first module is an archive that holds it; otherwise empty.
     public private(set) var packedApplication = AddressRange(0, 0)
 
-    /// A machine of which nothing is known yet.
+    /// A machine whose firmware has not been read yet.
     public init(_ bootProtocol: BootProtocol, information: UInt64) {
         self.bootProtocol = bootProtocol
         self.information = information
     }
 
-    /// The facts, to be read: reading an element of the lists here copies all of them.
+    /// The facts, for reading: to read an element of a list in this structure would copy the whole list.
     public var facts: PlatformFacts {
         @_lifetime(borrow self)
         get { PlatformFacts(self, memoryMap.regions, reservations.all, modules.span.extracting(first: moduleCount)) }
@@ -69,8 +69,8 @@ public struct Platform: ~Copyable {
         try reserveString(module.commandLine)
     }
 
-    /// The first module is an image, whose files lie unpacked in `archive`, and the application's among them in `application`. The archive
-    /// takes the module's place, which nobody needs any more; `commandLine` is what the kernel is told, in memory of its own. Throws
+    /// Replaces the first module, an image, by its unpacked `archive`, in which the application's file lies at `application`. If the
+    /// module was packed, its own memory becomes transient. `commandLine` is the kernel's command line, in memory of its own. Throws
     /// `tooManyReservations`.
     public mutating func open(
         _ archive: AddressRange, application: AddressRange, commandLine: AddressRange
@@ -85,26 +85,26 @@ public struct Platform: ~Copyable {
         try reservations.add(commandLine, .transient)
     }
 
-    /// Reserves `size` bytes at `address` that the firmware handed over. What belongs to the Multiboot information is handed on
-    /// to the kernel.
+    /// Reserves `size` bytes at `address` that the firmware handed over. Those of the Multiboot information are handed on to the
+    /// kernel.
     @inline(never)
     mutating func reserve(_ address: UInt64, size: UInt64) throws(Fault) {
         try reservations.add(
             AddressRange(at: address, size: size), bootProtocol.isForKernels ? .firmware : .transient)
     }
 
-    /// Adds `size` bytes from `start` on to the memory map. Throws `memoryBeyondAddresses` where RAM would end past 2^64 - 1, and
+    /// Adds `size` bytes from `start` on to the memory map. Throws `memoryBeyondAddresses` if RAM would end past 2^64 - 1, and
     /// `tooManyRegions`.
     mutating func addMemory(_ start: UInt64, size: UInt64, _ kind: MemoryKind) throws(Fault) {
-        // RAM up to there is none: the map is wrong, and a kernel that adds the two numbers wraps around. What must not be used may
-        // well reach to the end of all addresses, or be said to lie past it; the range ends there.
+        // There is no RAM up to there: the map is wrong, and the sum would wrap in a kernel that adds the two numbers. Other memory may
+        // well reach to the end of all addresses, or even past it; such a range is cut off there.
         guard kind != .available || !start.addingReportingOverflow(size).overflow else {
             throw Fault(.memoryBeyondAddresses, value: start, limit: size)
         }
         try memoryMap.add(AddressRange(at: start, size: size), kind)
     }
 
-    /// Adds the module of `size` bytes at `start`, whose string is at `string`, 0 for none. Throws `moduleOutsideMemory`,
+    /// Adds the module of `size` bytes at `start`, whose string is at `string`; 0 for none. Throws `moduleOutsideMemory`,
     /// `commandLineTooLong`, `platformStructureOutsideMemory`, `tooManyModules` or `tooManyReservations`.
     @inline(never)  // Two callers: 300 bytes less.
     mutating func addModule(
@@ -115,7 +115,7 @@ public struct Platform: ~Copyable {
         try add(Module(range: AddressRange(at: start, size: size), commandLine: commandLine))
     }
 
-    /// Reserves the list of `count` modules at `address`, each of which has an entry of `entrySize` bytes. Throws `tooManyModules` or
+    /// Reserves the list of `count` modules at `address`, with entries of `entrySize` bytes. Throws `tooManyModules` or
     /// `tooManyReservations`.
     mutating func reserveModuleList(_ address: UInt64, count: UInt64, entrySize: UInt64) throws(Fault) {
         guard count <= UInt64(Platform.moduleCapacity) else {
@@ -144,13 +144,13 @@ public struct PlatformFacts: ~Escapable {
     public let information: UInt64
     /// The machine's memory.
     public let memoryMap: MemoryRegions
-    /// What the firmware's structures, modules included, occupy.
+    /// The memory that the firmware's structures, including modules, occupy.
     public let reservations: ReservationList
     /// The command line, without a NUL; empty if there is none.
     public let commandLine: AddressRange
-    /// The address of ACPI's root pointer, 0 if the protocol does not tell.
+    /// The address of ACPI's root pointer; 0 if the protocol does not tell it.
     public let rsdp: UInt64
-    /// Where the application's file lies, where the first module is the archive that holds it; else empty.
+    /// Where the application's file lies, if the first module is an archive that holds it; otherwise empty.
     public let packedApplication: AddressRange
     private let modules: Span<Module>
 

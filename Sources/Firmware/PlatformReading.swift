@@ -1,11 +1,11 @@
-// Who started the loader, and what they tell: one reader for each protocol.
+// Recognises the protocol by which the loader was started, and calls its reader.
 
 public import Diagnostics
 import Memory
 
 extension BootProtocol {
-    /// The protocol whose starters leave `magic` in a register, or, since Linux's leave none, its structure at `information`
-    /// in `memory`. Throws `unknownBootProtocol`.
+    /// The protocol whose starters leave `magic` in a register; or Linux's, which has no magic number, if its structure is at
+    /// `information` in `memory`. Throws `unknownBootProtocol`.
     public init(magic: UInt32, information: UInt64, _ memory: PhysicalMemory) throws(Fault) {
         switch magic {
         case Multiboot.magic: self = .multiboot
@@ -22,8 +22,8 @@ extension BootProtocol {
 }
 
 extension Platform {
-    /// What those who leave `magic` in a register tell in `memory`, at address `information`. Throws `unknownBootProtocol`, and what
-    /// `read` does.
+    /// Returns the platform that the protocol with `magic` describes in `memory`, at address `information`. Throws
+    /// `unknownBootProtocol`, and as `read(_:)` does.
     public static func read(_ magic: UInt32, information: UInt64, in memory: PhysicalMemory) throws(Fault) -> Platform {
         let bootProtocol = try BootProtocol(magic: magic, information: information, memory)
         var platform = Platform(bootProtocol, information: information)
@@ -31,8 +31,8 @@ extension Platform {
         return platform
     }
 
-    /// Reads what the protocol's information in `memory` tells. Throws the faults of `Multiboot`, `Multiboot2`, `PVH` and `Linux`, and
-    /// `moduleOutsideMemory` also for a module that is not all in available RAM: QEMU loads more than the machine can hold.
+    /// Reads the protocol's information in `memory`. Throws the faults of `Multiboot`, `Multiboot2`, `PVH` and `Linux`, and also
+    /// `moduleOutsideMemory` for a module that is not all in available RAM: QEMU loads more than the machine can hold.
     public mutating func read(_ memory: PhysicalMemory) throws(Fault) {
         switch bootProtocol {
         case .multiboot: try Multiboot.read(memory, into: &self)
@@ -40,7 +40,7 @@ extension Platform {
         case .pvh, .uefi: try PVH.read(memory, into: &self)
         case .linux: try Linux.read(memory, into: &self)
         }
-        // Where it is in memory that anyone may use it is copied, and has to be there until then.
+        // If the root pointer is in available RAM it will be copied, and must be preserved until then.
         if rsdp != 0, facts.memoryMap.isAvailable(AddressRange(at: rsdp, size: 20)) {
             try reservations.add(AddressRange(at: rsdp, size: 36), .transient)
         }

@@ -1,12 +1,12 @@
-// How many processors the machine has, by its ACPI tables (ACPI 6.5, chapter 5.2).
+// The number of the machine's processors, by its ACPI tables (ACPI 6.5, chapter 5.2).
 
 import Bytes
 import Diagnostics
 
 /// The machine's processors.
 public enum Processors {
-    /// How many ACPI's table MADT lists as enabled; nil where there is no such table, or none that can be believed. `rsdp` is the address of
-    /// the root pointer, 0 where it is to be looked for where a BIOS leaves it.
+    /// The number of processors that ACPI's table MADT lists as enabled; nil if there is no valid table. `rsdp` is the address of the
+    /// root pointer; 0 to search for it where a BIOS leaves it.
     @inline(never)
     public static func count(_ memory: PhysicalMemory, rsdp: UInt64) -> UInt64? {
         guard let root = rootTable(memory, rsdp: rsdp), let table = try? view(root.address, memory) else { return nil }
@@ -22,7 +22,8 @@ public enum Processors {
         return nil
     }
 
-    /// The processors in the table MADT (section 5.2.12): local APICs, and local x2APICs with a number that has no other.
+    /// The number of enabled processors in the table MADT (section 5.2.12): local APICs, and local x2APICs, which are listed for numbers
+    /// that a local APIC's entry cannot hold.
     private static func count(in table: ByteView) -> UInt64 {
         var (count, offset): (UInt64, UInt64) = (0, 44)
         while let type = table.byte(at: offset), let size = table.byte(at: offset &+ 1), size >= 2 {
@@ -56,14 +57,14 @@ public enum Processors {
         return nil
     }
 
-    /// What the root pointer at `address` says; nil where there is none.
+    /// The address and entry size that the root pointer at `address` tells; nil if there is none.
     private static func rootTable(
         _ memory: PhysicalMemory, at address: UInt64
     ) -> (address: UInt64, entrySize: UInt64)? {
         guard let bytes = try? memory.view(address, size: 20), bytes.word32(at: 0) == signature("RSD "),
             bytes.word32(at: 4) == signature("PTR "), isSumZero(bytes)
         else { return nil }
-        // The second version's longer pointer is not below 4 GiB on every machine.
+        // The 64-bit pointer of version 2 is not below 4 GiB on every machine.
         if bytes.byte(at: 15) != 0, let long = try? memory.record(address, size: 36), long.u64(24) != 0,
             (try? memory.view(long.u64(24), size: 36)) != nil
         {
@@ -72,7 +73,7 @@ public enum Processors {
         return bytes.word32(at: 16).map { (UInt64($0), 4) }
     }
 
-    /// The table at `address`; its size is in its header. Throws where it is not in memory, or its sum is not zero.
+    /// The table at `address`, whose size is in its header. Throws if it is not in memory, or its checksum is wrong.
     @_lifetime(copy memory)
     private static func view(_ address: UInt64, _ memory: PhysicalMemory) throws(Fault) -> ByteView {
         let size = try memory.record(address, size: 36).u32(4)

@@ -1,12 +1,12 @@
-// BootInfo: what the loader tells the kernel, in the layout of each generation (hermit-entry, RawBootInfo).
+// BootInfo, by which the loader informs the kernel, in the layout of each generation (hermit-entry, RawBootInfo).
 
 public import Bytes
 
-/// The template of thread-local storage, at the address where it was loaded. If all is zero there is none.
+/// The template of thread-local storage, at the address where it was loaded. If all fields are zero there is none.
 public struct TLSInfo: Equatable, Sendable {
     /// The template's address.
     public var start: UInt64
-    /// Bytes that are initialised, bytes in all, alignment.
+    /// The number of initialised bytes, the number of all bytes, and the alignment.
     public var filesz: UInt64, memsz: UInt64, align: UInt64
 
     /// A template.
@@ -18,7 +18,7 @@ public struct TLSInfo: Equatable, Sendable {
     }
 }
 
-/// What a kernel is told, in whichever layout it wants. Addresses are physical, and identity-mapped.
+/// The information for a kernel, independent of the layout. Addresses are physical, and identity-mapped.
 public struct BootInfo: Equatable, Sendable {
     /// The loaded image, from `imageStart` to `imageEnd`.
     public var imageStart: UInt64, imageEnd: UInt64
@@ -35,7 +35,7 @@ public struct BootInfo: Equatable, Sendable {
     /// The low end of the boot stack.
     public var stack: UInt64
 
-    /// Nothing but the image and the stack.
+    /// A BootInfo with only the image and the stack.
     public init(imageStart: UInt64, imageEnd: UInt64, stack: UInt64) {
         self.imageStart = imageStart
         self.imageEnd = imageEnd
@@ -70,7 +70,7 @@ public struct BootInfo: Equatable, Sendable {
             if generation.hasDeviceTree { words[3] = deviceTree }
             let load = generation.hasDeviceTree ? 4 : 3
             let end = load &+ 6
-            // Then both the tag and the union after it are aligned to 16 bytes.
+            // With aligned integers, both the tag and the union after it are aligned to 16 bytes.
             let isAligned = alignsWideIntegers && !generation.hasDeviceTreePlatform
             fill(&words, load: load, tag: isAligned ? 10 : end, payload: isAligned ? 12 : end &+ 1)
         }
@@ -78,7 +78,7 @@ public struct BootInfo: Equatable, Sendable {
         return memory.copy(ByteView(words.span).part(at: 0, size: size), to: address)
     }
 
-    /// The layout of generations 0 and 1, as 64-bit words; the comments have offsets in bytes.
+    /// Fills in the layout of generations 0 and 1, as 64-bit words; offsets in the comments are in bytes.
     private func fillFirstLayout(_ words: inout InlineArray<20, UInt64>) {
         words[0] = 0x1_c0de_cafe  // The magic number; version 1 at 0x04.
         words[1] = imageStart
@@ -100,8 +100,8 @@ public struct BootInfo: Equatable, Sendable {
         words[18] = 0x00ff_ffff
     }
 
-    /// The layouts from generation 2 on. `load`, `tag` and `payload` are the words at which the image, the platform's tag and the
-    /// platform's fields begin.
+    /// Fills in the layouts from generation 2 on. `load`, `tag` and `payload` are the words at which the image, the platform's tag and
+    /// the platform's fields begin.
     private func fill(_ words: inout InlineArray<20, UInt64>, load: Int, tag: Int, payload: Int) {
         words[2] = UInt64(serialPort)
         words[load] = imageStart

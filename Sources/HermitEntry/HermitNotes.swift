@@ -1,4 +1,4 @@
-// What an image's notes say about its kernel, and which generation of the entry contract follows.
+// The notes of an image about its kernel, and the generation of the entry contract that follows from them.
 
 public import Bytes
 public import Diagnostics
@@ -10,7 +10,7 @@ public struct HermitVersion: Equatable, Sendable {
     public var major: UInt32, minor: UInt32, patch: UInt32
 }
 
-/// The notes that concern the loader, gathered from every PT_NOTE segment.
+/// The notes that concern the loader, collected from every PT_NOTE segment.
 public struct HermitNotes: Equatable, Sendable {
     /// The entry version: note `HERMIT`, type 0x5a00, one byte.
     public private(set) var entryVersion: UInt8?
@@ -19,7 +19,7 @@ public struct HermitNotes: Equatable, Sendable {
     /// The uhyve interface version: note `UHYVEIF`, type 0x5b00, one big-endian word.
     public private(set) var uhyveInterface: UInt32?
 
-    /// The newest entry version that is known.
+    /// The newest known entry version.
     public static var newestEntryVersion: UInt8 { 4 }
 
     /// n_type of the note `HERMIT`.
@@ -108,7 +108,7 @@ public struct HermitNotes: Equatable, Sendable {
     }
 }
 
-/// A generation of the entry contract: a BootInfo layout and what the kernel relies on at its entry.
+/// A generation of the entry contract: a BootInfo layout, and the state that the kernel relies on at its entry.
 public enum Generation: UInt8, Equatable, Sendable {
     /// No note: kernels v0.3.10 to v0.4.2.
     case zero

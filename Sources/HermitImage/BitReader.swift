@@ -3,15 +3,15 @@
 import Bytes
 import Diagnostics
 
-/// Bytes read as bits. What lies past the end reads as nothing: whoever takes more than there is gets a fault.
+/// Bytes read as bits. There are no bits past the end: to take more than there are is a fault.
 struct BitReader: ~Escapable {
     /// The bytes.
     let input: ByteView
     /// The offset of the first byte that has not been taken into `bits`.
     private(set) var position: UInt64
-    /// The bits to come; above the first `count` they are those that follow, or zeros.
+    /// The next bits. Those above the first `count` are the bits that follow, or zeros.
     private(set) var bits: UInt64 = 0
-    /// How many of them count.
+    /// The number of valid bits.
     private(set) var count: UInt64 = 0
 
     /// The bits of `input` from `position` on.
@@ -24,12 +24,12 @@ struct BitReader: ~Escapable {
     /// The offset of the byte that holds the next bit.
     var offset: UInt64 { position &- count >> 3 }
 
-    /// Takes as many bytes as there is room for: at least 56 bits count then, unless the input ends.
+    /// Takes as many bytes as there is room for. Then at least 56 bits are valid, unless the input ends.
     @inline(__always)
     @_lifetime(self: copy self)
     mutating func refill() {
         if let word = input.word64(at: position) {
-            // Bits that are there already are the same once more.
+            // Bits above `count` that are already there are the same.
             bits |= word &<< count
             position &+= (63 &- count) >> 3
             count |= 56
@@ -49,7 +49,7 @@ struct BitReader: ~Escapable {
         }
     }
 
-    /// Drops `length` bits, of which there are so many.
+    /// Drops `length` bits, at most `count`.
     @inline(__always)
     @_lifetime(self: copy self)
     mutating func drop(_ length: UInt64) {
@@ -69,7 +69,7 @@ struct BitReader: ~Escapable {
         return value
     }
 
-    /// Drops bits up to the next byte, and gives back what was taken too early: `offset` is where that byte lies.
+    /// Drops bits up to the next byte, and gives back bytes that were taken too early: `position` is the offset of that byte.
     @_lifetime(self: copy self)
     mutating func align() {
         position = offset
@@ -80,6 +80,6 @@ struct BitReader: ~Escapable {
     @_lifetime(self: copy self)
     mutating func skip(_ size: UInt64) { position &+= size }
 
-    /// The stream ends where more should follow.
+    /// The fault of a stream that ends too early.
     var truncated: Fault { Fault(.gzipTruncated, value: input.count) }
 }

@@ -2,7 +2,7 @@
 
 import Bytes
 
-/// The tables of the polynomial 0xedb88320: the one at `256 * n` is for a byte that `n` more follow.
+/// The tables of the polynomial 0xedb88320: the one at `256 * n` is for a byte that is followed by `n` more.
 struct ChecksumTables {
     private var tables = InlineArray<2048, UInt32>(repeating: 0)
 
@@ -27,9 +27,9 @@ struct ChecksumTables {
         }
     }
 
-    /// The checksum of what has the checksum `checksum`, 0 for nothing, and of the bytes of `view` from `start` to `end` after it.
+    /// The checksum of bytes whose checksum is `checksum`, 0 for none, followed by those of `view` from `start` to `end`.
     ///
-    /// It changes nothing, but only for whoever may change them the tables are not copied.
+    /// It changes nothing. It is `mutating` because the tables would otherwise be copied.
     mutating func extend(_ checksum: UInt32, _ view: ByteView, from start: UInt64, to end: UInt64) -> UInt32 {
         ChecksumTables.extend(checksum, view, from: start, to: end, tables.mutableSpan.asSpan())
     }

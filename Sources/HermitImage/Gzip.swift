@@ -3,25 +3,25 @@
 public import Bytes
 public import Diagnostics
 
-/// What unpacks gzip.
+/// Unpacks gzip.
 public enum Gzip {
     /// The first two bytes of a member, as a little-endian word.
     static var magic: UInt32 { 0x8b1f }
 
-    /// Whether `file` begins like one.
+    /// Whether `file` begins with gzip's magic number.
     public static func isGzip(_ file: ByteView) -> Bool { file.word32(at: 0).map { $0 & 0xffff == magic } ?? false }
 
-    /// How many bytes the last member of `file` says that it unpacks to, modulo 2^32: all there are, where it is alone and tells the truth.
+    /// The number of unpacked bytes that the last member of `file` claims, modulo 2^32: the size of all, if it is the only member and
+    /// the claim is true.
     public static func claimedSize(_ file: ByteView) -> UInt64 {
         guard file.count >= 4, let size = file.word32(at: file.count &- 4) else { return 0 }
         return UInt64(size)
     }
 
-    /// Unpacks all members of `file` into `region`, from its first byte on. Returns how many bytes they are; where that is more than
-    /// the region holds, not all have been written, and no checksum compared. Zeros may follow the last member, as tapes have
-    /// them.
+    /// Unpacks all members of `file` into `region`, from its first byte on. Returns the number of unpacked bytes; if that is more than
+    /// the region holds, not all have been written, and no checksum has been compared. Zeros may follow the last member, as on tapes.
     ///
-    /// Work is bounded by the size of `file`: each of its bytes is read once, and a bit of it stands for 258 bytes at the most.
+    /// Work is bounded by the size of `file`: each of its bytes is read once, and each bit stands for at most 258 bytes.
     ///
     /// Throws `gzipHeaderUnknown`, `gzipTruncated`, `gzipChecksum`, `gzipTrailingBytes`, and the faults of deflated data.
     @inline(never)
@@ -63,7 +63,7 @@ public enum Gzip {
         return UInt64(truncatingIfNeeded: output.count)
     }
 
-    /// Where the data of the member begin whose header is at `start` (section 2.3).
+    /// The offset of the data of the member whose header is at `start` (section 2.3).
     private static func endOfHeader(
         _ file: ByteView, at start: UInt64, _ tables: inout ChecksumTables
     ) throws(Fault) -> UInt64 {

@@ -1,18 +1,18 @@
-// A Hermit image, unpacked: an archive with hermit.toml at its root, which names the kernel.
+// An unpacked Hermit image: an archive with hermit.toml at its root, which names the kernel.
 
 public import Bytes
 public import Diagnostics
 
-/// An archive, and what is in it.
+/// An archive, its configuration, and its kernel.
 public struct HermitImage: ~Escapable {
     /// The archive.
     public let archive: ByteView
-    /// What hermit.toml says.
+    /// The contents of hermit.toml.
     public let config: HermitConfig
     /// The kernel's entry.
     public let kernel: TarEntry
 
-    /// Whether `file` is one, packed or not, by its first bytes.
+    /// Whether `file` is an image, packed or not, by its first bytes.
     @inline(never)
     public static func isImage(_ file: ByteView) -> Bool { Gzip.isGzip(file) || TarReader.isArchive(file) }
 
@@ -30,7 +30,7 @@ public struct HermitImage: ~Escapable {
         self.kernel = kernel
     }
 
-    /// The last file in `archive` that is called `path`; nil where that is none, or no file.
+    /// The last entry in `archive` that is called `path`; nil if there is none, or it is not a file.
     private static func find(_ path: ByteView, in archive: ByteView) throws(Fault) -> TarEntry? {
         var reader = TarReader(archive)
         var found: TarEntry?
@@ -47,7 +47,7 @@ public struct HermitImage: ~Escapable {
         var count = 0
         var letters = name
         while let byte = letters.next() {
-            // Longer than any path that an operating system takes.
+            // A path of this length is longer than any that an operating system takes.
             guard count < 1024 else { return nil }
             span[count] = byte
             count &+= 1

@@ -1,17 +1,17 @@
-// Huffman codes (RFC 1951, section 3.2.2) as tables that bits are looked up in.
+// Huffman codes (RFC 1951, section 3.2.2) as lookup tables.
 
-/// What a code stands for, in 32 bits: the bits to drop, how many extra bits follow, and a byte, the base of a length or of a distance, or where
-/// the table for longer codes begins.
+/// The meaning of a code, in 32 bits: the number of bits to drop, the number of extra bits that follow, and a byte, the base of a length
+/// or of a distance, or the index of the table for longer codes.
 struct HuffmanEntry: BitwiseCopyable {
-    /// All of it.
+    /// The 32 bits.
     let word: UInt32
 
     /// An entry of a table.
     init(_ word: UInt32) { self.word = word }
 
-    /// A byte, which is the code's meaning.
+    /// The entry of a code that means a byte.
     static func literal(_ byte: Int) -> HuffmanEntry { HuffmanEntry(0x8000 | UInt32(truncatingIfNeeded: byte) << 16) }
-    /// A number of bytes, or a distance, of `base` and `extra` bits more.
+    /// The entry of a length or a distance: `base`, plus the value of `extra` bits.
     static func base(_ base: Int, extra: Int) -> HuffmanEntry {
         HuffmanEntry(UInt32(truncatingIfNeeded: base) << 16 | UInt32(truncatingIfNeeded: extra) << 8)
     }
@@ -19,12 +19,12 @@ struct HuffmanEntry: BitwiseCopyable {
     static var end: HuffmanEntry { HuffmanEntry(0x2000) }
     /// No code.
     static var unknown: HuffmanEntry { HuffmanEntry(0x3000) }
-    /// A table for longer codes, which begins at `start` and is looked up by `bits` bits.
+    /// A table for longer codes, which begins at index `start` and is looked up by `bits` bits.
     static func table(at start: Int, bits: Int) -> HuffmanEntry {
         HuffmanEntry(0x4000 | UInt32(truncatingIfNeeded: start) << 16 | UInt32(truncatingIfNeeded: bits) << 8)
     }
 
-    /// The same for a code of which `bits` bits are dropped.
+    /// The same entry, for which `bits` bits are dropped.
     func dropping(_ bits: Int) -> HuffmanEntry { HuffmanEntry(word | UInt32(truncatingIfNeeded: bits)) }
 
     /// Whether it is a byte.
@@ -33,26 +33,26 @@ struct HuffmanEntry: BitwiseCopyable {
     var isTable: Bool { word & 0x4000 != 0 }
     /// Whether it is the end of a block, or no code.
     var isSpecial: Bool { word & 0x2000 != 0 }
-    /// Whether it is no code; asked of what is special.
+    /// Whether it is no code; meaningful only if `isSpecial`.
     var isUnknown: Bool { word & 0x1000 != 0 }
     /// The bits to drop.
     var length: UInt64 { UInt64(word & 0x1f) }
-    /// How many extra bits follow, or how many a further table is looked up by.
+    /// The number of extra bits that follow, or by which a further table is looked up.
     var extra: UInt64 { UInt64(word >> 8 & 0xf) }
-    /// The byte, the base, or where a further table begins.
+    /// The byte, the base, or the index of a further table.
     var value: UInt32 { word >> 16 }
 }
 
-/// The lengths of the codes of one alphabet, and what its symbols mean.
+/// The alphabets of codes, and the meanings of their symbols.
 enum HuffmanAlphabet {
-    /// The lengths of the codes of the other two.
+    /// Lengths of the codes of the other two alphabets.
     case lengths
     /// Bytes, lengths and the end of a block.
     case literals
     /// Distances.
     case distances
 
-    /// How many bits the first table is looked up by.
+    /// The number of bits by which the first table is looked up.
     var bits: Int {
         switch self {
         case .lengths: 7
@@ -61,7 +61,7 @@ enum HuffmanAlphabet {
         }
     }
 
-    /// What `symbol` means (RFC 1951, section 3.2.5).
+    /// The meaning of `symbol` (RFC 1951, section 3.2.5).
     func meaning(_ symbol: Int) -> HuffmanEntry {
         switch self {
         case .lengths: return .literal(symbol)
@@ -81,10 +81,11 @@ enum HuffmanAlphabet {
         }
     }
 
-    /// Fills `table` for codes of `lengths`, one a symbol, 0 for a symbol without one. False where more codes are wanted than there are,
-    /// or fewer: all but the alphabet of lengths may be one code of one bit, and that of distances may be empty.
+    /// Fills `table` for codes of `lengths`, one for each symbol, 0 for a symbol without a code. False if the codes are oversubscribed
+    /// or incomplete. As exceptions, every alphabet but that of lengths may have one code of one bit, and that of distances may be
+    /// empty.
     ///
-    /// There are at most 1334 entries for literals and 402 for distances: what the worst of complete codes with 15 bits need.
+    /// There are at most 1334 entries for literals and 402 for distances, the worst case of complete codes with 15 bits.
     func fill(_ table: inout MutableSpan<UInt32>, _ lengths: Span<UInt8>) -> Bool {
         var counts = InlineArray<16, Int>(repeating: 0)
         var starts = InlineArray<16, Int>(repeating: 0)
@@ -98,7 +99,7 @@ enum HuffmanAlphabet {
             longest = max(longest, length)
             index &+= 1
         }
-        // Codes that are left, counted in codes of the length that has been reached.
+        // The number of codes left, in codes of the current length.
         var left = 1
         var length = 1
         var places = starts.mutableSpan
@@ -123,7 +124,7 @@ enum HuffmanAlphabet {
             index &+= 1
         }
         let size = 1 << bits
-        // Where codes are missing, nothing else fills these.
+        // If the codes are incomplete, nothing else fills these entries.
         index = 0
         while index < size {
             table[index] = HuffmanEntry.unknown.word
@@ -133,14 +134,14 @@ enum HuffmanAlphabet {
         return true
     }
 
-    /// Puts the codes into `table`: of each length as many as `counts` says, for `symbols` in the order of their codes.
+    /// Puts the codes into `table`: for each length as many as `counts` tells, for `symbols` in the order of their codes.
     private func place(_ table: inout MutableSpan<UInt32>, _ counts: Span<Int>, _ symbols: Span<UInt16>, _ longest: Int)
     {
         var next = 1 << bits
         var start = 0
         var subtableBits = 0
         var prefix = -1
-        // A code's first bit is the lowest.
+        // The first bit of a code is its lowest.
         var code = 0
         var index = 0
         var length = 1
@@ -156,7 +157,7 @@ enum HuffmanAlphabet {
                     if code & mask != prefix {
                         prefix = code & mask
                         start = next
-                        // As many bits as the codes that begin alike need.
+                        // As many bits as the codes with this beginning need.
                         subtableBits = length &- bits
                         var room = 1 << subtableBits &- remaining
                         while room > 0, bits &+ subtableBits < longest {

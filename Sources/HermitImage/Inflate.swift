@@ -1,17 +1,17 @@
-// Deflated data (RFC 1951): stored blocks, and those with fixed and with dynamic codes.
+// Deflated data (RFC 1951): stored blocks, and blocks with fixed and with dynamic codes.
 
 import Bytes
 import Diagnostics
 
-/// Where unpacked bytes go: a region, and once that is full they are counted only.
+/// The output of unpacked bytes: a region; after that is full, bytes are only counted.
 struct Output: ~Copyable, ~Escapable {
     /// The region.
     var region: ByteRegion
-    /// How many bytes it holds at most.
+    /// The number of bytes that it can hold.
     let limit: Int
-    /// How many bytes have been unpacked.
+    /// The number of bytes unpacked so far.
     var count = 0
-    /// How many had been when the current member began: its data refer to nothing before it.
+    /// The number of bytes unpacked before the current member, whose data refer to nothing before it.
     var start = 0
 
     /// Output into `region`.
@@ -36,7 +36,7 @@ struct Inflater: ~Copyable {
     /// Unpacks blocks from `reader` up to the last one.
     ///
     /// Throws `gzipTruncated`, `deflateBlockUnknown`, `deflateStoredLength`, `deflateCodeLengths`, `deflateSymbolUnknown` and
-    /// `deflateDistance`, at the offset of the byte in which it is found out.
+    /// `deflateDistance`, at the offset of the byte where the fault is found.
     @_lifetime(output: copy output)
     @_lifetime(reader: copy reader)
     mutating func inflate(_ reader: inout BitReader, to output: inout Output) throws(Fault) {
@@ -56,7 +56,7 @@ struct Inflater: ~Copyable {
         }
     }
 
-    /// A stored block (section 3.2.4).
+    /// Copies a stored block (section 3.2.4).
     @_lifetime(output: copy output)
     @_lifetime(reader: copy reader)
     private func copyStored(_ reader: inout BitReader, to output: inout Output) throws(Fault) {
@@ -68,7 +68,7 @@ struct Inflater: ~Copyable {
             throw Fault(.deflateStoredLength, .offset(start), value: UInt64(size), limit: UInt64(lengths >> 16))
         }
         guard reader.input.contains(start &+ 4, UInt64(size)) else { throw reader.truncated }
-        // It has 16 bits.
+        // The size has 16 bits.
         let (count, bytes) = (Int(truncatingIfNeeded: size), reader.input.part(at: start &+ 4, size: UInt64(size)))
         if count <= output.limit &- output.count {
             output.region.copy(bytes, to: output.region.address &+ UInt64(truncatingIfNeeded: output.count))
@@ -77,7 +77,7 @@ struct Inflater: ~Copyable {
         reader.skip(4 &+ UInt64(size))
     }
 
-    /// The codes of section 3.2.6.
+    /// Fills the tables for fixed codes (section 3.2.6).
     private mutating func fillFixed(at offset: UInt64) throws(Fault) {
         var lengths = InlineArray<320, UInt8>(repeating: 8)
         var sizes = lengths.mutableSpan
@@ -102,7 +102,7 @@ struct Inflater: ~Copyable {
         guard isSound else { throw Fault(.deflateCodeLengths, .offset(offset)) }
     }
 
-    /// The codes of a block with dynamic ones (section 3.2.7).
+    /// Fills the tables for the dynamic codes of a block (section 3.2.7).
     @_lifetime(reader: copy reader)
     private mutating func readCodes(_ reader: inout BitReader) throws(Fault) {
         let start = reader.offset
@@ -135,7 +135,7 @@ struct Inflater: ~Copyable {
             reader.refill()
             let entry = HuffmanEntry(table[Int(truncatingIfNeeded: reader.bits & 0x7f)])
             guard entry.length <= reader.count else { throw reader.truncated }
-            // The code is complete.
+            // The code is complete, so every entry is one.
             reader.drop(entry.length)
             var repeated = 1
             var length = UInt8(truncatingIfNeeded: entry.value)
@@ -154,13 +154,13 @@ struct Inflater: ~Copyable {
                 index &+= 1
             }
         }
-        // A block has an end.
+        // A block must have a code for its end.
         guard sizes[256] != 0 else { throw Fault(.deflateCodeLengths, .offset(start)) }
         try fill(sizes.span, literalCount: literalCount, distanceCount: distanceCount, at: start)
     }
 
-    /// A block's data, up to its end (section 3.2.3), by the tables that have been filled. It changes no table; see
-    /// `ChecksumTables.extend`.
+    /// Unpacks a block's data, up to its end (section 3.2.3), by the tables that have been filled. It changes no table, but is
+    /// `mutating`: see `ChecksumTables.extend`.
     @_lifetime(output: copy output)
     @_lifetime(source: copy source)
     private mutating func decode(_ source: inout BitReader, to output: inout Output) throws(Fault) {
@@ -174,16 +174,16 @@ struct Inflater: ~Copyable {
     private static func decode(
         _ source: inout BitReader, to output: inout Output, _ literals: Span<UInt32>, _ distances: Span<UInt32>
     ) throws(Fault) {
-        // So nothing else has to be checked.
+        // With these sizes no index has to be checked.
         guard literals.count == 2048, distances.count == 512 else { return }
-        // Kept in registers.
+        // A local copy is kept in registers.
         var reader = source
         var count = output.count
         while true {
             reader.refill()
             var entry = Inflater.entry(literals, 0x3ff, reader.bits)
             if reader.count >= 56, count &+ 2 < output.limit {
-                // Two codes of 15 bits leave enough for a third.
+                // Two codes of 15 bits leave enough bits for a third.
                 if entry.isLiteral {
                     reader.drop(entry.length)
                     _ = output.region.store(UInt8(truncatingIfNeeded: entry.value), atOffset: count)
@@ -198,7 +198,7 @@ struct Inflater: ~Copyable {
                 }
             }
             if entry.isTable {
-                // The first table's bits are dropped here, the rest of the code below.
+                // The bits of the first table are dropped here, the rest of the code below.
                 guard reader.count >= entry.length else { throw reader.truncated }
                 reader.drop(entry.length)
                 entry = Inflater.further(entry, literals, reader.bits)
@@ -233,19 +233,19 @@ struct Inflater: ~Copyable {
                     .deflateDistance, .offset(reader.offset), value: UInt64(truncatingIfNeeded: distance),
                     limit: UInt64(truncatingIfNeeded: count &- output.start))
             }
-            // Where it does not fit it is counted.
+            // Bytes that do not fit are only counted.
             _ = output.region.repeatEarlier(at: count, distance: distance, count: length)
             count &+= length
         }
     }
 
-    /// What the next bits, some of which `mask` looks at, are in the first table of `table`.
+    /// The entry for the next bits, those in `mask`, in the first table of `table`.
     @inline(__always)
     private static func entry(_ table: Span<UInt32>, _ mask: UInt64, _ bits: UInt64) -> HuffmanEntry {
         HuffmanEntry(table[Int(truncatingIfNeeded: bits & mask)])
     }
 
-    /// What the next bits are in the further table that `entry` leads to.
+    /// The entry for the next bits in the further table that `entry` leads to.
     @inline(__always)
     private static func further(
         _ entry: HuffmanEntry, _ table: Span<UInt32>, _ bits: UInt64
@@ -253,7 +253,7 @@ struct Inflater: ~Copyable {
         HuffmanEntry(table[Int(entry.value) &+ Int(truncatingIfNeeded: bits & (1 &<< entry.extra &- 1))])
     }
 
-    /// The extra bits that `entry` asks for.
+    /// The value of the extra bits that follow `entry`.
     @inline(__always)
     @_lifetime(reader: copy reader)
     private static func extra(_ entry: HuffmanEntry, _ reader: inout BitReader) throws(Fault) -> Int {

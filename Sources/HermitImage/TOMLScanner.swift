@@ -3,15 +3,15 @@
 public import Bytes
 import Diagnostics
 
-/// A string of a document: what stands between its quotes, which has been read once, and has no mistake.
+/// A string of a document: the text between its quotes, which has been read once and found to be correct.
 public struct TOMLString: ~Escapable {
     private let text: ByteView
-    /// Where the text begins and ends, its quotes left out.
+    /// The offsets of the start and the end of the text, without its quotes.
     let start: UInt64, end: UInt64
-    /// Whether backslashes mean something, and whether it may have several lines.
+    /// Whether backslashes begin escapes, and whether it may have several lines.
     private let isBasic: Bool, isMultiline: Bool
     private var offset: UInt64
-    /// Bytes of a character that an escape stands for, the next one lowest, and how many there are.
+    /// The bytes left of a character that an escape stands for, the next one lowest, and their number.
     private var pending: UInt32 = 0, pendingCount = 0
 
     /// The string that `text` has from `start` to `end`.
@@ -36,7 +36,7 @@ public struct TOMLString: ~Escapable {
             }
             guard offset < end, let byte = text.byte(at: offset) else { return nil }
             offset &+= 1
-            // A line end is one, however it is written.
+            // CR LF counts as LF.
             if byte == 0x0d, isMultiline { continue }
             guard byte == UInt8(ascii: "\\"), isBasic else { return byte }
             guard let letter = text.byte(at: offset) else { return nil }
@@ -51,13 +51,13 @@ public struct TOMLString: ~Escapable {
             case UInt8(ascii: "U"): encode(digits: 8)
             case UInt8(ascii: "\""), UInt8(ascii: "\\"): return letter
             default:
-                // At the end of a line: up to what follows.
+                // A backslash at the end of a line: skip white space and line ends.
                 while offset < end, let space = text.byte(at: offset), space.isBlank || space.isLineEnd { offset &+= 1 }
             }
         }
     }
 
-    /// Takes a character's number, and makes UTF-8 of it.
+    /// Takes the code point of an escape, and encodes it in UTF-8.
     @_lifetime(self: copy self)
     private mutating func encode(digits: UInt64) {
         var number: UInt32 = 0
@@ -97,14 +97,14 @@ public struct TOMLString: ~Escapable {
 struct TOMLScanner: ~Escapable {
     /// The document.
     let text: ByteView
-    /// Where the next byte is.
+    /// The offset of the next byte.
     var offset: UInt64 = 0
 
-    /// At the start of `text`.
+    /// A scanner at the start of `text`.
     @_lifetime(copy text)
     init(_ text: ByteView) { self.text = text }
 
-    /// The next byte; 0 at the end, which is nowhere else allowed.
+    /// The next byte; 0 at the end. A document must not contain a 0.
     var byte: UInt8 { text.byte(at: offset) ?? 0 }
 
     /// A fault of `rule` at `offset`: its value is the line and its limit the column, both counted from 1, in characters.
@@ -122,7 +122,7 @@ struct TOMLScanner: ~Escapable {
         return Fault(rule, value: line, limit: column)
     }
 
-    /// What stands here is not understood.
+    /// The fault of text that is not understood, at the current offset.
     var syntaxFault: Fault { fault(.configurationSyntax, at: offset) }
 
     /// Passes spaces and tabs.
@@ -131,14 +131,14 @@ struct TOMLScanner: ~Escapable {
         while byte.isBlank { offset &+= 1 }
     }
 
-    /// Passes `expected`; throws `configurationSyntax` where something else stands.
+    /// Passes `expected`. Throws `configurationSyntax` for anything else.
     @_lifetime(self: copy self)
     mutating func take(_ expected: UInt8) throws(Fault) {
         guard byte == expected, offset < text.count else { throw syntaxFault }
         offset &+= 1
     }
 
-    /// Passes a line end; false where there is none.
+    /// Passes a line end; false if there is none.
     @_lifetime(self: copy self)
     private mutating func takeLineEnd() -> Bool {
         let isPair = byte == 0x0d && text.byte(at: offset &+ 1) == 0x0a
@@ -156,7 +156,7 @@ struct TOMLScanner: ~Escapable {
         } while takeLineEnd()
     }
 
-    /// Passes what may follow on a line: spaces, a comment, and the line's end.
+    /// Passes the rest of a line: spaces, a comment, and the line's end.
     @_lifetime(self: copy self)
     mutating func endLine() throws(Fault) {
         skipBlanks()
@@ -172,7 +172,7 @@ struct TOMLScanner: ~Escapable {
         }
     }
 
-    /// Passes a character that may stand in strings and comments: no control character but the tab, and sound UTF-8.
+    /// Passes a character that strings and comments may contain: valid UTF-8, and no control character except the tab.
     @_lifetime(self: copy self)
     private mutating func passCharacter() throws(Fault) {
         let first = byte
@@ -181,7 +181,7 @@ struct TOMLScanner: ~Escapable {
             offset &+= 1
             return
         }
-        // Unicode 15.0, table 3-7: the bytes that may come second.
+        // The bytes that may come second (Unicode 15.0, table 3-7).
         var (low, high): (UInt8, UInt8) = (0x80, 0xbf)
         var following = 1
         switch first {
@@ -232,14 +232,14 @@ struct TOMLScanner: ~Escapable {
         let isBasic = quote == UInt8(ascii: "\"")
         let isMultiline = isMultiline
         offset &+= isMultiline ? 3 : 1
-        // A line end right after the quotes is none of the string's.
+        // A line end right after the quotes is not part of the string.
         if isMultiline { _ = takeLineEnd() }
         let start = offset
         while true {
             guard offset < text.count else { throw syntaxFault }
             if byte == quote {
                 if !isMultiline { break }
-                // Up to two quotes may stand before those that end it.
+                // Up to two quotes may stand before the three that end it.
                 if self.isMultiline {
                     if text.byte(at: offset &+ 3) == quote { offset &+= 1 }
                     if text.byte(at: offset &+ 3) == quote { offset &+= 1 }
@@ -258,7 +258,7 @@ struct TOMLScanner: ~Escapable {
         return TOMLString(text, from: start, to: end, isBasic: isBasic, isMultiline: isMultiline)
     }
 
-    /// Passes what follows a backslash.
+    /// Passes the rest of an escape, after the backslash.
     @_lifetime(self: copy self)
     private mutating func passEscape(isMultiline: Bool) throws(Fault) {
         let letter = byte
@@ -270,7 +270,7 @@ struct TOMLScanner: ~Escapable {
         case UInt8(ascii: "u"): digits = 4
         case UInt8(ascii: "U"): digits = 8
         default:
-            // Spaces may stand between it and the line's end.
+            // Spaces may stand between the backslash and the line's end.
             guard isMultiline else { throw syntaxFault }
             let start = offset
             skipBlanks()
@@ -287,7 +287,7 @@ struct TOMLScanner: ~Escapable {
             offset &+= 1
             digits &-= 1
         }
-        // A character that there is.
+        // It must be a Unicode scalar value.
         guard number < 0xd800 || number > 0xdfff && number < 0x11_0000 else {
             throw fault(.configurationSyntax, at: start)
         }
@@ -322,14 +322,14 @@ struct TOMLScanner: ~Escapable {
                 guard number <= (1 << 63 &- 1 &- digit) / radix else { throw fault(.configurationValue, at: start) }
                 number = number &* radix &+ digit
             } else if byte == UInt8(ascii: "_"), isDigit {
-                // Between digits only.
+                // An underscore stands only between digits.
                 isDigit = false
             } else {
                 break
             }
             offset &+= 1
         }
-        // A number does not begin with a zero that means nothing.
+        // Leading zeros are not allowed in decimal numbers.
         guard isDigit, radix != 10 || count == 1 || text.byte(at: first) != UInt8(ascii: "0"), !byte.isBare,
             byte != UInt8(ascii: "."), byte != UInt8(ascii: ":")
         else { throw syntaxFault }
@@ -343,13 +343,13 @@ extension UInt8 {
     var isBlank: Bool { self == 0x20 || self == 9 }
     /// A byte of a line's end.
     var isLineEnd: Bool { self == 0x0a || self == 0x0d }
-    /// What keys without quotes are made of.
+    /// Whether it may be part of a key without quotes.
     var isBare: Bool {
         let letter = self | 0x20
         return letter >= UInt8(ascii: "a") && letter <= UInt8(ascii: "z") || self >= 0x30 && self <= 0x39
             || self == UInt8(ascii: "-") || self == UInt8(ascii: "_")
     }
-    /// The value of a hexadecimal digit; 0xff for what is none.
+    /// The value of a hexadecimal digit; 0xff for any other byte.
     var hexadecimalDigit: UInt8 {
         let letter = (self | 0x20) &- UInt8(ascii: "a")
         let digit = self &- UInt8(ascii: "0")

@@ -4,11 +4,11 @@
 public import Bytes
 public import Diagnostics
 
-/// What an entry of an archive is.
+/// The kinds of entry in an archive.
 public enum TarKind: UInt8, Sendable {
     /// A file with bytes.
     case file
-    /// Another name of an entry before it.
+    /// Another name of an earlier entry.
     case hardLink
     /// A name that stands for another.
     case symbolicLink
@@ -16,27 +16,27 @@ public enum TarKind: UInt8, Sendable {
     case folder
     /// A device or a pipe.
     case device
-    /// What nobody here knows.
+    /// Any other kind.
     case other
 }
 
 /// An entry of an archive.
 public struct TarEntry: Equatable, Sendable {
-    /// What it is.
+    /// The kind of entry.
     public let kind: TarKind
-    /// Where its header begins in the archive: the one that its own number of bytes is in, after those that extend it.
+    /// The offset of its own header in the archive, after those that extend it.
     public let header: UInt64
     /// Its name.
     public let path: TarPath
-    /// What a link leads to; empty where it is none.
+    /// The target of a link; empty if it is not a link.
     public let target: TarPath
-    /// Where its bytes begin, and how many there are.
+    /// The offset of its bytes, and their number.
     public let start: UInt64, size: UInt64
-    /// The permissions, as chmod has them.
+    /// The permissions, as for chmod.
     public let mode: UInt64
 }
 
-/// Goes through the entries of an archive. Every step reads at least one header further on, so an archive of n bytes takes n / 512 of them.
+/// Reads the entries of an archive. Each step moves on by at least one header, so an archive of n bytes takes at most n / 512 steps.
 public struct TarReader: ~Escapable {
     /// The archive.
     public let archive: ByteView
@@ -46,7 +46,7 @@ public struct TarReader: ~Escapable {
     @_lifetime(copy archive)
     public init(_ archive: ByteView) { self.archive = archive }
 
-    /// The size of headers, and what entries are filled up to a multiple of.
+    /// The size of headers in bytes; entries are padded to a multiple of it.
     static var blockSize: UInt64 { 512 }
 
     /// Whether `file` begins with a header of an archive.
@@ -55,7 +55,7 @@ public struct TarReader: ~Escapable {
         return header.u8(0) != 0 && (try? checksum(header, at: 0)) != nil
     }
 
-    /// The next entry; nil at the end: the archive's own, or a block of zeros.
+    /// The next entry; nil at the end of the archive, or at a block of zeros.
     ///
     /// Throws `tarTruncated`, `tarChecksum`, `tarNumber`, `tarRecord`, `tarEntryUnknown` and `tarPathOutside`.
     @_lifetime(self: copy self)
@@ -63,7 +63,7 @@ public struct TarReader: ~Escapable {
         var extensions = Extensions()
         while true {
             let start = offset
-            // An archive may end without the zeros that should be there.
+            // An archive may end without the required blocks of zeros.
             var isEnd = start == archive.count
             if !isEnd { isEnd = try isZero(at: start) }
             guard !isEnd else {
@@ -95,7 +95,7 @@ public struct TarReader: ~Escapable {
             }
             var path =
                 extensions.path ?? extensions.longName ?? TarPath(at: start, size: stringLength(start, limit: 100))
-            // GNU's own format has other things there.
+            // In GNU's own format these bytes have another meaning.
             if extensions.path == nil, extensions.longName == nil, header.u64(257) & 0xffff_ffff_ffff == 0x72_6174_7375
             {
                 path.prepend(start &+ 345, size: stringLength(start &+ 345, limit: 155))
@@ -120,13 +120,13 @@ public struct TarReader: ~Escapable {
         case UInt8(ascii: "2"): return .symbolicLink
         case UInt8(ascii: "5"): return .folder
         case UInt8(ascii: "3"), UInt8(ascii: "4"), UInt8(ascii: "6"): return .device
-        // Files with holes, and the rest of one that began on another tape: what follows is not what the size says.
+        // Sparse files, and continuations from another tape: the bytes that follow do not match the size.
         case UInt8(ascii: "S"), UInt8(ascii: "M"): throw Fault(.tarEntryUnknown, .archive(start), value: UInt64(type))
         default: return .other
         }
     }
 
-    /// Whether there are zeros only in the header at `start`.
+    /// Whether the header at `start` is all zeros.
     private func isZero(at start: UInt64) throws(Fault) -> Bool {
         let header = try archive.record(at: start, size: TarReader.blockSize, else: .tarTruncated, .archive(start))
         var offset = 0
@@ -137,7 +137,7 @@ public struct TarReader: ~Escapable {
         return true
     }
 
-    /// Compares the sum of a header's bytes, in which those of the sum itself count as spaces. Throws `tarChecksum` or `tarNumber`.
+    /// Checks the sum of a header's bytes, in which those of the sum itself count as spaces. Throws `tarChecksum` or `tarNumber`.
     private static func checksum(_ header: borrowing Record, at start: UInt64) throws(Fault) {
         var sum: UInt64 = 0
         var offset = 0
@@ -167,7 +167,7 @@ public struct TarReader: ~Escapable {
         }
     }
 
-    /// The number in the field of 12 bytes at `field`: octal, or big-endian where the first bit is set. Throws `tarNumber`.
+    /// The number in the field of 12 bytes at `field`: octal, or big-endian if the first bit is set. Throws `tarNumber`.
     private func number(in field: UInt64) throws(Fault) -> UInt64 {
         let bytes = try archive.record(at: field, size: 12, else: .tarTruncated, .archive(field))
         guard bytes.u8(0) & 0x80 != 0 else { return try number(octal: field, size: 12) }
@@ -176,7 +176,7 @@ public struct TarReader: ~Escapable {
         return bytes.u64(4).byteSwapped
     }
 
-    /// The octal digits in the field of `size` bytes at `field`, after spaces, and before a space or a NUL. Throws `tarNumber`.
+    /// The octal number in the field of `size` bytes at `field`, after spaces, and before a space or a NUL. Throws `tarNumber`.
     private func number(octal field: UInt64, size: UInt64) throws(Fault) -> UInt64 {
         var offset = field
         let end = field &+ size
@@ -198,9 +198,9 @@ public struct TarReader: ~Escapable {
     }
 }
 
-/// What headers before an entry's own say of it.
+/// The extensions of an entry by headers before its own.
 private struct Extensions {
-    /// pax' records.
+    /// Records of pax.
     var path: TarPath?, target: TarPath?, size: UInt64?
     /// GNU's entries L and K.
     var longName: TarPath?, longTarget: TarPath?
@@ -208,8 +208,8 @@ private struct Extensions {
     /// Whether there are none.
     var isEmpty: Bool { path == nil && target == nil && size == nil && longName == nil && longTarget == nil }
 
-    /// Reads the records of the pax header whose data are `size` bytes at `start`. What is said of all entries that follow counts only
-    /// where it is no name and no size. Throws `tarRecord`, and `tarEntryUnknown` for a file with holes.
+    /// Reads the records of the pax header whose data are `size` bytes at `start`. A global header, for all entries that follow, must
+    /// not contain a name or a size. Throws `tarRecord`, and `tarEntryUnknown` for a sparse file.
     mutating func read(_ archive: ByteView, from start: UInt64, size: UInt64, isGlobal: Bool) throws(Fault) {
         let end = start &+ size
         var offset = start
@@ -244,7 +244,7 @@ private struct Extensions {
             guard !isGlobal, size == 0 || archive.distance(to: 0, from: value, limit: size &- 1) == nil else {
                 throw Fault(.tarRecord, .archive(value))
             }
-            // An empty value takes back what was said before.
+            // An empty value cancels an earlier record.
             let named = size == 0 ? nil : TarPath(at: value, size: size)
             if isPath { path = named } else { target = named }
         } else if key.isSame(as: "size") {
@@ -278,7 +278,7 @@ extension ByteView {
 }
 
 extension UInt64 {
-    /// The number rounded up to whole blocks; nil where it does not fit in 64 bits.
+    /// The number rounded up to whole blocks; nil if that does not fit in 64 bits.
     fileprivate var roundedToBlock: UInt64? {
         let (sum, overflow) = addingReportingOverflow(511)
         return overflow ? nil : sum & ~511

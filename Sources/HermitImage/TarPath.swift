@@ -1,12 +1,12 @@
-// Names of files in an archive, compared as they are meant: `/app`, `./app` and `app` are one.
+// Names of files in an archive, compared by their meaning: `/app`, `./app` and `app` are the same.
 
 public import Bytes
 
 /// A name in an archive, in two parts with a slash between them, of which the first may be empty.
 public struct TarPath: Equatable, Sendable {
-    /// Where the first part begins in the archive, and its size.
+    /// The offset of the first part in the archive, and its size.
     public private(set) var prefix: UInt64 = 0, prefixSize: UInt64 = 0
-    /// Where the second part begins, and its size.
+    /// The offset of the second part, and its size.
     public private(set) var name: UInt64 = 0, nameSize: UInt64 = 0
 
     /// The name of `size` bytes at `name`.
@@ -15,7 +15,7 @@ public struct TarPath: Equatable, Sendable {
     /// Puts `size` bytes at `prefix` before it.
     mutating func prepend(_ prefix: UInt64, size: UInt64) { (self.prefix, prefixSize) = (prefix, size) }
 
-    /// The number of bytes, the slash between its parts included.
+    /// The number of bytes, including the slash between its parts.
     public var count: UInt64 { prefixSize == 0 ? nameSize : prefixSize &+ 1 &+ nameSize }
 
     /// The byte at `index`, below `count`, of a path in `archive`.
@@ -84,15 +84,15 @@ public struct TarPath: Equatable, Sendable {
     }
 }
 
-/// The components of a path that name something.
+/// The components of a path, except empty ones and `.`.
 struct TarComponents {
     private let path: TarPath
     private var position: UInt64 = 0
 
-    /// Those of `path`.
+    /// The components of `path`.
     init(_ path: TarPath) { self.path = path }
 
-    /// Where the next one begins, and the number of its bytes; nil at the end.
+    /// The start of the next component, and the number of its bytes; nil at the end.
     mutating func next(in archive: ByteView) -> (start: UInt64, count: UInt64)? {
         let count = path.count
         while position < count {

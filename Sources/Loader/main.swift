@@ -10,11 +10,12 @@ import Linking
 import Machine
 import Memory
 
-/// Where assembly hands over: `magic` tells who started the loader, `information` is the address of what they left, any number.
+/// The entry from assembly: `magic` tells the protocol of the starter, `information` is the address of its structure, which may be any
+/// number.
 @_cdecl("boot_main")
 func loaderMain(_ magic: UInt32, _ information: UInt64) -> Never {
     var host = MachineHost(magic: magic, information: information)
-    // There is one processor and no interrupt: nobody else uses it.
+    // There is one processor and no interrupt, so nothing else uses it.
     var plan = unsafe linkPlan.mutableSpan
     let memory = PhysicalMemory(ByteView(MappedMemory.readable), origin: MappedMemory.start)
     let fault = BootSequence.run(memory, plan: &plan, on: &host)
@@ -22,15 +23,15 @@ func loaderMain(_ magic: UInt32, _ information: UInt64) -> Never {
     CPU.end((fault?.rule ?? .cpuException).kind.debugExitValue)
 }
 
-/// Room for what is known of the application's libraries.
+/// The memory for the plan of the application's libraries.
 nonisolated(unsafe) var linkPlan = InlineArray<1, LinkPlan>(repeating: LinkPlan())
 
-/// What is known of the boot, for the exception handler.
+/// The record of the boot, for the exception handler.
 nonisolated(unsafe) var bootRecord = BootRecord()
 
 /// The machine that the loader runs on.
 struct MachineHost: BootHost {
-    /// Who started the loader, and where what they left begins.
+    /// The magic number of the starter's protocol, and the address of its structure.
     let magic: UInt32, information: UInt64
     var console = SerialPort()
 
@@ -77,17 +78,17 @@ struct MachineHost: BootHost {
     }
 }
 
-/// Where an exception ends up that nobody else handles: the loader's own, or the kernel's before it has its own table. The
-/// stub has switched back to the loader's page tables.
+/// Reports an unhandled exception: one of the loader, or one of the kernel before it has its own IDT. The stub has switched back to the
+/// loader's page tables.
 @_cdecl("loader_exception")
 func loaderException(_ frame: UnsafePointer<cm_exception_frame>) {
     var serial = SerialPort()
-    // The stub has put the frame on the boot stack; the record was written before the kernel was entered, if at all.
+    // The stub has put the frame on the boot stack. The record, if there is one, was written before the kernel was entered.
     let report = unsafe CPUException(
         vector: frame.pointee.vector, errorCode: frame.pointee.error_code, instructionPointer: frame.pointee.rip,
         stackPointer: frame.pointee.rsp, faultAddress: CPU.pageFaultAddress, pageTable: frame.pointee.cr3,
         features: frame.pointee.cr4,
-        // After cr4 and cr3, from r15 on.
+        // The registers follow cr4 and cr3, from r15 on.
         registers: UnsafeRawPointer(frame).load(fromByteOffset: 16, as: InlineArray<15, UInt64>.self))
     unsafe report.write(
         &bootRecord, PhysicalMemory(ByteView(MappedMemory.readable), origin: MappedMemory.start), to: &serial)

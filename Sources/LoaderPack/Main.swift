@@ -1,4 +1,4 @@
-// loader-pack LOADER MOVED OUTPUT: makes of two links of the loader, at two addresses, one that may lie anywhere (PackedImage.swift).
+// loader-pack LOADER MOVED OUTPUT: from two links of the loader, at two addresses, makes one that may lie anywhere (PackedImage.swift).
 
 import Foundation
 

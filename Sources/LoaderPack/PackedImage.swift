@@ -1,14 +1,14 @@
-// A loader that may lie at any page: its bytes in memory, and which of its words hold addresses.
+// A loader that may lie at any page: its bytes in memory, and the offsets of words that hold addresses.
 //
-// The linker knows, but leaves no relocations in a file that is not position independent. So the same objects are linked twice, at
-// two addresses: words that hold addresses are those that differ, by as much as the two files' addresses do.
+// The linker knows these words, but leaves no relocations in a file that is not position independent. So the same objects are linked
+// twice, at two addresses: the words that hold addresses are those that differ, by the difference of the two files' addresses.
 
 import Architecture
 import Bytes
 import Diagnostics
 import ELF
 
-/// Why two files are not the same loader at two addresses.
+/// The reason why two files are not the same loader at two addresses.
 enum PackingError: Error, Equatable, CustomStringConvertible {
     /// A file breaks a rule of ELF.
     case malformed(Fault)
@@ -16,7 +16,7 @@ enum PackingError: Error, Equatable, CustomStringConvertible {
     case sizesDiffer(Int, Int)
     /// The difference of their addresses has no bit that is in every sum: see `PackedImage.init`.
     case addressesTooClose(UInt64)
-    /// Bytes differ that are no address of 32 bits: part of one, shifted, or counted twice.
+    /// Bytes differ that are not an address of 32 bits: part of an address, a shifted one, or a sum of two.
     case noAddress(offset: Int)
 
     var description: String {
@@ -31,13 +31,13 @@ enum PackingError: Error, Equatable, CustomStringConvertible {
     }
 }
 
-/// The bytes that a linked file has in memory, without what is cleared past them.
+/// The bytes of a linked file in memory, without the zeros after them.
 struct LinkedImage {
-    /// The address of the first.
+    /// The address of the first byte.
     let start: UInt64
     /// The bytes.
     let bytes: [UInt8]
-    /// How many of them belong to the ELF header and the program headers: they describe the file, not the loader.
+    /// The number of bytes of the ELF header and the program headers, which describe the file, not the loader.
     let headerSize: Int
 
     /// Reads the segments of `file`.
@@ -73,20 +73,20 @@ struct LinkedImage {
     }
 }
 
-/// An image, and the offsets of its words of 32 bits to which is to be added how much further up it lies than it was linked. Of
-/// addresses of 64 bits these are the lower halves: all are below 4 GiB.
+/// An image, and the offsets of its 32-bit words to which its displacement must be added: its address minus that at which it was
+/// linked. Of 64-bit addresses these words are the lower halves: all are below 4 GiB.
 struct PackedImage {
     /// The bytes, as linked.
     let bytes: [UInt8]
     /// The words' offsets, in ascending order.
     private(set) var words: [UInt32] = []
 
-    /// Compares the loader as it is, and as it was `moved`.
+    /// Compares the loader with the one linked at another address, `moved`.
     init(_ loader: LinkedImage, moved: LinkedImage) throws(PackingError) {
         guard loader.bytes.count == moved.bytes.count else {
             throw .sizesDiffer(loader.bytes.count, moved.bytes.count)
         }
-        // Bit 12 is the lowest that differs: so a word's second byte differs, whatever the word, and its first never.
+        // Bit 12 is the lowest that differs, so the second byte of every such word differs, and its first never does.
         let difference = moved.start &- loader.start
         guard difference & 0x1fff == 0x1000 else { throw .addressesTooClose(difference) }
         bytes = loader.bytes

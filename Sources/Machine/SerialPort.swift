@@ -3,18 +3,18 @@
 public import Diagnostics
 internal import CMachine
 
-/// COM1 at 115200 baud, 8 data bits, no parity. Text is gathered until it is asked for, and goes out 16 bytes at a time, as
-/// many as the FIFO takes: there is one look at the port's status for all of them.
+/// COM1 at 115200 baud, 8 data bits, no parity. Text is buffered until it is flushed, and sent 16 bytes at a time, as many as the FIFO
+/// takes: the port's status is read once for all of them.
 public struct SerialPort: TextSink {
     private static let base: UInt16 = 0x3f8
     private static let capacity = UInt64(CM_SERIAL_CAPACITY)
     private var count: UInt64 = 0
     private var isSetUp = false
 
-    /// The port, which is not touched before there is something to say.
+    /// The port, which is not touched before there is something to send.
     public init() {}
 
-    /// Divisor 1, 8 data bits, FIFOs on, no interrupts. What others have left in the transmitter's FIFO still goes out.
+    /// Sets divisor 1, 8 data bits, FIFOs on, no interrupts. Bytes that are already in the transmitter's FIFO are still sent.
     private mutating func setUp() {
         isSetUp = true
         cm_out8(SerialPort.base + 1, 0)
@@ -39,7 +39,7 @@ public struct SerialPort: TextSink {
     @inline(never)
     public mutating func write(_ text: UInt64, count: UInt64) {
         guard self.count <= SerialPort.capacity &- 8 else { return flush(before: text, count) }
-        // There is room for eight bytes; those behind `count` are overwritten by the next.
+        // There is room for eight bytes; those past `count` are overwritten by the next.
         cm_serial_put_word(self.count, text)
         self.count &+= count
     }
@@ -68,12 +68,12 @@ public struct SerialPort: TextSink {
         write(text[half, text.count])
     }
 
-    /// Ends a line as terminals expect it from a serial port.
+    /// Ends a line by CR and LF, as terminals expect from a serial port.
     @inline(never)
     public mutating func endLine() { write(0x0a0d, count: 2) }
 
-    /// Sends what was gathered, waiting for the transmitter's FIFO to be empty before each 16 bytes. A port that never
-    /// says so, perhaps because there is none, is given up after a bounded wait.
+    /// Sends the buffered bytes, waiting until the transmitter's FIFO is empty before each 16 bytes. After a bounded wait it gives up a
+    /// port that never becomes ready, perhaps because there is none.
     @inline(never)
     public mutating func flush() {
         if !isSetUp { setUp() }

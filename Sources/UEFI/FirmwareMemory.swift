@@ -1,16 +1,16 @@
-// UEFI's memory map (UEFI 2.10, 7.2.3): what its kinds of memory are once boot services have ended.
+// UEFI's memory map (UEFI 2.10, 7.2.3), as it is to be understood after boot services have ended.
 
 public import Bytes
 public import Memory
 
 extension MemoryKind {
-    /// EFI_MEMORY_WB: can be cached as RAM is. RAM that cannot be is no place for code or page tables.
+    /// EFI_MEMORY_WB: it can be cached (write-back). Other RAM is no place for code or page tables.
     private static var writeBack: UInt64 { 1 << 3 }
-    /// EFI_MEMORY_SP: set aside for a purpose of its own, such as a device's.
+    /// EFI_MEMORY_SP: it is set aside for a specific purpose, such as a device.
     private static var specificPurpose: UInt64 { 1 << 18 }
 
-    /// What EFI_MEMORY_TYPE `type` is after ExitBootServices, with these attributes. The firmware's code and data for boot services are
-    /// RAM then, and so is what this program has had allocated: what of that must be kept, the start info says.
+    /// The kind of memory that has EFI_MEMORY_TYPE `type` and these attributes, after ExitBootServices. The boot services' code and data
+    /// are then RAM, and so is what this program allocated: the start info tells which part of that must be kept.
     public init(uefi type: UInt32, attributes: UInt64) {
         switch type {
         // EfiLoaderCode, EfiLoaderData, EfiBootServicesCode, EfiBootServicesData, EfiConventionalMemory.
@@ -23,15 +23,15 @@ extension MemoryKind {
         case 9: self = .acpiReclaimable
         // EfiACPIMemoryNVS.
         case 10: self = .acpiNonVolatile
-        // Runtime services, devices, persistent memory, memory that is not accepted yet, and whatever comes later.
+        // Runtime services, devices, persistent memory, unaccepted memory, and types of later versions.
         default: self = .reserved
         }
     }
 }
 
-/// The memory map as the firmware wrote it: descriptors whose size it tells, which may grow from version to version.
+/// The memory map as the firmware wrote it: descriptors whose size it tells, and which may grow from version to version.
 public struct FirmwareMemory: ~Escapable {
-    /// The first fields, those that are known, of a descriptor.
+    /// The size of the known fields of a descriptor, which are its first ones.
     public static var descriptorSize: UInt64 { 40 }
 
     private let bytes: ByteView
@@ -44,10 +44,10 @@ public struct FirmwareMemory: ~Escapable {
         self.entrySize = entrySize
     }
 
-    /// The number of descriptors; 0 where they are smaller than is known.
+    /// The number of descriptors; 0 if they are smaller than the known fields.
     public var count: UInt64 { entrySize >= FirmwareMemory.descriptorSize ? bytes.count / entrySize : 0 }
 
-    /// The region that the descriptor at `index`, below `count`, tells; it ends where addresses do.
+    /// The region of the descriptor at `index`, below `count`, cut off at the end of all addresses.
     public subscript(index: UInt64) -> MemoryRegion {
         let entry = bytes.part(at: index &* entrySize, size: FirmwareMemory.descriptorSize).entry(0, size: 40)
         let pages = entry.u64(24)
@@ -56,8 +56,8 @@ public struct FirmwareMemory: ~Escapable {
             kind: MemoryKind(uefi: entry.u32(0), attributes: entry.u64(32)))
     }
 
-    /// Where `size` bytes of free memory are that begin at a multiple of `alignment` and end at or below `limit`, the lowest that are;
-    /// nil where there are none. Memory below 1 MiB is left to those who need it there.
+    /// The lowest address of `size` bytes of free memory that begin at a multiple of `alignment` and end at or below `limit`; nil if
+    /// there are none. Memory below 1 MiB is left for those who need it.
     public func room(for size: UInt64, alignment: UInt64, limit: UInt64) -> UInt64? {
         var lowest: UInt64?
         for index in 0..<count where isFree(index) {
@@ -69,7 +69,7 @@ public struct FirmwareMemory: ~Escapable {
         return lowest
     }
 
-    /// Whether nobody has had the memory allocated: EfiConventionalMemory.
+    /// Whether the memory is not allocated: EfiConventionalMemory.
     private func isFree(_ index: UInt64) -> Bool {
         self[index].isAvailable && bytes.word32(at: index &* entrySize) == 7
     }

@@ -1,4 +1,4 @@
-// Texts of the firmware: UCS-2, as UEFI 2.10, 2.3.1 has it; pairs of surrogates are read all the same.
+// Texts of the firmware: UCS-2 (UEFI 2.10, 2.3.1), in which surrogate pairs are nevertheless read.
 
 public import Bytes
 
@@ -6,7 +6,7 @@ public import Bytes
 public struct FirmwareText: ~Escapable {
     private let bytes: ByteView
 
-    /// The text that `bytes` begin with.
+    /// The text at the start of `bytes`.
     @_lifetime(copy bytes)
     public init(_ bytes: ByteView) {
         self.bytes = bytes
@@ -19,7 +19,7 @@ public struct FirmwareText: ~Escapable {
         return count
     }
 
-    /// Whether it can be a line of words. Boot entries may have anything in their options, which is not for this program then.
+    /// Whether it can be a line of words. The options of boot entries may hold arbitrary data, which is not for this program.
     public var isLine: Bool {
         guard bytes.count & 1 == 0 else { return false }
         for index in 0..<count where (unit(index) ?? 0) < 0x20 && unit(index) != 9 { return false }
@@ -45,10 +45,10 @@ public struct FirmwareText: ~Escapable {
         return UInt16(bytes.byte(at: index &* 2) ?? 0) | UInt16(bytes.byte(at: index &* 2 &+ 1) ?? 0) << 8
     }
 
-    /// The most bytes that it can have in UTF-8.
+    /// The largest number of bytes that it can have in UTF-8.
     public var utf8Capacity: UInt64 { count &* 3 }
 
-    /// Writes it in UTF-8 to `address` of `region`; returns the address past it, nil where there is no room.
+    /// Writes it in UTF-8 to `address` of `region`, and returns the address after it; nil if there is no room.
     public func write(to region: inout ByteRegion, at address: UInt64) -> UInt64? {
         var end = address
         var index: UInt64 = 0
@@ -63,7 +63,7 @@ public struct FirmwareText: ~Escapable {
                     character = 0xfffd
                 }
             }
-            // How many bits the first byte has no room for, six in each further byte; and the mark that says so.
+            // The number of bits in further bytes, six in each, and the first byte's mark for that.
             let (rest, mark): (UInt32, UInt32) =
                 character < 0x80
                 ? (0, 0) : character < 0x800 ? (6, 0xc0) : character < 0x1_0000 ? (12, 0xe0) : (18, 0xf0)
@@ -83,12 +83,12 @@ public struct FirmwareText: ~Escapable {
 
 /// An entry of a folder (EFI_FILE_INFO; UEFI 2.10, 13.5.16).
 public struct FolderEntry: ~Escapable {
-    /// Where the name is in it.
+    /// The offset of the name in it.
     public static var nameOffset: UInt64 { 80 }
     private static var isFolder: UInt64 { 0x10 }
     private let bytes: ByteView
 
-    /// The entry that is all of `bytes`; nil where they are too few.
+    /// The entry that `bytes` consist of; nil if they are too few.
     @_lifetime(copy bytes)
     public init?(_ bytes: ByteView) {
         guard bytes.count > FolderEntry.nameOffset else { return nil }

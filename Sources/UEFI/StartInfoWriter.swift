@@ -1,9 +1,9 @@
-// Tells the loader what the firmware told: a start info as PVH has it (Xen, public/arch-x86/hvm/start_info.h).
+// Writes a start info, in the format of PVH (Xen, public/arch-x86/hvm/start_info.h), that hands the firmware's facts to the loader.
 
 public import Bytes
 public import Memory
 
-/// Where the command line comes from, which decides on what others have put into it.
+/// The source of the command line, which decides which words others may have added to it.
 public enum CommandLineSource: Sendable {
     /// The load options: boot loaders, the shell and QEMU add words.
     case loadOptions
@@ -12,9 +12,9 @@ public enum CommandLineSource: Sendable {
 }
 
 /// Writes a start info, version 1, with its modules, strings and memory map, into one block of memory: the structure, the list of
-/// modules, then texts, and the memory map in the end, once it is final.
+/// modules, then texts, and the memory map at the end, after it is final.
 public struct StartInfoWriter: ~Copyable, ~Escapable {
-    /// The most modules, as many as the loader takes.
+    /// The largest number of modules: as many as the loader takes.
     public static var moduleCapacity: UInt64 { 16 }
     private static var magic: UInt64 { 0x336e_c578 }
     private static var modules: UInt64 { 64 }
@@ -22,7 +22,7 @@ public struct StartInfoWriter: ~Copyable, ~Escapable {
     private static var texts: UInt64 { modules &+ moduleCapacity &* moduleSize }
     private static var regionSize: UInt64 { 24 }
 
-    /// How much room it takes, with `texts` bytes of texts and as many regions.
+    /// The number of bytes that it needs, with `texts` bytes of texts and `regions` regions.
     public static func size(texts: UInt64, regions: UInt64) -> UInt64 {
         StartInfoWriter.texts &+ texts &+ 8 &+ regions &* regionSize
     }
@@ -32,7 +32,7 @@ public struct StartInfoWriter: ~Copyable, ~Escapable {
     private var end: UInt64
     private var count: UInt64 = 0
 
-    /// Begins a start info in `region`, whose addresses are physical ones.
+    /// Begins a start info in `region`, whose addresses are physical.
     @_lifetime(copy region)
     public init(_ region: consuming ByteRegion, rsdp: UInt64) {
         start = region.address
@@ -46,11 +46,11 @@ public struct StartInfoWriter: ~Copyable, ~Escapable {
     /// The number of modules.
     public var moduleCount: UInt64 { count }
 
-    /// Adds a module without a string; false where there are too many.
+    /// Adds a module without a string; false if there are too many.
     @_lifetime(self: copy self)
     public mutating func addModule(_ file: AddressRange) -> Bool { add(file, string: 0) }
 
-    /// Adds a module that is called `name`; false where there are too many, or the name has no room.
+    /// Adds a module that is called `name`; false if there are too many, or there is no room for the name.
     @_lifetime(self: copy self)
     public mutating func addModule(_ file: AddressRange, name: FirmwareText) -> Bool {
         let string = end
@@ -72,7 +72,7 @@ public struct StartInfoWriter: ~Copyable, ~Escapable {
         return true
     }
 
-    /// Makes the load options the command line, if they are a line; false where there is no room.
+    /// Makes the load options the command line, if they are a line; false if there is no room.
     @_lifetime(self: copy self)
     public mutating func setCommandLine(_ options: FirmwareText) -> Bool {
         guard options.isLine else { return true }
@@ -80,18 +80,18 @@ public struct StartInfoWriter: ~Copyable, ~Escapable {
         return finishLine(AddressRange(end, lineEnd), .loadOptions)
     }
 
-    /// Makes the text of a file, up to a NUL, the command line; false where there is no room.
+    /// Makes the text of a file, up to a NUL, the command line; false if there is no room.
     @_lifetime(self: copy self)
     public mutating func setCommandLine(file: ByteView) -> Bool {
         let size = file.stringLength(at: 0, limit: file.count) ?? file.count
-        // The mark that some editors begin UTF-8 with is no part of the text.
+        // The byte order mark that some editors put before UTF-8 is not part of the text.
         let isMarked = file.byte(at: 0) == 0xef && file.byte(at: 1) == 0xbb && file.byte(at: 2) == 0xbf
         let text = file.part(at: isMarked ? 3 : 0, size: isMarked ? size &- 3 : size)
         guard region.copy(text, to: end) else { return false }
         return finishLine(AddressRange(at: end, size: text.count), .file)
     }
 
-    /// Makes one line of `text`, which has been written, without the words that others have added.
+    /// Makes `text`, which has been written, one line, without the words that others have added.
     @_lifetime(self: copy self)
     private mutating func finishLine(_ text: AddressRange, _ source: CommandLineSource) -> Bool {
         for address in text.start..<text.end where byte(address) < 0x20 { region.store(UInt8(ascii: " "), at: address) }
@@ -103,8 +103,8 @@ public struct StartInfoWriter: ~Copyable, ~Escapable {
         return true
     }
 
-    /// Without the last word of OVMF, which says that QEMU has an initrd, and the first of GRUB (`BOOT_IMAGE=…`) or the shell (this
-    /// program's path): the loader's options are the first words.
+    /// The line without the last word, by which OVMF tells of QEMU's initrd, and without the first word of GRUB (`BOOT_IMAGE=…`) or of
+    /// the shell (this program's path): the loader's options must be the first words.
     private func withoutAddedWords(_ line: AddressRange) -> AddressRange {
         var line = line
         let initrd: StaticString = "initrd=initrd"
@@ -141,8 +141,7 @@ public struct StartInfoWriter: ~Copyable, ~Escapable {
 
     private func byte(_ address: UInt64) -> UInt8 { region.load(UInt8.self, at: address) ?? 0 }
 
-    /// Writes the memory map. Neighbours of one kind become one region: firmware tells a hundred descriptors. False where there is
-    /// no room.
+    /// Writes the memory map. Neighbours of one kind become one region: firmware has a hundred descriptors. False if there is no room.
     @_lifetime(self: copy self)
     public mutating func finish(_ memory: FirmwareMemory) -> Bool {
         let map = (end &+ 7) & ~7

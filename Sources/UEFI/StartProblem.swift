@@ -1,26 +1,26 @@
-// Why the UEFI application cannot start the loader: a sentence for the firmware's console, and a status to return.
+// The reasons why the UEFI application cannot start the loader: a sentence for the firmware's console, and a status to return.
 
 public import Diagnostics
 
-/// What is in the way before boot services end.
+/// A problem before boot services end.
 public enum StartProblem: UInt8, Error, Sendable {
-    /// The firmware does not know this image, so nobody knows where it came from.
+    /// The firmware does not know this image, so it is unknown where it was loaded from.
     case imageUnknown
     /// There is no application.
     case noApplication
-    /// The initrd cannot be had.
+    /// The initrd cannot be read.
     case initrdUnreadable
     /// A file cannot be read.
     case fileUnreadable
     /// There are more modules than the loader takes.
     case tooManyFiles
-    /// There is no memory below 4 GiB for a file, or for what is told to the loader.
+    /// There is no memory below 4 GiB for a file, or for the start info.
     case noMemory
     /// There is no place for the loader.
     case noPlace
-    /// The memory map cannot be had.
+    /// The memory map cannot be read.
     case noMemoryMap
-    /// The firmware does not let go.
+    /// Boot services cannot be ended.
     case cannotLeave
 
     /// EFI_STATUS (UEFI 2.10, appendix D): the highest bit makes it an error.
@@ -43,10 +43,10 @@ public enum StartProblem: UInt8, Error, Sendable {
         return number | 1 << 63
     }
 
-    /// What is wrong.
+    /// The sentence that says what is wrong.
     public var sentence: Text {
         switch self {
-        case .imageUnknown: "the firmware does not know where it has this program from"
+        case .imageUnknown: "the firmware does not know where it loaded this program from"
         case .noApplication:
             "there is no application: neither an initrd (LoadFile2) nor \\EFI\\hermit\\hermit-app or \\EFI\\BOOT\\hermit-app on this volume"
         case .initrdUnreadable: "the initrd cannot be read"
@@ -59,17 +59,17 @@ public enum StartProblem: UInt8, Error, Sendable {
         }
     }
 
-    /// What to do.
+    /// The advice: what to do.
     public var advice: Text {
         switch self {
         case .imageUnknown: "start it from a volume or by the firmware's own boot menu"
         case .noApplication: "put the application there under that name, or give it to QEMU by -initrd"
         case .initrdUnreadable: "see whether the boot loader can read the file"
-        case .fileUnreadable: "check the volume's file system, or copy the files anew"
+        case .fileUnreadable: "check the volume's file system, or copy the files again"
         case .tooManyFiles: "leave there only those that the application needs"
         case .noMemory: "give the machine more memory, or make the files smaller"
         case .noPlace: "give the machine more memory"
-        case .noMemoryMap, .cannotLeave: "start the file build/loader by another way, or update the firmware"
+        case .noMemoryMap, .cannotLeave: "start build/loader in another way, or update the firmware"
         }
     }
 }

@@ -1,4 +1,4 @@
-// The firmware's calls behind types (UEFI Specification 2.10): the only code here that knows pointers.
+// Typed wrappers of the firmware's calls (UEFI Specification 2.10): the only code here that uses pointers.
 
 import Bytes
 import CMZ
@@ -6,13 +6,13 @@ import Diagnostics
 import Memory
 import UEFI
 
-/// An open file or folder. It is to be closed.
+/// An open file or folder, which must be closed.
 @safe
 struct FirmwareFile {
     fileprivate let file: UnsafeMutablePointer<uefi_file>
 }
 
-/// The firmware, until its boot services end. What it gives is remembered, so that it can be given back.
+/// The firmware's boot services. Allocated memory is recorded, so that it can be freed.
 @safe
 struct Services {
     /// EFI_MEMORY_TYPE: EfiLoaderCode, which is executable whatever the firmware's policy is, and EfiLoaderData.
@@ -36,12 +36,12 @@ struct Services {
 
     // MARK: Memory
 
-    /// Whole pages for `size` bytes below 4 GiB; nil where there are none.
+    /// Allocates whole pages for `size` bytes below 4 GiB; nil if there are none.
     mutating func allocate(_ size: UInt64) -> AddressRange? {
         allocate(size, Services.below, at: 1 << 32 &- 1, Services.data)
     }
 
-    /// Whole pages for `size` bytes of code at `address`; nil where somebody else has them.
+    /// Allocates whole pages for `size` bytes of code at `address`; nil if they are in use.
     mutating func allocate(_ size: UInt64, at address: UInt64) -> AddressRange? {
         allocate(size, Services.there, at: address, Services.code)
     }
@@ -57,7 +57,7 @@ struct Services {
         return range
     }
 
-    /// Gives all memory back.
+    /// Frees all memory.
     mutating func freeAll() {
         while allocationCount > 0 {
             allocationCount &-= 1
@@ -66,7 +66,7 @@ struct Services {
         }
     }
 
-    /// The bytes of `range`, which has been allocated: the firmware maps it to itself.
+    /// The bytes of `range`, which has been allocated, for writing: the firmware maps it to itself.
     @_lifetime(immortal)
     func region(_ range: AddressRange) -> ByteRegion {
         let pointer = unsafe UnsafeMutableRawPointer(bitPattern: UInt(range.start)).unsafelyUnwrapped
@@ -74,7 +74,7 @@ struct Services {
         return ByteRegion(unsafe _overrideLifetime(span, borrowing: ()), at: range.start)
     }
 
-    /// The same for reading.
+    /// The bytes of `range`, for reading.
     @_lifetime(immortal)
     func view(_ range: AddressRange) -> ByteView {
         unsafe view(UnsafeRawPointer(bitPattern: UInt(range.start)), range.size)
@@ -87,14 +87,14 @@ struct Services {
         return ByteView(unsafe _overrideLifetime(span, borrowing: ()))
     }
 
-    /// How many bytes the memory map has, and how many each of its entries.
+    /// The size in bytes of the memory map, and of each of its entries.
     func memoryMapSize() -> (size: UInt64, entrySize: UInt64) {
         var (size, key, entrySize): (UInt64, UInt64, UInt64) = (0, 0, 0)
         _ = unsafe uefi_get_memory_map(table, &size, nil, &key, &entrySize)
         return (size, max(entrySize, FirmwareMemory.descriptorSize))
     }
 
-    /// Has the memory map written to `buffer`, and returns it with the key to leave by; nil where that fails.
+    /// Has the memory map written to `buffer`, and returns it with its key, which `leave` takes; nil if that fails.
     @_lifetime(immortal)
     func memoryMap(_ buffer: AddressRange, key: inout UInt64) -> FirmwareMemory? {
         var (size, entrySize) = (buffer.size, UInt64(0))
@@ -106,9 +106,9 @@ struct Services {
     /// Ends boot services, if the memory map has not changed since `key`.
     func leave(_ key: UInt64) -> Bool { unsafe uefi_exit_boot_services(table, image, key) == 0 }
 
-    // MARK: What the firmware knows
+    // MARK: Facts of the firmware
 
-    /// The load options; none where there are none. Throws `imageUnknown`.
+    /// The load options, which may be empty. Throws `imageUnknown`.
     @_lifetime(immortal)
     func loadOptions() throws(StartProblem) -> FirmwareText {
         guard let loaded = unsafe uefi_loaded_image(table, image) else { throw .imageUnknown }
@@ -125,7 +125,7 @@ struct Services {
 
     // MARK: Files
 
-    /// Reads the initrd that somebody offers; nil where nobody does. Throws `initrdUnreadable` or `noMemory`.
+    /// Reads the initrd that a boot loader or QEMU offers; nil if there is none. Throws `initrdUnreadable` or `noMemory`.
     mutating func readInitrd() throws(StartProblem) -> AddressRange? {
         guard let offer = unsafe uefi_initrd(table) else { return nil }
         var size: UInt64 = 0
@@ -136,13 +136,13 @@ struct Services {
         return AddressRange(at: room.start, size: min(size, room.size))
     }
 
-    /// The root folder of the volume that this program was loaded from; nil where it was from none.
+    /// The root folder of the volume that this program was loaded from; nil if it was not loaded from a volume.
     func openVolume() throws(StartProblem) -> FirmwareFile? {
         guard let loaded = unsafe uefi_loaded_image(table, image) else { throw .imageUnknown }
         return unsafe uefi_open_volume(table, loaded.pointee.device).map { unsafe FirmwareFile(file: $0) }
     }
 
-    /// Opens what is called `name`, from `folder` on; nil where it is not there. Throws `fileUnreadable`.
+    /// Opens the file or folder called `name`, relative to `folder`; nil if there is none. Throws `fileUnreadable`.
     func open(_ name: Text, in folder: FirmwareFile) throws(StartProblem) -> FirmwareFile? {
         var wide = InlineArray<64, UInt16>(repeating: 0)
         for index in 0..<min(name.count, 63) { wide[index] = UInt16(name[index]) }
@@ -183,7 +183,7 @@ struct Services {
         return AddressRange(at: room.start, size: size)
     }
 
-    /// Reads the next entry of `folder` to `room`; its range, empty after the last. Throws `fileUnreadable`.
+    /// Reads the next entry of `folder` to `room`, and returns its range, empty after the last. Throws `fileUnreadable`.
     func readEntry(of folder: FirmwareFile, to room: AddressRange) throws(StartProblem) -> AddressRange {
         var count = room.size
         let bytes = unsafe UnsafeMutableRawPointer(bitPattern: UInt(room.start))
@@ -197,8 +197,7 @@ enum LoaderImage {
     /// Its size in memory.
     static var memorySize: UInt64 { UInt64(uefi_loader().memory_size) }
 
-    /// Copies it to `place`, and makes it one that lies there: adds to each word that holds an address how much further up that is
-    /// than where it was linked.
+    /// Copies it to `place`, and relocates it: adds to each word that holds an address the distance from where it was linked.
     static func move(to place: inout ByteRegion) {
         let loader = uefi_loader()
         let listSize = UInt64(part(UInt64(loader.words), size: 4).word32(at: 0) ?? 0) &* 4
@@ -214,7 +213,7 @@ enum LoaderImage {
         }
     }
 
-    /// A part of this file, in which mz.ld has put it.
+    /// A part of this file, where mz.ld has put it.
     @_lifetime(immortal)
     private static func part(_ offset: UInt64, size: UInt64) -> ByteView {
         let start = unsafe UnsafeRawPointer(bitPattern: UInt(uefi_loader_address() &+ offset)).unsafelyUnwrapped
@@ -222,9 +221,9 @@ enum LoaderImage {
         return ByteView(unsafe _overrideLifetime(span, borrowing: ()))
     }
 
-    /// Enters it, where it lies at `place`; `information` is the address of the start info.
+    /// Enters the image at `place`; `information` is the address of the start info.
     static func enter(_ place: UInt64, _ information: UInt64) -> Never {
-        /// What the loader knows those by who leave UEFI: `UEFI`.
+        /// The magic number, `UEFI`, by which the loader recognises a start from UEFI.
         let uefi: UInt32 = 0x4946_4555
         let entry = place &+ UInt64(uefi_loader().entry)
         uefi_enter(entry, uefi, UInt32(truncatingIfNeeded: information))
@@ -259,7 +258,7 @@ struct FirmwareConsole: TextSink {
         flush()
     }
 
-    /// Writes what was gathered.
+    /// Writes the characters gathered so far.
     mutating func flush() {
         text[count] = 0
         count = 0

@@ -1,4 +1,4 @@
-// Collects what the loader needs from UEFI firmware, leaves the firmware, and enters the loader.
+// Collects what the loader needs from UEFI firmware, ends boot services, and enters the loader.
 
 import Bytes
 import CMZ
@@ -6,7 +6,7 @@ import Diagnostics
 import Memory
 import UEFI
 
-/// Where uefi.S hands over; returns a status where the loader cannot be started.
+/// The entry from uefi.S; returns a status if the loader cannot be started.
 @_cdecl("uefi_main")
 func uefiMain(_ image: UnsafeMutableRawPointer, _ table: UnsafePointer<uefi_system_table>) -> UInt64 {
     var services = unsafe Services(image, table)
@@ -28,17 +28,17 @@ func uefiMain(_ image: UnsafeMutableRawPointer, _ table: UnsafePointer<uefi_syst
 private struct Found {
     /// Its file.
     var application: AddressRange
-    /// The folder that it is in; nil where it is an initrd.
+    /// The folder that it is in; nil if it is an initrd.
     var folder: FirmwareFile?
-    /// The file with its command line; nil where there is none.
+    /// The file with its command line; nil if there is none.
     var line: AddressRange?
 }
 
-/// Starts the loader. Throws what is in the way.
+/// Starts the loader. Throws the problem that prevents it.
 private func start(_ services: inout Services) throws(StartProblem) -> Never {
     let options = try services.loadOptions()
     let found = try find(&services)
-    // What is allocated from here on adds entries to the memory map.
+    // Allocations from here on add entries to the memory map.
     let (mapSize, entrySize) = services.memoryMapSize()
     let regions = mapSize / entrySize &+ 128
     // Names have up to 255 characters.
@@ -48,7 +48,7 @@ private func start(_ services: inout Services) throws(StartProblem) -> Never {
     else { throw .noMemory }
 
     var writer = StartInfoWriter(services.region(block), rsdp: services.rsdp)
-    // There is room for both: the first module, and a text that was counted.
+    // There is room for both: the module is the first, and the text was counted.
     _ = writer.addModule(found.application)
     if let line = found.line {
         _ = writer.setCommandLine(file: services.view(line))
@@ -59,7 +59,7 @@ private func start(_ services: inout Services) throws(StartProblem) -> Never {
 
     let place = try placeLoader(map, &services)
     var key: UInt64 = 0
-    // The key is stale where an event has changed the memory map in between.
+    // The key is stale if an event has changed the memory map in between.
     for _ in 0..<8 {
         guard let memory = services.memoryMap(map, key: &key) else { throw .noMemoryMap }
         guard services.leave(key) else { continue }
@@ -70,13 +70,12 @@ private func start(_ services: inout Services) throws(StartProblem) -> Never {
     throw .cannotLeave
 }
 
-/// Finds the application: the initrd that somebody offers, or a file in the first folder that has one. Throws `noApplication` or what is
-/// wrong with it.
+/// Finds the application: the initrd, or a file in the first folder that has one. Throws `noApplication`, or the problem of reading it.
 private func find(_ services: inout Services) throws(StartProblem) -> Found {
     if let initrd = try services.readInitrd() { return Found(application: initrd) }
     guard let volume = try services.openVolume() else { throw .noApplication }
     defer { services.close(volume) }
-    // The second is where it was before upstream's loader 0.5.6.
+    // The second is where upstream's loader expected it before 0.5.6.
     let paths: Text = "\\EFI\\hermit \\EFI\\BOOT"
     for index in 0..<2 {
         guard let folder = try services.open(paths.word(index), in: volume) else { continue }
@@ -90,7 +89,7 @@ private func find(_ services: inout Services) throws(StartProblem) -> Found {
     throw .noApplication
 }
 
-/// Reads the file called `name`; nil where there is none.
+/// Reads the file called `name`; nil if there is none.
 private func read(
     _ name: Text, in folder: FirmwareFile, _ services: inout Services
 ) throws(StartProblem) -> AddressRange? {
@@ -118,12 +117,12 @@ private func addLibraries(
     }
 }
 
-/// Puts the loader's image into free memory below 2 GiB, as low as possible: kernels of some generations take what lies above their
-/// image for their own. Returns its address. Throws `noPlace`.
+/// Puts the loader's image into free memory below 2 GiB, as low as possible: kernels of some generations use the memory above their
+/// image. Returns its address. Throws `noPlace`.
 private func placeLoader(_ map: AddressRange, _ services: inout Services) throws(StartProblem) -> UInt64 {
     var key: UInt64 = 0
     let size = LoaderImage.memorySize
-    // Another may have taken the place in between.
+    // The firmware may allocate the place in between.
     for _ in 0..<8 {
         guard let memory = services.memoryMap(map, key: &key) else { throw .noMemoryMap }
         guard let address = memory.room(for: size, alignment: 0x10_0000, limit: 1 << 31) else { break }
