@@ -1,8 +1,8 @@
 // The first 4 KiB of the MZ file: a PE32+ header for UEFI firmware, Linux's setup header for boot loaders, and the 16-bit code that
-// the latter enter. The firmware reads the same bytes as a DOS header, in which only `MZ` and the word at 0x3c count.
+// boot loaders enter. The firmware reads the same bytes as a DOS header, in which only `MZ` and the word at 0x3c count.
 //
 // Specifications: Microsoft PE/COFF 8.3; UEFI 2.10, 2.1.1; Linux, Documentation/arch/x86/boot.rst (protocol 2.15). mz.ld lays the file out
-// so that an offset in it is an offset from where the firmware loads it (an RVA), too; the numbers that it knows begin with `mz_`.
+// so that a file offset is also an offset from where the firmware loads it (an RVA); the numbers that mz.ld computes begin with `mz_`.
 
     .section .header, "a", @progbits
     .globl mz_start
@@ -50,7 +50,7 @@ optional_header:
     .quad 0, 0, 0, 0, 0
     .long mz_reloc, mz_reloc_used
 
-// A section: its name, size in memory, address, size in the file, place there, and what may be done with it.
+// A section: its name, size in memory, address, size in the file, offset in the file, and characteristics.
     .macro section name, memory, start, file, characteristics
 1:  .ascii "\name"
     .org 1b + 8
@@ -78,13 +78,13 @@ section_table_end:
     .long mz_payload_paragraphs
     .word 0, 0xffff, 0
     .word BOOT_FLAG
-// Offset 0x200: a jump over the header, whose displacement also tells its size.
+// Offset 0x200: a jump over the header, whose displacement also tells the header's size.
     .byte 0xeb, setup_header_end - 1f
 1:  .ascii "HdrS"
     .word PROTOCOL_VERSION
     .long 0
     .word 0
-// No version's text.
+// No text of a version.
     .word 0
     .byte 0
     .byte LOADED_HIGH
@@ -94,13 +94,13 @@ section_table_end:
     .word 0
     .byte 0, 0
     .long 0
-// The highest address of an initrd's last byte, the alignment of where the payload is put, and that it may be put anywhere else, at
-// multiples of 2^20: it lies in one page of 2 MiB then.
+// The highest address of an initrd's last byte, the alignment of the payload, and that it is relocatable, to multiples of 2^20: it then
+// lies in one page of 2 MiB.
     .long 0x7fffffff
     .long 1 << ALIGNMENT_BITS
     .byte 1, ALIGNMENT_BITS
     .word XLF_KERNEL_64
-// The longest command line.
+// The size of the longest command line.
     .long 0xffff
     .long 0
     .quad 0
@@ -108,15 +108,15 @@ section_table_end:
     .quad 0
     .quad PREFERRED_ADDRESS
     .long mz_init_size
-// No EFI handover: firmware and boot loaders start this file as what it is, an application. No kernel_info.
+// No EFI handover: firmware and boot loaders start this file as a UEFI application. No kernel_info.
     .long 0
     .long 0
 setup_header_end:
 
-// What follows is 16-bit code: see setup.S, which mz.ld puts here.
+// 16-bit code follows: see setup.S, which mz.ld puts here.
 
-// The base relocations: none, since there is nothing to move (mz.ld). Firmware wants a table where it is to load a file at any address:
-// two entries of the kind that does nothing.
+// The base relocations. There are none, since no address needs relocation (mz.ld), but firmware expects a table in a file that it may
+// load at any address: it has two entries of the kind that does nothing.
     .section .reloc, "a", @progbits
     .long mz_reloc, 12
     .word 0, 0

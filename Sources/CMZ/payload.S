@@ -1,14 +1,14 @@
-// What boot loaders of Linux put into memory, at 1 MiB or at any other multiple of it, and enter in 32-bit mode at its first byte or in
-// 64-bit mode at 0x200. It moves the loader's image, which lies in it, to where it is, and enters that.
+// The payload, which Linux boot loaders put into memory, at 1 MiB or any other multiple of it, and enter in 32-bit mode at its first byte
+// or in 64-bit mode at 0x200. It relocates the loader's image, which it contains, in place, and enters it.
 //
 // Specification: Linux, Documentation/arch/x86/boot.rst, "32-bit Boot Protocol" and "64-bit Boot Protocol": esi or rsi is the address of
-// boot_params, segments are flat, paging is off or maps the payload to itself. The stack is nobody's.
+// boot_params, segments are flat, paging is off or maps the payload to itself. There is no usable stack.
 
-// Where boot_params has four bytes for code like this.
+// The offset of four bytes in boot_params that are scratch space for such code.
     .equ SCRATCH, 0x1e4
 
-// The image becomes one for the place where it lies: mz.ld says where in the payload it and the list of those of its words are that hold
-// addresses. ebp = address of the payload, which is kept; takes eax, ecx, edx, esi, edi. All is below 4 GiB, in 64-bit mode, too.
+// Relocates the image to the place where it lies: mz.ld tells where in the payload the image is, and the list of its words that hold
+// addresses. ebp = address of the payload, preserved; changes eax, ecx, edx, esi, edi. All is below 4 GiB, in 64-bit mode, too.
     .macro move_loader
     lea mz_words_offset(%ebp), %esi
     lea mz_image_offset(%ebp), %edi
@@ -38,7 +38,7 @@ payload:
     mov %esi, %ebx
     move_loader
     mov %ebx, %esi
-// No other protocol's magic number.
+// Not the magic number of any other protocol.
     xor %edi, %edi
     lea mz_entry_linux32(%ebp), %eax
     jmp *%eax
@@ -53,8 +53,8 @@ payload:
     lea mz_entry_linux64(%rbp), %rax
     jmp *%rax
 
-// What the UEFI application needs to know of the image: its place from here on, its sizes in the file and in memory, its begin as it was
-// linked, the list's place from here on, and how far into the image the entry for 64-bit mode is.
+// The facts about the image that the UEFI application needs: its offset from here, its sizes in the file and in memory, its start address
+// as linked, the offset of the list from here, and the offset in the image of the entry for 64-bit mode.
     .balign 4
     .globl loader_description
 loader_description:

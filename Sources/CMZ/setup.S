@@ -1,5 +1,5 @@
-// The 16-bit part of Linux's boot protocol: asks the BIOS for the memory map, opens the address line A20, and enters the payload in
-// 32-bit mode. Boot loaders that know the memory map themselves leave it out.
+// The 16-bit part of Linux's boot protocol: asks the BIOS for the memory map, enables the address line A20, and enters the payload in
+// 32-bit mode. Boot loaders that know the memory map themselves skip it.
 //
 // It is entered by a far jump with ds, es and ss at the header's segment, and a stack in it (Linux, Documentation/arch/x86/boot.rst,
 // "Running the kernel"). boot_params lies past it in the same segment: Documentation/arch/x86/zero-page.rst.
@@ -9,7 +9,7 @@
     .equ CODE32_START, 0x214
 // Where this code is in the file, right after the header.
     .equ SETUP_CODE, 0x26c
-// Past the 4 KiB that boot loaders read, in the 32 KiB that they leave to 16-bit code.
+// An address past the 4 KiB that boot loaders read, in the 32 KiB that they leave to 16-bit code.
     .equ BOOT_PARAMS, 0x1000
     .equ E820_COUNT, 0x1e8
     .equ E820_TABLE, 0x2d0
@@ -23,7 +23,7 @@
     .equ PORT_KEYBOARD, 0x64
     .equ PORT_SYSTEM_CONTROL, 0x92
     .equ PORT_DELAY, 0x80
-// Looks at a port before a keyboard controller counts as absent, and attempts to see A20 open.
+// The number of reads of a port before a keyboard controller counts as absent, and of checks whether A20 is enabled.
     .equ PATIENCE, 0x8000
 
     .section .setup, "a", @progbits
@@ -32,14 +32,14 @@
 setup_entry:
     cli
     cld
-// Code, too, is addressed from the segment's begin on: until here cs was 0x20 higher.
+// Code, too, is addressed from the start of the segment: until here cs was 0x20 higher.
     push %ds
     push $(1f - setup_entry + SETUP_CODE)
     lret
 1:  mov %ds, %ax
     mov %ax, %es
 
-// boot_params, all zeros but for the header.
+// boot_params, all zeros except the header.
     mov $BOOT_PARAMS, %di
     mov $4096 / 4, %cx
     xor %eax, %eax
@@ -68,7 +68,7 @@ setup_entry:
     jnz 1b
 2:
 
-// A20: most have it open. Else the BIOS is asked, then the keyboard controller, then port 0x92, after each of which it is looked for.
+// A20: on most machines it is enabled. Otherwise try the BIOS, then the keyboard controller, then port 0x92, and check after each.
     call is_a20_open
     jne 4f
     mov $0x2401, %ax
@@ -106,7 +106,7 @@ setup_entry:
     jmp 5b
 
 4:  cli
-// NMIs off, as 16-bit code does before it loses its interrupt table.
+// NMIs off, as there is no interrupt table in protected mode.
     mov $0x80, %al
     out %al, $0x70
     out %al, $PORT_DELAY
@@ -139,7 +139,8 @@ in_protected_mode:
     jmp *%eax
 
     .code16
-// Whether a byte at 0x500 and the one 1 MiB further up are two bytes: zero flag clear. Looks often, since some open it slowly.
+// Checks whether the byte at 0x500 and the one 1 MiB above it are different bytes: then the zero flag is clear. Checks often, since some
+// machines enable A20 slowly.
 is_a20_open:
     push %ds
     push %es
@@ -159,7 +160,7 @@ is_a20_open:
     pop %ds
     ret
 
-// Until the keyboard controller takes a byte.
+// Waits until the keyboard controller takes a byte.
 wait_for_keyboard:
     mov $PATIENCE, %cx
 1:  in $PORT_KEYBOARD, %al

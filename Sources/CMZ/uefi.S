@@ -1,10 +1,10 @@
-// Where UEFI firmware enters: from Microsoft's calling convention to System V's. All code is position independent, and there is no data
-// that would have to be moved (mz.ld).
+// The entry from UEFI firmware: from Microsoft's calling convention to System V's. All code is position independent, and no data needs
+// relocation (mz.ld).
 
     .section .text.uefi_entry, "ax", @progbits
     .code64
-// rcx = handle of this image, rdx = system table; returns a status in rax. rdi, rsi and xmm6 to xmm15 are the caller's, besides what
-// System V keeps, too (UEFI 2.10, 2.3.4.2).
+// rcx = handle of this image, rdx = system table; returns a status in rax. rdi, rsi and xmm6 to xmm15 must be preserved, besides those
+// that System V preserves, too (UEFI 2.10, 2.3.4.2).
     .globl uefi_entry
 uefi_entry:
     push %rdi

@@ -1,11 +1,10 @@
-// From the starter's entry to Swift, from exceptions to Swift, and from Swift to the kernel.
+// From the starter to Swift, from exceptions to Swift, and from Swift to the kernel.
 //
-// Of the state at entry only that is relied on which every specification promises. In 32-bit mode: no paging, and flat segments
-// in cs, ds, es and ss (Multiboot 0.6.96, 3.2; Xen, x86/HVM direct boot ABI). In 64-bit mode: this file is mapped to itself
-// (Linux, x86 boot protocol). Stack, descriptor tables, flags, all other registers, and bits of control registers are unknown,
-// so nothing is pushed and no exception survived before they are the loader's own. Not to be mended are the trap flag, which
-// would trap at the first instruction, and NMIs. Memory types (PAT, MTRRs) stay: they change how fast memory is, and nothing
-// else.
+// At entry the code relies only on the state that every specification promises. In 32-bit mode: no paging, and flat segments in cs,
+// ds, es and ss (Multiboot 0.6.96, 3.2; Xen, x86/HVM direct boot ABI). In 64-bit mode: this file is mapped to itself (Linux, x86 boot
+// protocol). Stack, descriptor tables, flags, all other registers, and bits of control registers are unknown, so nothing can be pushed
+// and no exception handled until the loader has set up its own. There is no defence against a set trap flag, which would trap at the
+// first instruction, or against NMIs. Memory types (PAT, MTRRs) stay: they only change how fast memory is.
 
     .equ CR0_PE, 1 << 0
     .equ CR0_MP, 1 << 1
@@ -30,12 +29,12 @@
     .equ SIZE_STUB, 8
     .equ SIZE_TSS, 104
     .equ SIZE_EXCEPTION_FRAME, 24 * 8
-// An interrupt gate, present; with the first of the TSS's interrupt stacks.
+// An interrupt gate, present; and one that uses the first of the TSS's interrupt stacks.
     .equ GATE, 0x8e00
     .equ GATE_IST1, GATE | 1
 
-// CPUID 1, edx; the compiler may use any of x86-64's instructions. And CPUID 0x80000001, edx: long mode. That bit of leaf 1 says
-// something else, which nobody needs.
+// CPUID 1, edx; the compiler may use any of x86-64's instructions. And CPUID 0x80000001, edx: long mode. The same bit of leaf 1 has
+// another meaning, which does not matter here.
     .equ CPUID_MSR, 5
     .equ CPUID_PAE, 6
     .equ CPUID_CMOV, 15
@@ -45,7 +44,7 @@
     .equ CPUID_LONG_MODE, 29
     .equ CPUID_NEEDED, 1 << CPUID_MSR | 1 << CPUID_PAE | 1 << CPUID_CMOV | 1 << CPUID_FXSR | 1 << CPUID_SSE | 1 << CPUID_SSE2 | \
         1 << CPUID_LONG_MODE
-// CPUID 1, ecx: there is a hypervisor, whose name leaf 0x40000000 has. Its first four letters in ebx: XenV.
+// CPUID 1, ecx: there is a hypervisor; leaf 0x40000000 has its name. The first four letters of Xen's, in ebx: XenV.
     .equ CPUID_HYPERVISOR, 31
     .equ CPUID_HYPERVISOR_NAME, 0x40000000
     .equ NAME_XEN, 0x566e6558
@@ -66,7 +65,7 @@
     .equ STATUS_PLATFORM, 0x16
     .equ STATUS_EXCEPTION, 0x17
 
-// Sends the text at esi (rsi), up to its 0, to the serial port, unless that keeps it waiting.
+// Sends the text at esi (rsi), up to its 0, to the serial port; gives up if the port is not ready for too long.
     .macro say
     mov $SERIAL_PATIENCE, %ecx
 .Lbyte\@:
@@ -87,14 +86,15 @@
 .Ldone\@:
     .endm
 
-// Ends the machine, with the status in edi where somebody asks for it. No way is a boot loop where another ends the machine:
-// - QEMU's isa-debug-exit has the status, and ends at once.
-// - Without a hypervisor the CPU halts: what was said can still be read, and a reset would lead here again.
-// - Cloud Hypervisor powers off by ACPI's sleep control register (SLP_EN, SLP_TYP 5). Where QEMU's pc and q35 have that port are
-//   status bits, to be cleared by ones: nobody waits for them.
-// - QEMU's pc and q35 power off by ACPI's PM1a_CNT (SLP_EN, SLP_TYP 0), where SeaBIOS puts it. Both get a moment to do so: as
-//   long as many looks at a port take.
-// - Firecracker, crosvm and kvmtool end when the keyboard controller is to reset the CPU; whoever else has one does reset.
+// Ends the machine, with the status in edi if there is a device for it. The order avoids a reset, and so a boot loop, on every machine
+// that can be ended in another way:
+// - QEMU's isa-debug-exit takes the status, and ends at once.
+// - Without a hypervisor the CPU halts: the output can still be read, and a reset would lead here again.
+// - Cloud Hypervisor powers off by ACPI's sleep control register (SLP_EN, SLP_TYP 5). On QEMU's pc and q35 that port has status bits,
+//   which are cleared by writing ones: that does no harm, as nothing waits for them.
+// - QEMU's pc and q35 power off by ACPI's PM1a_CNT (SLP_EN, SLP_TYP 0), where SeaBIOS puts it. Both get a moment to do so: the time
+//   of many reads of a port.
+// - Firecracker, crosvm and kvmtool end when the keyboard controller is told to reset the CPU; other machines that have one do reset.
 // - Xen powers off when the last CPU halts with interrupts off; after a triple fault it would restart.
 // - A triple fault resets all others.
 // `no_idt` is the address of an IDT's limit and base, all zeros.
@@ -130,7 +130,7 @@
     jmp .Lhalt\@
     .endm
 
-// What eax holds when those begin who go by Multiboot 1 or 2.
+// The value of eax at entry by Multiboot 1 and 2.
     .equ MAGIC_MULTIBOOT, 0x2badb002
     .equ MAGIC_MULTIBOOT2, 0x36d76289
 
@@ -150,7 +150,7 @@ multiboot_header:
     .long loader_end
     .long entry_multiboot
 
-// Multiboot 2 header: the program headers say what to load, so no addresses. Tags: a request for the memory map, one for ACPI's root
+// Multiboot 2 header, without addresses: the program headers tell what to load. Tags: a request for the memory map; one for ACPI's root
 // pointers, optional (flag 0) since there may be none; page-aligned modules; the end.
     .equ MULTIBOOT2_MAGIC, 0xe85250d6
     .equ MULTIBOOT2_I386, 0
@@ -178,13 +178,13 @@ multiboot2_end:
 
     .section .text.entry, "ax", @progbits
     .code32
-// Multiboot: eax = its magic number, ebx = its information. This is e_entry as well, where those begin who go by the ELF header: in
-// 32-bit mode with Multiboot's registers (SYSLINUX) or Linux's, or in 64-bit mode with Linux's.
+// Multiboot: eax = its magic number, ebx = its information. This is also e_entry, where starters enter that use the ELF header: in
+// 32-bit mode with the registers of Multiboot (SYSLINUX) or of Linux, or in 64-bit mode with those of Linux.
     .globl entry_multiboot
 entry_multiboot:
     cli
     mov %eax, %edi
-// The byte 0x40 is `inc %eax` in 32-bit mode, but in 64-bit mode a prefix that changes nothing about the `nop`.
+// The byte 0x40 is `inc %eax` in 32-bit mode; in 64-bit mode it is a prefix that does not change the `nop`.
     xor %eax, %eax
     .byte 0x40
     nop
@@ -193,11 +193,11 @@ entry_multiboot:
     je entry32
     cmp $MAGIC_MULTIBOOT2, %edi
     je entry32
-// No register says that it is Linux: whoever reads boot_params has to look.
+// No register tells that it is Linux's protocol: the reader of boot_params has to check.
     mov %esi, %ebx
     jmp entry32
 
-// Linux in 32-bit mode, and nothing else: esi = boot_params.
+// Only Linux in 32-bit mode: esi = boot_params.
     .globl entry_linux32
 entry_linux32:
     cli
@@ -206,8 +206,8 @@ entry_linux32:
     jmp entry32
 
     .code64
-// Linux in 64-bit mode: rsi = boot_params. Out of it, since five-level page tables (LA57), say, can't be left otherwise, and on
-// as in 32-bit mode, but for the upper half of rsi.
+// Linux in 64-bit mode: rsi = boot_params. Leaves 64-bit mode, since five-level page tables (LA57), for instance, can only be left that
+// way, and continues as in 32-bit mode, except for the upper half of rsi.
     .globl entry_linux64
 entry_linux64:
     cli
@@ -215,8 +215,8 @@ entry_linux64:
     shr $32, %rsi
     mov %esi, information_high(%rip)
     xor %edi, %edi
-// The same with edi = the protocol's magic number, ebx = the address of its information: for whoever has moved the loader to where it
-// is (Sources/CMZ).
+// The same with edi = the protocol's magic number, ebx = the address of its information: for the code of the MZ file that has moved the
+// loader here (Sources/CMZ).
     .globl entry_long_mode
 entry_long_mode:
     lgdt gdt_pointer(%rip)
@@ -224,7 +224,7 @@ entry_long_mode:
     mov %eax, %ds
     mov %eax, %es
     mov %eax, %ss
-// All of CR4 but what can't change here: PCIDE would forbid to clear CR0.PG, and CET to clear CR0.WP.
+// Clears all of CR4 except what cannot change in this mode: with PCIDE, CR0.PG could not be cleared, and with CET, CR0.WP could not.
     mov %cr4, %rax
     and $(CR4_PAE | CR4_LA57), %eax
     mov %rax, %cr4
@@ -241,7 +241,8 @@ entry_pvh:
     cli
     mov $0x336ec578, %edi
 
-// edi = the protocol's magic number, ebx = the address of its information. From here on there are a stack, clean flags (DF, NT, AC) and no breakpoints.
+// edi = the protocol's magic number, ebx = the address of its information. From here on there are a stack, clear flags (DF, NT, AC) and
+// no breakpoints.
 entry32:
     mov $boot_stack_top, %esp
     push $0
@@ -266,9 +267,9 @@ entry32:
     and $CPUID_NEEDED, %ebp
     jnz unfit_cpu
 
-// Identity-map the 2 MiB page that the loader lies in, and leave the rest of 4 GiB to page_fault: the firmware may have put
-// anything anywhere there, but a boot touches only a few of its pages. The same 4 GiB are there once more, ALIAS_BIT further up: Swift
-// reads and writes memory there, where the byte at address 0 has an address that is no null pointer.
+// Identity-map the 2 MiB page that the loader lies in, and leave the rest of 4 GiB to page_fault: the firmware may have put its
+// structures anywhere there, but a boot touches only a few pages. The same 4 GiB are mapped a second time, at 1 << ALIAS_BIT: Swift
+// reads and writes memory there, where the byte at address 0 has an address that is not a null pointer.
     movl $boot_pdpt + PAGE_PRESENT_WRITABLE, boot_pml4
     movl $boot_pdpt + PAGE_PRESENT_WRITABLE, boot_pml4 + 8
     mov $boot_pdpt, %ecx
@@ -283,7 +284,7 @@ entry32:
     or $PAGE_2MIB, %eax
     mov %eax, (%ecx)
 
-// Whole values: what somebody else has set is cleared. CR4 comes first, for the same reasons as above.
+// Whole values are written, so that bits set by the starter are cleared. CR4 comes first, for the reasons given above.
     mov $boot_pml4, %eax
     mov %eax, %cr3
     mov $(CR4_PAE | CR4_OSFXSR_OSXMMEXCPT), %eax
@@ -297,7 +298,7 @@ entry32:
     lgdt gdt_pointer
     ljmp $SELECTOR_CODE, $start64
 
-// ebp = what the CPU lacks. Swift runs in long mode only: this has to be said without it.
+// ebp = the features that the CPU lacks. Swift runs only in long mode, so this message is written without it.
 unfit_cpu:
     mov $unfit_text, %esi
     call say32
@@ -333,7 +334,7 @@ start64:
     mov information_high, %eax
     shl $32, %rax
     or %rax, %rsi
-// A segment first, so that fs and gs begin at 0 whatever they were; then none.
+// Load a segment first, so that the bases of fs and gs are 0 whatever they were; then the null selector.
     mov $SELECTOR_DATA, %eax
     mov %eax, %ds
     mov %eax, %es
@@ -347,8 +348,8 @@ start64:
     fninit
     ldmxcsr mxcsr_at_reset(%rip)
 
-// A gate for each exception, in rax the first half: the low half of the stub's address, the selector, the kind, the high half.
-// The second half is 0. All get a stack of their own (IST 1).
+// A gate for each exception; its first half in rax: the low half of the stub's address, the selector, the kind, the high half of the
+// address. The second half is 0. All use a stack of their own (IST 1).
     mov $exception_stubs, %eax
     mov %eax, %edx
     shr $16, %edx
@@ -376,16 +377,16 @@ start64:
 5:  hlt
     jmp 5b
 
-// Qboot, the firmware of QEMU's microvm, leaves the beginning of this file at address 0, where kernels read the segment of the
-// EBDA at 0x40e and map its page: there is none. The linker script puts this there.
+// Qboot, the firmware of QEMU's microvm, leaves the beginning of this file at address 0. Kernels read the segment of the EBDA at 0x40e
+// and map its page; 0 tells them that there is no EBDA. The linker script puts this word there.
     .section .text.ebda, "ax", @progbits
     .globl no_ebda
 no_ebda:
     .word 0
 
     .section .stubs, "ax", @progbits
-// One stub per exception. That it has no more than SIZE_STUB bytes is what .org checks: it can't go back. So aligned, the low half
-// of their addresses does not overflow, whatever page the loader begins at.
+// One stub per exception. `.org` checks that it has at most SIZE_STUB bytes: it cannot go back. With this alignment the low half of
+// the stubs' addresses does not overflow, whatever page the loader begins at.
     .balign SIZE_STUB * EXCEPTIONS
     .globl exception_stubs
 exception_stubs:
@@ -402,8 +403,8 @@ exception_stubs:
     .endr
 
     .section .text.machine, "ax", @progbits
-// Maps the 2 MiB page of the first access to it, below 4 GiB or in their alias, and under the loader's own page tables. Every other
-// page fault is an exception like the rest.
+// Maps a 2 MiB page at the first access to it, if it is below 4 GiB or in the alias of that, and the page tables are the loader's own.
+// Any other page fault is an exception like the rest.
 page_fault:
     push %rax
     push %rcx
@@ -451,22 +452,22 @@ exception_common:
     push %rdx
     mov $boot_pml4, %eax
     mov %rax, %cr3
-// Vector registers for Swift, whatever the kernel decided.
+// Enable vector registers for Swift, whatever the kernel's setting.
     mov %cr0, %rax
     and $~(CR0_EM | CR0_TS), %rax
     mov %rax, %cr0
     or $CR4_OSFXSR_OSXMMEXCPT, %rdx
     mov %rdx, %cr4
     cld
-// On to the boot stack, which nobody needs any more: page faults while Swift runs overwrite what lies here. First what was pushed
-// here, the vector last,
+// Continue on the boot stack, which is no longer needed: page faults while Swift runs overwrite this stack. Copy what was pushed here,
+// with the vector last,
     mov %rsp, %rsi
     mov $boot_stack_top - SIZE_EXCEPTION_FRAME, %edi
     mov %rdi, %rsp
     mov $18, %ecx
     rep movsq
-// then what the CPU pushed. Where it has pushed no error code, the vector stands in its place. Interrupts have none, whatever
-// exception has their number.
+// then what the CPU pushed. If it pushed no error code, the vector takes its place. Interrupts have none, whichever exception has their
+// number.
     cmp $exception_stack_top - 40, %esi
     jb 8f
     sub $8, %rsi
@@ -476,13 +477,13 @@ exception_common:
     call loader_exception
     jmp 5b
 
-// cm_enter(rdi = EntryState): see Handoff.swift for the offsets, which a test knows.
+// cm_enter(rdi = EntryState): see Handoff.swift for the offsets, which a test compares.
     .globl cm_enter
 cm_enter:
     cli
     cld
     mov %rdi, %rbx
-// No vector registers yet: kernels turn them on.
+// Vector registers are off: kernels enable them.
     mov $CR4_PAE, %eax
     mov %rax, %cr4
 // The kernel's GDT, in memory that the image does not overwrite.
@@ -501,9 +502,8 @@ cm_enter:
     mov %r8, %cr3
     jmp enter_tail
 
-// The loader's own bytes are about to be overwritten: go on from a copy of the tail in the handoff block, under page
-// tables that lie behind the staged image. Behind the copy come gates for the 32 exceptions, which all lead to
-// `moved_exception` in it.
+// The loader's own bytes are about to be overwritten: continue in a copy of the tail in the handoff block, under page tables that lie
+// after the staged image. After the copy come gates for the 32 exceptions, which all lead to its `moved_exception`.
 6:  mov 40(%rbx), %rdi
     mov %rdi, %rax
     lea enter_moving(%rip), %rsi
@@ -547,7 +547,7 @@ enter_tail:
     xor %r12d, %r12d
     jmp *%rax
 
-// An exception after the image has replaced the loader: no more than that can be told.
+// An exception after the image has replaced the loader: the message can tell no more than that.
 moved_exception:
     cld
     lea moved_exception_text(%rip), %rsi
@@ -592,7 +592,8 @@ feature_names_end:
 
     .section .data.entry, "aw", @progbits
     .balign 16
-// Segments are marked as accessed, or the CPU would do so in a page that it may not write to. start64 fills in the TSS's address.
+// Segments are marked as accessed; otherwise the CPU would set the mark, in a page that may be read-only. start64 fills in the address
+// of the TSS.
 gdt:
     .quad 0
     .quad 0x00af9b000000ffff
@@ -633,7 +634,7 @@ boot_pd:
 idt:
     .skip EXCEPTIONS * 16
 idt_end:
-// The upper half of the information's address, where there was 64-bit mode.
+// The upper half of the information's address, if the loader was entered in 64-bit mode.
 information_high:
     .skip 8
     .globl cm_serial_buffer

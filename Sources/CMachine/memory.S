@@ -1,5 +1,5 @@
-// memcpy, memmove, memset: what the compiler calls by name. String instructions, by words: CPUs that move whole lines
-// either way lose nothing, and those that don't, or are emulated, do an eighth of the work.
+// memcpy, memmove, memset, which the compiler calls by name. They use string instructions, by words: CPUs that move whole cache lines
+// in any case lose nothing, and those that do not, or are emulated, do an eighth of the work.
 
     .section .text.memcpy, "ax", @progbits
     .globl memcpy

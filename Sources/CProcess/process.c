@@ -17,12 +17,12 @@ enum { watched_count = sizeof watched / sizeof *watched };
 
 static int signal_pipe[2] = {-1, -1};
 
-// All that a handler may do: the numbers are looked at elsewhere.
+// A handler may do no more than this: the numbers are handled elsewhere.
 static void note_signal(int number) {
     int error = errno;
     unsigned char byte = (unsigned char)number;
     if (write(signal_pipe[1], &byte, 1) < 0) {
-        // The pipe is full: there is enough to be looked at.
+        // The pipe is full: enough signals are waiting in it.
     }
     errno = error;
 }
@@ -55,13 +55,13 @@ void process_forget_signals(void) {
 
 pid_t process_start(const char *path, char *const *arguments, int input, int output, int error,
                     int is_apart) {
-    // The program's errno, should it not start; closed where it does.
+    // Carries errno if the program does not start; closed if it does.
     int failure[2];
     if (pipe2(failure, O_CLOEXEC) != 0) return -errno;
     pid_t parent = getpid();
     pid_t child = fork();
     if (child == 0) {
-        // Only async-signal-safe functions: other threads may have held locks.
+        // Only async-signal-safe functions may be called: other threads may have held locks.
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         // The parent may have ended before that.
         if (getppid() != parent) _exit(127);

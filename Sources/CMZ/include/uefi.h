@@ -1,5 +1,5 @@
-// UEFI's tables and protocols, as far as the application uses them, and a function for each call (UEFI Specification 2.10). Firmware
-// has Microsoft's calling convention: the compiler changes to it where a function pointer says so.
+// The tables and protocols of UEFI that the application uses, and a function for each call (UEFI Specification 2.10). Firmware has
+// Microsoft's calling convention: function pointers with that attribute are called by it.
 
 #ifndef CMZ_UEFI_H
 #define CMZ_UEFI_H
@@ -17,7 +17,7 @@ struct uefi_guid {
     uint8_t rest[8];
 };
 
-// 4.2.1: what every table begins with.
+// 4.2.1: the header of every table.
 struct uefi_table_header {
     uint64_t signature;
     uint32_t revision, size, checksum, reserved;
@@ -29,7 +29,7 @@ struct uefi_text_output {
     uefi_status(UEFI_CALL *output_string)(struct uefi_text_output *, const uint16_t *);
 };
 
-// 4.4.1: boot services. Those that are not used are words.
+// 4.4.1: boot services. Unused ones are declared as words.
 struct uefi_boot_services {
     struct uefi_table_header header;
     void *task_priority[2];
@@ -67,7 +67,7 @@ struct uefi_system_table {
     struct uefi_configuration_table *tables;
 };
 
-// 9.1.1: what the firmware knows of a loaded image.
+// 9.1.1: the description of a loaded image.
 struct uefi_loaded_image {
     uint32_t revision;
     void *parent, *system_table, *device, *path, *reserved;
@@ -92,7 +92,7 @@ struct uefi_file_system {
     uefi_status(UEFI_CALL *open_volume)(struct uefi_file_system *, struct uefi_file **);
 };
 
-// 13.2: a file that somebody offers.
+// 13.2: a file that another program offers.
 struct uefi_load_file {
     uefi_status(UEFI_CALL *load)(struct uefi_load_file *, const void *path, uint8_t is_boot, uint64_t *size, void *);
 };
@@ -103,13 +103,13 @@ struct uefi_load_file {
 // Linux, include/linux/efi.h: LINUX_EFI_INITRD_MEDIA_GUID.
 #define UEFI_INITRD_MEDIA {0x5568e427, 0x68fc, 0x4f3d, {0xac, 0x74, 0xca, 0x55, 0x52, 0x31, 0xcc, 0x68}}
 
-/// Asks for `pages` pages of 4 KiB, of kind `memory`, as `type` says: anywhere (0), at or below `*address` (1), or there (2).
+/// Allocates `pages` pages of 4 KiB, of kind `memory`, by `type`: anywhere (0), at or below `*address` (1), or at `*address` (2).
 UEFI_INLINE uefi_status uefi_allocate_pages(
     const struct uefi_system_table *table, uint32_t type, uint32_t memory, uint64_t pages, uint64_t *address) {
     return table->boot->allocate_pages(type, memory, pages, address);
 }
 
-/// Gives pages back.
+/// Frees pages.
 UEFI_INLINE uefi_status uefi_free_pages(const struct uefi_system_table *table, uint64_t address, uint64_t pages) {
     return table->boot->free_pages(address, pages);
 }
@@ -121,7 +121,7 @@ UEFI_INLINE uefi_status uefi_get_memory_map(
     return table->boot->get_memory_map(size, map, key, entry_size, &version);
 }
 
-/// Leaves boot services, if `key` is that of the memory map as it is.
+/// Ends boot services, if `key` is that of the current memory map.
 UEFI_INLINE uefi_status uefi_exit_boot_services(const struct uefi_system_table *table, void *image, uint64_t key) {
     return table->boot->exit_boot_services(image, key);
 }
@@ -132,14 +132,14 @@ UEFI_INLINE void uefi_output(const struct uefi_system_table *table, const uint16
         table->output->output_string(table->output, text);
 }
 
-/// What the firmware knows of this image; null where it does not know it.
+/// The firmware's description of this image; null if it has none.
 UEFI_INLINE const struct uefi_loaded_image *uefi_loaded_image(const struct uefi_system_table *table, void *image) {
     static const struct uefi_guid guid = UEFI_LOADED_IMAGE;
     void *found = 0;
     return table->boot->handle_protocol(image, &guid, &found) ? 0 : (const struct uefi_loaded_image *)found;
 }
 
-/// The root folder of the file system on `device`; null where there is none.
+/// The root folder of the file system on `device`; null if there is none.
 UEFI_INLINE struct uefi_file *uefi_open_volume(const struct uefi_system_table *table, void *device) {
     static const struct uefi_guid guid = UEFI_FILE_SYSTEM;
     void *found = 0;
@@ -150,7 +150,7 @@ UEFI_INLINE struct uefi_file *uefi_open_volume(const struct uefi_system_table *t
     return system->open_volume(system, &root) ? 0 : root;
 }
 
-/// Opens the file or folder called `name`, from `folder` on, for reading; null where that fails, whose status is in `*status`.
+/// Opens the file or folder called `name`, relative to `folder`, for reading, and stores the status; null if that fails.
 UEFI_INLINE struct uefi_file *uefi_open(struct uefi_file *folder, const uint16_t *name, uefi_status *status) {
     struct uefi_file *file = 0;
     *status = folder->open(folder, &file, name, 1, 0);
@@ -160,12 +160,12 @@ UEFI_INLINE struct uefi_file *uefi_open(struct uefi_file *folder, const uint16_t
 /// Closes a file.
 UEFI_INLINE void uefi_close(struct uefi_file *file) { file->close(file); }
 
-/// Reads up to `*size` bytes, of a folder one entry.
+/// Reads up to `*size` bytes; from a folder, one entry.
 UEFI_INLINE uefi_status uefi_read(struct uefi_file *file, uint64_t *size, void *bytes) {
     return file->read(file, size, bytes);
 }
 
-/// Stores the number of a file's bytes, and goes to the first.
+/// Stores the size of a file in bytes, and goes to its first byte.
 UEFI_INLINE uefi_status uefi_file_size(struct uefi_file *file, uint64_t *size) {
     uefi_status status = file->set_position(file, UINT64_MAX);
     if (!status)
@@ -173,7 +173,7 @@ UEFI_INLINE uefi_status uefi_file_size(struct uefi_file *file, uint64_t *size) {
     return status ? status : file->set_position(file, 0);
 }
 
-/// Who offers an initrd as Linux expects it, by a device path that consists of its GUID; null where nobody does.
+/// The protocol that offers an initrd as Linux expects it, by a device path that consists of its GUID; null if there is none.
 UEFI_INLINE struct uefi_load_file *uefi_initrd(const struct uefi_system_table *table) {
     static const struct uefi_guid guid = UEFI_LOAD_FILE2;
     static const struct __attribute__((packed)) {
@@ -187,13 +187,13 @@ UEFI_INLINE struct uefi_load_file *uefi_initrd(const struct uefi_system_table *t
     return found;
 }
 
-/// Has the offered file written to `bytes`, which has `*size` of them; where that are too few, stores how many there are.
+/// Has the offered file written to `bytes`, which has room for `*size` bytes; if that is too little, stores the file's size.
 UEFI_INLINE uefi_status uefi_load(struct uefi_load_file *file, uint64_t *size, void *bytes) {
     static const uint8_t end[4] = {0x7f, 0xff, 4, 0};
     return file->load(file, end, 0, size, bytes);
 }
 
-/// The address of the configuration table that `guid` names; 0 where there is none.
+/// The address of the configuration table that `guid` names; 0 if there is none.
 UEFI_INLINE uint64_t uefi_configuration_table(const struct uefi_system_table *table, const struct uefi_guid *guid) {
     uint64_t wanted[2], found[2];
     __builtin_memcpy(wanted, guid, sizeof wanted);
@@ -205,7 +205,7 @@ UEFI_INLINE uint64_t uefi_configuration_table(const struct uefi_system_table *ta
     return 0;
 }
 
-/// The address of ACPI's root pointer, of version 2 if there is one; 0 where there is none.
+/// The address of ACPI's root pointer, of version 2 if there is one; 0 if there is none.
 UEFI_INLINE uint64_t uefi_acpi(const struct uefi_system_table *table) {
     static const struct uefi_guid acpi2 = {0x8868e871, 0xe4f1, 0x11d3, {0xbc, 0x22, 0x00, 0x80, 0xc7, 0x3c, 0x88, 0x81}};
     static const struct uefi_guid acpi1 = {0xeb9d2d30, 0x2d88, 0x11d3, {0x9a, 0x16, 0x00, 0x90, 0x27, 0x3f, 0xc1, 0x4d}};
@@ -213,7 +213,7 @@ UEFI_INLINE uint64_t uefi_acpi(const struct uefi_system_table *table) {
     return address ? address : uefi_configuration_table(table, &acpi1);
 }
 
-/// The loader's image in this file: see payload.S. Places are distances from this structure.
+/// The loader's image in this file: see payload.S. Offsets count from this structure.
 struct uefi_loader_description {
     uint32_t image, file_size, memory_size, linked_at, words, entry;
 };
@@ -221,7 +221,7 @@ extern const struct uefi_loader_description loader_description;
 UEFI_INLINE struct uefi_loader_description uefi_loader(void) { return loader_description; }
 UEFI_INLINE uint64_t uefi_loader_address(void) { return (uint64_t)&loader_description; }
 
-/// Enters a loader at `entry` by its protocol for whoever leaves UEFI, with what is told at `information`.
+/// Enters the loader at `entry` by its protocol for starts from UEFI; `information` is the address of the start info.
 __attribute__((noreturn)) UEFI_INLINE void uefi_enter(uint64_t entry, uint32_t protocol, uint32_t information) {
     __asm__ volatile("cli; jmp *%0" : : "r"(entry), "D"(protocol), "b"(information) : "memory");
     __builtin_unreachable();

@@ -1,4 +1,4 @@
-// What Swift cannot say: port I/O, control registers, the linker's symbols, and the last jump.
+// What cannot be written in Swift: port I/O, control registers, the linker's symbols, and the last jump.
 
 #ifndef CMACHINE_H
 #define CMACHINE_H
@@ -33,9 +33,9 @@ CM_INLINE void cm_serial_append(uint64_t offset, const uint8_t *bytes, uint64_t 
     __asm__ volatile("rep movsb" : "+D"(target), "+S"(bytes), "+c"(count) : : "memory");
 }
 
-/// Sends the first `count` bytes of the buffer, at least one, to the serial port at `port`, as many at a time as its FIFO
-/// takes. Waits for the FIFO to be empty before, and gives up after `patience` looks in vain. One byte at a time: string
-/// instructions are no faster under virtualisation, and some monitors drop what is not a write of one byte.
+/// Sends the first `count` bytes of the buffer, at least one, to the serial port at `port`, as many at a time as its FIFO takes. Waits
+/// until the FIFO is empty before each, and gives up after `patience` reads of the status. Bytes are written one by one: string
+/// instructions are no faster under virtualisation, and some monitors drop wider writes.
 CM_INLINE void cm_serial_send(uint16_t port, uint64_t count, uint64_t patience) {
     const uint8_t *bytes = cm_serial_buffer;
     do {
@@ -54,7 +54,7 @@ static inline uint64_t cm_read_cr2(void) {
     return value;
 }
 
-/// What the CPU can do: CPUID 0x80000001, edx; 0 where it does not tell.
+/// The extended features of the CPU: CPUID 0x80000001, edx; 0 if it has no such leaf.
 CM_INLINE uint32_t cm_extended_features(void) {
     uint32_t eax = 0x80000000, ebx, ecx, edx;
     __asm__("cpuid" : "+a"(eax), "=b"(ebx), "=c"(ecx), "=d"(edx));
@@ -65,8 +65,8 @@ CM_INLINE uint32_t cm_extended_features(void) {
     return edx;
 }
 
-/// Stores a number from RDRAND; 0 where the CPU has no such instruction (CPUID 1, ecx bit 30), or where it fails: ten
-/// times in a row, as Intel advises, or by the same number twice, as some processors do after a sleep.
+/// Stores a number from RDRAND. Returns 0 if the CPU lacks the instruction (CPUID 1, ecx bit 30), or it fails: ten times in a row, as
+/// Intel advises, or by returning the same number twice, as some processors do after a sleep.
 static inline int cm_random(uint64_t *number) {
     uint32_t eax = 1, ebx, ecx = 0, edx;
     __asm__ volatile("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
@@ -91,17 +91,17 @@ static inline int cm_has_time_stamps(void) {
     return edx >> 4 & 1;
 }
 
-/// The time at many moments, mixed: the time stamp counter, unless there is none, and the interval timer. Between two moments a
-/// port is read, which takes a device, or the virtual machine monitor that stands for it, a time that nobody knows to a cycle.
+/// The time at many moments, mixed: from the time stamp counter, unless there is none, and the interval timer. Between two moments a
+/// port is read, which takes a device, or the virtual machine monitor that emulates it, a time that cannot be predicted to the cycle.
 static inline uint64_t cm_mixed_time(int has_time_stamps) {
     uint64_t state = 0;
     for (int moment = 0; moment < 64; moment++) {
         uint32_t low = 0, high = 0;
         if (has_time_stamps)
             __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
-        // The counter of the interval timer, 1.19 MHz; where there is none, the read takes time all the same.
+        // The counter of the interval timer, 1.19 MHz; even if there is none, the read takes time.
         state ^= ((uint64_t)high << 32 | low) ^ (uint64_t)cm_in8(0x40) << 56;
-        // SplitMix64's finaliser (Steele, Lea, Flood 2014): every bit in reaches every bit out.
+        // SplitMix64's finaliser (Steele, Lea, Flood 2014): every input bit affects every output bit.
         state += 0x9e3779b97f4a7c15;
         state = (state ^ state >> 30) * 0xbf58476d1ce4e5b9;
         state = (state ^ state >> 27) * 0x94d049bb133111eb;
@@ -121,14 +121,14 @@ static inline void cm_set_efer(uint32_t bits) {
     __asm__ volatile("wrmsr" : : "a"(low | bits), "d"(high), "c"(0xc0000080));
 }
 
-/// Ends the machine: entry.S says how. QEMU's isa-debug-exit, where there is one, is told `status`.
+/// Ends the machine, as entry.S describes. QEMU's isa-debug-exit, if there is one, receives `status`.
 _Noreturn void cm_end(uint8_t status);
 
-/// Where the physical `address` below 4 GiB is mapped a second time, see ALIAS_BIT in entry.S: 0 is an address like any other, but to
-/// a compiler a pointer to it is none.
+/// The second address to which the physical `address`, below 4 GiB, is mapped: see ALIAS_BIT in entry.S. 0 is an address like any other,
+/// but to a compiler it is a null pointer.
 CM_INLINE uint64_t cm_alias(uint64_t address) { return address + (UINT64_C(1) << 39); }
 
-/// The addresses of the loader's first byte, of the first behind its code, and of the first behind its last.
+/// The addresses of the loader's first byte, of the first byte after its code, and of the first byte after its last.
 static inline uint64_t cm_loader_start(void) {
     extern char loader_start[];
     return (uint64_t)loader_start;
@@ -148,7 +148,7 @@ static inline uint64_t cm_call(uint64_t address) { return ((uint64_t (*)(void))a
 /// Leaves the loader for good, with the words of an `EntryState`.
 _Noreturn void cm_enter(const void *state);
 
-/// What the CPU and the stub push when an exception occurs.
+/// The frame that the CPU and the stub push when an exception occurs.
 struct cm_exception_frame {
     uint64_t cr4, cr3, r15, r14, r13, r12, r11, r10, r9, r8, rbp, rdi, rsi, rdx, rcx, rbx, rax;
     uint64_t vector, error_code, rip, cs, rflags, rsp, ss;
