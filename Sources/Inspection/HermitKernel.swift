@@ -1,18 +1,18 @@
-// What a Hermit kernel needs of the machine once it runs. The loader can't refuse a machine for that: other kernels need less.
+// The needs of a running Hermit kernel. The loader cannot refuse a machine because of them: other kernels need less.
 
 import Memory
 import Boot
 import Bytes
 import HermitEntry
 
-/// A kernel of the Hermit project, recognised by the paths of its sources, which its panics name.
+/// A kernel of the Hermit project, recognised by the paths of its sources, which it contains for its panics.
 struct HermitKernel {
-    /// Whether it looks for processors and interrupt controllers in ACPI's tables.
+    /// Whether it reads processors and interrupt controllers from ACPI's tables.
     let hasACPI: Bool
-    /// Whether it is one for C, which gives newlib a heap of its own.
+    /// Whether it is for C applications, and so gives newlib a heap of its own.
     let isForC: Bool
 
-    /// The kernel in `file`; nil where there is none of Hermit's.
+    /// The kernel in `file`; nil if there is none of Hermit's.
     init?(_ file: ByteView) {
         guard file.holds("src/arch/x86_64/kernel/") else { return nil }
         hasACPI = file.holds("src/arch/x86_64/kernel/acpi.rs")
@@ -25,9 +25,9 @@ struct HermitKernel {
     /// The end of an image that ends at `imageEnd`, as kernels see it.
     static func kernelEnd(_ imageEnd: UInt64) -> UInt64 { (imageEnd &+ 0x1f_ffff) & ~0x1f_ffff }
 
-    /// Whether the kernel has a heap, where `total` bytes of RAM lie above its end at `kernelEnd`: the reckoning of kernel 0.6.9
-    /// (mm::init), which takes off what lies below its end once more, two large pages, the page tables, and a tenth of the rest.
-    /// Seen with genuine images, on both sides of the limit.
+    /// Whether the kernel has a heap if `total` bytes of RAM lie above its end at `kernelEnd`, by the calculation of kernel 0.6.9
+    /// (mm::init): it subtracts, a second time, the memory below its end, then two large pages, the page tables, and a tenth of the
+    /// rest. Verified with genuine images, on both sides of the limit.
     func hasHeap(total: UInt64, kernelEnd: UInt64) -> Bool {
         let (page, largePage): (UInt64, UInt64) = (0x1000, 0x20_0000)
         let pages = total / page
@@ -35,15 +35,15 @@ struct HermitKernel {
         let reserved = kernelEnd + tables * page + 2 * largePage
         guard total > reserved else { return false }
         let available = (total - reserved) & ~(largePage - 1)
-        // A tenth is for stacks; newlib's heap is what the kernel's own leaves of the rest.
+        // A tenth is for stacks; newlib's heap is the part of the rest that the kernel's own leaves.
         let taken = available / 10 + (isForC ? 11 * largePage : 0)
         return available >= taken + largePage
     }
 }
 
 extension Verdict {
-    /// Looks at what the kernel needs besides: refuses the machine where it is known that it can't run there, remarks on it where
-    /// that is only known of versions.
+    /// Checks the kernel's other needs: refuses the machine if it is certain that the kernel cannot run there, and adds a finding if that
+    /// is only known of some versions.
     mutating func judgeMachine(_ rehearsal: Rehearsal, _ file: ByteView, _ machine: HostMachine) {
         let image = rehearsal.placement.image
         let kernelEnd = HermitKernel.kernelEnd(image.end)
@@ -51,7 +51,7 @@ extension Verdict {
             region.isAvailable ? sum + AddressRange(max(region.range.start, kernelEnd), region.range.end).size : sum
         }
         let hasReckoning = rehearsal.generation == .fourRecursive
-        // No kernel needs more; looking for one in a file takes time.
+        // No kernel needs more; and to look for a kernel in a file takes time.
         let mayLack = total < kernelEnd + HermitKernel.knownToSuffice
         guard machine.kind == .microvm || mayLack, let kernel = HermitKernel(file) else { return }
         if hasReckoning, !kernel.hasHeap(total: total, kernelEnd: kernelEnd) {

@@ -1,4 +1,4 @@
-// What a boot costs: instructions, counted, and wall time on the serial line.
+// The cost of a boot: the number of instructions, and wall time on the serial line.
 
 import Foundation
 
@@ -6,22 +6,22 @@ import Foundation
 struct BootFigures: Codable {
     var application: String
     var memory: String
-    /// Instructions, iterations of string instructions left out but the first.
+    /// The number of instructions, with only the first iteration of string instructions.
     var instructions: Int
-    /// With every iteration.
+    /// The number of instructions with every iteration.
     var iterations: Int
-    /// Instructions by function; empty where the loader has no symbols.
+    /// The numbers of instructions by function; empty if the loader has no symbols.
     var functions: [String: Int]
-    /// Bytes that the loader printed.
+    /// The number of bytes that the loader printed.
     var serialBytes: Int
     /// How the run ended.
     var ending: String
-    /// What makes it doubtful whether this was a boot, or where it ended; absent where nothing does.
+    /// A reason to doubt that this was a boot, or where it ended; absent if there is none.
     var remark: String?
     /// Milliseconds from the loader's first byte on the serial line to the application's first; absent where not measured.
     var wall: Wall?
 
-    /// Over several boots.
+    /// The times over several boots.
     struct Wall: Codable {
         var minimum: Double
         var median: Double
@@ -30,15 +30,15 @@ struct BootFigures: Codable {
     }
 }
 
-/// How boots are counted, whatever the loader.
+/// The options for counting boots, for any loader.
 struct BootOptions {
-    /// The loader's addresses as QEMU's -dfilter takes them; without them those of its file.
+    /// The loader's addresses as QEMU's -dfilter takes them; nil for those of its file.
     var range: String?
     /// The address of the instruction that ends the count.
     var end: UInt64?
-    /// What the loader's own lines on the serial line begin with.
+    /// The prefix of the loader's own lines on the serial line.
     var prefix: String
-    /// With how many instructions, every iteration counted, a boot counts as one that never comes to its jump.
+    /// The number of instructions, with every iteration, after which a boot counts as one that never comes to its jump.
     var most: Int
     /// Further arguments for QEMU.
     var arguments: [String]
@@ -51,9 +51,9 @@ struct BootBench {
     let options: BootOptions
     /// The loader's addresses, as QEMU's -dfilter takes them.
     let range: String
-    /// What its symbols tell of its functions.
+    /// The loader's functions, by its symbols.
     private let functions: FunctionNames
-    /// What makes QEMU execute one instruction at a time: version 8.1 has renamed that.
+    /// The option that makes QEMU execute one instruction at a time: version 8.1 renamed it.
     private let steps: [String]
 
     /// Finds the address range of `loader` in its program headers unless `options` has one, and its functions with nm.
@@ -72,12 +72,12 @@ struct BootBench {
 
     private static let qemu = "qemu-system-x86_64"
 
-    /// The application's path, behind which options and further modules may stand, as QEMU's -initrd takes them.
+    /// The application's path, without the options and further modules that may follow it, as QEMU's -initrd takes them.
     private static func file(_ application: String) -> String {
         String(application.prefix { $0 != " " && $0 != "," })
     }
 
-    /// Counts one boot. Throws where the loader executes nothing, or never comes to its jump.
+    /// Counts one boot. Throws if the loader executes nothing, or never comes to its jump.
     func count(_ application: String, _ size: String) async throws -> BootFigures {
         let serial = runner.folder.appendingPathComponent("serial")
         defer { try? FileManager.default.removeItem(at: serial) }
@@ -128,7 +128,7 @@ struct BootBench {
         }
     }
 
-    /// What makes the figures doubtful: a loader that has refused the application, say, or died, has not booted it.
+    /// A reason to doubt the figures: for instance, a loader that refused the application, or died, has not booted it.
     private func remark(
         _ ending: GuestEnding, _ place: String, _ output: [Substring], _ application: String
     ) -> String? {
@@ -149,8 +149,8 @@ struct BootBench {
         return remarks.isEmpty ? nil : remarks.joined(separator: "; ")
     }
 
-    /// Times `boots` boots, from the first byte of a line that begins with the prefix to the first of another line behind it.
-    /// Nil where one has no such lines.
+    /// Times `boots` boots, from the first byte of a line that begins with the prefix to the first byte of a later line that does not.
+    /// Nil if a boot has no such lines.
     func time(_ application: String, _ size: String, boots: Int) async throws -> BootFigures.Wall? {
         var times: [Double] = []
         let command =
@@ -181,5 +181,5 @@ struct BootBench {
     }
 }
 
-/// As QEMU takes and shows addresses.
+/// The address as QEMU takes and shows it.
 func hex(_ address: UInt64) -> String { "0x" + String(address, radix: 16) }

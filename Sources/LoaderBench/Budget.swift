@@ -1,19 +1,19 @@
-// The budget: what a boot may cost, and how large the loader may be, before `make test` fails.
+// The budget: the limits of a boot's cost and of the loader's size, past which `make test` fails.
 
 import ArgumentParser
 import Foundation
 
 /// The lines of budget.txt: `application memory figure limit`, and `loader - stripped limit`.
 struct Budget {
-    /// What can be limited.
+    /// The figures that can be limited.
     private enum Figure: String {
-        /// Instructions of a boot, a repeated string instruction as one.
+        /// The number of instructions of a boot, counting a repeated string instruction as one.
         case instructions
-        /// How many instructions more than the same boot with 1 GiB.
+        /// The number of instructions more than in the same boot with 1 GiB.
         case growth
-        /// Bytes that the loader prints.
+        /// The number of bytes that the loader prints.
         case serial
-        /// Bytes of the loader's file without symbols.
+        /// The number of bytes of the loader's file without symbols.
         case stripped
     }
 
@@ -38,8 +38,8 @@ struct Budget {
         }
     }
 
-    /// Prints each line with what was measured. Fails where a limit is exceeded. A line whose application was not booted is
-    /// skipped, and says so.
+    /// Prints each line with the figure measured. Fails if a limit is exceeded. A line whose application was not booted is reported as
+    /// skipped.
     func check(_ results: Results) throws {
         var checked = 0
         var exceeded = 0
@@ -52,7 +52,7 @@ struct Budget {
             if value > line.limit { exceeded += 1 }
             print("\(value > line.limit ? "EXCEEDED" : "within"): \(line.text): \(value)")
         }
-        // A budget that names nothing that was measured guards nothing.
+        // A budget of which nothing was measured guards nothing.
         if checked == 0 || exceeded > 0 { throw ExitCode.failure }
     }
 

@@ -1,30 +1,31 @@
-// Runs a guest until its loader is done, for a time that is bounded, and keeps each instruction of the loader's.
+// Runs a guest until its loader is done, for a bounded time, and records each instruction of the loader.
 
 import Foundation
 import Subprocess
 import Synchronization
 
-/// How a boot that is counted comes to its end.
+/// The end of a boot that is counted.
 enum GuestEnding {
     /// QEMU ended by itself, with this status, or by this signal.
     case exited(Int), signalled(Int)
-    /// The instruction came that ends the count.
+    /// The instruction that ends the count was reached.
     case reached
-    /// For some seconds none of the loader's instructions was executed: what it jumped to runs on.
+    /// For some seconds none of the loader's instructions was executed: it has jumped to the application.
     case quiet
-    /// It executed as many of its instructions as are permitted, and more.
+    /// It executed more instructions than permitted.
     case endless
-    /// The time was over before its last instruction was some seconds ago.
+    /// The time was over while it still executed instructions.
     case late
 }
 
 /// One boot under QEMU.
 struct GuestRun {
-    /// After how many seconds without an instruction of the loader's it counts as done, and after how many in all as hung.
+    /// The number of seconds without an instruction of the loader after which it counts as done, and in all after which it counts as
+    /// hung.
     static let patience = 15.0
     static let limit = 90.0
 
-    /// What the loader executed.
+    /// The instructions that the loader executed.
     private(set) var trace: GuestTrace
     private(set) var ending = GuestEnding.late
 
@@ -44,7 +45,7 @@ struct GuestRun {
                     try await Task.sleep(for: .milliseconds(100))
                     clock.look()
                 }
-                // So that nothing is left behind, whatever it is doing.
+                // It must end, whatever it is doing.
                 try execution.send(signal: .kill)
             }
             defer { watch.cancel() }
@@ -70,7 +71,7 @@ struct GuestRun {
     }
 }
 
-/// When something happened last.
+/// The time of the last activity.
 private final class ActivityClock: Sendable {
     private struct State {
         let start = ContinuousClock.now
@@ -80,13 +81,13 @@ private final class ActivityClock: Sendable {
 
     private let state = Mutex(State())
 
-    /// What has come to an end with the time, if it has.
+    /// The end, if the time is over.
     var ending: GuestEnding? { state.withLock { $0.ending } }
 
-    /// Something happens now.
+    /// Records activity now.
     func touch() { state.withLock { $0.last = ContinuousClock.now } }
 
-    /// Sees whether the time is over.
+    /// Checks whether the time is over.
     func look() {
         state.withLock { state in
             let now = ContinuousClock.now

@@ -1,4 +1,4 @@
-// Counts the instructions a guest executes, from QEMU's log of every one.
+// Counts the instructions that a guest executes, from QEMU's log of each of them.
 
 import Foundation
 
@@ -19,7 +19,7 @@ struct FunctionNames {
         }
     }
 
-    /// The function that the instruction at `address` belongs to: the last one that begins there or before.
+    /// The function that the instruction at `address` belongs to: the last one that begins at or below it.
     func name(at address: UInt64) -> String? {
         var low = 0
         var high = addresses.count
@@ -31,28 +31,28 @@ struct FunctionNames {
     }
 }
 
-/// The instructions that a guest executed, in order; the iterations of a repeated string instruction as one.
+/// The instructions that a guest executed, in order; the iterations of a repeated string instruction count as one.
 struct GuestTrace {
     /// Their addresses.
     private(set) var addresses: [UInt64] = []
-    /// How many there are with every iteration.
+    /// The number of instructions with every iteration.
     private(set) var iterations = 0
-    /// Whether the instruction has come that ends the count, which itself does not count.
+    /// Whether the instruction that ends the count, and does not count itself, was reached.
     private(set) var isOver = false
-    /// What the log says besides, where QEMU itself speaks.
+    /// The other lines of the log, which are QEMU's own messages.
     private(set) var messages: [String] = []
-    /// The address of the instruction that ends the count: the first time after the loader's first instruction.
+    /// The address of the instruction that ends the count, at its first execution after the loader's first instruction.
     private let end: UInt64?
     /// The line that is not complete yet.
     private var line: [UInt8] = []
-    /// Whether the line before has brought an address.
+    /// Whether the previous line had an address.
     private var isNew = false
 
-    /// Nothing yet; `end` is the address of the instruction that ends the count.
+    /// An empty trace; `end` is the address of the instruction that ends the count.
     init(until end: UInt64? = nil) { self.end = end }
 
-    /// Takes the next bytes of a log of `-d exec,nochain` with single steps: a line an instruction, which begins with `Trace`,
-    /// the address between the first two slashes.
+    /// Takes the next bytes of a log of `-d exec,nochain` with single steps: one line for each instruction, which begins with `Trace`,
+    /// and has the address between the first two slashes.
     mutating func take(_ bytes: [UInt8]) {
         for byte in bytes {
             if byte != 0x0a {
@@ -66,7 +66,7 @@ struct GuestTrace {
 
     private mutating func takeLine() {
         if line.starts(with: GuestTrace.stopped), iterations > 0, !isOver {
-            // QEMU had something else to do first: the instruction before this line was not executed, and comes again.
+            // QEMU was interrupted: the instruction before this line was not executed, and is logged again.
             iterations -= 1
             if isNew { addresses.removeLast() }
             isNew = false
@@ -90,7 +90,7 @@ struct GuestTrace {
     private static let prefix = Array("Trace ".utf8)
     private static let stopped = Array("Stopped execution ".utf8)
 
-    /// How many instructions belong to each function; empty where none is known.
+    /// The number of instructions of each function; empty if no function is known.
     func counts(_ functions: FunctionNames) -> [String: Int] {
         let perAddress = addresses.reduce(into: [:] as [UInt64: Int]) { $0[$1, default: 0] += 1 }
         return perAddress.reduce(into: [:]) { counts, entry in

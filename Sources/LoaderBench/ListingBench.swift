@@ -2,16 +2,16 @@
 
 import Foundation
 
-/// One program's figures for one listing of one file.
+/// The figures of all programs for one listing of one file.
 struct ListingFigures: Codable {
     var file: String
     var megabytes: Double
     var view: String
     var rows: Int
-    /// By program: seconds, the median; MiB of memory, the peak; how many times as long as loader-inspect.
+    /// By program: the median of seconds; the peak of MiB of memory; the time relative to loader-inspect.
     var programs: [String: Program]
 
-    /// One program's.
+    /// The figures of one program.
     struct Program: Codable {
         var seconds: Double
         var peakMebibytes: Double
@@ -25,7 +25,7 @@ struct ListingBench {
     let inspect: String
     let isQuick: Bool
 
-    /// The programs, and what asks them for a view.
+    /// The programs, and their options for each view.
     private static let programs: [(name: String, options: [String: String])] = [
         ("readelf", ["relocations": "-rW", "symbols": "-sW", "sections": "-SW"]),
         ("eu-readelf", ["relocations": "-r", "symbols": "-s", "sections": "-S"]),
@@ -59,7 +59,7 @@ struct ListingBench {
         return figures
     }
 
-    /// A file of the Swift toolchain that is over 100 MB and has most relocations: over 200,000.
+    /// The file of the Swift toolchain over 100 MB with the most relocations: over 200,000.
     private func largeLibrary() async -> String? {
         guard let compiler = await Runner.attempt("which", ["swiftc"]) else { return nil }
         let root = URL(fileURLWithPath: compiler.trimmingCharacters(in: .newlines)).resolvingSymlinksInPath()
@@ -85,7 +85,7 @@ struct ListingBench {
             .flatMap { Int($0.trimmingCharacters(in: .whitespacesAndNewlines)) } ?? 1
         var times: [String: [Double]] = [:]
         var peaks: [String: Int] = [:]
-        // In turn, so that whatever else the machine does hits all of them alike; the slow ones less often.
+        // In turn, so that other load on the machine affects all of them alike; the slow ones less often.
         let rounds = isQuick ? 5 : 11
         for round in 0..<rounds {
             for (name, command) in commands {
@@ -111,11 +111,11 @@ struct ListingBench {
     private func quoted(_ path: String) -> String { "'" + path.replacingOccurrences(of: "'", with: "'\\''") + "'" }
 }
 
-/// An object file that is nothing but section headers.
+/// An object file that consists of section headers only.
 enum SectionFile {
     static func write(_ count: Int, to path: String) throws {
         var words: [UInt64] = [0x0001_0102_464c_457f, 0, 0x0000_0001_003e_0001, 0, 0, 64, 64 << 32, 64 << 16 | 1 << 48]
-        // More than fit in e_shnum: their number is in section 0.
+        // There are more than fit in e_shnum, so their number is in section header 0.
         words += [0, 0, 0, 0, UInt64(count), 0, 0, 0]
         var names: [UInt8] = [0] + Array(".shstrtab".utf8) + [0]
         let namesOffset = UInt64(64 + count * 64)

@@ -1,9 +1,9 @@
-// `make bench`: what a boot, the loader, a relocation and a listing cost, in one run on one machine.
+// `make bench`: the costs of a boot, the loader, a relocation and a listing, in one run on one machine.
 
 import ArgumentParser
 import Foundation
 
-/// What can be measured.
+/// The parts that can be measured.
 enum Part: String, CaseIterable, ExpressibleByArgument {
     case boot, loader, relocations, listings
 }
@@ -131,7 +131,7 @@ struct LoaderBench: AsyncParsableCommand {
             for size in sizes {
                 note("boot of \(application), \(size)")
                 figures.append(try await bench.count(application, size))
-                // What has not booted guards nothing.
+                // A boot that failed guards nothing.
                 if budget != nil, let remark = figures.last?.remark {
                     throw BenchError("\(application) with \(size): \(remark)")
                 }

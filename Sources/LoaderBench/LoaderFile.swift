@@ -7,10 +7,10 @@ struct LoaderFile: Codable {
     var text: Int
     var data: Int
     var bss: Int
-    /// Bytes of the file, fully stripped.
+    /// The number of bytes of the file, fully stripped.
     var stripped: Int
 
-    /// Asks size and strip.
+    /// Measures the file with size and strip.
     init(measuring path: String, in folder: URL) async throws {
         let line = try await Runner.capture("size", [path]).split(separator: "\n").last ?? ""
         let numbers = line.split(whereSeparator: \.isWhitespace).compactMap { Int($0) }
@@ -22,8 +22,8 @@ struct LoaderFile: Codable {
         try? FileManager.default.removeItem(atPath: copy)
     }
 
-    /// The addresses at which the segments of an ELF file lie, as QEMU's -dfilter takes them: from the lowest to the highest,
-    /// physical ones (p_paddr), where QEMU puts them, and then the virtual ones, if those are others.
+    /// The addresses of the segments of an ELF file, as QEMU's -dfilter takes them, from the lowest to the highest: the physical ones
+    /// (p_paddr), where QEMU puts them, and then the virtual ones, if they differ.
     static func ranges(path: String) throws -> String {
         let file = try ELFSegments(path: path)
         guard let physical = file.physical, let virtual = file.virtual else {
@@ -33,7 +33,7 @@ struct LoaderFile: Codable {
         return ranges.map { "\(hex($0.lowerBound))..\(hex($0.upperBound))" }.joined(separator: ",")
     }
 
-    /// The entry point of an application that is linked where `ranges` are; nil where it lies elsewhere, or can.
+    /// The entry point of an application that is linked at a fixed address inside `ranges`; nil for any other.
     static func fixedEntry(path: String, in ranges: String) -> UInt64? {
         guard let file = try? ELFSegments(path: path), file.isFixed, let own = file.virtual else { return nil }
         let bounds = ranges.split(separator: ",").map { range in
@@ -50,10 +50,10 @@ private struct ELFSegments {
     let entry: UInt64
     /// ET_EXEC.
     let isFixed: Bool
-    /// From the first address of a PT_LOAD segment to the last one.
+    /// The addresses from the first of a PT_LOAD segment to the last.
     private(set) var physical: ClosedRange<UInt64>?, virtual: ClosedRange<UInt64>?
 
-    /// Reads the program headers. Throws where the file is not ELF.
+    /// Reads the program headers. Throws if the file is not ELF.
     init(path: String) throws {
         let bytes = try Data(contentsOf: URL(fileURLWithPath: path), options: .alwaysMapped)
         func word(_ offset: UInt64, _ size: UInt64) -> UInt64 {

@@ -1,4 +1,4 @@
-// What a relocation costs on the host: the loader's code beside the system's dynamic linker and beside a plain copy.
+// The cost of a relocation on the host: the loader's code compared with the system's dynamic linker and with a plain copy.
 
 import Bytes
 import Diagnostics
@@ -11,15 +11,14 @@ struct RelocationFigures: Codable {
     var count: Int
     /// `Relocator.apply` on an image that has just been loaded, as in the guest.
     var apply: Double
-    /// A copy of half as many bytes as relocation reads and writes: the same traffic.
+    /// A copy of half as many bytes as relocation reads and writes, which is the same traffic.
     var copy: Double
-    /// Checking the file's tables and applying them to a private mapping of the file, page faults included, as the dynamic
-    /// linker does.
+    /// Checking the file's tables and applying them to a private mapping of the file, including page faults, as the dynamic linker does.
     var mapped: Double
-    /// The dynamic linker: dlopen, lazy binding off, less dlopen of the same file without the tags of its relocation table.
+    /// The dynamic linker: dlopen with lazy binding off, minus dlopen of the same file without the tags of its relocation table.
     var dynamicLinkerMapped: Double
-    /// The same in a process that maps files with all their pages present; absent where it may not. Of large files it is a
-    /// small difference of large times, and where other work disturbs them not to be believed.
+    /// The same in a process that maps files with all their pages present; absent if it may not. For large files it is a small
+    /// difference of large times, and unreliable if other work disturbs them.
     var dynamicLinker: Double?
 }
 
@@ -54,7 +53,7 @@ struct RelocationBench {
         var unrelocated: [Double] = []
         var locked: [Double] = []
         var lockedUnrelocated: [Double] = []
-        // Everything in turn, so that whatever else the machine does hits all of them alike.
+        // Everything in turn, so that other load on the machine affects all of them alike.
         for _ in 0..<max(3, min(20, 4_000_000 / count)) {
             for _ in 0..<Runner.opens {
                 apply.append(try mapped.relocateLoaded(expecting: count))
@@ -66,7 +65,7 @@ struct RelocationBench {
             locked += try await runner.open(file, isLocked: true)
             lockedUnrelocated += try await runner.open(plain, isLocked: true)
         }
-        // The smallest: what else the machine does only adds.
+        // The smallest time counts: other load on the machine only adds.
         let perEntry = { (times: [Double]) in (times.min() ?? .nan) / Double(count) }
         return RelocationFigures(
             kind: kind, count: count, apply: perEntry(apply), copy: perEntry(copy), mapped: perEntry(faulting),
@@ -75,7 +74,7 @@ struct RelocationBench {
     }
 }
 
-/// A file that is relocated again and again. Its mapping is its own: it ends with it, and nothing else has the address.
+/// A file that is relocated repeatedly. It owns its mapping, which ends with it; nothing else has the address.
 @safe final class MappedFile {
     private let descriptor: Int32
     private let size: Int
@@ -100,7 +99,7 @@ struct RelocationBench {
         return unsafe UnsafeMutableRawBufferPointer(start: start, count: size)
     }
 
-    /// Loads the file into memory and relocates it; returns the nanoseconds of the latter.
+    /// Loads the file into memory and relocates it; returns the nanoseconds of relocation.
     func relocateLoaded(expecting count: Int) throws -> Double {
         let image = unsafe try LinkedImage(ByteView(RawSpan(_unsafeBytes: UnsafeRawBufferPointer(bytes))), as: .library)
         let target = unsafe try MappedFile.map(Int(image.size), -1, PROT_READ | PROT_WRITE)
@@ -110,8 +109,8 @@ struct RelocationBench {
         return try relocate(image, &memory, expecting: count)
     }
 
-    /// Relocates a private mapping of the file, whose addresses are its offsets, and reads the tables through another mapping,
-    /// which has not been looked at either; returns the nanoseconds of everything but mapping.
+    /// Relocates a private mapping of the file, whose addresses are its offsets, and reads the tables through another mapping that has
+    /// not been read before either; returns the nanoseconds of everything except mapping.
     func relocateMapped(expecting count: Int) throws -> Double {
         let file = unsafe try MappedFile.map(size, descriptor, PROT_READ)
         let target = unsafe try MappedFile.map(size, descriptor, PROT_READ | PROT_WRITE)
@@ -126,7 +125,7 @@ struct RelocationBench {
         return nanoseconds() - start
     }
 
-    /// Throws where it did not apply as many relocations as there should be.
+    /// Relocates, and throws if the number of relocations is not the expected one.
     private func relocate(
         _ image: borrowing LinkedImage, _ memory: inout ByteRegion, expecting count: Int
     ) throws -> Double {
@@ -139,7 +138,7 @@ struct RelocationBench {
     }
 }
 
-/// Two buffers, and a copy from one to the other. They are its own, as long as it is there.
+/// Two buffers, which it owns, and a copy from one to the other.
 @safe final class Copier {
     private let source: UnsafeMutableRawBufferPointer
     private let target: UnsafeMutableRawBufferPointer

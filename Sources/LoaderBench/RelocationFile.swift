@@ -1,5 +1,4 @@
-// Shared objects that consist of relocations, as large as one likes: what the loader, the system's dynamic linker and readelf
-// are measured on.
+// Shared objects of any size that consist of relocations, on which the loader, the system's dynamic linker and readelf are measured.
 
 import Foundation
 
@@ -9,10 +8,10 @@ enum RelocationKind: String, CaseIterable, Codable {
     case relative = "RELATIVE"
     /// DT_RELR.
     case packed = "RELR"
-    /// R_X86_64_64 against symbols in a GNU hash table; two relocations a symbol, sorted by symbol, as linkers do.
+    /// R_X86_64_64 against symbols in a GNU hash table; two relocations for each symbol, sorted by symbol, as linkers do.
     case symbolic = "64, GNU hash"
 
-    /// The bytes that relocating `count` words must at least read and write: the table, and the words, which RELR reads, too.
+    /// The least number of bytes to read and write for relocating `count` words: the table, and the words, which RELR reads, too.
     func traffic(_ count: Int) -> Int {
         switch self {
         case .relative, .symbolic: count * (24 + 8)
@@ -28,8 +27,8 @@ struct RelocationFile {
         [(name: String, type: UInt64, flags: UInt64, start: Int, end: Int, link: UInt64, entry: UInt64)] =
             []
 
-    /// The bytes of a shared object with `count` relocations of `kind`; without `isRelocated`, the same but for the tags of
-    /// the relocation table.
+    /// Writes a shared object with `count` relocations of `kind`; without `isRelocated`, the same except for the tags of the relocation
+    /// table.
     static func write(_ kind: RelocationKind, _ count: Int, to path: String, isRelocated: Bool = true) throws {
         var file = RelocationFile()
         let data = file.make(kind, count, isRelocated)
@@ -47,7 +46,7 @@ struct RelocationFile {
     private mutating func make(_ kind: RelocationKind, _ count: Int, _ isRelocated: Bool) -> Data {
         words = Array(repeating: 0, count: 64)
         let symbolCount = kind == .symbolic ? count / 2 : 1
-        // The words to relocate come last, behind a page boundary; everything in front of them has a known size.
+        // The words to relocate come last, after a page boundary; everything before them has a known size.
         let names = symbolNames(symbolCount)
         let sorted = GNUHash(names)
         let stringsStart = end
@@ -155,7 +154,7 @@ struct RelocationFile {
             words += [
                 UInt64(nameOffsets[index]) | section.type << 32, section.flags, isLoaded ? UInt64(section.start) : 0,
                 UInt64(section.start), UInt64(section.end - section.start),
-                // sh_info of a symbol table: the first that is not local.
+                // sh_info of a symbol table: the first symbol that is not local.
                 section.link | (section.type == 11 ? 1 << 32 : 0), 8, section.entry,
             ]
         }

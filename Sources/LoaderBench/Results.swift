@@ -2,10 +2,10 @@
 
 import Foundation
 
-/// One run's figures.
+/// The figures of one run.
 struct Results: Codable {
     var machine: MachineDescription
-    /// What was run.
+    /// The command line.
     var command = CommandLine.arguments
     var boot: [BootFigures]?
     var loader: LoaderFile?
@@ -45,7 +45,7 @@ struct Results: Codable {
         let remarks = boot.filter { $0.remark != nil }
         if !remarks.isEmpty { print() }
         for row in remarks { print("\(row.application), \(row.memory): \(row.remark ?? "")") }
-        // One amount of memory shows what a loader spends its time on.
+        // One amount of memory is enough to show where a loader spends its time.
         if let row = boot.first(where: { !$0.functions.isEmpty }) {
             print("\nThe functions that execute the most: \(row.application), \(row.memory)\n")
             let most = row.functions.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.prefix(15)
@@ -91,7 +91,7 @@ struct Results: Codable {
                 })
     }
 
-    /// The dynamic linker's time, unless it was lost in the noise of the two that it is the difference of.
+    /// The dynamic linker's time, unless it was lost in the noise of the two times whose difference it is.
     private func believable(_ row: RelocationFigures) -> Double? {
         row.dynamicLinker.flatMap { $0 > row.copy / 2 ? $0 : nil }
     }
@@ -121,7 +121,7 @@ struct Results: Codable {
 
     private func decimal(_ value: Double, _ digits: Int) -> String { String(format: "%.\(digits)f", value) }
 
-    /// A table as Markdown has it, with columns as wide as they need.
+    /// Prints a table in Markdown, with columns as wide as necessary.
     private static func table(_ lines: [[String]]) {
         let columns = lines[0].indices
         let widths = columns.map { column in lines.map { $0[column].count }.max() ?? 0 }
@@ -139,7 +139,7 @@ struct Results: Codable {
     }
 }
 
-/// What it was measured on, and with which versions.
+/// The machine of the measurement, and the versions of the programs.
 struct MachineDescription: Codable {
     var cpu = "unknown"
     var cores: Int
@@ -170,7 +170,7 @@ struct MachineDescription: Codable {
         }
     }
 
-    /// For people.
+    /// The description as text.
     var lines: [String] {
         ["\(cpu), \(cores) cores, \(memoryGiB) GiB, \(system)"]
             + versions.keys.sorted().map { "\($0): \(versions[$0] ?? "")" }

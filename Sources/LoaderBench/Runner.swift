@@ -12,7 +12,7 @@ import Subprocess
 /// Monotonic time.
 func nanoseconds() -> Double { Double(DispatchTime.now().uptimeNanoseconds) }
 
-/// The middle one of `values`.
+/// The median of `values`.
 func median(_ values: [Double]) -> Double {
     let sorted = values.sorted()
     return sorted.isEmpty ? .nan : sorted[sorted.count / 2]
@@ -21,9 +21,9 @@ func median(_ values: [Double]) -> Double {
 /// Says on standard error what is being measured.
 func note(_ text: String) { FileHandle.standardError.write(Data("bench: \(text)\n".utf8)) }
 
-/// What a measurement needs of the machine.
+/// What a measurement needs from the machine.
 struct Runner {
-    /// A folder for files, which are removed.
+    /// A folder for temporary files.
     let folder: URL
     /// The program of timer.c.
     let timer: String
@@ -35,12 +35,12 @@ struct Runner {
         return result.standardOutput
     }
 
-    /// A path, or a name to be looked for in PATH.
+    /// The executable for a path, or for a name to be looked up in PATH.
     private static func executable(_ program: String) -> Executable {
         program.contains("/") ? .path(.init(program)) : .name(program)
     }
 
-    /// Standard output of `program`, nil where it is missing or fails.
+    /// Standard output of `program`; nil if it is missing or fails.
     static func attempt(_ program: String, _ arguments: [String]) async -> String? {
         let result = try? await Subprocess.run(
             executable(program), arguments: Arguments(arguments), output: .string(limit: 1 << 24), error: .discarded)
@@ -48,11 +48,11 @@ struct Runner {
         return result.standardOutput
     }
 
-    /// How often everything is repeated in a row.
+    /// The number of repetitions in a row.
     static let opens = 5
 
-    /// Nanoseconds of some dlopens of `file` by a process that has nothing but libc; with `isLocked` of one that maps files with
-    /// all pages present, none where it may not.
+    /// The nanoseconds of several dlopens of `file` by a process that has loaded only libc; with `isLocked`, by one that maps files with
+    /// all pages present, and none if it may not.
     func open(_ file: String, isLocked: Bool = false) async throws -> [Double] {
         let output = await Runner.attempt(timer, [isLocked ? "locked" : "dlopen", "\(Runner.opens)", file])
         guard let output else {
@@ -62,7 +62,7 @@ struct Runner {
         return output.split(separator: "\n").compactMap { Double($0) }
     }
 
-    /// Nanoseconds and peak KiB of a command whose output goes to /dev/null; nil where it is missing.
+    /// The nanoseconds and the peak KiB of a command whose output goes to /dev/null; nil if it is missing.
     func time(_ command: [String]) async -> (nanoseconds: Double, kilobytes: Int)? {
         guard let output = await Runner.attempt(timer, ["run", "/dev/null"] + command) else { return nil }
         let words = output.split(whereSeparator: \.isWhitespace)
@@ -71,7 +71,7 @@ struct Runner {
     }
 }
 
-/// Why a measurement is impossible.
+/// The reason why a measurement is impossible.
 struct BenchError: Error, CustomStringConvertible {
     let description: String
     init(_ description: String) { self.description = description }

@@ -1,6 +1,5 @@
-// The clock of `make bench`, in a process of its own that loads nothing but libc: how long the system's dynamic linker takes
-// for a file, time and peak memory of a command, and time between two lines of a serial port. Prints one number, or two, per
-// line.
+// The clock of `make bench`, in a process of its own that loads only libc: the time that the system's dynamic linker takes for a file,
+// time and peak memory of a command, and time between two lines of a serial port. Prints one or two numbers per line.
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -59,7 +58,7 @@ static int run(const char *output, char **command) {
 }
 
 // timer serial PREFIX COMMAND…: nanoseconds from the first byte of a line that begins with PREFIX to the first byte of the
-// next line that does not, in the command's standard output; that is all that is waited for.
+// next line that does not, in the command's standard output. It does not wait for more.
 static int watch(const char *prefix, char **command) {
     int pipes[2];
     if (pipe(pipes)) return 1;
@@ -71,7 +70,7 @@ static int watch(const char *prefix, char **command) {
         _exit(127);
     }
     close(pipes[1]);
-    // Where that is permitted, bytes are seen when they arrive.
+    // With a higher priority, if permitted, bytes are seen as soon as they arrive.
     setpriority(PRIO_PROCESS, 0, -20);
     size_t length = strlen(prefix), column = 0;
     int matches = 1;

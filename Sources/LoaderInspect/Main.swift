@@ -1,4 +1,4 @@
-// The program: everything is in the library, where tests reach it.
+// The program: everything else is in the library, where tests reach it.
 
 import ArgumentParser
 import Inspection

@@ -1,4 +1,4 @@
-// What the loader would do otherwise with one build than with another.
+// What the loader would do differently with two builds.
 
 import Architecture
 import Diagnostics
@@ -6,7 +6,7 @@ import Linking
 
 /// The differences of two verdicts.
 struct BootChanges: Encodable {
-    /// One fact that differs; nil where there is none.
+    /// One fact that differs; a side that lacks it is nil.
     struct Change: Encodable, Equatable {
         let name: String
         let old: String?
@@ -40,7 +40,7 @@ struct BootChanges: Encodable {
         compare("kind") { $0.kind }
         compare("EI_OSABI") { $0.osABI.map { "\($0)" } }
         compare("contract") { $0.evidence }
-        // Where one build does not boot, its plan is missing altogether: one line says so, the verdict's.
+        // If one build does not boot it has no plan at all: only the line of the verdict says so.
         if old.plan != nil, new.plan != nil {
             compare("image") { $0.plan.map { rangeText($0.image.value, $0.imageEnd.value) } }
             compare("image size") { $0.plan.map { "\($0.imageSize) bytes" } }

@@ -83,7 +83,7 @@ struct BuildDifference: Encodable {
         let verdict: String
         let status: Int32
         let size: UInt64
-        /// The bytes of memory that the image takes, where it boots.
+        /// The bytes of memory that the image takes, if it boots.
         let imageSize: UInt64?
 
         init(_ verdict: Verdict) {
@@ -114,7 +114,7 @@ struct BuildDifference: Encodable {
 
     // MARK: Text
 
-    /// Writes the comparison for people; of each kind of part at most `limit`.
+    /// Writes the comparison as text, with at most `limit` parts of each kind.
     func write(to output: Output, limit: Int) {
         write("old", old, to: output)
         write("new", new, to: output)
@@ -198,6 +198,6 @@ struct BuildDifference: Encodable {
 }
 
 extension UInt64 {
-    /// The sum, or the largest number where it does not fit.
+    /// The sum, or the largest number if it does not fit.
     func addingClamped(_ other: UInt64) -> UInt64 { adding(other) ?? .max }
 }

@@ -1,10 +1,10 @@
-// What a build server makes of a comparison: a limit that fails the build, and a summary in Markdown.
+// A comparison for build servers: a limit that fails the build, and a summary in Markdown.
 
 import ArgumentParser
 
-/// By how much a file may grow: a number of bytes, `4096`, `4K`, `1.5M`, or a part of its size, `2%`, `0.5%`.
+/// The growth that is allowed: a number of bytes, `4096`, `4K`, `1.5M`, or a part of the size, `2%`, `0.5%`.
 struct Growth: ExpressibleByArgument {
-    /// As it was given.
+    /// The text as it was given.
     let text: String
     private let number: Double
     private let isPercentage: Bool
@@ -19,7 +19,7 @@ struct Growth: ExpressibleByArgument {
         self.number = number * (match.3.flatMap { units[Substring($0.uppercased())] } ?? 1)
     }
 
-    /// Whether a size that has changed from `old` to `new` has grown by more.
+    /// Whether it is less than the growth from `old` to `new`.
     func isLess(than old: UInt64, _ new: UInt64) -> Bool {
         guard new > old else { return false }
         let growth = Double(new - old)
@@ -28,7 +28,7 @@ struct Growth: ExpressibleByArgument {
 }
 
 extension BuildDifference {
-    /// What has grown by more than `limit`; nil where nothing has.
+    /// A sentence about what has grown by more than `limit`; nil if nothing has.
     func exceeds(_ limit: Growth) -> String? {
         if limit.isLess(than: old.size, new.size) { return "the file has grown from \(old.size) to \(new.size) bytes" }
         guard let before = old.imageSize, let after = new.imageSize, limit.isLess(than: before, after) else {
@@ -37,7 +37,7 @@ extension BuildDifference {
         return "the image has grown from \(before) to \(after) bytes of memory"
     }
 
-    /// Writes the comparison as a section of a Markdown page; of sections and symbols each at most `limit`.
+    /// Writes the comparison as a section of a Markdown page, with at most `limit` sections and as many symbols.
     func writeMarkdown(to output: Output, limit: Int) {
         output.line("### \(code(new.file)) \(new.verdict)")
         output.line()
@@ -89,12 +89,12 @@ extension BuildDifference {
         return magnitude == 0 ? "" : (isGrowth ? "+" : "-") + "\(magnitude)"
     }
 
-    /// `text` as code in a table's cell, where a bar would end the cell and a backquote the code.
+    /// `text` as code in a table's cell, in which a bar would end the cell and a backquote the code.
     private func code(_ text: String) -> String {
         "`" + printable(text).replacing("`", with: "'").replacing("|", with: "\\|") + "`"
     }
 
-    /// `text` without what Markdown or HTML would take for its own.
+    /// `text` with the characters escaped that Markdown or HTML would interpret.
     private func escaped(_ text: String) -> String {
         printable(text).replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing("|", with: "\\|")
             .replacing("*", with: "\\*").replacing("_", with: "\\_").replacing("`", with: "\\`")

@@ -1,4 +1,4 @@
-// What looks wrong in a file that may boot all the same, with advice.
+// Findings: what looks wrong in a file, even if it boots, with advice.
 
 import Architecture
 import Memory
@@ -9,7 +9,7 @@ import ELF
 import HermitEntry
 import Linking
 
-/// One remark.
+/// A finding in a file.
 struct Finding: Encodable, Equatable {
     /// How bad it is.
     enum Severity: String, Encodable {
@@ -18,9 +18,9 @@ struct Finding: Encodable, Equatable {
     let severity: Severity
     /// A short name, for scripts.
     let name: String
-    /// What was found.
+    /// The sentence that says what was found.
     let sentence: String
-    /// What to do about it.
+    /// The advice: what to do about it.
     let advice: String
 
     init(_ severity: Severity, _ name: String, _ sentence: String, _ advice: String) {
@@ -32,7 +32,7 @@ struct Finding: Encodable, Equatable {
 
     // MARK: Segments
 
-    /// What the program headers of `file` show, whether it boots or not.
+    /// The findings in the program headers of `file`, whether it boots or not.
     static func inFile(_ file: ByteView) -> [Finding] {
         var findings: [Finding] = []
         do throws(Fault) {
@@ -105,7 +105,7 @@ struct Finding: Encodable, Equatable {
         return []
     }
 
-    /// A file that was cut short may hold all that is loaded.
+    /// The finding in a file that was cut short, even if it holds everything that is loaded.
     private static func inSectionHeaders(_ file: ByteView, _ header: FileHeader) -> [Finding] {
         do throws(Fault) {
             _ = try SectionListing(file, header)
@@ -123,7 +123,7 @@ struct Finding: Encodable, Equatable {
 
     // MARK: The application
 
-    /// What a valid application shows.
+    /// The findings in a valid application.
     static func inApplication(_ application: borrowing Application) -> [Finding] {
         var findings: [Finding] = []
         if !application.isObject {
@@ -137,7 +137,7 @@ struct Finding: Encodable, Equatable {
         return findings + inFunction(application) + inNotes(application) + elsewhere(application)
     }
 
-    /// What the loader's advice on `rule` means here, where words of its own would not tell.
+    /// How to follow the loader's advice on `rule` with this tool.
     static func adviceHere(_ rule: Rule) -> [Finding] {
         switch rule {
         case .needsLibrary:
@@ -163,7 +163,7 @@ struct Finding: Encodable, Equatable {
         }
     }
 
-    /// Kernels take each thread's variables from what memory is left, and die where that is not enough.
+    /// The finding in too large thread-local storage: kernels allocate each thread's variables, and die if memory does not suffice.
     static func inThreadLocals(_ template: TLSInfo?, _ memoryMap: [MemoryRegion]) -> [Finding] {
         let size = memoryMap.reduce(0) { $1.isAvailable ? $0 + $1.range.size : $0 }
         guard let template, template.memsz >= size else { return [] }
@@ -175,7 +175,7 @@ struct Finding: Encodable, Equatable {
         ]
     }
 
-    /// An entry point that runs only because, or as long as, pages are not protected.
+    /// The finding in an entry point that runs only if pages are not protected.
     private static func inEntry(_ image: borrowing LinkedImage) -> [Finding] {
         guard let index = image.object.entrySegment, !image.programHeaders[index].isExecutable else { return [] }
         return [
@@ -186,7 +186,7 @@ struct Finding: Encodable, Equatable {
         ]
     }
 
-    /// Zeros in the place of code, as copies have that were broken off.
+    /// The finding in zeros in place of code, as in copies that were interrupted.
     private static func inZeros(_ image: borrowing LinkedImage) -> [Finding] {
         guard let index = image.object.entrySegment else { return [] }
         let segment = image.programHeaders[index]
@@ -200,7 +200,7 @@ struct Finding: Encodable, Equatable {
         ]
     }
 
-    /// An entry point inside of a function, as a damaged header leaves.
+    /// The finding in an entry point inside of a function, as in a damaged header.
     private static func inFunction(_ application: borrowing Application) -> [Finding] {
         guard let location = application.contents.locate(application.entry), location.offset > 0 else { return [] }
         let file = application.contents.file
@@ -210,12 +210,12 @@ struct Finding: Encodable, Equatable {
             Finding(
                 .warning, "entry-in-function",
                 "the entry point \(hex(application.entry)) is not where a function begins: it is \(hex(location.offset)) bytes "
-                    + "behind the beginning of \(name)",
+                    + "after the beginning of \(name)",
                 "link with an entry symbol, -e _start, or give an undamaged copy of the file")
         ]
     }
 
-    /// A page that two segments share allows what either needs.
+    /// The finding in a page that two segments share, which allows the union of their access.
     private static func inPages(_ image: borrowing LinkedImage) -> [Finding] {
         var parts = ImageParts()
         guard parts.advance(in: image) else { return [] }
@@ -237,7 +237,7 @@ struct Finding: Encodable, Equatable {
         return []
     }
 
-    /// Notes that the linker has kept as sections, but in no PT_NOTE segment, where loaders look for them.
+    /// The finding in notes that are in sections, but in no PT_NOTE segment, where loaders look for them.
     private static func outsideSegments(_ image: borrowing LinkedImage) -> [Finding] {
         guard let table = try? SectionListing(image.file, image.header),
             let sections = try? ELF.SectionTable(image.file, image.header)
@@ -300,8 +300,8 @@ struct Finding: Encodable, Equatable {
         ]
     }
 
-    /// Relocations in memory that no dynamic entry names. Linkers leave those of a static executable, which are IRELATIVE, to the
-    /// program itself.
+    /// The findings in relocations in memory that no dynamic entry names. Linkers leave those of a static executable, which are
+    /// IRELATIVE, to the program itself.
     private static func unnamedRelocations(_ image: borrowing LinkedImage) -> [Finding] {
         guard let table = try? SectionListing(image.file, image.header), let tables = try? DynamicTables(image),
             let dynamic = try? tables.section()
@@ -330,7 +330,7 @@ struct Finding: Encodable, Equatable {
         return findings
     }
 
-    /// Kernels from 2026-04 on read their own ELF header in memory.
+    /// The finding in a first segment without the ELF header, which kernels from 2026-04 on read in memory.
     private static func inFirstSegment(_ image: borrowing LinkedImage) -> [Finding] {
         for index in 0..<image.programHeaders.count
         where image.programHeaders.type(index) == ProgramHeader.Kind.load {

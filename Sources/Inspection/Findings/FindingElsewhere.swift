@@ -9,7 +9,7 @@ import HermitEntry
 import Linking
 
 extension Finding {
-    /// What an application would meet elsewhere. Upstream's loaders and uhyve load it by the same code, hermit-entry.
+    /// The findings for other loaders. Upstream's loaders and uhyve load applications by the same code, hermit-entry.
     static func elsewhere(_ application: borrowing Application) -> [Finding] {
         guard !application.isObject else {
             return [
@@ -47,7 +47,8 @@ extension Finding {
         return findings + inRelocationsElsewhere(application.contents.linked) + inUhyve(application.notes)
     }
 
-    /// hermit-entry applies 64, GLOB_DAT and RELATIVE in DT_RELA, panics on others, and does not look at other tables.
+    /// The findings in relocations: hermit-entry applies 64, GLOB_DAT and RELATIVE in DT_RELA, panics on other types, and ignores other
+    /// tables.
     private static func inRelocationsElsewhere(_ image: borrowing LinkedImage) -> [Finding] {
         var refused: Set<UInt32> = []
         var ignored: UInt64 = 0

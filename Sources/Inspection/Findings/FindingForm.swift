@@ -1,9 +1,9 @@
-// What a file is that is no ELF file, where its first bytes tell.
+// Recognises files of other formats than ELF by their first bytes.
 
 import Bytes
 
 extension Finding {
-    /// A remark on a file in one of the forms that are mistaken for applications.
+    /// The finding in a file of a format that is mistaken for an application.
     static func ofForm(_ file: ByteView) -> [Finding] {
         let unpack =
             "a Hermit image boots as it is, with hermit.toml at the root of its archive (docs/images.md); unpack anything else"

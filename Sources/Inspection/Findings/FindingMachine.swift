@@ -1,4 +1,4 @@
-// What a file for another machine is for, and what looks wrong with the machine that is rehearsed: its modules, its options.
+// Findings in files for other machines, and in the machine that is rehearsed: its modules, its options.
 
 import Architecture
 import Boot
@@ -7,10 +7,10 @@ import ELF
 import Linking
 
 extension Finding {
-    /// The name of the machine that `file` is for, where that is another one.
+    /// The finding in a `file` for another machine: that machine's name.
     static func ofMachine(_ file: ByteView) -> [Finding] {
         guard let low = file.byte(at: 18), let high = file.byte(at: 19) else { return [] }
-        // EI_DATA 2 is ELFDATA2MSB, with the larger byte first.
+        // EI_DATA 2 is ELFDATA2MSB: big endian.
         let number = file.byte(at: 5) == 2 ? UInt16(low) << 8 | UInt16(high) : UInt16(high) << 8 | UInt16(low)
         guard number != MachineType.amd64 else { return [] }
         let name = Names.machine(number)
@@ -23,7 +23,7 @@ extension Finding {
         ]
     }
 
-    /// Why `module` cannot be a shared object that an application needs; nil where it can.
+    /// Why `module` cannot be a shared object that an application needs; nil if it can.
     static func notLibrary(_ module: InputFile) -> String? {
         do {
             let file = ByteView(module.bytes)
@@ -36,7 +36,7 @@ extension Finding {
         } catch { return "is no shared object for x86-64" }
     }
 
-    /// Modules that the loader has no use for: `used` are those that it loads.
+    /// The findings in modules that the loader does not use: `used` are those that it loads.
     static func unused(_ modules: [(path: String, input: InputFile)], used: [Int]) -> [Finding] {
         modules.indices.filter { !used.contains($0) }.map { index in
             let path = printable(modules[index].path)
@@ -52,7 +52,7 @@ extension Finding {
         }
     }
 
-    /// Words among the options for the loader that are none, since they lack the prefix.
+    /// The findings in words among the loader's options that lack the prefix.
     static func withoutPrefix(_ options: String) -> [Finding] {
         options.split(separator: " ").filter { !$0.hasPrefix("loader.") }.map { word in
             Finding(

@@ -1,4 +1,4 @@
-// What the loader would do with one file, gathered by the loader's own code.
+// What the loader would do with one file, found out by the loader's own code.
 
 import Architecture
 import Memory
@@ -11,15 +11,15 @@ import Linking
 
 /// The verdict on one file, and everything that led to it. Its members, encoded, are the JSON of the default view.
 struct Verdict: Encodable {
-    /// What is wrong, where the file does not boot.
+    /// The reason why the file does not boot.
     struct Problem: Encodable {
         /// The rule's name.
         let rule: String
-        /// The class of trouble.
+        /// The class of the rule.
         let kind: String
-        /// The sentence with its advice, as the loader's serial line shows it behind `error: `.
+        /// The sentence with its advice, as the loader prints it after `error: `.
         let sentence: String
-        /// The status that QEMU would end with.
+        /// The status that QEMU would exit with.
         let qemuStatus: Int32
 
         init(_ refusal: Refusal) {
@@ -29,7 +29,7 @@ struct Verdict: Encodable {
             qemuStatus = refusal.qemuStatus
         }
     }
-    /// Where things go.
+    /// The memory plan.
     struct Plan: Encodable {
         let image, imageEnd, entryPoint, bootInfo, stack, pageTable, deviceTree: HexAddress
         let imageSize: UInt64
@@ -38,11 +38,11 @@ struct Verdict: Encodable {
     }
     /// The loader that would be used.
     struct Loader: Encodable {
-        /// Its file; left out where none was found.
+        /// Its file; left out if none was found.
         let file: String?
         /// Its own bytes in the guest's memory.
         let start, end: HexAddress
-        /// Whether these are not those of a file.
+        /// Whether these are assumed, because no file was found.
         let isAssumed: Bool
     }
     /// Thread-local storage.
@@ -61,9 +61,9 @@ struct Verdict: Encodable {
         let size, archiveSize: UInt64
         /// The kernel's name in it.
         let kernel: String
-        /// What it asks for; left out where it asks for nothing.
+        /// Its requirements; left out if it has none.
         let memory, processors: UInt64?
-        /// The command line that the kernel gets; left out where it does not boot.
+        /// The command line that the kernel gets; left out if it does not boot.
         var bootargs: String?
     }
     /// A number of relocations of one type.
@@ -79,7 +79,7 @@ struct Verdict: Encodable {
     var status: Int32 = 0
     var error: Problem?
     var size: UInt64 = 0
-    /// The image whose kernel all of this is about; left out where the file is none.
+    /// The Hermit image whose kernel all of this is about; left out if the file is not one.
     var hermitImage: Image?
     var kind: String?
     var osABI: UInt8?
@@ -87,7 +87,7 @@ struct Verdict: Encodable {
     var entryVersion: UInt8?
     var kernelVersion: String?
     var uhyveInterface: UInt32?
-    /// The compiler by which BootInfo is laid out; left out where that does not matter, or is not known.
+    /// The compiler by which BootInfo is laid out; left out if that does not matter, or is not known.
     var compiler: String?
     var machine: String
     let loader: Loader
@@ -98,7 +98,7 @@ struct Verdict: Encodable {
     var libraries: [Library]?
     var findings: [Finding] = []
 
-    /// Judges `file`, called `name`, on `machine`.
+    /// The verdict on `file`, called `name`, on `machine`.
     init(_ file: ByteView, _ name: String, on machine: HostMachine, gigabytePages: Bool) {
         self.file = name
         size = file.count
@@ -126,23 +126,23 @@ struct Verdict: Encodable {
             refuse(error)
             guard let fault = error.fault else { return }
             findings += Finding.adviceHere(fault.rule)
-            // Without the loader's options, which may be what is wrong.
+            // Parsed without the loader's options, which may be the reason.
             guard let application = try? Application(file) else { return }
             generation = application.generation.name.string
             findings += Finding.inApplication(application)
         }
     }
 
-    /// The file does not boot, for this reason.
+    /// Records that the file does not boot, for this reason.
     mutating func refuse(_ refusal: Refusal) {
         status = refusal.status
-        // A library may be what is malformed.
+        // The malformed file may be a library.
         verdict = status == 2 && refusal.fault?.file == 0 ? "malformed" : "will not boot"
         error = Problem(refusal)
         plan = nil
     }
 
-    /// What can be said of the file before anything is judged.
+    /// Records the facts that are known before the rehearsal.
     private mutating func describe(_ file: ByteView) {
         guard let header = try? FileHeader(ofAnyMachine: file) else { return }
         kind =
@@ -152,7 +152,7 @@ struct Verdict: Encodable {
             case .dynamic: "ET_DYN"
             }
         osABI = header.osABI
-        // What is wrong with the notes is told in its turn: the loader looks at the segments first.
+        // A fault of the notes is reported in its turn: the loader looks at the segments first.
         guard let notes = try? HermitNotes(file, ProgramHeaders(file, header)) else { return }
         record(notes)
     }
@@ -200,12 +200,12 @@ struct Verdict: Encodable {
 
     // MARK: Text
 
-    /// Writes the verdict for people.
+    /// Writes the verdict as text.
     func write(to output: Output, file: ByteView, quiet: Bool) {
         output.write("\(printable(self.file)): ", .bold)
         output.line(status == 0 ? styled(output, "boots", 32) : styled(output, verdict, 31))
         if let error {
-            // In one piece, as the loader says it, to be found in a log.
+            // Unbroken, as the loader prints it, so that it can be found in a log.
             output.write("  error: ", .red)
             output.line(error.sentence)
         }
@@ -273,7 +273,7 @@ struct Verdict: Encodable {
         let byType = relocations.map { "\($0.count) \($0.type)" }.joined(separator: ", ")
         output.label("relocations", relocations.isEmpty ? "none" : "\(total): \(byType)")
         if !resolvers.isEmpty {
-            // Several relocations may ask one function.
+            // Several relocations may call one function.
             var seen: Set<String> = []
             let functions = resolvers.filter { seen.insert($0).inserted }
             let more = functions.count > 3 ? " and \(functions.count - 3) more" : ""
@@ -286,7 +286,7 @@ struct Verdict: Encodable {
         output.label("entry point", "\(plan.entryPoint)")
     }
 
-    /// The generation, and why.
+    /// The generation, and the evidence for it.
     var evidence: String? {
         guard let generation else { return nil }
         var text = generation + (entryVersion.map { ": note HERMIT says \($0)" } ?? ": no note HERMIT, OSABI 255")

@@ -9,9 +9,9 @@ struct Column: Sendable {
     let key: Text
     /// The heading in text.
     let title: Text
-    /// The width in text; what is longer pushes the rest of its row to the right.
+    /// The width in text; a longer cell pushes the rest of its row to the right.
     let width: Int
-    /// Whether the text is filled up from the left.
+    /// Whether the text is aligned to the right.
     let isRight: Bool
 
     init(_ key: Text, _ title: Text, _ width: Int, right: Bool = false) {
@@ -22,13 +22,13 @@ struct Column: Sendable {
     }
 }
 
-/// What comes before and behind a column's cells.
+/// The text before and after a column's cells.
 private struct CellLayout: Sendable {
-    /// In JSON, in front of the cell.
+    /// In JSON, before the cell.
     let key: ShortText
-    /// In text, the width of a column that is filled up from the left, and of one that is filled up from the right; else 0.
+    /// In text, the width of a column that is aligned to the right, and of one that is aligned to the left; otherwise 0.
     let right: Int, left: Int
-    /// Behind the cell.
+    /// After the cell.
     let end: ShortText
 
     init(_ columns: [Column], _ index: Int, json: Bool) {
@@ -51,7 +51,7 @@ private struct CellLayout: Sendable {
 /// Writes a view's rows. The cells of a row come in the order of the columns.
 struct Listing: ~Copyable {
     private var buffer: OutputBuffer
-    /// Where the document begins and ends; nil for a part of it.
+    /// The output for the document's beginning and end; nil for a part of a document.
     private let output: Output?
     private let input: InputFile?
     private let layouts: [CellLayout]
@@ -61,7 +61,7 @@ struct Listing: ~Copyable {
     private var column = 0
     private var rows = 0
 
-    /// What listings that several threads write have in common.
+    /// The state that is common to a listing's parts, which several threads write.
     struct State: Sendable {
         fileprivate let input: InputFile?
         fileprivate let layouts: [CellLayout]
@@ -69,18 +69,18 @@ struct Listing: ~Copyable {
         fileprivate let nothing: ShortText
         fileprivate let isJSON: Bool
         fileprivate let descriptor: Int32
-        /// How many rows have been written.
+        /// The number of rows written.
         let rows: Int
     }
 
-    /// This listing's, between two rows.
+    /// The state of this listing, between two rows.
     var state: State {
         State(
             input: input, layouts: layouts, firstKey: firstKey, nothing: nothing, isJSON: isJSON,
             descriptor: buffer.descriptor, rows: rows)
     }
 
-    /// A part of the listing that `state` describes, with room for a whole chunk of usual rows.
+    /// A part of the listing that `state` describes, with room for a whole chunk of normal rows.
     init(_ state: State) {
         (input, layouts, isJSON) = (state.input, state.layouts, state.isJSON)
         (firstKey, nothing) = (state.firstKey, state.nothing)
@@ -88,20 +88,19 @@ struct Listing: ~Copyable {
         buffer = OutputBuffer(descriptor: state.descriptor, capacity: 1 << 20)
     }
 
-    /// Continues with the row at index `row`; what is written from here on waits for `turn`.
+    /// Continues with the row at index `row`; output from here on waits for `turn`.
     mutating func begin(row: Int, in turns: Turns, turn: Int) {
         rows = row
         buffer.wait(for: turn, in: turns)
     }
 
-    /// Continues behind `count` rows that others have written.
+    /// Continues after `count` rows that others have written.
     mutating func skip(rows count: Int) { rows += count }
 
     /// Hands over what was written.
     mutating func flush() { buffer.flush() }
 
-    /// Starts view `name` of `file`, whose bytes are in `input`; `facts` are members of the JSON document in front of its
-    /// rows.
+    /// Starts view `name` of `file`, whose bytes are in `input`; `facts` are members of the JSON document before its rows.
     init(
         _ name: String, of file: String, _ input: InputFile? = nil, _ columns: [Column], to output: Output, json: Bool,
         facts: [(key: String, json: String)] = []
@@ -138,7 +137,7 @@ struct Listing: ~Copyable {
         output?.isDocumentOpen = false
     }
 
-    /// An address or another number that is read in hexadecimal; in JSON a string, since JSON numbers lose bits beyond 2^53.
+    /// Writes an address or another number that is read in hexadecimal; in JSON as a string, since JSON numbers lose bits past 2^53.
     @inline(__always)
     mutating func hex(_ value: UInt64) {
         var cursor = begin()
@@ -153,7 +152,7 @@ struct Listing: ~Copyable {
         }
     }
 
-    /// A count, in decimal; in JSON a number.
+    /// Writes a count in decimal; in JSON as a number.
     @inline(__always)
     mutating func decimal(_ value: UInt64) {
         var cursor = begin()
@@ -161,7 +160,7 @@ struct Listing: ~Copyable {
         finish(cursor, length)
     }
 
-    /// A number that is one of several ways to say what the column says; in JSON a string.
+    /// Writes a number in a column that may also hold text; in JSON as a string.
     @inline(__always)
     mutating func decimalText(_ value: UInt64) {
         var cursor = begin()
@@ -171,7 +170,7 @@ struct Listing: ~Copyable {
         finish(cursor, length)
     }
 
-    /// A text of ours, which needs no escape.
+    /// Writes a text of the program's own, which needs no escape.
     @inline(__always)
     mutating func text(_ text: ShortText) {
         var cursor = begin()
@@ -186,15 +185,15 @@ struct Listing: ~Copyable {
         finish(cursor, text.count)
     }
 
-    /// A text of ours, which needs no escape, at most 32 bytes.
+    /// Writes a text of the program's own, which needs no escape, of at most 32 bytes.
     mutating func text(_ text: Text) { self.text(ShortText(text)) }
 
-    /// A name, or where there is none the number that has none.
+    /// Writes a name, or the number if it has no name.
     mutating func text(_ name: Text?, or number: UInt64) {
         if let name { text(name) } else { hex(number) }
     }
 
-    /// A text of ours, of any length.
+    /// Writes a text of the program's own, of any length.
     mutating func text(_ text: String) {
         buffer.advance(to: begin())
         let length = text.utf8.count
@@ -203,8 +202,8 @@ struct Listing: ~Copyable {
         finish(buffer.cursor(), length)
     }
 
-    /// A text of the file's, up to a NUL or the end of `view`, from `offset` on, in a column filled up from the right; a dash
-    /// stands for one that is empty, so that no line ends with blanks.
+    /// Writes a text from the file, up to a NUL or the end of `view`, from `offset` on, in a column aligned to the left; a dash stands
+    /// for an empty one, so that no line ends with blanks.
     mutating func text(_ view: ByteView, at offset: UInt64 = 0) {
         var cursor = begin()
         if isJSON { cursor.append(UInt8(ascii: "\"")) }
@@ -215,7 +214,7 @@ struct Listing: ~Copyable {
         finish(cursor, max(length, 1))
     }
 
-    /// Nothing: null in JSON, a dash in text.
+    /// Writes an empty cell: null in JSON, a dash in text.
     @inline(__always)
     mutating func none() {
         var cursor = begin()
@@ -226,7 +225,7 @@ struct Listing: ~Copyable {
 
     // MARK: Cells
 
-    /// What comes in front of a cell: the member's name in JSON.
+    /// Writes the text before a cell: the member's name in JSON.
     @inline(__always)
     private mutating func begin() -> OutputCursor {
         var cursor = buffer.cursor()
@@ -234,7 +233,7 @@ struct Listing: ~Copyable {
         return cursor
     }
 
-    /// What comes behind a cell of `length` bytes: what fills a column up in text, and what ends it.
+    /// Writes the text after a cell of `length` bytes: in text the column's padding, and the separator.
     @inline(__always)
     private mutating func finish(_ cursor: consuming OutputCursor, _ length: Int) {
         let layout = layouts[column]
@@ -249,7 +248,7 @@ struct Listing: ~Copyable {
     private mutating func endRow() {
         column = 0
         rows &+= 1
-        // Every few megabytes of tables and names.
+        // After every few megabytes of tables and names.
         if rows & 0xffff == 0 { input?.release() }
     }
 }

@@ -1,11 +1,11 @@
-// The names of the gABI's and GNU's numbers, as readelf users know them.
+// The names of the numbers of the gABI and of GNU, as in readelf.
 
 import Diagnostics
 import ELF
 
-/// Names of numbers in ELF files; what has none appears in hexadecimal.
+/// Names of numbers in ELF files; numbers without a name appear in hexadecimal.
 enum Names {
-    /// What e_machine says, of machines that people have files for (gABI, chapter "ELF Header"; https://www.sco.com/developers/gabi).
+    /// The names of e_machine, for machines in use (gABI, chapter "ELF Header"; https://www.sco.com/developers/gabi).
     private static let machines: [UInt16: String] = [
         0: "no machine at all", 3: "i386", 8: "MIPS", 20: "PowerPC", 21: "64-bit PowerPC", 22: "IBM S/390",
         40: "ARM, 32 bits",
@@ -14,10 +14,10 @@ enum Names {
         247: "Linux BPF", 252: "C-SKY", 258: "LoongArch",
     ]
 
-    /// The name of the machine with the number `number`; nil where none is known.
+    /// The name of the machine with the number `number`; nil if it has none here.
     static func machine(_ number: UInt16) -> String? { machines[number] }
 
-    /// p_type, without PT_; nil where it has no name.
+    /// p_type, without PT_; nil if it has no name.
     static func segment(_ type: UInt32) -> Text? {
         switch type {
         case 0: "NULL"
@@ -46,7 +46,7 @@ enum Names {
         return letters
     }
 
-    /// sh_type, without SHT_; nil where it has no name.
+    /// sh_type, without SHT_; nil if it has no name.
     static func section(_ type: UInt32) -> Text? {
         switch type {
         case 0: "NULL"
@@ -175,7 +175,7 @@ enum Names {
         }
     }
 
-    /// What the value of a dynamic entry says, where it is no address: a number of bytes or things, flags, or another tag.
+    /// The value of a dynamic entry in words, if it is not an address: a number of bytes or entries, flags, or another tag.
     static func dynamicValue(_ tag: UInt64, _ value: UInt64) -> String? {
         switch tag {
         case 2, 8...11, 18, 19, 27, 28, 33, 35, 37: return "\(value)"
@@ -194,7 +194,7 @@ enum Names {
         }
     }
 
-    /// The names of the bits that are set, from the lowest on, and those that have none as one number; nil where there are none.
+    /// The names of the bits that are set, from the lowest on, and one number for those without a name; nil if no bit is set.
     private static func flags(_ value: UInt64, _ names: [String]) -> String? {
         var words = names.indices.filter { value >> UInt64($0) & 1 != 0 }.map { names[$0] }
         let rest = value & ~((1 << UInt64(names.count)) - 1)
@@ -203,7 +203,7 @@ enum Names {
     }
 }
 
-/// The names of what symbols' fields hold, ready to be written.
+/// The names of the values of symbols' fields, ready to be written.
 struct SymbolCells: Sendable {
     let types = (0..<16).map { ShortText(Names.symbolType($0)) }
     let bindings = (0..<16).map { ShortText(Names.symbolBinding($0)) }
@@ -212,7 +212,7 @@ struct SymbolCells: Sendable {
     private let absolute = ShortText("ABS")
     private let common = ShortText("COM")
 
-    /// st_shndx, where it is no section's index.
+    /// The name of st_shndx, if it is not the index of a section.
     @inline(__always)
     func section(_ index: UInt16) -> ShortText? {
         switch index {

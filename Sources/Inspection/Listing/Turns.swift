@@ -8,9 +8,9 @@ final class Turns: Sendable {
     private let current = Atomic<Int>(0)
     private let waiting = Mutex<[Int: DispatchSemaphore]>([:])
 
-    /// Returns when `turn`, which is one thread's, has come.
+    /// Returns when `turn`, which belongs to one thread, has come.
     func wait(for turn: Int) {
-        // Threads need about as long as each other: most waits are shorter than going to sleep and being woken.
+        // All threads take about as long: most waits are shorter than going to sleep and being woken.
         for _ in 0..<4000 {
             if current.load(ordering: .acquiring) == turn { return }
         }

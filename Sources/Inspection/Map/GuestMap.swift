@@ -4,11 +4,11 @@ import Memory
 import Boot
 import HermitEntry
 
-/// Who owns a range of the guest's memory.
+/// The owner of a range of the guest's memory.
 enum Owner: String, CaseIterable {
     case image, library, handoff, stack, module, loader, firmware, kept, free, nothing
 
-    /// In words.
+    /// The owner in words.
     var title: String {
         switch self {
         case .image: "image"
@@ -31,15 +31,15 @@ struct GuestRange {
     var owner: Owner
     var name: String
 
-    /// Whether anything but the machine's memory map speaks of it.
+    /// Whether it is in use, as opposed to being only listed in the memory map.
     var isUsed: Bool { owner != .free && owner != .nothing && owner != .firmware }
 }
 
-/// What lies where in the guest.
+/// The map of the guest's memory.
 struct GuestMap {
     /// Ascending, without gaps, from address 0.
     let ranges: [GuestRange]
-    /// The address behind the last RAM.
+    /// The address after the last RAM.
     let top: UInt64
 
     /// The memory of `rehearsal` on `machine`.
@@ -87,7 +87,7 @@ struct GuestMap {
         }
     }
 
-    /// Everything that was placed; of what overlaps, the one that is there at the jump comes first.
+    /// Everything that was placed; where ranges overlap, the one that is there at the jump to the kernel comes first.
     private static func things(_ rehearsal: Rehearsal, _ machine: HostMachine) -> [GuestRange] {
         let placement = rehearsal.placement
         let layout = placement.handoff
@@ -124,8 +124,7 @@ struct GuestMap {
         return list
     }
 
-    /// The image's parts: the application, its shared objects in ascending order, what the loader adds, and between them what is
-    /// left over.
+    /// The image's parts: the application, its shared objects in ascending order, what the loader adds, and the gaps between them.
     private static func image(_ rehearsal: Rehearsal) -> [GuestRange] {
         let image = rehearsal.placement.image
         var list: [GuestRange] = []

@@ -1,4 +1,4 @@
-// What a file is made of, and where each part of it lies in memory: the model of the picture's first half.
+// The parts of a file, and where each of them lies in memory: the model of the picture's first half.
 
 import Architecture
 import Memory
@@ -8,11 +8,11 @@ import Diagnostics
 import ELF
 import Linking
 
-/// What a part holds.
+/// The kinds of part, by their contents.
 enum PartKind: String, CaseIterable {
     case header, code, constants, data, threadLocal, zero, library, made, fileOnly
 
-    /// In words.
+    /// The kind in words.
     var title: String {
         switch self {
         case .header: "headers"
@@ -32,28 +32,28 @@ enum PartKind: String, CaseIterable {
 struct Part: Equatable {
     var name: String
     var kind: PartKind
-    /// File offsets; nil where it takes no room in the file.
+    /// File offsets; nil if it takes no room in the file.
     var file: AddressRange?
-    /// Addresses in the guest; nil where it is not in memory.
+    /// Addresses in the guest; nil if it is not in memory.
     var memory: AddressRange?
     /// The PT_LOAD segment that holds it.
     var segment: Int?
 
-    /// How many bytes it has, in the file or in memory.
+    /// The number of its bytes, in the file or in memory.
     var size: UInt64 { max(file?.size ?? 0, memory?.size ?? 0) }
 }
 
 /// The parts of a file and its image.
 struct ImageMap {
-    /// The parts, by file offset; those without come last, by address.
+    /// The parts, by file offset; those without one come last, by address.
     private(set) var parts: [Part] = []
     /// The addresses of the words that are relocated, ascending.
     private(set) var relocated: [UInt64] = []
-    /// Behind what anything was taken from.
+    /// The size of the file; parts past it are not taken.
     let fileSize: UInt64
-    /// Why parts of the file do not appear, nil where all do.
+    /// Why parts of the file do not appear; nil if all do.
     private(set) var remark: String?
-    /// What may be done in each PT_LOAD segment, as `rwx`.
+    /// The access of each PT_LOAD segment, as `rwx`.
     private(set) var access: [Int: String] = [:]
 
     /// The parts of `file`, of which `application` was made, at `bias`, with its `libraries`, which are among `modules`.
@@ -85,7 +85,7 @@ struct ImageMap {
         sortParts()
     }
 
-    /// The parts of a `file` that does not boot, at the addresses for which it was linked, as far as its headers can be believed.
+    /// The parts of a `file` that does not boot, at the addresses for which it was linked, as far as its headers are plausible.
     init(unbootable file: ByteView) {
         fileSize = file.count
         guard let header = try? FileHeader(ofAnyMachine: file), let headers = try? ProgramHeaders(file, header) else {
@@ -98,7 +98,7 @@ struct ImageMap {
             add("program headers", .header, file: AddressRange(at: header.programHeaderOffset, size: size))
         }
         let all = ImageMap.loadSegments(headers)
-        // Those that can be: in the file, in the address space, and apart from each other.
+        // Only possible segments: in the file, in the address space, and not overlapping.
         var segments: [(Int, ProgramHeader)] = []
         for (number, segment) in all.sorted(by: { $0.1.vaddr < $1.1.vaddr }) {
             guard segment.vaddr.adding(segment.memsz) != nil, segment.filesz <= segment.memsz,
@@ -122,7 +122,7 @@ struct ImageMap {
         }
     }
 
-    /// How many relocated words begin in `range`.
+    /// The number of relocated words that begin in `range`.
     func relocations(in range: AddressRange) -> Int { position(of: range.end) - position(of: range.start) }
 
     /// The number of relocated words below `address`.
@@ -138,7 +138,7 @@ struct ImageMap {
     private mutating func add(
         _ name: String, _ kind: PartKind, file: AddressRange? = nil, memory: AddressRange? = nil, segment: Int? = nil
     ) {
-        // Sections of linked files are not checked by anybody.
+        // The sections of linked files have not been checked.
         if let file, file.end > fileSize { return }
         guard file?.isEmpty == false || memory?.isEmpty == false else { return }
         parts.append(Part(name: name, kind: kind, file: file, memory: memory, segment: segment))
@@ -161,7 +161,7 @@ struct ImageMap {
         }
     }
 
-    /// The sections of `file`, whose `segments` are in the order of their addresses, and what no section covers of these.
+    /// Adds the sections of `file`, whose `segments` are in the order of their addresses, and the rest of the segments.
     private mutating func addLinked(
         _ file: ByteView, _ header: FileHeader, _ segments: [(Int, ProgramHeader)], _ bias: UInt64
     ) {
@@ -176,7 +176,7 @@ struct ImageMap {
             }
             for index in 0..<table.count { addLinked(table[index], table.name(table[index]).text, segments, bias) }
         } catch { remark = "the section headers are damaged, so sections are not shown" }
-        // Headers that a segment covers are in memory, too.
+        // Headers that a segment contains are in memory, too.
         for index in parts.indices where parts[index].kind == .header {
             guard let file = parts[index].file,
                 let (number, segment) = segments.first(where: {
@@ -190,7 +190,7 @@ struct ImageMap {
         addRest(of: segments, bias)
     }
 
-    /// The sections of a shared object in memory, and between them what no section covers. Its file is another one.
+    /// Adds the sections of a shared object in memory, and the gaps between them. Its file is a different one.
     private mutating func addLibrary(_ library: Rehearsal.Library, _ input: InputFile) {
         let (name, file) = (printable(library.name), ByteView(input.bytes))
         var reached = library.memory.start
@@ -225,7 +225,7 @@ struct ImageMap {
     ) {
         let isZero = section.type == SectionHeader.Kind.nobits
         let isThreadLocal = section.flags & SectionHeader.Flags.threadLocal != 0
-        // Zeros of thread-local storage have no place in memory: each thread's block has.
+        // The zeros of thread-local storage are not in the image, only in each thread's block.
         guard section.type != SectionHeader.Kind.null, section.size > 0, !(isZero && isThreadLocal) else { return }
         let memory = AddressRange(at: section.addr, size: section.size)
         let home = ImageMap.home(of: memory, segments)
@@ -250,7 +250,7 @@ struct ImageMap {
         return AddressRange(at: segment.vaddr, size: segment.memsz).contains(range) ? segments[low - 1] : nil
     }
 
-    /// What no section and no header covers of the segments, where it is more than padding.
+    /// Adds the parts of the segments that no section and no header covers, if they are more than padding.
     private mutating func addRest(of segments: [(Int, ProgramHeader)], _ bias: UInt64) {
         let covered = parts.compactMap(\.memory).sorted { $0.start < $1.start }
         var next = 0
@@ -271,7 +271,7 @@ struct ImageMap {
         }
     }
 
-    /// A hole of at least `least` bytes: it may begin in the file's bytes, and end in the zeros.
+    /// Adds a hole of at least `least` bytes, which may begin in the file's bytes, and end in the zeros.
     private mutating func addHole(
         _ hole: AddressRange, _ segment: ProgramHeader, _ number: Int, _ bias: UInt64, least: UInt64
     ) {

@@ -1,4 +1,4 @@
-// The picture as an HTML page: in two widths, of which the browser shows the one that fits, and as a table that can be read aloud.
+// The picture as an HTML page: in two widths, one of which the browser shows, and as a table that screen readers can read.
 
 import Memory
 

@@ -1,6 +1,6 @@
-// The picture's colours and patterns: each stands for one thing, and no two are alike to those who see fewer colours, or none.
+// The picture's colours and patterns: each stands for one thing, and all can be told apart by people who see fewer colours, or none.
 
-/// How an area is filled: a colour for light ground, one for dark ground, and what is drawn over it.
+/// The fill of an area: a colour on a light ground, one on a dark ground, and a pattern over it.
 struct MapFill {
     /// Lines or dots over the colour.
     enum Pattern: String {
@@ -21,14 +21,14 @@ struct MapFill {
         }
     }
 
-    /// The class of what is filled with it.
+    /// The class of the areas filled with it.
     let name: String
     let light: String, dark: String
     let pattern: Pattern
-    /// Whether the pattern is drawn in dark on the light ground's colour, and in light on the dark ground's.
+    /// Whether the pattern is dark on the light ground's colour, and light on the dark ground's.
     var isPale = false
 
-    /// All there are. Those with one pattern differ by a colour difference of at least 15 (CIE 1976), also as people with protanopia,
+    /// All fills. Those with the same pattern differ by a colour difference of at least 15 (CIE 1976), also as people with protanopia,
     /// deuteranopia or tritanopia see them, and in grey: the tests measure it.
     static let all = [
         MapFill(name: "header", light: "#4d5866", dark: "#566171", pattern: .plain),
@@ -89,6 +89,6 @@ extension PartKind {
 }
 
 extension Owner {
-    /// The name of its fill: what the loader makes is one thing, wherever it lies.
+    /// The name of its fill: whatever the loader makes looks the same, wherever it lies.
     var fill: String { self == .handoff ? PartKind.made.fill : rawValue }
 }

@@ -1,4 +1,4 @@
-// The picture of a file, its image and the guest's memory, before anybody draws it.
+// The picture of a file, its image and the guest's memory, before it is drawn.
 
 import Architecture
 import Memory
@@ -11,18 +11,18 @@ import Diagnostics
 struct MapPicture {
     let name: String
     let image: ImageMap
-    /// What lies where in the guest's memory; nil where the file does not boot.
+    /// The map of the guest's memory; nil if the file does not boot.
     let guest: GuestMap?
-    /// The address of the entry point in the image; nil where the file does not boot.
+    /// The address of the entry point in the image; nil if the file does not boot.
     let entryPoint: UInt64?
     /// Why the file does not boot.
     let refusal: Refusal?
-    /// The largest functions, and how many bytes all functions have.
+    /// The largest functions, and the number of bytes of all functions.
     let functions: (largest: [(name: String, size: UInt64)], total: UInt64)
     /// Sentences below the title.
     let facts: [String]
 
-    /// The picture of `file`, called `name`, after its rehearsal on `machine`; where that fails, of the file alone.
+    /// The picture of `file`, called `name`, after its rehearsal on `machine`; if that fails, of the file alone.
     static func of(_ file: ByteView, _ name: String, on machine: HostMachine, gigabytePages: Bool) -> MapPicture {
         do throws(Refusal) {
             return try MapPicture(file, name, on: machine, gigabytePages: gigabytePages)
@@ -41,7 +41,7 @@ struct MapPicture {
         self.facts = facts
     }
 
-    /// The build ID, where the file has one.
+    /// The build ID, if the file has one.
     private static func identity(_ file: ByteView) -> [String] {
         DebugLinks(file).buildID.map { ["build ID \($0)"] } ?? []
     }
@@ -80,7 +80,7 @@ struct MapPicture {
         self.facts = facts
     }
 
-    /// The file's name in at most `length` characters: of a long path its end.
+    /// The file's name in at most `length` characters: the end of a long path.
     func title(_ length: Int) -> String {
         name.count <= length ? name : "…" + name.suffix(length - 1)
     }
@@ -100,14 +100,14 @@ struct MapPicture {
         return "\(value) \(["B", "KiB", "MiB", "GiB", "TiB"][unit])"
     }
 
-    /// The power of two, at least 16, of which at most `budget` make up `total`: what one more line stands for.
+    /// The size that one more line stands for: the smallest power of two, at least 16, such that at most `budget` lines make up `total`.
     static func scale(_ total: UInt64, budget: UInt64) -> UInt64 {
         var unit: UInt64 = 16
         while total / unit > budget { unit *= 2 }
         return unit
     }
 
-    /// What there is to say of `part`: its size and kind, where it lies, and which segment holds it.
+    /// The description of `part`: its size and kind, where it lies, and which segment holds it.
     func description(of part: Part) -> String {
         var words = ["\(part.name): \(counted(part.size, "byte")) of \(part.kind.title)"]
         if let file = part.file { words.append("file offsets \(rangeText(file))") }
@@ -129,7 +129,7 @@ struct MapPicture {
         return memory.contains(AddressRange(at: entryPoint, size: 1))
     }
 
-    /// How dense the relocated words are in each of up to `cells` equal pieces of `range`, from 0 to 1.
+    /// The density of relocated words in each of up to `cells` equal pieces of `range`, from 0 to 1.
     func density(_ range: AddressRange, cells: Int) -> [Double] {
         let count = min(UInt64(cells), max(range.size / 8, 1))
         return (0..<count).map { index in

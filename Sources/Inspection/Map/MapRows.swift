@@ -1,17 +1,17 @@
-// File and memory side by side: parts in both orders at once, few enough to be drawn, with the gaps between them.
+// File and memory side by side: the parts in both orders at once, few enough to be drawn, with the gaps between them.
 
 import Memory
 
 /// One band of the picture.
 struct MapRow {
-    /// What is drawn, nil for a gap.
+    /// The part that is drawn; nil for a gap.
     var part: Part?
-    /// Whether it stands at its place in the file's column, and in memory's: both but for parts in another order there.
+    /// Whether it stands at its place in the column of the file, and in that of memory: both, except for parts whose order differs.
     var isInFile = false, isInMemory = false
     /// The addresses or offsets that a gap stands for.
     var gap: AddressRange?
 
-    /// What the scale is about.
+    /// The size that is drawn to scale.
     var size: UInt64 { part?.size ?? 0 }
 }
 
@@ -41,7 +41,7 @@ enum MapRows {
             }
             rows.append(MapRow(part: parts[index], isInFile: file, isInMemory: memory))
         }
-        // What only memory has follows its neighbour there, before what only the file has.
+        // Parts that are only in memory follow their neighbour there, before parts that are only in the file.
         func placeMemoryOnly() {
             while next < inMemory.count, !common.contains(inMemory[next]) {
                 place(inMemory[next], file: false, memory: true)
@@ -81,7 +81,7 @@ enum MapRows {
         return result
     }
 
-    /// `parts` with runs of small ones taken together, so that at most `limit` are left.
+    /// The `parts` with runs of small ones merged, so that at most `limit` are left.
     private static func merged(_ parts: [Part], limit: Int) -> [Part] {
         guard parts.count > limit else { return parts }
         // The largest keep their names.
@@ -102,7 +102,7 @@ enum MapRows {
             }
         }
         guard result.count > limit else { return result }
-        // Kinds that take turns: whatever is left goes together.
+        // If kinds alternate there are still too many: the rest is merged.
         let rest = result.dropFirst(limit - 1)
         var last = rest[rest.startIndex]
         for part in rest.dropFirst() { last = joined(last, part, rest.count) }

@@ -1,22 +1,22 @@
-// The picture as SVG: self-contained, for light and dark ground, and for paper.
+// The picture as SVG: self-contained, for a light or dark ground, and for paper.
 
 import Glibc
 import Memory
 
-/// Where things stand in a drawing. Lengths are in CSS pixels.
+/// The layout of a drawing. Lengths are in CSS pixels.
 struct MapLayout {
-    /// The class of the drawing, and what the names of its patterns begin with.
+    /// The class of the drawing, and the prefix of the names of its patterns.
     let name: String
     let width: Double
     let margin: Double
     /// The least height of anything that has a label; with two lines of label, the second below the first.
     let line: Double
     let hasTwoLines: Bool
-    /// Where the columns of file, memory and relocated words begin, and how wide they are.
+    /// The positions and widths of the columns for file, memory and relocated words.
     let file: (x: Double, width: Double), memory: (x: Double, width: Double), words: (x: Double, width: Double)
-    /// Where the column of the guest's memory begins, and how wide it is.
+    /// The position and the width of the column for the guest's memory.
     let guest: (x: Double, width: Double)
-    /// Where addresses and names of parts begin, and names of ranges; how many letters a name has room for.
+    /// The positions of addresses, of the names of parts, and of the names of ranges; the number of letters that a name has room for.
     let address: Double, partName: (x: Double, letters: Int), rangeName: Double
 
     static let wide = MapLayout(
@@ -51,7 +51,7 @@ struct MapSVG {
         height = top + 16
     }
 
-    /// A file of its own.
+    /// The drawing as a file of its own.
     var document: String {
         """
         <svg xmlns="http://www.w3.org/2000/svg" class="\(layout.name)" viewBox="0 0 \(MapSVG.number(layout.width)) \
@@ -98,7 +98,7 @@ struct MapSVG {
                 continue
             }
             let size = layout.line + Double(part.size / unit)
-            // What the file alone has stands between parts of a segment, and is none of it.
+            // Parts that are only in the file may stand between parts of a segment, without belonging to it.
             if row.isInMemory {
                 if part.segment != segment {
                     bracket(segment, segmentTop, segmentBottom)
@@ -127,7 +127,7 @@ struct MapSVG {
             box(layout.memory.x, top, layout.memory.width, size, part.kind.fill)
             drawWords(range, top, size)
             if picture.isEntry(part), let entryPoint = picture.entryPoint {
-                // A triangle at its place in the part.
+                // A triangle at the place of the entry point in the part.
                 let share = Double(entryPoint - range.start) / Double(max(range.size, 1))
                 let (x, y) = (layout.memory.x + layout.memory.width, top + 5 + share * (size - 10))
                 body.append("<path class=\"mark\" d=\"M\(MapSVG.number(x - 10)) \(MapSVG.number(y))l10-5v10z\"/>")
@@ -141,7 +141,7 @@ struct MapSVG {
         body.append("</g>")
     }
 
-    /// A name, a size, and what else there is to say: side by side, or on two lines.
+    /// Draws a name, a size, and details: side by side, or on two lines.
     private mutating func labels(
         _ details: [String], _ name: String, _ size: String, _ top: Double, mark: String = "", isDim: Bool = false
     ) {
@@ -161,13 +161,13 @@ struct MapSVG {
         }
     }
 
-    /// A strip whose width at each height is the share of relocated words there.
+    /// Draws a strip whose width at each height is the share of relocated words there.
     private mutating func drawWords(_ range: AddressRange, _ top: Double, _ size: Double) {
         guard picture.image.relocations(in: range) > 0 else { return }
         let cells = picture.density(range, cells: max(1, Int(size / 3)))
         let step = size / Double(cells.count)
         for (index, share) in cells.enumerated() where share > 0 {
-            // What there is must be seen.
+            // Even a few words must be visible.
             let width = max(2, share * layout.words.width)
             body.append(
                 "<rect class=\"words\" x=\"\(MapSVG.number(layout.words.x))\" "
@@ -255,13 +255,14 @@ struct MapSVG {
         return top + 20
     }
 
-    /// All of the memory in one bar to scale, and in one that shows every power of two alike, where small things low down are seen.
+    /// Draws all of the memory in one bar to scale, and in one with a logarithmic scale, in which small things at low addresses are
+    /// visible.
     private mutating func drawBars(_ guest: GuestMap, _ start: Double) -> Double {
         let left = layout.hasTwoLines ? layout.margin : 124
         let whole = layout.width - layout.margin - left
         let end = Double(max(guest.top, 0x2000))
         func linear(_ address: UInt64) -> Double { Double(address) / end }
-        // All below the first page is at the left end.
+        // Everything below the first page is at the left end.
         func logarithmic(_ address: UInt64) -> Double { log2(max(Double(address), 4096) / 4096) / log2(end / 4096) }
         let bars: [(title: String, place: (UInt64) -> Double, ticks: [UInt64])] = [
             ("to scale", linear, [0, guest.top]),
@@ -274,7 +275,7 @@ struct MapSVG {
         for (title, place, ticks) in bars {
             text(layout.margin, top + (layout.hasTwoLines ? 10 : 14), title, "dim")
             if layout.hasTwoLines { top += 16 }
-            // What is used comes last, so that it is not painted over, and has no edge, which would be all of it.
+            // Used ranges come last, so that they are not painted over, and have no edge, which could be all that is seen of them.
             for range in guest.ranges.filter({ !$0.isUsed }) + guest.ranges.filter(\.isUsed) {
                 let (from, to) = (place(range.range.start) * whole, place(range.range.end) * whole)
                 let width = max(to - from, range.isUsed ? 3 : 0)
@@ -296,7 +297,7 @@ struct MapSVG {
         return top
     }
 
-    /// A power of two, as short as can be: `64K`, `16M`.
+    /// A power of two in its shortest form: `64K`, `16M`.
     private static func short(_ address: UInt64) -> String {
         for (shift, letter) in [(30, "G"), (20, "M"), (10, "K")] as [(UInt64, String)] where address >> shift > 0 {
             return "\(address >> shift)\(letter)"
@@ -318,12 +319,12 @@ struct MapSVG {
         return top + 24
     }
 
-    /// A sentence in as many lines as it needs; returns where the next thing begins.
+    /// Writes a sentence in as many lines as it needs, and returns the position after it.
     private mutating func caption(_ sentence: String, _ top: Double) -> Double {
         paragraph(sentence, top, Int((layout.width - 2 * layout.margin) / 6.8)) + 18
     }
 
-    /// `sentence` in lines of at most `letters`, the first at `start`; returns the last one's place.
+    /// Writes `sentence` in lines of at most `letters`, the first at `start`, and returns the position of the last one.
     private mutating func paragraph(_ sentence: String, _ start: Double, _ letters: Int) -> Double {
         var (line, top) = ("", start)
         for word in sentence.split(separator: " ") {
@@ -355,7 +356,7 @@ struct MapSVG {
         body.append("<text x=\"\(MapSVG.number(x))\" y=\"\(MapSVG.number(y))\"\(kind)>\(MapSVG.escaped(text))</text>")
     }
 
-    /// One decimal at the most, the same on every machine.
+    /// The number with at most one decimal, the same on every machine.
     private static func number(_ value: Double) -> String {
         let tenths = Int((value * 10).rounded())
         return tenths % 10 == 0 ? "\(tenths / 10)" : "\(tenths / 10).\(abs(tenths % 10))"

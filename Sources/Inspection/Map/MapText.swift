@@ -22,7 +22,7 @@ struct MapText {
 
     // MARK: File and image
 
-    /// Columns for names, and for the density of relocations: more of both where there is room.
+    /// The number of columns for names, and for the density of relocations: more of both if there is room.
     private var nameWidth: Int { 18 + (width - 80) / 4 }
     private var densityWidth: Int { width - 47 - nameWidth }
 
@@ -92,7 +92,7 @@ struct MapText {
         }
     }
 
-    /// One string of blocks per line; empty where nothing is relocated.
+    /// One string of blocks per line; empty if nothing is relocated.
     private func density(_ range: AddressRange, rows: Int) -> [String] {
         guard picture.image.relocations(in: range) > 0 else { return [] }
         let columns = densityWidth
@@ -175,7 +175,7 @@ struct MapText {
         output.line("  " + right(hex(guest.top), 12))
     }
 
-    /// For each of `cells` equal pieces of RAM, who has the most of what is used of it.
+    /// For each of `cells` equal pieces of RAM, the owner of the largest used share.
     private func overview(_ guest: GuestMap, cells: Int) -> [Owner] {
         let step = max(guest.top / UInt64(cells), 1)
         return (0..<UInt64(cells)).map { index in

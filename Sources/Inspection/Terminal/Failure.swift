@@ -1,16 +1,16 @@
-// What keeps a command from its work although the command line is right: one line, and an exit status.
+// Failures of a command whose command line is correct: one line, and an exit status.
 
 import Glibc
 import Synchronization
 
 /// A file that cannot be read or written, or something that is missing.
 struct Failure: Error {
-    /// The exit status where nothing can be read, and where nothing can be written.
+    /// The exit status if a file cannot be read, and if it cannot be written.
     static let unreadable: Int32 = 64, unwritable: Int32 = 74
-    /// The exit status where QEMU cannot be started, or fails by itself.
+    /// The exit status if QEMU cannot be started, or fails itself.
     static let runner: Int32 = 125
 
-    /// What the user is told.
+    /// The message for the user.
     let message: String
     /// The exit status.
     let status: Int32
@@ -20,20 +20,20 @@ struct Failure: Error {
         self.status = status
     }
 
-    /// Reading the file at `path` ended with errno's `number`.
+    /// The failure to read the file at `path`, with errno `number`.
     static func reading(_ path: String, _ number: Int32) -> Failure {
-        // What the argument parser puts in the place of bytes that are no UTF-8.
+        // U+FFFD is what the argument parser substitutes for bytes that are not UTF-8.
         let isAltered = number == ENOENT && path.contains("\u{fffd}")
         let remark = isAltered ? "; a name that is not UTF-8 cannot be given, but - for standard input can" : ""
         return Failure("cannot read \(path == "-" ? "standard input" : printable(path)): \(text(number))\(remark)")
     }
 
-    /// Writing to `target` ended with errno's `number`.
+    /// The failure to write to `target`, with errno `number`.
     static func writing(_ target: String, _ number: Int32) -> Failure {
         Failure("cannot write \(printable(target)): \(text(number))", status: unwritable)
     }
 
-    /// Writes it to standard error; returns the exit status.
+    /// Writes it to standard error, and returns the exit status.
     func tell() -> Int32 {
         Progress.shared.tell("Error: \(message)")
         return status
@@ -45,22 +45,22 @@ struct Failure: Error {
     }
 }
 
-/// The regular files that the program has read or written, whatever names they have: none of them is written over.
+/// The regular files that the program has read or written, under whatever name: none of them may be overwritten.
 enum FilesInUse {
     private struct Identity: Hashable {
         let device, number: UInt
     }
     private static let known = Mutex<Set<Identity>>([])
 
-    /// Takes note of the file with that `status`; false where it is known already.
+    /// Adds the file with that `status`; false if it is already there.
     @discardableResult static func insert(_ status: stat) -> Bool {
         guard status.st_mode & S_IFMT == S_IFREG else { return true }
         return known.withLock { $0.insert(Identity(device: status.st_dev, number: status.st_ino)).inserted }
     }
 }
 
-/// Writes `bytes` to the file at `path`, which need not be there; `-` is standard output. Throws `Failure.writing`, and a `Failure`
-/// where the file is one that the program has read, or written something else to.
+/// Writes `bytes` to the file at `path`, which need not exist; `-` is standard output. Throws `Failure.writing`, and a `Failure` if the
+/// program has read the file, or written something else to it.
 func write(_ bytes: RawSpan, toFileAt path: String) throws(Failure) {
     guard path != "-" else {
         // The bytes are only read, and do not leave the closure.
@@ -83,16 +83,16 @@ func write(_ bytes: RawSpan, toFileAt path: String) throws(Failure) {
     }
     // The bytes are only read, and do not leave the closure.
     let number = unsafe bytes.withUnsafeBytes { unsafe write($0, to: descriptor) }
-    // Some systems tell only at the end that there was no room.
+    // Some file systems report only on closing that there was no space.
     guard close(descriptor) == 0 || number != 0 else { throw .writing(path, errno) }
     if number != 0 { throw .writing(path, number) }
 }
 
-/// Writes `bytes` to `descriptor`; returns errno, 0 where all were written.
+/// Writes `bytes` to `descriptor`, and returns errno, or 0 if all were written.
 func write(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32) -> Int32 {
     var rest = unsafe bytes[...]
     while unsafe !rest.isEmpty {
-        // As many as there are.
+        // The pointer and the count are those of `rest`.
         let count = unsafe write(descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
         if count < 0, errno != EINTR { return errno }
         unsafe rest = rest.dropFirst(max(count, 0))

@@ -1,4 +1,4 @@
-// Addresses and ranges of them, written in one way everywhere.
+// Addresses and ranges of them, written in the same way everywhere.
 
 import Memory
 
@@ -16,7 +16,7 @@ struct HexAddress: Encodable, CustomStringConvertible {
     }
 }
 
-/// The range from `start` to below `end`, by its first and its last byte, as the loader's report has it.
+/// The range from `start` to below `end`, by its first and its last byte, as in the loader's report.
 func rangeText(_ start: UInt64, _ end: UInt64) -> String { start < end ? "\(hex(start))-\(hex(end - 1))" : hex(start) }
 
 /// `range` by its first and its last byte.

@@ -10,7 +10,7 @@ import Glibc
 enum ColorChoice: String, CaseIterable, ExpressibleByArgument {
     case auto, always, never
 
-    /// Whether to colour what goes to descriptor 1: by default if it is a terminal and NO_COLOR is not set.
+    /// Whether to colour the output to descriptor 1: by default if it is a terminal and NO_COLOR is not set.
     var isOn: Bool {
         switch self {
         case .always: true
@@ -22,7 +22,7 @@ enum ColorChoice: String, CaseIterable, ExpressibleByArgument {
     }
 }
 
-/// A colour or weight, by its SGR number; these look right on light and on dark ground.
+/// A colour or weight, by its SGR number; all are readable on a light and on a dark ground.
 enum Style: Int {
     case bold = 1
     case dim = 2
@@ -40,9 +40,9 @@ final class Output: TextSink {
     var isDocumentOpen = false
     /// Whether JSON documents are elements of one array.
     var isArray = false
-    /// How many documents have begun.
+    /// The number of documents begun.
     private var documents = 0
-    /// How many columns lines of sentences may have.
+    /// The number of columns that lines of sentences may have.
     private let width: Int
     /// Whether a title has been written.
     private var hasTitle = false
@@ -53,7 +53,7 @@ final class Output: TextSink {
         width = min(max(Output.terminalWidth ?? 80, 40), 120)
     }
 
-    /// The columns of the terminal at descriptor 1; nil where that is none, so that pipes get the same everywhere.
+    /// The number of columns of the terminal at descriptor 1; nil if that is not a terminal, so that pipes get the same everywhere.
     static var terminalWidth: Int? {
         var size = winsize()
         // The request fills the structure that it is given.
@@ -93,14 +93,15 @@ final class Output: TextSink {
         write(UInt8(ascii: "\n"))
     }
 
-    /// Takes the name of the file that what follows is about, with an empty line in front of it unless it is the first.
+    /// Takes the name of the file that the next lines are about, with an empty line before it unless it is the first.
     func title(_ name: String) {
         if hasTitle { line() }
         hasTitle = true
         line("\(printable(name)):", .bold)
     }
 
-    /// Takes the label of a line and the text behind it, which is broken between words so that it ends before the terminal does, or column 80.
+    /// Takes the label of a line and the text after it, which is broken between words so that it ends before the terminal does, or
+    /// column 80.
     func label(_ label: String, _ text: String, style: Style = .dim) {
         write("  ")
         write(label, style)
@@ -128,7 +129,7 @@ final class Output: TextSink {
         line()
     }
 
-    /// Takes what separates a JSON document from the one before it.
+    /// Takes the separator between a JSON document and the one before it.
     func beginDocument() {
         if isArray { write(documents == 0 ? "[\n" : ",\n") }
         documents += 1
@@ -139,7 +140,7 @@ final class Output: TextSink {
         if isArray { write(documents == 0 ? "[]\n" : "]\n") }
     }
 
-    /// Ends the JSON document that a listing has begun and could not go on with, because of `error`.
+    /// Ends the JSON document that a listing has begun and could not continue because of `error`.
     func endDocument(with error: some Encodable) throws {
         guard isDocumentOpen else { return }
         isDocumentOpen = false
@@ -148,11 +149,11 @@ final class Output: TextSink {
         line("\n],\"error\":\(String(decoding: try encoder.encode(error), as: UTF8.self))}")
     }
 
-    /// Hands over what was taken. Where nobody reads any more, the program ends quietly.
+    /// Hands over the bytes taken so far. If the reader has gone, the program ends quietly.
     func flush() { buffer.flush() }
 }
 
-/// `text` without what a terminal or a browser could take for a command: controls and changes of direction.
+/// `text` without characters that a terminal or a browser could take for a command: controls and changes of direction.
 func printable(_ text: String) -> String {
     String(
         String.UnicodeScalarView(

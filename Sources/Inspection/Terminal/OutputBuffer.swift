@@ -1,14 +1,13 @@
-// The buffer between the views and a descriptor, and the formats of which listings are made: the only unsafe code on the
-// way out.
+// The buffer between the views and a descriptor, and the formats of the cells of listings: the only unsafe code for output.
 
 import Bytes
 import Diagnostics
 import Glibc
 
-/// Up to 32 bytes of ASCII, filled up with spaces, so that writing them is four stores whatever their number.
+/// Up to 32 bytes of ASCII, padded with spaces, so that writing them is four stores whatever their number.
 struct ShortText: Sendable {
     fileprivate var words = InlineArray<4, UInt64>(repeating: 0x2020_2020_2020_2020)
-    /// How many bytes there are; the most that are taken is 32.
+    /// The number of bytes, at most 32.
     private(set) var count = 0
 
     init() {}
@@ -21,7 +20,7 @@ struct ShortText: Sendable {
         for index in 0..<text.count { append(text[index]) }
     }
 
-    /// Takes one more byte; beyond the thirty-second none.
+    /// Takes one more byte, unless there are 32.
     mutating func append(_ byte: UInt8) {
         guard count < 32 else { return }
         let shift = UInt64(count & 7) &* 8
@@ -39,9 +38,9 @@ extension ShortText: CustomStringConvertible {
     }
 }
 
-/// A place in an `OutputBuffer` with room for at least `OutputBuffer.margin` bytes. Whoever has one writes a cell, which takes
-/// less than half of that: at most three texts and one number, none of which moves it by more than 32 bytes or stores
-/// more than 50, and a few single bytes.
+/// A position in an `OutputBuffer` with room for at least `OutputBuffer.margin` bytes. It is used to write one cell, which takes less
+/// than half of that: at most three texts and one number, none of which moves it by more than 32 bytes or stores more than 50, and a
+/// few single bytes.
 @safe struct OutputCursor: ~Copyable {
     fileprivate var next: UnsafeMutableRawPointer
 
@@ -54,17 +53,17 @@ extension ShortText: CustomStringConvertible {
         unsafe next += 1
     }
 
-    /// Takes `text`, and as many spaces behind it as `width` has more bytes, which are at most 32.
+    /// Takes `text`, and spaces after it up to `width`, which is at most 32.
     @inline(__always)
     mutating func append(_ text: ShortText, width: Int = 0) {
-        // What counts of the four words is not more than they have.
+        // `text.count` is at most the size of the four words.
         for index in 0..<4 {
             unsafe next.storeBytes(of: text.words[index], toByteOffset: index &* 8, as: UInt64.self)
         }
         unsafe next += max(text.count, min(width, 32))
     }
 
-    /// Takes up to 32 spaces, none where `number` is negative.
+    /// Takes up to 32 spaces; none if `number` is negative.
     @inline(__always)
     mutating func append(spaces number: Int) {
         for index in 0..<4 {
@@ -73,15 +72,15 @@ extension ShortText: CustomStringConvertible {
         unsafe next += max(min(number, 32), 0)
     }
 
-    /// Takes `value` in hexadecimal with the prefix 0x and no leading zeros, behind spaces where it has fewer bytes than
-    /// `width`, which is at most 32. Returns how many it has without them, 3 to 18.
+    /// Takes `value` in hexadecimal with the prefix 0x and no leading zeros, after spaces that fill it up to `width`, which is at most
+    /// 32. Returns the number of its bytes without the spaces, 3 to 18.
     @inline(__always)
     @discardableResult
     mutating func append(hex value: UInt64, width: Int = 0) -> Int {
         let digits = (67 &- (value | 1).leadingZeroBitCount) / 4
         append(spaces: width &- digits &- 2)
         unsafe next.storeBytes(of: 0x7830, as: UInt16.self)
-        // The digits stand at the upper end of each word.
+        // The digits are at the upper end of each word.
         let low = OutputCursor.digits(of: UInt32(truncatingIfNeeded: value))
         if digits <= 8 {
             unsafe next.storeBytes(of: low >> UInt64(64 &- digits &* 8), toByteOffset: 2, as: UInt64.self)
@@ -94,8 +93,8 @@ extension ShortText: CustomStringConvertible {
         return digits &+ 2
     }
 
-    /// The eight hexadecimal digits of `value`, the first in the least significant byte: all at once, a nibble spread to a
-    /// byte, and 39 added where it is a letter.
+    /// The eight hexadecimal digits of `value`, the first in the least significant byte: computed all at once, with each nibble spread
+    /// to a byte, and 39 added for letters.
     @inline(__always)
     private static func digits(of value: UInt32) -> UInt64 {
         var word = UInt64(value.byteSwapped)
@@ -106,8 +105,8 @@ extension ShortText: CustomStringConvertible {
         return word &+ 0x3030_3030_3030_3030 &+ letters &* 39
     }
 
-    /// Takes `value` in decimal, behind spaces where it has fewer bytes than `width`, which is at most 32. Returns how many
-    /// it has without them, 1 to 20.
+    /// Takes `value` in decimal, after spaces that fill it up to `width`, which is at most 32. Returns the number of its bytes without
+    /// the spaces, 1 to 20.
     @inline(__always)
     @discardableResult
     mutating func append(decimal value: UInt64, width: Int = 0) -> Int {
@@ -137,26 +136,26 @@ extension ShortText: CustomStringConvertible {
 
 /// Bytes on their way to a descriptor, handed over in pieces of 64 KiB and more.
 ///
-/// Every call first makes sure that there is room for the most it can write, `margin` bytes, and then writes without asking
-/// again; what may be longer is written in pieces.
+/// Every call first makes sure that there is room for the most that it can write, `margin` bytes, and then writes without further
+/// checks; text that may be longer is written in pieces.
 @safe struct OutputBuffer: ~Copyable {
     fileprivate static var margin: Int { 512 }
 
     /// Where the bytes go.
     let descriptor: Int32
-    /// `capacity + margin` bytes, this value's own.
+    /// Memory of `capacity + margin` bytes, owned by this value.
     private let start: UnsafeMutableRawPointer
     /// `start + capacity`.
     private let limit: UnsafeMutableRawPointer
     /// Where the next byte goes: from `start` up to `limit + margin`.
     private var next: UnsafeMutableRawPointer
-    /// What has to be waited for before bytes are handed over.
+    /// The turn to wait for before bytes are handed over.
     private var turn: (Turns, Int)?
 
-    /// A buffer of `capacity` bytes for what goes to `descriptor`.
+    /// A buffer of `capacity` bytes for `descriptor`.
     init(descriptor: Int32, capacity: Int = 1 << 16) {
         self.descriptor = descriptor
-        // Freed by deinit only.
+        // Freed only by deinit.
         unsafe start = UnsafeMutableRawPointer.allocate(byteCount: capacity + OutputBuffer.margin, alignment: 64)
         unsafe limit = start + capacity
         unsafe next = unsafe start
@@ -167,21 +166,21 @@ extension ShortText: CustomStringConvertible {
         unsafe start.deallocate()
     }
 
-    /// Hands over what was taken. Where nobody reads any more, the program ends quietly.
+    /// Hands over the bytes taken so far. If the reader has gone, the program ends quietly.
     @inline(never)
     mutating func flush() {
         handOver()
         unsafe next = unsafe start
     }
 
-    /// Hands over nothing from here on before `turn` has come.
+    /// Hands over nothing more before `turn` has come.
     mutating func wait(for turn: Int, in turns: Turns) { self.turn = (turns, turn) }
 
     private func handOver() {
         if unsafe next == start { return }
         if let (turns, turn) = turn { turns.wait(for: turn) }
         let descriptor = descriptor
-        // All of it belongs to the buffer: `next` is not below `start`.
+        // All these bytes belong to the buffer: `next` is not below `start`.
         let bytes = unsafe UnsafeRawBufferPointer(start: start, count: next - start)
         var number: Int32 = 0
         Progress.shared.interrupt { number = unsafe write(bytes, to: descriptor) }
@@ -189,7 +188,7 @@ extension ShortText: CustomStringConvertible {
         if number != 0 { exit(Failure.writing(descriptor == 1 ? "standard output" : "standard error", number).tell()) }
     }
 
-    /// Where up to `margin` bytes may be written.
+    /// The position where up to `margin` bytes may be written.
     @inline(__always)
     private mutating func room() -> UnsafeMutableRawPointer {
         if unsafe next > limit { flush() }
@@ -208,14 +207,14 @@ extension ShortText: CustomStringConvertible {
     /// Takes a literal.
     @inline(never)
     mutating func append(_ text: Text) {
-        // A literal's bytes are valid for ever, and there are as many as it says.
+        // A literal's bytes are valid forever, and there are as many as it says.
         unsafe append(UnsafeRawBufferPointer(text.bytes))
     }
 
     /// Takes a string.
     mutating func append(_ text: String) {
         var text = text
-        // The closure reads the string's bytes only.
+        // The closure only reads the string's bytes.
         text.withUTF8 { unsafe append(UnsafeRawBufferPointer($0)) }
     }
 
@@ -223,7 +222,7 @@ extension ShortText: CustomStringConvertible {
         guard var source = bytes.baseAddress else { return }
         var rest = bytes.count
         while rest > 0 {
-            // No more than the margin at a time, and no more than there is.
+            // At most the margin at a time, and at most the rest.
             let size = min(rest, OutputBuffer.margin)
             let target = unsafe room()
             unsafe target.copyMemory(from: source, byteCount: size)
@@ -233,15 +232,15 @@ extension ShortText: CustomStringConvertible {
         }
     }
 
-    /// Where to write the next cell.
+    /// The position of the next cell.
     @inline(__always)
     mutating func cursor() -> OutputCursor { unsafe OutputCursor(room()) }
 
-    /// Takes what was written there.
+    /// Takes the cell that was written there.
     @inline(__always)
     mutating func advance(to cursor: consuming OutputCursor) { unsafe next = unsafe cursor.next }
 
-    /// Takes `number` spaces, none where it is negative.
+    /// Takes `number` spaces; none if it is negative.
     mutating func append(spaces number: Int) {
         var rest = number
         while rest > 0 {
@@ -252,18 +251,18 @@ extension ShortText: CustomStringConvertible {
         }
     }
 
-    // MARK: Text that came from outside
+    // MARK: Untrusted text
 
     /// Takes the string at `offset` of `view` up to a NUL or the end, 32 or eight bytes at a time as long as they are plain:
-    /// printable ASCII, and where `isJSON` neither quotation mark nor backslash. Of the others it writes `\u00xx` in JSON, `?`
-    /// elsewhere, where a terminal could mistake them for a command. Returns how many bytes it wrote.
+    /// printable ASCII, and in JSON neither quotation mark nor backslash. Other bytes are written as `\u00xx` in JSON, and as `?`
+    /// in text, where a terminal could take them for a command. Returns the number of bytes written.
     mutating func append(untrusted view: ByteView, at offset: UInt64, isJSON: Bool) -> Int {
         var offset = offset
         var length = 0
         while view.contains(offset, 32) {
             let target = unsafe room()
             var odd: UInt64 = 0
-            // All in bounds by the line above; 32 bytes are less than the margin, and count only where all are plain.
+            // All in bounds by the line above; 32 bytes are less than the margin, and count only if all are plain.
             for index in 0..<4 {
                 let start = Int(truncatingIfNeeded: offset) &+ index &* 8
                 let word = unsafe view.span.unsafeLoadUnaligned(fromUncheckedByteOffset: start, as: UInt64.self)
@@ -277,7 +276,7 @@ extension ShortText: CustomStringConvertible {
         }
         while let word = view.word64(at: offset) {
             let odd = OutputBuffer.odd(word, isJSON: isJSON)
-            // Eight bytes are less than the margin; only those before the first odd one count.
+            // Eight bytes are less than the margin; only those before the first that is not plain count.
             let target = unsafe room()
             unsafe target.storeBytes(of: word, as: UInt64.self)
             let plain = odd.trailingZeroBitCount / 8
@@ -302,8 +301,8 @@ extension ShortText: CustomStringConvertible {
         return length
     }
 
-    /// Sets the highest bit of the first byte of `word` that is not plain, and perhaps of bytes behind it, where a borrow or a
-    /// carry comes through; zero where all are plain.
+    /// Returns a word whose lowest byte with its highest bit set is the first byte of `word` that is not plain; bytes after it may have
+    /// the bit set by a borrow or a carry. Zero if all are plain.
     @inline(__always)
     private static func odd(_ word: UInt64, isJSON: Bool) -> UInt64 {
         let ones: UInt64 = 0x0101_0101_0101_0101

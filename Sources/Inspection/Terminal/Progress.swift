@@ -1,22 +1,22 @@
-// A line on standard error that says what takes so long, for people in front of a terminal.
+// A line on standard error that tells what takes so long, for people at a terminal.
 
 import FoundationEssentials
 import Dispatch
 import Glibc
 import Synchronization
 
-/// Shows what is being worked on, once that has taken a second: on standard error, only where it is a terminal, and not where
-/// standard output is a pipe, whose reader may share the terminal. The line is gone before anything else is written.
+/// Shows the current work after that has taken a second: on standard error, only if it is a terminal, and not if standard output is a
+/// pipe, whose reader may share the terminal. The line is removed before anything else is written.
 final class Progress: Sendable {
-    /// The program's.
+    /// The one of the program.
     static let shared = Progress()
 
     private struct State {
-        /// What is being worked on; nil for nothing.
+        /// The current work; nil for none.
         var work: String?
-        /// Whether the line stands there.
+        /// Whether the line is on the terminal.
         var isShown = false
-        /// Whether output has come for this work, to the same terminal: that is sign of life enough.
+        /// Whether this work has written output to the same terminal, which is a sufficient sign of life.
         var isSilent = false
     }
 
@@ -26,7 +26,7 @@ final class Progress: Sendable {
     private let isOn: Bool
     private let writeError: @Sendable (String) -> Void
 
-    /// One that shows something or not, beside output to the same terminal or not; `writeError` writes to standard error.
+    /// A progress line that is on or off, with standard output on the same terminal or not; `writeError` writes to standard error.
     init(isOn: Bool, isOutputTerminal: Bool, _ writeError: @escaping @Sendable (String) -> Void) {
         self.isOn = isOn
         self.isOutputTerminal = isOutputTerminal
@@ -42,11 +42,11 @@ final class Progress: Sendable {
             isOutputTerminal: isatty(1) == 1
         ) { text in
             var text = text
-            // Only read, and not beyond the closure. There may be no standard error.
+            // The bytes are only read, and do not leave the closure. There may be no standard error.
             text.withUTF8 { _ = unsafe Inspection.write(UnsafeRawBufferPointer($0), to: 2) }
         }
         guard isOn else { return }
-        // A thread of its own: what takes so long keeps the others busy.
+        // A thread of its own, as the work keeps the others busy.
         DispatchQueue(label: "progress").async { [self] in
             while true {
                 usleep(100_000)
@@ -55,7 +55,7 @@ final class Progress: Sendable {
         }
     }
 
-    /// Says what is being worked on from now on, a file's name as a rule; nil for nothing.
+    /// Sets the current work, usually a file's name; nil for none.
     func show(_ work: String?, _ detail: String = "") {
         guard isOn else { return }
         state.withLock { state in
@@ -65,7 +65,7 @@ final class Progress: Sendable {
         }
     }
 
-    /// Calls `body`, which writes something, while the line is not there.
+    /// Calls `body`, which writes something, while the line is removed.
     func interrupt(_ body: () -> Void) {
         guard isOn else { return body() }
         state.withLock { state in
@@ -75,17 +75,17 @@ final class Progress: Sendable {
         }
     }
 
-    /// Writes a line to standard error that stays; what was being worked on is done with.
+    /// Writes a permanent line to standard error, and ends the current work.
     func tell(_ line: String) {
         interrupt { writeError(line + "\n") }
         show(nil)
     }
 
-    /// Shows the line where it is due, so long after the start.
+    /// Shows the line if it is due, at `time` after the start.
     func tick(_ time: Duration) {
         state.withLock { state in
             guard let work = state.work, !state.isSilent, time >= .seconds(1) else { return }
-            // Cut off rather than wrapped, since a line that is wrapped cannot be cleared.
+            // Cut off, since a line that is wrapped cannot be cleared.
             let text = String("\(work) ... \(time.components.seconds) s".prefix(79))
             writeError("\r\(text)\u{1b}[K")
             state.isShown = true

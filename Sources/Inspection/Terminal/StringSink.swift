@@ -11,7 +11,7 @@ struct StringSink: TextSink {
     mutating func write(_ byte: UInt8) { bytes.append(byte) }
     var text: String { String(decoding: bytes, as: UTF8.self) }
 
-    /// What `body` writes.
+    /// The text that `body` writes.
     static func text(_ body: (inout StringSink) -> Void) -> String {
         var sink = StringSink()
         body(&sink)
@@ -20,12 +20,12 @@ struct StringSink: TextSink {
 }
 
 extension Text {
-    /// As an ordinary string.
+    /// The text as an ordinary string.
     var string: String { StringSink.text { $0.write(self) } }
 }
 
 extension ByteView {
-    /// The text of `size` bytes at `offset`, empty where they are not all there.
+    /// The text of `size` bytes at `offset`; empty if they are not all there.
     func text(at offset: UInt64, size: UInt64) -> String {
         String(decoding: (0..<size).map { byte(at: offset + $0) ?? 0 }, as: UTF8.self)
     }

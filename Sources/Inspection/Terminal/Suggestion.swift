@@ -1,8 +1,8 @@
-// What somebody may have meant who has typed something else.
+// Suggestions for mistyped words.
 
 extension String {
-    /// The one of `words` that takes the fewest edits to make of this string; nil where even that takes more than a third of its
-    /// letters, or more than three.
+    /// The one of `words` with the smallest distance to this string; nil if even that is more than a third of its letters, or more than
+    /// three.
     func mostSimilar(of words: [String]) -> String? {
         let typed = lowercased()
         let distances = words.map { (word: $0, distance: typed.distance(to: $0.lowercased())) }
@@ -12,8 +12,8 @@ extension String {
         return best.word
     }
 
-    /// How many letters must be inserted, removed, replaced or exchanged with their neighbours to make `other` of this string
-    /// (the optimal string alignment distance).
+    /// The number of letters that must be inserted, removed, replaced or exchanged with their neighbours to turn this string into
+    /// `other` (the optimal string alignment distance).
     func distance(to other: String) -> Int {
         let (from, to) = (Array(self), Array(other))
         var rows = [Array(0...to.count)]
