@@ -94,8 +94,8 @@ struct BootBench {
                 throw BenchError("QEMU does not boot \(name) with \(loader): \(trace.messages.joined(separator: "; "))")
             }
             throw BenchError(
-                "\(loader) executes nothing in \(range) with \(name): docs/benchmarks.md says how to find out where it does, "
-                    + "which is to be said with --range")
+                "\(loader) executes nothing in \(range) with \(name): find out where it does, as docs/benchmarks.md describes, "
+                    + "and give it with --range")
         }
         let place = hex(last) + (functions.name(at: last).map { " (\($0))" } ?? "")
         let output = String(decoding: (try? Data(contentsOf: serial)) ?? Data(), as: UTF8.self)
@@ -106,8 +106,8 @@ struct BootBench {
             let bound =
                 "\(trace.iterations) instructions" + (options.most < trace.iterations ? "" : ", \(GuestRun.limit) s")
             throw BenchError(
-                "\(loader) with \(name) still executes in \(range) after \(bound), lately at \(place)\(said). If that is its "
-                    + "way, --most permits more; if its application lies there too, --until says at which address it begins"
+                "\(loader) with \(name) still executes in \(range) after \(bound), last at \(place)\(said). If it needs more, raise "
+                    + "--most; if its application lies there, too, give the address where that begins with --until"
             )
         default: break
         }

@@ -13,7 +13,7 @@ enum Part: String, CaseIterable, ExpressibleByArgument {
 struct LoaderBench: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "loader-bench",
-        abstract: "Measures a loader, relocation on the host, and loader-inspect; docs/benchmarks.md says how.",
+        abstract: "Measures a loader, relocation on the host, and loader-inspect, as docs/benchmarks.md describes.",
         discussion: """
             Boots are counted, not timed: QEMU runs the loader one instruction at a time and logs each (-d exec,nochain), \
             filtered to the loader's addresses; a repeated string instruction is logged once per iteration. Any loader can \
@@ -34,16 +34,16 @@ struct LoaderBench: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Count no further than to the instruction there, where the application lies at the loader's addresses: its entry point.",
+            "End the count at this instruction: the application's entry point, if it lies at the loader's addresses.",
             valueName: "address"))
     var until: String?
 
-    @Option(help: "How the loader's own lines on the serial line begin.")
+    @Option(help: "The prefix of the loader's own lines on the serial line.")
     var prefix = "[LOADER]"
 
     @Option(
         help: ArgumentHelp(
-            "With how many instructions, all iterations counted, a loader is given up.",
+            "The number of instructions, all iterations counted, after which a loader is given up.",
             valueName: "instructions"))
     var most = 10_000_000
 

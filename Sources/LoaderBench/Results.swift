@@ -19,7 +19,7 @@ struct Results: Codable {
         print((machine.lines + ["command: " + command.joined(separator: " ")]).joined(separator: "\n"))
         if let boot, !boot.isEmpty { showBoot(boot) }
         if let loader {
-            print("\nThe loader, bytes: what size says, text with constants, and the file when strip is done with it\n")
+            print("\nThe loader, bytes: its parts by size, where text includes constants, and the file after strip\n")
             Results.table([
                 ["text", "data", "bss", "file, stripped"],
                 ["\(loader.text)", "\(loader.data)", "\(loader.bss)", "\(loader.stripped)"],
@@ -100,8 +100,8 @@ struct Results: Codable {
         print(
             """
 
-            loader-inspect beside others: milliseconds (median) / MiB of memory (peak); last, how many times as long the fastest \
-            of the others takes.
+            loader-inspect beside others: milliseconds (median) / MiB of memory (peak); the last column is the time of the fastest \
+            of the others relative to loader-inspect.
 
             """)
         let names = ["loader-inspect", "readelf", "eu-readelf", "llvm-readelf"]
