@@ -2,7 +2,7 @@
 
 import Demo
 
-/// What the loader says of the machine and of the image.
+/// The loader's description of the machine and of the image.
 struct BootInfo {
     let physicalStart: UInt64, physicalEnd: UInt64
     let serialPort: UInt16

@@ -14,7 +14,7 @@ func check(_ name: StaticString, _ holds: Bool) {
     show("\r\n")
 }
 
-/// What a Hermit kernel relies on when it is entered.
+/// Checks the state that a Hermit kernel relies on when it is entered.
 func checkEntry(_ bootInfo: UInt64, _ info: BootInfo) {
     show("At the entry\r\n")
     field("BootInfo", bootInfo)
@@ -45,7 +45,7 @@ func checkEntry(_ bootInfo: UInt64, _ info: BootInfo) {
     check("the stack's 32 KiB can be written", holds && isIdentityMapped(stack, stack + 0x8000))
 }
 
-/// What was relocated, against addresses computed without relocations.
+/// Checks relocated words against addresses computed without relocations.
 func checkRelocations() {
     show("Relocated words\r\n")
     let anchor = demo_anchor_by_got()
@@ -65,7 +65,7 @@ func checkRelocations() {
     check("JUMP_SLOT: a call through the PLT", demo_call_by_plt() == 42)
 }
 
-/// What BootInfo says, against what the image knows of itself.
+/// Checks BootInfo against what the image knows about itself.
 func checkBootInfo(_ info: BootInfo) {
     show("BootInfo\r\n")
     info.describe()
@@ -85,7 +85,7 @@ func checkBootInfo(_ info: BootInfo) {
         info.platform == 3 || info.platform == 0 && info.multibootInformation != 0)
 }
 
-/// The device tree, against itself and BootInfo.
+/// Checks the device tree against itself and BootInfo.
 func checkDeviceTree(_ info: BootInfo, _ bootInfo: UInt64) {
     show("Device tree\r\n")
     let tree = DeviceTree(at: info.deviceTree, bootInfo: bootInfo)
@@ -113,7 +113,7 @@ func isAscending(_ tree: DeviceTree) -> Bool {
     return tree.memoryCount > 0
 }
 
-/// The page tables that this generation of kernels relies on.
+/// Checks the page tables that this generation of kernels relies on.
 func checkPageTables(_ info: BootInfo, _ tree: DeviceTree) {
     show("Page tables\r\n")
     let root = demo_cr3() & ~0xfff
@@ -163,7 +163,7 @@ func smallPagesBelow2MiB() -> Bool {
     return true
 }
 
-/// Where the entry code hands over.
+/// The entry from assembly.
 @_cdecl("demo_main")
 public func demoMain() {
     let address = demo_state.0

@@ -2,7 +2,7 @@
 
 import Demo
 
-/// What an address translates to.
+/// The translation of an address.
 struct Translation {
     /// Whether it is mapped, and to itself.
     var isPresent = false, isIdentity = false

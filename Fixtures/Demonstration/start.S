@@ -4,8 +4,8 @@
     .globl _start
     .hidden _start
 _start:
-// What the first instructions of a Hermit kernel do: fetch from the GOT, before anything could have relocated it. A loader
-// that skips R_X86_64_GLOB_DAT sends us to address 0.
+// Like the first instructions of a Hermit kernel: fetch from the GOT, which only the loader can have relocated. With a loader that
+// skips R_X86_64_GLOB_DAT this stores to address 0.
     movq demo_state@GOTPCREL(%rip), %rax
     movq %rdi, 0(%rax)
     movq %rsi, 8(%rax)

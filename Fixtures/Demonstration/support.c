@@ -1,4 +1,4 @@
-// memcpy and its like: what the compiler calls by name.
+// memcpy and the like, which the compiler calls by name.
 
 #include <stddef.h>
 

@@ -1,4 +1,4 @@
-// What the loader hands on from the firmware: the Multiboot information and the device tree, both decoded strictly.
+// The structures that the loader hands on from the firmware: Multiboot information and device tree, both decoded strictly.
 
 #include "kernel.h"
 
@@ -74,7 +74,7 @@ void read_multiboot(void) {
     check(entry == end, "Multiboot memory map: the entries fill it");
     check(list.count > 0, "Multiboot memory map: there is RAM");
 #if HAS_DEVICE_TREE
-    // Both sources must tell the same; the device tree's regions are whole pages.
+    // Both sources must agree; the device tree's regions are whole pages.
     unsigned matched = 0;
     for (unsigned index = 0; index < list.count; index++) {
         const struct range pages = {

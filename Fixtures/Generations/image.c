@@ -47,7 +47,7 @@ static void check_tls(const struct program_header *header, uint64_t bias) {
         "the TLS template's bytes are there");
 }
 
-// What every page of the image allows, against what those segments ask for that share it; RELRO is not written any more.
+// Compares the access of every page of the image with that of the segments that share it; RELRO is no longer writable.
 static void check_protection(uint64_t base, uint64_t bias) {
     const struct program_header *headers = (const void *)(base + load64(base + 32));
     const unsigned count = load16(base + 56);
@@ -108,7 +108,7 @@ void check_image(void) {
     check(is_mapped_to_itself(boot.image), "the image is mapped to itself");
     check_protection(base, bias);
 
-    // Volatile: the compiler knows that nobody writes here, and would drop the loop.
+    // Volatile: the compiler knows that nothing writes here, and would drop the loop.
     const volatile uint64_t *words = (const volatile uint64_t *)zeros;
     bool clear = true;
     for (unsigned index = 0; index < sizeof zeros / 8; index++)

@@ -1,4 +1,4 @@
-// What the parts of a fixture kernel share: checked facts, the machine's registers, and what the loader told.
+// Shared by the parts of a fixture kernel: checks, the machine's registers, and BootInfo.
 
 #ifndef KERNEL_H
 #define KERNEL_H
@@ -45,7 +45,7 @@ static inline bool contains(struct range outer, struct range inner) {
 // Registers as they were at the entry.
 extern uint64_t entry_rdi, entry_rsi, entry_rsp, entry_rflags;
 
-// What BootInfo says, whatever its layout.
+// The contents of BootInfo, independent of the layout.
 struct boot_info {
     struct range image, tls;
     uint64_t tls_memsz, tls_align, stack, device_tree, multiboot, command_line, command_line_size;
@@ -60,7 +60,7 @@ extern uint64_t known_flags;
 // The image's 2 MiB pages: kernels take whole ones for their own.
 extern struct range kernel;
 
-// RAM, as the source that this generation's kernels read lists it, and what they leave alone.
+// RAM, as listed by the source that this generation's kernels read, and the ranges that they leave alone.
 enum { LIST_CAPACITY = 64 };
 struct list {
     struct range ranges[LIST_CAPACITY];
@@ -73,7 +73,7 @@ void print(const char *text);
 void print_hex(uint64_t value);
 void print_decimal(uint64_t value);
 void print_bytes(const char *text, uint64_t count);
-// Counts a fact that must hold; prints it only where it does not.
+// Counts a fact that must hold; prints it only if it does not.
 void check(bool holds, const char *fact);
 void check_equal(uint64_t value, uint64_t expected, const char *fact);
 _Noreturn void finish(void);

@@ -1,5 +1,5 @@
-// A strict kernel of one generation: takes nothing on trust that Hermit's kernels of that generation rely on, and does what
-// they do to memory and page tables.
+// A strict kernel of one generation: checks everything that Hermit's kernels of that generation rely on, and does what they do to
+// memory and page tables.
 
 #include "kernel.h"
 
@@ -22,7 +22,7 @@ static uint64_t sum(uint64_t start, uint64_t size) {
     return sum;
 }
 
-// What the loader handed over, which must survive whatever the kernel does with memory that it takes as free.
+// The sum of the loader's structures, which must survive whatever the kernel does with memory that it takes as free.
 static uint64_t sum_of_handed_over(void) {
     uint64_t result = sum(boot.bytes.start, boot.bytes.end - boot.bytes.start);
     result ^= sum(boot.command_line, boot.command_line_size);

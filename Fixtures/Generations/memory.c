@@ -1,4 +1,4 @@
-// The kernel's own use of memory: what it takes as free, what it maps, and what it finds below 1 MiB.
+// The kernel's own use of memory: the memory that it takes as free, its mappings, and its search below 1 MiB.
 
 #include "kernel.h"
 
@@ -9,7 +9,7 @@
 #define NEW_ADDRESSES 0x400000000000ull
 #endif
 
-// What Hermit takes as free of a region: nothing below the image, the image's own region from its end on.
+// The part of a region that Hermit takes as free: nothing below the image, and the image's own region from its end on.
 static struct range free_part(struct range region) {
     if (region.end <= kernel.end)
         return (struct range){0, 0};
@@ -93,7 +93,7 @@ void check_handed_over_is_safe(void) {
     for_each_table(check_table_is_safe);
 }
 
-// What kernels up to 0.6.0 do first: they drop what is mapped above them, and map what they read by themselves.
+// Like kernels up to 0.6.0 do first: drops the mappings above the image, and maps the memory that it reads.
 void take_over_page_tables(void) {
 #if GENERATION <= 2
     const uint64_t directory = read_cr3() + 0x2000;

@@ -27,7 +27,7 @@ void start_processors(uint64_t apic) {
     store64(TRAMPOLINE + (uint64_t)(trampoline_cr3 - trampoline_start), read_cr3());
     store64(TRAMPOLINE + (uint64_t)(trampoline_counter - trampoline_start), (uint64_t)counter);
     if (expected > 1) {
-        // INIT, then STARTUP at page 8, to all but this one.
+        // INIT, then STARTUP at page 8, to all processors except this one.
         *(volatile uint32_t *)(apic + 0x300) = 0xc4500;
         for (const uint64_t start = ticks(); ticks() - start < 1 << 24;) {
         }

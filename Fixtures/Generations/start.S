@@ -1,5 +1,5 @@
-// A fixture kernel's first instructions, as Hermit's of its generation begin, its notes, its TLS template, and words that a
-// loader has to relocate.
+// A fixture kernel's first instructions, like those of Hermit's kernels of its generation, its notes, its TLS template, and words
+// that a loader has to relocate.
 
     .section .text.start, "ax", @progbits
     .globl _start

@@ -1,4 +1,4 @@
-// Where other processors start: copied to page 0x8000, entered in real mode, leaves for long mode under the kernel's cr3.
+// The code with which other processors start: copied to page 0x8000, entered in real mode, switches to long mode with the kernel's cr3.
 
     .equ TRAMPOLINE, 0x8000
 

@@ -5,7 +5,7 @@
 int base_number = 5;
 int *base_number_address(void) { return &base_number; }
 
-/// What the application's copy holds is an address of this library's, and a choice.
+/// The application's copy holds an address of this library, and the result of a resolver.
 int base_target = 9;
 struct pointers base_pointers = {&base_target, base_chosen};
 

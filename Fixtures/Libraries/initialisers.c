@@ -1,4 +1,4 @@
-// The arrays that the loader makes of the libraries' initialisers and finalisers: empty where it makes none.
+// The arrays that the loader makes of the libraries' initialisers and finalisers: empty if it makes none.
 
 typedef void (*function)(void);
 extern const function __loader_init_array_start[] __attribute__((weak)), __loader_init_array_end[] __attribute__((weak));

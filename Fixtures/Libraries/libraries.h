@@ -1,4 +1,4 @@
-// What the libraries offer each other and the application.
+// The interfaces of the libraries, for each other and the application.
 
 struct pointers {
     int *number;

@@ -1,4 +1,4 @@
-// A library between the others: what it defines as well as the application, and what only it may define.
+// A library between the others: symbols that the application defines as well, and symbols that only it may define.
 
 #include "libraries.h"
 
@@ -25,6 +25,6 @@ int *middle_sees_base_variable(void) { return &base_variable; }
 
 __attribute__((constructor)) static void begin(void) { record('m'); }
 __attribute__((destructor)) static void end(void) { record('M'); }
-// DT_INIT and DT_FINI run besides the arrays.
+// DT_INIT and DT_FINI, in addition to the arrays.
 void middle_init(void) { record('i'); }
 void middle_fini(void) { record('I'); }

@@ -18,7 +18,7 @@ int ask_new_version(void) { return versioned(); }
 static int (*const table[])(int) = {base_chosen};
 int call_chosen(int a) { return (*(int (*const volatile *)(int))table)(a); }
 
-// Nobody calls it: code is not written to.
+// It is never called: it would write to code.
 static const char constant[] = "constant";
 const char *top_constant(void) { return constant; }
 

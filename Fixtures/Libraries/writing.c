@@ -1,4 +1,4 @@
-// An application that writes to a library's constant: with protection it dies, without it ends well.
+// An application that writes to a library's constant: with protection it dies, without it succeeds.
 
 #include "check.h"
 #include "libraries.h"

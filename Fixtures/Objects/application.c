@@ -1,5 +1,5 @@
 // An ordinary C program as one object file: it checks its own pointers, zeros, common symbols, thread-local variables and
-// initialisers, and ends the machine with 1 where all are right.
+// initialisers, and ends the machine with 1 if all are right.
 
 #include "checks.h"
 

@@ -1,4 +1,4 @@
-// What the applications share: the entry point, checked facts, the thread pointer, the machine's end.
+// Shared by the applications: the entry point, checks, the thread pointer, the machine's end.
 
 #ifndef CHECKS_H
 #define CHECKS_H
@@ -43,7 +43,7 @@ static inline void set_thread_pointer(const struct boot_info *info) {
     __asm__ volatile("wrmsr" : : "c"(0xc0000100), "a"((uint32_t)(uint64_t)tp), "d"((uint32_t)((uint64_t)tp >> 32)));
 }
 
-// Kept from the optimiser: what the loader stored is to be looked at.
+// Hidden from the optimiser, so that the values that the loader stored are read.
 static inline uint64_t look(const volatile void *pointer) {
     uint64_t value = *(const volatile uint64_t *)pointer;
     __asm__ volatile("" : "+r"(value));

@@ -1,4 +1,4 @@
-// Dies at a known place, for the loader to tell where.
+// Dies at a known place, which the loader must report.
 
 #include "checks.h"
 

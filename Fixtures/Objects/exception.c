@@ -1,4 +1,4 @@
-// Raises one exception for each macro, before it has a table of its own.
+// Raises one exception for each macro, before it has an IDT of its own.
 
 #include "checks.h"
 
@@ -28,7 +28,7 @@ _Noreturn void application(const struct boot_info *info) {
     // A page fault's number, but no error code.
     __asm__ volatile("int $14");
 #elif defined(CLOCK)
-    // The BIOS has the interval timer's interrupt at the double fault's number.
+    // The BIOS maps the interval timer's interrupt to the vector of the double fault.
     __asm__ volatile("sti; 1: pause; jmp 1b");
 #elif defined(BREAKPOINT)
     __asm__ volatile("int3");

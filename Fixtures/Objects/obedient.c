@@ -1,11 +1,11 @@
-// Does what its command line says, after "-- ": for tests of what starts it.
+// Does what its command line says, after "-- ": for tests of programs that start it.
 //
 //   say TEXT      prints the whole command line, and ends with success
-//   code N        says that it shuts down with that code, as Hermit does, and ends with success
+//   code N        prints that it shuts down with that code, as Hermit does, and ends with success
 //   end N         writes N to isa-debug-exit
 //   flood N       prints N lines of 64 bytes without asking the serial port for room
-//   start N       prints what a kernel prints at its start, then dies where N is 1
-//   hang          prints a line, and does nothing for ever
+//   start N       prints what a kernel prints at its start, then dies if N is 1
+//   hang          prints a line, and does nothing forever
 
 #include "checks.h"
 
@@ -18,7 +18,7 @@ struct boot_command {
 static const char *text;
 static uint64_t size;
 
-// The offset after the first `word` and a space, 0 where there is none.
+// The offset after the first `word` and a space; 0 if there is none.
 static uint64_t find(const char *word) {
     for (uint64_t start = 0; start < size; start++) {
         uint64_t i = 0;

@@ -1,4 +1,4 @@
-// Does what page protection forbids, one thing for each macro; without protection it ends well.
+// Does something that page protection forbids, one thing for each macro; without protection it succeeds.
 
 #include "checks.h"
 
@@ -25,7 +25,7 @@ _Noreturn void application(const struct boot_info *info) {
 #elif defined(EXECUTE_STACK)
     execute(stack);
 #endif
-    // What is always allowed.
+    // Accesses that are always allowed.
     write(&data);
     write(stack);
     function();

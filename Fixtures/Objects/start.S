@@ -1,5 +1,5 @@
-// What every object file application begins with: a stack, and the notes of a Hermit kernel of entry version 4 that
-// expects identity-mapped RAM. Included by the assembly sources, and combined with the others by `ld -r`.
+// The beginning of every object file application: a stack, and the notes of a Hermit kernel of entry version 4 that expects
+// identity-mapped RAM. Included by the assembly sources, and combined with the others by `ld -r`.
 
     .section .text.start, "ax", @progbits
     .globl _start

@@ -1,7 +1,7 @@
 // A word for each relocation number that an object file can hold, whatever an assembler would use it for. `.reloc` can name
-// any type that the assembler knows; those of 39, 40, 46 to 49 and 51 have the name of another with the same meaning, and the
-// test that boots this gives each relocation the number in its word's name. The addends are such that the value proves that
-// all of the formula was computed.
+// any type that the assembler knows; 39, 40, 46 to 49 and 51 are written by the name of another type with the same meaning, and the
+// test that boots this gives each relocation the number in its word's name. The addends are chosen so that the value proves that
+// the whole formula was computed.
 
     .macro word number, type, symbol, size
     .globl word_\number
@@ -21,7 +21,7 @@ target:
     .type sized, @object
     .size sized, 0x123
 sized:
-    // Every word is followed by a byte that must stay, so nothing is aligned.
+    // Every word is followed by a byte that must not change, so nothing is aligned.
     word 1, 64, target+8, 8
     word 2, PC32, target+8, 4
     word 3, GOT32, target, 4

@@ -1,4 +1,4 @@
-// Checks the words of types.S, one per relocation number: what each was computed from is found out by other means.
+// Checks the words of types.S, one per relocation number: the operands of each are found out by other means.
 
 #include "checks.h"
 
@@ -7,16 +7,16 @@ __asm__(".include \"types.S\"");
 extern uint8_t target[], near[];
 extern __thread uint64_t variable;
 
-// The words are not aligned, and what a byte after each holds must be as it was.
+// The words are not aligned, and the byte after each must be unchanged.
 #define WORD(number) extern uint8_t word_##number[]
 #define UNSIGNED(number, bits) (*(const uint##bits##_t *)word_##number)
 #define SIGNED(number, bits) ((uint64_t)(int64_t) * (const int##bits##_t *)word_##number)
 #define PLACE(number) ((uint64_t)word_##number)
-// What the 32 bits at a place point to, from the place itself (a symbol) or 4 bytes after it (an operand).
+// The address that the 32 bits at a place point to, from the place itself (a symbol) or 4 bytes after it (an operand).
 #define FROM_PLACE(number) (PLACE(number) + SIGNED(number, 32))
 #define FROM_NEXT(number) (PLACE(number) + 4 + SIGNED(number, 32))
 #define WORD_AT(address) (*(const uint64_t *)(address))
-#define KEPT(number, size) check(word_##number[size] == 0xa5, "the byte behind word " #number)
+#define KEPT(number, size) check(word_##number[size] == 0xa5, "the byte after word " #number)
 #define EQUAL(number, value, expected, size) \
     do { \
         WORD(number); \

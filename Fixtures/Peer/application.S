@@ -1,4 +1,4 @@
-/* What the peer boots: at whatever address EAX holds, it says a line, and ends the machine with success, or stays. */
+/* The application that the peer boots: at the address in EAX, it prints a line, and ends the machine with success, or keeps running. */
         .code32
         .text
 start:

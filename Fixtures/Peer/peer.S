@@ -1,6 +1,6 @@
 /*
- * A loader as small as can be, of which each instruction can be counted by hand: a 32-bit Multiboot kernel that says a line, copies
- * its module to where it is to run, and jumps there.
+ * A minimal loader, whose instructions can be counted by hand: a 32-bit Multiboot kernel that prints a line, copies its module to
+ * where it runs, and jumps there.
  */
         .code32
         .section .multiboot, "a"
@@ -14,7 +14,7 @@ _start: /* Four instructions. */
         mov     $0x3f8, %edx
         mov     $line, %esi
         mov     $(line_end - line), %ecx
-say:    /* Three a byte. */
+say:    /* Three per byte. */
         lodsb
         out     %al, (%dx)
         loop    say
@@ -47,7 +47,7 @@ line:   .ascii  "[PEER] about to jump\r\n"
 line_end:
 
 #ifdef ROOM
-        /* What runs here runs in the loader's own segment. */
+        /* Code that runs here runs in the loader's own segment. */
         .bss
         .skip   0x1000
 #endif

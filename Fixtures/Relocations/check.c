@@ -1,4 +1,4 @@
-// The support of every application here; nothing in it needs a relocation.
+// Support code for every application here; nothing in it needs a relocation.
 
 #include "check.h"
 

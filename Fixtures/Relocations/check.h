@@ -1,4 +1,4 @@
-// What every application here has: checks that name themselves on the serial line, and a kernel's TLS set-up.
+// Shared by every application here: checks that name themselves on the serial line, and a kernel's TLS set-up.
 
 #include <stddef.h>
 #include <stdint.h>
@@ -14,10 +14,10 @@ struct boot_info {
 
 /// Set by the first instructions, through the GOT; of default visibility, so that there is a GLOB_DAT for it.
 extern const struct boot_info *boot_info;
-/// The number of the first check that failed, 0 for none.
+/// The number of the first check that failed; 0 if none has.
 extern HIDDEN uint8_t failed_check;
 
-/// Compares, and says so on the serial line where the two differ.
+/// Compares, and prints a line if the two differ.
 HIDDEN void check(const char *what, uint64_t actual, uint64_t expected);
 
 /// Sets up the block of thread-local storage as Hermit kernels do, from BootInfo alone; returns the thread pointer.

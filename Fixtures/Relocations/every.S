@@ -1,5 +1,5 @@
 // A dynamic section written by hand: every relocation number that a linked file can hold, in DT_RELA, DT_REL, DT_JMPREL and
-// DT_RELR. No linker leaves all of these, but a loader is given files, not linkers.
+// DT_RELR. No linker writes all of these, but a loader must handle any file.
 
     .equ NEAR, 1
     .equ ABSOLUTE, 2
@@ -23,7 +23,7 @@
     .quad \place
     .long \type, \index
     .endm
-// A place between bytes that must stay as they are; not aligned, for the psABI asks for no alignment.
+// A place between bytes that must not change; not aligned, since the psABI requires no alignment.
     .macro place name, size, value=0xee
     .globl \name
     .hidden \name

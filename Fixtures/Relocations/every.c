@@ -16,8 +16,8 @@ static uint64_t word(const uint8_t *volatile place, int size) {
     uint64_t value = 0;
     for (int i = 0; i < size; i++)
         value |= (uint64_t)place[i] << 8 * i;
-    check("byte in front", place[-1], 0xee);
-    check("byte behind", place[size], 0xee);
+    check("byte before", place[-1], 0xee);
+    check("byte after", place[size], 0xee);
     return value;
 }
 

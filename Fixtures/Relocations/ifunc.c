@@ -1,4 +1,4 @@
-// IRELATIVE and STT_GNU_IFUNC: the implementation that a function in the application chooses, once all else is relocated.
+// IRELATIVE and STT_GNU_IFUNC: the implementation that a function in the application chooses, after everything else is relocated.
 
 #include "check.h"
 

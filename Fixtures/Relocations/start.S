@@ -3,13 +3,13 @@
     .section .text.start, "ax", @progbits
     .globl _start
 _start:
-// As Hermit's own first instructions do, through the GOT: a loader that ignores GLOB_DAT stores to address 0 and on.
+// Like Hermit's own first instructions, through the GOT: with a loader that ignores GLOB_DAT this stores to address 0.
     movq boot_info@GOTPCREL(%rip), %rax
     movq %rdi, (%rax)
 // rsp is the low end of the boot stack.
     addq $0x7ff0, %rsp
     call check_relocations
-// isa-debug-exit: 1 ends QEMU with status 3, the number of a failed check with another one.
+// isa-debug-exit: 1 ends QEMU with status 3, the number of a failed check with another status.
     movb $1, %al
     movb failed_check(%rip), %cl
     testb %cl, %cl

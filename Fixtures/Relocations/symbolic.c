@@ -13,7 +13,7 @@ int *pointers[] = {&exported[0], &exported[2], nowhere, nowhere + 4};
 int (*functions[])(int) = {called, nowhere_called};
 char *absolutes[] = {absolute, absolute + 1};
 
-// Addresses that no relocation gives: the symbols' hidden twins, relative to the instruction.
+// Addresses without relocations: hidden aliases of the symbols, relative to the instruction.
 extern HIDDEN int exported_here[4] __attribute__((alias("exported")));
 extern HIDDEN int called_here(int) __attribute__((alias("called")));
 

@@ -1,11 +1,11 @@
-// DTPMOD64 and DTPOFF64, TPOFF64, TLSDESC, or no relocation at all: thread-local variables in the model that the compiler is
-// told, in a block that is set up as Hermit kernels do.
+// DTPMOD64 and DTPOFF64, TPOFF64, TLSDESC, or no relocation at all: thread-local variables in the model chosen by the compiler's
+// options, in a block that is set up as by Hermit kernels.
 
 #include "check.h"
 
 __thread int first = 11;
 #if PADDING
-// Of what PT_TLS holds only this, in .tbss, is aligned: .tdata begins PADDING bytes after a multiple.
+// Only this part of PT_TLS, in .tbss, is aligned: .tdata begins PADDING bytes after a multiple.
 __thread char second[3] __attribute__((aligned(ALIGN)));
 #else
 __thread char second[3] __attribute__((aligned(ALIGN))) = {1, 2, 3};
@@ -27,8 +27,8 @@ void *__tls_get_addr(const struct tls_index *index) {
     check("module", index->module, 1);
     uint64_t align = boot_info->tls_align;
     uint64_t size = (boot_info->tls_memsz + align - 1) & -align;
-    // Offsets count from the template's first byte: where PT_TLS does not begin at a multiple of its alignment, BootInfo's
-    // template begins earlier.
+    // Offsets count from the template's first byte: if PT_TLS does not begin at a multiple of its alignment, BootInfo's template
+    // begins earlier.
     return (void *)(tp - size + PADDING + index->offset);
 }
 

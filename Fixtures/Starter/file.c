@@ -11,7 +11,7 @@ static const uint32_t *multiboot_header(struct file loader) {
     fail("the loader has no Multiboot header");
 }
 
-// Writes only what differs. An emulator translates code anew that has been written to, which takes most of the time of a
+// Writes only bytes that differ. An emulator retranslates code that has been written to, which would take most of the time of a
 // thousand starts.
 static void copy(uint32_t address, const uint8_t *from, uint32_t size) {
     uint8_t *to = (uint8_t *)address;
@@ -31,7 +31,7 @@ static uint32_t load_by_address_fields(struct file loader) {
     return header[7];
 }
 
-// The entry of the note of Xen's with type 18 (XEN_ELFNOTE_PHYS32_ENTRY).
+// The entry in Xen's note of type 18 (XEN_ELFNOTE_PHYS32_ENTRY).
 static uint32_t pvh_entry(const uint8_t *note, uint32_t size) {
     for (uint32_t offset = 0; offset + 12 <= size;) {
         const uint32_t *words = (const uint32_t *)(note + offset);
@@ -63,8 +63,8 @@ static uint32_t load_by_program_headers(struct file loader, enum entry entry) {
     return pvh;
 }
 
-// As a bzImage (Linux, Documentation/arch/x86/boot.rst): what follows the sectors of the setup, to `address`. What it takes besides of
-// the memory that it asks for is anybody's.
+// As a bzImage (Linux, Documentation/arch/x86/boot.rst): the bytes after the setup sectors go to `address`. The rest of the memory that it
+// asks for is undefined.
 static uint32_t load_bzimage(struct file loader, enum entry entry, uint32_t address) {
     uint32_t setup = (loader.bytes[0x1f1] + 1) * 512, size = loader.size - setup, init_size = WORD(loader, 0x260);
     copy(address, loader.bytes + setup, size);
@@ -73,7 +73,7 @@ static uint32_t load_bzimage(struct file loader, enum entry entry, uint32_t addr
     return address + (entry == ENTRY_LINUX_64 ? 0x200 : 0);
 }
 
-// Loads the loader as those do who enter it there, an MZ file to `address`, and returns the address of its entry.
+// Loads the loader as starters do that use this entry, an MZ file to `address`, and returns the address of its entry.
 uint32_t load(struct file loader, enum entry entry, uint32_t address) {
     if (loader.size > 0x1000 && loader.bytes[0] == 'M' && loader.bytes[1] == 'Z' && WORD(loader, 0x202) == 0x53726448) {
         if (entry != ENTRY_LINUX_32 && entry != ENTRY_LINUX_64)

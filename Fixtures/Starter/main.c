@@ -1,12 +1,12 @@
-// A stand-in for those who start the loader: a Multiboot kernel that takes the loader and an application as its modules and
+// A stand-in for the starters of the loader: a Multiboot kernel that takes the loader and an application as its modules and
 // enters the loader as its command line says.
 //
-//   preset=NAME         as that starter does: firecracker, cloud-hypervisor, xen, kexec, ipxe, syslinux, syslinux-aout, grub,
+//   preset=NAME         like that starter: firecracker, cloud-hypervisor, xen, kexec, ipxe, syslinux, syslinux-aout, grub,
 //                       grub2, firecracker-linux, crosvm-linux, kexec-linux, cloud-hypervisor-bzimage
 //   entry=NAME          where: multiboot32, pvh32, or e_entry: elf32 (Multiboot's registers), multiboot2, linux32,
 //                       linux64
-//   random=SEED         all that the entry's specification leaves undefined by chance
-//   count=NUMBER        that many seeds, one after the other; the application is the one that comes back (starter-returning)
+//   random=SEED         everything random that the entry's specification leaves undefined
+//   count=NUMBER        that many seeds, one after the other; the application must be starter-returning
 //   eax= … edi= (rax= … r15=), flags=, cr0=, cr4=, efer=, dr0=, dr7=     registers
 //   cs=, ds= (es, ss), fs= (gs)                                          selectors
 //   gdt=, idt=                                                           limits of the descriptor tables
@@ -72,7 +72,7 @@ static _Noreturn void enter(void) {
     if (!value(words, "ebx") && start.protocol != PROTOCOL_LINUX)
         start.cpu.registers[RBX] = start.info;
     if (start.watches) {
-        // Whoever reads the information meets a breakpoint: R/W, 4 bytes, enabled.
+        // A breakpoint at the information: R/W, 4 bytes, enabled.
         start.cpu.dr0 = start.info & ~3u;
         start.cpu.dr7 = 0xf0003;
     }
@@ -113,12 +113,12 @@ static void expect(const char *what, uint64_t found, uint64_t wanted) {
 
 // What the application saw does not depend on how the loader was entered (docs/kernels.md).
 _Noreturn void came_back(const struct observed *observed) {
-    // But for the results of arithmetic.
+    // Except the arithmetic flags.
     expect("flags", observed->flags & ~0x8d5ull, 2);
-    // PE, MP, ET, PG; WP where pages are protected.
+    // PE, MP, ET, PG; WP if pages are protected.
     expect("cr0", observed->cr0 & ~(1ull << 16), 0x80000013);
     expect("cr4", observed->cr4, 1 << 5);
-    // LME, LMA; NXE where pages are protected.
+    // LME, LMA; NXE if pages are protected.
     expect("efer", observed->efer & ~(1ull << 11), 0x500);
     expect("dr7", observed->dr7, 0x400);
     expect("the base of fs", observed->fs_base, 0);
@@ -154,7 +154,7 @@ _Noreturn void starter_main(const uint32_t *information) {
     is_random = random != NULL;
     next_seed = random ? (uint32_t)number(random) : 0;
     seeds_left = count ? (uint32_t)number(count) : 1;
-    // Whoever comes back finds the starter, its modules and its command line where they were.
+    // The starter, its modules and its command line must be intact when the application returns.
     if (count) {
         static char copy[1024];
         if (length(words) >= sizeof copy)

@@ -1,4 +1,4 @@
-// The machine's RAM, and places in it that nobody else has.
+// The machine's RAM, and free places in it.
 
 #include "starter.h"
 
@@ -43,7 +43,7 @@ static int is_free(uint32_t start, uint32_t end) {
     return 0;
 }
 
-// `address`, or a place by chance: every second one below 1 MiB, if it fits there.
+// `address`, or a random place: every second one below 1 MiB, if it fits there.
 uint32_t place(uint32_t address, uint32_t size, uint32_t alignment) {
     for (int attempt = 0; address == ANYWHERE && attempt < 10000; attempt++) {
         uint32_t limit = chance() & 1 && size < 0x10000 ? 0x9f000 : ram_top;

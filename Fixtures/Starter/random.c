@@ -1,11 +1,11 @@
-// Numbers that a seed repeats: xorshift (Marsaglia, 2003).
+// Random numbers from a seed: xorshift (Marsaglia, 2003).
 
 #include "starter.h"
 
 static uint32_t state = 1;
 
 void seed(uint32_t seed) {
-    // Seeds next to each other are to lead far apart.
+    // Adjacent seeds must give very different numbers.
     state = (seed + 1) * 0x9e3779b1;
     if (state == 0)
         state = 1;

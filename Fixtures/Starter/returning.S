@@ -1,4 +1,4 @@
-// An application that comes back to the starter and tells what state it was entered with: entry version 4, all RAM mapped to
+// An application that returns to the starter and reports the state in which it was entered: entry version 4, all RAM mapped to
 // itself.
 
 #include "starter.h"
@@ -28,7 +28,7 @@ _start:
     mov %rax, observed + 8(%rip)
     mov %cr4, %rax
     mov %rax, observed + 16(%rip)
-// As kernels do, before vector registers are used.
+// Enable vector registers, as kernels do before they use them.
     or $(1 << 9), %eax
     mov %rax, %cr4
     mov %dr7, %rax
@@ -51,7 +51,7 @@ _start:
     fnstcw observed + 84(%rip)
     stmxcsr observed + 88(%rip)
 
-// Out of 64-bit mode.
+// Leave 64-bit mode.
     lea observed(%rip), %esi
     lea gdt(%rip), %rax
     mov %rax, gdt_pointer + 2(%rip)

@@ -1,4 +1,4 @@
-// The starter's ends: how it begins, how it enters the loader, and where the application comes back to.
+// The starter's entry and exits: its start, its jump into the loader, and the address that the application returns to.
 
 #include "starter.h"
 
@@ -68,7 +68,7 @@ memset:
     mov %eax, %gs
     .endm
 
-// What both modes have in common. ebp = state. Clobbers eax, ecx, edx.
+// The part that both modes share. ebp = state. Clobbers eax, ecx, edx.
     .macro prepare
     lgdt own_gdt
     mov $CR4_OSFXSR, %eax
@@ -116,7 +116,7 @@ enter_32:
     mov 40(%ebp), %ebp
     jmp *far_pointer
 
-// enter_64(state): by way of CR4 with nothing but PAE, and LA57 where that is wanted, because PCIDE can't be set before.
+// enter_64(state): first with only PAE in CR4, and LA57 if wanted, because PCIDE cannot be set earlier.
     .globl enter_64
 enter_64:
     mov 4(%esp), %ebp

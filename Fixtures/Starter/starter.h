@@ -1,9 +1,9 @@
-// What the starter's parts have in common, and what the application that comes back shares with them.
+// Shared by the starter's parts, and by the application that returns to it.
 
 #ifndef STARTER_H
 #define STARTER_H
 
-// Where the application that comes back jumps to, in 32-bit mode without paging, esi the address of a `struct observed`.
+// The address that the returning application jumps to, in 32-bit mode without paging, esi the address of a `struct observed`.
 #define STARTER_RETURN 0x4000010
 
 // Offsets in `struct state`, for starter.S.
@@ -34,10 +34,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// The ways into the loader's file.
+// The entries of the loader's file.
 enum entry { ENTRY_MULTIBOOT_32, ENTRY_PVH_32, ENTRY_ELF_32, ENTRY_MULTIBOOT2_32, ENTRY_LINUX_32, ENTRY_LINUX_64 };
 
-// How structures are written: what the loader is told, and by which protocol. A further protocol is one more of these.
+// The protocol by which structures are written. A further protocol is one more of these.
 enum protocol { PROTOCOL_MULTIBOOT, PROTOCOL_PVH, PROTOCOL_LINUX, PROTOCOL_MULTIBOOT2 };
 
 // Registers in the order of their numbers.
@@ -89,7 +89,7 @@ struct start {
     enum entry entry;
     enum protocol protocol;
     struct state cpu;
-    // Where structures lie; what is ANYWHERE gets a place.
+    // The addresses of structures; for ANYWHERE a place is chosen.
     uint32_t info, map, modules, line, string, application;
     // The RSDP's address, or 0, or ANYWHERE for where it is.
     uint32_t rsdp;
@@ -101,9 +101,9 @@ struct start {
     int watches;
     // Options for the loader, and what follows them in the command line.
     const char *options, *arguments;
-    // What bytes without a meaning hold.
+    // The value of bytes without a meaning.
     uint8_t filler;
-    // Multiboot 1 and 2: what an entry of the memory map says is its size.
+    // Multiboot 1 and 2: the size that an entry of the memory map claims.
     uint32_t entry_size;
     // PVH: the version of the start info.
     uint32_t version;
@@ -113,7 +113,7 @@ struct start {
 };
 #define ANYWHERE 1
 
-// What the application has seen when it came back; the offsets are returning.S's.
+// The state that the application has observed; the offsets are those of returning.S.
 struct observed {
     uint64_t flags, cr0, cr4, efer, dr7, fs_base, gs_base, information, stack;
     uint16_t cs, ds, es, ss, fs, gs, x87_control, unused;
@@ -137,7 +137,7 @@ void say(const char *text);
 void say_number(uint64_t number);
 _Noreturn void fail(const char *text);
 int begins(const char *text, const char *start);
-// The value of the word NAME=VALUE, ended by a space or the end of the starter's words; NULL without.
+// The value of the word NAME=VALUE, ended by a space or the end of the starter's words; NULL if there is none.
 const char *value(const char *words, const char *name);
 // Whether `value` is `word`.
 int is(const char *value, const char *word);
@@ -146,7 +146,7 @@ uint64_t number(const char *value);
 const char *text(const char *value);
 uint32_t length(const char *text);
 
-// states.c: presets, what the user says, and chance.
+// states.c: presets, the user's words, and random values.
 void choose(struct start *start, const char *words, uint32_t seed, int is_random);
 
 // memory.c: RAM, and places in it.
@@ -162,7 +162,7 @@ uint32_t find_rsdp(void);
 // file.c: the loader's file.
 uint32_t load(struct file loader, enum entry entry, uint32_t address);
 
-// structures.c: what protocols want in memory.
+// structures.c: the structures of the protocols in memory.
 void write_multiboot(struct start *start, uint32_t size);
 void write_pvh(struct start *start, uint32_t size);
 void write_multiboot2(struct start *start, uint32_t size);

@@ -1,5 +1,5 @@
-// The states that the loader is entered with: those of known starters, what the user says, and chance within what the
-// specifications leave undefined.
+// The states that the loader is entered with: those of known starters, the user's, and random ones within what the specifications
+// leave undefined.
 
 #include "starter.h"
 
@@ -99,7 +99,7 @@ static void syslinux_aout(struct start *start) {
     start->cpu.registers[RSP] = 0x3fe00000;
 }
 
-// The module's string are its arguments, without the file's name.
+// The module's string holds its arguments, without the file's name.
 static void grub(struct start *start) {
     start->entry = ENTRY_MULTIBOOT_32;
     start->cpu.registers[RSP] = 0x7fff8;
@@ -113,7 +113,7 @@ static void grub2(struct start *start) {
     start->entry = ENTRY_MULTIBOOT2_32;
 }
 
-// Firecracker before 1.12, which knew no PVH (src/vmm/src/arch/x86_64): into 64-bit mode at e_entry.
+// Firecracker before 1.12, which did not know PVH (src/vmm/src/arch/x86_64): into 64-bit mode at e_entry.
 static void firecracker_linux(struct start *start) {
     monitor(start);
     start->entry = ENTRY_LINUX_64;
@@ -176,8 +176,8 @@ static const struct {
     {"linux64", ENTRY_LINUX_64},
 };
 
-// What the specification of its entry leaves undefined, by chance. The trap flag stays clear: with it not even the first
-// instruction can be survived.
+// Random values for everything that the specification of the entry leaves undefined. The trap flag stays clear: with it not even the
+// first instruction can be survived.
 static void randomise(struct start *start) {
     struct state *cpu = &start->cpu;
     for (int index = 0; index < 16; index++)
@@ -189,7 +189,7 @@ static void randomise(struct start *start) {
     cpu->fs = chance() & 1 ? cpu->data : 0;
     cpu->gdt = (struct table){(uint16_t)(chance() & 1 ? 0 : chance()), chance()};
     cpu->idt = (struct table){(uint16_t)(chance() & 1 ? 0 : chance()), chance()};
-    // System calls, long mode as soon as there is paging, pages that are not executed.
+    // System calls, long mode as soon as there is paging, pages that are not executable.
     cpu->efer = chance() & (EFER_SCE | EFER_LME | EFER_NXE);
     // Exceptions of either unit on or off, rounding, precision.
     cpu->mxcsr = chance() & 0xff80;
@@ -228,7 +228,7 @@ static void randomise(struct start *start) {
     start->moved_entries = below(4);
 }
 
-// What the user says in so many words.
+// The user's explicit words.
 static void override(struct start *start, const char *words) {
     static const char *const wide[] = {
         "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",

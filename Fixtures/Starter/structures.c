@@ -1,4 +1,4 @@
-// What the loader is told, as each protocol has it in memory.
+// The structures for the loader, as each protocol has them in memory.
 
 #include "starter.h"
 
@@ -8,7 +8,7 @@ static void append(char **to, const char *text) {
     *to += size;
 }
 
-// The memory map of whom the starter stands in for.
+// The memory map of the starter that is imitated.
 static int memory_map(const struct start *start, struct range map[32]) {
     int count = 0;
     switch (start->ram) {
@@ -35,7 +35,7 @@ static int is_multiboot(const struct start *start) {
     return start->protocol == PROTOCOL_MULTIBOOT || start->protocol == PROTOCOL_MULTIBOOT2;
 }
 
-// The command line: by Multiboot the loader's name, by PVH and Linux the options for the loader, and what the user says.
+// The command line: by Multiboot the loader's name, by PVH and Linux the options for the loader, then the user's words.
 static const char *line_text(const struct start *start) {
     static char line[4096];
     char *end = line;
@@ -65,7 +65,7 @@ static const char *module_text(const struct start *start) {
     return string;
 }
 
-// Multiboot 0.6.96, 3.3. The flags say which fields there are; the others hold anything.
+// Multiboot 0.6.96, 3.3. The flags tell which fields are valid; the others hold arbitrary values.
 void write_multiboot(struct start *start, uint32_t size) {
     struct range map[32];
     int count = memory_map(start, map);
@@ -201,8 +201,8 @@ struct setup_data {
     uint8_t bytes[];
 };
 
-// Linux, Documentation/arch/x86/zero-page.rst. The header, from 0x1f1 to 0x270, is the file's, of which an ELF file has none: zeros
-// but for what the starter knows.
+// Linux, Documentation/arch/x86/zero-page.rst. The header, from 0x1f1 to 0x270, is the file's. An ELF file has none: then it is zeros,
+// except what the starter knows.
 void write_linux(struct start *start, uint32_t size) {
     struct range map[32];
     int count = memory_map(start, map);

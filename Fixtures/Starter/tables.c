@@ -1,4 +1,4 @@
-// Descriptors and page tables, and what the CPU can do.
+// Descriptors and page tables, and the features of the CPU.
 
 #include "starter.h"
 
@@ -9,8 +9,8 @@ static uint64_t pml4[512] __attribute__((aligned(4096)));
 static uint64_t pdpt[512] __attribute__((aligned(4096)));
 static uint64_t pd[4][512] __attribute__((aligned(4096)));
 
-// Flat segments for the selectors that the loader is entered with; of fs and gs one that begins somewhere else. 4 GiB mapped to
-// itself in pages of 2 MiB.
+// Flat segments for the selectors that the loader is entered with, but for fs and gs one that begins elsewhere. 4 GiB mapped to
+// themselves in pages of 2 MiB.
 void write_tables(struct state *cpu) {
     if (cpu->code >= 4 * 8)
         descriptors[cpu->code / 8] = cpu->efer & 1 << 8 && cpu->cr0 >> 31 ? descriptors[3] : descriptors[1];
@@ -22,7 +22,7 @@ void write_tables(struct state *cpu) {
     pml4[0] = (uint32_t)pdpt | 3;
     for (uint32_t index = 0; index < 4 * 512; index++) {
         pdpt[index / 512] = (uint32_t)pd[index / 512] | 3;
-        // Global, so that nothing is forgotten by loading cr3; accessed and dirty.
+        // Global, so that loading cr3 flushes nothing; accessed and dirty.
         pd[index / 512][index % 512] = (uint64_t)index << 21 | 0x1e3;
     }
     cpu->cr3 = (uint32_t)(cpu->cr4 & 1 << 12 ? pml5 : pml4);
@@ -32,7 +32,7 @@ void cpuid(uint32_t leaf, uint32_t result[4]) {
     __asm__ volatile("cpuid" : "=a"(result[0]), "=b"(result[1]), "=c"(result[2]), "=d"(result[3]) : "a"(leaf), "c"(0));
 }
 
-// The bits of CR4 that this CPU has (Intel SDM volume 3, 2.5); not those of virtual machines (13, 14), of key locker, of
+// The bits of CR4 that this CPU has (Intel SDM volume 3, 2.5), except those of virtual machines (13, 14), of key locker, and of
 // control-flow enforcement (23), which needs CR0.WP.
 uint32_t possible_cr4(void) {
     static const struct {

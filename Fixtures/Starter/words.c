@@ -50,7 +50,7 @@ int begins(const char *text, const char *start) {
 static int ends_word(char byte) { return byte == 0 || byte == ' '; }
 
 const char *value(const char *words, const char *name) {
-    // The starter's words end with `--`: what follows is the loader's command line.
+    // The starter's words end with `--`: the loader's command line follows.
     for (; *words && !begins(words, "-- "); words++)
         if (begins(words, name) && words[length(name)] == '=' && (words[-1] == ' '))
             return words + length(name) + 1;

@@ -89,7 +89,7 @@ struct FlatTree {
 
 /// Writes what a fuzzer asks for, reads it back, compares.
 enum DeviceTreeModel {
-    /// The bytes choose the room and what is written.
+    /// The promises that are broken when the bytes choose the room and the tree.
     static func violations(_ bytes: [UInt8]) -> [String] {
         var source = ByteSource(bytes)
         let room = Int(source.number(upTo: 4095))

@@ -1,4 +1,4 @@
-// What can be fuzzed, each with its invariants: every function returns what must not happen, in words.
+// The fuzz targets, each with its invariants: every function returns the broken ones, in words.
 
 import Architecture
 import Memory
@@ -11,7 +11,7 @@ import HermitEntry
 import Linking
 import TestSupport
 
-/// A parser or planner, and what holds for any bytes at all.
+/// A parser or planner, and the promises that hold for any bytes.
 public enum FuzzTarget: String, CaseIterable, Sendable {
     /// The whole boot of a file.
     case elf
@@ -31,7 +31,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
     case multiboot2
     /// Linux's boot_params, and a boot on the machine they describe.
     case linux
-    /// What UEFI firmware hands over, and a boot with the start info that the application makes of it.
+    /// UEFI firmware's structures, and a boot with the start info that the application makes of them.
     case uefi
     /// The device tree writer, read back.
     case deviceTree = "device-tree"
@@ -161,12 +161,12 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         return memory + [UInt8](repeating: 0, count: Int(moduleAddress) - memory.count) + sample.bytes
     }
 
-    /// The boot of what the structure at 0x500 of `bytes` tells.
+    /// The boot on the machine that the structure at 0x500 of `bytes` describes.
     public static func firmwareBoot(_ bytes: [UInt8], _ bootProtocol: BootProtocol) -> Rehearsal {
         boot(in: firmwareMemory(bytes), bootProtocol, at: 0x500, by: bytes)
     }
 
-    /// The boot of what the structure at `address` of `memory` tells, on a machine that `bytes` choose.
+    /// The boot with the structure at `address` of `memory`, on a machine that `bytes` choose.
     static func boot(
         in memory: [UInt8], _ bootProtocol: BootProtocol, at address: UInt64, by bytes: [UInt8]
     ) -> Rehearsal {
@@ -187,7 +187,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
     /// Its size.
     static var moduleSize: UInt64 { UInt64(sample.bytes.count) }
 
-    /// What is wrong with the facts that the structure at `address` of `bytes` tells, and with the options among them.
+    /// The broken promises of the facts in the structure at `address` of `bytes`, and of the options among them.
     static func firmwareViolations(
         _ bytes: [UInt8], _ bootProtocol: BootProtocol, at address: UInt64 = 0x500
     ) -> [String] {
@@ -211,8 +211,8 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         return violations
     }
 
-    /// Plans and writes the handoff of a sound file on `platform`, whose modules nobody reads; `number` chooses where options ask for
-    /// a random place.
+    /// Plans and writes the handoff of a sound file on `platform`, whose modules are not read; `number` chooses if options ask for a
+    /// random place.
     private static func planned(
         _ small: SmallFile, _ options: LoaderOptions, on platform: borrowing PlatformFacts, _ memory: PhysicalMemory,
         loader: AddressRange, _ number: UInt64
@@ -293,8 +293,8 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         module.end <= 1 << 32 && regions.isAvailable(module)
     }
 
-    /// `module`, or where that is no place for one a range that is, in a region and of a size which its numbers choose; where there is no
-    /// RAM, nothing.
+    /// `module`, if it may lie there; otherwise a range that may, in a region and of a size chosen by its numbers; empty if there is no
+    /// RAM.
     private static func moved(_ module: AddressRange, into regions: MemoryRegions) -> AddressRange {
         if isReadable(module, regions) { return module }
         let rooms = regions.indices.compactMap { index -> AddressRange? in

@@ -1,4 +1,4 @@
-// What the handoff block owes, found out by reading it as the kernel will.
+// The promises of the handoff block, checked by reading it as the kernel does.
 
 import Architecture
 import Memory
@@ -10,7 +10,7 @@ import TestSupport
 
 /// Reads a handoff block back.
 enum HandoffModel {
-    /// What is wrong with `block`, written for `placement` on `platform`.
+    /// The broken promises of `block`, written for `placement` on `platform`.
     static func violations(
         _ block: [UInt8], _ placement: MemoryPlan, _ platform: borrowing PlatformFacts, _ generation: Generation
     ) -> [String] {

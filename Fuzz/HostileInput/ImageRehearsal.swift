@@ -1,4 +1,5 @@
-// A boot of any bytes as a Hermit image: unlike `Rehearsal` it needs memory that is written and then read, so all of it is compared afterwards.
+// A boot of any bytes as a Hermit image: unlike `Rehearsal` it needs memory that is written and then read, so all of it is compared
+// afterwards.
 
 import Architecture
 import Boot
@@ -14,13 +15,13 @@ import Memory
 public struct ImageRehearsal: Sendable {
     /// How it ended.
     public private(set) var ending = Ending.loaded
-    /// What must not happen, in words; empty where all is well.
+    /// The broken promises, in words.
     public private(set) var violations: [String] = []
-    /// What the user would read.
+    /// The report that the user would read.
     public private(set) var report = ""
-    /// The image's bytes once it was loaded; empty where the file is refused.
+    /// The image's bytes after it was loaded; empty if the file is refused.
     public private(set) var image: [UInt8] = []
-    /// The kernel's command line; empty where the file is refused.
+    /// The kernel's command line; empty if the file is refused.
     public private(set) var commandLine = ""
 
     /// A machine that is just large enough for small kernels.
@@ -30,7 +31,7 @@ public struct ImageRehearsal: Sendable {
         return machine
     }()
 
-    /// Rehearses the boot of `file` on `machine`, with `commandLine` as what the user says.
+    /// Rehearses the boot of `file` on `machine`, with the user's `commandLine`.
     public init(_ file: [UInt8], commandLine: String = "loader", on machine: Machine = ImageRehearsal.machine) {
         var machine = machine
         machine.commandLine = Array(commandLine.utf8)
@@ -43,7 +44,7 @@ public struct ImageRehearsal: Sendable {
         if let fault = BootSequence.run(memory.readable, plan: &plan, on: &host) { ending = .refused(fault) }
         report = host.console.text
         violations = host.console.violations + host.broken
-        // All that was written lies in ranges that were asked for.
+        // Only ranges that were requested have been written.
         var reached = Machine.commandLineAddress
         for range in host.written.sorted(by: { $0.start < $1.start }) + [AddressRange(machine.memory, machine.memory)] {
             let end = max(range.start, reached)
@@ -63,11 +64,11 @@ private struct FlatHost: BootHost {
     var console = TextBuffer()
     let handoff: Handoff
     private let memory: FlatMemory
-    /// What was asked for.
+    /// The ranges that were requested for writing.
     private(set) var written: [AddressRange] = []
-    /// What must not have happened.
+    /// The broken promises.
     private(set) var broken: [String] = []
-    /// What the kernel was entered with.
+    /// The state with which the kernel was entered.
     private(set) var entered: (image: AddressRange, commandLine: AddressRange)?
     private var commandLineSize: UInt64 = 0
     private let machine: Machine

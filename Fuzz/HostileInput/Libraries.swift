@@ -2,7 +2,7 @@
 
 import TestSupport
 
-/// An application that needs two libraries, which need each other, with everything that files can want of each other.
+/// An application that needs two libraries, which need each other, with every way in which files can refer to each other.
 public struct LibrarySet: Sendable {
     /// The application, then the libraries.
     package private(set) var files: [LinkedFileWriter]
@@ -82,8 +82,8 @@ extension FuzzTarget {
         LibrarySet(hasGNUHash: hasGNUHash).files.map { (bytes: $0.bytes, structures: $0.structures) }
     }
 
-    /// The first byte says which kind of hash table; then a file, an offset in its structures or in its header, and a byte or a
-    /// word to be there.
+    /// The first byte chooses the kind of hash table; then come a file, an offset in its structures or in its header, and a byte or a
+    /// word to put there.
     static func libraries(_ bytes: [UInt8]) -> [String] {
         var source = ByteSource(bytes)
         let set = sets[Int(source.byte() & 1)]
@@ -103,7 +103,7 @@ extension FuzzTarget {
         return Rehearsal(files[0], with: Array(files.dropFirst())).violations
     }
 
-    /// Nothing, then one change of each sort.
+    /// No change, then one change of each kind.
     static var librarySeeds: [[UInt8]] {
         var seeds: [[UInt8]] = [[0], [1]]
         for kind in 0..<2 as Range<UInt8> {

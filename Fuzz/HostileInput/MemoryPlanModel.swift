@@ -1,4 +1,4 @@
-// What every plan of memory owes, found out without the planner's own search.
+// The promises of every memory plan, checked without the planner's own search.
 
 import Memory
 import Boot

@@ -4,7 +4,7 @@
 import Bytes
 import TestSupport
 
-/// An object file of which bytes chose every part.
+/// An object file whose every part was chosen by bytes.
 public struct ObjectChoices: Sendable {
     /// The file.
     public private(set) var file: ObjectFile
@@ -20,7 +20,7 @@ public struct ObjectChoices: Sendable {
         return bytes
     }
 
-    /// The same with every table of relocations that has addends in compact form.
+    /// The file's bytes with every table of relocations with addends in compact form.
     public var compactBytes: [UInt8] {
         var file = file
         for index in file.sections.indices where file.sections[index].hasAddends && file.sections[index].compact == nil
@@ -68,7 +68,7 @@ public struct ObjectChoices: Sendable {
     public init(_ bytes: [UInt8]) {
         var source = ByteSource(bytes)
         let choice = source.byte()
-        // Twelve symbols that relocations of every sort can be applied against, four of them the linker's.
+        // Twelve symbols that relocations of every kind can refer to, four of them the linker's.
         file = ObjectFile(
             sections: [
                 ObjectSection(name: ".text", flags: 6, align: 16, bytes: [UInt8](repeating: 0x90, count: 64)),

@@ -21,11 +21,11 @@ public struct Machine: Sendable {
     public var module: UInt64 = 0x12_a000
     /// The command line.
     public var commandLine = Array("loader env=A=b -- one two".utf8)
-    /// The most bytes that the loader gets to write at one place: all that RAM above has.
+    /// The largest number of bytes that the loader may write in one place: all of `memory`.
     var largestRegion: UInt64 = 32 << 20
-    /// Whether the CPU has 1 GiB pages, and marks for pages that are not to be executed.
+    /// Whether the CPU has 1 GiB pages, and can mark pages as not executable.
     var hasGigabytePages = false, hasNoExecute = true
-    /// What chooses a place for `loader.kaslr`.
+    /// The number that chooses a place for `loader.kaslr`.
     var number: UInt64 = 0
 
     /// The machine with 32 MiB.
@@ -96,13 +96,13 @@ public enum Ending: Equatable, Sendable {
 public struct Rehearsal: Sendable {
     /// How it ended.
     public private(set) var ending = Ending.loaded
-    /// What must not happen, in words; empty where all is well.
+    /// The broken promises, in words.
     public private(set) var violations: [String] = []
-    /// What the user would read.
+    /// The report that the user would read.
     public private(set) var report = ""
-    /// The image's bytes once it was loaded; empty where the file is refused.
+    /// The image's bytes after it was loaded; empty if the file is refused.
     public private(set) var image: [UInt8] = []
-    /// The handoff block's bytes; empty where the file is refused.
+    /// The handoff block's bytes; empty if the file is refused.
     public private(set) var handoff: [UInt8] = []
 
     /// Rehearses the boot of `file` on `machine`, with `libraries` as further modules, which are called `names`.
@@ -115,7 +115,7 @@ public struct Rehearsal: Sendable {
         }
     }
 
-    /// Rehearses the boot of what `platform` reads from `bytes`, the first of which lies at `origin`.
+    /// Rehearses the boot with the `platform` read from `bytes`, the first of which lies at `origin`.
     init(
         in bytes: [UInt8], from origin: UInt64, on machine: Machine,
         _ platform: @escaping (PhysicalMemory) throws(Fault) -> Platform

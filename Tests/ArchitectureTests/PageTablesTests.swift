@@ -1,4 +1,4 @@
-// Page tables, read back by a walker that knows nothing of their writer.
+// Page tables, read back by an independent walker.
 
 import Architecture
 import Memory
@@ -53,7 +53,7 @@ import Testing
             size: size)
     }
 
-    @Test func `every page asked for is mapped to itself and nothing else is`() throws {
+    @Test func `every requested page is mapped to itself, and nothing else is mapped`() throws {
         var random = SeededGenerator(seed: 3)
         for _ in 0..<40 {
             let requests = (0..<Int.random(in: 1...4, using: &random)).map { _ in Self.randomRequest(&random) }
@@ -65,7 +65,7 @@ import Testing
             #expect(mapped.allSatisfy { $0.virtual == $0.physical && $0.isWritable && $0.isExecutable })
             let found = ranges(of: mapped)
             #expect(found == Self.union(requests), "\(requests)")
-            // Memory after the tables is as it was.
+            // Memory after the tables is unchanged.
             let after = result.bytes.count - result.used
             #expect(Array(result.bytes.suffix(after)) == [UInt8](repeating: 0xcd, count: after))
         }
@@ -88,7 +88,7 @@ import Testing
         return joined
     }
 
-    @Test func `one request uses the pages that were asked for, and no more tables than foretold`() throws {
+    @Test func `one request uses the pages that were asked for, and at most the predicted number of tables`() throws {
         var random = SeededGenerator(seed: 4)
         for _ in 0..<40 {
             let request = Self.randomRequest(&random)
@@ -108,7 +108,7 @@ import Testing
         (0x1f_f000, 0x20_0000, .size4KiB, 3), (0x1f_f000, 0x20_1000, .size4KiB, 4), (5, 5, .size4KiB, 0),
     ]
 
-    /// A range that ends where a table's part of the addresses does needs none for what follows.
+    /// A range that ends where the addresses of a table end needs no table for the next ones.
     @Test(arguments: tableCounts)
     func `tables are counted for the first address and the last`(
         _ row: (start: UInt64, end: UInt64, size: PageSize, count: UInt64)
@@ -116,7 +116,7 @@ import Testing
         #expect(PageTables.tableCount(for: AddressRange(row.start, row.end), row.size) == row.count)
     }
 
-    @Test func `a walk finds addresses in pages of every size, and none between them`() throws {
+    @Test func `a walk finds addresses in pages of every size, and nothing between them`() throws {
         let result = Self.build(pages: 16) { tables in
             tables.map(AddressRange(0x1000, 0x3000), .size4KiB)
             tables.map(AddressRange(0x40_0000, 0x80_0000), .size2MiB)
@@ -134,7 +134,7 @@ import Testing
         }
     }
 
-    @Test func `too little room is told, and nothing is written after it`() {
+    @Test func `too little room is reported, and nothing is written past it`() {
         for pages in 1...3 {
             let result = Self.build(pages: pages) { tables in
                 tables.map(AddressRange(0, 0x1000), .size4KiB)
@@ -185,7 +185,7 @@ import Testing
         #expect(result.bytes.number(UInt64.self, at: 0x1000) == Self.base + 0x2000 | 3)
     }
 
-    @Test func `pages are as large as fit`() throws {
+    @Test func `pages are as large as possible`() throws {
         var random = SeededGenerator(seed: 6)
         for _ in 0..<40 {
             let size: PageSize = [.size4KiB, .size2MiB, .size1GiB].randomElement(using: &random)!

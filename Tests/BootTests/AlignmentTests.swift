@@ -21,7 +21,7 @@ import Testing
         var description: String { "0x\(String(address, radix: 16)) aligned to 0x\(String(alignment, radix: 16))" }
     }
 
-    /// What a boot comes to.
+    /// The result of a boot.
     struct Boot {
         var placement: MemoryPlan
         var linkStart: UInt64
@@ -156,7 +156,7 @@ import Testing
         }
     }
 
-    @Test func `a base between multiples of 2 MiB, and at the end of the address space, is told the next`() throws {
+    @Test func `a base that is not a multiple of 2 MiB is refused with the next one`() throws {
         var random = SeededGenerator(seed: 3)
         let file = Self.file(&random, base: 0, most: 12)
         for (base, next) in [
@@ -171,7 +171,7 @@ import Testing
         #expect(found?.rule == .baseOutsideMemory)
     }
 
-    /// What the linker aligned for an application that is not to begin at a multiple of that.
+    /// Alignment by the linker for an application whose base is not a multiple of it.
     @Test(.enabled(if: lld != nil, "there is no ld.lld beside swiftc"), arguments: ["0x200000", "0x600000", "0x1000"])
     func `sections linked by lld keep their alignment`(_ base: String) async throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("alignment-\(UUID())")
@@ -218,7 +218,7 @@ import Testing
             for section in sections {
                 #expect((section.address &+ boot.placement.bias) % section.alignment == 0, "\(section) \(choice)")
             }
-            // What one boot chose, the next one accepts.
+            // The next boot accepts the base that one has chosen.
             let again = try Self.boot([file], .address(boot.placement.image.start))
             #expect(again.placement.bias == boot.placement.bias)
         }

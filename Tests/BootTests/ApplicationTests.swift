@@ -1,4 +1,4 @@
-// What is known of an application by its kernel's version.
+// Facts about an application that follow from its kernel's version.
 
 import Boot
 import Bytes
@@ -24,7 +24,7 @@ import Testing
         }
     }
 
-    /// Without a version nothing is taken for granted, whatever generation is forced.
+    /// Without a version nothing is assumed, whatever generation is forced.
     @Test func `a kernel without a version reads no reservations`() throws {
         var writer = ELFWriter()
         writer.append([0xf4])

@@ -109,7 +109,7 @@ import Testing
         #expect(hits.values.allSatisfy { (7...9).contains($0) }, "\(hits)")
     }
 
-    @Test func `an image lies where the user wants it, or it is told why not`() throws {
+    @Test func `an image lies where the user wants it, or the fault says why not`() throws {
         var random = SeededGenerator(seed: 11)
         var planned = 0
         var moved = 0
@@ -180,7 +180,7 @@ import Testing
         #expect(BaseChoice(options) { fatalError("not asked for") } == .address(0x20_0000))
     }
 
-    @Test func `the choice is told in one line, unless nothing is`() throws {
+    @Test func `the choice is reported in one line, unless the loader is quiet`() throws {
         var random = SeededGenerator(seed: 19)
         var scenario = Scenario.random(.fourIdentity, &random)
         (scenario.isFixed, scenario.zeroFill, scenario.alignment) = (false, 0, 0x1000)
@@ -242,7 +242,7 @@ import Testing
     }
 
     /// Kernels up to 0.6.0 end at 1 GiB at the latest, and may end exactly there.
-    @Test(arguments: MemoryPlanTests.generations) func `an image may end at the very limit`(
+    @Test(arguments: MemoryPlanTests.generations) func `an image may end at the limit`(
         _ generation: Generation
     ) throws {
         var random = SeededGenerator(seed: 23)

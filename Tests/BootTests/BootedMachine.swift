@@ -11,7 +11,7 @@ import Linking
 import Memory
 import TestSupport
 
-/// Memory from address 0 on, of which only what is touched costs anything.
+/// Memory from address 0 on; only pages that are touched cost anything.
 final class SparseMemory {
     private let base: UnsafeMutableRawPointer
     private let size = 1 << 32
@@ -62,7 +62,7 @@ final class SparseMemory {
         }
     }
 
-    /// Fills `range` with bytes that nobody wrote.
+    /// Fills `range` with arbitrary bytes.
     func spoil(_ range: AddressRange) { memset(base + Int(range.start), 0xcc, Int(range.size)) }
 }
 

@@ -33,7 +33,7 @@ import Testing
     static let comments: [(String, UInt64?)] = [
         ("rustc version 1.77.0 (aedd173a2 2024-03-17)", 77), ("rustc version 1.76.0", 76), ("rustc version 1.9.0", 9),
         ("\0Linker: LLD 18.1.3\0rustc version 1.78.0-nightly (f4b771bf1 2024-03-14)\0", 78),
-        // Of two the older one, where both lay BootInfo out alike; else nobody knows.
+        // Of two compilers the older one, if both lay BootInfo out alike; otherwise it is unknown.
         ("rustc version 1.79.0\0rustc version 1.78.0", 78), ("rustc version 1.70.0\0rustc version 1.60.0", 60),
         ("rustc version 1.80.0\0rustc version 2.5.0", 80), ("rustc version 2.5.0\0rustc version 1.80.0", 80),
         ("rustc version 2.1.0\0rustc version 2.0.0", 0), ("rustc version 0.90.0\0rustc version 1.5.0", 90),

@@ -1,4 +1,4 @@
-// Where an application may be entered: the first and the last place, and those beside them.
+// Valid entry points: the first and the last, and those next to them.
 
 import Boot
 import Bytes

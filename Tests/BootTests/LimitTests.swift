@@ -1,4 +1,4 @@
-// The limits of a boot at their edge: what is still planned, and what is one too many.
+// The limits of a boot: the largest number that is still planned, and one more.
 
 import Memory
 import Boot
@@ -30,13 +30,13 @@ import Testing
                 == .failure(Fault(.imageAboveReach, value: 0xf000_0000, limit: end + 1)))
     }
 
-    @Test func `a machine without RAM is told`() {
+    @Test func `a machine without RAM is reported`() {
         var none = scenario(top: 1 << 30, base: 0, zeroFill: 0, isFixed: false)
         none.regions = [MemoryRegion(range: AddressRange(0, 1 << 30), kind: .reserved)]
         #expect(MemoryPlanTests.plan(none) == .failure(Fault(.memoryTooSmall)))
     }
 
-    @Test func `a position-independent image takes all that is free, and no more`() throws {
+    @Test func `a position-independent image may take all free memory, and no more`() throws {
         // After the module, which ends at 0x20_1000, the image begins at 4 MiB.
         let top: UInt64 = 0x100_0000
         let size = try MemoryPlanTests.plan(scenario(top: top, base: 0, zeroFill: 0, isFixed: false)).get().image.size

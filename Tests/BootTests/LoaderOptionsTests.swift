@@ -48,7 +48,7 @@ import Testing
             let after = fault { _ = try read(.linux, module: "", line: words + "one loader.quiet") }
             #expect(after?.rule == .optionAfterOthers)
         }
-        // Behind an option they are the kernel's.
+        // After an option they are the kernel's.
         #expect(try read(.linux, module: "", line: "loader.quiet BOOT_IMAGE=a -- b").line == "BOOT_IMAGE=a -- b")
         // PVH's starters have no such words.
         let other = fault { _ = try read(.pvh, module: "", line: "BOOT_IMAGE=/loader loader.quiet") }
@@ -91,7 +91,7 @@ import Testing
 
     /// GRUB leaves the file's name out of the module's string.
     @Test(arguments: [BootProtocol.multiboot, .pvh])
-    func `a first word that is an option is one`(_ bootProtocol: BootProtocol) throws {
+    func `a first word that looks like an option is one`(_ bootProtocol: BootProtocol) throws {
         for module in ["loader.align16", " loader.align16", "loader.align16 word", "loader.align16 -- loader.kaslr"] {
             #expect(try read(bootProtocol, module: module, line: "").options.alignsWideIntegers == true, "\(module)")
         }
@@ -111,7 +111,7 @@ import Testing
     }
 
     @Test(arguments: [BootProtocol.multiboot, .pvh])
-    func `a file's name may begin as an option does`(_ bootProtocol: BootProtocol) throws {
+    func `a file's name may begin like an option`(_ bootProtocol: BootProtocol) throws {
         for name in [
             "loader.elf", "loader.", "loader.quiet.elf", "loader.verbos", "loader", "loader.d/a=b", "./loader.quiet",
             "loader.sha256sum", "a/loader.base=0", "xloader.kaslr",
@@ -137,7 +137,7 @@ import Testing
     }
 
     /// A module without a name is known by its DT_SONAME, and to people by its number.
-    @Test func `an option is no file's name`() throws {
+    @Test func `an option is not a file's name`() throws {
         let strings = ["app", "loader.sha256=00", "lib.so loader.quiet", "", "-- x", " ", "loader.elf"]
         var memory = [UInt8](repeating: 0, count: 0x10)
         var platform = Platform(.multiboot, information: 0)
@@ -160,7 +160,7 @@ import Testing
         }
     }
 
-    @Test func `what follows two dashes is the application's`() throws {
+    @Test func `words after two dashes are the application's`() throws {
         let words = "-- loader.quiet loader.nonsense loader.sha256=00"
         for module in ["app \(words)", words] {
             #expect(try read(.multiboot, module: module, line: "loader \(words)").options == LoaderOptions())
@@ -174,7 +174,7 @@ import Testing
     static let unread = ["", "loader ", "loader one ", "build/loader env=A=b -freq 1 ", "o'brien/loader ", "a --- "]
 
     @Test(arguments: unread, ["loader.quiet", "loader.sha256=00", "loader.sha265=00", "loader.sha256"])
-    func `an option where none is read is an error`(words: String, option: String) throws {
+    func `an option where options are not read is an error`(words: String, option: String) throws {
         let multiboot = fault { _ = try read(.multiboot, module: "app", line: words + option + " rest") }
         #expect(multiboot == Fault(.optionForKernel, nameOffset: UInt64(4 + words.utf8.count)))
         guard !words.isEmpty else { return }
@@ -182,7 +182,7 @@ import Testing
         #expect(pvh == Fault(.optionAfterOthers, nameOffset: UInt64(16 + words.utf8.count)))
     }
 
-    @Test func `what only looks like an option is the kernel's`() throws {
+    @Test func `words that only look like options are the kernel's`() throws {
         for line in [
             "loader.elf a", "a loader.elf", "a loader.", "a xloader.quiet", "a env=B=\"x loader.quiet\"",
             "a env=B='x loader.sha256=00 -- y' c", #"a env=B='x " loader.quiet " y' c"#,
@@ -199,7 +199,7 @@ import Testing
         }
     }
 
-    @Test func `the last word on how much to say counts`() throws {
+    @Test func `the last of quiet and verbose counts`() throws {
         #expect(try read(.multiboot, module: "app loader.quiet", line: "").options.verbosity == .quiet)
         #expect(try read(.pvh, module: "", line: "loader.verbose").options.verbosity == .verbose)
         let both = try read(.multiboot, module: "app loader.verbose loader.quiet", line: "")
@@ -271,14 +271,14 @@ import Testing
         "1_0",
         "99999999999999999999999", "0x-1", "/", ":", "0x@", "0x`",
     ])
-    func `what is no number is no base`(digits: String) {
+    func `a base must be a number`(digits: String) {
         let option = "loader.base=\(digits)"
         let module = fault { _ = try read(.multiboot, module: "app \(option)", line: "") }
         #expect(digits.hasSuffix("1 ") ? module == nil : module == Fault(.baseMalformed, nameOffset: 4))
     }
 
     @Test(arguments: [BootProtocol.multiboot, .pvh])
-    func `without a module there is nothing to read`(_ bootProtocol: BootProtocol) throws {
+    func `without a module no options are read`(_ bootProtocol: BootProtocol) throws {
         let read = try read(bootProtocol, module: nil, line: "loader.align16")
         #expect(read.options == LoaderOptions() && read.line == "loader.align16")
     }

@@ -121,7 +121,7 @@ import Testing
     /// Other processors start at 0x8000, and no kernel expects anything of the loader's below: a module that makes way for a low image
     /// is moved above the image and above that page, and so is an image that is built elsewhere.
     @Test(arguments: [0x2000, 0x7000, 0x8000, 0x8001, 0x9000, 0x9001, 0xa000] as [UInt64], [false, true])
-    func `what makes way for a low image lies above the page where other processors start`(
+    func `modules that make way for a low image lie above the page where other processors start`(
         _ end: UInt64, _ isStaged: Bool
     ) throws {
         let module = AddressRange(0x1800, 0x1900)

@@ -130,7 +130,7 @@ import Testing
         }
     }
 
-    /// Whatever number is vouched for, only records of the view are read: here more of the same kind follow it.
+    /// Whatever number is vouched for, only records in the view are read, although more of the same kind follow it.
     @Test(arguments: [31, 32, 33, 40]) func `no record is read past the view's end`(_ count: Int) {
         let records = (0..<80).flatMap {
             littleEndian(UInt64($0 % 40) * 8) + littleEndian(8 as UInt64) + littleEndian(UInt64($0))
@@ -149,9 +149,9 @@ import Testing
         }
     }
 
-    /// Of tags that somebody vouches for, a group of 32 at a time, a wrong one is found by its lowest byte, unless that
+    /// Among vouched tags, in groups of 32, a wrong one is found by its lowest byte, unless that
     /// is 0; an address always.
-    @Test(arguments: 0..<32) func `what is vouched for is not believed where it would write outside`(_ index: Int) {
+    @Test(arguments: 0..<32) func `vouched tags do not allow a write outside`(_ index: Int) {
         var records = (0..<32 as Range<UInt64>).flatMap { [$0 * 8, 8, $0] as [UInt64] }
         for tag in [1, 5, 9, 24, 37, 0x88, 0xff] as [UInt64] {
             records[index * 3 + 1] = tag

@@ -8,7 +8,7 @@ import Testing
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct ByteViewTests {
     static let bytes: [UInt8] = Array(0..<32)
 
-    @Test func `what is inside is exactly what does not pass the end`() {
+    @Test func `bytes are inside exactly if they do not pass the end`() {
         let view = ByteView(Self.bytes.span.bytes)
         for (offset, size, inside) in [
             (0, 32, true), (32, 0, true), (31, 1, true), (0, 33, false), (32, 1, false), (33, 0, false),

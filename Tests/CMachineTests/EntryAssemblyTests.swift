@@ -1,4 +1,4 @@
-// What the assembler checks of the entry code.
+// Checks of the entry code by the assembler.
 
 import Commands
 import Foundation

@@ -1,4 +1,4 @@
-// The dynamic section: which entries are kept, and which of several counts.
+// The dynamic section: the entries that are kept, and the one of several that counts.
 
 import Bytes
 import Diagnostics

@@ -46,7 +46,7 @@ import Testing
         Change(offset: 56, bytes: [0xff, 0xff], fault: Fault(.noSectionHeaderForCount, .header)),
     ]
 
-    @Test(arguments: changes) func `a broken rule is told`(_ change: Change) {
+    @Test(arguments: changes) func `a broken rule is reported`(_ change: Change) {
         var file = Self.sound
         file.replaceSubrange(change.offset..<change.offset + change.bytes.count, with: change.bytes)
         #expect(fault { _ = try FileHeader(ByteView(file.span.bytes)) } == change.fault)
@@ -75,7 +75,7 @@ import Testing
         #expect(header.sectionNameIndex == 0x4321)
     }
 
-    @Test func `a file cut short is told at every length up to the end of the program headers`() {
+    @Test func `a file cut short is reported at every length up to the end of the program headers`() {
         for length in 0..<120 {
             let cut = Array(Self.sound[..<length])
             let expected =
@@ -116,7 +116,7 @@ import Testing
         #expect(try FileHeader(ByteView(Self.extended(count: 0).span.bytes)).programHeaderCount == 0)
     }
 
-    @Test func `PN_XNUM with more headers than the file holds is told`() {
+    @Test func `PN_XNUM with more headers than the file holds is reported`() {
         let file = Self.extended(count: 0xffff_ffff)
         #expect(
             fault { _ = try FileHeader(ByteView(file.span.bytes)) }
@@ -124,7 +124,7 @@ import Testing
                     .programHeadersBeyondFile, .header, value: 64 + 0xffff_ffff * 56, limit: UInt64(file.count)))
     }
 
-    @Test func `PN_XNUM with section header 0 cut off is told`() {
+    @Test func `PN_XNUM with section header 0 cut off is reported`() {
         let file = Array(Self.extended(count: 1).dropLast())
         #expect(
             fault { _ = try FileHeader(ByteView(file.span.bytes)) }

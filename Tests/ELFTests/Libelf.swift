@@ -1,4 +1,4 @@
-// What libelf says of a file: the independent witness, in plain values.
+// A file as libelf, the independent witness, reads it, in plain values.
 
 import Clibelf
 import TestSupport

@@ -1,4 +1,4 @@
-// What is read of real files equals what libelf reads: this machine's programs and libraries, fixtures, genuine images.
+// Real files are read as by libelf: this machine's programs and libraries, fixtures, genuine images.
 
 import Architecture
 import Bytes

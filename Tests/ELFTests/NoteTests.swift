@@ -77,7 +77,7 @@ import Testing
     }
 
     /// What a linker makes of sections of different alignment: the later one begins at a multiple of its own.
-    @Test(arguments: [8, 16, 64] as [UInt64]) func `gaps between sections are no notes`(_ align: UInt64) throws {
+    @Test(arguments: [8, 16, 64] as [UInt64]) func `gaps between sections are not notes`(_ align: UInt64) throws {
         let buildID = note(Array("GNU\0".utf8), type: 3, desc: Array(1...20))
         let property = note(Array("GNU\0".utf8), type: 5, desc: [2, 0, 0, 0xc0, 4, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0])
         for first in [buildID, hermitNote(4) + buildID, hermitNote(4), abiTag(0, 13, 0) + buildID] {
@@ -175,7 +175,7 @@ import Testing
         #expect(try Self.notes(note([0x41, 0x42], type: 3, desc: [])).first?.name == "AB")
     }
 
-    @Test func `a note beyond its segment is told`() {
+    @Test func `a note past its segment is reported`() {
         let sound = note([0x41, 0, 0, 0], type: 3, desc: [1, 2, 3, 4])
         for length in 12..<20 {
             let end: UInt64 = 20
@@ -191,7 +191,7 @@ import Testing
                 == Fault(.noteTruncated, .programHeader(5), value: 16 + 0xffff_ffff, limit: 20))
     }
 
-    @Test func `a segment beyond the file is told`() throws {
+    @Test func `a segment past the end of the file is reported`() throws {
         let file = [UInt8](repeating: 0, count: 10)
         let segment = try ProgramHeaderTests.read(Segment(4, offset: 4, vaddr: 0, filesz: 7))
         #expect(

@@ -1,4 +1,4 @@
-// Program headers: fields, and what each segment owes.
+// Program headers: their fields, and the rules of segments.
 
 import Architecture
 import Bytes
@@ -79,7 +79,7 @@ import Testing
         ),
     ]
 
-    @Test(arguments: cases) func `what a segment owes is checked`(_ segment: Segment, _ expected: Fault?) throws {
+    @Test(arguments: cases) func `the rules of segments are checked`(_ segment: Segment, _ expected: Fault?) throws {
         let header = try Self.read(segment)
         #expect(fault { try header.validate(index: 7, fileCount: 100) } == expected)
     }

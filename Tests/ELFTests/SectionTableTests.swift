@@ -57,7 +57,7 @@ import Testing
 
     /// Thread-local sections have the addresses of others, and those that are not in memory have any.
     @Test(arguments: [(0, false), (2, true), (3, true), (6, true), (0x400, false), (0x402, false), (0x403, false)])
-    func `the section at an address is in memory, and no thread's`(_ flags: UInt64, _ isFound: Bool) throws {
+    func `the section at an address is in memory, and not thread-local`(_ flags: UInt64, _ isFound: Bool) throws {
         let sound = Self.file.bytes
         var file = sound
         // Both lie at the same address; whichever comes first is found unless it must not be.

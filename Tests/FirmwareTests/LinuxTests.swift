@@ -1,4 +1,4 @@
-// Linux's boot_params built by hand: what is read of them, and what is refused.
+// Linux's boot_params built by hand: the facts read, and the faults.
 
 import Bytes
 import Diagnostics
@@ -53,12 +53,12 @@ import Testing
     }
 
     /// Kernels are handed none of it.
-    @Test func `boot_params is not for kernels`() throws {
+    @Test func `boot_params are not for kernels`() throws {
         let facts = try Self.read(Self.image()).get()
         #expect(facts.reservations.allSatisfy { !$0.isFirmware })
     }
 
-    @Test func `what may be missing may be missing`() throws {
+    @Test func `optional parts may be missing`() throws {
         var image = Self.image()
         for offset in [0x70, 0x218, 0x21c, 0x228, 0x250] { image.put([0], at: 0x7000 + offset) }
         let facts = try Self.read(image).get()
@@ -75,7 +75,7 @@ import Testing
     }
 
     /// zero-page.rst: a sentinel that is not 0 says that the starter knows the header and the map only.
-    @Test func `what was not cleared is not read`() throws {
+    @Test func `fields that were not cleared are not read`() throws {
         var image = Self.image()
         for offset in [0x70, 0x74, 0xc0, 0xc4, 0xc8] { image.put([0xa5a5_a5a5], at: 0x7000 + offset) }
         #expect(Self.read(image).fault?.rule == .platformStructureOutsideMemory)
@@ -107,7 +107,7 @@ import Testing
     ]
 
     @Test(arguments: refused)
-    func `what cannot be read is refused`(_ change: (offset: Int, words: [UInt32], fault: Fault)) {
+    func `malformed structures are refused`(_ change: (offset: Int, words: [UInt32], fault: Fault)) {
         var image = Self.image()
         image.put(change.words, at: 0x7000 + change.offset)
         #expect(Self.read(image).fault == change.fault)

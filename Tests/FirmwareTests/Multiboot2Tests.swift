@@ -1,4 +1,4 @@
-// Multiboot 2 information built by hand: what is read of it, and what is refused.
+// Multiboot 2 information built by hand: the facts read, and the faults.
 
 import Diagnostics
 import Firmware
@@ -156,12 +156,12 @@ import Testing
         ),
     ]
 
-    @Test(arguments: refused.indices) func `what cannot be read is refused`(_ index: Int) {
+    @Test(arguments: refused.indices) func `malformed structures are refused`(_ index: Int) {
         let (tags, fault) = Self.refused[index]
         #expect(Self.read(tags).fault == fault)
     }
 
-    @Test func `the most that is read`() throws {
+    @Test func `the largest numbers`() throws {
         let long = try Self.read([.commandLine(String(repeating: "a", count: 0xffff)), .memory, .end]).get()
         #expect(long.commandLine.size == 0xffff)
         let modules = [Tag](repeating: .module(0x3_0000, 0x3_0001, "name"), count: 16)

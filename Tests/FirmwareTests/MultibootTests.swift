@@ -1,4 +1,4 @@
-// Multiboot information built by hand: what is read of it, and what is refused.
+// Multiboot information built by hand: the facts read, and the faults.
 
 import Memory
 import Firmware
@@ -130,7 +130,7 @@ import Testing
     ]
 
     @Test(arguments: refused)
-    func `what cannot be read is refused`(_ change: (address: Int, words: [UInt32], fault: Fault)) {
+    func `malformed structures are refused`(_ change: (address: Int, words: [UInt32], fault: Fault)) {
         var image = Self.image()
         image.put(change.words, at: change.address)
         let found = image.read(.multiboot, at: 0x9500).fault

@@ -1,4 +1,4 @@
-// PVH start info built by hand: what is read of it, and what is refused.
+// PVH start info built by hand: the facts read, and the faults.
 
 import Memory
 import Firmware
@@ -47,7 +47,7 @@ import Testing
     }
 
     /// "Nothing will be loaded at physical address 0, so a 0 value in any of the address fields should be treated as not present."
-    @Test func `what lies at 0 is not there`() throws {
+    @Test func `structures at 0 are absent`() throws {
         for (address, words) in [(0x2010, [0, 0]), (0x2018, [0, 0]), (0x2110, [0, 0])] as [(Int, [UInt32])] {
             var image = Self.image()
             image.put("text", at: 0)
@@ -94,13 +94,13 @@ import Testing
     ]
 
     @Test(arguments: refused)
-    func `what cannot be read is refused`(_ change: (address: Int, words: [UInt32], fault: Fault)) {
+    func `malformed structures are refused`(_ change: (address: Int, words: [UInt32], fault: Fault)) {
         var image = Self.image()
         image.put(change.words, at: change.address)
         #expect(image.read(.pvh, at: 0x2000).fault == change.fault)
     }
 
-    @Test func `what must not be used may reach to the end of all addresses, and past it`() throws {
+    @Test func `memory that is not RAM may reach the end of all addresses, and past it`() throws {
         for size in [0x1000, 0x1001, .max] as [UInt32] {
             var image = Self.image()
             image.put([0xffff_f000, .max, size, 0, 2], at: 0x2318)

@@ -114,7 +114,7 @@ import Testing
     }
 
     @Test(arguments: [.zero, .one, .two, .three, .fourRecursive, .fourIdentity] as [Generation])
-    func `what does not fit is not written`(_ generation: Generation) {
+    func `a BootInfo that does not fit is not written`(_ generation: Generation) {
         var bytes = [UInt8](repeating: 0xcc, count: Int(BootInfo.size(generation)) - 1)
         let before = bytes
         var written = true

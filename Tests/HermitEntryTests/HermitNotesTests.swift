@@ -1,4 +1,4 @@
-// Which generation of the entry contract an image's notes ask for.
+// The generation of the entry contract that follows from an image's notes.
 
 import Architecture
 import Bytes
@@ -100,7 +100,7 @@ import Testing
             fault { _ = try Self.read([abiTag(3, 2, 0, system: 0)]) } == Fault(.abiTagNotHermit, Self.first, value: 0))
     }
 
-    @Test func `a damaged note segment is told`() {
+    @Test func `a damaged note segment is reported`() {
         let cut = Array(hermitNote(4).dropLast(4))
         #expect(
             fault { _ = try Self.read([cut]) }
@@ -140,7 +140,7 @@ import Testing
         }
     }
 
-    @Test func `what each generation expects`() {
+    @Test func `the expectations of each generation`() {
         let all: [Generation] = [.zero, .one, .two, .three, .fourRecursive, .fourIdentity]
         #expect(all.map(\.usesRecursivePageTable) == [true, true, true, true, true, false])
         #expect(all.map(\.takesStackFromRegister) == [false, false, true, true, true, true])

@@ -46,7 +46,7 @@ import Testing
         """
 
     @Test(.enabled(if: isInstalled("python3"), "python3 is not installed"))
-    func `what zlib packs, in every way it can`() async throws {
+    func `files packed by zlib, in every way`() async throws {
         let folder = try Folder()
         let data = [UInt8].mixed(80_000, seed: 1)
         try folder.write(data, "data")
@@ -78,14 +78,14 @@ import Testing
     }
 
     @Test(arguments: ["-1", "-6", "-9", "--rsyncable", "-n", "-N"])
-    func `what gzip packs`(_ option: String) async throws { try await check("gzip -c \(option) data") }
+    func `files packed by gzip`(_ option: String) async throws { try await check("gzip -c \(option) data") }
 
     @Test(
         .enabled(if: isInstalled("pigz"), "pigz is not installed"), arguments: ["-1", "-11", "-b 128 -p 4", "-i -p 2"])
-    func `what pigz packs`(_ option: String) async throws { try await check("pigz -c \(option) data") }
+    func `files packed by pigz`(_ option: String) async throws { try await check("pigz -c \(option) data") }
 
     @Test(.enabled(if: isInstalled("zopfli"), "zopfli is not installed"))
-    func `what zopfli packs`() async throws { try await check("zopfli -c data") }
+    func `files packed by zopfli`() async throws { try await check("zopfli -c data") }
 
     @Test func `several members, and zeros after them`() async throws {
         let folder = try Folder()
@@ -104,7 +104,7 @@ import Testing
         #expect(Unpacked(one + bad + zeros, limit: 60_000).rule == .deflateDistance)
     }
 
-    @Test func `every length of a file is refused but its own`() async throws {
+    @Test func `every length of a file except its own is refused`() async throws {
         let folder = try Folder()
         try folder.write(.mixed(5_000, seed: 4), "data")
         try await folder.shell("gzip -9 <data >packed")
@@ -139,7 +139,7 @@ import Testing
         """
 
     @Test(.enabled(if: isInstalled("python3"), "python3 is not installed"))
-    func `damaged files are what zlib finds them`() async throws {
+    func `damaged files are accepted or refused as by zlib`() async throws {
         let folder = try Folder()
         try folder.write(.mixed(600, seed: 6), "data")
         try await folder.shell(

@@ -58,7 +58,7 @@ struct Reading: Equatable, Codable {
         cpus = 0x1_0
         """#
 
-    @Test func `all that there is`() throws {
+    @Test func `every key`() throws {
         for text in [Self.example, Self.example.replacing("\n", with: "\r\n"), Self.example + "\n\n# end"] {
             let reading = try Reading(Array(text.utf8))
             #expect(reading.kernel == "/bin/app\u{e9}")
@@ -125,7 +125,7 @@ struct Reading: Equatable, Codable {
             ("= 1", .configurationSyntax, 1, 1),
             ("version = '1'\0", .configurationSyntax, 1, 14),
         ] as [(String, Rule, UInt64, UInt64)])
-    func `what is not understood has a line and a column`(
+    func `faults have a line and a column`(
         _ text: String, _ rule: Rule, _ line: UInt64, _ column: UInt64
     ) {
         let expected = Fault(rule, value: line, limit: column)
@@ -136,14 +136,14 @@ struct Reading: Equatable, Codable {
         arguments: [
             [0x80], [0xc0, 0x80], [0xc3], [0xe0, 0x80, 0x80], [0xed, 0xa0, 0x80], [0xf4, 0x90, 0x80, 0x80], [0xff],
         ] as [[UInt8]])
-    func `bytes that are no UTF-8`(_ bytes: [UInt8]) {
+    func `bytes that are not UTF-8`(_ bytes: [UInt8]) {
         let expected = Fault(.configurationSyntax, value: 1, limit: 3)
         #expect { try Reading(Array("# ".utf8) + bytes) } throws: { ($0 as? Fault) == expected }
     }
 
     /// What is accepted here Python's tomllib accepts, too, and reads the same.
     @Test(.enabled(if: isInstalled("python3"), "python3 is not installed"))
-    func `changed documents are what tomllib finds them`() async throws {
+    func `changed documents are accepted or refused as by tomllib`() async throws {
         let folder = try Folder()
         var random = Randomness(state: 9)
         let base = Array(Self.example.utf8)

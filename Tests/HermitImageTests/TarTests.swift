@@ -69,7 +69,7 @@ private func entries(_ archive: [UInt8]) -> [String] {
         "bsdtar --format=pax -cf packed tree", "bsdtar --format=gnutar -cf packed tree",
         "bsdtar --format=v7 -cf packed -C tree one block",
     ])
-    func `what tar packs`(_ command: String) async throws {
+    func `archives made by tar`(_ command: String) async throws {
         let program = String(command.split(separator: " ")[0])
         guard isInstalled(program) else {
             try Test.cancel("\(program) is not installed")
@@ -127,7 +127,7 @@ private func entries(_ archive: [UInt8]) -> [String] {
         }
     }
 
-    @Test func `what is hostile has a rule`() async throws {
+    @Test func `hostile archives break a rule`() async throws {
         let folder = try Folder()
         try await folder.python(
             """
@@ -184,7 +184,7 @@ private func entries(_ archive: [UInt8]) -> [String] {
         #expect(entries(try folder.read("ended")) == ["file z  0 1 644"])
     }
 
-    @Test func `every length is refused but those where entries end`() async throws {
+    @Test func `every length except those where entries end is refused`() async throws {
         let folder = try Folder()
         try await folder.python(Self.tree)
         try await folder.shell(

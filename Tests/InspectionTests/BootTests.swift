@@ -1,4 +1,4 @@
-// `boot`: the guest's output as it is, what it means beside it, and what is said where something is missing.
+// `boot`: the guest's output, its explanation, and the messages if something is missing.
 
 import Foundation
 import TestSupport
@@ -108,7 +108,7 @@ import Testing
         #expect(text.contains("QEMU ended with status 47\r\n"), "\(text.debugDescription)")
     }
 
-    /// What the guest says is passed on when it says it, not in the end.
+    /// The guest's output is passed on immediately, not at the end.
     @Test(.enabled(if: hasCrash, "make fixtures")) func outputComesAtOnce() async throws {
         let folder = try Folder()
         try folder.write("loader", Sample.fixed)

@@ -1,4 +1,4 @@
-// What people type that is nearly right, and what must not be lost by it.
+// Command lines that are nearly right, and files that must not be lost by them.
 
 import Foundation
 import TestSupport
@@ -84,7 +84,7 @@ import Testing
         )
     }
 
-    /// Nothing ends with status 1 without a word of why.
+    /// Status 1 always comes with a reason.
     @Test(arguments: ["undefined", "--module fixed undefined", "--json undefined"])
     func whyRelocationsFail(_ words: String) async throws {
         let run = try await Tool.run(["relocations"] + words.split(separator: " ").map { String($0) }, in: folder.url)

@@ -38,7 +38,7 @@ import Testing
         // Standard input, as - and as nothing.
         let input = try await sh("\"$tool\" symbolize crash <log; \"$tool\" symbolize crash - <log", in: folder)
         #expect(input.output == whole.output + whole.output)
-        // Nothing to go by: that is said, and no name is made up.
+        // Without symbols the tool says so, and makes up no name.
         let bare = try await sh("cp crash bare; strip -s bare; \"$tool\" symbolize bare log", in: folder)
         #expect(bare.output.contains("bare is stripped") && bare.output.contains("  .text+0x"), "\(bare.output)")
         #expect(!bare.output.contains("dies_here"))

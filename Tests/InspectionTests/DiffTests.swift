@@ -1,4 +1,4 @@
-// What scripts and people rely on when they compare builds.
+// The properties of `diff` that scripts and people rely on.
 
 import Foundation
 import TestSupport

@@ -1,4 +1,4 @@
-// What is not the fault of the file in question: files that cannot be read or written, and descriptors that are closed.
+// Failures other than the inspected file's: files that cannot be read or written, and descriptors that are closed.
 
 import Foundation
 import TestSupport

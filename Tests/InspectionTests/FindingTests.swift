@@ -1,4 +1,4 @@
-// What looks wrong: each finding appears where its cause is, and nowhere else.
+// Findings: each appears if its cause is present, and only then.
 
 import Foundation
 import TestSupport

@@ -1,4 +1,4 @@
-// Every view of the samples, compared with what it was when someone last looked at it.
+// Every view of the samples, compared with its golden file.
 
 import Foundation
 import TestSupport

@@ -1,4 +1,4 @@
-// Files that mean no good: every view says something of them, or one sentence, and takes no more memory than a machine has.
+// Hostile files: every view shows something or one sentence, and takes no more memory than a machine has.
 
 import Foundation
 import TestSupport

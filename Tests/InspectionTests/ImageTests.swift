@@ -32,7 +32,7 @@ import Testing
         }
     }
 
-    @Test func `the verdict says what the kernel is told`() async throws {
+    @Test func `the verdict shows the kernel's command line`() async throws {
         let folder = try Folder()
         let image = ImageWriter(Sample.application, Self.more)
         try folder.write("app.tar.gz", image.packed)
@@ -112,7 +112,7 @@ import Testing
         #expect(none.status == 1 && none.errors.contains("app is no Hermit image"), "\(none.errors)")
     }
 
-    @Test func `what is in an image`() async throws {
+    @Test func `the files of an image`() async throws {
         let folder = try Folder()
         var image = ImageWriter(Sample.application)
         image.files.append(("./etc//x", [1, 2]))
@@ -175,7 +175,7 @@ import Testing
         #expect(again.status == 74, "\(again.errors)")
     }
 
-    @Test func `what cannot be made`() async throws {
+    @Test func `images that cannot be made`() async throws {
         let folder = try Folder()
         try folder.write("app", Sample.application)
         for (words, status) in [

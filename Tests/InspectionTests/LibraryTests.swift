@@ -1,4 +1,4 @@
-// An application with shared objects: where they are said to lie, for people, gdb and crashes alike.
+// An application with shared objects: all views, gdb and crash reports agree where they lie.
 
 import Foundation
 import FoundationXML

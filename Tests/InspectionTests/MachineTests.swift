@@ -1,4 +1,4 @@
-// Machines on which the loader would boot a file, and the file would be none the better for it.
+// Machines on which the loader would boot a file, and the kernel would then fail.
 
 import Foundation
 import TestSupport

@@ -1,4 +1,4 @@
-// The manual page and the help say all that there is, and their examples are right.
+// The manual page and the help are complete, and their examples work.
 
 import Foundation
 import TestSupport
@@ -63,7 +63,7 @@ import Testing
         }
     }
 
-    /// And nothing that there is not.
+    /// The page names only existing subcommands and options.
     @Test func thePageNamesNothingElse() async throws {
         let subcommands = try await all().map(\.command)
         let options = Set(subcommands.flatMap { $0.arguments ?? [] }.flatMap { $0.names ?? [] }.map(\.name))
@@ -111,7 +111,7 @@ import Testing
         #expect(run.status == 0 && run.errors.isEmpty, "\(run.errors)")
     }
 
-    /// What --help shows can be typed as it stands, and is not wider than a terminal.
+    /// Examples of --help work as they stand, and fit a terminal.
     @Test func examplesOfTheHelpWork() async throws {
         let folder = try Folder()
         for name in ["build", "old", "new"] {

@@ -1,4 +1,4 @@
-// The picture of files that mean no good: whatever they contain, it is a picture or one sentence.
+// The picture of hostile files: whatever they contain, the result is a picture or one sentence.
 
 import Foundation
 import FoundationXML

@@ -1,4 +1,4 @@
-// When the line stands there that says what takes so long, without a terminal and without waiting.
+// When the progress line is shown, without a terminal and without waiting.
 
 @testable import Inspection
 import Synchronization

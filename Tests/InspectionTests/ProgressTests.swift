@@ -1,4 +1,4 @@
-// The line that says what takes so long: in terminals only, and gone in the end.
+// The progress line: only in terminals, and removed at the end.
 
 import Foundation
 import TestSupport

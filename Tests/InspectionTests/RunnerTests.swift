@@ -233,7 +233,7 @@ import Testing
         )
     }
 
-    /// Nobody reads any more: QEMU ends, and so does this program, as others do.
+    /// If the reader of the output has gone, QEMU ends, and so does this program, as others do.
     @Test(.enabled(if: isReady, "make loader fixtures")) func nobodyReads() async throws {
         let run = try await Tool.run(
             program: "bash",
@@ -251,7 +251,7 @@ import Testing
         #expect(full.status == 74 && full.errors.contains("cannot write standard output"), "\(full.errors)")
     }
 
-    /// What a kernel says of its memory at its start is no crash.
+    /// Addresses that a kernel prints at its start are not a crash.
     @Test(.enabled(if: isReady, "make loader fixtures")) func addressesOfTheStart() async throws {
         let calm = try await boot([], ["start", "0"])
         #expect(calm.status == 1 && !calm.errors.contains("addresses in the output"), "\(calm.errors)")

@@ -1,4 +1,4 @@
-// What scripts rely on: exit statuses, silence, and plain text in pipes.
+// The properties that scripts rely on: exit statuses, silence, and plain text in pipes.
 
 import Foundation
 import TestSupport

@@ -10,7 +10,7 @@ import Testing
     import SystemPackage
 #endif
 
-/// What a run left behind.
+/// The result of a run.
 struct Run {
     var status: Int32
     var output: String
@@ -87,7 +87,7 @@ enum Tool {
     }
 }
 
-/// A folder for a test's files, gone when nobody holds it any more.
+/// A folder for a test's files, removed with its last reference.
 final class Folder {
     let url = FileManager.default.temporaryDirectory.appendingPathComponent("inspection-\(UUID())")
 

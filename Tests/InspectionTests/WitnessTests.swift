@@ -1,4 +1,4 @@
-// The guest as witness: what `load` says is in memory at the jump is what QEMU finds there, byte for byte.
+// The guest as witness: the bytes that `load` predicts for the jump are those in QEMU's memory.
 
 import Foundation
 import TestSupport

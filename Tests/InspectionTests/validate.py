@@ -32,7 +32,7 @@ number, valid = 0, 0
 while text:
     document, end = decoder.raw_decode(text)
     text = text[end:].strip()
-    # By its view, so that the message is about what is wrong with it, not about all the views that it is not.
+    # Validated against its own view, so that the message is about its fault, not about all the other views.
     view = document.get("view")
     single = dict(schema, oneOf=[{"$ref": "#/$defs/" + str(view)}]) if view in schema["$defs"] else schema
     error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(single).iter_errors(document))

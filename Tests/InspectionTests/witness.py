@@ -142,7 +142,7 @@ class Theirs:
             self.rows["sections"][(
                 match[1], plain(match[2]), kind, number(match[4]), number(match[5]), number(match[6]),
                 "".join(sorted(flags)), hex(int(match[11])), number(match[7]), int(match[9]), int(match[10]))] += 1
-            # What is not in memory, or in a linked file in no PT_NOTE segment, nobody sees at run time.
+            # Notes that are not in memory, or in no PT_NOTE segment of a linked file, are not seen at run time.
             offset = int(match[5], 16)
             self.allocated[match[2]] = "A" in flags
             self.noted[match[2]] = "A" in flags and (self.is_object or offset)
@@ -150,7 +150,7 @@ class Theirs:
     def symbol(self, match, line):
         if not match:
             return
-        # readelf knows what is GNU's only where EI_OSABI says so.
+        # readelf recognises GNU's symbols only if EI_OSABI says so.
         kind, binding = (word.replace("<OS specific>: 10", name) for word, name in
                          [(match[4], "IFUNC"), (match[5], "UNIQUE")])
         size = int(match[3], 0)
@@ -161,7 +161,7 @@ class Theirs:
 
     def relocation(self, match, line, section):
         if not self.is_object and not self.allocated.get(section, True):
-            return  # What a linker was asked to keep, not what is relocated.
+            return  # Relocations that a linker was asked to keep, which are not applied.
         if not match:
             # DT_RELR, unpacked.
             if re.fullmatch(r"[0-9a-f]{16}", line):
@@ -173,7 +173,7 @@ class Theirs:
         self.rows["relocations"][("", number(match[1]), name, symbol)] += 1
         if with_symbol:
             addend = int(with_symbol[4], 16) * (1 if with_symbol[3] == "+" else -1)
-            # A function that chooses an implementation has its name in the place of its value.
+            # An STT_GNU_IFUNC symbol has its name in place of its value.
             value = None if with_symbol[1].endswith("()") else int(with_symbol[1], 16)
             self.values.setdefault((number(match[1]), name), (value, addend))
         elif re.fullmatch(r"[0-9a-f]+", match[3].strip()):
@@ -276,7 +276,7 @@ def check_value(row, theirs):
     """The value that is stored, as readelf's symbol and addend give it; nil where it says nothing."""
     value = row["value"] or ""
     known = theirs.values.get((row["place"], row["name"]))
-    # A program's undefined function may have the address of its PLT entry, which nobody else is to use.
+    # A program's undefined function may have the address of its PLT entry, which is not a definition for others.
     if known is None or not re.fullmatch(r"0x[0-9a-f]+(\(\))?", value):
         return None
     if row["symbol"] and plain(row["symbol"]) in theirs.undefined:
@@ -352,7 +352,7 @@ def compare_file(path, is_ours, documents):
                     differences.append(f"segment {index} holds {sorted(mapping.get(index, []))}, readelf says {names}")
             counts["mappings"] += len(theirs.mapping)
         if view == "relocations" and not theirs.is_object:
-            # A static program relocates itself; readelf unpacks DT_RELR where a section says that it is there.
+            # A static program relocates itself; readelf unpacks DT_RELR if there is a section for it.
             if not theirs.rows["dynamic"]:
                 expected = collections.Counter()
             if ".relr.dyn" not in theirs.allocated:
@@ -372,7 +372,7 @@ def main():
     parser.add_argument("roots", nargs="*")
     options = parser.parse_intermixed_args()
     toolchain = shutil.which("swiftc")
-    # The folder that has bin/swiftc, where that is not in /usr.
+    # The folder that has bin/swiftc, if that is not in /usr.
     usual = ["/usr"] + ([os.path.dirname(os.path.dirname(os.path.realpath(toolchain)))] if toolchain else [])
     files = list(elf_files(options.roots or usual))
     if options.sample:
@@ -381,7 +381,7 @@ def main():
         files = small[::step][:options.sample]
     total = collections.Counter()
     failures = 0
-    # The largest first, and by themselves; of the others some share a run, which takes longer to begin than to list one.
+    # The largest come first, each in a run of its own; the others share runs, since a run takes longer to start than to list a file.
     files.sort(key=lambda file: -file[1])
     large = [file for file in files if file[1] >= 1 << 20]
     small = files[len(large):]

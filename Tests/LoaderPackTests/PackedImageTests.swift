@@ -1,4 +1,4 @@
-// What loader-pack makes of two links of one program: the words that hold addresses, and what is refused.
+// loader-pack with two links of one program: the words that hold addresses, and the refusals.
 
 import Diagnostics
 import ELF
@@ -38,13 +38,13 @@ import Testing
         }
     }
 
-    @Test func `words side by side are two`() throws {
+    @Test func `adjacent words are two`() throws {
         let packed = try pack { littleEndian(UInt32($0)) + littleEndian(UInt32($0 + 1)) }
         #expect(packed.words == [UInt32(Self.start), UInt32(Self.start + 4)])
     }
 
     /// The list, applied, makes of the one what the linker made of the other.
-    @Test func `the image that is moved by the list is the other`() throws {
+    @Test func `the list turns one image into the other`() throws {
         func contents(_ base: UInt64) -> [UInt8] {
             (0..<50).flatMap { littleEndian(UInt32(base + 0x1111 * UInt64($0))) + [UInt8](repeating: 0x55, count: $0) }
         }
@@ -66,7 +66,7 @@ import Testing
         #expect(file.number(UInt32.self, at: list + 4) == UInt32(Self.start + 1))
     }
 
-    // MARK: What cannot be moved
+    // MARK: Refusals
 
     @Test func `a part of an address is refused`() throws {
         #expect(throws: PackingError.noAddress(offset: Self.start + 1)) {
@@ -96,7 +96,7 @@ import Testing
         }
     }
 
-    @Test(arguments: [0, 0x1000_0000, 0x2000, 0x1001_1800]) func `addresses that tell too little are refused`(
+    @Test(arguments: [0, 0x1000_0000, 0x2000, 0x1001_1800]) func `addresses whose difference is ambiguous are refused`(
         _ difference: UInt64
     ) {
         #expect(throws: PackingError.addressesTooClose(difference)) {
@@ -104,7 +104,7 @@ import Testing
         }
     }
 
-    @Test func `what is no ELF file is refused`() {
+    @Test func `a file that is not ELF is refused`() {
         #expect(throws: PackingError.malformed(Fault(.emptyFile))) { try LinkedImage([]) }
     }
 }

@@ -16,7 +16,7 @@ import Testing
         MemoryRegion(range: AddressRange(start, end), kind: kind)
     }
 
-    @Test func `regions ascend whatever their order`() throws {
+    @Test func `regions ascend, in whatever order they are added`() throws {
         let regions = [
             Self.region(0x5000, 0x6000), Self.region(0x1000, 0x2000), Self.region(0x3000, 0x4000, .reserved),
             Self.region(0, 0x800), Self.region(0x9000, 0xa000, .defective),
@@ -40,7 +40,7 @@ import Testing
             ])
     }
 
-    @Test func `regions of one kind become one whatever their order`() throws {
+    @Test func `regions of one kind become one, in whatever order they are added`() throws {
         let pieces = [AddressRange(0, 10), AddressRange(10, 20), AddressRange(20, 30), AddressRange(25, 40)]
         for order in [[0, 2, 1, 3], [2, 1, 0, 3], [3, 2, 1, 0], [3, 0, 2, 1], [1, 3, 0, 2]] {
             var map = MemoryMap()
@@ -72,7 +72,7 @@ import Testing
         #expect(map.regions.topOfRAM == 128 * 0x2000)
     }
 
-    @Test func `numbers that nobody knows are reserved`() {
+    @Test func `unknown numbers are reserved`() {
         for (number, kind) in [
             (0, .reserved), (1, .available), (2, .reserved), (3, .acpiReclaimable), (4, .acpiNonVolatile),
             (5, .defective), (6, .reserved), (.max, .reserved),
@@ -97,7 +97,7 @@ import Testing
                 let available = map.regions.isAvailable(AddressRange(start, end))
                 #expect(available == (start..<end).allSatisfy { free[Int($0)] }, "\(regions) \(start)..<\(end)")
             }
-            // Who goes by the list, as kernels do, finds the same.
+            // A reader of the list, such as a kernel, finds the same.
             let list = Self.list(map)
             for address in 0..<64 as Range<UInt64> {
                 let kinds = list.filter { $0.range.contains(AddressRange(at: address, size: 1)) }.map(\.kind)

@@ -1,4 +1,4 @@
-// Hermit images, rehearsed: what the kernel is told, and images that are damaged, or claim what is not true.
+// Hermit images, rehearsed: the kernel's command line, and images that are damaged, or make false claims.
 
 import Diagnostics
 import HostileInput
@@ -56,7 +56,7 @@ import Testing
         #expect(rehearsal.commandLine == expected)
     }
 
-    @Test func `sizes that are not true`() {
+    @Test func `false sizes`() {
         let image = ImageWriter(Self.kernel)
         let (packed, archive) = (image.packed, image.archive)
         // The size of the last member only: it is unpacked once more.
@@ -81,7 +81,7 @@ import Testing
         #expect(large.violations == [])
     }
 
-    @Test func `what an image asks for`() {
+    @Test func `the requirements of an image`() {
         func demanding(_ text: String) -> ImageRehearsal {
             ImageRehearsal(ImageWriter(Self.kernel, "[requirements]\n\(text)").packed)
         }
@@ -90,13 +90,13 @@ import Testing
         #expect(
             demanding("memory = '7 MiB'").report.contains(
                 "the image wants 7340032 bytes of memory, and the machine has "))
-        // Nobody says how many processors there are.
+        // The number of processors is unknown.
         #expect(demanding("cpus = 4").ending == .loaded)
         let long = Self.input("", "'" + String(repeating: "a", count: 70_000) + "'", "")
         #expect(Self.rule(ImageRehearsal(ImageWriter(Self.kernel, long).packed)) == .commandLineTooLong)
     }
 
-    @Test func `of several entries of a name the last counts`() {
+    @Test func `the last of several entries with one name counts`() {
         var image = ImageWriter([1, 2, 3])
         image.files.append(("/app", Self.kernel))
         image.files.append(("./hermit.toml", Array("version = '1'\nkernel = './/app'".utf8)))

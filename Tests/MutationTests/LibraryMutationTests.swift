@@ -1,4 +1,4 @@
-// Every byte of the tables that several files share, changed; and what searches of symbols cost at the most.
+// Every byte of the tables that several files share, changed; and the largest cost of symbol searches.
 
 import Diagnostics
 import HostileInput
@@ -48,7 +48,7 @@ import Testing
     }
 
     /// A chain of DT_HASH that leads back to where it began, and names as long as the file.
-    @Test func `searches that lead nowhere come to an end`() {
+    @Test func `searches that lead nowhere end`() {
         var set = LibrarySet(hasGNUHash: false).files
         var one = set[1]
         one.symbols += (0..<100).map { LinkedSymbol(name: "filler\($0)", value: 0x4000, shndx: 1) }

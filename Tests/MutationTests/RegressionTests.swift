@@ -65,7 +65,7 @@ import Testing
     }
 
     /// Over the loader an image is built elsewhere and moved last: its functions cannot be called before.
-    @Test func `resolvers are not called where they do not lie yet`() {
+    @Test func `resolvers are not called before they lie in place`() {
         var additions = SmallFile.Additions()
         let sample = SmallFile(type: 2, base: 0x10_0000)
         additions.rela = [Relocation(37, at: sample.data + 16, addend: 0x10_0000)]

@@ -21,7 +21,7 @@ import Testing
         "Diagnostics/Text.swift": 4, "Diagnostics/TextSink.swift": 1, "ELF/Note.swift": 2,
     ]
 
-    @Test func `every unsafe expression of the pure modules is in a file that is known for it`() throws {
+    @Test func `every unsafe expression of the pure modules is in a listed file`() throws {
         var found: [String: Int] = [:]
         for module in Self.modules {
             let folder = Self.sources.appendingPathComponent(module)

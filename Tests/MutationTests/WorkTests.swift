@@ -1,4 +1,4 @@
-// Work is bounded: files that list the same bytes over and over are refused, not read over and over.
+// Work is bounded: files that list the same bytes repeatedly are refused, not read repeatedly.
 
 import Architecture
 import Memory

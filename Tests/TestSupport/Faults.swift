@@ -1,4 +1,4 @@
-// What a call throws, and the sentence that a user would read.
+// The fault that a call throws, and the sentence that a user would read.
 
 public import Diagnostics
 import Bytes

@@ -1,4 +1,4 @@
-// A linked ELF file, written field by field from the gABI: what no linker can be brought to emit.
+// A linked ELF file, written field by field from the gABI, also such as no linker would emit.
 
 /// A symbol of the file under construction.
 package struct LinkedSymbol: Sendable {

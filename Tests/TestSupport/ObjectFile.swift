@@ -1,4 +1,4 @@
-// An object file, written field by field from the gABI: what no compiler can be brought to emit.
+// An object file, written field by field from the gABI, also such as no compiler would emit.
 
 /// A section of the file under construction, and the relocations of its bytes.
 public struct ObjectSection: Sendable {

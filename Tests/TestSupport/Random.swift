@@ -19,13 +19,13 @@ public struct SeededGenerator: RandomNumberGenerator {
     }
 }
 
-/// Whether this is `make soak`, where tests take all that they otherwise take samples of.
+/// Whether this is `make soak`, in which tests take all cases instead of samples.
 public let isSoak = ProcessInfo.processInfo.environment["LOADER_SOAK"] != nil
 
 /// How many samples a test takes: `few`, or in a soak `many`.
 public func samples(_ few: Int, soak many: Int) -> Int { isSoak ? many : few }
 
-/// The minutes that a test may take, far more than it does: one that meets an endless loop is to be named.
+/// The minutes that a test may take, far more than it needs: a test in an endless loop must be reported by name.
 public let minutesPerTest =
     ProcessInfo.processInfo.environment["LOADER_MATRIX"] == nil ? samples(10, soak: 240) : 120
 

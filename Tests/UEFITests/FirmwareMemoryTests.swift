@@ -1,4 +1,4 @@
-// UEFI's memory map: what each kind is after boot services, and where there is room.
+// UEFI's memory map: the meaning of each kind after boot services, and the search for room.
 
 import Bytes
 import Memory
@@ -36,11 +36,11 @@ struct Descriptor {
             .acpiReclaimable, .acpiNonVolatile, .reserved, .reserved, .reserved, .reserved, .reserved, .reserved,
         ].enumerated().map { (UInt32($0.offset), $0.element) } + [(0x8000_0000, .reserved), (.max, .reserved)]
             as [(UInt32, MemoryKind)])
-    func `each kind is what the specification says`(_ type: UInt32, _ kind: MemoryKind) {
+    func `each kind is as specified`(_ type: UInt32, _ kind: MemoryKind) {
         #expect(MemoryKind(uefi: type, attributes: 0xf) == kind)
     }
 
-    @Test func `RAM that cannot be cached, or has its own purpose, is nobody's`() {
+    @Test func `RAM that cannot be cached, or has a specific purpose, is not available`() {
         for type in [1, 2, 3, 4, 7] as [UInt32] {
             #expect(MemoryKind(uefi: type, attributes: 0x7) == .reserved)
             #expect(MemoryKind(uefi: type, attributes: 0xf | 1 << 18) == .reserved)
@@ -48,7 +48,7 @@ struct Descriptor {
         }
     }
 
-    @Test(arguments: [40, 48, 56, 64]) func `descriptors may be longer than is known`(_ size: Int) {
+    @Test(arguments: [40, 48, 56, 64]) func `descriptors may be longer than their known fields`(_ size: Int) {
         #expect(
             regions(
                 [Descriptor(type: 7, start: 0, pages: 0xa0), Descriptor(type: 0, start: 0x10_0000, pages: 1)],
@@ -69,7 +69,7 @@ struct Descriptor {
         #expect(FirmwareMemory(ByteView(bytes.span.bytes), entrySize: .max).count == 0)
     }
 
-    @Test func `ranges end where addresses do`() {
+    @Test func `ranges end at the last address`() {
         let all = regions([
             Descriptor(type: 7, start: 0x1000, pages: .max),
             Descriptor(type: 7, start: 0xffff_ffff_ffff_f000, pages: 2),
@@ -85,7 +85,7 @@ struct Descriptor {
             for: size, alignment: 0x10_0000, limit: limit)
     }
 
-    @Test func `the lowest free memory from 1 MiB on is taken, in whatever order it is told`() {
+    @Test func `the lowest free memory from 1 MiB on is taken, in whatever order it is listed`() {
         let high = Descriptor(type: 7, start: 0x4000_0000, pages: 0x100)
         let low = Descriptor(type: 7, start: 0x90_0000, pages: 0x100)
         let first = Descriptor(type: 7, start: 0x10_0000, pages: 0x40)
@@ -94,7 +94,7 @@ struct Descriptor {
         #expect(room([Descriptor(type: 7, start: 0, pages: 0x400)]) == 0x10_0000)
     }
 
-    @Test func `what is in use, not RAM, too small or too high is not taken`() {
+    @Test func `memory that is in use, not RAM, too small or too high is not taken`() {
         for type in [0, 1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 14, 15] as [UInt32] {
             #expect(room([Descriptor(type: type, start: 0x10_0000, pages: 0x100)]) == nil, "\(type)")
         }

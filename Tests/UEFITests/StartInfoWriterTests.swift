@@ -57,7 +57,7 @@ import UEFI
 
     private static let app = AddressRange(0x3_0000, 0x3_1234), library = AddressRange(0x3_2000, 0x3_2001)
 
-    @Test func `the loader reads what was told`() throws {
+    @Test func `the loader reads everything that was written`() throws {
         let name = Self.wide("libgrün.so.1"), line = Self.wide("loader.verbose -- one")
         let told = try told { writer in
             writer.addModule(Self.app) && writer.setCommandLine(FirmwareText(ByteView(line.span.bytes)))
@@ -71,7 +71,7 @@ import UEFI
                     commandLine: "loader.verbose -- one", rsdp: 0xf_1234))
     }
 
-    @Test func `nothing but a memory map is told`() throws {
+    @Test func `a start info with only a memory map`() throws {
         let told = try told { _ in true }
         #expect(told?.modules.isEmpty == true && told?.commandLine == "")
     }
@@ -99,7 +99,7 @@ import UEFI
         #expect(try told { writer in (0..<17).allSatisfy { _ in writer.addModule(Self.app) } } == nil)
     }
 
-    @Test func `a text without room is told`() throws {
+    @Test func `a text without room is reported`() throws {
         let line = Self.wide(String(repeating: "x", count: 100))
         let size = StartInfoWriter.size(texts: 101, regions: 1)
         #expect(
@@ -128,8 +128,9 @@ import UEFI
         ("BOOT_IMAGE=x -- y initrd=initrd", "-- y"), ("env=A=ä€😀 -- b", "env=A=ä€😀 -- b"),
     ]
 
-    @Test(arguments: options) func `load options lose what others have added`(_ options: String, _ line: String) throws
-    {
+    @Test(arguments: options) func `words that others have added are removed from load options`(
+        _ options: String, _ line: String
+    ) throws {
         let bytes = Self.wide(options)
         // With or without a 0 in the end.
         for count in [bytes.count, bytes.count - 2] {
@@ -138,7 +139,7 @@ import UEFI
         }
     }
 
-    @Test func `options that are no text are none`() throws {
+    @Test func `options that are not text are ignored`() throws {
         for bytes in [[1, 0, 2, 0], [0x41], [0x41, 0, 0x42], [0x0a, 0]] as [[UInt8]] {
             #expect(
                 try told { $0.setCommandLine(FirmwareText(ByteView(bytes.span.bytes))) }?.commandLine == "", "\(bytes)")
@@ -158,7 +159,7 @@ import UEFI
 
     // MARK: Texts and folders
 
-    @Test func `half a pair of surrogates is no character`() throws {
+    @Test func `half a pair of surrogates is not a character`() throws {
         let name = [0xd800, 0x41, 0xdc00, 0xd83d, 0xde00, 0xdbff].flatMap { littleEndian(UInt16($0)) }
         let told = try told { $0.addModule(Self.app, name: FirmwareText(ByteView(name.span.bytes))) }
         #expect(told?.modules.first?.1 == "\u{fffd}A\u{fffd}😀\u{fffd}")
@@ -171,7 +172,7 @@ import UEFI
             ("a.s", false),
             ("a.sol.so", true),
         ])
-    func `shared objects are told by their names`(_ name: String, _ isShared: Bool) {
+    func `shared objects are recognised by their names`(_ name: String, _ isShared: Bool) {
         let bytes = Self.wide(name)
         #expect(FirmwareText(ByteView(bytes.span.bytes)).namesSharedObject == isShared)
         var entry = [UInt8](repeating: 0, count: 80) + bytes
@@ -181,7 +182,7 @@ import UEFI
         #expect(FolderEntry(ByteView(entry.span.bytes))?.isSharedObject == false)
     }
 
-    @Test func `an entry without a name is none`() {
+    @Test func `an entry without a name is ignored`() {
         for count in [0, 72, 80] {
             let bytes = [UInt8](repeating: 0, count: count)
             let isEntry = FolderEntry(ByteView(bytes.span.bytes)) != nil

@@ -1,4 +1,4 @@
-// What the demonstration application's Swift cannot say.
+// The parts of the demonstration application that cannot be written in Swift.
 
 #ifndef DEMO_H
 #define DEMO_H

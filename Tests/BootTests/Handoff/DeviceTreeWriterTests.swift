@@ -36,7 +36,7 @@ import Testing
         tree.rootPointer(0xf_52d0)
     }
 
-    @Test func `a root begins as long as the protocol's name takes`() throws {
+    @Test func `the root's begin has the length of the protocol's name`() throws {
         for (bootProtocol, name) in [
             (BootProtocol.multiboot, "hermit,multiboot"), (.pvh, "hermit,pvh"), (.linux, "hermit,linux"),
             (.multiboot2, "hermit,multiboot2"),
@@ -62,7 +62,7 @@ import Testing
         }
     }
 
-    @Test func `what is written is read back`() throws {
+    @Test func `a tree is read back as it was written`() throws {
         let result = Self.build(1024, body: Self.example)
         #expect(result.fault == nil)
         let tree = try #require(DeviceTree(result.tree))

@@ -1,4 +1,4 @@
-// What the kernel is handed: page tables, BootInfo, device tree, Multiboot information, read back byte by byte.
+// The handoff: page tables, BootInfo, device tree, Multiboot information, read back byte by byte.
 
 import Architecture
 import Memory

@@ -1,4 +1,4 @@
-// ACPI's root pointer: where a copy goes, and what the device tree says of it.
+// ACPI's root pointer: the place of its copy, and its address in the device tree.
 
 import Boot
 import Bytes
@@ -16,7 +16,7 @@ import Testing
         var (placed, lost) = (0, 0)
         for index in 0..<200 {
             var scenario = Scenario.random(generation, &random)
-            // The word at 0x40e is somebody else's, now and then.
+            // Sometimes the word at 0x40e is in use.
             if index % 4 == 0 { scenario.firmware.append(AddressRange(0x400, 0x500)) }
             let file = scenario.file
             let application = try Application(ByteView(file.span.bytes))
@@ -98,7 +98,7 @@ import Testing
         Array("RSD PTR ".utf8) + [1] + Array("BOCHS ".utf8) + [version] + (1...20).map { UInt8($0) }
     }
 
-    @Test func `a root pointer in memory that may be used is copied beside BootInfo`() throws {
+    @Test func `a root pointer in available memory is copied beside BootInfo`() throws {
         let later = try told(.fourIdentity, Self.pointer(version: 2), in: .available)
         #expect(later.address.map { $0 % 16 } == 0)
         #expect(later.bytes == Self.pointer(version: 2))
@@ -107,7 +107,7 @@ import Testing
         #expect(first.bytes == Self.pointer(version: 0).prefix(20) + [UInt8](repeating: 0, count: 16))
     }
 
-    @Test func `a root pointer that stays is told as it is`() throws {
+    @Test func `a root pointer that stays is reported unchanged`() throws {
         for kind in [MemoryKind.reserved, .acpiReclaimable, .acpiNonVolatile] {
             #expect(try told(.fourIdentity, Self.pointer(version: 2), in: kind).address == 0x5010)
         }
@@ -117,7 +117,7 @@ import Testing
     }
 
     /// They would map its page, which is mapped already.
-    @Test func `kernels that look for it are told nothing`() throws {
+    @Test func `kernels that search for it get no address`() throws {
         #expect(try told(.fourRecursive, Self.pointer(version: 2), in: .available).address == nil)
     }
 }

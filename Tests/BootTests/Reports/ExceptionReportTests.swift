@@ -1,4 +1,4 @@
-// What is told of an application that died, line by line.
+// The report of an application that died, line by line.
 
 import Architecture
 import Memory
@@ -74,7 +74,7 @@ import Testing
         (0x10, 0, "reading from 0x10 (not mapped)", "a null pointer"),
         (0xdead_0000, 8, "reading from 0xdead0000 (malformed page table)", "outside the image"),
     ])
-    func `a page fault tells what was accessed`(
+    func `a page fault reports the access`(
         _ address: UInt64, _ code: UInt64, _ access: String, _ place: String
     ) throws {
         #expect(
@@ -95,13 +95,13 @@ import Testing
         (0x2_8000, "outside the image"), (0x3_ffff, "outside the image"), (0x4_0000, "in the loader"),
         (0x4_7fff, "in the loader"), (0x4_8000, "outside the image"), (.max, "outside the image"),
     ])
-    func `a place is told by the range that it is in`(_ address: UInt64, _ place: String) throws {
+    func `a place is reported by the range that it is in`(_ address: UInt64, _ place: String) throws {
         let found = try lines(access: address).last
         #expect(found == "[LOADER] access to 0x\(String(address, radix: 16)): \(place)")
     }
 
     @Test(arguments: [(14 as UInt64, 0x1_fff8 as UInt64, 0x2_0000 as UInt64), (8, 0, 0x1_f008)])
-    func `a stack overflow is told`(_ vector: UInt64, _ access: UInt64, _ stackPointer: UInt64) throws {
+    func `a stack overflow is reported`(_ vector: UInt64, _ access: UInt64, _ stackPointer: UInt64) throws {
         let first = try lines(vector: vector, access: access, stackPointer: stackPointer).first
         #expect(first?.hasSuffix(": the stack has overflowed") == true)
         let none = try lines(vector: vector, access: access &- 0x1000, stackPointer: stackPointer &- 0x1000).first
@@ -133,7 +133,7 @@ import Testing
     }
 
     /// A device's, or INT's: nothing has been accessed, and a double fault is something else.
-    @Test(arguments: [8, 13, 14] as [UInt64]) func `an interrupt is no exception`(_ vector: UInt64) throws {
+    @Test(arguments: [8, 13, 14] as [UInt64]) func `an interrupt is not an exception`(_ vector: UInt64) throws {
         #expect(
             try lines(vector: vector, errorCode: vector) == [
                 "[LOADER] error: CPU exception \(vector) (interrupt) at 0x10012",
@@ -141,7 +141,7 @@ import Testing
             ])
     }
 
-    @Test func `an error code is told where there is one`() throws {
+    @Test func `an error code is reported if there is one`() throws {
         #expect(
             try lines(vector: 13, errorCode: 0x18).first
                 == "[LOADER] error: CPU exception 13 (general protection, error code 0x18) at 0x10012")
@@ -152,7 +152,7 @@ import Testing
     }
 
     /// The CPU tells the next instruction, which may be another function's.
-    @Test func `a breakpoint is told where it stands`() throws {
+    @Test func `a breakpoint is reported at its own address`() throws {
         #expect(
             try lines(vector: 3, errorCode: 3, at: 0x1_0010) == [
                 "[LOADER] error: CPU exception 3 (breakpoint) at 0x1000f",
@@ -182,7 +182,7 @@ import Testing
             ([0xc4, 0xe2, 0x7d, 0x18, 0x07], "OSXSAVE"),  // vbroadcastss (%rdi), %ymm0
             ([0x62, 0xf1, 0x7c, 0x48, 0x57, 0xc0], "OSXSAVE"),  // vxorps %zmm0, %zmm0, %zmm0
         ] as [([UInt8], String)])
-    func `a vector instruction before the kernel turned vector registers on is told`(
+    func `a vector instruction before the kernel enabled vector registers is reported`(
         _ code: [UInt8], _ bit: String
     ) throws {
         let words = ": it uses vector registers, which the kernel has not turned on (CR4.\(bit))"
@@ -218,14 +218,14 @@ import Testing
             [0x48, 0x89, 0xc0],  // mov %rax, %rax
             [UInt8](repeating: 0x66, count: 20),
         ] as [[UInt8]])
-    func `what needs no vector registers is not said to use them`(_ code: [UInt8]) throws {
+    func `other instructions are not reported as vector instructions`(_ code: [UInt8]) throws {
         #expect(
             try lines(vector: 6, errorCode: 6, code: code, features: 0x20).first
                 == "[LOADER] error: CPU exception 6 (invalid opcode) at 0x10012")
     }
 
     /// After a call, also where that is the end of a function; what is no code is none.
-    @Test func `return addresses are those into code`() throws {
+    @Test func `return addresses are addresses in code`() throws {
         let found = try lines(vector: 6, stack: [0x1_0013, 0x1234, 0x1_1004, 0x1_0010, 0x1_0020, 0x1_0900, 0x1_0000])
         #expect(
             Array(found.dropFirst(2)) == [
@@ -242,8 +242,8 @@ import Testing
         #expect(many.count == 10)
     }
 
-    /// A file that has been overwritten is no reason to say nothing.
-    @Test func `without the file there are registers`() throws {
+    /// A report is printed even if the file has been overwritten.
+    @Test func `without the file registers are reported`() throws {
         #expect(try lines(vector: 13) { $0.module = AddressRange(0, 64) }.count == 1)
         #expect(try lines(vector: 13) { $0.module = AddressRange(at: .max - 8, size: 8) }.count == 1)
     }

@@ -1,4 +1,4 @@
-// How much a boot says: nothing, what was found and where it went, or all of it, line by line.
+// The report at each verbosity, line by line.
 
 import Boot
 import Bytes
@@ -10,7 +10,7 @@ import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct ReportTests {
-    /// A position-independent application of 1124 bytes beside two modules that nobody needs.
+    /// A position-independent application of 1124 bytes beside two unused modules.
     private static let scenario = Scenario(
         regions: [
             MemoryRegion(range: AddressRange(0, 0x9_fc00), kind: .available),

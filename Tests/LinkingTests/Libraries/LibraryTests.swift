@@ -1,4 +1,4 @@
-// Which definition a symbol of several files stands for, and what becomes of copies, thread-local storage and initialisers.
+// The definition that a symbol of several files stands for; copies, thread-local storage and initialisers.
 
 import Bytes
 import Diagnostics

@@ -1,4 +1,4 @@
-// Versions of libraries' symbols, and what is told where libraries or symbols are missing.
+// Versions of libraries' symbols, and the faults of missing libraries and symbols.
 
 import Bytes
 import Diagnostics

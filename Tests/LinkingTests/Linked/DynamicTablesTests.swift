@@ -71,7 +71,7 @@ import Testing
         ([(0x4000_0026, data)], Fault(.relocationFormUnknown, .dynamic(0x4000_0026))),
     ]
 
-    @Test(arguments: faults.indices) func `malformed tables are told`(_ index: Int) {
+    @Test(arguments: faults.indices) func `malformed tables are reported`(_ index: Int) {
         let (entries, expected) = Self.faults[index]
         #expect(Self.fault(entries) == expected)
     }
@@ -99,7 +99,7 @@ import Testing
     ]
 
     /// What is wrong with tables of symbols matters only where a relocation refers to one, and then it is told.
-    @Test(arguments: symbolFaults.indices) func `tables of symbols are judged when they are needed`(_ index: Int) {
+    @Test(arguments: symbolFaults.indices) func `tables of symbols are checked when they are needed`(_ index: Int) {
         let (entries, filler, expected) = Self.symbolFaults[index]
         for type in [1, 5, 6, 7, 8, 16, 18, 32, 36, 37] as [UInt32] {
             for symbol in [0, 1, 3] as [UInt32] {
@@ -140,7 +140,7 @@ import Testing
     }
 
     /// DT_REL whose tail is DT_JMPREL, as the gABI permits: addends in place are added to once.
-    @Test func `entries that two tables have are applied once`() {
+    @Test func `entries in two tables are applied once`() {
         var writer = ELFWriter()
         let words = writer.append(words: [0x10, 0x20, 0x30])
         let table = writer.append((0..<3).flatMap { Relocation(8, at: words + $0 * 8).rel })
@@ -158,7 +158,7 @@ import Testing
     }
 
     /// A table that begins in a segment and ends past it is not read to the end of the file.
-    @Test func `a table that ends past its segment is told`() {
+    @Test func `a table that ends past its segment is reported`() {
         var writer = ELFWriter()
         let word = writer.append(words: [0, 0, 0, 0])
         let section = writer.append(words: [7, 0, 8, 48, 9, 24, 0, 0])
@@ -178,7 +178,7 @@ import Testing
         }
     }
 
-    @Test func `a dynamic section of no whole number of entries is told`() {
+    @Test func `a dynamic section that is not a whole number of entries is reported`() {
         var writer = ELFWriter()
         let address = writer.append(words: [100, 1, 100, 2, 100])
         writer.segments.append(Segment(2, offset: address, vaddr: address, filesz: 40))
@@ -239,7 +239,7 @@ import Testing
         }
     }
 
-    @Test func `packed relocations outside the image, or without an address, are told`() {
+    @Test func `packed relocations outside the image, or without an address, are reported`() {
         func fault(_ words: [UInt64]) -> Fault? {
             var writer = ELFWriter()
             writer.setDynamic(writer.relrEntries(words))
@@ -266,7 +266,8 @@ import Testing
     ]
 
     @Test(arguments: Array(0...52) + [0x7fff_ffff, 0xffff_ffff] as [UInt32], RelocationValueTests.Table.allCases)
-    func `a type that cannot be applied is told, never skipped`(_ type: UInt32, _ table: RelocationValueTests.Table) {
+    func `a type that cannot be applied is reported, never skipped`(_ type: UInt32, _ table: RelocationValueTests.Table)
+    {
         let file = RelocationValueTests.file(type, addend: 0, symbol: nil, table: table)
         let result = load(file) { _ in 1 }
         if type > 51 {
@@ -288,7 +289,7 @@ import Testing
     }
 
     @Test(arguments: [1, 2, 8, 10, 12, 14, 24] as [UInt32])
-    func `a place that sticks out of the image is told, an unaligned one is not`(_ type: UInt32) {
+    func `a place that extends past the image is reported, an unaligned one is not`(_ type: UInt32) {
         let size: UInt64 = [1: 8, 2: 4, 8: 8, 10: 4, 12: 2, 14: 1, 24: 8][type]!
         let end = UInt64(RelocationValueTests.file(type, addend: 0, symbol: nil).count)
         // P is subtracted: an addend that makes the value 0.
@@ -307,7 +308,7 @@ import Testing
         }
     }
 
-    @Test func `an undefined symbol is told by its name, and so are the others`() {
+    @Test func `undefined symbols are reported by their names`() {
         var writer = ELFWriter()
         let place = writer.append([UInt8](repeating: 0, count: 16))
         writer.addSymbol("fine", value: 8)
@@ -324,7 +325,7 @@ import Testing
                 == "DT_RELA entry 0: undefined: 'missing' and 'absent', wanted at 0x3c0")
     }
 
-    @Test func `a symbol index outside the table is told`() {
+    @Test func `a symbol index outside the table is reported`() {
         var writer = ELFWriter()
         let place = writer.append([UInt8](repeating: 0, count: 16))
         writer.addSymbol("only", value: 8)

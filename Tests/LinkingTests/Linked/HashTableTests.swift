@@ -75,7 +75,7 @@ import TestSupport
 
     /// The hashes of the gABI and of GNU, written down again; long names make all bits take part.
     @Test(arguments: ["", "a", "printf", "__tls_get_addr", "éééééééé", String(repeating: "z", count: 300)])
-    func `names are hashed as both tables want it`(_ name: String) {
+    func `names are hashed as both tables require`(_ name: String) {
         let bytes = Array("before".utf8) + Array(name.utf8) + [0]
         var hashed = HashedName()
         hashed.read(ByteView(bytes.span.bytes), at: 6, length: UInt64(name.utf8.count))

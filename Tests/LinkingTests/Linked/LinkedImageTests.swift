@@ -139,7 +139,7 @@ private func loadedFile(_ file: [UInt8]) -> Loaded { load(file) }
         ),
     ]
 
-    @Test(arguments: refused) func `what breaks a rule is refused`(_ file: [UInt8], _ expected: Fault) {
+    @Test(arguments: refused) func `files that break a rule are refused`(_ file: [UInt8], _ expected: Fault) {
         #expect(fault { _ = try LinkedImage(ByteView(file.span.bytes)) } == expected)
     }
 
@@ -165,7 +165,7 @@ private func loadedFile(_ file: [UInt8]) -> Loaded { load(file) }
         #expect(fault { _ = try LinkedImage(ByteView(empty.span.bytes)) } == nil)
     }
 
-    @Test func `random segments are copied, and all else is cleared`() {
+    @Test func `random segments are copied, and everything else is cleared`() {
         var random = SeededGenerator(seed: 5)
         for _ in 0..<200 {
             var segments: [Segment] = []
@@ -198,7 +198,7 @@ private func loadedFile(_ file: [UInt8]) -> Loaded { load(file) }
         }
     }
 
-    @Test func `memory that is too small is told`() throws {
+    @Test func `memory that is too small is reported`() throws {
         let file = Self.file([Self.load])
         let view = ByteView(file.span.bytes)
         let image = try LinkedImage(view)

@@ -1,4 +1,4 @@
-// What the tests of this folder share: images built, loaded and relocated in memory with guard bytes around it.
+// Shared by the tests of this folder: images built, loaded and relocated in memory with guard bytes around it.
 
 import Bytes
 import Diagnostics
@@ -6,7 +6,7 @@ import ELF
 import Linking
 import TestSupport
 
-/// What became of a file.
+/// The result of loading a file.
 struct Loaded {
     /// The image's bytes, as far as they were written.
     var bytes: [UInt8]

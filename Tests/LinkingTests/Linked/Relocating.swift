@@ -1,4 +1,4 @@
-// What the tests do with a file: load it with a bias, relocate it, look at the bytes.
+// Shared by the tests: load a file with a bias, relocate it, look at the bytes.
 
 import Bytes
 import Diagnostics

@@ -55,7 +55,7 @@ import Testing
         }
     }
 
-    /// Kernels are told of a template that begins at a multiple of its alignment: where that is before the image, they cannot be.
+    /// BootInfo's template begins at a multiple of its alignment: if that is before the image, it is a fault.
     @Test func templateBeforeTheImage() throws {
         var file = LinkedFileWriter()
         file.isExecutable = true
@@ -71,7 +71,7 @@ import Testing
                 == Fault(.tlsBeforeImage, value: 0x40_5010, limit: 0x20_0000))
     }
 
-    /// The code after the image is inside what BootInfo reports, on a page of its own if the last one is full.
+    /// The code after the image is inside the image that BootInfo reports, on a page of its own if the last one is full.
     @Test(
         arguments: [(0x100, 0x4100), (0xfe0, 0x4fe0), (0xfe1, 0x5000), (0x1000, 0x5000), (0x0f1, 0x4100)]
             as [(Int, UInt64)])

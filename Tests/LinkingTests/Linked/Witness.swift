@@ -1,4 +1,4 @@
-// The system's dynamic linker as a witness: what it makes of an object, and how that compares with ours.
+// The system's dynamic linker as a witness: how it relocates an object, compared with ours.
 
 import Architecture
 import Bytes
@@ -61,7 +61,7 @@ struct WitnessMemory {
     }
 }
 
-/// What came of comparing an object, or several.
+/// The result of comparing an object, or several.
 struct Comparison {
     /// By type; DT_RELR counts as 8.
     var equal: [UInt32: Int] = [:]

@@ -1,5 +1,4 @@
-// The linkers as witnesses: what becomes of an object file when one links it with every section where the loader puts it, and how
-// that compares with ours.
+// The linkers as witnesses: an object file linked with every section where the loader puts it, compared with ours.
 
 import Architecture
 import Bytes
@@ -37,7 +36,7 @@ struct LinkedMemory {
     func word(_ address: UInt64) -> UInt64? { bytes(address, 8).map { Array($0).number(UInt64.self, at: 0) } }
 }
 
-/// What came of comparing one file.
+/// The result of comparing one file.
 struct Comparison {
     var bytes = 0, words: [UInt32: Int] = [:], slots = 0
     /// Words against common symbols, functions that choose and linkers' names, whose places linkers choose otherwise.

@@ -1,4 +1,4 @@
-// What the tests do with an object file: plan it, load it with a bias, relocate it, look at the bytes.
+// Shared by the tests: plan an object file, load it with a bias, relocate it, look at the bytes.
 
 import Architecture
 import Bytes

@@ -1,4 +1,4 @@
-// What is wrong with the headers, sections and tables of an object file: each is told by its place and its value.
+// Faults of the headers, sections and tables of an object file: each with its place and its value.
 
 import Diagnostics
 import TestSupport

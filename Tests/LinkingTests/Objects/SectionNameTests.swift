@@ -36,7 +36,7 @@ import TestSupport
         #expect(sentence(refused, bytes).contains(words), "\(sentence(refused, bytes))")
     }
 
-    /// A weak symbol that no section has the name of is 0, however often it is referred to: it is one of the 64.
+    /// A weak symbol for a name that no section has is 0, however often it is referred to: it counts once among the 64.
     @Test func aWeakSymbolIsLookedForOnce() throws {
         var file = ObjectFile(
             sections: [
@@ -100,7 +100,7 @@ import TestSupport
         #expect(sentence(refused, file.bytes).contains(words), "\(sentence(refused, file.bytes))")
     }
 
-    /// An empty name is none, though a section may have it.
+    /// An empty name does not count, although a section may have it.
     @Test(arguments: ["__start_", "__stop_"]) func noNameIsNotLookedFor(_ symbol: String) throws {
         var file = ObjectFile(
             sections: [
@@ -122,7 +122,7 @@ import TestSupport
     @Test func namesOf256BytesAreLookedFor() throws {
         let longest = String(repeating: "n", count: 256)
         #expect(try load(file([longest]), bias: 0).word(0x1000) == 0x1008)
-        // One byte more: nobody defines the symbol.
+        // One byte more: the symbol is undefined.
         #expect(refusal(of: file([longest + "n"]))?.rule == .symbolUndefined)
     }
 }

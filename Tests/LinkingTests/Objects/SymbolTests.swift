@@ -1,4 +1,4 @@
-// What symbols of object files stand for: sections, common storage, linkers' names, functions that choose, nothing.
+// The values of symbols of object files: sections, common storage, linkers' names, STT_GNU_IFUNC, undefined ones.
 
 import Diagnostics
 import Linking
