@@ -1,9 +1,9 @@
-// hermit.toml: what an image says of its kernel, its arguments and its needs (hermit-entry 0.10.11, module config).
+// hermit.toml: the kernel of an image, its arguments and its requirements (hermit-entry 0.10.11, module config).
 
 public import Bytes
 public import Diagnostics
 
-/// An array of strings, which has been read once, and has no mistake.
+/// An array of strings, which has been read once and found to be correct.
 public struct TOMLStrings: ~Escapable {
     private var scanner: TOMLScanner
     private var isDone: Bool
@@ -43,21 +43,21 @@ public struct TOMLStrings: ~Escapable {
     }
 }
 
-/// What hermit.toml says.
+/// The contents of hermit.toml.
 public struct HermitConfig: ~Escapable {
     /// The name of the file at the root of an image.
     public static var name: Text { "hermit.toml" }
 
     /// The document.
     private let text: ByteView
-    /// Where the kernel's name begins, and the three arrays, after their first byte; 0 for what is not there.
+    /// The offsets of the kernel's name and of the three arrays, after their first byte; 0 for those that are absent.
     private var kernelOffset: UInt64 = 0, kernelArgumentsOffset: UInt64 = 0
     private var argumentsOffset: UInt64 = 0, variablesOffset: UInt64 = 0
-    /// The least memory, in bytes; 0 where nothing is said.
+    /// The least memory, in bytes; 0 if it is not given.
     public private(set) var memory: UInt64 = 0
-    /// The least number of processors; 0 where nothing is said.
+    /// The least number of processors; 0 if it is not given.
     public private(set) var processors: UInt64 = 0
-    /// The keys and the tables that there have been.
+    /// The keys and the tables seen so far.
     private var seenKeys = NumberSet(), seenTables = NumberSet()
 
     /// `kernel`: the path of the ELF file in the image.
@@ -65,7 +65,7 @@ public struct HermitConfig: ~Escapable {
         @_lifetime(copy self) get {
             var scanner = TOMLScanner(text)
             scanner.offset = kernelOffset
-            // It has been read once.
+            // It has been read once without a fault.
             guard let name = try? scanner.string() else {
                 return TOMLString(text, from: 0, to: 0, isBasic: false, isMultiline: false)
             }
@@ -76,10 +76,10 @@ public struct HermitConfig: ~Escapable {
     public var kernelArguments: TOMLStrings { @_lifetime(copy self) get { strings(kernelArgumentsOffset) } }
     /// `input.app_args`.
     public var arguments: TOMLStrings { @_lifetime(copy self) get { strings(argumentsOffset) } }
-    /// `input.env_vars`; those without an equals sign count for nothing.
+    /// `input.env_vars`; those without an equals sign are ignored.
     public var variables: TOMLStrings { @_lifetime(copy self) get { strings(variablesOffset) } }
 
-    /// The fault that the kernel's name is no file of the image.
+    /// The fault of a kernel's name that is not a file of the image.
     public var kernelFault: Fault { TOMLScanner(text).fault(.kernelNotInArchive, at: kernelOffset) }
     @_lifetime(copy self)
     private func strings(_ offset: UInt64) -> TOMLStrings {
@@ -110,7 +110,7 @@ public struct HermitConfig: ~Escapable {
     /// Reads `text`. Keys may be given in any order; arrays and requirements may be left out.
     ///
     /// Throws `configurationSyntax`, `configurationKey` for a key or a table that is not known here or is given twice,
-    /// `configurationValue`, `configurationVersion`, and `configurationIncomplete` where there is no kernel.
+    /// `configurationValue`, `configurationVersion`, and `configurationIncomplete` if there is no kernel.
     @_lifetime(copy text)
     public init(_ text: ByteView) throws(Fault) {
         self.text = text
@@ -147,7 +147,7 @@ public struct HermitConfig: ~Escapable {
         guard kernelOffset > 0 else { throw Fault(.configurationIncomplete) }
     }
 
-    /// Which of the words in `table` the key is, counted from 0; a large number for none.
+    /// The number of the word in `table` that the key is, counted from 0; a large number if it is none of them.
     private static func number(of key: TOMLString, in table: Text) -> Int {
         var number = 0
         while true {
@@ -194,7 +194,7 @@ public struct HermitConfig: ~Escapable {
         }
     }
 
-    /// A string; throws `configurationValue` for what is something else.
+    /// Reads a string. Throws `configurationValue` for any other value.
     @_lifetime(copy scanner)
     @_lifetime(scanner: copy scanner)
     private static func string(_ scanner: inout TOMLScanner) throws(Fault) -> TOMLString {
@@ -204,7 +204,7 @@ public struct HermitConfig: ~Escapable {
         return try scanner.string()
     }
 
-    /// Throws `configurationValue` for a string with a NUL, which no command line and no name can hold, or an empty one.
+    /// Throws `configurationValue` for an empty string, or one with a NUL, which no command line and no name can hold.
     private static func requireText(
         _ string: TOMLString, isEmptyAllowed: Bool, _ scanner: borrowing TOMLScanner, at start: UInt64
     ) throws(Fault) {
@@ -217,7 +217,7 @@ public struct HermitConfig: ~Escapable {
         guard isEmptyAllowed || !isEmpty else { throw scanner.fault(.configurationValue, at: start) }
     }
 
-    /// An array of strings; returns where it begins, after its bracket.
+    /// Reads an array of strings, and returns its offset, after its bracket.
     @_lifetime(scanner: copy scanner)
     private static func array(_ scanner: inout TOMLScanner) throws(Fault) -> UInt64 {
         guard scanner.byte == UInt8(ascii: "[") else { throw scanner.fault(.configurationValue, at: scanner.offset) }
@@ -244,7 +244,7 @@ private struct NumberSet {
     /// Whether `number` is in it.
     func contains(_ number: Int) -> Bool { bits >> UInt64(truncatingIfNeeded: number) & 1 != 0 }
 
-    /// Adds `number`; false where it has been in it before.
+    /// Adds `number`; false if it is already in the set.
     mutating func take(_ number: Int) -> Bool {
         guard !contains(number) else { return false }
         bits |= 1 << UInt64(truncatingIfNeeded: number)
@@ -252,15 +252,16 @@ private struct NumberSet {
     }
 }
 
-/// An amount of memory in words.
+/// An amount of memory, as text.
 enum MemoryAmount {
-    /// The bytes that `text` says: a number, perhaps with a fraction, and a unit as the crate byte-unit has them: K, M, G, T, P and E, with
-    /// or without B, count by the thousand, Ki and KiB and the like by 1024. Nil for what is not understood, and for more than 63 bits.
+    /// The number of bytes that `text` means: a number, perhaps with a fraction, and a unit of the crate byte-unit: K, M, G, T, P and E,
+    /// with or without B, are powers of 1000; Ki, KiB and the like are powers of 1024. Nil if it is not understood, or needs more than
+    /// 63 bits.
     static func bytes(_ text: TOMLString) -> UInt64? {
         var text = text
         var next = text.next()
         while next == 0x20 { next = text.next() }
-        // The whole number, and a fraction of so many parts.
+        // The integer part, and the fraction `part / scale`.
         var (whole, part, scale): (UInt64, UInt64, UInt64) = (0, 0, 1)
         var (hasDigit, hasPoint) = (false, false)
         while let byte = next {
@@ -299,7 +300,7 @@ enum MemoryAmount {
         while next == 0x20 { next = text.next() }
         guard next == nil else { return nil }
         let (bytes, overflow) = whole.multipliedReportingOverflow(by: unit)
-        // Both factors are below a thousand million.
+        // Both factors are below 10^9.
         let rest = (unit % scale &* part &+ scale &- 1) / scale
         let (sum, carry) = bytes.addingReportingOverflow(unit / scale &* part &+ rest)
         return overflow || carry || sum >> 63 != 0 ? nil : sum
