@@ -1,18 +1,18 @@
-# One command to see an application boot (`make run`), another to see the tests pass (`make test`).
+# `make run` boots an application, `make test` runs the tests, `make help` lists all targets.
 
 QEMU := qemu-system-x86_64
 CPU := qemu64,apic,fsgsbase,fxsr,rdrand,rdtscp,xsave,xsaveopt
 QEMU_FLAGS := -cpu $(CPU) -smp 1 -m 1G -display none -serial stdio -no-reboot \
 	-device isa-debug-exit,iobase=0xf4,iosize=0x04
-# The modules are compiled to bitcode and optimised as one program when they are linked: what no other module calls goes, and
-# what is called once is inlined.
+# The modules are compiled to bitcode and optimised as one program when they are linked: functions that are never called are
+# removed, and those that are called once are inlined.
 PRODUCTS := .build-loader/x86_64-unknown-none-elf/release
 FREESTANDING := LOADER_FREESTANDING=1 swift build -c release --triple x86_64-unknown-none-elf --toolset toolset.json \
 	--scratch-path .build-loader --experimental-lto-mode full --omit-frame-pointers
 TOOLCHAIN := $(dir $(realpath $(shell command -v swiftc)))
 LINK := $(TOOLCHAIN)ld.lld --gc-sections --lto-O2 -O2 -z max-page-size=4096 --build-id=none
 LINK_LOADER := $(LINK) -T boot.ld -static
-# SwiftPM lists each module's sources, and names the bitcode after them: that of the modules in $(1).
+# The bitcode of the modules in $(1): SwiftPM lists each module's sources, and names the bitcode after them.
 BITCODE = $$(for list in $(1); do sed "s|.*/|$$(dirname $$list)/|; s|swift$$|swift.bc|" $$list; done)
 SWIFT_SOURCES := Package.swift Sources Tests Fixtures Fuzz
 
@@ -20,7 +20,7 @@ APP := build/fixtures/demo
 APPEND := env=GREETING=hello -- one two
 QEMU_ARGS :=
 
-# Tests want what the prerequisites before them have made, and skip what is not there.
+# Tests need the files made by the prerequisites before them, and skip what is missing.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 .PHONY: help run disk check test loader loader-elf loader-mz inspect install uninstall fixtures bench bench-deps budget deps lint format host-test soak witness \
@@ -30,25 +30,25 @@ define HELP
 make run           boot an application in QEMU (APP=path APPEND="words for it" QEMU_ARGS="-m 4G")
 make disk          build/disk.img, which boots an application under UEFI (APP=path APPEND="words for it")
 make check         while you work: lint, build, the tests of the pure modules; within a minute after an edit
-make test          everything that guards a commit, by samples where all would take long
-make soak          the same tests with all that they otherwise take samples of: hours
+make test          everything that guards a commit, by samples where all cases would take long
+make soak          the same tests with all cases instead of samples: hours
 make matrix        every generation of kernels on every machine: thousands of boots
 make witness       every ELF file of this system, as loader-inspect and readelf list it
 make fuzz          fuzzing with libFuzzer (TARGET=all SECONDS=60); fuzz-briefly is its part of make test
-make loader        build/loader and build/loader.efi; make inspect is build/loader-inspect, make fixtures what the tests boot
+make loader        build/loader and build/loader.efi; make inspect is build/loader-inspect, make fixtures the applications of the tests
 make install       both programs, manual, documents and completions (PREFIX=/usr/local DESTDIR=); uninstall removes them
-make bench         what a boot, the loader, a relocation and a listing cost (QUICK=1); budget is its part of make test
-make format        format the sources as make lint wants them
+make bench         the cost of a boot, the loader, a relocation and a listing (QUICK=1); budget is its part of make test
+make format        format the sources as make lint requires
 make coverage      how many lines of the pure modules the tests run
-make deps          install what this machine lacks of all that, with apt
-make clean         remove all that was built
+make deps          install everything that this machine lacks for all of this, with apt
+make clean         remove everything that was built
 endef
 export HELP
 
 help:
 	@echo "$$HELP"
 
-# Boots $(APP); QEMU status 3 is what a Hermit application that ends well leaves.
+# Boots $(APP); QEMU ends with status 3 if a Hermit application succeeds.
 run: deps loader $(if $(filter build/fixtures/%,$(APP)),fixtures)
 	@echo '$(QEMU) $(QEMU_FLAGS) -kernel build/loader -initrd $(APP) -append "$(APPEND)" $(QEMU_ARGS)'
 	@$(QEMU) $(QEMU_FLAGS) -kernel build/loader -initrd "$(APP)" -append "$(APPEND)" $(QEMU_ARGS); \
@@ -61,7 +61,7 @@ disk: deps loader inspect $(if $(filter build/fixtures/%,$(APP)),fixtures)
 	@build/loader-inspect disk --output build/disk.img --loader build/loader.efi --command-line="$(APPEND)" $(APP)
 	@echo "build/disk.img boots $(APP) under UEFI"
 
-# The package without the host tool, and of its tests those that start no compiler, no linker and no guest.
+# The package without the host tool, and those of its tests that start no compiler, no linker and no guest.
 CHECK := LOADER_PURE=1 timeout 600 swift
 CHECK_OPTIONS := --scratch-path .build-check
 check: lint
@@ -70,17 +70,17 @@ check: lint
 
 test: deps lint loader fixtures host-test budget fuzz-briefly
 
-# What a boot may cost, and how large the loader may be: few numbers, in budget.txt.
+# The limits of a boot's cost and of the loader's size: few numbers, in budget.txt.
 BUDGET_APPS := $(wildcard ../shared/hermit/hello_world) build/fixtures/demo
 budget:
 	swift build --product loader-bench
 	.build/debug/loader-bench --parts boot --memory 1G,64G --budget budget.txt $(BUDGET_APPS)
 
-# Some thousand inputs for each fuzz target, always the same.
+# Some thousand inputs for each fuzz target, the same every time.
 fuzz-briefly: fixtures
 	Fuzz/run all 10000x 1
 
-# What was skipped, and why, once more in the end. A test that does not come to an end is named, and ends with the process.
+# Repeats at the end which tests were skipped, and why. A test that does not end is named, and ends with the process.
 define RUN_TESTS
 	swift build --build-tests --explicit-target-dependency-import-check error
 	@mkdir -p build
@@ -106,12 +106,12 @@ SECONDS := 60
 fuzz: fixtures
 	Fuzz/run $(TARGET) $(SECONDS)
 
-# How many lines of the pure modules the host tests run.
+# The number of lines of the pure modules that the host tests run.
 coverage: loader fixtures
 	swift test --enable-code-coverage --scratch-path .build-coverage --skip GuestTests
 	@Fuzz/coverage .build-coverage
 
-# Every generation on every machine, thousands of boots; leaves the table of docs/generations.md in build/matrix.md.
+# Every generation on every machine, thousands of boots; writes the table of docs/generations.md to build/matrix.md.
 matrix: deps loader fixtures
 	swift build --build-tests
 	LOADER_MATRIX=1 swift test --skip-build --filter MatrixTests
@@ -129,7 +129,7 @@ loader-elf:
 	@$(TOOLCHAIN)llvm-objcopy --strip-debug build/loader.debug build/loader
 
 # The MZ file, a UEFI application and a Linux kernel in one. The loader in it is linked from the same objects as the other, at two
-# addresses, so that loader-pack can tell which of its words hold addresses. boot.ld's symbols tell mz.ld where it is to be entered.
+# addresses, so that loader-pack can tell which of its words hold addresses. boot.ld's symbols tell mz.ld its entries.
 MZ := build/mz
 MZ_SYMBOLS := loader_start|loader_data_end|loader_end|entry_linux32|entry_linux64|entry_long_mode
 loader-mz: loader-elf
@@ -147,7 +147,7 @@ loader-mz: loader-elf
 		--format=binary $(MZ)/loader.packed
 	@$(TOOLCHAIN)llvm-objcopy -O binary build/loader.efi.debug build/loader.efi
 
-# Instructions with an xmm register that take memory at any address: moves without alignment, and those of one element.
+# Instructions with an xmm register that accept memory at any address: unaligned moves, and those of one element.
 TAKES_ANY_ADDRESS := '[[:space:]](movup[sd]|movdqu|lddqu|movs[sd]|mov[dq]|mov[hl]p[sd]|cvt[a-z0-9]*|pinsr[bwdq]|[a-z]*(s[sd]|comis[sd]))[[:space:]]'
 # A constant address, absolute or relative to rip, that ends with another digit than 0.
 MISALIGNED := '(\# |[[:space:],])0x[0-9a-f]*[1-9a-f]([ ,<]|$$)'
@@ -167,7 +167,7 @@ inspect:
 	@build/loader-inspect --generate-completion-script zsh >$(SHARE)/zsh/site-functions/_loader-inspect
 	@build/loader-inspect --generate-completion-script fish >$(SHARE)/fish/vendor_completions.d/loader-inspect.fish
 
-# What inspect and loader make, where the shell and man find it; DESTDIR is for packagers.
+# Installs what inspect and loader make, where the shell and man find it; DESTDIR is for packagers.
 PREFIX := /usr/local
 install: inspect loader
 	@mkdir -p $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/loader
@@ -175,14 +175,14 @@ install: inspect loader
 	@install -m 644 build/loader build/loader.efi $(DESTDIR)$(PREFIX)/lib/loader/
 	@cp -R $(SHARE) $(DESTDIR)$(PREFIX)/
 
-# What install has put there, and nothing else.
+# Removes what install has put there, and nothing else.
 uninstall:
 	@cd $(DESTDIR)$(PREFIX) && rm -rf bin/loader-inspect lib/loader share/doc/loader \
 		share/man/man1/loader-inspect.1 share/bash-completion/completions/loader-inspect \
 		share/zsh/site-functions/_loader-inspect share/fish/vendor_completions.d/loader-inspect.fish
 
-# What boots, the loader, relocations and listings cost: docs/benchmarks.md. QUICK=1 takes two minutes instead of ten,
-# APPS="path …" boots others, BENCH="--json" and the like are for the program itself, whose output alone goes to standard output.
+# The costs of boots, the loader, relocations and listings: docs/benchmarks.md. QUICK=1 takes two minutes instead of ten,
+# APPS="path …" boots others, BENCH="--json" and the like are for the program itself; only its output goes to standard output.
 APPS := $(wildcard build/fixtures/demo build/fixtures/demo-recursive ../shared/hermit/hello_world ../shared/hermit/hello_c)
 BENCH :=
 bench:
@@ -212,7 +212,7 @@ if [ -n "$$missing" ]; then \
 fi
 endef
 
-# What the machine lacks of what building and testing need, installed by apt; Swift is not to be had there.
+# Installs what building and testing need and the machine lacks, by apt; Swift is not available there.
 deps:
 	@command -v swiftc >/dev/null || { echo "no swiftc in PATH: install Swift 6.3 (https://www.swift.org/install)"; exit 1; }
 	@missing=""; \
