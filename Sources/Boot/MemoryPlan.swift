@@ -51,7 +51,6 @@ public struct MemoryPlan: Equatable, Sendable {
     /// `imageOverNonVolatile`, `imageOverDefective`, `imageAboveReach`, `noRoomForModule` or
     /// `noRoomForHandoff`; where `choice` cannot be met, `baseMisaligned`, `baseOutsideMemory`, `baseTooHigh`,
     /// `baseOfFixedImage` or `randomPlaceOfFixedImage`.
-    @inline(never)
     public init(
         _ application: borrowing Application, on platform: borrowing PlatformFacts, loader: AddressRange, limit: UInt64,
         _ choice: BaseChoice = .lowest, copiesRootPointer: Bool = false
@@ -151,7 +150,6 @@ public struct MemoryPlan: Equatable, Sendable {
     }
 
     /// Finds other places for what lies where the image must go: where it was linked, or where the user wants it.
-    @inline(never)
     private mutating func clear(
         _ application: borrowing Application, on platform: borrowing PlatformFacts, _ loader: AddressRange,
         _ taken: inout Reservations, _ limit: UInt64

@@ -15,7 +15,6 @@ public struct FileDigest: Equatable, Sendable {
     ]
 
     /// The digest of `bytes`.
-    @inline(never)
     public init(of bytes: ByteView) {
         let message = Message(bytes: bytes)
         var constants = InlineArray<64, UInt32>(repeating: 0)
@@ -78,7 +77,6 @@ public struct FileDigest: Equatable, Sendable {
     }
 
     /// One block: 64 rounds over its message schedule.
-    @inline(never)
     private mutating func add(_ schedule: Span<UInt32>, _ constants: Span<UInt32>) {
         var words = words.mutableSpan
         var (a, b, c, d) = (words[0], words[1], words[2], words[3])

@@ -66,7 +66,6 @@ public struct RelocationSection: ~Escapable {
         return !isLast
     }
 
-    @inline(never)
     private mutating func readEntry() {
         left &-= 1
         guard let flags = bytes.byte(at: position) else {

@@ -7,7 +7,6 @@ import Diagnostics
 public enum Processors {
     /// The number of processors that ACPI's table MADT lists as enabled; nil if there is no valid table. `rsdp` is the address of the
     /// root pointer; 0 to search for it where a BIOS leaves it.
-    @inline(never)
     public static func count(_ memory: PhysicalMemory, rsdp: UInt64) -> UInt64? {
         guard let root = rootTable(memory, rsdp: rsdp), let table = try? view(root.address, memory) else { return nil }
         var offset: UInt64 = 36

@@ -24,7 +24,6 @@ public enum Gzip {
     /// Work is bounded by the size of `file`: each of its bytes is read once, and each bit stands for at most 258 bytes.
     ///
     /// Throws `gzipHeaderUnknown`, `gzipTruncated`, `gzipChecksum`, `gzipTrailingBytes`, and the faults of deflated data.
-    @inline(never)
     public static func unpack(_ file: ByteView, into region: consuming ByteRegion) throws(Fault) -> UInt64 {
         var output = Output(region)
         var inflater = Inflater()

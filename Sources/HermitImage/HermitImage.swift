@@ -13,13 +13,11 @@ public struct HermitImage: ~Escapable {
     public let kernel: TarEntry
 
     /// Whether `file` is an image, packed or not, by its first bytes.
-    @inline(never)
     public static func isImage(_ file: ByteView) -> Bool { Gzip.isGzip(file) || TarReader.isArchive(file) }
 
     /// Reads `archive`, which is unpacked. Throws the faults of `TarReader` and `HermitConfig`, `configurationMissing` and
     /// `kernelNotInArchive`.
     @_lifetime(copy archive)
-    @inline(never)
     public init(_ archive: ByteView) throws(Fault) {
         self.archive = archive
         guard let entry = try HermitImage.find(ByteView("hermit.toml"), in: archive) else {

@@ -170,7 +170,6 @@ struct Inflater: ~Copyable {
 
     @_lifetime(output: copy output)
     @_lifetime(source: copy source)
-    @inline(never)
     private static func decode(
         _ source: inout BitReader, to output: inout Output, _ literals: Span<UInt32>, _ distances: Span<UInt32>
     ) throws(Fault) {

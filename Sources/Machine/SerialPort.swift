@@ -44,7 +44,6 @@ public struct SerialPort: TextSink {
         self.count &+= count
     }
 
-    @inline(never)
     private mutating func flush(before text: UInt64, _ count: UInt64) {
         flush()
         write(text, count: count)
@@ -60,7 +59,6 @@ public struct SerialPort: TextSink {
         count &+= size
     }
 
-    @inline(never)
     private mutating func writeInParts(_ text: Text) {
         flush()
         let half = text.count >> 1

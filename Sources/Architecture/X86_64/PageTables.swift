@@ -80,7 +80,6 @@ public struct PageTables: ~Copyable, ~Escapable {
     /// Starts with an empty PML4 at the beginning of `region`, whose address is the one that CR3 will hold. Everything can be
     /// executed unless the CPU has XD (`hasNoExecute`).
     @_lifetime(copy region)
-    @inline(never)
     public init(_ region: consuming ByteRegion, hasNoExecute: Bool = true) {
         self.region = region
         noExecute = hasNoExecute ? PageTables.noExecute : 0
@@ -88,7 +87,6 @@ public struct PageTables: ~Copyable, ~Escapable {
     }
 
     /// The largest number of tables that mapping `range` with `pageSize` needs below the PML4.
-    @inline(never)
     public static func tableCount(for range: AddressRange, _ pageSize: PageSize) -> UInt64 {
         guard !range.isEmpty else { return 0 }
         var count: UInt64 = 0
@@ -129,7 +127,6 @@ public struct PageTables: ~Copyable, ~Escapable {
 
     /// Maps memory from `address` towards `end` with pages of more than 4 KiB, as far as one table reaches. Returns the number of
     /// bytes mapped; 0 if 4 KiB pages are needed, whose table is then `recent`.
-    @inline(never)
     @_lifetime(self: copy self)
     private mutating func mapLarge(
         _ address: UInt64, _ end: UInt64, _ largest: PageSize, _ flags: UInt64

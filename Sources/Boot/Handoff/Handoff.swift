@@ -30,7 +30,6 @@ public struct Handoff {
 
     /// Fills `block`, whose range is that of `placement.handoff`; `memory` is read for the command line. Returns the
     /// state in which to enter the kernel. Throws `entryNotExecutable`, `pageTableRoom` or `deviceTreeRoom`.
-    @inline(never)
     public func write(
         _ application: borrowing Application, on platform: borrowing PlatformFacts, _ placement: MemoryPlan,
         memory: PhysicalMemory, to block: inout ByteRegion
@@ -82,7 +81,6 @@ public struct Handoff {
             protectsExecution: protectsExecution)
     }
 
-    @inline(never)
     private func writeBootInfo(
         _ application: borrowing Application, _ placement: MemoryPlan, commandLineSize: UInt64,
         _ multibootInformation: UInt64, to block: inout ByteRegion

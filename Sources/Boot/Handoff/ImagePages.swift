@@ -14,7 +14,6 @@ struct ImagePages {
     private let bias: UInt64
 
     /// Maps the pages of `application`, which lies `bias` above its link addresses, in `tables`.
-    @inline(never)
     static func map(_ application: borrowing Application, bias: UInt64, in tables: inout PageTables) {
         var parts = ImageParts()
         var pages = ImagePages(start: application.linkStart & ~0xfff, bias: bias)

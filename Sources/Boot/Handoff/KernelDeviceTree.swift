@@ -7,7 +7,6 @@ import HermitEntry
 import Memory
 
 extension Handoff {
-    @inline(never)
     func writeDeviceTree(
         _ application: borrowing Application, on platform: borrowing PlatformFacts, _ placement: MemoryPlan,
         _ commandLine: borrowing ByteView, rootPointer: UInt64, reservesFirmwareInformation: Bool,

@@ -15,7 +15,6 @@ extension Generation {
 
 extension Handoff {
     /// Writes the tables into their part of `block`.
-    @inline(never)
     func writePageTables(
         _ application: borrowing Application, on platform: borrowing PlatformFacts, _ placement: MemoryPlan,
         mapsFirmwareInformation: Bool, to block: inout ByteRegion

@@ -30,7 +30,6 @@ extension Handoff {
     /// Synthesises a Multiboot information, for kernels that read the memory map from it and for those whose firmware's has
     /// become untrue; returns its address. The layout is the command line with its NUL, then the information, an entry per module,
     /// the memory map, and the modules' strings with their NULs.
-    @inline(never)
     func writeMultibootInformation(
         _ platform: borrowing PlatformFacts, _ placement: MemoryPlan, _ memory: PhysicalMemory,
         to block: inout ByteRegion

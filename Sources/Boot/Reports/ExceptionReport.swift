@@ -69,7 +69,6 @@ extension CPUException {
 
     /// Writes the report: one line that begins with `error:`, then what helps to find the cause. The record is used once: an
     /// exception in what follows is told without it.
-    @inline(never)
     public func write(_ record: inout BootRecord, _ memory: PhysicalMemory, to sink: inout some TextSink) {
         let isKnown = record.isKnown
         record.isKnown = false

@@ -12,7 +12,6 @@ import HermitEntry
 /// The lines that a boot prints.
 public enum Report {
     /// The loader's version, and what was found: the file's kind and size, its contract, who started the loader, how much RAM there is.
-    @inline(never)
     public static func found(
         _ application: borrowing Application, _ platform: borrowing PlatformFacts, _ verbosity: Verbosity,
         to sink: inout some TextSink
@@ -81,7 +80,6 @@ public enum Report {
     }
 
     /// Where everything went, and what was relocated.
-    @inline(never)
     public static func placed(
         _ application: borrowing Application, _ placement: MemoryPlan, _ counts: RelocationCounts, _ state: EntryState,
         _ verbosity: Verbosity, to sink: inout some TextSink

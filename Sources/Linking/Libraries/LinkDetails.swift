@@ -23,7 +23,6 @@ extension FaultDetails {
     }
 
     /// Looks up the other names in the rule's sentence. Throws if they cannot be found.
-    @inline(never)
     private mutating func lookUp(
         _ fault: Fault, _ files: borrowing NamedFiles, _ plans: consuming MutableSpan<LinkPlan>
     ) throws(Fault) {

@@ -92,7 +92,6 @@ extension SymbolScope {
     }
 
     /// Does `pass` to each object, the last one first.
-    @inline(never)
     fileprivate func perform(
         _ pass: Pass, _ memory: inout ByteRegion, _ counts: inout RelocationCounts, _ search: inout SymbolSearch,
         _ mayResolve: Bool, _ resolve: (_ resolver: UInt64, _ relocation: ListedRelocation) -> UInt64?

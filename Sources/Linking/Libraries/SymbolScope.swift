@@ -169,7 +169,6 @@ struct SymbolScope: ~Escapable, Sendable {
     private enum Match { case yes, no, onlyIfAlone }
 
     /// Whether the symbol at `candidate` of the object at `index` has a version that is wanted.
-    @inline(never)
     private func match(
         _ candidate: UInt64, in index: Int, _ search: inout SymbolSearch
     ) throws(Fault) -> Match {

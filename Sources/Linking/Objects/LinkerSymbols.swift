@@ -71,7 +71,6 @@ extension ObjectImage {
     /// The link address that linkers give to the undefined symbol of the current relocation, if it is called `__start_` or `__stop_`
     /// and the name of sections: their start or end. Nil if it has no such name, or no section has. Throws `sectionsApart` or
     /// `tooManySectionNames`.
-    @inline(never)
     func sectionBound(_ state: inout ObjectRelocator, in memory: borrowing ByteRegion) throws(Fault) -> UInt64? {
         guard let wanted = sectionName(of: state.symbol.entry.name) else { return nil }
         guard state.searches < ObjectImage.searchLimit else {

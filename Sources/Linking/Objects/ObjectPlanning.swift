@@ -7,7 +7,6 @@ import ELF
 
 extension ObjectImage {
     /// Plans the memory of the file, whose sections and symbols have been found.
-    @inline(never)
     mutating func plan() throws(Fault) {
         let (entryIndex, indirectFunctions) = try surveySymbols()
         guard entryIndex != 0 else { throw Fault(.entrySymbolMissing, .sectionHeader(UInt64(symbols.section))) }
@@ -102,7 +101,6 @@ extension ObjectImage {
 
     /// Looks at every relocation, to find the largest size that the GOT can have: a slot for each symbol, but no more than there are
     /// relocations that need one. Throws as reading them does, and `bytesListedTwice`.
-    @inline(never)
     private mutating func surveyRelocations() throws(Fault) -> UInt64 {
         var counts = InlineArray<4, UInt64>(repeating: 0)
         var reading = ReadBudget(limit: sections.file.count)

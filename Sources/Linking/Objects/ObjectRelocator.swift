@@ -78,7 +78,6 @@ extension ObjectImage {
 
     /// Applies the current relocation, and the next one if both belong to the same code. Returns whether they do; the second is then
     /// the current one. Faults do not say which entry it is.
-    @inline(never)
     func apply(_ state: inout ObjectRelocator, to memory: inout ByteRegion) throws(Fault) -> Bool {
         let entry = state.relocations.entry
         guard let meaning = RelocationType(entry.type) else {
