@@ -26,7 +26,7 @@ public struct Application: ~Escapable {
     public private(set) var hasNotesInSectionsOnly = false
     /// The first link address, the number of bytes of memory that the image needs, and the alignment that it needs.
     public private(set) var linkStart: UInt64 = 0, size: UInt64 = 0, alignment: UInt64 = 1
-    /// The link address behind all that the program itself knows of.
+    /// The link address after everything that the program itself knows of.
     public private(set) var linkEnd: UInt64 = 0
     /// The link address of the entry point.
     public private(set) var entry: UInt64 = 0

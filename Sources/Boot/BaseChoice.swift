@@ -26,9 +26,9 @@ public enum BaseChoice: Equatable, Sendable {
     }
 }
 
-/// A random number, and who made it.
+/// A random number, and where it comes from.
 public struct RandomNumber: Equatable, Sendable {
-    /// Who makes random numbers.
+    /// Where random numbers come from.
     public enum Source: UInt8, Sendable {
         /// The CPU's generator.
         case rdrand
@@ -36,7 +36,7 @@ public struct RandomNumber: Equatable, Sendable {
         case timeStampCounter
         /// The interval timer, where the CPU has no time stamp counter, read many times and mixed.
         case intervalTimer
-        /// Somebody who wants to repeat a boot.
+        /// A user who wants to repeat a boot.
         case given
 
         /// The source's name.
@@ -52,7 +52,7 @@ public struct RandomNumber: Equatable, Sendable {
 
     /// The number.
     public var value: UInt64
-    /// Who made it.
+    /// Where it comes from.
     public var source: Source
 
     /// A number from `source`.

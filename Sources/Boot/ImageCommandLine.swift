@@ -1,4 +1,4 @@
-// What the kernel of an image is told: what hermit.toml says, and what the user says besides.
+// The command line for the kernel of an image: from hermit.toml and from the user's own line.
 
 import Bytes
 import Diagnostics
@@ -90,7 +90,7 @@ struct LineWriter: ~Copyable, ~Escapable {
 /// anything but variables, `kernel_args` and `app_args` count for nothing, as with uhyve: what is said takes their place. The
 /// user's variables come after the image's, so they count.
 enum ImageCommandLine {
-    /// Writes the line for an image with `config`, of whose starter `line` is.
+    /// Writes the line for an image with `config`; `line` is the one that the starter handed over.
     static func write(_ config: HermitConfig, _ line: ByteView, to writer: inout LineWriter) {
         let user = UserWords(line)
         if user.path.count > 0 { writer.put(user.path) } else { writer.put(word: config.kernel) }
@@ -100,7 +100,7 @@ enum ImageCommandLine {
         }
         var variables = config.variables
         while let variable = variables.next() {
-            // A name by itself stands for the host's variable, of which there is none.
+            // A name alone would take the value of the host's variable, and there is no host.
             guard variable.contains(UInt8(ascii: "=")) else { continue }
             writer.put(word: variable, prefix: "env=")
         }
@@ -113,13 +113,13 @@ enum ImageCommandLine {
     }
 }
 
-/// What a user's line consists of.
+/// The parts of a user's line.
 private struct UserWords: ~Escapable {
     /// The first word, where it is the path of what was booted; empty where there is none.
     let path: ByteView
     /// What follows it.
     let rest: ByteView
-    /// Whether anything in it is no variable.
+    /// Whether anything in `rest` is not a variable.
     private(set) var hasArguments = false
 
     @_lifetime(copy line)

@@ -20,7 +20,7 @@ enum ImageOpening {
     /// Throws `archiveTooLarge`, `memoryBelowRequirement`, `processorsBelowRequirement`, `commandLineTooLong`,
     /// `tooManyReservations`, and what is wrong with the image.
     @_lifetime(files: copy memory)
-    @inline(never)  // What it needs of the stack, a boot without an image does not.
+    @inline(never)  // A boot without an image does not need its room on the stack.
     static func open(
         _ platform: inout Platform, _ memory: PhysicalMemory, _ files: inout NamedFiles,
         plan: inout MutableSpan<LinkPlan>, on host: inout some BootHost
@@ -39,7 +39,7 @@ enum ImageOpening {
         return true
     }
 
-    /// What must not be written to.
+    /// The memory that must not be written to.
     private static func taken(
         _ platform: borrowing Platform, _ loader: AddressRange, besides other: AddressRange
     ) throws(Fault) -> Reservations {
@@ -66,7 +66,7 @@ enum ImageOpening {
             let start = taken.room(for: max(size, 1), alignment: 0x1000, in: regions, window: window)
             // Without room the bytes are counted, to say how many they are.
             let room = AddressRange(at: start ?? window.start, size: start == nil ? 0 : size)
-            // It is free, and nobody else uses it before the plan, which spares it.
+            // It is free, and stays so: the plan, which comes later, spares it.
             let count = try Gzip.unpack(file, into: unsafe host.region(room, at: room.start))
             if count <= room.size, start != nil { return AddressRange(at: room.start, size: count) }
             guard count > size else {
@@ -77,8 +77,8 @@ enum ImageOpening {
         }
     }
 
-    /// Throws where the machine lacks what `config` asks for. Firmware keeps some memory for itself, so a MiB may be missing; where nobody
-    /// says how many processors there are, there may be enough.
+    /// Throws where the machine lacks what `config` asks for. Firmware keeps some memory for itself, so a MiB may be missing. Where the
+    /// number of processors is not known, it is not compared.
     private static func check(
         _ config: HermitConfig, _ platform: borrowing Platform, _ memory: PhysicalMemory
     ) throws(Fault) {
@@ -94,7 +94,7 @@ enum ImageOpening {
         }
     }
 
-    /// Writes the kernel's command line into memory of its own; returns where it is.
+    /// Writes the kernel's command line into memory of its own, and returns its range.
     @inline(never)
     private static func writeLine(
         _ config: HermitConfig, besides archive: AddressRange, _ platform: borrowing Platform, _ memory: PhysicalMemory,

@@ -127,7 +127,7 @@ public struct LoaderOptions: Equatable, Sendable {
     }
 
     /// Whether `word`, where it may also be a file's name or the kernel's, is an option: it is called like one, or what follows
-    /// `loader.` has a value, of which nobody makes a file's name, and which should not be lost by a slip of the pen. A file
+    /// `loader.` has a value, as no file's name has; an option with a typing error should not be taken for a name. A file
     /// that is called `loader.elf` has a name.
     @inline(never)  // Three callers: 270 bytes less.
     private static func isOption(_ word: ByteView) -> Bool {
@@ -198,8 +198,7 @@ public struct LoaderOptions: Equatable, Sendable {
 }
 
 extension UInt64 {
-    /// The number that `text` writes in hexadecimal after `0x`, else in decimal; nil where it is none, or needs more than
-    /// 64 bits.
+    /// The number that `text` is, in hexadecimal after `0x`, else in decimal; nil for anything else, and for more than 64 bits.
     init?(digits text: ByteView) {
         var digits = text
         let isHexadecimal = digits.take("0x") || digits.take("0X")
@@ -261,7 +260,7 @@ extension ByteView {
 
 /// The words of a line, separated by spaces.
 private struct Words: ~Escapable {
-    /// What begins with the line: to look for spaces by words of memory there should be something after it.
+    /// All bytes from the line's first on: spaces are looked for eight bytes at a time, so there should be some after the line.
     private let bytes: ByteView
     private let size: UInt64
     /// Where the line begins, as an offset in memory.

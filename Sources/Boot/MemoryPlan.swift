@@ -18,9 +18,9 @@ public struct MemoryPlan: Equatable, Sendable {
     public private(set) var buildAddress: UInt64 = 0
     /// The page tables under which a staged image is moved into place; empty where there is none.
     public private(set) var movingTables = AddressRange(0, 0)
-    /// Where the modules are moved that lie where the image must go, one behind the other; empty where all stay.
+    /// Where modules that lie where the image must go are moved, one after the other; empty where all stay.
     public private(set) var movedModules = AddressRange(0, 0)
-    /// What the loader leaves behind for the kernel.
+    /// Everything that the loader hands over to the kernel.
     public private(set) var handoff: HandoffLayout
     /// The page for a copy of ACPI's root pointer; empty where there is none.
     public private(set) var rootPointer = AddressRange(0, 0)
@@ -29,7 +29,7 @@ public struct MemoryPlan: Equatable, Sendable {
     /// The number of places among which a random number chose; 0 where none did.
     public private(set) var places: UInt64 = 0
 
-    /// What a position-independent image's first address is a multiple of, at the least: one 2 MiB page.
+    /// The smallest alignment of a position-independent image: one 2 MiB page.
     public static var imageAlignment: UInt64 { 0x20_0000 }
 
     /// Where the image is built first, because the loader itself lies where it must go; empty where it is built in place.
@@ -115,10 +115,10 @@ public struct MemoryPlan: Equatable, Sendable {
         losesRootPointer = page == nil
     }
 
-    /// To what, and modulo what, the first address of an image that may lie anywhere has to be congruent: then the bias is a
-    /// multiple of every segment's alignment, of every library's too, and each segment's address is congruent to its p_vaddr
-    /// modulo p_align. The first link address is a multiple of 2 MiB, so the image begins at one, as kernels want it, even where it
-    /// is no multiple of a larger p_align.
+    /// The alignment of an image that may lie anywhere, and the residue of its first address modulo that alignment. With both, the bias
+    /// is a multiple of the alignment of every segment, those of libraries among them, and each segment's address is congruent to
+    /// its p_vaddr modulo p_align. The first link address is a multiple of 2 MiB, so the image begins at one, as kernels want it,
+    /// even where that is no multiple of a larger p_align.
     static func alignment(of application: borrowing Application) -> (alignment: UInt64, residue: UInt64) {
         let alignment = max(application.alignment, MemoryPlan.imageAlignment)
         return (alignment, application.linkStart & (alignment &- 1))
@@ -183,7 +183,7 @@ public struct MemoryPlan: Equatable, Sendable {
         }
     }
 
-    /// Why `image` can't lie where it must: what the firmware has there, unless that is where RAM ends.
+    /// The fault of an `image` that can't lie where it must: the firmware has something there, or there is no RAM.
     private static func obstacle(to image: AddressRange, in map: MemoryRegions) -> Fault {
         for index in map.indices where map[index].range.overlaps(image) && image.end <= map.topOfRAM {
             let region = map[index].range

@@ -14,6 +14,12 @@ public enum Digits {
         return (digits &+ 0x3030_3030_3030_3030 &+ letters &* 39).byteSwapped
     }
 
+    /// The last hexadecimal digit of `value`, in lower case.
+    public static func hexadecimalDigit(_ value: UInt64) -> UInt8 {
+        let digit = UInt8(truncatingIfNeeded: value & 15)
+        return digit < 10 ? UInt8(ascii: "0") &+ digit : UInt8(ascii: "a") &+ digit &- 10
+    }
+
     /// The number of hexadecimal digits of `value` without leading zeros; 1 for 0.
     public static func hexadecimalCount(_ value: UInt64) -> UInt64 {
         UInt64(truncatingIfNeeded: (67 &- (value | 1).leadingZeroBitCount) >> 2)

@@ -7,20 +7,41 @@ public import Diagnostics
 
 /// The device tree of a Hermit kernel, under construction in memory that the caller gives. First the reservations, then the
 /// root, the nodes, and `finish`. What does not fit is counted but not written, and reported by `finish`.
-///
-/// What is always the same is written as it stands in the tree: big-endian tokens, 1 for a node and its name, 2 for its end, and
-/// 3 for a property, with the size of its value and its name's offset in `strings`, all of it in words of four bytes.
 public struct DeviceTreeWriter: ~Copyable, ~Escapable {
-    /// The end of the root and of the structure block, and behind those 12 bytes the names of properties, at offsets 0, 0xf, 0x1b,
-    /// 0x26, 0x32 and 0x36 of the strings block; 0x3f and 0x52 are those of `archiveNames`.
-    private static var end: StaticString {
-        "\0\0\0\u{2}\0\0\0\u{2}\0\0\0\u{9}#address-cells\0#size-cells\0compatible\0device_type\0reg\0bootargs\0"
+    /// The words that the structure block consists of (5.4.1).
+    private enum Token: UInt32 {
+        case beginNode = 1
+        case endNode = 2
+        case property = 3
+        case end = 9
     }
-    /// The names of properties that only a tree with an archive has.
-    private static var archiveNames: StaticString { "linux,initrd-start\0linux,initrd-end\0" }
+
+    /// The names of properties; a raw value is the name's offset in `names`.
+    private enum Property: UInt32 {
+        case addressCells = 0
+        case sizeCells = 15
+        case compatible = 27
+        case deviceType = 38
+        case reg = 50
+        case bootargs = 54
+        case initrdStart = 63
+        case initrdEnd = 82
+    }
+
+    /// The strings block.
+    private static var names: StaticString {
+        """
+        #address-cells\0#size-cells\0compatible\0device_type\0reg\0bootargs\0\
+        linux,initrd-start\0linux,initrd-end\0
+        """
+    }
+
+    /// The header's size, and where the reservation block begins.
+    private static var headerSize: UInt64 { 40 }
 
     private var region: ByteRegion
-    private var position: UInt64 = 40
+    private var position = DeviceTreeWriter.headerSize
+    /// Where the structure block begins.
     private var structure: UInt64 = 0
 
     /// Starts a tree at the beginning of `region`, which must be aligned to 8 bytes.
@@ -32,7 +53,8 @@ public struct DeviceTreeWriter: ~Copyable, ~Escapable {
     /// Adds `range` to the memory reservation block.
     @_lifetime(self: copy self)
     public mutating func reserve(_ range: AddressRange) {
-        append(range.start, range.size)
+        append(range.start)
+        append(range.size)
     }
 
     /// Begins the root, which tells how the loader was started: `compatible`, and two cells each for addresses and sizes.
@@ -40,35 +62,33 @@ public struct DeviceTreeWriter: ~Copyable, ~Escapable {
     public mutating func beginRoot(_ bootProtocol: BootProtocol) {
         reserve(AddressRange(0, 0))
         structure = position
+        begin("\0")
         switch bootProtocol {
-        case .multiboot:
-            append("\0\0\0\u{1}\0\0\0\0\0\0\0\u{3}\0\0\0\u{11}\0\0\0\u{1b}hermit,multiboot\0\0\0\0")
-        case .multiboot2:
-            append(
-                "\0\0\0\u{1}\0\0\0\0\0\0\0\u{3}\0\0\0\u{12}\0\0\0\u{1b}hermit,multiboot2\0\0\0")
+        case .multiboot: property(.compatible, "hermit,multiboot\0")
+        case .multiboot2: property(.compatible, "hermit,multiboot2\0")
         // Not `hermit,uefi`: kernels that read it expect the state in which upstream's UEFI loader leaves the machine.
-        case .pvh, .uefi:
-            append("\0\0\0\u{1}\0\0\0\0\0\0\0\u{3}\0\0\0\u{b}\0\0\0\u{1b}hermit,pvh\0\0")
-        case .linux:
-            append("\0\0\0\u{1}\0\0\0\0\0\0\0\u{3}\0\0\0\u{d}\0\0\0\u{1b}hermit,linux\0\0\0\0")
+        case .pvh, .uefi: property(.compatible, "hermit,pvh\0")
+        case .linux: property(.compatible, "hermit,linux\0")
         }
-        append(3 << 32 | 4, 2)
-        append(3 << 32 | 4, 0xf << 32 | 2)
+        property(.addressCells, cell: 2)
+        property(.sizeCells, cell: 2)
     }
 
     /// A node for memory that the kernel may use: `device_type` and `reg`.
     @_lifetime(self: copy self)
     public mutating func memory(_ range: AddressRange) {
-        node(
-            "\0\0\0\u{1}memory@",
-            "\0\0\0\u{3}\0\0\0\u{7}\0\0\0\u{26}memory\0\0\0\0\0\u{3}\0\0\0\u{10}\0\0\0\u{32}", range)
+        begin("memory@", at: range.start)
+        property(.deviceType, "memory\0")
+        property(.reg, range)
+        append(.endNode)
     }
 
     /// A node for ACPI's root pointer, at `address`: `reg`.
     @_lifetime(self: copy self)
     public mutating func rootPointer(_ address: UInt64) {
-        node(
-            "\0\0\0\u{1}hermit,rsdp@", "\0\0\0\u{3}\0\0\0\u{10}\0\0\0\u{32}", AddressRange(at: address, size: 1))
+        begin("hermit,rsdp@", at: address)
+        property(.reg, AddressRange(at: address, size: 1))
+        append(.endNode)
     }
 
     /// Adds the command line, and where the archive lies, if there is one, as two properties of 64 bits; ends the tree and writes its header.
@@ -77,84 +97,142 @@ public struct DeviceTreeWriter: ~Copyable, ~Escapable {
     public mutating func finish(
         _ commandLine: borrowing ByteView, archive: AddressRange = AddressRange(0, 0)
     ) throws(Fault) -> UInt64 {
-        append("\0\0\0\u{1}chosen\0\0\0\0\0\u{3}")
-        append((commandLine.count &+ 1) << 32 | 0x36)
+        begin("chosen\0")
+        property(.bootargs, size: commandLine.count &+ 1)
         append(commandLine)
-        endString()
+        append("\0")
+        align()
         if !archive.isEmpty {
-            append(3 << 32 | 8, 0x3f << 32 | archive.start >> 32)
-            append(archive.start << 32 | 3, 8 << 32 | 0x52)
-            append(archive.end)
+            property(.initrdStart, cells: archive.start)
+            property(.initrdEnd, cells: archive.end)
         }
-        let stringsStart = position &+ 12
-        append(DeviceTreeWriter.end)
-        if !archive.isEmpty { append(DeviceTreeWriter.archiveNames) }
+        append(.endNode)
+        append(.endNode)
+        append(.end)
+        let strings = position
+        append(DeviceTreeWriter.names)
         let end = position
         guard end <= region.count else { throw Fault(.deviceTreeRoom, value: region.count) }
+
+        // The header (5.2): from the magic number to the offset of the strings.
         position = 0
-        append(0xd00d_feed << 32 | end, structure << 32 | stringsStart)
-        // The reservation block, the version, the last compatible version, and the boot CPU.
-        append(40 << 32 | 17, 16 << 32)
-        append((end &- stringsStart) << 32 | (stringsStart &- structure))
+        append(0xd00d_feed, UInt32(truncatingIfNeeded: end))
+        append(UInt32(truncatingIfNeeded: structure), UInt32(truncatingIfNeeded: strings))
+        // The reservation block, the version, the last compatible version, the boot CPU.
+        append(UInt32(truncatingIfNeeded: DeviceTreeWriter.headerSize), 17)
+        append(16, 0)
+        append(UInt32(truncatingIfNeeded: end &- strings), UInt32(truncatingIfNeeded: strings &- structure))
         return end
     }
 
-    /// A node whose name, up to the `@`, is followed by the address of `range`, and whose properties end with `reg`.
-    @inline(never)
+    // MARK: Nodes and properties
+
+    /// Begins a node called `name`, which ends with a NUL.
     @_lifetime(self: copy self)
-    private mutating func node(_ name: StaticString, _ properties: StaticString, _ range: AddressRange) {
+    private mutating func begin(_ name: StaticString) {
+        append(.beginNode)
         append(name)
-        let count = Digits.hexadecimalCount(range.start)
-        if count > 8 { append(hexadecimal: range.start >> 32, count &- 8) }
-        append(hexadecimal: range.start, min(count, 8))
-        endString()
-        append(properties)
-        append(range.start, range.size)
-        append(2 << 32)
-        position &-= 4
+        align()
     }
 
-    /// The last `count` hexadecimal digits of `value`'s lower half.
+    /// Begins a node whose name is `name` and `address` in hexadecimal without leading zeros.
     @_lifetime(self: copy self)
-    private mutating func append(hexadecimal value: UInt64, _ count: UInt64) {
-        let digits = Digits.hexadecimal(UInt32(truncatingIfNeeded: value)) >> (8 &* (8 &- count))
-        append(digits.byteSwapped)
-        // What lies behind them is overwritten by what follows.
-        position &-= 8 &- count
+    private mutating func begin(_ name: StaticString, at address: UInt64) {
+        append(.beginNode)
+        append(name)
+        var digit = Digits.hexadecimalCount(address)
+        while digit > 0 {
+            digit &-= 1
+            append(byte: Digits.hexadecimalDigit(address &>> (4 &* digit)))
+        }
+        append("\0")
+        align()
     }
 
-    /// A NUL, and more up to the next cell.
+    /// Begins a property whose value has `size` bytes.
     @_lifetime(self: copy self)
-    private mutating func endString() {
-        append(0)
-        position = (position &- 4) & ~3
+    private mutating func property(_ name: Property, size: UInt64) {
+        append(Token.property.rawValue, UInt32(truncatingIfNeeded: size))
+        append(name.rawValue)
     }
 
-    /// Four cells.
-    @inline(never)
+    /// A property that is a string, which ends with a NUL.
     @_lifetime(self: copy self)
-    private mutating func append(_ first: UInt64, _ second: UInt64) {
-        region.store((UInt128(first) << 64 | UInt128(second)).bigEndian, at: region.address &+ position)
-        position &+= 16
+    private mutating func property(_ name: Property, _ value: StaticString) {
+        property(name, size: UInt64(truncatingIfNeeded: value.utf8CodeUnitCount))
+        append(value)
+        align()
     }
 
-    /// Two cells.
-    @inline(never)
+    /// A property of one cell.
+    @_lifetime(self: copy self)
+    private mutating func property(_ name: Property, cell value: UInt32) {
+        append(Token.property.rawValue, 4)
+        append(name.rawValue, value)
+    }
+
+    /// A property of two cells.
+    @_lifetime(self: copy self)
+    private mutating func property(_ name: Property, cells value: UInt64) {
+        property(name, size: 8)
+        append(value)
+    }
+
+    /// A property that is an address and a size, of two cells each.
+    @_lifetime(self: copy self)
+    private mutating func property(_ name: Property, _ value: AddressRange) {
+        property(name, size: 16)
+        append(value.start)
+        append(value.size)
+    }
+
+    // MARK: Bytes
+
+    /// Adds a token.
+    @_lifetime(self: copy self)
+    private mutating func append(_ token: Token) { append(token.rawValue) }
+
+    /// Adds a cell: 32 bits, most significant byte first.
+    @_lifetime(self: copy self)
+    private mutating func append(_ cell: UInt32) {
+        region.store(cell.bigEndian, at: region.address &+ position)
+        position &+= 4
+    }
+
+    /// Adds two cells.
+    @_lifetime(self: copy self)
+    private mutating func append(_ first: UInt32, _ second: UInt32) {
+        append(UInt64(first) << 32 | UInt64(second))
+    }
+
+    /// Adds the two cells of a number.
     @_lifetime(self: copy self)
     private mutating func append(_ cells: UInt64) {
         region.store(cells.bigEndian, at: region.address &+ position)
         position &+= 8
     }
 
-    @inline(never)
+    /// Adds a byte.
+    @_lifetime(self: copy self)
+    private mutating func append(byte: UInt8) {
+        region.store(byte, at: region.address &+ position)
+        position &+= 1
+    }
+
+    /// Adds all bytes of `text`.
+    @_lifetime(self: copy self)
+    private mutating func append(_ text: StaticString) { append(ByteView(text)) }
+
+    /// Adds all of `bytes`.
     @_lifetime(self: copy self)
     private mutating func append(_ bytes: borrowing ByteView) {
         region.copy(bytes, to: region.address &+ position)
         position &+= bytes.count
     }
 
+    /// Adds zeros up to the next cell.
     @_lifetime(self: copy self)
-    private mutating func append(_ text: StaticString) {
-        append(ByteView(text))
+    private mutating func align() {
+        while position & 3 != 0 { append(byte: 0) }
     }
 }

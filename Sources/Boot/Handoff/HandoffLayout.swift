@@ -1,4 +1,4 @@
-// What the loader leaves behind for the kernel: one block of pages, and where each part of it lies.
+// What the loader hands over to the kernel: one block of pages, and where each part of it lies.
 
 import Architecture
 public import Memory

@@ -52,7 +52,7 @@ struct ImagePages {
 }
 
 extension ImageParts {
-    /// Goes to the application's next part; false behind the last.
+    /// Goes on to the application's next part; false after the last.
     @inline(never)
     mutating func advance(in application: borrowing Application) -> Bool {
         if application.link.count > 0 { return advance(in: application.link, application.files) }

@@ -34,7 +34,7 @@ extension Handoff {
             index &+= 1
         }
         reserve(placement.handoff.range, &last, in: &tree)
-        // Kernels that take their own `_end` for the end of the image do not know of what was added behind it.
+        // Kernels that take their own `_end` for the end of the image do not know what was added after it.
         let linkEnd = placement.image.start &+ (application.linkEnd &- application.linkStart)
         reserve(AddressRange(linkEnd.pageAligned, placement.image.end), &last, in: &tree)
         tree.reserve(last)

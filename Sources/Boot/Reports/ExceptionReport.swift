@@ -209,7 +209,7 @@ extension CPUException {
             guard let address = walk.physicalAddress(of: (stackPointer & ~7) &+ index &* 8), address >= memory.origin,
                 let word = whole.word64(at: address &- memory.origin)
             else { return }
-            // A return address lies behind its call, and perhaps behind the end of the function that calls.
+            // A return address lies after its call, and perhaps past the end of the function that calls.
             let call = word &- record.bias &- 1
             guard record.image.contains(AddressRange(at: word &- 1, size: 1)), image.isCode(call) else { continue }
             sink.write("[LOADER] on the stack: ", hex: word)

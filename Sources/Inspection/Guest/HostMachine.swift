@@ -46,7 +46,7 @@ struct HostMachine {
     var hasNoExecute = true
     /// The loader's own bytes, from the file of the loader that would be used.
     var loader = AddressRange(0x10_0000, 0x12_e000)
-    /// The address behind its code.
+    /// The address after its code.
     var loaderCodeEnd: UInt64 = 0x11_9000
     /// Whether both are those of an older build, for want of a file.
     var isLoaderAssumed = true
