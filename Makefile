@@ -223,6 +223,7 @@ deps:
 	command -v gcc >/dev/null || missing="$$missing gcc"; \
 	command -v python3 >/dev/null || missing="$$missing python3"; \
 	{ [ -f /usr/include/gelf.h ] && [ -f /usr/include/libelf.h ]; } || missing="$$missing libelf-dev"; \
+	[ -f /usr/include/libiberty/demangle.h ] || missing="$$missing libiberty-dev"; \
 	[ -f /usr/include/libfdt.h ] || missing="$$missing libfdt-dev"; \
 	command -v bsdtar >/dev/null || missing="$$missing libarchive-tools"; \
 	command -v pigz >/dev/null || missing="$$missing pigz"; \

@@ -79,10 +79,12 @@ if freestanding {
     if !pureOnly {
         targets += [
             .target(name: "CProcess"),
+            .systemLibrary(name: "Clibiberty", providers: [.apt(["libiberty-dev"])]),
             .target(
                 name: "Inspection",
                 dependencies: pureModules + [
-                    "Boot", "CProcess", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                    "Boot", "CProcess", "Clibiberty",
+                    .product(name: "ArgumentParser", package: "swift-argument-parser"),
                     .product(name: "Subprocess", package: "swift-subprocess"),
                 ],
                 swiftSettings: strict + [.enableExperimentalFeature("Lifetimes")]),

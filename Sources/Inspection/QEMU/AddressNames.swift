@@ -69,12 +69,12 @@ enum AddressNames {
         }
         let lines = await SourceLines.of(places.compactMap { $0 }, in: debug.path)
         let frames = places.map { place in place.flatMap { lines[$0] } ?? [] }
-        let demangled = await Demangler.names(names.map(\.symbol) + frames.flatMap { $0 }.map(\.function))
         for (index, frames) in frames.enumerated() {
             let name = names[index]
             names[index] = AddressName(
-                address: name.address, symbol: printable(demangled[name.symbol] ?? name.symbol), offset: name.offset,
-                frames: frames.map { printable((demangled[$0.function] ?? $0.function) + $0.place) })
+                address: name.address, symbol: printable(Demangler.name(name.symbol) ?? name.symbol),
+                offset: name.offset,
+                frames: frames.map { printable((Demangler.name($0.function) ?? $0.function) + $0.place) })
         }
         return names
     }
@@ -89,31 +89,6 @@ enum AddressNames {
         // Sections are asked for by name.
         guard (0..<table.count).filter({ table.name(table[$0]).text == name }).count == 1 else { return nil }
         return SourceLines.Place(section: name, address: address &- section.start)
-    }
-}
-
-/// Names as people write them: Rust's by ourselves, C++'s by whichever of c++filt and llvm-cxxfilt there is.
-enum Demangler {
-    /// Those of `symbols` that are mangled, each with its name.
-    static func names(_ symbols: [String]) async -> [String: String] {
-        var found: [String: String] = [:]
-        var others: [String] = []
-        for symbol in Set(symbols) {
-            if let name = RustName.demangle(symbol) {
-                found[symbol] = name
-            } else if symbol.hasPrefix("_Z") {
-                others.append(symbol)
-            }
-        }
-        guard !others.isEmpty else { return found }
-        for tool in ["c++filt", "llvm-cxxfilt"] {
-            guard let program = InstalledProgram.find(tool), let text = await InstalledProgram.output(program, others)
-            else { continue }
-            let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
-            if lines.count >= others.count { for (symbol, line) in zip(others, lines) { found[symbol] = String(line) } }
-            break
-        }
-        return found
     }
 }
 

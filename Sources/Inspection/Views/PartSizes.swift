@@ -84,7 +84,7 @@ struct PartSizes {
         for row in symbols where row.symbol.type == Symbol.Kind.function && !row.symbol.isUndefined {
             let size = row.symbol.size
             guard size > sizes[row.symbol.value]?.size ?? 0 else { continue }
-            sizes[row.symbol.value] = (RustName.demangle(row.name) ?? row.name, size)
+            sizes[row.symbol.value] = (Demangler.name(row.name) ?? row.name, size)
         }
         let functions = sizes.values.sorted { ($1.size, $0.name) < ($0.size, $1.name) }
         return (Array(functions.prefix(12)), functions.reduce(0) { $0.addingClamped($1.size) })
