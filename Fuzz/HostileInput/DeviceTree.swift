@@ -23,7 +23,7 @@ struct FlatTree {
     /// `bootargs` without its NUL.
     private(set) var bootArguments: [UInt8]?
 
-    /// Reads `bytes`; nil where they break the specification.
+    /// Reads `bytes`; nil if they break the specification.
     init?(_ bytes: [UInt8]) {
         func word(_ offset: Int) -> Int? {
             guard offset >= 0, offset + 4 <= bytes.count else { return nil }

@@ -403,7 +403,7 @@ public struct ByteRegion: ~Copyable, ~Escapable {
         return true
     }
 
-    /// Clears `size` bytes at `address`, as `clear` does. Kept as a call.
+    /// Clears `size` bytes at `address`, as `clear` does. Kept as a call, like `put`.
     @inline(never)
     @discardableResult
     @_lifetime(self: copy self)

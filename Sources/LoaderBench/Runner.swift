@@ -18,7 +18,7 @@ func median(_ values: [Double]) -> Double {
     return sorted.isEmpty ? .nan : sorted[sorted.count / 2]
 }
 
-/// Says on standard error what is being measured.
+/// Writes to standard error what is being measured.
 func note(_ text: String) { FileHandle.standardError.write(Data("bench: \(text)\n".utf8)) }
 
 /// What a measurement needs from the machine.

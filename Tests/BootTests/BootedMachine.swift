@@ -96,7 +96,7 @@ struct BootedMachine {
     /// The bytes of `range`.
     func bytes(_ range: AddressRange) -> [UInt8] { memory.bytes(range) }
 
-    /// The pages that the tables at `root` map, which all lie in `tables`; nil where one is elsewhere.
+    /// The pages that the tables at `root` map, which all lie in `tables`; nil if one is elsewhere.
     func pages(root: UInt64, in tables: AddressRange, skipping skipped: Set<Int> = []) -> [MappedPage]? {
         mappedPages(root: root, skipping: skipped) { address in
             guard tables.contains(AddressRange(at: address, size: 8)) else { return nil }

@@ -10,7 +10,7 @@ import Testing
         .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
         .appendingPathComponent("Sources/CMachine/entry.S")
 
-    /// What the assembler says of the entry code with `line` before the stubs' `pushq`; empty where it is content.
+    /// What the assembler says of the entry code with `line` before the stubs' `pushq`; empty if it is content.
     private func assemble(adding line: String) async throws -> String {
         let text = try String(contentsOf: Self.source, encoding: .utf8)
         let push = "    pushq $vector\n"

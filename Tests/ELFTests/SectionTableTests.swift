@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct SectionTableTests {
-    /// The name of the section at `index`, nil where it has none.
+    /// The name of the section at `index`, nil if it has none.
     static func name(_ file: [UInt8], _ index: UInt32) throws -> String? {
         let view = ByteView(file.span.bytes)
         let table = try SectionTable(view, FileHeader(view))

@@ -56,6 +56,6 @@ struct PlatformImage {
 }
 
 extension Result where Failure == Fault {
-    /// The fault, nil where there is none.
+    /// The fault, nil if there is none.
     var fault: Fault? { if case .failure(let fault) = self { fault } else { nil } }
 }

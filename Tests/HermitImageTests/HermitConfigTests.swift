@@ -7,7 +7,7 @@ import HermitImage
 import TestSupport
 import Testing
 
-/// What a document says, in JSON's order of things; nil where it is refused.
+/// What a document says, in JSON's order of things; nil if it is refused.
 struct Reading: Equatable, Codable {
     var kernel = "", kernelArguments: [String] = [], arguments: [String] = [], variables: [String] = []
     var memory: UInt64 = 0, processors: UInt64 = 0

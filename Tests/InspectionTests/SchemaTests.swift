@@ -7,7 +7,7 @@ import Testing
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct SchemaTests {
     static let views = GoldenTests.views
 
-    /// A Python that has the validator; nil where there is none, which fails: `make deps` installs it.
+    /// A Python that has the validator; nil if there is none, which fails: `make deps` installs it.
     private static let python = Task { () -> String? in
         for name in ["python3", "/usr/bin/python3"]
         where await Tool.other("env", [name, "-c", "import jsonschema"]) != nil { return name }

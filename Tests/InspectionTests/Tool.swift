@@ -78,7 +78,7 @@ enum Tool {
         }
     }
 
-    /// Runs another program; nil where it is missing or fails.
+    /// Runs another program; nil if it is missing or fails.
     static func other(_ name: String, _ arguments: [String]) async -> String? {
         let result = try? await Subprocess.run(
             .name(name), arguments: Arguments(arguments), output: .string(limit: 1 << 26), error: .discarded)

@@ -41,7 +41,7 @@ public struct DeviceTree: Equatable, Sendable {
     /// The size that the header tells.
     public var size = 0
 
-    /// Reads the tree at the beginning of `bytes`; nil where it breaks the specification.
+    /// Reads the tree at the beginning of `bytes`; nil if it breaks the specification.
     public init?(_ bytes: [UInt8]) {
         func word(_ offset: Int) -> Int? {
             offset >= 0 && offset + 4 <= bytes.count ? Int(bytes.number(UInt32.self, at: offset).byteSwapped) : nil

@@ -4,7 +4,7 @@ public import Diagnostics
 import Bytes
 import Linking
 
-/// The fault that `body` throws, nil where it throws none. Any other error stops the test run.
+/// The fault that `body` throws, nil if it throws none. Any other error stops the test run.
 public func fault(_ body: () throws -> Void) -> Fault? {
     do {
         try body()

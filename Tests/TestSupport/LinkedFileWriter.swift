@@ -32,7 +32,7 @@ package struct LinkedSymbol: Sendable {
 package struct LinkedVersion: Sendable {
     package var name: String
     package var number: UInt16
-    /// The file that shall define it, nil where it is this one.
+    /// The file that shall define it, nil if it is this one.
     package var file: String?
     /// VER_FLG_WEAK 2.
     package var flags: UInt16 = 0

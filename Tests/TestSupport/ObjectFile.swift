@@ -14,7 +14,7 @@ public struct ObjectSection: Sendable {
     public var relocations: [Relocation] = []
     /// Whether relocations are Elf64_Rela.
     public var hasAddends = true
-    /// The bytes of a section of compact relocations (SHT_CREL), which then are its relocations; nil where there is none.
+    /// The bytes of a section of compact relocations (SHT_CREL), which then are its relocations; nil if there is none.
     public var compact: [UInt8]?
     /// sh_entsize.
     public var entrySize: UInt64 = 0

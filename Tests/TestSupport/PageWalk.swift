@@ -11,8 +11,8 @@ public struct MappedPage: Equatable, Sendable {
 }
 
 /// The pages that the tables under the PML4 at `root` map, in ascending order; `read` tells the entry at a physical address,
-/// nil where the tables must not lie. PML4 entries in `skipped` are not followed. Nil where a table is out of bounds or an
-/// entry has bits set that nobody asked for.
+/// nil where the tables must not lie. PML4 entries in `skipped` are not followed. Nil if a table is out of bounds or an
+/// entry has unexpected bits set.
 public func mappedPages(
     root: UInt64, skipping skipped: Set<Int> = [], _ read: (UInt64) -> UInt64?
 ) -> [MappedPage]? {

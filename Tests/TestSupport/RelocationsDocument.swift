@@ -50,7 +50,7 @@ public enum RelocationsDocument {
         }
     }
 
-    /// The number of the row in `line`, nil where it is none.
+    /// The number of the row in `line`, nil if it is none.
     private static func row(_ line: String) -> Int? {
         let parts = line.components(separatedBy: "|")
         return parts.count == 9 ? Int(parts[1].trimmingCharacters(in: .whitespaces)) : nil

@@ -28,7 +28,7 @@ import UEFI
     static let ram = Descriptor(type: 7, start: 0, pages: 0x40)
     private static let address: UInt64 = 0x2_0000
 
-    /// Writes a start info of `size` bytes by `fill`, and reads it as the loader does; nil where `fill` or the map has no room.
+    /// Writes a start info of `size` bytes by `fill`, and reads it as the loader does; nil if `fill` or the map has no room.
     private func told(
         size: UInt64 = 0x2000, _ descriptors: [Descriptor] = [ram], _ fill: (inout StartInfoWriter) -> Bool
     ) throws -> Told? {

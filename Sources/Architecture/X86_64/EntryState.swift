@@ -2,8 +2,8 @@
 
 public import Memory
 
-/// The state of the CPU when the kernel gets it, and the last move of memory before that. entry.S reads it by offset: the
-/// words stand in this order.
+/// The state of the CPU at the kernel's entry, and the last move of memory before that. entry.S reads it by offset, so the words
+/// keep this order.
 public struct EntryState: BitwiseCopyable, Equatable, Sendable {
     /// rip: the kernel's entry point.
     public var instructionPointer: UInt64
@@ -17,13 +17,13 @@ public struct EntryState: BitwiseCopyable, Equatable, Sendable {
     public var descriptorTable: UInt64
     /// Where to copy the code that moves a staged image.
     public var trampoline: UInt64
-    /// The staged image, to be moved to `imageStart` by the last step; empty where the image lies in place.
+    /// The staged image, to be moved to `imageStart` by the last step; empty if the image lies in place.
     public var staged: AddressRange
-    /// What cr3 holds during that move, while the loader and its own page tables are overwritten.
+    /// The value of cr3 during that move, while the loader and its own page tables are overwritten.
     public var movingPageTable: UInt64
     /// Where the image lies.
     public var imageStart: UInt64
-    /// Whether read-only pages bind the kernel (CR0.WP), and whether pages that are not to be executed are marked (EFER.NXE).
+    /// Whether read-only pages are enforced for the kernel, too (CR0.WP), and pages that are not executable are marked (EFER.NXE).
     public var protectsWriting: Bool, protectsExecution: Bool
 
     /// A state.

@@ -205,7 +205,7 @@ extension LinkedFile {
         hasTables = true
     }
 
-    /// Throws what is wrong with the tables, if something is.
+    /// Throws the fault of the tables, if they have one.
     @inline(never)
     func requireTables(_ files: ByteView) throws(Fault) {
         if hasTables { return }

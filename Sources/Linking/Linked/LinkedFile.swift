@@ -153,7 +153,7 @@ public struct LinkedFile: Sendable {
         try fileRange(at: section[tag], size: size, .dynamic(tag), files)
     }
 
-    /// Throws what is wrong with the tables by which symbols are looked up, if something is.
+    /// Throws the fault of the tables by which symbols are looked up, if they have one.
     @inline(never)
     func requireSymbols(_ files: ByteView) throws(Fault) {
         if hasSymbols { return }

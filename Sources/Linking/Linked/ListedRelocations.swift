@@ -68,7 +68,7 @@ extension Relocator {
         @_lifetime(copy self) get { ListedRelocations(self) }
     }
 
-    /// Throws what is wrong with the tables by which symbols are looked up, if something is.
+    /// Throws the fault of the tables by which symbols are looked up, if they have one.
     public func requireSymbols() throws(Fault) { try own.requireSymbols(scope.files) }
 
     /// The symbol at `index` of the dynamic symbol table, and the file offset of its name; nil if there is none.

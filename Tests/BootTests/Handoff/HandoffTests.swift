@@ -11,7 +11,7 @@ import TestSupport
 import Testing
 
 extension BootedMachine {
-    /// Boots `scenario`; nil where it cannot be placed.
+    /// Boots `scenario`; nil if it cannot be placed.
     init?(_ scenario: Scenario, gigabytePages: Bool) {
         let text = scenario.commandLine
         let handoff = Handoff(

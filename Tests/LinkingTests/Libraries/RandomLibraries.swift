@@ -13,7 +13,7 @@ struct RandomLibraries {
         var definitions: [String] = [], assembly = "", references = ""
         /// What is left of the definitions in another version of the file, which those have that linked with this one.
         var remaining: [String] = []
-        /// The version script; none where it is empty.
+        /// The version script; none if it is empty.
         var versions = ""
         var linker = ""
         var options: [String] = []

@@ -70,7 +70,7 @@ struct FilesTogether {
             memory: memory, linkStart: start, plan: link.plan, objects: objects, counts: counts, called: called)
     }
 
-    /// What it is refused with, as the user reads it; nil where it is not.
+    /// What it is refused with, as the user reads it; nil if it is not.
     func refusal() -> (rule: Rule, file: Int, sentence: String)? {
         do throws(Fault) {
             _ = try load(bias: 0x60_0000)

@@ -12,7 +12,7 @@ import TestSupport
         (([0xdead_beef, 0] as [UInt32]) + words).flatMap { littleEndian($0) }
     }
 
-    /// The table, nil where it does not fit.
+    /// The table, nil if it does not fit.
     private static func table(
         _ words: [UInt32], isGNU: Bool, symbolCount: UInt64, size: Int? = nil
     ) -> HashTable? {

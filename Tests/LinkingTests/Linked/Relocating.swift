@@ -44,7 +44,7 @@ func relocate(
     return Relocated(memory: memory, linkStart: image.linkStart, counts: counts, resolvers: resolvers)
 }
 
-/// What `relocate` refuses `file` with, nil where it does not.
+/// What `relocate` refuses `file` with, nil if it does not.
 func refusal(of file: [UInt8], bias: UInt64 = 0x60_0000, resolve: (UInt64) -> UInt64? = { _ in nil }) -> Fault? {
     do throws(Fault) {
         _ = try relocate(file, bias: bias, resolve: resolve)

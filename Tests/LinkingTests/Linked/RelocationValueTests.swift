@@ -43,7 +43,7 @@ import Testing
     static let placeAddress = bias + place
     static func minus(_ value: UInt64) -> UInt64 { 0 &- value }
 
-    /// A type, its size, S + A as an absolute value, and what is stored: nil where it overflows, with the limit then.
+    /// A type, its size, S + A as an absolute value, and what is stored: nil if it overflows, with the limit then.
     struct Vector: Sendable {
         var type: UInt32, size: Int, isRelative: Bool, value: UInt64, limit: UInt64?
     }

@@ -41,7 +41,7 @@ struct VectorGroup {
     /// Without R_X86_64_.
     var name: String
     var size: Int
-    /// The symbol: absolute, or thread-local; nil where the relocation has none.
+    /// The symbol: absolute, or thread-local; nil if the relocation has none.
     var symbol: SymbolKind? = .absolute
     var vectors: [Vector]
 

@@ -161,7 +161,7 @@ enum LinkerWitness {
                 let name = image.symbols[entry.symbol].map { text(file, at: image.symbols.nameOffset(of: $0)) } ?? ""
                 if isElsewhere(image, entry) {
                     result.elsewhere += 1
-                    // GNU ld has the instruction load 0 where nobody defines the symbol: three bytes more.
+                    // GNU ld has the instruction load 0 if nobody defines the symbol: three bytes more.
                     let lead: UInt64 = meaning.formula == .gotRelative ? 3 : 0
                     free.formUnion((0..<UInt64(size) + lead).map { place + $0 - lead })
                     continue

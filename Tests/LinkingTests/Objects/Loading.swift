@@ -47,7 +47,7 @@ func load(
         resolvers: resolvers)
 }
 
-/// What `load` refuses `file` with, nil where it does not.
+/// What `load` refuses `file` with, nil if it does not.
 func refusal(of file: [UInt8], bias: UInt64 = 0x60_0000) -> Fault? {
     do throws(Fault) {
         _ = try load(file, bias: bias)
