@@ -132,6 +132,24 @@ struct Reading: Equatable, Codable {
         #expect { try Reading(Array(text.utf8)) } throws: { ($0 as? Fault) == expected }
     }
 
+    /// Code points that are characters, at the borders of what is none.
+    @Test(
+        arguments: [
+            (0, false), (1, true), (0x7f, true), (0x80, true), (0x7ff, true), (0x800, true), (0xd7ff, true),
+            (0xd800, false), (0xdbff, false), (0xdfff, false), (0xe000, true), (0xffff, true), (0x1_0000, true),
+            (0x10_ffff, true), (0x11_0000, false), (0xffff_ffff, false),
+        ] as [(UInt32, Bool)])
+    func `escapes name characters`(_ number: UInt32, _ isCharacter: Bool) throws {
+        let digits = String(number, radix: 16)
+        let long = "\\U" + String(repeating: "0", count: 8 - digits.count) + digits
+        let short = number > 0xffff ? long : "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+        for escape in [long, short] {
+            let text = Array("version = \"1\"\nkernel = \"k\"\n[input]\napp_args = [\"\(escape)\"]".utf8)
+            let arguments = (try? Reading(text))?.arguments
+            #expect(arguments == (isCharacter ? [String(UnicodeScalar(number)!)] : nil))
+        }
+    }
+
     @Test(
         arguments: [
             [0x80], [0xc0, 0x80], [0xc3], [0xe0, 0x80, 0x80], [0xed, 0xa0, 0x80], [0xf4, 0x90, 0x80, 0x80], [0xff],

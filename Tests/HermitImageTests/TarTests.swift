@@ -169,6 +169,43 @@ private func entries(_ archive: [UInt8]) -> [String] {
         #expect(entries(try folder.read("plain")).count == 2)
     }
 
+    /// Sizes in words of a pax header, by their digits: what is near 63 bits or has more is none, and nothing wraps.
+    @Test(
+        arguments: [
+            ("3", true), ("003", true), ("", true), ("4", true), ("9223372036854775807", false),
+            ("5764607523034234880", nil),
+            ("5764607523034234889", nil), ("5764607523034234890", false), ("9999999999999999999", false),
+            ("18446744073709551619", false), ("18446744073709551616", false), ("-1", false), ("1.", false),
+            ("/", false),
+            (":", false), ("+3", false), (" 3", false), ("3 ", false), ("0x3", false),
+        ] as [(String, Bool?)])
+    func `sizes in words are decimal numbers`(_ size: String, _ isSize: Bool?) {
+        func record(_ text: String) -> [UInt8] {
+            // Its length counts its own digits.
+            for length in text.utf8.count... where "\(length) \(text)\n".utf8.count == length {
+                return Array("\(length) \(text)\n".utf8)
+            }
+            return []
+        }
+        let words = record("size=\(size)")
+        let pad = { (bytes: [UInt8]) in bytes + [UInt8](repeating: 0, count: -bytes.count & 511) }
+        let archive =
+            ImageWriter.header("words", size: words.count, type: "x") + pad(words)
+            + ImageWriter.header("x", size: 3) + pad(Array("abc".utf8)) + [UInt8](repeating: 0, count: 1024)
+        let rule: Rule? =
+            switch isSize {
+            case true?: nil
+            case false?: .tarRecord
+            // A number, but more than there is.
+            case nil: .tarTruncated
+            }
+        #expect(
+            fault {
+                var reader = TarReader(ByteView(archive.span))
+                while try reader.next() != nil {}
+            }?.rule == rule)
+    }
+
     /// 20,000 headers that extend the one after them, which extends the next.
     @Test func `headers that only extend others end`() async throws {
         let folder = try Folder()

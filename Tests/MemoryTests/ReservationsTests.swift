@@ -112,4 +112,46 @@ import Testing
         #expect(Reservations().place(.max, 1, 1, in: map.regions, whole).count == 0xffff)
         #expect(Reservations().place(.max, 0x1_0000, 1, in: map.regions, whole).count == 0)
     }
+
+    /// In pages, what is found is the longest run of pages that a search of all finds, the first of several.
+    @Test func `the largest room is the longest run of free pages`() throws {
+        var random = SeededGenerator(seed: 4)
+        var most: UInt64 = 0
+        // Ranges that begin and end in the middle of pages, too.
+        func address(_ pages: ClosedRange<UInt64>) -> UInt64 {
+            UInt64.random(in: pages, using: &random) * 0x1000
+                + ([0, 0, 0, 1, 0x800, 0xfff] as [UInt64]).randomElement(using: &random)!
+        }
+        for _ in 0..<2000 {
+            var map = MemoryMap()
+            var start: UInt64 = 0
+            while start < 60 * 0x1000 {
+                let end = start + address(1...30)
+                let kind: MemoryKind = Int.random(in: 0..<4, using: &random) == 0 ? .reserved : .available
+                try map.add(AddressRange(start, end), kind)
+                start = end + ([0, 1, 0x1000] as [UInt64]).randomElement(using: &random)!
+            }
+            var reservations = Reservations()
+            for _ in 0..<Int.random(in: 0...4, using: &random) {
+                let start = address(0...60)
+                try reservations.add(AddressRange(start, start + address(0...6)), .module)
+            }
+            let window = AddressRange(address(0...20), address(20...64))
+            var expected = AddressRange(0, 0)
+            for region in MemoryMapTests.list(map) where region.kind == .available {
+                var run = AddressRange(0, 0)
+                for number in 0..<100 as Range<UInt64> {
+                    let page = AddressRange(at: number * 0x1000, size: 0x1000)
+                    let isFree =
+                        region.range.contains(page) && window.contains(page)
+                        && (0..<reservations.count).allSatisfy { !reservations.all[$0].range.overlaps(page) }
+                    run = isFree ? AddressRange(run.isEmpty ? page.start : run.start, page.end) : AddressRange(0, 0)
+                    if run.size > expected.size { expected = run }
+                }
+            }
+            most = max(most, expected.size)
+            #expect(reservations.largestRoom(in: map.regions, window: window) == expected, "\(window)")
+        }
+        #expect(most > 0x1_0000)
+    }
 }

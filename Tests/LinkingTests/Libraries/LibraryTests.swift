@@ -341,6 +341,35 @@ import Testing
         #expect(result.counts.indirect == 2)
     }
 
+    // MARK: Sizes
+
+    /// All files together end below 2^62. What is after the application, of 0x4100 bytes, begins with its page.
+    @Test func filesThatAreTooLargeTogether() throws {
+        let limit: UInt64 = 1 << 62
+        func refusal(_ sizes: [UInt64]) -> Fault? {
+            let libraries = sizes.map { size -> [UInt8] in
+                var bytes = LinkedFileWriter().bytes
+                // p_memsz of the first program header.
+                if size > 0x4100 { bytes.put(size, at: 64 + 40) }
+                return bytes
+            }
+            let application = Self.application([], needed: Array(Self.names.prefix(sizes.count)))
+            let files = [("app", application.bytes)] + zip(Self.names, libraries).map { ($0, $1) }
+            var room = [LinkPlan()]
+            return fault { _ = try FilesTogether(files).link(room.mutableSpan) }
+        }
+        for (sizes, end) in [
+            ([limit - 0x5001], nil), ([limit - 0x5000], limit), ([limit], 0x4100),
+            ([limit - 0x6000, 0x1000], limit + 0x3100),
+            ([0x4100, limit - 0xa001], nil), ([0x4100, limit - 0xa000], limit), ([limit / 2, limit / 2 - 0x5001], nil),
+            ([limit / 2, limit / 2 - 0x5000], limit), ([limit - 0x4000, 0], limit + 0x1000), ([1 << 63], 0x4100),
+            ([0 &- 0x6000], 0x4100), ([0 &- 0x5000], 0x4100), ([0 &- 0x1000], 0x4100),
+        ] as [([UInt64], UInt64?)] {
+            #expect(
+                refusal(sizes) == end.map { Fault(.imageTooLarge, .none, value: $0, limit: limit) }, "\(sizes)")
+        }
+    }
+
     // MARK: Initialisers
 
     /// DT_INIT before the array, what others need first; finalisers the other way round.

@@ -82,4 +82,32 @@ import TestSupport
         #expect(hashed.gnu == LinkedVersion.gnuHash(name))
         #expect(hashed.system == LinkedVersion.hash(name))
     }
+
+    /// What the filter says is not there is not looked for: a name is there if both of its bits are set in its word.
+    @Test(arguments: ["printf", "malloc", "a", ""], [1, 2, 4] as [UInt32]) func `both bits of a name are asked for`(
+        _ name: String, _ count: UInt32
+    ) throws {
+        let text = Array(name.utf8) + [0]
+        var hashed = HashedName()
+        hashed.read(ByteView(text.span.bytes), at: 0, length: UInt64(name.utf8.count))
+        for shift in [0, 6, 31] as [UInt32] {
+            let (first, second) = (UInt64(hashed.gnu % 64), UInt64((hashed.gnu >> shift) % 64))
+            for (bits, isThere) in [
+                (1 << first | 1 << second, true), (1 << first, first == second), (1 << second, first == second),
+                (~(1 << first), false), (~(1 << second), false), (.max, true), (0, false),
+            ] as [(UInt64, Bool)] {
+                // Only the word that is the name's matters.
+                var words: [UInt32] = [1, 1, count, shift]
+                for index in 0..<count {
+                    let word = index == hashed.gnu / 64 % count ? bits : ~bits
+                    words += [UInt32(truncatingIfNeeded: word), UInt32(truncatingIfNeeded: word >> 32)]
+                }
+                words += [1, 1]
+                let table = try #require(Self.table(words, isGNU: true, symbolCount: 2))
+                let bytes = Self.bytes(words)
+                let found = table.first(hashed, ByteView(bytes.span.bytes))
+                #expect(found == (isThere ? 1 : 0), "\(shift) \(bits)")
+            }
+        }
+    }
 }

@@ -232,6 +232,23 @@ import TestSupport
         }
     }
 
+    /// Old arrays have their whole name, or more after a dot: no letter may be missing, another one, or one too many.
+    @Test(
+        arguments: [
+            ".ctors", ".dtors", ".ctors.", ".ctors.x", ".dtors.1.2", "ctors", ".ctor", ".ctorx", ".ctorxs", ".ctoxs",
+            ".xtors",
+            ".btors", ".ctorss", ".ctors_", ".ctors0", ".dtor", ".dtorsx", ".dtors-1", ".CTORS", "..ctors", "",
+        ])
+    func namesOfOldArrays(_ name: String) throws {
+        let ours = try Self.ours([
+            Array(name: name, type: 1, words: [1]), Array(name: ".init_array", type: Self.initArray, words: [2]),
+            Array(name: ".fini_array", type: Self.finiArray, words: [3]),
+        ])
+        let isWhole = ["ctors", "dtors"].contains { name == "." + $0 || name.hasPrefix(".\($0).") }
+        #expect(ours.initial.contains(1) == (isWhole && name.hasPrefix(".c")))
+        #expect(ours.final.contains(1) == (isWhole && name.hasPrefix(".d")))
+    }
+
     @Test func asManyPrioritiesAsThereMayBe() throws {
         let sections = { (count: Int) in
             (0..<count).map {

@@ -1,6 +1,8 @@
 // The values of symbols of object files: sections, common storage, linkers' names, STT_GNU_IFUNC, undefined ones.
 
+import Bytes
 import Diagnostics
+import ELF
 import Linking
 import Testing
 import TestSupport
@@ -198,6 +200,31 @@ func object(words: Int = 4, _ relocations: [Relocation], _ change: (inout Object
                 $0.symbols.append(ObjectSymbol(name: "stray", section: section))
             }.bytes
             #expect(refusal(of: file)?.rule == .symbolSectionUnknown)
+        }
+    }
+
+    /// A symbol belongs to its section: at the section's end there is nothing, whatever symbols of others are near.
+    @Test func addressesHaveNames() throws {
+        let object = object([]) {
+            $0.symbols[0].value = 8
+            $0.symbols += [
+                ObjectSymbol(name: "label", value: 8, info: 0, section: 1),
+                ObjectSymbol(name: "words", value: 0, section: 2), ObjectSymbol(name: "last", value: 24, section: 2),
+                ObjectSymbol(name: "", value: 4, info: 3, section: 1), ObjectSymbol(name: "number", value: 1),
+            ]
+        }
+        let file = object.bytes
+        let image = try ObjectImage(ByteView(file.span.bytes), try FileHeader(ByteView(file.span.bytes)))
+        func name(_ address: UInt64) -> String? {
+            guard let location = image.locate(address) else { return nil }
+            return String(decoding: file[Int(location.nameOffset)...].prefix { $0 != 0 }, as: UTF8.self)
+                + "+\(location.offset)"
+        }
+        for (address, expected) in [
+            (0, nil), (7, nil), (8, "_start+0"), (63, "_start+55"), (64, nil), (0xfff, nil), (0x1000, "words+0"),
+            (0x1017, "words+23"), (0x1018, "last+0"), (0x101f, "last+7"), (0x1020, nil), (.max, nil),
+        ] as [(UInt64, String?)] {
+            #expect(name(address) == expected, "\(address)")
         }
     }
 }

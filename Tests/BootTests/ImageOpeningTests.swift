@@ -1,0 +1,164 @@
+// Hermit images booted on a machine made up here: where they are unpacked, what they ask for, and the libraries in them.
+
+import Boot
+import Bytes
+import Diagnostics
+import Firmware
+import HermitEntry
+import Memory
+import TestSupport
+import Testing
+
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct ImageOpeningTests {
+    static let loader = AddressRange(0x10_0000, 0x12_0000)
+
+    /// A kernel of the newest generation; `libraries` are what it needs.
+    static func kernel(_ libraries: [String] = []) -> [UInt8] {
+        var file = LinkedFileWriter()
+        (file.needed, file.alsoNeeded) = (libraries.first, Array(libraries.dropFirst()))
+        return file.bytes
+    }
+
+    /// Boots `image`, which lies at `start`, on a machine with 64 MiB.
+    static func boot(
+        _ image: [UInt8], at start: UInt64 = 0x40_0000, line: String = "", taken: [AddressRange] = []
+    ) throws -> BootedMachine {
+        let module = AddressRange(at: start, size: UInt64(image.count))
+        let handoff = Handoff(loader: loader, codeEnd: 0x11_0000, hasGigabytePages: false, hasNoExecute: true)
+        return try BootedMachine([(0x5000, Array(line.utf8)), (module.start, image)], handoff) { () throws(Fault) in
+            var platform = Platform(.pvh, information: 0x9500)
+            try platform.memoryMap.add(AddressRange(0, 0x9_f000), .available)
+            try platform.memoryMap.add(AddressRange(0x10_0000, 0x400_0000), .available)
+            for range in taken { try platform.reservations.add(range, .firmware) }
+            try platform.add(Module(range: module, commandLine: AddressRange(0, 0)))
+            if !line.isEmpty { platform.commandLine = AddressRange(at: 0x5000, size: UInt64(line.utf8.count)) }
+            return platform
+        }
+    }
+
+    /// What the device tree says beside the nodes of devices.
+    static func chosen(_ machine: BootedMachine) throws -> DeviceTreeNode {
+        let tree = try #require(DeviceTree(machine.bytes(machine.placement.handoff.deviceTree)))
+        return try #require(tree.root.children.first { $0.name == "chosen" })
+    }
+    /// Its command line.
+    static func told(_ machine: BootedMachine) throws -> String? { try chosen(machine).text("bootargs") }
+
+    @Test func `packed or not, an image boots with its line`() throws {
+        let image = ImageWriter(Self.kernel(), "[input]\napp_args = [\"one\"]\n")
+        for bytes in [image.archive, image.packed] {
+            #expect(try Self.told(Self.boot(bytes)) == "app -- one")
+            #expect(try Self.told(Self.boot(bytes, line: "loader -- two")) == "loader -- two")
+        }
+    }
+
+    /// A MiB may be missing, which firmware keeps for itself, and not a byte more.
+    @Test func `an image boots where there is as much memory as it asks for`() throws {
+        // What is available below 1 MiB, and above.
+        let available: UInt64 = 0x9_f000 + 0x3f0_0000
+        for (memory, boots) in [
+            (available, true), (available + 0x10_0000, true), (available + 0x10_0001, false), (1 << 40, false),
+        ] {
+            let image = ImageWriter(Self.kernel(), "[requirements]\nmemory = \"\(memory) B\"\n")
+            let found = fault { _ = try Self.boot(image.packed) }
+            #expect(
+                found == (boots ? nil : Fault(.memoryBelowRequirement, value: memory, limit: available)), "\(memory)")
+        }
+    }
+
+    /// The size that gzip tells is that of its last member alone, and may be a lie.
+    @Test func `an image is unpacked whatever size it claims`() throws {
+        let archive = ImageWriter(Self.kernel()).archive
+        let packed = ImageWriter.gzip(archive)
+        let half = archive.count / 2 & ~511
+        let members = ImageWriter.gzip(Array(archive[..<half])) + ImageWriter.gzip(Array(archive[half...]))
+        let emptyLast = packed + ImageWriter.gzip([])
+        for bytes in [packed, members, emptyLast] { #expect(try Self.told(Self.boot(bytes)) == "app") }
+    }
+
+    /// The unpacked archive goes where nothing else is; where nothing is large enough, its size and the largest room are told.
+    @Test func `an image that has no room says how much it needs`() throws {
+        let image = ImageWriter(Self.kernel())
+        let size = UInt64(image.archive.count)
+        let above = 0x40_0000 + UInt64(image.packed.count + 0xfff) & ~0xfff
+        // Two pages too few, and enough for the archive alone: the line, the handoff or the image find no place then.
+        for room in [size & ~0xfff, (size + 0xfff) & ~0xfff] {
+            let taken = [AddressRange(0x12_0000, 0x40_0000), AddressRange(above + room, 0x400_0000)]
+            let found = fault { _ = try Self.boot(image.packed, taken: taken) }
+            if room < size {
+                #expect(found == Fault(.archiveTooLarge, value: size, limit: room))
+            } else {
+                #expect(found?.rule == .noRoomForHandoff)
+            }
+        }
+    }
+
+    /// Of the shared objects in an image those are loaded that are needed, directly or by others, whatever the order.
+    @Test func `libraries in an image are found`() throws {
+        func library(_ soname: String?, _ needed: [String] = []) -> [UInt8] {
+            var file = LinkedFileWriter()
+            file.soname = soname
+            (file.needed, file.alsoNeeded) = (needed.first, Array(needed.dropFirst()))
+            return file.bytes
+        }
+        let text = Array("no library".utf8)
+        let cases: [(files: [(String, [UInt8])], needed: [String], missing: Rule?)] = [
+            ([("lib/one.so", library(nil))], ["one.so"], nil),
+            ([("lib/one.so", library("uno.so"))], ["uno.so"], nil),
+            ([("two.so", library(nil)), ("one.so", library(nil, ["two.so"]))], ["one.so"], nil),
+            ([("one.so", library(nil, ["two.so"])), ("two.so", library(nil))], ["one.so"], nil),
+            ([("one.so", library(nil, ["two.so"]))], ["one.so"], .needsLibrary),
+            ([("other.so", library(nil))], ["one.so"], .needsLibrary),
+            ([("one.so", text)], ["one.so"], .needsLibrary),
+            // Of two by one name the last counts, also where only that one needs others.
+            ([("one.so", library(nil, ["two.so"])), ("one.so", library(nil))], ["one.so"], nil),
+            (
+                [("two.so", library(nil)), ("one.so", library(nil)), ("one.so", library(nil, ["two.so"]))], ["one.so"],
+                nil
+            ),
+            ([("one.so", library(nil)), ("one.so", library(nil, ["two.so"]))], ["one.so"], .needsLibrary),
+        ]
+        for (index, (files, needed, missing)) in cases.enumerated() {
+            var image = ImageWriter(Self.kernel(needed))
+            image.files += files
+            #expect(fault { _ = try Self.boot(image.packed) }?.rule == missing, "\(index)")
+        }
+    }
+
+    /// Kernels that take what lies above them for free memory are told of an archive only below them, where it is moved if need be;
+    /// others wherever it is. All of its bytes are there.
+    @Test(arguments: [Generation.three, .fourRecursive, .fourIdentity], [8, 12, 16] as [UInt64])
+    func `the archive that a kernel is told of lies where it stays`(_ generation: Generation, _ megabytes: UInt64)
+        throws
+    {
+        let base = megabytes << 20
+        var file = ELFWriter(type: 2, base: base)
+        file.append([0xf4])
+        file.addNotes(hermitNote(UInt8(generation.entryVersion)) + abiTag(0, generation == .fourIdentity ? 13 : 10, 0))
+        let archive = ImageWriter(file.bytes).archive
+        let size = UInt64(archive.count)
+        let pages = (size + 0xfff) & ~0xfff
+        for start in [
+            base - size - 0x200, base - size, base - size + 0x200, base - pages, base + 0x1000, base + 0x10_0000,
+        ] {
+            // An archive's place need not be aligned.
+            let machine = try Self.boot(archive, at: start)
+            let image = machine.placement.image
+            #expect(image.start == base)
+            let node = try Self.chosen(machine)
+            let first = try #require(node.numbers("linux,initrd-start")?.first)
+            let end = try #require(node.numbers("linux,initrd-end")?.first)
+            let range = AddressRange(first, end)
+            #expect(range.size == size && !range.overlaps(image) && machine.bytes(range) == archive)
+            let isKept =
+                !AddressRange(at: start, size: size).overlaps(image)
+                && (start < base || generation == .fourIdentity)
+            #expect(isKept ? first == start : first != start, "\(start - base)")
+            #expect(generation == .fourIdentity || end <= base)
+        }
+        // No room below: it is not told.
+        let full = try Self.boot(
+            archive, at: base + 0x1000 + pages, taken: [AddressRange(0x12_0000, base - 0x1000)])
+        #expect(try (Self.chosen(full)["linux,initrd-start"] == nil) == (generation != .fourIdentity))
+    }
+}
