@@ -155,7 +155,8 @@ if freestanding {
         .systemLibrary(name: "Clibfdt", providers: [.apt(["libfdt-dev"])]),
         .systemLibrary(name: "Clibelf", pkgConfig: "libelf", providers: [.apt(["libelf-dev"])]),
         .target(
-            name: "TestSupport", dependencies: ["Diagnostics", "Bytes", "Architecture", "Linking"],
+            name: "TestSupport",
+            dependencies: ["Diagnostics", "Bytes", "Memory", "Architecture", "Linking", "Firmware"],
             path: "Tests/TestSupport",
             swiftSettings: [.treatAllWarnings(as: .error), .enableExperimentalFeature("Lifetimes")]),
         .target(

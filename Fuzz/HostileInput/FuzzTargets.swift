@@ -62,7 +62,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         case .linux: FuzzTarget.firmware(bytes, .linux)
         case .uefi: FuzzTarget.uefi(bytes)
         case .deviceTree: DeviceTreeModel.violations(bytes)
-        case .placement: FuzzTarget.placement(bytes)
+        case .placement: FuzzTarget.placementBoot(bytes)?.violations ?? []
         case .gzip: FuzzTarget.gzip(bytes)
         case .tar: FuzzTarget.tar(bytes)
         case .configuration: FuzzTarget.configuration(bytes)
@@ -211,81 +211,91 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         return violations
     }
 
-    /// Plans and writes the handoff of a sound file on `platform`, whose modules are not read; `number` chooses if options ask for a
-    /// random place.
-    private static func planned(
-        _ small: SmallFile, _ options: LoaderOptions, on platform: borrowing PlatformFacts, _ memory: PhysicalMemory,
-        loader: AddressRange, _ number: UInt64
-    ) -> [String] {
-        var violations: [String] = []
-        do throws(Fault) {
-            let application = try Application(ByteView(small.bytes.span.bytes), options)
-            let limit: UInt64 = 1 << 32
-            let choice = BaseChoice(options) { RandomNumber(number, from: .given) }
-            let placement = try MemoryPlan(
-                application, on: platform, loader: loader, limit: limit, choice, copiesRootPointer: number & 1 != 0)
-            violations = placement.violations(
-                of: application.isFixed || options.base != nil, on: platform, loader: loader, limit: limit)
-            let range = placement.handoff.range
-            // Page tables for more RAM than this take long to write, and are no different.
-            guard range.size <= 4 << 20 else { return violations }
-            var block = GuardedBytes(count: Int(range.size))
-            try block.write(at: range.start) { region throws(Fault) in
-                let handoff = Handoff(
-                    loader: loader, codeEnd: loader.start + loader.size / 2,
-                    hasGigabytePages: small.bytes.count % 2 == 0, hasNoExecute: small.bytes.count % 3 != 0)
-                _ = try handoff.write(application, on: platform, placement, memory: memory, to: &region)
-            }
-            if !block.isIntact { violations.append("the handoff wrote outside its block") }
-            violations += HandoffModel.violations(
-                Array(block.inside), placement, platform, application.generation)
-        } catch {
-            // The block is as large as the planner said it must be.
-            if error.rule == .deviceTreeRoom { violations.append("no room in the device tree") }
-        }
-        return violations
-    }
-
     // MARK: MemoryPlan
 
-    /// The bytes are regions, modules and reservations: a machine as `Platform.read` leaves it, so all modules are in RAM.
-    private static func placement(_ bytes: [UInt8]) -> [String] {
+    /// The bytes are regions, modules and reservations: a machine as `Platform.read` leaves it, so all modules are in RAM. What is
+    /// booted on it is a sound file; nil where there is no room for that.
+    public static func placementBoot(_ bytes: [UInt8]) -> Rehearsal? {
         var source = ByteSource(bytes)
         let choice = source.byte()
-        var platform = Platform(choice & 1 == 0 ? .multiboot : .pvh, information: 0x9500)
         let start = choice & 2 == 0 ? 0x10_0000 : source.address() & 0xffff_f000
-        let loader = AddressRange(at: start, size: 0x2_8000)
-        var options = LoaderOptions()
-        var number = UInt64(choice >> 6 & 1)
+        var machine = Machine()
+        machine.loader = AddressRange(at: start, size: 0x2_8000)
+        // Page tables for more RAM than this take long to write, and are no different.
+        machine.largestRegion = 4 << 20
+        var options = ""
+        machine.number = UInt64(choice >> 6 & 1)
         if choice & 16 != 0 {
-            options.placesAtRandom = true
-            number = source.word()
+            options = "loader.kaslr"
+            machine.number = source.word()
         } else if choice & 32 != 0 {
-            options.base = source.address() & ~0x1f_ffff
+            options = "loader.base=0x" + String(source.address() & ~0x1f_ffff, radix: 16)
         }
-        do throws(Fault) {
+        let file = choice & 4 == 0 ? sample : choice & 8 == 0 ? fixedSample : overLoader
+        (machine.hasGigabytePages, machine.hasNoExecute) = (file.bytes.count % 2 == 0, file.bytes.count % 3 != 0)
+        // The command line follows the file in its module.
+        let contents = file.bytes + Array(options.utf8)
+        guard let told = try? Told(&source, choice & 1 == 0 ? .multiboot : .pvh, first: UInt64(contents.count)) else {
+            return nil
+        }
+        let module = told.modules[0]
+        let memory = SparseMemory()
+        memory.write(contents, at: module.start)
+        return Rehearsal(in: memory.readable, on: machine) { _ throws(Fault) in
+            var platform = try told.platform()
+            platform.commandLine = AddressRange(
+                at: module.start + UInt64(file.bytes.count), size: UInt64(options.utf8.count))
+            return platform
+        }
+    }
+
+    /// What a firmware tells of a machine that bytes make up.
+    private struct Told {
+        private let bootProtocol: BootProtocol
+        private var regions: [MemoryRegion] = []
+        private var reserved: [(range: AddressRange, purpose: Purpose)] = []
+        /// The modules; the first has the size that was asked for.
+        private(set) var modules: [AddressRange] = []
+
+        /// Takes all of `source`. Throws where there is more than a platform takes, and no room for a first module of `size` bytes.
+        init(_ source: inout ByteSource, _ bootProtocol: BootProtocol, first size: UInt64) throws(Fault) {
+            self.bootProtocol = bootProtocol
+            var map = MemoryMap()
+            func add(_ range: AddressRange, _ kind: MemoryKind) throws(Fault) {
+                regions.append(MemoryRegion(range: range, kind: kind))
+                try map.add(range, kind)
+            }
             while !source.isEmpty {
                 switch source.byte() % 8 {
-                case 0: try platform.memoryMap.add(range(&source), MemoryKind(firmware: UInt32(source.byte() % 8)))
-                case 1:
-                    let module = moved(range(&source), into: platform.memoryMap.regions)
-                    try platform.add(Module(range: module, commandLine: AddressRange(0, 0)))
-                case 2: try platform.reservations.add(range(&source), source.byte() & 1 == 0 ? .firmware : .transient)
+                case 0: try add(range(&source), MemoryKind(firmware: UInt32(source.byte() % 8)))
+                case 1: modules.append(moved(range(&source), into: map.regions))
+                case 2: reserved.append((range(&source), source.byte() & 1 == 0 ? .firmware : .transient))
                 case 3:
                     let start = source.number(upTo: 1 << 32) & ~0xfff
-                    try platform.memoryMap.add(AddressRange(at: start, size: 1 << 24), .reserved)
-                default: try platform.memoryMap.add(range(&source), .available)
+                    try add(AddressRange(at: start, size: 1 << 24), .reserved)
+                default: try add(range(&source), .available)
                 }
             }
-        } catch { return [] }
-        // What came after a module may have taken its RAM away.
-        for index in 0..<platform.moduleCount {
-            guard isReadable(platform.facts.module(index).range, platform.memoryMap.regions) else { return [] }
+            // The first that is large enough is booted, or else one at the end of RAM.
+            if let index = modules.firstIndex(where: { $0.size >= size }) {
+                modules.swapAt(0, index)
+            } else if let room = readableRegions(map.regions).last(where: { $0.size >= size }) {
+                modules.insert(AddressRange(at: room.end - size, size: size), at: 0)
+            } else {
+                throw Fault(.noModule)
+            }
+            // What came after a module may have taken its RAM away.
+            for module in modules where !isReadable(module, map.regions) { throw Fault(.moduleOutsideMemory) }
         }
-        let empty: [UInt8] = [0]
-        let memory = PhysicalMemory(ByteView(empty.span.bytes), origin: 0x400)
-        let file = choice & 4 == 0 ? sample : choice & 8 == 0 ? fixedSample : overLoader
-        return planned(file, options, on: platform.facts, memory, loader: loader, number)
+
+        /// The facts, once more at each call.
+        func platform() throws(Fault) -> Platform {
+            var platform = Platform(bootProtocol, information: 0x9500)
+            for region in regions { try platform.memoryMap.add(region.range, region.kind) }
+            for (range, purpose) in reserved { try platform.reservations.add(range, purpose) }
+            for module in modules { try platform.add(Module(range: module, commandLine: AddressRange(0, 0))) }
+            return platform
+        }
     }
 
     /// What `Platform.read` asks of a module: RAM that the loader can read.
@@ -297,14 +307,19 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
     /// RAM.
     private static func moved(_ module: AddressRange, into regions: MemoryRegions) -> AddressRange {
         if isReadable(module, regions) { return module }
-        let rooms = regions.indices.compactMap { index -> AddressRange? in
-            let room = AddressRange(regions[index].range.start, min(regions[index].range.end, 1 << 32))
-            return regions[index].isAvailable && !room.isEmpty ? room : nil
-        }
+        let rooms = readableRegions(regions)
         guard !rooms.isEmpty else { return AddressRange(0, 0) }
         let room = rooms[Int(module.start % UInt64(rooms.count))]
         let start = room.start + module.start % room.size
         return AddressRange(at: start, size: module.size % (room.end - start + 1))
+    }
+
+    /// The parts of RAM that the loader can read.
+    private static func readableRegions(_ regions: MemoryRegions) -> [AddressRange] {
+        regions.indices.compactMap { index in
+            let room = AddressRange(regions[index].range.start, min(regions[index].range.end, 1 << 32))
+            return regions[index].isAvailable && !room.isEmpty ? room : nil
+        }
     }
 
     /// A file that is linked over the loader's own bytes.

@@ -120,10 +120,16 @@ public struct Rehearsal: Sendable {
         in bytes: [UInt8], from origin: UInt64, on machine: Machine,
         _ platform: @escaping (PhysicalMemory) throws(Fault) -> Platform
     ) {
+        self.init(in: PhysicalMemory(ByteView(bytes.span.bytes), origin: origin), on: machine, platform)
+    }
+
+    /// Rehearses the boot of what `platform` reads from `memory`.
+    init(
+        in memory: PhysicalMemory, on machine: Machine, _ platform: @escaping (PhysicalMemory) throws(Fault) -> Platform
+    ) {
         var host = GuardedHost(machine, platform)
         var plans = [LinkPlan()]
         var plan = plans.mutableSpan
-        let memory = PhysicalMemory(ByteView(bytes.span.bytes), origin: origin)
         if let fault = BootSequence.run(memory, plan: &plan, on: &host) { ending = .refused(fault) }
         violations = host.violations
         report = host.console.text

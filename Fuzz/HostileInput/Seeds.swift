@@ -36,8 +36,7 @@ extension FuzzTarget {
         case .deviceTree:
             return [[0, 8] + (0..<48).map { UInt8($0 * 7 % 251) }, [255, 15] + (0..<200).map { UInt8($0) }]
         case .placement:
-            let regions = [4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 64, 0, 0, 0, 0] as [UInt8]
-            return (0..<48).map { choice in [UInt8(choice)] + regions + [1] + regions.dropFirst() }
+            return (0..<128).map { FuzzTarget.placement(choice: $0) }
         case .gzip: return FuzzTarget.imageSeeds.map { [0, 128] + $0 }
         case .tar, .configuration, .image: return FuzzTarget.imageSeeds
         case .exception:
@@ -45,6 +44,21 @@ extension FuzzTarget {
                 (0..<120).map { UInt8($0) } + [0, UInt8(choice)] + [14, 2, 0, 1] + [UInt8](repeating: 0, count: 40)
             }
         }
+    }
+
+    /// A machine with 64 MiB of RAM, ACPI's tables in it, two modules, and a structure of the firmware's.
+    private static func placement(choice: UInt8) -> [UInt8] {
+        func address(_ value: UInt64) -> [UInt8] { [0] + littleEndian(value) }
+        func range(_ kind: UInt8, _ start: UInt64, _ size: UInt64) -> [UInt8] {
+            [kind] + address(start) + address(size)
+        }
+        var bytes = [choice]
+        if choice & 2 != 0 { bytes += address(0x180_0000) }
+        if choice & 16 != 0 { bytes += littleEndian(3 << 40 as UInt64) }
+        if choice & 48 == 32 { bytes += address(0xe0_0000) }
+        bytes += range(4, 0, 0x9_f000) + range(4, 0x10_0000, 0x3f0_0000) + range(0, 0x300_0000, 0x2_0000) + [3]
+        bytes += range(1, 0x13_0000, 0x8000) + range(1, 0xe0_0000, 0x1234) + range(2, 0x9500, 116) + [choice >> 6]
+        return bytes
     }
 
     /// A relocation of each type against each of the first symbols, then one choice of each other kind.

@@ -79,4 +79,21 @@ import Testing
         #expect(refused.violations == [])
         #expect(Rehearsal(SmallFile(type: 2, base: 0x40_0000).bytes).ending == .loaded)
     }
+
+    /// Machines made up for the planner are booted on: to the end, but where a fixed file is asked to lie elsewhere and the like, and changed ones often enough.
+    @Test func `the planner's seeds boot`() {
+        let seeds = FuzzTarget.placement.seeds([])
+        let booted = seeds.count { FuzzTarget.placementBoot($0)?.ending == .loaded }
+        #expect(booted > seeds.count / 3, "\(booted) of \(seeds.count)")
+        var random = SeededGenerator(seed: 31)
+        var loaded = 0
+        for seed in seeds {
+            var bytes = seed
+            for _ in 0..<4 {
+                bytes[Int.random(in: 0..<bytes.count, using: &random)] = UInt8.random(in: 0...255, using: &random)
+            }
+            if FuzzTarget.placementBoot(bytes)?.ending == .loaded { loaded += 1 }
+        }
+        #expect(loaded > 4, "\(loaded) of \(seeds.count)")
+    }
 }
