@@ -338,12 +338,12 @@ public struct ByteRegion: ~Copyable, ~Escapable {
 
     /// Copies `count` bytes from `distance` bytes before `offset` to `offset`, in ascending order: if the distance is less than the
     /// count, they repeat, as LZ77 requires. Up to seven bytes of the region after them may change, too. Copies nothing and returns
-    /// false if they are not all inside the region, or `distance` exceeds `offset`.
+    /// false if there are none, if they are not all inside the region, or if `distance` exceeds `offset`.
     @inlinable
     @_lifetime(self: copy self)
     public mutating func repeatEarlier(at offset: Int, distance: Int, count: Int) -> Bool {
         let end = Int(truncatingIfNeeded: self.count)
-        guard distance > 0, distance <= offset, offset <= end, count >= 0, count <= end &- offset else { return false }
+        guard distance > 0, distance <= offset, offset <= end, count > 0, count <= end &- offset else { return false }
         let hasRoom = count <= end &- offset &- 8
         // In bounds by the lines above; the pointer does not leave the closure.
         unsafe span.withUnsafeMutableBytes { memory in

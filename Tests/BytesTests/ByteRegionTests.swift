@@ -226,4 +226,42 @@ import Testing
         }
         return (reached, bytes)
     }
+
+    /// LZ77's copies, byte by byte: at every place of a small region, from every distance, of every length, and nothing outside.
+    @Test func `what came earlier is repeated inside the region`() {
+        let size = 40
+        let before = (0..<size + 32).map { UInt8($0) }
+        var repeated = 0
+        for offset in -1...size + 1 {
+            for distance in [-1, 0, 1, 2, 3, 7, 8, 9, 16, offset, offset + 1] {
+                for count in [
+                    -1, 0, 1, 7, 8, 9, size - offset - 9, size - offset - 8, size - offset - 7, size - offset - 1,
+                ]
+                    + [size - offset, size - offset + 1, .max, .min]
+                {
+                    var bytes = before
+                    var span = bytes.mutableSpan
+                    var whole = span.mutableBytes
+                    var region = ByteRegion(whole._mutatingExtracting(16..<16 + size), at: 0)
+                    let isDone = region.repeatEarlier(at: offset, distance: distance, count: count)
+                    let fits =
+                        offset >= 0 && distance > 0 && distance <= offset && count > 0 && count <= size - offset
+                    #expect(isDone == fits, "\(offset) \(distance) \(count)")
+                    var expected = before
+                    if fits {
+                        repeated += 1
+                        for index in 16 + offset..<16 + offset + count { expected[index] = expected[index - distance] }
+                        // Up to seven bytes after them may change, but not those after the region.
+                        let free = 16 + offset + count..<min(16 + offset + count + 7, 16 + size)
+                        expected.replaceSubrange(free, with: bytes[free])
+                    }
+                    guard bytes == expected else {
+                        Issue.record("\(offset) \(distance) \(count)")
+                        return
+                    }
+                }
+            }
+        }
+        #expect(repeated > 1000)
+    }
 }

@@ -204,4 +204,20 @@ import Testing
         let bomb = try folder.read("bomb")
         #expect(Unpacked(bomb, limit: 5000) == .fault(Fault(.archiveTooLarge, value: 100_000_000, limit: 5000)))
     }
+
+    /// After a member comes another, or zeros: what only begins like one is neither.
+    @Test func `what follows a member`() {
+        let member = ImageWriter.gzip([1, 2, 3])
+        let end = UInt64(member.count)
+        let other = Unpacked.fault(Fault(.gzipTrailingBytes, .offset(end)))
+        let cases: [(rest: [UInt8], Unpacked)] = [
+            ([], .bytes([1, 2, 3])), ([0], .bytes([1, 2, 3])), ([0, 0, 0, 0, 0], .bytes([1, 2, 3])),
+            (member, .bytes([1, 2, 3, 1, 2, 3])), ([0x1f], other), ([0x1f, 0, 8, 0], other),
+            ([0x1f, 0x8a, 8, 0], other),
+            ([0, 0x8b, 8, 0], .fault(Fault(.gzipTrailingBytes, .offset(end + 1)))), ([0x8b, 0x1f, 8, 0], other),
+            ([0] + member, .fault(Fault(.gzipTrailingBytes, .offset(end + 1)))),
+        ]
+        for (rest, expected) in cases { #expect(Unpacked(member + rest, limit: 100) == expected, "\(rest)") }
+        #expect(Unpacked(member + [0x1f, 0x8b, 8, 0], limit: 100).rule == .gzipTruncated)
+    }
 }

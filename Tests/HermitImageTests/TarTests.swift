@@ -206,6 +206,57 @@ private func entries(_ archive: [UInt8]) -> [String] {
             }?.rule == rule)
     }
 
+    /// The parts of a path that count.
+    private static func components(_ path: String) -> [Substring] {
+        path.split(separator: "/").filter { $0 != "." }
+    }
+
+    /// Paths made of few letters, as names in one part and in two: the same are those whose components are, and none may leave the root.
+    @Test func `paths are compared by their components`() throws {
+        var random = Randomness(state: 12)
+        func path() -> String {
+            String((0..<Int.random(in: 1...9, using: &random)).map { _ in "ab..//".randomElement(using: &random)! })
+        }
+        var (same, outside) = (0, 0)
+        for _ in 0..<4000 {
+            let (prefix, name) = (Bool.random(using: &random) ? path() : "", path())
+            let whole = prefix.isEmpty ? name : prefix + "/" + name
+            // Another one, or the same by other slashes and dots, now and then without its last letter.
+            var other = path()
+            if Bool.random(using: &random) {
+                let joints = ["/", "//", "/./", "/././/"]
+                other = Self.components(whole).reduce("") { $0 + joints.randomElement(using: &random)! + $1 }
+                if other.isEmpty { other = "." }
+                if Int.random(in: 0..<4, using: &random) == 0 { other.removeLast() }
+            }
+            var first = ImageWriter.header(name, size: 0)
+            for (index, byte) in prefix.utf8.enumerated() { first[345 + index] = byte }
+            first.replaceSubrange(148..<156, with: Array("        ".utf8))
+            let sum = String(first.reduce(0) { $0 + Int($1) }, radix: 8)
+            let digits = Array((String(repeating: "0", count: 6 - sum.count) + sum + "\0 ").utf8)
+            first.replaceSubrange(148..<156, with: digits)
+            let archive = first + ImageWriter.header(other, size: 0) + [UInt8](repeating: 0, count: 1024)
+            let (one, two) = (Self.components(whole), Self.components(other))
+            var entries: [TarEntry] = []
+            let found = fault {
+                var reader = TarReader(ByteView(archive.span))
+                while let entry = try reader.next() { entries.append(entry) }
+            }
+            if one.contains("..") || two.contains("..") {
+                outside += 1
+                #expect(found?.rule == .tarPathOutside, "\(whole) \(other)")
+                continue
+            }
+            try #require(found == nil && entries.count == 2, "\(whole) \(other)")
+            if one == two { same += 1 }
+            let isSame = entries[0].path.isSame(as: entries[1].path, in: ByteView(archive.span))
+            let text = Array(other.utf8)
+            let isText = entries[0].path.isSame(as: ByteView(text.span), in: ByteView(archive.span))
+            #expect(isSame == (one == two) && isText == isSame, "\(whole) \(other)")
+        }
+        #expect(same > 100 && outside > 100)
+    }
+
     /// 20,000 headers that extend the one after them, which extends the next.
     @Test func `headers that only extend others end`() async throws {
         let folder = try Folder()

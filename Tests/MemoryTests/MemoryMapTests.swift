@@ -127,4 +127,23 @@ import Testing
             return !kinds.isEmpty && kinds.allSatisfy { $0 == .available }
         }
     }
+
+    /// Byte by byte: below the end lies a quarter of what is available from the start on, some of which does not count.
+    @Test func `a quarter of RAM ends where a count of all bytes ends`() throws {
+        var random = SeededGenerator(seed: 5)
+        for _ in 0..<2000 {
+            let regions = Self.randomRegions(&random)
+            var map = MemoryMap()
+            for region in regions { try map.add(region.range, region.kind) }
+            let free = Self.free(regions)
+            let start = UInt64.random(in: 0...64, using: &random)
+            let reserve = ([0, 1, 5, 20, 60] as [UInt64]).randomElement(using: &random)!
+            let all = (start..<64).filter { free[Int($0)] }
+            let quarter = UInt64(all.count) > reserve ? (UInt64(all.count) - reserve) / 4 : 0
+            let end = map.regions.endOfFirstQuarter(from: start, reserve: reserve)
+            // Where it ends at a hole, either side of the hole is right.
+            #expect(all.count { $0 < end } == Int(quarter), "\(regions) \(start) \(reserve)")
+            #expect(end >= start)
+        }
+    }
 }

@@ -325,7 +325,7 @@ extension DynamicSection {
     /// The number of the `size` bytes of the table at `table` that come before DT_JMPREL: all of them, unless that is the table's
     /// tail, as the gABI permits. Entries with their addend in place must not be applied twice.
     fileprivate func size(_ size: UInt64, ofTable table: UInt64) -> UInt64 {
-        guard let plt = pltRelocations, let pltSize = pltRelocationSize, pltSize > 0, plt >= table else { return size }
+        guard let plt = pltRelocations, let pltSize = pltRelocationSize, plt >= table else { return size }
         let head = plt &- table
         return head < size && pltSize == size &- head ? head : size
     }

@@ -71,7 +71,7 @@ struct PlacementCursor {
         _ size: UInt64, _ alignment: UInt64, else rule: Rule, _ place: FaultLocation
     ) throws(Fault) -> UInt64 {
         let mask = max(alignment, 1) &- 1
-        guard alignment & mask == 0 || alignment == 0 else { throw Fault(rule, place, value: alignment) }
+        guard alignment & mask == 0 else { throw Fault(rule, place, value: alignment) }
         let start = (address &+ mask) & ~mask
         guard mask < PlacementCursor.limit, size <= PlacementCursor.limit, start &+ size <= PlacementCursor.limit else {
             let isEach = mask < PlacementCursor.limit && size <= PlacementCursor.limit

@@ -214,6 +214,16 @@ import TestSupport
         #expect(try Self.ours(arrays).initial == [7, 4, 0, 2, 3, 5, 6, 8, 9, 1])
     }
 
+    /// Names of up to 64 bytes are looked at.
+    @Test(arguments: [(63, true), (64, true), (65, false)] as [(Int, Bool)]) func longNames(_ length: Int, _ isRead: Bool) throws {
+        let name = ".init_array." + String(repeating: "0", count: length - 13) + "1"
+        let arrays = [
+            Array(name: ".init_array.2", type: Self.initArray, words: [2]),
+            Array(name: name, type: Self.initArray, words: [1]),
+        ]
+        #expect(try Self.ours(arrays).initial == (isRead ? [1, 2] : [2, 1]))
+    }
+
     /// The largest numbers: the old arrays count down from 65535, and larger ones are none.
     @Test func theLargestNumbers() throws {
         for (kind, type) in [("ctors", Self.initArray), ("dtors", Self.finiArray)] {

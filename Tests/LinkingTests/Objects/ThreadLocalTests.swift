@@ -147,4 +147,24 @@ import TestSupport
             #expect(result.hex(0x3c, 4) == "09 00 00 00")
         }
     }
+
+    /// A sequence may be all that a section has; of one that is cut off at either end nothing is changed.
+    @Test(arguments: sequences) func atTheSectionsEnds(sequence: Sequence) throws {
+        let count = sequence.code.split(separator: " ").count
+        func alone(_ start: Int, _ end: Int) -> [UInt8] {
+            file(sequence, at: 0) {
+                $0.sections[0].relocations.removeLast()
+                $0.sections[0].bytes = Array($0.sections[0].bytes[start..<end])
+                for index in 0..<2 { $0.sections[0].relocations[index].offset -= UInt64(start) }
+                // The file's entry point is elsewhere.
+                $0.sections.append(ObjectSection(name: ".text.start", flags: 6, bytes: [0xf4]))
+                $0.symbols[0].section = UInt32($0.sections.count)
+            }
+        }
+        let result = try load(alone(0, count))
+        #expect(result.hex(0, count) == sequence.relaxed.replacing("v v v v", with: "d8 ff ff ff"))
+        for (start, end) in [(0, count - 1), (1, count), (3, count)] {
+            #expect(refusal(of: alone(start, end)) != nil, "\(start) \(end)")
+        }
+    }
 }
