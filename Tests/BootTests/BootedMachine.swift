@@ -15,6 +15,8 @@ struct BootedMachine {
     let placement: MemoryPlan
     let state: EntryState
     let memory: SparseMemory
+    /// What the boot said.
+    let said: String
 
     /// Boots the first module of `platform` in a memory with these `contents`, by their addresses. Throws the fault that the sequence
     /// ends with.
@@ -30,6 +32,7 @@ struct BootedMachine {
         if let fault = BootSequence.run(memory.readable, plan: &plan, on: &host) { throw fault }
         guard let entered = host.entered else { fatalError("a boot ends by entering the kernel or by a fault") }
         (state, placement) = entered
+        said = host.console.text
     }
 
     /// The number at a physical address.

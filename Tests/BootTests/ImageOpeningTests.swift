@@ -110,6 +110,10 @@ import Testing
             ([("one.so", library(nil, ["two.so"]))], ["one.so"], .needsLibrary),
             ([("other.so", library(nil))], ["one.so"], .needsLibrary),
             ([("one.so", text)], ["one.so"], .needsLibrary),
+            // Neither is a file that can't be loaded with others: e_ident's class and order, the type with both of its bytes.
+            ([("one.so", library(nil).putting(1 as UInt8, at: 4))], ["one.so"], .needsLibrary),
+            ([("one.so", library(nil).putting(2 as UInt16, at: 16))], ["one.so"], .needsLibrary),
+            ([("one.so", library(nil).putting(0x103 as UInt16, at: 16))], ["one.so"], .needsLibrary),
             // Of two by one name the last counts, also where only that one needs others.
             ([("one.so", library(nil, ["two.so"])), ("one.so", library(nil))], ["one.so"], nil),
             (

@@ -166,4 +166,40 @@ import Testing
         default: Issue.record("\(fault) \(scenario)")
         }
     }
+
+    /// A fixed image in the way of something says what that is, wherever it touches it; one that reaches past the end of RAM says so.
+    @Test(arguments: [
+        (MemoryKind.reserved, Rule.imageOverFirmware), (.acpiReclaimable, .imageOverTables),
+        (.acpiNonVolatile, .imageOverNonVolatile), (.defective, .imageOverDefective),
+    ]) func `an obstacle has a name`(_ kind: MemoryKind, _ rule: Rule) throws {
+        let (hole, top) = (AddressRange(0x80_0000, 0x80_2000), 0x100_0000 as UInt64)
+        for (start, end, isOver) in [
+            (0x7f_0000, 0x80_0000, nil), (0x7f_0000, 0x80_0001, true), (0x7f_0000, 0x90_0000, true),
+            (0x80_1000, 0x90_0000, true), (0x80_1fff, 0x90_0000, true), (0x80_2000, 0x90_0000, nil),
+            (0x80_0000, top, true), (0x80_0000, top + 1, false), (0x90_0000, top, nil), (0x90_0000, top + 1, false),
+            (0x90_0000, top + 0x1000, false),
+        ] as [(UInt64, UInt64, Bool?)] {
+            var scenario = Scenario(
+                regions: [
+                    MemoryRegion(range: AddressRange(0, 0x9_f000), kind: .available),
+                    MemoryRegion(range: AddressRange(0x10_0000, hole.start), kind: .available),
+                    MemoryRegion(range: hole, kind: kind),
+                    MemoryRegion(range: AddressRange(hole.end, top), kind: .available),
+                ], isPVH: true, firmware: [], modules: [AddressRange(0x20_0000, 0x20_1000)],
+                loader: AddressRange(0x10_0000, 0x12_8000), isFixed: true, base: start, zeroFill: 0, alignment: 1,
+                generation: .fourIdentity)
+            // The file's own bytes, and zeros up to the end.
+            let file = scenario.file
+            let own = try Application(ByteView(file.span.bytes)).size
+            scenario.zeroFill = end - start - own
+            let found = fault { _ = try Self.plan(scenario).get() }
+            let expected =
+                isOver == nil
+                ? nil
+                : isOver == true
+                    ? Fault(rule, value: hole.start, limit: hole.end)
+                    : Fault(.imageOutsideMemory, value: start, limit: end)
+            #expect(found == expected, "0x\(String(start, radix: 16)) 0x\(String(end, radix: 16))")
+        }
+    }
 }

@@ -86,4 +86,38 @@ import Testing
                 "[LOADER] stack",
             ])
     }
+
+    /// Modules that the application needs, or those that it needs do, are used; the others are counted.
+    @Test(
+        arguments: [
+            ([], 3), (["one.so"], 2), (["one.so", "two.so"], 1), (["two.so"], 1), (["two.so", "three.so"], 0),
+        ] as [([String], Int)])
+    func `modules that nobody needs are counted`(_ needed: [String], _ unused: Int) throws {
+        var application = LinkedFileWriter()
+        (application.needed, application.alsoNeeded) = (needed.first, Array(needed.dropFirst()))
+        var two = LinkedFileWriter()
+        two.needed = "one.so"
+        let names = ["app", "one.so", "two.so", "three.so"]
+        let files = [application.bytes, LinkedFileWriter().bytes, two.bytes, LinkedFileWriter().bytes]
+        let places = (0..<4 as Range<UInt64>).map { AddressRange(at: 0x13_0000 + $0 * 0x1_0000, size: 0x4100) }
+        let strings = names.enumerated().map {
+            AddressRange(at: 0x6000 + UInt64($0) * 16, size: UInt64($1.utf8.count))
+        }
+        let contents =
+            zip(places, files).map { (address: $0.start, bytes: $1) }
+            + zip(strings, names).map { (address: $0.start, bytes: Array($1.utf8)) }
+        let handoff = Handoff(
+            loader: Self.scenario.loader, codeEnd: 0x10_8000, hasGigabytePages: false, hasNoExecute: true)
+        let boot = try BootedMachine(contents, handoff) { () throws(Fault) in
+            var platform = Platform(.multiboot, information: 0x9500)
+            for region in Self.scenario.regions { try platform.memoryMap.add(region.range, region.kind) }
+            for (place, string) in zip(places, strings) {
+                try platform.add(Module(range: place, commandLine: string))
+            }
+            return platform
+        }
+        let line = boot.said.split(separator: "\n").first { $0.contains("started by") }
+        let told = unused == 0 ? "" : ", unused modules: \(unused)"
+        #expect(line.map { String($0) } == "[LOADER] started by Multiboot, RAM up to 0x8000000" + told)
+    }
 }

@@ -451,4 +451,19 @@ import Testing
         one.entries = [(25, 0x4000), (27, 0xffff_ffff_ffff_fff8)]
         #expect(Self.refusal(Self.application([]), one, Self.library([]))?.rule == .arrayOutsideImage)
     }
+
+    /// p_align 0 and 1 both ask for nothing, of segments and of thread-local storage.
+    @Test(arguments: [0, 1] as [UInt64]) func noAlignment(_ alignment: UInt64) throws {
+        var application = Self.application([], needed: ["one.so"])
+        application.tls = LinkedTLS(vaddr: 0x4080, filesz: 3, memsz: 5, align: alignment)
+        var one = Self.library([])
+        one.tls = LinkedTLS(vaddr: 0x4010, filesz: 1, memsz: 2, align: alignment)
+        (application.alignment, one.alignment) = (alignment, alignment)
+        let result = try Self.load(application, one, Self.library([]))
+        #expect(result.objects[0].threadLocalDistance == 5 && result.objects[1].threadLocalDistance == 7)
+        #expect(result.plan.templateSize == 7 && result.plan.templateAlignment == 1)
+        let alone = application.bytes
+        let image = try LinkedImage(ByteView(alone.span.bytes))
+        #expect(image.object.threadLocalDistance == 5)
+    }
 }

@@ -336,4 +336,26 @@ import Testing
         #expect(fault?.value == 2)
         #expect(fault?.limit == 2)
     }
+
+    /// Every entry is listed with the table that it is in and its number there; those that a bitmap stands for have the bitmap's.
+    @Test func `entries are listed with their places`() throws {
+        var file = LinkedFileWriter()
+        // An address, a bitmap for the first and the third word after it, one for the last of 63 words, and an address.
+        file.relr = [0x4000, 0b1011, 1 << 63 | 1, 0x4400]
+        file.data = [UInt8](repeating: 0, count: 0x800)
+        file.rela = [LinkedRelocation(offset: 0x4600, type: 8), LinkedRelocation(offset: 0x4608, type: 8)]
+        file.plt = [LinkedRelocation(offset: 0x4610, type: 8)]
+        let bytes = file.bytes
+        let relocator = try Relocator(LinkedImage(ByteView(bytes.span.bytes)), bias: 0)
+        var listed = relocator.listed
+        var found: [UInt64] = []
+        var locations: [FaultLocation] = []
+        while let one = try listed.next() {
+            found.append(one.entry.offset)
+            locations.append(one.location)
+        }
+        #expect(found == [0x4000, 0x4008, 0x4018, 0x4008 + 125 * 8, 0x4400, 0x4600, 0x4608, 0x4610])
+        let tables: [(UInt64, UInt64)] = [(36, 0), (36, 1), (36, 1), (36, 2), (36, 3), (7, 0), (7, 1), (23, 0)]
+        #expect(locations == tables.map { .relocation(table: $0.0, index: $0.1) })
+    }
 }

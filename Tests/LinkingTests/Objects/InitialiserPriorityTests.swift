@@ -215,7 +215,9 @@ import TestSupport
     }
 
     /// Names of up to 64 bytes are looked at.
-    @Test(arguments: [(63, true), (64, true), (65, false)] as [(Int, Bool)]) func longNames(_ length: Int, _ isRead: Bool) throws {
+    @Test(arguments: [(63, true), (64, true), (65, false)] as [(Int, Bool)]) func longNames(
+        _ length: Int, _ isRead: Bool
+    ) throws {
         let name = ".init_array." + String(repeating: "0", count: length - 13) + "1"
         let arrays = [
             Array(name: ".init_array.2", type: Self.initArray, words: [2]),

@@ -87,6 +87,23 @@ func object(words: Int = 4, _ relocations: [Relocation], _ change: (inout Object
                 == "section 3 entry 0: undefined: 'puts' and 'exit', wanted at 0x8")
     }
 
+    /// Zeros of .bss are memory, and may be relocated; those of thread-local storage are no memory yet.
+    @Test func zerosAreRelocated() throws {
+        for (flags, isMemory) in [(3, true), (0x403, false)] as [(UInt64, Bool)] {
+            let file = object([]) {
+                $0.sections.append(
+                    ObjectSection(
+                        name: ".zeros", type: 8, flags: flags, align: 8, zeros: 16,
+                        relocations: [Relocation(1, at: 8, symbol: 1, addend: 5)]))
+            }
+            if isMemory {
+                #expect(try load(file.bytes).word(0x2008) == 0x60_0005)
+            } else {
+                #expect(refusal(of: file.bytes)?.rule == .relocationOutsideSection)
+            }
+        }
+    }
+
     @Test func linkersNames() throws {
         let names = ["__executable_start", "_etext", "_edata", "__bss_start", "_end", "_GLOBAL_OFFSET_TABLE_"]
         let file = object(words: 8, names.indices.map { Relocation(1, at: UInt64($0) * 8, symbol: UInt32($0) + 2) }) {
