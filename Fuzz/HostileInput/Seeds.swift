@@ -135,6 +135,11 @@ extension FuzzTarget {
         put([0xf00], at: 0x500 + 0x228)
         put([0xe00], at: 0x500 + 0x250)
         put([0, 0, 0x9_fc00, 0, 1, 0xf_0000, 0, 0x1_0000, 0, 2], at: 0x500 + 0x2d0)
+        // UEFI's system table, and the first of its configuration tables, ACPI's.
+        put([0x3436_4c45, 0xc00], at: 0x500 + 0x1c0)
+        put([0x2049_4249, 0x5453_5953], at: 0xc00)
+        put([1, 0, 0xd00, 0], at: 0xc68)
+        put([0x8868_e871, 0x11d3_e4f1, 0x8000_22bc, 0x8188_3cc7, 0xc80, 0], at: 0xd00)
         put([0xe40, 0, 9, 8], at: 0xe00)
         put([0, 0, 1, 20, 0x10_0000, 0, 0x3ff_0000, 0, 1], at: 0xe40)
         memory.replaceSubrange(0xf00..<0xf00 + commandLine.utf8.count, with: Array(commandLine.utf8))

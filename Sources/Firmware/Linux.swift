@@ -48,6 +48,10 @@ public enum Linux {
         let commandLine = long(0x228, 0xc8)
         if commandLine != 0 { try platform.readCommandLine(memory, commandLine) }
         if isCleared { platform.rsdp = parameters.u64(0x70) }
+        // GRUB on UEFI tells the system table alone: efi_info begins with `EL64`.
+        if isCleared, parameters.u32(0x1c0) == 0x3436_4c45 {
+            SystemTable.read(long(0x1c4, 0x1d8), memory, into: &platform)
+        }
         let diskSize = long(0x21c, 0xc4)
         if diskSize != 0 { try platform.addModule(long(0x218, 0xc0), size: diskSize, string: 0, memory) }
     }

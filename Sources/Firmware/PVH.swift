@@ -22,6 +22,10 @@ public enum PVH {
         let (modules, commandLine) = (first.u64(16), first.u64(24))
         if commandLine != 0 { try platform.readCommandLine(memory, commandLine) }
         platform.rsdp = first.u64(32)
+        // The UEFI application has a word more.
+        if platform.bootProtocol == .uefi {
+            platform.confidentialBlob = try memory.record(platform.information, size: 64).u64(56)
+        }
         if modules != 0 { try readModules(memory, modules, count: UInt64(first.u32(12)), &platform) }
 
         // The memory map came with version 1.

@@ -37,6 +37,8 @@ public struct Platform: ~Copyable {
     public var commandLine = AddressRange(0, 0)
     /// The address of ACPI's root pointer; 0 if the protocol does not tell it.
     public var rsdp: UInt64 = 0
+    /// The address of AMD SEV-SNP's confidential computing blob (AMD 56421, GHCB Standardization), 0 where nobody tells of one.
+    public var confidentialBlob: UInt64 = 0
     private var modules = InlineArray<16, Module>(
         repeating: Module(range: AddressRange(0, 0), commandLine: AddressRange(0, 0)))
     /// The number of modules.
@@ -150,6 +152,8 @@ public struct PlatformFacts: ~Escapable {
     public let commandLine: AddressRange
     /// The address of ACPI's root pointer; 0 if the protocol does not tell it.
     public let rsdp: UInt64
+    /// The address of AMD SEV-SNP's confidential computing blob; 0 if nobody tells of one.
+    public let confidentialBlob: UInt64
     /// Where the application's file lies, if the first module is an archive that holds it; otherwise empty.
     public let packedApplication: AddressRange
     private let modules: Span<Module>
@@ -165,6 +169,7 @@ public struct PlatformFacts: ~Escapable {
         self.reservations = reservations
         commandLine = platform.commandLine
         rsdp = platform.rsdp
+        confidentialBlob = platform.confidentialBlob
         packedApplication = platform.packedApplication
         self.modules = modules
     }

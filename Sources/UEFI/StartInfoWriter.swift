@@ -32,15 +32,17 @@ public struct StartInfoWriter: ~Copyable, ~Escapable {
     private var end: UInt64
     private var count: UInt64 = 0
 
-    /// Begins a start info in `region`, whose addresses are physical.
+    /// Begins a start info in `region`, whose addresses are physical. `confidentialBlob` is where SEV-SNP's is, 0 for none; no start
+    /// info of Xen's has it, and only the loader reads this one.
     @_lifetime(copy region)
-    public init(_ region: consuming ByteRegion, rsdp: UInt64) {
+    public init(_ region: consuming ByteRegion, rsdp: UInt64, confidentialBlob: UInt64 = 0) {
         start = region.address
         end = start &+ StartInfoWriter.texts
         self.region = region
         self.region.clear(start, size: min(self.region.count, StartInfoWriter.texts))
         self.region.put(StartInfoWriter.magic | 1 << 32, at: start)
         self.region.put(rsdp, at: start &+ 32)
+        self.region.put(confidentialBlob, at: start &+ 56)
     }
 
     /// The number of modules.

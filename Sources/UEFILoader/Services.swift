@@ -118,6 +118,9 @@ struct Services {
     /// The address of ACPI's root pointer, 0 if there is none.
     var rsdp: UInt64 { unsafe uefi_acpi(table) }
 
+    /// The address of SEV-SNP's confidential computing blob, 0 if there is none.
+    var confidentialBlob: UInt64 { unsafe uefi_confidential_blob(table) }
+
     /// Writes a text that ends with a 0 to the console.
     func output(_ text: Span<UInt16>) {
         unsafe text.withUnsafeBufferPointer { unsafe uefi_output(table, $0.baseAddress) }

@@ -47,7 +47,8 @@ private func start(_ services: inout Services) throws(StartProblem) -> Never {
         let block = services.allocate(StartInfoWriter.size(texts: texts, regions: regions))
     else { throw .noMemory }
 
-    var writer = StartInfoWriter(services.region(block), rsdp: services.rsdp)
+    var writer = StartInfoWriter(
+        services.region(block), rsdp: services.rsdp, confidentialBlob: services.confidentialBlob)
     // There is room for both: the module is the first, and the text was counted.
     _ = writer.addModule(found.application)
     if let line = found.line {

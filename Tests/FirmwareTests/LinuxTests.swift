@@ -65,6 +65,55 @@ import Testing
         #expect(facts.modules == [] && facts.commandLine.isEmpty && facts.rsdp == 0 && facts.regions.count == 3)
     }
 
+    // MARK: UEFI
+
+    /// The same, with a system table at 0x2_3000 that lists three configuration tables: of ACPI 1.0, of ACPI 2.0, and SEV-SNP's.
+    private static func imageOfUEFI() -> PlatformImage {
+        var image = Self.image()
+        image.put([0, 0], at: 0x7070)
+        image.put([0x3436_4c45, 0x2_3000], at: 0x71c0)
+        image.put([0x2049_4249, 0x5453_5953], at: 0x2_3000)
+        image.put([3, 0, 0x2_4000, 0], at: 0x2_3068)
+        let tables: [[UInt32]] = [
+            [0xeb9d_2d30, 0x11d3_2d88, 0x9000_169a, 0x4dc1_3f27, 0x3f77_e000, 0],
+            [0x8868_e871, 0x11d3_e4f1, 0x8000_22bc, 0x8188_3cc7, 0x3f77_e014, 0],
+            [0x067b_1f5f, 0x44c5_cf26, 0xd793_5485, 0x422d_9177, 0x80_d000, 1],
+        ]
+        image.put(tables.flatMap { $0 }, at: 0x2_4000)
+        return image
+    }
+
+    @Test func `configuration tables tell what boot_params do not`() throws {
+        let facts = try Self.read(Self.imageOfUEFI()).get()
+        #expect(facts.rsdp == 0x3f77_e014 && facts.confidentialBlob == 0x1_0080_d000)
+        var told = Self.imageOfUEFI()
+        told.put([0xe_0000, 0], at: 0x7070)
+        #expect(try Self.read(told).get().rsdp == 0xe_0000)
+        var old = Self.imageOfUEFI()
+        old.put([0], at: 0x2_4018)
+        #expect(try Self.read(old).get().rsdp == 0x3f77_e000)
+    }
+
+    /// Where each is changed: the mark of efi_info, the table's address and signature, the number of tables, their address; and a page
+    /// that was not cleared, whose efi_info is no one's.
+    @Test(
+        arguments: [
+            (0x71c0, 0), (0x71c4, 0xffff_f000), (0x71d8, 1), (0x2_3000, 0), (0x2_3068, 0), (0x2_3070, 0x3_fff0),
+            (0x71ec, .max),
+        ] as [(Int, UInt32)])
+    func `a system table that cannot be read tells nothing`(_ address: Int, _ word: UInt32) throws {
+        var image = Self.imageOfUEFI()
+        image.put([word], at: address)
+        let facts = try Self.read(image).get()
+        #expect(facts.rsdp == 0 && facts.confidentialBlob == 0)
+    }
+
+    @Test func `any number of tables is survived`() throws {
+        var image = Self.imageOfUEFI()
+        image.put([.max, .max], at: 0x2_3068)
+        #expect(try Self.read(image).get().rsdp == 0x3f77_e014)
+    }
+
     /// Older starters leave 0 there, and others what the kernel's file had: the most that a kernel takes.
     @Test(arguments: [0, 3, 2047, .max] as [UInt32]) func `the size of the command line is its own`(
         _ size: UInt32

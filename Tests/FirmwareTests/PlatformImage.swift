@@ -13,6 +13,7 @@ struct Facts: Equatable {
     var reservations: [Reservation] = []
     var commandLine = AddressRange(0, 0)
     var rsdp: UInt64 = 0
+    var confidentialBlob: UInt64 = 0
     var information: UInt64 = 0
 
     init(_ platform: borrowing PlatformFacts) {
@@ -21,6 +22,7 @@ struct Facts: Equatable {
         for index in 0..<platform.reservations.count { reservations.append(platform.reservations[index]) }
         commandLine = platform.commandLine
         rsdp = platform.rsdp
+        confidentialBlob = platform.confidentialBlob
         information = platform.information
     }
 

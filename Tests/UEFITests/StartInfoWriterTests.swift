@@ -18,9 +18,11 @@ import UEFI
         var regions: [MemoryRegion] = []
         var commandLine = ""
         var rsdp: UInt64 = 0
+        var confidentialBlob: UInt64 = 0x80_d000
 
         static func == (left: Told, right: Told) -> Bool {
             left.regions == right.regions && left.commandLine == right.commandLine && left.rsdp == right.rsdp
+                && left.confidentialBlob == right.confidentialBlob
                 && left.modules.elementsEqual(right.modules) { $0.0 == $1.0 && $0.1 == $1.1 }
         }
     }
@@ -38,7 +40,8 @@ import UEFI
         var span = block.mutableSpan
         var isWritten = false
         do {
-            var writer = StartInfoWriter(ByteRegion(span.mutableBytes, at: Self.address), rsdp: 0xf_1234)
+            var writer = StartInfoWriter(
+                ByteRegion(span.mutableBytes, at: Self.address), rsdp: 0xf_1234, confidentialBlob: 0x80_d000)
             isWritten = fill(&writer) && writer.finish(FirmwareMemory(ByteView(map.span.bytes), entrySize: 48))
         }
         guard isWritten else { return nil }
@@ -52,7 +55,7 @@ import UEFI
         return Told(
             modules: (0..<facts.moduleCount).map { (facts.module($0).range, text(facts.module($0).commandLine)) },
             regions: (0..<facts.memoryMap.count).map { facts.memoryMap[$0] }, commandLine: text(facts.commandLine),
-            rsdp: facts.rsdp)
+            rsdp: facts.rsdp, confidentialBlob: facts.confidentialBlob)
     }
 
     private static let app = AddressRange(0x3_0000, 0x3_1234), library = AddressRange(0x3_2000, 0x3_2001)

@@ -91,6 +91,14 @@ public struct DeviceTreeWriter: ~Copyable, ~Escapable {
         append(.endNode)
     }
 
+    /// A node for SEV-SNP's confidential computing blob, at `address`, as upstream's loader has it: `reg`.
+    @_lifetime(self: copy self)
+    public mutating func confidentialBlob(_ address: UInt64) {
+        begin("hermit,efi_sev_snp_cc_blob@", at: address)
+        property(.reg, AddressRange(at: address, size: 1))
+        append(.endNode)
+    }
+
     /// Adds the command line, and where the archive lies, if there is one, as two properties of 64 bits; ends the tree and writes its header.
     /// Returns the tree's size in bytes. Throws `deviceTreeRoom`.
     @_lifetime(self: copy self)

@@ -47,6 +47,7 @@ extension Handoff {
             if !pages.isEmpty { tree.memory(pages) }
         }
         if rootPointer != 0 { tree.rootPointer(rootPointer) }
+        if platform.confidentialBlob != 0 { tree.confidentialBlob(platform.confidentialBlob) }
         _ = try tree.finish(commandLine, archive: placement.archive(for: application, on: platform))
     }
 

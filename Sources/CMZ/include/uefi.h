@@ -213,6 +213,12 @@ UEFI_INLINE uint64_t uefi_acpi(const struct uefi_system_table *table) {
     return address ? address : uefi_configuration_table(table, &acpi1);
 }
 
+/// The address of AMD SEV-SNP's confidential computing blob (AMD 56421); 0 where there is none.
+UEFI_INLINE uint64_t uefi_confidential_blob(const struct uefi_system_table *table) {
+    static const struct uefi_guid blob = {0x067b1f5f, 0xcf26, 0x44c5, {0x85, 0x54, 0x93, 0xd7, 0x77, 0x91, 0x2d, 0x42}};
+    return uefi_configuration_table(table, &blob);
+}
+
 /// The loader's image in this file: see payload.S. Offsets count from this structure.
 struct uefi_loader_description {
     uint32_t image, file_size, memory_size, linked_at, words, entry;

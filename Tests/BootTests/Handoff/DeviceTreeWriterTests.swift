@@ -36,6 +36,16 @@ import Testing
         tree.rootPointer(0xf_52d0)
     }
 
+    @Test func `a confidential computing blob is told as upstream's loader does`() throws {
+        let result = Self.build(512) { tree in
+            tree.beginRoot(.uefi)
+            tree.confidentialBlob(0x80_d000)
+        }
+        let node = try #require(DeviceTree(result.tree)?.root.children.first)
+        #expect(node.name == "hermit,efi_sev_snp_cc_blob@80d000")
+        #expect(node["reg"] == [0, 0, 0, 0, 0, 0x80, 0xd0, 0, 0, 0, 0, 0, 0, 0, 0, 1])
+    }
+
     @Test func `the root's begin has the length of the protocol's name`() throws {
         for (bootProtocol, name) in [
             (BootProtocol.multiboot, "hermit,multiboot"), (.pvh, "hermit,pvh"), (.linux, "hermit,linux"),
