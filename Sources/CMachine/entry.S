@@ -498,12 +498,14 @@ cm_enter:
     mov 16(%rbx), %r12
     mov 56(%rbx), %rdx
     sub 48(%rbx), %rdx
+    mov 64(%rbx), %r10
+    test %r10, %r10
     jnz 6f
     mov %r8, %cr3
     jmp enter_tail
 
-// The loader's own bytes are about to be overwritten: continue in a copy of the tail in the handoff block, under page tables that lie
-// after the staged image. After the copy come gates for the 32 exceptions, which all lead to its `moved_exception`.
+// The loader's own bytes are about to be overwritten, or are not mapped for the kernel: continue in a copy of the tail in the handoff
+// block, under page tables that lie after the staged image, or the kernel's if nothing is to be moved. After the copy come gates for the 32 exceptions, which all lead to its `moved_exception`.
 6:  mov 40(%rbx), %rdi
     mov %rdi, %rax
     lea enter_moving(%rip), %rsi
@@ -521,7 +523,6 @@ cm_enter:
     add $16, %rdi
     dec %esi
     jnz 1b
-    mov 64(%rbx), %r10
     mov 48(%rbx), %rsi
     mov 72(%rbx), %rdi
     jmp *%rax
@@ -547,7 +548,7 @@ enter_tail:
     xor %r12d, %r12d
     jmp *%rax
 
-// An exception after the image has replaced the loader: the message can tell no more than that.
+// An exception after the loader was overwritten, or unmapped: the message can tell no more than that.
 moved_exception:
     cld
     lea moved_exception_text(%rip), %rsi
@@ -559,7 +560,7 @@ moved_exception:
 cm_end:
     end_machine no_idt(%rip)
 moved_exception_text:
-    .asciz "[LOADER] error: CPU exception; the image lies over the loader: link it elsewhere to see where\r\n"
+    .asciz "[LOADER] error: CPU exception; the loader is gone: let the image lie above it to see where\r\n"
 no_idt:
     .skip 10
 moving_end:

@@ -45,7 +45,7 @@ import Testing
         let outcome = try await guest.boot()
         #expect(outcome.status == 47, outcome.comment)
         #expect(
-            outcome.errors == ["CPU exception; the image lies over the loader: link it elsewhere to see where"],
+            outcome.errors == ["CPU exception; the loader is gone: let the image lie above it to see where"],
             outcome.comment)
         let terminal = try StuckTerminal()
         guest.serial = terminal.arguments

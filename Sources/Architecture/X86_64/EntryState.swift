@@ -19,7 +19,8 @@ public struct EntryState: BitwiseCopyable, Equatable, Sendable {
     public var trampoline: UInt64
     /// The staged image, to be moved to `imageStart` by the last step; empty if the image lies in place.
     public var staged: AddressRange
-    /// The value of cr3 during that move, while the loader and its own page tables are overwritten.
+    /// The value of cr3 during the last step if that runs from `trampoline`, since the loader and its own page tables are overwritten, or
+    /// not mapped for the kernel; 0 if it runs in the loader.
     public var movingPageTable: UInt64
     /// Where the image lies.
     public var imageStart: UInt64

@@ -75,7 +75,8 @@ public struct Handoff {
             descriptorTable: layout.descriptorTable,
             trampoline: layout.trampoline.start,
             staged: placement.staged,
-            movingPageTable: placement.movingTables.start,
+            movingPageTable: isLoaderLeft(application, placement)
+                ? layout.pageTables.start : placement.movingTables.start,
             imageStart: placement.image.start,
             protectsWriting: application.protectsPages,
             protectsExecution: protectsExecution)

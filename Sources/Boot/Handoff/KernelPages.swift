@@ -14,6 +14,12 @@ extension Generation {
 }
 
 extension Handoff {
+    /// Whether the last step must leave the loader where it lies, above the image: kernels with a recursive page table map their heap there,
+    /// page by page, and panic where something is mapped already.
+    func isLoaderLeft(_ application: borrowing Application, _ placement: MemoryPlan) -> Bool {
+        application.generation.usesRecursivePageTable && loader.start >= placement.image.end
+    }
+
     /// Writes the tables into their part of `block`.
     func writePageTables(
         _ application: borrowing Application, on platform: borrowing PlatformFacts, _ placement: MemoryPlan,
@@ -26,12 +32,15 @@ extension Handoff {
         var tables = PageTables(region, hasNoExecute: hasNoExecute)
         let (data, code): (PageAccess, PageAccess) = application.protectsPages ? (.data, .code) : (.all, .all)
         let loaderCode = AddressRange(loader.start, loaderDataStart)
+        let leavesLoader = isLoaderLeft(application, placement)
         if application.generation.usesRecursivePageTable {
             // Kernels of these generations map memory themselves, page by page, and panic where a page that is already
-            // mapped is larger: below 2 MiB they get sparse 4 KiB pages, above the image nothing. The loader lies there,
+            // mapped is larger: below 2 MiB they get sparse 4 KiB pages, above the image nothing. The loader lies there as a rule,
             // so that the first PDPT and the first page directory follow the PML4, where they expect them.
-            tables.map(AddressRange(loaderDataStart, loader.end), .size4KiB, data)
-            tables.map(loaderCode, .size4KiB, code)
+            if !leavesLoader {
+                tables.map(AddressRange(loaderDataStart, loader.end), .size4KiB, data)
+                tables.map(loaderCode, .size4KiB, code)
+            }
             if mapsFirmwareInformation {
                 let reserved = platform.reservations
                 // Most of them share pages.
@@ -50,7 +59,7 @@ extension Handoff {
             let start = application.protectsPages ? placement.image.end & ~0xfff : placement.image.start
             let end = (placement.image.end &+ 0x1f_ffff) & ~0x1f_ffff
             tables.map(AddressRange(start, end), .size2MiB, data)
-            if AddressRange(start, end).overlaps(loader) { tables.map(loaderCode, .size4KiB, code) }
+            if !leavesLoader, AddressRange(start, end).overlaps(loader) { tables.map(loaderCode, .size4KiB, code) }
             tables.makeRecursive()
         } else {
             // The first 2 MiB in 4 KiB pages without a hole: kernels up to 0.13.2 remap the trampoline's page there, and
@@ -72,7 +81,7 @@ extension Handoff {
         if !application.generation.usesRecursivePageTable, layout.range.end <= 0x20_0000 {
             tables.map(AddressRange(layout.multiboot.end, layout.stack.start), .size4KiB, .none)
         }
-        if placement.isStaged { tables.map(layout.trampoline, .size4KiB, .code) }
+        if placement.isStaged || leavesLoader { tables.map(layout.trampoline, .size4KiB, .code) }
         ImagePages.map(application, bias: placement.bias, in: &tables)
         try tables.checkRoom()
     }

@@ -57,4 +57,28 @@ import Testing
         let pages = try #require(boot.pages(skipping: [511]))
         #expect(pages.map { $0.virtual + $0.size }.max() == (end + 0x1f_ffff) & ~0x1f_ffff)
     }
+
+    /// Kernels that map their heap there panic over a page that is mapped already: where kexec puts the loader 0.6.9 did.
+    @Test(
+        arguments: [.zero, .two, .three, .fourRecursive] as [Generation],
+        [0x30_0000, 0x40_0000, 0x100_0000, 0x1000_0000] as [UInt64])
+    func `a loader above the image is left, and not mapped`(_ generation: Generation, _ loader: UInt64) throws {
+        var scenario = Scenario(
+            regions: [MemoryRegion(range: AddressRange(0, 0x2000_0000), kind: .available)], isPVH: true, firmware: [],
+            modules: [AddressRange(0x80_0000, 0x80_1000)], loader: AddressRange(at: loader, size: 0x2_8000),
+            isFixed: false, base: 0, zeroFill: 0, alignment: 0x1000, generation: generation)
+        let boot = try #require(BootedMachine(scenario, gigabytePages: false))
+        let image = boot.placement.image
+        #expect(image.end <= loader)
+        let pages = try #require(boot.pages(skipping: [511]))
+        #expect(pages.map { $0.virtual + $0.size }.max() == (image.end + 0x1f_ffff) & ~0x1f_ffff)
+        // The last step runs in a page that is mapped, under the kernel's tables from the first to the last.
+        #expect(boot.state.movingPageTable == boot.state.pageTable && boot.state.staged.isEmpty)
+        #expect(pages.contains { $0.virtual == boot.state.trampoline && $0.isExecutable })
+        // Where it is below, it is mapped, and the last step runs there.
+        scenario.loader = AddressRange(0x10_0000, 0x12_8000)
+        let usual = try #require(BootedMachine(scenario, gigabytePages: false))
+        #expect(usual.state.movingPageTable == 0)
+        #expect(try #require(usual.pages(skipping: [511])).contains { $0.virtual == 0x10_0000 && $0.isExecutable })
+    }
 }
