@@ -83,7 +83,7 @@ if freestanding {
             .target(
                 name: "Inspection",
                 dependencies: pureModules + [
-                    "Boot", "CProcess", "Clibiberty",
+                    "Boot", "UEFI", "CProcess", "Clibiberty",
                     .product(name: "ArgumentParser", package: "swift-argument-parser"),
                     .product(name: "Subprocess", package: "swift-subprocess"),
                 ],

@@ -66,11 +66,58 @@ import Testing
         }
     }
 
-    @Test(arguments: rehearsed) func `QEMU starts no ELF file by them`(_ name: String) async throws {
+    // MARK: UEFI
+
+    /// ACPI's root pointer lies where kernels before 0.11 would not find it; those after are told where the firmware has it.
+    @Test func `by UEFI kernels are told of ACPI`() async throws {
+        let folder = try Folder()
+        try folder.write("old", Self.application(hermitNote(3)))
+        try folder.write("application", Sample.application)
+        let map = try await Tool.run(["map", "--width", "200", "--protocol", "uefi", "old"], in: folder.url)
+        #expect(map.output.contains("copy of ACPI's root pointer"), "\(map.output)\(map.errors)")
+        let load = try await Tool.run(
+            [
+                "load", "--protocol", "uefi", "--machine", "q35", "--command-line", "-- one two", "--output", "image",
+                "--memory-dump", "dump", "application",
+            ], in: folder.url)
+        #expect(load.status == 0, "\(load.errors)")
+        let dump = try Data(contentsOf: folder.url.appendingPathComponent("dump"))
+        for text in ["hermit,rsdp@3f77e014\0", "memory@900000\0", "-- one two\0"] {
+            #expect(dump.range(of: Data(text.utf8)) != nil, "\(text)")
+        }
+    }
+
+    /// C applications are linked at 8 MiB, where OVMF has ACPI's non-volatile memory.
+    @Test func `what OVMF has in an image's way is told`() async throws {
+        let folder = try Folder()
+        var writer = ELFWriter(type: 2, base: 0x80_0000)
+        writer.append([0xf4])
+        writer.addNotes(hermitNote(3))
+        try folder.write("fixed", writer.bytes)
+        let bios = try await Tool.run(["fixed"], in: folder.url)
+        let uefi = try await Tool.run(["--protocol", "uefi", "fixed"], in: folder.url)
+        #expect(bios.status == 0, "\(bios.output)")
+        #expect(
+            uefi.output.contains("from 0x800000 up to 0x808000, where the image must lie, the firmware keeps"),
+            "\(uefi.output)")
+    }
+
+    @Test(arguments: [["--machine", "microvm"], ["--memory", "32M"]])
+    func `UEFI does not run everywhere`(_ words: [String]) async throws {
         let folder = try Folder()
         try folder.write("application", Sample.application)
-        let run = try await Tool.run(["boot", "--protocol", name, "application"], in: folder.url)
-        #expect(run.status == 64)
-        #expect(run.errors.contains("QEMU starts the loader by --protocol multiboot or pvh"), "\(run.errors)")
+        let run = try await Tool.run(["--protocol", "uefi"] + words + ["application"], in: folder.url)
+        #expect(run.status == 64 && run.errors.contains("UEFI needs"), "\(run.errors)")
+    }
+
+    @Test(arguments: ["64M", "1G", "8G"]) func `libraries lie beside the application, where there is room`(
+        _ size: String
+    ) async throws {
+        let folder = try Folder()
+        try folder.write("application", Sample.application)
+        try folder.write("libfoo.so", Sample.application)
+        let words = ["--protocol", "uefi", "--memory", size, "--module", "libfoo.so", "application"]
+        let run = try await Tool.run(words, in: folder.url)
+        #expect(run.status == 0 && run.output.contains("\(size), uefi"), "\(run.output)\(run.errors)")
     }
 }

@@ -7,13 +7,6 @@ import Bytes
 import Diagnostics
 import FoundationEssentials
 import Glibc
-import Subprocess
-
-#if canImport(System)
-    import System
-#else
-    import SystemPackage
-#endif
 
 struct DiskCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -73,6 +66,10 @@ struct DiskCommand: AsyncParsableCommand {
                 throw ExitCode(status)
             }
         }
+        host.startProtocol = .uefi
+        do throws(Refusal) {
+            _ = try Rehearsal(ByteView(application.bytes), on: host.booting(file, application), gigabytePages: false)
+        } catch { Progress.shared.tell("warning: OVMF will not boot it: \(error.sentence)") }
         let loader = try InputFile(loaderFile())
         let line = [loaderOptions, QEMU.commandLine(commandLine, environment: environment, arguments: arguments)]
             .filter { !$0.isEmpty }.joined(separator: " ")
@@ -100,7 +97,9 @@ struct DiskCommand: AsyncParsableCommand {
 }
 
 /// What a disk image is made of.
-private struct BootDisk {
+struct BootDisk {
+    /// Where its makers come from.
+    private static let packages = "fdisk mtools"
     private static let sector = 512, mebibyte = 1 << 20
     /// The smallest FAT32 has 65,525 clusters (Microsoft, FAT: General Overview of On-Disk Format, "FAT Type Determination").
     private static let smallest = 64 * mebibyte
@@ -139,8 +138,8 @@ private struct BootDisk {
         guard FileManager.default.createFile(atPath: image, contents: nil),
             unsafe truncate(image, size + 2 * BootDisk.mebibyte) == 0
         else { throw Failure.writing(image, errno) }
-        try await run(
-            "sfdisk", ["--quiet", image],
+        try await InstalledProgram.run(
+            "sfdisk", ["--quiet", image], BootDisk.packages,
             input: """
                 label: gpt
                 label-id: \(identifier(digest, from: 0))
@@ -150,22 +149,24 @@ private struct BootDisk {
                 """)
         let partition = image + "@@1M"
         let serial = String(digest.words.span[0], radix: 16)
-        try await run(
+        try await InstalledProgram.run(
             "mformat",
             [
                 "-i", partition, "-F", "-c", size < BootDisk.large ? "1" : "8", "-T", "\(size / BootDisk.sector)",
                 "-h", "64", "-s", "32", "-H", "\(BootDisk.mebibyte / BootDisk.sector)", "-N", serial, "-v", "HERMIT",
                 "::",
-            ])
-        try await run("mmd", ["-i", partition, "::/EFI", "::/EFI/BOOT", "::/EFI/hermit"])
+            ], BootDisk.packages)
+        try await InstalledProgram.run(
+            "mmd", ["-i", partition, "::/EFI", "::/EFI/BOOT", "::/EFI/hermit"], BootDisk.packages)
         let line = folder + "/line"
         try Data((commandLine + "\n").utf8).write(to: URL(fileURLWithPath: line))
         for (index, file) in files.enumerated() {
             let copy = "\(folder)/\(index)"
             try Inspection.write(file.input.bytes, toFileAt: copy)
-            try await run("mcopy", ["-i", partition, copy, "::/" + file.path])
+            try await InstalledProgram.run("mcopy", ["-i", partition, copy, "::/" + file.path], BootDisk.packages)
         }
-        try await run("mcopy", ["-i", partition, line, "::/EFI/hermit/hermit-bootargs"])
+        try await InstalledProgram.run(
+            "mcopy", ["-i", partition, line, "::/EFI/hermit/hermit-bootargs"], BootDisk.packages)
         return image
     }
 
@@ -185,22 +186,5 @@ private struct BootDisk {
         digits[16] = "8"
         for place in [20, 16, 12, 8] { digits.insert("-", at: place) }
         return String(digits)
-    }
-
-    /// Runs a program, and has it believe that it is 1980, when FAT's time begins. Throws a `Failure` where it is not there or fails.
-    private func run(_ name: String, _ arguments: [String], input: String = "") async throws {
-        // Debian keeps sfdisk where only root's PATH leads.
-        guard
-            let program = InstalledProgram.find(name) ?? InstalledProgram.find("/usr/sbin/" + name)
-                ?? InstalledProgram.find("/sbin/" + name)
-        else { throw Failure("there is no \(name) in PATH: install it (apt-get install fdisk mtools)") }
-        let result = try await Subprocess.run(
-            .path(FilePath(program)), arguments: Arguments(arguments),
-            environment: .inherit.updating(["SOURCE_DATE_EPOCH": "315532800", "TZ": "UTC"]), input: .string(input),
-            output: .discarded, error: .string(limit: 1 << 16))
-        guard result.terminationStatus.isSuccess else {
-            let lines = (result.standardError).split(separator: "\n").prefix(1).joined()
-            throw Failure("\(name) failed: \(printable(lines))")
-        }
     }
 }

@@ -125,8 +125,10 @@ struct MachineOptions: ParsableArguments {
     @Option(help: "QEMU's machine.")
     var machine = MachineKind.pc
 
-    @Option(name: .customLong("protocol"), help: "How the loader is started.")
-    var startProtocol = StartProtocol.multiboot
+    @Option(
+        name: .customLong("protocol"),
+        help: "How the loader is started; without it by Multiboot, or as is usual for what starts it.")
+    var givenProtocol: StartProtocol?
 
     @Option(parsing: .unconditional, help: "The command line, as QEMU's -append takes it.")
     var commandLine = ""
@@ -157,6 +159,9 @@ struct MachineOptions: ParsableArguments {
     @Flag(help: "The CPU cannot mark pages as not to be executed (-cpu ...,-nx).")
     var withoutNx = false
 
+    /// How the loader is started, unless somebody else decides on it.
+    var startProtocol: StartProtocol { givenProtocol ?? .multiboot }
+
     /// The loader's file: the one that was named, or that the environment's LOADER names, one beside this program, the
     /// installed one, or build/loader.
     var loaderFile: String? {
@@ -178,6 +183,12 @@ struct MachineOptions: ParsableArguments {
 
     /// The machine, which can boot several files: its modules and the loader have been read, once.
     func host() throws -> HostMachine {
+        if startProtocol == .uefi {
+            guard machine != .microvm else { throw ValidationError("UEFI needs --machine pc or q35") }
+            guard givenMemory?.bytes ?? .max >= UEFIStarter.leastMemory else {
+                throw ValidationError("UEFI needs 64M of memory")
+            }
+        }
         var host = HostMachine(
             kind: machine, memory: givenMemory ?? MemorySize(bytes: 1 << 30), startProtocol: startProtocol,
             commandLine: commandLine,

@@ -14,12 +14,9 @@ enum MachineKind: String, CaseIterable, ExpressibleByArgument, Codable {
     case pc, q35, microvm
 }
 
-/// How the loader is started there. QEMU does so by the first two; the others are rehearsed as GRUB and Firecracker leave the machine.
+/// How the loader is started there, and who is rehearsed as its starter: QEMU by the first two, GRUB, Firecracker and OVMF by the others.
 enum StartProtocol: String, CaseIterable, ExpressibleByArgument, Codable {
-    case multiboot, pvh, multiboot2, linux
-
-    /// Whether QEMU starts the loader by it.
-    var isQEMUs: Bool { self == .multiboot || self == .pvh }
+    case multiboot, pvh, multiboot2, linux, uefi
 }
 
 /// A machine with its firmware's memory map, the loader and one module in place. Addresses and numbers were read out of

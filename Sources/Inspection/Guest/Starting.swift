@@ -12,6 +12,7 @@ extension HostMachine {
         case .multiboot2: Multiboot2Starter(self)
         case .pvh: PVHStarter(self)
         case .linux: LinuxStarter(self)
+        case .uefi: UEFIStarter(self)
         }
     }
 

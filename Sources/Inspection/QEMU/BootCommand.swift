@@ -21,6 +21,10 @@ struct BootCommand: AsyncParsableCommand {
               loader-inspect boot --quiet --timeout 60 app > log
               loader-inspect boot --protocol pvh app
               loader-inspect boot --firmware ovmf app     by UEFI
+              loader-inspect boot --starter grub app      by GRUB, Multiboot 2
+              loader-inspect boot --starter grub --firmware ovmf --protocol linux app
+              loader-inspect boot --starter disk app      by UEFI, from a disk
+              loader-inspect boot --starter pxe app       by iPXE, from the network
               loader-inspect boot --qemu-arg -d --qemu-arg int app
               loader-inspect boot --dry-run app           only show the command
 
@@ -28,10 +32,13 @@ struct BootCommand: AsyncParsableCommand {
             else to standard error. A file that the loader refuses needs no QEMU. After a crash, addresses in the output are told \
             as functions and, with DWARF, as lines of the source.
 
-            UEFI starts loader.efi, which has to lie where the loader does, and has one file: an application with shared objects takes \
-            a disk. The file is rehearsed as a BIOS would leave the machine; where firmware lies in its way, the loader says so.
+            Who starts the loader, and how: QEMU by multiboot, pvh or linux (and qboot likewise), OVMF by uefi, GRUB by multiboot2, \
+            multiboot or linux, iPXE by multiboot or linux, the first unless --protocol says otherwise. By linux and uefi it is \
+            loader.efi that is started, which has to lie where the loader does. QEMU's own UEFI boot, pvh and linux have one file: \
+            shared objects take multiboot, or a disk.
 
-            PVH is started with a copy of the loader that lacks the Multiboot header; --dry-run leaves it behind.
+            GRUB takes grub-mkrescue with xorriso and mtools; a disk takes sfdisk and mtools. What is made for them, and the copy of \
+            the loader without a Multiboot header that PVH is started with, --dry-run leaves behind.
 
             Exit status: the application's, where the kernel says it ("shutting down with code N") or isa-debug-exit does: 0 \
             success, 1 failure. Else 1 QEMU ended by itself or the file is refused, 2 it is malformed, 64 the command line is \
@@ -78,24 +85,7 @@ struct BootCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        guard machine.startProtocol.isQEMUs else {
-            throw ValidationError(
-                "QEMU starts the loader by --protocol multiboot or pvh: the others are rehearsed by verdict, map and bootinfo"
-            )
-        }
-        let isUEFI = options.firmware == .ovmf
-        if isUEFI {
-            guard machine.machine != .microvm else { throw ValidationError("OVMF needs --machine pc or q35") }
-            guard machine.modules.isEmpty else {
-                throw ValidationError(
-                    "UEFI gets one file from QEMU: shared objects lie beside it on a disk, which loader-inspect disk makes"
-                )
-            }
-        }
-        let isPVH = machine.startProtocol == .pvh && !isUEFI
-        guard !isPVH || machine.modules.isEmpty else {
-            throw ValidationError("QEMU's PVH boot has one module: shared objects take --protocol multiboot")
-        }
+        let way = try BootWay(options, machine)
         guard !([file, machine.loader ?? ""] + machine.modules).contains("-") else {
             throw Failure("QEMU reads files by their names: standard input can be none of them")
         }
@@ -120,35 +110,36 @@ struct BootCommand: AsyncParsableCommand {
         }
         var loader = try folder.name(for: found)
         machine.loader = loader
-        // As by PVH, the options for the loader come first on the command line.
-        if isUEFI { machine.startProtocol = .pvh }
+        machine.givenProtocol = way.startProtocol
         let host = try machine.host(for: name, input)
         let plan = try plan(machine, input, host)
         var options = options
         options.smp = options.smp ?? Int(min(max(input.image?.processors ?? 1, 1), 255))
         let program = try QEMU.program(qemu)
         try options.accel.require()
-        if isPVH {
+        if way.startProtocol == .pvh {
             let copy = try QEMU.loaderWithoutMultiboot(loader)
             loader = try folder.made() + "/loader-pvh"
             try copy.write(to: URL(fileURLWithPath: loader))
         }
-        var firmware: String?
-        if isUEFI {
+        if way.startsMZFile {
             let beside = (found.lastIndex(of: "/").map { String(found[...$0]) } ?? "") + "loader.efi"
             guard unsafe access(beside, R_OK) == 0 else {
-                throw Failure("there is no \(printable(beside)), which UEFI starts: make loader builds it")
+                throw Failure("there is no \(printable(beside)), which is started so: make loader builds it")
             }
             loader = try folder.name(for: beside)
-            firmware = try GuestFirmware.ovmfFile()
         }
+        let firmware = try way.firmware.file()
         let shares = try options.shares.enumerated().map { index, text in
             try SharedFolder(text, socket: folder.made() + "/share\(index)")
         }
         let daemon = shares.isEmpty ? "" : try SharedFolder.daemon()
+        let files = BootFiles(
+            loader: loader, application: name, modules: host.modules.map(\.path), commandLine: host.commandLine,
+            loaderOptions: host.loaderOptions)
+        let medium = try await way.medium(files, in: folder, isQuiet: quiet)
         var arguments = QEMU.arguments(
-            name, loader: loader, host, gigabytePages: machine.gigabytePages, options, shares: shares,
-            firmware: firmware)
+            medium, host, gigabytePages: machine.gigabytePages, options, shares: shares, firmware: firmware)
         if gdb { arguments += ["-S", "-gdb", "unix:\(try folder.made())/gdb,server=on,wait=off"] }
         if dryRun {
             Output(color: .never).line(QEMU.line([program] + arguments))
@@ -165,7 +156,7 @@ struct BootCommand: AsyncParsableCommand {
         let daemons = try shares.map { try $0.serve(daemon, isForerunner: isForerunner, isQuiet: quiet) }
         defer { for daemon in daemons { ChildProcess.end(daemon) } }
         var run = GuestRun(dropsCarriageReturns: quiet, timeout: options.timeout, isApart: gdb)
-        if daemons.isEmpty, !gdb { run.didStart = { folder.remove() } }
+        if daemons.isEmpty, !gdb, way.starter == .qemu { run.didStart = { folder.remove() } }
         let debugger = gdb ? try startDebugger(plan, host, input, in: folder) : nil
         run.companion = debugger
         let end = try run.run(program, arguments)

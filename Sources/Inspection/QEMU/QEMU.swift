@@ -20,10 +20,10 @@ struct QEMU {
         return program
     }
 
-    /// The arguments for `file` on `machine`, whose CPU has 1 GiB pages where `gigabytePages` says so, with the devices that
-    /// `options` asks for, and what it says to QEMU last; `firmware` is the file of another one than QEMU's own.
+    /// The arguments for `machine`, whose CPU has 1 GiB pages where `gigabytePages` says so, with the devices that `options` asks for,
+    /// what it says to QEMU last, and what is booted in `medium`; `firmware` is the file of another one than QEMU's own.
     static func arguments(
-        _ file: String, loader: String, _ machine: HostMachine, gigabytePages: Bool, _ options: RunnerOptions,
+        _ medium: [String], _ machine: HostMachine, gigabytePages: Bool, _ options: RunnerOptions,
         shares: [SharedFolder] = [], firmware: String? = nil
     ) -> [String] {
         let memory = shares.isEmpty ? "" : ",memory-backend=ram"
@@ -40,26 +40,14 @@ struct QEMU {
         list += ["-display", "none", "-serial", "stdio", "-no-reboot"]
         list += ["-device", "isa-debug-exit,iobase=\(hex(UInt64(IOPort.debugExit))),iosize=0x04"]
         // Without a network card UEFI does not look for a boot server.
-        if let firmware { list += ["-bios", firmware] + (options.ports.isEmpty ? ["-net", "none"] : []) }
+        if let firmware { list += ["-bios", firmware] }
+        if machine.kind != .microvm, firmware != nil, options.ports.isEmpty { list += ["-net", "none"] }
         list += PortForward.arguments(options.ports)
         if !shares.isEmpty {
             list += ["-object", "memory-backend-memfd,id=ram,size=\(machine.memory.text),share=on"]
         }
         for (index, share) in shares.enumerated() { list += share.arguments(index) }
-        list += ["-kernel", loader, "-initrd"]
-        var commandLine = [machine.commandLine]
-        switch machine.startProtocol {
-        case .multiboot, .multiboot2:
-            let options = machine.loaderOptions.isEmpty ? "" : " " + machine.loaderOptions
-            // A comma would begin the next module.
-            let names = ([file] + machine.modules.map(\.path)).map { $0.replacing(",", with: ",,") }
-            list.append(([names[0] + options] + names.dropFirst()).joined(separator: ","))
-        case .pvh, .linux:
-            list.append(file)
-            commandLine.insert(machine.loaderOptions, at: 0)
-        }
-        let text = commandLine.filter { !$0.isEmpty }.joined(separator: " ")
-        return list + (text.isEmpty ? [] : ["-append", text]) + options.qemuArguments
+        return list + medium + options.qemuArguments
     }
 
     /// A copy of the loader's file at `path` without its Multiboot header, which QEMU would prefer to its PVH note.

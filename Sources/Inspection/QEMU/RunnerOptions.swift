@@ -25,10 +25,21 @@ enum Accelerator: String, CaseIterable, ExpressibleByArgument {
 
 /// What the machine begins with, and what of the loader it starts.
 enum GuestFirmware: String, CaseIterable, ExpressibleByArgument {
-    /// QEMU's own: SeaBIOS, or qboot of a microvm. It starts build/loader.
+    /// QEMU's own: SeaBIOS, or what it has for a microvm.
     case bios
     /// UEFI for virtual machines, which starts build/loader.efi.
     case ovmf
+    /// What QEMU has besides for a machine without firmware's services.
+    case qboot
+
+    /// What QEMU's `-bios` is to name; nil where it takes its own. Throws `Failure` where there is none.
+    func file() throws(Failure) -> String? {
+        switch self {
+        case .bios: nil
+        case .ovmf: try GuestFirmware.ovmfFile()
+        case .qboot: "qboot.rom"
+        }
+    }
 
     /// The file of OVMF: the one that the environment's OVMF names, or where distributions put it. Throws `Failure` where there is none.
     static func ovmfFile() throws(Failure) -> String {
@@ -94,8 +105,11 @@ struct RunnerOptions: ParsableArguments {
     @Option(help: "What runs the guest: QEMU, or Linux' KVM with the host's CPU.")
     var accel = Accelerator.tcg
 
-    @Option(help: "What the machine begins with: QEMU's BIOS, or UEFI.")
-    var firmware = GuestFirmware.bios
+    @Option(help: "What the machine begins with: QEMU's own BIOS, UEFI, or qboot; without it bios, or ovmf for a disk.")
+    var firmware: GuestFirmware?
+
+    @Option(help: "Who starts the loader: QEMU's -kernel, GRUB from a CD, iPXE from the network, or UEFI from a disk.")
+    var starter = GuestStarter.qemu
 
     @Option(
         name: .customLong("port"),
