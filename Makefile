@@ -32,7 +32,7 @@ make disk          build/disk.img, which boots an application under UEFI (APP=pa
 make check         while you work: lint, build, the tests of the pure modules; within a minute after an edit
 make test          everything that guards a commit, by samples where all cases would take long
 make soak          the same tests with all cases instead of samples: hours
-make matrix        every generation of kernels on every machine: thousands of boots
+make matrix        every generation of kernels on every machine, by every starter: thousands of boots
 make witness       every ELF file of this system, as loader-inspect and readelf list it
 make fuzz          fuzzing with libFuzzer (TARGET=all SECONDS=60); fuzz-briefly is its part of make test
 make loader        build/loader and build/loader.efi; make inspect is build/loader-inspect, make fixtures the applications of the tests
@@ -111,10 +111,12 @@ coverage: loader fixtures
 	swift test --enable-code-coverage --scratch-path .build-coverage --skip GuestTests
 	@Fuzz/coverage .build-coverage
 
-# Every generation on every machine, thousands of boots; writes the table of docs/generations.md to build/matrix.md.
+# Every generation on every machine, thousands of boots; writes the table of docs/generations.md to build/matrix.md, and that of
+# docs/starters.md to the page: ROWS is a part of the words of those of its rows that are to be written.
+ROWS :=
 matrix: deps loader fixtures
 	swift build --build-tests
-	LOADER_MATRIX=1 swift test --skip-build --filter MatrixTests
+	LOADER_MATRIX=1 LOADER_MATRIX_ROWS="$(ROWS)" swift test --skip-build --filter MatrixTests
 
 # build/loader.debug and build/loader.efi.debug are the same with debugging information.
 loader: loader-elf loader-mz

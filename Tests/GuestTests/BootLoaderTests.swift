@@ -147,14 +147,27 @@ enum IPXE {
     static let isThere = ["/usr/lib/ipxe/qemu/pxe-e1000.rom", "/usr/share/qemu/pxe-e1000.rom"]
         .contains(where: FileManager.default.fileExists)
 
+    private static let server = "tftp://10.0.2.2/"
+
     /// Boots `plan`.
     static func boot(_ plan: BootPlan) async throws -> Outcome {
-        let folder = try BootFolder(plan.files)
-        var lines = ["#!ipxe", "dhcp", BootPlan.line(["kernel tftp://10.0.2.2/loader", plan.commandLine])]
-        for module in plan.modules {
-            lines.append(BootPlan.line(["initrd tftp://10.0.2.2/\(module.file.lastPathComponent)", module.string]))
+        let modules = plan.modules.map { module in
+            BootPlan.line(["initrd \(server)\(module.file.lastPathComponent)", module.string])
         }
-        try folder.write(lines + ["boot"], to: "script.ipxe")
+        return try await boot([BootPlan.line(["kernel \(server)loader", plan.commandLine])] + modules, plan.files)
+    }
+
+    /// Boots the Linux kernel `kernel` with `initrd` and `commandLine`.
+    static func boot(linux kernel: URL, _ initrd: URL, _ commandLine: String) async throws -> Outcome {
+        let lines = [
+            "kernel \(server)\(kernel.lastPathComponent) \(commandLine)", "initrd \(server)\(initrd.lastPathComponent)",
+        ]
+        return try await boot(lines, [kernel, initrd])
+    }
+
+    private static func boot(_ commands: [String], _ files: [URL]) async throws -> Outcome {
+        let folder = try BootFolder(files)
+        try folder.write(["#!ipxe", "dhcp"] + commands + ["boot"], to: "script.ipxe")
         let network = "user,id=net,tftp=\(folder.url.path),bootfile=script.ipxe"
         return try await folder.boot(
             ["-netdev", network, "-device", "e1000,netdev=net", "-boot", "n"])
@@ -182,11 +195,6 @@ enum IPXE {
     }
 
     // MARK: GRUB
-
-    @Test(
-        .enabled(if: GRUB.isThere, "GRUB, xorriso or mtools are not there: make deps"),
-        .enabled(if: isBuilt, "make loader fixtures"))
-    func `GRUB boots the demonstration`() async throws { expectDemonstration(try await GRUB.boot(Self.demo)) }
 
     @Test(
         .enabled(if: GRUB.isThere, "GRUB, xorriso or mtools are not there: make deps"),
@@ -240,42 +248,6 @@ enum IPXE {
         )
     }
 
-    @Test(
-        .enabled(if: GRUB.areThere, "GRUB for BIOS and UEFI, OVMF, xorriso or mtools are not there: make deps"),
-        .enabled(if: isBuilt, "make loader fixtures"), arguments: GRUB.allCases)
-    func `GRUB boots the demonstration by Multiboot 2`(_ grub: GRUB) async throws {
-        let outcome = try await grub.boot(Self.demo, by: .two)
-        expectDemonstration(outcome)
-        #expect(outcome.serial.contains("[LOADER] started by Multiboot 2,"), outcome.comment)
-    }
-
-    /// Multiboot 1 on UEFI tells of no root pointer, which the demonstration does not need.
-    @Test(
-        .enabled(if: GRUB.areThere, "GRUB for BIOS and UEFI, OVMF, xorriso or mtools are not there: make deps"),
-        .enabled(if: isBuilt, "make loader fixtures"))
-    func `GRUB boots the demonstration by Multiboot 1 on UEFI`() async throws {
-        expectDemonstration(try await GRUB.efi.boot(Self.demo))
-    }
-
-    /// It needs ACPI, and looks for its root pointer where UEFI leaves none.
-    @Test(
-        .enabled(if: GRUB.areThere, "GRUB for BIOS and UEFI, OVMF, xorriso or mtools are not there: make deps"),
-        .enabled(if: hasGenuine, "the genuine image hello_world is not there"), arguments: GRUB.allCases)
-    func `GRUB boots a genuine application by Multiboot 2`(_ grub: GRUB) async throws {
-        expectGenuine(try await grub.boot(BootPlan(modules: [(Self.genuine, "")]), by: .two))
-    }
-
-    @Test(
-        .enabled(if: GRUB.areThere, "GRUB for BIOS and UEFI, OVMF, xorriso or mtools are not there: make deps"),
-        .enabled(if: isBuilt, "make loader fixtures"), arguments: Matrix.dimensions[0])
-    func `every generation boots by Multiboot 2 on UEFI`(_ kernel: String) async throws {
-        let outcome = try await GRUB.efi.boot(BootPlan(modules: [BootPlan.module("\(kernel)-pie")]), by: .two)
-        #expect(outcome.status == 3, outcome.comment)
-        #expect(outcome.serial.contains("command line: env=A=b -- one two\n"), outcome.comment)
-        // Those that look for it have found it.
-        #expect((outcome.word(after: "fixture: RSDP ") == "0x0") == (kernel == "gen4-identity"), outcome.comment)
-    }
-
     /// C applications are linked at 8 MiB, where OVMF has what it keeps across sleep states.
     @Test(
         .enabled(if: GRUB.areThere, "GRUB for BIOS and UEFI, OVMF, xorriso or mtools are not there: make deps"),
@@ -304,35 +276,5 @@ enum IPXE {
             ]), by: .two)
         #expect(outcome.status == 3, outcome.comment)
         #expect(!outcome.serial.contains("FAILED"), outcome.comment)
-    }
-
-    // MARK: SYSLINUX
-
-    @Test(
-        .enabled(if: SYSLINUX.isThere, "SYSLINUX, ISOLINUX or xorriso are not there: make deps"),
-        .enabled(if: isBuilt, "make loader fixtures"), arguments: ["", "-aout"])
-    func `SYSLINUX boots the demonstration`(option: String) async throws {
-        expectDemonstration(try await SYSLINUX.boot(Self.demo, option: option))
-    }
-
-    @Test(
-        .enabled(if: SYSLINUX.isThere, "SYSLINUX, ISOLINUX or xorriso are not there: make deps"),
-        .enabled(if: hasGenuine, "the genuine image hello_world is not there"), arguments: ["", "-aout"])
-    func `SYSLINUX boots a genuine application`(option: String) async throws {
-        expectGenuine(try await SYSLINUX.boot(BootPlan(modules: [(Self.genuine, "")]), option: option))
-    }
-
-    // MARK: iPXE
-
-    @Test(
-        .enabled(if: IPXE.isThere, "QEMU's iPXE ROMs are not there: make deps"),
-        .enabled(if: isBuilt, "make loader fixtures"))
-    func `iPXE boots the demonstration`() async throws { expectDemonstration(try await IPXE.boot(Self.demo)) }
-
-    @Test(
-        .enabled(if: IPXE.isThere, "QEMU's iPXE ROMs are not there: make deps"),
-        .enabled(if: hasGenuine, "the genuine image hello_world is not there"))
-    func `iPXE boots a genuine application`() async throws {
-        expectGenuine(try await IPXE.boot(BootPlan(modules: [(Self.genuine, "")])))
     }
 }

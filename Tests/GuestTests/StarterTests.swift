@@ -25,13 +25,6 @@ import Testing
         try await boots(Project.fixture("demo"), "preset=\(starter.name)", by: starter, says: "checks passed")
     }
 
-    @Test(
-        .enabled(if: isBuilt && Project.exists(Project.genuine("hello_world")), "the image hello_world is not there"),
-        arguments: starters)
-    func `hello_world boots as each starter leaves the machine`(_ starter: (name: String, boot: String)) async throws {
-        try await boots(Project.genuine("hello_world"), "preset=\(starter.name)", by: starter, says: "Hello, world!")
-    }
-
     /// One thing at a time, each of which has been somebody's end.
     @Test(
         .enabled(if: isBuilt, "make loader fixtures"),
@@ -88,7 +81,7 @@ import Testing
     /// Every generation takes its memory from what the starters tell, though none knows their protocols.
     @Test(
         .enabled(if: isBuilt, "make loader fixtures"),
-        arguments: Matrix.dimensions[0], ["grub2", "firecracker-linux", "kexec-linux", "cloud-hypervisor-bzimage"])
+        arguments: Matrix.dimensions[0], ["grub2", "cloud-hypervisor-bzimage"])
     func `every generation boots by protocols that it does not know`(_ kernel: String, _ preset: String) async throws {
         let outcome = try await start("preset=\(preset) -- \(Self.kernelLine)", "\(kernel)-pie")
         #expect(outcome.status == 3, outcome.comment)

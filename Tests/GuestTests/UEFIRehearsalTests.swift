@@ -1,0 +1,55 @@
+// What loader-inspect rehearses by UEFI, beside what OVMF makes of the same machine.
+
+import Commands
+import Foundation
+import TestSupport
+import Testing
+
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct UEFIRehearsalTests {
+    /// Other versions of OVMF have more or less in the end of memory; below 16 MiB, where images and what kernels are handed lie, all have
+    /// the same.
+    @Test(
+        .enabled(if: OVMF.isThere, "OVMF is not there: make deps"),
+        .enabled(if: MZTests.isBuilt, "make loader fixtures"), arguments: [("pc", "256M"), ("q35", "5G")])
+    func `memory is OVMF's`(_ machine: String, _ memory: String) async throws {
+        let folder = try BootFolder([])
+        let words = [
+            "load", "--protocol", "uefi", "--machine", machine, "--memory", memory, "--loader-options",
+            "loader.verbose",
+            "--output", folder.url.path + "/image", Project.fixture("demo").path,
+        ]
+        let rehearsed = try await run([MZTests.inspect] + words)
+        #expect(rehearsed.succeeded, "\(rehearsed.output)")
+        let outcome = try await Guest(
+            medium: ["-bios", OVMF.file.path, "-net", "none", "-kernel", MZTests.file.path],
+            initrd: Project.fixture("demo"), machine: machine, memory: memory, append: "loader.verbose"
+        ).boot()
+        #expect(outcome.status == 3, outcome.comment)
+        let (found, expected) = (Self.lines(outcome.plain), Self.lines(rehearsed.output))
+        #expect(found.low == expected.low && !found.low.isEmpty, outcome.comment)
+        #expect(found.kinds == expected.kinds, outcome.comment)
+    }
+
+    /// The lines about memory: those that begin below 16 MiB as they stand, and what kinds there are above.
+    private static func lines(_ output: String) -> (low: [String], kinds: Set<String>) {
+        var (low, kinds): ([String], Set<String>) = ([], [])
+        for line in output.split(separator: "\n") {
+            guard
+                let match = line.firstMatch(
+                    of:
+                        /\[LOADER\] (RAM|reserved by the firmware|ACPI tables|ACPI, non-volatile|image at|BootInfo at) (0x([0-9a-f]+).*)/
+                ),
+                let address = UInt64(match.3, radix: 16)
+            else { continue }
+            // The stack and its page tables depend on how many regions the end of memory has.
+            if match.1 == "BootInfo at" { continue }
+            // RAM up to where the firmware's own memory begins.
+            if address < 0x90_0000 || match.1 == "image at" {
+                low.append("\(match.1) \(match.2)")
+            } else {
+                kinds.insert(String(match.1))
+            }
+        }
+        return (low, kinds)
+    }
+}
