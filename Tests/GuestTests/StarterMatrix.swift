@@ -230,10 +230,6 @@ enum StarterResult: Equatable {
             let lines = serial.split(separator: "\n").filter { $0.contains(/panicked|requires|FAILED|exception|Err/) }
             lacks = lines.last.map(String.init) ?? "the kernel ended without its last words"
         }
-        // Kernels with an identity mapping do not look for it.
-        if lacks == nil, application.name != "4, identity", serial.contains("fixture: RSDP 0x0\n") {
-            lacks = "the kernel found no root pointer of ACPI"
-        }
         self = lacks.map { .fails(outcome.status, $0.trimmingCharacters(in: .whitespaces)) } ?? .boots
     }
 

@@ -10,7 +10,7 @@ import Testing
 
     @Test(.enabled(if: !isMatrix, "make matrix runs all of them"), arguments: StarterCell.sample)
     func `a cell is as the page says`(_ cell: StarterCell) async throws {
-        if let missing = cell.missing { try Test.cancel("skipped: \(missing)") }
+        if let missing = cell.missing { try Test.cancel("the cell is skipped: \(missing)") }
         let (result, outcome) = try await cell.row.result(cell.application)
         let page = try #require(try StarterPage()[cell], "docs/starters.md has no such cell: make matrix")
         #expect(
