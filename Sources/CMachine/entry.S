@@ -505,7 +505,8 @@ cm_enter:
     jmp enter_tail
 
 // The loader's own bytes are about to be overwritten, or are not mapped for the kernel: continue in a copy of the tail in the handoff
-// block, under page tables that lie after the staged image, or the kernel's if nothing is to be moved. After the copy come gates for the 32 exceptions, which all lead to its `moved_exception`.
+// block, under page tables that lie after the staged image, or the kernel's if nothing is to be moved. After the copy come gates for
+// the 32 exceptions, which all lead to its `moved_exception`.
 6:  mov 40(%rbx), %rdi
     mov %rdi, %rax
     lea enter_moving(%rip), %rsi
