@@ -47,6 +47,11 @@ var targets: [Target] = [
         swiftSettings: strict + [.enableExperimentalFeature("Lifetimes")]),
 ]
 
+// What views read that the loader cannot boot: for hosts, with a heap.
+let anyELF = Target.target(
+    name: "AnyELF", dependencies: ["Diagnostics", "Bytes", "ELF", "Architecture"],
+    swiftSettings: strict + [.enableExperimentalFeature("Lifetimes")])
+
 var products: [Product] = []
 var dependencies: [Package.Dependency] = []
 
@@ -76,14 +81,15 @@ if freestanding {
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2", traits: []),
     ]
+    targets.append(anyELF)
     if !pureOnly {
         targets += [
-            .target(name: "CProcess"),
+            .target(name: "CProcess"), .target(name: "CDwarf"),
             .systemLibrary(name: "Clibiberty", providers: [.apt(["libiberty-dev"])]),
             .target(
                 name: "Inspection",
                 dependencies: pureModules + [
-                    "Boot", "UEFI", "CProcess", "Clibiberty",
+                    "AnyELF", "Boot", "UEFI", "CDwarf", "CProcess", "Clibiberty",
                     .product(name: "ArgumentParser", package: "swift-argument-parser"),
                     .product(name: "Subprocess", package: "swift-subprocess"),
                 ],
@@ -144,6 +150,7 @@ if freestanding {
     let tested: [(module: String, dependencies: [Target.Dependency])] = [
         ("Diagnostics", []), ("Bytes", ["Diagnostics"]),
         ("ELF", ["Diagnostics", "Bytes", "Architecture", "Linking", "Clibelf"]),
+        ("AnyELF", ["Diagnostics", "Bytes", "ELF"]),
         ("Memory", ["Diagnostics", "Bytes"]), ("Architecture", ["Diagnostics", "Bytes", "Memory"]),
         ("HermitEntry", ["Diagnostics", "Bytes", "ELF", "Architecture"]),
         ("HermitImage", ["Diagnostics", "Bytes", "Commands"]),
@@ -174,7 +181,7 @@ if freestanding {
     let hostile: [SwiftSetting] = [.treatAllWarnings(as: .error), .enableExperimentalFeature("Lifetimes")]
     targets += [
         .target(
-            name: "HostileInput", dependencies: pureModules + ["Boot", "UEFI", "TestSupport"],
+            name: "HostileInput", dependencies: pureModules + ["AnyELF", "Boot", "UEFI", "TestSupport"],
             path: "Fuzz/HostileInput",
             swiftSettings: hostile),
         .testTarget(

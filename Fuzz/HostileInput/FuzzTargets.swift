@@ -47,6 +47,8 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
     case image
     /// The report of an exception: any registers, any memory, any file.
     case exception
+    /// A file of either class and byte order, as views read it.
+    case anyFile = "any-file"
 
     /// Runs the target on `bytes`; returns the promises that were broken.
     public func run(_ bytes: [UInt8]) -> [String] {
@@ -68,6 +70,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         case .configuration: FuzzTarget.configuration(bytes)
         case .image: FuzzTarget.image(bytes)
         case .exception: FuzzTarget.exception(bytes)
+        case .anyFile: FuzzTarget.anyFile(bytes)
         }
     }
 

@@ -43,6 +43,7 @@ extension FuzzTarget {
             return (0..<64).map { choice in
                 (0..<120).map { UInt8($0) } + [0, UInt8(choice)] + [14, 2, 0, 1] + [UInt8](repeating: 0, count: 40)
             }
+        case .anyFile: return fixtures + FuzzTarget.anyFileSeeds
         }
     }
 

@@ -82,7 +82,7 @@ public struct Notes: ~Escapable {
 
     /// The notes in `bytes`, which begin at `start` of the file and at link address `address`.
     @_lifetime(copy bytes)
-    private init(_ bytes: ByteView, at start: UInt64, _ address: UInt64, _ alignment: UInt64, _ location: FaultLocation)
+    public init(_ bytes: ByteView, at start: UInt64, _ address: UInt64, _ alignment: UInt64, _ location: FaultLocation)
     {
         self.bytes = bytes
         self.start = start

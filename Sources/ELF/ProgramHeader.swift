@@ -57,6 +57,21 @@ public struct ProgramHeader: Equatable, Sendable {
     /// p_align: 0 and 1 mean none.
     public var align: UInt64
 
+    /// A header of these fields, as a view has read them that knows other forms of files.
+    public init(
+        type: UInt32, flags: UInt32, offset: UInt64, vaddr: UInt64, paddr: UInt64, filesz: UInt64, memsz: UInt64,
+        align: UInt64
+    ) {
+        self.type = type
+        self.flags = flags
+        self.offset = offset
+        self.vaddr = vaddr
+        self.paddr = paddr
+        self.filesz = filesz
+        self.memsz = memsz
+        self.align = align
+    }
+
     /// Reads the fields of a record of `size` bytes.
     @inlinable @inline(__always)
     public init(_ record: borrowing Record) {

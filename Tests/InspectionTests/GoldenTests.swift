@@ -6,7 +6,8 @@ import Testing
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct GoldenTests {
     static let views = [
-        "verdict", "header", "segments", "sections", "symbols", "relocations", "notes", "dynamic", "bootinfo", "pages",
+        "verdict", "header", "segments", "sections", "symbols", "relocations", "notes", "dynamic", "versions", "sizes",
+        "bootinfo", "pages",
     ]
 
     @Test(arguments: views + ["map"]) func text(_ view: String) async throws {

@@ -15,7 +15,8 @@ import shutil
 import subprocess
 import sys
 
-VIEWS = ["verdict", "segments", "sections", "symbols", "relocations", "notes", "dynamic"]
+VIEWS = ["verdict", "segments", "sections", "symbols", "relocations", "notes", "dynamic", "versions"]
+X86_64 = "Advanced Micro Devices X86-64"
 
 
 def elf_files(roots):
@@ -50,6 +51,13 @@ def plain(name):
     return re.sub(r"(?<=.)@.*", "", name or "")
 
 
+def versioned(name):
+    """A symbol's name with its version, but without the version's number; readelf leaves out one that is the name itself."""
+    if name and not (name.isascii() and name.isprintable()):
+        return "."
+    return re.sub(r"^(.+)@@?\1$", r"\1", re.sub(r" \(\d+\)$", "", name or ""))
+
+
 def known(name):
     """The name of a relocation type; one for those of APX, which readelf does not know before 2.43."""
     return "APX" if re.match(r"CODE_|unrecognized: (2[b-f]|3[0-3])$", name) else name
@@ -60,12 +68,17 @@ def known(name):
 SEGMENT = re.compile(
     r"  (\S+) +0x([0-9a-f]+) 0x([0-9a-f]+) 0x[0-9a-f]+ 0x([0-9a-f]+) 0x([0-9a-f]+) (.{3}) (?:0x)?([0-9a-f]+)$")
 SECTION = re.compile(
-    r" *\[ *(\d+)\] (.*?) +(\S+(?: \S+)?) +([0-9a-f]{16}) ([0-9a-f]+) ([0-9a-f]+) ([0-9a-f]+) +([A-Za-z]*) +(\d+) +(\d+) +(\d+)$")
+    r" *\[ *(\d+)\] (.*?) +(\S+(?: \S+)?) +([0-9a-f]{16}|[0-9a-f]{8}) ([0-9a-f]+) ([0-9a-f]+) ([0-9a-f]+) +([A-Za-z]*) +(\d+) +(\d+) +(\d+)$")
 SYMBOL = re.compile(
-    r" *(\d+): ([0-9a-f]{16}) +(\d+|0x[0-9a-f]+) (\w+|<\D+>: \d+) +(\w+|<\D+>: \d+) +(\w+) +(?:\[.*?\] )?(\w+|\w+\[0x[0-9a-f]+\])(?: (.*))?$")
+    r" *(\d+): ([0-9a-f]{16}|[0-9a-f]{8}) +(\d+|0x[0-9a-f]+) (\w+|<\D+>: \d+) +(\w+|<\D+>: \d+) +(\w+) +(?:\[.*?\] +)?(\w+|\w+\[0x[0-9a-f]+\])(?: (.*))?$")
 RELOCATION = re.compile(r"([0-9a-f]{16})  [0-9a-f]{16} (R_X86_64_\w+|unrecognized: \w+) *(.*)$")
+FOREIGN = re.compile(r"([0-9a-f]{16}|[0-9a-f]{8})  ([0-9a-f]{16}|[0-9a-f]{8}) (?:R_\w+|unrecognized: \w+) *(.*)$")
 WITH_SYMBOL = re.compile(r"([0-9a-f]{16}|.*\(\)) +(.*?) ([+-]) ([0-9a-f]+)$")
-DYNAMIC = re.compile(r" (0x[0-9a-f]{16}) \((.*?)\) +(.*)$")
+DYNAMIC = re.compile(r" (0x(?:[0-9a-f]{16}|[0-9a-f]{8})) \((.*?)\) +(.*)$")
+NEEDED_FILE = re.compile(r"  [0-9a-fx]+: Version: \d+  File: (.*?)  Cnt: \d+$")
+NEEDED = re.compile(r"  [0-9a-fx]+:   Name: (.*?)  Flags: (.*?)  Version: (\d+)$")
+DEFINED = re.compile(r"  [0-9a-fx]+: Rev: \d+  Flags: (.*?)  Index: (\d+)  Cnt: \d+  Name: (.*)$")
+PARENT = re.compile(r"  [0-9a-fx]+: Parent \d+: (.*)$")
 NOTE = re.compile(r"  (.*?) +0x([0-9a-f]{8})\t")
 
 
@@ -74,7 +87,7 @@ class Theirs:
 
     def __init__(self, path):
         text = subprocess.run(
-            ["readelf", "-W", "-h", "-l", "-S", "-s", "-r", "-n", "-d", path],
+            ["readelf", "-W", "-h", "-l", "-S", "-s", "-r", "-n", "-d", "-V", path],
             env={"LC_ALL": "C", "PATH": os.environ["PATH"]}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             check=False).stdout.decode("latin-1")
         self.rows = {view: collections.Counter() for view in VIEWS}
@@ -86,6 +99,8 @@ class Theirs:
         self.header = {}
         self.mapping = {}
         self.is_object = False
+        self.is_foreign = False
+        self.needed_file = ""
         part, section = "", ""
         for line in text.split("\n"):
             if line and line[0] not in " \t":
@@ -95,6 +110,7 @@ class Theirs:
                 if match:
                     self.header[match[1]] = match[2]
                     self.is_object = self.header.get("Type", "").startswith("REL")
+                    self.is_foreign = (self.header.get("Machine", X86_64), self.header.get("Class")) != (X86_64, "ELF64")
             elif part == "segments":
                 self.segment(SEGMENT.match(line))
                 match = re.match(r"   (\d\d+) +(.*)$", line)
@@ -108,6 +124,8 @@ class Theirs:
                 self.relocation(RELOCATION.match(line), line, section)
             elif part == "dynamic":
                 self.entry(DYNAMIC.match(line))
+            elif part == "versions":
+                self.version(line)
             elif part == "notes":
                 self.note(NOTE.match(line), section)
 
@@ -116,18 +134,35 @@ class Theirs:
         for start, name in [
             ("ELF Header", "header"), ("Section Headers", "sections"), ("Program Headers", "segments"),
             ("Symbol table", "symbols"), ("Relocation section", "relocations"), ("Dynamic section at", "dynamic"),
-            ("Displaying notes", "notes"), ("Key to Flags", ""), ("Histogram", ""),
+            ("Displaying notes", "notes"), ("Version symbols", ""), ("Version needs", "versions"),
+            ("Version definition", "versions"), ("Key to Flags", ""), ("Histogram", ""),
         ]:
             if line.startswith(start):
                 match = re.search(r"(?:'(.*?)'|in: (.*)$)", line)
                 return name, (match[1] or match[2]) if match else ""
         return part, section
 
+    def version(self, line):
+        """A line of SHT_GNU_verdef or SHT_GNU_verneed, as a row; parents of a version are lines of their own."""
+        for pattern, kind in [(NEEDED_FILE, "file"), (NEEDED, "needed"), (DEFINED, "defined"), (PARENT, "parent")]:
+            match = pattern.match(line)
+            if not match:
+                continue
+            if kind == "file":
+                self.needed_file = match[1]
+            elif kind == "needed":
+                self.rows["versions"][("needed", int(match[3]), flag_names(match[2]), self.needed_file, match[1])] += 1
+            elif kind == "defined":
+                self.rows["versions"][("defined", int(match[2]), flag_names(match[1]), "", match[3])] += 1
+            else:
+                self.rows["versions"][("parent", match[1])] += 1
+            return
+
     def segment(self, match):
         if match:
             flags = match[6].replace(" ", "").lower()
             self.rows["segments"][(
-                match[1], number(match[2]), number(match[3]), number(match[4]), number(match[5]), flags,
+                own_kind(match[1]), number(match[2]), number(match[3]), number(match[4]), number(match[5]), flags,
                 number(match[7]))] += 1
             if match[1] == "NOTE":
                 self.note_ranges.append((int(match[2], 16), int(match[4], 16)))
@@ -140,12 +175,13 @@ class Theirs:
             kind = re.sub(r"(LOOS|LOPROC|LOUSER)\+0x([0-9a-f]+)", lambda word: hex(
                 {"LOOS": 0x60000000, "LOPROC": 0x70000000, "LOUSER": 0x80000000}[word[1]] + int(word[2], 16)), match[3])
             self.rows["sections"][(
-                match[1], plain(match[2]), kind, number(match[4]), number(match[5]), number(match[6]),
+                match[1], plain(match[2]), own_kind(kind), number(match[4]), number(match[5]), number(match[6]),
                 "".join(sorted(flags)), hex(int(match[11])), number(match[7]), int(match[9]), int(match[10]))] += 1
             # Notes that are not in memory, or in no PT_NOTE segment of a linked file, are not seen at run time.
             offset = int(match[5], 16)
             self.allocated[match[2]] = "A" in flags
-            self.noted[match[2]] = "A" in flags and (self.is_object or offset)
+            is_core = self.header.get("Type", "").startswith("CORE")
+            self.noted[match[2]] = ("A" in flags or is_core) and (self.is_object or offset)
 
     def symbol(self, match, line):
         if not match:
@@ -157,9 +193,11 @@ class Theirs:
         if match[7] == "UND":
             self.undefined.add(plain(match[8]))
         self.rows["symbols"][(
-            match[1], number(match[2]), size, kind, binding, match[6], match[7], plain(match[8]))] += 1
+            match[1], number(match[2]), size, kind, binding, match[6], match[7], versioned(match[8]))] += 1
 
     def relocation(self, match, line, section):
+        if self.is_foreign:
+            return self.foreign(FOREIGN.match(line), line)
         if not self.is_object and not self.allocated.get(section, True):
             return  # Relocations that a linker was asked to keep, which are not applied.
         if not match:
@@ -179,10 +217,28 @@ class Theirs:
         elif re.fullmatch(r"[0-9a-f]+", match[3].strip()):
             self.values.setdefault((number(match[1]), name), (None, int(match[3], 16)))
 
+    def foreign(self, match, line):
+        """A relocation of another machine: place, type and symbol by number, and what readelf shows of the latter's name."""
+        if not match:
+            if re.fullmatch(r"[0-9a-f]{16}|[0-9a-f]{8}", line):
+                self.rows["relocations"][(number(line), "RELR", "")] += 1
+            return
+        info = int(match[2], 16)
+        kind = info & 0xff if len(match[2]) == 8 else info & 0xffffffff
+        if self.header.get("Machine", "").startswith("Sparc v9"):
+            kind &= 0xff
+        # The name, where there is one: value, name, and the addend where there is one.
+        symbol = re.match(r"(?:[0-9a-f]{16}|[0-9a-f]{8}) +(.+?)(?: [+-] [0-9a-f]+)?$", match[3])
+        self.rows["relocations"][(number(match[1]), kind, plain(symbol[1]) if symbol else "")] += 1
+
     def entry(self, match):
         if not match:
             return
         text = match[3]
+        if int(match[1], 16) >> 28 == 7:
+            # A processor's: names and values differ.
+            self.rows["dynamic"][(hex(int(match[1], 16)), "processor's", "")] += 1
+            return
         named = re.search(r": \[(.*)\]$", text)
         if named:
             value = plain(named[1])
@@ -197,7 +253,8 @@ class Theirs:
 
     def note(self, match, section):
         if match and match[1].strip() != "Owner":
-            place = self.noted.get(section, True)
+            # In a file without section headers, and in a core file, notes are found by segments.
+            place = self.noted.get(section, True) if section else True
             if place is True or place and any(start <= place < start + size for start, size in self.note_ranges):
                 self.rows["notes"][(plain(match[1].strip()), int(match[2], 16))] += 1
 
@@ -226,9 +283,26 @@ def ours(program, view, paths):
     return documents
 
 
+def own_kind(name):
+    """A type of segments or sections: one word for those that belong to a processor, whose names differ."""
+    processors = ("ARM_", "AARCH64_", "MIPS_", "RISCV_", "0x7", "LOPROC", "EXIDX", "REGINFO", "OPTIONS", "ABIFLAGS", "S390_", "PPC64_")
+    return "processor's" if name.startswith(processors) else name
+
+
+def flag_names(text):
+    """The flags of a version, as readelf has them or as we do."""
+    return " ".join(sorted(re.findall(r"BASE|WEAK|INFO", text or "")))
+
+
+def version(row):
+    """The rows of a version: itself, and its parents."""
+    rows = [(row["kind"], row["number"], flag_names(row["flags"]), row["file"] or "", row["name"])]
+    return rows + [("parent", name) for name in (row["parents"] or "").split()]
+
+
 def segment(row):
     flags = row["flags"].replace("-", "").replace("x", "e")
-    return (row["type"], row["offset"], row["address"], row["fileSize"], row["memorySize"], flags, row["alignment"])
+    return (own_kind(row["type"]), row["offset"], row["address"], row["fileSize"], row["memorySize"], flags, row["alignment"])
 
 
 # What readelf calls the fields of the ELF header that are numbers.
@@ -251,13 +325,13 @@ def check_header(theirs, document, error):
 
 def section(row):
     flags = "".join(sorted(row["flags"].replace("R", "o")))
-    return (str(row["index"]), plain(row["name"]), row["type"], row["address"], row["offset"], row["size"], flags,
+    return (str(row["index"]), plain(row["name"]), own_kind(row["type"]), row["address"], row["offset"], row["size"], flags,
             row["alignment"], row["entrySize"], row["link"], row["info"])
 
 
 def symbol(row):
     return (str(row["index"]), row["value"], row["size"], row["type"], row["binding"], row["visibility"],
-            row["section"], plain(row["name"]))
+            row["section"], versioned((row["name"] or "") + (row["version"] or "")))
 
 
 def note(row):
@@ -266,6 +340,8 @@ def note(row):
 
 def dynamic(row, theirs):
     """With the value where readelf shows one."""
+    if int(row["tag"], 16) >> 28 == 7:
+        return (row["tag"], "processor's", "")
     for value in (row["value"], plain(row["text"]) if row["text"] else "", ""):
         if (row["tag"], row["name"], value) in theirs:
             return (row["tag"], row["name"], value)
@@ -315,8 +391,8 @@ def compare_file(path, is_ours, documents):
                 counts["other machines"] += 1
                 if document["status"] == 0:
                     differences.append("is for another machine, and said to boot")
-                return counts, differences
-            if refused or document.get("kind") != {"REL": "ET_REL", "EXEC": "ET_EXEC", "DYN": "ET_DYN"}.get(kind):
+                continue
+            if refused or document.get("kind") != {"REL": "ET_REL", "EXEC": "ET_EXEC", "DYN": "ET_DYN", "CORE": "ET_CORE"}.get(kind):
                 differences.append(f"type {document.get('kind')}, readelf says {kind}: {document.get('error')}")
             abi = {"UNIX - System V": 0, "UNIX - GNU": 3, "UNIX - FreeBSD": 9, "Standalone App": 255}
             if theirs.header.get("OS/ABI") in abi and document.get("osABI") != abi[theirs.header["OS/ABI"]]:
@@ -328,7 +404,10 @@ def compare_file(path, is_ours, documents):
         expected = theirs.rows[view]
         found = collections.Counter()
         for row in document["rows"]:
-            if view == "relocations":
+            if view == "relocations" and theirs.is_foreign:
+                kind = "RELR" if row["name"] == "RELATIVE" else row["number"]
+                found[(row["offset"], kind, plain(row["symbol"]))] += 1
+            elif view == "relocations":
                 place = row["offset"] if "offset" in row else row["place"]
                 table = "RELR" if row["table"] == "RELR" else ""
                 found[(table, place, known(row["name"] or ""), plain(row["symbol"]))] += 1
@@ -340,6 +419,9 @@ def compare_file(path, is_ours, documents):
                         differences.append(f"value {row['value']} at {row['place']}: {theirs.values[(row['place'], row['name'])]}")
             elif view == "dynamic":
                 found[dynamic(row, expected)] += 1
+            elif view == "versions":
+                for entry in version(row):
+                    found[entry] += 1
             else:
                 found[{"segments": segment, "sections": section, "symbols": symbol, "notes": note}[view](row)] += 1
         if view == "sections":
@@ -351,7 +433,7 @@ def compare_file(path, is_ours, documents):
                 if sorted(mapping.get(index, [])) != names:
                     differences.append(f"segment {index} holds {sorted(mapping.get(index, []))}, readelf says {names}")
             counts["mappings"] += len(theirs.mapping)
-        if view == "relocations" and not theirs.is_object:
+        if view == "relocations" and not theirs.is_object and not theirs.is_foreign:
             # A static program relocates itself; readelf unpacks DT_RELR if there is a section for it.
             if not theirs.rows["dynamic"]:
                 expected = collections.Counter()

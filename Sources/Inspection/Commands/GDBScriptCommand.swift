@@ -1,5 +1,6 @@
 // What to type into gdb to debug an application where the loader puts it.
 
+import AnyELF
 import Architecture
 import Memory
 import ArgumentParser

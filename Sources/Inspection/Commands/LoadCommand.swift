@@ -1,5 +1,6 @@
 // The relocated image, byte for byte as the guest would have it.
 
+import AnyELF
 import Memory
 import ArgumentParser
 import Boot

@@ -36,8 +36,10 @@ public struct LoaderInspect: AsyncParsableCommand {
         subcommands: [
             VerdictCommand.self, MapCommand.self, HeaderCommand.self, SegmentsCommand.self, SectionsCommand.self,
             SymbolsCommand.self,
-            RelocationsCommand.self, NotesCommand.self, DynamicCommand.self, BootInfoCommand.self, PagesCommand.self,
-            LoadCommand.self, DiffCommand.self, ExplainCommand.self, BootCommand.self, DiskCommand.self,
+            RelocationsCommand.self, NotesCommand.self, DynamicCommand.self, VersionsCommand.self, BootInfoCommand.self,
+            PagesCommand.self,
+            LoadCommand.self, SizesCommand.self, DiffCommand.self, ExplainCommand.self, BootCommand.self,
+            DiskCommand.self,
             SymbolizeCommand.self, GDBScriptCommand.self, FilesCommand.self, ImageCommand.self,
         ],
         defaultSubcommand: VerdictCommand.self)

@@ -25,6 +25,11 @@ struct FileOptions: ParsableArguments {
     @Flag(help: "JSON, one array of the documents.")
     var jsonArray = false
 
+    @Flag(
+        help: "Leaves out folders, and files that are neither ELF files nor Hermit images, and says how many these are."
+    )
+    var elfOnly = false
+
     @Option(help: "Colour; NO_COLOR is heeded.")
     var color = ColorChoice.auto
 
@@ -51,6 +56,7 @@ struct FileOptions: ParsableArguments {
         let output = Output(color: color)
         output.isArray = jsonArray
         var worst: Int32 = 0
+        let files = elfOnly ? files.filter { InputFile.mayBeELF($0) } : files
         for (index, name) in files.enumerated() {
             Progress.shared.show(name, files.count > 1 ? ", \(index + 1) of \(files.count)" : "")
             guard
@@ -72,7 +78,17 @@ struct FileOptions: ParsableArguments {
         output.endArray()
         output.flush()
         Progress.shared.show(nil)
+        try tellLeftOut(self.files.count - files.count)
         if worst != 0 { throw ExitCode(worst) }
+    }
+
+    /// Says how many files are left out. Throws where these are all.
+    private func tellLeftOut(_ count: Int) throws {
+        guard count > 0 else { return }
+        guard count < files.count else {
+            throw Failure("none of the files is an ELF file or a Hermit image", status: 2)
+        }
+        Progress.shared.tell("left out: \(counted(count, "name")) of no ELF file")
     }
 
     /// Opens the file called `name`, or the kernel of the image that it is; nil where that cannot be, which is told, and `worst`

@@ -15,7 +15,7 @@ struct VerdictCommand: ParsableCommand {
         discussion: """
               loader-inspect app
               loader-inspect --memory 64M --machine q35 app
-              loader-inspect --quiet build/*             only what is wrong
+              loader-inspect --quiet --elf-only build/*  only what is wrong
               curl -s https://example.org/app | loader-inspect -
               loader-inspect --json app | jq -r .verdict
 
@@ -141,7 +141,7 @@ struct NotesCommand: ParsableCommand {
             \(ExitStatus.ofViews)
             """)
     @OptionGroup var files: FileOptions
-    func run() throws { try files.list(HeaderViews.notes) }
+    func run() throws { try files.list(NoteView.list) }
 }
 
 struct DynamicCommand: ParsableCommand {
@@ -155,6 +155,21 @@ struct DynamicCommand: ParsableCommand {
             """)
     @OptionGroup var files: FileOptions
     func run() throws { try files.list(HeaderViews.dynamic) }
+}
+
+struct VersionsCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "versions", abstract: "The versions of symbols: those defined, and those wanted of other files.",
+        discussion: """
+              loader-inspect versions libfoo.so
+              loader-inspect versions --json app | jq -r '.rows[] | select(.file == "libc.so.6").name'
+
+            "symbols" tells which symbol has which.
+
+            \(ExitStatus.ofViews)
+            """)
+    @OptionGroup var files: FileOptions
+    func run() throws { try files.list(HeaderViews.versions) }
 }
 
 /// An address: hexadecimal with 0x, or decimal.
@@ -210,6 +225,10 @@ struct RelocationsCommand: ParsableCommand {
         _ file: ByteView, _ input: InputFile, _ name: String, _ modules: [(path: String, input: InputFile)],
         _ output: Output
     ) throws -> Int {
+        if PlainRelocationView.isFor(file) {
+            try PlainRelocationView.list(file, to: files.destination(name, input, output))
+            return 0
+        }
         if let base, let contents = try? ApplicationFile(file, as: .library) {
             try contents.check(base: base.value, of: name)
         }

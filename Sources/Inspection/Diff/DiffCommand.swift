@@ -1,5 +1,6 @@
 // What changed between two builds: sizes, and what the loader would do.
 
+import AnyELF
 import ArgumentParser
 import Bytes
 import Diagnostics
@@ -101,6 +102,8 @@ struct BuildDifference: Encodable {
     let old: Side, new: Side
     let loader: BootChanges
     let segments: SizeChanges, sections: SizeChanges, symbols: SizeChanges
+    /// Left out where neither file has functions of Rust's.
+    let crates: SizeChanges?
 
     init(_ oldVerdict: Verdict, _ oldFile: ByteView, _ newVerdict: Verdict, _ newFile: ByteView) {
         machine = newVerdict.machine
@@ -110,6 +113,8 @@ struct BuildDifference: Encodable {
         segments = SizeChanges(from: .segments(oldFile), to: .segments(newFile))
         sections = SizeChanges(from: .sections(oldFile), to: .sections(newFile))
         symbols = SizeChanges(from: .symbols(oldFile), to: .symbols(newFile))
+        let all = SizeChanges(from: .crates(oldFile), to: .crates(newFile))
+        crates = all.unchanged == 0 && all.changes.isEmpty ? nil : all
     }
 
     // MARK: Text
@@ -126,6 +131,7 @@ struct BuildDifference: Encodable {
         write(loader, to: output)
         write("segments", segments, limit, to: output)
         write("sections", sections, limit, to: output)
+        if let crates { write("crates", crates, limit, to: output) }
         write("symbols", symbols, limit, to: output)
     }
 

@@ -55,6 +55,7 @@ extension BuildDifference {
             for finding in findings { output.line("- \(word) \(finding.severity): \(escaped(finding.sentence))") }
         }
         list("sections", sections, limit, to: output)
+        if let crates { list("crates", crates, limit, to: output) }
         list("symbols", symbols, limit, to: output)
     }
 

@@ -1,5 +1,6 @@
 // Findings: what looks wrong in a file, even if it boots, with advice.
 
+import AnyELF
 import Architecture
 import Memory
 import Boot

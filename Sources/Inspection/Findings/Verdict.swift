@@ -1,5 +1,6 @@
 // What the loader would do with one file, found out by the loader's own code.
 
+import AnyELF
 import Architecture
 import Memory
 import Boot
@@ -144,14 +145,10 @@ struct Verdict: Encodable {
 
     /// Records the facts that are known before the rehearsal.
     private mutating func describe(_ file: ByteView) {
-        guard let header = try? FileHeader(ofAnyMachine: file) else { return }
-        kind =
-            switch header.type {
-            case .relocatable: "ET_REL"
-            case .executable: "ET_EXEC"
-            case .dynamic: "ET_DYN"
-            }
-        osABI = header.osABI
+        guard let any = try? AnyFileHeader(file) else { return }
+        kind = any.typeName
+        osABI = any.osABI
+        guard let header = try? FileHeader(file, machine: any.machine) else { return }
         // A fault of the notes is reported in its turn: the loader looks at the segments first.
         guard let notes = try? HermitNotes(file, ProgramHeaders(file, header)) else { return }
         record(notes)
@@ -216,15 +213,19 @@ struct Verdict: Encodable {
         if let hermitImage { write(hermitImage, to: output) }
         if let kind {
             let what =
-                kind == "ET_EXEC"
-                ? "linked at a fixed address"
-                : kind == "ET_DYN" ? "position independent" : "an object file, which the loader links"
+                switch kind {
+                case "ET_EXEC": "linked at a fixed address"
+                case "ET_DYN": "position independent"
+                case "ET_CORE": "a process's memory"
+                default: "an object file, which the loader links"
+                }
             output.label("kind", "\(kind), \(what), \(size) bytes")
         }
         if let evidence { output.label("contract", evidence) }
         if let plan { write(plan, to: output) }
         write(findings, to: output)
-        guard kind != nil, kind != "ET_REL" else { return }
+        // A core file may have thousands.
+        guard kind == "ET_EXEC" || kind == "ET_DYN" else { return }
         output.line()
         do throws(Fault) {
             try HeaderViews.segments(file, to: ViewTarget(output: output, file: self.file, json: false))

@@ -3,6 +3,7 @@
 import ArgumentParser
 import Bytes
 import Diagnostics
+import Glibc
 import HermitImage
 
 /// A Hermit image, unpacked.
@@ -74,6 +75,15 @@ struct ImageFile: Sendable {
 }
 
 extension InputFile {
+    /// Whether `path` begins like an ELF file or a Hermit image, or tells only when it is read: standard input, or what cannot be.
+    static func mayBeELF(_ path: String) -> Bool {
+        var status = stat()
+        guard path != "-", unsafe stat(path, &status) == 0 else { return true }
+        guard status.st_mode & S_IFMT != S_IFDIR else { return false }
+        guard !isReadOnce(path), let input = try? InputFile(path) else { return true }
+        return ByteView(input.bytes).word32(at: 0) == 0x464c_457f || ImageFile.isImage(input)
+    }
+
     /// Opens `path`. Where that is a Hermit image, its kernel is what is returned, and what is wrong with it a `Refusal`; where
     /// `includesDamaged` says so, a damaged one is the file itself.
     static func opening(_ path: String, includesDamaged: Bool = false) throws -> InputFile {

@@ -203,12 +203,16 @@ struct Listing: ~Copyable {
     }
 
     /// Writes a text from the file, up to a NUL or the end of `view`, from `offset` on, in a column aligned to the left; a dash stands
-    /// for an empty one, so that no line ends with blanks.
-    mutating func text(_ view: ByteView, at offset: UInt64 = 0) {
+    /// for an empty one, so that no line ends with blanks. In text, `suffix` follows it.
+    mutating func text(_ view: ByteView, at offset: UInt64 = 0, followedBy suffix: String? = nil) {
         var cursor = begin()
         if isJSON { cursor.append(UInt8(ascii: "\"")) }
         buffer.advance(to: cursor)
-        let length = buffer.append(untrusted: view, at: offset, isJSON: isJSON)
+        var length = buffer.append(untrusted: view, at: offset, isJSON: isJSON)
+        if let suffix {
+            buffer.append(suffix)
+            length += suffix.utf8.count
+        }
         cursor = buffer.cursor()
         if isJSON { cursor.append(UInt8(ascii: "\"")) } else if length == 0 { cursor.append(nothing) }
         finish(cursor, max(length, 1))

@@ -1,5 +1,6 @@
 // The names of the numbers of the gABI and of GNU, as in readelf.
 
+import Architecture
 import Diagnostics
 import ELF
 
@@ -7,7 +8,8 @@ import ELF
 enum Names {
     /// The names of e_machine, for machines in use (gABI, chapter "ELF Header"; https://www.sco.com/developers/gabi).
     private static let machines: [UInt16: String] = [
-        0: "no machine at all", 3: "i386", 8: "MIPS", 20: "PowerPC", 21: "64-bit PowerPC", 22: "IBM S/390",
+        0: "no machine at all", 2: "SPARC", 3: "i386", 4: "Motorola 68000", 8: "MIPS", 20: "PowerPC",
+        21: "64-bit PowerPC", 22: "IBM S/390",
         40: "ARM, 32 bits",
         42: "SuperH", 43: "SPARC V9", 50: "IA-64", 62: "x86-64", 183: "AArch64", 190: "CUDA", 224: "AMD GPUs",
         243: "RISC-V",
@@ -17,9 +19,10 @@ enum Names {
     /// The name of the machine with the number `number`; nil if it has none here.
     static func machine(_ number: UInt16) -> String? { machines[number] }
 
-    /// p_type, without PT_; nil if it has no name.
-    static func segment(_ type: UInt32) -> Text? {
-        switch type {
+    /// p_type of a file for `machine`, without PT_; nil if it has no name.
+    static func segment(_ type: UInt32, _ machine: UInt16 = MachineType.amd64) -> Text? {
+        if type >= 0x7000_0000 { return processorSegment(type, machine) }
+        return switch type {
         case 0: "NULL"
         case 1: "LOAD"
         case 2: "DYNAMIC"
@@ -37,6 +40,17 @@ enum Names {
         }
     }
 
+    /// p_type in the range that belongs to processors.
+    private static func processorSegment(_ type: UInt32, _ machine: UInt16) -> Text? {
+        switch (machine, type) {
+        case (8, 0x7000_0000): "MIPS_REGINFO"
+        case (8, 0x7000_0003): "MIPS_ABIFLAGS"
+        case (40, 0x7000_0001): "ARM_EXIDX"
+        case (243, 0x7000_0003): "RISCV_ATTRIBUTES"
+        default: nil
+        }
+    }
+
     /// p_flags, as `rwx`.
     static func segmentFlags(_ flags: UInt32) -> ShortText {
         var letters = ShortText()
@@ -46,9 +60,10 @@ enum Names {
         return letters
     }
 
-    /// sh_type, without SHT_; nil if it has no name.
-    static func section(_ type: UInt32) -> Text? {
-        switch type {
+    /// sh_type of a file for `machine`, without SHT_; nil if it has no name.
+    static func section(_ type: UInt32, _ machine: UInt16 = MachineType.amd64) -> Text? {
+        if type >= 0x7000_0000 { return processorSection(type, machine) }
+        return switch type {
         case 0: "NULL"
         case 1: "PROGBITS"
         case 2: "SYMTAB"
@@ -74,13 +89,27 @@ enum Names {
         case 0x6fff_fffd: "VERDEF"
         case 0x6fff_fffe: "VERNEED"
         case 0x6fff_ffff: "VERSYM"
-        case 0x7000_0001: "X86_64_UNWIND"
         default: nil
         }
     }
 
-    /// sh_flags, by readelf's letters.
-    static func sectionFlags(_ flags: UInt64) -> ShortText {
+    /// sh_type in the range that belongs to processors.
+    private static func processorSection(_ type: UInt32, _ machine: UInt16) -> Text? {
+        switch (machine, type) {
+        case (MachineType.amd64, 0x7000_0001): "X86_64_UNWIND"
+        case (8, 0x7000_0006): "MIPS_REGINFO"
+        case (8, 0x7000_000d): "MIPS_OPTIONS"
+        case (8, 0x7000_001e): "MIPS_DWARF"
+        case (8, 0x7000_002a): "MIPS_ABIFLAGS"
+        case (40, 0x7000_0001): "ARM_EXIDX"
+        case (40, 0x7000_0003): "ARM_ATTRIBUTES"
+        case (243, 0x7000_0003): "RISCV_ATTRIBUTES"
+        default: nil
+        }
+    }
+
+    /// sh_flags of a file for `machine`, by readelf's letters.
+    static func sectionFlags(_ flags: UInt64, _ machine: UInt16 = MachineType.amd64) -> ShortText {
         var letters = ShortText()
         var rest = flags
         while rest != 0 {
@@ -97,7 +126,11 @@ enum Names {
             case 0x400: letters.append("T")
             case 0x800: letters.append("C")
             case 0x20_0000: letters.append("R")
-            case 0x1000_0000: letters.append("l")
+            // SHF_MASKOS, without what has a letter of its own.
+            case 0x10_0000...0xfff_ffff: letters.append("o")
+            // SHF_X86_64_LARGE.
+            case 0x1000_0000: letters.append(machine == MachineType.amd64 ? "l" : "p")
+            case 0x2000_0000, 0x4000_0000: letters.append("p")
             case 0x8000_0000: letters.append("E")
             default: break
             }
@@ -142,7 +175,7 @@ enum Names {
         }
     }
 
-    /// d_tag, without DT_.
+    /// d_tag, without DT_, and in hexadecimal where it has no name.
     static func dynamic(_ tag: UInt64) -> String {
         let first = [
             "NULL", "NEEDED", "PLTRELSZ", "PLTGOT", "HASH", "STRTAB", "SYMTAB", "RELA", "RELASZ", "RELAENT", "STRSZ",
@@ -193,6 +226,9 @@ enum Names {
         default: return nil
         }
     }
+
+    /// vd_flags and vna_flags; nil if no bit is set.
+    static func versionFlags(_ value: UInt16) -> String? { flags(UInt64(value), ["BASE", "WEAK", "INFO"]) }
 
     /// The names of the bits that are set, from the lowest on, and one number for those without a name; nil if no bit is set.
     private static func flags(_ value: UInt64, _ names: [String]) -> String? {

@@ -1,5 +1,6 @@
 // The parts of a file, and where each of them lies in memory: the model of the picture's first half.
 
+import AnyELF
 import Architecture
 import Memory
 import Boot
@@ -88,16 +89,16 @@ struct ImageMap {
     /// The parts of a `file` that does not boot, at the addresses for which it was linked, as far as its headers are plausible.
     init(unbootable file: ByteView) {
         fileSize = file.count
-        guard let header = try? FileHeader(ofAnyMachine: file), let headers = try? ProgramHeaders(file, header) else {
+        guard let header = try? AnyFileHeader(file), let headers = try? SegmentListing(file, header) else {
             if file.count > 0 { add("(no ELF header that can be read)", .fileOnly, file: AddressRange(0, file.count)) }
             return
         }
-        add("ELF header", .header, file: AddressRange(0, FileHeader.size))
+        add("ELF header", .header, file: AddressRange(0, header.form.headerSize))
         if headers.count > 0 {
-            let size = UInt64(headers.count) * ProgramHeader.size
+            let size = UInt64(headers.count) * header.form.programHeaderSize
             add("program headers", .header, file: AddressRange(at: header.programHeaderOffset, size: size))
         }
-        let all = ImageMap.loadSegments(headers)
+        let all = (0..<headers.count).map { ($0, headers[$0]) }.filter { $0.1.isLoaded }
         // Only possible segments: in the file, in the address space, and not overlapping.
         var segments: [(Int, ProgramHeader)] = []
         for (number, segment) in all.sorted(by: { $0.1.vaddr < $1.1.vaddr }) {
@@ -148,7 +149,9 @@ struct ImageMap {
 
     private mutating func addLinked(_ image: borrowing LinkedImage, _ header: FileHeader, _ bias: UInt64) throws(Fault)
     {
-        addLinked(image.file, header, ImageMap.loadSegments(image.programHeaders), bias)
+        let headers = image.programHeaders
+        let segments = (0..<headers.count).map { ($0, headers[$0]) }.filter { $0.1.isLoaded }
+        addLinked(image.file, AnyFileHeader(header), segments, bias)
         if let descriptorThunks = image.descriptorThunks {
             add(
                 "code for TLS descriptors", .made,
@@ -163,7 +166,7 @@ struct ImageMap {
 
     /// Adds the sections of `file`, whose `segments` are in the order of their addresses, and the rest of the segments.
     private mutating func addLinked(
-        _ file: ByteView, _ header: FileHeader, _ segments: [(Int, ProgramHeader)], _ bias: UInt64
+        _ file: ByteView, _ header: AnyFileHeader, _ segments: [(Int, ProgramHeader)], _ bias: UInt64
     ) {
         for (number, segment) in segments { access[number] = "\(Names.segmentFlags(segment.flags))" }
         do throws(Fault) {
@@ -172,7 +175,7 @@ struct ImageMap {
                 add(
                     "section headers", .header,
                     file: AddressRange(
-                        at: header.sectionHeaderOffset, size: UInt64(table.count) * SectionHeader.size))
+                        at: header.sectionHeaderOffset, size: UInt64(table.count) * header.form.sectionHeaderSize))
             }
             for index in 0..<table.count { addLinked(table[index], table.name(table[index]).text, segments, bias) }
         } catch { remark = "the section headers are damaged, so sections are not shown" }
@@ -289,14 +292,6 @@ struct ImageMap {
         if !zeros.isEmpty { add("(segment \(number))", .zero, memory: zeros, segment: number) }
     }
 
-    private static func loadSegments(_ headers: borrowing ProgramHeaders) -> [(Int, ProgramHeader)] {
-        var list: [(Int, ProgramHeader)] = []
-        for index in 0..<headers.count where headers.type(index) == ProgramHeader.Kind.load {
-            if headers[index].memsz > 0 { list.append((index, headers[index])) }
-        }
-        return list
-    }
-
     private static func kind(_ segment: ProgramHeader) -> PartKind {
         segment.isExecutable ? .code : segment.isWritable ? .data : .constants
     }
@@ -349,4 +344,9 @@ struct ImageMap {
             }
         }
     }
+}
+
+extension ProgramHeader {
+    /// Whether it takes memory: PT_LOAD, and not empty.
+    fileprivate var isLoaded: Bool { type == Kind.load && memsz > 0 }
 }

@@ -1,5 +1,6 @@
 // Addresses of a running application as symbols and lines of its source.
 
+import AnyELF
 import Boot
 import Bytes
 import Diagnostics

@@ -1,5 +1,6 @@
 // Functions and objects by address: only those that an address is really within.
 
+import AnyELF
 import Architecture
 import Bytes
 import Diagnostics

@@ -1,5 +1,6 @@
 // The file that has what a stripped one has lost: by build ID, by .gnu_debuglink, or as it was given.
 
+import AnyELF
 import Architecture
 import Bytes
 import Diagnostics

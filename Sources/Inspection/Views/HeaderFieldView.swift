@@ -93,11 +93,3 @@ enum HeaderFieldView {
         }
     }
 }
-
-extension FileHeader {
-    /// Reads and validates the header of `file`, whatever machine it is for: for views, which only list.
-    init(ofAnyMachine file: borrowing ByteView) throws(Fault) {
-        let machine = UInt16(file.byte(at: 18) ?? 0) | UInt16(file.byte(at: 19) ?? 0) << 8
-        try self.init(file, machine: machine)
-    }
-}

@@ -1,5 +1,6 @@
 // The relocations of an application and its shared objects, and which file defines each symbol.
 
+import AnyELF
 import Architecture
 import Memory
 import Boot

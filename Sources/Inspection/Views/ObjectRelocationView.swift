@@ -1,5 +1,6 @@
 // Every relocation of an object file: where, which, of what, and what it comes to where the loader links the file.
 
+import AnyELF
 import Architecture
 import Memory
 import Bytes

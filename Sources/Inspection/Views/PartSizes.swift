@@ -1,10 +1,9 @@
 // How many bytes each part of a file takes: what two builds are compared by.
 
-import Architecture
+import AnyELF
 import Bytes
 import Diagnostics
 import ELF
-import Linking
 
 /// Names of parts, and their sizes in bytes. Parts of one name count together.
 struct PartSizes {
@@ -18,7 +17,9 @@ struct PartSizes {
     /// The segments of `file` that take memory: type, number among those of the type, access; the size is that in memory.
     static func segments(_ file: ByteView) -> PartSizes {
         var parts = PartSizes()
-        guard let header = try? FileHeader(file), let headers = try? ProgramHeaders(file, header) else { return parts }
+        guard let header = try? AnyFileHeader(file), let headers = try? SegmentListing(file, header) else {
+            return parts
+        }
         var loaded = 0
         for index in 0..<headers.count {
             let segment = headers[index]
@@ -36,7 +37,7 @@ struct PartSizes {
     /// The sections of `file` by name, also those that are not in memory.
     static func sections(_ file: ByteView) -> PartSizes {
         var parts = PartSizes()
-        guard let header = try? FileHeader(file), let table = try? SectionListing(file, header) else { return parts }
+        guard let header = try? AnyFileHeader(file), let table = try? SectionListing(file, header) else { return parts }
         for index in 0..<table.count where table[index].type != SectionHeader.Kind.null {
             parts.add(name(table.name(table[index])), table[index].size)
         }
@@ -46,26 +47,29 @@ struct PartSizes {
     /// The functions and variables of `file` by name: of SHT_SYMTAB, or else of SHT_DYNSYM, or else of DT_SYMTAB.
     static func symbols(_ file: ByteView) -> PartSizes {
         var parts = PartSizes()
-        guard let header = try? FileHeader(file), let table = try? SectionListing(file, header) else { return parts }
-        for wanted in [2, 11] as [UInt32] where parts.sizes.isEmpty {
-            guard let number = (0..<table.count).first(where: { table[$0].type == wanted }),
-                table[number].link < UInt32(table.count), let bytes = try? table.contents(number),
-                let strings = try? table.contents(Int(table[number].link))
-            else { continue }
-            for index in 0..<Int(bytes.count / Symbol.size) {
-                let symbol = Symbol(bytes.entry(index, size: Int(Symbol.size)))
-                if counts(symbol) { parts.add(stable(name(strings.string(at: UInt64(symbol.name)))), symbol.size) }
+        guard let header = try? AnyFileHeader(file), let sections = try? SectionListing(file, header) else {
+            return parts
+        }
+        var others = PartSizes()
+        // What one table lacks that is malformed, the parts of the others say.
+        try? SymbolTableListing.forEach(of: file, header, sections) { (table) throws(Fault) in
+            for index in 0..<table.count {
+                let symbol = table[index]
+                guard counts(symbol) else { continue }
+                let name = stable(name(table.strings.string(at: UInt64(symbol.name))))
+                if table.isComplete { parts.add(name, symbol.size) } else { others.add(name, symbol.size) }
             }
         }
-        guard parts.sizes.isEmpty, let image = try? LinkedImage(file, as: .library),
-            let relocator = try? Relocator(image, bias: 0, as: .library)
+        return parts.sizes.isEmpty ? others : parts
+    }
+
+    /// The crates of `file`, and what counts for none; nothing where rustc has made no function of it.
+    static func crates(_ file: ByteView) -> PartSizes {
+        var parts = PartSizes()
+        guard let sizes = try? FileSizes(file), let breakdown = try? sizes.breakdown(byCrate: true, symbolsOf: sizes)
         else { return parts }
-        var index: UInt32 = 0
-        while let (symbol, nameOffset) = relocator.symbol(at: index) {
-            if counts(symbol) { parts.add(stable(name(file.string(at: nameOffset))), symbol.size) }
-            index += 1
-        }
-        return parts
+        for part in breakdown.parts where !part.name.hasPrefix("[") { parts.add(part.name, part.memory) }
+        return parts.sizes.keys.contains { $0 != CrateName.none } ? parts : PartSizes()
     }
 
     /// Whether `symbol` is an object, a function, a common symbol, a thread-local variable or a function that chooses an
@@ -77,8 +81,8 @@ struct PartSizes {
     /// The twelve largest functions of `file`, by the names that their source has, and how many bytes all of them have.
     static func largestFunctions(_ file: ByteView) -> (largest: [(name: String, size: UInt64)], total: UInt64) {
         var sizes: [UInt64: (name: String, size: UInt64)] = [:]
-        guard let header = try? FileHeader(ofAnyMachine: file), let table = try? SectionListing(file, header),
-            let symbols = try? SymbolRow.all(of: file, table)
+        guard let header = try? AnyFileHeader(file), let table = try? SectionListing(file, header),
+            let symbols = try? SymbolRow.all(of: file, header, table)
         else { return ([], 0) }
         // By address, since a function may have several names, and stand in two tables.
         for row in symbols where row.symbol.type == Symbol.Kind.function && !row.symbol.isUndefined {

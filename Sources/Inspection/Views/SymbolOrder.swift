@@ -1,10 +1,10 @@
 // Symbols in another order than the file's.
 
+import AnyELF
 import ArgumentParser
 import Bytes
 import Diagnostics
 import ELF
-import Linking
 
 /// What symbols are sorted by.
 enum SymbolOrder: String, CaseIterable, ExpressibleByArgument {
@@ -36,33 +36,23 @@ struct SymbolRow {
     let symbol: Symbol
     let name: String
 
-    /// All symbols of `file`, whose sections are `sections`, or where no section holds any, those of its dynamic section.
-    static func all(of file: ByteView, _ sections: SectionListing) throws(Fault) -> [SymbolRow] {
+    /// `@VERSION` or `@@VERSION`; nil where it has none.
+    let version: String?
+
+    /// All symbols of `file`, whose sections are `sections`.
+    static func all(of file: ByteView, _ header: AnyFileHeader, _ sections: SectionListing) throws(Fault) -> [SymbolRow]
+    {
         var rows: [SymbolRow] = []
-        for number in 0..<sections.count
-        where [SectionHeader.Kind.symbolTable, SectionHeader.Kind.dynamicSymbols].contains(sections[number].type) {
-            let section = sections[number]
-            let bytes = try sections.contents(number)
-            guard section.link < UInt32(sections.count) else { continue }
-            let strings = try sections.contents(Int(section.link))
-            let table = sections.name(section).text
-            for index in 0..<Int(bytes.count / Symbol.size) {
-                let symbol = Symbol(bytes.entry(index, size: Int(Symbol.size)))
-                let isSection =
-                    symbol.name == 0 && symbol.type == Symbol.Kind.section && Int(symbol.shndx) < sections.count
-                let name =
-                    isSection ? sections.name(sections[Int(symbol.shndx)]) : strings.string(at: UInt64(symbol.name))
-                rows.append(SymbolRow(index: UInt64(index), table: table, symbol: symbol, name: name.wholeText))
+        try SymbolTableListing.forEach(of: file, header, sections) { (table) throws(Fault) in
+            let tableName = table.name.text
+            for index in 0..<table.count {
+                let symbol = table[index]
+                rows.append(
+                    SymbolRow(
+                        index: UInt64(index), table: tableName, symbol: symbol,
+                        name: table.name(of: symbol, sections).wholeText,
+                        version: table.versions.version(of: symbol, at: index)))
             }
-        }
-        guard rows.isEmpty, try FileHeader(ofAnyMachine: file).type != .relocatable else { return rows }
-        let relocator = try Relocator(LinkedImage(file, as: .library), bias: 0, as: .library)
-        try relocator.requireSymbols()
-        var index: UInt32 = 0
-        while let (symbol, nameOffset) = relocator.symbol(at: index) {
-            let name = nameOffset > 0 ? file.string(at: nameOffset).wholeText : ""
-            rows.append(SymbolRow(index: UInt64(index), table: "DT_SYMTAB", symbol: symbol, name: name))
-            index += 1
         }
         return rows
     }
@@ -80,7 +70,7 @@ extension SectionHeader {
     /// Whether the section lies in `segment`, in memory and where it has bytes also in the file. What is thread-local without
     /// bytes takes no room in a loaded segment: its address is that of what follows it.
     func isInside(_ segment: ProgramHeader) -> Bool {
-        guard flags & Flags.alloc != 0 else { return false }
+        guard flags & Flags.alloc != 0 else { return isStored(in: segment) }
         let isThreadLocal = flags & Flags.threadLocal != 0
         let hasBytes = type != Kind.nobits
         if isThreadLocal {
@@ -90,11 +80,23 @@ extension SectionHeader {
         } else if segment.type == ProgramHeader.Kind.tls || segment.type == ProgramHeader.Kind.programHeaders {
             return false
         }
-        func lies(_ start: UInt64, _ size: UInt64, in other: UInt64, _ otherSize: UInt64) -> Bool {
-            guard start >= other, start - other <= otherSize else { return false }
-            return otherSize - (start - other) >= size && (size > 0 || start - other < otherSize)
-        }
-        return lies(addr, size, in: segment.vaddr, segment.memsz)
-            && (!hasBytes || lies(offset, size, in: segment.offset, segment.filesz))
+        return SectionHeader.lies(addr, size, in: segment.vaddr, segment.memsz)
+            && (!hasBytes || SectionHeader.lies(offset, size, in: segment.offset, segment.filesz))
+    }
+    /// Whether what is not in memory is among the bytes of `segment`, whose kind is not about memory: attributes of a processor.
+    private func isStored(in segment: ProgramHeader) -> Bool {
+        typealias Segment = ProgramHeader.Kind
+        // PT_GNU_EH_FRAME, too.
+        let inMemory = [
+            Segment.load, Segment.dynamic, Segment.programHeaders, Segment.tls, Segment.stack, Segment.relro,
+            0x6474_e550,
+        ]
+        guard type != Kind.null, type != Kind.nobits, !inMemory.contains(segment.type) else { return false }
+        return SectionHeader.lies(offset, size, in: segment.offset, segment.filesz)
+    }
+
+    private static func lies(_ start: UInt64, _ size: UInt64, in other: UInt64, _ otherSize: UInt64) -> Bool {
+        guard start >= other, start - other <= otherSize else { return false }
+        return otherSize - (start - other) >= size && (size > 0 || start - other < otherSize)
     }
 }

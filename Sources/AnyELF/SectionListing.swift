@@ -1,35 +1,43 @@
 // Section headers with their names (gABI, chapter "Section Header"): for looking at, since linked images boot without them.
 
-import Bytes
-import Diagnostics
-import ELF
+public import Bytes
+public import Diagnostics
+public import ELF
 
-/// The section headers of a file whose `FileHeader` has been validated.
-struct SectionListing: ~Escapable, Sendable {
+/// The section headers of a file whose header has been read.
+public struct SectionListing: ~Escapable, Sendable {
+    private let form: FileForm
     private let table: ByteView
     private let names: ByteView
     private let file: ByteView
     /// How many there are.
-    let count: Int
+    public let count: Int
     /// The file offset of the names; 0 where there are none.
-    private(set) var nameTableOffset: UInt64 = 0
+    public private(set) var nameTableOffset: UInt64 = 0
 
     /// The table that `header` describes in `file`; empty where there is none. e_shnum and e_shstrndx that do not fit in
     /// 16 bits are in section header 0. Throws `sectionHeadersBeyondFile` or `sectionBeyondFile`.
     @_lifetime(copy file)
-    init(_ file: ByteView, _ header: FileHeader) throws(Fault) {
+    public init(_ file: ByteView, _ header: FileHeader) throws(Fault) { try self.init(file, AnyFileHeader(header)) }
+
+    /// The same of a file of either class and byte order.
+    @_lifetime(copy file)
+    public init(_ file: ByteView, _ header: AnyFileHeader) throws(Fault) {
         let start = header.sectionHeaderOffset
+        let form = header.form
+        let unit = form.sectionHeaderSize
         self.file = file
+        self.form = form
         guard start > 0 else {
             count = 0
             table = file.part(at: 0, size: 0)
             names = table
             return
         }
-        let first = SectionHeader(
-            try file.record(at: start, size: SectionHeader.size, else: .sectionHeadersBeyondFile, .header))
+        let first = form.sectionHeader(
+            try file.record(at: start, size: unit, else: .sectionHeadersBeyondFile, .header))
         let number = header.sectionHeaderCount == 0 ? first.size : UInt64(header.sectionHeaderCount)
-        let (size, overflow) = number.multipliedReportingOverflow(by: SectionHeader.size)
+        let (size, overflow) = number.multipliedReportingOverflow(by: unit)
         table = try file.slice(at: start, size: overflow ? .max : size, else: .sectionHeadersBeyondFile, .header)
         count = Int(number)
         let index = header.sectionNameIndex == SectionIndex.extended ? Int(first.link) : Int(header.sectionNameIndex)
@@ -37,27 +45,24 @@ struct SectionListing: ~Escapable, Sendable {
             names = file.part(at: 0, size: 0)
             return
         }
-        let strings = SectionHeader(table.entry(index, size: Int(SectionHeader.size)))
+        let strings = form.sectionHeader(table.entry(index, size: Int(unit)))
         names = try file.slice(
             at: strings.fileStart, size: strings.fileSize, else: .sectionBeyondFile, .sectionHeader(UInt64(index)))
         nameTableOffset = strings.fileStart
     }
 
     /// The header at `index`, below `count`.
-    subscript(index: Int) -> SectionHeader {
-        SectionHeader(table.entry(index, size: Int(SectionHeader.size)))
+    public subscript(index: Int) -> SectionHeader {
+        form.sectionHeader(table.entry(index, size: Int(form.sectionHeaderSize)))
     }
 
     /// The name of `section`; empty where it has none.
     @_lifetime(copy self)
-    func name(_ section: SectionHeader) -> ByteView { names.string(at: UInt64(section.name)) }
-
-    /// Lists the name of `section`.
-    func name(_ section: SectionHeader, in listing: inout Listing) { listing.text(names, at: UInt64(section.name)) }
+    public func name(_ section: SectionHeader) -> ByteView { names.string(at: UInt64(section.name)) }
 
     /// The bytes in the file of the section at `index`. Throws `sectionBeyondFile`.
     @_lifetime(copy self)
-    func contents(_ index: Int) throws(Fault) -> ByteView {
+    public func contents(_ index: Int) throws(Fault) -> ByteView {
         let section = self[index]
         return try file.slice(
             at: section.fileStart, size: section.fileSize, else: .sectionBeyondFile, .sectionHeader(UInt64(index)))
@@ -65,7 +70,7 @@ struct SectionListing: ~Escapable, Sendable {
 
     /// The relocations in the section at `index`, of any form; nil where it holds none. Throws `sectionBeyondFile`.
     @_lifetime(copy self)
-    func relocations(_ index: Int) throws(Fault) -> RelocationSection? {
+    public func relocations(_ index: Int) throws(Fault) -> RelocationSection? {
         let size: UInt64
         switch self[index].type {
         case SectionHeader.Kind.rela: size = RelocationEntry.relaSize
@@ -77,18 +82,4 @@ struct SectionListing: ~Escapable, Sendable {
         let whole = size == 0 ? bytes.count : bytes.count - bytes.count % size
         return RelocationSection(bytes.part(at: 0, size: whole), .sectionHeader(UInt64(index)), entrySize: size)
     }
-}
-
-extension ByteView {
-    /// The NUL-terminated string at `offset`, without its NUL; it ends with the bytes at the latest.
-    @_lifetime(copy self)
-    func string(at offset: UInt64) -> ByteView {
-        let start = Int(min(offset, count))
-        var end = start
-        while end < span.byteCount, byte(at: UInt64(end)) != 0 { end += 1 }
-        return ByteView(span.extracting(start..<end))
-    }
-
-    /// As text, for a few bytes; what is not printable ASCII appears as `?`.
-    var text: String { StringSink.text { $0.write(untrusted: span, limit: 256) } }
 }

@@ -1,0 +1,33 @@
+// Names in files.
+
+public import Bytes
+
+extension ByteView {
+    /// The NUL-terminated string at `offset`, without its NUL; it ends with the bytes at the latest.
+    @_lifetime(copy self)
+    public func string(at offset: UInt64) -> ByteView {
+        let start = Int(min(offset, count))
+        var end = start
+        while end < span.byteCount, byte(at: UInt64(end)) != 0 { end += 1 }
+        return ByteView(span.extracting(start..<end))
+    }
+
+    /// As text, for a few bytes: at most 256; what is not printable ASCII appears as `?`.
+    public var text: String {
+        let limit: UInt64 = 256
+        var text = ""
+        for index in 0..<min(count, limit) {
+            let byte = byte(at: index) ?? 0
+            text.unicodeScalars.append(Unicode.Scalar(byte >= 0x20 && byte < 0x7f ? byte : 0x3f))
+        }
+        return count > limit ? text + "..." : text
+    }
+}
+
+extension UInt64 {
+    /// The sum, nil where it does not fit.
+    public func adding(_ other: UInt64) -> UInt64? {
+        let (sum, overflow) = addingReportingOverflow(other)
+        return overflow ? nil : sum
+    }
+}

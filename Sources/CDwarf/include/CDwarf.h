@@ -1,0 +1,22 @@
+// The compile units of a file's debugging information, by elfutils' libdw: that library is looked for when it is needed, so that
+// nobody has to have it.
+
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+/// Compile units that are being read.
+struct unit_reader;
+
+/// Begins to read the debugging information in the `size` bytes of an ELF file at `bytes`, which must stay there until the reader is
+/// closed. Returns null and sets `is_missing` to 1 where libdw is not installed, to 0 where there is no DWARF.
+struct unit_reader *_Nullable unit_reader_open(const void *_Nonnull bytes, size_t size, int *_Nonnull is_missing);
+
+/// The next range of addresses of a compile unit's code: its name, which is null where it has none, and what it spans. Returns 0
+/// after the last, or where the information is damaged.
+int unit_reader_next(struct unit_reader *_Nonnull reader, const char *_Nullable *_Nonnull name, uint64_t *_Nonnull start,
+                     uint64_t *_Nonnull end);
+
+/// Frees what `unit_reader_open` returned.
+void unit_reader_close(struct unit_reader *_Nonnull reader);

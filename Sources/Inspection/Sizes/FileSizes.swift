@@ -1,0 +1,196 @@
+// The parts of a file by section, segment, symbol, crate and compile unit, as SizeBreakdown counts them.
+
+import AnyELF
+import ArgumentParser
+import Bytes
+import Diagnostics
+import ELF
+
+/// What sizes are told of.
+enum SizeKind: String, CaseIterable, ExpressibleByArgument {
+    case section, segment, symbol, crate, unit
+}
+
+/// What a file has sizes of.
+struct FileSizes: ~Escapable {
+    private let file: ByteView
+    private let header: AnyFileHeader
+    private let sections: SectionListing
+    private let segments: SegmentListing
+
+    /// Those of `file`. Throws the faults of its headers.
+    @_lifetime(copy file)
+    init(_ file: ByteView) throws(Fault) {
+        self.file = file
+        header = try AnyFileHeader(file)
+        sections = try SectionListing(file, header)
+        segments = try SegmentListing(file, header)
+    }
+
+    /// The parts by section or by segment.
+    func breakdown(bySegment: Bool) -> SizeBreakdown {
+        SizeBreakdown(
+            bySegment ? segmentContainers : containers, [], fileSize: file.count,
+            remainder: bySegment ? "[in no segment]" : "[headers, padding]")
+    }
+
+    /// The parts by symbol or by crate; the symbols are those of `debug`, the file itself or one of debugging information. Throws the
+    /// faults of malformed symbol tables.
+    func breakdown(byCrate: Bool, symbolsOf debug: borrowing FileSizes) throws(Fault) -> SizeBreakdown {
+        let containers = containers
+        return SizeBreakdown(containers, try debug.symbols(byCrate, in: containers), fileSize: file.count)
+    }
+
+    /// The parts by the compile units whose code is at `ranges`.
+    func breakdown(_ ranges: [UnitRange]) -> SizeBreakdown {
+        let containers = containers
+        let places = AddressIndex(containers)
+        var labels: [SizeBreakdown.Label] = []
+        for range in ranges {
+            guard let container = places.container(at: range.start) else { continue }
+            labels.append(
+                SizeBreakdown.Label(
+                    container: container, start: range.start - containers[container].address,
+                    size: range.end - range.start, name: range.name))
+        }
+        return SizeBreakdown(containers, labels, fileSize: file.count)
+    }
+
+    // MARK: Containers
+
+    /// The sections, or in a file without them the segments, in the order of the headers.
+    private var containers: [SizeBreakdown.Container] {
+        guard sections.count > 0 else { return segmentContainers }
+        return (0..<sections.count).map { index in
+            let section = sections[index]
+            let name = sections.name(section).text
+            // Section 0 stands for none, whatever it holds; zeros of thread-local storage are in each thread's block.
+            let isThreadZeros =
+                section.type == SectionHeader.Kind.nobits && section.flags & SectionHeader.Flags.threadLocal != 0
+            let isNone = section.type == SectionHeader.Kind.null
+            return SizeBreakdown.Container(
+                name: name.isEmpty ? "(no name)" : name, address: section.addr, size: isNone ? 0 : section.size,
+                fileSize: isNone ? 0 : min(section.fileSize, file.count), isInMemory: section.isLoaded && !isThreadZeros
+            )
+        }
+    }
+
+    private var segmentContainers: [SizeBreakdown.Container] {
+        var containers: [SizeBreakdown.Container] = []
+        for index in 0..<segments.count where segments[index].type == ProgramHeader.Kind.load {
+            let segment = segments[index]
+            containers.append(
+                SizeBreakdown.Container(
+                    name: "LOAD \(containers.count) \(Names.segmentFlags(segment.flags))", address: segment.vaddr,
+                    size: max(segment.memsz, segment.filesz), fileSize: min(segment.filesz, file.count),
+                    isInMemory: true))
+        }
+        return containers
+    }
+
+    // MARK: Symbols
+
+    /// Functions and variables by name or by crate: those of the table that has all, or else of the one for other files.
+    /// Each is in one of `containers`, which may be those of another file.
+    private func symbols(_ byCrate: Bool, in containers: [SizeBreakdown.Container]) throws(Fault)
+        -> [SizeBreakdown.Label]
+    {
+        let places = AddressIndex(containers)
+        let threadStart = threadLocalStart
+        var complete: [SizeBreakdown.Label] = []
+        var others: [SizeBreakdown.Label] = []
+        try SymbolTableListing.forEach(of: file, header, sections) { (table) throws(Fault) in
+            for index in 0..<table.count {
+                let symbol = table[index]
+                guard symbol.isSized else { continue }
+                let address = symbol.isThreadLocal && !header.isObject ? threadStart &+ symbol.value : symbol.value
+                // In an object file all sections are at 0.
+                let container = header.isObject ? Int(symbol.shndx) : places.container(at: address) ?? containers.count
+                guard container < containers.count else { continue }
+                let start = address &- containers[container].address
+                guard start < containers[container].size else { continue }
+                let mangled = table.strings.string(at: UInt64(symbol.name)).longText
+                let name = byCrate ? CrateName.of(mangled) : RustName.demangle(mangled) ?? mangled
+                let label = SizeBreakdown.Label(container: container, start: start, size: symbol.size, name: name)
+                if table.isComplete { complete.append(label) } else { others.append(label) }
+            }
+        }
+        return complete.isEmpty ? others : complete
+    }
+
+    /// The link address of the template of thread-local storage, from which its symbols count.
+    private var threadLocalStart: UInt64 {
+        for index in 0..<segments.count where segments[index].type == ProgramHeader.Kind.tls {
+            return segments[index].vaddr
+        }
+        return 0
+    }
+}
+
+/// Finds containers by address.
+private struct AddressIndex {
+    private let places: [(start: UInt64, size: UInt64, index: Int)]
+
+    init(_ containers: [SizeBreakdown.Container]) {
+        places = containers.indices.filter { containers[$0].isInMemory && containers[$0].size > 0 }
+            .map { (containers[$0].address, containers[$0].size, $0) }
+            .sorted { $0.start < $1.start }
+    }
+
+    /// The number of the container that address `address` is in; nil where there is none.
+    func container(at address: UInt64) -> Int? {
+        // The last that begins no later.
+        var (low, high) = (0, places.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if places[middle].start <= address { low = middle + 1 } else { high = middle }
+        }
+        guard low > 0, address - places[low - 1].start < places[low - 1].size else { return nil }
+        return places[low - 1].index
+    }
+}
+
+extension Symbol {
+    /// Whether it is a function or a variable that has bytes in this file.
+    fileprivate var isSized: Bool {
+        size > 0 && !isUndefined && (isPlace || isThreadLocal || isIndirectFunction)
+    }
+}
+
+extension ByteView {
+    /// All of it as text.
+    fileprivate var longText: String {
+        // Read only, within the closure.
+        unsafe span.withUnsafeBytes { unsafe String(decoding: $0, as: UTF8.self) }
+    }
+}
+
+/// The crate that a Rust function belongs to.
+enum CrateName {
+    /// What stands for all that rustc did not make.
+    static let none = "(not Rust)"
+
+    /// The crate of `symbol`: the first part of its path. In `<T as Trait>::function` that is the crate of T, or where T is no path, as
+    /// `[u8]` is none, that of the trait.
+    static func of(_ symbol: String) -> String {
+        guard let name = RustName.demangle(symbol) else { return none }
+        var rest = Substring(name)
+        while !rest.isEmpty {
+            // What stands before a type: references, pointers, tuples, lifetimes.
+            if let first = rest.first, !(first.isLetter || first == "_") {
+                rest = first == "'" ? rest.drop { $0 != " " } : rest.dropFirst()
+                continue
+            }
+            let word = rest.prefix { $0.isLetter || $0.isNumber || $0 == "_" }
+            let after = rest[word.endIndex...]
+            if ["mut", "const", "dyn", "impl", "for", "as", "unsafe", "extern", "fn"].contains(String(word)) {
+                rest = after
+                continue
+            }
+            // v0 writes a crate's hash in brackets where it is asked to.
+            if after.hasPrefix("::") || after.hasPrefix("[") && after.contains("]::") { return String(word) }
+            rest = after
+        }
+        return "(no crate)"
+    }
+}

@@ -1,0 +1,197 @@
+// The relocations of files that the loader does not apply: by number, as they stand in the file (gABI, chapter "Relocation").
+
+import AnyELF
+import Architecture
+import Bytes
+import Diagnostics
+import ELF
+
+/// The view of relocations of files of other forms, types and machines.
+enum PlainRelocationView {
+    /// Whether this view is the one for `file`: the loader's own says nothing of it.
+    static func isFor(_ file: ByteView) -> Bool {
+        guard let header = try? AnyFileHeader(file) else { return false }
+        return !header.isOwn || FileType(rawValue: header.type) == nil
+    }
+
+    /// Lists the relocations of all sections of `file`, or where none holds any, of those tables that its dynamic section names.
+    static func list(_ file: ByteView, to destination: ViewTarget) throws(Fault) {
+        let header = try AnyFileHeader(file)
+        let form = header.form
+        let sections = try SectionListing(file, header)
+        let rows = Rows(destination, form, header.machine)
+        for index in 0..<sections.count {
+            let section = sections[index]
+            guard let kind = Kind(section.type) else { continue }
+            let bytes = try sections.contents(index)
+            let name = sections.name(section)
+            guard kind != .relr else {
+                rows.listPacked(bytes, name)
+                continue
+            }
+            let link = Int(section.link)
+            guard link > 0, link < sections.count, Int(sections[link].link) < sections.count else {
+                let none = file.part(at: 0, size: 0)
+                rows.list(bytes, kind, name, symbols: none, strings: none, sections)
+                continue
+            }
+            let strings = try sections.contents(Int(sections[link].link))
+            rows.list(bytes, kind, name, symbols: try sections.contents(link), strings: strings, sections)
+        }
+        if !rows.hasTable, !header.isObject, let dynamic = try DynamicListing.first(file, header) {
+            try listDynamic(dynamic, header, sections, rows)
+        }
+        rows.listing.end()
+    }
+
+    private static func listDynamic(
+        _ dynamic: DynamicListing, _ header: AnyFileHeader, _ sections: SectionListing, _ rows: Rows
+    ) throws(Fault) {
+        let (symbols, strings) = (try dynamic.symbols(machine: header.machine), dynamic.strings)
+        func list(_ tag: UInt64, _ size: UInt64, _ kind: Kind, _ name: StaticString) throws(Fault) {
+            guard let table = try dynamic.table(tag, size: dynamic.value(size) ?? 0) else { return }
+            guard kind != .relr else { return rows.listPacked(table, ByteView(name)) }
+            rows.list(table, kind, ByteView(name), symbols: symbols, strings: strings, sections)
+        }
+        try list(DynamicTag.relr, DynamicTag.relrSize, .relr, "RELR")
+        try list(DynamicTag.rela, DynamicTag.relaSize, .rela, "RELA")
+        try list(DynamicTag.rel, DynamicTag.relSize, .rel, "REL")
+        let pltKind = dynamic.value(DynamicTag.pltRelocationKind) == DynamicTag.rel ? Kind.rel : Kind.rela
+        try list(DynamicTag.pltRelocations, DynamicTag.pltRelocationSize, pltKind, "JMPREL")
+    }
+
+    /// What a table is made of.
+    fileprivate enum Kind {
+        case rela, rel, relr
+
+        init?(_ type: UInt32) {
+            switch type {
+            case SectionHeader.Kind.rela: self = .rela
+            case SectionHeader.Kind.rel: self = .rel
+            // SHT_RELR.
+            case 19: self = .relr
+            default: return nil
+            }
+        }
+    }
+}
+
+/// The rows of the view.
+private final class Rows {
+    var listing: Listing
+    private(set) var hasTable = false
+    private let form: FileForm
+    private let machine: UInt16
+    private let isJSON: Bool
+    private var index: UInt64 = 0
+
+    init(_ destination: ViewTarget, _ form: FileForm, _ machine: UInt16) {
+        self.form = form
+        self.machine = machine
+        isJSON = destination.json
+        var columns = [
+            Column("index", "#", 6, right: true), Column("table", "table", 14),
+            Column("offset", "offset", 12, right: true), Column("number", "no", 4, right: true),
+            Column("name", "type", 9), Column("addend", "addend", 12, right: true),
+        ]
+        // What only the loader's own machine has.
+        if isJSON { columns += [Column("place", "", 0), Column("formula", "", 0), Column("value", "", 0)] }
+        columns.append(Column("symbol", "symbol", 16))
+        listing = destination.listing("relocations", columns, facts: [("base", "null")])
+    }
+
+    /// Lists `table`; what has no name of its own among `symbols` goes by that of its section.
+    func list(
+        _ table: ByteView, _ kind: PlainRelocationView.Kind, _ name: ByteView, symbols: ByteView, strings: ByteView,
+        _ sections: SectionListing
+    ) {
+        hasTable = true
+        let word = Int(form.wordSize)
+        let unit = kind == .rela ? 3 * word : 2 * word
+        let symbolCount = symbols.count / form.symbolSize
+        for number in 0..<Int(table.count / UInt64(unit)) {
+            let entry = table.entry(number, size: unit)
+            let (type, symbol) = information(form.word(entry, word))
+            begin(name, form.word(entry, 0))
+            listing.decimal(UInt64(type))
+            if machine == MachineType.amd64, let meaning = RelocationType(type) {
+                listing.text(meaning.name)
+            } else {
+                listing.none()
+            }
+            if kind == .rela { listing.hex(form.word(entry, 2 * word)) } else { listing.none() }
+            guard symbol > 0, UInt64(symbol) < symbolCount else {
+                end()
+                continue
+            }
+            let found = form.symbol(symbols, Int(symbol))
+            if found.name == 0, found.type == Symbol.Kind.section, Int(found.shndx) < sections.count {
+                end(sections.name(sections[Int(found.shndx)]))
+            } else {
+                end(strings.string(at: UInt64(found.name)))
+            }
+        }
+    }
+
+    /// Lists the places that the words of `table` stand for (SHT_RELR): an address, and bits for the words after it.
+    func listPacked(_ table: ByteView, _ name: ByteView) {
+        hasTable = true
+        let bits = form.wordSize * 8 - 1
+        var next: UInt64 = 0
+        for number in 0..<(table.count / form.wordSize) {
+            let word = form.word(table, at: number * form.wordSize) ?? 0
+            guard word & 1 == 1 else {
+                listRelative(name, word)
+                next = word &+ form.wordSize
+                continue
+            }
+            for bit in 0..<bits where word >> (bit + 1) & 1 == 1 { listRelative(name, next &+ bit &* form.wordSize) }
+            next = next &+ bits &* form.wordSize
+        }
+    }
+
+    private func listRelative(_ name: ByteView, _ address: UInt64) {
+        begin(name, form.isWide ? address : address & 0xffff_ffff)
+        // The machine's own relative relocation, whatever its number.
+        listing.decimal(0)
+        listing.text("RELATIVE" as Text)
+        listing.none()
+        end()
+    }
+
+    private func begin(_ table: ByteView, _ offset: UInt64) {
+        listing.decimal(index)
+        index += 1
+        listing.text(table)
+        listing.hex(offset)
+    }
+
+    private func end() {
+        skipOwn()
+        listing.none()
+    }
+
+    private func end(_ symbol: ByteView) {
+        skipOwn()
+        listing.text(symbol)
+    }
+
+    private func skipOwn() {
+        guard isJSON else { return }
+        for _ in 0..<3 { listing.none() }
+    }
+
+    /// Type and symbol of r_info. 64-bit MIPS has them in fields of their own, which are no halves of a number where the least
+    /// significant byte comes first; 64-bit SPARC has further data above the type.
+    private func information(_ info: UInt64) -> (type: UInt32, symbol: UInt32) {
+        guard form.isWide else {
+            return (UInt32(truncatingIfNeeded: info & 0xff), UInt32(truncatingIfNeeded: info >> 8))
+        }
+        let (mips, sparc): (UInt16, UInt16) = (8, 43)
+        if machine == mips, !form.isBigEndian {
+            return (UInt32(truncatingIfNeeded: info >> 32).byteSwapped, UInt32(truncatingIfNeeded: info))
+        }
+        let type = UInt32(truncatingIfNeeded: info)
+        return (machine == sparc ? type & 0xff : type, UInt32(truncatingIfNeeded: info >> 32))
+    }
+}

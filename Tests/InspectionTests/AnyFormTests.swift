@@ -1,0 +1,123 @@
+// Views of files that the loader cannot boot: of either class and byte order, for any machine, core files; readelf is the witness.
+
+import Foundation
+import TestSupport
+import Testing
+
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct AnyFormTests {
+    private let folder: Folder
+
+    init() throws { folder = try Folder() }
+
+    private func witness() async throws {
+        let script = Tool.root.appendingPathComponent("Tests/InspectionTests/witness.py").path
+        let run = try await Tool.run(program: "python3", [script, Tool.program.path, folder.url.path])
+        #expect(run.status == 0 && run.output.contains("0 files differ"), "\(run.output)\(run.errors)")
+        print(run.output)
+    }
+
+    private func rows(_ view: String, _ name: String) async throws -> [[String: Any]] {
+        let run = try await Tool.run([view, "--json", name], in: folder.url)
+        let document = try JSONSerialization.jsonObject(with: Data(run.output.utf8)) as? [String: Any]
+        return try #require(document?["rows"] as? [[String: Any]], "\(run)")
+    }
+
+    @Test func everyFormOfAFile() async throws {
+        for (isWide, isBigEndian) in [(false, false), (false, true), (true, false), (true, true)] {
+            for (machine, type) in [(20, 3), (40, 3), (22, 3), (2, 2), (20, 4)] as [(UInt16, UInt16)] {
+                var file = FileOfAnyForm(isWide: isWide, isBigEndian: isBigEndian)
+                (file.machine, file.type) = (machine, type)
+                try folder.write("\(machine)-\(type)-\(isWide)-\(isBigEndian)", file.bytes)
+            }
+        }
+        try await witness()
+        // By the dynamic section alone the same.
+        var file = FileOfAnyForm(isWide: false, isBigEndian: true)
+        try folder.write("whole", file.bytes)
+        file.hasSections = false
+        try folder.write("stripped", file.bytes)
+        for (view, keys) in [
+            ("symbols", ["value", "size", "type", "binding", "version", "name"]),
+            ("versions", ["kind", "number", "file", "name", "parents"]),
+            ("relocations", ["offset", "number", "addend", "symbol"]),
+        ] {
+            let cells = try await [rows(view, "whole"), rows(view, "stripped")].map { rows in
+                rows.map { row in keys.map { "\(row[$0] ?? "absent")" } }
+            }
+            #expect(cells[0] == cells[1] && !cells[0].isEmpty, "\(view)")
+        }
+        let text = try await Tool.run(["symbols", "whole"], in: folder.url).output
+        #expect(text.contains(" printf@LIBC_2\n") && text.contains(" run@@V_2\n"))
+        for order in ["name", "size"] {
+            let sorted = try await Tool.run(["symbols", "--sort", order, "whole"], in: folder.url).output
+            #expect(sorted.contains(" printf@LIBC_2\n") && sorted.contains(" run@@V_2\n"))
+        }
+    }
+
+    /// What is not for this loader is said to be, by its name; and its map is of the file alone.
+    @Test func verdicts() async throws {
+        for (machine, isWide, name) in [
+            (20, false, "PowerPC"), (40, false, "ARM, 32 bits"), (8, true, "MIPS"), (22, true, "IBM S/390"),
+            (243, false, "RISC-V"), (2, false, "SPARC"), (3, false, "i386"),
+        ] as [(UInt16, Bool, String)] {
+            var file = FileOfAnyForm(isWide: isWide, isBigEndian: machine != 3)
+            file.machine = machine
+            try folder.write("other", file.bytes)
+            let run = try await Tool.run(["other"], in: folder.url)
+            #expect(run.status == 1 && run.output.contains("e_machine \(machine) is \(name);"), "\(run.output)")
+            #expect(run.output.contains("  0 LOAD "))
+            let map = try await Tool.run(["map", "other"], in: folder.url)
+            #expect(map.status == 1 && map.output.contains(".gnu.version_d"), "\(map.output)")
+        }
+    }
+
+    /// The Swift toolchain's compiler and linker know other machines.
+    private static let targets = [
+        "i386", "armv7", "armebv7", "powerpc", "powerpc64", "powerpc64le", "mips", "mipsel", "s390x", "riscv32",
+        "riscv64", "aarch64", "aarch64_be",
+    ]
+
+    @Test(.enabled(if: Tool.isThere("clang") && Tool.isThere("ld.lld"), "clang or ld.lld is not there"))
+    func otherMachines() async throws {
+        let source = """
+            extern int other(int); extern int weakling(void) __attribute__((weak));
+            static int table[16]; int data = 5; int zeros[100]; __thread int local = 3;
+            static int helper(int x) { return table[x & 15] + data; }
+            int (*pointers[])(int) = { other, helper };
+            int exported(int x) { return other(x) + helper(x) + local + (weakling ? weakling() : 0) + zeros[x]; }
+            """
+        try folder.write("one.c", Array(source.utf8))
+        try folder.write("two.c", Array("int other(int x) { return x; }\n".utf8))
+        try folder.write("one.map", Array("A { global: data; };\nB { global: exported; } A;\n".utf8))
+        try folder.write("two.map", Array("C { global: other; };\n".utf8))
+        // SPARC's compiler is another one.
+        let script = """
+            set -e
+            for target in \(Self.targets.joined(separator: " ")); do
+                for name in one two; do clang --target=$target-linux-gnu -w -O1 -fPIC -c $name.c -o $name.$target.o; done
+                style=both; case $target in mips*) style=sysv;; esac
+                ld.lld -shared --hash-style=$style --version-script=two.map -soname two.so two.$target.o -o two.$target.so
+                ld.lld -shared --hash-style=$style --version-script=one.map --build-id -z pack-relative-relocs \\
+                    one.$target.o two.$target.so -o one.$target.so
+            done
+            """
+        let made = try await Tool.run(program: "sh", ["-c", script], in: folder.url)
+        #expect(made.status == 0, "\(made.errors)")
+        try await witness()
+    }
+
+    /// A process that ends itself leaves its memory, where the system lets it; gdb writes such a file of one that runs.
+    @Test(.enabled(if: Tool.isThere("gdb"), "gdb is not there")) func coreFiles() async throws {
+        let script = "gdb -q -batch -ex 'set startup-with-shell off' -ex starti -ex 'generate-core-file core' --args "
+        let made = try await Tool.run(program: "sh", ["-c", script + "/bin/true one two"], in: folder.url)
+        #expect(FileManager.default.fileExists(atPath: folder.url.path + "/core"), "\(made.output)\(made.errors)")
+        try await witness()
+        let notes = try await Tool.run(["notes", "core"], in: folder.url).output
+        #expect(notes.contains(" /true one two\n") && notes.contains(" NT_PRSTATUS: thread "))
+        #expect(notes.contains(" NT_FILE: "))
+        let verdict = try await Tool.run(["core"], in: folder.url)
+        #expect(verdict.status == 1 && verdict.output.contains("e_type is ET_CORE"))
+        #expect(verdict.output.contains("ET_CORE, a process's memory"))
+        #expect(try await rows("segments", "core").contains { $0["type"] as? String == "LOAD" })
+    }
+}
