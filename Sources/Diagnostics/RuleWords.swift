@@ -491,7 +491,7 @@ extension Rule {
                 "hermit.toml, line %d, column %m: the version is not \"1\"", "say version = \"1\" in the first line")
         case .kernelNotInArchive:
             .wrongKind(
-                "hermit.toml, line %d, column %m: the archive has no file of that name, or it is a link",
+                "hermit.toml, line %d, column %m: the archive has no file of that name",
                 "store the kernel itself under that name")
         case .archiveTooLarge:
             .placement(

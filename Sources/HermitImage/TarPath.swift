@@ -106,3 +106,52 @@ struct TarComponents {
         return nil
     }
 }
+
+extension TarEntry {
+    /// The path in `archive` that a link leads to, written to `bytes` without `.` and `..`; returns the number of its bytes. Nil where
+    /// it leaves the archive, or there is no room for it.
+    func destination(in archive: ByteView, into bytes: inout MutableSpan<UInt8>) -> Int? {
+        var count = 0
+        // A symbolic link leads on from its folder, a hard link from the archive's root, as one does that begins with a slash.
+        if kind == .symbolicLink, target.count > 0, target.byte(0, in: archive) != UInt8(ascii: "/") {
+            guard append(path, to: &bytes, &count, in: archive) else { return nil }
+            removeLast(bytes, &count)
+        }
+        return append(target, to: &bytes, &count, in: archive) ? count : nil
+    }
+
+    /// Appends the components of `other`, each after a slash; false where that leaves the root or the room.
+    private func append(_ other: TarPath, to bytes: inout MutableSpan<UInt8>, _ count: inout Int, in archive: ByteView)
+        -> Bool
+    {
+        var components = TarComponents(other)
+        while let component = components.next(in: archive) {
+            let isDots =
+                component.count == 2 && other.byte(component.start, in: archive) == UInt8(ascii: ".")
+                && other.byte(component.start &+ 1, in: archive) == UInt8(ascii: ".")
+            if isDots {
+                guard count > 0 else { return false }
+                removeLast(bytes, &count)
+                continue
+            }
+            guard component.count < UInt64(truncatingIfNeeded: bytes.count &- count) else { return false }
+            bytes[count] = UInt8(ascii: "/")
+            count &+= 1
+            var index: UInt64 = 0
+            while index < component.count {
+                bytes[count] = other.byte(component.start &+ index, in: archive)
+                count &+= 1
+                index &+= 1
+            }
+        }
+        return true
+    }
+
+    /// Takes the last component of a path of `count` bytes away, and the slash in front of it.
+    private func removeLast(_ bytes: borrowing MutableSpan<UInt8>, _ count: inout Int) {
+        while count > 0 {
+            count &-= 1
+            if bytes[count] == UInt8(ascii: "/") { return }
+        }
+    }
+}

@@ -5,7 +5,7 @@ import Foundation
 
 /// The parts that can be measured.
 enum Part: String, CaseIterable, ExpressibleByArgument {
-    case boot, loader, relocations, listings
+    case boot, loader, relocations, listings, images
 }
 
 /// The command line.
@@ -50,8 +50,8 @@ struct LoaderBench: AsyncParsableCommand {
     @Option(help: "Sizes of RAM to boot with, separated by commas.")
     var memory = "128M,1G,8G,64G"
 
-    @Option(help: "What to measure, separated by commas: boot, loader, relocations, listings.")
-    var parts = "boot,loader,relocations,listings"
+    @Option(help: "What to measure, separated by commas: boot, loader, relocations, listings, images.")
+    var parts = "boot,loader,relocations,listings,images"
 
     @Option(
         help:
@@ -100,6 +100,9 @@ struct LoaderBench: AsyncParsableCommand {
         }
         if selected.contains(.listings) {
             results.listings = try await ListingBench(runner: runner, inspect: absolute(inspect), isQuick: quick).run()
+        }
+        if selected.contains(.images) {
+            results.images = try await ImageBench(runner: runner, inspect: absolute(inspect), isQuick: quick).run()
         }
         if json {
             let encoder = JSONEncoder()

@@ -11,6 +11,7 @@ struct Results: Codable {
     var loader: LoaderFile?
     var relocations: [RelocationFigures]?
     var listings: [ListingFigures]?
+    var images: [ImageFigures]?
 
     init(machine: MachineDescription) { self.machine = machine }
 
@@ -27,6 +28,7 @@ struct Results: Codable {
         }
         if let relocations { showRelocations(relocations) }
         if let listings { showListings(listings) }
+        if let images { showImages(images) }
     }
 
     private func showBoot(_ boot: [BootFigures]) {
@@ -116,6 +118,25 @@ struct Results: Codable {
                             }
                                 ?? "-"
                         } + [others.min().map { decimal($0, 1) } ?? "-"]
+                })
+    }
+
+    private func showImages(_ figures: [ImageFigures]) {
+        print(
+            """
+
+            Unpacking a Hermit image beside other programs: milliseconds (median), the tool's with its start and a walk through \
+            the archive; last, gzip's time divided by the tool's.
+
+            """)
+        let names = ["loader-inspect", "gzip -dc", "pigz -dc"]
+        Results.table(
+            [["contents", "packed, bytes", "unpacked, bytes"] + names + ["gzip/ours"]]
+                + figures.map { row in
+                    let times = names.map { row.seconds[$0].map { decimal($0 * 1000, 1) } ?? "-" }
+                    let own = row.seconds["loader-inspect"] ?? .nan
+                    let ratio = row.seconds["gzip -dc"].map { decimal($0 / own, 2) } ?? "-"
+                    return [row.contents, "\(row.packed)", "\(row.unpacked)"] + times + [ratio]
                 })
     }
 

@@ -62,7 +62,7 @@ import Testing
             #expect(sections[2].link == 3 && sections[2].info == 1 && sections[2].entsize == (form.0 ? 24 : 16))
             #expect(sections[10].flags == 3 && sections[10].addr == segments[1].vaddr && sections[1].addralign == 16)
         }
-        let wanted = [" 0 0 0 0", "printf@LIBC_2 0 0 18 0", "run@@V_2 64 12 18 1"]
+        let wanted = [" 0 0 0 0", "printf@LIBC_2 0 0 18 0", "run@@V_2 \(form.0 ? 240 : 160) 12 18 1"]
         let listed = try symbols(file)
         #expect(listed == wanted)
         let lists = try versions(bytes)

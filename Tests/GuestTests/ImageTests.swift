@@ -59,6 +59,8 @@ import Testing
         "tar -P --transform 's,^,/,' -cf - hermit.toml bin | gzip -9 >image",
         "tar -cf part hermit.toml; tar -rf part bin/app; head -c 700 part | gzip >image; tail -c +701 part | gzip >>image",
         "tar -cf - hermit.toml bin | gzip --rsyncable >image",
+        "mkdir opt; mv bin/app opt/app-1; ln -s ../opt/app-1 bin/app; tar -czf image hermit.toml bin opt",
+        "ln bin/app first; tar -czf image hermit.toml first bin/app",
     ])
     func `what tar and gzip make`(_ script: String) async throws {
         let tree = try Tree(Project.fixture("demo"), Self.input)

@@ -113,7 +113,7 @@ import Testing
         #expect(FileManager.default.fileExists(atPath: folder.url.path + "/core"), "\(made.output)\(made.errors)")
         try await witness()
         let notes = try await Tool.run(["notes", "core"], in: folder.url).output
-        #expect(notes.contains(" /true one two\n") && notes.contains(" NT_PRSTATUS: thread "))
+        #expect(notes.contains("/true one two\n") && notes.contains(" NT_PRSTATUS: thread "))
         #expect(notes.contains(" NT_FILE: "))
         let verdict = try await Tool.run(["core"], in: folder.url)
         #expect(verdict.status == 1 && verdict.output.contains("e_type is ET_CORE"))

@@ -55,6 +55,41 @@ import Testing
         #expect(other.output.contains("linked is stripped") && !other.output.contains("dies_here"), "\(other.output)")
     }
 
+    /// The kernel in an image has no path of its own for the programs that read lines.
+    @Test(.enabled(if: BootTests.hasCrash && hasTools, "make fixtures; binutils"))
+    func images() async throws {
+        let folder = try Folder()
+        try FileManager.default.copyItem(at: Self.crash, to: folder.url.appendingPathComponent("crash"))
+        let whole = try await sh(Self.log + "\"$tool\" symbolize crash log", in: folder)
+        let packed = try await sh(
+            "\"$tool\" image create --kernel crash --output app.tar.gz; cp crash bare; strip -s bare; "
+                + "\"$tool\" image create --kernel bare --output bare.tar.gz; mkdir tmp; export TMPDIR=$PWD/tmp; "
+                + "\"$tool\" symbolize app.tar.gz log; \"$tool\" symbolize bare.tar.gz log; ls tmp", in: folder)
+        #expect(packed.output.hasPrefix(whole.output) && whole.output.contains("dies_here+0x3"), "\(packed.output)")
+        // Nothing is left, and the image goes by its own name.
+        let rest = packed.output.dropFirst(whole.output.count)
+        #expect(rest.contains("bare.tar.gz is stripped") && rest.hasSuffix("\n") && !rest.contains("file1"), "\(rest)")
+    }
+
+    /// Libraries that come from the archive have sections in the picture, as those that are given.
+    @Test(.enabled(if: BootTests.isReady, "make loader fixtures")) func librariesInImages() async throws {
+        let folder = try Folder()
+        let fixtures = Tool.root.path + "/build/fixtures/"
+        let names = ["libtop.so", "libmiddle.so", "libbase.so"]
+        let files = names.flatMap { ["--file", "lib/\($0)=\(fixtures)\($0)"] }
+        let made = try await Tool.run(
+            ["image", "create", "--kernel", fixtures + "libraries-pie", "--output", "app.tar.gz"] + files,
+            in: folder.url)
+        #expect(made.status == 0, "\(made.errors)")
+        let map = try await Tool.run(["map", "app.tar.gz"], in: folder.url)
+        let text = #/(lib[a-z]+)\.so \.text/#
+        #expect(
+            map.status == 0 && Set(map.output.matches(of: text).map(\.1)) == ["libtop", "libmiddle", "libbase"],
+            "\(map.output)\(map.errors)")
+        let script = try await Tool.run(["gdb-script", "app.tar.gz"], in: folder.url)
+        #expect(script.status == 64 && script.errors.contains("let boot --gdb do it"), "\(script.errors)")
+    }
+
     /// A file of another build would tell names that are wrong.
     @Test(.enabled(if: BootTests.hasCrash && hasTools, "make fixtures; binutils"))
     func otherBuilds() async throws {

@@ -401,6 +401,34 @@ import Testing
         #expect(run.output.contains("#0  dies_here () at crash.c:7"), "\(run.output)\(run.errors)")
     }
 
+    /// gdb reads no image, so that it gets the kernel in it.
+    @Test(.enabled(if: isReady && GDBTests.hasGDB, "gdb, or make loader fixtures")) func debuggerOfAnImage()
+        async throws
+    {
+        let folder = try Folder()
+        let crash = Tool.root.path + "/build/fixtures/crash"
+        let made = try await Tool.run(
+            ["image", "create", "--kernel", crash, "--output", "app.tar.gz"], in: folder.url)
+        #expect(made.status == 0, "\(made.errors)")
+        let run = try await Tool.run(
+            ["boot", "--timeout", "300", "--gdb", "--loader", Tool.root.path + "/build/loader", "app.tar.gz"],
+            in: folder.url, input: Array("break dies_here\ncontinue\nbacktrace\ndisconnect\n".utf8))
+        #expect(run.status == 0, "\(run.errors)")
+        #expect(run.output.contains("#0  dies_here () at crash.c:7"), "\(run.output)\(run.errors)")
+    }
+
+    /// Whether the processor runs guests: some machines have a /dev/kvm that is software, and emulates what a kernel does.
+    private static let hasHardware =
+        hasKVM && ["kvm_intel", "kvm_amd"].contains { access("/sys/module/" + $0, F_OK) == 0 }
+
+    @Test(.enabled(if: isReady && hasHardware, "KVM by the processor (kvm_intel, kvm_amd), or make loader fixtures"))
+    func byKVM() async throws {
+        for words in [["--accel", "kvm"], ["--accel", "kvm", "--protocol", "pvh"]] {
+            let run = try await boot(["-q"] + words, ["say"])
+            #expect(run.status == 0, "\(words): \(run.output)\(run.errors)")
+        }
+    }
+
     // MARK: Names
 
     @Test(.enabled(if: isReady, "make loader fixtures"), arguments: ["multiboot", "pvh"])

@@ -57,9 +57,12 @@ public struct FileOfAnyForm {
     /// The file: addresses are file offsets.
     public var bytes: [UInt8] {
         let offset = FileOfAnyForm.offset
+        let headerSize = isWide ? 64 : 52
+        let segmentSize = isWide ? 56 : 32
+        let text = (headerSize + 3 * segmentSize + 15) / 16 * 16
         let symbols =
             symbol(0, 0, 0, info: 0, section: 0) + symbol(offset("printf"), 0, 0, info: 0x12, section: 0)
-            + symbol(offset("run"), 0x40, 12, info: 0x12, section: 1)
+            + symbol(offset("run"), text, 12, info: 0x12, section: 1)
         // Symbol 1 wants LIBC_2, number 4; symbol 2 is of V_2, number 3.
         let numbers = half(0) + half(4) + half(3)
         let defined =
@@ -91,8 +94,6 @@ public struct FileOfAnyForm {
             Section(name: ".dynamic", type: 6, flags: 3, link: 3, entrySize: isWide ? 16 : 8),
         ]
         // Places are known once the sizes are.
-        let headerSize = isWide ? 64 : 52
-        let segmentSize = isWide ? 56 : 32
         func place() -> [Int] {
             var position = headerSize + 3 * segmentSize
             return sections.map { section in

@@ -26,8 +26,8 @@ public struct ImageWriter: Sendable {
     /// The archive, packed.
     public var packed: [UInt8] { ImageWriter.gzip(archive) }
 
-    /// A ustar header.
-    public static func header(_ name: String, size: Int, type: Character = "0") -> [UInt8] {
+    /// A ustar header; `target` is what a link leads to.
+    public static func header(_ name: String, size: Int, type: Character = "0", target: String = "") -> [UInt8] {
         var header = [UInt8](repeating: 0, count: 512)
         func put(_ text: String, at offset: Int) {
             for (index, byte) in text.utf8.enumerated() { header[offset + index] = byte }
@@ -41,6 +41,7 @@ public struct ImageWriter: Sendable {
         put(octal(size, 11), at: 124)
         put("00000000000", at: 136)
         put(String(type), at: 156)
+        put(target, at: 157)
         put("ustar\u{0}00", at: 257)
         put("        ", at: 148)
         put(octal(header.reduce(0) { $0 + Int($1) }, 6) + "\u{0}", at: 148)

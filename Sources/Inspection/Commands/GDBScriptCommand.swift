@@ -49,7 +49,13 @@ struct GDBScriptCommand: ParsableCommand {
             host.tellAssumptions()
             let rehearsal = try Rehearsal(view, on: host, gigabytePages: machine.gigabytePages)
             let script = Output(color: .never)
-            for line in try GDBScript.lines(file, view, host, rehearsal, target: target) { script.line(line) }
+            guard input.image == nil, rehearsal.libraries.allSatisfy({ $0.file <= host.modules.count }) else {
+                throw Failure(
+                    "gdb reads no image: take its kernel out, loader-inspect image extract --output FOLDER "
+                        + "\(QEMU.line([file])), and name that; or let boot --gdb do it")
+            }
+            let lines = try GDBScript.lines(file, view, host, rehearsal, target: target) { _ throws(Failure) in "" }
+            for line in lines { script.line(line) }
         } catch let refusal as Refusal {
             throw ExitCode(refusal.tell(file))
         } catch let fault as Fault {
@@ -60,10 +66,11 @@ struct GDBScriptCommand: ParsableCommand {
 
 /// What gdb is told.
 enum GDBScript {
-    /// The lines for the file at `path`, which is `view`, where `rehearsal` put it on `host`; QEMU listens at `target`. Throws `Failure`
-    /// and `Fault`.
+    /// The lines for the file at `path`, which is `view`, where `rehearsal` put it on `host`; QEMU listens at `target`. What has no path,
+    /// since it is in an image, gets one by `copy`. Throws `Failure` and `Fault`.
     static func lines(
-        _ path: String, _ view: ByteView, _ host: HostMachine, _ rehearsal: Rehearsal, target: String
+        _ path: String, _ view: ByteView, _ host: HostMachine, _ rehearsal: Rehearsal, target: String,
+        copy: (InputFile) throws(Failure) -> String
     ) throws -> [String] {
         var script = [
             "# \(printable(path)) lies at \(hex(rehearsal.placement.image.start)), "
@@ -71,15 +78,11 @@ enum GDBScript {
             "set architecture i386:x86-64", "set confirm off",
             try symbolFile(path, view, bias: rehearsal.placement.bias),
         ]
-        guard host.image == nil else {
-            throw Failure(
-                "gdb reads no image: take its kernel out, loader-inspect image extract --output FOLDER "
-                    + "\(QEMU.line([path])), and name that")
-        }
-        for library in rehearsal.libraries where library.file > 0 {
-            let module = host.modules[library.file - 1]
+        for library in rehearsal.libraries {
+            guard let module = rehearsal.file(of: library, on: host) else { continue }
             let linkStart = try ApplicationFile(loaded: ByteView(module.input.bytes)).linkStart
-            script.append("\(try command(module.path)) -o \(hex(library.memory.start &- linkStart))")
+            script.append(
+                "\(try command(module.path ?? copy(module.input))) -o \(hex(library.memory.start &- linkStart))")
         }
         script.append("target remote \(target)")
         // Memory is written after the breakpoint is set, so that it has to be the CPU's.

@@ -1,5 +1,6 @@
 // A boot on the host: the loader's story, up to the jump, in a guest's memory.
 
+import AnyELF
 import Architecture
 import Memory
 import Boot
@@ -180,6 +181,18 @@ extension Rehearsal {
         let file: Int
         /// Where it lies.
         let memory: AddressRange
+    }
+
+    /// The file of `library`, and where it is to be read: a module of `machine`, or bytes of the image that lies in memory.
+    func file(of library: Library, on machine: HostMachine) -> (path: String?, input: InputFile)? {
+        if library.file > 0, library.file <= machine.modules.count {
+            let module = machine.modules[library.file - 1]
+            return (module.path, module.input)
+        }
+        guard library.file > 0, library.file < modules.count else { return nil }
+        let file = modules[library.file]
+        guard let end = file.start.adding(file.size), end <= guest.size else { return nil }
+        return (nil, InputFile(copying: guest.span(AddressRange(file.start, end))))
     }
 
     /// Room for what is known of libraries.

@@ -57,10 +57,11 @@ struct ImageMap {
     /// The access of each PT_LOAD segment, as `rwx`.
     private(set) var access: [Int: String] = [:]
 
-    /// The parts of `file`, of which `application` was made, at `bias`, with its `libraries`, which are among `modules`.
+    /// The parts of `file`, of which `application` was made, at `bias`, with its `libraries`, whose `files` come in
+    /// the same order.
     init(
         _ file: ByteView, _ application: borrowing Application, bias: UInt64, libraries: [Rehearsal.Library],
-        modules: [(path: String, input: InputFile)]
+        files: [InputFile?]
     ) throws(Fault) {
         fileSize = file.count
         let header = try FileHeader(file)
@@ -75,7 +76,7 @@ struct ImageMap {
             try addLinked(application.contents.linked, header, bias)
         }
         if !libraries.isEmpty {
-            for library in libraries where library.file > 0 { addLibrary(library, modules[library.file - 1].input) }
+            for (library, file) in zip(libraries, files) { if let file { addLibrary(library, file) } }
             let plan = application.link.plan
             add(
                 plan.hasMergedTemplate ? "TLS template, arrays" : "arrays", .made,

@@ -54,7 +54,8 @@ struct MapPicture {
         do throws(Fault) {
             let application = try rehearsal.application(plans.mutableSpan)
             image = try ImageMap(
-                file, application, bias: placement.bias, libraries: rehearsal.libraries, modules: machine.modules)
+                file, application, bias: placement.bias, libraries: rehearsal.libraries,
+                files: rehearsal.libraries.map { rehearsal.file(of: $0, on: machine)?.input })
             template = application.tls(bias: placement.bias)
         } catch { throw Refusal(error, file) }
         self.name = printable(name)

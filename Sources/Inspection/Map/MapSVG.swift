@@ -21,7 +21,7 @@ struct MapLayout {
 
     static let wide = MapLayout(
         name: "wide", width: 1000, margin: 24, line: 18, hasTwoLines: false, file: (250, 90), memory: (370, 90),
-        words: (466, 60), guest: (250, 210), address: 540, partName: (660, 34), rangeName: 480)
+        words: (466, 60), guest: (250, 210), address: 540, partName: (676, 32), rangeName: 480)
     static let narrow = MapLayout(
         name: "narrow", width: 400, margin: 10, line: 36, hasTwoLines: true, file: (74, 40), memory: (128, 40),
         words: (178, 20), guest: (84, 90), address: 204, partName: (204, 26), rangeName: 184)

@@ -250,7 +250,11 @@ struct BootCommand: AsyncParsableCommand {
         // From here on its end is noticed.
         _ = process_watch_signals()
         let made = try folder.made()
-        let lines = try GDBScript.lines(file, ByteView(input.bytes), host, plan, target: made + "/gdb")
+        // gdb reads no image: it gets the kernel in it.
+        let symbols = input.image == nil ? file : try folder.file(input)
+        let lines = try GDBScript.lines(symbols, ByteView(input.bytes), host, plan, target: made + "/gdb") {
+            (library) throws(Failure) in try folder.file(library)
+        }
         // QEMU is not there at once.
         let wait = "shell for i in $(seq 100); do [ -S \(made)/gdb ] && break; sleep 0.1; done"
         let script = made + "/script"

@@ -25,14 +25,20 @@ struct CrashNames {
         to console: Output
     ) async throws -> Int {
         guard let start else { return 0 }
-        let debug = try DebugFile.of(input, path: path, given: debugFile)
+        let folder = RunFolder()
+        defer { folder.remove() }
+        // Lines are read by other programs, which know no images.
+        let own = input.image == nil ? path : try folder.file(input)
+        let debug = try DebugFile.of(input, path: own, given: debugFile, calling: path)
         var names = await AddressNames.of(mentions, ByteView(input.bytes), debug, at: start)
-        for library in plan?.libraries ?? [] where library.file > 0 {
-            let module = host.modules[library.file - 1]
+        for library in plan?.libraries ?? [] {
+            guard let module = plan?.file(of: library, on: host) else { continue }
+            let place = try module.path ?? folder.file(module.input)
             // After the application, in the same image.
             let offset = library.memory.start &- (plan?.placement.image.start ?? 0)
             names += await AddressNames.of(
-                mentions, ByteView(module.input.bytes), try DebugFile.of(module.input, path: module.path, given: nil),
+                mentions, ByteView(module.input.bytes),
+                try DebugFile.of(module.input, path: place, given: nil, calling: library.name),
                 at: start &+ offset)
         }
         guard !names.isEmpty else { return 0 }

@@ -15,15 +15,18 @@ struct DebugFile {
     /// What there is to be said of it; empty where all is well.
     var remark = ""
 
-    /// That of `file` at `path`: `given`, the file itself where it has symbols, or the one that it names. Throws `Failure` where `given`
-    /// cannot be read, or is of another build.
-    static func of(_ file: InputFile, path: String, given: String?) throws(Failure) -> DebugFile {
+    /// That of `file` at `path`: `given`, the file itself where it has symbols, or the one that it names. `name` is what it is called
+    /// where that is not its path. Throws `Failure` where `given` cannot be read, or is of another build.
+    static func of(
+        _ file: InputFile, path: String, given: String?, calling name: String? = nil
+    ) throws(Failure) -> DebugFile {
+        let name = printable(name ?? path)
         let own = DebugLinks(ByteView(file.bytes))
         if let given {
             let input = try InputFile(given)
             let other = DebugLinks(ByteView(input.bytes))
             guard own.buildID == nil || other.buildID == nil || own.buildID == other.buildID else {
-                throw Failure("\(printable(given)) is of another build than \(printable(path)): their build IDs differ")
+                throw Failure("\(printable(given)) is of another build than \(name): their build IDs differ")
             }
             return DebugFile(path: given, input: input)
         }
@@ -42,7 +45,7 @@ struct DebugFile {
         let remark =
             names.isComplete
             ? ""
-            : "\(printable(path)) is stripped, so there are few names or none: say --debug-file FILE, if there is one"
+            : "\(name) is stripped, so there are few names or none: say --debug-file FILE, if there is one"
         return DebugFile(path: path, input: file, remark: remark)
     }
 }

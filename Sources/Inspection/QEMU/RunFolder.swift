@@ -6,6 +6,7 @@ import Glibc
 /// A temporary folder that is made when it is needed, and is gone with this object.
 final class RunFolder {
     private var path: String?
+    private var copies = 0
 
     deinit { remove() }
 
@@ -60,6 +61,30 @@ final class RunFolder {
             guard errno == EEXIST else { throw .writing(link, errno) }
         }
         throw .writing(folder, EEXIST)
+    }
+
+    /// The path of a copy of `file`, which has no path of its own. Throws `Failure`.
+    func file(_ file: InputFile) throws(Failure) -> String {
+        let folder = try made()
+        copies += 1
+        let path = "\(folder)/file\(copies)"
+        let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw .writing(path, errno) }
+        defer { close(descriptor) }
+        // Each write begins where the last one ended, within the bytes.
+        let isWritten = unsafe file.bytes.withUnsafeBytes { bytes in
+            var written = 0
+            while written < bytes.count {
+                let rest = unsafe UnsafeRawBufferPointer(rebasing: bytes[written...])
+                let count = unsafe write(descriptor, rest.baseAddress, rest.count)
+                if count < 0, errno == EINTR { continue }
+                guard count > 0 else { return false }
+                written += count
+            }
+            return true
+        }
+        guard isWritten else { throw .writing(path, errno) }
+        return path
     }
 
     /// Makes a link at `link` to the file at `path`; false where that fails.

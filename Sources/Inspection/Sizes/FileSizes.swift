@@ -30,7 +30,7 @@ struct FileSizes: ~Escapable {
     /// The parts by section or by segment.
     func breakdown(bySegment: Bool) -> SizeBreakdown {
         SizeBreakdown(
-            bySegment ? segmentContainers : containers, [], fileSize: file.count,
+            bySegment ? segmentContainers : containers, nil, fileSize: file.count,
             remainder: bySegment ? "[in no segment]" : "[headers, padding]")
     }
 

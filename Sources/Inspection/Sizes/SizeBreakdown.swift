@@ -36,9 +36,9 @@ struct SizeBreakdown {
     }
 
     /// What the bytes of `containers` count for in a file of `fileSize` bytes: the `labels`, and where these are not, the
-    /// containers, whose names stand in brackets if there are any labels.
+    /// containers, whose names stand in brackets unless they are what is asked for: `labels` is nil.
     /// What is left of the file counts for `remainder`.
-    init(_ containers: [Container], _ labels: [Label], fileSize: UInt64, remainder: String = "[headers, padding]") {
+    init(_ containers: [Container], _ labels: [Label]?, fileSize: UInt64, remainder: String = "[headers, padding]") {
         var sums: [String: SizedPart] = [:]
         var (stored, total) = (0 as UInt64, 0 as UInt64)
         func add(_ name: String, _ container: Container, _ start: UInt64, _ end: UInt64) {
@@ -48,12 +48,12 @@ struct SizeBreakdown {
             if container.isInMemory { sums[name, default: SizedPart(name: name)].memory.addClamped(end - start) }
         }
         // Of two at one place the larger one counts.
-        let sorted = labels.sorted {
+        let sorted = (labels ?? []).sorted {
             ($0.container, $0.start, $1.size, $0.name) < ($1.container, $1.start, $0.size, $1.name)
         }
         var next = 0
         for (index, container) in containers.enumerated() {
-            let rest = labels.isEmpty ? container.name : "[\(container.name)]"
+            let rest = labels == nil ? container.name : "[\(container.name)]"
             var reached: UInt64 = 0
             while next < sorted.count, sorted[next].container <= index {
                 let label = sorted[next]

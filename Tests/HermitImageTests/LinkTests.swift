@@ -1,0 +1,103 @@
+// Links in an archive: what is called like the kernel may be another name of it, as in the layers of containers.
+
+import Bytes
+import Diagnostics
+import HermitImage
+import TestSupport
+import Testing
+
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct LinkTests {
+    /// An entry of an archive: a file has bytes, a link a target.
+    private enum Entry {
+        case file(String, String)
+        case hard(String, to: String)
+        case symbolic(String, to: String)
+        case folder(String)
+
+        var bytes: [UInt8] {
+            switch self {
+            case .file(let name, let text):
+                let contents = Array(text.utf8)
+                return ImageWriter.header(name, size: contents.count) + contents
+                    + [UInt8](repeating: 0, count: -contents.count & 511)
+            case .hard(let name, let target): return ImageWriter.header(name, size: 0, type: "1", target: target)
+            case .symbolic(let name, let target): return ImageWriter.header(name, size: 0, type: "2", target: target)
+            case .folder(let name): return ImageWriter.header(name, size: 0, type: "5")
+            }
+        }
+    }
+
+    /// The bytes of the kernel `bin/app` among `entries`, or the rule that is broken.
+    private func kernel(_ entries: [Entry], toml: String = "hermit.toml") -> String {
+        let configuration = Entry.file(toml, "version = \"1\"\nkernel = \"/bin/app\"\n")
+        let archive = ([configuration] + entries).flatMap(\.bytes) + [UInt8](repeating: 0, count: 1024)
+        let view = ByteView(archive.span.bytes)
+        do throws(Fault) {
+            let image = try HermitImage(view)
+            let range = Int(image.kernel.start)..<Int(image.kernel.start + image.kernel.size)
+            return String(decoding: archive[range], as: UTF8.self)
+        } catch { return "\(error.rule)" }
+    }
+
+    @Test func `links lead to the kernel`() {
+        let kernel = Entry.file("opt/app-1", "kernel")
+        let cases: [(String, [Entry])] = [
+            ("beside it", [.symbolic("bin/app", to: "app-1"), .file("bin/app-1", "kernel")]),
+            ("elsewhere", [kernel, .symbolic("./bin/app", to: "../opt/app-1")]),
+            ("from the root", [.symbolic("/bin/app", to: "/opt/app-1"), kernel]),
+            ("with dots", [kernel, .symbolic("bin/app", to: ".././opt//x/../app-1")]),
+            (
+                "over several",
+                [.symbolic("bin/app", to: "a"), .symbolic("bin/a", to: "/b"), .hard("b", to: "opt/app-1")]
+            ),
+            ("by another name", [kernel, .hard("bin/app", to: "opt/app-1")]),
+            ("of what it was", [kernel, .hard("bin/app", to: "./opt/app-1"), .file("opt/app-1", "other")]),
+            (
+                "to what is there in the end",
+                [.file("opt/app-1", "other"), .symbolic("bin/app", to: "/opt/app-1"), kernel]
+            ),
+            ("the last of a name counts", [.symbolic("bin/app", to: "nowhere"), .file("bin/app", "kernel")]),
+        ]
+        for (name, entries) in cases {
+            // What a hard link is another name of comes before it.
+            let all = name == "over several" ? [kernel] + entries : entries
+            #expect(self.kernel(all) == "kernel", "\(name)")
+        }
+        #expect(
+            self.kernel([.file("bin/app", "kernel"), .symbolic("hermit.toml", to: "etc/h")], toml: "etc/h") == "kernel")
+    }
+
+    @Test func `links that lead nowhere`() {
+        let kernel = Entry.file("opt/app-1", "kernel")
+        let cases: [(String, [Entry])] = [
+            ("in a circle", [.symbolic("bin/app", to: "a"), .symbolic("bin/a", to: "app")]),
+            ("to themselves", [.symbolic("bin/app", to: "app")]),
+            ("to themselves, as hard links", [.hard("bin/app", to: "bin/app")]),
+            ("out of the archive", [.symbolic("bin/app", to: "../../opt/app-1"), kernel]),
+            ("to what comes later, as hard links", [.hard("bin/app", to: "opt/app-1"), kernel]),
+            ("to a folder", [.folder("opt/"), .symbolic("bin/app", to: "/opt")]),
+            ("to nothing", [.symbolic("bin/app", to: "")]),
+            ("through a folder's link", [.symbolic("lib", to: "opt"), .symbolic("bin/app", to: "/lib/app-1"), kernel]),
+        ]
+        for (name, entries) in cases { #expect(self.kernel(entries) == "kernelNotInArchive", "\(name)") }
+    }
+
+    /// Every link takes a walk through the archive, so that their number is limited, as an operating system's is.
+    @Test(arguments: [1, 39, 40, 41, 100]) func `many links`(_ count: Int) {
+        var entries: [Entry] = [.file("bin/end", "kernel"), .symbolic("bin/app", to: count == 1 ? "end" : "link1")]
+        for index in 1..<count {
+            entries.append(.symbolic("bin/link\(index)", to: index == count - 1 ? "end" : "link\(index + 1)"))
+        }
+        #expect(kernel(entries) == (count <= 40 ? "kernel" : "kernelNotInArchive"))
+    }
+
+    /// Paths that are longer than any that are looked for.
+    @Test func `long paths`() {
+        let part = String(repeating: "a/", count: 49)
+        // The name of a link has at most 100 bytes in a header, so the room fills by folders of a chain.
+        let long = Entry.symbolic(part + "x", to: part + "y")
+        #expect(kernel([.symbolic("bin/app", to: "/" + part + "x"), long]) == "kernelNotInArchive")
+        let deep = part + part
+        #expect(kernel([.symbolic("bin/app", to: String(deep.prefix(99)))]) == "kernelNotInArchive")
+    }
+}
