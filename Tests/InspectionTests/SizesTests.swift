@@ -76,16 +76,21 @@ import Testing
             ("_ZN42_$LT$$RF$T$u20$as$u20$core..fmt..Debug$GT$3fmt17h0123456789abcdefE", "core"),
             ("_ZN48_$LT$$u5b$u8$u5d$$u20$as$u20$my_crate..Trait$GT$3fmt17h0123456789abcdefE", "my_crate"),
             ("_RNvCs1234_7mycrate3foo", "mycrate"), ("_RNvNtCs1234_7mycrate3bar3baz", "mycrate"),
-        ] { #expect(CrateName.of(symbol) == crate, "\(symbol): \(RustName.demangle(symbol) ?? "none")") }
+        ] { #expect(CrateName.of(symbol) == crate, "\(symbol): \(Demangler.rustName(symbol) ?? "none")") }
         #expect(CompileUnits.stable("src/main.rs/@/3xgv9") == "src/main.rs" && CompileUnits.stable("a.c") == "a.c")
     }
 
     /// What a crate has gained.
     @Test func differencesByCrate() async throws {
-        try folder.write("built", Sample.built)
-        try folder.write("rebuilt", Sample.rebuilt)
-        let run = try await Tool.run(["diff", "built", "rebuilt"], in: folder.url)
-        #expect(run.output.contains("\ncrates: "), "\(run.output)")
+        for (name, size) in [("old.o", 20), ("new.o", 52)] as [(String, UInt64)] {
+            var object = ObjectFile()
+            object.sections = [ObjectSection(name: ".text", flags: 6, bytes: [UInt8](repeating: 0, count: 100))]
+            let main = "_ZN3app4main17h0123456789abcdefE"
+            object.symbols = [ObjectSymbol(name: main, size: size, info: 0x12, section: 1)]
+            try folder.write(name, object.bytes)
+        }
+        let run = try await Tool.run(["diff", "old.o", "new.o"], in: folder.url)
+        #expect(run.output.contains("\ncrates: 1 grown (+32), 0 as before\n"), "\(run.output)")
         try folder.write("fixed", Sample.fixed)
         #expect(try await !Tool.run(["diff", "fixed", "fixed"], in: folder.url).output.contains("crates"))
     }

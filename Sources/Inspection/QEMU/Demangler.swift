@@ -14,4 +14,13 @@ enum Demangler {
         defer { unsafe free(text) }
         return unsafe String(cString: text)
     }
+    /// The same for a name that rustc made; nil for others, also those of C++.
+    static func rustName(_ symbol: String) -> String? {
+        guard symbol.hasPrefix("_ZN") || symbol.hasPrefix("_R"),
+            let text = unsafe rust_demangle(symbol, DMGL_PARAMS | DMGL_ANSI)
+        else { return nil }
+        // The text is the caller's to free.
+        defer { unsafe free(text) }
+        return unsafe String(cString: text)
+    }
 }

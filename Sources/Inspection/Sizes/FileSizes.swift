@@ -110,7 +110,7 @@ struct FileSizes: ~Escapable {
                 let start = address &- containers[container].address
                 guard start < containers[container].size else { continue }
                 let mangled = table.strings.string(at: UInt64(symbol.name)).longText
-                let name = byCrate ? CrateName.of(mangled) : RustName.demangle(mangled) ?? mangled
+                let name = byCrate ? CrateName.of(mangled) : Demangler.name(mangled) ?? mangled
                 let label = SizeBreakdown.Label(container: container, start: start, size: symbol.size, name: name)
                 if table.isComplete { complete.append(label) } else { others.append(label) }
             }
@@ -173,7 +173,7 @@ enum CrateName {
     /// The crate of `symbol`: the first part of its path. In `<T as Trait>::function` that is the crate of T, or where T is no path, as
     /// `[u8]` is none, that of the trait.
     static func of(_ symbol: String) -> String {
-        guard let name = RustName.demangle(symbol) else { return none }
+        guard let name = Demangler.rustName(symbol) else { return none }
         var rest = Substring(name)
         while !rest.isEmpty {
             // What stands before a type: references, pointers, tuples, lifetimes.
