@@ -93,5 +93,20 @@ import Testing
         #expect(Fault(.noMemoryMap).at(location).location == .none)
     }
 
+    /// What is asked for beyond either end is not there, and nothing lies between an end and a start.
+    @Test func `parts of a text`() {
+        let text: Text = "abcdef"
+        for (start, end, part) in [
+            (0, 6, "abcdef"), (0, 7, "abcdef"), (-1, 2, "ab"), (1, 2, "b"), (2, 2, ""), (3, 2, ""), (6, 6, ""),
+            (7, 9, ""),
+            (5, 0, ""), (0, -1, ""), (5, .max, "f"), (.min, .max, "abcdef"),
+        ] {
+            #expect("\(text[start, end])" == part && text[start, end].count == part.count, "\(start) \(end)")
+        }
+        for (index, byte) in [(-1, 0), (0, 0x61), (5, 0x66), (6, 0), (.max, 0)] as [(Int, UInt8)] {
+            #expect(text[index] == byte)
+        }
+    }
+
     @Test func `a fault is four words`() { #expect(MemoryLayout<Fault>.size == 32) }
 }

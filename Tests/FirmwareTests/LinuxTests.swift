@@ -52,6 +52,19 @@ import Testing
         ] { #expect(facts.reserves(range), "\(range)") }
     }
 
+    /// An address or a size of 0 stands for nothing, whatever lies at 0.
+    @Test(arguments: [(0x7228, 1), (0x721c, 1), (0x7250, 2)] as [(Int, Int)])
+    func `what lies at 0 is not there`(_ field: Int, _ words: Int) throws {
+        var image = Self.image()
+        image.put("text", at: 0)
+        image.put([UInt32](repeating: 0, count: words), at: field)
+        let facts = try Self.read(image).get()
+        #expect(facts.commandLine.isEmpty == (field == 0x7228))
+        #expect(facts.modules.isEmpty == (field == 0x721c))
+        #expect(facts.regions.count == (field == 0x7250 ? 3 : 5))
+        #expect(!facts.reserves(AddressRange(0, 1)))
+    }
+
     /// Kernels are handed none of it.
     @Test func `boot_params are not for kernels`() throws {
         let facts = try Self.read(Self.image()).get()

@@ -1,6 +1,5 @@
 // ACPI's root pointer: the place of its copy, and its address in the device tree.
 
-import Boot
 import Bytes
 import Diagnostics
 import Firmware
@@ -8,6 +7,8 @@ import HermitEntry
 import Memory
 import TestSupport
 import Testing
+
+@testable import Boot
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct RootPointerTests {
     @Test(arguments: [Generation.zero, .two, .fourRecursive])
@@ -119,5 +120,32 @@ import Testing
     /// They would map its page, which is mapped already.
     @Test func `kernels that search for it get no address`() throws {
         #expect(try told(.fourRecursive, Self.pointer(version: 2), in: .available).address == nil)
+    }
+
+    /// No copy where kernels look for it: in the first KiB of the EBDA, or from 0xe0000 on.
+    @Test(
+        arguments: [
+            (0, 0, false), (0xd_ffff, 0, true), (0xe_0000, 0, false), (0xf_ffff, 0, false), (0x10_0000, 0, true),
+            (0x9_fbff, 0x9fc0, true), (0x9_fc00, 0x9fc0, false), (0x9_ffff, 0x9fc0, false), (0xa_0000, 0x9fc0, true),
+            (0x3ff, 0, false), (0x400, 0, true), (0x1_0000_0000, 0x9fc0, true),
+        ] as [(UInt64, UInt16, Bool)])
+    func `a kernel that would find it gets no copy`(_ pointer: UInt64, _ segment: UInt16, _ isCopied: Bool) throws {
+        var memory = [UInt8](repeating: 0, count: 0x500)
+        memory.put(segment, at: 0x40e)
+        for generation in [Generation.zero, .three, .fourRecursive, .fourIdentity] {
+            var writer = ELFWriter()
+            writer.append([0xf4])
+            writer.addNotes(
+                generation == .zero
+                    ? []
+                    : hermitNote(UInt8(generation.entryVersion)) + abiTag(0, generation == .fourIdentity ? 13 : 10, 0))
+            let file = writer.bytes
+            let application = try Application(ByteView(file.span.bytes))
+            var platform = Platform(.multiboot2, information: 0x5000)
+            platform.rsdp = pointer
+            let found = RootPointer.isToBeCopied(
+                application, on: platform.facts, PhysicalMemory(ByteView(memory.span.bytes), origin: 0))
+            #expect(found == (isCopied && application.generation.usesRecursivePageTable), "\(generation)")
+        }
     }
 }

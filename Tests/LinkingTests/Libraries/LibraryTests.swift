@@ -343,6 +343,20 @@ import Testing
 
     // MARK: Sizes
 
+    /// A library may be larger than the application, and smaller: each has all of its bytes, up to a word at its end that is relocated.
+    @Test func filesOfOtherSizes() throws {
+        for size in [8, 0x100, 0x1100, 0x5000] {
+            var one = Self.library([])
+            one.data = (0..<size).map { UInt8(truncatingIfNeeded: $0 * 7) }
+            one.rela = [LinkedRelocation(offset: 0x4000 + UInt64(size) - 8, type: 8, addend: 0x10)]
+            let result = try Self.load(Self.application([]), one, Self.library([]))
+            let start = Int(result.objects[1].displacement - result.linkStart) + 0x4000
+            #expect(Array(result.memory[start..<start + size - 8]) == one.data.dropLast(8))
+            #expect(
+                result.word(0x4000 + UInt64(size) - 8, in: 1) == result.objects[1].displacement + 0x60_0010, "\(size)")
+        }
+    }
+
     /// All files together end below 2^62. What is after the application, of 0x4100 bytes, begins with its page.
     @Test func filesThatAreTooLargeTogether() throws {
         let limit: UInt64 = 1 << 62

@@ -112,6 +112,16 @@ extension LibraryTests {
         #expect(indirect.sentence == "no module is given for what it needs: 'nowhere.so'")
     }
 
+    /// As many as a sentence lists.
+    @Test(arguments: [(1, "'a.so'"), (2, "'a.so' and 'b.so'"), (4, "'a.so', 'b.so', 'c.so' and 'd.so'")])
+    func missingLibrariesAreListed(_ count: Int, _ list: String) throws {
+        let names = ["a.so", "b.so", "c.so", "d.so", "e.so", "f.so", "g.so"]
+        for (count, list) in [(count, list), (5, "'a.so', 'b.so', 'c.so', 'd.so' and 'e.so'")] {
+            let refusal = try #require(Self.refusal(Self.application(needed: Array(names.prefix(count)))))
+            #expect(refusal.sentence == "no module is given for what it needs: " + list)
+        }
+    }
+
     @Test func undefinedSymbolsAreListed() throws {
         let application = Self.application(["here", "a", "b", "weak", "c"])
         var changed = application

@@ -33,6 +33,15 @@ import Testing
         #expect(result.hex(0x4040, 4) == "08 00 00 00")
     }
 
+    /// Only a weak symbol may be missing.
+    @Test(arguments: [(1, false), (2, true), (10, false), (13, false)] as [(UInt8, Bool)])
+    func undefinedByBinding(_ binding: UInt8, _ mayBeMissing: Bool) {
+        var file = LinkedFileWriter()
+        file.symbols = [LinkedSymbol(name: "maybe", value: 0, info: binding << 4, shndx: 0)]
+        file.rela = [LinkedRelocation(offset: 0x4000, type: 6, symbol: 1, addend: 0)]
+        #expect(refusal(of: file.bytes)?.rule == (mayBeMissing ? nil : .symbolUndefined))
+    }
+
     /// Where nothing is exported, GNU ld's hash table does not count the symbols that are only referred to.
     @Test func nothingExported() throws {
         var file = LinkedFileWriter()

@@ -74,6 +74,10 @@ import Testing
             "sh_link of symbols is too large", file(9 as UInt32, at: 40, section: 4),
             Fault(.badSectionLink, .sectionHeader(4), value: 9, limit: 7)
         ),
+        (
+            "sh_link of symbols is the number of sections", file(7 as UInt32, at: 40, section: 4),
+            Fault(.badSectionLink, .sectionHeader(4), value: 7, limit: 7)
+        ),
     ]
 
     @Test(arguments: cases.indices) func whatIsWrongIsTold(_ index: Int) {
