@@ -1,14 +1,14 @@
-// CPU exceptions (Intel SDM volume 3, 6.15): what they are called, and what their error codes and registers say.
+// CPU exceptions (Intel SDM volume 3, 6.15): their names, and the meaning of their error codes and registers.
 
 public import Diagnostics
 
-/// A CPU exception, and the state in which it came.
+/// A CPU exception, and the state of the CPU when it occurred.
 public struct CPUException: Sendable {
     /// The exception's number, and its error code where it has one.
     public var vector: UInt64, errorCode: UInt64
     /// rip, rsp, cr2 and cr3.
     public var instructionPointer: UInt64, stackPointer: UInt64, faultAddress: UInt64, pageTable: UInt64
-    /// CR4: what is turned on.
+    /// CR4: the features that are turned on.
     public var features: UInt64
     /// r15 down to r8, rbp, rdi, rsi, rdx, rcx, rbx, rax, as they were pushed.
     public var registers: InlineArray<15, UInt64>
@@ -28,7 +28,7 @@ public struct CPUException: Sendable {
         self.registers = registers
     }
 
-    /// The vectors that are asked for by name (table 6-1): #BP, #UD, #DF and #PF.
+    /// Vectors (table 6-1): #BP, #UD, #DF and #PF.
     private static var breakpoint: UInt64 { 3 }
     private static var invalidOpcode: UInt64 { 6 }
     private static var doubleFault: UInt64 { 8 }
@@ -39,40 +39,40 @@ public struct CPUException: Sendable {
     private static var vectorRegisters: UInt64 { 1 << 9 }
     private static var wideVectorRegisters: UInt64 { 1 << 18 }
 
-    /// Whether it is an interrupt with the number of an exception, which no error code comes with: that of a device, because the
-    /// BIOS gave the first eight the numbers from 8 on, or INT's. That an exception's error code is its own number takes an LDT.
+    /// Whether it is an interrupt with the number of an exception, without an error code: a device's, to whose first eight the BIOS
+    /// gives the numbers from 8 on, or INT's. An exception's error code is its own number only with an LDT.
     private var isInterrupt: Bool { errorCode == vector && CPUException.haveErrorCode &>> vector & 1 != 0 }
-    /// Whether memory was accessed at `faultAddress` as its page does not allow.
+    /// Whether memory was accessed at `faultAddress` in a way that its page does not allow.
     public var isPageFault: Bool { vector == CPUException.pageFault && !isInterrupt }
-    /// Whether the CPU does not know the instruction, or has been told not to.
+    /// Whether the instruction is unknown to the CPU, or turned off.
     public var isInvalidOpcode: Bool { vector == CPUException.invalidOpcode }
-    /// Whether there is an error code that says more than the name does.
+    /// Whether there is an error code that adds to the name.
     public var hasErrorCode: Bool { vector != CPUException.pageFault && errorCode != 0 && errorCode != vector }
 
-    /// Where the instruction is that caused it. A breakpoint is told after the instruction, where another function may begin.
+    /// The address of the instruction that caused it. A breakpoint is reported after its instruction, where another function may begin.
     public var instruction: UInt64 {
         vector == CPUException.breakpoint ? instructionPointer &- 1 : instructionPointer
     }
 
-    /// Where the stack grew to, where it may have grown too far: a page fault, or the double fault that follows when nothing can be
-    /// pushed; nil for other exceptions.
+    /// The address to which the stack grew, if it may have grown too far: of a page fault, or of the double fault that follows when
+    /// nothing can be pushed; nil for other exceptions.
     public var stackAccess: UInt64? {
         guard vector == CPUException.pageFault || vector == CPUException.doubleFault else { return nil }
         return isPageFault ? faultAddress : stackPointer
     }
 
-    /// What it is called.
+    /// Its name.
     public var name: Text { CPUException.names.row(isInterrupt ? 9 : Int(min(vector, 20))) }
 
-    /// What a page fault's instruction did (figure 4-12: I/D and W/R).
+    /// The kind of access that caused a page fault (figure 4-12: I/D and W/R).
     public var access: Text { errorCode & 16 != 0 ? "executing" : errorCode & 2 != 0 ? "writing to" : "reading from" }
-    /// Why it was not allowed (RSVD and P).
+    /// The reason why it was not allowed (RSVD and P).
     public var refusal: Text {
         errorCode & 8 != 0 ? "malformed page table" : errorCode & 1 != 0 ? "protected" : "not mapped"
     }
 
-    /// What must be turned on for the vector registers that the instruction uses; nil where it is, or where it uses none. `byte` returns
-    /// the instruction's bytes by their offsets.
+    /// The feature that the instruction's vector registers need and that is turned off; nil if there is none. `byte` returns the
+    /// instruction's bytes by their offsets.
     public func missingFeature(_ byte: (UInt64) -> UInt8?) -> Text? {
         switch VectorInstruction(byte) {
         case .sse where features & CPUException.vectorRegisters == 0: "CR4.OSFXSR"
@@ -81,12 +81,12 @@ public struct CPUException: Sendable {
         }
     }
 
-    /// What the registers are called, from the last of `registers` on.
+    /// The names of the registers, from the last of `registers` on.
     public static var registerNames: Text { "rax rbx rcx rdx rsi rdi rbp r8 r9 r10 r11 r12 r13 r14 r15" }
-    /// What the stack pointer is called.
+    /// The name of the stack pointer.
     public static var stackPointerName: Text { "rsp" }
 
-    /// What the vectors are called, from 0 on.
+    /// The names of the vectors, from 0 on.
     private static var names: Text {
         """
         divide error

@@ -1,4 +1,4 @@
-// Relocation numbers and what they mean (x86-64 psABI, section "Relocation", tables 4.9 and 4.10).
+// Relocation types by their numbers (x86-64 psABI, section "Relocation", tables 4.9 and 4.10).
 
 public import Diagnostics
 
@@ -128,7 +128,7 @@ public enum Formula: UInt8, Sendable {
     }
 }
 
-/// What is stored, and which values it can represent.
+/// The place that a relocation changes, and the values that it can represent.
 public enum Field: UInt8, Sendable {
     /// Nothing.
     case none
@@ -186,13 +186,13 @@ public struct RelocationType: Sendable {
     /// The largest number that the psABI has.
     public static var lastNumber: UInt32 { 51 }
 
-    /// Whether a linker may leave it to the loader. The others need what only linkers make, a GOT, a PLT or code, or they mark code
+    /// Whether a linker may leave it to the loader. The others need a GOT, a PLT or code, which only linkers make, or they mark code
     /// for linkers.
     public var occursInLinkedFiles: Bool {
         !formula.needsLinker && number != RelocationNumber.tlsDescCall && number != RelocationNumber.pc32BND
     }
 
-    /// What every name begins with.
+    /// The prefix of every name.
     public static var namePrefix: Text { "R_X86_64_" }
 
     /// The name after `namePrefix`.
