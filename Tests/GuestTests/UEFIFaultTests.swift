@@ -24,7 +24,7 @@ import Testing
         let (initrd, file) = ("the initrd cannot be read", "a file in the application's folder cannot be read")
         let memory = "there is not enough memory below 4 GiB"
         return [
-            ("unknown", 3, "the firmware does not know where it has this program from"),
+            ("unknown", 3, "the firmware does not know where it loaded this program from"),
             ("empty", 1, initrd), ("query", 1, initrd), ("load", 1, initrd),
             // The folder, the application, and its command line, which is not there.
             ("open1", 7, file), ("open2", 7, file), ("open3", 7, file),
