@@ -24,7 +24,7 @@ public struct DynamicListing: ~Escapable {
         count = Int(bytes.count / form.dynamicEntrySize)
     }
 
-    /// The entries of the first PT_DYNAMIC segment of `file`; nil where there is none. Throws `segmentBeyondFile`.
+    /// The entries of the first PT_DYNAMIC segment of `file`; nil if there is none. Throws `segmentBeyondFile`.
     @_lifetime(copy file)
     public static func first(_ file: ByteView, _ header: AnyFileHeader) throws(Fault) -> DynamicListing? {
         let segments = try SegmentListing(file, header)
@@ -40,7 +40,7 @@ public struct DynamicListing: ~Escapable {
         return (form.word(entry, 0), form.word(entry, Int(form.wordSize)))
     }
 
-    /// The value of the first entry of `tag` before DT_NULL; nil where there is none.
+    /// The value of the first entry of `tag` before DT_NULL; nil if there is none.
     public func value(_ tag: UInt64) -> UInt64? {
         for index in 0..<count {
             let entry = self[index]
@@ -50,7 +50,7 @@ public struct DynamicListing: ~Escapable {
         return nil
     }
 
-    /// The bytes at the address that the entry of `tag` has, `size` of them, or all that its segment has; nil where there is no
+    /// The bytes at the address that the entry of `tag` has, `size` of them, or all that its segment has; nil if there is no
     /// such entry. Throws `dynamicAddressOutsideFile`.
     @_lifetime(copy self)
     public func table(_ tag: UInt64, size: UInt64? = nil) throws(Fault) -> ByteView? {
@@ -103,7 +103,7 @@ public struct DynamicListing: ~Escapable {
         return table.part(at: 0, size: length &* unit)
     }
 
-    /// nchain of a System V hash table; nil where it is not there. By their psABIs 64-bit Alpha and S/390 have words of 64 bits in
+    /// nchain of a System V hash table; nil if it is not there. By their psABIs 64-bit Alpha and S/390 have words of 64 bits in
     /// it, but not all linkers write these: half of the first word, or all of the second, would be 0 otherwise.
     private func count(ofHash table: ByteView, _ machine: UInt16) -> UInt64? {
         let (s390, alpha): (UInt16, UInt16) = (22, 0x9026)
@@ -112,7 +112,7 @@ public struct DynamicListing: ~Escapable {
         return isWide && high == 0 ? form.word(table, at: 8) : form.u32(table, at: 4).map { UInt64($0) }
     }
 
-    /// The number of symbols that a GNU hash table covers; nil where it does not fit. The loader's own `SymbolCount`, in any form.
+    /// The number of symbols that a GNU hash table covers; nil if it does not fit. The loader's own `SymbolCount`, in any form.
     private func count(ofGNUHash table: ByteView) -> UInt64? {
         if form.isOwn { return SymbolCount.ofGNUHash(table) }
         guard let buckets = form.u32(table, at: 0), let first = form.u32(table, at: 4),

@@ -58,17 +58,17 @@ public struct FileForm: Equatable, Sendable {
         isWide ? u64(record, offset) : UInt64(u32(record, offset))
     }
 
-    /// The 16-bit number at `offset` of `bytes`; nil where it is not all there.
+    /// The 16-bit number at `offset` of `bytes`; nil if it is not all there.
     public func u16(_ bytes: ByteView, at offset: UInt64) -> UInt16? {
         bytes.contains(offset, 2) ? u16(bytes.part(at: offset, size: 2).entry(0, size: 2), 0) : nil
     }
 
-    /// The 32-bit number at `offset` of `bytes`; nil where it is not all there.
+    /// The 32-bit number at `offset` of `bytes`; nil if it is not all there.
     public func u32(_ bytes: ByteView, at offset: UInt64) -> UInt32? {
         bytes.contains(offset, 4) ? u32(bytes.part(at: offset, size: 4).entry(0, size: 4), 0) : nil
     }
 
-    /// The number of an address's size at `offset` of `bytes`; nil where it is not all there.
+    /// The number of an address's size at `offset` of `bytes`; nil if it is not all there.
     public func word(_ bytes: ByteView, at offset: UInt64) -> UInt64? {
         let size = Int(wordSize)
         return bytes.contains(offset, wordSize)

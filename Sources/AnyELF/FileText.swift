@@ -25,7 +25,7 @@ extension ByteView {
 }
 
 extension UInt64 {
-    /// The sum, nil where it does not fit.
+    /// The sum, nil if it does not fit.
     public func adding(_ other: UInt64) -> UInt64? {
         let (sum, overflow) = addingReportingOverflow(other)
         return overflow ? nil : sum

@@ -68,7 +68,7 @@ public struct SectionListing: ~Escapable, Sendable {
             at: section.fileStart, size: section.fileSize, else: .sectionBeyondFile, .sectionHeader(UInt64(index)))
     }
 
-    /// The relocations in the section at `index`, of any form; nil where it holds none. Throws `sectionBeyondFile`.
+    /// The relocations in the section at `index`, of any form; nil if it holds none. Throws `sectionBeyondFile`.
     @_lifetime(copy self)
     public func relocations(_ index: Int) throws(Fault) -> RelocationSection? {
         let size: UInt64

@@ -20,7 +20,7 @@ public struct Application: ~Escapable {
     public private(set) var protectsPages = false
     /// Whether 128-bit integers in BootInfo are aligned to 16 bytes.
     public private(set) var alignsWideIntegers = false
-    /// The compiler that decided so; nil where an option did, or nobody.
+    /// The compiler that decided so; nil if an option did, or nobody.
     public private(set) var decidingCompiler: RustVersion?
     /// Whether the notes are those of sections, which no PT_NOTE segment holds.
     public private(set) var hasNotesInSectionsOnly = false
@@ -182,7 +182,7 @@ public struct Application: ~Escapable {
         return version.major > 0 || version.minor >= 12
     }
 
-    /// The thread-local storage template, once the image has been loaded with `bias`; nil where there is none. It begins
+    /// The thread-local storage template, once the image has been loaded with `bias`; nil if there is none. It begins
     /// at a multiple of its alignment, as kernels take for granted.
     public func tls(bias: UInt64) -> TLSInfo? {
         guard template.memsz > 0 else { return nil }

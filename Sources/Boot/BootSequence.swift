@@ -29,7 +29,7 @@ public protocol BootHost {
     /// A number for `loader.kaslr`, any as likely as another.
     mutating func randomNumber() -> RandomNumber
 
-    /// What the function at run-time address `resolver` returns, which takes nothing; nil where it cannot be called.
+    /// What the function at run-time address `resolver` returns, which takes nothing; nil if it cannot be called.
     mutating func call(_ resolver: UInt64) -> UInt64?
 
     /// The memory has been planned and the handoff written; the image has not.

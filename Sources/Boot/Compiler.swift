@@ -12,7 +12,7 @@ public struct RustVersion: Equatable, Sendable {
     /// Whether it aligns 128-bit integers to 16 bytes on x86-64, as the psABI wants (since 1.77, with LLVM 18 since 1.78).
     public var alignsWideIntegers: Bool { major > 1 || major == 1 && minor >= 77 }
 
-    /// The version that begins at `offset` of `text`: `1.78.0-nightly`; nil where there is none.
+    /// The version that begins at `offset` of `text`: `1.78.0-nightly`; nil if there is none.
     fileprivate init?(_ text: ByteView, at offset: UInt64) {
         var position = offset
         var numbers: (UInt64, UInt64) = (0, 0)

@@ -29,7 +29,7 @@ extension MemoryPlan {
         return AddressRange(lowest.start, max(lowest.end, end))
     }
 
-    /// Where the image of `application` must begin: where it is linked, or where `choice` says; nil where it may lie anywhere.
+    /// Where the image of `application` must begin: where it is linked, or where `choice` says; nil if it may lie anywhere.
     /// Throws where it cannot lie there.
     static func base(
         of application: borrowing Application, _ choice: BaseChoice, in map: MemoryRegions, limit: UInt64

@@ -33,12 +33,12 @@ public struct LoaderOptions: Equatable, Sendable {
     /// `loader.generation=0`, `1`, `2`, `3`, `4-recursive` or `4-identity`: the entry contract, whatever the notes say.
     public var generation: Generation?
     /// `loader.align16` or `loader.no-align16`: whether BootInfo of generations 2 and 3 is as compilers lay it out that align 128-bit
-    /// integers to 16 bytes (rustc from 1.77 on); nil where the compiler that the file names decides. The notes can't tell.
+    /// integers to 16 bytes (rustc from 1.77 on); nil if the compiler that the file names decides. The notes can't tell.
     public var alignsWideIntegers: Bool?
-    /// `loader.protect` or `loader.no-protect`: whether pages get the permissions of their segments; nil where the
+    /// `loader.protect` or `loader.no-protect`: whether pages get the permissions of their segments; nil if the
     /// generation decides.
     public var protectsPages: Bool?
-    /// `loader.base=` and a number, hexadecimal after `0x`: where a position-independent image begins; nil where the
+    /// `loader.base=` and a number, hexadecimal after `0x`: where a position-independent image begins; nil if the
     /// loader chooses.
     public var base: UInt64?
     /// `loader.kaslr`: a position-independent image begins at a random place, unless `base` says where.

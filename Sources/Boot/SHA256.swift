@@ -41,7 +41,7 @@ public struct FileDigest: Equatable, Sendable {
         }
     }
 
-    /// The digest that 64 hexadecimal digits write, in lower or upper case; nil where `digits` are not that.
+    /// The digest that 64 hexadecimal digits write, in lower or upper case; nil if `digits` are not that.
     public init?(hexadecimal digits: ByteView) {
         guard digits.count == 64 else { return nil }
         var words = words.mutableSpan

@@ -91,7 +91,7 @@ struct FileOptions: ParsableArguments {
         Progress.shared.tell("left out: \(counted(count, "name")) of no ELF file")
     }
 
-    /// Opens the file called `name`, or the kernel of the image that it is; nil where that cannot be, which is told, and `worst`
+    /// Opens the file called `name`, or the kernel of the image that it is; nil if that cannot be, which is told, and `worst`
     /// knows.
     private func open(
         _ name: String, _ output: Output, _ worst: inout Int32, includesDamaged: Bool, opensImages: Bool
@@ -184,7 +184,7 @@ struct MachineOptions: ParsableArguments {
         loader ?? ProcessInfo.processInfo.environment["LOADER"] ?? MachineOptions.installed("loader")
     }
 
-    /// The file called `name` that is beside this program, the installed one, or that in `build`; nil where there is none.
+    /// The file called `name` that is beside this program, the installed one, or that in `build`; nil if there is none.
     static func installed(_ name: String) -> String? {
         let own = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
         let folder = own.deletingLastPathComponent()

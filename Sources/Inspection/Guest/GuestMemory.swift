@@ -14,7 +14,7 @@ import Linking
     let size: UInt64
     private let base: UnsafeMutableRawPointer
 
-    /// Memory of `size` bytes, all zero; nil where the host has no address space for it.
+    /// Memory of `size` bytes, all zero; nil if the host has no address space for it.
     init?(size: UInt64) {
         let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
         // A new mapping of its own; freed by deinit only.

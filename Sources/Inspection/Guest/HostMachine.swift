@@ -37,7 +37,7 @@ struct HostMachine {
     var loaderOptions = ""
     /// What stands for the CPU's random number, with `loader.kaslr`.
     var seed: UInt64 = 0
-    /// Where ACPI's root pointer lies, nil where QEMU's firmware usually puts it.
+    /// The address of ACPI's root pointer; nil for the usual place of QEMU's firmware.
     var rsdp: UInt64?
     /// Whether the CPU can mark pages as not to be executed.
     var hasNoExecute = true

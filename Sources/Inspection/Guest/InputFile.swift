@@ -28,7 +28,7 @@ import Synchronization
         }
     }
 
-    /// A file of `count` bytes, zeros until `region` is filled; nil where there is no memory for it.
+    /// A file of `count` bytes, zeros until `region` is filled; nil if there is no memory for it.
     init?(room count: Int) {
         guard let start = unsafe calloc(max(count, 1), 1) else { return nil }
         unsafe self.start = start

@@ -23,7 +23,7 @@ enum HostRule: String, CaseIterable {
 
 /// A fault in words, since the bytes that it names may be gone when it is told.
 struct Refusal: Error {
-    /// The loader's fault; nil where it is this program that refuses.
+    /// The loader's fault; nil if it is this program that refuses.
     let fault: Fault?
     /// The rule's name.
     let rule: String

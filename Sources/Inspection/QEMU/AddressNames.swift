@@ -174,14 +174,14 @@ enum SourceLines {
 
 /// Programs that are installed.
 enum InstalledProgram {
-    /// The path of the program called `name`, from PATH; nil where it is not there.
+    /// The path of the program called `name`, from PATH; nil if it is not there.
     static func find(_ name: String) -> String? {
         if name.contains("/") { return unsafe access(name, X_OK) == 0 ? name : nil }
         let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
         return folders.map { "\($0)/\(name)" }.first { unsafe access($0, X_OK) == 0 }
     }
 
-    /// What the program at `path` writes to standard output; nil where it fails.
+    /// What the program at `path` writes to standard output; nil if it fails.
     static func output(_ path: String, _ arguments: [String]) async -> String? {
         let result = try? await Subprocess.run(
             .path(FilePath(path)), arguments: Arguments(arguments), output: .string(limit: 1 << 26), error: .discarded)

@@ -169,7 +169,7 @@ struct BootCommand: AsyncParsableCommand {
         if status != 0 { throw ExitCode(status) }
     }
 
-    /// The boot as the host rehearses it; nil where it is refused, and yet wanted. Says why it is refused otherwise, and throws the
+    /// The boot as the host rehearses it; nil if it is refused, and yet wanted. Says why it is refused otherwise, and throws the
     /// status.
     private func plan(_ machine: MachineOptions, _ input: InputFile, _ host: HostMachine) throws -> Rehearsal? {
         do throws(Refusal) {
@@ -264,7 +264,7 @@ struct BootCommand: AsyncParsableCommand {
         return child
     }
 
-    /// Why `file` does not boot on `host`; nil where nothing is known to be in its way.
+    /// Why `file` does not boot on `host`; nil if nothing is known to be in its way.
     private func refusal(_ file: ByteView, _ host: HostMachine) -> String? {
         do throws(Refusal) {
             _ = try Rehearsal(file, on: host, gigabytePages: machine.gigabytePages)

@@ -10,7 +10,7 @@ import Memory
 /// Addresses that a guest mentioned, and where its image was.
 struct CrashNames {
     let mentions: [GuestLog.Mention]
-    /// Where the image's first byte lay; nil where nobody knows.
+    /// Where the image's first byte lay; nil if nobody knows.
     let start: UInt64?
     /// Whether that is where it would be put, rather than what the loader said.
     let isSupposed: Bool

@@ -117,7 +117,7 @@ private struct LineText: ~Escapable {
         return true
     }
 
-    /// The offset of the end of the first `text`; nil where there is none.
+    /// The offset of the end of the first `text`; nil if there is none.
     func find(_ text: StaticString) -> Int? {
         let first = unsafe text.utf8Start[0]
         guard bytes.count >= text.utf8CodeUnitCount else { return nil }

@@ -32,7 +32,7 @@ enum GuestFirmware: String, CaseIterable, ExpressibleByArgument {
     /// What QEMU has besides for a machine without firmware's services.
     case qboot
 
-    /// What QEMU's `-bios` is to name; nil where it takes its own. Throws `Failure` where there is none.
+    /// What QEMU's `-bios` is to name; nil if it takes its own. Throws `Failure` where there is none.
     func file() throws(Failure) -> String? {
         switch self {
         case .bios: nil

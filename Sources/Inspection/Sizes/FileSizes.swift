@@ -137,7 +137,7 @@ private struct AddressIndex {
             .sorted { $0.start < $1.start }
     }
 
-    /// The number of the container that address `address` is in; nil where there is none.
+    /// The number of the container that address `address` is in; nil if there is none.
     func container(at address: UInt64) -> Int? {
         // The last that begins no later.
         var (low, high) = (0, places.count)

@@ -56,7 +56,7 @@ enum HeaderFieldView {
         listing.end()
     }
 
-    /// The number of `size` bytes at `offset`; nil where the file ends before them.
+    /// The number of `size` bytes at `offset`; nil if the file ends before them.
     private static func number(_ file: ByteView, _ offset: UInt64, _ size: UInt64, _ isBigEndian: Bool) -> UInt64? {
         var value: UInt64 = 0
         for index in 0..<size {

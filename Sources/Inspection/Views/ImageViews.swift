@@ -52,7 +52,7 @@ enum ImageViews {
         return entries
     }
 
-    /// The kernel's entry; nil where the image is not sound.
+    /// The kernel's entry; nil if the image is not sound.
     private static func kernel(_ archive: ByteView) -> TarEntry? {
         guard let image = try? HermitImage(archive) else { return nil }
         return image.kernel

@@ -36,7 +36,7 @@ struct SymbolRow {
     let symbol: Symbol
     let name: String
 
-    /// `@VERSION` or `@@VERSION`; nil where it has none.
+    /// `@VERSION` or `@@VERSION`; nil if it has none.
     let version: String?
 
     /// All symbols of `file`, whose sections are `sections`.
