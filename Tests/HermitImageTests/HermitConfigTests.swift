@@ -71,6 +71,15 @@ struct Reading: Equatable, Codable {
             #expect(reading.variables == ["A=b", "HOST"])
             #expect(reading.memory == 64 << 20 && reading.processors == 16)
         }
+        for (number, value) in [
+            ("0", 0), ("+0", 0), ("-0", 0), ("1", 1), ("+7", 7), ("1_000", 1000), ("0x0", 0), ("0xfF", 255),
+            ("0o17", 15),
+            ("0b101", 5), ("4294967295", 4_294_967_295),
+        ] as [(String, UInt64)] {
+            let text = "version='1'\nkernel='k'\n[requirements]\ncpus = \(number)\nmemory = \(number) # end\n"
+            let reading = try Reading(Array(text.utf8))
+            #expect(reading.processors == value && reading.memory == value, "\(number)")
+        }
         let least = try Reading(Array("kernel='k'\nversion='1'".utf8))
         #expect(least.kernel == "k" && least.arguments.isEmpty && least.memory == 0 && least.processors == 0)
     }
