@@ -15,7 +15,7 @@ struct VerdictCommand: ParsableCommand {
         discussion: """
               loader-inspect app
               loader-inspect --memory 64M --machine q35 app
-              loader-inspect --quiet --elf-only build/fixtures/gen*   only what is wrong
+              loader-inspect --quiet --elf-only new/*   only what is wrong
               curl -s https://example.org/app | loader-inspect -
               loader-inspect --json app | jq -r .verdict
 
