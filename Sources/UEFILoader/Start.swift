@@ -9,6 +9,7 @@ import UEFI
 /// The entry from uefi.S; returns a status if the loader cannot be started.
 @_cdecl("uefi_main")
 func uefiMain(_ image: UnsafeMutableRawPointer, _ table: UnsafePointer<uefi_system_table>) -> UInt64 {
+    // As the firmware hands them over (UEFI 2.10, 4.1); both are valid until boot services end.
     var services = unsafe Services(image, table)
     do throws(StartProblem) {
         try start(&services)
