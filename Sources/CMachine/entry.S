@@ -477,7 +477,7 @@ exception_common:
     call loader_exception
     jmp 5b
 
-// cm_enter(rdi = EntryState): see Handoff.swift for the offsets, which a test compares.
+// cm_enter(rdi = EntryState): see EntryState.swift for the offsets, which a test compares.
     .globl cm_enter
 cm_enter:
     cli
