@@ -3,18 +3,23 @@
 public import Bytes
 
 extension ByteView {
-    /// The NUL-terminated string at `offset`, without its NUL; it ends with the bytes at the latest.
+    /// The NUL-terminated string at `offset`, without its NUL; it ends with the bytes at the latest, or after `limit` of them: many
+    /// names may share one string, so that reading each to its end would take forever.
     @_lifetime(copy self)
-    public func string(at offset: UInt64) -> ByteView {
+    public func string(at offset: UInt64, limit: UInt64 = .max) -> ByteView {
         let start = Int(min(offset, count))
+        let last = start + Int(min(limit, count - UInt64(start)))
         var end = start
-        while end < span.byteCount, byte(at: UInt64(end)) != 0 { end += 1 }
+        while end < last, byte(at: UInt64(end)) != 0 { end += 1 }
         return ByteView(span.extracting(start..<end))
     }
 
+    /// The largest number of bytes that `text` shows.
+    public static var textLimit: UInt64 { 256 }
+
     /// As text, for a few bytes: at most 256; what is not printable ASCII appears as `?`.
     public var text: String {
-        let limit: UInt64 = 256
+        let limit = ByteView.textLimit
         var text = ""
         for index in 0..<min(count, limit) {
             let byte = byte(at: index) ?? 0

@@ -73,7 +73,7 @@ public enum VersionListing {
         func malformed(_ offset: UInt64) -> Fault {
             Fault(.versionTableMalformed, .dynamic(tag), value: offset, limit: table.count)
         }
-        func name(_ offset: UInt32) -> String { strings.string(at: UInt64(offset)).text }
+        func name(_ offset: UInt32) -> String { strings.string(at: UInt64(offset), limit: ByteView.textLimit + 1).text }
         // An empty section has no list.
         while table.count > 0 {
             guard table.contains(entry, isDefined ? 20 : 16) else { throw malformed(entry) }

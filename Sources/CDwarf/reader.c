@@ -4,6 +4,7 @@
 
 #include <dlfcn.h>
 #include <stdlib.h>
+#include <string.h>
 
 // Dwarf_Die.
 struct die {
@@ -13,6 +14,8 @@ struct die {
 
 struct unit_reader {
     void *library, *elf, *dwarf, *unit;
+    // A copy of the file: libelf stores into the section headers of compressed sections.
+    void *bytes;
     // What is left of the current unit's ranges: the state of dwarf_ranges, 0 after the last.
     ptrdiff_t offset;
     uint64_t base;
@@ -47,7 +50,11 @@ struct unit_reader *unit_reader_open(const void *bytes, size_t size, int *is_mis
         *is_missing = 0;
         // EV_CURRENT is 1, DWARF_C_READ is 0.
         version(1);
-        reader->elf = begin_elf(bytes, size);
+        reader->bytes = malloc(size ? size : 1);
+        if (reader->bytes) {
+            memcpy(reader->bytes, bytes, size);
+            reader->elf = begin_elf(reader->bytes, size);
+        }
         if (reader->elf) reader->dwarf = begin_dwarf(reader->elf, 0, NULL);
         if (reader->dwarf) return reader;
     }
@@ -74,5 +81,6 @@ void unit_reader_close(struct unit_reader *reader) {
     if (reader->dwarf) reader->end_dwarf(reader->dwarf);
     if (reader->elf) reader->end_elf(reader->elf);
     dlclose(reader->library);
+    free(reader->bytes);
     free(reader);
 }

@@ -149,6 +149,18 @@ import Testing
                 ] && !(names.last?.hasPrefix("outer") ?? true), "\(run.output)")
     }
 
+    /// A name that has a pair of pairs as its parameter, `depth` of them: the second of each pair refers to the first, so that its text
+    /// doubles with each.
+    private func doubling(_ depth: Int) -> String {
+        let digits = Array("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+        // The number 0 is the mark alone, 1 the digit 0 and the mark.
+        func reference(_ position: Int) -> String { "B\(digits[position - 1])_" }
+        func pair(_ depth: Int, at position: Int) -> String {
+            depth == 0 ? "l" : "T" + pair(depth - 1, at: position + 1) + reference(position + 1) + "E"
+        }
+        return "_RINvC1a1f" + pair(depth, at: 8) + "E"
+    }
+
     /// Both manglings of Rust, and C++.
     @Test(.enabled(if: hasTools, "binutils"))
     func mangledNames() async throws {
@@ -171,6 +183,8 @@ import Testing
             // No names of any language, or hostile.
             ("_R", "_R"), ("_RNvB_3foo", "_RNvB_3foo"), ("_ZN9999999999", "_ZN9999999999"),
             ("_RYYYYYYYYYYYYYYYYYYYY", "_RYYYYYYYYYYYYYYYYYYYY"),
+            (doubling(3), "a::f::<(((i32, i32), (i32, i32)), ((i32, i32), (i32, i32)))>"),
+            (doubling(40), doubling(40)),
         ]
         let folder = try Folder()
         var source = ".include \"\(Tool.root.path)/Fixtures/Objects/start.S\"\n.text\napplication: hlt\n"

@@ -107,11 +107,12 @@ import Testing
         let script = """
             set -e; gcc -g -O1 -fPIC -shared -nostdlib -Wl,--build-id one.c two.c -o lib.so
             objcopy --only-keep-debug lib.so lib.debug; objcopy --strip-all lib.so bare.so
+            gcc -g -gz -O1 -fPIC -shared -nostdlib one.c two.c -o packed.so; gcc -g -c one.c
             """
         let made = try await Tool.run(program: "sh", ["-c", script], in: folder.url)
         #expect(made.status == 0, "\(made.errors)")
         let symbols = try await sizes(["--by", "symbol", "lib.so"]).parts
-        for words in [["lib.so"], ["--debug-file", "lib.debug", "bare.so"]] {
+        for words in [["lib.so"], ["packed.so"], ["--debug-file", "lib.debug", "bare.so"]] {
             let units = try await sizes(["--by", "unit"] + words).parts
             #expect(units["one.c"]?.memory == symbols["one"]?.memory, "\(words): \(units)")
             #expect(units["two.c"]?.memory == symbols["two"]?.memory && symbols["two"] != nil, "\(words): \(units)")
@@ -120,6 +121,8 @@ import Testing
         #expect(kept["one"]?.memory == symbols["one"]?.memory && kept["one"] != nil, "\(kept)")
         let none = try await Tool.run(["sizes", "--by", "unit", "bare.so"], in: folder.url)
         #expect(none.status == 1 && none.errors.contains("no debugging information"), "\(none)")
+        let object = try await Tool.run(["sizes", "--by", "unit", "one.o"], in: folder.url)
+        #expect(object.status != 0 && object.errors.contains("an object file have no addresses"), "\(object)")
         // Debugging information that is damaged ends the list, and not the program.
         let bytes = Array(try Data(contentsOf: folder.url.appendingPathComponent("lib.so")))
         var random = SeededGenerator(seed: 9)
@@ -130,6 +133,21 @@ import Testing
             let run = try await Tool.run(["sizes", "--by", "unit", "damaged"], in: folder.url)
             #expect((0...2).contains(run.status), "round \(round): \(run)")
         }
+    }
+
+    /// Zeros of thread-local storage have no place, and the addresses after the template are other sections'.
+    @Test(.enabled(if: Tool.isThere("gcc"), "there is no gcc")) func threadLocalZeros() async throws {
+        let source = """
+            __thread char zeros[8192]; __thread int set = 1; int x; int *const table[4] = {&x, &x, &x, &x};
+            int f(int i) { return zeros[i] + set; }
+
+            """
+        try folder.write("tls.c", Array(source.utf8))
+        let made = try await Tool.run(
+            program: "gcc", ["-O1", "-fPIC", "-shared", "-nostdlib", "tls.c", "-o", "tls.so"], in: folder.url)
+        #expect(made.status == 0, "\(made.errors)")
+        let parts = try await sizes(["--by", "symbol", "tls.so"]).parts
+        #expect(parts["table"]?.memory == 32 && parts["set"]?.memory == 4 && parts["zeros"] == nil, "\(parts)")
     }
 
     @Test func options() async throws {

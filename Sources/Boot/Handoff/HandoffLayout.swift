@@ -16,7 +16,8 @@ public struct HandoffLayout: Equatable, Sendable {
     public var pageTables: AddressRange { AddressRange(start, informationStart) }
     /// The page that holds BootInfo, the GDT, and a copy of ACPI's root pointer.
     public var information: AddressRange { AddressRange(informationStart, informationStart &+ 0x1000) }
-    /// The page for the code that moves a staged image into place: the one part that is executed.
+    /// The page for a copy of the last step's code, if that cannot run in the loader: a staged image is moved over it, or it is not
+    /// mapped for the kernel. The one part that is executed.
     public var trampoline: AddressRange { AddressRange(informationStart &+ 0x1000, informationStart &+ 0x2000) }
     /// The device tree's room.
     public var deviceTree: AddressRange { AddressRange(informationStart &+ 0x2000, multibootStart) }

@@ -166,7 +166,7 @@ struct MachineOptions: ParsableArguments {
     @Option(help: "What stands for the CPU's random number with loader.kaslr; without it, another one each time.")
     var seed: UInt64?
 
-    @Option(help: "PVH and Linux: where the firmware puts ACPI's root pointer; without it, where QEMU's usually lies.")
+    @Option(help: "Where the firmware puts ACPI's root pointer; without it, where QEMU's usually lies.")
     var rsdp: Address?
 
     @Flag(help: "The CPU has 1 GiB pages (-cpu max).")

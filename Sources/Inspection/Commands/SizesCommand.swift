@@ -41,6 +41,10 @@ struct SizesCommand: ParsableCommand {
                 breakdown = try sizes.breakdown(
                     byCrate: by == .crate, symbolsOf: FileSizes(ByteView(debug.input.bytes)))
             case .unit:
+                guard !sizes.isObject else {
+                    throw Failure(
+                        "the compile units of an object file have no addresses yet: link it, or ask --by symbol")
+                }
                 let debug = try DebugFile.of(input, path: name, given: debugFile)
                 breakdown = try sizes.breakdown(CompileUnits.ranges(debug.input, name))
             }

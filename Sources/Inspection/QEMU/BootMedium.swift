@@ -101,7 +101,8 @@ extension BootWay {
 
     /// Makes a folder from which iPXE starts `files`; returns QEMU's arguments for a network that has it.
     private func network(_ files: BootFiles, in folder: String) throws -> [String] {
-        try requirePlain(files, "$&|#", "iPXE")
+        // iPXE knows no quotes.
+        try requirePlain(files, "$&|#", "iPXE", heedsQuotes: false)
         let root = folder + "/tftp"
         try copy(files, to: root)
         let server = "tftp://10.0.2.2/"
@@ -143,12 +144,15 @@ extension BootWay {
         try Data((lines.joined(separator: "\n") + "\n").utf8).write(to: URL(fileURLWithPath: path))
     }
 
-    /// Throws a `Failure` where a line has one of `characters`, which `reader` would take for its own, outside of quotes.
-    private func requirePlain(_ files: BootFiles, _ characters: String, _ reader: String) throws(Failure) {
+    /// Throws a `Failure` where a line has one of `characters`, which `reader` would take for its own, outside of quotes if it
+    /// `heedsQuotes`.
+    private func requirePlain(
+        _ files: BootFiles, _ characters: String, _ reader: String, heedsQuotes: Bool = true
+    ) throws(Failure) {
         var isQuoted = false
         let text = files.line + " " + files.modules.joined(separator: " ")
         for character in text {
-            if character == "'" { isQuoted.toggle() }
+            if heedsQuotes, character == "'" { isQuoted.toggle() }
             let isOwn = character == "\n" || !isQuoted && characters.contains(character)
             guard isOwn else { continue }
             throw Failure(

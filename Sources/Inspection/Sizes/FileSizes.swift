@@ -41,6 +41,9 @@ struct FileSizes: ~Escapable {
         return SizeBreakdown(containers, try debug.symbols(byCrate, in: containers), fileSize: file.count)
     }
 
+    /// Whether addresses in it are offsets in sections.
+    var isObject: Bool { header.isObject }
+
     /// The parts by the compile units whose code is at `ranges`.
     func breakdown(_ ranges: [UnitRange]) -> SizeBreakdown {
         let containers = containers
@@ -96,20 +99,23 @@ struct FileSizes: ~Escapable {
         -> [SizeBreakdown.Label]
     {
         let places = AddressIndex(containers)
-        let threadStart = threadLocalStart
+        let template = threadLocalTemplate
         var complete: [SizeBreakdown.Label] = []
         var others: [SizeBreakdown.Label] = []
         try SymbolTableListing.forEach(of: file, header, sections) { (table) throws(Fault) in
             for index in 0..<table.count {
                 let symbol = table[index]
                 guard symbol.isSized else { continue }
-                let address = symbol.isThreadLocal && !header.isObject ? threadStart &+ symbol.value : symbol.value
+                let isInTemplate = symbol.isThreadLocal && !header.isObject
+                // Zeros of thread-local storage have no place: other sections lie at the addresses after the template.
+                if isInTemplate, symbol.value >= template.filesz { continue }
+                let address = isInTemplate ? template.start &+ symbol.value : symbol.value
                 // In an object file all sections are at 0.
                 let container = header.isObject ? Int(symbol.shndx) : places.container(at: address) ?? containers.count
                 guard container < containers.count else { continue }
                 let start = address &- containers[container].address
                 guard start < containers[container].size else { continue }
-                let mangled = table.strings.string(at: UInt64(symbol.name)).longText
+                let mangled = table.strings.string(at: UInt64(symbol.name), limit: Demangler.longestSymbol).longText
                 let name = byCrate ? CrateName.of(mangled) : Demangler.name(mangled) ?? mangled
                 let label = SizeBreakdown.Label(container: container, start: start, size: symbol.size, name: name)
                 if table.isComplete { complete.append(label) } else { others.append(label) }
@@ -118,12 +124,12 @@ struct FileSizes: ~Escapable {
         return complete.isEmpty ? others : complete
     }
 
-    /// The link address of the template of thread-local storage, from which its symbols count.
-    private var threadLocalStart: UInt64 {
+    /// The link address of the template of thread-local storage, from which its symbols count, and the size of its initialised part.
+    private var threadLocalTemplate: (start: UInt64, filesz: UInt64) {
         for index in 0..<segments.count where segments[index].type == ProgramHeader.Kind.tls {
-            return segments[index].vaddr
+            return (segments[index].vaddr, segments[index].filesz)
         }
-        return 0
+        return (0, 0)
     }
 }
 

@@ -73,7 +73,7 @@ enum NoteView {
         let (form, desc) = (header.form, note.desc)
         switch note.type {
         case 1:
-            // struct elf_prstatus: si_signo, and pr_pid after pr_sigpend and pr_sighold.
+            // struct elf_prstatus: pr_cursig, and pr_pid after pr_sigpend and pr_sighold.
             guard let thread = form.u32(desc, at: form.isWide ? 32 : 24), let signal = form.u16(desc, at: 12) else {
                 return "NT_PRSTATUS"
             }
