@@ -1,4 +1,4 @@
-// A boot of any bytes on the host: the loader's own steps, on buffers between canaries.
+// A boot of any bytes on the host: the loader's own steps, on memory that is watched.
 
 import Architecture
 import Memory
@@ -10,6 +10,7 @@ import ELF
 import Foundation
 import HermitEntry
 import Linking
+import TestSupport
 
 /// The machine of a rehearsal: as small as QEMU's smallest, so that a large image is refused rather than allocated.
 public struct Machine: Sendable {
@@ -70,18 +71,20 @@ public struct Machine: Sendable {
         }
     }
 
-    /// The memory, from the command line's address to the last byte of what the platform tells.
-    func memory(with files: [[UInt8]], _ names: [[UInt8]]) -> [UInt8] {
-        let pieces = zip(
-            places(files.map(\.count)) + stringPlaces(files, names), files + names)
-        let end = pieces.map(\.0.end).max() ?? module
-        var bytes = [UInt8](repeating: 0, count: Int(end + 1 - Machine.commandLineAddress))
-        for (range, piece) in [(AddressRange(at: Machine.commandLineAddress, size: 0), commandLine)] + pieces {
-            let start = Int(range.start - Machine.commandLineAddress)
-            bytes.replaceSubrange(start..<start + piece.count, with: piece)
-        }
-        return bytes
+    /// What is in memory before the boot: `files`, their `names`, and the command line.
+    func contents(_ files: [[UInt8]], _ names: [[UInt8]]) -> [MemoryPiece] {
+        zip(places(files.map(\.count)) + stringPlaces(files, names), files + names + [[]]).map {
+            MemoryPiece(address: $0.start, bytes: $1)
+        } + [MemoryPiece(address: Machine.commandLineAddress, bytes: commandLine)]
     }
+}
+
+/// Bytes, and where they lie.
+public struct MemoryPiece: Sendable {
+    let address: UInt64
+    let bytes: [UInt8]
+
+    var range: AddressRange { AddressRange(at: address, size: UInt64(bytes.count)) }
 }
 
 /// How a rehearsal ended.
@@ -104,39 +107,47 @@ public struct Rehearsal: Sendable {
     public private(set) var image: [UInt8] = []
     /// The handoff block's bytes; empty if the file is refused.
     public private(set) var handoff: [UInt8] = []
+    /// The kernel's command line, where the kernel gets a Multiboot information; empty if the file is refused.
+    public private(set) var commandLine = ""
 
     /// Rehearses the boot of `file` on `machine`, with `libraries` as further modules, which are called `names`.
     public init(
         _ file: [UInt8], with libraries: [[UInt8]] = [], called names: [String] = [], on machine: Machine = Machine()
     ) {
         let (files, strings) = ([file] + libraries, names.map { Array($0.utf8) })
-        self.init(in: machine.memory(with: files, strings), from: Machine.commandLineAddress, on: machine) {
-            _ throws(Fault) in try machine.platform(files, strings)
+        self.init(of: machine.contents(files, strings), on: machine) { _ throws(Fault) in
+            try machine.platform(files, strings)
         }
     }
 
-    /// Rehearses the boot with the `platform` read from `bytes`, the first of which lies at `origin`.
-    init(
-        in bytes: [UInt8], from origin: UInt64, on machine: Machine,
-        _ platform: @escaping (PhysicalMemory) throws(Fault) -> Platform
-    ) {
-        self.init(in: PhysicalMemory(ByteView(bytes.span.bytes), origin: origin), on: machine, platform)
+    /// Rehearses the boot of an image on the machine that is just large enough for small kernels, with the user's `commandLine`.
+    public init(image file: [UInt8], commandLine: String = "loader") {
+        var machine = Machine()
+        machine.memory = 6 << 20
+        machine.commandLine = Array(commandLine.utf8)
+        self.init(file, on: machine)
     }
 
-    /// Rehearses the boot of what `platform` reads from `memory`.
+    /// Rehearses the boot with the `platform` that is read from memory with these `contents`.
     init(
-        in memory: PhysicalMemory, on machine: Machine, _ platform: @escaping (PhysicalMemory) throws(Fault) -> Platform
+        of contents: [MemoryPiece], on machine: Machine,
+        _ platform: @escaping (PhysicalMemory) throws(Fault) -> Platform
     ) {
-        var host = GuardedHost(machine, platform)
+        let memory = SparseMemory()
+        for piece in contents { memory.write(piece.bytes, at: piece.address) }
+        var host = WatchfulHost(machine, memory, contents, platform)
         var plans = [LinkPlan()]
         var plan = plans.mutableSpan
-        if let fault = BootSequence.run(memory, plan: &plan, on: &host) { ending = .refused(fault) }
+        if let fault = BootSequence.run(memory.readable, plan: &plan, on: &host) { ending = .refused(fault) }
         violations = host.violations
         report = host.console.text
         switch ending {
         case .loaded:
-            handoff = Array(host.written[0].inside)
-            image = Array(host.written[host.written.count - 1].inside)
+            guard let placement = host.placement else { break }
+            let built = AddressRange(at: placement.buildAddress, size: placement.image.size)
+            (handoff, image) = (memory.bytes(placement.handoff.range), memory.bytes(built))
+            let line = AddressRange(at: placement.handoff.multiboot.start, size: host.commandLineSize)
+            commandLine = String(decoding: memory.bytes(line), as: UTF8.self)
         case .refused(let fault):
             // The block is as large as the planner said it must be.
             if [.deviceTreeRoom, .pageTableRoom].contains(fault.rule), host.hasAllRegions {
@@ -146,41 +157,83 @@ public struct Rehearsal: Sendable {
     }
 }
 
-/// A host whose memory lies between canaries, range by range: the first is the handoff block, the last the image.
-private struct GuardedHost: BootHost {
+/// A host that watches what is written. Before a range is handed out, it and the bytes around it are spoiled: the loader must not count
+/// on what they were, and the bytes around it must stay as they are.
+private struct WatchfulHost: BootHost {
     var console = TextBuffer()
     let handoff: Handoff
-    private(set) var written: [GuardedMemory] = []
     /// Whether there was memory for all that was to be written.
     private(set) var hasAllRegions = true
+    /// The plan, once it is made, and the length of the command line then.
+    private(set) var placement: MemoryPlan?
+    private(set) var commandLineSize: UInt64 = 0
     private let machine: Machine
+    private let memory: SparseMemory
+    private let contents: [MemoryPiece]
     private let readPlatform: (PhysicalMemory) throws(Fault) -> Platform
+    private var memoryMap: [MemoryRegion] = []
+    /// The ranges that were handed out, and those around them that were spoiled, and nobody may have written to.
+    private var (written, watched): ([AddressRange], [AddressRange]) = ([], [])
     private var broken: [String] = []
 
-    /// What must not have happened, in words.
-    var violations: [String] {
-        broken + console.violations
-            + written.filter { !$0.isIntact }.map { "\($0.count) bytes were written outside their range" }
-    }
+    /// The number of bytes that are watched on either side of a range.
+    private static let margin: UInt64 = 4096
 
-    init(_ machine: Machine, _ readPlatform: @escaping (PhysicalMemory) throws(Fault) -> Platform) {
-        self.machine = machine
-        self.readPlatform = readPlatform
+    init(
+        _ machine: Machine, _ memory: SparseMemory, _ contents: [MemoryPiece],
+        _ readPlatform: @escaping (PhysicalMemory) throws(Fault) -> Platform
+    ) {
+        (self.machine, self.memory, self.contents, self.readPlatform) = (machine, memory, contents, readPlatform)
         handoff = Handoff(
             loader: machine.loader, codeEnd: machine.loader.start + 0x8000,
             hasGigabytePages: machine.hasGigabytePages, hasNoExecute: machine.hasNoExecute)
     }
 
-    func platform(_ memory: PhysicalMemory) throws(Fault) -> Platform { try readPlatform(memory) }
+    /// What must not have happened, in words.
+    var violations: [String] {
+        let strays = watched.flatMap { $0.parts(outside: written) }.filter { !memory.isSpoiled($0) }
+        let changes = contents.filter { piece in
+            piece.range.parts(outside: written).contains { part in
+                let kept = piece.bytes[Int(part.start - piece.address)..<Int(part.end - piece.address)]
+                return !kept.isSame(as: memory.bytes(part)[...])
+            }
+        }
+        return broken + console.violations
+            + strays.map { "bytes were written from \($0.start) to \($0.end), outside all ranges" }
+            + changes.map { "the \($0.bytes.count) bytes at \($0.address) are not as they were" }
+    }
+
+    mutating func platform(_ memory: PhysicalMemory) throws(Fault) -> Platform {
+        let platform = try readPlatform(memory)
+        let regions = platform.memoryMap.regions
+        memoryMap = (0..<regions.count).map { regions[$0] }
+        return platform
+    }
 
     @unsafe @_lifetime(immortal)
     mutating func region(_ range: AddressRange, at address: UInt64) -> ByteRegion {
-        // A wrong plan has been told; more memory than the machine has is not to be had, and the boot is refused.
-        let isPlausible = broken.isEmpty && range.size <= machine.largestRegion
-        if !isPlausible { hasAllRegions = false }
-        let memory = GuardedMemory(count: isPlausible ? Int(range.size) : 0)
-        written.append(memory)
-        return memory.region(at: address)
+        if !isRAM(range) { broken.append("\(range.start) to \(range.end) is not RAM, or the loader's") }
+        // More memory than the machine has is not to be had, and the boot is refused.
+        guard broken.isEmpty, range.size <= machine.largestRegion else {
+            hasAllRegions = false
+            return memory.region(AddressRange(0, 0), at: address)
+        }
+        written.append(range)
+        let around = AddressRange(
+            range.start - min(range.start, WatchfulHost.margin),
+            min(range.end + WatchfulHost.margin, BootSequence.memoryEnd))
+        let margins = around.parts(outside: written + contents.map(\.range))
+        watched += margins
+        for part in margins + [range] { memory.spoil(part) }
+        return memory.region(range, at: address)
+    }
+
+    /// Whether all of `range` is RAM, and none of it is the loader's. The pointer to the EBDA is written wherever there is one.
+    private func isRAM(_ range: AddressRange) -> Bool {
+        let available = memoryMap.filter { $0.kind == .available }.map(\.range)
+        return range.isEmpty || range == AddressRange(at: 0x40e, size: 2)
+            || range.parts(outside: available).isEmpty && !range.overlaps(machine.loader)
+                && !memoryMap.contains { $0.kind != .available && $0.range.overlaps(range) }
     }
 
     func randomNumber() -> RandomNumber { RandomNumber(machine.number, from: .given) }
@@ -191,10 +244,13 @@ private struct GuardedHost: BootHost {
         _ placement: MemoryPlan, _ application: borrowing Application, _ options: LoaderOptions,
         on platform: borrowing PlatformFacts
     ) {
+        (self.placement, commandLineSize) = (placement, platform.commandLine.size)
         broken += placement.violations(
             of: application.isFixed || options.base != nil, on: platform, loader: handoff.loader,
             limit: BootSequence.memoryEnd)
-        broken += HandoffModel.violations(Array(written[0].inside), placement, platform, application.generation)
+        guard hasAllRegions else { return }
+        broken += HandoffModel.violations(
+            memory.bytes(placement.handoff.range), placement, platform, application.generation)
     }
 
     func enter(
@@ -203,38 +259,15 @@ private struct GuardedHost: BootHost {
     ) {}
 }
 
-/// Memory to be written by the loader, between bytes that it must not touch.
-private final class GuardedMemory {
-    private let bytes: UnsafeMutableRawBufferPointer
-
-    init(count: Int) {
-        bytes = .allocate(byteCount: count + 2 * GuardedBytes.margin, alignment: 16)
-        memset(bytes.baseAddress.unsafelyUnwrapped, Int32(GuardedBytes.canary), bytes.count)
-    }
-
-    deinit { bytes.deallocate() }
-
-    /// The number of bytes between the canaries.
-    var count: Int { bytes.count - 2 * GuardedBytes.margin }
-    /// The bytes between them.
-    var inside: Slice<UnsafeMutableRawBufferPointer> { bytes[GuardedBytes.margin..<GuardedBytes.margin + count] }
-    /// Whether nobody has written to the canaries.
-    var isIntact: Bool {
-        isCanaries(at: 0) && isCanaries(at: GuardedBytes.margin + count)
-    }
-
-    private func isCanaries(at offset: Int) -> Bool {
-        GuardedBytes.canaries.withUnsafeBytes { canaries in
-            memcmp(canaries.baseAddress!, bytes.baseAddress! + offset, canaries.count) == 0
+extension AddressRange {
+    /// What of it is in none of `others`.
+    fileprivate func parts(outside others: [AddressRange]) -> [AddressRange] {
+        others.reduce([self]) { parts, other in
+            parts.flatMap { part in
+                guard part.overlaps(other) else { return [part] }
+                return [AddressRange(part.start, other.start), AddressRange(other.end, part.end)].filter { !$0.isEmpty }
+            }
         }
-    }
-
-    /// The bytes between the canaries, the first of which has `address`; this object must outlive them.
-    @_lifetime(immortal)
-    func region(at address: UInt64) -> ByteRegion {
-        let span = MutableRawSpan(
-            _unsafeStart: bytes.baseAddress.unsafelyUnwrapped + GuardedBytes.margin, byteCount: count)
-        return ByteRegion(_overrideLifetime(span, borrowing: ()), at: address)
     }
 }
 

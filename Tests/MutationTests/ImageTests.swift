@@ -12,16 +12,16 @@ import Testing
         "[input]\nkernel_args = [\(kernelArguments)]\napp_args = [\(arguments)]\nenv_vars = [\(variables)]\n"
     }
 
-    private static func rule(_ rehearsal: ImageRehearsal) -> Rule? {
+    private static func rule(_ rehearsal: Rehearsal) -> Rule? {
         if case .refused(let fault) = rehearsal.ending { fault.rule } else { nil }
     }
 
     @Test func `packed, unpacked, and by itself, a kernel is the same`() {
         let image = ImageWriter(Self.kernel)
-        let alone = ImageRehearsal(Self.kernel)
+        let alone = Rehearsal(image: Self.kernel)
         #expect(alone.ending == .loaded && alone.violations == [])
         for file in [image.packed, image.archive] {
-            let rehearsal = ImageRehearsal(file)
+            let rehearsal = Rehearsal(image: file)
             #expect(rehearsal.ending == .loaded, "\(rehearsal.report)")
             #expect(rehearsal.violations == [])
             #expect(rehearsal.image.count == alone.image.count)
@@ -51,7 +51,7 @@ import Testing
         _ kernelArguments: String, _ arguments: String, _ variables: String, _ user: String, _ expected: String
     ) {
         let image = ImageWriter(Self.kernel, Self.input(kernelArguments, arguments, variables))
-        let rehearsal = ImageRehearsal(image.packed, commandLine: user)
+        let rehearsal = Rehearsal(image: image.packed, commandLine: user)
         #expect(rehearsal.ending == .loaded && rehearsal.violations == [], "\(rehearsal.report)")
         #expect(rehearsal.commandLine == expected)
     }
@@ -61,15 +61,15 @@ import Testing
         let (packed, archive) = (image.packed, image.archive)
         // The size of the last member only: it is unpacked once more.
         let members = ImageWriter.gzip(Array(archive.prefix(700))) + ImageWriter.gzip(Array(archive.dropFirst(700)))
-        #expect(ImageRehearsal(members).ending == .loaded)
+        #expect(Rehearsal(image: members).ending == .loaded)
         for claim in [0, 1, UInt32(archive.count - 1), UInt32(archive.count + 1), 1 << 22, .max] {
-            let rehearsal = ImageRehearsal(packed.putting(claim, at: packed.count - 4))
+            let rehearsal = Rehearsal(image: packed.putting(claim, at: packed.count - 4))
             #expect(Self.rule(rehearsal) == .gzipChecksum, "\(claim): \(rehearsal.report)")
             #expect(rehearsal.violations == [])
         }
         // More than there is room for: it is told how much.
         let zeros = ImageWriter.gzip([UInt8](repeating: 0, count: 60000))
-        let large = ImageRehearsal(packed + (0..<50).flatMap { _ in zeros })
+        let large = Rehearsal(image: packed + (0..<50).flatMap { _ in zeros })
         let unpacked = UInt64(archive.count + 50 * 60000)
         guard case .refused(let fault) = large.ending else {
             Issue.record("it was loaded")
@@ -82,8 +82,8 @@ import Testing
     }
 
     @Test func `the requirements of an image`() {
-        func demanding(_ text: String) -> ImageRehearsal {
-            ImageRehearsal(ImageWriter(Self.kernel, "[requirements]\n\(text)").packed)
+        func demanding(_ text: String) -> Rehearsal {
+            Rehearsal(image: ImageWriter(Self.kernel, "[requirements]\n\(text)").packed)
         }
         // 6 MiB, of which the hole below 1 MiB is missing, and forgiven.
         #expect(demanding("memory = '6 MiB'").ending == .loaded)
@@ -93,7 +93,7 @@ import Testing
         // The number of processors is unknown.
         #expect(demanding("cpus = 4").ending == .loaded)
         let long = Self.input("", "'" + String(repeating: "a", count: 70_000) + "'", "")
-        #expect(Self.rule(ImageRehearsal(ImageWriter(Self.kernel, long).packed)) == .commandLineTooLong)
+        #expect(Self.rule(Rehearsal(image: ImageWriter(Self.kernel, long).packed)) == .commandLineTooLong)
     }
 
     @Test func `the last of several entries with one name counts`() {
@@ -101,7 +101,7 @@ import Testing
         image.files.append(("/app", Self.kernel))
         image.files.append(("./hermit.toml", Array("version = '1'\nkernel = './/app'".utf8)))
         image.files.insert(("x", [UInt8](repeating: 0, count: 600)), at: 0)
-        let rehearsal = ImageRehearsal(image.packed)
+        let rehearsal = Rehearsal(image: image.packed)
         #expect(rehearsal.ending == .loaded && rehearsal.violations == [], "\(rehearsal.report)")
     }
 
@@ -112,7 +112,7 @@ import Testing
         for file in [image.packed, image.archive] {
             var loaded = 0
             for length in stride(from: 0, to: file.count, by: isSoak ? 1 : 13) {
-                let rehearsal = ImageRehearsal(Array(file.prefix(length)))
+                let rehearsal = Rehearsal(image: Array(file.prefix(length)))
                 #expect(rehearsal.violations == [], "\(length) bytes")
                 if rehearsal.ending == .loaded { loaded += 1 }
             }
@@ -127,7 +127,7 @@ import Testing
         let (packed, archive) = (image.packed, image.archive)
         var outcomes: [String: Int] = [:]
         func check(_ file: [UInt8], _ what: @autoclosure () -> String) {
-            let rehearsal = ImageRehearsal(file)
+            let rehearsal = Rehearsal(image: file)
             #expect(rehearsal.violations == [], "\(what())")
             outcomes[Self.rule(rehearsal).map { "\($0)" } ?? "loaded", default: 0] += 1
         }
@@ -162,7 +162,7 @@ import Testing
         let member = ImageWriter.gzip([])
         let growth = WorkTests.growth(2_000, 4_000) { count in
             let file = ImageWriter(Self.kernel).packed + (0..<count).flatMap { _ in member }
-            #expect(ImageRehearsal(file).ending == .loaded)
+            #expect(Rehearsal(image: file).ending == .loaded)
         }
         #expect(growth < 3)
     }

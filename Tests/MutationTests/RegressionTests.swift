@@ -80,6 +80,20 @@ import Testing
         #expect(Rehearsal(SmallFile(type: 2, base: 0x40_0000).bytes).ending == .loaded)
     }
 
+    /// The module is moved first, and the rest of the boot reads it where it is then.
+    @Test func `an application over its own module`() {
+        let base: UInt64 = 0x12_a000
+        let over = Rehearsal(SmallFile(type: 2, base: base).bytes)
+        #expect(over.ending == .loaded && over.violations == [], "\(over.report) \(over.violations)")
+        #expect(over.report.contains("modules moved"), "\(over.report)")
+        // What is wrong with it after that is told by its bytes, too.
+        var additions = SmallFile.Additions()
+        additions.rela = [Relocation(200, at: SmallFile(type: 2, base: base).data)]
+        let refused = Rehearsal(SmallFile(type: 2, base: base, additions).bytes)
+        #expect(refused.report.contains("relocation type 200"), "\(refused.report)")
+        #expect(refused.violations == [])
+    }
+
     /// Machines made up for the planner are booted on: to the end, but where a fixed file is asked to lie elsewhere and the like, and changed ones often enough.
     @Test func `the planner's seeds boot`() {
         let seeds = FuzzTarget.placement.seeds([])

@@ -59,4 +59,12 @@ public final class SparseMemory {
 
     /// Fills `range` with arbitrary bytes.
     public func spoil(_ range: AddressRange) { memset(base + Int(range.start), 0xcc, Int(range.size)) }
+
+    /// Whether `range` still is as `spoil` left it.
+    public func isSpoiled(_ range: AddressRange) -> Bool {
+        let start = base + Int(range.start)
+        // All bytes are the first, where each is as the one before it.
+        return range.isEmpty
+            || start.load(as: UInt8.self) == 0xcc && memcmp(start, start + 1, Int(range.size) - 1) == 0
+    }
 }
