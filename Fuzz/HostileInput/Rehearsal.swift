@@ -115,7 +115,7 @@ public struct Rehearsal: Sendable {
         _ file: [UInt8], with libraries: [[UInt8]] = [], called names: [String] = [], on machine: Machine = Machine()
     ) {
         let (files, strings) = ([file] + libraries, names.map { Array($0.utf8) })
-        self.init(of: machine.contents(files, strings), on: machine) { _ throws(Fault) in
+        self.init(of: machine.contents(files, strings), on: machine) { () throws(Fault) in
             try machine.platform(files, strings)
         }
     }
@@ -128,11 +128,8 @@ public struct Rehearsal: Sendable {
         self.init(file, on: machine)
     }
 
-    /// Rehearses the boot with the `platform` that is read from memory with these `contents`.
-    init(
-        of contents: [MemoryPiece], on machine: Machine,
-        _ platform: @escaping (PhysicalMemory) throws(Fault) -> Platform
-    ) {
+    /// Rehearses the boot of what `platform` tells, in memory with these `contents`.
+    init(of contents: [MemoryPiece], on machine: Machine, _ platform: @escaping () throws(Fault) -> Platform) {
         let memory = SparseMemory()
         for piece in contents { memory.write(piece.bytes, at: piece.address) }
         var host = WatchfulHost(machine, memory, contents, platform)
@@ -170,7 +167,7 @@ private struct WatchfulHost: BootHost {
     private let machine: Machine
     private let memory: SparseMemory
     private let contents: [MemoryPiece]
-    private let readPlatform: (PhysicalMemory) throws(Fault) -> Platform
+    private let told: () throws(Fault) -> Platform
     private var memoryMap: [MemoryRegion] = []
     /// The ranges that were handed out, and those around them that were spoiled, and nobody may have written to.
     private var (written, watched): ([AddressRange], [AddressRange]) = ([], [])
@@ -181,9 +178,9 @@ private struct WatchfulHost: BootHost {
 
     init(
         _ machine: Machine, _ memory: SparseMemory, _ contents: [MemoryPiece],
-        _ readPlatform: @escaping (PhysicalMemory) throws(Fault) -> Platform
+        _ told: @escaping () throws(Fault) -> Platform
     ) {
-        (self.machine, self.memory, self.contents, self.readPlatform) = (machine, memory, contents, readPlatform)
+        (self.machine, self.memory, self.contents, self.told) = (machine, memory, contents, told)
         handoff = Handoff(
             loader: machine.loader, codeEnd: machine.loader.start + 0x8000,
             hasGigabytePages: machine.hasGigabytePages, hasNoExecute: machine.hasNoExecute)
@@ -204,7 +201,7 @@ private struct WatchfulHost: BootHost {
     }
 
     mutating func platform(_ memory: PhysicalMemory) throws(Fault) -> Platform {
-        let platform = try readPlatform(memory)
+        let platform = try told()
         let regions = platform.memoryMap.regions
         memoryMap = (0..<regions.count).map { regions[$0] }
         return platform
