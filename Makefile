@@ -76,7 +76,7 @@ budget:
 	swift build --product loader-bench
 	.build/debug/loader-bench --parts boot --memory 1G,64G --budget budget.txt $(BUDGET_APPS)
 
-# Some thousand inputs for each fuzz target, the same every time.
+# Some thousand inputs for each fuzz target.
 fuzz-briefly: fixtures
 	Fuzz/run all 10000x 1
 
