@@ -20,10 +20,16 @@ APP := build/fixtures/demo
 APPEND := env=GREETING=hello -- one two
 QEMU_ARGS :=
 
-# Tests need the files made by the prerequisites before them, and skip what is missing.
+# The parts of make test run two at a time, and say what they need. Elsewhere prerequisites are made in their order.
+ifeq ($(MAKECMDGOALS),test-parts)
+host-test: loader fixtures test-build
+fuzz-briefly: fixtures
+budget: host-test
+else
 .NOTPARALLEL:
+endif
 .DEFAULT_GOAL := help
-.PHONY: help run disk check test loader loader-elf loader-mz inspect install uninstall fixtures bench bench-deps budget deps lint format host-test soak witness \
+.PHONY: help run disk check test test-parts test-build loader loader-elf loader-mz inspect install uninstall fixtures bench bench-deps budget deps lint format host-test soak witness \
 	matrix fuzz fuzz-briefly coverage clean
 
 define HELP
@@ -68,7 +74,14 @@ check: lint
 	$(CHECK) build $(CHECK_OPTIONS) --build-tests --explicit-target-dependency-import-check error
 	$(CHECK) test $(CHECK_OPTIONS) --skip-build --skip 'MutationTests|Witness|RandomLibraryTests|asLinkersOrderThem|madeUpOrders'
 
-test: deps lint loader fixtures host-test budget fuzz-briefly
+test: deps
+	@$(MAKE) --no-print-directory -j2 test-parts
+	@grep ' skipped' build/tests.log || echo "no test was skipped"
+
+test-parts: lint host-test fuzz-briefly budget
+
+test-build:
+	swift build --build-tests --explicit-target-dependency-import-check error
 
 # The limits of a boot's cost and of the loader's size: few numbers, in budget.txt.
 BUDGET_APPS := $(wildcard ../shared/hermit/hello_world) build/fixtures/demo
@@ -80,21 +93,17 @@ budget:
 fuzz-briefly: fixtures
 	Fuzz/run all 10000x 1
 
-# Repeats at the end which tests were skipped, and why. A test that does not end is named, and ends with the process.
-define RUN_TESTS
-	swift build --build-tests --explicit-target-dependency-import-check error
-	@mkdir -p build
-	timeout $(1) swift test --skip-build 2>&1 | tee build/tests.log
-	@grep ' skipped' build/tests.log || echo "no test was skipped"
-endef
+# A test that does not end is named, and ends with the process.
+RUN_TESTS = mkdir -p build && timeout $(1) swift test --skip-build 2>&1 | tee build/tests.log
 host-test soak: private SHELL := /bin/bash -o pipefail
 host-test:
 	$(call RUN_TESTS,2400)
 
 # Everything that takes long: every truncation booted, and the like.
 soak: export LOADER_SOAK := 1
-soak: deps loader fixtures
+soak: deps loader fixtures test-build
 	$(call RUN_TESTS,86400)
+	@grep ' skipped' build/tests.log || echo "no test was skipped"
 
 # Every ELF file of /usr and of the Swift toolchain as loader-inspect lists it and as readelf does: minutes.
 witness: deps inspect
@@ -114,8 +123,7 @@ coverage: loader fixtures
 # Every generation on every machine, thousands of boots; writes the table of docs/generations.md to build/matrix.md, and that of
 # docs/starters.md to the page: ROWS is a part of the words of those of its rows that are to be written.
 ROWS :=
-matrix: deps loader fixtures
-	swift build --build-tests
+matrix: deps loader fixtures test-build
 	LOADER_MATRIX=1 LOADER_MATRIX_ROWS="$(ROWS)" swift test --skip-build --filter MatrixTests
 
 # build/loader.debug and build/loader.efi.debug are the same with debugging information.

@@ -103,9 +103,16 @@ import Testing
         "gen0", "gen1", "gen2", "gen3", "gen4-recursive", "gen4-v0.11", "gen4-identity",
     ]
 
+    /// Each kernel, and all the places where they can be linked, or by turns one of them.
+    private static let placed: [(kernel: String, place: String)] = {
+        let places = ["pie", "4M", "8M", "16M"]
+        return kernels.enumerated().flatMap { index, kernel in
+            (isSoak ? places : [places[index % places.count]]).map { (kernel, $0) }
+        }
+    }()
+
     /// The fixtures check everything that they are handed, free memory among it.
-    @Test(arguments: kernels, ["pie", "4M", "8M", "16M"])
-    func `kernels of every generation`(_ kernel: String, _ place: String) async throws {
+    @Test(arguments: placed) func `kernels of every generation`(_ kernel: String, _ place: String) async throws {
         let image = ImageWriter(Array(try Data(contentsOf: Project.fixture("\(kernel)-\(place)"))), Self.input)
         let file = try TemporaryFile(Data(image.packed))
         for start in Start.allCases {
