@@ -77,15 +77,19 @@ enum ImageOpening {
         }
     }
 
-    /// Throws where the machine lacks what `config` asks for. Firmware keeps some memory for itself, so a MiB may be missing. Where the
-    /// number of processors is not known, it is not compared.
+    /// The most memory that firmware may keep for itself of a machine with `available` bytes left: SeaBIOS keeps less than a MiB, OVMF
+    /// 6 to 7 MiB.
+    static func mostKept(of available: UInt64) -> UInt64 { min(available / 8, 16 << 20) }
+
+    /// Throws where the machine lacks what `config` asks for; what firmware may keep is not missed. Where the number of processors is
+    /// not known, it is not compared.
     private static func check(
         _ config: HermitConfig, _ platform: borrowing Platform, _ memory: PhysicalMemory
     ) throws(Fault) {
         var available: UInt64 = 0
         let regions = platform.memoryMap.regions
         for index in regions.indices where regions[index].isAvailable { available &+= regions[index].range.size }
-        guard config.memory <= available &+ 0x10_0000 else {
+        guard config.memory <= available &+ mostKept(of: available) else {
             throw Fault(.memoryBelowRequirement, value: config.memory, limit: available)
         }
         guard config.processors > 1, let count = Processors.count(memory, rsdp: platform.rsdp) else { return }

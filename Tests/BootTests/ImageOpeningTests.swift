@@ -1,6 +1,6 @@
 // Hermit images booted on a machine made up here: where they are unpacked, what they ask for, and the libraries in them.
 
-import Boot
+@testable import Boot
 import Bytes
 import Diagnostics
 import Firmware
@@ -52,18 +52,24 @@ import Testing
         }
     }
 
-    /// A MiB may be missing, which firmware keeps for itself, and not a byte more.
+    /// What firmware keeps for itself may be missing, an eighth and 16 MiB at most, and not a byte more.
     @Test func `an image boots where there is as much memory as it asks for`() throws {
         // What is available below 1 MiB, and above.
         let available: UInt64 = 0x9_f000 + 0x3f0_0000
         for (memory, boots) in [
-            (available, true), (available + 0x10_0000, true), (available + 0x10_0001, false), (1 << 40, false),
+            (available, true), (available + available / 8, true), (available + available / 8 + 1, false),
+            (1 << 40, false),
         ] {
             let image = ImageWriter(Self.kernel(), "[requirements]\nmemory = \"\(memory) B\"\n")
             let found = fault { _ = try Self.boot(image.packed) }
             #expect(
                 found == (boots ? nil : Fault(.memoryBelowRequirement, value: memory, limit: available)), "\(memory)")
         }
+    }
+
+    @Test func `firmware keeps a part of memory, and of much memory a smaller one`() {
+        #expect(ImageOpening.mostKept(of: 8 << 20) == 1 << 20)
+        for available in [128 << 20, 1 << 40] { #expect(ImageOpening.mostKept(of: UInt64(available)) == 16 << 20) }
     }
 
     /// The size that gzip tells is that of its last member alone, and may be a lie.
