@@ -33,6 +33,12 @@ struct DiskCommand: AsyncParsableCommand {
     @Option(
         name: .customLong("module"), help: "A shared object that the file needs; repeatable.", completion: .file())
     var modules: [String] = []
+    @Option(
+        name: [.customShort("m"), .customLong("memory")],
+        help: ArgumentHelp(
+            "RAM of the machine that is rehearsed: 64M, 1.5G; plain numbers are MiB; without it 1G, or as much as an image asks for.",
+            valueName: "memory"))
+    var givenMemory: MemorySize?
     @Option(parsing: .unconditional, help: "Words for the kernel, before the application's arguments.")
     var commandLine = ""
     @Option(name: .customLong("env"), help: "NAME=VALUE, a variable for the application; repeatable.")
@@ -41,7 +47,7 @@ struct DiskCommand: AsyncParsableCommand {
     var loaderOptions = ""
     @Flag(help: "Takes a file that would be refused, too.")
     var force = false
-    @Argument(help: "The ELF file.", completion: .file())
+    @Argument(help: "The ELF file, or a Hermit image.", completion: .file())
     var file: String
     @Argument(parsing: .postTerminator, help: "The application's arguments.")
     var arguments: [String] = []
@@ -50,11 +56,16 @@ struct DiskCommand: AsyncParsableCommand {
         for variable in environment where !variable.contains("=") {
             throw ValidationError("--env takes NAME=VALUE, not '\(variable)'")
         }
+        guard givenMemory?.bytes ?? .max >= UEFIStarter.leastMemory else {
+            throw ValidationError("UEFI needs 64M of memory")
+        }
     }
 
     func run() async throws {
-        let application = try InputFile(file)
+        let application = try InputFile.opening(file, includesDamaged: true)
         var host = HostMachine(startProtocol: .pvh, commandLine: commandLine, loaderOptions: loaderOptions)
+        if let givenMemory { host.memory = givenMemory }
+        host.isMemoryGiven = givenMemory != nil
         host.modules = try modules.map { ($0, try InputFile($0)) }
         if !force {
             do throws(Refusal) {
@@ -73,7 +84,8 @@ struct DiskCommand: AsyncParsableCommand {
         let loader = try InputFile(loaderFile())
         let line = [loaderOptions, QEMU.commandLine(commandLine, environment: environment, arguments: arguments)]
             .filter { !$0.isEmpty }.joined(separator: " ")
-        var disk = BootDisk(loader: loader, application: application, commandLine: line)
+        // The loader unpacks an image itself.
+        var disk = BootDisk(loader: loader, application: application.image?.packed ?? application, commandLine: line)
         for module in host.modules { try disk.add(library: module.path, module.input) }
         let folder = RunFolder()
         defer { folder.remove() }
