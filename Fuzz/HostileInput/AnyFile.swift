@@ -12,6 +12,9 @@ extension FuzzTarget {
     static func anyFile(_ bytes: [UInt8]) -> [String] {
         let file = ByteView(bytes.span.bytes)
         var violations: [String] = []
+        if let id = DebugLinks(file).buildID, !(4...128).contains(id.utf8.count) {
+            violations.append("a build ID of \(id.utf8.count) digits")
+        }
         do throws(Fault) {
             let header = try AnyFileHeader(file)
             violations += compare(file, header)
@@ -95,6 +98,7 @@ extension FuzzTarget {
                     for (machine, type) in [(20, 3), (62, 3), (8, 1), (22, 4)] as [(UInt16, UInt16)] {
                         var file = FileOfAnyForm(isWide: isWide, isBigEndian: isBigEndian)
                         (file.machine, file.type, file.hasSections) = (machine, type, hasSections)
+                        if type == 3 { file.debugLink = ("app.debug", 0x1234_5678) }
                         seeds.append(file.bytes)
                     }
                 }

@@ -27,6 +27,14 @@ extension ByteView {
         }
         return count > limit ? text + "..." : text
     }
+
+    /// All of it as text, UTF-8: for names that were read with a limit, and are not shown as they are.
+    public var wholeText: String {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(span.byteCount)
+        for index in 0..<count { bytes.append(byte(at: index) ?? 0) }
+        return String(decoding: bytes, as: UTF8.self)
+    }
 }
 
 extension UInt64 {

@@ -180,6 +180,12 @@ import Testing
                 "<&str as hello::deep::Dies>::dies"
             ),
             ("_ZN3foo3barEi", "foo::bar(int)"),
+            // Longer than what other texts of a file are shown of, mangled and not.
+            (
+                "_RINvC1a1fT" + String(repeating: "h", count: 400) + "EE",
+                "a::f::<(" + Array(repeating: "u8", count: 400).joined(separator: ", ") + ")>"
+            ),
+            (String(repeating: "long_", count: 80), String(repeating: "long_", count: 80)), ("größe", "größe"),
             // No names of any language, or hostile.
             ("_R", "_R"), ("_RNvB_3foo", "_RNvB_3foo"), ("_ZN9999999999", "_ZN9999999999"),
             ("_RYYYYYYYYYYYYYYYYYYYY", "_RYYYYYYYYYYYYYYYYYYYY"),

@@ -9,6 +9,12 @@ public struct FileOfAnyForm {
     public var machine: UInt16 = 20, type: UInt16 = 3
     /// Whether there are section headers.
     public var hasSections = true
+    /// Whether its symbol table has all symbols, .symtab rather than .dynsym.
+    public var hasAllSymbols = false
+    /// The descriptor of its build ID.
+    public var buildID: [UInt8] = [0xab, 0xcd, 0xef]
+    /// What .gnu_debuglink names, and that file's checksum; nil leaves the section out.
+    public var debugLink: (name: String, checksum: UInt32)?
     private var file: [UInt8] = []
 
     /// A file of this form.
@@ -73,13 +79,14 @@ public struct FileOfAnyForm {
         let needed =
             half(1) + half(1) + word(offset("libc.so")) + word(16) + word(0)
             + word(5) + half(2) + half(4) + word(offset("LIBC_2")) + word(0)
-        let notes = note("GNU", 1, word(0) + word(3) + word(2) + word(1)) + note("GNU", 3, [0xab, 0xcd, 0xef])
+        let notes = note("GNU", 1, word(0) + word(3) + word(2) + word(1)) + note("GNU", 3, buildID)
         let information = isWide ? number(UInt64(1 << 32 | 21)) : number(UInt32(1 << 8 | 21))
         var sections = [
             Section(name: "", type: 0, flags: 0, align: 0),
             Section(name: ".text", type: 1, flags: 6, align: 16, bytes: [UInt8](repeating: 0, count: 16)),
             Section(
-                name: ".dynsym", type: 11, link: 3, info: 1, entrySize: isWide ? 24 : 16, bytes: symbols),
+                name: hasAllSymbols ? ".symtab" : ".dynsym", type: hasAllSymbols ? 2 : 11, link: 3, info: 1,
+                entrySize: isWide ? 24 : 16, bytes: symbols),
             Section(name: ".dynstr", type: 3, align: 1, bytes: FileOfAnyForm.strings),
             Section(
                 name: ".hash", type: 5, link: 2, entrySize: 4,
@@ -102,7 +109,7 @@ public struct FileOfAnyForm {
                 return position
             }
         }
-        let places = place()
+        var places = place()
         let entries: [(Int, Int)] = [
             (1, offset("libc.so")), (14, offset("self.so")), (4, places[4]), (5, places[3]), (6, places[2]),
             (10, FileOfAnyForm.strings.count), (11, isWide ? 24 : 16), (2, isWide ? 24 : 12), (20, 7), (23, places[9]),
@@ -110,7 +117,16 @@ public struct FileOfAnyForm {
             (0x6fff_ffff, 1), (0, 0),
         ]
         sections[10].bytes = entries.flatMap { address($0.0) + address($0.1) }
-        let end = places[10] + sections[10].bytes.count
+        if let debugLink {
+            let name = Array(debugLink.name.utf8) + [0]
+            let padding = [UInt8](repeating: 0, count: -name.count & 3)
+            sections.append(
+                Section(
+                    name: ".gnu_debuglink", type: 1, flags: 0, align: 4,
+                    bytes: name + padding + number(debugLink.checksum)))
+        }
+        places = place()
+        let end = places[places.count - 1] + sections[sections.count - 1].bytes.count
 
         var file =
             [0x7f, 0x45, 0x4c, 0x46, isWide ? 2 : 1, isBigEndian ? 2 : 1, 1, 0] + [UInt8](repeating: 0, count: 8)

@@ -34,12 +34,14 @@ struct SizesCommand: ParsableCommand {
         try files.forEachInput { file, input, name, output in
             let sizes = try FileSizes(file)
             let breakdown: SizeBreakdown
+            var remark = ""
             switch by {
             case .section, .segment: breakdown = sizes.breakdown(bySegment: by == .segment)
             case .symbol, .crate:
                 let debug = try DebugFile.of(input, path: name, given: debugFile)
                 breakdown = try sizes.breakdown(
                     byCrate: by == .crate, symbolsOf: FileSizes(ByteView(debug.input.bytes)))
+                remark = debug.remark
             case .unit:
                 guard !sizes.isObject else {
                     throw Failure(
@@ -47,8 +49,10 @@ struct SizesCommand: ParsableCommand {
                 }
                 let debug = try DebugFile.of(input, path: name, given: debugFile)
                 breakdown = try sizes.breakdown(CompileUnits.ranges(debug.input, name))
+                remark = debug.remark
             }
             list(breakdown, to: files.destination(name, input, output))
+            if !remark.isEmpty { Progress.shared.tell(remark) }
             return 0
         }
     }

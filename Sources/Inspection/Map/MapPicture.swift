@@ -1,5 +1,6 @@
 // The picture of a file, its image and the guest's memory, before it is drawn.
 
+import AnyELF
 import Architecture
 import Memory
 import Boot

@@ -38,9 +38,9 @@ struct AddressSymbols {
     private var entries: [Entry] = []
     private var sections: [Section] = []
 
-    /// Those of `file`, whose header has been read; none where its sections cannot be.
+    /// Those of `file`, of any form; none where its header or its sections cannot be read.
     init(_ file: ByteView) {
-        guard let header = try? FileHeader(file), let table = try? SectionListing(file, header) else { return }
+        guard let header = try? AnyFileHeader(file), let table = try? SectionListing(file, header) else { return }
         var symbols: Int?
         for index in 0..<table.count {
             let section = table[index]
@@ -61,8 +61,8 @@ struct AddressSymbols {
             return
         }
         let strings = table[Int(table[symbols].link)]
-        for index in 0..<Int(truncatingIfNeeded: contents.count / Symbol.size) {
-            let symbol = Symbol(contents.entry(index, size: Int(Symbol.size)))
+        for index in 0..<Int(truncatingIfNeeded: contents.count / header.form.symbolSize) {
+            let symbol = header.form.symbol(contents, index)
             guard symbol.isPlace || symbol.isIndirectFunction, symbol.name != 0, !symbol.isUndefined,
                 symbol.shndx < SectionIndex.firstReserved,
                 UInt64(symbol.name) < strings.fileSize
@@ -96,7 +96,11 @@ struct AddressSymbols {
             guard Int(entry.section) == section else { return nil }
             let offset = value &- entry.value
             let reaches = entry.size == 0 ? nearest == nil || nearest == entry.value : offset < entry.size
-            if reaches { return Match(name: file.string(at: entry.nameOffset).text, offset: offset) }
+            if reaches {
+                // Whole, since a part of a mangled name says nothing.
+                let name = file.string(at: entry.nameOffset, limit: Demangler.longestSymbol).wholeText
+                return Match(name: name, offset: offset)
+            }
             if nearest == nil { nearest = entry.value }
         }
         return nil

@@ -1,10 +1,8 @@
 // The file that has what a stripped one has lost: by build ID, by .gnu_debuglink, or as it was given.
 
 import AnyELF
-import Architecture
 import Bytes
 import Diagnostics
-import ELF
 import FoundationEssentials
 import Glibc
 
@@ -50,38 +48,7 @@ struct DebugFile {
     }
 }
 
-/// What a file says of the one with its debugging information.
-struct DebugLinks {
-    /// The build ID (note GNU, type 3), in hexadecimal.
-    private(set) var buildID: String?
-    /// The name in .gnu_debuglink, and the other file's CRC-32.
-    private(set) var name: String?, checksum: UInt32?
-
-    /// What `file` says; nothing where it cannot be read.
-    init(_ file: ByteView) {
-        guard let header = try? FileHeader(file), let table = try? SectionListing(file, header) else { return }
-        for index in 0..<table.count {
-            let section = table[index]
-            guard let contents = try? table.contents(index) else { continue }
-            let own = table.name(section).text
-            if own == ".gnu_debuglink" {
-                let text = contents.string(at: 0)
-                // The name, its end, zeros up to a multiple of 4, the checksum.
-                let offset = (text.count + 4) & ~3
-                guard text.count > 0, let word = contents.word32(at: offset) else { continue }
-                (name, checksum) = (text.text, word)
-            } else if section.type == SectionHeader.Kind.note, own == ".note.gnu.build-id" {
-                guard let nameSize = contents.word32(at: 0), let size = contents.word32(at: 4), nameSize == 4,
-                    contents.word32(at: 8) == 3, (2...64).contains(size), contents.contains(16, UInt64(size))
-                else { continue }
-                buildID = (0..<UInt64(size)).map { index in
-                    let byte = contents.byte(at: 16 + index) ?? 0
-                    return (byte < 16 ? "0" : "") + String(byte, radix: 16)
-                }.joined()
-            }
-        }
-    }
-
+extension DebugLinks {
     /// The paths where debuggers look, for the file at `path`.
     func candidates(for path: String) -> [String] {
         var paths: [String] = []

@@ -115,7 +115,7 @@ struct FileSizes: ~Escapable {
                 guard container < containers.count else { continue }
                 let start = address &- containers[container].address
                 guard start < containers[container].size else { continue }
-                let mangled = table.strings.string(at: UInt64(symbol.name), limit: Demangler.longestSymbol).longText
+                let mangled = table.strings.string(at: UInt64(symbol.name), limit: Demangler.longestSymbol).wholeText
                 let name = byCrate ? CrateName.of(mangled) : Demangler.name(mangled) ?? mangled
                 let label = SizeBreakdown.Label(container: container, start: start, size: symbol.size, name: name)
                 if table.isComplete { complete.append(label) } else { others.append(label) }
@@ -160,14 +160,6 @@ extension Symbol {
     /// Whether it is a function or a variable that has bytes in this file.
     fileprivate var isSized: Bool {
         size > 0 && !isUndefined && (isPlace || isThreadLocal || isIndirectFunction)
-    }
-}
-
-extension ByteView {
-    /// All of it as text.
-    fileprivate var longText: String {
-        // Read only, within the closure.
-        unsafe span.withUnsafeBytes { unsafe String(decoding: $0, as: UTF8.self) }
     }
 }
 
