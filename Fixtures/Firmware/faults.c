@@ -1,6 +1,6 @@
 // A UEFI application that starts \loader.efi of its volume, once for each word of the file \faults, with firmware that fails as the
-// word says: boot services and file handles lead through functions here first. After each start that comes back it tells the status, and
-// how many pages were allocated and not given back.
+// word says: boot services and file handles lead through functions here first. After each start that comes back it tells the status, how
+// many pages were allocated and not given back, and how many files and folders were opened and not closed.
 //
 //   unknown         the firmware does not know where the loader was loaded from
 //   empty           the initrd that it offers has no size
@@ -30,7 +30,7 @@ static struct uefi_system_table *system;
 static struct uefi_boot_services *boot, real;
 static char fault[16];
 static int countdown;
-static int64_t pages_left;
+static int64_t pages_left, files_left;
 
 // What compilers call.
 void *memcpy(void *to, const void *from, size_t size) {
@@ -139,8 +139,13 @@ static uefi_status UEFI_CALL open(
         return DEVICE_ERROR;
     uefi_status status = real_file.open(folder, file, name, mode, attributes);
     if (status == 0)
-        lead_here(*file);
+        lead_here(*file), files_left++;
     return status;
+}
+
+static uefi_status UEFI_CALL close(struct uefi_file *file) {
+    files_left--;
+    return real_file.close(file);
 }
 
 static uefi_status UEFI_CALL read(struct uefi_file *file, uint64_t *size, void *bytes) {
@@ -158,13 +163,14 @@ static void lead_here(struct uefi_file *file) {
         return;
     real_file = *file;
     file->open = open;
+    file->close = close;
     file->read = read;
 }
 
 static uefi_status UEFI_CALL open_volume(struct uefi_file_system *volume, struct uefi_file **root) {
     uefi_status status = real_open_volume(volume, root);
     if (status == 0)
-        lead_here(*root);
+        lead_here(*root), files_left++;
     return status;
 }
 
@@ -248,7 +254,7 @@ uefi_status efi_main(void *image, struct uefi_system_table *table) {
             require(((install)boot->install_protocol[0])(&initrd, &device_path, 0, &initrd_path), "no path for an initrd");
             require(((install)boot->install_protocol[0])(&initrd, &load_file2, 0, &offer), "no initrd");
         }
-        pages_left = 0;
+        pages_left = files_left = 0;
         boot->allocate_pages = allocate_pages;
         boot->free_pages = free_pages;
         boot->get_memory_map = get_memory_map;
@@ -268,6 +274,8 @@ uefi_status efi_main(void *image, struct uefi_system_table *table) {
         say_number(status);
         say(", pages left ");
         say_number((uint64_t)pages_left);
+        say(", files left ");
+        say_number((uint64_t)files_left);
         say("\r\n");
     }
     say("[FIRMWARE] done\r\n");

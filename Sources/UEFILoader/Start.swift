@@ -29,7 +29,7 @@ func uefiMain(_ image: UnsafeMutableRawPointer, _ table: UnsafePointer<uefi_syst
 private struct Found {
     /// Its file.
     var application: AddressRange
-    /// The folder that it is in; nil if it is an initrd.
+    /// The folder that it is in, which is open; nil if it is an initrd.
     var folder: FirmwareFile?
     /// The file with its command line; nil if there is none.
     var line: AddressRange?
@@ -39,6 +39,8 @@ private struct Found {
 private func start(_ services: inout Services) throws(StartProblem) -> Never {
     let options = try services.loadOptions()
     let found = try find(&services)
+    // Where the loader is started, what is open ends with boot services.
+    defer { if let folder = found.folder { services.close(folder) } }
     // Allocations from here on add entries to the memory map.
     let (mapSize, entrySize) = services.memoryMapSize()
     let regions = mapSize / entrySize &+ 128
@@ -81,12 +83,16 @@ private func find(_ services: inout Services) throws(StartProblem) -> Found {
     let paths: Text = "\\EFI\\hermit \\EFI\\BOOT"
     for index in 0..<2 {
         guard let folder = try services.open(paths.word(index), in: volume) else { continue }
-        guard let application = try read("hermit-app", in: folder, &services) else {
+        do throws(StartProblem) {
+            if let application = try read("hermit-app", in: folder, &services) {
+                let line = try read("hermit-bootargs", in: folder, &services)
+                return Found(application: application, folder: folder, line: line)
+            }
+        } catch {
             services.close(folder)
-            continue
+            throw error
         }
-        let line = try read("hermit-bootargs", in: folder, &services)
-        return Found(application: application, folder: folder, line: line)
+        services.close(folder)
     }
     throw .noApplication
 }
@@ -100,11 +106,10 @@ private func read(
     return try services.read(file)
 }
 
-/// Adds the shared objects of `folder`, under their names, and closes it.
+/// Adds the shared objects of `folder`, under their names.
 private func addLibraries(
     of folder: FirmwareFile, to writer: inout StartInfoWriter, _ services: inout Services
 ) throws(StartProblem) {
-    defer { services.close(folder) }
     guard let room = services.allocate(0x1000) else { throw .noMemory }
     while true {
         let range = try services.readEntry(of: folder, to: room)

@@ -41,14 +41,15 @@ import Testing
 
     @Test(
         .enabled(if: OVMF.isThere, "OVMF is not there: make deps"), .enabled(if: isBuilt, "make loader fixtures"))
-    func `each fault is told, and nothing stays allocated`() async throws {
+    func `each fault is told, and nothing stays allocated or open`() async throws {
         let outcome = try await boot(Self.faults.map(\.name))
         #expect(outcome.plain.contains("[FIRMWARE] done"), outcome.comment)
         let lines = outcome.plain.split(separator: "\n").filter { $0.contains("[LOADER]") || $0.contains("[FIRMWARE]") }
         try #require(lines.count == 2 * Self.faults.count + 1, outcome.comment)
         for (index, fault) in Self.faults.enumerated() {
             #expect(lines[2 * index].contains("[LOADER] error: " + fault.sentence), "\(fault.name)")
-            let end = "[FIRMWARE] \(fault.name): status 0x800000000000000\(fault.status), pages left 0x0"
+            let status = "status 0x800000000000000\(fault.status), pages left 0x0, files left 0x0"
+            let end = "[FIRMWARE] \(fault.name): \(status)"
             #expect(lines[2 * index + 1].hasSuffix(end), "\(lines[2 * index + 1])")
         }
     }
