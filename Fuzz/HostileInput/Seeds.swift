@@ -124,7 +124,7 @@ extension FuzzTarget {
         return memory
     }
 
-    /// Memory from 0 on with boot_params at 0x500, and two elements of setup_data.
+    /// Memory from 0 on with boot_params at 0x500, and three elements of setup_data.
     private static func linux(_ commandLine: String) -> [UInt8] {
         var memory = [UInt8](repeating: 0, count: Int(moduleAddress))
         func put(_ words: [UInt32], at address: Int) {
@@ -141,7 +141,8 @@ extension FuzzTarget {
         put([0x2049_4249, 0x5453_5953], at: 0xc00)
         put([1, 0, 0xd00, 0], at: 0xc68)
         put([0x8868_e871, 0x11d3_e4f1, 0x8000_22bc, 0x8188_3cc7, 0xc80, 0], at: 0xd00)
-        put([0xe40, 0, 9, 8], at: 0xe00)
+        put([0xe20, 0, 9, 8], at: 0xe00)
+        put([0xe40, 0, 7, 4, 0x80_d000], at: 0xe20)
         put([0, 0, 1, 20, 0x10_0000, 0, 0x3ff_0000, 0, 1], at: 0xe40)
         memory.replaceSubrange(0xf00..<0xf00 + commandLine.utf8.count, with: Array(commandLine.utf8))
         return memory

@@ -18,6 +18,8 @@ public enum Linux {
     private static var setupDataCapacity: UInt64 { 64 }
     /// SETUP_E820_EXT: the entries of the memory map that do not fit in boot_params.
     private static var setupDataMemoryMap: UInt32 { 1 }
+    /// SETUP_CC_BLOB: the address of SEV-SNP's confidential computing blob, 32 bits (Linux, arch/x86/include/asm/sev.h).
+    private static var setupDataConfidentialBlob: UInt32 { 7 }
 
     /// Whether boot_params lie at `address`, which may be any number: no register tells that the starter is Linux's.
     static func isSigned(_ address: UInt64, _ memory: PhysicalMemory) -> Bool {
@@ -47,7 +49,12 @@ public enum Linux {
         // cmdline_size is the most that a kernel takes, not the line's length: the line ends with a NUL.
         let commandLine = long(0x228, 0xc8)
         if commandLine != 0 { try platform.readCommandLine(memory, commandLine) }
-        if isCleared { platform.rsdp = parameters.u64(0x70) }
+        if isCleared {
+            platform.rsdp = parameters.u64(0x70)
+            // A kernel that was started as such hands the blob on here, so that it comes before what firmware told that kernel.
+            let blob = UInt64(parameters.u32(0x13c))
+            if blob != 0 { platform.confidentialBlob = blob }
+        }
         // GRUB on UEFI tells the system table alone: efi_info begins with `EL64`.
         if isCleared, parameters.u32(0x1c0) == 0x3436_4c45 {
             SystemTable.read(long(0x1c4, 0x1d8), memory, into: &platform)
@@ -57,17 +64,24 @@ public enum Linux {
     }
 
     /// Reads the list of setup_data that begins at `first`, 0 for none. An element is the address of the next, a type, and the size of
-    /// the data after it.
+    /// the data after it. Most are about what no Hermit kernel asks for, such as random seeds, so one out of reach ends the list.
     private static func readSetupData(
         _ memory: PhysicalMemory, _ first: UInt64, _ platform: inout Platform
     ) throws(Fault) {
         var (address, index): (UInt64, UInt64) = (first, 0)
         while address != 0 {
             guard index < setupDataCapacity else { throw Fault(.setupDataEndless, limit: setupDataCapacity) }
-            let header = try memory.record(address, size: 16)
-            if header.u32(8) == setupDataMemoryMap {
-                // The header is in memory, so this does not wrap.
-                try readMemoryMap(try memory.view(address &+ 16, size: UInt64(header.u32(12))), &platform)
+            guard let header = try? memory.record(address, size: 16) else {
+                platform.hasUnreadSetupData = true
+                return
+            }
+            // The header is in memory, so its end does not wrap.
+            let (data, size) = (address &+ 16, UInt64(header.u32(12)))
+            switch header.u32(8) {
+            case setupDataMemoryMap: try readMemoryMap(try memory.view(data, size: size), &platform)
+            case setupDataConfidentialBlob where size >= 4:
+                platform.confidentialBlob = UInt64(try memory.record(data, size: 4).u32(0))
+            default: break
             }
             address = header.u64(0)
             index &+= 1

@@ -39,6 +39,8 @@ public struct Platform: ~Copyable {
     public var rsdp: UInt64 = 0
     /// The address of AMD SEV-SNP's confidential computing blob (AMD 56421, GHCB Standardization), 0 where nobody tells of one.
     public var confidentialBlob: UInt64 = 0
+    /// Whether Linux's setup_data goes on above 4 GiB, where it is not read: it could have told of further memory.
+    public var hasUnreadSetupData = false
     private var modules = InlineArray<16, Module>(
         repeating: Module(range: AddressRange(0, 0), commandLine: AddressRange(0, 0)))
     /// The number of modules.
@@ -154,6 +156,8 @@ public struct PlatformFacts: ~Escapable {
     public let rsdp: UInt64
     /// The address of AMD SEV-SNP's confidential computing blob; 0 if nobody tells of one.
     public let confidentialBlob: UInt64
+    /// Whether Linux's setup_data goes on where it is not read.
+    public let hasUnreadSetupData: Bool
     /// Where the application's file lies, if the first module is an archive that holds it; otherwise empty.
     public let packedApplication: AddressRange
     private let modules: Span<Module>
@@ -170,6 +174,7 @@ public struct PlatformFacts: ~Escapable {
         commandLine = platform.commandLine
         rsdp = platform.rsdp
         confidentialBlob = platform.confidentialBlob
+        hasUnreadSetupData = platform.hasUnreadSetupData
         packedApplication = platform.packedApplication
         self.modules = modules
     }

@@ -26,7 +26,8 @@ enum SystemTable {
             // ACPI_TABLE_GUID, eb9d2d30-2d88-11d3-9a16-0090273fc14d.
             case (0x11d3_2d88_eb9d_2d30, 0x4dc1_3f27_9000_169a): oldRootPointer = entry.u64(16)
             // AMD's, 067b1f5f-cf26-44c5-8554-93d777912d42.
-            case (0x44c5_cf26_067b_1f5f, 0x422d_9177_d793_5485): platform.confidentialBlob = entry.u64(16)
+            case (0x44c5_cf26_067b_1f5f, 0x422d_9177_d793_5485):
+                if platform.confidentialBlob == 0 { platform.confidentialBlob = entry.u64(16) }
             default: continue
             }
         }

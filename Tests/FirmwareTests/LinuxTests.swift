@@ -164,8 +164,6 @@ import Testing
         (0x2d8, [0x3_1000], Fault(.moduleOutsideMemory, value: 0x3_0000, limit: 0x3_1234)),
         (0x2e4, [0x3_1000], Fault(.moduleOutsideMemory, value: 0x3_0000, limit: 0x3_1234)),
         (0x2f8, [0xffff_f000, .max, 0x1001], Fault(.memoryBeyondAddresses, value: .max - 0xfff, limit: 0x1001)),
-        (0x250, [0x3_fff1, 0], Fault(.platformStructureOutsideMemory, value: 0x3_fff1, limit: 16)),
-        (0x250, [.max, .max], Fault(.platformStructureOutsideMemory, value: .max, limit: 16)),
     ]
 
     @Test(arguments: refused)

@@ -14,6 +14,7 @@ struct Facts: Equatable {
     var commandLine = AddressRange(0, 0)
     var rsdp: UInt64 = 0
     var confidentialBlob: UInt64 = 0
+    var hasUnreadSetupData = false
     var information: UInt64 = 0
 
     init(_ platform: borrowing PlatformFacts) {
@@ -23,6 +24,7 @@ struct Facts: Equatable {
         commandLine = platform.commandLine
         rsdp = platform.rsdp
         confidentialBlob = platform.confidentialBlob
+        hasUnreadSetupData = platform.hasUnreadSetupData
         information = platform.information
     }
 

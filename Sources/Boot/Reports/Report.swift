@@ -45,6 +45,9 @@ public enum Report {
         let unused = platform.moduleCount &- 1 &- max(application.link.count &- 1, 0)
         if unused > 0 { sink.write(", unused modules: %d", UInt64(unused)) }
         sink.endLine()
+        if platform.hasUnreadSetupData {
+            sink.line("warning: setup_data above 4 GiB is not read, and memory that only it tells of is not used")
+        }
         if verbosity == .verbose { foundInDetail(application, platform, to: &sink) }
         sink.flush()
     }
