@@ -95,7 +95,7 @@ fuzz-briefly: fixtures
 
 # A test that does not end is named, and ends with the process.
 RUN_TESTS = mkdir -p build && timeout $(1) swift test --skip-build 2>&1 | tee build/tests.log
-host-test soak: private SHELL := /bin/bash -o pipefail
+host-test soak matrix: private SHELL := /bin/bash -o pipefail
 host-test:
 	$(call RUN_TESTS,2400)
 
@@ -124,7 +124,8 @@ coverage: loader fixtures
 # docs/starters.md to the page: ROWS is a part of the words of those of its rows that are to be written.
 ROWS :=
 matrix: deps loader fixtures test-build
-	LOADER_MATRIX=1 LOADER_MATRIX_ROWS="$(ROWS)" swift test --skip-build --filter MatrixTests
+	LOADER_MATRIX=1 LOADER_MATRIX_ROWS="$(ROWS)" swift test --skip-build --filter MatrixTests 2>&1 | tee build/matrix.log
+	@grep ' skipped' build/matrix.log || echo "no cell was skipped"
 
 # build/loader.debug and build/loader.efi.debug are the same with debugging information.
 loader: loader-elf loader-mz

@@ -19,7 +19,9 @@ import Testing
         ]
         let run = try? await Subprocess.run(
             .name("llvm-objcopy"), arguments: Arguments(words), output: .discarded, error: .string(limit: 1 << 16))
-        guard let run else { try Test.cancel("there is no llvm-objcopy") }
+        guard let run else {
+            try Test.cancel("\(skipped("\(name) with another .comment", "there is no llvm-objcopy"))")
+        }
         try #require(run.terminationStatus.isSuccess, "\(run.standardError)")
         return copy
     }

@@ -118,9 +118,9 @@ import Testing
         let words = arguments(Project.fixture(name).path, folder.appendingPathComponent("rest").path, debug.path)
         let run = try? await Subprocess.run(
             .name(program), arguments: Arguments(words), output: .discarded, error: .string(limit: 1 << 16))
-        guard let run else { try Test.cancel("there is no \(program)") }
+        guard let run else { try Test.cancel("\(skipped("\(program) of \(name)", "it is not installed"))") }
         guard run.terminationStatus.isSuccess, Project.exists(debug) else {
-            try Test.cancel("\(program) has nothing to split off of \(name), or can't")
+            try Test.cancel("\(skipped("\(program) of \(name)", "it has nothing to split off, or can't"))")
         }
         let isObject = name.hasSuffix(".o")
         try await isRefused(

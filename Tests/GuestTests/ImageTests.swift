@@ -91,7 +91,9 @@ import Testing
 
     @Test(arguments: [("pigz", "pigz -p 2"), ("zopfli", "zopfli --i1 -c /dev/stdin")])
     func `what other packers make`(_ program: String, _ command: String) async throws {
-        guard Self.isThere(program) else { try Test.cancel("\(program) is not installed") }
+        guard Self.isThere(program) else {
+            try Test.cancel("\(skipped("images packed by \(program)", "it is not installed"))")
+        }
         let tree = try Tree(Project.fixture("demo"), Self.input)
         try await tree.shell(
             "tar -cf part hermit.toml bin; cp part whole; \(command.replacing("/dev/stdin", with: "part")) <part >image"

@@ -262,6 +262,12 @@ struct StarterCell: CustomTestStringConvertible, Sendable {
         StartedApplication.all.map { StarterCell(row: row, application: $0) }
     }
 
+    /// Those of the rows that `make matrix` is asked for: ROWS is a part of their words.
+    static let wanted: [StarterCell] = {
+        let rows = ProcessInfo.processInfo.environment["LOADER_MATRIX_ROWS"] ?? ""
+        return all.filter { rows.isEmpty || $0.row.heading.contains(rows) }
+    }()
+
     /// One of each row, another application each time.
     static let sample = StarterRow.all.indices.map { index in
         StarterCell(
@@ -281,8 +287,8 @@ struct StarterPage {
     private let after: Substring
 
     /// Reads the page.
-    init() throws {
-        let text = try String(contentsOf: StarterPage.file, encoding: .utf8)
+    init(_ file: URL = StarterPage.file) throws {
+        let text = try String(contentsOf: file, encoding: .utf8)
         let begin = try #require(text.range(of: StarterPage.begin), "the table's first mark is not there")
         let end = try #require(text.range(of: StarterPage.end), "the table's last mark is not there")
         (before, after) = (text[..<begin.upperBound], text[end.lowerBound...])
@@ -314,12 +320,15 @@ struct StarterPage {
     /// The text without its numbers in base 16: where firmware keeps what differs from version to version.
     static func comparable(_ text: String) -> String { text.replacing(/0x[0-9a-f]+/, with: "0x…") }
 
-    mutating func set(_ cell: StarterCell, _ result: StarterResult) {
-        cells[cell.row.heading, default: [:]][cell.application.name] = StarterPage.text(result)
+    /// Writes `result` into `cell` of the page, which is read now: whoever edits it while the boots go on, for hours, loses nothing.
+    static func write(_ result: StarterResult, to cell: StarterCell, of file: URL = StarterPage.file) throws {
+        var page = try StarterPage(file)
+        page.cells[cell.row.heading, default: [:]][cell.application.name] = text(result)
+        try Data(page.text.utf8).write(to: file, options: .atomic)
     }
 
-    /// Writes the page.
-    func write() throws {
+    /// The page with its table.
+    private var text: String {
         let names = StartedApplication.all.map(\.name)
         var notes: [String] = []
         var lines = [
@@ -340,8 +349,7 @@ struct StarterPage {
         for (index, note) in notes.enumerated() { lines += ["", "(\(letter(index))) \(note)"] }
         lines += ["", "What cannot be:", "", "| who | file | why not |", "|---|---|---|"]
         for row in StarterRow.impossible { lines.append("| \(row.name) | \(row.file.rawValue) | \(row.reason) |") }
-        let page = before + lines.joined(separator: "\n") + "\n" + after
-        try Data(page.utf8).write(to: StarterPage.file, options: .atomic)
+        return before + lines.joined(separator: "\n") + "\n" + after
     }
 
     private func letter(_ index: Int) -> Character { Character(UnicodeScalar(UInt8(ascii: "a") + UInt8(index % 26))) }

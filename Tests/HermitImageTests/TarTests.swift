@@ -72,7 +72,7 @@ private func entries(_ archive: [UInt8]) -> [String] {
     func `archives made by tar`(_ command: String) async throws {
         let program = String(command.split(separator: " ")[0])
         guard isInstalled(program) else {
-            try Test.cancel("\(program) is not installed")
+            try Test.cancel("\(skipped("archives made by \(program)", "it is not installed"))")
         }
         let folder = try Folder()
         try await folder.python(Self.tree)

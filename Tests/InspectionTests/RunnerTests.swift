@@ -162,7 +162,9 @@ import Testing
     @Test(arguments: [("grub", "xorriso"), ("disk", "sfdisk")])
     func `what makes the medium is not there`(_ starter: String, _ program: String) async throws {
         guard ["/usr/sbin/", "/sbin/"].allSatisfy({ !FileManager.default.fileExists(atPath: $0 + program) }) else {
-            try Test.cancel("the case is skipped: \(program) is where the tool looks for it, whatever PATH says")
+            try Test.cancel(
+                "\(skipped("what makes the medium for \(starter)", "\(program) is where the tool looks, whatever PATH says"))"
+            )
         }
         let folder = try Folder()
         try folder.write("app", Sample.application)
