@@ -1,7 +1,7 @@
 // The details that a fault's sentence needs besides the fault: an address, a type, names.
 
 /// The details that a sentence needs besides the fault itself. Those of a relocation are looked up in the file.
-public struct FaultDetails: Equatable, Sendable {
+public struct FaultDetails: Sendable {
     /// The link address that a relocation changes, or its offset in the section of an object file; `%a` in the sentence.
     public var address: UInt64 = 0
     /// The prefix that all relocation types of the machine share, and the rest of this type's name; `%t` in the sentence.
@@ -16,11 +16,6 @@ public struct FaultDetails: Equatable, Sendable {
 
     /// The details that `fault` itself holds: its value is the name's offset if its rule is about something with a name.
     public init(_ fault: Fault) { nameOffset = fault.value }
-
-    /// Whether all details are equal.
-    public static func == (left: FaultDetails, right: FaultDetails) -> Bool {
-        left.address == right.address && left.nameOffset == right.nameOffset && left.furtherNames == right.furtherNames
-    }
 
     /// Writes `sentence` and fills its blanks in; RuleWords.swift says what each stands for.
     public func write(
@@ -80,7 +75,7 @@ public struct FaultDetails: Equatable, Sendable {
 }
 
 /// The names that a fault lists after its first: their number, and the first four.
-public struct FurtherNames: Equatable, Sendable {
+public struct FurtherNames: Sendable {
     private var first: UInt64 = 0, second: UInt64 = 0, third: UInt64 = 0, fourth: UInt64 = 0
     /// The number of names.
     public private(set) var count: UInt64 = 0

@@ -35,8 +35,9 @@ extension Handoff {
         let leavesLoader = isLoaderLeft(application, placement)
         if application.generation.usesRecursivePageTable {
             // Kernels of these generations map memory themselves, page by page, and panic where a page that is already
-            // mapped is larger: below 2 MiB they get sparse 4 KiB pages, above the image nothing. The loader lies there as a rule,
-            // so that the first PDPT and the first page directory follow the PML4, where they expect them.
+            // mapped is larger: below 2 MiB they get sparse 4 KiB pages, above the image nothing. What is mapped first gets the
+            // first PDPT and page directory, right after the PML4, where they expect those of the first GiB. That is the loader,
+            // or, where it is left above the image, what lies below the image.
             if !leavesLoader {
                 tables.map(AddressRange(loaderDataStart, loader.end), .size4KiB, data)
                 tables.map(loaderCode, .size4KiB, code)

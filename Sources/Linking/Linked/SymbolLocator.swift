@@ -15,7 +15,7 @@ struct NearestSymbol {
     /// Considers `symbol`, which is defined in the same address space.
     mutating func consider(_ symbol: Symbol) {
         guard symbol.isPlace, symbol.name != 0, symbol.value <= address else { return }
-        // Of symbols at one address the last wins, but a function wins over an object or a plain label.
+        // Of symbols at one address the first function wins, and without a function the last symbol.
         if let best, best.value > symbol.value || best.value == symbol.value && best.type == Symbol.Kind.function {
             return
         }
