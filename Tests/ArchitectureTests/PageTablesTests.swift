@@ -160,6 +160,25 @@ import Testing
         }
     }
 
+    /// A page that changes as a whole stays one, and takes no table.
+    @Test(arguments: [PageSize.size2MiB, .size1GiB]) func `a large page that gets another access stays large`(
+        _ size: PageSize
+    ) throws {
+        let range = AddressRange(at: 0x4000_0000, size: 2 * size.rawValue)
+        let once = Self.build(pages: 8) { $0.map(range, size, .data) }
+        for access in [PageAccess.all, .data, .code, .none] {
+            let twice = Self.build(pages: 8) { tables in
+                tables.map(range, size, .data)
+                tables.map(AddressRange(at: range.start, size: size.rawValue), size, access)
+            }
+            #expect(twice.used == once.used)
+            let mapped = try #require(Self.pages(twice.bytes, used: twice.used))
+            #expect(mapped.map(\.size) == [size.rawValue, size.rawValue])
+            #expect(mapped[0].isWritable == access.isWritable && mapped[0].isExecutable == access.isExecutable)
+            #expect(mapped[1].isWritable && !mapped[1].isExecutable)
+        }
+    }
+
     @Test func `a range without bytes maps nothing`() throws {
         let result = Self.build(pages: 8) { tables in
             tables.map(AddressRange(1 << 47 + 0x1000, 1 << 47 + 0x1000), .size2MiB)

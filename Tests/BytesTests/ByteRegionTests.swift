@@ -264,4 +264,70 @@ import Testing
         }
         #expect(repeated > 1000)
     }
+
+    /// Both ranges are inside, or nothing is copied; they may overlap either way.
+    @Test(arguments: edges, [0, 1, 8, 31, 32, 33, .max] as [UInt64])
+    func `copying inside the region stops at both ends`(_ address: UInt64, _ size: UInt64) {
+        let before = (0..<32).map { UInt8($0 + 1) }
+        func fits(_ address: UInt64) -> Bool {
+            address >= 0x1000 && address <= 0x1020 && size <= 0x1020 - min(address, 0x1020)
+        }
+        for source in [0xfff, 0x1000, 0x1004, 0x1010, 0x101f, 0x1020, 0x1021] as [UInt64] {
+            var isCopied = false
+            let result = Self.region { region in
+                region.copy(ByteView(before.span.bytes), to: 0x1000)
+                isCopied = region.copy(from: source, to: address, size: size)
+            }
+            #expect(isCopied == (fits(source) && fits(address)) && result.outsideIsIntact)
+            var expected = before
+            if isCopied {
+                let bytes = before[Int(source - 0x1000)..<Int(source - 0x1000 + size)]
+                expected.replaceSubrange(Int(address - 0x1000)..<Int(address - 0x1000 + size), with: bytes)
+            }
+            #expect(result.inside == expected)
+        }
+    }
+
+    /// A region without bytes holds nothing, and nothing is all that can be done to it.
+    @Test func `an empty region holds nothing`() {
+        let none: [UInt8] = []
+        var region = ByteRegion(MutableRawSpan(), at: 0x1000)
+        let done = [
+            region.clear(0x1000, size: 0), region.copy(ByteView(none.span.bytes), to: 0x1000),
+            region.copy(from: 0x1000, to: 0x1000, size: 0), region.fill(at: 0x1000, first: 0, step: 0, count: 0) == 0,
+        ]
+        #expect(done == [true, true, true, true])
+        let failed = [
+            region.clear(0x1000, size: 1), region.store(0 as UInt8, at: 0x1000), region.store(0, atOffset: 0),
+            region.copy(from: 0x1000, to: 0x1000, size: 1), region.fill(at: 0x1000, first: 0, step: 0, count: 1) == 1,
+            region.repeatEarlier(at: 0, distance: 1, count: 1), region.add(1, at: 0x1000),
+        ]
+        #expect(failed == [Bool](repeating: false, count: 7))
+        #expect(region.word(at: 0x1000) == 0)
+    }
+
+    /// A region may be smaller than a word, and there may be no records, or only a part of one; none is taken from before the first.
+    @Test func `sums need a whole record and a whole word`() {
+        let records = (0..<4).flatMap { _ in [0, 8, 5] as [UInt64] }.flatMap { littleEndian($0) }
+        for (size, first, count, reached) in [
+            (7, 0, 96, 0), (8, 0, 96, 4), (0, 0, 96, 0), (8, 0, 0, 0), (8, 0, 23, 0), (8, 0, 24, 1), (8, 0, 47, 1),
+            (8, 3, 96, 4), (8, 4, 96, 4), (8, 5, 96, 5), (8, -1, 96, -1), (8, 2, 60, 2), (8, 1, 60, 2),
+        ] {
+            for vouched in [-1, 0, 1, 40] {
+                var bytes = [UInt8](repeating: 0xcc, count: 24)
+                var found = 0
+                do {
+                    var span = bytes.mutableSpan
+                    var whole = span.mutableBytes
+                    var region = ByteRegion(whole._mutatingExtracting(8..<8 + size), at: 0)
+                    let view = ByteView(records.span.bytes.extracting(0..<count))
+                    found = region.storeSums(of: view, from: first, tagged: 8, plus: 2, vouched: vouched)
+                }
+                #expect(found == reached, "\(size) \(first) \(count)")
+                let sum = reached > max(first, 0) ? littleEndian(7 as UInt64) : [UInt8](repeating: 0xcc, count: 8)
+                let around = [UInt8](repeating: 0xcc, count: 8)
+                #expect(bytes == around + sum + around)
+            }
+        }
+    }
 }

@@ -75,4 +75,51 @@ import Testing
         ]
         #expect(lengths == [2, 0, 2, nil, nil, nil])
     }
+
+    /// The last entry of a table ends with its bytes, whatever the size of an entry.
+    @Test func `entries lie one after the other`() {
+        let view = ByteView(Self.bytes.span.bytes)
+        for size in [1, 2, 4, 8, 16, 32] {
+            for index in 0..<32 / size {
+                let entry = view.entry(index, size: size)
+                let (first, last) = (entry.u8(0), entry.u8(size - 1))
+                #expect(first == UInt8(index * size) && last == UInt8(index * size + size - 1))
+            }
+            let last = view.entry(at: 32 - size, size: size).u8(0)
+            #expect(last == UInt8(32 - size))
+        }
+        let words = view.entry(at: 3, size: 17)
+        let fields = (words.u16(15), words.u32(13), words.u64(9))
+        #expect(fields == (0x1312, 0x1312_1110, 0x1312_1110_0f0e_0d0c))
+    }
+
+    /// Eight bytes are looked at together: a search byte by byte finds the same, from every offset, up to every limit, whatever the bytes
+    /// are between. Their highest bits, and their neighbours in value, must not count.
+    @Test func `a byte is found where a search of every byte finds it`() {
+        var random = SeededGenerator(seed: 21)
+        let near: [[UInt8]] = [
+            [0, 1, 0x80, 0xff, 0x7f], [0x20, 0x21, 0x1f, 0xa0, 0x20], [0xff, 0xfe, 0x7f, 0, 0xff],
+        ]
+        for size in 0...26 {
+            for values in near {
+                let bytes = (0..<size).map { _ in values.randomElement(using: &random)! }
+                let view = ByteView(bytes.span.bytes)
+                for wanted in values + [0x55] {
+                    for offset in 0...size + 1 {
+                        for limit in [0, 1, 2, 6, 7, 8, 9, 15, 16, size - offset - 1, size - offset, 100, .max]
+                        where limit >= 0 {
+                            let end = limit < size - offset ? offset + limit + 1 : size
+                            let expected =
+                                offset < end ? bytes[offset..<end].firstIndex(of: wanted).map { $0 - offset } : nil
+                            let found = view.distance(to: wanted, from: UInt64(offset), limit: UInt64(limit))
+                            guard found == expected.map({ UInt64($0) }) else {
+                                Issue.record("\(bytes) \(wanted) from \(offset), limit \(limit)")
+                                return
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
 }

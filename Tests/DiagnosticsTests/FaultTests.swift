@@ -21,6 +21,7 @@ import Testing
             (.dynamic(7), "dynamic entry DT_RELA: "), (.dynamic(0x6fff_fef5), "dynamic entry DT_GNU_HASH: "),
             (.dynamic(99), "dynamic entry 0x63: "), (.relocation(table: 23, index: 5), "DT_JMPREL entry 5: "),
             (.symbol(4), "dynamic symbol 4: "), (.address(0x1000), "address 0x1000: "),
+            (.entry(section: 3, index: 20), "section 3 entry 20: "), (.archive(512), "archive offset 0x200: "),
         ]
         for (place, text) in cases {
             #expect(sentence(Fault(.noMemoryMap, place)) == text + "the firmware gave no memory map")
@@ -70,6 +71,32 @@ import Testing
         return sink.text
     }
 
+    @Test func `details are equal where all of them are`() {
+        let details = FaultDetails(Fault(.needsLibrary, nameOffset: 7))
+        var others: [FaultDetails] = []
+        for offset in [0, 6, 8] as [UInt64] { others.append(FaultDetails(Fault(.needsLibrary, nameOffset: offset))) }
+        for index in 0..<3 {
+            var other = details
+            switch index {
+            case 0: other.address = 1
+            case 1: other.nameOffset = 1
+            default: other.furtherNames.append(0)
+            }
+            others.append(other)
+        }
+        for other in others { #expect(details != other && other == other) }
+        #expect(details == FaultDetails(Fault(.needsLibrary, .header, value: 7, limit: 9)))
+    }
+
+    @Test func `the first four further names are kept, and all are counted`() {
+        var names = FurtherNames()
+        for number in 1...6 as ClosedRange<UInt64> {
+            names.append(number * 10)
+            #expect(names.count == number && names.listed == min(number, 4))
+            for index in 0..<names.listed { #expect(names[index] == (index + 1) * 10) }
+        }
+    }
+
     @Test func `a location keeps its kind, its table and its index, whatever rule and file are with it`() {
         let locations: [FaultLocation] = [
             .none, .header, .offset(.max), .programHeader(1), .sectionHeader(2), .dynamic(.max), .symbol(.max),
@@ -106,6 +133,29 @@ import Testing
         for (index, byte) in [(-1, 0), (0, 0x61), (5, 0x66), (6, 0), (.max, 0)] as [(Int, UInt8)] {
             #expect(text[index] == byte)
         }
+    }
+
+    /// Rows and words, from the first to the one after the last; an empty one is one.
+    @Test func `rows and words of a text`() {
+        let text: Text = "one two  four"
+        #expect((0..<6).map { "\(text.word($0))" } == ["one", "two", "", "four", "", ""])
+        let lines: Text = "a b\nc\n"
+        #expect((0..<4).map { "\(lines.row($0))" } == ["a b", "c", "", ""])
+        for (byte, start, index) in [
+            ("o", 0, 0), ("o", 1, 6), ("t", 4, 4), ("r", 0, 12), ("r", 13, 13), ("x", 0, 13), ("o", 50, 50),
+        ] as [(Character, Int, Int)] {
+            #expect(text.index(of: byte.asciiValue!, from: start) == index)
+        }
+    }
+
+    /// The blanks of a template take the numbers in their order, four at the most.
+    @Test func `a template's blanks are its numbers`() {
+        var sink = StringSink()
+        sink.write("%x, %d; %d and %x.", 16, 17, 18, 19)
+        sink.write("no blank")
+        sink.write("%d", 5)
+        sink.write(" %x%d", 255, 10)
+        #expect(sink.text == "0x10, 17; 18 and 0x13.no blank5 0xff10")
     }
 
     @Test func `a fault is four words`() { #expect(MemoryLayout<Fault>.size == 32) }

@@ -34,4 +34,23 @@ import Testing
         #expect(Self.text { $0.write(untrusted: long.span.bytes, limit: 9) } == "aaaaaaaaa...")
         #expect(Self.text { $0.write(untrusted: long.span.bytes, limit: 10) } == "aaaaaaaaaa")
     }
+
+    @Test func `digits of a number`() {
+        for value in 0...0x2ff as ClosedRange<UInt64> {
+            let text = String(value, radix: 16)
+            #expect(Digits.hexadecimalCount(value) == UInt64(text.utf8.count))
+            #expect(Digits.hexadecimalDigit(value) == text.utf8.last)
+            #expect(Digits.hexadecimalDigit(value | 0xffff_ffff_ffff_f000) == text.utf8.last)
+        }
+        for digits in 1...16 as ClosedRange<UInt64> {
+            let last: UInt64 = .max >> (64 - 4 * digits)
+            #expect(Digits.hexadecimalCount(last) == digits && Digits.hexadecimalCount(last / 2 + 1) == digits)
+        }
+        var random = SeededGenerator(seed: 9)
+        for value in [0, 9, 10, 15, .max] + (0..<200).map({ _ in UInt32.random(in: 0 ... .max, using: &random) }) {
+            let text = String(value, radix: 16)
+            let bytes = Array((String(repeating: "0", count: 8 - text.count) + text).utf8)
+            #expect(littleEndian(Digits.hexadecimal(value)) == bytes)
+        }
+    }
 }

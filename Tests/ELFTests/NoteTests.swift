@@ -122,6 +122,15 @@ import Testing
                 == Fault(.noteTruncated, .programHeader(5), value: 21, limit: 20))
     }
 
+    /// Only p_align 8 stands for padding to 8: with any other, what fills the segment so is read with padding to 4.
+    @Test(arguments: [1, 4, 7, 8, 9, 16, 32] as [UInt64]) func `only a segment aligned to 8 pads to 8`(_ align: UInt64)
+        throws
+    {
+        let bytes = note(Array("LONG\0".utf8), type: 7, desc: [1, 2, 3, 4, 5, 6, 7, 8], align: 8)
+        let desc: [UInt8] = align == 8 ? [1, 2, 3, 4, 5, 6, 7, 8] : [0, 0, 0, 0, 1, 2, 3, 4]
+        #expect(try Self.notes(bytes, align: align).first == Content(name: "LONG", type: 7, desc: desc, offset: 0))
+    }
+
     @Test func `sections are read like segments`() throws {
         var file = ObjectFile()
         file.symbols = [ObjectSymbol(name: "_start", info: 0x12, section: 1)]

@@ -83,4 +83,33 @@ import Testing
         let header = try Self.read(segment)
         #expect(fault { try header.validate(index: 7, fileCount: 100) } == expected)
     }
+
+    /// The first PT_LOAD segment whose memory holds an address does; others do not count.
+    @Test func `a segment holds its first byte and its last one, and no other`() throws {
+        var writer = ELFWriter()
+        writer.hasLoadSegment = false
+        writer.segments = [
+            Segment(2, offset: 0, vaddr: 0, filesz: 0, memsz: .max),
+            Segment(1, offset: 0, vaddr: 0x1000, filesz: 1, memsz: 16),
+            Segment(1, offset: 0, vaddr: 0x100f, filesz: 0, memsz: 17),
+            Segment(1, offset: 0, vaddr: .max - 3, filesz: 0, memsz: 4),
+        ]
+        let file = writer.bytes
+        let view = ByteView(file.span.bytes)
+        let headers = try ProgramHeaders(view, FileHeader(view))
+        var found: [Int?] = []
+        for address in [0xfff, 0x1000, 0x100f, 0x1010, 0x101f, 0x1020, .max - 4, .max - 3, .max, 0] as [UInt64] {
+            found.append(headers.segment(at: address))
+        }
+        #expect(found == [nil, 1, 1, 2, 2, nil, nil, 3, 3, nil])
+        let types = (0..<headers.count).map { headers.type($0) }
+        #expect(types == [2, 1, 1, 1])
+    }
+
+    @Test func `flags allow executing and writing`() throws {
+        for flags in 0...7 as ClosedRange<UInt32> {
+            let header = try Self.read(Segment(1, offset: 0, vaddr: 0, filesz: 1, flags: flags))
+            #expect(header.isExecutable == (flags & 1 != 0) && header.isWritable == (flags & 2 != 0))
+        }
+    }
 }

@@ -109,4 +109,101 @@ import Testing
         let end = UInt64(sound.count)
         #expect(found == Fault(.sectionBeyondFile, .sectionHeader(1), value: end + 1, limit: end))
     }
+
+    /// The table of `file`, or its fault.
+    private static func refusal(_ file: [UInt8]) -> Fault? {
+        fault {
+            let view = ByteView(file.span.bytes)
+            _ = try SectionTable(view, FileHeader(view))
+        }
+    }
+
+    /// The header's fields for the table, each at the last value that is right and the first that is not.
+    @Test func `the table's place, size and names are checked`() throws {
+        let sound = Self.file.bytes
+        let (start, count) = (sound.number(UInt64.self, at: 40), sound.number(UInt16.self, at: 60))
+        let end = start + UInt64(count) * 64
+        #expect(Self.refusal(sound) == nil && end <= sound.count)
+        #expect(Self.refusal(sound.putting(0 as UInt64, at: 40)) == Fault(.noSectionHeaders, .header))
+        for size in [0, 63, 65] as [UInt16] {
+            #expect(
+                Self.refusal(sound.putting(size, at: 58))
+                    == Fault(.badSectionHeaderSize, .header, value: UInt64(size), limit: 64))
+        }
+        // Cut behind the last header, and one byte earlier.
+        #expect(Self.refusal(Array(sound.prefix(Int(end)))) == nil)
+        #expect(
+            Self.refusal(Array(sound.prefix(Int(end - 1))))
+                == Fault(.sectionHeadersBeyondFile, .header, value: end, limit: end - 1))
+        // The index of the section of names: 0 means none.
+        for (index, isRight) in [(0, true), (count - 1, true), (count, false), (0xfffe, false)] as [(UInt16, Bool)] {
+            #expect(
+                Self.refusal(sound.putting(index, at: 62))
+                    == (isRight ? nil : Fault(.badSectionLink, .header, value: UInt64(index), limit: UInt64(count))))
+        }
+        let nameless = sound.putting(0 as UInt16, at: 62)
+        #expect(try Self.name(nameless, 1) == nil)
+        // A number of 0 is in the first header, and must not be 0 there, too.
+        let extended = sound.putting(0 as UInt16, at: 60)
+        for (number, expected) in [
+            (0, Fault(.noSectionHeaders, .header)), (UInt64(count), nil),
+            (1 << 32, Fault(.sectionHeadersBeyondFile, .header, value: .max, limit: UInt64(sound.count))),
+            (.max, Fault(.sectionHeadersBeyondFile, .header, value: .max, limit: UInt64(sound.count))),
+            (
+                0xffff_ffff,
+                Fault(.sectionHeadersBeyondFile, .header, value: start + 0xffff_ffff * 64, limit: UInt64(sound.count))
+            ),
+        ] as [(UInt64, Fault?)] {
+            #expect(Self.refusal(extended.putting(number, at: Int(start) + 32)) == expected)
+        }
+        // SHN_XINDEX: the index is in sh_link there.
+        let linked = sound.putting(0xffff as UInt16, at: 62)
+        #expect(Self.refusal(linked.putting(UInt32(count) - 1, at: Int(start) + 40)) == nil)
+        #expect(
+            Self.refusal(linked.putting(UInt32(count), at: Int(start) + 40))
+                == Fault(.badSectionLink, .header, value: UInt64(count), limit: UInt64(count)))
+    }
+
+    /// A table of records has a whole number of them, of the size that is asked for; if none is, its size is free.
+    @Test func `a table's entries have a size`() throws {
+        let sound = Self.file.bytes
+        let header = Int(sound.number(UInt64.self, at: 40)) + 64
+        for (entry, size, unit, rule) in [
+            (24, 48, 24, nil), (24, 0, 24, nil), (16, 48, 24, .badEntrySize), (0, 48, 24, .badEntrySize),
+            (24, 47, 24, .tableSizeNotMultiple), (24, 49, 24, .tableSizeNotMultiple), (7, 47, 0, nil),
+        ] as [(UInt64, UInt64, UInt64, Rule?)] {
+            let file = sound.putting(0 as UInt64, at: header + 24).putting(size, at: header + 32).putting(
+                entry, at: header + 56)
+            let found = fault {
+                let view = ByteView(file.span.bytes)
+                let count = try SectionTable(view, FileHeader(view)).table(1, unit).count
+                #expect(count == size)
+            }
+            #expect(found?.rule == rule && (rule == nil || found?.location == .sectionHeader(1)))
+            if rule == .badEntrySize { #expect(found?.value == entry && found?.limit == unit) }
+            if rule == .tableSizeNotMultiple { #expect(found?.value == size && found?.limit == unit) }
+        }
+    }
+
+    @Test func `what a section's type and flags mean`() throws {
+        let sound = Self.file.bytes
+        let header = Int(sound.number(UInt64.self, at: 40)) + 64
+        for type in 0...20 as ClosedRange<UInt32> {
+            for flags in [0, 1, 2, 3, 4, 0xfffd, .max] as [UInt64] {
+                let file = sound.putting(type, at: header + 4).putting(flags, at: header + 8)
+                let view = ByteView(file.span.bytes)
+                let table = try SectionTable(view, FileHeader(view))
+                #expect(table[1].holdsSymbols == [2, 11].contains(type))
+                #expect(table[1].isLoaded == (flags / 2 % 2 == 1))
+                // The first section comes before all others, but for the null section, which is none.
+                let first = table.first(of: type)
+                #expect(first == 1)
+            }
+        }
+        let file = sound
+        let view = ByteView(file.span.bytes)
+        let table = try SectionTable(view, FileHeader(view))
+        let none = table.first(of: 0x7777_7777)
+        #expect(none == 0)
+    }
 }

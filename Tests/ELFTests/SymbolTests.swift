@@ -44,4 +44,34 @@ import Testing
         #expect(symbol.isAbsolute && symbol.isWeak && symbol.isIndirectFunction)
         #expect(!symbol.isUndefined && !symbol.isThreadLocal)
     }
+
+    /// What each value of st_info, st_other and st_shndx means (gABI, "Symbol Table"; STB_GNU_UNIQUE and STT_GNU_IFUNC are GNU's).
+    @Test func `every binding, type, visibility and section has its meaning`() {
+        let indices: [UInt16] = [0, 1, 0xfeff, 0xff00, 0xff02, 0xfff0, 0xfff1, 0xfff2, 0xffff]
+        for info in 0...255 as ClosedRange<UInt8> {
+            let (binding, type) = (info / 16, info % 16)
+            for other in 0...255 as ClosedRange<UInt8> where other < 8 || other > 251 {
+                for shndx in indices {
+                    var symbol = Symbol(function: 5)
+                    (symbol.info, symbol.other, symbol.shndx) = (info, other, shndx)
+                    // STV_INTERNAL 1, STV_HIDDEN 2, STV_PROTECTED 3, in the two lowest bits.
+                    let isRight =
+                        symbol.binding == binding && symbol.type == type
+                        && symbol.isLocal == (binding == 0 || [1, 2].contains(other % 4))
+                        && symbol.isProtected == (other % 4 == 3) && symbol.isWeak == (binding == 2)
+                        && symbol.isUnique == (binding == 10) && symbol.isThreadLocal == (type == 6)
+                        && symbol.isIndirectFunction == (type == 10) && symbol.isPlace == [0, 1, 2].contains(type)
+                        && symbol.isCodeOrData == [0, 1, 2, 5, 6, 10].contains(type)
+                        && symbol.isUndefined == (shndx == 0) && symbol.isAbsolute == (shndx == 0xfff1)
+                    guard isRight else {
+                        Issue.record("\(info) \(other) \(shndx)")
+                        return
+                    }
+                }
+            }
+        }
+        let function = Symbol(function: 0x1234)
+        #expect(function.binding == 1 && function.type == 2 && function.value == 0x1234 && function.size == 0)
+        #expect(!function.isUndefined && !function.isAbsolute && !function.isLocal && function.name == 0)
+    }
 }

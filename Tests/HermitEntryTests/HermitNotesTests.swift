@@ -100,6 +100,28 @@ import Testing
             fault { _ = try Self.read([abiTag(3, 2, 0, system: 0)]) } == Fault(.abiTagNotHermit, Self.first, value: 0))
     }
 
+    /// Type and owner both count for each of the notes, and so does the size of what it says.
+    @Test func `a note of another type, owner or size says nothing`() throws {
+        let word = littleEndian(0x0201_0403 as UInt32)
+        for (owner, type, size, isKnown) in [
+            ("UHYVEIF", 0x5b00, 4, true), ("UHYVEIF", 0x5b00, 8, true), ("UHYVEIF", 0x5b00, 3, false),
+            ("UHYVEIF", 0x5b01, 4, false), ("UHYVEIG", 0x5b00, 4, false), ("HERMIT", 0x5b00, 4, false),
+        ] as [(String, UInt32, Int, Bool)] {
+            let desc = Array((word + word).prefix(size))
+            let notes = try Self.read([note(Array((owner + "\0").utf8), type: type, desc: desc)])
+            #expect(notes.uhyveInterface == (isKnown ? 0x0304_0102 : nil), "\(owner) \(type) \(size)")
+        }
+        for (owner, type, isKnown) in [("GNU", 1, true), ("GNU", 2, false), ("GNV", 1, false)]
+            as [(String, UInt32, Bool)]
+        {
+            for size in [16, 20] {
+                let desc = ([6, 7, 8, 9, 10] as [UInt32]).flatMap { littleEndian($0) }.prefix(size)
+                let notes = try Self.read([note(Array((owner + "\0").utf8), type: type, desc: Array(desc))])
+                #expect(notes.kernelVersion == (isKnown ? Self.version(7, 8, 9) : nil), "\(owner) \(type) \(size)")
+            }
+        }
+    }
+
     @Test func `a damaged note segment is reported`() {
         let cut = Array(hermitNote(4).dropLast(4))
         #expect(
@@ -146,6 +168,9 @@ import Testing
         #expect(all.map(\.takesStackFromRegister) == [false, false, true, true, true, true])
         #expect(all.map(\.hasDeviceTree) == [false, false, false, true, true, true])
         #expect(all.map(\.hasDeviceTreePlatform) == [false, false, false, false, true, true])
+        #expect(all.map(\.entryVersion) == [0, 1, 2, 3, 4, 4])
+        #expect(Set(all.map { "\($0.name)" }).count == 6)
+        for generation in all { #expect("\(generation.name)".contains("version \(generation.entryVersion)")) }
     }
 
     /// Of an object file those sections count that are in memory: a linker would drop the others.

@@ -97,6 +97,35 @@ struct Reading: Equatable, Codable {
         #expect(try Reading(Array(document.utf8)).memory == bytes)
     }
 
+    /// The largest is 2^63 - 1, whichever part of it goes beyond: the number, its product with the unit, the fraction, their sum.
+    @Test(
+        arguments: [
+            ("7.999999999EiB", 9_223_372_035_701_854_304), ("8EiB", nil), ("8191PiB", 8191 << 50), ("8192PiB", nil),
+            ("16384PiB", nil),
+            ("9.223372036EB", 9_223_372_036_000_000_000), ("9.223372037EB", nil), ("9EB", 9_000_000_000_000_000_000),
+            ("10EB", nil), ("18EB", nil), ("18.4EB", nil), ("18.5EB", nil), ("18.999999999E", nil), ("19E", nil),
+            ("36.8EB", nil),
+            ("15.999999999EiB", nil), ("16EiB", nil), ("16.5EiB", nil), ("576460752303423487", (1 << 59) - 1),
+            ("576460752303423488", nil), ("576460752303423487K", nil), ("1.000000001G", 1_000_000_001),
+            ("1.0000000001G", nil),
+            ("0.000000001G", 1), ("0.0000000001K", nil), ("0.0001K", 1), ("1.0009Ki", 1025), ("1.Ki", nil),
+            (".5Ki", nil), ("1.5.5K", nil),
+            ("1 .5K", nil), ("1k", 1000), ("1kiB", 1024), ("1P", 1_000_000_000_000_000), ("1PiB", 1 << 50),
+            ("3T", 3_000_000_000_000),
+            ("3TiB", 3 << 40), ("1E", 1_000_000_000_000_000_000), ("1m", nil), ("1iB", nil), ("1KBB", nil),
+            ("1Kii", nil), ("K", nil),
+            ("", nil), (" ", nil), ("1 1", nil), ("1K 1", nil), ("1 K i", nil), ("-1", nil), ("1  KiB  ", 1024),
+            ("0.5", 1), ("0EiB", 0),
+        ] as [(String, UInt64?)])
+    func `amounts of memory up to the largest`(_ text: String, _ bytes: UInt64?) throws {
+        let document = Array("version = '1'\nkernel = 'k'\n[requirements]\nmemory = '\(text)'".utf8)
+        guard let bytes else {
+            #expect(fault { _ = try Reading(document) } == Fault(.configurationValue, value: 4, limit: 10))
+            return
+        }
+        #expect(try Reading(document).memory == bytes)
+    }
+
     @Test(
         arguments: [
             // What it is, what it breaks, and where.

@@ -1,7 +1,11 @@
 // The room set aside for the handoff block suffices wherever things lie.
 
-import Memory
+@testable import Boot
+import Bytes
+import Diagnostics
+import Firmware
 import HermitEntry
+import Memory
 import TestSupport
 import Testing
 
@@ -22,6 +26,98 @@ import Testing
         let pages = try #require(handed.pages(skipping: [511]))
         for range in scenario.firmware {
             #expect(pages.contains { $0.virtual == range.start && $0.physical == range.start })
+        }
+    }
+
+    /// The layout for a plain application of `generation` on a machine that `change` has changed, and whose modules have strings of these
+    /// sizes.
+    private func layout(
+        _ generation: Generation, strings: [UInt64] = [], _ change: (inout Platform) throws -> Void = { _ in }
+    ) throws -> HandoffLayout {
+        let file = HandoffTests.plain(generation, isPVH: true).file
+        let application = try Application(ByteView(file.span.bytes))
+        var platform = Platform(.multiboot, information: 0x9500)
+        try platform.memoryMap.add(AddressRange(0, 0x9_f000), .available)
+        for (index, size) in strings.enumerated() {
+            try platform.add(
+                Module(
+                    range: AddressRange(at: 0x40_0000 + UInt64(index) * 0x1000, size: 1),
+                    commandLine: AddressRange(at: 0x2_0000, size: size)))
+        }
+        try change(&platform)
+        return HandoffLayout(application, on: platform.facts)
+    }
+
+    /// A firmware structure that ends in the first 2 MiB shares its tables with what lies there anyway; one that goes beyond may need a
+    /// table of each level. Kernels with an identity mapping have it mapped with all RAM.
+    @Test(arguments: MemoryPlanTests.generations)
+    func `what ends beyond the first large page has tables of its own`(_ generation: Generation) throws {
+        let none = try layout(generation).pageTables.size
+        for (range, tables) in [
+            (AddressRange(0x1f_f000, 0x20_0000), 0), (AddressRange(0x9500, 0x9600), 0),
+            (AddressRange(0x1f_ffff, 0x20_0001), 4), (AddressRange(0x20_0000, 0x20_0001), 3),
+            (AddressRange(0x3f_f000, 0x40_0000), 3), (AddressRange(0x3f_f000, 0x40_0001), 4),
+        ] as [(AddressRange, UInt64)] {
+            let firmware = try layout(generation) { try $0.reservations.add(range, .firmware) }
+            let expected = generation == .fourIdentity ? 0 : tables
+            #expect(firmware.pageTables.size == none + expected * 0x1000, "\(range)")
+            let module = try layout(generation) { try $0.reservations.add(range, .module) }
+            #expect(module.pageTables.size == none)
+        }
+    }
+
+    /// RAM that an identity mapping covers needs tables, whatever it may be used for, and what is not mapped needs none.
+    @Test func `each region of RAM has its tables`() throws {
+        let none = try layout(.fourIdentity).pageTables.size
+        for (kind, isMapped) in [
+            (.available, true), (.acpiReclaimable, true), (.acpiNonVolatile, true), (.reserved, false),
+            (.defective, false),
+        ] as [(MemoryKind, Bool)] {
+            let found = try layout(.fourIdentity) {
+                try $0.memoryMap.add(AddressRange(at: 1 << 40, size: 3 << 30), kind)
+            }
+            // A table of pointers to directories, and three directories.
+            #expect(found.pageTables.size == none + (isMapped ? 4 : 0) * 0x1000)
+        }
+    }
+
+    /// The strings of all modules, from the first to the last, lie beside the command line.
+    @Test(arguments: [1, 2, 16])
+    func `each module's string has room`(_ count: Int) throws {
+        let handoff = Handoff(
+            loader: AddressRange(0x10_0000, 0x12_8000), codeEnd: 0x11_0000, hasGigabytePages: false, hasNoExecute: true)
+        let file = HandoffTests.plain(.three, isPVH: true).file
+        for long in Set([0, count / 2, count - 1]) {
+            for size in [0, 1, 0x1000, 0x2fff, 0x8000] as [UInt64] {
+                let text = (0..<size).map { UInt8(ascii: "a") + UInt8($0 % 26) }
+                let modules = (0..<count).map {
+                    Module(
+                        range: AddressRange(at: 0x40_0000 + UInt64($0) * 0x1_0000, size: UInt64(file.count)),
+                        commandLine: AddressRange(
+                            at: $0 == long && size > 0 ? 0x20_0000 : 0, size: $0 == long ? size : 0))
+                }
+                // A string at 0 is none.
+                let boot = try BootedMachine([(0x40_0000, file), (0x20_0000, text)], handoff) { () throws(Fault) in
+                    var platform = Platform(.pvh, information: 0x9500)
+                    try platform.memoryMap.add(AddressRange(0, 0x9_f000), .available)
+                    try platform.memoryMap.add(AddressRange(0x10_0000, 0x1000_0000), .available)
+                    for module in modules { try platform.add(module) }
+                    return platform
+                }
+                let information = boot.multibootInformation(.three)
+                let list = UInt64(boot.number(UInt32.self, at: information + 24))
+                #expect(boot.number(UInt32.self, at: information + 20) == UInt32(count))
+                var end: UInt64 = 0
+                for index in 0..<count {
+                    let string = UInt64(boot.number(UInt32.self, at: list + UInt64(index) * 16 + 8))
+                    let own = index == long ? text : []
+                    #expect(boot.bytes(AddressRange(at: string, size: UInt64(own.count) + 1)) == own + [0])
+                    #expect(index == 0 || string == end)
+                    end = string + UInt64(own.count) + 1
+                }
+                let layout = boot.placement.handoff
+                #expect(end <= layout.multiboot.end && layout.multiboot.end < end + 0x2000)
+            }
         }
     }
 }

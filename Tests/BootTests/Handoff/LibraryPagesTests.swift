@@ -227,6 +227,21 @@ import Testing
         }
     }
 
+    /// With one library alone there is more than its own borders account for: all that the application's file tells is too little.
+    @Test(arguments: [Generation.fourRecursive, .fourIdentity], 1...3)
+    func `a few libraries' segments find room for tables`(_ generation: Generation, _ libraries: Int) throws {
+        var random = SeededGenerator(seed: 950)
+        var files = [File(&random, base: 0)]
+        // An application of one segment, whose header says nothing of what is needed.
+        files[0].segments = Array(files[0].segments.prefix(1))
+        files[0].relro = nil
+        for _ in 0..<libraries { files.append(File(straddling: &random, base: 0x5f_f000)) }
+        let boot = try Self.boot(files, generation, gigabytePages: false, machine: AddressRange(0x10_0000, 0x6000_0000))
+        let divided = boot.expected.divided
+        #expect(divided.count > 10 * libraries)
+        for area in divided { #expect(boot.pages.contains { $0.virtual >> 21 == area && $0.size == 0x1000 }) }
+    }
+
     @Test(arguments: [Generation.fourRecursive, .fourIdentity], 0..<8)
     func `libraries' segments across borders of large pages find room for tables`(
         _ generation: Generation, _ seed: Int

@@ -242,6 +242,38 @@ import Testing
         #expect(many.count == 10)
     }
 
+    /// The byte before a return address, at its call, is in the image and in its code: from the first byte to the last.
+    @Test(
+        arguments: [
+            (0x1_0000, 0x1_2000, [0x1_0001, 0x1_0040]), (0x1_0000, 0x1_0040, [0x1_0001, 0x1_0040]),
+            (0x1_0000, 0x1_003f, [0x1_0001, 0x1_003f]), (0x1_0010, 0x1_2000, [0x1_0011, 0x1_0040]),
+        ] as [(UInt64, UInt64, [UInt64])])
+    func `a call's last byte is in the image`(_ start: UInt64, _ end: UInt64, _ ends: [UInt64]) throws {
+        for word in 0xfff0...0x1_0060 as ClosedRange<UInt64> {
+            let found = try lines(vector: 6, stack: [word]) { $0.image = AddressRange(start, end) }
+            let isShown = found.contains { $0.hasPrefix("[LOADER] on the stack: 0x\(String(word, radix: 16)) ") }
+            #expect(isShown == (word >= ends[0] && word <= ends[1]), "\(word)")
+            #expect(isShown || !found.contains { $0.hasPrefix("[LOADER] on the stack") })
+        }
+    }
+
+    /// A kernel that reads BootInfo's platform in the wrong place takes a null pointer for the structure: its first word is at 0, and
+    /// the Multiboot information's third pointer, or a device tree's size, at 0x18.
+    @Test(
+        arguments: [(AlignmentHint.none, ""), (.align, "1.77 or later"), (.doNotAlign, "before 1.77")],
+        [(0, true), (0x18, true), (1, false), (0x17, false), (0x19, false), (0x8, false), (.max, false)]
+            as [(UInt64, Bool)])
+    func `an access to what a null pointer leads to is explained`(
+        _ hint: (kind: AlignmentHint, words: String), _ access: (address: UInt64, isExplained: Bool)
+    ) throws {
+        let found = try lines(access: access.address) { $0.hint = hint.kind }
+        let isExplained = hint.kind != .none && access.isExplained
+        #expect(found.contains { $0.contains("rustc \(hint.words) built die so") } == isExplained)
+        #expect(found.contains { $0.contains("rustc") } == isExplained)
+        let other = try lines(vector: 13, access: access.address) { $0.hint = hint.kind }
+        #expect(!other.contains { $0.contains("rustc") })
+    }
+
     /// A report is printed even if the file has been overwritten.
     @Test func `without the file registers are reported`() throws {
         #expect(try lines(vector: 13) { $0.module = AddressRange(0, 64) }.count == 1)

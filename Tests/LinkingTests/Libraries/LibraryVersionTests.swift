@@ -66,6 +66,24 @@ extension LibraryTests {
         #expect(weak.sentence.contains("undefined: 'wanted', 'V9' and 'one.so', wanted at 0x4008"))
     }
 
+    /// A version that no symbol has, or only a local one: no symbol is named, and nothing in its place.
+    @Test func aMissingVersionOfNoSymbol() throws {
+        var application = Self.application(["other"], info: 0x20)
+        application.versions = [LinkedVersion(name: "V9", number: 2, file: "one.so")]
+        for version in [0, 1, 3, 0x8003] as [UInt16] {
+            application.symbols[0].version = version
+            let refusal = try #require(Self.refusal(application, Self.versioned(), Self.library([])))
+            #expect(refusal.rule == .versionMissing)
+            #expect(!refusal.sentence.contains("V9") && !refusal.sentence.contains("' and '"), "\(refusal.sentence)")
+        }
+        // Bit 15 hides a version, and is none of its number.
+        for version in [2, 0x8002] as [UInt16] {
+            application.symbols[0].version = version
+            let refusal = try #require(Self.refusal(application, Self.versioned(), Self.library([])))
+            #expect(refusal.sentence.hasPrefix("'other', 'V9' and 'one.so': "))
+        }
+    }
+
     /// Where the files themselves are refused for another reason, nothing is looked up: the names would be made up.
     @Test func detailsOfAnotherFault() {
         var application = Self.application()
@@ -116,7 +134,8 @@ extension LibraryTests {
     @Test(arguments: [(1, "'a.so'"), (2, "'a.so' and 'b.so'"), (4, "'a.so', 'b.so', 'c.so' and 'd.so'")])
     func missingLibrariesAreListed(_ count: Int, _ list: String) throws {
         let names = ["a.so", "b.so", "c.so", "d.so", "e.so", "f.so", "g.so"]
-        for (count, list) in [(count, list), (5, "'a.so', 'b.so', 'c.so', 'd.so' and 'e.so'")] {
+        let five = "'a.so', 'b.so', 'c.so', 'd.so' and 'e.so'"
+        for (count, list) in [(count, list), (5, five), (6, five), (7, five)] {
             let refusal = try #require(Self.refusal(Self.application(needed: Array(names.prefix(count)))))
             #expect(refusal.sentence == "no module is given for what it needs: " + list)
         }

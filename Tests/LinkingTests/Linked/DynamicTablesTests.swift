@@ -139,6 +139,76 @@ import Testing
         #expect(result.number(UInt64.self, at: word + 8) == 0x5678)
     }
 
+    /// Where a hash table counts nothing, the names end the symbols, if they come after them; else the segment does.
+    @Test(arguments: [4, 0x6fff_fef5, nil] as [UInt64?]) func `symbols are counted up to the names`(_ tag: UInt64?)
+        throws
+    {
+        for (strings, counted) in [(0, nil), (1, 0), (23, 0), (24, 1), (47, 1), (48, 2), (72, 3), (-24, nil)]
+            as [(Int64, UInt64?)]
+        {
+            var writer = ELFWriter()
+            writer.append([UInt8](repeating: 0, count: 64))
+            let table = writer.append([UInt8](repeating: 0, count: 96))
+            var entries: [(UInt64, UInt64)] = [(6, table), (5, table &+ UInt64(bitPattern: strings)), (10, 1)]
+            if let tag { entries.append((tag, table - 64)) }
+            let word = writer.append(words: [0])
+            // What it holds, with a symbol index that is too large.
+            writer.setDynamic(entries + writer.relaEntries([Relocation(1, at: word, symbol: 1000)]))
+            let file = writer.bytes
+            let all = (UInt64(file.count) - table) / 24
+            let found = load(file).fault
+            let expected = tag == nil ? all : counted ?? all
+            #expect(
+                found == Fault(.symbolIndexOutsideTable, .relocation(table: 7, index: 0), value: 1000, limit: expected))
+        }
+    }
+
+    /// A hash table that counts is believed, whatever room there is before the names.
+    @Test(arguments: [1, 2, 3, 4] as [UInt32], [false, true]) func `a hash table counts the symbols`(
+        _ count: UInt32, _ isGNU: Bool
+    ) {
+        var writer = ELFWriter()
+        // nbucket, nchain and as many words; or one bucket, a bloom word, and a chain up to the last symbol.
+        let chain = (0..<max(count, 1)).map { $0 + 2 == max(count, 2) ? 1 as UInt32 : 0 }
+        let words: [UInt32] = isGNU ? [1, 1, 1, 0, 0, 0, 1] + chain : [1, count] + [UInt32](repeating: 0, count: 5)
+        let hash = writer.append(words.flatMap { littleEndian($0) })
+        let table = writer.append([UInt8](repeating: 0, count: 96))
+        let word = writer.append(words: [0])
+        writer.setDynamic(
+            [(6, table), (5, table + 48), (10, 1), (isGNU ? 0x6fff_fef5 : 4, hash)]
+                + writer.relaEntries([Relocation(1, at: word, symbol: 1000)]))
+        let expected = UInt64(isGNU ? max(count, 2) : count)
+        let found = load(writer.bytes).fault
+        #expect(found == Fault(.symbolIndexOutsideTable, .relocation(table: 7, index: 0), value: 1000, limit: expected))
+    }
+
+    /// A table lies in what is loaded: no other kind of segment holds it, and no program header after the last one counts.
+    @Test func `tables lie in segments that are loaded`() {
+        var writer = ELFWriter()
+        let word = writer.append(words: [0, 0])
+        let table = writer.append(Relocation(8, at: word, addend: word).rela)
+        // The same bytes at another address.
+        let far: UInt64 = 0x10_0000
+        for (type, isFound) in [(1, true), (2, false), (4, false), (6, false), (0x6474_e550, false)] as [(UInt32, Bool)]
+        {
+            var file = writer
+            file.setDynamic([(7, far), (8, 24), (9, 24)])
+            let other = Segment(type, offset: table, vaddr: far, filesz: 24)
+            file.segments = [other] + file.segments
+            guard type != 2 else { continue }
+            let expected = isFound ? nil : Fault(.dynamicAddressOutsideFile, .dynamic(7), value: far, limit: 24)
+            #expect(load(file.bytes).fault == expected, "\(type)")
+            file.segments = Array(file.segments.reversed())
+            #expect(load(file.bytes).fault == expected, "\(type)")
+            // One fewer than there are.
+            var bytes = file.bytes
+            let count = bytes.number(UInt16.self, at: 56)
+            bytes.put(count - 1, at: 56)
+            #expect(
+                load(bytes).fault == Fault(.dynamicAddressOutsideFile, .dynamic(7), value: far, limit: 24), "\(type)")
+        }
+    }
+
     /// DT_REL whose tail is DT_JMPREL, as the gABI permits: addends in place are added to once.
     @Test func `entries in two tables are applied once`() {
         var writer = ELFWriter()

@@ -35,6 +35,28 @@ private func loadedFile(_ file: [UInt8]) -> Loaded { load(file) }
         }
     }
 
+    /// Of all segments that are loaded, and of the template of thread-local storage, whichever comes last.
+    @Test func `the largest alignment is the image's`() throws {
+        let alignments: [UInt64] = [0, 1, 16, 0x1000, 0x20_0000]
+        for first in alignments {
+            for second in alignments {
+                for template in alignments {
+                    var segments = [Self.load, Segment(1, offset: 0, vaddr: 0x40_0000, filesz: 0x100)]
+                    (segments[0].align, segments[1].align) = (first, second)
+                    let tls = Segment(7, offset: 0, vaddr: 0x1000, filesz: 8, align: template)
+                    for place in 0...2 {
+                        var all = segments
+                        all.insert(tls, at: place)
+                        let file = Self.file(all)
+                        let image = try LinkedImage(ByteView(file.span.bytes))
+                        #expect(image.alignment == max(first, second, template, 1))
+                        #expect(image.object.threadLocalAlignment == max(template, 1))
+                    }
+                }
+            }
+        }
+    }
+
     /// More program headers than 16 bits count: section header 0 has the number. The last one is what is loaded.
     @Test func `seventy thousand program headers are read`() throws {
         let count = 70_000

@@ -1,0 +1,61 @@
+// The psABI's sequences of thread-local storage, byte by byte.
+
+import Architecture
+import TestSupport
+import Testing
+
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct ThreadLocalStorageTests {
+    /// The bytes between the operand of the first instruction and that of the call (psABI, "Code Sequence Transitions").
+    static let calls: [(code: [UInt8], isGeneral: Bool?, call: ThreadLocalSequences.Call)] = [
+        ([0x66, 0x66, 0x48, 0xe8], true, .direct), ([0xe8], false, .direct),
+        ([0x66, 0x48, 0xff, 0x15], true, .prefixedIndirect), ([0xff, 0x15], false, .indirect),
+        ([0x48, 0xb8], nil, .large),
+    ]
+
+    private func call(_ code: [UInt8], _ isGeneral: Bool) -> ThreadLocalSequences.Call? {
+        let word = code.enumerated().reduce(0xcccc_cccc_cccc_cccc << (8 * code.count)) {
+            $0 | UInt64($1.element) << (8 * $1.offset)
+        }
+        return ThreadLocalSequences.call(word, count: UInt64(code.count), isGeneral: isGeneral)
+    }
+
+    @Test func `a call is one of the psABI's, in its own model`() {
+        for (code, wanted, expected) in Self.calls {
+            for isGeneral in [false, true] {
+                let isRight = wanted == nil || wanted == isGeneral
+                #expect(call(code, isGeneral) == (isRight ? expected : nil), "\(code)")
+                // With any bit of it changed, or a byte more or less, it is none.
+                for bit in 0..<8 * code.count {
+                    var changed = code
+                    changed[bit / 8] ^= 1 << (bit % 8)
+                    #expect(call(changed, isGeneral) == nil, "\(changed)")
+                }
+                #expect(call(code + [0], isGeneral) == nil && call(Array(code.dropLast()), isGeneral) == nil)
+            }
+        }
+    }
+
+    /// PC32 2, PLT32 4, GOTPCREL 9, PLTOFF64 31, GOTPCRELX 41, REX_GOTPCRELX 42.
+    @Test func `a call is relocated by the types that assemblers give it`() {
+        let types: [(ThreadLocalSequences.Call, Set<UInt32>)] = [
+            (.direct, [2, 4]), (.indirect, [9, 41]), (.prefixedIndirect, [9, 41, 42]), (.large, [31]),
+        ]
+        for (call, allowed) in types {
+            for type in 0...51 as ClosedRange<UInt32> { #expect(call.isRelocated(by: type) == allowed.contains(type)) }
+        }
+    }
+
+    /// `add %reg, %rax; call *%rax` for each of the sixteen registers, as GNU as assembles it: 48 01 d8 for rbx, 4c 01 f8 for r15.
+    @Test func `the large call adds any register`() {
+        for register in 0..<16 as Range<UInt64> {
+            let rex: UInt64 = register < 8 ? 0x48 : 0x4c
+            let bytes: [UInt64] = [0xaa, 0xbb, 0xcc, rex, 0x01, 0xc0 | (register & 7) << 3, 0xff, 0xd0]
+            let word = bytes.enumerated().reduce(0 as UInt64) { $0 | $1.element << UInt64(8 * $1.offset) }
+            #expect(ThreadLocalSequences.isLargeCall(word))
+            for bit in 24..<64 as Range<UInt64> {
+                let isRegister = bit == 26 || (43...45).contains(bit)
+                #expect(ThreadLocalSequences.isLargeCall(word ^ 1 << bit) == isRegister, "\(register) \(bit)")
+            }
+        }
+    }
+}

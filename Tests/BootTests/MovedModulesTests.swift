@@ -1,0 +1,103 @@
+// Modules that make way for the image: each file and each name is found where it is then.
+
+import Boot
+import Bytes
+import Diagnostics
+import Firmware
+import HermitEntry
+import Memory
+import TestSupport
+import Testing
+
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct MovedModulesTests {
+    /// An application that is linked at 16 MiB, and needs a library whose definition its first word of data is.
+    static let application: [UInt8] = {
+        var file = LinkedFileWriter()
+        (file.isExecutable, file.base, file.needed) = (true, 0x100_0000, "one.so")
+        file.symbols = [LinkedSymbol(name: "wanted", value: 0, info: 0x10, shndx: 0)]
+        file.rela = [LinkedRelocation(offset: file.dataAddress, type: 6, symbol: 1)]
+        return file.bytes
+    }()
+    /// Where that word lies.
+    static let word: UInt64 = 0x100_0000 + LinkedFileWriter.dataOffset
+
+    /// The library; without a name of its own it is known by its module's string.
+    static func library(_ value: UInt64, soname: String? = nil) -> [UInt8] {
+        var file = LinkedFileWriter()
+        file.soname = soname
+        file.symbols = [LinkedSymbol(name: "wanted", value: value)]
+        return file.bytes
+    }
+
+    /// Boots the application with libraries, the modules at these addresses, and their strings where the numbers say.
+    static func boot(
+        _ modules: [(start: UInt64, bytes: [UInt8], string: UInt64, name: String)]
+    ) throws(Fault) -> BootedMachine {
+        var contents: [(address: UInt64, bytes: [UInt8])] = []
+        for module in modules {
+            contents.append((module.start, module.bytes))
+            if !module.name.isEmpty { contents.append((module.string, Array(module.name.utf8) + [0])) }
+        }
+        let handoff = Handoff(
+            loader: AddressRange(0x10_0000, 0x12_8000), codeEnd: 0x11_0000, hasGigabytePages: false, hasNoExecute: true)
+        return try BootedMachine(contents, handoff) { () throws(Fault) in
+            var platform = Platform(.multiboot, information: 0x9500)
+            try platform.memoryMap.add(AddressRange(0, 0x9_f000), .available)
+            try platform.memoryMap.add(AddressRange(0x10_0000, 0x1000_0000), .available)
+            for module in modules {
+                let line = AddressRange(
+                    at: module.name.isEmpty ? 0 : module.string, size: UInt64(module.name.utf8.count))
+                try platform.add(
+                    Module(range: AddressRange(at: module.start, size: UInt64(module.bytes.count)), commandLine: line))
+            }
+            return platform
+        }
+    }
+
+    /// The image covers what lies from 16 MiB on: the application, the library, both or neither; names lie beside the modules or where
+    /// the image goes.
+    @Test(
+        arguments: [0x40_0000, 0x100_2000] as [UInt64], [0x60_0000, 0xff_d000, 0x100_7000] as [UInt64])
+    func `files and names are found wherever they have been moved`(_ first: UInt64, _ second: UInt64) throws {
+        let one = Self.library(0x1234)
+        for string in [0x9000, 0x50_0000] as [UInt64] {
+            let boot = try Self.boot([
+                (first, Self.application, string, "app"), (second, one, string + 0x100, "lib/one.so another.so"),
+            ])
+            let image = boot.placement.image
+            #expect(image.start == 0x100_0000 && image.end > 0x100_8000)
+            #expect(boot.number(UInt64.self, at: Self.word) == 0x1234)
+            let isMoved = [first, second].contains { AddressRange(at: $0, size: 0x4100).overlaps(image) }
+            #expect(boot.placement.movesModules == isMoved)
+        }
+        // A library that names itself needs no string.
+        let named = try Self.boot([
+            (first, Self.application, 0x9000, "app"), (second, Self.library(0x77, soname: "one.so"), 0, ""),
+        ])
+        #expect(named.number(UInt64.self, at: Self.word) == 0x77)
+    }
+
+    /// Of two libraries by one name the first counts, also where both have been moved.
+    @Test func `modules keep their order when they are moved`() throws {
+        for (first, second) in [(0x100_0000, 0x100_8000), (0x100_8000, 0x100_0000)] as [(UInt64, UInt64)] {
+            let boot = try Self.boot([
+                (0x40_0000, Self.application, 0x9000, "app"), (first, Self.library(1), 0x9100, "one.so"),
+                (second, Self.library(2), 0x9200, "one.so"),
+            ])
+            #expect(boot.number(UInt64.self, at: Self.word) == 1)
+        }
+    }
+
+    /// An image's files go with its archive, and their names, which are in it.
+    @Test(arguments: [0x40_0000, 0xff_8000, 0x100_1000, 0x100_9000] as [UInt64])
+    func `files of an archive go with it`(_ start: UInt64) throws {
+        var image = ImageWriter(Self.application)
+        image.files += [("lib/other.so", Self.library(1)), ("lib/one.so", Self.library(0x4321))]
+        let archive = image.archive
+        let boot = try Self.boot([(start, archive, 0, "")])
+        #expect(boot.number(UInt64.self, at: Self.word) == 0x4321)
+        #expect(
+            boot.placement.movesModules
+                == AddressRange(at: start, size: UInt64(archive.count)).overlaps(boot.placement.image))
+    }
+}

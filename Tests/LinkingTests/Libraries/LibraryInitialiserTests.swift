@@ -1,0 +1,91 @@
+// Initialisers and finalisers of libraries, in their order.
+
+import Bytes
+import Diagnostics
+import Linking
+import TestSupport
+import Testing
+
+extension LibraryTests {
+    /// DT_INIT before the array, what others need first; finalisers the other way round.
+    @Test func initialisers() throws {
+        var application = Self.application(["__loader_init_array_start", "__loader_init_array_end"], info: 0x20)
+        application.symbols.append(LinkedSymbol(name: "__loader_fini_array_start", value: 0, info: 0x10, shndx: 0))
+        application.rela.append(LinkedRelocation(offset: 0x4010, type: 1, symbol: 3, addend: 8))
+        // Its own it calls itself.
+        application.entries = [(12, 0x4000), (13, 0x4000), (25, 0x4040), (27, 16), (26, 0x4040), (28, 16)]
+        func library(_ needed: [String], _ number: UInt64) -> LinkedFileWriter {
+            var file = Self.library([])
+            file.needed = needed.first
+            file.alsoNeeded = Array(needed.dropFirst())
+            file.entries = [
+                (12, 0x4000 + number), (13, 0x4010 + number), (25, 0x4040), (27, 16), (26, 0x4040), (28, 16),
+            ]
+            file.rela = [0, 8].map { LinkedRelocation(offset: 0x4040 + $0, type: 8, addend: 0x4020 + $0 + number) }
+            return file
+        }
+        // one and two need each other; two was reached last.
+        let result = try Self.load(application, library(["two.so"], 1), library(["one.so"], 2))
+        let base = result.objects.map { $0.displacement + 0x60_0000 }
+        let start = result.plan.initialisersStart
+        #expect(result.word(0x4000) == start + 0x60_0000)
+        #expect(result.word(0x4008) == start + 0x60_0000 + 48)
+        #expect(result.word(0x4010) == start + 0x60_0000 + 56)
+        let expected = [
+            base[1] + 0x4001, base[1] + 0x4021, base[1] + 0x4029, base[2] + 0x4002, base[2] + 0x4022, base[2] + 0x402a,
+            base[2] + 0x402a, base[2] + 0x4022, base[2] + 0x4012, base[1] + 0x4029, base[1] + 0x4021, base[1] + 0x4011,
+        ]
+        #expect((0..<12).map { result.word(start + $0 * 8) } == expected)
+        #expect(result.counts.initialiserReferences == 1)
+    }
+
+    /// However often it is listed, what a library needs is initialised before it: the last of its DT_NEEDED counts as the first does.
+    @Test(arguments: [0, 1, 14, 15, 16, 40]) func neededAgainAndAgain(_ count: Int) throws {
+        func library(_ needed: [String], _ number: UInt64) -> LinkedFileWriter {
+            var file = Self.library([])
+            file.alsoNeeded = needed
+            file.entries = [(12, 0x4000 + number)]
+            return file
+        }
+        // The last that is found is the first whose turn it is.
+        let needed = ["two.so"] + [String](repeating: "two.so", count: count) + ["one.so"]
+        let result = try Self.load(
+            Self.application([], needed: ["one.so", "two.so", "three.so"]), library([], 1), library([], 2),
+            library(needed, 3))
+        let start = result.plan.initialisersStart
+        let expected = [2, 1, 3].map { result.objects[$0].displacement + 0x60_4000 + UInt64($0) }
+        #expect((0..<3).map { result.word(start + $0 * 8) } == expected)
+    }
+
+    /// A library without arrays may be linked anywhere: an array that is not there has no place that could be wrong.
+    @Test func noInitialisersFarFromZero() throws {
+        var application = Self.application(["__loader_init_array_start"], info: 0x20)
+        application.needed = "one.so"
+        var one = Self.library([])
+        one.base = 0x60_0000
+        one.entries = [(12, 0x60_4001)]
+        let result = try Self.load(application, one, Self.library([]))
+        let start = result.plan.initialisersStart
+        #expect(result.word(0x4000) == start + 0x60_0000)
+        #expect(result.word(start) == result.objects[1].displacement &+ 0xc0_4001)
+    }
+
+    @Test func initialisersOutsideTheImage() throws {
+        var one = Self.library([])
+        one.entries = [(25, 0x40fc), (27, 16)]
+        #expect(Self.refusal(Self.application([]), one, Self.library([]))?.rule == .arrayOutsideImage)
+        // It may end where the image does, of 0x4100 bytes.
+        for (start, size, isInside) in [
+            (0x40f0, 16, true), (0x40f8, 8, true), (0x40f8, 16, false), (0x4100, 8, false), (0x40f1, 16, false),
+            (0, 0x4100, true), (0, 0x4108, false),
+        ] as [(UInt64, UInt64, Bool)] {
+            for tags in [(25, 27), (26, 28)] as [(UInt64, UInt64)] {
+                one.entries = [(tags.0, start), (tags.1, size)]
+                let found = Self.refusal(Self.application([]), one, Self.library([]))?.rule
+                #expect(found == (isInside ? nil : .arrayOutsideImage), "\(start) \(size)")
+            }
+        }
+        one.entries = [(25, 0x4000), (27, 0xffff_ffff_ffff_fff8)]
+        #expect(Self.refusal(Self.application([]), one, Self.library([]))?.rule == .arrayOutsideImage)
+    }
+}
