@@ -2,6 +2,7 @@
 
 import Boot
 import Bytes
+import Diagnostics
 import HermitEntry
 import TestSupport
 import Testing
@@ -34,5 +35,57 @@ import Testing
         options.generation = .fourIdentity
         let application = try Application(ByteView(file.span.bytes), options)
         #expect(!application.readsReservations && !application.acceptsGigabytePages)
+    }
+
+    /// Only one of the generation with an identity mapping can be told, whatever its version.
+    @Test(arguments: [1, 2, 3] as [UInt8]) func `a kernel of an older generation reads no reservations`(
+        _ version: UInt8
+    ) throws {
+        var writer = ELFWriter()
+        writer.append([0xf4])
+        writer.addNotes(hermitNote(version) + abiTag(1, 13, 0))
+        let file = writer.bytes
+        let application = try Application(ByteView(file.span.bytes))
+        #expect(!application.readsReservations && !application.acceptsGigabytePages)
+    }
+
+    /// Kernels put the block below TP at a multiple of its alignment: a template that does not begin at one is told as if it began
+    /// earlier, and were as much longer. Without initialised bytes nothing is to be copied.
+    @Test func `a template begins at a multiple of its alignment`() throws {
+        let base: UInt64 = 0x40_0000
+        for (vaddr, filesz, memsz, align, told) in [
+            (0x100, 0x10, 0x20, 16, (0x100, 0x10, 0x20)), (0x104, 0x10, 0x20, 16, (0x100, 0x14, 0x24)),
+            (0x10f, 0, 0x20, 16, (0x100, 0, 0x2f)), (0x101, 1, 1, 1, (0x101, 1, 1)), (0x103, 5, 5, 0, (0x103, 5, 5)),
+            (0x3f, 0x10, 0x10, 64, (0, 0x4f, 0x4f)), (0x41, 8, 8, 0x1000, (0, 0x49, 0x49)),
+        ] as [(UInt64, UInt64, UInt64, UInt64, (UInt64, UInt64, UInt64))] {
+            var writer = ELFWriter(base: base)
+            writer.append([0xf4])
+            writer.addNotes(hermitNote(4))
+            writer.segments.append(
+                Segment(7, offset: vaddr, vaddr: base + vaddr, filesz: filesz, memsz: memsz, align: align))
+            let file = writer.bytes
+            let application = try Application(ByteView(file.span.bytes))
+            guard let tls = application.tls(bias: 0x1000) else {
+                Issue.record("it has a template")
+                return
+            }
+            #expect(tls.start == base + told.0 + 0x1000 && tls.filesz == told.1 && tls.memsz == told.2)
+            #expect(tls.align == max(align, 1))
+        }
+        // Before the image there are no bytes that a kernel could copy.
+        for (vaddr, filesz, isRefused) in [(0x20_0010, 8, true), (0x20_0010, 0, false), (0x40_0010, 8, false)]
+            as [(UInt64, UInt64, Bool)]
+        {
+            var writer = ELFWriter(type: 2, base: 0x20_0000)
+            writer.append([0xf4])
+            writer.addNotes(hermitNote(4))
+            writer.alignment = 0x1000
+            if vaddr > 0x40_0000 { writer.zeroFill = 0x30_0000 }
+            writer.segments.append(
+                Segment(7, offset: 16, vaddr: vaddr, filesz: filesz, memsz: 16, align: 0x40_0000))
+            let file = writer.bytes
+            let found = fault { _ = try Application(ByteView(file.span.bytes)) }
+            #expect(found == (isRefused ? Fault(.tlsBeforeImage, value: vaddr, limit: 0x40_0000) : nil))
+        }
     }
 }

@@ -1,6 +1,6 @@
 // Valid entry points: the first and the last, and those next to them.
 
-import Boot
+@testable import Boot
 import Bytes
 import Diagnostics
 import TestSupport
@@ -46,5 +46,34 @@ import Testing
             let found = fault { _ = try Application(ByteView(file.span.bytes)) }
             #expect(found == (isHeader ? Fault(.entryInHeader, .header, value: 0x1000) : nil), "\(offset)")
         }
+    }
+
+    /// A page that parts share is executable where one of them is: that may be another than the entry point's.
+    @Test(
+        arguments: [
+            (0x1ff0, 5), (0x1ff8, 5), (0x1ff9, 5), (0x1ff9, 4), (0x2000, 5), (0x2000, 7), (0x2010, 5), (0x2010, 6),
+            (0x2ff8, 5),
+            (0x3000, 5),
+        ] as [(UInt64, UInt32)])
+    func `the entry point's page is executable`(_ start: UInt64, _ flags: UInt32) {
+        // The entry point is at 0x2008 of a segment of data, which begins with the next one's last page or ends in it.
+        var writer = ELFWriter()
+        writer.append([UInt8](repeating: 0xf4, count: 0x100))
+        writer.hasLoadSegment = false
+        writer.addNotes(hermitNote(4))
+        let code = Segment(1, offset: 0x40, vaddr: start, filesz: 8, flags: flags)
+        let data = Segment(1, offset: 0x40, vaddr: 0x2008, filesz: 8, flags: 6)
+        let isFirst = start < 0x2008
+        writer.segments.insert(contentsOf: isFirst ? [code, data] : [data, code], at: 0)
+        writer.entry = 0x2008
+        let file = writer.bytes
+        let found = fault {
+            let application = try Application(ByteView(file.span.bytes))
+            try application.requireExecutableEntry()
+        }
+        // Where the code's bytes are on the page, or not.
+        let isShared = flags & 1 != 0 && start < 0x3000 && start + 8 > 0x2000
+        let part: UInt64 = isFirst ? 1 : 0
+        #expect(found == (isShared ? nil : Fault(.entryNotExecutable, .programHeader(part), value: 0x2008)))
     }
 }

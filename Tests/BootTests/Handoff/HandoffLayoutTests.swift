@@ -66,6 +66,26 @@ import Testing
         }
     }
 
+    /// An image takes tables of small pages where its parts begin and end, however large it is: each has at most two such places.
+    @Test(arguments: MemoryPlanTests.generations) func `tables do not grow with the image`(_ generation: Generation)
+        throws
+    {
+        var sizes: [UInt64] = []
+        for zeros in [64 << 20, 1 << 30, 2 << 30] as [UInt64] {
+            var scenario = HandoffTests.plain(generation, isPVH: true)
+            scenario.zeroFill = zeros
+            let file = scenario.file
+            var options = LoaderOptions()
+            options.protectsPages = true
+            let application = try Application(ByteView(file.span.bytes), options)
+            var platform = Platform(.pvh, information: 0x9500)
+            try platform.memoryMap.add(AddressRange(0, 0x9_f000), .available)
+            sizes.append(HandoffLayout(application, on: platform.facts).pageTables.size / 0x1000)
+        }
+        // A directory for each further GiB, and no more.
+        #expect(sizes[2] - sizes[1] <= 2 && sizes[1] - sizes[0] <= 2, "\(sizes)")
+    }
+
     /// RAM that an identity mapping covers needs tables, whatever it may be used for, and what is not mapped needs none.
     @Test func `each region of RAM has its tables`() throws {
         let none = try layout(.fourIdentity).pageTables.size

@@ -158,6 +158,9 @@ extension BootedMachine {
         #expect(state.bootInfo == layout.information.start)
         #expect(state.imageStart == boot.placement.image.start)
         #expect(state.staged.isEmpty)
+        // The image is the file, and zeros.
+        let file = Self.plain(generation, isPVH: isPVH).file
+        #expect(boot.bytes(boot.placement.image) == file + [UInt8](repeating: 0, count: 0x1000))
         let low = generation == .zero || generation == .one
         #expect(state.stackPointer == (low ? layout.stack.end - 16 : layout.stack.start))
         // Null, 64-bit code with L set and D clear, writable data; all present, ring 0.
@@ -190,6 +193,56 @@ extension BootedMachine {
             #expect(boot.number(UInt64.self, at: state.bootInfo + 24) == layout.deviceTree.start)
             checkTree(boot, isPVH)
         }
+    }
+
+    /// A line of any length, then the information at the next multiple of 16; neither lies over the other.
+    @Test(arguments: [Generation.two, .three]) func `a command line of any length lies beside the information`(
+        _ generation: Generation
+    ) throws {
+        for size in [1, 2, 14, 15, 16, 17, 31, 32, 33, 100, 4095, 4096, 5000] {
+            let line = "loader -- " + String(repeating: "x", count: size)
+            let boot = try #require(
+                BootedMachine(Self.plain(generation, isPVH: true, commandLine: line), gigabytePages: false))
+            let start = boot.placement.handoff.multiboot.start
+            #expect(boot.bytes(AddressRange(at: start, size: UInt64(line.utf8.count) + 1)) == Array(line.utf8) + [0])
+            let information = boot.multibootInformation(generation)
+            #expect(information % 16 == 0 && information > start + UInt64(line.utf8.count))
+            #expect(information <= start + UInt64(line.utf8.count) + 16)
+            checkSynthesised(boot, information)
+        }
+    }
+
+    /// Those that are told of reservations leave alone what lies above them; the others take it.
+    @Test(arguments: MemoryPlanTests.generations)
+    func `information above the image is handed on to kernels that spare it`(_ generation: Generation) throws {
+        var scenario = Self.plain(generation, isPVH: false)
+        scenario.firmware = [AddressRange(at: 0x200_0000, size: 116)]
+        // A module above the image is in nobody's way.
+        scenario.modules.append(AddressRange(0x300_0000, 0x300_1000))
+        let boot = try #require(BootedMachine(scenario, gigabytePages: false))
+        #expect(boot.placement.image.end < 0x200_0000)
+        let isHandedOn = boot.multibootInformation(generation) == 0x200_0000
+        #expect(isHandedOn == (generation == .fourIdentity))
+        scenario.firmware = [AddressRange(at: 0x9500, size: 116)]
+        let below = try #require(BootedMachine(scenario, gigabytePages: false))
+        #expect(below.multibootInformation(generation) == 0x9500)
+    }
+
+    /// Where SEV-SNP's blob lies, upstream's kernels are told so; nothing of it where nobody told the loader.
+    @Test(arguments: [0, 0x1234_5000] as [UInt64]) func `a confidential blob has a node`(_ blob: UInt64) throws {
+        let scenario = Self.plain(.fourIdentity, isPVH: true)
+        let handoff = Handoff(
+            loader: scenario.loader, codeEnd: scenario.loader.start + 0x8000, hasGigabytePages: false,
+            hasNoExecute: true)
+        let boot = try BootedMachine([(scenario.modules[0].start, scenario.file)], handoff) { () throws(Fault) in
+            var platform = try scenario.platform()
+            platform.confidentialBlob = blob
+            return platform
+        }
+        let tree = try #require(DeviceTree(boot.bytes(boot.placement.handoff.deviceTree)))
+        let node = tree.root.children.first { $0.name.hasPrefix("hermit,efi_sev_snp_cc_blob@") }
+        #expect(node?.name == (blob == 0 ? nil : "hermit,efi_sev_snp_cc_blob@12345000"))
+        #expect(blob == 0 || node?.numbers("reg") == [blob, 1])
     }
 
     /// kexec leaves the memory map there, and a kernel takes that for a null pointer.
@@ -239,7 +292,8 @@ extension BootedMachine {
             ],
             loader: AddressRange(0x10_0000, 0x12_3000), isFixed: false, base: 0, zeroFill: 0, alignment: 0x1000,
             generation: .fourIdentity)
-        scenario.modules.append(AddressRange(0x30_0000, 0x30_1000))
+        // One inside another, and one that begins before it.
+        scenario.modules += [AddressRange(0x12_5000, 0x12_5001), AddressRange(0x30_0000, 0x30_1000)]
         let boot = try #require(BootedMachine(scenario, gigabytePages: true))
         let tree = try #require(DeviceTree(boot.bytes(boot.placement.handoff.deviceTree)))
         let far: Range<UInt64> = 0x30_0000..<0x30_1000

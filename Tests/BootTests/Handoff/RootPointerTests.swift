@@ -127,7 +127,7 @@ import Testing
         arguments: [
             (0, 0, false), (0xd_ffff, 0, true), (0xe_0000, 0, false), (0xf_ffff, 0, false), (0x10_0000, 0, true),
             (0x9_fbff, 0x9fc0, true), (0x9_fc00, 0x9fc0, false), (0x9_ffff, 0x9fc0, false), (0xa_0000, 0x9fc0, true),
-            (0x3ff, 0, false), (0x400, 0, true), (0x1_0000_0000, 0x9fc0, true),
+            (0, 0x9fc0, false), (0x3ff, 0, false), (0x400, 0, true), (0x1_0000_0000, 0x9fc0, true),
         ] as [(UInt64, UInt16, Bool)])
     func `a kernel that would find it gets no copy`(_ pointer: UInt64, _ segment: UInt16, _ isCopied: Bool) throws {
         var memory = [UInt8](repeating: 0, count: 0x500)
@@ -146,6 +146,11 @@ import Testing
             let found = RootPointer.isToBeCopied(
                 application, on: platform.facts, PhysicalMemory(ByteView(memory.span.bytes), origin: 0))
             #expect(found == (isCopied && application.generation.usesRecursivePageTable), "\(generation)")
+            // Where the word that leads to the EBDA cannot be read, no EBDA is known.
+            let high = RootPointer.isToBeCopied(
+                application, on: platform.facts, PhysicalMemory(ByteView(memory.span.bytes), origin: 0x10_0000))
+            let isInROM = 0xe_0000..<0x10_0000 ~= pointer
+            #expect(high == (pointer != 0 && !isInROM && application.generation.usesRecursivePageTable))
         }
     }
 }

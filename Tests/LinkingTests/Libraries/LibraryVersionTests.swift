@@ -16,7 +16,8 @@ extension LibraryTests {
         library.symbols[2].version = 0x8004
         library.versions = [
             LinkedVersion(name: "one.so", number: 1, flags: 1), LinkedVersion(name: "V1", number: 2),
-            LinkedVersion(name: "V2", number: 3), LinkedVersion(name: "V3", number: 4),
+            // VER_FLG_WEAK says nothing of a definition; only VER_FLG_BASE is no version.
+            LinkedVersion(name: "V2", number: 3, flags: 2), LinkedVersion(name: "V3", number: 4),
         ]
         return library
     }

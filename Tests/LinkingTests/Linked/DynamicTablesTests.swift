@@ -163,6 +163,55 @@ import Testing
         }
     }
 
+    /// DT_RELACOUNT vouches for the first entries and no others: one of type 0 among those after them changes nothing.
+    @Test(arguments: [nil, 0, 1, 31, 32, 33, 64] as [UInt64?]) func `entries that nobody vouches for are looked at`(
+        _ count: UInt64?
+    ) {
+        var writer = ELFWriter()
+        let words = writer.append([UInt8](repeating: 0xaa, count: 72 * 8))
+        for other in [32, 33, 63, 64, 71] as [UInt64] where other >= count ?? 0 {
+            var file = writer
+            let list = (0..<72 as Range<UInt64>).map {
+                Relocation($0 == other ? 0 : 8, at: words + $0 * 8, addend: 5)
+            }
+            var vouched: [(UInt64, UInt64)] = []
+            if let count { vouched.append((0x6fff_fff9, count)) }
+            file.setDynamic(file.relaEntries(list) + vouched)
+            let result = load(file.bytes, bias: 0x20_0000)
+            #expect(result.fault == nil && result.counts?[8] == 71 && result.counts?[0] == 1)
+            for index in 0..<72 as Range<UInt64> {
+                let word = result.number(UInt64.self, at: words + index * 8)
+                #expect(word == (index == other ? 0xaaaa_aaaa_aaaa_aaaa : 0x20_0005))
+            }
+        }
+    }
+
+    /// A resolver is called in the image, from its first byte to its last, wherever that is linked and lies.
+    @Test(arguments: [0, 0x40_0000] as [UInt64]) func `a resolver lies in the image`(_ base: UInt64) {
+        for (offset, isInside) in [(-1, false), (0, true), (0x3ff, true), (0x400, false), (0x4000_0000, false)]
+            as [(Int64, Bool)]
+        {
+            var writer = ELFWriter(base: base)
+            let word = writer.append(words: [0])
+            writer.setDynamic(
+                writer.relaEntries([Relocation(37, at: word, addend: base &+ UInt64(bitPattern: offset))]))
+            var file = writer.bytes
+            while file.count < 0x400 { file.append(0) }
+            // p_filesz and p_memsz of the first program header.
+            file.put(UInt64(0x400), at: 64 + 32)
+            file.put(UInt64(0x400), at: 64 + 40)
+            let result = load(file, bias: 0x20_0000) { _ in 0x77 }
+            let resolver = base &+ UInt64(bitPattern: offset) &+ 0x20_0000
+            #expect(
+                result.fault
+                    == (isInside
+                        ? nil
+                        : Fault(
+                            .resolverOutsideImage, .relocation(table: 7, index: 0), value: resolver,
+                            limit: base + 0x20_0400)))
+        }
+    }
+
     /// A hash table that counts is believed, whatever room there is before the names.
     @Test(arguments: [1, 2, 3, 4] as [UInt32], [false, true]) func `a hash table counts the symbols`(
         _ count: UInt32, _ isGNU: Bool
@@ -174,10 +223,11 @@ import Testing
         let hash = writer.append(words.flatMap { littleEndian($0) })
         let table = writer.append([UInt8](repeating: 0, count: 96))
         let word = writer.append(words: [0])
-        writer.setDynamic(
-            [(6, table), (5, table + 48), (10, 1), (isGNU ? 0x6fff_fef5 : 4, hash)]
-                + writer.relaEntries([Relocation(1, at: word, symbol: 1000)]))
-        let expected = UInt64(isGNU ? max(count, 2) : count)
+        let entries: [(UInt64, UInt64)] = [
+            (6, table), (5, table + 48), (10, 1), (UInt64(isGNU ? 0x6fff_fef5 : 4), hash),
+        ]
+        writer.setDynamic(entries + writer.relaEntries([Relocation(1, at: word, symbol: 1000)]))
+        let expected = isGNU ? max(UInt64(count), 2) : UInt64(count)
         let found = load(writer.bytes).fault
         #expect(found == Fault(.symbolIndexOutsideTable, .relocation(table: 7, index: 0), value: 1000, limit: expected))
     }

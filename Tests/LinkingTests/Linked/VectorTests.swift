@@ -87,6 +87,7 @@ func addendFits(_ group: VectorGroup, _ vector: Vector) -> Bool {
                     result.hex(Vectors.place + UInt64(size), 8) == "ee ee ee ee ee ee ee ee", "what follows the place")
                 #expect(result.counts.total == 1)
                 #expect(result.counts[number] == 1)
+                #expect(result.counts.indirect == (number == 37 ? 1 : 0))
             case .overflow(let value, let limit):
                 let fault = try #require(refusal(of: bytes), "\(group.name), vector \(index), \(form)")
                 #expect(fault.rule == .relocationOverflow)
