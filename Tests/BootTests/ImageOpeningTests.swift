@@ -21,11 +21,13 @@ import Testing
 
     /// Boots `image`, which lies at `start`, on a machine with 64 MiB.
     static func boot(
-        _ image: [UInt8], at start: UInt64 = 0x40_0000, line: String = "", taken: [AddressRange] = []
+        _ image: [UInt8], at start: UInt64 = 0x40_0000, line: String = "", taken: [AddressRange] = [],
+        tables: [(address: UInt64, bytes: [UInt8])] = []
     ) throws -> BootedMachine {
         let module = AddressRange(at: start, size: UInt64(image.count))
         let handoff = Handoff(loader: loader, codeEnd: 0x11_0000, hasGigabytePages: false, hasNoExecute: true)
-        return try BootedMachine([(0x5000, Array(line.utf8)), (module.start, image)], handoff) { () throws(Fault) in
+        let contents = [(address: 0x5000 as UInt64, bytes: Array(line.utf8)), (module.start, image)] + tables
+        return try BootedMachine(contents, handoff) { () throws(Fault) in
             var platform = Platform(.pvh, information: 0x9500)
             try platform.memoryMap.add(AddressRange(0, 0x9_f000), .available)
             try platform.memoryMap.add(AddressRange(0x10_0000, 0x400_0000), .available)
@@ -70,6 +72,66 @@ import Testing
     @Test func `firmware keeps a part of memory, and of much memory a smaller one`() {
         #expect(ImageOpening.mostKept(of: 8 << 20) == 1 << 20)
         for available in [128 << 20, 1 << 40] { #expect(ImageOpening.mostKept(of: UInt64(available)) == 16 << 20) }
+    }
+
+    /// ACPI's root pointer where a BIOS leaves it, RSDT and MADT with `count` processors.
+    private static func tables(processors count: Int) -> [(address: UInt64, bytes: [UInt8])] {
+        func summed(_ bytes: [UInt8], _ place: Int) -> [UInt8] {
+            bytes.putting(bytes.reduce(0, &-) as UInt8, at: place)
+        }
+        func table(_ signature: String, _ contents: [UInt8]) -> [UInt8] {
+            let size = littleEndian(UInt32(36 + contents.count))
+            return summed(Array(signature.utf8) + size + [UInt8](repeating: 0, count: 28) + contents, 9)
+        }
+        let root = Array("RSD PTR ".utf8) + [UInt8](repeating: 0, count: 8) + littleEndian(0x9_2000 as UInt32)
+        let processors = (0..<count).flatMap { [0, 8, UInt8($0), UInt8($0), 1, 0, 0, 0] as [UInt8] }
+        return [
+            (0xf_0000, summed(root, 8)), (0x9_2000, table("RSDT", littleEndian(0x9_3000 as UInt32))),
+            (0x9_3000, table("APIC", [UInt8](repeating: 0, count: 8) + processors)),
+        ]
+    }
+
+    /// As many processors as there are, and not one more; where nobody tells how many there are, any number.
+    @Test func `an image boots where there are as many processors as it asks for`() throws {
+        for (wanted, count, boots) in [
+            (0, 1, true), (1, 1, true), (2, 1, false), (2, 2, true), (3, 2, false), (16, 16, true), (17, 16, false),
+            (4_000_000_000, nil, true),
+        ] as [(UInt64, Int?, Bool)] {
+            let image = ImageWriter(Self.kernel(), "[requirements]\ncpus = \(wanted)\n")
+            let found = fault {
+                _ = try Self.boot(image.packed, tables: count.map { Self.tables(processors: $0) } ?? [])
+            }
+            let limit = UInt64(count ?? 0)
+            #expect(
+                found == (boots ? nil : Fault(.processorsBelowRequirement, value: wanted, limit: limit)), "\(wanted)")
+        }
+    }
+
+    /// The longest line that a kernel can be handed has 65,535 bytes.
+    @Test func `an image's line has a longest size`() throws {
+        for (size, fits) in [(0xfffe, true), (0xffff, true), (0x1_0000, false)] {
+            let word = String(repeating: "x", count: size - "app -- ".count)
+            let image = ImageWriter(Self.kernel(), "[input]\napp_args = ['\(word)']\n")
+            guard fits else {
+                #expect(fault { _ = try Self.boot(image.packed) } == Fault(.commandLineTooLong, limit: 0xffff))
+                continue
+            }
+            #expect(try Self.told(Self.boot(image.packed)) == "app -- " + word)
+        }
+    }
+
+    /// What is neither an ELF file nor an image is told to be no ELF file.
+    @Test func `other files are no images`() throws {
+        let archive = ImageWriter(Self.kernel()).archive
+        for bytes in [
+            Array("a text".utf8), [UInt8](repeating: 0, count: 2048), [0x1f], [0x1f, 0x8c, 8, 0], [0x8b, 0x1f, 8, 0],
+            archive.putting(archive[0] ^ 1, at: 0), Array(archive.prefix(511)),
+        ] {
+            #expect(fault { _ = try Self.boot(bytes) }?.rule == .notELF)
+        }
+        // Its first bytes alone make it one.
+        #expect(fault { _ = try Self.boot([0x1f, 0x8b, 8, 0]) }?.rule == .gzipTruncated)
+        #expect(fault { _ = try Self.boot(Array(archive.prefix(512))) }?.rule == .tarTruncated)
     }
 
     /// The size that gzip tells is that of its last member alone, and may be a lie.

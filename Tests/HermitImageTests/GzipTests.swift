@@ -104,6 +104,49 @@ import Testing
         #expect(Unpacked(one + bad + zeros, limit: 60_000).rule == .deflateDistance)
     }
 
+    /// What can be told of a file without unpacking it, however short it is.
+    @Test func `a file's first bytes and its last ones`() {
+        for (bytes, isGzip, size) in [
+            ([], false, 0), ([0x1f], false, 0), ([0x1f, 0x8b], false, 0), ([0x1f, 0x8b, 8], false, 0),
+            ([0x1f, 0x8b, 8, 0], true, 0x88b1f), ([0x1f, 0x8b, 0xff, 0xff], true, 0xffff_8b1f),
+            ([0x1f, 0x8b, 0, 0], true, 0x8b1f),
+            ([0x1f, 0x8c, 0, 0], false, 0x8c1f), ([0x1e, 0x8b, 0, 0, 7], false, 0x700_008b),
+            ([0x8b, 0x1f, 0, 0], false, 0x1f8b),
+        ] as [([UInt8], Bool, UInt64)] {
+            let view = ByteView(bytes.span.bytes)
+            let found = (Gzip.isGzip(view), Gzip.claimedSize(view))
+            #expect(found == (isGzip, size), "\(bytes)")
+        }
+    }
+
+    /// Packed so that stored blocks, names and checksums of the header begin at every bit and end at every byte: each cut is refused, and
+    /// each changed bit of the sizes and sums.
+    @Test func `what a stored block says of itself is checked`() {
+        let data = (0..<40).map { UInt8($0 * 5) }
+        let packed = ImageWriter.gzip(data)
+        #expect(Unpacked(packed, limit: 40) == .bytes(data))
+        // The header's ten bytes, the block's first byte, its size twice, and after the data two words.
+        for bit in 0..<32 {
+            #expect(
+                Unpacked(packed.putting(packed[11 + bit / 8] ^ 1 << (bit % 8), at: 11 + bit / 8), limit: 40).rule
+                    == .deflateStoredLength)
+        }
+        for bit in 0..<64 {
+            let place = packed.count - 8 + bit / 8
+            #expect(
+                Unpacked(packed.putting(packed[place] ^ 1 << (bit % 8), at: place), limit: 40).rule == .gzipChecksum)
+        }
+        for length in 0..<packed.count {
+            #expect(Unpacked(Array(packed.prefix(length)), limit: 40).rule == .gzipTruncated, "\(length)")
+        }
+        // A size of the block, and its complement, that is more than there is.
+        let long = packed.putting(41 + 8 as UInt16, at: 11).putting(~(41 + 8) as UInt16, at: 13)
+        #expect(Unpacked(long, limit: 100).rule == .gzipTruncated)
+        for kind in [1 | 3 << 1, 3 << 1] as [UInt8] {
+            #expect(Unpacked(packed.putting(kind, at: 10), limit: 40).rule == .deflateBlockUnknown)
+        }
+    }
+
     @Test func `every length of a file except its own is refused`() async throws {
         let folder = try Folder()
         try folder.write(.mixed(5_000, seed: 4), "data")
