@@ -2,6 +2,7 @@
 
 import Bytes
 import Diagnostics
+import ELF
 import Firmware
 import HermitImage
 import Linking
@@ -11,7 +12,7 @@ import Memory
 enum ImageOpening {
     /// Whether `file` does not begin like an ELF file: then it may be an image.
     static func mayBeImage(_ file: NamedFile, _ memory: PhysicalMemory) -> Bool {
-        memory.bytes.word32(at: file.start) != 0x464c_457f
+        memory.bytes.word32(at: file.start) != FileHeader.magic
     }
 
     /// Opens the first module of `platform` if it is an image: unpacks it into memory of its own, reads what it says, and makes its kernel the
@@ -185,6 +186,6 @@ extension NamedFiles {
 extension ByteView {
     /// Whether it begins like an ELF file of 64 bits, least significant byte first, that may be loaded with others.
     fileprivate var isSharedObject: Bool {
-        word32(at: 0) == 0x464c_457f && byte(at: 4) == 2 && byte(at: 16) == 3 && byte(at: 17) == 0
+        word32(at: 0) == FileHeader.magic && byte(at: 4) == 2 && byte(at: 16) == 3 && byte(at: 17) == 0
     }
 }

@@ -16,6 +16,9 @@ static const int watched[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGCHLD};
 enum { watched_count = sizeof watched / sizeof *watched };
 
 static int signal_pipe[2] = {-1, -1};
+// What was done with the signals before, and whether that is to be restored.
+static struct sigaction former[watched_count], former_pipe;
+static int is_watching;
 
 // A handler may do no more than this: the numbers are handled elsewhere.
 static void note_signal(int number) {
@@ -37,8 +40,15 @@ static void handle(int number, void (*handler)(int)) {
 
 int process_watch_signals(void) {
     if (signal_pipe[0] < 0 && pipe2(signal_pipe, O_CLOEXEC | O_NONBLOCK) != 0) return -errno;
-    for (int index = 0; index < watched_count; index++) handle(watched[index], note_signal);
+    for (int index = 0; index < watched_count; index++) {
+        sigaction(watched[index], NULL, &former[index]);
+        // What the user has had ignored, as nohup does, stays so; but the end of a child must be noted.
+        if (former[index].sa_handler == SIG_IGN && watched[index] != SIGCHLD) continue;
+        handle(watched[index], note_signal);
+    }
+    sigaction(SIGPIPE, NULL, &former_pipe);
     handle(SIGPIPE, SIG_IGN);
+    is_watching = 1;
     return signal_pipe[0];
 }
 
@@ -49,8 +59,10 @@ int process_pipe(int *ends, int capacity) {
 }
 
 void process_forget_signals(void) {
-    for (int index = 0; index < watched_count; index++) handle(watched[index], SIG_DFL);
-    handle(SIGPIPE, SIG_DFL);
+    if (!is_watching) return;
+    for (int index = 0; index < watched_count; index++) sigaction(watched[index], &former[index], NULL);
+    sigaction(SIGPIPE, &former_pipe, NULL);
+    is_watching = 0;
 }
 
 pid_t process_start(const char *path, char *const *arguments, int input, int output, int error,
@@ -66,8 +78,7 @@ pid_t process_start(const char *path, char *const *arguments, int input, int out
         // The parent may have ended before that.
         if (getppid() != parent) _exit(127);
         if (is_apart) setpgid(0, 0);
-        for (int index = 0; index < watched_count; index++) handle(watched[index], SIG_DFL);
-        handle(SIGPIPE, SIG_DFL);
+        process_forget_signals();
         sigset_t none;
         sigemptyset(&none);
         sigprocmask(SIG_SETMASK, &none, NULL);

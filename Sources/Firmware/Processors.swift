@@ -13,10 +13,10 @@ public enum Processors {
         while table.contains(offset, root.entrySize) {
             let entry = root.entrySize == 8 ? table.word64(at: offset) : table.word32(at: offset).map { UInt64($0) }
             offset &+= root.entrySize
-            guard let entry, let found = try? view(entry, memory), found.word32(at: 0) == signature("APIC") else {
-                continue
-            }
-            return count(in: found)
+            guard let entry, (try? memory.record(entry, size: 4))?.u32(0) == signature("APIC") else { continue }
+            // There is one MADT at the most. Only its bytes are summed, or each entry could make all memory be read.
+            guard let table = try? view(entry, memory) else { return nil }
+            return count(in: table)
         }
         return nil
     }

@@ -71,23 +71,6 @@ import Testing
         return sink.text
     }
 
-    @Test func `details are equal where all of them are`() {
-        let details = FaultDetails(Fault(.needsLibrary, nameOffset: 7))
-        var others: [FaultDetails] = []
-        for offset in [0, 6, 8] as [UInt64] { others.append(FaultDetails(Fault(.needsLibrary, nameOffset: offset))) }
-        for index in 0..<3 {
-            var other = details
-            switch index {
-            case 0: other.address = 1
-            case 1: other.nameOffset = 1
-            default: other.furtherNames.append(0)
-            }
-            others.append(other)
-        }
-        for other in others { #expect(details != other && other == other) }
-        #expect(details == FaultDetails(Fault(.needsLibrary, .header, value: 7, limit: 9)))
-    }
-
     @Test func `the first four further names are kept, and all are counted`() {
         var names = FurtherNames()
         for number in 1...6 as ClosedRange<UInt64> {

@@ -119,7 +119,7 @@ import Testing
         (2, 1, 183, "e_machine 183 is AArch64"), (2, 1, 243, "e_machine 243 is RISC-V"),
         (1, 1, 3, "e_machine 3 is i386"),
         (2, 2, 21, "e_machine 21 is 64-bit PowerPC"), (1, 1, 40, "e_machine 40 is ARM, 32 bits"),
-        (2, 1, 0x1234, "no machine has the number 4660"),
+        (2, 1, 0x1234, "e_machine is 4660, a number that no known machine has"),
     ])
     func otherMachinesHaveNames(_ fileClass: Int, _ data: Int, _ machine: Int, _ sentence: String) async throws {
         var bytes = Sample.application

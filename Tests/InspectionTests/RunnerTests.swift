@@ -60,7 +60,8 @@ import Testing
 
     @Test(.enabled(if: isReady, "make loader fixtures")) func otherEnds() async throws {
         let late = try await boot(["--timeout", "0.7"], ["hang"])
-        #expect(late.status == 124 && late.errors.contains("QEMU was ended: 0.7 seconds are over\n"), "\(late.errors)")
+        #expect(
+            late.status == 124 && late.errors.contains("QEMU was ended after 0.7 s (--timeout)\n"), "\(late.errors)")
         let wrong = try await boot(["--qemu-arg", "-no-such-option"], [])
         #expect(wrong.status == 125 && wrong.errors.contains("QEMU itself failed"), "\(wrong.errors)")
         let folder = try Folder()

@@ -42,7 +42,11 @@ public enum Report {
         sink.write("[LOADER] started by ")
         sink.write(platform.bootProtocol.name)
         sink.write(", RAM up to ", hex: platform.memoryMap.topOfRAM)
-        let unused = platform.moduleCount &- 1 &- max(application.link.count &- 1, 0)
+        // Libraries of an image's archive are no modules.
+        var unused = platform.moduleCount &- 1
+        for index in 1..<max(application.link.count, 1) where application.link[index].file < platform.moduleCount {
+            unused &-= 1
+        }
         if unused > 0 { sink.write(", unused modules: %d", UInt64(unused)) }
         sink.endLine()
         if platform.hasUnreadSetupData {

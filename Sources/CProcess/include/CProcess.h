@@ -18,8 +18,8 @@ pid_t process_start(const char *_Nonnull path, char *_Nullable const *_Nonnull a
 int process_pipe(int *_Nonnull ends, int capacity);
 
 /// Turns SIGINT, SIGTERM, SIGHUP, SIGQUIT and SIGCHLD into bytes, their numbers, that can be read from the descriptor that this returns;
-/// SIGPIPE is ignored. Returns minus errno if that fails.
+/// SIGPIPE is ignored. Those that were ignored before, SIGCHLD apart, stay so. Returns minus errno if that fails.
 int process_watch_signals(void);
 
-/// Restores the default handling of these signals.
+/// Restores what was done with these signals before.
 void process_forget_signals(void);

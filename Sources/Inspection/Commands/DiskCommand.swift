@@ -53,9 +53,8 @@ struct DiskCommand: AsyncParsableCommand {
     var arguments: [String] = []
 
     mutating func validate() throws {
-        for variable in environment where !variable.contains("=") {
-            throw ValidationError("--env takes NAME=VALUE, not '\(variable)'")
-        }
+        try EnvironmentVariables.check(environment)
+        guard output != "-" else { throw ValidationError("--output is a file, not standard output") }
         guard givenMemory?.bytes ?? .max >= UEFIStarter.leastMemory else {
             throw ValidationError("UEFI needs 64M of memory")
         }
@@ -81,7 +80,7 @@ struct DiskCommand: AsyncParsableCommand {
         do throws(Refusal) {
             _ = try Rehearsal(ByteView(application.bytes), on: host.booting(file, application), gigabytePages: false)
         } catch { Progress.shared.tell("warning: OVMF will not boot it: \(error.sentence)") }
-        let loader = try InputFile(loaderFile())
+        let loader = try loaderFile()
         let line = [loaderOptions, QEMU.commandLine(commandLine, environment: environment, arguments: arguments)]
             .filter { !$0.isEmpty }.joined(separator: " ")
         // The loader unpacks an image itself.
@@ -93,8 +92,8 @@ struct DiskCommand: AsyncParsableCommand {
         try Inspection.write(image.bytes, toFileAt: output)
     }
 
-    /// The path of the MZ file. Throws a `Failure` where there is none.
-    private func loaderFile() throws(Failure) -> String {
+    /// The MZ file. Throws a `Failure` where there is none.
+    private func loaderFile() throws(Failure) -> InputFile {
         let path = loader ?? MachineOptions.installed("loader.efi")
         guard let path else {
             throw Failure("there is no loader.efi: make loader builds one; say --loader FILE where it lies elsewhere")
@@ -104,7 +103,7 @@ struct DiskCommand: AsyncParsableCommand {
         guard file.byte(at: 0) == UInt8(ascii: "M"), file.byte(at: 1) == UInt8(ascii: "Z") else {
             throw Failure("\(printable(path)) is no MZ file: firmware starts loader.efi, not loader")
         }
-        return path
+        return input
     }
 }
 
@@ -150,15 +149,16 @@ struct BootDisk {
         guard FileManager.default.createFile(atPath: image, contents: nil),
             unsafe truncate(image, size + 2 * BootDisk.mebibyte) == 0
         else { throw Failure.writing(image, errno) }
-        try await InstalledProgram.run(
-            "sfdisk", ["--quiet", image], BootDisk.packages,
-            input: """
-                label: gpt
-                label-id: \(identifier(digest, from: 0))
-                start=\(BootDisk.mebibyte / BootDisk.sector), size=\(size / BootDisk.sector), \
-                type=C12A7328-F81F-11D2-BA4B-00A0C93EC93B, uuid=\(identifier(digest, from: 4)), name="EFI System"
+        let table = folder + "/table"
+        let lines = """
+            label: gpt
+            label-id: \(identifier(digest, from: 0))
+            start=\(BootDisk.mebibyte / BootDisk.sector), size=\(size / BootDisk.sector), \
+            type=C12A7328-F81F-11D2-BA4B-00A0C93EC93B, uuid=\(identifier(digest, from: 4)), name="EFI System"
 
-                """)
+            """
+        try Data(lines.utf8).write(to: URL(fileURLWithPath: table))
+        try await InstalledProgram.run("sfdisk", ["--quiet", image], BootDisk.packages, input: table)
         let partition = image + "@@1M"
         let serial = String(digest.words.span[0], radix: 16)
         try await InstalledProgram.run(

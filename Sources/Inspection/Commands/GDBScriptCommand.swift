@@ -84,7 +84,7 @@ enum GDBScript {
             script.append(
                 "\(try command(module.path ?? copy(module.input))) -o \(hex(library.memory.start &- linkStart))")
         }
-        script.append("target remote \(target)")
+        script.append("target remote \(try line(target))")
         // Memory is written after the breakpoint is set, so that it has to be the CPU's.
         script.append("hbreak *\(hex(rehearsal.entry.instructionPointer))")
         script.append("continue")
@@ -106,12 +106,16 @@ enum GDBScript {
         return text
     }
 
+    /// `text`, which is in one line. Throws `Failure` if it is not: what followed would be a command of its own.
+    private static func line(_ text: String) throws(Failure) -> String {
+        guard !text.utf8.contains(UInt8(ascii: "\n")) else {
+            throw Failure("gdb takes the end of a line for the end of a command: give \(printable(text)) another name")
+        }
+        return text
+    }
+
     /// The beginning of the command that reads the symbols of the file at `path`.
     private static func command(_ path: String) throws -> String {
-        // What followed would be a command of its own.
-        guard !path.utf8.contains(UInt8(ascii: "\n")) else {
-            throw Failure("gdb takes the end of a line for the end of a command: give \(printable(path)) another name")
-        }
-        return "add-symbol-file \(QEMU.line([path]))"
+        "add-symbol-file \(QEMU.line([try line(path)]))"
     }
 }

@@ -7,13 +7,6 @@ import Diagnostics
 import FoundationEssentials
 import Glibc
 import HermitImage
-import Subprocess
-
-#if canImport(System)
-    import System
-#else
-    import SystemPackage
-#endif
 
 struct FilesCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -89,9 +82,7 @@ struct ImageCreateCommand: AsyncParsableCommand {
 
     mutating func validate() throws {
         guard (1...255).contains(cpus ?? 1) else { throw ValidationError("--cpus is a number from 1 to 255") }
-        for variable in variables where !variable.dropFirst().contains("=") {
-            throw ValidationError("--env is NAME=VALUE, not '\(variable)'")
-        }
+        try EnvironmentVariables.check(variables)
         for file in files where !file.dropFirst().contains("=") {
             throw ValidationError("--file is PATH=FILE, not '\(file)'")
         }
@@ -153,7 +144,7 @@ struct ImageCreateCommand: AsyncParsableCommand {
 
     /// `bytes` as gzip packs them, without a name and a time.
     private static func gzip(_ bytes: [UInt8]) async throws -> [UInt8] {
-        guard let program = InstalledProgram.find("gzip") else {
+        guard InstalledProgram.find("gzip") != nil else {
             throw Failure(
                 "there is no gzip in PATH: install it (apt-get install gzip), or give the output a name that ends in .tar"
             )
@@ -163,9 +154,7 @@ struct ImageCreateCommand: AsyncParsableCommand {
         let path = try folder.made() + "/image"
         // These files are gone soon: none of them is one that must not be written over.
         try Data(bytes).write(to: URL(fileURLWithPath: path))
-        let result = try await Subprocess.run(
-            .path(FilePath(program)), arguments: ["-n", "-9", path], output: .discarded, error: .string(limit: 1 << 12))
-        guard result.terminationStatus.isSuccess else { throw Failure("gzip: \(result.standardError)") }
+        try await InstalledProgram.run("gzip", ["-n", "-9", path], "gzip")
         return [UInt8](try Data(contentsOf: URL(fileURLWithPath: path + ".gz")))
     }
 }
@@ -174,7 +163,7 @@ struct ImageCreateCommand: AsyncParsableCommand {
 struct ArchiveWriter {
     /// The archive so far.
     private(set) var bytes: [UInt8] = []
-    private var names: Set<String> = []
+    private var names: Set<String> = [], folders: Set<String> = []
 
     /// Adds a file called `path`. Throws `Failure` for a name that leads out of the archive, or is there already.
     mutating func add(_ path: String, _ file: InputFile, mode: Int) throws(Failure) {
@@ -190,6 +179,10 @@ struct ArchiveWriter {
         }
         let name = parts.joined(separator: "/")
         guard names.insert(name).inserted else { throw Failure("'\(printable(name))' is in the image already") }
+        for count in 1..<parts.count { folders.insert(parts.prefix(count).joined(separator: "/")) }
+        if let both = folders.first(where: names.contains) {
+            throw Failure("'\(printable(both))' would be a file and a folder in the image")
+        }
         if name.utf8.count > 100 {
             let record = ArchiveWriter.record("path", name)
             append(header: "pax", record, type: UInt8(ascii: "x"), mode: 0o644)
@@ -292,7 +285,21 @@ struct ImageExtractCommand: ParsableCommand {
             let bytes = archive.part(at: entry.start, size: entry.size)
             try folder.write(bytes.span, to: name, isExecutable: entry.mode & 0o100 != 0)
         case .hardLink, .symbolicLink, .device, .other:
-            Progress.shared.tell("\(printable(name)) is left out: it is a \(entry.kind)")
+            Progress.shared.tell("\(printable(name)) is left out: it is \(entry.kind.text)")
+        }
+    }
+}
+
+extension TarKind {
+    /// The kind, in words.
+    fileprivate var text: String {
+        switch self {
+        case .file: "a file"
+        case .folder: "a folder"
+        case .hardLink: "a hard link"
+        case .symbolicLink: "a symbolic link"
+        case .device: "a device or a pipe"
+        case .other: "of a kind that is unknown here"
         }
     }
 }

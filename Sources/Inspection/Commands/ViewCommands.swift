@@ -177,8 +177,12 @@ struct Address: ExpressibleByArgument {
     let value: UInt64
 
     init?(argument: String) {
-        let parsed = argument.hasPrefix("0x") ? UInt64(argument.dropFirst(2), radix: 16) : UInt64(argument)
-        guard let parsed else { return nil }
+        let isHexadecimal = argument.hasPrefix("0x") || argument.hasPrefix("0X")
+        let digits = isHexadecimal ? argument.dropFirst(2) : argument[...]
+        // The initialiser would take a sign.
+        guard digits.first?.isHexDigit == true, let parsed = UInt64(digits, radix: isHexadecimal ? 16 : 10) else {
+            return nil
+        }
         value = parsed
     }
 }

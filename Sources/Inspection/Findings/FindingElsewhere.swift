@@ -53,12 +53,13 @@ extension Finding {
         var refused: Set<UInt32> = []
         var ignored: UInt64 = 0
         do throws(Fault) {
+            let applied = [RelocationNumber.absolute64, RelocationNumber.globDat, RelocationNumber.relative]
             let relocator = try Relocator(copy image, bias: 0, as: .library)
             var relocations = relocator.listed
             while let relocation = try relocations.next() {
                 if UInt64(relocation.location.table) != DynamicTag.rela {
                     ignored &+= 1
-                } else if ![1, 6, 8].contains(relocation.entry.type) {
+                } else if !applied.contains(relocation.entry.type) {
                     refused.insert(relocation.entry.type)
                 }
             }

@@ -16,7 +16,10 @@ extension Finding {
         let name = Names.machine(number)
         return [
             Finding(
-                .note, "machine", name.map { "e_machine \(number) is \($0)" } ?? "no machine has the number \(number)",
+                .note, "machine",
+                name.map { "e_machine \(number) is \($0)" }
+                    ?? "e_machine is \(number), a number that no known machine has",
+                // EM_AARCH64 and EM_RISCV.
                 [183, 243].contains(number)
                     ? "this loader is for x86-64; Hermit's own loader, hermit-loader-aarch64 or -riscv64, boots that one"
                     : name == nil ? "the file may be damaged: copy or build it again" : "Hermit does not run there")
@@ -47,7 +50,7 @@ extension Finding {
             }
             return Finding(
                 .warning, "module-not-needed",
-                "nothing needs module \(path): no DT_NEEDED is its name or its DT_SONAME, so it is not loaded",
+                "nothing needs module \(path): no DT_NEEDED names it, so it is not loaded",
                 "leave it out, or link the application with it")
         }
     }

@@ -3,6 +3,7 @@
 import ArgumentParser
 import Bytes
 import Diagnostics
+import ELF
 import Glibc
 import HermitImage
 
@@ -22,7 +23,7 @@ struct ImageFile: Sendable {
     /// Whether `file` is an image, by its first bytes.
     static func isImage(_ file: InputFile) -> Bool {
         let view = ByteView(file.bytes)
-        return view.word32(at: 0) != 0x464c_457f && HermitImage.isImage(view)
+        return view.word32(at: 0) != FileHeader.magic && HermitImage.isImage(view)
     }
 
     /// The archive in `file`. Throws a `Refusal` for one that is damaged, or does not fit in 4 GiB.
@@ -81,7 +82,7 @@ extension InputFile {
         guard path != "-", unsafe stat(path, &status) == 0 else { return true }
         guard status.st_mode & S_IFMT != S_IFDIR else { return false }
         guard !isReadOnce(path), let input = try? InputFile(path) else { return true }
-        return ByteView(input.bytes).word32(at: 0) == 0x464c_457f || ImageFile.isImage(input)
+        return ByteView(input.bytes).word32(at: 0) == FileHeader.magic || ImageFile.isImage(input)
     }
 
     /// Opens `path`. Where that is a Hermit image, its kernel is what is returned, and what is wrong with it a `Refusal`; where

@@ -199,7 +199,7 @@ struct BootCommand: AsyncParsableCommand {
         case .finished: return 0
         case .exited(let status):
             if Explanation.kinds.contains(where: { $0.status == status }) { return status }
-            // As a shell has it, and never success for what is none.
+            // A shell has eight bits; a code that is no success must not become 0.
             if let code = run.log.exitCode { return code == 0 ? 0 : max(1, Int32(truncatingIfNeeded: code & 0xff)) }
             switch status {
             case 0: return 1
@@ -217,7 +217,7 @@ struct BootCommand: AsyncParsableCommand {
         let seconds = options.timeout.map { $0 == $0.rounded() ? "\(Int($0))" : "\($0)" } ?? ""
         switch end {
         case .unread, .finished: return
-        case .timedOut: console.line("QEMU was ended: \(seconds) seconds are over")
+        case .timedOut: console.line("QEMU was ended after \(seconds) s (--timeout)")
         case .stopped(let signal): if !quiet { console.line("QEMU was ended: signal \(signal) asked for it") }
         case .signaled(let signal): console.line("QEMU was ended by signal \(signal)")
         case .exited(let number):

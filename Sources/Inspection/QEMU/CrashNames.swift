@@ -74,7 +74,7 @@ struct SymbolizeCommand: AsyncParsableCommand {
     var log = "-"
 
     func run() async throws {
-        guard file != "-" else { throw Failure("the file is named, and standard input is the log") }
+        guard file != "-" else { throw Failure("the file must be named: standard input can only be the log") }
         let input = try InputFile.openingOnly(file)
         let text = try InputFile(log)
         let host = try machine.host(for: file, input)

@@ -132,8 +132,10 @@ enum GuestEnd: Equatable {
                     }
                     log.take(buffer.span.extracting(first: count))
                     pending.take(buffer.span.extracting(first: count), dropsCarriageReturns)
-                } else {
-                    isEnded = status != nil
+                } else if status != nil {
+                    // A carriage return that nothing follows is still to be written.
+                    pending.end()
+                    isEnded = pending.isEmpty
                 }
             }
             var number: UInt8 = 0
@@ -166,8 +168,6 @@ enum GuestEnd: Equatable {
             var word: Int32 = 0
             _ = unsafe waitpid(companion, &word, 0)
         }
-        pending.end()
-        while !pending.isEmpty, pending.write() == 0 {}
         log.end()
         if let failure { throw failure }
         if let reason { return reason }

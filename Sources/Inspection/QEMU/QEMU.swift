@@ -11,11 +11,15 @@ struct QEMU {
 
     /// The program: the one that was named, or that the environment's QEMU names, or the one in PATH.
     static func program(_ named: String?) throws -> String {
-        let name = named ?? ProcessInfo.processInfo.environment["QEMU"] ?? "qemu-system-x86_64"
+        let given = named ?? ProcessInfo.processInfo.environment["QEMU"]
+        let name = given ?? "qemu-system-x86_64"
         guard let program = InstalledProgram.find(name) else {
             throw Failure(
-                "there is no \(name)\(name.contains("/") ? "" : " in PATH"): install it (apt-get install qemu-system-x86), or "
-                    + "say --qemu PROGRAM")
+                "there is no \(printable(name))\(name.contains("/") ? "" : " in PATH"): "
+                    + (given == nil
+                        ? "install it (apt-get install qemu-system-x86), or say --qemu PROGRAM"
+                        : "--qemu, or QEMU in the environment, takes the path of a program, or the name of one in PATH")
+            )
         }
         return program
     }

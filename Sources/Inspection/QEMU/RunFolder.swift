@@ -14,8 +14,8 @@ final class RunFolder {
     func made() throws(Failure) -> String {
         if let path { return path }
         let parent = ProcessInfo.processInfo.environment["TMPDIR"] ?? "/tmp"
-        // Nothing in it may be what the folder is there to avoid, and a socket's path has 107 bytes.
-        let isFit = !parent.isEmpty && parent.utf8.count < 60 && !RunFolder.isOdd(parent)
+        // Nothing in it may be what the folder is there to avoid, or a comma, which ends a word of QEMU's; a socket's path has 107 bytes.
+        let isFit = !parent.isEmpty && parent.utf8.count < 60 && !RunFolder.isOdd(parent) && !parent.contains(",")
         var template = Array(((isFit ? parent : "/tmp") + "/loader-inspect-XXXXXX").utf8CString)
         // It writes over the X, and nothing else.
         let made = unsafe mkdtemp(&template) != nil

@@ -138,17 +138,22 @@ struct RunnerOptions: ParsableArguments {
         guard timeout ?? 1 > 0, timeout ?? 1 < 1e9 else {
             throw ValidationError("--timeout is a number of seconds above 0")
         }
-        for variable in environment {
-            let name = variable.prefix { $0 != "=" }
-            guard !name.isEmpty, name.count < variable.count else {
-                throw ValidationError("--env is NAME=VALUE, not '\(variable)'")
-            }
-        }
+        try EnvironmentVariables.check(environment)
     }
 
     /// Throws where `machine` lacks the bus for what is asked for.
     func require(_ machine: MachineKind) throws {
         guard machine == .microvm, !ports.isEmpty || !shares.isEmpty else { return }
         throw ValidationError("microvm has no PCI: --port and --share take --machine pc or q35")
+    }
+}
+
+/// What `--env` takes.
+enum EnvironmentVariables {
+    /// Throws a `ValidationError` where one of `variables` has no name, or no value.
+    static func check(_ variables: [String]) throws {
+        for variable in variables where !variable.dropFirst().contains("=") || variable.hasPrefix("=") {
+            throw ValidationError("--env is NAME=VALUE, not '\(variable)'")
+        }
     }
 }

@@ -32,6 +32,11 @@ enum LinkRelocationView {
             // The bytes are copied, and the pointer does not leave the closure.
             unsafe contents.span.withUnsafeBytes { unsafe bytes.append(contentsOf: $0) }
         }
+        guard modules.count < NamedFiles.capacity else {
+            let fault = Fault(
+                .tooManyModules, value: UInt64(modules.count + 1), limit: UInt64(NamedFiles.capacity))
+            throw Refusal(fault, file)
+        }
         append(name, file)
         for module in modules { append(module.path, ByteView(module.input.bytes)) }
         // The bytes hold any value, and the array outlives the view.

@@ -75,7 +75,7 @@ struct PartSizes {
     /// Whether `symbol` is an object, a function, a common symbol, a thread-local variable or a function that chooses an
     /// implementation, and is in the file.
     private static func counts(_ symbol: Symbol) -> Bool {
-        [1, 2, 5, 6, 10].contains(symbol.type) && !symbol.isUndefined && symbol.size > 0
+        symbol.isCodeOrData && symbol.type != Symbol.Kind.none && !symbol.isUndefined && symbol.size > 0
     }
 
     /// The twelve largest functions of `file`, by the names that their source has, and how many bytes all of them have.

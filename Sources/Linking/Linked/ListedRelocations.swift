@@ -68,9 +68,6 @@ extension Relocator {
         @_lifetime(copy self) get { ListedRelocations(self) }
     }
 
-    /// Throws the fault of the tables by which symbols are looked up, if they have one.
-    public func requireSymbols() throws(Fault) { try own.requireSymbols(scope.files) }
-
     /// The symbol at `index` of the dynamic symbol table, and the file offset of its name; nil if there is none.
     public func symbol(at index: UInt32) -> (symbol: Symbol, nameOffset: UInt64)? {
         let symbols = own.symbolTable(scope.files)

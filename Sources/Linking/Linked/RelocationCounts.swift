@@ -47,6 +47,7 @@ public struct RelocationCounts: Equatable, Sendable {
     /// Whether all counts are equal.
     public static func == (left: RelocationCounts, right: RelocationCounts) -> Bool {
         for type in 0...RelocationType.lastNumber where left[type] != right[type] { return false }
-        return left.indirect == right.indirect
+        return left.indirect == right.indirect && left.resizedCopies == right.resizedCopies
+            && left.searchSteps == right.searchSteps && left.initialiserReferences == right.initialiserReferences
     }
 }
