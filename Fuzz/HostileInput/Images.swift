@@ -41,6 +41,9 @@ extension FuzzTarget {
                     _ = entry.path.isSame(as: entry.target, in: view)
                 }
             } catch {}
+            if let image = try? HermitImage(view), !view.contains(image.kernel.start, image.kernel.size) {
+                violations.append("a kernel outside the archive")
+            }
             if count > file.count / 512 { violations.append("more entries than blocks") }
         }
         return violations
@@ -88,6 +91,12 @@ extension FuzzTarget {
                 + "[requirements]\nmemory = \"1.5 MiB\"\ncpus = 0x1\n")
         let small = [ImageWriter(imageKernel).packed, full.archive, Array((full.configuration ?? "").utf8)]
         full.files.append(("./folder/other", [1, 2, 3]))
-        return small + [full.packed]
+        // A kernel in a folder that is a link, and is a link itself.
+        var linked = ImageWriter(imageKernel)
+        linked.configuration = "version = \"1\"\nkernel = \"bin/app\"\n"
+        let links =
+            ImageWriter.header("bin", size: 0, type: "2", target: "usr")
+            + ImageWriter.header("usr/app", size: 0, type: "2", target: "/app")
+        return small + [full.packed, links + linked.archive, ImageWriter.gzip(links + linked.archive)]
     }
 }

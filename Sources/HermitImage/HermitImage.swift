@@ -28,27 +28,74 @@ public struct HermitImage: ~Escapable {
         self.kernel = kernel
     }
 
-    /// How many links may lead to a file, as Linux has it (MAXSYMLINKS): each takes a walk through the archive.
+    /// How many links may lead to a file, as Linux has it (MAXSYMLINKS): each takes a walk or two through the archive.
     private static var linkLimit: Int { 40 }
     /// Longer than any path that an operating system takes.
     private static var pathLimit: Int { 1024 }
 
-    /// The file in `archive` that is called `path`, or that links of this name lead to; nil if there is none.
+    /// What a path stands for.
+    private enum Meaning {
+        case file(TarEntry), nothing
+        /// Another path, of so many bytes; its entry begins before `end`.
+        case path(count: Int, end: UInt64)
+    }
+
+    /// The file in `archive` that is called `path`, or that links of this name or of its folders lead to; nil if there is none.
     private static func find(_ path: ByteView, in archive: ByteView) throws(Fault) -> TarEntry? {
-        guard var entry = try last(path, before: archive.count, in: archive) else { return nil }
-        var bytes = InlineArray<1024, UInt8>(repeating: 0)
+        var (here, there) = (InlineArray<1024, UInt8>(repeating: 0), InlineArray<1024, UInt8>(repeating: 0))
+        var span = here.mutableSpan
+        var meaning = try meaning(of: path, before: archive.count, in: archive, next: &span)
         var links = 0
-        while entry.kind == .hardLink || entry.kind == .symbolicLink, links < linkLimit {
+        while case .path(let count, let end) = meaning {
+            guard links < linkLimit else { return nil }
             links &+= 1
-            var span = bytes.mutableSpan
-            guard let count = entry.destination(in: archive, into: &span) else { return nil }
-            let target = ByteView(span.asSpan().extracting(first: count))
-            // A hard link is another name of what came before it, a symbolic one is looked up when all is there.
-            let end = entry.kind == .hardLink ? entry.header : archive.count
-            guard let next = try last(target, before: end, in: archive) else { return nil }
-            entry = next
+            let from = here.mutableSpan
+            var to = there.mutableSpan
+            meaning = try HermitImage.meaning(
+                of: ByteView(from.asSpan().extracting(first: count)), before: end, in: archive, next: &to)
+            swap(&here, &there)
         }
-        return entry.kind == .file ? entry : nil
+        guard case .file(let entry) = meaning else { return nil }
+        return entry
+    }
+
+    /// What `path` stands for, where its entry begins before `end`. If that is another path, it is written to `next`.
+    private static func meaning(
+        of path: ByteView, before end: UInt64, in archive: ByteView, next: inout MutableSpan<UInt8>
+    ) throws(Fault) -> Meaning {
+        if let entry = try last(path, before: end, in: archive) {
+            if entry.kind == .file { return .file(entry) }
+            guard entry.kind == .hardLink || entry.kind == .symbolicLink,
+                let count = entry.destination(in: archive, then: path.part(at: 0, size: 0), into: &next)
+            else { return .nothing }
+            // A hard link is another name of what came before it, a symbolic one is looked up when all is there.
+            return .path(count: count, end: entry.kind == .hardLink ? entry.header : archive.count)
+        }
+        guard let (entry, rest) = try linkOfFolder(path, in: archive),
+            let count = entry.destination(
+                in: archive, then: path.part(at: rest, size: path.count &- rest), into: &next)
+        else { return .nothing }
+        return .path(count: count, end: end)
+    }
+
+    /// The symbolic link that stands for the first folder of `path` that is one, and where in `path` the rest begins; nil if none is.
+    private static func linkOfFolder(
+        _ path: ByteView, in archive: ByteView
+    ) throws(Fault) -> (entry: TarEntry, rest: UInt64)? {
+        var reader = TarReader(archive)
+        var found: (entry: TarEntry, rest: UInt64)?
+        while let entry = try reader.next() {
+            guard let rest = entry.path.rest(of: path, in: archive), rest > 0 else { continue }
+            var name = rest
+            guard path.nextComponent(from: &name) > 0 else { continue }
+            if entry.kind == .symbolicLink {
+                if rest <= found?.rest ?? .max { found = (entry, rest) }
+            } else if rest == found?.rest {
+                // The last of several entries of a name counts.
+                found = nil
+            }
+        }
+        return found
     }
 
     /// The last entry in `archive` that is called `path` and whose header begins before `end`.

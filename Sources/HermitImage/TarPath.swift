@@ -60,26 +60,36 @@ public struct TarPath: Equatable, Sendable {
 
     /// Whether it names the file that `path` names.
     public func isSame(as path: ByteView, in archive: ByteView) -> Bool {
-        var left = TarComponents(self)
+        guard var end = rest(of: path, in: archive) else { return false }
+        return path.nextComponent(from: &end) == 0
+    }
+
+    /// The offset in `path` of what comes after the components of this one; nil where `path` does not begin with them.
+    func rest(of path: ByteView, in archive: ByteView) -> UInt64? {
+        var components = TarComponents(self)
         var offset: UInt64 = 0
-        while true {
-            // The next component of `path`: no slash, and no dot by itself.
-            while path.byte(at: offset) == UInt8(ascii: "/") { offset &+= 1 }
-            let size = path.distance(to: UInt8(ascii: "/"), from: offset) ?? path.count &- min(offset, path.count)
-            if size == 1, path.byte(at: offset) == UInt8(ascii: ".") {
-                offset &+= 1
-                continue
-            }
-            guard let component = left.next(in: archive) else { return size == 0 }
-            guard component.count == size else { return false }
+        while let component = components.next(in: archive) {
+            guard path.nextComponent(from: &offset) == component.count else { return nil }
             var index: UInt64 = 0
-            while index < size {
-                guard byte(component.start &+ index, in: archive) == path.byte(at: offset &+ index) else {
-                    return false
-                }
+            while index < component.count {
+                guard byte(component.start &+ index, in: archive) == path.byte(at: offset &+ index) else { return nil }
                 index &+= 1
             }
-            offset &+= size
+            offset &+= component.count
+        }
+        return offset
+    }
+}
+
+extension ByteView {
+    /// The size of the first component of this path at or after `offset`, to whose start that moves: no slash, and no dot by itself; 0 if
+    /// there is none.
+    func nextComponent(from offset: inout UInt64) -> UInt64 {
+        while true {
+            while byte(at: offset) == UInt8(ascii: "/") { offset &+= 1 }
+            let size = distance(to: UInt8(ascii: "/"), from: offset) ?? count &- min(offset, count)
+            guard size == 1, byte(at: offset) == UInt8(ascii: ".") else { return size }
+            offset &+= 1
         }
     }
 }
@@ -108,16 +118,19 @@ struct TarComponents {
 }
 
 extension TarEntry {
-    /// The path in `archive` that a link leads to, written to `bytes` without `.` and `..`; returns the number of its bytes. Nil where
-    /// it leaves the archive, or there is no room for it.
-    func destination(in archive: ByteView, into bytes: inout MutableSpan<UInt8>) -> Int? {
+    /// The path in `archive` that a link leads to, and then on by `rest` of another path, written to `bytes` without `.` and `..`; returns
+    /// the number of its bytes. Nil where it leaves the archive, or there is no room for it.
+    func destination(in archive: ByteView, then rest: ByteView, into bytes: inout MutableSpan<UInt8>) -> Int? {
         var count = 0
         // A symbolic link leads on from its folder, a hard link from the archive's root, as one does that begins with a slash.
         if kind == .symbolicLink, target.count > 0, target.byte(0, in: archive) != UInt8(ascii: "/") {
             guard append(path, to: &bytes, &count, in: archive) else { return nil }
             removeLast(bytes, &count)
         }
-        return append(target, to: &bytes, &count, in: archive) ? count : nil
+        guard append(target, to: &bytes, &count, in: archive),
+            append(TarPath(at: 0, size: rest.count), to: &bytes, &count, in: rest)
+        else { return nil }
+        return count
     }
 
     /// Appends the components of `other`, each after a slash; false where that leaves the root or the room.

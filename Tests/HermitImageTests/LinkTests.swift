@@ -67,6 +67,34 @@ import Testing
             self.kernel([.file("bin/app", "kernel"), .symbolic("hermit.toml", to: "etc/h")], toml: "etc/h") == "kernel")
     }
 
+    @Test func `folders that are links lead to the kernel`() {
+        let kernel = Entry.file("usr/bin/app", "kernel")
+        let cases: [(String, [Entry])] = [
+            ("beside it", [.symbolic("bin", to: "usr/bin"), kernel]),
+            ("from the root", [kernel, .symbolic("./bin/", to: "/usr/bin/")]),
+            (
+                "in a link's target",
+                [.symbolic("sbin", to: "usr/bin"), .symbolic("bin/app", to: "../sbin/app"), kernel]
+            ),
+            (
+                "one in the other",
+                [.symbolic("bin", to: "a/b"), .symbolic("a", to: "c"), .symbolic("c/b", to: "../usr/bin"), kernel]
+            ),
+            ("the last of a name", [.symbolic("bin", to: "nowhere"), kernel, .symbolic("bin", to: "usr/bin")]),
+            ("and then the file", [.symbolic("bin", to: "opt"), .symbolic("opt/app", to: "../usr/bin/app"), kernel]),
+            // A name that is there is not looked for elsewhere.
+            (
+                "not where it is there",
+                [.symbolic("bin", to: "opt"), .file("bin/app", "kernel"), .file("opt/app", "other")]
+            ),
+            (
+                "the first folder first",
+                [.symbolic("bin", to: "x/y"), .symbolic("x", to: "usr"), .symbolic("usr/y", to: "bin"), kernel]
+            ),
+        ]
+        for (name, entries) in cases { #expect(self.kernel(entries) == "kernel", "\(name)") }
+    }
+
     @Test func `links that lead nowhere`() {
         let kernel = Entry.file("opt/app-1", "kernel")
         let cases: [(String, [Entry])] = [
@@ -77,7 +105,15 @@ import Testing
             ("to what comes later, as hard links", [.hard("bin/app", to: "opt/app-1"), kernel]),
             ("to a folder", [.folder("opt/"), .symbolic("bin/app", to: "/opt")]),
             ("to nothing", [.symbolic("bin/app", to: "")]),
-            ("through a folder's link", [.symbolic("lib", to: "opt"), .symbolic("bin/app", to: "/lib/app-1"), kernel]),
+            ("through folders in a circle", [.symbolic("bin", to: "a"), .symbolic("a", to: "bin"), kernel]),
+            ("through a folder that holds itself", [.symbolic("bin", to: "bin/bin"), kernel]),
+            ("through a folder outside", [.symbolic("bin", to: "../opt"), kernel, .file("opt/app", "kernel")]),
+            ("through a folder's other name", [.folder("opt"), .hard("bin", to: "opt"), .file("opt/app", "kernel")]),
+            (
+                "through a link that is a folder in the end",
+                [.symbolic("bin", to: "opt"), .file("opt/app", "kernel"), .folder("bin")]
+            ),
+            ("to a folder, by a folder's link", [.symbolic("bin", to: "opt"), .folder("opt/app/")]),
         ]
         for (name, entries) in cases { #expect(self.kernel(entries) == "kernelNotInArchive", "\(name)") }
     }
@@ -87,6 +123,15 @@ import Testing
         var entries: [Entry] = [.file("bin/end", "kernel"), .symbolic("bin/app", to: count == 1 ? "end" : "link1")]
         for index in 1..<count {
             entries.append(.symbolic("bin/link\(index)", to: index == count - 1 ? "end" : "link\(index + 1)"))
+        }
+        #expect(kernel(entries) == (count <= 40 ? "kernel" : "kernelNotInArchive"))
+    }
+
+    /// The same for folders' links, each of which stands for the next.
+    @Test(arguments: [1, 40, 41]) func `many links of folders`(_ count: Int) {
+        var entries: [Entry] = [.file("end/app", "kernel"), .symbolic("bin", to: count == 1 ? "end" : "link1")]
+        for index in 1..<count {
+            entries.append(.symbolic("link\(index)", to: index == count - 1 ? "end" : "link\(index + 1)"))
         }
         #expect(kernel(entries) == (count <= 40 ? "kernel" : "kernelNotInArchive"))
     }
