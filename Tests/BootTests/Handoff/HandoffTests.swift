@@ -56,9 +56,11 @@ extension BootedMachine {
         _ generation: Generation
     ) throws {
         var random = SeededGenerator(seed: 200 + UInt64(generation.rawValue))
+        var booted = 0
         for _ in 0..<60 {
             let scenario = Scenario.random(generation, &random)
             guard let boot = BootedMachine(scenario, gigabytePages: true) else { continue }
+            booted += 1
             let root = boot.state.pageTable
             #expect(root == boot.placement.handoff.pageTables.start)
             #expect(boot.number(UInt64.self, at: root + 511 * 8) == root | 3)
@@ -87,14 +89,17 @@ extension BootedMachine {
                 ranges(of: pages) == subtract(stack - 0x1000..<stack, from: joined(expected)),
                 "\(scenario) \(boot.placement)")
         }
+        #expect(booted > 20, "\(booted) of 60")
     }
 
     @Test(arguments: [false, true])
     func `identity tables map all RAM and no hole of the address space`(_ gigabytePages: Bool) throws {
         var random = SeededGenerator(seed: 300)
+        var booted = 0
         for _ in 0..<60 {
             let scenario = Scenario.random(.fourIdentity, &random)
             guard let boot = BootedMachine(scenario, gigabytePages: gigabytePages) else { continue }
+            booted += 1
             let root = boot.state.pageTable
             #expect(boot.number(UInt64.self, at: root + 511 * 8) == 0)
             let pages = try #require(boot.pages(skipping: []), "\(scenario)")
@@ -106,6 +111,7 @@ extension BootedMachine {
             let expected = joined([0..<0x20_0000] + ram.map { Self.outward($0.range, 0x20_0000) })
             #expect(ranges(of: pages) == expected, "\(scenario)")
         }
+        #expect(booted > 20, "\(booted) of 60")
     }
 
     @Test func `moving tables map all that the loader can reach`() throws {
