@@ -76,7 +76,7 @@ check: lint
 
 test: deps
 	@$(MAKE) --no-print-directory -j2 test-parts
-	@grep ' skipped' build/tests.log || echo "no test was skipped"
+	@grep -hE '(^| )skipped' build/tests.log build/fuzz.log build/budget.log || echo "nothing was skipped"
 
 test-parts: lint host-test fuzz-briefly budget
 
@@ -87,15 +87,16 @@ test-build:
 BUDGET_APPS := $(wildcard ../shared/hermit/hello_world) build/fixtures/demo
 budget:
 	swift build --product loader-bench
-	.build/debug/loader-bench --parts boot --memory 1G,64G --budget budget.txt $(BUDGET_APPS)
+	.build/debug/loader-bench --parts boot --memory 1G,64G --budget budget.txt $(BUDGET_APPS) | tee build/budget.log
 
 # Some thousand inputs for each fuzz target.
 fuzz-briefly: fixtures
-	Fuzz/run all 10000x 1
+	@mkdir -p build
+	Fuzz/run all 10000x 1 | tee build/fuzz.log
 
 # A test that does not end is named, and ends with the process.
 RUN_TESTS = mkdir -p build && timeout $(1) swift test --skip-build 2>&1 | tee build/tests.log
-host-test soak matrix: private SHELL := /bin/bash -o pipefail
+host-test soak matrix fuzz-briefly budget: private SHELL := /bin/bash -o pipefail
 host-test:
 	$(call RUN_TESTS,2400)
 
@@ -103,7 +104,7 @@ host-test:
 soak: export LOADER_SOAK := 1
 soak: deps loader fixtures test-build
 	$(call RUN_TESTS,86400)
-	@grep ' skipped' build/tests.log || echo "no test was skipped"
+	@grep ' skipped' build/tests.log || echo "nothing was skipped"
 
 # Every ELF file of /usr and of the Swift toolchain as loader-inspect lists it and as readelf does: minutes.
 witness: deps inspect

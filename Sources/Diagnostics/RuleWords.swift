@@ -1,7 +1,7 @@
 // The sentence and the advice of each rule.
 //
 // Blanks are filled in when a sentence is written: %v and %d are the fault's value, %l and %m its limit, in hexadecimal and in
-// decimal; %n is the name, %t the relocation's type, %a the address that it changes.
+// decimal; %n is the name, %t the relocation's type, %a the address that it changes, %g the name of the dynamic entry whose tag the value is.
 
 extension Rule {
     /// The words of a rule: its class, what is said when it is broken, and what to do then.
@@ -139,7 +139,7 @@ extension Rule {
             .options(
                 "unknown loader option, from here: %n",
                 """
-                after loader. are known generation=0, 1, 2, 3, 4-recursive or 4-identity, base= and an address, \
+                the options are loader. followed by generation=0, 1, 2, 3, 4-recursive or 4-identity, base= and an address, \
                 sha256= and a digest, align16, no-align16, protect, no-protect, kaslr, quiet and verbose
                 """)
         case .alignmentOptionMisplaced:
@@ -243,7 +243,7 @@ extension Rule {
         case .noRoomForImage:
             .placement(
                 "no free memory for the image: it needs %v bytes that begin at a multiple of %l",
-                "give the machine more memory; where that does not help, make the image smaller, or its alignment")
+                "give the machine more memory; if that does not help, make the image or its alignment smaller")
         case .imageOutsideMemory:
             .placement(
                 "the image must lie at %v up to %l, which is not all RAM between 4 KiB and 4 GiB",

@@ -174,7 +174,7 @@ import Testing
         let run = try await Tool.run(["--quiet", "--elf-only"] + all, in: folder.url)
         let alone = try await Tool.run(["--quiet", "application"], in: folder.url)
         #expect(
-            run.status == 0 && run.output == alone.output && run.errors == "left out: 2 names of no ELF file\n",
+            run.status == 0 && run.output == alone.output && run.errors == "left out 2 files: no ELF files\n",
             "\(run)")
         // What is missing, and what does not boot, is told as ever.
         let bad = try await Tool.run(["--quiet", "--elf-only", "undefined"] + all, in: folder.url)

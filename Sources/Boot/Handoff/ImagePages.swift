@@ -68,7 +68,7 @@ extension Application {
         let touched = size >> 21 &+ 2
         if isObject { return min(touched, 10) }
         if link.count > 0 { return touched }
-        // Each PT_LOAD begins and ends once, and so do what PT_GNU_RELRO covers and the descriptorThunks.
+        // Each PT_LOAD begins and ends once, and so do what PT_GNU_RELRO covers and the thunks of TLS descriptors.
         return min(touched, UInt64(truncatingIfNeeded: contents.linked.programHeaders.count) &* 2 &+ 4)
     }
 }

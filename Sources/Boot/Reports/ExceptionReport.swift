@@ -160,7 +160,7 @@ extension CPUException {
         _ address: UInt64, _ image: borrowing ApplicationFile, _ sink: inout some TextSink
     ) {
         sink.write(": in the image")
-        // Behind its own segments are its libraries, whose addresses are no symbol's of the application.
+        // After its own segments come its libraries, which the application's symbols say nothing of.
         guard let part = image.part(at: address) else { return }
         sink.write(image.isObject ? ", section " : ", segment ", decimal: part)
         if let location = image.locate(address) {

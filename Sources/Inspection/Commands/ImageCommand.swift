@@ -51,7 +51,7 @@ struct ImageCreateCommand: AsyncParsableCommand {
 
             The same input makes the same image, byte for byte. Where the output's name ends in .tar it is not packed.
 
-            Exit status: 0, 1 the kernel is none that boots, 2 it is malformed, 64 the command line is wrong, 74 the image cannot \
+            Exit status: 0, 1 the kernel would not boot, 2 it is malformed, 64 the command line is wrong, 74 the image cannot \
             be written.
             """)
     @Option(help: "The kernel: the application's ELF file.", completion: .file())

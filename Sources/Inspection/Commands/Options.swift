@@ -11,7 +11,7 @@ import Memory
 enum ExitStatus {
     static let ofVerdicts = "0 it boots, 1 it will not boot, 2 it is malformed, 64 the command line is wrong."
     static let ofViews =
-        "Exit status, the worst of all files: 0, 1 it is no file for x86-64 that could boot, 2 it is malformed, 64 the command "
+        "Exit status, the worst of all files: 0, 1 it could not boot on x86-64, 2 it is malformed, 64 the command "
         + "line is wrong."
     static let ofRehearsals =
         "Exit status: 0, 1 the file will not boot, 2 it is malformed, 64 the command line is wrong."
@@ -88,7 +88,7 @@ struct FileOptions: ParsableArguments {
         guard count < files.count else {
             throw Failure("none of the files is an ELF file or a Hermit image", status: 2)
         }
-        Progress.shared.tell("left out: \(counted(count, "name")) of no ELF file")
+        Progress.shared.tell("left out \(counted(count, "file")): no ELF files")
     }
 
     /// Opens the file called `name`, or the kernel of the image that it is; nil if that cannot be, which is told, and `worst`

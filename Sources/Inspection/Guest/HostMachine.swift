@@ -142,7 +142,7 @@ extension HostMachine {
     }
 
     /// Takes the loader in `file`: the memory that its PT_LOAD segments occupy, in whole pages, and where its code ends. False
-    /// where that is none that QEMU could start: a fixed image between 1 MiB and 4 GiB.
+    /// if QEMU could not start it: it starts fixed images between 1 MiB and 4 GiB.
     mutating func use(loader file: ByteView) -> Bool {
         guard let header = try? FileHeader(file), header.type == .executable,
             let segments = try? ProgramHeaders(file, header)

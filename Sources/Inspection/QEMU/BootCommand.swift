@@ -90,7 +90,7 @@ struct BootCommand: AsyncParsableCommand {
             throw Failure("QEMU reads files by their names: standard input can be none of them")
         }
         for path in [file] + machine.modules where InputFile.isReadOnce(path) {
-            throw Failure("QEMU boots files, no pipes or devices: copy \(printable(path)) to one")
+            throw Failure("QEMU cannot boot from a pipe or a device: copy \(printable(path)) to a file")
         }
         let folder = RunFolder()
         defer { folder.remove() }

@@ -30,7 +30,7 @@ struct BootWay {
     let starter: GuestStarter
     let startProtocol: StartProtocol
 
-    /// What the options say, and for what they leave open what is usual. Throws a `ValidationError` where nobody starts the loader so.
+    /// What the options say; the usual choice where they leave it open. Throws a `ValidationError` where nobody starts the loader so.
     init(_ options: RunnerOptions, _ machine: MachineOptions) throws {
         starter = options.starter
         firmware = options.firmware ?? (starter == .disk ? .ovmf : .bios)

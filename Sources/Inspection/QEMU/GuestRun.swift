@@ -50,7 +50,7 @@ enum GuestEnd: Equatable {
         let signals = process_watch_signals()
         defer { process_forget_signals() }
         var ends: [Int32] = [-1, -1]
-        // As much room as a user may have, so that a short pause of this program is none of the guest's. Two numbers are written.
+        // As much room as a user may have, so that a short pause of this program does not stop the guest. Two numbers are written.
         guard signals >= 0, unsafe process_pipe(&ends, 1 << 20) == 0 else {
             throw Failure("cannot start QEMU: no pipe", status: Failure.runner)
         }

@@ -52,8 +52,8 @@ struct SharedFolder {
         let places = ["virtiofsd", "/usr/libexec/virtiofsd", "/usr/lib/virtiofsd", "/usr/lib/qemu/virtiofsd"]
         for place in places { if let program = InstalledProgram.find(place) { return program } }
         throw Failure(
-            "--share needs virtiofsd: install it (apt-get install virtiofsd, or qemu-system-common before Debian 13); 9p, which "
-                + "QEMU has built in, is nothing that Hermit can read")
+            "--share needs virtiofsd: install it (apt-get install virtiofsd, or qemu-system-common before Debian 13); Hermit "
+                + "cannot read 9p, which QEMU has built in")
     }
 
     /// Whether `program` is the daemon of QEMU 7 and older, which takes other words than the one in Rust.

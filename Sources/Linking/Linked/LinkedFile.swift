@@ -53,7 +53,7 @@ public struct LinkedFile: Sendable {
     var symbols: UInt64 = 0, symbolCount: UInt64 = 0
     var strings = FileRange()
 
-    // MARK: What other files need to know, see `readLinks`
+    // MARK: What other files need to know
 
     /// DT_SONAME, and the last component of the path that it was given with; empty if there is none.
     private(set) var soname = FileRange(), fileName = FileRange()
