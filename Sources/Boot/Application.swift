@@ -59,7 +59,6 @@ public struct Application: ~Escapable {
     /// The same of the first of `files`; the others may be the shared objects that it needs. What is known of them is kept in
     /// the only one of `plans`. Throws besides `needsLibrary`, `versionMissing`, and what is wrong with the libraries.
     @_lifetime(copy files, copy plans)
-    @inline(never)
     public init(
         _ files: borrowing NamedFiles, _ options: LoaderOptions = LoaderOptions(),
         plan plans: consuming MutableSpan<LinkPlan>

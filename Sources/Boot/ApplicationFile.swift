@@ -24,7 +24,6 @@ public struct ApplicationFile: ~Escapable {
 
     /// Validates `file`; a linked one has to be what `role` asks for.
     @_lifetime(copy file)
-    @inline(never)
     public init(_ file: ByteView, as role: LinkedImage.Role = .application) throws(Fault) {
         object = ObjectImage(unread: file)
         linked = LinkedImage(unread: file, try FileHeader(file))

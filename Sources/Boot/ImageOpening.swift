@@ -56,7 +56,6 @@ enum ImageOpening {
 
     /// Unpacks `file` to the lowest room that is large enough. What the file says of its size may not be true: then it is
     /// unpacked once more, now that the size is known.
-    @inline(never)  // Its room on the stack is not needed any more when the image is read; likewise below.
     private static func unpack(
         _ file: ByteView, _ platform: borrowing Platform, on host: inout some BootHost
     ) throws(Fault) -> AddressRange {
@@ -100,7 +99,6 @@ enum ImageOpening {
     }
 
     /// Writes the kernel's command line into memory of its own, and returns its range.
-    @inline(never)
     private static func writeLine(
         _ config: HermitConfig, besides archive: AddressRange, _ platform: borrowing Platform, _ memory: PhysicalMemory,
         on host: inout some BootHost
@@ -128,7 +126,6 @@ enum ImageOpening {
     /// Adds those shared objects of `image`, which begins at offset `start`, that are needed by the files before them; of several entries of a name
     /// the last. The only element of `plan` is room for what is found out on the way.
     @_lifetime(files: copy files)
-    @inline(never)
     private static func addLibraries(
         _ image: HermitImage, at start: UInt64, to files: inout NamedFiles, plan: inout MutableSpan<LinkPlan>
     ) throws(Fault) {

@@ -219,7 +219,6 @@ extension UInt64 {
 
 extension ByteView {
     /// The value of the hexadecimal digit at `index`, in either case; 0xff where there is none.
-    @inline(never)
     func digit(at index: UInt64) -> UInt8 {
         guard let byte = byte(at: index) else { return 0xff }
         let letter = (byte | 0x20) &- UInt8(ascii: "a")
@@ -233,7 +232,6 @@ extension ByteView {
     }
 
     /// Takes `prefix` off the bytes; false, and nothing taken, where they begin otherwise.
-    @inline(never)
     fileprivate mutating func take(_ prefix: Text) -> Bool {
         var index = 0
         while index < prefix.count {

@@ -200,7 +200,6 @@ public struct MemoryPlan: Equatable, Sendable {
 
     /// Takes `size` bytes of whole pages above the image, and above page 0x8000, where kernels start their other processors, or
     /// else anywhere; throws `rule` where there is no room.
-    @inline(never)
     private func claim(
         _ size: UInt64, _ purpose: Purpose, _ taken: inout Reservations, _ map: MemoryRegions, _ limit: UInt64,
         else rule: Rule

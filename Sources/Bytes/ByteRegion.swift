@@ -212,7 +212,6 @@ public struct ByteRegion: ~Copyable, ~Escapable {
 
         /// Stores groups from the one at `first` on, up to the one at `lastGroup` or a little further. Returns the record that comes
         /// next. This is the loader's longest loop.
-        @inline(never)
         private func storeGroups(_ first: UnsafeRawPointer, _ lastGroup: UnsafeRawPointer) -> UnsafeRawPointer {
             var record = unsafe first
             while unsafe record <= lastGroup {
@@ -404,7 +403,6 @@ public struct ByteRegion: ~Copyable, ~Escapable {
     }
 
     /// Clears `size` bytes at `address`, as `clear` does. Kept as a call, like `put`.
-    @inline(never)
     @discardableResult
     @_lifetime(self: copy self)
     public mutating func erase(_ address: UInt64, size: UInt64) -> Bool { clear(address, size: size) }

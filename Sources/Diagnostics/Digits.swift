@@ -50,7 +50,6 @@ extension TextSink {
     }
 
     /// Writes `value` in decimal.
-    @inline(never)
     public mutating func write(decimal value: UInt64) {
         var rest = value
         if value >= 100_000_000 {

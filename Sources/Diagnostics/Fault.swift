@@ -47,7 +47,6 @@ public struct Fault: Error, Equatable, Sendable {
     }
 
     /// The same fault at `location`, if it is a relocation's fault that does not yet say which relocation.
-    @inline(never)
     public func at(_ location: FaultLocation) -> Fault {
         guard locationKind == .none, rule.kind == .relocation else { return self }
         var fault = self

@@ -33,14 +33,13 @@ public struct Text: @unchecked Sendable, ExpressibleByStringLiteral {
 
     /// The bytes from `start` to `end`, or as many of them as there are.
     public subscript(start: Int, end: Int) -> Text {
-        @inline(never) get {
+        get {
             let start = min(max(start, 0), count)
             return Text(self, start, min(max(start, end), count))
         }
     }
 
     /// The index of the first `byte` at or after `start`; the number of bytes if there is none.
-    @inline(never)
     public func index(of byte: UInt8, from start: Int = 0) -> Int {
         var index = start
         while index < count, self[index] != byte { index &+= 1 }

@@ -27,14 +27,12 @@ extension TextSink {
     public mutating func flush() {}
 
     /// Writes `text` and a number in hexadecimal.
-    @inline(never)
     public mutating func write(_ text: Text, hex value: UInt64) {
         write(text)
         write(hex: value)
     }
 
     /// Writes `text` and a number in decimal.
-    @inline(never)
     public mutating func write(_ text: Text, decimal value: UInt64) {
         write(text)
         write(decimal: value)

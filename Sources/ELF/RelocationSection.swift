@@ -34,7 +34,6 @@ public struct RelocationSection: ~Escapable {
     /// The entries in `bytes`, the contents of the section at `location`: a whole number of records of `entrySize` bytes, or compact
     /// entries if that is 0.
     @_lifetime(copy bytes)
-    @inline(never)
     public init(_ bytes: ByteView, _ location: FaultLocation, entrySize: UInt64 = 0) {
         self.bytes = bytes
         self.location = location

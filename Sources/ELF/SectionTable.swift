@@ -84,7 +84,6 @@ public struct SectionTable: ~Escapable {
     ///
     /// Throws `noSectionHeaders`, `badSectionHeaderSize`, `sectionHeadersBeyondFile` or `badSectionLink`.
     @_lifetime(self: copy self)
-    @inline(never)
     public mutating func find(_ header: FileHeader) throws(Fault) {
         guard header.sectionHeaderOffset != 0 else { throw Fault(.noSectionHeaders, .header) }
         let entrySize = UInt64(try file.record(at: 58, size: 2, else: .fileTooShort, .header).u16(0))
@@ -133,7 +132,6 @@ public struct SectionTable: ~Escapable {
     /// The bytes of the section at `index`, a table of entries of `unit` bytes; `unit` is 0 if their size varies. Throws
     /// `badEntrySize`, `tableSizeNotMultiple` or `sectionBeyondFile`.
     @_lifetime(copy self)
-    @inline(never)
     public func table(_ index: UInt32, _ unit: UInt64) throws(Fault) -> ByteView {
         let section = self[index]
         if unit > 0 {
@@ -149,7 +147,6 @@ public struct SectionTable: ~Escapable {
     }
 
     /// The number of the first section of `type`; 0 if there is none.
-    @inline(never)
     public func first(of type: UInt32) -> UInt32 {
         var numbers = numbers
         while let index = numbers.next() {
@@ -173,7 +170,6 @@ public struct SectionTable: ~Escapable {
     }
 
     /// The fault for the section at `index`, which refers to another at `link`.
-    @inline(never)
     public func badLink(_ index: UInt32, _ link: UInt32) -> Fault {
         Fault(.badSectionLink, .sectionHeader(UInt64(index)), value: UInt64(link), limit: UInt64(count))
     }
@@ -187,7 +183,6 @@ public struct SectionTable: ~Escapable {
     public func nameOffset(_ section: SectionHeader) -> UInt64 { nameOffset(ofName: section.name) }
 
     /// The file offset of the name of a section whose sh_name is `offset`; 0 if it has none.
-    @inline(never)
     public func nameOffset(ofName offset: UInt32) -> UInt64 {
         let name = UInt64(offset)
         return name != 0 && name < namesSize ? namesStart &+ name : 0

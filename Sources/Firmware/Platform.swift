@@ -91,7 +91,6 @@ public struct Platform: ~Copyable {
 
     /// Reserves `size` bytes at `address` that the firmware handed over. Those of the Multiboot information are handed on to the
     /// kernel.
-    @inline(never)
     mutating func reserve(_ address: UInt64, size: UInt64) throws(Fault) {
         try reservations.add(
             AddressRange(at: address, size: size), bootProtocol.isForKernels ? .firmware : .transient)

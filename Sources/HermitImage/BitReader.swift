@@ -38,7 +38,6 @@ struct BitReader: ~Escapable {
         }
     }
 
-    @inline(never)
     @_lifetime(self: copy self)
     private mutating func refillAtEnd() {
         bits &= 1 &<< count &- 1

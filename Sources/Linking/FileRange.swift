@@ -23,11 +23,9 @@ extension ByteView {
     func part(_ range: FileRange) -> ByteView { part(at: range.start, size: range.size) }
 
     /// The 32-bit word at `offset`, in a table that has been checked; 0 if it is not there.
-    @inline(never)
     func field(at offset: UInt64) -> UInt64 { UInt64(word32(at: offset) ?? 0) }
 
     /// The last component of the path in `range`. The path ends at the first `stop`, or with the range.
-    @inline(never)
     func lastPart(of range: FileRange, until stop: UInt8) -> FileRange {
         var part = range
         var end = range.start

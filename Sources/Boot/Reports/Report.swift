@@ -221,7 +221,6 @@ extension TextSink {
     }
 
     /// Writes `text` and a range: `0x400000-0x49ffff`, the last address included.
-    @inline(never)
     mutating func write(_ text: Text, _ range: AddressRange) {
         write(text, hex: range.start)
         write("-", hex: range.end &- 1)

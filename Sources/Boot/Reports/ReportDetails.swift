@@ -62,7 +62,6 @@ extension Report {
         sink.endLine()
     }
 
-    @inline(never)
     private static func line(_ table: Text, _ count: Int, to sink: inout some TextSink) {
         guard count > 0 else { return }
         sink.write("[LOADER] ")

@@ -92,7 +92,6 @@ extension FaultDetails {
         }
     }
 
-    @inline(never)
     private func name(_ offset: UInt32, _ index: Int, _ scope: borrowing SymbolScope) -> UInt64 {
         scope.link[index].nameOffset(UInt64(offset))
     }

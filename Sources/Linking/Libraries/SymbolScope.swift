@@ -103,7 +103,6 @@ struct SymbolScope: ~Escapable, Sendable {
     }
 
     /// Searches all objects in their order.
-    @inline(never)
     private func findAnywhere(_ search: inout SymbolSearch) throws(Fault) {
         if link[search.object].isSymbolic {
             try find(in: search.object, &search)
@@ -120,7 +119,6 @@ struct SymbolScope: ~Escapable, Sendable {
     }
 
     /// Searches the object at `index` for a definition that others may use.
-    @inline(never)
     private func find(in index: Int, _ search: inout SymbolSearch) throws(Fault) {
         search.found = .none
         if !link[index].hasSymbols {

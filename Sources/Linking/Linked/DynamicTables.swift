@@ -174,7 +174,6 @@ public struct DynamicTables: ~Escapable, Sendable {
 
 extension LinkedFile {
     /// Finds the tables that the dynamic section names. Throws the faults of malformed ones, except those of symbols.
-    @inline(never)
     mutating func readTables(_ files: ByteView) throws(Fault) {
         var section = DynamicSection()
         try section.read(files.part(dynamic))

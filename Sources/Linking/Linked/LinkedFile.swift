@@ -89,7 +89,6 @@ public struct LinkedFile: Sendable {
 
     /// Reads everything about the file at `index` of `files`. Throws the file's fault, if it has one. Even then its names are known, if
     /// it is an ELF file that has some.
-    @inline(never)
     mutating func read(_ index: Int, of files: borrowing NamedFiles) throws(Fault) {
         self = LinkedFile()
         file = index
@@ -146,7 +145,6 @@ public struct LinkedFile: Sendable {
     }
 
     /// The bytes from the start of the table that the entry with `tag` names to the end of its segment in the file; at least `size`.
-    @inline(never)
     private func range(
         of tag: UInt64, _ section: borrowing DynamicSection, _ files: ByteView, size: UInt64 = 0
     ) throws(Fault) -> FileRange {
