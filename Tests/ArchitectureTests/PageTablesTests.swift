@@ -184,6 +184,13 @@ import Testing
             tables.map(AddressRange(1 << 47 + 0x1000, 1 << 47 + 0x1000), .size2MiB)
         }
         #expect(Self.pages(result.bytes, used: result.used) == [])
+        // Nor where its pages, rounded outward, would be one.
+        for address in [0, 1, 0x1800, 0x1fff, 0x40_0000, 0x40_0001, 1 << 47 - 1] as [UInt64] {
+            for size in [PageSize.size4KiB, .size2MiB, .size1GiB] {
+                let result = Self.build(pages: 8) { $0.map(AddressRange(address, address), size) }
+                #expect(Self.pages(result.bytes, used: result.used) == [] && result.used == 0x1000)
+            }
+        }
     }
 
     @Test func `a recursive PML4 points to itself`() throws {

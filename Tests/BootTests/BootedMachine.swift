@@ -74,7 +74,8 @@ struct BootedMachine {
 
         func randomNumber() -> RandomNumber { RandomNumber(0, from: .given) }
 
-        func call(_ resolver: UInt64) -> UInt64? { nil }
+        /// What is chosen is the address after the resolver's first.
+        func call(_ resolver: UInt64) -> UInt64? { resolver &+ 1 }
 
         func didPlan(
             _ placement: MemoryPlan, _ application: borrowing Application, _ options: LoaderOptions,

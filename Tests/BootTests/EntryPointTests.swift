@@ -3,6 +3,8 @@
 @testable import Boot
 import Bytes
 import Diagnostics
+import Firmware
+import Memory
 import TestSupport
 import Testing
 
@@ -75,5 +77,35 @@ import Testing
         let isShared = flags & 1 != 0 && start < 0x3000 && start + 8 > 0x2000
         let part: UInt64 = isFirst ? 1 : 0
         #expect(found == (isShared ? nil : Fault(.entryNotExecutable, .programHeader(part), value: 0x2008)))
+    }
+
+    /// Where pages have the permissions of their segments, an entry point that could not be executed is refused; else it boots.
+    @Test func `an entry point that is not executable boots without protection`() throws {
+        var writer = ELFWriter()
+        writer.append([UInt8](repeating: 0xf4, count: 0x100))
+        writer.hasLoadSegment = false
+        writer.addNotes(hermitNote(4) + abiTag(0, 13, 0))
+        writer.segments.insert(Segment(1, offset: 0, vaddr: 0, filesz: 0x400, flags: 6), at: 0)
+        let file = writer.bytes + [UInt8](repeating: 0, count: 0x400)
+        for (line, hasNoExecute, isRefused) in [
+            ("", true, true), ("loader.protect", true, true), ("loader.no-protect", true, false),
+            ("loader.protect", false, false),
+        ] {
+            let found = fault {
+                let handoff = Handoff(
+                    loader: AddressRange(0x10_0000, 0x12_0000), codeEnd: 0x11_0000, hasGigabytePages: false,
+                    hasNoExecute: hasNoExecute)
+                _ = try BootedMachine([(0x5000, Array(line.utf8)), (0x40_0000, file)], handoff) { () throws(Fault) in
+                    var platform = Platform(.pvh, information: 0x9500)
+                    try platform.memoryMap.add(AddressRange(0, 0x9_f000), .available)
+                    try platform.memoryMap.add(AddressRange(0x10_0000, 0x400_0000), .available)
+                    let module = AddressRange(at: 0x40_0000, size: UInt64(file.count))
+                    try platform.add(Module(range: module, commandLine: AddressRange(0, 0)))
+                    if !line.isEmpty { platform.commandLine = AddressRange(at: 0x5000, size: UInt64(line.utf8.count)) }
+                    return platform
+                }
+            }
+            #expect(found?.rule == (isRefused ? .entryNotExecutable : nil), "\(line)")
+        }
     }
 }

@@ -77,6 +77,38 @@ import Testing
         #expect(named.number(UInt64.self, at: Self.word) == 0x77)
     }
 
+    /// A resolver is called, alone or with others, and what it returns is stored.
+    @Test(arguments: 0...3) func `functions that choose are called`(_ count: Int) throws {
+        var file = LinkedFileWriter()
+        file.rela = (0..<count).map {
+            LinkedRelocation(offset: file.dataAddress + UInt64($0) * 8, type: 37, addend: 0x4080 + UInt64($0) * 16)
+        }
+        let boot = try Self.boot([(0x40_0000, file.bytes, 0, "")])
+        for index in 0..<4 as Range<UInt64> {
+            let word = boot.number(
+                UInt64.self, at: boot.placement.image.start + LinkedFileWriter.dataOffset + index * 8)
+            #expect(word == (index < count ? boot.placement.bias + 0x4081 + index * 16 : 0))
+        }
+    }
+
+    /// A library's block of thread-local storage is part of the template that the kernel is told of.
+    @Test(arguments: [false, true]) func `the template is that of all files`(_ hasOwn: Bool) throws {
+        var file = LinkedFileWriter()
+        file.needed = "one.so"
+        if hasOwn { file.tls = LinkedTLS(vaddr: 0x4000, filesz: 4, memsz: 8, align: 8) }
+        var one = LinkedFileWriter()
+        one.tls = LinkedTLS(vaddr: 0x4000, filesz: 3, memsz: 0x30, align: 32)
+        one.data = [7, 8, 9] + [UInt8](repeating: 0, count: 0x100)
+        let boot = try Self.boot([(0x40_0000, file.bytes, 0x9000, "app"), (0x60_0000, one.bytes, 0x9100, "one.so")])
+        // BootInfo of generation 4: the template's address, its sizes and its alignment.
+        let info = (0..<4).map { boot.number(UInt64.self, at: boot.state.bootInfo + 48 + $0 * 8) }
+        #expect(info[2] == 0x40 && info[3] == 32 && info[0] % 32 == 0)
+        // The library's block begins at the lowest multiple of 32 below the application's.
+        #expect(boot.bytes(AddressRange(at: info[0], size: 3)) == [7, 8, 9])
+        let alone = try Self.boot([(0x40_0000, LinkedFileWriter().bytes, 0, "")])
+        #expect((0..<4).allSatisfy { alone.number(UInt64.self, at: alone.state.bootInfo + 48 + $0 * 8) == 0 })
+    }
+
     /// Of two libraries by one name the first counts, also where both have been moved.
     @Test func `modules keep their order when they are moved`() throws {
         for (first, second) in [(0x100_0000, 0x100_8000), (0x100_8000, 0x100_0000)] as [(UInt64, UInt64)] {

@@ -65,6 +65,13 @@ import Testing
         #expect(sentence(Fault(.needsLibrary, nameOffset: 1), Array("\0abc".utf8)).hasSuffix("'abc'"))
     }
 
+    /// Names of any length are cut at 200 bytes, which is told.
+    @Test(arguments: [1, 199, 200, 201, 255, 256, 257, 300]) func `long names are cut`(_ size: Int) {
+        let file = [0] + [UInt8](repeating: 0x61, count: size) + [0, 0x62]
+        let shown = String(repeating: "a", count: min(size, 200)) + (size > 200 ? "..." : "")
+        #expect(sentence(Fault(.needsLibrary, nameOffset: 1), file).hasSuffix("needs: '\(shown)'"))
+    }
+
     private func text(_ details: FaultDetails, _ file: [UInt8]) -> String {
         var sink = StringSink()
         Fault(.needsLibrary).write(to: &sink, details, file: file.span.bytes)

@@ -143,6 +143,10 @@ import Testing
         }
         let nameless = sound.putting(0 as UInt16, at: 62)
         #expect(try Self.name(nameless, 1) == nil)
+        // The null section is none that could hold them, although it has a size where numbers are extended.
+        var odd = nameless.putting(0 as UInt16, at: 60).putting(UInt64(count), at: Int(start) + 32)
+        odd.put(64 as UInt64, at: Int(start) + 24)
+        #expect(try Self.name(odd, 1) == nil && Self.name(odd, 2) == nil)
         // A number of 0 is in the first header, and must not be 0 there, too.
         let extended = sound.putting(0 as UInt16, at: 60)
         for (number, expected) in [

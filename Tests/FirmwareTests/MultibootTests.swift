@@ -43,6 +43,22 @@ import Testing
         #expect(facts.reservations.filter { $0.purpose == .module }.map(\.range) == [AddressRange(0x3_0000, 0x3_1234)])
     }
 
+    /// A field counts where its own flag is set, whatever the others say, and else may hold anything.
+    @Test func `each flag is about its own fields`() throws {
+        for flags in 0..<0x2000 as Range<UInt32> where flags & 0b100_0001 != 0 && (flags < 256 || flags & 255 == 0x41) {
+            var image = Self.image()
+            image.put([flags], at: 0x9500)
+            if flags & 1 == 0 { image.put([.max, .max], at: 0x9504) }
+            if flags & 4 == 0 { image.put([.max], at: 0x9510) }
+            if flags & 8 == 0 { image.put([.max, .max], at: 0x9514) }
+            if flags & 64 == 0 { image.put([.max, .max], at: 0x952c) }
+            let facts = try image.read(.multiboot, at: 0x9500).get()
+            #expect(facts.commandLine.isEmpty == (flags & 4 == 0), "\(flags)")
+            #expect(facts.modules.count == (flags & 8 == 0 ? 0 : 2))
+            #expect(facts.regions.count == (flags & 64 == 0 ? 2 : 3))
+        }
+    }
+
     @Test func `structures may lie in the page at 0`() throws {
         var image = PlatformImage()
         image.put([0b100_0101, 639, 0x400, 0, 0x700, 0, 0, 0, 0, 0, 0, 24, 0x600], at: 0x500)

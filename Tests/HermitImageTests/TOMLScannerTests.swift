@@ -52,6 +52,18 @@ import Testing
         }
     }
 
+    /// A fault's line and column are counted in characters, whichever line ends the document has.
+    @Test func `lines end with LF, and columns are characters`() {
+        for (text, line, column) in [
+            ("x", 3, 1), ("\n\nx", 5, 1), ("\r\n\r\nx", 5, 1), ("  x", 3, 3), ("\t\tx", 3, 3),
+            ("# \u{e9}\u{4e2d}\u{1f600}\nx", 4, 1),
+            ("'\u{e9}\u{4e2d}\u{1f600}' x", 3, 1), ("[input]\r\napp_args = ['\u{1f600}', 1]", 4, 18),
+        ] as [(String, UInt64, UInt64)] {
+            let found = refusal(Array(text.utf8))
+            #expect(found?.value == line && found?.limit == column, "\(text.debugDescription)")
+        }
+    }
+
     /// UTF-8 as the Unicode standard has it, at the first and the last byte of each row of its table 3-7, as the standard library says.
     @Test func `strings and comments are UTF-8`() {
         let second: [UInt8] = [0x27, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xff]

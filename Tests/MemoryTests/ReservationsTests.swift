@@ -15,6 +15,24 @@ import Testing
         #expect(found == Fault(.tooManyReservations, limit: 64))
     }
 
+    /// The one that is named, from its first address to its last, and no other.
+    @Test func `only a reservation's own purpose changes`() throws {
+        let ranges = [
+            AddressRange(0x1000, 0x2000), AddressRange(0x1000, 0x3000), AddressRange(0, 0x2000),
+            AddressRange(0x1001, 0x2000),
+            AddressRange(0x1000, 0x2000),
+        ]
+        var reservations = Reservations()
+        for range in ranges { try reservations.add(range, .module) }
+        reservations.change(AddressRange(0x1000, 0x2000), to: .transient)
+        reservations.change(AddressRange(0x1000, 0x1fff), to: .image)
+        let purposes = (0..<reservations.count).map { reservations.all[$0].purpose }
+        #expect(purposes == [.transient, .module, .module, .module, .transient])
+        var copy = Reservations()
+        copy.copy(reservations.all)
+        #expect((0..<copy.count).map { copy.all[$0] } == (0..<reservations.count).map { reservations.all[$0] })
+    }
+
     @Test func `a reservation keeps its purpose`() throws {
         var reservations = Reservations()
         let all: [Purpose] = [.loader, .module, .firmware, .transient, .image, .handoff]

@@ -74,6 +74,43 @@ import UEFI
                     commandLine: "loader.verbose -- one", rsdp: 0xf_1234))
     }
 
+    /// Each form of UTF-8 at its first and its last character, and halves of pairs.
+    @Test func `characters of every size are written`() throws {
+        for number in [
+            0x21, 0x7f, 0x80, 0x7ff, 0x800, 0xd7ff, 0xe000, 0xfffd, 0xffff, 0x1_0000, 0x1_03ff, 0x1_0400, 0xf_ffff,
+            0x10_ffff,
+        ] as [UInt32] {
+            let text = "a\(Character(UnicodeScalar(number)!))b"
+            let units = Self.wide(text)
+            let told = try told { $0.setCommandLine(FirmwareText(ByteView(units.span.bytes))) }
+            #expect(told?.commandLine == text, "\(number)")
+        }
+        for units in [[0xd800], [0xdbff], [0xdc00], [0xdfff], [0xd800, 0xd800], [0xdc00, 0xd800], [0xd800, 0xe000]]
+            as [[UInt16]]
+        {
+            let bytes = ([0x61] + units + [0x62, 0]).flatMap { littleEndian($0) }
+            let expected =
+                "a" + units.map { 0xd800...0xdfff ~= $0 ? "\u{fffd}" : String(UnicodeScalar($0)!) }.joined() + "b"
+            #expect(try told { $0.setCommandLine(FirmwareText(ByteView(bytes.span.bytes))) }?.commandLine == expected)
+        }
+    }
+
+    /// Only all of the mark is one.
+    @Test func `a byte order mark is left out`() throws {
+        for (mark, isMark) in [
+            ([0xef, 0xbb, 0xbf], true), ([0xef, 0xbb, 0xbe], false), ([0xef, 0xba, 0xbf], false),
+            ([0xee, 0xbb, 0xbf], false),
+            ([0xef, 0xbb], false), ([0xef], false), ([], false),
+        ] as [([UInt8], Bool)] {
+            let file = mark + Array("xyz".utf8)
+            let found = try told { $0.setCommandLine(file: ByteView(file.span.bytes)) }
+            let expected = isMark ? "xyz" : String(decoding: file, as: UTF8.self)
+            #expect(found?.commandLine == expected)
+        }
+        let alone: [UInt8] = [0xef, 0xbb, 0xbf]
+        #expect(try told { $0.setCommandLine(file: ByteView(alone.span.bytes)) }?.commandLine == "")
+    }
+
     @Test func `a start info with only a memory map`() throws {
         let told = try told { _ in true }
         #expect(told?.modules.isEmpty == true && told?.commandLine == "")

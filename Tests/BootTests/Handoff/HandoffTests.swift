@@ -201,6 +201,31 @@ extension BootedMachine {
         }
     }
 
+    /// Kernels take their own `_end` for the end of the image: what the loader adds after it is reserved, wherever the image is linked.
+    @Test(arguments: [false, true]) func `what the loader adds to the image is reserved`(_ isFixed: Bool) throws {
+        var file = LinkedFileWriter()
+        (file.isExecutable, file.base) = (isFixed, isFixed ? 0x100_0000 : 0)
+        file.tls = LinkedTLS(vaddr: file.dataAddress, filesz: 0, memsz: 8, align: 8)
+        // A descriptor needs code, for which the last page of the image has no room.
+        file.rela = [LinkedRelocation(offset: file.dataAddress, type: 36)]
+        file.data = [UInt8](repeating: 0, count: 0xff8)
+        let bytes = file.bytes
+        let handoff = Handoff(
+            loader: AddressRange(0x10_0000, 0x12_0000), codeEnd: 0x11_0000, hasGigabytePages: false, hasNoExecute: true)
+        let boot = try BootedMachine([(0x40_0000, bytes)], handoff) { () throws(Fault) in
+            var platform = Platform(.pvh, information: 0x9500)
+            try platform.memoryMap.add(AddressRange(0, 0x9_f000), .available)
+            try platform.memoryMap.add(AddressRange(0x10_0000, 0x400_0000), .available)
+            let module = AddressRange(at: 0x40_0000, size: UInt64(bytes.count))
+            try platform.add(Module(range: module, commandLine: AddressRange(0, 0)))
+            return platform
+        }
+        let image = boot.placement.image
+        #expect(image.size == 0x5020)
+        let tree = try #require(DeviceTree(boot.bytes(boot.placement.handoff.deviceTree)))
+        #expect(tree.reservations.contains(image.start + 0x5000..<image.start + 0x6000))
+    }
+
     /// A line of any length, then the information at the next multiple of 16; neither lies over the other.
     @Test(arguments: [Generation.two, .three]) func `a command line of any length lies beside the information`(
         _ generation: Generation

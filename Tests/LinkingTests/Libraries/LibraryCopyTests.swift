@@ -69,6 +69,26 @@ extension LibraryTests {
         #expect(Self.refusal(application, one)?.rule == .relocationOutsideImage)
     }
 
+    /// A library may copy as well, from another that comes first; from itself there is nothing to copy, and where it is weak nothing happens.
+    @Test func aLibrarysOwnCopy() throws {
+        var one = Self.library([])
+        one.symbols = [LinkedSymbol(name: "same", value: 0x4010, size: 8, shndx: 1)]
+        one.rela = [LinkedRelocation(offset: 0x4010, type: 5, symbol: 1)]
+        one.data = (0..<0x100).map { UInt8($0) }
+        #expect(Self.refusal(Self.application([]), one, Self.library([]))?.rule == .copyWithoutSource)
+        one.symbols[0].info = 0x21
+        let weak = try Self.load(Self.application([]), one, Self.library([]))
+        #expect(weak.word(0x4010, in: 1) == 0x1716_1514_1312_1110)
+        var two = Self.library([])
+        two.symbols = [LinkedSymbol(name: "same", value: 0x4000, size: 8, shndx: 1)]
+        two.data = [UInt8](repeating: 0x77, count: 0x100)
+        // The first definition after the application's counts: its own where it comes first.
+        for (first, second, index) in [(two, one, 2), (one, two, 1)] {
+            let result = try Self.load(Self.application([]), first, second)
+            #expect(result.word(0x4010, in: index) == (index == 2 ? 0x7777_7777_7777_7777 : 0x1716_1514_1312_1110))
+        }
+    }
+
     /// The image's bytes from the first to the last, of a library that is linked anywhere: 0x4100 of them.
     @Test(
         arguments: [

@@ -39,6 +39,29 @@ extension LibraryTests {
         #expect(result.counts.initialiserReferences == 1)
     }
 
+    /// A function outside the array, an array, both or neither: each is called once, and a part of a word is none.
+    @Test(arguments: [false, true], [0, 7, 8, 15, 16, 23] as [UInt64]) func functionsAndArrays(
+        _ hasSingle: Bool, _ size: UInt64
+    ) throws {
+        let application = Self.application(
+            ["__loader_init_array_start", "__loader_init_array_end", "__loader_fini_array_end"], info: 0x20)
+        var one = Self.library([])
+        one.entries = [(25, 0x4040), (27, size), (26, 0x4060), (28, size)]
+        if hasSingle { one.entries += [(12, 0x4001), (13, 0x4002)] }
+        one.rela = [0, 8, 0x20, 0x28].map { LinkedRelocation(offset: 0x4040 + $0, type: 8, addend: 0x4100 + $0) }
+        let result = try Self.load(application, one, Self.library([]))
+        let base = result.objects[1].displacement + 0x60_0000
+        let words = Int(size / 8)
+        let first = (hasSingle ? [base + 0x4001] : []) + (0..<words).map { base + 0x4100 + UInt64($0) * 8 }
+        let last = (0..<words).reversed().map { base + 0x4120 + UInt64($0) * 8 } + (hasSingle ? [base + 0x4002] : [])
+        let start = result.word(0x4000) - 0x60_0000
+        #expect(start == result.plan.initialisersStart)
+        #expect(result.word(0x4008) - result.word(0x4000) == UInt64(first.count) * 8)
+        #expect(result.word(0x4010) - result.word(0x4000) == UInt64(first.count + last.count) * 8)
+        #expect(result.plan.initialiserCount == UInt64(first.count))
+        #expect((0..<first.count + last.count).map { result.word(start + UInt64($0) * 8) } == first + last)
+    }
+
     /// However often it is listed, what a library needs is initialised before it: the last of its DT_NEEDED counts as the first does.
     @Test(arguments: [0, 1, 14, 15, 16, 40]) func neededAgainAndAgain(_ count: Int) throws {
         func library(_ needed: [String], _ number: UInt64) -> LinkedFileWriter {

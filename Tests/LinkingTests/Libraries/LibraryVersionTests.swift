@@ -44,6 +44,37 @@ extension LibraryTests {
         #expect(Self.refusal(Self.application(), library, Self.library([]))?.rule == .symbolUndefined)
     }
 
+    /// A version is the same where its hash and its name are: a definition whose hash is another's is not it.
+    @Test func aVersionsHash() throws {
+        var application = Self.application()
+        application.symbols[0].version = 2
+        application.versions = [LinkedVersion(name: "V2", number: 2, file: "one.so")]
+        let sound = Self.versioned().bytes
+        let hash = LinkedVersion.hash("V2")
+        // vd_hash of the third definition.
+        let place = try #require((0x1000..<0x4000).first { sound.number(UInt32.self, at: $0) == hash })
+        for (change, isFound) in [(0, true), (1, false), (1 << 31, false)] as [(UInt32, Bool)] {
+            let library = sound.putting(hash ^ change, at: place)
+            let files = [("app", application.bytes), ("one.so", library), ("two.so", Self.library([]).bytes)]
+            #expect(FilesTogether(files).refusal()?.rule == (isFound ? nil : .versionMissing))
+        }
+    }
+
+    /// DT_VERSYM is all in the file: two bytes for each symbol.
+    @Test(arguments: [(0, true), (1, false), (2, false), (100, false)] as [(UInt64, Bool)])
+    func versionsAtTheFilesEnd(_ missing: UInt64, _ fits: Bool) throws {
+        var library = Self.versioned()
+        // Its last entry for the library's four symbols and the null symbol.
+        let table = library.end - 10 + missing
+        library.data = [UInt8](repeating: 0, count: 0x100)
+        for (index, version) in [0x8002, 3, 0x8004, 1].enumerated() where missing == 0 {
+            library.data.put(UInt16(version), at: 0x100 - 8 + index * 2)
+        }
+        library.entries = [(0x6fff_fff0, table)]
+        let found = Self.refusal(Self.application(), library, Self.library([]))
+        #expect(found?.rule == (fits ? nil : .dynamicAddressOutsideFile))
+    }
+
     /// A file without versions has every one.
     @Test func unversionedLibrary() throws {
         var application = Self.application()

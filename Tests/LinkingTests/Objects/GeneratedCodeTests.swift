@@ -81,6 +81,7 @@ import Testing
                     name: ".data", align: 8, bytes: [UInt8](repeating: 0, count: 64),
                     relocations: [Relocation(36, at: 0, symbol: 2), Relocation(36, at: 16, symbol: 3)]),
                 ObjectSection(name: ".tbss", type: 8, flags: 0x403, align: 8, zeros: 0x10),
+                ObjectSection(name: ".bss", type: 8, flags: 3, align: 8, zeros: 0x18),
             ], symbols: [TestSupport.ObjectSymbol(name: "_start", info: 0x12, section: 1)] + symbols)
         let result = try load(object.bytes)
         let (parts, code) = try parts(object.bytes)
@@ -148,6 +149,51 @@ import Testing
             let found = refusal(of: other.bytes)?.rule
             let expected: Rule? = section == 3 ? .symbolThreadLocal : isThere ? .symbolNotLoaded : .symbolSectionUnknown
             #expect(found == expected, "\(section)")
+        }
+    }
+
+    /// R_X86_64_NONE is none, wherever it is and whatever it refers to.
+    @Test func nothing() throws {
+        let data = try load(
+            file([], [Relocation(0, at: 0), Relocation(0, at: 64), Relocation(0, at: .max, symbol: 1)]))
+        #expect(data.counts.total == 3 && data.memory[0x1000..<0x1040].allSatisfy { $0 == 0 })
+        #expect(try load(file([], [Relocation(0, at: 1 << 40, symbol: 77)])).counts[0] == 1)
+        #expect(refusal(of: file([], [Relocation(1, at: 57, symbol: 1)]))?.rule == .relocationOutsideSection)
+        #expect(refusal(of: file([], [Relocation(1, at: 56, symbol: 1)])) == nil)
+    }
+
+    /// The template of thread-local storage is relocated, up to the end of its bytes; its zeros are not there to be relocated.
+    @Test func theTemplate() throws {
+        func object(_ type: UInt32, _ offset: UInt64) -> [UInt8] {
+            var object = ObjectFile(
+                sections: [
+                    ObjectSection(name: ".text", flags: 6, bytes: [UInt8](repeating: 0xf4, count: 64)),
+                    ObjectSection(name: ".tdata", flags: 0x403, align: 8, bytes: [UInt8](repeating: 1, count: 0x18)),
+                    ObjectSection(
+                        name: ".tother", type: type, flags: 0x403, align: 8,
+                        bytes: type == 8 ? [] : [UInt8](repeating: 2, count: 0x20), zeros: 0x20),
+                ], symbols: [TestSupport.ObjectSymbol(name: "_start", value: 4, info: 0x12, section: 1)])
+            object.sections[2].relocations = [Relocation(1, at: offset, symbol: 1)]
+            return object.bytes
+        }
+        for offset in [0, 8, 24] as [UInt64] {
+            let result = try load(object(1, offset))
+            #expect(result.word(result.template.start + 0x18 + offset) == 0x60_0004)
+            #expect(result.template.size == 0x38 && result.block.size == 0x38)
+            let outside = Fault(.relocationOutsideSection, .entry(section: 4, index: 0), value: offset, limit: 0)
+            #expect(refusal(of: object(8, offset)) == outside)
+        }
+        #expect(
+            refusal(of: object(1, 25))
+                == Fault(.relocationOutsideSection, .entry(section: 4, index: 0), value: 25, limit: 0x20))
+        // Only what has bytes or zeros of its own in the image is listed as a place.
+        for (type, count) in [(1, 3), (8, 2)] as [(UInt32, Int)] {
+            let bytes = object(type, 0)
+            let view = ByteView(bytes.span.bytes)
+            let image = try ObjectImage(view, try FileHeader(view))
+            var places: [UInt32] = []
+            try image.forEachPlace { section, _ in places.append(section) }
+            #expect(places == Array(1...UInt32(count)))
         }
     }
 

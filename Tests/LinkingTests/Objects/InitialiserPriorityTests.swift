@@ -261,6 +261,47 @@ import TestSupport
         #expect(ours.final.contains(1) == (isWhole && name.hasPrefix(".d")))
     }
 
+    /// By their names alone, but only sections of bytes that are written.
+    @Test(
+        arguments: [(1, 3, true), (1, 2, false), (1, 6, false), (7, 3, false), (8, 3, false), (0x7000_0001, 3, false)]
+            as [(UInt32, UInt64, Bool)])
+    func oldArraysAreData(_ type: UInt32, _ flags: UInt64, _ isArray: Bool) throws {
+        var file = Self.object([Array(name: ".ctors", type: 1, words: [1, 2])])
+        (file.sections[2].type, file.sections[2].flags, file.sections[2].zeros) = (type, flags, 16)
+        let result = try load(file.bytes, bias: 0)
+        let data = stride(from: 0 as UInt64, to: UInt64(result.memory.count) - 8, by: 8).map { result.word($0) }
+        // The words of the old arrays change places.
+        #expect(zip(data, data.dropFirst()).contains { $0 == (2, 1) } == isArray)
+        #expect(zip(data, data.dropFirst()).contains { $0 == (1, 2) } == (!isArray && type != 8))
+    }
+
+    /// A word that is not whole has no place to go to.
+    @Test func aPartOfAWord() throws {
+        var file = Self.object([Array(name: ".ctors", type: 1, words: [1, 2, 3])])
+        file.sections[2].bytes += [9, 9, 9, 9]
+        let result = try load(file.bytes, bias: 0)
+        let words = stride(from: 0x1000 as UInt64, to: 0x1020, by: 8).map { result.word($0) }
+        #expect(words == [3, 2, 1, 0x0909_0909])
+    }
+
+    /// A number consists of digits, and comes after a dot.
+    @Test(
+        arguments: [
+            ("1", true), ("01", true), ("1:", false), ("1/", false), (":1", false), ("/1", false), ("1.", false),
+            ("x1", false),
+            ("-1", false), ("x.1", true), (".1", true), ("", false), ("9999999999", true), ("99999999999", false),
+            ("00000000000000000000000001", true), ("10000000000", false), ("40000000000", false),
+        ])
+    func numbers(_ text: String, _ isNumber: Bool) throws {
+        let arrays = [
+            Array(name: ".init_array", type: Self.initArray, words: [1]),
+            Array(name: ".init_array." + text, type: Self.initArray, words: [2]),
+        ]
+        // A large number comes after the array without one, as with linkers.
+        let isLarge = text == "9999999999"
+        #expect(try Self.ours(arrays).initial == (isNumber && !isLarge ? [2, 1] : [1, 2]), "\(text)")
+    }
+
     @Test func asManyPrioritiesAsThereMayBe() throws {
         let sections = { (count: Int) in
             (0..<count).map {
