@@ -127,15 +127,17 @@ struct Finding: Encodable, Equatable {
     /// The findings in a valid application.
     static func inApplication(_ application: borrowing Application) -> [Finding] {
         var findings: [Finding] = []
+        var relocations = RelocationFindings()
         if !application.isObject {
             let image = application.contents.linked
-            findings += inEntry(image) + inZeros(image) + inRelocations(image)
+            relocations.list(image)
+            findings += inEntry(image) + inZeros(image) + relocations.here
             if application.protectsPages { findings += inPages(image) }
             if application.generation == .fourIdentity { findings += inFirstSegment(image) }
             findings += outsideSegments(image)
             findings += unnamedRelocations(image)
         }
-        return findings + inFunction(application) + inNotes(application) + elsewhere(application)
+        return findings + inFunction(application) + inNotes(application) + elsewhere(application, relocations)
     }
 
     /// How to follow the loader's advice on `rule` with this tool.
@@ -267,38 +269,6 @@ struct Finding: Encodable, Equatable {
             }
         }
         return findings
-    }
-
-    private static func inRelocations(_ image: borrowing LinkedImage) -> [Finding] {
-        var count = 0
-        var firstAddress: UInt64 = 0
-        do throws(Fault) {
-            let relocator = try Relocator(copy image, bias: 0, as: .library)
-            var writable: [(start: UInt64, end: UInt64)] = []
-            for index in 0..<image.programHeaders.count
-            where image.programHeaders.type(index) == ProgramHeader.Kind.load {
-                let segment = image.programHeaders[index]
-                if segment.isWritable { writable.append((segment.vaddr, segment.vaddr &+ segment.memsz)) }
-            }
-            var relocations = relocator.listed
-            while let relocation = try relocations.next() {
-                let address = relocation.entry.offset
-                if relocation.entry.type == RelocationNumber.none
-                    || writable.contains(where: { address >= $0.start && address < $0.end })
-                {
-                    continue
-                }
-                if count == 0 { firstAddress = address }
-                count += 1
-            }
-        } catch { return [] }
-        guard count > 0 else { return [] }
-        return [
-            Finding(
-                .warning, "text-relocations",
-                "\(count == 1 ? "a relocation changes" : "\(count) relocations change") read-only segments, the first at \(hex(firstAddress))",
-                "compile everything with -fPIC or relocation-model=pic, and link with -z text")
-        ]
     }
 
     /// The findings in relocations in memory that no dynamic entry names. Linkers leave those of a static executable, which are

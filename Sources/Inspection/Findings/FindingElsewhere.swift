@@ -10,7 +10,7 @@ import Linking
 
 extension Finding {
     /// The findings for other loaders. Upstream's loaders and uhyve load applications by the same code, hermit-entry.
-    static func elsewhere(_ application: borrowing Application) -> [Finding] {
+    static func elsewhere(_ application: borrowing Application, _ relocations: RelocationFindings) -> [Finding] {
         guard !application.isObject else {
             return [
                 Finding(
@@ -44,43 +44,7 @@ extension Finding {
                     .note, "upstream-libraries", "neither the loaders of hermit-os nor uhyve load shared objects",
                     "link statically to boot there"))
         }
-        return findings + inRelocationsElsewhere(application.contents.linked) + inUhyve(application.notes)
-    }
-
-    /// The findings in relocations: hermit-entry applies 64, GLOB_DAT and RELATIVE in DT_RELA, panics on other types, and ignores other
-    /// tables.
-    private static func inRelocationsElsewhere(_ image: borrowing LinkedImage) -> [Finding] {
-        var refused: Set<UInt32> = []
-        var ignored: UInt64 = 0
-        do throws(Fault) {
-            let applied = [RelocationNumber.absolute64, RelocationNumber.globDat, RelocationNumber.relative]
-            let relocator = try Relocator(copy image, bias: 0, as: .library)
-            var relocations = relocator.listed
-            while let relocation = try relocations.next() {
-                if UInt64(relocation.location.table) != DynamicTag.rela {
-                    ignored &+= 1
-                } else if !applied.contains(relocation.entry.type) {
-                    refused.insert(relocation.entry.type)
-                }
-            }
-        } catch { return [] }
-        var findings: [Finding] = []
-        let names = refused.sorted().compactMap { RelocationType($0)?.name.string }
-        if !names.isEmpty {
-            findings.append(
-                Finding(
-                    .note, "upstream-relocations",
-                    "the loaders of hermit-os and uhyve panic on relocations of type \(names.joined(separator: ", "))",
-                    "they apply only 64, GLOB_DAT and RELATIVE; this loader applies all"))
-        }
-        if ignored > 0 {
-            findings.append(
-                Finding(
-                    .note, "upstream-tables",
-                    "the loaders of hermit-os and uhyve do not look at DT_REL, DT_JMPREL and DT_RELR, which have \(counted(ignored, "relocation"))",
-                    "link with -z nopack-relative-relocs and without calls through a PLT to boot there"))
-        }
-        return findings
+        return findings + relocations.elsewhere + inUhyve(application.notes)
     }
 
     private static func inUhyve(_ notes: HermitNotes) -> [Finding] {
