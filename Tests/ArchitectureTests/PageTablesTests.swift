@@ -134,6 +134,23 @@ import Testing
         }
     }
 
+    /// Addresses of the upper half have their sign bits set, which are no part of an index.
+    @Test func `a walk translates addresses of the upper half`() {
+        var memory = [UInt8](repeating: 0, count: 0x4000)
+        memory.put(0x1003 as UInt64, at: 511 * 8)
+        memory.put(0x2003 as UInt64, at: 0x1000 + 510 * 8)
+        memory.put(0x3003 as UInt64, at: 0x2000 + 3 * 8)
+        memory.put(0x1234_5003 as UInt64, at: 0x3000 + 511 * 8)
+        let walk = PageWalk(ByteView(memory.span.bytes), origin: 0, root: 0)
+        let start = 0xffff_ff80_0000_0000 | 510 << 30 | 3 << 21 | 511 << 12 as UInt64
+        for offset in [0, 1, 0xfff] as [UInt64] {
+            let found = walk.physicalAddress(of: start + offset)
+            #expect(found == 0x1234_5000 + offset)
+        }
+        let (before, after) = (walk.physicalAddress(of: start - 1), walk.physicalAddress(of: start + 0x1000))
+        #expect(before == nil && after == nil)
+    }
+
     @Test func `too little room is reported, and nothing is written past it`() {
         for pages in 1...3 {
             let result = Self.build(pages: pages) { tables in

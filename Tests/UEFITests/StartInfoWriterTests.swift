@@ -85,7 +85,10 @@ import UEFI
             let told = try told { $0.setCommandLine(FirmwareText(ByteView(units.span.bytes))) }
             #expect(told?.commandLine == text, "\(number)")
         }
-        for units in [[0xd800], [0xdbff], [0xdc00], [0xdfff], [0xd800, 0xd800], [0xdc00, 0xd800], [0xd800, 0xe000]]
+        for units in [
+            [0xd800], [0xdbff], [0xdc00], [0xdfff], [0xd800, 0xd800], [0xdc00, 0xd800], [0xd800, 0xe000],
+            [0xdc00, 0xdc00],
+        ]
             as [[UInt16]]
         {
             let bytes = ([0x61] + units + [0x62, 0]).flatMap { littleEndian($0) }

@@ -42,6 +42,22 @@ import Testing
         }
     }
 
+    /// Where there is no `_start` the symbol table is at fault, and where it is not in a section the symbol is.
+    @Test func theEntryPointsSymbol() {
+        var object = ObjectFile(sections: [ObjectSection(name: ".text", flags: 6, bytes: [0xf4])])
+        for name in ["start", "_start_", ""] {
+            object.symbols = [ObjectSymbol(name: name, info: 0x12, section: 1)]
+            #expect(refusal(of: object.bytes) == Fault(.entrySymbolMissing, .sectionHeader(2)))
+        }
+        object.symbols = [
+            ObjectSymbol(name: "other", info: 0x12, section: 1), ObjectSymbol(name: "_start", info: 0x12),
+        ]
+        #expect(refusal(of: object.bytes) == Fault(.entrySymbolMissing, .entry(section: 2, index: 2)))
+        // A local one is another file's business.
+        object.symbols = [ObjectSymbol(name: "_start", info: 0x02, section: 1)]
+        #expect(refusal(of: object.bytes) == Fault(.entrySymbolMissing, .sectionHeader(2)))
+    }
+
     @Test func zerosAreNoCode() {
         for value in [0, 15, 16] as [UInt64] {
             #expect(
