@@ -243,7 +243,6 @@ extension ByteView {
     }
 
     /// The number of the word in `table` that the bytes are, counted from 0; 0xff if there is none.
-    @inline(never)
     fileprivate func number(in table: Text) -> UInt8 {
         var number: UInt8 = 0
         while true {

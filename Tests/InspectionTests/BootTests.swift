@@ -135,7 +135,10 @@ import Testing
             (["app"], "there is no loader: make loader builds one"),
             (["--loader", "absent", "app"], "cannot read absent"),
             (["--loader", "loader", "--qemu", "no-such-qemu", "app"], "there is no no-such-qemu in PATH"),
-            (["--loader", "loader", "--qemu", "./app", "app"], "there is no ./app: install it"),
+            (
+                ["--loader", "loader", "--qemu", "./app", "app"],
+                "there is no ./app: --qemu, or QEMU in the environment, takes"
+            ),
             (["--loader", "loader", "absent"], "cannot read absent"),
             (["--loader", "loader", "an app"], "cannot read an app"),
             (["--loader", "loader", "--module", "a lib", "app"], "cannot read a lib"),

@@ -152,7 +152,6 @@ public struct LinkedFile: Sendable {
     }
 
     /// Throws the fault of the tables by which symbols are looked up, if they have one.
-    @inline(never)
     func requireSymbols(_ files: ByteView) throws(Fault) {
         if hasSymbols { return }
         var section = DynamicSection()
@@ -191,7 +190,6 @@ public struct LinkedFile: Sendable {
     }
 
     /// Checks the form of the list that the entry with `tag` names, and returns its offset.
-    @inline(never)
     private func versionList(
         _ tag: UInt64, _ kind: VersionList.Kind, _ section: borrowing DynamicSection, _ files: ByteView
     ) throws(Fault) -> UInt64 {
