@@ -347,7 +347,7 @@ struct StarterPage {
             lines.append("| \(row.heading) | " + fields.joined(separator: " | ") + " |")
         }
         for (index, note) in notes.enumerated() { lines += ["", "(\(letter(index))) \(note)"] }
-        lines += ["", "What cannot be:", "", "| who | file | why not |", "|---|---|---|"]
+        lines += ["", "These cannot start it:", "", "| who | file | why not |", "|---|---|---|"]
         for row in StarterRow.impossible { lines.append("| \(row.name) | \(row.file.rawValue) | \(row.reason) |") }
         return before + lines.joined(separator: "\n") + "\n" + after
     }
