@@ -1,4 +1,4 @@
-/* The application that the peer boots: at the address in EAX, it prints a line, and ends the machine with success, or keeps running. */
+/* The application that the peer boots: at the address in EAX, it prints a line, and ends the machine with success, or stays. */
         .code32
         .text
 start:
@@ -10,7 +10,9 @@ say:
         out     %al, (%dx)
         loop    say
 #ifdef STAYING
+        cli
 stay:
+        hlt
         jmp     stay
 #endif
         mov     $1, %eax

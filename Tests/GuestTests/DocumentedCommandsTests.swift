@@ -202,7 +202,6 @@ private final class Clone {
         ("make bench", "takes minutes"),
         (".build/release/loader-bench ", "is built by make bench"),
         ("make inspect", "builds for the release"),
-        ("swift build ", "is a part of make test"),
         ("swift test ", "is a part of make test"),
         ("qemu-img ", "needs qemu-utils"),
         ("REWRITE_GOLDEN=1 ", "changes the sources"),
