@@ -71,7 +71,7 @@ disk: deps loader inspect $(if $(filter build/fixtures/%,$(APP)),fixtures)
 CHECK := LOADER_PURE=1 timeout 600 swift
 CHECK_OPTIONS := --scratch-path .build-check
 check: lint
-	$(CHECK) build $(CHECK_OPTIONS) --disable-index-store --build-tests --explicit-target-dependency-import-check error
+	$(CHECK) build $(CHECK_OPTIONS) --build-tests --explicit-target-dependency-import-check error
 	$(CHECK) test $(CHECK_OPTIONS) --skip-build --skip 'MutationTests|Witness|RandomLibraryTests|asLinkersOrderThem|madeUpOrders'
 
 test: deps
@@ -80,15 +80,13 @@ test: deps
 
 test-parts: lint host-test fuzz-briefly budget
 
-# Nobody reads an index of the sources here, which would take an eighth of the time.
-BUILD := swift build --disable-index-store
 test-build:
-	$(BUILD) --build-tests --explicit-target-dependency-import-check error
+	swift build --build-tests --explicit-target-dependency-import-check error
 
 # The limits of a boot's cost and of the loader's size: few numbers, in budget.txt.
 BUDGET_APPS := $(wildcard ../shared/hermit/hello_world) build/fixtures/demo
 budget:
-	$(BUILD) --product loader-bench
+	swift build --product loader-bench
 	.build/debug/loader-bench --parts boot --memory 1G,64G --budget budget.txt $(BUDGET_APPS) | tee build/budget.log
 
 # Some thousand inputs for each fuzz target.
@@ -148,7 +146,7 @@ MZ := build/mz
 MZ_SYMBOLS := loader_start|loader_data_end|loader_end|entry_linux32|entry_linux64|entry_long_mode
 loader-mz: loader-elf
 	$(FREESTANDING) --target UEFILoader
-	LOADER_FREESTANDING=1 $(BUILD) --scratch-path .build-loader --product loader-pack
+	LOADER_FREESTANDING=1 swift build --scratch-path .build-loader --product loader-pack
 	@mkdir -p $(MZ)
 	@for base in 0x100000 0x10011000; do \
 		$(LINK_LOADER) --strip-all --defsym loader_base=$$base -o $(MZ)/$$base $(PRODUCTS)/CMachine.build/*.o build/loader.lto.o || exit 1; \

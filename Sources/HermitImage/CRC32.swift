@@ -1,13 +1,13 @@
 // CRC-32 (RFC 1952, section 8), eight bytes at a time.
 
-import Bytes
+public import Bytes
 
 /// The tables of the polynomial 0xedb88320: the one at `256 * n` is for a byte that is followed by `n` more.
-struct ChecksumTables {
+public struct ChecksumTables {
     private var tables = InlineArray<2048, UInt32>(repeating: 0)
 
     /// Computes the tables.
-    init() {
+    public init() {
         var words = tables.mutableSpan
         var byte = 0
         while byte < 256 {
@@ -30,7 +30,7 @@ struct ChecksumTables {
     /// The checksum of bytes whose checksum is `checksum`, 0 for none, followed by those of `view` from `start` to `end`.
     ///
     /// It changes nothing. It is `mutating` because the tables would otherwise be copied.
-    mutating func extend(_ checksum: UInt32, _ view: ByteView, from start: UInt64, to end: UInt64) -> UInt32 {
+    public mutating func extend(_ checksum: UInt32, _ view: ByteView, from start: UInt64, to end: UInt64) -> UInt32 {
         ChecksumTables.extend(checksum, view, from: start, to: end, tables.mutableSpan.asSpan())
     }
 

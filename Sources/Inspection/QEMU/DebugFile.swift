@@ -5,6 +5,7 @@ import Bytes
 import Diagnostics
 import FoundationEssentials
 import Glibc
+import HermitImage
 
 /// Where symbols and lines of a file are.
 struct DebugFile {
@@ -63,19 +64,7 @@ extension DebugLinks {
 
     /// The CRC-32 of IEEE 802.3, as .gnu_debuglink has it.
     static func checksum(_ file: ByteView) -> UInt32 {
-        var table: [UInt32] = []
-        for index in 0..<256 as Range<UInt32> {
-            var value = index
-            for _ in 0..<8 { value = value & 1 == 1 ? value >> 1 ^ 0xedb8_8320 : value >> 1 }
-            table.append(value)
-        }
-        var value: UInt32 = .max
-        let span = file.span
-        for offset in 0..<span.byteCount {
-            // In bounds by the line above.
-            let byte = unsafe span.unsafeLoad(fromUncheckedByteOffset: offset, as: UInt8.self)
-            value = table[Int(UInt8(truncatingIfNeeded: value) ^ byte)] ^ value >> 8
-        }
-        return ~value
+        var tables = ChecksumTables()
+        return tables.extend(0, file, from: 0, to: file.count)
     }
 }
