@@ -64,6 +64,19 @@ import Testing
         return tables
     }
 
+    /// Other tables are known by their signature, however large they say they are; of MADT the first counts, or none.
+    @Test func `only the table of processors is read whole`() {
+        var tables = Self.machine([Self.apic(0)])
+        tables.add("RSDT", [0x5_2000, 0x5_4000, 0x5_3000].flatMap { littleEndian($0 as UInt32) }, at: 0x5_0000)
+        // Its checksum is wrong, and its size is more than all memory.
+        tables.memory.replaceSubrange(0x5_2004..<0x5_2008, with: littleEndian(UInt32.max))
+        #expect(tables.count() == 1)
+        tables.addProcessors([Self.apic(0), Self.apic(1)], at: 0x5_4000)
+        #expect(tables.count() == 2)
+        tables.memory[0x5_4000 + 40] ^= 1
+        #expect(tables.count() == nil)
+    }
+
     @Test(arguments: [false, true]) func `processors that may be used are counted`(_ isLong: Bool) {
         let cases: [(entries: [[UInt8]], count: UInt64)] = [
             ([], 0), ([Self.apic(0)], 1), ([Self.apic(0), Self.apic(1)], 2),
