@@ -19,20 +19,24 @@ import Testing
         return file.bytes
     }
 
-    /// Boots `image`, which lies at `start`, on a machine with 64 MiB.
+    /// Boots `image`, which lies at `start`, on a machine with 64 MiB; `other` is a further module.
     static func boot(
         _ image: [UInt8], at start: UInt64 = 0x40_0000, line: String = "", taken: [AddressRange] = [],
-        tables: [(address: UInt64, bytes: [UInt8])] = []
+        tables: [(address: UInt64, bytes: [UInt8])] = [], besides other: [UInt8]? = nil
     ) throws -> BootedMachine {
         let module = AddressRange(at: start, size: UInt64(image.count))
         let handoff = Handoff(loader: loader, codeEnd: 0x11_0000, hasGigabytePages: false, hasNoExecute: true)
-        let contents = [(address: 0x5000 as UInt64, bytes: Array(line.utf8)), (module.start, image)] + tables
+        let second = AddressRange(at: 0x300_0000, size: UInt64(other?.count ?? 0))
+        let contents =
+            [(address: 0x5000 as UInt64, bytes: Array(line.utf8)), (module.start, image)] + tables
+            + [(second.start, other ?? [])]
         return try BootedMachine(contents, handoff) { () throws(Fault) in
             var platform = Platform(.pvh, information: 0x9500)
             try platform.memoryMap.add(AddressRange(0, 0x9_f000), .available)
             try platform.memoryMap.add(AddressRange(0x10_0000, 0x400_0000), .available)
             for range in taken { try platform.reservations.add(range, .firmware) }
             try platform.add(Module(range: module, commandLine: AddressRange(0, 0)))
+            if other != nil { try platform.add(Module(range: second, commandLine: AddressRange(0, 0))) }
             if !line.isEmpty { platform.commandLine = AddressRange(at: 0x5000, size: UInt64(line.utf8.count)) }
             return platform
         }
@@ -194,6 +198,19 @@ import Testing
             var image = ImageWriter(Self.kernel(needed))
             image.files += files
             #expect(fault { _ = try Self.boot(image.packed) }?.rule == missing, "\(index)")
+        }
+    }
+
+    /// Libraries of the archive are no modules: one that nothing needs is told beside them.
+    @Test func `modules that nothing needs are counted beside an image's libraries`() throws {
+        var library = LinkedFileWriter()
+        library.soname = "uno.so"
+        for needed in [[], ["one.so"]] as [[String]] {
+            var image = ImageWriter(Self.kernel(needed))
+            image.files.append(("one.so", LinkedFileWriter().bytes))
+            #expect(try !Self.boot(image.packed).said.contains("unused modules"))
+            let said = try Self.boot(image.packed, besides: library.bytes).said
+            #expect(said.contains(", unused modules: 1\n"), "\(said)")
         }
     }
 
