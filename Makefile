@@ -76,7 +76,10 @@ check: lint
 
 test: deps
 	@$(MAKE) --no-print-directory -j2 test-parts
-	@grep -hE 'skipped(:|\.$$)' build/tests.log build/fuzz.log build/budget.log || echo "nothing was skipped"
+	@$(SKIPPED) build/tests.log build/fuzz.log build/budget.log || echo "nothing was skipped"
+
+# A name may have the word in it.
+SKIPPED := grep -hE 'skipped(:|\.$$)'
 
 test-parts: lint host-test fuzz-briefly budget
 
@@ -104,7 +107,7 @@ host-test:
 soak: export LOADER_SOAK := 1
 soak: deps loader fixtures test-build
 	$(call RUN_TESTS,86400)
-	@grep -E 'skipped(:|\.$$)' build/tests.log || echo "nothing was skipped"
+	@$(SKIPPED) build/tests.log || echo "nothing was skipped"
 
 # Every ELF file of /usr and of the Swift toolchain as loader-inspect lists it and as readelf does: minutes.
 witness: deps inspect
@@ -126,7 +129,7 @@ coverage: loader fixtures
 ROWS :=
 matrix: deps loader fixtures test-build
 	LOADER_MATRIX=1 LOADER_MATRIX_ROWS="$(ROWS)" swift test --skip-build --filter MatrixTests 2>&1 | tee build/matrix.log
-	@grep ' skipped' build/matrix.log || echo "no cell was skipped"
+	@$(SKIPPED) build/matrix.log || echo "nothing was skipped"
 
 # build/loader.debug and build/loader.efi.debug are the same with debugging information.
 loader: loader-elf loader-mz

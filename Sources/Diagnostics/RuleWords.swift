@@ -1,7 +1,8 @@
 // The sentence and the advice of each rule.
 //
 // Blanks are filled in when a sentence is written: %v and %d are the fault's value, %l and %m its limit, in hexadecimal and in
-// decimal; %n is the name, %t the relocation's type, %a the address that it changes, %g the name of the dynamic entry whose tag the value is.
+// decimal; %n is the name, %t the relocation's type, %a the address that it changes, %g the name of the dynamic entry whose tag the
+// value is.
 
 extension Rule {
     /// The words of a rule: its class, what is said when it is broken, and what to do then.

@@ -16,11 +16,13 @@ public struct Text: @unchecked Sendable, ExpressibleByStringLiteral {
     /// The text of a literal.
     @inline(__always)
     public init(stringLiteral literal: StaticString) {
+        // Valid forever: see `start`.
         unsafe start = literal.utf8Start
         size = UInt16(literal.utf8CodeUnitCount)
     }
 
     private init(_ whole: Text, _ start: Int, _ end: Int) {
+        // The callers keep `start` and `end` within the literal.
         unsafe self.start = whole.start + start
         size = UInt16(truncatingIfNeeded: end &- start)
     }
@@ -28,6 +30,7 @@ public struct Text: @unchecked Sendable, ExpressibleByStringLiteral {
     /// The byte at `index`; 0 past the end.
     public subscript(index: Int) -> UInt8 {
         guard index >= 0, index < count else { return 0 }
+        // In bounds by the line above.
         return unsafe start[index]
     }
 
@@ -57,6 +60,6 @@ public struct Text: @unchecked Sendable, ExpressibleByStringLiteral {
     /// The word at `number`, counted from 0, of words that a space separates.
     public func word(_ number: Int) -> Text { row(number, separator: UInt8(ascii: " ")) }
 
-    /// The bytes, for a sink that can take them all at once.
+    /// The bytes, for a sink that can take them all at once. They are a literal's, and valid forever.
     @unsafe public var bytes: UnsafeBufferPointer<UInt8> { unsafe UnsafeBufferPointer(start: start, count: count) }
 }

@@ -25,6 +25,7 @@ public struct Note: ~Escapable {
     /// Whether the owner is `owner`.
     public func isOwned(by owner: StaticString) -> Bool {
         guard name.count == UInt64(owner.utf8CodeUnitCount) else { return false }
+        // A literal's bytes are valid forever.
         let wanted = unsafe owner.utf8Start
         for index in 0..<owner.utf8CodeUnitCount {
             // In bounds: both have this many bytes.

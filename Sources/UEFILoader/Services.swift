@@ -1,4 +1,9 @@
 // Typed wrappers of the firmware's calls (UEFI Specification 2.10): the only code here that uses pointers.
+//
+// What makes each use of them safe is one of four things. The firmware's own pointers (its tables, protocols, files) are valid until boot
+// services end, and nobody calls after that. C functions (CMZ) get addresses of local variables, which they fill before they return.
+// Buffers are allocations of `allocate`, which the firmware maps to themselves, with the sizes that it was asked for. And this program's
+// own bytes lie where mz.ld has put them. Other reasons stand beside the code.
 
 import Bytes
 import CMZ
@@ -30,6 +35,7 @@ struct Services {
     /// The firmware that has started `image`.
     @unsafe
     init(_ image: UnsafeMutableRawPointer, _ table: UnsafePointer<uefi_system_table>) {
+        // Kept as they are; `uefi_main` says how long they are valid.
         unsafe self.image = image
         unsafe self.table = table
     }
@@ -69,17 +75,19 @@ struct Services {
     /// The bytes of `range`, which has been allocated, for writing: the firmware maps it to itself.
     @_lifetime(immortal)
     func region(_ range: AddressRange) -> ByteRegion {
+        // An allocation does not begin at 0, and nobody else has a view of it while it is written.
         let pointer = unsafe UnsafeMutableRawPointer(bitPattern: UInt(range.start)).unsafelyUnwrapped
         let span = unsafe MutableRawSpan(_unsafeStart: pointer, byteCount: Int(range.size))
         return ByteRegion(unsafe _overrideLifetime(span, borrowing: ()), at: range.start)
     }
 
-    /// The bytes of `range`, for reading.
+    /// The bytes of `range`, which has been allocated, for reading.
     @_lifetime(immortal)
     func view(_ range: AddressRange) -> ByteView {
         unsafe view(UnsafeRawPointer(bitPattern: UInt(range.start)), range.size)
     }
 
+    /// The `size` bytes at `pointer`, which must be there until boot services end.
     @unsafe @_lifetime(immortal)
     private func view(_ pointer: UnsafeRawPointer?, _ size: UInt64) -> ByteView {
         guard let pointer = unsafe pointer else { return ByteView("") }
@@ -112,6 +120,7 @@ struct Services {
     @_lifetime(immortal)
     func loadOptions() throws(StartProblem) -> FirmwareText {
         guard let loaded = unsafe uefi_loaded_image(table, image) else { throw .imageUnknown }
+        // As many bytes as the protocol says (UEFI 2.10, 9.1).
         return unsafe FirmwareText(view(loaded.pointee.options, UInt64(loaded.pointee.options_size)))
     }
 
@@ -123,6 +132,7 @@ struct Services {
 
     /// Writes a text that ends with a 0 to the console.
     func output(_ text: Span<UInt16>) {
+        // Read up to its 0, within the closure.
         unsafe text.withUnsafeBufferPointer { unsafe uefi_output(table, $0.baseAddress) }
     }
 
@@ -149,6 +159,7 @@ struct Services {
     func open(_ name: Text, in folder: FirmwareFile) throws(StartProblem) -> FirmwareFile? {
         var wide = InlineArray<64, UInt16>(repeating: 0)
         for index in 0..<min(name.count, 63) { wide[index] = UInt16(name[index]) }
+        // The last of 64 is 0 at the least, and the firmware reads up to that.
         return try unsafe wide.span.withUnsafeBufferPointer { pointer throws(StartProblem) in
             unsafe try open(pointer.baseAddress, folder)
         }
@@ -219,6 +230,7 @@ enum LoaderImage {
     /// A part of this file, where mz.ld has put it.
     @_lifetime(immortal)
     private static func part(_ offset: UInt64, size: UInt64) -> ByteView {
+        // Offsets and sizes are those that the linker wrote beside it.
         let start = unsafe UnsafeRawPointer(bitPattern: UInt(uefi_loader_address() &+ offset)).unsafelyUnwrapped
         let span = unsafe RawSpan(_unsafeStart: start, byteCount: Int(size))
         return ByteView(unsafe _overrideLifetime(span, borrowing: ()))

@@ -17,7 +17,8 @@ import Testing
     /// How many lines of a file hold the keyword `unsafe`, comments left out. A file that is not listed has none.
     static let expected = [
         "Boot/BootSequence.swift": 3, "Boot/ImageOpening.swift": 2,
-        "Bytes/ByteRegion.swift": 95, "Bytes/ByteView.swift": 14, "Diagnostics/FaultDetails.swift": 1,
+        "Bytes/ByteRegion.swift": 45, "Bytes/ByteView.swift": 14, "Bytes/RecordSums.swift": 50,
+        "Diagnostics/FaultDetails.swift": 1,
         "Diagnostics/Text.swift": 4, "Diagnostics/TextSink.swift": 1, "ELF/Note.swift": 2,
     ]
 

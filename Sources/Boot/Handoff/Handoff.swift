@@ -42,12 +42,12 @@ public struct Handoff {
         let text = try memory.view(commandLine.start, size: commandLine.size)
         let usesFirmwareInformation = isMultibootInformationUsable(application, on: platform, placement)
 
-        block.erase(layout.information.start, size: 0x1000)
+        block.clear(layout.information.start, size: 0x1000)
         let (code, data) = (SegmentDescriptor.code, SegmentDescriptor.data)
         block.put(code.value, at: layout.descriptorTable &+ code.offset)
         block.put(data.value, at: layout.descriptorTable &+ data.offset)
 
-        block.erase(layout.multiboot.start, size: layout.multiboot.size)
+        block.clear(layout.multiboot.start, size: layout.multiboot.size)
         block.copy(text, to: layout.multiboot.start)
 
         if application.generation.hasDeviceTree {

@@ -9,7 +9,8 @@
 /// Compile units that are being read.
 struct unit_reader;
 
-/// Begins to read the debugging information in a copy of the `size` bytes of an ELF file at `bytes`. Returns null and sets `is_missing` to 1 where libdw is not installed, to 0 where there is no DWARF.
+/// Begins to read the debugging information in a copy of the `size` bytes of an ELF file at `bytes`. Returns null and sets `is_missing`
+/// to 1 if libdw is not installed, to 0 if there is no DWARF.
 struct unit_reader *_Nullable unit_reader_open(const void *_Nonnull bytes, size_t size, int *_Nonnull is_missing);
 
 /// The next range of addresses of a compile unit's code: its name, which is null where it has none, and what it spans. Returns 0

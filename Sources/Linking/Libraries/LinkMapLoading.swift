@@ -77,14 +77,14 @@ extension SymbolScope {
         var index = 0
         while index < link.count {
             let start = link[index].linkStart &+ link[index].displacement
-            guard memory.erase(reached, size: start &- reached),
+            guard memory.clear(reached, size: start &- reached),
                 var part = memory.part(start, size: link[index].memorySize)
             else { throw tooSmall(memory) }
             try link[index].load(files, into: &part)
             reached = start &+ link[index].memorySize
             index &+= 1
         }
-        guard memory.erase(reached, size: link.plan.end &- reached) else { throw tooSmall(memory) }
+        guard memory.clear(reached, size: link.plan.end &- reached) else { throw tooSmall(memory) }
     }
 
     private func tooSmall(_ memory: borrowing ByteRegion) -> Fault {

@@ -137,12 +137,12 @@ extension LinkedFile {
             index &+= 1
             guard segment.type == ProgramHeader.Kind.load, segment.memsz > 0 else { continue }
             let target = memory.address &+ (segment.vaddr &- linkStart)
-            memory.erase(reached, size: target &- reached)
+            memory.clear(reached, size: target &- reached)
             memory.copy(files.part(at: bytes.start &+ segment.fileStart, size: segment.filesz), to: target)
             reached = target &+ segment.filesz
         }
         let end = memory.address &+ memorySize
-        memory.erase(reached, size: end &- reached)
+        memory.clear(reached, size: end &- reached)
         if let descriptorThunks { descriptorThunks.write(to: &memory, at: end &- DescriptorThunks.size) }
     }
 }

@@ -78,7 +78,7 @@ public struct ObjectImage: ~Escapable {
     /// Copies every section into `memory`, whose first byte stands for link address 0, and clears the rest of it. Records
     /// where sections and common symbols lie. `memory` must have room for `size` bytes.
     public func load(into memory: inout ByteRegion) throws(Fault) {
-        guard memory.erase(memory.address, size: size) else { throw tooLarge(memory.count) }
+        guard memory.clear(memory.address, size: size) else { throw tooLarge(memory.count) }
         var placed = walk()
         while try placed.next(in: sections) {
             layout.scratch.remember(placed, in: &memory)
