@@ -111,7 +111,7 @@ soak: deps loader fixtures test-build
 
 # Every ELF file of /usr and of the Swift toolchain as loader-inspect lists it and as readelf does: minutes.
 witness: deps inspect
-	nice python3 Tests/InspectionTests/witness.py build/loader-inspect
+	nice python3 Tests/InspectionTests/Views/witness.py build/loader-inspect
 
 # Fuzzing with libFuzzer and the address sanitizer: TARGET is one of those in Fuzz/run, or all.
 TARGET := all

@@ -107,7 +107,8 @@ if freestanding {
                     "loader-inspect", "Inspection", "Diagnostics", "TestSupport",
                     .product(name: "Subprocess", package: "swift-subprocess"),
                 ],
-                exclude: ["Golden", "validate.py", "witness.py"], swiftSettings: [.treatAllWarnings(as: .error)]),
+                exclude: ["Golden", "Listing/validate.py", "Views/witness.py"],
+                swiftSettings: [.treatAllWarnings(as: .error)]),
             .executableTarget(
                 name: "loader-inspect",
                 dependencies: ["Inspection", .product(name: "ArgumentParser", package: "swift-argument-parser")],

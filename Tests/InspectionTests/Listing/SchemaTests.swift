@@ -17,7 +17,7 @@ import Testing
     /// Validates the documents in `text`; returns how many are valid, and of each other one what is wrong with it.
     private func validate(_ text: String) async throws -> (valid: Int, messages: [Substring]) {
         let python = try #require(await Self.python.value, "make deps installs python3-jsonschema")
-        let script = Tool.root.appendingPathComponent("Tests/InspectionTests/validate.py").path
+        let script = Tool.root.appendingPathComponent("Tests/InspectionTests/Listing/validate.py").path
         let schema = Tool.root.appendingPathComponent("docs/loader-inspect.schema.json").path
         let run = try await Tool.run(program: python, [script, schema], input: Array(text.utf8))
         let valid = try #require(Int(run.output.dropLast()), "\(run.errors)")

@@ -10,7 +10,7 @@ import Testing
     init() throws { folder = try Folder() }
 
     private func witness() async throws {
-        let script = Tool.root.appendingPathComponent("Tests/InspectionTests/witness.py").path
+        let script = Tool.root.appendingPathComponent("Tests/InspectionTests/Views/witness.py").path
         let run = try await Tool.run(program: "python3", [script, Tool.program.path, folder.url.path])
         #expect(run.status == 0 && run.output.contains("0 files differ"), "\(run.output)\(run.errors)")
         print(run.output)

@@ -7,7 +7,7 @@ import Testing
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct ReadelfTests {
     /// What witness.py finds with `arguments`: status and everything it says.
     private func witness(_ arguments: [String]) async throws -> Run {
-        let script = Tool.root.appendingPathComponent("Tests/InspectionTests/witness.py").path
+        let script = Tool.root.appendingPathComponent("Tests/InspectionTests/Views/witness.py").path
         return try await Tool.run(program: "python3", [script, Tool.program.path] + arguments)
     }
 
@@ -71,7 +71,7 @@ import Testing
             let script = "#!/bin/sh\n'\(Tool.program.path)' \"$@\" | sed 's/\(old)/\(new)/'\n"
             let liar = try folder.write("liar", Array(script.utf8))
             try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: liar.path)
-            let witness = Tool.root.appendingPathComponent("Tests/InspectionTests/witness.py").path
+            let witness = Tool.root.appendingPathComponent("Tests/InspectionTests/Views/witness.py").path
             let run = try await Tool.run(
                 program: "python3", [witness, liar.path, folder.url.appendingPathComponent("object.o").path])
             #expect(run.status == 1, "\(new): \(run.output)\(run.errors)")
