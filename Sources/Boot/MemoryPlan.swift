@@ -90,9 +90,12 @@ public struct MemoryPlan: Equatable, Sendable {
         }
         if base == nil {
             try taken.add(handoff.range, .handoff)
-            // Below the image nobody takes it, where the kernel does not heed that it is reserved.
-            let archive = MemoryPlan.mustLieBelow(application, platform) ? platform.module(0).range : AddressRange(0, 0)
-            try findPlace(application, map, taken, limit, choice, above: archive)
+            var lowest = max(handoff.range.end, 0x10_0000)
+            if MemoryPlan.mustLieBelow(application, platform) {
+                let end = try endOfArchive(platform.module(0).range, application, map, &taken, from: lowest, to: limit)
+                lowest = max(lowest, end)
+            }
+            try findPlace(application, map, taken, AddressRange(lowest, limit), choice)
         }
         bias = image.start &- application.linkStart
         if copiesRootPointer {
@@ -124,23 +127,28 @@ public struct MemoryPlan: Equatable, Sendable {
         return (alignment, application.linkStart & (alignment &- 1))
     }
 
-    /// Finds a place for an image that may lie anywhere.
+    /// The lowest place in `window` for an image that may lie anywhere; nil if there is no room.
+    private static func place(
+        of application: borrowing Application, _ map: MemoryRegions, _ taken: borrowing Reservations,
+        _ window: AddressRange
+    ) -> UInt64? {
+        let (alignment, residue) = alignment(of: application)
+        return taken.room(for: application.size, alignment: alignment, residue: residue, in: map, window: window)
+    }
+
+    /// Finds a place in `window` for an image that may lie anywhere.
     private mutating func findPlace(
-        _ application: borrowing Application, _ map: MemoryRegions, _ taken: borrowing Reservations, _ limit: UInt64,
-        _ choice: BaseChoice, above archiveBelow: AddressRange
+        _ application: borrowing Application, _ map: MemoryRegions, _ taken: borrowing Reservations,
+        _ window: AddressRange, _ choice: BaseChoice
     ) throws(Fault) {
         let size = application.size
         let (alignment, residue) = MemoryPlan.alignment(of: application)
-        let lowest = max(handoff.range.end, 0x10_0000)
-        let window = AddressRange(max(lowest, archiveBelow.end), limit)
-        guard
-            var base = taken.room(for: size, alignment: alignment, residue: residue, in: map, window: window)
-        else {
+        guard var base = MemoryPlan.place(of: application, map, taken, window) else {
             throw Fault(.noRoomForImage, value: size, limit: alignment)
         }
         if case .random(let number) = choice {
             let window = MemoryPlan.windowForRandomPlaces(
-                of: application, AddressRange(at: base, size: size), in: map, limit: limit)
+                of: application, AddressRange(at: base, size: size), in: map, limit: window.end)
             places = taken.place(.max, size, alignment, residue: residue, in: map, window).count
             let index = number.index(below: places)
             base = taken.place(index, size, alignment, residue: residue, in: map, window).address ?? base
@@ -254,6 +262,30 @@ public struct MemoryPlan: Equatable, Sendable {
     }
 
     // MARK: Archives
+
+    /// The end of the `archive`, which must lie below an image that may lie anywhere from `lowest` on. Starters often put it at the
+    /// end of RAM: then it is moved to the lowest free place, because kernels use no memory below their image. If there is room for
+    /// the image above neither place, 0: the kernel is not told of the archive.
+    private mutating func endOfArchive(
+        _ archive: AddressRange, _ application: borrowing Application, _ map: MemoryRegions,
+        _ taken: inout Reservations, from lowest: UInt64, to limit: UInt64
+    ) throws(Fault) -> UInt64 {
+        let imageIfItStays = MemoryPlan.place(
+            of: application, map, taken, AddressRange(max(lowest, archive.end), limit))
+        let size = archive.roundedOutward(to: 0x1000).size
+        if let start = taken.room(
+            for: size, alignment: 0x1000, in: map, window: AddressRange(0x10_0000, limit))
+        {
+            let place = AddressRange(at: start, size: size)
+            let window = AddressRange(max(lowest, place.end), limit)
+            if let image = MemoryPlan.place(of: application, map, taken, window), image < imageIfItStays ?? .max {
+                archivePlace = place
+                try taken.add(place, .module)
+                return place.end
+            }
+        }
+        return imageIfItStays == nil ? 0 : archive.end
+    }
 
     /// Whether the first module is an archive that the kernel is told of, and would take for free memory above its image.
     private static func mustLieBelow(

@@ -250,4 +250,40 @@ import Testing
             archive, at: base + 0x1000 + pages, taken: [AddressRange(0x12_0000, base - 0x1000)])
         #expect(try (Self.chosen(full)["linux,initrd-start"] == nil) == (generation != .fourIdentity))
     }
+
+    /// The same with kernels that may lie anywhere, whose archive many starters put at the end of RAM: it is moved to the lowest free
+    /// place, and the image follows it, since kernels use no memory below theirs.
+    @Test(arguments: [Generation.three, .fourRecursive, .fourIdentity])
+    func `the archive of a kernel that may lie anywhere lies low`(_ generation: Generation) throws {
+        var file = ELFWriter(type: 3, base: 0)
+        file.append([0xf4])
+        file.addNotes(hermitNote(UInt8(generation.entryVersion)) + abiTag(0, generation == .fourIdentity ? 13 : 10, 0))
+        let archive = ImageWriter(file.bytes).archive
+        let size = UInt64(archive.count)
+        let pages = (size + 0xfff) & ~0xfff
+        let end: UInt64 = 0x410_0000
+        for start in [0x12_0000, 0x13_0000, 0x100_0000, end - pages, end - size] {
+            let machine = try Self.boot(archive, at: start)
+            let image = machine.placement.image
+            let node = try Self.chosen(machine)
+            let first = try #require(node.numbers("linux,initrd-start")?.first, "\(start)")
+            let range = AddressRange(at: first, size: size)
+            #expect(machine.bytes(range) == archive, "\(start)")
+            #expect(image.start == 0x20_0000, "\(start)")
+            // The command line takes the page before it.
+            #expect(first == (generation == .fourIdentity || start < 0x20_0000 ? start : 0x12_1000), "\(start)")
+        }
+        guard generation != .fourIdentity else { return }
+        // No room at its lowest place below the image: it stays, and the image lies above it.
+        let staying = try Self.boot(
+            archive, at: 0x100_0000, taken: [AddressRange(0x12_0000, 0x100_0000), AddressRange(0x140_0000, end)])
+        #expect(staying.placement.image.start > 0x100_0000)
+        #expect(try Self.chosen(staying).numbers("linux,initrd-start")?.first == 0x100_0000)
+        // No room in either case: the kernel is not told of it.
+        let untold = try Self.boot(
+            archive, at: end - pages,
+            taken: [AddressRange(0x12_1000, 0x20_0000), AddressRange(0x30_0000, end - pages)])
+        #expect(untold.placement.image.start == 0x20_0000)
+        #expect(try Self.chosen(untold)["linux,initrd-start"] == nil)
+    }
 }
