@@ -2,29 +2,28 @@
 
 /// A broken rule. Every refusal of the loader and of the host tool is one of these, and renders to the same sentence.
 ///
-/// It has four words, so that a call returns it in registers. The location is stored in parts, because as a structure of its own it
-/// would take a fifth word. Whatever else the sentence tells, such as the name of a relocation's symbol, is looked up in the file when
-/// it is written: see `FaultDetails`.
+/// It has four words, so that a call returns it in registers: Swift 6.3.1 makes faulty debugging information of larger ones. Whatever
+/// else the sentence needs, such as the name of a relocation's symbol, is looked up in the file when it is written: see `FaultDetails`.
 public struct Fault: Error, Equatable, Sendable {
+    /// Where the rule was broken.
+    public private(set) var location: FaultLocation
     /// The rule that was broken.
     public let rule: Rule
-    private var locationKind: FaultLocation.Kind
-    // 16 bits, to fill the gap before the next word: padding would be masked out at every return.
     private var fileNumber: UInt16 = 0
-    private var locationTable: UInt32
-    private var locationIndex: UInt64
-    /// The offending value; `%v` (hexadecimal) or `%d` (decimal) in the rule's sentence.
+    /// The offending value; `%v` (hexadecimal) or `%d` (decimal) in the rule's sentence. If the sentence has a name (`%n`), and the rule
+    /// is about no relocation, the name's file offset.
     public let value: UInt64
     /// What the rule allows; `%l` (hexadecimal) or `%m` (decimal) in the rule's sentence.
     public let limit: UInt64
 
-    /// A fault of `rule` at `location`. Kept as a call: inlined at some 200 places it would cost 1,000 bytes more.
-    @inline(never)
+    /// The number of the file that it is in; 0 is the application.
+    public var file: Int { Int(fileNumber) }
+
+    /// A fault of `rule` at `location`.
+    @inline(never)  // Some 200 callers.
     public init(_ rule: Rule, _ location: FaultLocation = .none, value: UInt64 = 0, limit: UInt64 = 0) {
+        self.location = location
         self.rule = rule
-        locationKind = location.kind
-        locationTable = location.table
-        locationIndex = location.index
         self.value = value
         self.limit = limit
     }
@@ -33,11 +32,6 @@ public struct Fault: Error, Equatable, Sendable {
     public init(_ rule: Rule, _ location: FaultLocation = .none, nameOffset: UInt64) {
         self.init(rule, location, value: nameOffset)
     }
-
-    /// Where the rule was broken.
-    public var location: FaultLocation { FaultLocation(locationKind, table: locationTable, locationIndex) }
-    /// The number of the file that it is in; 0 is the application.
-    public var file: Int { Int(fileNumber) }
 
     /// The same fault in file `file`, unless it is already attributed to a library.
     public func of(file: Int) -> Fault {
@@ -48,17 +42,14 @@ public struct Fault: Error, Equatable, Sendable {
 
     /// The same fault at `location`, if it is a relocation's fault that does not yet say which relocation.
     public func at(_ location: FaultLocation) -> Fault {
-        guard locationKind == .none, rule.kind == .relocation else { return self }
+        guard self.location.kind == .none, rule.kind == .relocation else { return self }
         var fault = self
-        fault.locationKind = location.kind
-        fault.locationTable = location.table
-        fault.locationIndex = location.index
+        fault.location = location
         return fault
     }
 
     /// Writes the fault as one sentence, without a line end. Names are offsets in `file`.
     public func write(to sink: inout some TextSink, _ details: FaultDetails, file: RawSpan) {
-        let location = location
         if location.kind != .none {
             let first = location.isInTable ? UInt64(location.table) : location.index
             details.write(location.sentence, first, location.index, to: &sink, file: file)

@@ -14,7 +14,7 @@ public struct FaultDetails: Sendable {
     /// The index of the relocation's symbol.
     public var symbol: UInt32 = 0
 
-    /// The details that `fault` itself holds: its value is the name's offset if its rule is about something with a name.
+    /// The details that `fault` itself holds.
     public init(_ fault: Fault) { nameOffset = fault.value }
 
     /// Writes `sentence` and fills its blanks in; RuleWords.swift says what each stands for.

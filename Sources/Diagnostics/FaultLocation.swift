@@ -24,13 +24,13 @@ public struct FaultLocation: Equatable, Sendable {
         case archive
     }
 
-    /// What the index counts.
-    public let kind: Kind
+    /// The index, the offset, the tag or the address.
+    public let index: UInt64
     /// The table that the index counts in: for `relocation` the tag of the dynamic entry that names it, for `entry` the number of
     /// the section; otherwise 0.
     public let table: UInt32
-    /// The index, the offset, the tag or the address.
-    public let index: UInt64
+    /// What the index counts.
+    public let kind: Kind
 
     /// A location of any kind.
     @inlinable

@@ -196,7 +196,7 @@ extension Rule {
         case .hashTableMalformed: .malformed("the hash table does not fit in its segment, or was cut out of the file")
         case .relocationTypeUnknown:
             .relocation(
-                "relocation type %d, wanted at %a against %n, is not one of the psABI's (0 to 51)",
+                "relocation type %d, at %a against %n, is not one of the psABI's (0 to %m)",
                 "the file is damaged, or comes from a newer toolchain")
         case .relocationOnlyInObjects:
             .relocation(

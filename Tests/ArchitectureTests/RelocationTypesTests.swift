@@ -38,6 +38,7 @@ import Testing
 
     @Test func `every type is the psABI's`() throws {
         #expect(RelocationType.lastNumber == UInt32(Self.rows.count) - 1)
+        #expect(RelocationType.ForEach<UInt64>(repeating: 0).count == Self.rows.count)
         for (number, row) in Self.rows.enumerated() {
             let type = try #require(RelocationType(UInt32(number)))
             let field = try #require(Self.fields[row.field])

@@ -5,13 +5,20 @@ public import Diagnostics
 /// A relocation type: one row of the psABI's table.
 public struct RelocationType: Sendable {
     private let number: UInt32
-    /// What is stored where.
+    /// The name after `namePrefix`.
+    public let name: Text
+    /// The field that is stored.
     public let field: Field
-    /// What is computed.
+    /// The formula of its value.
     public let formula: Formula
 
     /// The largest number that the psABI has.
     public static var lastNumber: UInt32 { 51 }
+    /// A value for each number, 0 to `lastNumber`.
+    public typealias ForEach<Element> = InlineArray<52, Element>
+
+    /// The prefix of every name.
+    public static var namePrefix: Text { "R_X86_64_" }
 
     /// Whether a linker may leave it to the loader. The others need a GOT, a PLT or code, which only linkers make, or they mark code
     /// for linkers.
@@ -19,93 +26,79 @@ public struct RelocationType: Sendable {
         !formula.needsLinker && number != RelocationNumber.tlsDescCall && number != RelocationNumber.pc32BND
     }
 
-    /// The prefix of every name.
-    public static var namePrefix: Text { "R_X86_64_" }
-
-    /// The name after `namePrefix`.
-    public var name: Text {
-        // Nearly all are of this type, and need no search.
-        number == RelocationNumber.relative ? "RELATIVE" : RelocationType.names.word(Int(number))
-    }
-
-    private static var names: Text {
-        """
-        NONE 64 PC32 GOT32 PLT32 COPY GLOB_DAT JUMP_SLOT RELATIVE GOTPCREL 32 32S 16 PC16 8 PC8 DTPMOD64 DTPOFF64 \
-        TPOFF64 TLSGD TLSLD DTPOFF32 GOTTPOFF TPOFF32 PC64 GOTOFF64 GOTPC32 GOT64 GOTPCREL64 GOTPC64 GOTPLT64 \
-        PLTOFF64 SIZE32 SIZE64 GOTPC32_TLSDESC TLSDESC_CALL TLSDESC IRELATIVE RELATIVE64 PC32_BND PLT32_BND \
-        GOTPCRELX REX_GOTPCRELX CODE_4_GOTPCRELX CODE_4_GOTTPOFF CODE_4_GOTPC32_TLSDESC CODE_5_GOTPCRELX \
-        CODE_5_GOTTPOFF CODE_5_GOTPC32_TLSDESC CODE_6_GOTPCRELX CODE_6_GOTTPOFF CODE_6_GOTPC32_TLSDESC
-        """
-    }
-
-    /// The row of TPOFF32.
-    public static var threadPointerOffset: RelocationType {
-        RelocationType(number: RelocationNumber.tpOff32, field: .signed32, formula: .threadPointerOffset)
-    }
-
-    private init(number: UInt32, field: Field, formula: Formula) {
+    private init(_ number: UInt32, _ name: Text, _ field: Field, _ formula: Formula) {
         self.number = number
+        self.name = name
         self.field = field
         self.formula = formula
     }
 
     /// The row of `number`; nil for a number that is not in the psABI.
     public init?(_ number: UInt32) {
-        self.number = number
+        guard let row = RelocationType.row(number) else { return nil }
+        self = row
+    }
+
+    /// The row of TPOFF32.
+    public static var tpOff32: RelocationType {
+        RelocationType(RelocationNumber.tpOff32, "TPOFF32", .signed32, .threadPointerOffset)
+    }
+
+    private static func row(_ number: UInt32) -> RelocationType? {
         switch number {
-        case 0: (field, formula) = (.none, .none)
-        case 1: (field, formula) = (.word64, .absolute)
-        case 2: (field, formula) = (.signed32, .pcRelative)
-        case 3: (field, formula) = (.signed32, .gotOffset)
-        case 4: (field, formula) = (.signed32, .pltRelative)
-        case 5: (field, formula) = (.object, .copy)
-        case 6: (field, formula) = (.word64, .symbol)
-        case 7: (field, formula) = (.word64, .symbol)
-        case 8: (field, formula) = (.word64, .bias)
-        case 9: (field, formula) = (.signed32, .gotRelative)
-        case 10: (field, formula) = (.unsigned32, .absolute)
-        case 11: (field, formula) = (.signed32, .absolute)
-        case 12: (field, formula) = (.either16, .absolute)
-        case 13: (field, formula) = (.signed16, .pcRelative)
-        case 14: (field, formula) = (.either8, .absolute)
-        case 15: (field, formula) = (.signed8, .pcRelative)
-        case 16: (field, formula) = (.word64, .tlsModule)
-        case 17: (field, formula) = (.word64, .tlsOffset)
-        case 18: (field, formula) = (.word64, .threadPointerOffset)
-        case 19: (field, formula) = (.signed32, .tlsIndexFromPlace)
-        case 20: (field, formula) = (.signed32, .tlsModuleFromPlace)
-        case 21: (field, formula) = (.signed32, .tlsOffset)
-        case 22: (field, formula) = (.signed32, .threadPointerSlotFromPlace)
-        case 23: (field, formula) = (.signed32, .threadPointerOffset)
-        case 24: (field, formula) = (.word64, .pcRelative)
-        case 25: (field, formula) = (.word64, .symbolFromGOT)
-        case 26: (field, formula) = (.signed32, .gotFromPlace)
-        case 27: (field, formula) = (.word64, .gotOffset)
-        case 28: (field, formula) = (.word64, .gotRelative)
-        case 29: (field, formula) = (.word64, .gotFromPlace)
-        case 30: (field, formula) = (.word64, .gotOffset)
-        case 31: (field, formula) = (.word64, .pltFromGOT)
-        case 32: (field, formula) = (.unsigned32, .size)
-        case 33: (field, formula) = (.word64, .size)
-        case 34: (field, formula) = (.signed32, .tlsDescriptorFromPlace)
-        case 35: (field, formula) = (.none, .none)
-        case 36: (field, formula) = (.pair64, .tlsDescriptor)
-        case 37: (field, formula) = (.word64, .indirect)
-        case 38: (field, formula) = (.word64, .bias)
-        case 39: (field, formula) = (.signed32, .pcRelative)
-        case 40: (field, formula) = (.signed32, .pltRelative)
-        case 41: (field, formula) = (.signed32, .gotRelative)
-        case 42: (field, formula) = (.signed32, .gotRelative)
-        case 43: (field, formula) = (.signed32, .gotRelative)
-        case 44: (field, formula) = (.signed32, .threadPointerSlotFromPlace)
-        case 45: (field, formula) = (.signed32, .tlsDescriptorFromPlace)
-        case 46: (field, formula) = (.signed32, .gotRelative)
-        case 47: (field, formula) = (.signed32, .threadPointerSlotFromPlace)
-        case 48: (field, formula) = (.signed32, .tlsDescriptorFromPlace)
-        case 49: (field, formula) = (.signed32, .gotRelative)
-        case 50: (field, formula) = (.signed32, .threadPointerSlotFromPlace)
-        case 51: (field, formula) = (.signed32, .tlsDescriptorFromPlace)
-        default: return nil
+        case 0: RelocationType(number, "NONE", .none, .none)
+        case 1: RelocationType(number, "64", .word64, .absolute)
+        case 2: RelocationType(number, "PC32", .signed32, .pcRelative)
+        case 3: RelocationType(number, "GOT32", .signed32, .gotOffset)
+        case 4: RelocationType(number, "PLT32", .signed32, .pltRelative)
+        case 5: RelocationType(number, "COPY", .object, .copy)
+        case 6: RelocationType(number, "GLOB_DAT", .word64, .symbol)
+        case 7: RelocationType(number, "JUMP_SLOT", .word64, .symbol)
+        case 8: RelocationType(number, "RELATIVE", .word64, .bias)
+        case 9: RelocationType(number, "GOTPCREL", .signed32, .gotRelative)
+        case 10: RelocationType(number, "32", .unsigned32, .absolute)
+        case 11: RelocationType(number, "32S", .signed32, .absolute)
+        case 12: RelocationType(number, "16", .either16, .absolute)
+        case 13: RelocationType(number, "PC16", .signed16, .pcRelative)
+        case 14: RelocationType(number, "8", .either8, .absolute)
+        case 15: RelocationType(number, "PC8", .signed8, .pcRelative)
+        case 16: RelocationType(number, "DTPMOD64", .word64, .tlsModule)
+        case 17: RelocationType(number, "DTPOFF64", .word64, .tlsOffset)
+        case 18: RelocationType(number, "TPOFF64", .word64, .threadPointerOffset)
+        case 19: RelocationType(number, "TLSGD", .signed32, .tlsIndexFromPlace)
+        case 20: RelocationType(number, "TLSLD", .signed32, .tlsModuleFromPlace)
+        case 21: RelocationType(number, "DTPOFF32", .signed32, .tlsOffset)
+        case 22: RelocationType(number, "GOTTPOFF", .signed32, .threadPointerSlotFromPlace)
+        case 23: tpOff32
+        case 24: RelocationType(number, "PC64", .word64, .pcRelative)
+        case 25: RelocationType(number, "GOTOFF64", .word64, .symbolFromGOT)
+        case 26: RelocationType(number, "GOTPC32", .signed32, .gotFromPlace)
+        case 27: RelocationType(number, "GOT64", .word64, .gotOffset)
+        case 28: RelocationType(number, "GOTPCREL64", .word64, .gotRelative)
+        case 29: RelocationType(number, "GOTPC64", .word64, .gotFromPlace)
+        case 30: RelocationType(number, "GOTPLT64", .word64, .gotOffset)
+        case 31: RelocationType(number, "PLTOFF64", .word64, .pltFromGOT)
+        case 32: RelocationType(number, "SIZE32", .unsigned32, .size)
+        case 33: RelocationType(number, "SIZE64", .word64, .size)
+        case 34: RelocationType(number, "GOTPC32_TLSDESC", .signed32, .tlsDescriptorFromPlace)
+        case 35: RelocationType(number, "TLSDESC_CALL", .none, .none)
+        case 36: RelocationType(number, "TLSDESC", .pair64, .tlsDescriptor)
+        case 37: RelocationType(number, "IRELATIVE", .word64, .indirect)
+        case 38: RelocationType(number, "RELATIVE64", .word64, .bias)
+        case 39: RelocationType(number, "PC32_BND", .signed32, .pcRelative)
+        case 40: RelocationType(number, "PLT32_BND", .signed32, .pltRelative)
+        case 41: RelocationType(number, "GOTPCRELX", .signed32, .gotRelative)
+        case 42: RelocationType(number, "REX_GOTPCRELX", .signed32, .gotRelative)
+        case 43: RelocationType(number, "CODE_4_GOTPCRELX", .signed32, .gotRelative)
+        case 44: RelocationType(number, "CODE_4_GOTTPOFF", .signed32, .threadPointerSlotFromPlace)
+        case 45: RelocationType(number, "CODE_4_GOTPC32_TLSDESC", .signed32, .tlsDescriptorFromPlace)
+        case 46: RelocationType(number, "CODE_5_GOTPCRELX", .signed32, .gotRelative)
+        case 47: RelocationType(number, "CODE_5_GOTTPOFF", .signed32, .threadPointerSlotFromPlace)
+        case 48: RelocationType(number, "CODE_5_GOTPC32_TLSDESC", .signed32, .tlsDescriptorFromPlace)
+        case 49: RelocationType(number, "CODE_6_GOTPCRELX", .signed32, .gotRelative)
+        case 50: RelocationType(number, "CODE_6_GOTTPOFF", .signed32, .threadPointerSlotFromPlace)
+        case 51: RelocationType(number, "CODE_6_GOTPC32_TLSDESC", .signed32, .tlsDescriptorFromPlace)
+        default: nil
         }
     }
 }

@@ -126,14 +126,10 @@ public enum Report {
         sink.write(counts.total == 1 ? " relocation" : " relocations")
         var separator: Text = ": "
         let all = counts.all
-        var types = counts.types
-        while types != 0 {
-            let type = types.trailingZeroBitCount
-            types &= types &- 1
-            guard let meaning = RelocationType(UInt32(truncatingIfNeeded: type)) else { continue }
+        for type in all.indices where all[type] > 0 {
             sink.write(separator, decimal: all[type])
             sink.write(" ")
-            sink.write(meaning.name)
+            sink.write(RelocationType(UInt32(truncatingIfNeeded: type))?.name ?? "")
             separator = ", "
         }
         if counts.indirect > 0 { sink.write("; %d by resolver functions", counts.indirect) }

@@ -4,25 +4,21 @@ import Architecture
 
 /// The numbers of relocations that were applied, by type; those of DT_RELR count as RELATIVE.
 public struct RelocationCounts: Equatable, Sendable {
-    private var counts = InlineArray<52, UInt64>(repeating: 0)
+    private var counts = RelocationType.ForEach<UInt64>(repeating: 0)
 
     /// No relocations.
     public init() {}
 
-    /// The number of relocations of type `type`, 0 to 51.
+    /// The number of relocations of type `type`, which the psABI has.
     public subscript(type: UInt32) -> UInt64 { counts.span[Int(type)] }
 
-    /// Adds `count` relocations of type `type`, 0 to 51.
+    /// Adds `count` relocations of type `type`, which the psABI has.
     mutating func add(_ count: UInt64, _ type: UInt32) {
         guard count > 0 else { return }
         var counts = counts.mutableSpan
         counts[Int(type)] &+= count
         total &+= count
-        types |= 1 << UInt64(type)
     }
-
-    /// The types that occurred, one bit each.
-    public private(set) var types: UInt64 = 0
 
     /// The numbers by type: see `MemoryMap.regions`.
     public var all: Span<UInt64> {

@@ -37,7 +37,8 @@ extension Relocator {
         of entry: RelocationEntry, in memory: borrowing ByteRegion, _ search: inout SymbolSearch
     ) throws(Fault) -> RelocationOutcome {
         guard let meaning = RelocationType(entry.type) else {
-            throw Fault(.relocationTypeUnknown, value: UInt64(entry.type))
+            throw Fault(
+                .relocationTypeUnknown, value: UInt64(entry.type), limit: UInt64(RelocationType.lastNumber))
         }
         guard meaning.occursInLinkedFiles else {
             throw Fault(.relocationOnlyInObjects, value: UInt64(entry.type))

@@ -81,7 +81,8 @@ extension ObjectImage {
     func apply(_ state: inout ObjectRelocator, to memory: inout ByteRegion) throws(Fault) -> Bool {
         let entry = state.relocations.entry
         guard let meaning = RelocationType(entry.type) else {
-            throw Fault(.relocationTypeUnknown, value: UInt64(entry.type))
+            throw Fault(
+                .relocationTypeUnknown, value: UInt64(entry.type), limit: UInt64(RelocationType.lastNumber))
         }
         let formula = meaning.formula
         guard !formula.needsLinkedFile else {

@@ -37,7 +37,7 @@ extension ObjectImage {
         let start = address &- lead
         if isGeneral {
             // The addend, -4, makes up for P: the operand ends its instruction, and counts from the next one.
-            let value = try RelocationType.threadPointerOffset.value(
+            let value = try RelocationType.tpOff32.value(
                 state.operand.value &- state.operand.distance, addend &+ 4, 0)
             memory.put(ThreadLocalSequences.loadThreadPointer, at: start)
             memory.put(ThreadLocalSequences.addOffset(value), at: start &+ 8)
