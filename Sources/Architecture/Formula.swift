@@ -1,8 +1,8 @@
-// What relocations compute, in the notation that the psABIs share.
+// The formulas of relocations, in the notation that the psABIs share.
 
 public import Diagnostics
 
-/// What a relocation computes, in the psABI's notation: S symbol value, A addend, P place, B load bias, Z symbol size,
+/// The formula of a relocation, in the psABI's notation: S symbol value, A addend, P place, B load bias, Z symbol size,
 /// G offset of the symbol's GOT slot, GOT address of the GOT, L address of the symbol's PLT entry, TP thread pointer.
 public enum Formula: UInt8, Sendable {
     /// Nothing is stored.
@@ -47,7 +47,7 @@ public enum Formula: UInt8, Sendable {
     case tlsDescriptorFromPlace
     /// A TLS descriptor: resolver and argument.
     case tlsDescriptor
-    /// What the function at B + A returns.
+    /// The result of the function at B + A.
     case indirect
 
     /// Whether it refers to the GOT or the PLT, which linkers make.
@@ -80,7 +80,7 @@ public enum Formula: UInt8, Sendable {
         }
     }
 
-    /// The kind of slot that G stands for; nil if the formula has no slot.
+    /// The kind of slot whose offset G is; nil if the formula has no slot.
     public var slot: SlotKind? {
         switch self {
         case .gotOffset, .gotRelative: .address
@@ -91,7 +91,7 @@ public enum Formula: UInt8, Sendable {
         }
     }
 
-    /// Whether S is the address that the symbol stands for.
+    /// Whether S is the symbol's address.
     public var usesSymbolValue: Bool {
         switch self {
         case .absolute, .pcRelative, .symbol: true

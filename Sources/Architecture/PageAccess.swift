@@ -1,6 +1,6 @@
-// What pages allow.
+// The access that pages allow.
 
-/// The access that a page allows besides reading.
+/// The access that a page allows beyond reading.
 public struct PageAccess: Equatable, Sendable {
     /// Whether it can be written.
     public let isWritable: Bool
@@ -22,7 +22,7 @@ public struct PageAccess: Equatable, Sendable {
     /// Neither writing nor executing.
     public static var none: PageAccess { PageAccess(isWritable: false, isExecutable: false) }
 
-    /// The union of both: what at least one of them allows.
+    /// The union of both: the access that at least one of them allows.
     public func union(_ other: PageAccess) -> PageAccess {
         PageAccess(
             isWritable: isWritable || other.isWritable, isExecutable: isExecutable || other.isExecutable)

@@ -1,6 +1,6 @@
 // The kinds of slot in the global offset table (x86-64 psABI, "Relocation": G).
 
-/// The kinds of slot in the GOT, by what they hold.
+/// The kinds of slot in the GOT, by their contents.
 public enum SlotKind: UInt8, Sendable {
     /// The symbol's address.
     case address

@@ -42,7 +42,7 @@ extension ByteRegion {
         let last: UInt64, memory: UnsafeMutableRawPointer
 
         /// Stores the sums of the records from `first` to `end` in groups, for a region at address 0. Returns the first record that is
-        /// left: one that must be checked by itself, or any if there are fewer than a group.
+        /// left: one that must be checked alone, or any if there are fewer than a group.
         @inline(__always)
         func storeVouched(_ first: UnsafeRawPointer, _ end: UnsafeRawPointer) -> UnsafeRawPointer {
             guard unsafe end - first >= RecordWriter.groupSize else { return unsafe first }

@@ -561,7 +561,7 @@ moved_exception:
 cm_end:
     end_machine no_idt(%rip)
 moved_exception_text:
-    .asciz "[LOADER] error: CPU exception; the loader is gone: let the image lie above it to see where\r\n"
+    .asciz "[LOADER] error: CPU exception after the image replaced the loader: link the image above the loader to see where\r\n"
 no_idt:
     .skip 10
 moving_end:

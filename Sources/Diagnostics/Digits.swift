@@ -9,7 +9,7 @@ public enum Digits {
         digits = (digits << 16 | digits) & 0x0000_ffff_0000_ffff
         digits = (digits << 8 | digits) & 0x00ff_00ff_00ff_00ff
         digits = (digits << 4 | digits) & 0x0f0f_0f0f_0f0f_0f0f
-        // In ASCII, `a` is 39 characters after where a digit 10 would be.
+        // In ASCII, `a` is 39 characters after the place of a digit 10.
         let letters = (digits &+ 0x0606_0606_0606_0606) >> 4 & 0x0101_0101_0101_0101
         return (digits &+ 0x3030_3030_3030_3030 &+ letters &* 39).byteSwapped
     }

@@ -1,6 +1,6 @@
-// The details that a fault's sentence needs besides the fault: an address, a type, names.
+// The details that a fault's sentence needs beyond the fault: an address, a type, names.
 
-/// The details that a sentence needs besides the fault itself. Those of a relocation are looked up in the file.
+/// The details that a sentence needs beyond the fault itself. A relocation's details are looked up in the file.
 public struct FaultDetails: Sendable {
     /// The link address that a relocation changes, or its offset in the section of an object file; `%a` in the sentence.
     public var address: UInt64 = 0

@@ -73,7 +73,7 @@ public enum Rule: UInt8, Equatable, Sendable {
             case .wrongKind: "a sound ELF file, but not one that can boot here"
             case .entryContract: "the Hermit notes are missing, contradictory or unknown"
             case .relocation: "a relocation cannot be applied"
-            case .placement: "no place in memory for what must be there"
+            case .placement: "memory is too small, or not free where it is needed"
             case .platform: "the firmware's information is missing or unusable"
             case .options: "an option for the loader is unknown or contradicts the application"
             case .exception: "the CPU raised an exception before the application handled its own"

@@ -5,7 +5,7 @@
 // value is.
 
 extension Rule {
-    /// The words of a rule: its class, what is said when it is broken, and what to do then.
+    /// The words of a rule: its class, its sentence and its advice.
     public struct Words: Sendable {
         /// The class of the rule.
         public let kind: Kind
@@ -43,7 +43,7 @@ extension Rule {
     /// The words of this rule.
     public var words: Words {
         switch self {
-        case .noModule: .noApplication("no application was given", "give it the application as a module, or initrd")
+        case .noModule: .noApplication("no application was given", "give the application as a module or as initrd")
         case .emptyFile: .noApplication("the file is empty", "give an ELF file")
         case .notELF:
             .malformed(
@@ -60,7 +60,7 @@ extension Rule {
                 "EI_DATA is %d: not little endian (1, ELFDATA2LSB, is needed)", "build it for x86-64")
         case .badIdentVersion: .malformed("EI_VERSION is %d, not 1")
         case .wrongMachine: .wrongKind("e_machine is %d, not 62 (x86-64)", "build it for x86-64")
-        case .objectFile: .wrongKind("e_type is ET_REL: an object file, where a linked file is needed", "link it")
+        case .objectFile: .wrongKind("e_type is ET_REL: an object file; a linked file is needed", "link it")
         case .coreFile: .wrongKind("e_type is ET_CORE: a core dump", "give the file that was running")
         case .unknownFileType:
             .wrongKind("e_type is %d, not ET_EXEC (2) or ET_DYN (3)", "link it again")
@@ -95,9 +95,10 @@ extension Rule {
             .placement(
                 "the image needs %v bytes of memory; at most %l can be placed",
                 """
-                check the linker script for stray addresses, or large arrays; more memory helps where that is less than 3 GiB
+                look for stray addresses in the linker script, or large arrays; if the limit is below 3 GiB, \
+                more memory helps
                 """)
-        case .duplicateSegmentType: .malformed("a second segment of type %v, where one is allowed")
+        case .duplicateSegmentType: .malformed("a second segment of type %v; only one is allowed")
         case .needsInterpreter:
             .wrongKind(
                 "it asks for the program interpreter %n: a program for an operating system, not a unikernel",
@@ -161,11 +162,11 @@ extension Rule {
                 "write the address in decimal, or in hexadecimal after 0x")
         case .baseMisaligned:
             .options(
-                "loader.base: at %v the image's segments would not be aligned as they ask; at %l they are",
+                "loader.base: at %v the image's segments would be misaligned; at %l they are aligned",
                 "give that address")
         case .baseOutsideMemory:
             .options(
-                "loader.base: the image would lie at %v up to %l, which is not all RAM below 4 GiB",
+                "loader.base: the image would lie at %v up to %l, which is not entirely RAM below 4 GiB",
                 "give another address, or the machine more memory")
         case .baseTooHigh:
             .options(
@@ -188,15 +189,15 @@ extension Rule {
         case .badPLTRelocationKind: .malformed("it is %d, neither DT_RELA (7) nor DT_REL (17)")
         case .needsLibrary:
             .wrongKind(
-                "no module is given for what it needs: %n",
+                "it needs libraries that no module provides: %n",
                 """
-                give the shared libraries as further modules, or link the application statically; a module whose string has no \
-                name is known by its DT_SONAME only
+                give the shared libraries as further modules, or link the application statically; a module without a \
+                name in its string is known by its DT_SONAME only
                 """)
         case .hashTableMalformed: .malformed("the hash table does not fit in its segment, or was cut out of the file")
         case .relocationTypeUnknown:
             .relocation(
-                "relocation type %d, at %a against %n, is not one of the psABI's (0 to %m)",
+                "relocation type %d at %a against %n is not one of the psABI's (0 to %m)",
                 "the file is damaged, or comes from a newer toolchain")
         case .relocationOnlyInObjects:
             .relocation(
@@ -211,7 +212,7 @@ extension Rule {
         case .copyWithoutSource:
             .relocation(
                 "%t at %a: no other file defines %n, so there is nothing to copy",
-                "link what defines it into the application")
+                "link its definition into the application")
         case .symbolNotThreadLocal:
             .relocation(
                 "%t at %a needs a thread-local symbol, but %n has type %d",
@@ -234,8 +235,8 @@ extension Rule {
         case .symbolIndexOutsideTable: .relocation("symbol index %d is outside the symbol table of %m entries")
         case .symbolUndefined:
             .relocation(
-                "undefined: %n, wanted at %v",
-                "link what defines it into the application, with --export-dynamic for libraries")
+                "undefined: %n, needed at %v",
+                "link its definition into the application, with --export-dynamic for libraries")
         case .symbolThreadLocal:
             .relocation(
                 "%t at %a needs an address, but %n is thread-local",
@@ -247,9 +248,10 @@ extension Rule {
                 "give the machine more memory; if that does not help, make the image or its alignment smaller")
         case .imageOutsideMemory:
             .placement(
-                "the image must lie at %v up to %l, which is not all RAM between 4 KiB and 4 GiB",
+                "the image must lie at %v up to %l, which is not entirely RAM between 4 KiB and 4 GiB",
                 """
-                link the application at a lower address, or position independent (-pie); below 3 GiB more memory helps as well
+                link the application at a lower address, or position independent (-pie); if the image ends below 3 GiB, \
+                more memory helps, too
                 """)
         case .imageOverFirmware:
             .placement(
@@ -298,19 +300,19 @@ extension Rule {
                 "the boot loader or virtual machine monitor is at fault")
         case .memoryBeyondAddresses:
             .platform(
-                "the memory map has RAM at %v of %l bytes, which ends beyond all addresses",
+                "the memory map has RAM at %v of %l bytes, which ends past 2^64",
                 "the boot loader or virtual machine monitor is at fault")
         case .tooManyRegions: .platform("the memory map has more than %m entries", "please report it")
         case .tooManyModules: .platform("there are %d modules; at most %m are supported", "give fewer modules")
         case .tooManyReservations: .platform("more than %m reserved ranges", "please report it")
         case .moduleOutsideMemory:
             .placement(
-                "the module at %v up to %l is not all in RAM below 4 GiB",
+                "the module at %v up to %l is not entirely in RAM below 4 GiB",
                 "give the machine more memory, or a smaller file (strip)")
         case .commandLineTooLong: .platform("the command line is longer than %m bytes", "shorten it")
         case .tagMalformed:
             .platform(
-                "the Multiboot 2 tag of type %m has %d bytes: too few for its fields, or more than there are",
+                "the Multiboot 2 tag of type %m has %d bytes: too few for its fields, or more than the list has",
                 "the boot loader or virtual machine monitor is at fault")
         case .setupDataEndless:
             .platform(
@@ -321,8 +323,8 @@ extension Rule {
         case .cpuException: .exception("CPU exception %d at %l", "the application or the loader is at fault")
         case .noSectionHeaders:
             .malformed(
-                "an object file without section headers: nothing says what to load",
-                "the file was stripped of what it needs: build it again")
+                "an object file without section headers, which list what to load",
+                "the file was stripped too far: build it again")
         case .sectionHeadersBeyondFile:
             .malformed(
                 "the section headers end at %v, beyond the file's end at %l",
@@ -332,13 +334,13 @@ extension Rule {
                 "the section's bytes end at %v, beyond the file's end at %l",
                 "the file was cut short: copy or build it again")
         case .sectionAlignment: .malformed("sh_addralign is %v, not a power of two")
-        case .sectionTooLarge: .malformed("after address %v there is no room for %l bytes, its size or its alignment")
+        case .sectionTooLarge: .malformed("%l bytes, its size or its alignment, do not fit after address %v")
         case .sectionCompressed: .malformed("SHF_COMPRESSED together with SHF_ALLOC, which the gABI forbids")
-        case .badSectionLink: .malformed("it refers to section %d, which is not the one that it needs (there are %m)")
+        case .badSectionLink: .malformed("it refers to section %d of %m, which is missing or is not the right one")
         case .noSymbolTable:
             .wrongKind(
-                "an object file without a symbol table: nothing says where it begins",
-                "the file was stripped of what it needs: build it again")
+                "an object file without a symbol table, which says where it begins",
+                "the file was stripped too far: build it again")
         case .commonAlignment: .malformed("the common symbol's alignment, its st_value, is %v, not a power of two")
         case .entrySymbolMissing:
             .wrongKind(
@@ -359,37 +361,37 @@ extension Rule {
         case .symbolNotLoaded:
             .relocation(
                 "%t at %a against %n, which is in section %d: that is not in memory at run time",
-                "keep what runs and what describes it, such as debug information, in sections of their own")
+                "keep code and data in other sections than debug information")
         case .tooManyPriorities:
             .wrongKind("the sections of initialisers have more than %m different priorities", "link the application")
         case .tooManySectionNames:
             .wrongKind(
-                "%t at %a against %n: more than %m symbols are named for where sections begin or end",
+                "%t at %a against %n: more than %m symbols have the form __start_NAME or __stop_NAME",
                 "link the application")
         case .symbolSectionUnknown: .relocation("%t at %a against %n, which is in section %d: there are %m sections")
         case .tlsSequenceUnknown:
             .relocation(
-                "%t at %a against %n: the code is none of the psABI's sequences, and no __tls_get_addr is defined",
+                "%t at %a against %n: the code is not one of the psABI's sequences, and no __tls_get_addr is defined",
                 "compile with -ftls-model=local-exec")
         case .sectionsApart:
             .relocation(
                 "%t at %a against %n: the sections of this name do not lie side by side", "make one of them: ld -r")
         case .notSharedObject:
             .wrongKind(
-                "e_type is ET_EXEC: a file linked at a fixed address, where a shared object is needed",
+                "e_type is ET_EXEC: a file linked at a fixed address; a shared object is needed",
                 "link the library with -shared")
         case .versionMissing:
             .relocation(
-                "%n: a symbol wants a version that the library named last does not define",
+                "%n: a symbol needs a version that the library named last does not define",
                 "give the library that it was linked with")
         case .versionTableMalformed: .malformed("the version entry at %v does not fit in its table of %l bytes")
         case .symbolSearchTooLong:
-            .malformed("symbols are not found in %d steps: the hash or version tables lead nowhere")
+            .malformed("a symbol search took more than %d steps: the hash or version tables are malformed")
         case .arrayOutsideImage:
             .malformed("the array of initialisers or finalisers at %v is not inside the image, which ends at %l")
         case .symbolVersionMissing:
             .relocation(
-                "undefined: %n, wanted at %v: the library named last has no such symbol of that version",
+                "undefined: %n, needed at %v: the library named last has no such symbol of that version",
                 "give the library that it was linked with")
         case .copyOutsideImage:
             .relocation("%t at %a: the original of %n at %v is not inside its image, which ends at %l")
@@ -401,12 +403,12 @@ extension Rule {
         case .optionForKernel:
             .options(
                 "a loader option on the kernel's command line, where it has no effect, from here: %n",
-                "give it with the application's module, after the file's name, or after -- where it is the application's"
+                "give it with the application's module, after the file's name, or after -- if it is the application's"
             )
         case .optionAfterOthers:
             .options(
                 "a loader option that does not come first on the command line, and so has no effect, from here: %n",
-                "put it before all other words, or after -- where it is the application's")
+                "put it before all other words, or after -- if it is the application's")
         case .entryWithoutBytes:
             .wrongKind(
                 "the entry point %v is in it, where the file has no bytes: zeros would be executed",
@@ -416,7 +418,7 @@ extension Rule {
                 """)
         case .entryInHeader:
             .wrongKind(
-                "e_entry %v is where the file's own header is loaded, which is no code",
+                "e_entry %v points at the file's own header, which is not code",
                 "link with an entry symbol: -e _start")
         case .entryNotExecutable:
             .wrongKind(
@@ -437,10 +439,10 @@ extension Rule {
                 "pack it with gzip")
         case .gzipTruncated:
             .malformed(
-                "gzip: the file ends at %v, where more should follow", "the file was cut short: copy or pack it again")
+                "gzip: the file ends at %v, but more should follow", "the file was cut short: copy or pack it again")
         case .gzipChecksum:
             .malformed(
-                "gzip: the checksum or the size of what was unpacked is %v, not %l",
+                "gzip: the checksum or the size of the unpacked data is %v, not %l",
                 "the file is damaged: pack it again")
         case .gzipTrailingBytes:
             .malformed(
@@ -456,7 +458,8 @@ extension Rule {
                 "tar: the archive ends at %l, inside an entry or a header", "the archive was cut short: make it again")
         case .tarChecksum: .malformed("tar: the sum of the header's bytes is %d, not %m")
         case .tarNumber: .malformed("tar: a field of the header is not a number")
-        case .tarRecord: .malformed("tar: a pax record is not LENGTH KEY=VALUE, or has no meaning here")
+        case .tarRecord:
+            .malformed("tar: a pax record is not LENGTH KEY=VALUE, or has a value that its key cannot have here")
         case .tarEntryUnknown:
             .malformed(
                 "tar: an entry of type %d: a file with holes, or one in parts", "make the archive without tar --sparse")
@@ -469,21 +472,21 @@ extension Rule {
                 "add one, as loader-inspect image create does")
         case .configurationSyntax:
             .malformed(
-                "hermit.toml, line %d, column %m: this is not understood",
-                "write it as TOML, of which keys, tables, strings, integers and arrays of strings are read")
+                "hermit.toml, line %d, column %m: this is not valid here",
+                "write it as TOML; only keys, tables, strings, integers and arrays of strings are supported")
         case .configurationKey:
             .malformed(
-                "hermit.toml, line %d, column %m: no key or table of that name is known here, or it is there already",
+                "hermit.toml, line %d, column %m: this key or table is unknown or repeated",
                 """
-                known are version and kernel, [input] with kernel_args, app_args and env_vars, and [requirements] with memory \
+                the keys are version and kernel, [input] with kernel_args, app_args and env_vars, and [requirements] with memory \
                 and cpus
                 """)
         case .configurationValue:
             .malformed(
                 "hermit.toml, line %d, column %m: not a value that can stand here",
                 """
-                give a string to version and kernel, arrays of strings to what is in [input], a size such as "64 MiB" to memory, \
-                and a number to cpus
+                version and kernel take a string, the keys of [input] arrays of strings, memory a size such as "64 MiB", \
+                and cpus a number
                 """)
         case .configurationIncomplete:
             .malformed("hermit.toml names no kernel", "say kernel = and the path of the ELF file in the archive")
@@ -500,9 +503,9 @@ extension Rule {
                 "give the machine more memory")
         case .memoryBelowRequirement:
             .placement(
-                "the image wants %d bytes of memory, and the machine has %m", "give the machine as much")
+                "the image requires %d bytes of memory, and the machine has %m", "give the machine as much")
         case .processorsBelowRequirement:
-            .placement("the image wants processors: %d; the machine has %m", "give the machine as many")
+            .placement("the image requires %d processors; the machine has %m", "give the machine as many")
         }
     }
 }

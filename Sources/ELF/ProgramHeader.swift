@@ -57,7 +57,7 @@ public struct ProgramHeader: Equatable, Sendable {
     /// p_align: 0 and 1 mean none.
     public var align: UInt64
 
-    /// A header of these fields, as a view has read them that knows other forms of files.
+    /// A header with these fields, as read by a view of other forms of files.
     public init(
         type: UInt32, flags: UInt32, offset: UInt64, vaddr: UInt64, paddr: UInt64, filesz: UInt64, memsz: UInt64,
         align: UInt64

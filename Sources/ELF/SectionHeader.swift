@@ -38,7 +38,7 @@ public struct SectionHeader: Equatable, Sendable {
     /// The file offset of its bytes: sh_offset, but 0 if there are none, because sh_offset may then point anywhere.
     public var fileStart: UInt64 { fileSize == 0 ? 0 : offset }
 
-    /// A header of these fields, as a view has read them that knows other forms of files.
+    /// A header with these fields, as read by a view of other forms of files.
     public init(
         name: UInt32, type: UInt32, flags: UInt64, addr: UInt64, offset: UInt64, size: UInt64, link: UInt32,
         info: UInt32, addralign: UInt64, entsize: UInt64

@@ -1,4 +1,4 @@
-// The section header table (gABI, chapter "Sections"), which object files are loaded by.
+// The section header table (gABI, chapter "Sections"), from which object files are loaded.
 
 public import Bytes
 public import Diagnostics

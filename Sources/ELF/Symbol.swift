@@ -41,9 +41,9 @@ public struct Symbol: Equatable, Sendable {
         size = 0
     }
 
-    /// STB_…, which files can refer to it: see `Binding`.
+    /// STB_…: the files that can refer to it; see `Binding`.
     public var binding: UInt8 { info >> 4 }
-    /// STT_…, what it names: see `Kind`.
+    /// STT_…: the kind of thing that it names; see `Kind`.
     public var type: UInt8 { info & 0xf }
     private var visibility: UInt8 { other & 3 }
     /// SHN_UNDEF: defined elsewhere.
@@ -69,7 +69,7 @@ public struct Symbol: Equatable, Sendable {
     /// STT_NOTYPE, STT_OBJECT or STT_FUNC: it names a place in the program.
     public var isPlace: Bool { type <= Kind.function }
 
-    /// What a symbol names (STT_…).
+    /// The kinds of thing that a symbol names (STT_…).
     public enum Kind {
         /// STT_NOTYPE: unspecified.
         public static var none: UInt8 { 0 }
@@ -77,7 +77,7 @@ public struct Symbol: Equatable, Sendable {
         public static var object: UInt8 { 1 }
         /// STT_FUNC: a function.
         public static var function: UInt8 { 2 }
-        /// STT_SECTION: a section, whose name is its own.
+        /// STT_SECTION: a section; the symbol's name is the section's.
         public static var section: UInt8 { 3 }
         /// STT_COMMON: data that has no section yet.
         public static var common: UInt8 { 5 }
@@ -120,7 +120,7 @@ public enum SectionIndex {
     public static var extended: UInt16 { 0xffff }
 }
 
-/// The number of symbols of a dynamic symbol table, which only its hash tables tell.
+/// The number of symbols in a dynamic symbol table. Only its hash tables give it.
 public enum SymbolCount {
     /// The number of symbols by a System V hash table at the start of `bytes`, its nchain; nil if the table does not fit.
     public static func ofHash(_ bytes: borrowing ByteView) -> UInt64? {

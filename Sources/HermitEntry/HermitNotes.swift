@@ -24,7 +24,7 @@ public struct HermitNotes: Equatable, Sendable {
 
     /// n_type of the note `HERMIT`.
     public static var entryVersionType: UInt32 { 0x5a00 }
-    /// NT_GNU_ABI_TAG, and the operating system that stands for Hermit in it.
+    /// NT_GNU_ABI_TAG, and the number of Hermit among its operating systems.
     public static var abiTagType: UInt32 { 1 }
     private static var hermit: UInt32 { 6 }
     /// n_type of the note `UHYVEIF`.
@@ -58,8 +58,7 @@ public struct HermitNotes: Equatable, Sendable {
         }
     }
 
-    /// Reads the notes of all SHT_NOTE sections of an object file that are in memory at run time, as `read(_:_:from:)` does those
-    /// of PT_NOTE.
+    /// Reads the notes of all SHT_NOTE sections of an object file that are in memory at run time, as `read(_:_:from:)` does for PT_NOTE.
     public mutating func read(_ sections: borrowing SectionTable) throws(Fault) {
         var reading = ReadBudget(limit: sections.file.count)
         var numbers = sections.numbers

@@ -1,6 +1,6 @@
 // Ranges of addresses, each with a label.
 
-/// A range of addresses, and a label that says what it is.
+/// A range of addresses, and a label that says what is there.
 public struct LabelledRange<Label: Equatable & Sendable>: Equatable, Sendable {
     /// The addresses.
     public var range: AddressRange
@@ -16,11 +16,11 @@ public struct LabelledRange<Label: Equatable & Sendable>: Equatable, Sendable {
 
 /// A list of labelled ranges, read through spans: to read an element of an inline array would copy the whole array.
 public struct LabelledRanges<Label: Equatable & Sendable>: ~Escapable {
-    // Kept apart, so that each can be cleared as a whole.
+    // In two arrays: each is initialised as a whole.
     private let ranges: Span<AddressRange>
     private let labels: Span<Label>
 
-    /// The list of `ranges` and their `labels`, of which there are equally many.
+    /// The list of `ranges` and their `labels`; both have the same length.
     @_lifetime(copy ranges, copy labels)
     init(_ ranges: Span<AddressRange>, _ labels: Span<Label>) {
         self.ranges = ranges
@@ -31,6 +31,6 @@ public struct LabelledRanges<Label: Equatable & Sendable>: ~Escapable {
     public var count: Int { ranges.count }
     /// Their numbers, from 0 on.
     public var indices: Range<Int> { ranges.indices }
-    /// The one at `index`, below `count`.
+    /// The range at `index`, below `count`.
     public subscript(index: Int) -> LabelledRange<Label> { LabelledRange(ranges[index], labels[index]) }
 }

@@ -2,7 +2,7 @@
 
 public import Diagnostics
 
-/// What a range of addresses is, by the firmware (ACPI 6.5, table 15.6; Multiboot 1 and PVH use the same numbers).
+/// The kinds of memory that firmware reports (ACPI 6.5, table 15.6; Multiboot 1 and PVH use the same numbers).
 public enum MemoryKind: UInt32, Sendable {
     /// RAM that anyone may use.
     case available = 1
@@ -22,11 +22,11 @@ public enum MemoryKind: UInt32, Sendable {
     public var isMapped: Bool { self == .available || self == .acpiReclaimable || self == .acpiNonVolatile }
 }
 
-/// A range of addresses and what it is.
+/// A range of addresses and its kind.
 public typealias MemoryRegion = LabelledRange<MemoryKind>
 
 extension MemoryRegion {
-    /// What the addresses are.
+    /// The kind of memory.
     public var kind: MemoryKind { label }
     /// Whether it is RAM that anyone may use.
     public var isAvailable: Bool { kind == .available }
@@ -55,7 +55,7 @@ public struct MemoryMap: ~Copyable {
     /// The largest number of regions; more is an error. Firmware lists rarely exceed 30.
     public static var capacity: Int { 128 }
 
-    // Ranges and kinds are kept apart, so that each can be cleared as a whole.
+    // Ranges and kinds are in two arrays: each is initialised as a whole.
     private var ranges = InlineArray<128, AddressRange>(repeating: AddressRange(0, 0))
     private var kinds = InlineArray<128, MemoryKind>(repeating: .available)
     /// The number of regions.

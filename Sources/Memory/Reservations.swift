@@ -37,7 +37,7 @@ public struct Reservations {
     /// The largest number of reservations; more is an error.
     public static var capacity: Int { 64 }
 
-    // Ranges and purposes are kept apart, so that each can be cleared as a whole.
+    // Ranges and purposes are in two arrays: each is initialised as a whole.
     private var ranges = InlineArray<64, AddressRange>(repeating: AddressRange(0, 0))
     private var purposes = InlineArray<64, Purpose>(repeating: .loader)
     /// The number of reservations.
@@ -82,9 +82,9 @@ public struct Reservations {
         place(0, size, alignment, residue: residue, in: regions, window).address
     }
 
-    /// The address at `index`, in ascending order, of all those, congruent to `residue` modulo `alignment`, where `size` bytes inside
-    /// `window` are available RAM in one of `regions` and free of reservations. If there are fewer addresses, returns nil and their
-    /// number: an `index` of `.max` counts them all. The time depends on the number of regions and reservations, not of addresses.
+    /// The address at `index` among all addresses, ascending and congruent to `residue` modulo `alignment`, where `size` bytes inside
+    /// `window` are available RAM in one of `regions` and free of reservations. If there are fewer, returns nil and their number: an
+    /// `index` of `.max` counts them all. The time depends on the number of regions and reservations, not of addresses.
     @inline(never)
     public func place(
         _ index: UInt64, _ size: UInt64, _ alignment: UInt64, residue: UInt64 = 0, in regions: MemoryRegions,

@@ -49,14 +49,14 @@ import Testing
             return UInt64((1..<file.count).first { file[$0...].starts(with: bytes) } ?? 0)
         }
         var details = FaultDetails(Fault(.needsLibrary, nameOffset: 1))
-        #expect(text(details, file) == "no module is given for what it needs: 'libc.so'")
+        #expect(text(details, file) == "it needs libraries that no module provides: 'libc.so'")
         for name in ["two", "three", "four", "five"] { details.furtherNames.append(offset(name)) }
         #expect(
-            text(details, file) == "no module is given for what it needs: 'libc.so', 'two', 'three', 'four' and 'five'")
+            text(details, file) == "it needs libraries that no module provides: 'libc.so', 'two', 'three', 'four' and 'five'")
         details.furtherNames.append(offset("six"))
         #expect(
             text(details, file)
-                == "no module is given for what it needs: 'libc.so', 'two', 'three', 'four', 'five' and 1 more")
+                == "it needs libraries that no module provides: 'libc.so', 'two', 'three', 'four', 'five' and 1 more")
         #expect(sentence(Fault(.needsLibrary, nameOffset: offset("bad\u{1}name")), file).hasSuffix("'bad?name'"))
         for outside in [0, UInt64(file.count), .max] {
             #expect(sentence(Fault(.needsLibrary, nameOffset: outside), file).hasSuffix("needs: (no name)"))

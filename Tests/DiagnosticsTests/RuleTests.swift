@@ -27,9 +27,9 @@ import Testing
 
     @Test func `every rule has the words that are its own`() {
         let words: [Rule: (Rule.Kind, sentence: String, advice: String)] = [
-            .noModule: (.noApplication, "no application was given", "give it the application as a module, or initrd"),
+            .noModule: (.noApplication, "no application was given", "give the application as a module or as initrd"),
             .notClass64: (.wrongKind, "EI_CLASS is", "build it for x86-64"),
-            .imageTooLarge: (.placement, "bytes of memory; at most", "more memory helps where that is less than 3 GiB"),
+            .imageTooLarge: (.placement, "bytes of memory; at most", "if the limit is below 3 GiB, more memory helps"),
             .abiTagNotHermit: (.entryContract, "operating system", "built for another operating system"),
             .unknownLoaderOption: (.options, "unknown loader option", "kaslr, quiet and verbose"),
             .hashTableMalformed: (.malformed, "the hash table does not fit", "the file is damaged"),
@@ -41,7 +41,7 @@ import Testing
             .relocationFormUnknown: (.wrongKind, "in a form that is not known", "with --pack-dyn-relocs=relr"),
             .optionMisplaced: (.options, "after another file than", "give it after the application"),
             .memoryBeyondAddresses: (.platform, "the memory map has RAM at", "virtual machine monitor is at fault"),
-            .optionAfterOthers: (.options, "does not come first on the command line", "where it is the application's"),
+            .optionAfterOthers: (.options, "does not come first on the command line", "if it is the application's"),
             .debuggingInformationOnly: (.wrongKind, "without the program", "that it was split from"),
         ]
         for (rule, (kind, sentence, advice)) in words {

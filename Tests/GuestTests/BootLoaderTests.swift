@@ -244,7 +244,7 @@ enum IPXE {
         guard !isNamed else { return }
         let error = try #require(outcome.errors.first, outcome.comment)
         #expect(
-            error.contains("no module is given for what it needs: '../../build/fixtures/libmiddle.so'"), outcome.comment
+            error.contains("it needs libraries that no module provides: '../../build/fixtures/libmiddle.so'"), outcome.comment
         )
     }
 

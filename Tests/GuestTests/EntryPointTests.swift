@@ -95,7 +95,7 @@ import Testing
     @Test(.enabled(if: isBuilt, "make loader fixtures")) func noEntryPoint() async throws {
         let file = try TemporaryFile(
             Data(Array(try Data(contentsOf: Project.fixture("demo"))).putting(0 as UInt64, at: 24)))
-        try await isRefused(file.url, "e_entry 0x0 is where the file's own header is loaded, which is no code")
+        try await isRefused(file.url, "e_entry 0x0 points at the file's own header, which is not code")
     }
 
     /// Programs that split a file in two, and what to call them with: the file, the program's part, the debugger's.

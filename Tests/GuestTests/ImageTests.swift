@@ -180,7 +180,7 @@ import Testing
         let (memory, processors) = (try image("memory = '256 MiB'"), try image("cpus = 3"))
         var outcome = try await Guest(initrd: memory.url, memory: "128M").boot()
         #expect(outcome.status == 43, outcome.comment)
-        #expect(outcome.errors.first?.hasPrefix("the image wants 268435456 bytes of memory") == true, outcome.comment)
+        #expect(outcome.errors.first?.hasPrefix("the image requires 268435456 bytes of memory") == true, outcome.comment)
         outcome = try await Guest(initrd: memory.url, memory: "256M").boot()
         #expect(outcome.status == 3, outcome.comment)
         for (machine, start) in [("pc", Start.multiboot), ("q35", .multiboot), ("pc", .pvh), ("microvm", .pvh)] {
@@ -189,7 +189,7 @@ import Testing
             ).boot()
             #expect(outcome.status == 43, outcome.comment)
             #expect(
-                outcome.errors == ["the image wants processors: 3; the machine has 2; give the machine as many"],
+                outcome.errors == ["the image requires 3 processors; the machine has 2; give the machine as many"],
                 outcome.comment)
             outcome = try await Guest(
                 initrd: processors.url, loader: try start.loader(), machine: machine, memory: "128M", processors: "3"

@@ -61,9 +61,9 @@ import Testing
         #expect(outcome.status == 37, outcome.comment)
         #expect(
             outcome.errors == [
-                "no module is given for what it needs: 'libtop.so' and '../../build/fixtures/libmiddle.so'; give the "
+                "it needs libraries that no module provides: 'libtop.so' and '../../build/fixtures/libmiddle.so'; give the "
                     + "shared libraries as further modules, or link the application statically; "
-                    + "a module whose string has no name is known by its DT_SONAME only"
+                    + "a module without a name in its string is known by its DT_SONAME only"
             ], outcome.comment)
     }
 
@@ -79,7 +79,7 @@ import Testing
         let outcome = try await boot("libraries-pie", ["libtop.so", "libbase.so", "empty/libmiddle.so"])
         #expect(outcome.status == 41, outcome.comment)
         let error = try #require(outcome.errors.first, outcome.comment)
-        #expect(error.contains("undefined: 'middle_variable', wanted at "), outcome.comment)
+        #expect(error.contains("undefined: 'middle_variable', needed at "), outcome.comment)
     }
 
     // MARK: -

@@ -33,7 +33,7 @@ import Testing
         #expect(outcome.status == 43, outcome.comment)
         let error = try #require(outcome.errors.first, outcome.comment)
         #expect(error.hasPrefix("the module at 0x"), outcome.comment)
-        let rest = " is not all in RAM below 4 GiB; give the machine more memory, or a smaller file (strip)"
+        let rest = " is not entirely in RAM below 4 GiB; give the machine more memory, or a smaller file (strip)"
         #expect(error.hasSuffix(rest), outcome.comment)
         let host = try await RefusalTests.inspect(
             Project.fixture("libraries-exec"), modules: modules, memory: "62M")

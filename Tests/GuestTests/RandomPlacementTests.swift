@@ -142,11 +142,11 @@ import Testing
     @Test(
         .enabled(if: isBuilt, "make loader fixtures"),
         arguments: [
-            ("gen4-identity-pie", "loader.base=0x300000", "would not be aligned as they ask; at 0x400000 they are"),
-            ("gen4-identity-pie", "loader.base=0", "which is not all RAM below 4 GiB"),
-            ("gen4-identity-pie", "loader.base=0x40000000", "which is not all RAM below 4 GiB"),
+            ("gen4-identity-pie", "loader.base=0x300000", "would be misaligned; at 0x400000 they are aligned"),
+            ("gen4-identity-pie", "loader.base=0", "which is not entirely RAM below 4 GiB"),
+            ("gen4-identity-pie", "loader.base=0x40000000", "which is not entirely RAM below 4 GiB"),
             ("gen4-identity-pie", "loader.base=0xfffffffffffe00000", "no number after loader.base="),
-            ("gen4-identity-pie", "loader.base=0xffffffffffe00000", "which is not all RAM below 4 GiB"),
+            ("gen4-identity-pie", "loader.base=0xffffffffffe00000", "which is not entirely RAM below 4 GiB"),
             ("gen4-identity-8M", "loader.base=0x400000", "linked at a fixed address, 0x800000"),
             ("gen4-identity-8M", "loader.kaslr", "linked at a fixed address, 0x800000"),
         ])

@@ -10,7 +10,7 @@ import Testing
         let outcome = try await Guest(initrd: nil).boot()
         #expect(outcome.status == 33, outcome.comment)
         #expect(
-            outcome.errors == ["no application was given; give it the application as a module, or initrd"],
+            outcome.errors == ["no application was given; give the application as a module or as initrd"],
             outcome.comment)
     }
 
@@ -117,7 +117,7 @@ import Testing
         writer.zeroFill = 0x100_0000
         try await refuses(
             Data(writer.bytes), status: 41,
-            saying: "DT_RELA entry 0: undefined: 'nowhere_to_be_found', wanted at 0x200800")
+            saying: "DT_RELA entry 0: undefined: 'nowhere_to_be_found', needed at 0x200800")
     }
 
     @Test(arguments: [1, 3, 4, 15, 16, 52, 63, 64, 65, 119, 120, 300])

@@ -89,7 +89,7 @@ import Testing
         #expect(demanding("memory = '6 MiB'").ending == .loaded)
         #expect(
             demanding("memory = '7 MiB'").report.contains(
-                "the image wants 7340032 bytes of memory, and the machine has "))
+                "the image requires 7340032 bytes of memory, and the machine has "))
         // The number of processors is unknown.
         #expect(demanding("cpus = 4").ending == .loaded)
         let long = Self.input("", "'" + String(repeating: "a", count: 70_000) + "'", "")

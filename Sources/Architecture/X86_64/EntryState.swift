@@ -15,14 +15,14 @@ public struct EntryState: BitwiseCopyable, Equatable, Sendable {
     public var pageTable: UInt64
     /// The address of the GDT: null, 64-bit code at 8, data at 0x10.
     public var descriptorTable: UInt64
-    /// Where to copy the code that moves a staged image.
+    /// The address to which the code that moves a staged image is copied.
     public var trampoline: UInt64
     /// The staged image, to be moved to `imageStart` by the last step; empty if the image lies in place.
     public var staged: AddressRange
-    /// The value of cr3 during the last step if that runs from `trampoline`, since the loader and its own page tables are overwritten, or
+    /// The value of cr3 during the last step if that runs from `trampoline`, because the loader and its page tables are overwritten, or are
     /// not mapped for the kernel; 0 if it runs in the loader.
     public var movingPageTable: UInt64
-    /// Where the image lies.
+    /// The address of the image's first byte.
     public var imageStart: UInt64
     /// Whether read-only pages are enforced for the kernel, too (CR0.WP), and pages that are not executable are marked (EFER.NXE).
     public var protectsWriting: Bool, protectsExecution: Bool
@@ -59,6 +59,6 @@ public enum SegmentDescriptor {
 public enum IOPort {
     /// The base of COM1, a 16550A.
     public static var serial: UInt16 { 0x3f8 }
-    /// QEMU's isa-debug-exit, where its documentation puts it.
+    /// QEMU's isa-debug-exit, at the port in its documentation.
     public static var debugExit: UInt16 { 0xf4 }
 }

@@ -4,7 +4,7 @@ public import Diagnostics
 
 /// A CPU exception, and the state of the CPU when it occurred.
 public struct CPUException: Sendable {
-    /// The exception's number, and its error code where it has one.
+    /// The exception's number, and its error code if it has one.
     public var vector: UInt64, errorCode: UInt64
     /// rip, rsp, cr2 and cr3.
     public var instructionPointer: UInt64, stackPointer: UInt64, faultAddress: UInt64, pageTable: UInt64
@@ -39,8 +39,8 @@ public struct CPUException: Sendable {
     private static var vectorRegisters: UInt64 { 1 << 9 }
     private static var wideVectorRegisters: UInt64 { 1 << 18 }
 
-    /// Whether it is an interrupt with the number of an exception, without an error code: a device's, to whose first eight the BIOS
-    /// gives the numbers from 8 on, or INT's. An exception's error code is its own number only with an LDT.
+    /// Whether it is an interrupt with the number of an exception, without an error code: INT, or one of the first eight devices, to which
+    /// the BIOS gives the numbers from 8 on. An exception's error code equals its number only with an LDT.
     private var isInterrupt: Bool { errorCode == vector && CPUException.haveErrorCode &>> vector & 1 != 0 }
     /// Whether memory was accessed at `faultAddress` in a way that its page does not allow.
     public var isPageFault: Bool { vector == CPUException.pageFault && !isInterrupt }
@@ -71,8 +71,8 @@ public struct CPUException: Sendable {
         errorCode & 8 != 0 ? "malformed page table" : errorCode & 1 != 0 ? "protected" : "not mapped"
     }
 
-    /// The feature that the instruction's vector registers need and that is turned off; nil if there is none. `byte` returns the
-    /// instruction's bytes by their offsets.
+    /// The disabled feature that the instruction's vector registers need; nil if there is none. `byte` returns the instruction's bytes by
+    /// their offsets.
     public func missingFeature(_ byte: (UInt64) -> UInt8?) -> Text? {
         switch VectorInstruction(byte) {
         case .sse where features & CPUException.vectorRegisters == 0: "CR4.OSFXSR"

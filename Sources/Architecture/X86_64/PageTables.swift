@@ -98,8 +98,8 @@ public struct PageTables: ~Copyable, ~Escapable {
         }
     }
 
-    /// Maps memory from `address` towards `end` with pages of more than 4 KiB, as far as one table reaches. Returns the number of
-    /// bytes mapped; 0 if 4 KiB pages are needed, whose table is then `recent`.
+    /// Maps memory from `address` towards `end` with pages of more than 4 KiB, as far as one table reaches. Returns the number of bytes
+    /// mapped; 0 if 4 KiB pages are needed: then their table is `recent`.
     @_lifetime(self: copy self)
     private mutating func mapLarge(
         _ address: UInt64, _ end: UInt64, _ largest: PageSize, _ flags: UInt64

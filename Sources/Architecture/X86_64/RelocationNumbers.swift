@@ -36,7 +36,7 @@ public enum RelocationNumber {
     public static var tlsDescCall: UInt32 { 35 }
     /// A TLS descriptor.
     public static var tlsDesc: UInt32 { 36 }
-    /// What the function at B + A returns.
+    /// The result of the function at B + A.
     public static var iRelative: UInt32 { 37 }
     /// S + A - P, in code for MPX, which is obsolete.
     public static var pc32BND: UInt32 { 39 }

@@ -9,7 +9,7 @@ public struct RelocationType: Sendable {
     public let name: Text
     /// The field that is stored.
     public let field: Field
-    /// The formula of its value.
+    /// The formula.
     public let formula: Formula
 
     /// The largest number that the psABI has.

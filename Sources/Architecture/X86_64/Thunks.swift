@@ -1,6 +1,6 @@
 // Code that the loader adds to an image, as bytes (Intel SDM volume 2), least significant byte first.
 
-/// Pieces of code that the loader writes, and what each assumes.
+/// Pieces of code that the loader writes, and the assumptions of each.
 public enum Thunks {
     /// The stub of a function that chooses an implementation: `jmp *-14(%rip)`, through the word before it; then `int3` twice.
     public static var indirectJump: UInt64 { 0xcccc_ffff_fff2_25ff }

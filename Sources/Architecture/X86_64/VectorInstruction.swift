@@ -7,8 +7,8 @@ enum VectorInstruction: Equatable {
     /// AVX's: CR4.OSXSAVE.
     case avx
 
-    /// Those of the instruction whose bytes `byte` returns by their offsets, in 64-bit mode; nil if it uses no vector registers, or its
-    /// bytes cannot be read.
+    /// Reads the instruction whose bytes `byte` returns by their offsets, in 64-bit mode; nil if it uses no vector registers, or its bytes
+    /// cannot be read.
     init?(_ byte: (UInt64) -> UInt8?) {
         var offset: UInt64 = 0
         var isPrefixed = false

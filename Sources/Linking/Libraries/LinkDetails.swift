@@ -5,7 +5,7 @@ import Bytes
 import ELF
 
 extension FaultDetails {
-    /// The details of `fault`, which is in one of `files`; all names are in that file. The only plan of `plans` is filled again to find
+    /// The details of `fault`, which is in one of `files`; all names are in that file. `plans` has one element; it is filled again to find
     /// out how the files belong together.
     public init(of fault: Fault, in files: borrowing NamedFiles, plan plans: consuming MutableSpan<LinkPlan>) {
         self.init(fault)
@@ -77,7 +77,7 @@ extension FaultDetails {
         furtherNames.append(name(version.file, index, scope))
     }
 
-    /// Lists the symbols that no file defines, besides the fault's own.
+    /// Lists the other symbols that no file defines.
     private mutating func listUndefined(_ index: Int, _ scope: borrowing SymbolScope) throws(Fault) {
         var search = SymbolSearch(size: scope.link.plan.fileSize)
         furtherNames = FurtherNames()

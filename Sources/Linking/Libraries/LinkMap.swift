@@ -5,9 +5,9 @@ public import Diagnostics
 
 /// The application and the shared objects that it needs, directly or not (gABI, "Shared Object Dependencies").
 ///
-/// The objects follow the application's image in the order in which they were found, breadth first, which is the order in
-/// which symbols are searched. After them lies what the loader adds: the template of all blocks of thread-local storage, the
-/// arrays of initialisers and finalisers, and `__tls_get_addr`. All of it is one image.
+/// The objects follow the application's image in the order in which they were found, breadth first, which is the order in which symbols are
+/// searched. After them the loader adds the template of all blocks of thread-local storage, the arrays of initialisers and finalisers, and
+/// `__tls_get_addr`. All of it is one image.
 public struct LinkMap: ~Escapable, Sendable {
     /// The plan, in the caller's memory: a plan inside this structure would be copied with it. None if the application is alone.
     @usableFromInline let plans: Span<LinkPlan>
@@ -40,7 +40,7 @@ public struct LinkMap: ~Escapable, Sendable {
         count = plans[0].count
     }
 
-    /// Finds out which of `files` the application, the first of them, needs, and where they go. Fills the only plan in `plans`.
+    /// Finds out which of `files` the application, the first of them, needs, and where they go. Fills the only element of `plans`.
     ///
     /// Throws `needsLibrary` for a library that is missing, `versionMissing` for a version that a library lacks, `notSharedObject`, and
     /// the faults of malformed files. A fault's names are in the file whose number it has.

@@ -9,9 +9,9 @@ extension LinkMap {
     /// Loads all objects from `files` into `memory`, whose addresses are link addresses of the application and which has room
     /// up to the plan's end, and relocates them for link address + `bias`.
     ///
-    /// Relocations that need no other object's bytes come first, libraries before those that need them. Then copies are made. Then
-    /// resolver functions are called through `resolve` by their run-time address. Then copies are made again, since an original may
-    /// hold what a function has chosen. Without `mayResolve` the first resolver function is a fault, `resolverOutOfPlace`.
+    /// Relocations that need no other object's bytes come first, libraries before the files that need them. Then copies are made. Then
+    /// resolver functions are called through `resolve` by their run-time address. Then copies are made again, because an original may hold
+    /// a function's choice. Without `mayResolve` the first resolver function is a fault, `resolverOutOfPlace`.
     ///
     /// Throws as loading and relocating one file does. A fault's names are in the file whose number it has.
     public func load(
@@ -54,7 +54,7 @@ private enum Pass: UInt8 {
     case copy
     /// Resolver functions are called for libraries.
     case resolveLibraries
-    /// Originals are copied again: a resolver function may have chosen what one of them holds.
+    /// Originals are copied again: one of them may hold a resolver function's choice.
     case copyChosen
     /// Resolver functions are called for the application.
     case resolveApplication
@@ -136,7 +136,7 @@ extension SymbolScope {
         }
     }
 
-    // MARK: What the loader adds
+    // MARK: The loader's additions
 
     /// Writes the template of thread-local storage, the arrays, and `__tls_get_addr`, for an image that has been relocated.
     fileprivate func writeAdditions(to memory: inout ByteRegion) throws(Fault) {
@@ -168,8 +168,8 @@ extension SymbolScope {
         }
     }
 
-    /// Writes to `next` the addresses of an object's functions to call first, DT_INIT and then those of DT_INIT_ARRAY, or of those to
-    /// call last, those of DT_FINI_ARRAY from its end and then DT_FINI. The object is the one at `index`, which has been relocated.
+    /// Writes to `next` the addresses of the object's functions to call first: DT_INIT, then those of DT_INIT_ARRAY; or of those to call
+    /// last: those of DT_FINI_ARRAY from its end, then DT_FINI. The object is the one at `index`, which has been relocated.
     @inline(never)
     private func writeFunctions(
         of index: Int, areLast: Bool, to memory: inout ByteRegion, at next: inout UInt64

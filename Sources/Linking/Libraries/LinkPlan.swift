@@ -31,7 +31,7 @@ public struct LinkPlan: Sendable {
     private(set) var distances: UInt64 = 0
     /// The symbols that the loader defines.
     private(set) var provided = ProvidedSymbols()
-    /// The libraries in the order of their initialisation, and the number of those that are in it so far.
+    /// The libraries in the order of their initialisation, and their number so far.
     private var order = InlineArray<16, Int>(repeating: 0), orderCount = 0
 
     /// The number of initialisers of libraries.
@@ -98,9 +98,9 @@ public struct LinkPlan: Sendable {
 
     // MARK: Finding
 
-    /// The index of the file that the file at `index` names by the string at `offset` of its strings: by its DT_SONAME, or else by the
-    /// last part of the path that it was given with. Throws `needsLibrary` if there is no such file; other missing files are looked up
-    /// when the sentence is written.
+    /// The index of the file that the file at `index` names by the string at `offset` of its strings: by its DT_SONAME, or else by the last
+    /// part of the path in its module's string. Throws `needsLibrary` if there is no such file; other missing files are looked up when the
+    /// sentence is written.
     func find(
         _ offset: UInt64, of index: Int, _ files: borrowing NamedFiles, _ search: inout SymbolSearch
     ) throws(Fault) -> Int {
@@ -125,14 +125,14 @@ public struct LinkPlan: Sendable {
             }
             if found >= 0 { return found }
             if isPath { break }
-            // A name with a path stands for its last part.
+            // Of a path only the last part counts.
             name = files.bytes.lastPart(of: name, until: 0)
             isPath = true
         }
         throw Fault(.needsLibrary, nameOffset: objects.span[index].nameOffset(offset))
     }
 
-    /// Adds the file at `index` among `objects` to those that are loaded. Throws the fault of the file, if it has one.
+    /// Adds the file at `index` among `objects` to the loaded ones. Throws the fault of the file, if it has one.
     private mutating func add(_ index: Int, _ files: borrowing NamedFiles) throws(Fault) {
         if !objects.span[index].isSound {
             let file = objects.span[index].file
@@ -208,8 +208,8 @@ public struct LinkPlan: Sendable {
         return objects.mutableSpan.asSpan()[index].nextNeeded(&cursor, files.bytes) != nil
     }
 
-    /// Whether one of the files before the one at `index`, which has been read, needs it by its name. Each comparison takes the length
-    /// of the name from `budget`; if that is used up the answer is no.
+    /// Whether one of the files before the one at `index`, which has been read, needs it by its name. Each comparison takes the length of
+    /// the name from `budget`; false if that is used up.
     @inline(never)
     public mutating func isNeeded(_ index: Int, of files: borrowing NamedFiles, budget: inout UInt64) -> Bool {
         let objects = objects.mutableSpan.asSpan()
@@ -285,8 +285,8 @@ public struct LinkPlan: Sendable {
 
     // MARK: Order of initialisers
 
-    /// The library at `index`, below `count` - 1, in the order of initialisation: libraries come before those that need them. Of two
-    /// that need each other, the one reached first comes last.
+    /// The library at `index`, below `count` - 1, in the order of initialisation: libraries come before the files that need them. If two
+    /// need each other, the one reached first comes last.
     func ordered(_ index: Int) -> Int { order.span[index] }
 
     /// Adds to the order the objects that the one at `index` needs, and then itself. Recurses at most as deep as there are objects.

@@ -1,6 +1,5 @@
-// Finds the definition that a symbol of one of several files stands for, as dynamic linkers do (gABI, "Shared Object
-// Dependencies"; Linux Standard Base, "Symbol Versioning"): the application is searched first, then the objects in the order in
-// which they were found.
+// Finds the definition of a symbol among several files, as dynamic linkers do (gABI, "Shared Object Dependencies"; Linux Standard Base,
+// "Symbol Versioning"): the application is searched first, then the objects in the order in which they were found.
 
 import Bytes
 import Diagnostics
@@ -20,7 +19,7 @@ struct SymbolScope: ~Escapable, Sendable {
         self.bias = bias
     }
 
-    /// The definition that the symbol at `index` of object `object` stands for; nil if no file defines it.
+    /// The definition of the symbol at `index` of object `object`; nil if no file defines it.
     ///
     /// Throws `symbolSearchTooLong`.
     @inline(never)
@@ -28,7 +27,7 @@ struct SymbolScope: ~Escapable, Sendable {
         of index: UInt32, in object: Int, _ purpose: SearchPurpose, _ search: inout SymbolSearch
     ) throws(Fault) -> Definition? {
         guard let symbol = symbol(UInt64(index), in: object) else { return nil }
-        // The application's own definitions come first, except when the original of a copy is wanted.
+        // The application's own definitions come first, except in a search for the original of a copy.
         if symbol.isLocal || object == 0 && !symbol.isUndefined && purpose != .original {
             if symbol.isUndefined { return nil }
             return Definition(symbol: symbol, bias: bias &+ link[object].displacement, object: object)
@@ -61,7 +60,7 @@ struct SymbolScope: ~Escapable, Sendable {
         return false
     }
 
-    /// The version that the symbol at `index` of `object` is wanted with, and the file that should have it.
+    /// The version that the symbol at `index` of `object` requires, and the file that should define it.
     func wantedVersion(_ index: UInt32, in object: Int) -> SymbolVersion {
         var steps: UInt64 = 0
         return link[object].versions.version(of: UInt64(index), files, &steps)
@@ -85,7 +84,7 @@ struct SymbolScope: ~Escapable, Sendable {
         try findAnywhere(&search)
         let found = search.found
         if case .symbol(let index, let definer) = found, symbol.isProtected, definer != object {
-            // Only a PLT entry of the application can stand for a protected symbol: the entry leads to it.
+            // Only a PLT entry of the application can replace a protected symbol: the entry leads to it.
             var isEntry = search.purpose == .address && self.symbol(index, in: definer)?.isUndefined == true
             if isEntry {
                 search.purpose = .definition
@@ -151,7 +150,7 @@ struct SymbolScope: ~Escapable, Sendable {
         if versionedCount == 1, versioned != 0 { search.found = .symbol(index: versioned, object: index) }
     }
 
-    /// Whether `symbol` of the object at `index` has the name that is searched for.
+    /// Whether `symbol` of the object at `index` has the name in question.
     private func isCalled(_ symbol: Symbol, in index: Int, _ search: inout SymbolSearch) -> Bool {
         let offset = UInt64(symbol.name)
         let strings = link[index].strings
@@ -166,7 +165,7 @@ struct SymbolScope: ~Escapable, Sendable {
 
     private enum Match { case yes, no, onlyIfAlone }
 
-    /// Whether the symbol at `candidate` of the object at `index` has a version that is wanted.
+    /// Whether the symbol at `candidate` of the object at `index` has the required version.
     private func match(
         _ candidate: UInt64, in index: Int, _ search: inout SymbolSearch
     ) throws(Fault) -> Match {

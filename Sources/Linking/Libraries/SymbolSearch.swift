@@ -52,9 +52,9 @@ struct SymbolSearch {
     /// The object whose malformed tables stopped a search; nil if none has.
     var culprit: Int?
 
-    /// The symbol that is searched for, its object, and the purpose.
+    /// The symbol in question, its object, and the purpose.
     var symbol: UInt32 = 0, object = -1, purpose = SearchPurpose.address
-    /// Its name, and the version that it is wanted with.
+    /// Its name, and its required version.
     var name = HashedName(), version = SymbolVersion()
     /// The result. It is kept because linkers sort relocations by symbol: the next relocation may need it again.
     var found = FoundSymbol.none
@@ -87,7 +87,7 @@ struct SymbolSearch {
     /// Whether `symbol` can be the definition, if its name is the right one.
     func accepts(_ symbol: Symbol) -> Bool {
         guard symbol.value != 0 || symbol.isAbsolute || symbol.isThreadLocal, symbol.isCodeOrData else { return false }
-        // An undefined symbol with a value other than 0 is the PLT entry that stands for the function.
+        // An undefined symbol with a value other than 0 is a PLT entry, whose address is the function's for all files.
         return !symbol.isUndefined || purpose == .address
     }
 }

@@ -45,7 +45,7 @@ public struct RelocationTable: ~Escapable, Sendable {
     }
 }
 
-/// Walks the words of a DT_RELR table, and returns the addresses that they stand for.
+/// Walks the words of a DT_RELR table, and returns the addresses that they encode.
 public struct PackedRelocations: ~Escapable {
     private let bytes: ByteView
     private var index: UInt64 = 0
@@ -82,7 +82,7 @@ public struct PackedRelocations: ~Escapable {
         return address
     }
 
-    /// Adds `bias` to every word that the table stands for, and returns their number. Throws `relativeRelocationMisplaced` or
+    /// Adds `bias` to every word whose address the table encodes, and returns their number. Throws `relativeRelocationMisplaced` or
     /// `relocationOutsideImage`.
     mutating func apply(adding bias: UInt64, to memory: inout ByteRegion) throws(Fault) -> UInt64 {
         var count: UInt64 = 0
@@ -162,7 +162,7 @@ public struct DynamicTables: ~Escapable, Sendable {
     public var relr: ByteView {
         @_lifetime(copy self) @inline(never) get { file.part(object.packed) }
     }
-    /// The addresses that DT_RELR stands for.
+    /// The addresses that DT_RELR encodes.
     public var packed: PackedRelocations {
         @_lifetime(copy self) get { PackedRelocations(relr) }
     }
@@ -212,8 +212,8 @@ extension LinkedFile {
         try again.readTables(files)
     }
 
-    /// The bytes of the table that the entries of `section` with these tags describe, in units of `unit` bytes; `entrySize` is
-    /// 0 if no entry tells the unit.
+    /// The bytes of the table that the entries of `section` with these tags describe, in units of `unit` bytes; `entrySize` is 0 if no
+    /// entry gives the unit.
     @inline(never)
     private func table(
         _ section: borrowing DynamicSection, _ address: UInt64, _ size: UInt64, _ entrySize: UInt64, _ unit: UInt64,
@@ -259,8 +259,8 @@ extension LinkedFile {
             if isGNU ? number > 1 : number > 0 {
                 length = number
             } else if let names = section.stringTable, names > address {
-                // If no symbol is exported, GNU ld's table does not count those that are only referred to. Neither does a table
-                // that was cut out of the file, which reads as zeros. The names follow the symbols.
+                // If no symbol is exported, GNU ld's table does not count undefined ones. Neither does a table that was cut out of the
+                // file, which reads as zeros. The names follow the symbols.
                 length = min(length, (names &- address) / Symbol.size)
             }
         }

@@ -90,7 +90,7 @@ struct HashTable: Equatable, Sendable {
         return files.word32(at: chains &+ (index &- firstSymbol) &* 4)
     }
 
-    /// Whether the symbol with this word in its chain may be called `name`.
+    /// Whether the symbol with this word in its chain can have the name `name`.
     func mayBe(_ name: HashedName, _ word: UInt32) -> Bool { !isGNU || (word ^ name.gnu) >> 1 == 0 }
 
     /// The symbol that follows the one at `index`, whose word is `word`; 0 if it is the last. Chains of DT_HASH can loop.

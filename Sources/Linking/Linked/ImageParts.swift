@@ -4,7 +4,7 @@ public import Bytes
 import Diagnostics
 import ELF
 
-/// A part of an image, as link addresses, and the access that it needs besides reading.
+/// A part of an image, as link addresses, and its access beyond reading.
 public struct ImagePart: Equatable, Sendable {
     /// The first address, and the one after the last.
     public var start: UInt64, end: UInt64
@@ -27,8 +27,8 @@ public struct ImageParts: Sendable {
     /// Begins before the first part.
     public init() {}
 
-    /// Goes to the next part of a linked file; false after the last. The parts are the segments, with the
-    /// access of p_flags but not writable where PT_GNU_RELRO covers them, and `descriptorThunks`.
+    /// Goes to the next part of a linked file; false after the last. The parts are the segments, with the access of p_flags but without
+    /// writing in the range of PT_GNU_RELRO, and `descriptorThunks`.
     public mutating func advance(in image: borrowing LinkedImage) -> Bool { advance(image.object, image.file) }
 
     private mutating func advance(_ object: borrowing LinkedFile, _ files: ByteView) -> Bool {
@@ -65,8 +65,8 @@ public struct ImageParts: Sendable {
         part = ImagePart(start: start, end: end, isWritable: isWritable, isExecutable: isExecutable)
     }
 
-    /// Goes to the next part of several files' image, as link addresses of the application; false after the last. The parts
-    /// are those of the objects, one object after the other, and what the loader adds.
+    /// Goes to the next part of several files' image, as link addresses of the application; false after the last. The parts are those of
+    /// the objects, one object after the other, and the loader's additions.
     public mutating func advance(in link: borrowing LinkMap, _ files: ByteView) -> Bool {
         while object < link.count {
             if advance(link[object], files) {
@@ -86,9 +86,9 @@ public struct ImageParts: Sendable {
         return true
     }
 
-    /// Goes to the next part of an object file's image; false after the last. The parts are code, constants, written data, and what
-    /// the loader adds. The template of thread-local storage lies in the written data; sections that are both written and executed
-    /// make all written data executable.
+    /// Goes to the next part of an object file's image; false after the last. The parts are code, constants, written data, and the loader's
+    /// additions. The template of thread-local storage lies in the written data; sections that are both written and executed make all
+    /// written data executable.
     public mutating func advance(in image: borrowing ObjectImage) -> Bool {
         let (codeEnd, template) = (image.placed.bounds.end(.code), image.layout.templateStart)
         index &+= 1

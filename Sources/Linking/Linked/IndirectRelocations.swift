@@ -6,9 +6,9 @@ public import Diagnostics
 import ELF
 
 extension Relocator {
-    /// The second pass, for an image that `apply` has relocated except for what depends on resolver functions: calls them in
-    /// order, by their run-time address, through `resolve`, and stores what they return. If `resolve` returns nil the place stays
-    /// unchanged. Without `mayResolve` the first resolver function is a fault, `resolverOutOfPlace`.
+    /// The second pass, for an image that `apply` has relocated except for places that depend on resolver functions: calls these in order,
+    /// by their run-time address, through `resolve`, and stores their results. If `resolve` returns nil the place stays unchanged. Without
+    /// `mayResolve` the first resolver function is a fault, `resolverOutOfPlace`.
     @inline(never)
     public func resolveIndirect(
         in memory: inout ByteRegion, mayResolve: Bool,

@@ -5,8 +5,8 @@ import Bytes
 import Diagnostics
 import ELF
 
-/// What the loader knows of a linked file, whether it is loaded alone or together with others. It holds only numbers, so that an
-/// array can hold it. All offsets count in the view of all files.
+/// A linked file, whether it is loaded alone or together with others. It holds only numbers, so that it can be an array's element. All
+/// offsets count in the view of all files.
 public struct LinkedFile: Sendable {
     /// The number of the file; 0 is the application.
     public internal(set) var file = 0
@@ -53,13 +53,13 @@ public struct LinkedFile: Sendable {
     var symbols: UInt64 = 0, symbolCount: UInt64 = 0
     var strings = FileRange()
 
-    // MARK: What other files need to know
+    // MARK: For other files
 
-    /// DT_SONAME, and the last component of the path that it was given with; empty if there is none.
+    /// DT_SONAME, and the last component of the path in its module's string; empty if there is none.
     private(set) var soname = FileRange(), fileName = FileRange()
     /// Whether all tables could be read.
     private(set) var isSound = false
-    /// DT_GNU_HASH or else DT_HASH, by which names are found.
+    /// DT_GNU_HASH or else DT_HASH, in which names are looked up.
     private(set) var hash = HashTable()
     /// DT_VERSYM, and the tables that it refers to.
     private(set) var versions = VersionTables()
@@ -68,7 +68,7 @@ public struct LinkedFile: Sendable {
     /// DT_INIT and DT_INIT_ARRAY, and DT_FINI and DT_FINI_ARRAY; empty for the application, which runs its own.
     private(set) var initialisers = FunctionList(), finalisers = FunctionList()
 
-    // MARK: What the link plan decides
+    // MARK: Decided by the link plan
 
     /// The displacement, which is added to its link addresses to make them the application's.
     public var displacement: UInt64 = 0
@@ -87,8 +87,8 @@ public struct LinkedFile: Sendable {
     /// The name's length.
     public var nameSize: UInt64 { soname.size > 0 ? soname.size : fileName.size }
 
-    /// Reads everything about the file at `index` of `files`. Throws the file's fault, if it has one. Even then its names are known, if
-    /// it is an ELF file that has some.
+    /// Reads everything about the file at `index` of `files`. Throws the file's fault, if it has one. Its names are set even then, if it is
+    /// an ELF file that has some.
     mutating func read(_ index: Int, of files: borrowing NamedFiles) throws(Fault) {
         self = LinkedFile()
         file = index
@@ -254,7 +254,7 @@ public struct LinkedFile: Sendable {
         address &- linkStart <= memorySize && size <= memoryEnd &- address
     }
 
-    /// Adds the object at `index` to those that it needs, unless it is already one of them.
+    /// Adds the object at `index` to its dependencies, unless it is already one of them.
     mutating func needs(_ index: Int) {
         for other in 0..<dependencyCount where dependencies.span[other] == index { return }
         guard dependencyCount < dependencies.count else { return }
@@ -262,7 +262,7 @@ public struct LinkedFile: Sendable {
         dependencyCount &+= 1
     }
 
-    /// The number of the object at `index`, below `dependencyCount`, among those that it needs.
+    /// The number of the object at `index`, below `dependencyCount`, among its dependencies.
     func dependency(_ index: Int) -> Int { dependencies.span[index] }
 }
 

@@ -1,4 +1,4 @@
-// A linked ELF file that is to be loaded: it is validated once, then queried.
+// A linked ELF file to load: it is validated once, then queried.
 
 import Architecture
 public import Bytes
@@ -13,7 +13,7 @@ public struct LinkedImage: ~Escapable {
     public let file: ByteView
     /// Its header.
     public let header: FileHeader
-    /// All that is known of it, as offsets in `file`.
+    /// Its properties, as offsets in `file`.
     public private(set) var object = LinkedFile()
 
     /// Its program headers.
@@ -38,36 +38,36 @@ public struct LinkedImage: ~Escapable {
 
     /// The role that a file plays.
     public enum Role: Sendable {
-        /// The application: it has an entry point, and asks for no program interpreter.
+        /// The application: it has an entry point, and needs no program interpreter.
         case application
         /// A shared object that others use.
         case library
     }
 
-    /// Validates `file`: its header, every segment, and that it is what `role` asks for.
+    /// Validates `file`: its header, every segment, and that it can have `role`.
     @_lifetime(copy file)
     public init(_ file: ByteView, as role: Role = .application) throws(Fault) {
         self.init(unread: file, try FileHeader(file))
         try read(as: role)
     }
 
-    /// The image of `file`, of which only the header has been read; `read` does the rest.
+    /// The image of `file`. Only its header has been read; `read` does the rest.
     @_lifetime(copy file)
     public init(unread file: ByteView, _ header: FileHeader) {
         self.file = file
         self.header = header
     }
 
-    /// Validates every segment, and that the file is what `role` asks for.
+    /// Validates every segment, and that the file can have `role`.
     @_lifetime(self: copy self)
     public mutating func read(as role: Role = .application) throws(Fault) {
-        // This comes first: such a file breaks other rules as well, whose sentences would not tell the cause.
+        // This comes first: such a file breaks other rules as well, whose sentences would not give the cause.
         if role == .application { try requireProgram() }
         try object.read(header, as: role, FileRange(start: 0, size: file.count), file)
     }
 
     /// Throws `debuggingInformationOnly` if the section of the entry point has no bytes. `objcopy --only-keep-debug` and `eu-strip -f`
-    /// write such files, and their program headers may be the program's. A file without sound section headers boots all the same.
+    /// write such files, and their program headers may be the program's. A file without sound section headers still boots.
     private func requireProgram() throws(Fault) {
         guard header.sectionHeaderOffset != 0, let sections = try? SectionTable(file, header),
             let index = sections.section(at: header.entry), sections[index].type == SectionHeader.Kind.nobits
@@ -78,7 +78,7 @@ public struct LinkedImage: ~Escapable {
     /// Throws `needsLibrary` if the image needs other files.
     public func requireNoLibrary() throws(Fault) { try object.requireNoLibrary(file) }
 
-    /// Copies every segment into `memory`, whose first byte stands for link address `linkStart`, and clears the bytes that the file
-    /// does not have. Throws `imageTooLarge` if `memory` has no room for `size` bytes.
+    /// Copies every segment into `memory`, whose first byte is for link address `linkStart`, and clears the bytes that the file does not
+    /// have. Throws `imageTooLarge` if `memory` has no room for `size` bytes.
     public func load(into memory: inout ByteRegion) throws(Fault) { try object.load(file, into: &memory) }
 }

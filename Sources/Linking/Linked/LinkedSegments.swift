@@ -5,8 +5,8 @@ import Diagnostics
 import ELF
 
 extension LinkedFile {
-    /// Reads everything about the file with this header, whose bytes are `range` of `files`: validates every segment, and that the
-    /// file is what `role` asks for. It must not have been read before.
+    /// Reads everything about the file with this header, whose bytes are `range` of `files`: validates every segment, and that the file can
+    /// have `role`. It must not have been read before.
     @inline(never)
     mutating func read(
         _ header: FileHeader, as role: LinkedImage.Role, _ range: FileRange, _ files: ByteView
@@ -18,7 +18,7 @@ extension LinkedFile {
         programHeaderCount = Int(truncatingIfNeeded: header.programHeaderCount)
         alignment = 1
         let segments = segments(files)
-        // The indices of segments of which a file has at most one.
+        // The indices of the segments that occur at most once in a file.
         var interpreter: Int?, template: Int?, dynamicSegment: Int?
         var next = 0
         while next < segments.count {
@@ -124,8 +124,8 @@ extension LinkedFile {
         throw Fault(.dynamicAddressOutsideFile, location, value: address, limit: size)
     }
 
-    /// Copies every segment into `memory`, whose first byte stands for the first of the object's own link addresses, and clears the
-    /// bytes that the file does not have. Throws `imageTooLarge` if `memory` has too little room.
+    /// Copies every segment into `memory`, whose first byte is for the first of the object's own link addresses, and clears the bytes that
+    /// the file does not have. Throws `imageTooLarge` if `memory` has too little room.
     @inline(never)
     func load(_ files: ByteView, into memory: inout ByteRegion) throws(Fault) {
         guard memorySize <= memory.count else { throw Fault(.imageTooLarge, value: memorySize, limit: memory.count) }

@@ -25,7 +25,7 @@ public struct RelocationCounts: Equatable, Sendable {
         @_lifetime(borrow self) get { counts.span }
     }
 
-    /// The number of those that wait until a resolver function in the image is called.
+    /// The number of relocations that wait until a resolver function in the image is called.
     public internal(set) var indirect: UInt64 = 0
 
     /// The number of copies whose size differs from that of their original: as many bytes were copied as fit both.
@@ -34,7 +34,7 @@ public struct RelocationCounts: Equatable, Sendable {
     /// The steps that searches for symbols in several files took: bytes hashed and compared, symbols and versions looked at.
     public internal(set) var searchSteps: UInt64 = 0
 
-    /// The number of symbols that stand for the array of libraries' initialisers that the loader makes.
+    /// The number of symbols that refer to the array of libraries' initialisers, which the loader makes.
     public internal(set) var initialiserReferences: UInt64 = 0
 
     /// The number of relocations of all types.

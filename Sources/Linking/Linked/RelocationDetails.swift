@@ -6,8 +6,8 @@ public import Diagnostics
 import ELF
 
 extension FaultDetails {
-    /// The details of `fault`, which is in `file`. For a fault that is not a relocation's, or is in another file, they are only those
-    /// that the fault itself holds.
+    /// The details of `fault`, which is in `file`. For a fault that is not a relocation's, or is in another file, only the details in the
+    /// fault itself.
     public init(of fault: Fault, in file: ByteView) {
         self.init(fault)
         let isLinked = fault.location.kind == .relocation
@@ -33,7 +33,7 @@ extension FaultDetails {
         var object = LinkedFile()
         try object.read(try FileHeader(file), as: .library, FileRange(start: 0, size: file.count), file)
         guard let entry = object.entry(at: fault.location, file) else {
-            // A word of DT_RELR can stand for many places; the fault's value is the place, if that is known.
+            // A word of DT_RELR can encode many places; the fault's value is the place, if that is known.
             describe(
                 RelocationEntry(offset: fault.value, info: UInt64(RelocationNumber.relative), addend: nil))
             return
@@ -80,8 +80,8 @@ extension FaultDetails {
 }
 
 extension ObjectImage {
-    /// The file offset of the name of `symbol`, or else of its section, as a section's symbol has no name of its own; 0 if neither has
-    /// a name, as with the null symbol.
+    /// The file offset of the name of `symbol`, or else of its section, because a section's symbol has no name; 0 if neither has a name, as
+    /// with the null symbol.
     func nameOffset(of symbol: ObjectSymbol) -> UInt64 {
         let name = symbols.nameOffset(of: symbol.entry)
         guard name == 0, case .section(let section) = symbol.definition else { return name }
@@ -90,7 +90,7 @@ extension ObjectImage {
 }
 
 extension SectionTable {
-    /// Whether a section is called `name`.
+    /// Whether a section has the name `name`.
     fileprivate func hasSection(_ name: SectionName) -> Bool {
         var numbers = numbers
         while let index = numbers.next() {

@@ -13,8 +13,8 @@ public enum RelocationOutcome: Equatable, Sendable {
     case value(UInt64)
     /// A TLS descriptor is stored.
     case descriptor(resolver: UInt64, argument: UInt64)
-    /// The function at this address must be called first, after everything else has been relocated; its result is stored, or stands
-    /// for S.
+    /// The function at this address must be called first, after everything else has been relocated; its result is stored, or is the S of
+    /// the formula.
     case indirect(resolver: UInt64)
     /// `size` bytes are copied from this address in another object, after that has been relocated.
     case copy(source: UInt64, size: UInt64)
@@ -31,7 +31,7 @@ extension Relocator {
         do throws(Fault) { return try outcome(of: entry, in: memory, &search) } catch { throw error.at(location) }
     }
 
-    /// The outcome of `entry`, as one of many searches; faults do not say where the entry is.
+    /// The outcome of `entry`, one of many that share `search`; faults do not say where the entry is.
     @inline(never)
     func outcome(
         of entry: RelocationEntry, in memory: borrowing ByteRegion, _ search: inout SymbolSearch
@@ -82,7 +82,7 @@ extension Relocator {
         return .value(try meaning.value(term, addend, entry.offset &+ bias))
     }
 
-    /// Finds out what the symbol of `entry` stands for in `formula`, and returns whether it is a function that returns the address
+    /// Reads the operand that the symbol of `entry` is in `formula`, and returns whether it is a function that returns the address
     /// (STT_GNU_IFUNC). Throws as `definition` does, and `noThreadLocalSegment`, `symbolThreadLocal` or `symbolNotThreadLocal`.
     private func read(
         _ operand: inout RelocationOperand, of entry: RelocationEntry, _ formula: Formula,

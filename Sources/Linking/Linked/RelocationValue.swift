@@ -1,9 +1,9 @@
-// The psABI's formulas: the operand that a relocation's symbol stands for, and the value that is stored.
+// The psABI's formulas: the operand from a relocation's symbol, and the value that is stored.
 
 import Architecture
 import Diagnostics
 
-/// The operand that a relocation's symbol stands for.
+/// The operand from a relocation's symbol.
 struct RelocationOperand {
     /// The kinds of operand.
     enum Kind: UInt8 {
@@ -34,7 +34,7 @@ struct RelocationOperand {
             ? Fault(.symbolThreadLocal) : Fault(.symbolNotThreadLocal, value: UInt64(type))
     }
 
-    /// The term that stands for S in `formula`, if that does not go through the GOT.
+    /// The term for S in `formula`, if that does not go through the GOT.
     func term(of formula: Formula) -> UInt64 {
         switch formula {
         case .size: size

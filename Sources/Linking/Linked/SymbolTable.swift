@@ -6,7 +6,7 @@ public import ELF
 /// The dynamic symbols of an image.
 public struct SymbolTable: ~Escapable, Sendable {
     private let symbols: ByteView
-    /// Where the string table lies in the file.
+    /// The string table's range in the file.
     private let strings: FileRange
     /// The number of symbols.
     public let count: UInt64

@@ -1,16 +1,16 @@
-// Symbol versions (Linux Standard Base, "Symbol Versioning"): DT_VERSYM has a number for each symbol; DT_VERDEF and DT_VERNEED
-// tell what the numbers stand for.
+// Symbol versions (Linux Standard Base, "Symbol Versioning"): DT_VERSYM has a number for each symbol; DT_VERDEF and DT_VERNEED give the
+// numbers their names.
 
 import Bytes
 
-/// The version of a symbol, as defined or as wanted.
+/// A symbol's version, defined or required.
 struct SymbolVersion: Equatable, Sendable {
     /// The hash of its name.
     var hash: UInt32 = 0
     /// Its name, and the name of the file that should define it, as offsets in the string table; the latter is 0 for a version that the
     /// file itself defines.
     var name: UInt32 = 0, file: UInt32 = 0
-    /// Its number, as DT_VERSYM has it; 0 if there is no version.
+    /// Its number in DT_VERSYM; 0 if there is no version.
     var number: UInt16 = 0
     fileprivate var flags: UInt16 = 0
 
@@ -32,7 +32,7 @@ struct VersionTables: Equatable, Sendable {
     /// DT_VERDEF and DT_VERNEED, whose form has been checked; 0 if there is none.
     var defined: UInt64 = 0, needed: UInt64 = 0
 
-    /// The version of the symbol at `index`, as DT_VERSYM has it: its number, and bit 15 if it is hidden; 0 without a table.
+    /// The version of the symbol at `index` in DT_VERSYM: its number, and bit 15 if it is hidden; 0 without a table.
     @inline(never)
     func number(_ index: UInt64, _ files: borrowing ByteView) -> UInt16 {
         guard symbols != 0, let low = files.byte(at: symbols &+ index &* 2),

@@ -5,9 +5,8 @@ import Diagnostics
 import ELF
 
 extension SectionTable {
-    /// The rank of `section` in the order; nil if it is not in memory at run time. Only priorities in `group` are found out, because
-    /// that takes long. The old .ctors and .dtors have no type of their own; they are arrays of functions like the new ones, as with
-    /// GNU ld.
+    /// The rank of `section` in the order; nil if it is not in memory at run time. Only priorities in `group` are read, because that takes
+    /// long. The old .ctors and .dtors have no type of their own; they count as arrays of functions like the new ones, as with GNU ld.
     func rank(of section: SectionHeader, in group: SectionGroup) -> SectionRank? {
         guard let home = home(section) else { return nil }
         return SectionRank(group: home, priority: home.hasPriorities && home == group ? priority(section) : 0)
@@ -55,8 +54,7 @@ extension SectionTable {
 }
 
 extension ObjectImage {
-    /// Reverses the words of every .ctors and .dtors: their functions are called from the last to the first, those of the new arrays
-    /// from the first to the last.
+    /// Reverses the words of every .ctors and .dtors: their functions are called from last to first, unlike those of the new arrays.
     func turnOldArrays(in memory: inout ByteRegion) {
         var numbers = sections.numbers
         while let index = numbers.next() {

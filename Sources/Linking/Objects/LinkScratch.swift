@@ -34,7 +34,7 @@ struct LinkScratch {
         end = symbols &+ UInt64(symbolTable.count) &* LinkScratch.recordSize
     }
 
-    /// Records where the current section of `placed` lies. The word is one more than the address, since 0 stands for nowhere.
+    /// Records the place of the current section of `placed`. The word is one more than the address, because 0 means no place.
     func remember(_ placed: borrowing PlacedSections, in memory: inout ByteRegion) {
         let word = placed.group.isThreadLocal ? placed.offset | LinkScratch.threadLocalBit : placed.offset
         // Addresses are below 2^47.

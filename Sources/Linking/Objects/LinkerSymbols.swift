@@ -68,8 +68,8 @@ extension ObjectImage {
     /// The largest number of different `__start_NAME` and `__stop_NAME` looked up: each search goes through all sections.
     static var searchLimit: UInt64 { 64 }
 
-    /// The link address that linkers give to the undefined symbol of the current relocation, if it is called `__start_` or `__stop_`
-    /// and the name of sections: their start or end. Nil if it has no such name, or no section has. Throws `sectionsApart` or
+    /// The link address that linkers give to the undefined symbol of the current relocation, if its name is `__start_` or `__stop_` and the
+    /// name of sections: their start or end. Nil if it has no such name, or there are no such sections. Throws `sectionsApart` or
     /// `tooManySectionNames`.
     func sectionBound(_ state: inout ObjectRelocator, in memory: borrowing ByteRegion) throws(Fault) -> UInt64? {
         guard let wanted = sectionName(of: state.symbol.entry.name) else { return nil }
@@ -105,7 +105,7 @@ extension ObjectImage {
 struct SectionName {
     /// The file offset of the name, and its size, including a NUL.
     let offset: UInt64, size: UInt64
-    /// Whether the symbol stands for their start.
+    /// Whether the symbol is their start.
     let isStart: Bool
 
     /// The number of bytes of a name that are compared: each section's name can be as long as the file.
@@ -113,8 +113,8 @@ struct SectionName {
 }
 
 extension ObjectImage {
-    /// The name of sections that follows `__start_` or `__stop_` at `name` of the string table. Nil for any other name, and if what
-    /// follows is empty or too long.
+    /// The name of sections that follows `__start_` or `__stop_` at `name` of the string table. Nil for any other name, and if the rest is
+    /// empty or too long.
     @inline(never)
     func sectionName(of name: UInt32) -> SectionName? {
         let isStart = isName(name, beginningWith: "__start_")
@@ -126,7 +126,7 @@ extension ObjectImage {
 }
 
 extension SectionTable {
-    /// Whether `section` is called `name`.
+    /// Whether `section` has the name `name`.
     @inline(never)
     func isCalled(_ name: SectionName, _ section: SectionHeader) -> Bool {
         let own = nameOffset(section)

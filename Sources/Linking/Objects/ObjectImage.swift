@@ -1,4 +1,4 @@
-// An object file that is to be loaded: it is planned as by a linker, then queried.
+// An object file to load: it is planned as by a linker, then queried.
 
 public import Bytes
 public import Diagnostics
@@ -9,7 +9,7 @@ public import ELF
 ///
 /// It is large, so it is filled in place, and not copied.
 public struct ObjectImage: ~Escapable {
-    /// Where everything lies.
+    /// The layout of its memory.
     var layout = ObjectLayout()
     /// Its sections.
     public private(set) var sections: SectionTable
@@ -61,7 +61,7 @@ public struct ObjectImage: ~Escapable {
     }
     /// The number of bytes of memory that the image needs: sections, GOT, and the loader's scratch memory.
     public var size: UInt64 { layout.end }
-    /// The largest alignment that a section, or a common symbol, asks for.
+    /// The largest alignment of a section or a common symbol.
     public var alignment: UInt64 { layout.alignment }
     /// The link address of `_start`.
     public var entry: UInt64 { layout.entry }
@@ -75,8 +75,8 @@ public struct ObjectImage: ~Escapable {
         PlacedSections(blockAlignment: layout.blockAlignment, arrayAlignment: layout.arrayAlignment)
     }
 
-    /// Copies every section into `memory`, whose first byte stands for link address 0, and clears the rest of it. Records
-    /// where sections and common symbols lie. `memory` must have room for `size` bytes.
+    /// Copies every section into `memory`, whose first byte is for link address 0, and clears the rest of it. Records the places of
+    /// sections and common symbols. `memory` must have room for `size` bytes.
     public func load(into memory: inout ByteRegion) throws(Fault) {
         guard memory.clear(memory.address, size: size) else { throw tooLarge(memory.count) }
         var placed = walk()
@@ -93,7 +93,7 @@ public struct ObjectImage: ~Escapable {
 
     private func tooLarge(_ room: UInt64) -> Fault { Fault(.imageTooLarge, value: size, limit: room) }
 
-    /// Places common symbols after the sections, `placed`, and records where they lie.
+    /// Places common symbols after the sections, `placed`, and records their places.
     @inline(never)
     func placeCommon(_ placed: inout PlacedSections, in memory: inout ByteRegion) throws(Fault) {
         var symbol = ObjectSymbol()
@@ -118,7 +118,7 @@ public struct ObjectImage: ~Escapable {
         return nil
     }
 
-    /// Whether link address `address` is among code, or where sections are both written and executed.
+    /// Whether link address `address` is in code, or in a section that is both written and executed.
     public func isCode(_ address: UInt64) -> Bool {
         address < placed.bounds.end(.code)
             || layout.hasWrittenCode && address >= layout.templateStart && address < placed.memory.address

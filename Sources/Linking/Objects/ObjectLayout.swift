@@ -1,6 +1,6 @@
 // The memory layout of an object file, as a linker would have decided it.
 
-/// Where everything lies, as link addresses: the image begins at 0.
+/// The layout of an object file's image, as link addresses: it begins at 0.
 ///
 ///     code | constants | TLS template | arrays of functions, data | zeros | common symbols | GOT, stubs |
 ///     descriptor code | scratch

@@ -6,7 +6,7 @@ import Diagnostics
 import ELF
 
 extension ObjectImage {
-    /// Finds out what the symbol of the current relocation stands for, which must be of the kind that `formula` needs.
+    /// Reads the operand from the symbol of the current relocation, which must be of the kind that `formula` needs.
     ///
     /// Throws `symbolIndexOutsideTable`, `symbolUndefined`, `symbolNotLoaded`, `symbolSectionUnknown`,
     /// `symbolThreadLocal` or `symbolNotThreadLocal`.
@@ -15,7 +15,7 @@ extension ObjectImage {
     ) throws(Fault) {
         let index = state.relocations.entry.symbol
         state.operand = RelocationOperand()
-        // The null symbol stands for address 0, and for the beginning of the block.
+        // The null symbol is address 0, or the beginning of the block.
         if formula.isThreadLocal { (state.operand.module, state.operand.distance) = (1, layout.blockDistance) }
         guard index != 0 else { return }
         guard state.symbol.read(index, of: symbols) else {
@@ -81,7 +81,7 @@ extension ObjectImage {
         }
     }
 
-    /// Reads an STT_GNU_IFUNC symbol, which stands for its stub: all references agree on that, before and after the resolver is called.
+    /// Reads an STT_GNU_IFUNC symbol, whose address is its stub's: all references agree on that, before and after the resolver is called.
     private func readStub(_ state: inout ObjectRelocator, in memory: inout ByteRegion) throws(Fault) {
         var address = layout.scratch.address(ofSymbol: state.symbol.index, in: memory)
         if address == 0 {

@@ -33,7 +33,7 @@ extension ObjectImage {
                 .entryOutsideSection, .sectionHeader(UInt64(startSection)), value: start.entry.value,
                 limit: startSize)
         }
-        // There is no memory yet: what would be recorded is lost.
+        // There is no memory yet, so nothing is recorded.
         var nowhere = ByteRegion(MutableRawSpan(), at: 0)
         try placeCommon(&placed, in: &nowhere)
         self.placed = placed
@@ -45,7 +45,7 @@ extension ObjectImage {
         var cursor = placed.memory
         let size = try surveyRelocations() &+ indirectFunctions &* GlobalOffsetTable.stubSize
         layout.hasGeneratedCode = indirectFunctions > 0 || layout.hasDescriptors
-        // Code gets pages of its own, so that nothing else has to be executable, and code is not writable.
+        // Code gets pages of its own, so that nothing else is executable, and code is not writable.
         if layout.hasGeneratedCode { cursor.align(0x1000) }
         layout.tableStart = try cursor.place(size, 16, else: .sectionAlignment, .none)
         layout.tableEnd = cursor.address

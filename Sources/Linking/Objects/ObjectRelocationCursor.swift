@@ -10,7 +10,7 @@ struct ObjectRelocationCursor: ~Escapable {
     private(set) var section: UInt32 = 0, target: UInt32 = 0
     /// The index of the symbol table that it refers to.
     private(set) var symbolTable: UInt32 = 0
-    /// Its entries, and the number of those that have been read.
+    /// Its entries, and the number of entries read so far.
     private var entries: RelocationSection
     private(set) var count: UInt64 = 0
 
@@ -37,8 +37,7 @@ struct ObjectRelocationCursor: ~Escapable {
         return false
     }
 
-    /// Goes to the section at `index`, below the number of sections; false if it holds no relocations, or only those of a section that
-    /// is not loaded.
+    /// Goes to the section at `index`, below the number of sections; false if it holds no relocations, or its target is not loaded.
     ///
     /// Throws `badSectionLink`, `badEntrySize`, `tableSizeNotMultiple` or `sectionBeyondFile`.
     @_lifetime(self: copy sections)

@@ -13,7 +13,7 @@ struct ObjectRelocator: ~Escapable {
     fileprivate(set) var start: UInt64 = 0, size: UInt64 = 0
     /// Whether the general and the local dynamic model become local exec there: in code, if there is no __tls_get_addr.
     fileprivate(set) var isRelaxed = false
-    /// The symbol of the current relocation, and what it stands for.
+    /// The symbol of the current relocation, and its operand.
     var operand = RelocationOperand()
     var symbol = ObjectSymbol()
     /// The GOT.
@@ -33,9 +33,9 @@ struct ObjectRelocator: ~Escapable {
 }
 
 extension ObjectImage {
-    /// Applies all relocation sections to `memory`, whose addresses are link addresses and into which the image has been
-    /// loaded, for link address + `bias`. Returns the numbers of relocations by type; `indirect` counts the functions whose
-    /// implementation `resolveIndirect` has to choose. Throws at the first relocation that cannot be applied.
+    /// Applies all relocation sections to `memory`, whose addresses are link addresses and into which the image has been loaded, for link
+    /// address + `bias`. Returns the numbers of relocations by type; `indirect` counts the functions whose implementation `resolveIndirect`
+    /// must choose. Throws at the first relocation that cannot be applied.
     public func relocate(in memory: inout ByteRegion, bias: UInt64) throws(Fault) -> RelocationCounts {
         var counts = RelocationCounts()
         var state = ObjectRelocator(self, bias: bias)

@@ -1,4 +1,4 @@
-// A listing of an object file's sections in memory, and of what the loader adds to them.
+// A listing of an object file's sections in memory, and of the loader's additions.
 
 public import Diagnostics
 import ELF

@@ -28,7 +28,7 @@ public struct ObjectSymbols: ~Escapable {
         case common
         /// The index of a section, which may be past the last one.
         case section(UInt32)
-        /// A reserved index with a meaning that is not known here.
+        /// A reserved index of unknown meaning.
         case reserved(UInt16)
     }
 
@@ -102,7 +102,7 @@ public struct ObjectSymbol {
     public private(set) var index: UInt32 = 0
     /// The symbol's entry: Elf64_Sym.
     public private(set) var entry = Symbol(function: 0)
-    /// Where it is defined.
+    /// The place of its definition.
     public private(set) var definition = ObjectSymbols.Definition.undefined
 
     /// The state before the first symbol.

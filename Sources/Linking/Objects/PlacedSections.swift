@@ -4,7 +4,7 @@ import Bytes
 import Diagnostics
 import ELF
 
-/// The groups of sections that lie together, in the order of the cases. Where the access changes a page begins.
+/// The groups of sections that lie together, in the order of the cases. A change of access begins a new page.
 enum SectionGroup: UInt8 {
     case code, readOnly, threadLocalData, threadLocalZero, preinitArray, initArray, finiArray, data, zero
 
@@ -87,9 +87,9 @@ struct PlacementCursor {
 }
 
 /// A walk through the sections that are in memory at run time. They come group by group: the arrays of initialisers and finalisers by
-/// priority, all others in the file's order. Each group and each priority takes one pass over all headers, so the walk needs no memory,
-/// and the headers need no order. It is used to find the room that sections need, and to fill it; after that the scratch tells where
-/// each section lies.
+/// priority, all others in the file's order. Each group and each priority takes one pass over all headers, so the walk needs no memory, and
+/// the headers need no order. It first finds the room that sections need, and then fills it; after that the scratch holds the place of each
+/// section.
 struct PlacedSections {
     /// The largest number of different priorities in both arrays; programs have a handful.
     static var priorityLimit: UInt64 { 64 }

@@ -1,4 +1,4 @@
-// Code that asks for the address of a thread-local variable, rewritten to add its offset to TP: the general and the local
+// Code that gets the address of a thread-local variable from a function, rewritten to add its offset to TP: the general and the local
 // dynamic model become local exec (x86-64 psABI, "Linker Optimization", "Code Sequence Transitions").
 //
 // Such code calls __tls_get_addr, which dynamic linkers provide. A static image has none and needs none: its block has a fixed

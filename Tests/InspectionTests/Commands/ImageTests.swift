@@ -52,7 +52,7 @@ import Testing
         #expect(text.output.contains("  bootargs     "))
         // Unless somebody says otherwise.
         let small = try await Tool.run(["--memory", "1G", "app.tar.gz"], in: folder.url)
-        #expect(small.status == 1 && small.output.contains("the image wants 1610612736 bytes of memory"))
+        #expect(small.status == 1 && small.output.contains("the image requires 1610612736 bytes of memory"))
         // What is said comes on top.
         let other = try await Tool.run(["--json", "--command-line", "-- x", "app.tar.gz"], in: folder.url)
         let said = try json(other.output)["hermitImage"] as? [String: Any]
@@ -88,7 +88,7 @@ import Testing
         let few = try await Tool.run(
             ["boot", "--qemu", "/bin/true", "--loader", "loader", "--smp", "1", "app.tar.gz"], in: folder.url)
         #expect(
-            few.status == 1 && few.errors.contains("the image wants processors: 2; the machine has 1"), "\(few.errors)")
+            few.status == 1 && few.errors.contains("the image requires 2 processors; the machine has 1"), "\(few.errors)")
     }
 
     @Test func `damaged images have a verdict, and no view`() async throws {

@@ -161,7 +161,7 @@ import Testing
     @Test(.enabled(if: isReady, "make fixtures")) func librariesThatAreNotGiven() async throws {
         let run = try await Tool.run([Self.fixtures + "libraries-pie"])
         #expect(run.status == 1)
-        #expect(run.output.contains("  error: no module is given for what it needs: 'libtop.so'"))
+        #expect(run.output.contains("  error: it needs libraries that no module provides: 'libtop.so'"))
         #expect(run.output.contains("; say --module"), "\(run.output)")
     }
 

@@ -95,7 +95,7 @@ extension LibraryTests {
         application.symbols[0].info = 0x20
         let weak = try #require(Self.refusal(application, Self.versioned(), Self.library([])))
         #expect(weak.rule == .symbolVersionMissing)
-        #expect(weak.sentence.contains("undefined: 'wanted', 'V9' and 'one.so', wanted at 0x4008"))
+        #expect(weak.sentence.contains("undefined: 'wanted', 'V9' and 'one.so', needed at 0x4008"))
     }
 
     /// A version that no symbol has, or only a local one: no symbol is named, and nothing in its place.
@@ -154,12 +154,12 @@ extension LibraryTests {
         let application = Self.application(needed: ["one.so", "lib/two.so.1", "two.so.2", "one.so"])
         let refusal = try #require(Self.refusal(application, Self.library([])))
         #expect(refusal.rule == .needsLibrary)
-        #expect(refusal.sentence == "no module is given for what it needs: 'lib/two.so.1' and 'two.so.2'")
+        #expect(refusal.sentence == "it needs libraries that no module provides: 'lib/two.so.1' and 'two.so.2'")
         var one = Self.library([])
         one.needed = "nowhere.so"
         let indirect = try #require(Self.refusal(Self.application(needed: ["one.so"]), one))
         #expect(indirect.file == 1)
-        #expect(indirect.sentence == "no module is given for what it needs: 'nowhere.so'")
+        #expect(indirect.sentence == "it needs libraries that no module provides: 'nowhere.so'")
     }
 
     /// As many as a sentence lists.
@@ -169,7 +169,7 @@ extension LibraryTests {
         let five = "'a.so', 'b.so', 'c.so', 'd.so' and 'e.so'"
         for (count, list) in [(count, list), (5, five), (6, five), (7, five)] {
             let refusal = try #require(Self.refusal(Self.application(needed: Array(names.prefix(count)))))
-            #expect(refusal.sentence == "no module is given for what it needs: " + list)
+            #expect(refusal.sentence == "it needs libraries that no module provides: " + list)
         }
     }
 
@@ -179,7 +179,7 @@ extension LibraryTests {
         changed.symbols[3].info = 0x20
         let refusal = try #require(Self.refusal(changed, Self.library([("here", 1)]), Self.library([("b", 1)])))
         #expect(refusal.rule == .symbolUndefined)
-        #expect(refusal.sentence == "DT_RELA entry 1: undefined: 'a' and 'c', wanted at 0x4008")
+        #expect(refusal.sentence == "DT_RELA entry 1: undefined: 'a' and 'c', needed at 0x4008")
     }
 
     @Test func aFixedFileIsNoLibrary() throws {

@@ -69,7 +69,7 @@ import Testing
         #expect(result.fault?.rule == .symbolUndefined)
         #expect(
             result.fault.map { sentence($0, file) }
-                == "DT_RELA entry 0: undefined: 'missing' and 'absent', wanted at 0x3c0")
+                == "DT_RELA entry 0: undefined: 'missing' and 'absent', needed at 0x3c0")
     }
 
     @Test func `a symbol index outside the table is reported`() {

@@ -97,11 +97,11 @@ import Testing
         file.symbols = [LinkedSymbol(name: "one", value: 0, info: 0x12, shndx: 0)]
         file.rela[0].symbol = 1
         #expect(
-            sentence(refusal(of: file.bytes), file.bytes) == "DT_RELA entry 0: undefined: 'one', wanted at 0x4010")
+            sentence(refusal(of: file.bytes), file.bytes) == "DT_RELA entry 0: undefined: 'one', needed at 0x4010")
         file.symbols.append(LinkedSymbol(name: "two", value: 0, info: 0x12, shndx: 0))
         #expect(
             sentence(refusal(of: file.bytes), file.bytes)
-                == "DT_RELA entry 0: undefined: 'one' and 'two', wanted at 0x4010")
+                == "DT_RELA entry 0: undefined: 'one' and 'two', needed at 0x4010")
     }
 
     @Test func badSymbolIndex() throws {
@@ -117,7 +117,7 @@ import Testing
         var file = LinkedFileWriter()
         file.needed = "libmissing.so.1"
         #expect(
-            sentence(refusal(of: file.bytes), file.bytes) == "no module is given for what it needs: 'libmissing.so.1'")
+            sentence(refusal(of: file.bytes), file.bytes) == "it needs libraries that no module provides: 'libmissing.so.1'")
     }
 
     /// STT_TLS and addresses do not mix.

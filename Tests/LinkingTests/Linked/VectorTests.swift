@@ -181,7 +181,7 @@ func addendFits(_ group: VectorGroup, _ vector: Vector) -> Bool {
         let fault = try #require(refusal(of: bytes))
         #expect(
             sentence(fault, bytes)
-                == "DT_RELA entry 0: relocation type \(number), at 0x4040 against 'operand', is not one of the "
+                == "DT_RELA entry 0: relocation type \(number) at 0x4040 against 'operand' is not one of the "
                 + "psABI's (0 to 51)")
     }
 

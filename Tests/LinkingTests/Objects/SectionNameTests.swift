@@ -32,7 +32,7 @@ import TestSupport
         let refused = try #require(refusal(of: bytes))
         #expect(refused == Fault(.tooManySectionNames, .entry(section: 68, index: 64), limit: 64))
         let words =
-            "R_X86_64_64 at 0x200 against '__start_set64': more than 64 symbols are named for where sections begin"
+            "R_X86_64_64 at 0x200 against '__start_set64': more than 64 symbols have the form __start_NAME"
         #expect(sentence(refused, bytes).contains(words), "\(sentence(refused, bytes))")
     }
 
@@ -96,7 +96,7 @@ import TestSupport
         file.sections[1].relocations = [Relocation(1, at: 0, symbol: 2)]
         let refused = try #require(refusal(of: file.bytes))
         #expect(refused.rule == .symbolUndefined)
-        let words = "undefined: 'missing', '__start_none' and 'also_missing', wanted at 0x0"
+        let words = "undefined: 'missing', '__start_none' and 'also_missing', needed at 0x0"
         #expect(sentence(refused, file.bytes).contains(words), "\(sentence(refused, file.bytes))")
     }
 

@@ -84,7 +84,7 @@ func object(words: Int = 4, _ relocations: [Relocation], _ change: (inout Object
         }.bytes
         #expect(
             sentence(try #require(refusal(of: file)), file)
-                == "section 3 entry 0: undefined: 'puts' and 'exit', wanted at 0x8")
+                == "section 3 entry 0: undefined: 'puts' and 'exit', needed at 0x8")
     }
 
     /// Zeros of .bss are memory, and may be relocated; those of thread-local storage are no memory yet.

@@ -108,7 +108,7 @@ import TestSupport
         let bytes = file(Self.sequences[0]) { $0.sections[0].bytes[0x10] = 0x90 }
         #expect(
             sentence(try #require(refusal(of: bytes)), bytes)
-                == "section 3 entry 0: R_X86_64_TLSGD at 0x14 against 'variable': the code is none of the psABI's "
+                == "section 3 entry 0: R_X86_64_TLSGD at 0x14 against 'variable': the code is not one of the psABI's "
                 + "sequences, and no __tls_get_addr is defined")
     }
 

@@ -117,7 +117,7 @@ import TestSupport
         let file = Vectors.file(number, Vector(S: 1, ""))
         #expect(
             sentence(try #require(refusal(of: file)), file)
-                == "section 5 entry 0: relocation type \(number), at 0x40 against 'operand', is not one of the "
+                == "section 5 entry 0: relocation type \(number) at 0x40 against 'operand' is not one of the "
                 + "psABI's (0 to 51)")
     }
 
