@@ -113,7 +113,7 @@ section_table_end:
     .long 0
 setup_header_end:
 
-// 16-bit code follows: see setup.S, which mz.ld puts here.
+// 16-bit code follows: mz.ld puts setup.S here.
 
 // The base relocations. There are none, since no address needs relocation (mz.ld), but firmware expects a table in a file that it may
 // load at any address: it has two entries of the kind that does nothing.

@@ -7,8 +7,8 @@
 // The offset of four bytes in boot_params that are scratch space for such code.
     .equ SCRATCH, 0x1e4
 
-// Relocates the image to the place where it lies: mz.ld tells where in the payload the image is, and the list of its words that hold
-// addresses. ebp = address of the payload, preserved; changes eax, ecx, edx, esi, edi. All is below 4 GiB, in 64-bit mode, too.
+// Relocates the image for the place where it lies: mz.ld gives the offsets in the payload of the image, and of the list of its words that
+// hold addresses. ebp = address of the payload, preserved; changes eax, ecx, edx, esi, edi. All is below 4 GiB, in 64-bit mode, too.
     .macro move_loader
     lea mz_words_offset(%ebp), %esi
     lea mz_image_offset(%ebp), %edi

@@ -7,7 +7,7 @@
     .equ SETUP_HEADER, 0x1f1
     .equ SETUP_HEADER_SIZE, SETUP_CODE - SETUP_HEADER
     .equ CODE32_START, 0x214
-// Where this code is in the file, right after the header.
+// The offset of this code in the file, right after the header.
     .equ SETUP_CODE, 0x26c
 // An address past the 4 KiB that boot loaders read, in the 32 KiB that they leave to 16-bit code.
     .equ BOOT_PARAMS, 0x1000
@@ -106,7 +106,7 @@ setup_entry:
     jmp 5b
 
 4:  cli
-// NMIs off, as there is no interrupt table in protected mode.
+// NMIs off, because there is no interrupt table in protected mode.
     mov $0x80, %al
     out %al, $0x70
     out %al, $PORT_DELAY
@@ -139,7 +139,7 @@ in_protected_mode:
     jmp *%eax
 
     .code16
-// Checks whether the byte at 0x500 and the one 1 MiB above it are different bytes: then the zero flag is clear. Checks often, since some
+// Checks whether the byte at 0x500 and the one 1 MiB above it are different bytes: then the zero flag is clear. Checks often, because some
 // machines enable A20 slowly.
 is_a20_open:
     push %ds
@@ -160,7 +160,7 @@ is_a20_open:
     pop %ds
     ret
 
-// Waits until the keyboard controller takes a byte.
+// Waits until the keyboard controller accepts a byte.
 wait_for_keyboard:
     mov $PATIENCE, %cx
 1:  in $PORT_KEYBOARD, %al

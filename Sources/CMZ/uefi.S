@@ -3,8 +3,8 @@
 
     .section .text.uefi_entry, "ax", @progbits
     .code64
-// rcx = handle of this image, rdx = system table; returns a status in rax. rdi, rsi and xmm6 to xmm15 must be preserved, besides those
-// that System V preserves, too (UEFI 2.10, 2.3.4.2).
+// rcx = handle of this image, rdx = system table; returns a status in rax. The registers that System V preserves must be preserved, and
+// also rdi, rsi and xmm6 to xmm15 (UEFI 2.10, 2.3.4.2).
     .globl uefi_entry
 uefi_entry:
     push %rdi

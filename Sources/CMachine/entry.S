@@ -150,8 +150,8 @@ multiboot_header:
     .long loader_end
     .long entry_multiboot
 
-// Multiboot 2 header, without addresses: the program headers tell what to load. Tags: a request for the memory map; one for ACPI's root
-// pointers, optional (flag 0) since there may be none; page-aligned modules; the end.
+// Multiboot 2 header, without addresses: the program headers list what to load. Tags: a request for the memory map; one for ACPI's root
+// pointers, optional (flag 0) because there may be none; page-aligned modules; the end.
     .equ MULTIBOOT2_MAGIC, 0xe85250d6
     .equ MULTIBOOT2_I386, 0
     .section .text.multiboot2, "ax", @progbits
@@ -193,7 +193,7 @@ entry_multiboot:
     je entry32
     cmp $MAGIC_MULTIBOOT2, %edi
     je entry32
-// No register tells that it is Linux's protocol: the reader of boot_params has to check.
+// No register identifies Linux's protocol: the reader of boot_params has to check.
     mov %esi, %ebx
     jmp entry32
 
@@ -459,15 +459,15 @@ exception_common:
     or $CR4_OSFXSR_OSXMMEXCPT, %rdx
     mov %rdx, %cr4
     cld
-// Continue on the boot stack, which is no longer needed: page faults while Swift runs overwrite this stack. Copy what was pushed here,
+// Continue on the boot stack, which is no longer needed: page faults while Swift runs overwrite this stack. Copy the words pushed here,
 // with the vector last,
     mov %rsp, %rsi
     mov $boot_stack_top - SIZE_EXCEPTION_FRAME, %edi
     mov %rdi, %rsp
     mov $18, %ecx
     rep movsq
-// then what the CPU pushed. If it pushed no error code, the vector takes its place. Interrupts have none, whichever exception has their
-// number.
+// then the words that the CPU pushed. If it pushed no error code, the vector takes its place. Interrupts have none, whichever exception has
+// their number.
     cmp $exception_stack_top - 40, %esi
     jb 8f
     sub $8, %rsi
@@ -549,7 +549,7 @@ enter_tail:
     xor %r12d, %r12d
     jmp *%rax
 
-// An exception after the loader was overwritten, or unmapped: the message can tell no more than that.
+// An exception after the loader was overwritten, or unmapped: nothing else is left to report.
 moved_exception:
     cld
     lea moved_exception_text(%rip), %rsi
@@ -561,7 +561,7 @@ moved_exception:
 cm_end:
     end_machine no_idt(%rip)
 moved_exception_text:
-    .asciz "[LOADER] error: CPU exception after the image replaced the loader: link the image above the loader to see where\r\n"
+    .asciz "[LOADER] error: CPU exception; the loader is no longer there: link the image above it to see where\r\n"
 no_idt:
     .skip 10
 moving_end:

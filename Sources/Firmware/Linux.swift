@@ -21,7 +21,7 @@ public enum Linux {
     /// SETUP_CC_BLOB: the address of SEV-SNP's confidential computing blob, 32 bits (Linux, arch/x86/include/asm/sev.h).
     private static var setupDataConfidentialBlob: UInt32 { 7 }
 
-    /// Whether boot_params lie at `address`, which may be any number: no register tells that the starter is Linux's.
+    /// Whether boot_params lie at `address`, which may be any number: no register identifies Linux's protocol.
     static func isSigned(_ address: UInt64, _ memory: PhysicalMemory) -> Bool {
         (try? memory.record(address, size: size))?.u32(0x202) == signature
     }
@@ -40,8 +40,8 @@ public enum Linux {
         try readMemoryMap(page.part(at: memoryMap, size: count &* memoryMapEntrySize), &platform)
         try readSetupData(memory, parameters.u64(0x250), &platform)
 
-        // A starter that has not cleared the page leaves a byte of the file in `sentinel`: then fields outside the header that it
-        // does not know are undefined.
+        // A starter that has not cleared the page leaves a byte of the file in `sentinel`: then the fields outside the header that it does
+        // not know are undefined.
         let isCleared = parameters.u8(0x1ef) == 0
         func long(_ low: Int, _ high: Int) -> UInt64 {
             UInt64(parameters.u32(low)) | (isCleared ? UInt64(parameters.u32(high)) << 32 : 0)
@@ -51,11 +51,11 @@ public enum Linux {
         if commandLine != 0 { try platform.readCommandLine(memory, commandLine) }
         if isCleared {
             platform.rsdp = parameters.u64(0x70)
-            // A kernel that was started as such hands the blob on here, so that it comes before what firmware told that kernel.
+            // A kernel that starts the loader by kexec passes its own blob on here, so this field wins over setup_data.
             let blob = UInt64(parameters.u32(0x13c))
             if blob != 0 { platform.confidentialBlob = blob }
         }
-        // GRUB on UEFI tells the system table alone: efi_info begins with `EL64`.
+        // GRUB on UEFI passes only the system table: efi_info begins with `EL64`.
         if isCleared, parameters.u32(0x1c0) == 0x3436_4c45 {
             SystemTable.read(long(0x1c4, 0x1d8), memory, into: &platform)
         }
@@ -63,8 +63,8 @@ public enum Linux {
         if diskSize != 0 { try platform.addModule(long(0x218, 0xc0), size: diskSize, string: 0, memory) }
     }
 
-    /// Reads the list of setup_data that begins at `first`, 0 for none. An element is the address of the next, a type, and the size of
-    /// the data after it. Most are about what no Hermit kernel asks for, such as random seeds, so one out of reach ends the list.
+    /// Reads the list of setup_data that begins at `first`, 0 for none. An element is the address of the next, a type, and the size of the
+    /// data after it. Hermit kernels use few types, and no random seeds for example, so an element out of reach ends the list.
     private static func readSetupData(
         _ memory: PhysicalMemory, _ first: UInt64, _ platform: inout Platform
     ) throws(Fault) {

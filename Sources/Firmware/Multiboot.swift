@@ -4,8 +4,7 @@ import Diagnostics
 import Memory
 import Bytes
 
-/// The Multiboot information. Flags tell which fields are valid; an address of 0 does not mean absence: kexec leaves the memory map
-/// there.
+/// The Multiboot information. Flags say which fields are valid; an address of 0 does not mean absence: kexec leaves the memory map there.
 public enum Multiboot {
     /// The value of eax when a Multiboot loader starts its kernel.
     public static var magic: UInt32 { 0x2bad_b002 }

@@ -1,13 +1,13 @@
-// The facts about the machine that a boot depends on, by whichever protocol they arrive.
+// The facts about the machine that a boot depends on, whatever the protocol.
 
 public import Diagnostics
 public import Memory
 
 /// A file that the firmware loaded for the loader.
 public struct Module: Equatable, Sendable {
-    /// Where its bytes lie.
+    /// The range of its bytes.
     public var range: AddressRange
-    /// Where its command line lies, without a NUL; at address 0 if it has none, as in all protocols.
+    /// The range of its command line, without a NUL; at address 0 if it has none, as in all protocols.
     public var commandLine: AddressRange
 
     /// Whether it has a command line.
@@ -37,9 +37,9 @@ public struct Platform: ~Copyable {
     public var commandLine = AddressRange(0, 0)
     /// The address of ACPI's root pointer; 0 if the protocol does not tell it.
     public var rsdp: UInt64 = 0
-    /// The address of AMD SEV-SNP's confidential computing blob (AMD 56421, GHCB Standardization), 0 where nobody tells of one.
+    /// The address of AMD SEV-SNP's confidential computing blob (AMD 56421, GHCB Standardization); 0 if unknown.
     public var confidentialBlob: UInt64 = 0
-    /// Whether Linux's setup_data goes on above 4 GiB, where it is not read: it could have told of further memory.
+    /// Whether Linux's setup_data continues above 4 GiB, where it is not read: further memory may be missing.
     public var hasUnreadSetupData = false
     private var modules = InlineArray<16, Module>(
         repeating: Module(range: AddressRange(0, 0), commandLine: AddressRange(0, 0)))
@@ -89,8 +89,7 @@ public struct Platform: ~Copyable {
         try reservations.add(commandLine, .transient)
     }
 
-    /// Reserves `size` bytes at `address` that the firmware handed over. Those of the Multiboot information are handed on to the
-    /// kernel.
+    /// Reserves `size` bytes at `address` that the firmware handed over. The Multiboot information is handed on to the kernel.
     mutating func reserve(_ address: UInt64, size: UInt64) throws(Fault) {
         try reservations.add(
             AddressRange(at: address, size: size), bootProtocol.isForKernels ? .firmware : .transient)
@@ -153,9 +152,9 @@ public struct PlatformFacts: ~Escapable {
     public let commandLine: AddressRange
     /// The address of ACPI's root pointer; 0 if the protocol does not tell it.
     public let rsdp: UInt64
-    /// The address of AMD SEV-SNP's confidential computing blob; 0 if nobody tells of one.
+    /// The address of AMD SEV-SNP's confidential computing blob; 0 if unknown.
     public let confidentialBlob: UInt64
-    /// Whether Linux's setup_data goes on where it is not read.
+    /// Whether Linux's setup_data continues above 4 GiB, where it is not read.
     public let hasUnreadSetupData: Bool
     /// Where the application's file lies, if the first module is an archive that holds it; otherwise empty.
     public let packedApplication: AddressRange

@@ -4,8 +4,8 @@ public import Diagnostics
 import Memory
 
 extension BootProtocol {
-    /// The protocol whose starters leave `magic` in a register; or Linux's, which has no magic number, if its structure is at
-    /// `information` in `memory`. Throws `unknownBootProtocol`.
+    /// The protocol whose starters leave `magic` in a register; or Linux's, which has no magic number, if its structure is at `information`
+    /// in `memory`. Throws `unknownBootProtocol`.
     public init(magic: UInt32, information: UInt64, _ memory: PhysicalMemory) throws(Fault) {
         switch magic {
         case Multiboot.magic: self = .multiboot

@@ -5,8 +5,8 @@ import Diagnostics
 
 /// The machine's processors.
 public enum Processors {
-    /// The number of processors that ACPI's table MADT lists as enabled; nil if there is no valid table. `rsdp` is the address of the
-    /// root pointer; 0 to search for it where a BIOS leaves it.
+    /// The number of processors that ACPI's table MADT lists as enabled; nil if there is no valid table. `rsdp` is the address of the root
+    /// pointer; 0 to search for it in the places of a BIOS.
     public static func count(_ memory: PhysicalMemory, rsdp: UInt64) -> UInt64? {
         guard let root = rootTable(memory, rsdp: rsdp), let table = try? view(root.address, memory) else { return nil }
         var offset: UInt64 = 36
@@ -14,7 +14,7 @@ public enum Processors {
             let entry = root.entrySize == 8 ? table.word64(at: offset) : table.word32(at: offset).map { UInt64($0) }
             offset &+= root.entrySize
             guard let entry, (try? memory.record(entry, size: 4))?.u32(0) == signature("APIC") else { continue }
-            // There is one MADT at the most. Only its bytes are summed, or each entry could make all memory be read.
+            // There is at most one MADT. Only its bytes are summed; otherwise each entry could cause all of memory to be read.
             guard let table = try? view(entry, memory) else { return nil }
             return count(in: table)
         }
@@ -56,7 +56,7 @@ public enum Processors {
         return nil
     }
 
-    /// The address and entry size that the root pointer at `address` tells; nil if there is none.
+    /// The address and entry size in the root pointer at `address`; nil if there is none.
     private static func rootTable(
         _ memory: PhysicalMemory, at address: UInt64
     ) -> (address: UInt64, entrySize: UInt64)? {

@@ -1,17 +1,16 @@
-// UEFI's system table (UEFI 2.10, 4.3), as those leave it who have left the firmware and tell where it lies: what its configuration
-// tables tell.
+// UEFI's system table (UEFI 2.10, 4.3) after boot services have ended: the facts in its configuration tables.
 
 import Bytes
 import Diagnostics
 
-/// The system table in memory, and the configuration tables that it lists. What cannot be read tells nothing.
+/// The system table in memory, and the configuration tables that it lists. Unreadable parts are ignored.
 enum SystemTable {
     /// `IBI SYST`.
     private static var signature: UInt64 { 0x5453_5953_2049_4249 }
-    /// How many configuration tables are looked at; firmware has some ten.
+    /// The largest number of configuration tables that are read; firmware has some ten.
     private static var capacity: UInt64 { 256 }
 
-    /// Takes from the system table at `address` what starters may not have told by themselves.
+    /// Takes from the system table at `address` the facts that the starter did not pass on.
     static func read(_ address: UInt64, _ memory: PhysicalMemory, into platform: inout Platform) {
         guard let table = try? memory.record(address, size: 120), table.u64(0) == signature else { return }
         let (count, tables) = (min(table.u64(104), capacity), table.u64(112))

@@ -21,7 +21,7 @@ public enum Gzip {
     /// Unpacks all members of `file` into `region`, from its first byte on. Returns the number of unpacked bytes; if that is more than
     /// the region holds, not all have been written, and no checksum has been compared. Zeros may follow the last member, as on tapes.
     ///
-    /// Work is bounded by the size of `file`: each of its bytes is read once, and each bit stands for at most 258 bytes.
+    /// Work is bounded by the size of `file`: each of its bytes is read once, and each bit gives at most 258 bytes.
     ///
     /// Throws `gzipHeaderUnknown`, `gzipTruncated`, `gzipChecksum`, `gzipTrailingBytes`, and the faults of deflated data.
     public static func unpack(_ file: ByteView, into region: consuming ByteRegion) throws(Fault) -> UInt64 {

@@ -109,8 +109,8 @@ public struct HermitConfig: ~Escapable {
 
     /// Reads `text`. Keys may be given in any order; arrays and requirements may be left out.
     ///
-    /// Throws `configurationSyntax`, `configurationKey` for a key or a table that is not known here or is given twice,
-    /// `configurationValue`, `configurationVersion`, and `configurationIncomplete` if there is no kernel.
+    /// Throws `configurationSyntax`, `configurationKey` for a key or a table that is unknown or given twice, `configurationValue`,
+    /// `configurationVersion`, and `configurationIncomplete` if there is no kernel.
     @_lifetime(copy text)
     public init(_ text: ByteView) throws(Fault) {
         self.text = text
@@ -147,7 +147,7 @@ public struct HermitConfig: ~Escapable {
         guard kernelOffset > 0 else { throw Fault(.configurationIncomplete) }
     }
 
-    /// The number of the word in `table` that the key is, counted from 0; a large number if it is none of them.
+    /// The index in `table` of the word that equals the key, from 0; a large number if there is none.
     private static func number(of key: TOMLString, in table: Text) -> Int {
         var number = 0
         while true {
@@ -255,8 +255,7 @@ private struct NumberSet {
 /// An amount of memory, as text.
 enum MemoryAmount {
     /// The number of bytes that `text` means: a number, perhaps with a fraction, and a unit of the crate byte-unit: K, M, G, T, P and E,
-    /// with or without B, are powers of 1000; Ki, KiB and the like are powers of 1024. Nil if it is not understood, or needs more than
-    /// 63 bits.
+    /// with or without B, are powers of 1000; Ki, KiB and the like are powers of 1024. Nil for any other text, and for more than 63 bits.
     static func bytes(_ text: TOMLString) -> UInt64? {
         var text = text
         var next = text.next()

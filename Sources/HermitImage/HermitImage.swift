@@ -28,19 +28,19 @@ public struct HermitImage: ~Escapable {
         self.kernel = kernel
     }
 
-    /// How many links may lead to a file, as Linux has it (MAXSYMLINKS): each takes a walk or two through the archive.
+    /// How many links may lead to a file, as on Linux (MAXSYMLINKS): each takes a walk or two through the archive.
     private static var linkLimit: Int { 40 }
-    /// Longer than any path that an operating system takes.
+    /// Longer than any path that an operating system accepts.
     private static var pathLimit: Int { 1024 }
 
-    /// What a path stands for.
+    /// What a path refers to: a file, another path, or nothing.
     private enum Meaning {
         case file(TarEntry), nothing
-        /// Another path, of so many bytes; its entry begins before `end`.
+        /// Another path of `count` bytes, whose entry begins before `end`.
         case path(count: Int, end: UInt64)
     }
 
-    /// The file in `archive` that is called `path`, or that links of this name or of its folders lead to; nil if there is none.
+    /// The file in `archive` with the name `path`, or to which that name leads through links; nil if there is none.
     private static func find(_ path: ByteView, in archive: ByteView) throws(Fault) -> TarEntry? {
         var (here, there) = (InlineArray<1024, UInt8>(repeating: 0), InlineArray<1024, UInt8>(repeating: 0))
         var span = here.mutableSpan
@@ -59,7 +59,7 @@ public struct HermitImage: ~Escapable {
         return entry
     }
 
-    /// What `path` stands for, where its entry begins before `end`. If that is another path, it is written to `next`.
+    /// What `path` refers to among the entries that begin before `end`. If that is another path, it is written to `next`.
     private static func meaning(
         of path: ByteView, before end: UInt64, in archive: ByteView, next: inout MutableSpan<UInt8>
     ) throws(Fault) -> Meaning {
@@ -68,7 +68,7 @@ public struct HermitImage: ~Escapable {
             guard entry.kind == .hardLink || entry.kind == .symbolicLink,
                 let count = entry.destination(in: archive, then: path.part(at: 0, size: 0), into: &next)
             else { return .nothing }
-            // A hard link is another name of what came before it, a symbolic one is looked up when all is there.
+            // A hard link names an earlier entry; a symbolic link may name any entry.
             return .path(count: count, end: entry.kind == .hardLink ? entry.header : archive.count)
         }
         guard let (entry, rest) = try linkOfFolder(path, in: archive),
@@ -78,7 +78,7 @@ public struct HermitImage: ~Escapable {
         return .path(count: count, end: end)
     }
 
-    /// The symbolic link that stands for the first folder of `path` that is one, and where in `path` the rest begins; nil if none is.
+    /// The symbolic link that replaces a folder of `path`, the first such one, and the offset of the rest in `path`; nil if there is none.
     private static func linkOfFolder(
         _ path: ByteView, in archive: ByteView
     ) throws(Fault) -> (entry: TarEntry, rest: UInt64)? {
@@ -91,14 +91,14 @@ public struct HermitImage: ~Escapable {
             if entry.kind == .symbolicLink {
                 if rest <= found?.rest ?? .max { found = (entry, rest) }
             } else if rest == found?.rest {
-                // The last of several entries of a name counts.
+                // If several entries have one name, the last counts.
                 found = nil
             }
         }
         return found
     }
 
-    /// The last entry in `archive` that is called `path` and whose header begins before `end`.
+    /// The last entry in `archive` with the name `path` and a header that begins before `end`.
     private static func last(_ path: ByteView, before end: UInt64, in archive: ByteView) throws(Fault) -> TarEntry? {
         var reader = TarReader(archive)
         var found: TarEntry?

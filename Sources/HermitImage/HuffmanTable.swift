@@ -134,7 +134,7 @@ enum HuffmanAlphabet {
         return true
     }
 
-    /// Puts the codes into `table`: for each length as many as `counts` tells, for `symbols` in the order of their codes.
+    /// Puts the codes of `symbols`, which are in the order of their codes, into `table`; `counts` has the number of codes of each length.
     private func place(_ table: inout MutableSpan<UInt32>, _ counts: Span<Int>, _ symbols: Span<UInt16>, _ longest: Int)
     {
         var next = 1 << bits

@@ -11,7 +11,7 @@ public struct TOMLString: ~Escapable {
     /// Whether backslashes begin escapes, and whether it may have several lines.
     private let isBasic: Bool, isMultiline: Bool
     private var offset: UInt64
-    /// The bytes left of a character that an escape stands for, the next one lowest, and their number.
+    /// The bytes left of an escape's character, the next one lowest, and their number.
     private var pending: UInt32 = 0, pendingCount = 0
 
     /// The string that `text` has from `start` to `end`.
@@ -122,7 +122,7 @@ struct TOMLScanner: ~Escapable {
         return Fault(rule, value: line, limit: column)
     }
 
-    /// The fault of text that is not understood, at the current offset.
+    /// The fault of text that breaks the syntax, at the current offset.
     var syntaxFault: Fault { fault(.configurationSyntax, at: offset) }
 
     /// Passes spaces and tabs.

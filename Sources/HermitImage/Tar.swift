@@ -10,7 +10,7 @@ public enum TarKind: UInt8, Sendable {
     case file
     /// Another name of an earlier entry.
     case hardLink
-    /// A name that stands for another.
+    /// A symbolic link.
     case symbolicLink
     /// A folder.
     case folder
@@ -24,7 +24,7 @@ public enum TarKind: UInt8, Sendable {
 public struct TarEntry: Equatable, Sendable {
     /// The kind of entry.
     public let kind: TarKind
-    /// The offset of its own header in the archive, after those that extend it.
+    /// The offset of its own header in the archive, after the headers that extend it.
     public let header: UInt64
     /// Its name.
     public let path: TarPath
@@ -95,7 +95,7 @@ public struct TarReader: ~Escapable {
             }
             var path =
                 extensions.path ?? extensions.longName ?? TarPath(at: start, size: stringLength(start, limit: 100))
-            // In GNU's own format these bytes have another meaning.
+            // In GNU's old format these bytes mean something else.
             if extensions.path == nil, extensions.longName == nil, header.u64(257) & 0xffff_ffff_ffff == 0x72_6174_7375
             {
                 path.prepend(start &+ 345, size: stringLength(start &+ 345, limit: 155))
@@ -137,7 +137,7 @@ public struct TarReader: ~Escapable {
         return true
     }
 
-    /// Checks the sum of a header's bytes, in which those of the sum itself count as spaces. Throws `tarChecksum` or `tarNumber`.
+    /// Checks the sum of a header's bytes; the bytes of the sum itself count as spaces. Throws `tarChecksum` or `tarNumber`.
     private static func checksum(_ header: borrowing Record, at start: UInt64) throws(Fault) {
         var sum: UInt64 = 0
         var offset = 0
@@ -171,7 +171,7 @@ public struct TarReader: ~Escapable {
     private func number(in field: UInt64) throws(Fault) -> UInt64 {
         let bytes = try archive.record(at: field, size: 12, else: .tarTruncated, .archive(field))
         guard bytes.u8(0) & 0x80 != 0 else { return try number(octal: field, size: 12) }
-        // 95 bits and a sign, of which 63 are used.
+        // The field has a sign and 95 bits; numbers of more than 63 are refused.
         guard bytes.u32(0) == 0x80, bytes.u8(4) & 0x80 == 0 else { throw Fault(.tarNumber, .archive(field)) }
         return bytes.u64(4).byteSwapped
     }
@@ -265,7 +265,7 @@ private struct Extensions {
 }
 
 extension ByteView {
-    /// Whether the bytes are those of `text`.
+    /// Whether the bytes equal `text`.
     func isSame(as text: Text) -> Bool {
         guard count == UInt64(truncatingIfNeeded: text.count) else { return false }
         var index = 0

@@ -2,7 +2,7 @@
 
 public import Bytes
 
-/// A name in an archive, in two parts with a slash between them, of which the first may be empty.
+/// A name in an archive: two parts joined by a slash; the first may be empty.
 public struct TarPath: Equatable, Sendable {
     /// The offset of the first part in the archive, and its size.
     public private(set) var prefix: UInt64 = 0, prefixSize: UInt64 = 0
@@ -64,7 +64,7 @@ public struct TarPath: Equatable, Sendable {
         return path.nextComponent(from: &end) == 0
     }
 
-    /// The offset in `path` of what comes after the components of this one; nil where `path` does not begin with them.
+    /// The offset in `path` after the components of this one; nil if `path` does not begin with them.
     func rest(of path: ByteView, in archive: ByteView) -> UInt64? {
         var components = TarComponents(self)
         var offset: UInt64 = 0
@@ -82,8 +82,7 @@ public struct TarPath: Equatable, Sendable {
 }
 
 extension ByteView {
-    /// The size of the first component of this path at or after `offset`, to whose start that moves: no slash, and no dot by itself; 0 if
-    /// there is none.
+    /// Moves `offset` to the start of the next component, past slashes and `.`, and returns the component's size; 0 at the end.
     func nextComponent(from offset: inout UInt64) -> UInt64 {
         while true {
             while byte(at: offset) == UInt8(ascii: "/") { offset &+= 1 }
@@ -118,8 +117,8 @@ struct TarComponents {
 }
 
 extension TarEntry {
-    /// The path in `archive` that a link leads to, and then on by `rest` of another path, written to `bytes` without `.` and `..`; returns
-    /// the number of its bytes. Nil where it leaves the archive, or there is no room for it.
+    /// Writes to `bytes` the path in `archive` that a link leads to, followed by `rest`, without `.` and `..`; returns the number of its
+    /// bytes. Nil if it leaves the archive, or there is no room for it.
     func destination(in archive: ByteView, then rest: ByteView, into bytes: inout MutableSpan<UInt8>) -> Int? {
         var count = 0
         // A symbolic link leads on from its folder, a hard link from the archive's root, as one does that begins with a slash.
@@ -133,7 +132,7 @@ extension TarEntry {
         return count
     }
 
-    /// Appends the components of `other`, each after a slash; false where that leaves the root or the room.
+    /// Appends the components of `other`, each after a slash; false if that would leave the root or needs more room.
     private func append(_ other: TarPath, to bytes: inout MutableSpan<UInt8>, _ count: inout Int, in archive: ByteView)
         -> Bool
     {
@@ -160,7 +159,7 @@ extension TarEntry {
         return true
     }
 
-    /// Takes the last component of a path of `count` bytes away, and the slash in front of it.
+    /// Removes the last component of a path of `count` bytes, and the slash before it.
     private func removeLast(_ bytes: borrowing MutableSpan<UInt8>, _ count: inout Int) {
         while count > 0 {
             count &-= 1

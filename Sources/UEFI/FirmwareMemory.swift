@@ -1,4 +1,4 @@
-// UEFI's memory map (UEFI 2.10, 7.2.3), as it is to be understood after boot services have ended.
+// UEFI's memory map (UEFI 2.10, 7.2.3), with its meaning after boot services have ended.
 
 public import Bytes
 public import Memory
@@ -9,8 +9,8 @@ extension MemoryKind {
     /// EFI_MEMORY_SP: it is set aside for a specific purpose, such as a device.
     private static var specificPurpose: UInt64 { 1 << 18 }
 
-    /// The kind of memory that has EFI_MEMORY_TYPE `type` and these attributes, after ExitBootServices. The boot services' code and data
-    /// are then RAM, and so is what this program allocated: the start info tells which part of that must be kept.
+    /// The kind of memory with EFI_MEMORY_TYPE `type` and these attributes, after ExitBootServices. The boot services' code and data are
+    /// then RAM, and so are this program's allocations: the start info lists the part that must be kept.
     public init(uefi type: UInt32, attributes: UInt64) {
         switch type {
         // EfiLoaderCode, EfiLoaderData, EfiBootServicesCode, EfiBootServicesData, EfiConventionalMemory.
@@ -29,7 +29,7 @@ extension MemoryKind {
     }
 }
 
-/// The memory map as the firmware wrote it: descriptors whose size it tells, and which may grow from version to version.
+/// The memory map as the firmware wrote it: descriptors of a size that it gives, which may grow from version to version.
 public struct FirmwareMemory: ~Escapable {
     /// The size of the known fields of a descriptor, which are its first ones.
     public static var descriptorSize: UInt64 { 40 }
@@ -56,8 +56,8 @@ public struct FirmwareMemory: ~Escapable {
             kind: MemoryKind(uefi: entry.u32(0), attributes: entry.u64(32)))
     }
 
-    /// The lowest address of `size` bytes of free memory that begin at a multiple of `alignment` and end at or below `limit`; nil if
-    /// there are none. Memory below 1 MiB is left for those who need it.
+    /// The lowest address of `size` bytes of free memory that begin at a multiple of `alignment` and end at or below `limit`; nil if there
+    /// are none. Memory below 1 MiB is left to kernels, which start further processors there.
     public func room(for size: UInt64, alignment: UInt64, limit: UInt64) -> UInt64? {
         var lowest: UInt64?
         for index in 0..<count where isFree(index) {

@@ -19,7 +19,7 @@ public struct FirmwareText: ~Escapable {
         return count
     }
 
-    /// Whether it can be a line of words. The options of boot entries may hold arbitrary data, which is not for this program.
+    /// Whether it can be a line of words. The options of boot entries may hold arbitrary data, which is not meant for this program.
     public var isLine: Bool {
         guard bytes.count & 1 == 0 else { return false }
         for index in 0..<count where (unit(index) ?? 0) < 0x20 && unit(index) != 9 { return false }
@@ -102,7 +102,7 @@ public struct FolderEntry: ~Escapable {
                 bytes.part(at: FolderEntry.nameOffset, size: bytes.count &- FolderEntry.nameOffset))
         }
     }
-    /// Whether it is a file that an application may need besides itself: a shared object by its name.
+    /// Whether it is the name of a shared object, which an application may need.
     public var isSharedObject: Bool {
         guard let attributes = bytes.word64(at: 72), attributes & FolderEntry.isFolder == 0 else { return false }
         return name.namesSharedObject

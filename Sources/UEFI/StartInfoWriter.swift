@@ -14,7 +14,7 @@ public enum CommandLineSource: Sendable {
 /// Writes a start info, version 1, with its modules, strings and memory map, into one block of memory: the structure, the list of
 /// modules, then texts, and the memory map at the end, after it is final.
 public struct StartInfoWriter: ~Copyable, ~Escapable {
-    /// The largest number of modules: as many as the loader takes.
+    /// The largest number of modules: the loader's own limit.
     public static var moduleCapacity: UInt64 { 16 }
     private static var magic: UInt64 { 0x336e_c578 }
     private static var modules: UInt64 { 64 }
@@ -32,8 +32,8 @@ public struct StartInfoWriter: ~Copyable, ~Escapable {
     private var end: UInt64
     private var count: UInt64 = 0
 
-    /// Begins a start info in `region`, whose addresses are physical. `confidentialBlob` is where SEV-SNP's is, 0 for none; no start
-    /// info of Xen's has it, and only the loader reads this one.
+    /// Begins a start info in `region`, whose addresses are physical. `confidentialBlob` is the address of SEV-SNP's, 0 for none; Xen's
+    /// start info has no field for it, and only the loader reads this one.
     @_lifetime(copy region)
     public init(_ region: consuming ByteRegion, rsdp: UInt64, confidentialBlob: UInt64 = 0) {
         start = region.address
@@ -52,7 +52,7 @@ public struct StartInfoWriter: ~Copyable, ~Escapable {
     @_lifetime(self: copy self)
     public mutating func addModule(_ file: AddressRange) -> Bool { add(file, string: 0) }
 
-    /// Adds a module that is called `name`; false if there are too many, or there is no room for the name.
+    /// Adds a module with the name `name`; false if there are too many, or there is no room for the name.
     @_lifetime(self: copy self)
     public mutating func addModule(_ file: AddressRange, name: FirmwareText) -> Bool {
         let string = end
@@ -105,8 +105,8 @@ public struct StartInfoWriter: ~Copyable, ~Escapable {
         return true
     }
 
-    /// The line without the last word, by which OVMF tells of QEMU's initrd, and without the first word of GRUB (`BOOT_IMAGE=…`) or of
-    /// the shell (this program's path): the loader's options must be the first words.
+    /// The line without the last word, in which OVMF offers QEMU's initrd, and without the first word of GRUB (`BOOT_IMAGE=…`) or of the
+    /// shell (this program's path): the loader's options must be the first words.
     private func withoutAddedWords(_ line: AddressRange) -> AddressRange {
         var line = line
         let initrd: StaticString = "initrd=initrd"

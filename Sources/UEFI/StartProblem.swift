@@ -12,7 +12,7 @@ public enum StartProblem: UInt8, Error, Sendable {
     case initrdUnreadable
     /// A file cannot be read.
     case fileUnreadable
-    /// There are more modules than the loader takes.
+    /// There are more modules than the loader accepts.
     case tooManyFiles
     /// There is no memory below 4 GiB for a file, or for the start info.
     case noMemory
@@ -43,7 +43,7 @@ public enum StartProblem: UInt8, Error, Sendable {
         return number | 1 << 63
     }
 
-    /// The sentence that says what is wrong.
+    /// The sentence that describes the problem.
     public var sentence: Text {
         switch self {
         case .imageUnknown: "the firmware does not know where it loaded this program from"
@@ -54,19 +54,19 @@ public enum StartProblem: UInt8, Error, Sendable {
         case .tooManyFiles: "the application's folder has more than 15 shared objects"
         case .noMemory: "there is not enough memory below 4 GiB for the application"
         case .noPlace: "there is no free memory below 2 GiB for the loader"
-        case .noMemoryMap: "the firmware does not tell its memory map"
+        case .noMemoryMap: "the firmware does not give its memory map"
         case .cannotLeave: "the firmware's boot services do not end"
         }
     }
 
-    /// The advice: what to do.
+    /// The advice.
     public var advice: Text {
         switch self {
         case .imageUnknown: "start it from a volume or by the firmware's own boot menu"
         case .noApplication: "put the application there under that name, or give it to QEMU by -initrd"
         case .initrdUnreadable: "see whether the boot loader can read the file"
         case .fileUnreadable: "check the volume's file system, or copy the files again"
-        case .tooManyFiles: "leave there only those that the application needs"
+        case .tooManyFiles: "leave there only the ones that the application needs"
         case .noMemory: "give the machine more memory, or make the files smaller"
         case .noPlace: "give the machine more memory"
         case .noMemoryMap, .cannotLeave: "start build/loader in another way, or update the firmware"

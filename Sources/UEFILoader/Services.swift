@@ -1,9 +1,9 @@
 // Typed wrappers of the firmware's calls (UEFI Specification 2.10): the only code here that uses pointers.
 //
-// What makes each use of them safe is one of four things. The firmware's own pointers (its tables, protocols, files) are valid until boot
-// services end, and nobody calls after that. C functions (CMZ) get addresses of local variables, which they fill before they return.
-// Buffers are allocations of `allocate`, which the firmware maps to themselves, with the sizes that it was asked for. And this program's
-// own bytes lie where mz.ld has put them. Other reasons stand beside the code.
+// Each use of them is safe for one of four reasons. The firmware's own pointers (its tables, protocols, files) are valid until boot
+// services end, and nothing calls them after that. C functions (CMZ) get addresses of local variables, which they fill before they return.
+// Buffers are allocations of `allocate`, which the firmware maps to themselves, with the requested sizes. And this program's own bytes are
+// at the addresses that mz.ld gives them. Other reasons stand beside the code.
 
 import Bytes
 import CMZ
@@ -102,7 +102,7 @@ struct Services {
         return (size, max(entrySize, FirmwareMemory.descriptorSize))
     }
 
-    /// Has the memory map written to `buffer`, and returns it with its key, which `leave` takes; nil if that fails.
+    /// Lets the firmware write the memory map to `buffer`, and returns it with its key, which `leave` needs; nil if that fails.
     @_lifetime(immortal)
     func memoryMap(_ buffer: AddressRange, key: inout UInt64) -> FirmwareMemory? {
         var (size, entrySize) = (buffer.size, UInt64(0))
@@ -155,11 +155,11 @@ struct Services {
         return unsafe uefi_open_volume(table, loaded.pointee.device).map { unsafe FirmwareFile(file: $0) }
     }
 
-    /// Opens the file or folder called `name`, relative to `folder`; nil if there is none. Throws `fileUnreadable`.
+    /// Opens the file or folder with the name `name`, relative to `folder`; nil if there is none. Throws `fileUnreadable`.
     func open(_ name: Text, in folder: FirmwareFile) throws(StartProblem) -> FirmwareFile? {
         var wide = InlineArray<64, UInt16>(repeating: 0)
         for index in 0..<min(name.count, 63) { wide[index] = UInt16(name[index]) }
-        // The last of 64 is 0 at the least, and the firmware reads up to that.
+        // The buffer's last element stays 0, and the firmware reads up to the first 0.
         return try unsafe wide.span.withUnsafeBufferPointer { pointer throws(StartProblem) in
             unsafe try open(pointer.baseAddress, folder)
         }
@@ -211,7 +211,7 @@ enum LoaderImage {
     /// Its size in memory.
     static var memorySize: UInt64 { UInt64(uefi_loader().memory_size) }
 
-    /// Copies it to `place`, and relocates it: adds to each word that holds an address the distance from where it was linked.
+    /// Copies it to `place`, and relocates it: adds to each word that holds an address the distance from its link address.
     static func move(to place: inout ByteRegion) {
         let loader = uefi_loader()
         let listSize = UInt64(part(UInt64(loader.words), size: 4).word32(at: 0) ?? 0) &* 4
@@ -227,10 +227,10 @@ enum LoaderImage {
         }
     }
 
-    /// A part of this file, where mz.ld has put it.
+    /// A part of this file, which mz.ld has put at an offset.
     @_lifetime(immortal)
     private static func part(_ offset: UInt64, size: UInt64) -> ByteView {
-        // Offsets and sizes are those that the linker wrote beside it.
+        // The linker wrote offsets and sizes beside it.
         let start = unsafe UnsafeRawPointer(bitPattern: UInt(uefi_loader_address() &+ offset)).unsafelyUnwrapped
         let span = unsafe RawSpan(_unsafeStart: start, byteCount: Int(size))
         return ByteView(unsafe _overrideLifetime(span, borrowing: ()))

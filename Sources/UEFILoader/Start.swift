@@ -29,7 +29,7 @@ func uefiMain(_ image: UnsafeMutableRawPointer, _ table: UnsafePointer<uefi_syst
 private struct Found {
     /// Its file.
     var application: AddressRange
-    /// The folder that it is in, which is open; nil if it is an initrd.
+    /// Its folder, which is open; nil if it is an initrd.
     var folder: FirmwareFile?
     /// The file with its command line; nil if there is none.
     var line: AddressRange?
@@ -39,7 +39,7 @@ private struct Found {
 private func start(_ services: inout Services) throws(StartProblem) -> Never {
     let options = try services.loadOptions()
     let found = try find(&services)
-    // Where the loader is started, what is open ends with boot services.
+    // If the loader starts, open files end with boot services.
     defer { if let folder = found.folder { services.close(folder) } }
     // Allocations from here on add entries to the memory map.
     let (mapSize, entrySize) = services.memoryMapSize()
@@ -79,7 +79,7 @@ private func find(_ services: inout Services) throws(StartProblem) -> Found {
     if let initrd = try services.readInitrd() { return Found(application: initrd) }
     guard let volume = try services.openVolume() else { throw .noApplication }
     defer { services.close(volume) }
-    // The second is where upstream's loader expected it before 0.5.6.
+    // The second is the place where upstream's loader expected it before 0.5.6.
     let paths: Text = "\\EFI\\hermit \\EFI\\BOOT"
     for index in 0..<2 {
         guard let folder = try services.open(paths.word(index), in: volume) else { continue }
@@ -97,7 +97,7 @@ private func find(_ services: inout Services) throws(StartProblem) -> Found {
     throw .noApplication
 }
 
-/// Reads the file called `name`; nil if there is none.
+/// Reads the file with the name `name`; nil if there is none.
 private func read(
     _ name: Text, in folder: FirmwareFile, _ services: inout Services
 ) throws(StartProblem) -> AddressRange? {

@@ -45,7 +45,7 @@ import Testing
         let outcome = try await guest.boot()
         #expect(outcome.status == 47, outcome.comment)
         #expect(
-            outcome.errors == ["CPU exception after the image replaced the loader: link the image above the loader to see where"],
+            outcome.errors == ["CPU exception; the loader is no longer there: link the image above it to see where"],
             outcome.comment)
         let terminal = try StuckTerminal()
         guest.serial = terminal.arguments

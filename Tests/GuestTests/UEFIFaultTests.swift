@@ -33,7 +33,7 @@ import Testing
             // For the application, the memory map, the start info, and entries of the folder.
             ("memory1", 9, memory), ("memory2", 9, memory), ("memory3", 9, memory), ("memory4", 9, memory),
             ("place", 9, "there is no free memory below 2 GiB for the loader"),
-            ("map", 1, "the firmware does not tell its memory map"),
+            ("map", 1, "the firmware does not give its memory map"),
             ("leave", 1, "the firmware's boot services do not end"),
             ("stale8", 1, "the firmware's boot services do not end"),
         ]

@@ -114,7 +114,7 @@ UEFI_INLINE uefi_status uefi_free_pages(const struct uefi_system_table *table, u
     return table->boot->free_pages(address, pages);
 }
 
-/// Has the memory map written to `map`, which has `*size` bytes.
+/// Lets the firmware write the memory map to `map`, which has `*size` bytes.
 UEFI_INLINE uefi_status uefi_get_memory_map(
     const struct uefi_system_table *table, uint64_t *size, void *map, uint64_t *key, uint64_t *entry_size) {
     uint32_t version;
@@ -150,7 +150,7 @@ UEFI_INLINE struct uefi_file *uefi_open_volume(const struct uefi_system_table *t
     return system->open_volume(system, &root) ? 0 : root;
 }
 
-/// Opens the file or folder called `name`, relative to `folder`, for reading, and stores the status; null if that fails.
+/// Opens the file or folder with the name `name`, relative to `folder`, for reading, and stores the status; null if that fails.
 UEFI_INLINE struct uefi_file *uefi_open(struct uefi_file *folder, const uint16_t *name, uefi_status *status) {
     struct uefi_file *file = 0;
     *status = folder->open(folder, &file, name, 1, 0);
@@ -187,7 +187,7 @@ UEFI_INLINE struct uefi_load_file *uefi_initrd(const struct uefi_system_table *t
     return found;
 }
 
-/// Has the offered file written to `bytes`, which has room for `*size` bytes; if that is too little, stores the file's size.
+/// Lets the other program write the offered file to `bytes`, which has room for `*size` bytes; if that is too little, stores its size.
 UEFI_INLINE uefi_status uefi_load(struct uefi_load_file *file, uint64_t *size, void *bytes) {
     static const uint8_t end[4] = {0x7f, 0xff, 4, 0};
     return file->load(file, end, 0, size, bytes);
@@ -213,7 +213,7 @@ UEFI_INLINE uint64_t uefi_acpi(const struct uefi_system_table *table) {
     return address ? address : uefi_configuration_table(table, &acpi1);
 }
 
-/// The address of AMD SEV-SNP's confidential computing blob (AMD 56421); 0 where there is none.
+/// The address of AMD SEV-SNP's confidential computing blob (AMD 56421); 0 if there is none.
 UEFI_INLINE uint64_t uefi_confidential_blob(const struct uefi_system_table *table) {
     static const struct uefi_guid blob = {0x067b1f5f, 0xcf26, 0x44c5, {0x85, 0x54, 0x93, 0xd7, 0x77, 0x91, 0x2d, 0x42}};
     return uefi_configuration_table(table, &blob);

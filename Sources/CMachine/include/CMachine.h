@@ -1,4 +1,4 @@
-// What cannot be written in Swift: port I/O, control registers, the linker's symbols, and the last jump.
+// The parts that Swift has no words for: port I/O, control registers, the linker's symbols, and the last jump.
 
 #ifndef CMACHINE_H
 #define CMACHINE_H
@@ -142,7 +142,7 @@ static inline uint64_t cm_loader_end(void) {
     return (uint64_t)loader_end;
 }
 
-/// Calls the function at `address`, and returns what it returns.
+/// Calls the function at `address`, and returns its result.
 static inline uint64_t cm_call(uint64_t address) { return ((uint64_t (*)(void))address)(); }
 
 /// Leaves the loader for good, with the words of an `EntryState`.
