@@ -60,7 +60,7 @@ public struct AnyFileHeader: Sendable {
         let size = form.headerSize
         guard file.count >= size else { throw Fault(.fileTooShort, .header, value: file.count, limit: size) }
         let record = file.entry(0, size: Int(size))
-        // After e_entry, fields of the class's size shift what follows.
+        // After e_entry, fields of the class's size shift the later ones.
         let word = Int(form.wordSize)
         let rest = 24 + 3 * word
         osABI = record.u8(7)
@@ -100,7 +100,7 @@ public struct AnyFileHeader: Sendable {
     private static func form(of file: ByteView) throws(Fault) -> FileForm {
         guard file.count > 0 else { throw Fault(.emptyFile) }
         guard file.count >= 4, file.word32(at: 0) == FileHeader.magic else {
-            // The loader's reader says what is there instead, or that the file ends.
+            // The loader's reader then throws the fitting fault.
             _ = try FileHeader(file)
             throw Fault(.notELF)
         }
@@ -113,7 +113,7 @@ public struct AnyFileHeader: Sendable {
         return FileForm(isWide: fileClass == 2, isBigEndian: order == 2)
     }
 
-    /// The name of the file's type, as the gABI has it; nil for those that have none.
+    /// The gABI's name of the file's type; nil if it has none.
     public var typeName: String? {
         switch type {
         case 1: "ET_REL"

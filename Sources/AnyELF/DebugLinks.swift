@@ -1,5 +1,5 @@
-// What a file says of the one that has its symbols and lines: the build ID (note GNU, type 3) that both have, and .gnu_debuglink
-// (GDB's manual, "Debugging Information in Separate Files").
+// How a file names the one with its symbols and lines: by the build ID (note GNU, type 3) that both have, and by .gnu_debuglink (GDB's
+// manual, "Debugging Information in Separate Files").
 
 public import Bytes
 import Diagnostics
@@ -12,7 +12,7 @@ public struct DebugLinks: Sendable {
     /// The name in .gnu_debuglink, and the other file's CRC-32.
     public private(set) var name: String?, checksum: UInt32?
 
-    /// What `file` says; nothing where it cannot be read.
+    /// Reads both from `file`; nothing if it cannot be read.
     public init(_ file: ByteView) {
         guard let header = try? AnyFileHeader(file) else { return }
         if let sections = try? SectionListing(file, header) {
@@ -29,7 +29,7 @@ public struct DebugLinks: Sendable {
                 }
             }
         }
-        // Not everything has sections, and of a debug file's segments the bytes are gone.
+        // Not every file has sections, and a debug file's segments have no bytes.
         guard buildID == nil, let segments = try? SegmentListing(file, header) else { return }
         var budget = file.count
         for index in 0..<segments.count where segments[index].type == ProgramHeader.Kind.note {
@@ -42,7 +42,7 @@ public struct DebugLinks: Sendable {
 
     private mutating func readNotes(_ bytes: ByteView, _ area: NoteArea, _ form: FileForm) {
         var found = buildID
-        // Of notes that end too early those before them count.
+        // Notes before a truncated one count.
         try? area.forEach(in: bytes, form) { note in
             guard found == nil, note.type == 3, note.isOwned(by: "GNU"), (2...64).contains(note.desc.count) else {
                 return
@@ -64,7 +64,7 @@ public struct DebugLinks: Sendable {
 }
 
 extension UInt64 {
-    /// Takes `size` off what may still be read, and returns whether there is so much left: parts that lie over each other have more
+    /// Takes `size` off the number of bytes that may still be read; false if there are not as many: parts that overlap can have far more
     /// bytes than the file, and reading each of them could take forever.
     fileprivate mutating func spend(_ size: UInt64) -> Bool {
         guard size <= self else { return false }

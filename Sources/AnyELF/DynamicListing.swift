@@ -4,9 +4,9 @@ public import Bytes
 public import Diagnostics
 import ELF
 
-/// The entries of one PT_DYNAMIC segment, and what they refer to.
+/// The entries of one PT_DYNAMIC segment, and the tables that they refer to.
 public struct DynamicListing: ~Escapable {
-    /// The number of entries that there is room for; DT_NULL may come earlier.
+    /// The number of entries that fit in the segment; DT_NULL may come earlier.
     public let count: Int
     private let form: FileForm
     private let file: ByteView
@@ -61,7 +61,7 @@ public struct DynamicListing: ~Escapable {
         return file.part(at: place.offset, size: size ?? place.size)
     }
 
-    /// The names at DT_STRTAB, DT_STRSZ bytes of them; none where there is no such table or it is not in the file.
+    /// The names at DT_STRTAB, DT_STRSZ bytes of them; empty if there is no such table or it is not in the file.
     public var strings: ByteView {
         @_lifetime(copy self) get {
             guard let table = try? table(DynamicTag.stringTable) else { return file.part(at: 0, size: 0) }
@@ -69,8 +69,8 @@ public struct DynamicListing: ~Escapable {
         }
     }
 
-    /// The symbols at DT_SYMTAB, as many as DT_HASH or DT_GNU_HASH count; without either, what the segment has room for, or
-    /// what lies in front of the names. Empty without DT_SYMTAB.
+    /// The symbols at DT_SYMTAB, as many as DT_HASH or DT_GNU_HASH count; without either, as many as fit in the segment, or before the
+    /// names. Empty without DT_SYMTAB.
     ///
     /// Throws `badEntrySize`, `dynamicAddressOutsideFile` or `hashTableMalformed`.
     @_lifetime(copy self)
@@ -93,7 +93,7 @@ public struct DynamicListing: ~Escapable {
             guard let number = count(ofGNUHash: hash) else {
                 throw Fault(.hashTableMalformed, .dynamic(DynamicTag.gnuHash))
             }
-            // GNU ld's table for no exported symbol says nothing of those that are only referred to.
+            // If no symbol is exported, GNU ld's table does not count undefined ones.
             if number > 1 { length = number }
         }
         guard length <= table.count / unit else {

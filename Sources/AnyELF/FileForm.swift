@@ -1,6 +1,6 @@
 // How an ELF file writes its numbers: the class and the byte order in e_ident (gABI, chapters "ELF Header" to "Relocation").
-// The loader's own reader (module ELF) knows one of the four forms; for views, which only list, this reads any of them into
-// the same structures.
+// The loader's own reader (module ELF) reads one of the four forms; for views, which only list, this reads any of them into the same
+// structures.
 
 public import Bytes
 public import ELF
@@ -18,9 +18,9 @@ public struct FileForm: Equatable, Sendable {
         self.isBigEndian = isBigEndian
     }
 
-    /// The form of what the loader boots.
+    /// The form of the files that the loader boots.
     public static var own: FileForm { FileForm(isWide: true, isBigEndian: false) }
-    /// Whether the loader's own reader knows it.
+    /// Whether the loader's own reader reads it.
     @inlinable public var isOwn: Bool { isWide && !isBigEndian }
 
     /// How many bytes an address has.

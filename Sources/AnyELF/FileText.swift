@@ -3,8 +3,8 @@
 public import Bytes
 
 extension ByteView {
-    /// The NUL-terminated string at `offset`, without its NUL; it ends with the bytes at the latest, or after `limit` of them: many
-    /// names may share one string, so that reading each to its end would take forever.
+    /// The NUL-terminated string at `offset`, without its NUL; it ends at the end of the bytes, or after `limit` bytes: many names may
+    /// share one string, and reading each to its end would take forever.
     @_lifetime(copy self)
     public func string(at offset: UInt64, limit: UInt64 = .max) -> ByteView {
         let start = Int(min(offset, count))
@@ -17,7 +17,7 @@ extension ByteView {
     /// The largest number of bytes that `text` shows.
     public static var textLimit: UInt64 { 256 }
 
-    /// As text, for a few bytes: at most 256; what is not printable ASCII appears as `?`.
+    /// As text, for a few bytes: at most 256; bytes that are not printable ASCII appear as `?`.
     public var text: String {
         let limit = ByteView.textLimit
         var text = ""

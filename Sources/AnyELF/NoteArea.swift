@@ -1,16 +1,16 @@
-// Notes of either byte order (gABI, chapter "Note Section"): the loader's reader knows how they are padded, and one order.
+// Notes of either byte order (gABI, chapter "Note Section"): the loader's reader finds out how they are padded, but reads one order.
 
 public import Bytes
 public import Diagnostics
 public import ELF
 
-/// Where the bytes of some notes are.
+/// The range of some notes.
 public struct NoteArea {
     /// The offset in the file, and the link address.
     public let start: UInt64, address: UInt64
     /// p_align or sh_addralign.
     public let alignment: UInt64
-    /// What faults name.
+    /// The location that faults name.
     public let location: FaultLocation
 
     /// The area of `segment`, the one at `index` of the program headers.
@@ -29,7 +29,7 @@ public struct NoteArea {
         location = .sectionHeader(UInt64(index))
     }
 
-    /// Calls `body` with each note in `bytes`, those of this area. Throws `noteTruncated`, and what `body` does.
+    /// Calls `body` with each note in `bytes`, the area's bytes. Throws `noteTruncated`, and the errors of `body`.
     public func forEach(
         in bytes: ByteView, _ form: FileForm, _ body: (borrowing Note) throws(Fault) -> Void
     ) throws(Fault) {
@@ -41,8 +41,8 @@ public struct NoteArea {
         while let note = try notes.next() { try body(note) }
     }
 
-    /// A copy of `bytes` with the three words that begin each note in the order that the loader's reader knows. Where the notes
-    /// fill the bytes when padded to 8, they are taken to be; otherwise to 4, as that reader does.
+    /// A copy of `bytes` with the three words that begin each note in the order of the loader's reader. Like that reader it takes notes to
+    /// be padded to 8 bytes if they then fill the bytes, and otherwise to 4.
     public func swappingHeaders(of bytes: ByteView, _ form: FileForm) -> [UInt8] {
         if alignment == 8, let copy = swapped(bytes, form, padding: 8), copy.fills { return copy.bytes }
         return swapped(bytes, form, padding: 4)?.bytes ?? []

@@ -1,4 +1,4 @@
-// Section headers with their names (gABI, chapter "Section Header"): for looking at, since linked images boot without them.
+// Section headers with their names (gABI, chapter "Section Header"), for display only: linked images boot without them.
 
 public import Bytes
 public import Diagnostics
@@ -12,11 +12,11 @@ public struct SectionListing: ~Escapable, Sendable {
     private let file: ByteView
     /// How many there are.
     public let count: Int
-    /// The file offset of the names; 0 where there are none.
+    /// The file offset of the names; 0 if there are none.
     public private(set) var nameTableOffset: UInt64 = 0
 
-    /// The table that `header` describes in `file`; empty where there is none. e_shnum and e_shstrndx that do not fit in
-    /// 16 bits are in section header 0. Throws `sectionHeadersBeyondFile` or `sectionBeyondFile`.
+    /// The table that `header` describes in `file`; empty if there is none. e_shnum and e_shstrndx that do not fit in 16 bits are in
+    /// section header 0. Throws `sectionHeadersBeyondFile` or `sectionBeyondFile`.
     @_lifetime(copy file)
     public init(_ file: ByteView, _ header: FileHeader) throws(Fault) { try self.init(file, AnyFileHeader(header)) }
 
@@ -56,7 +56,7 @@ public struct SectionListing: ~Escapable, Sendable {
         form.sectionHeader(table.entry(index, size: Int(form.sectionHeaderSize)))
     }
 
-    /// The name of `section`; empty where it has none.
+    /// The name of `section`; empty if it has none.
     @_lifetime(copy self)
     public func name(_ section: SectionHeader) -> ByteView { names.string(at: UInt64(section.name)) }
 

@@ -28,8 +28,8 @@ public struct SegmentListing: ~Escapable, Sendable {
         form.programHeader(table.entry(index, size: Int(form.programHeaderSize)))
     }
 
-    /// Where the file has the byte of link address `address`, and how many bytes of its segment follow from there on; nil if
-    /// no PT_LOAD segment has it.
+    /// The file offset of the byte at link address `address`, and the number of its segment's bytes from there on; nil if no PT_LOAD
+    /// segment has it.
     public func place(of address: UInt64) -> (offset: UInt64, size: UInt64)? {
         for index in 0..<count {
             let segment = self[index]

@@ -4,7 +4,7 @@ public import Bytes
 public import Diagnostics
 public import ELF
 
-/// One symbol table with what its symbols refer to.
+/// One symbol table, with its names and versions.
 public struct SymbolTableListing: ~Escapable, Sendable {
     /// The table's section, or DT_SYMTAB.
     public let name: ByteView
@@ -12,9 +12,9 @@ public struct SymbolTableListing: ~Escapable, Sendable {
     public let strings: ByteView
     /// Their versions.
     public let versions: SymbolVersions
-    /// How many symbols there are.
+    /// The number of symbols.
     public let count: Int
-    /// Whether all symbols are here, rather than those that other files see.
+    /// Whether this is .symtab rather than .dynsym.
     public let isComplete: Bool
     @usableFromInline let form: FileForm
     @usableFromInline let bytes: ByteView
@@ -37,7 +37,7 @@ public struct SymbolTableListing: ~Escapable, Sendable {
     @inlinable @inline(__always)
     public subscript(index: Int) -> Symbol { form.symbol(bytes, index) }
 
-    /// The name of `symbol`, which one of a section has from its section among `sections`.
+    /// The name of `symbol`; a section symbol has the name of its section.
     @_lifetime(copy self, copy sections)
     public func name(of symbol: Symbol, _ sections: SectionListing) -> ByteView {
         if symbol.name == 0, symbol.type == Symbol.Kind.section, Int(symbol.shndx) < sections.count {
@@ -46,8 +46,8 @@ public struct SymbolTableListing: ~Escapable, Sendable {
         return strings.string(at: UInt64(symbol.name))
     }
 
-    /// Calls `body` with each table of `file`, whose sections are `sections`: those that section headers name, or where there
-    /// are none, the one that the dynamic section names. Throws what reading those throws, and what `body` does.
+    /// Calls `body` with each table of `file`, whose sections are `sections`: the ones that section headers name, or if there are none, the
+    /// one that the dynamic section names. Throws the faults of reading them, and the errors of `body`.
     public static func forEach(
         of file: ByteView, _ header: AnyFileHeader, _ sections: SectionListing,
         _ body: (SymbolTableListing) throws(Fault) -> Void

@@ -1,11 +1,11 @@
-// Symbol versions (Linux Standard Base, "Symbol Versioning"): a number for each dynamic symbol, and the lists that say what the
-// numbers stand for. Both classes write them alike.
+// Symbol versions (Linux Standard Base, "Symbol Versioning"): a number for each dynamic symbol, and the lists that name the numbers. Both
+// classes write them alike.
 
 public import Bytes
 public import Diagnostics
 public import ELF
 
-/// A version that a file defines, or wants of another.
+/// A version that a file defines, or needs from another.
 public struct ListedVersion: Sendable {
     /// Whether the file defines it.
     public let isDefined: Bool
@@ -15,9 +15,9 @@ public struct ListedVersion: Sendable {
     public let flags: UInt16
     /// Its name.
     public let name: String
-    /// The file that is to define it; empty where this one does.
+    /// The file that should define it; empty if this one does.
     public let file: String
-    /// The versions that it follows, where the file defines it.
+    /// The versions that it follows, if the file defines it.
     public let parents: [String]
 }
 
@@ -27,8 +27,8 @@ public enum VersionListing {
     public static let definedKind: UInt32 = 0x6fff_fffd, neededKind: UInt32 = 0x6fff_fffe,
         numbersKind: UInt32 = 0x6fff_ffff
 
-    /// All versions of `file`, by its section headers, or where these tell of none, by its dynamic section; those that it defines
-    /// come first. Throws `versionTableMalformed`, and what finding the tables throws.
+    /// All versions of `file`, by its section headers, or if these list none, by its dynamic section; the defined ones come first. Throws
+    /// `versionTableMalformed`, and the faults of finding the tables.
     public static func all(_ file: ByteView, _ header: AnyFileHeader, _ sections: SectionListing) throws(Fault)
         -> [ListedVersion]
     {
@@ -37,7 +37,7 @@ public enum VersionListing {
         return try all(dynamic, header.form)
     }
 
-    /// Those that section headers name.
+    /// The versions in the tables that section headers name.
     public static func all(_ sections: SectionListing, _ form: FileForm) throws(Fault) -> [ListedVersion] {
         var versions: [ListedVersion] = []
         for kind in [definedKind, neededKind] {
@@ -51,7 +51,7 @@ public enum VersionListing {
         return versions
     }
 
-    /// Those that the dynamic section names.
+    /// The versions in the tables that the dynamic section names.
     public static func all(_ dynamic: DynamicListing, _ form: FileForm) throws(Fault) -> [ListedVersion] {
         var versions: [ListedVersion] = []
         for tag in [DynamicTag.definedVersions, DynamicTag.neededVersions] {
@@ -61,8 +61,8 @@ public enum VersionListing {
         return versions
     }
 
-    /// The versions in `table`, whose names are in `strings`; `tag` says which list it is. Each step goes forward, and at most as
-    /// many items are read as there is room for. Throws `versionTableMalformed`.
+    /// The versions in `table`, whose names are in `strings`; `tag` says which list it is. Each step goes forward, and no more items are
+    /// read than fit. Throws `versionTableMalformed`.
     private static func list(_ table: ByteView, _ strings: ByteView, _ form: FileForm, _ tag: UInt64) throws(Fault)
         -> [ListedVersion]
     {
@@ -123,12 +123,12 @@ public enum VersionListing {
 /// The versions of one table's symbols, as linkers write them after a name.
 public struct SymbolVersions: ~Escapable, Sendable {
     private let form: FileForm
-    /// Two bytes for each symbol; empty where symbols have no versions.
+    /// Two bytes for each symbol; empty if symbols have no versions.
     private let numbers: ByteView
-    /// The names by number: with `@` for one that is wanted, with `@@` for one that the file defines.
+    /// The names by number: with `@` for a needed one, with `@@` for a defined one.
     private var names: [UInt16: String] = [:]
 
-    /// Those of the symbols in the section at `index` of `sections`; none where what describes them is malformed.
+    /// The versions of the symbols in the section at `index` of `sections`; none if their tables are malformed.
     @_lifetime(copy file, copy sections)
     public init(of index: Int, _ sections: SectionListing, _ form: FileForm, _ file: ByteView) {
         self.form = form
@@ -143,7 +143,7 @@ public struct SymbolVersions: ~Escapable, Sendable {
         if number != nil, let versions = try? VersionListing.all(sections, form) { read(versions) }
     }
 
-    /// Those of the symbols at DT_SYMTAB.
+    /// The versions of the symbols at DT_SYMTAB.
     @_lifetime(copy dynamic, copy file)
     public init(_ dynamic: DynamicListing, _ form: FileForm, _ file: ByteView) {
         self.form = form
@@ -162,12 +162,12 @@ public struct SymbolVersions: ~Escapable, Sendable {
         }
     }
 
-    /// `@VERSION` for the symbol at `index`, `@@VERSION` where it is what others get who ask for no version; nil without one.
+    /// `@VERSION` for the symbol at `index`, `@@VERSION` if it is the default version; nil without one.
     public func version(of symbol: Symbol, at index: Int) -> String? {
         guard !names.isEmpty, let number = form.u16(numbers, at: UInt64(index) &* 2), number & 0x7fff > 1,
             let name = names[number & 0x7fff]
         else { return nil }
-        // Bit 15 hides a version. A variable that a program has copied to itself keeps the one that it was wanted with.
+        // Bit 15 hides a version. A variable that a program has copied to itself keeps the version that it was referred to with.
         let isDefault = number & 0x8000 == 0 && !symbol.isUndefined
         return isDefault || !name.hasPrefix("@@") ? name : String(name.dropFirst())
     }

@@ -10,7 +10,7 @@ import Linking
 import Machine
 import Memory
 
-/// The entry from assembly: `magic` tells the protocol of the starter, `information` is the address of its structure, which may be any
+/// The entry from assembly: `magic` identifies the starter's protocol, `information` is the address of its structure, which may be any
 /// number.
 @_cdecl("boot_main")
 func loaderMain(_ magic: UInt32, _ information: UInt64) -> Never {

@@ -18,7 +18,7 @@ struct BootFigures: Codable {
     var ending: String
     /// A reason to doubt that this was a boot, or where it ended; absent if there is none.
     var remark: String?
-    /// Milliseconds from the loader's first byte on the serial line to the application's first; absent where not measured.
+    /// Milliseconds from the loader's first byte on the serial line to the application's first; absent if not measured.
     var wall: Wall?
 
     /// The times over several boots.
@@ -32,24 +32,24 @@ struct BootFigures: Codable {
 
 /// The options for counting boots, for any loader.
 struct BootOptions {
-    /// The loader's addresses as QEMU's -dfilter takes them; nil for those of its file.
+    /// The loader's addresses in the form of QEMU's -dfilter; nil for the addresses of its file.
     var range: String?
     /// The address of the instruction that ends the count.
     var end: UInt64?
     /// The prefix of the loader's own lines on the serial line.
     var prefix: String
-    /// The number of instructions, with every iteration, after which a boot counts as one that never comes to its jump.
+    /// The number of instructions, over all iterations, after which a boot counts as stuck.
     var most: Int
     /// Further arguments for QEMU.
     var arguments: [String]
 }
 
-/// Boots applications with a loader: any file that QEMU's -kernel takes.
+/// Boots applications with a loader: any file that QEMU's -kernel accepts.
 struct BootBench {
     let runner: Runner
     let loader: String
     let options: BootOptions
-    /// The loader's addresses, as QEMU's -dfilter takes them.
+    /// The loader's addresses in the form of QEMU's -dfilter.
     let range: String
     /// The loader's functions, by its symbols.
     private let functions: FunctionNames
@@ -77,7 +77,7 @@ struct BootBench {
         String(application.prefix { $0 != " " && $0 != "," })
     }
 
-    /// Counts one boot. Throws if the loader executes nothing, or never comes to its jump.
+    /// Counts one boot. Throws if the loader executes nothing, or never jumps.
     func count(_ application: String, _ size: String) async throws -> BootFigures {
         let serial = runner.folder.appendingPathComponent("serial")
         defer { try? FileManager.default.removeItem(at: serial) }
@@ -181,5 +181,5 @@ struct BootBench {
     }
 }
 
-/// The address as QEMU takes and shows it.
+/// The address in QEMU's form.
 func hex(_ address: UInt64) -> String { "0x" + String(address, radix: 16) }

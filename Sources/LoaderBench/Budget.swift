@@ -52,7 +52,7 @@ struct Budget {
             if value > line.limit { exceeded += 1 }
             print("\(value > line.limit ? "EXCEEDED" : "within"): \(line.text): \(value)")
         }
-        // A budget of which nothing was measured guards nothing.
+        // A budget without a measurement guards nothing.
         if checked == 0 || exceeded > 0 { throw ExitCode.failure }
     }
 

@@ -6,7 +6,7 @@ import Synchronization
 
 /// The end of a boot that is counted.
 enum GuestEnding {
-    /// QEMU ended by itself, with this status, or by this signal.
+    /// QEMU ended, with this status, or by this signal.
     case exited(Int), signalled(Int)
     /// The instruction that ends the count was reached.
     case reached

@@ -1,10 +1,10 @@
-// Unpacking a Hermit image beside gzip -dc: what the tool takes to list an image, which is to unpack it and to walk the archive.
+// Unpacking a Hermit image beside gzip -dc: the tool's time to list an image, which is to unpack it and to walk the archive.
 
 import Foundation
 
 /// The figures for one image.
 struct ImageFigures: Codable {
-    /// What it is made of, and how it was packed.
+    /// Its contents, and how it was packed.
     var contents: String
     /// The bytes of the file, and those of the archive in it.
     var packed: Int, unpacked: Int
@@ -18,7 +18,7 @@ struct ImageBench {
     let inspect: String
     let isQuick: Bool
 
-    /// The programs, and how each is told to unpack.
+    /// The programs, each with its arguments for unpacking.
     private static let programs = [
         (name: "gzip -dc", command: ["gzip", "-dc"]), (name: "pigz -dc", command: ["pigz", "-dc"]),
     ]
@@ -53,7 +53,7 @@ struct ImageBench {
         var commands = [(name: "loader-inspect", command: [inspect, "files", image])]
         for program in Self.programs { commands.append((program.name, program.command + [image])) }
         var times: [String: [Double]] = [:]
-        // In turn, so that whatever else the machine does hits all of them alike.
+        // In turn, so that other work of the machine hits all of them alike.
         for _ in 0..<(isQuick ? 5 : 11) {
             for (name, command) in commands {
                 guard let (time, _) = await runner.time(command) else { continue }

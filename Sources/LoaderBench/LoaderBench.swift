@@ -71,7 +71,7 @@ struct LoaderBench: AsyncParsableCommand {
     var inspect = "build/loader-inspect"
 
     @Argument(
-        help: "The applications to boot, as -initrd takes them: app, or \"app options,module\".", completion: .file())
+        help: "The applications to boot, in the form of -initrd: app, or \"app options,module\".", completion: .file())
     var applications: [String] = []
 
     @Option(name: .customLong("qemu"), parsing: .remaining, help: "All that follows goes to QEMU.")
@@ -81,7 +81,7 @@ struct LoaderBench: AsyncParsableCommand {
         let selected = try Set(
             parts.split(separator: ",").map { name in
                 guard let part = Part(rawValue: String(name)) else {
-                    throw ValidationError("no part is called \(name)")
+                    throw ValidationError("there is no part \(name)")
                 }
                 return part
             })
@@ -123,7 +123,7 @@ struct LoaderBench: AsyncParsableCommand {
         var end: UInt64?
         if let until {
             end = UInt64(until.hasPrefix("0x") ? until.dropFirst(2) : until[...], radix: 16)
-            guard end != nil else { throw ValidationError("--until wants a hexadecimal address, not \(until)") }
+            guard end != nil else { throw ValidationError("--until needs a hexadecimal address, not \(until)") }
         }
         let bench = try await BootBench(
             runner, loader: loader,

@@ -1,8 +1,8 @@
-// A loader's file: its sizes, and where it lies.
+// A loader's file: its sizes and addresses.
 
 import Foundation
 
-/// The sizes of a loader's file, and where it lies.
+/// The sizes and addresses of a loader's file.
 struct LoaderFile: Codable {
     var text: Int
     var data: Int
@@ -22,12 +22,12 @@ struct LoaderFile: Codable {
         try? FileManager.default.removeItem(atPath: copy)
     }
 
-    /// The addresses of the segments of an ELF file, as QEMU's -dfilter takes them, from the lowest to the highest: the physical ones
+    /// The addresses of the segments of an ELF file, in the form of QEMU's -dfilter, from the lowest to the highest: the physical ones
     /// (p_paddr), where QEMU puts them, and then the virtual ones, if they differ.
     static func ranges(path: String) throws -> String {
         let file = try ELFSegments(path: path)
         guard let physical = file.physical, let virtual = file.virtual else {
-            throw BenchError("\(path) has no PT_LOAD segment: say with --range where it executes")
+            throw BenchError("\(path) has no PT_LOAD segment: give the addresses where it executes with --range")
         }
         let ranges = physical == virtual ? [physical] : [physical, virtual]
         return ranges.map { "\(hex($0.lowerBound))..\(hex($0.upperBound))" }.joined(separator: ",")
@@ -44,7 +44,7 @@ struct LoaderFile: Codable {
     }
 }
 
-/// Where an ELF file lies, of either class: loaders that Multiboot starts are often 32-bit files.
+/// The segments of an ELF file of either class: loaders that Multiboot starts are often 32-bit files.
 private struct ELFSegments {
     /// e_entry.
     let entry: UInt64
@@ -61,7 +61,7 @@ private struct ELFSegments {
             return (0..<size).reduce(0) { $0 | UInt64(bytes[Int(offset + $1)]) << ($1 * 8) }
         }
         guard word(0, 4) == 0x464c_457f else {
-            throw BenchError("\(path) is no ELF file: say with --range where it executes")
+            throw BenchError("\(path) is not an ELF file: give the addresses where it executes with --range")
         }
         let isWide = word(4, 1) == 2
         entry = isWide ? word(24, 8) : word(24, 4)

@@ -11,7 +11,7 @@ struct RelocationFigures: Codable {
     var count: Int
     /// `Relocator.apply` on an image that has just been loaded, as in the guest.
     var apply: Double
-    /// A copy of half as many bytes as relocation reads and writes, which is the same traffic.
+    /// A copy of half as many bytes as relocation reads and writes: the same traffic.
     var copy: Double
     /// Checking the file's tables and applying them to a private mapping of the file, including page faults, as the dynamic linker does.
     var mapped: Double
@@ -109,8 +109,8 @@ struct RelocationBench {
         return try relocate(image, &memory, expecting: count)
     }
 
-    /// Relocates a private mapping of the file, whose addresses are its offsets, and reads the tables through another mapping that has
-    /// not been read before either; returns the nanoseconds of everything except mapping.
+    /// Relocates a private mapping of the file, whose addresses are its offsets, and reads the tables through another mapping; neither has
+    /// been read before. Returns the nanoseconds of everything except mapping.
     func relocateMapped(expecting count: Int) throws -> Double {
         let file = unsafe try MappedFile.map(size, descriptor, PROT_READ)
         let target = unsafe try MappedFile.map(size, descriptor, PROT_READ | PROT_WRITE)

@@ -18,10 +18,10 @@ func median(_ values: [Double]) -> Double {
     return sorted.isEmpty ? .nan : sorted[sorted.count / 2]
 }
 
-/// Writes to standard error what is being measured.
+/// Writes the current measurement to standard error.
 func note(_ text: String) { FileHandle.standardError.write(Data("bench: \(text)\n".utf8)) }
 
-/// What a measurement needs from the machine.
+/// The commands that measurements need.
 struct Runner {
     /// A folder for temporary files.
     let folder: URL

@@ -1,7 +1,7 @@
 // A loader that may lie at any page: its bytes in memory, and the offsets of words that hold addresses.
 //
-// The linker knows these words, but leaves no relocations in a file that is not position independent. So the same objects are linked
-// twice, at two addresses: the words that hold addresses are those that differ, by the difference of the two files' addresses.
+// The linker knows these words, but leaves no relocations in a file that is not position independent. So the same objects are linked twice,
+// at two addresses: the words that hold addresses differ by the difference of the two files' addresses.
 
 import Architecture
 import Bytes

@@ -8,7 +8,7 @@ public enum MappedMemory {
     public static var start: UInt64 { 0 }
     /// The end of the mapped memory.
     public static var end: UInt64 { 1 << 32 }
-    /// The loader's own bytes: the address of the first, and the one after the last.
+    /// The loader's own bytes: the address of the first, and the address after the last.
     public static var loader: (start: UInt64, end: UInt64) { (cm_loader_start(), cm_loader_end()) }
     /// The address after the loader's code.
     public static var loaderCodeEnd: UInt64 { cm_loader_code_end() }

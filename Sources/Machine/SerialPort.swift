@@ -3,8 +3,8 @@
 public import Diagnostics
 internal import CMachine
 
-/// COM1 at 115200 baud, 8 data bits, no parity. Text is buffered until it is flushed, and sent 16 bytes at a time, as many as the FIFO
-/// takes: the port's status is read once for all of them.
+/// COM1 at 115200 baud, 8 data bits, no parity. Text is buffered until it is flushed, and sent 16 bytes at a time, as many as fit in the
+/// FIFO: the port's status is read once for all of them.
 public struct SerialPort: TextSink {
     private static let base: UInt16 = 0x3f8
     private static let capacity = UInt64(CM_SERIAL_CAPACITY)

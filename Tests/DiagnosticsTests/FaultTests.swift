@@ -52,7 +52,8 @@ import Testing
         #expect(text(details, file) == "it needs libraries that no module provides: 'libc.so'")
         for name in ["two", "three", "four", "five"] { details.furtherNames.append(offset(name)) }
         #expect(
-            text(details, file) == "it needs libraries that no module provides: 'libc.so', 'two', 'three', 'four' and 'five'")
+            text(details, file)
+                == "it needs libraries that no module provides: 'libc.so', 'two', 'three', 'four' and 'five'")
         details.furtherNames.append(offset("six"))
         #expect(
             text(details, file)

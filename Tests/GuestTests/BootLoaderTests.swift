@@ -244,7 +244,8 @@ enum IPXE {
         guard !isNamed else { return }
         let error = try #require(outcome.errors.first, outcome.comment)
         #expect(
-            error.contains("it needs libraries that no module provides: '../../build/fixtures/libmiddle.so'"), outcome.comment
+            error.contains("it needs libraries that no module provides: '../../build/fixtures/libmiddle.so'"),
+            outcome.comment
         )
     }
 

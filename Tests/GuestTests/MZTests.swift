@@ -105,7 +105,7 @@ extension Outcome {
     @Test(
         .enabled(if: isBuilt && Project.exists(Project.fixture("starter")), "make loader fixtures"),
         arguments: [
-            ("loader.generation=3", "CPU exception; the loader is no longer there: link the image above it to see where"),
+            ("loader.generation=3", "CPU exception; the loader is no longer there: link the image above it"),
             ("", "CPU exception"),
         ])
     func `an exception below the loader ends the machine`(_ option: String, _ sentence: String) async throws {

@@ -87,8 +87,8 @@ import Testing
         #expect(run.status == 0 && run.output.contains(" -m 1536M -smp 2 "), "\(run.output)\(run.errors)")
         let few = try await Tool.run(
             ["boot", "--qemu", "/bin/true", "--loader", "loader", "--smp", "1", "app.tar.gz"], in: folder.url)
-        #expect(
-            few.status == 1 && few.errors.contains("the image requires 2 processors; the machine has 1"), "\(few.errors)")
+        #expect(few.status == 1, "\(few.errors)")
+        #expect(few.errors.contains("the image requires 2 processors; the machine has 1"), "\(few.errors)")
     }
 
     @Test func `damaged images have a verdict, and no view`() async throws {

@@ -117,7 +117,8 @@ import Testing
         var file = LinkedFileWriter()
         file.needed = "libmissing.so.1"
         #expect(
-            sentence(refusal(of: file.bytes), file.bytes) == "it needs libraries that no module provides: 'libmissing.so.1'")
+            sentence(refusal(of: file.bytes), file.bytes)
+                == "it needs libraries that no module provides: 'libmissing.so.1'")
     }
 
     /// STT_TLS and addresses do not mix.
