@@ -36,7 +36,7 @@ define HELP
 make run           boot an application in QEMU (APP=path APPEND="words for it" QEMU_ARGS="-m 4G")
 make disk          build/disk.img, which boots an application under UEFI (APP=path APPEND="words for it")
 make check         while you work: lint, build, the tests of the pure modules; within a minute after an edit
-make test          everything that guards a commit, by samples where all cases would take long
+make test          everything that guards a commit, with samples if all cases would take too long
 make soak          the same tests with all cases instead of samples: hours
 make matrix        every generation of kernels on every machine, by every starter: thousands of boots
 make witness       every ELF file of this system, as loader-inspect and readelf list it
@@ -144,7 +144,7 @@ loader-elf:
 	@$(TOOLCHAIN)llvm-objcopy --strip-debug build/loader.debug build/loader
 
 # The MZ file, a UEFI application and a Linux kernel in one. The loader in it is linked from the same objects as the other, at two
-# addresses, so that loader-pack can tell which of its words hold addresses. boot.ld's symbols tell mz.ld its entries.
+# addresses, so that loader-pack finds the words that hold addresses. mz.ld takes the entries from boot.ld's symbols.
 MZ := build/mz
 MZ_SYMBOLS := loader_start|loader_data_end|loader_end|entry_linux32|entry_linux64|entry_long_mode
 loader-mz: loader-elf

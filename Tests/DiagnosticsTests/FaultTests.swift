@@ -60,7 +60,7 @@ import Testing
                 == "it needs libraries that no module provides: 'libc.so', 'two', 'three', 'four', 'five' and 1 more")
         #expect(sentence(Fault(.needsLibrary, nameOffset: offset("bad\u{1}name")), file).hasSuffix("'bad?name'"))
         for outside in [0, UInt64(file.count), .max] {
-            #expect(sentence(Fault(.needsLibrary, nameOffset: outside), file).hasSuffix("needs: (no name)"))
+            #expect(sentence(Fault(.needsLibrary, nameOffset: outside), file).hasSuffix("provides: (no name)"))
         }
         // Without a NUL it ends with the file.
         #expect(sentence(Fault(.needsLibrary, nameOffset: 1), Array("\0abc".utf8)).hasSuffix("'abc'"))
@@ -70,7 +70,7 @@ import Testing
     @Test(arguments: [1, 199, 200, 201, 255, 256, 257, 300]) func `long names are cut`(_ size: Int) {
         let file = [0] + [UInt8](repeating: 0x61, count: size) + [0, 0x62]
         let shown = String(repeating: "a", count: min(size, 200)) + (size > 200 ? "..." : "")
-        #expect(sentence(Fault(.needsLibrary, nameOffset: 1), file).hasSuffix("needs: '\(shown)'"))
+        #expect(sentence(Fault(.needsLibrary, nameOffset: 1), file).hasSuffix("provides: '\(shown)'"))
     }
 
     private func text(_ details: FaultDetails, _ file: [UInt8]) -> String {

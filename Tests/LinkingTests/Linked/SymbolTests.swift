@@ -93,7 +93,7 @@ import Testing
         #expect(
             sentence(refusal(of: file.bytes), file.bytes)
                 == "DT_RELA entry 0: undefined: 'missing2', 'missing1', 'missing4', 'missing5', 'missing6' and 3 more, "
-                + "wanted at 0x4010")
+                + "needed at 0x4010")
         file.symbols = [LinkedSymbol(name: "one", value: 0, info: 0x12, shndx: 0)]
         file.rela[0].symbol = 1
         #expect(
