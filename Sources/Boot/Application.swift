@@ -6,9 +6,9 @@ public import HermitEntry
 public import Linking
 import ELF
 
-/// What the loader is asked to boot.
+/// The application: its file, its entry contract, and the libraries that it needs.
 ///
-/// It is large, so it is filled where it lies, and referred to rather than copied.
+/// It is large, so it is filled in place and passed by reference.
 public struct Application: ~Escapable {
     /// Its notes.
     public private(set) var notes = HermitNotes()
@@ -20,20 +20,20 @@ public struct Application: ~Escapable {
     public private(set) var protectsPages = false
     /// Whether 128-bit integers in BootInfo are aligned to 16 bytes.
     public private(set) var alignsWideIntegers = false
-    /// The compiler that decided so; nil if an option did, or nobody.
+    /// The compiler that decided this; nil if an option decided, or no compiler is known.
     public private(set) var decidingCompiler: RustVersion?
-    /// Whether the notes are those of sections, which no PT_NOTE segment holds.
+    /// Whether the notes are in sections that no PT_NOTE segment holds.
     public private(set) var hasNotesInSectionsOnly = false
     /// The first link address, the number of bytes of memory that the image needs, and the alignment that it needs.
     public private(set) var linkStart: UInt64 = 0, size: UInt64 = 0, alignment: UInt64 = 1
-    /// The link address after everything that the program itself knows of.
+    /// The link address after the program's own last byte; libraries come after it.
     public private(set) var linkEnd: UInt64 = 0
     /// The link address of the entry point.
     public private(set) var entry: UInt64 = 0
     /// The thread-local storage template, at its link address.
     private var template = TLSInfo(start: 0, filesz: 0, memsz: 0, align: 0)
 
-    /// The shared objects that it needs; none where it is alone.
+    /// The shared objects that it needs; empty if it needs none.
     public private(set) var link: LinkMap
     /// The bytes in which `link` counts.
     let files: ByteView
@@ -42,13 +42,13 @@ public struct Application: ~Escapable {
 
     /// The size of the file.
     public var fileSize: UInt64 { contents.file.count }
-    /// Whether the image must lie where it was linked.
+    /// Whether the image must lie at its link address.
     public var isFixed: Bool { contents.linked.isFixed }
     /// Whether the application is an object file.
     public var isObject: Bool { contents.isObject }
 
-    /// Validates `file`, and finds out which generation it is of, unless `options` says. Throws, besides what is wrong
-    /// with the file, `entryWithoutBytes`, `entryInHeader` and `alignmentOptionMisplaced`.
+    /// Validates `file`, and determines its generation, unless `options` gives it. Throws the file's faults, and `entryWithoutBytes`,
+    /// `entryInHeader` and `alignmentOptionMisplaced`.
     @_lifetime(copy file)
     public init(_ file: ByteView, _ options: LoaderOptions = LoaderOptions()) throws(Fault) {
         var files = NamedFiles(file)
@@ -56,8 +56,8 @@ public struct Application: ~Escapable {
         try self.init(files, options, plan: MutableSpan())
     }
 
-    /// The same of the first of `files`; the others may be the shared objects that it needs. What is known of them is kept in
-    /// the only one of `plans`. Throws besides `needsLibrary`, `versionMissing`, and what is wrong with the libraries.
+    /// The same for the first of `files`; the others may be the shared objects that it needs. `plans` has one element, which receives the
+    /// link plan. Also throws `needsLibrary`, `versionMissing`, and the faults of the libraries.
     @_lifetime(copy files, copy plans)
     public init(
         _ files: borrowing NamedFiles, _ options: LoaderOptions = LoaderOptions(),
@@ -84,8 +84,8 @@ public struct Application: ~Escapable {
         if contents.linked.needsLibraries { try addLibraries(files, plans) }
     }
 
-    /// Linker scripts that name their segments lose PT_NOTE now and then, but the sections are still there: their notes count where no
-    /// segment's tell the entry version.
+    /// Reads the notes of sections if no segment's notes give the entry version: some linker scripts that name their segments drop PT_NOTE,
+    /// but not the sections.
     private mutating func readNotesOfSections(_ file: ByteView) {
         var found = HermitNotes()
         guard let sections = try? SectionTable(file, contents.linked.header), (try? found.read(sections)) != nil,
@@ -95,8 +95,8 @@ public struct Application: ~Escapable {
         hasNotesInSectionsOnly = true
     }
 
-    /// Whether BootInfo is one that a compiler lays out that aligns 128-bit integers: the option says, or else the compiler that the
-    /// file names. Kernels of other generations lay it out alike either way.
+    /// Decides whether 128-bit integers in BootInfo are aligned to 16 bytes: by the option, or else by the compiler that the file names.
+    /// Only generations 2 and 3 differ.
     private mutating func chooseAlignment(_ option: Bool?) throws(Fault) {
         guard generation == .two || generation == .three else {
             guard option == nil else {
@@ -114,7 +114,7 @@ public struct Application: ~Escapable {
         if let decidingCompiler { alignsWideIntegers = decidingCompiler.alignsWideIntegers }
     }
 
-    /// What the object file says of its memory, and of the kernel.
+    /// Takes the facts about memory and kernel from the object file.
     private mutating func readObject() throws(Fault) {
         try notes.read(contents.object.sections)
         (size, alignment) = (contents.object.size, contents.object.alignment)
@@ -126,7 +126,7 @@ public struct Application: ~Escapable {
         }
     }
 
-    /// Decides what `options` and else the notes say.
+    /// Takes generation, alignment and protection from `options`, or else from the notes.
     private mutating func choose(_ options: LoaderOptions) throws(Fault) {
         if let forced = options.generation {
             generation = forced
@@ -137,15 +137,15 @@ public struct Application: ~Escapable {
         protectsPages = options.protectsPages ?? generation.toleratesProtection
     }
 
-    /// What the linked file says of its memory. Throws `tlsBeforeImage` where the template would begin before the image.
+    /// Takes the facts about memory from the linked file. Throws `tlsBeforeImage` if the template would begin before the image.
     private mutating func readLinked() throws(Fault) {
         (linkStart, linkEnd, entry) = (contents.linked.linkStart, contents.linked.linkEnd, contents.linked.header.entry)
         (size, alignment) = (contents.linked.size, contents.linked.alignment)
         guard contents.linked.object.threadLocalSize > 0 else { return }
         let (start, alignment) = (contents.linked.object.threadLocalStart, contents.linked.object.threadLocalAlignment)
-        // Kernels know nothing of p_vaddr: they put the block at TP - roundup(memsz, align). Where p_vaddr is not a multiple of
-        // p_align they are told of a template that begins at one, so many bytes earlier, and is as much longer: that puts the
-        // block where it belongs, see `LinkedFile.threadLocalDistance`.
+        // Kernels ignore p_vaddr: they put the block at TP - roundup(memsz, align). If p_vaddr is not a multiple of p_align, the template
+        // that they get begins at the multiple below, and is longer by the difference: that puts the block where it belongs, see
+        // `LinkedFile.threadLocalDistance`.
         let padding = start & (alignment &- 1)
         let fileSize = contents.linked.object.threadLocalFileSize
         template = TLSInfo(
@@ -156,7 +156,7 @@ public struct Application: ~Escapable {
         }
     }
 
-    /// Finds what the application needs of the other files.
+    /// Finds the other files that the application needs.
     @_lifetime(self: copy self, copy plans)
     private mutating func addLibraries(
         _ files: borrowing NamedFiles, _ plans: consuming MutableSpan<LinkPlan>
@@ -175,14 +175,14 @@ public struct Application: ~Escapable {
     /// Whether the kernel accepts 1 GiB pages in the identity mapping: v0.11 does not.
     public var acceptsGigabytePages: Bool { readsReservations }
 
-    /// Whether the kernel leaves alone what the device tree reserves: v0.11 does not.
+    /// Whether the kernel respects the device tree's reservations: v0.11 does not.
     public var readsReservations: Bool {
         guard generation == .fourIdentity, let version = notes.kernelVersion else { return false }
         return version.major > 0 || version.minor >= 12
     }
 
-    /// The thread-local storage template, once the image has been loaded with `bias`; nil if there is none. It begins
-    /// at a multiple of its alignment, as kernels take for granted.
+    /// The thread-local storage template, once the image has been loaded with `bias`; nil if there is none. It begins at a multiple of its
+    /// alignment, as kernels expect.
     public func tls(bias: UInt64) -> TLSInfo? {
         guard template.memsz > 0 else { return nil }
         var info = template
@@ -191,11 +191,11 @@ public struct Application: ~Escapable {
     }
 
     /// Copies the image into `memory`, whose addresses are link addresses, and relocates it for link address + `bias`. Functions that
-    /// choose an implementation are called through `resolve`, by their run-time address, once everything else has been
-    /// relocated; where it returns nil, the place stays as it is. Returns what was relocated.
+    /// choose an implementation are called through `resolve`, by their run-time address, once everything else has been relocated; if it
+    /// returns nil, the place is unchanged. Returns the numbers of relocations.
     ///
-    /// Throws, besides what is wrong with relocations, `resolverOutOfPlace` for such a function where it `isStaged`: built elsewhere
-    /// than where it will run.
+    /// Throws the faults of relocations, and `resolverOutOfPlace` if there is such a function and the image `isStaged`: built in another
+    /// place than it will run in.
     public func load(
         bias: UInt64, isStaged: Bool = false, into memory: inout ByteRegion,
         _ resolve: (_ resolver: UInt64, _ relocation: ListedRelocation) -> UInt64?

@@ -1,4 +1,4 @@
-// The file that an application is in, of either kind, and what lies at an address of its image.
+// The application's file, linked or ET_REL, and lookups by address in its image.
 
 import Architecture
 public import Bytes
@@ -6,13 +6,13 @@ public import Diagnostics
 public import Linking
 import ELF
 
-/// What kinds of file boot: a linked one, or an object file, which the loader links as it loads it.
+/// An application's file: a linked one, or an object file, which the loader links as it loads it.
 ///
-/// There is room for both, and one of them is used: it is large, so it is filled where it lies, and referred to.
+/// Both members exist, and one is filled. It is large, so it is filled in place and passed by reference.
 public struct ApplicationFile: ~Escapable {
-    /// The linked file; of an object file only the header is known here.
+    /// The linked file; of an object file it has only the header.
     public private(set) var linked: LinkedImage
-    /// The object file; of a linked one nothing is known here.
+    /// The object file; empty for a linked one.
     public private(set) var object: ObjectImage
 
     /// Whether it is an object file.
@@ -22,7 +22,7 @@ public struct ApplicationFile: ~Escapable {
         @_lifetime(copy self) get { linked.file }
     }
 
-    /// Validates `file`; a linked one has to be what `role` asks for.
+    /// Validates `file`; a linked one must be able to have `role`.
     @_lifetime(copy file)
     public init(_ file: ByteView, as role: LinkedImage.Role = .application) throws(Fault) {
         object = ObjectImage(unread: file)

@@ -1,4 +1,4 @@
-// Where a position-independent image begins: where the loader finds room, where the user says, or at random.
+// The place of a position-independent image: the loader's choice, the user's, or a random one.
 
 import Memory
 public import Diagnostics
@@ -9,12 +9,12 @@ import HermitEntry
 public enum BaseChoice: Equatable, Sendable {
     /// As low as possible.
     case lowest
-    /// There, whatever lies there now: as with an image that is linked at a fixed address.
+    /// At this address. Whatever lies there is moved, as for an image that is linked at a fixed address.
     case address(UInt64)
-    /// At one of all possible places, chosen by a number any of whose values is as likely as another.
+    /// At one of all possible places, chosen by a uniformly distributed number.
     case random(RandomNumber)
 
-    /// What `options` ask for; `number` is asked only where that is a random place.
+    /// Takes the choice from `options`; `number` is called only for a random place.
     public init(_ options: LoaderOptions, _ number: () -> RandomNumber) {
         if let base = options.base {
             self = .address(base)
@@ -26,15 +26,15 @@ public enum BaseChoice: Equatable, Sendable {
     }
 }
 
-/// A random number, and where it comes from.
+/// A random number, and its source.
 public struct RandomNumber: Equatable, Sendable {
-    /// Where random numbers come from.
+    /// The sources of random numbers.
     public enum Source: UInt8, Sendable {
         /// The CPU's generator.
         case rdrand
         /// The CPU's time stamp counter, read many times and mixed.
         case timeStampCounter
-        /// The interval timer, where the CPU has no time stamp counter, read many times and mixed.
+        /// The interval timer, if the CPU has no time stamp counter, read many times and mixed.
         case intervalTimer
         /// A user who wants to repeat a boot.
         case given
@@ -52,7 +52,7 @@ public struct RandomNumber: Equatable, Sendable {
 
     /// The number.
     public var value: UInt64
-    /// Where it comes from.
+    /// Its source.
     public var source: Source
 
     /// A number from `source`.
@@ -61,6 +61,6 @@ public struct RandomNumber: Equatable, Sendable {
         self.source = source
     }
 
-    /// An index below `count`, each as likely as another but for `count` in 2^64; there is nothing to try again.
+    /// An index below `count`. The bias is at most `count` in 2^64, so no number is rejected.
     func index(below count: UInt64) -> UInt64 { value.multipliedFullWidth(by: count).high }
 }

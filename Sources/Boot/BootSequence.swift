@@ -1,5 +1,5 @@
-// The story of a boot, from what the firmware left to the kernel's first instruction. The loader runs it on the machine,
-// loader-inspect, fuzzing and tests on memory of their own.
+// The story of a boot, from the firmware's structures to the kernel's first instruction. The loader runs it on the machine, loader-inspect,
+// fuzzing and tests on memory of their own.
 
 public import Architecture
 public import Bytes
@@ -8,28 +8,27 @@ public import Firmware
 public import Linking
 public import Memory
 
-/// What a boot stands on: what the firmware tells, memory to write, random numbers, a way to call functions of the application, a
-/// console, an end.
+/// Everything that a boot needs from outside: the firmware's facts, memory to write, random numbers, a way to call the application's
+/// functions, a console, an end.
 public protocol BootHost {
-    /// Where the loader's lines go.
+    /// The kind of sink for the loader's lines.
     associatedtype Console: TextSink
-    /// Where the loader's lines go.
+    /// The sink for the loader's lines.
     var console: Console { get set }
-    /// Where the loader lies, and what the CPU can do.
+    /// The loader's own place, and the CPU's features.
     var handoff: Handoff { get }
 
-    /// What the firmware tells of the machine with this `memory`. Throws what is wrong with it.
+    /// Reads the firmware's facts about the machine from `memory`. Throws the reader's faults.
     mutating func platform(_ memory: PhysicalMemory) throws(Fault) -> Platform
 
-    /// The bytes of `range`, for writing, under the addresses from `address` on. The boot's plan keeps apart what is written and
-    /// what is read; nothing else does.
+    /// The bytes of `range`, for writing, under the addresses from `address` on. Only the boot's plan keeps written and read ranges apart.
     @unsafe @_lifetime(immortal)
     mutating func region(_ range: AddressRange, at address: UInt64) -> ByteRegion
 
-    /// A number for `loader.kaslr`, any as likely as another.
+    /// A uniformly distributed number, for `loader.kaslr`.
     mutating func randomNumber() -> RandomNumber
 
-    /// What the function at run-time address `resolver` returns, which takes nothing; nil if it cannot be called.
+    /// Calls the function at run-time address `resolver`, which has no arguments, and returns its result; nil if it cannot be called.
     mutating func call(_ resolver: UInt64) -> UInt64?
 
     /// The memory has been planned and the handoff written; the image has not.
@@ -37,8 +36,8 @@ public protocol BootHost {
         _ placement: MemoryPlan, _ application: borrowing Application, _ options: LoaderOptions,
         on platform: borrowing PlatformFacts)
 
-    /// Enters the kernel with `state`: everything lies where it was planned, but for a staged image, which is moved by the last step.
-    /// Returns on hosts without a CPU.
+    /// Enters the kernel with `state`: everything is in its planned place except a staged image, which the last step moves. Returns on
+    /// hosts without a CPU.
     mutating func enter(
         _ state: EntryState, _ placement: MemoryPlan, _ application: borrowing Application, _ counts: RelocationCounts,
         from files: borrowing NamedFiles)
@@ -49,14 +48,13 @@ public enum BootSequence {
     /// The end of the memory that a boot uses: 32 bits of addresses.
     public static var memoryEnd: UInt64 { 1 << 32 }
 
-    /// Boots on `host` the first of the modules that lie in `memory`. The only element of `plan` is room for what is found out of
-    /// libraries.
+    /// Boots the first of the modules in `memory` on `host`. `plan` has one element, which receives the link plan.
     ///
-    /// Returns the fault that is in the way, once the console has told it; nil after `enter`.
+    /// Returns the fault that prevented the boot, after reporting it on the console; nil after `enter`.
     public static func run(
         _ memory: PhysicalMemory, plan: inout MutableSpan<LinkPlan>, on host: inout some BootHost
     ) -> Fault? {
-        // What a fault's names are offsets in: all memory, until the modules are found.
+        // The bytes that the offsets of a fault's names refer to: all memory, until the modules are found.
         var files = NamedFiles(memory.bytes)
         do throws(Fault) {
             var platform = try host.platform(memory)
@@ -68,7 +66,7 @@ public enum BootSequence {
         }
     }
 
-    /// Boots the first of the modules. `files` are the modules, and follow them where they have to be moved.
+    /// Boots the first of the modules. `files` are the modules; their offsets are updated when modules move.
     @_lifetime(files: copy memory)
     private static func boot(
         _ platform: inout Platform, _ memory: PhysicalMemory, _ files: inout NamedFiles,
@@ -122,7 +120,7 @@ public enum BootSequence {
             let bytes = AddressRange(at: module.start &- memory.origin, size: module.size)
             for file in 0..<files.count { files[file].move(from: bytes, to: moved.start &- memory.origin) }
         }
-        // The application once more, from where its file is now.
+        // Reads the application again, from its file's new place.
         try load(
             Application(files, options, plan: plan.part(0..<1)), placement, state, options.verbosity, files, on: &host)
     }
@@ -139,14 +137,14 @@ public enum BootSequence {
         segment.store(UInt16(truncatingIfNeeded: page.start >> 4), at: RootPointer.segment.start)
     }
 
-    /// Loads and relocates `application`, whose file lies where it stays, and enters the kernel.
+    /// Loads and relocates `application`, whose file has its final place, and enters the kernel.
     @inline(never)  // Two callers: 3 KB less.
     private static func load(
         _ application: borrowing Application, _ placement: MemoryPlan, _ state: EntryState, _ verbosity: Verbosity,
         _ files: borrowing NamedFiles, on host: inout some BootHost
     ) throws(Fault) {
         let built = AddressRange(at: placement.buildAddress, size: placement.image.size)
-        // The plan has put it where nothing else lies.
+        // The plan has given it a place of its own.
         var image = unsafe host.region(built, at: application.linkStart)
         let counts = try application.load(bias: placement.bias, isStaged: placement.isStaged, into: &image) {
             resolver, _ in host.call(resolver)
@@ -155,7 +153,7 @@ public enum BootSequence {
         host.enter(state, placement, application, counts, from: files)
     }
 
-    /// The bytes of `range`, which the plan has put where nothing else lies.
+    /// The bytes of `range`, which the plan keeps free of everything else.
     @_lifetime(immortal)
     private static func region(_ range: AddressRange, of host: inout some BootHost) -> ByteRegion {
         unsafe host.region(range, at: range.start)
@@ -163,7 +161,7 @@ public enum BootSequence {
 }
 
 extension NamedFile {
-    /// Goes with the bytes of `source` that were moved to `target`, both offsets, if it is among them.
+    /// Updates the file's offsets if its bytes are among those that moved from `source` to `target`.
     fileprivate mutating func move(from source: AddressRange, to target: UInt64) {
         if start == source.start || source.contains(AddressRange(at: start, size: 1)) {
             start = start &- source.start &+ target

@@ -1,15 +1,15 @@
-// Which compiler built the kernel, where the file says so: `.comment`, a section of strings that compilers leave and linkers merge.
+// The compiler that built the kernel, if the file names it: `.comment` is a section of strings that compilers leave and linkers merge.
 
 import Bytes
 import Diagnostics
 import ELF
 
-/// The release of a Rust compiler, and what follows from it for BootInfo.
+/// The release of a Rust compiler, and its consequence for BootInfo.
 public struct RustVersion: Equatable, Sendable {
     /// The major and the minor number.
     public var major: UInt64, minor: UInt64
 
-    /// Whether it aligns 128-bit integers to 16 bytes on x86-64, as the psABI wants (since 1.77, with LLVM 18 since 1.78).
+    /// Whether it aligns 128-bit integers to 16 bytes on x86-64, as the psABI requires (since 1.77, with LLVM 18 since 1.78).
     public var alignsWideIntegers: Bool { major > 1 || major == 1 && minor >= 77 }
 
     /// The version that begins at `offset` of `text`: `1.78.0-nightly`; nil if there is none.
@@ -37,8 +37,8 @@ public struct RustVersion: Equatable, Sendable {
 }
 
 extension SectionTable {
-    /// The Rust compiler that `.comment` names; of several the oldest where all of them align 128-bit integers alike, else nil: nobody
-    /// knows which of them built the kernel.
+    /// The Rust compiler that `.comment` names; if there are several, the oldest, provided that all align 128-bit integers alike; otherwise
+    /// nil, because any of them may have built the kernel.
     func rustVersion() -> RustVersion? {
         var numbers = numbers
         while let index = numbers.next() {
@@ -74,7 +74,7 @@ extension SectionTable {
 }
 
 extension ByteView {
-    /// Whether `text` is at `offset`, and where `isWhole` a zero after it.
+    /// Whether `text` is at `offset`, and, if `isWhole`, a zero after it.
     fileprivate func holds(_ text: Text, at offset: UInt64, isWhole: Bool) -> Bool {
         guard offset < count else { return false }
         var index = 0

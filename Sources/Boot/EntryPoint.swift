@@ -1,4 +1,4 @@
-// Whether anything can run at the application's entry point: what could only die at its first instruction is refused.
+// Whether anything can run at the application's entry point: an application that would die at its first instruction is refused.
 
 import Memory
 import Diagnostics
@@ -6,7 +6,7 @@ import ELF
 import Linking
 
 extension Application {
-    /// Throws where a linked file has no code for the entry point: `entryWithoutBytes`, or `entryInHeader`.
+    /// Throws if a linked file has no code at the entry point: `entryWithoutBytes`, or `entryInHeader`.
     func requireCodeAtEntry() throws(Fault) {
         guard let index = contents.linked.object.entrySegment else { return }
         let segment = contents.linked.programHeaders[index]
@@ -15,14 +15,14 @@ extension Application {
         guard offset < segment.filesz else {
             throw Fault(.entryWithoutBytes, .programHeader(UInt64(index)), value: entry)
         }
-        // 0, the entry point of files that have none (gABI, "ELF Header"), is often where the header is loaded.
+        // 0, the entry point of files that have none (gABI, "ELF Header"), is often the address of the loaded header.
         guard segment.offset &+ offset >= FileHeader.size else {
             throw Fault(.entryInHeader, .header, value: entry)
         }
     }
 
-    /// Throws `entryNotExecutable` where the page of the entry point would not be executable. A page that parts share is, where any
-    /// of them needs it.
+    /// Throws `entryNotExecutable` if the page of the entry point would not be executable. A page shared by parts is executable if one of
+    /// them needs it.
     func requireExecutableEntry() throws(Fault) {
         if !isObject, let index = contents.linked.object.entrySegment,
             contents.linked.programHeaders[index].isExecutable

@@ -1,4 +1,4 @@
-// Where an image may begin: where it is linked, where the user says, or at one of the places for a random choice.
+// The places where an image may begin: its link address, the user's choice, or one of the places for a random choice.
 
 import Diagnostics
 import Firmware
@@ -7,30 +7,30 @@ import Linking
 import Memory
 
 extension HermitEntry.Generation {
-    /// Below which address an image must end. Kernels up to 0.6.0 clear the entries of the first page directory from their
-    /// own end on, by an index that they do not check; when exactly those after them stopped is not known.
+    /// The address at or below which an image must end. Kernels up to 0.6.0 clear the entries of the first page directory from their own
+    /// end on, with an unchecked index; it is not known exactly when later ones stopped.
     var highestImageEnd: UInt64 { rawValue <= Generation.three.rawValue ? 0x4000_0000 : .max }
 }
 
 extension MemoryPlan {
-    /// What kernels need at the least for page tables, stacks and devices.
+    /// The least memory that kernels need for page tables, stacks and devices.
     private static var kernelReserve: UInt64 { 16 << 20 }
 
-    /// Where an image may go whose lowest place is `lowest`: into the first quarter of RAM, and no higher than its generation
-    /// allows. Kernels take no RAM below the image for their own, and most of them, today's included, take the image's end
-    /// for a number of bytes that they lack besides, so that with every byte below it they lose two: half is left.
+    /// The range for an image whose lowest place is `lowest`: the first quarter of RAM, and no higher than its generation allows. Kernels
+    /// use no RAM below the image, and most of them, today's included, subtract the image's end from their RAM once more: each byte below
+    /// it costs two, and half is left.
     static func windowForRandomPlaces(
         of application: borrowing Application, _ lowest: AddressRange, in map: MemoryRegions, limit: UInt64
     ) -> AddressRange {
         var end = map.endOfFirstQuarter(from: lowest.start, reserve: kernelReserve)
-        // Code of the small model holds addresses in 32 bits with a sign (psABI 3.5.1), and object files may be that.
+        // Code of the small model holds addresses in 32 bits with a sign (psABI 3.5.1), and object files may use that model.
         if application.isObject { end = min(end, 0x8000_0000) }
         end = min(min(end, limit), application.generation.highestImageEnd)
         return AddressRange(lowest.start, max(lowest.end, end))
     }
 
-    /// Where the image of `application` must begin: where it is linked, or where `choice` says; nil if it may lie anywhere.
-    /// Throws where it cannot lie there.
+    /// The address at which the image of `application` must begin: its link address, or the one of `choice`; nil if it may lie anywhere.
+    /// Throws if it cannot lie there.
     static func base(
         of application: borrowing Application, _ choice: BaseChoice, in map: MemoryRegions, limit: UInt64
     ) throws(Fault) -> UInt64? {
@@ -46,7 +46,7 @@ extension MemoryPlan {
                 return base
             }
             let (alignment, residue) = MemoryPlan.alignment(of: application)
-            // At the end of the address space there is no next one: there the one before it is as good.
+            // At the end of the address space there is no next one; the previous one serves as well.
             let next = base.next(congruentTo: residue, modulo: alignment) ?? 0 &- alignment &+ residue
             guard base == next else { throw Fault(.baseMisaligned, value: base, limit: next) }
             let image = AddressRange(at: base, size: application.size)

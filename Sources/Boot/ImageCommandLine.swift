@@ -4,7 +4,7 @@ import Bytes
 import Diagnostics
 import HermitImage
 
-/// Text that is written into a region, or only counted where there is no room.
+/// Text that is written into a region; bytes that do not fit are only counted.
 struct LineWriter: ~Copyable, ~Escapable {
     private var region: ByteRegion
     /// The number of bytes so far.
@@ -28,7 +28,7 @@ struct LineWriter: ~Copyable, ~Escapable {
         if count > 0 { put(0x20) }
     }
 
-    /// Adds all bytes of `text` after a space; nothing where there are none.
+    /// Adds all bytes of `text` after a space; nothing if there are none.
     @_lifetime(self: copy self)
     mutating func put(_ text: ByteView) {
         guard text.count > 0 else { return }
@@ -48,7 +48,7 @@ struct LineWriter: ~Copyable, ~Escapable {
         while let byte = bytes.next() { put(byte) }
     }
 
-    /// Adds `prefix` and a string as one word for whoever splits lines as a shell does: with quotes, where something in it needs them.
+    /// Adds `prefix` and a string as one word for readers that split lines as a shell does: with quotes, if something in it needs them.
     @_lifetime(self: copy self)
     mutating func put(word string: TOMLString, prefix: Text = "") {
         separate()
@@ -74,7 +74,7 @@ struct LineWriter: ~Copyable, ~Escapable {
         if hasQuotes { put(UInt8(ascii: "'")) }
     }
 
-    /// Whether a byte stands for itself.
+    /// Whether a byte needs no quotes.
     private static func isPlain(_ byte: UInt8) -> Bool {
         let letter = byte | 0x20
         if letter >= UInt8(ascii: "a") && letter <= UInt8(ascii: "z") || byte >= 0x80 { return true }
@@ -85,10 +85,10 @@ struct LineWriter: ~Copyable, ~Escapable {
 
 /// The line of the kernel of an image.
 ///
-/// It has the first word of the user's, which boot loaders make the path of what they boot, or else the kernel's name. Then come
-/// `kernel_args`, as they are; the variables of `env_vars`, each as `env=NAME=VALUE`; what else the user says; `--` and `app_args`. Where the user says
-/// anything but variables, `kernel_args` and `app_args` count for nothing, as with uhyve: what is said takes their place. The
-/// user's variables come after the image's, so they count.
+/// It begins with the user's first word (boot loaders put the file's path there), or else the kernel's name. Then come
+/// `kernel_args`, as they are; the variables of `env_vars`, each as `env=NAME=VALUE`; the rest of the user's line; `--` and
+/// `app_args`. Anything but variables in the user's line replaces `kernel_args` and `app_args`, as with uhyve. The user's variables
+/// come after the image's, so they win.
 enum ImageCommandLine {
     /// Writes the line for an image with `config`; `line` is the one that the starter handed over.
     static func write(_ config: HermitConfig, _ line: ByteView, to writer: inout LineWriter) {
@@ -115,9 +115,9 @@ enum ImageCommandLine {
 
 /// The parts of a user's line.
 private struct UserWords: ~Escapable {
-    /// The first word, where it is the path of what was booted; empty where there is none.
+    /// The first word, if it is a path; otherwise empty.
     let path: ByteView
-    /// What follows it.
+    /// The rest of the line.
     let rest: ByteView
     /// Whether anything in `rest` is not a variable.
     private(set) var hasArguments = false
@@ -141,7 +141,7 @@ private struct UserWords: ~Escapable {
         }
     }
 
-    /// Where the next word of `line` after `offset` begins, and its size; 0 at the end. Words are split as a shell does it.
+    /// The offset of the next word of `line` after `offset`, and its size; 0 at the end. Words are split as a shell does it.
     private static func next(in line: ByteView, _ offset: inout UInt64) -> (start: UInt64, count: UInt64) {
         while line.byte(at: offset) == 0x20 { offset &+= 1 }
         let start = offset

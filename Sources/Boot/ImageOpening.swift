@@ -8,18 +8,18 @@ import HermitImage
 import Linking
 import Memory
 
-/// Hermit images (gzip around tar, hermit.toml at its root) as what is booted.
+/// Boots Hermit images (gzip around tar, hermit.toml at its root).
 enum ImageOpening {
-    /// Whether `file` does not begin like an ELF file: then it may be an image.
+    /// Whether `file` may be an image: it does not begin like an ELF file.
     static func mayBeImage(_ file: NamedFile, _ memory: PhysicalMemory) -> Bool {
         memory.bytes.word32(at: file.start) != FileHeader.magic
     }
 
-    /// Opens the first module of `platform` if it is an image: unpacks it into memory of its own, reads what it says, and makes its kernel the
-    /// application, and shared objects in it that the kernel needs further `files`. Returns whether it was one.
+    /// Opens the first module of `platform` if it is an image: unpacks it into memory of its own, reads its hermit.toml, makes its kernel
+    /// the application, and adds the shared objects that the kernel needs to `files`. Returns whether it was one.
     ///
-    /// Throws `archiveTooLarge`, `memoryBelowRequirement`, `processorsBelowRequirement`, `commandLineTooLong`,
-    /// `tooManyReservations`, and what is wrong with the image.
+    /// Throws `archiveTooLarge`, `memoryBelowRequirement`, `processorsBelowRequirement`, `commandLineTooLong`, `tooManyReservations`, and
+    /// the image's own faults.
     @_lifetime(files: copy memory)
     @inline(never)  // A boot without an image does not need its room on the stack.
     static func open(
@@ -51,11 +51,11 @@ enum ImageOpening {
         return taken
     }
 
-    /// Where images are unpacked: clear of what real mode uses, and of where kernels start other processors.
+    /// The range into which images are unpacked: clear of the memory that real mode uses, and that kernels use to start processors.
     private static var window: AddressRange { AddressRange(0x10_0000, BootSequence.memoryEnd) }
 
-    /// Unpacks `file` to the lowest room that is large enough. What the file says of its size may not be true: then it is
-    /// unpacked once more, now that the size is known.
+    /// Unpacks `file` to the lowest room that is large enough. The size in gzip's trailer may be wrong; then the file is unpacked again
+    /// with the true size.
     private static func unpack(
         _ file: ByteView, _ platform: borrowing Platform, on host: inout some BootHost
     ) throws(Fault) -> AddressRange {
@@ -64,7 +64,7 @@ enum ImageOpening {
         var size = Gzip.claimedSize(file)
         while true {
             let start = taken.room(for: max(size, 1), alignment: 0x1000, in: regions, window: window)
-            // Without room the bytes are counted, to say how many they are.
+            // Without room the bytes are counted, for the fault.
             let room = AddressRange(at: start ?? window.start, size: start == nil ? 0 : size)
             // It is free, and stays so: the plan, which comes later, spares it.
             let count = try Gzip.unpack(file, into: unsafe host.region(room, at: room.start))
@@ -77,12 +77,12 @@ enum ImageOpening {
         }
     }
 
-    /// The most memory that firmware may keep for itself of a machine with `available` bytes left: SeaBIOS keeps less than a MiB, OVMF
-    /// 6 to 7 MiB.
+    /// The most memory that the firmware of a machine with `available` bytes left may have kept: SeaBIOS keeps less than a MiB, OVMF 6 to 7
+    /// MiB.
     static func mostKept(of available: UInt64) -> UInt64 { min(available / 8, 16 << 20) }
 
-    /// Throws where the machine lacks what `config` asks for; what firmware may keep is not missed. Where the number of processors is
-    /// not known, it is not compared.
+    /// Throws if the machine has less than `config` requires. Memory that the firmware may have kept is not counted as missing, and an
+    /// unknown number of processors is not compared.
     private static func check(
         _ config: HermitConfig, _ platform: borrowing Platform, _ memory: PhysicalMemory
     ) throws(Fault) {
@@ -123,8 +123,8 @@ enum ImageOpening {
         return place
     }
 
-    /// Adds those shared objects of `image`, which begins at offset `start`, that are needed by the files before them; of several entries of a name
-    /// the last. The only element of `plan` is room for what is found out on the way.
+    /// Adds the shared objects of `image`, which begins at offset `start`, that files before them need; if several entries have one name,
+    /// the last counts. `plan` has one element, which receives the link plan.
     @_lifetime(files: copy files)
     private static func addLibraries(
         _ image: HermitImage, at start: UInt64, to files: inout NamedFiles, plan: inout MutableSpan<LinkPlan>
@@ -135,7 +135,7 @@ enum ImageOpening {
             _ = plan[0].needsOthers(index, of: files)
             index &+= 1
         }
-        // Names are compared as long as that takes no more than reading the archive does.
+        // Comparing names may take at most as much work as reading the archive.
         var budget = image.archive.count
         let first = files.count
         var isChanged = true
@@ -150,7 +150,7 @@ enum ImageOpening {
                     start: start &+ entry.start, size: entry.size, string: start &+ entry.path.name,
                     stringSize: entry.path.nameSize)
                 let place = files.count
-                // What has been added already comes again in the next round.
+                // Files that were already added are found again in the next round.
                 var known = first
                 while known < place, !files.isSameName(known, file) { known &+= 1 }
                 guard known == place else {
@@ -173,7 +173,7 @@ enum ImageOpening {
 }
 
 extension NamedFiles {
-    /// Whether the file at `index` has the string of `other`.
+    /// Whether the file at `index` and `other` have the same string.
     fileprivate func isSameName(_ index: Int, _ other: NamedFile) -> Bool {
         self[index].stringSize == other.stringSize
             && bytes.areSame(self[index].string, other.string, count: other.stringSize)

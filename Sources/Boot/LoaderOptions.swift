@@ -6,42 +6,41 @@ public import HermitEntry
 import Memory
 import Bytes
 
-/// How much the loader says.
+/// How much the loader prints.
 public enum Verbosity: UInt8, Sendable {
     /// Errors only.
     case quiet
-    /// What was found, where it went.
+    /// The file, the machine, the places of everything.
     case normal
-    /// Besides: the memory map, what is reserved in it, segments, relocation tables and every placement.
+    /// Also the memory map, reservations, segments, relocation tables and every placement.
     case verbose
 }
 
-/// What the user asks of the loader. Of options that exclude each other the last one counts.
+/// The user's options for the loader. If two options contradict each other, the last one counts.
 ///
 /// Under Multiboot the options are words of the module's own string, after the file's name if there is one:
-/// `-initrd "app loader.generation=2 loader.align16"`. QEMU, iPXE and SYSLINUX put the name first, GRUB leaves it out: so a first word
-/// is an option where `isOption` says so, and else the name. Other words there are the application's. In another module's string
-/// `loader.sha256=` is about that file, and any other option an error.
+/// `-initrd "app loader.generation=2 loader.align16"`. QEMU, iPXE and SYSLINUX put the name first, GRUB leaves it out: so the first word
+/// is an option if `isOption`, otherwise the name. Other words there are the application's. In another module's string
+/// `loader.sha256=` is about that file, and any other option is an error.
 ///
 /// PVH under QEMU has no string for the module, nor has an initrd by Linux's protocol. There the options are the first words of the
-/// command line: `-append "loader.generation=2 -- arguments"`. The kernel's command line begins after them, since it would take the
-/// first of them for its path. Before them may stand what Linux's boot loaders put first: `BOOT_IMAGE=` and `initrd=`.
+/// command line: `-append "loader.generation=2 -- arguments"`. The kernel's command line begins after them, because the kernel takes
+/// its first word for a path. `BOOT_IMAGE=` and `initrd=`, which Linux's boot loaders put first, may stand before them.
 ///
-/// An option that stands elsewhere on the command line would have no effect, and is an error. In every line, all that follows the
-/// word `--` is the application's.
+/// An option elsewhere on the command line would have no effect, and is an error. In every line, all words after `--` are the
+/// application's.
 public struct LoaderOptions: Equatable, Sendable {
     /// `loader.generation=0`, `1`, `2`, `3`, `4-recursive` or `4-identity`: the entry contract, whatever the notes say.
     public var generation: Generation?
-    /// `loader.align16` or `loader.no-align16`: whether BootInfo of generations 2 and 3 is as compilers lay it out that align 128-bit
-    /// integers to 16 bytes (rustc from 1.77 on); nil if the compiler that the file names decides. The notes can't tell.
+    /// `loader.align16` or `loader.no-align16`: whether BootInfo of generations 2 and 3 has 128-bit integers aligned to 16 bytes, the
+    /// layout of rustc from 1.77 on; nil if the compiler that the file names decides. The notes do not say.
     public var alignsWideIntegers: Bool?
     /// `loader.protect` or `loader.no-protect`: whether pages get the permissions of their segments; nil if the
     /// generation decides.
     public var protectsPages: Bool?
-    /// `loader.base=` and a number, hexadecimal after `0x`: where a position-independent image begins; nil if the
-    /// loader chooses.
+    /// `loader.base=` and a number, hexadecimal after `0x`: the first address of a position-independent image; nil if the loader chooses.
     public var base: UInt64?
-    /// `loader.kaslr`: a position-independent image begins at a random place, unless `base` says where.
+    /// `loader.kaslr`: a position-independent image begins at a random place, unless `base` gives one.
     public var placesAtRandom = false
     /// `loader.quiet` or `loader.verbose`: how much to say.
     public var verbosity = Verbosity.normal
@@ -49,8 +48,8 @@ public struct LoaderOptions: Equatable, Sendable {
     /// No options.
     public init() {}
 
-    /// Reads the options on `platform`, and takes those of the command line off it. `loader.sha256=` and 64 hexadecimal digits, the
-    /// digest that a file must have, it compares at once: nothing has been read of any file yet.
+    /// Reads the options on `platform`, and removes those on the command line from it. `loader.sha256=` and 64 hexadecimal digits, the
+    /// digest that a file must have, are compared at once, before any file is read.
     ///
     /// Throws `unknownLoaderOption`, `optionMisplaced`, `optionForKernel`, `optionAfterOthers`, `digestMalformed` and
     /// `baseMalformed`, whose name is an offset in `memory`, and `digestDiffers`, of the file.
@@ -87,8 +86,8 @@ public struct LoaderOptions: Equatable, Sendable {
         }
     }
 
-    /// Reads the options that `line` begins with, about the application, which is `file`; returns what follows them. Boot loaders for
-    /// Linux put words of their own before.
+    /// Reads the options at the beginning of `line`, which are about the application, `file`; returns the rest. Boot loaders for Linux put
+    /// words of their own before them.
     private mutating func readFirst(
         on line: AddressRange, _ memory: PhysicalMemory, about file: AddressRange, isLinux: Bool
     ) throws(Fault) -> AddressRange {
@@ -105,7 +104,7 @@ public struct LoaderOptions: Equatable, Sendable {
         return rest
     }
 
-    /// Throws `rule` where an option stands among the kernel's words on `line`.
+    /// Throws `rule` if there is an option among the kernel's words on `line`.
     private static func refuseOptions(
         on line: AddressRange, _ memory: PhysicalMemory, _ rule: Rule
     ) throws(Fault) {
@@ -126,9 +125,8 @@ public struct LoaderOptions: Equatable, Sendable {
         return !isOption(first) && !first.isSeparator
     }
 
-    /// Whether `word`, where it may also be a file's name or the kernel's, is an option: it is called like one, or what follows
-    /// `loader.` has a value, as no file's name has; an option with a typing error should not be taken for a name. A file
-    /// that is called `loader.elf` has a name.
+    /// Whether `word`, which may also be the name of a file or the kernel, is an option: it has an option's name, or a value after
+    /// `loader.`, which no file's name has. So an option with a typing error is not taken for a name, and `loader.elf` is one.
     @inline(never)  // Three callers: 270 bytes less.
     private static func isOption(_ word: ByteView) -> Bool {
         var option = word
@@ -139,7 +137,7 @@ public struct LoaderOptions: Equatable, Sendable {
         return Option(named: option) != nil
     }
 
-    /// What an option asks for: what it is called after `loader.`.
+    /// The options, named without `loader.`.
     private enum Option: UInt8 {
         case align16, noAlign16, protect, noProtect, quiet, verbose, kaslr, base, sha256, generation
 
@@ -148,7 +146,7 @@ public struct LoaderOptions: Equatable, Sendable {
             "align16 no-align16 protect no-protect quiet verbose kaslr base sha256 generation"
         }
 
-        /// The option that is called `name`.
+        /// The option with this name.
         init?(named name: ByteView) { self.init(rawValue: name.number(in: Option.names)) }
 
         /// Whether `=` and a value follow the name.
@@ -157,8 +155,7 @@ public struct LoaderOptions: Equatable, Sendable {
     /// The values of `loader.generation=`, in the order of the cases.
     private static var generations: Text { "0 1 2 3 4-recursive 4-identity" }
 
-    /// Applies the option that is called `loader.` and `option`, about the module at `index`, which is `file`; its name is at
-    /// `nameOffset`.
+    /// Applies the option with the name `loader.` and `option`, about the module at `index`, which is `file`; its name is at `nameOffset`.
     @inline(never)
     private mutating func apply(
         _ option: ByteView, nameOffset: UInt64, _ memory: PhysicalMemory, of index: Int, _ file: AddressRange
@@ -198,7 +195,7 @@ public struct LoaderOptions: Equatable, Sendable {
 }
 
 extension UInt64 {
-    /// The number that `text` is, in hexadecimal after `0x`, else in decimal; nil for anything else, and for more than 64 bits.
+    /// The number in `text`, hexadecimal after `0x`, otherwise decimal; nil for anything else, and for more than 64 bits.
     init?(digits text: ByteView) {
         var digits = text
         let isHexadecimal = digits.take("0x") || digits.take("0X")
@@ -218,7 +215,7 @@ extension UInt64 {
 }
 
 extension ByteView {
-    /// The value of the hexadecimal digit at `index`, in either case; 0xff where there is none.
+    /// The value of the hexadecimal digit at `index`, in either case; 0xff if there is none.
     func digit(at index: UInt64) -> UInt8 {
         guard let byte = byte(at: index) else { return 0xff }
         let letter = (byte | 0x20) &- UInt8(ascii: "a")
@@ -226,12 +223,12 @@ extension ByteView {
         return digit < 10 ? digit : letter < 6 ? letter &+ 10 : 0xff
     }
 
-    /// Whether the word is the one that all of the application's own follow.
+    /// Whether the word is `--`.
     fileprivate var isSeparator: Bool {
         count == 2 && byte(at: 0) == UInt8(ascii: "-") && byte(at: 1) == UInt8(ascii: "-")
     }
 
-    /// Takes `prefix` off the bytes; false, and nothing taken, where they begin otherwise.
+    /// Removes `prefix` from the bytes; false, and nothing removed, if they begin otherwise.
     fileprivate mutating func take(_ prefix: Text) -> Bool {
         var index = 0
         while index < prefix.count {
@@ -242,7 +239,7 @@ extension ByteView {
         return true
     }
 
-    /// The number of the word in `table` that the bytes are, counted from 0; 0xff if there is none.
+    /// The index in `table` of the word that equals the bytes; 0xff if there is none.
     fileprivate func number(in table: Text) -> UInt8 {
         var number: UInt8 = 0
         while true {
@@ -260,11 +257,11 @@ private struct Words: ~Escapable {
     /// All bytes from the line's first on: spaces are looked for eight bytes at a time, so there should be some after the line.
     private let bytes: ByteView
     private let size: UInt64
-    /// Where the line begins, as an offset in memory.
+    /// The offset of the line in memory.
     private let offset: UInt64
-    /// Where the word that was read last begins, and where what has not been read yet does.
+    /// The offsets of the last word read and of the unread rest.
     private(set) var start: UInt64 = 0, end: UInt64 = 0
-    /// How far quotes have been looked for, and the one in which that place is; 0 where it is in none.
+    /// The offset up to which quotes were parsed, and the open quote there; 0 if none.
     private var quotesEnd: UInt64 = 0, quote: UInt8 = 0
 
     /// The words of `line`, which is not empty.
@@ -275,7 +272,7 @@ private struct Words: ~Escapable {
         offset = line.start &- memory.origin
     }
 
-    /// Where the word that was read last begins, as an offset in memory.
+    /// The offset in memory of the last word read.
     var nameOffset: UInt64 { offset &+ start }
 
     /// The next word, nil at the end.
@@ -289,8 +286,8 @@ private struct Words: ~Escapable {
         return bytes.part(at: start, size: end &- start)
     }
 
-    /// Whether the word that was read last begins inside quotes: kernels split their line as a shell does, so it is a part of
-    /// another. A quote that is not closed, as in a path with an apostrophe, is none.
+    /// Whether the last word read begins inside quotes: kernels split their line as a shell does, so it is a part of another. A quote that
+    /// is not closed, as in a path with an apostrophe, does not count.
     mutating func beginsInQuotes() -> Bool {
         while quotesEnd < start, let byte = bytes.byte(at: quotesEnd) {
             quotesEnd &+= 1

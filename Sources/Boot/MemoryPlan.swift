@@ -1,4 +1,4 @@
-// Where everything goes: a pure function of the memory map, what is reserved, the image and its generation.
+// The place of everything: a pure function of the memory map, the reservations, the image and its generation.
 
 import Architecture
 public import Memory
@@ -10,47 +10,47 @@ import Linking
 
 /// The plan of a boot's memory. Addresses are physical.
 public struct MemoryPlan: Equatable, Sendable {
-    /// Where the image lies when the kernel starts; what BootInfo reports.
+    /// The image's range when the kernel starts, which BootInfo reports.
     public private(set) var image = AddressRange(0, 0)
-    /// What is added to the image's link addresses.
+    /// The bias, which is added to the image's link addresses.
     public private(set) var bias: UInt64 = 0
-    /// Where the image is built.
+    /// The address at which the image is built.
     public private(set) var buildAddress: UInt64 = 0
-    /// The page tables under which a staged image is moved into place; empty where there is none.
+    /// The page tables under which a staged image is moved into place; empty if there are none.
     public private(set) var movingTables = AddressRange(0, 0)
-    /// Where modules that lie where the image must go are moved, one after the other; empty where all stay.
+    /// The range to which modules in the image's way are moved, one after the other; empty if all stay.
     public private(set) var movedModules = AddressRange(0, 0)
     /// Everything that the loader hands over to the kernel.
     public private(set) var handoff: HandoffLayout
-    /// The page for a copy of ACPI's root pointer; empty where there is none.
+    /// The page for a copy of ACPI's root pointer; empty if there is none.
     public private(set) var rootPointer = AddressRange(0, 0)
-    /// Whether a copy is needed, and there is no free memory where the kernel would look for it.
+    /// Whether a copy is needed, and the places where the kernel would look for it are not free.
     public private(set) var losesRootPointer = false
-    /// The number of places among which a random number chose; 0 where none did.
+    /// The number of places that the random number chose from; 0 without one.
     public private(set) var places: UInt64 = 0
 
     /// The smallest alignment of a position-independent image: one 2 MiB page.
     public static var imageAlignment: UInt64 { 0x20_0000 }
 
-    /// Where the image is built first, because the loader itself lies where it must go; empty where it is built in place.
+    /// The range in which the image is built first, because the loader is in its place; empty if it is built in place.
     public var staged: AddressRange { AddressRange(buildAddress, isStaged ? buildAddress &+ image.size : buildAddress) }
     /// Whether it is built elsewhere first.
     public var isStaged: Bool { buildAddress != image.start }
     /// Whether modules are moved.
     public var movesModules: Bool { !movedModules.isEmpty || !archivePlace.isEmpty }
-    /// Where an archive is moved that must lie below the image; empty where it stays, or goes with the other modules.
+    /// The range to which an archive is moved that must lie below the image; empty if it stays, or moves with the other modules.
     public private(set) var archivePlace = AddressRange(0, 0)
 
-    /// Plans the memory of `application` on `platform`, with the loader's own bytes at `loader`. Nothing that the loader
-    /// writes is placed at or above `limit`, the end of what it can reach. `choice` is about a position-independent image, and
-    /// `copiesRootPointer` says that the kernel looks for ACPI's root pointer, and would not find the starter's.
+    /// Plans the memory of `application` on `platform`, with the loader's own bytes at `loader`. Nothing that the loader writes is placed
+    /// at or above `limit`, the end of its reach. `choice` is about a position-independent image, and `copiesRootPointer` says that the
+    /// kernel looks for ACPI's root pointer, and does not find the starter's.
     ///
-    /// Every module lies in RAM below `limit`, as `Platform.read` makes sure: so their sizes can be added.
+    /// `Platform.read` ensures that every module lies in RAM below `limit`, so their sizes can be added.
     ///
     /// Throws `memoryTooSmall`, `imageTooLarge`, `noRoomForImage`, `imageOutsideMemory`, `imageOverFirmware`, `imageOverTables`,
     /// `imageOverNonVolatile`, `imageOverDefective`, `imageAboveReach`, `noRoomForModule` or
-    /// `noRoomForHandoff`; where `choice` cannot be met, `baseMisaligned`, `baseOutsideMemory`, `baseTooHigh`,
-    /// `baseOfFixedImage` or `randomPlaceOfFixedImage`.
+    /// `noRoomForHandoff`; if `choice` cannot be met, `baseMisaligned`, `baseOutsideMemory`, `baseTooHigh`, `baseOfFixedImage` or
+    /// `randomPlaceOfFixedImage`.
     public init(
         _ application: borrowing Application, on platform: borrowing PlatformFacts, loader: AddressRange, limit: UInt64,
         _ choice: BaseChoice = .lowest, copiesRootPointer: Bool = false
@@ -74,12 +74,11 @@ public struct MemoryPlan: Equatable, Sendable {
             let room = min(top, limit)
             guard application.size <= room else { throw Fault(.imageTooLarge, value: application.size, limit: room) }
         }
-        // Low memory first, then as low as possible: kernels take what lies above the image as free, and most of them
-        // want what they are handed below it. Kernels with a recursive page table take whatever lies above them for their own,
-        // those up to 0.11 likewise.
+        // Low memory first, then as low as possible: kernels take memory above the image as free, and most of them need the handoff below
+        // it. Kernels with a recursive page table, and those up to 0.11, take all memory above them for their own.
         let size = handoff.range.size
         while true {
-            // Below 640 KiB, clear of what real mode uses.
+            // Below 640 KiB, clear of the memory that real mode uses.
             let (low, high) = (AddressRange(0x1_0000, min(0xa_0000, below)), AddressRange(0x10_0000, below))
             if let start = MemoryPlan.room(size, map, taken, low, or: high) {
                 handoff.move(to: start)
@@ -104,8 +103,8 @@ public struct MemoryPlan: Equatable, Sendable {
         }
     }
 
-    /// Finds a page for a copy of ACPI's root pointer, which kernels map by themselves: some panic where it is mapped already. In low
-    /// memory 0x40e has to point there, so that has to be free, too.
+    /// Finds a page for a copy of ACPI's root pointer, which kernels map themselves: some panic if it is mapped already. In low memory
+    /// 0x40e must point there, so that must be free, too.
     private mutating func findRootPointer(_ map: MemoryRegions, _ taken: borrowing Reservations) {
         var page: UInt64?
         if taken.room(for: 2, alignment: 2, in: map, window: RootPointer.segment) != nil {
@@ -118,10 +117,10 @@ public struct MemoryPlan: Equatable, Sendable {
         losesRootPointer = page == nil
     }
 
-    /// The alignment of an image that may lie anywhere, and the residue of its first address modulo that alignment. With both, the bias
-    /// is a multiple of the alignment of every segment, those of libraries among them, and each segment's address is congruent to
-    /// its p_vaddr modulo p_align. The first link address is a multiple of 2 MiB, so the image begins at one, as kernels want it,
-    /// even where that is no multiple of a larger p_align.
+    /// The alignment of an image that may lie anywhere, and the residue of its first address modulo that alignment. With both, the bias is
+    /// a multiple of the alignment of every segment, those of libraries among them, and each segment's address is congruent to its p_vaddr
+    /// modulo p_align. The first link address is a multiple of 2 MiB, so the image begins at one, as kernels require, even if a larger
+    /// p_align does not divide it.
     static func alignment(of application: borrowing Application) -> (alignment: UInt64, residue: UInt64) {
         let alignment = max(application.alignment, MemoryPlan.imageAlignment)
         return (alignment, application.linkStart & (alignment &- 1))
@@ -157,7 +156,7 @@ public struct MemoryPlan: Equatable, Sendable {
         buildAddress = base
     }
 
-    /// Finds other places for what lies where the image must go: where it was linked, or where the user wants it.
+    /// Moves everything out of the place where the image must go: its link address, or the user's choice.
     private mutating func clear(
         _ application: borrowing Application, on platform: borrowing PlatformFacts, _ loader: AddressRange,
         _ taken: inout Reservations, _ limit: UInt64
@@ -170,7 +169,7 @@ public struct MemoryPlan: Equatable, Sendable {
         }
         try taken.add(image, .image)
         if MemoryPlan.mustLieBelow(application, platform), platform.module(0).range.end > image.start {
-            // Where there is no room below, the kernel is not told of it.
+            // If there is no room below, the kernel does not get the archive.
             let size = platform.module(0).range.roundedOutward(to: 0x1000).size
             let below = AddressRange(0x10_0000, image.start)
             if let start = taken.room(for: size, alignment: 0x1000, in: platform.memoryMap, window: below) {
@@ -206,8 +205,8 @@ public struct MemoryPlan: Equatable, Sendable {
         return Fault(.imageOutsideMemory, value: image.start, limit: image.end)
     }
 
-    /// Takes `size` bytes of whole pages above the image, and above page 0x8000, where kernels start their other processors, or
-    /// else anywhere; throws `rule` where there is no room.
+    /// Takes `size` bytes of whole pages above the image, and above page 0x8000, where kernels start their other processors, or else
+    /// anywhere; throws `rule` if there is no room.
     private func claim(
         _ size: UInt64, _ purpose: Purpose, _ taken: inout Reservations, _ map: MemoryRegions, _ limit: UInt64,
         else rule: Rule
@@ -231,7 +230,7 @@ public struct MemoryPlan: Equatable, Sendable {
         return taken.room(for: size, alignment: 0x1000, in: map, window: other)
     }
 
-    /// The bytes of those modules before the one at `end` that lie where the image goes, each in pages of its own.
+    /// The number of bytes, in whole pages each, of the modules before the one at `end` that are in the image's way.
     private func moved(before end: Int, on platform: borrowing PlatformFacts) -> UInt64 {
         var size: UInt64 = 0
         var index = 0
@@ -244,7 +243,7 @@ public struct MemoryPlan: Equatable, Sendable {
         return size
     }
 
-    /// Where the module at `index` lies once those have been moved that lie where the image goes.
+    /// The range of the module at `index` after the moves.
     @inline(never)
     public func module(_ index: Int, on platform: borrowing PlatformFacts) -> AddressRange {
         let module = platform.module(index).range
@@ -253,7 +252,7 @@ public struct MemoryPlan: Equatable, Sendable {
         return AddressRange(at: movedModules.start &+ moved(before: index, on: platform), size: module.size)
     }
 
-    /// Where the application's file lies then: the first module, or a part of it.
+    /// The range of the application's file after the moves: the first module, or a part of it.
     public func file(on platform: borrowing PlatformFacts) -> AddressRange {
         let module = module(0, on: platform)
         guard platform.isImage else { return module }
@@ -263,9 +262,9 @@ public struct MemoryPlan: Equatable, Sendable {
 
     // MARK: Archives
 
-    /// The end of the `archive`, which must lie below an image that may lie anywhere from `lowest` on. Starters often put it at the
-    /// end of RAM: then it is moved to the lowest free place, because kernels use no memory below their image. If there is room for
-    /// the image above neither place, 0: the kernel is not told of the archive.
+    /// The end of the `archive`, which must lie below an image that may lie anywhere from `lowest` on. Starters often put it at the end of
+    /// RAM: then it is moved to the lowest free place, because kernels use no memory below their image. If neither place leaves room for
+    /// the image above, 0: the kernel does not get the archive.
     private mutating func endOfArchive(
         _ archive: AddressRange, _ application: borrowing Application, _ map: MemoryRegions,
         _ taken: inout Reservations, from lowest: UInt64, to limit: UInt64
@@ -287,14 +286,14 @@ public struct MemoryPlan: Equatable, Sendable {
         return imageIfItStays == nil ? 0 : archive.end
     }
 
-    /// Whether the first module is an archive that the kernel is told of, and would take for free memory above its image.
+    /// Whether the first module is an archive for the kernel, which would take it for free memory if it lay above its image.
     private static func mustLieBelow(
         _ application: borrowing Application, _ platform: borrowing PlatformFacts
     ) -> Bool {
         platform.isImage && application.generation.hasDeviceTree && !application.readsReservations
     }
 
-    /// Where the archive lies that the kernel is told of; empty where there is none, or the kernel would take its memory.
+    /// The range of the archive for the kernel; empty if there is none, or the kernel would take its memory.
     func archive(for application: borrowing Application, on platform: borrowing PlatformFacts) -> AddressRange {
         guard platform.isImage else { return AddressRange(0, 0) }
         let archive = module(0, on: platform)

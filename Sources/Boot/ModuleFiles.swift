@@ -6,8 +6,8 @@ import Memory
 import Bytes
 
 extension NamedFiles {
-    /// Adds the modules of `platform`, as offsets in `memory`, which these bytes are; the first is the application. Those whose string
-    /// does not begin with a name have none, and are known by their DT_SONAME only.
+    /// Adds the modules of `platform` as offsets in `memory`, whose bytes these are; the first is the application. A module whose string
+    /// does not begin with a name has none, and is known by its DT_SONAME only.
     @_lifetime(self: copy self)
     public mutating func add(_ platform: borrowing PlatformFacts, _ memory: PhysicalMemory) {
         var index = 0
@@ -15,7 +15,7 @@ extension NamedFiles {
             let module = platform.module(index)
             index &+= 1
             var file = NamedFile(start: module.range.start &- memory.origin, size: module.range.size)
-            // An application by itself is not looked for.
+            // An application alone needs no name.
             if platform.moduleCount > 1, (try? LoaderOptions.isNamed(module, memory)) == true {
                 file.string = module.commandLine.start &- memory.origin
                 file.stringSize = module.commandLine.size

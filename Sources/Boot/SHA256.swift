@@ -1,8 +1,7 @@
 // SHA-256 (FIPS 180-4, section 6.2), for `loader.sha256=`.
 //
-// Written here because no maintained implementation builds freestanding: swift-crypto's, BoringSSL, includes the C
-// library's headers even without assembly, and what distributions pack is built for an operating system. The tests compare
-// it with sha256sum.
+// Written here because no maintained implementation builds freestanding: swift-crypto's, BoringSSL, includes the C library's headers even
+// without assembly, and the libraries of distributions need an operating system. The tests compare it with sha256sum.
 
 public import Bytes
 import Diagnostics
@@ -41,7 +40,7 @@ public struct FileDigest: Equatable, Sendable {
         }
     }
 
-    /// The digest that 64 hexadecimal digits write, in lower or upper case; nil if `digits` are not that.
+    /// The digest in `digits`, 64 hexadecimal digits in either case; nil if they are something else.
     public init?(hexadecimal digits: ByteView) {
         guard digits.count == 64 else { return nil }
         var words = words.mutableSpan
@@ -49,13 +48,13 @@ public struct FileDigest: Equatable, Sendable {
         while index < 64 {
             let digit = digits.digit(at: UInt64(truncatingIfNeeded: index))
             guard digit < 16 else { return nil }
-            // Eight digits push out what was there.
+            // Each word is shifted by eight digits.
             words[index >> 3] = words[index >> 3] << 4 | UInt32(digit)
             index &+= 1
         }
     }
 
-    /// Throws `digestDiffers`, of the file at `index`, where its bytes, `file`, have another digest.
+    /// Throws `digestDiffers`, of the file at `index`, if its bytes, `file`, have another digest.
     func verify(_ file: ByteView, _ index: Int) throws(Fault) {
         let (found, wanted) = FileDigest(of: file).difference(from: self)
         guard found == wanted else {
@@ -63,7 +62,7 @@ public struct FileDigest: Equatable, Sendable {
         }
     }
 
-    /// Of both digests the first word that is not the same, eight of the hexadecimal digits; where all are, the last one.
+    /// The first word (eight hexadecimal digits) that differs, of both digests; the last word if none differs.
     public func difference(from other: FileDigest) -> (own: UInt32, other: UInt32) {
         var index = 0
         while index < 7, words.span[index] == other.words.span[index] { index &+= 1 }
@@ -125,7 +124,7 @@ public struct FileDigest: Equatable, Sendable {
     }
 }
 
-/// What is digested: the bytes, a one bit, zeros, and the number of bits in eight bytes: a multiple of 64 bytes (FIPS 180-4, section 5.1.1).
+/// The padded message: the bytes, a one bit, zeros, and the number of bits in eight bytes: a multiple of 64 bytes (FIPS 180-4, 5.1.1).
 struct Message: ~Escapable {
     private let bytes: ByteView
     /// The number of all of them.

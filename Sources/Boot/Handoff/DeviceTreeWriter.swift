@@ -5,8 +5,8 @@ public import Memory
 public import Bytes
 public import Diagnostics
 
-/// The device tree of a Hermit kernel, under construction in memory that the caller gives. First the reservations, then the
-/// root, the nodes, and `finish`. What does not fit is counted but not written, and reported by `finish`.
+/// The device tree of a Hermit kernel, under construction in memory that the caller gives. First the reservations, then the root, the
+/// nodes, and `finish`. Bytes that do not fit are counted but not written, and reported by `finish`.
 public struct DeviceTreeWriter: ~Copyable, ~Escapable {
     /// The words that the structure block consists of (5.4.1).
     private enum Token: UInt32 {
@@ -36,12 +36,12 @@ public struct DeviceTreeWriter: ~Copyable, ~Escapable {
         """
     }
 
-    /// The header's size, and where the reservation block begins.
+    /// The header's size, which is the offset of the reservation block.
     private static var headerSize: UInt64 { 40 }
 
     private var region: ByteRegion
     private var position = DeviceTreeWriter.headerSize
-    /// Where the structure block begins.
+    /// The offset of the structure block.
     private var structure: UInt64 = 0
 
     /// Starts a tree at the beginning of `region`, which must be aligned to 8 bytes.
@@ -57,7 +57,7 @@ public struct DeviceTreeWriter: ~Copyable, ~Escapable {
         append(range.size)
     }
 
-    /// Begins the root, which tells how the loader was started: `compatible`, and two cells each for addresses and sizes.
+    /// Begins the root, which says how the loader was started: `compatible`, and two cells each for addresses and sizes.
     @_lifetime(self: copy self)
     public mutating func beginRoot(_ bootProtocol: BootProtocol) {
         reserve(AddressRange(0, 0))
@@ -91,7 +91,7 @@ public struct DeviceTreeWriter: ~Copyable, ~Escapable {
         append(.endNode)
     }
 
-    /// A node for SEV-SNP's confidential computing blob, at `address`, as upstream's loader has it: `reg`.
+    /// A node for SEV-SNP's confidential computing blob, at `address`, in the form of upstream's loader: `reg`.
     @_lifetime(self: copy self)
     public mutating func confidentialBlob(_ address: UInt64) {
         begin("hermit,efi_sev_snp_cc_blob@", at: address)
@@ -99,7 +99,7 @@ public struct DeviceTreeWriter: ~Copyable, ~Escapable {
         append(.endNode)
     }
 
-    /// Adds the command line, and where the archive lies, if there is one, as two properties of 64 bits; ends the tree and writes its header.
+    /// Adds the command line, and the archive's range, if there is one, as two properties of 64 bits; ends the tree and writes its header.
     /// Returns the tree's size in bytes. Throws `deviceTreeRoom`.
     @_lifetime(self: copy self)
     public mutating func finish(
@@ -135,7 +135,7 @@ public struct DeviceTreeWriter: ~Copyable, ~Escapable {
 
     // MARK: Nodes and properties
 
-    /// Begins a node called `name`, which ends with a NUL.
+    /// Begins a node with the name `name`, which ends with a NUL.
     @_lifetime(self: copy self)
     private mutating func begin(_ name: StaticString) {
         append(.beginNode)

@@ -9,7 +9,7 @@ import ELF
 import HermitEntry
 import Linking
 
-/// Everything a boot needs to know besides the application and the platform.
+/// Everything a boot needs to know beyond the application and the platform.
 public struct Handoff {
     /// The loader's own bytes.
     public var loader: AddressRange
@@ -109,6 +109,6 @@ public struct Handoff {
 }
 
 extension UInt64 {
-    /// The address rounded up to a page; addresses of memory are far from where that would wrap.
+    /// The address rounded up to a page; addresses of memory are too small to wrap.
     var pageAligned: UInt64 { (self &+ 0xfff) & ~0xfff }
 }

@@ -1,4 +1,4 @@
-// What the loader hands over to the kernel: one block of pages, and where each part of it lies.
+// The layout of the loader's handoff to the kernel: one block of pages.
 
 import Architecture
 public import Memory
@@ -23,7 +23,7 @@ public struct HandoffLayout: Equatable, Sendable {
     public var deviceTree: AddressRange { AddressRange(informationStart &+ 0x2000, multibootStart) }
     /// The room for the command line and a synthesised Multiboot information.
     public var multiboot: AddressRange { AddressRange(multibootStart, stack.start &- 0x1000) }
-    /// The boot stack, 32 KiB; the page below it is not mapped where the kernel's generation allows that.
+    /// The boot stack, 32 KiB; the page below it is not mapped if the kernel's generation allows that.
     public var stack: AddressRange { AddressRange(end &- HandoffLayout.stackSize, end) }
 
     /// The address of BootInfo.
@@ -31,13 +31,13 @@ public struct HandoffLayout: Equatable, Sendable {
     /// The address of the global descriptor table.
     public var descriptorTable: UInt64 { informationStart &+ 0x100 }
 
-    /// The address of a copy of ACPI's root pointer, where one is needed.
+    /// The address of a copy of ACPI's root pointer, if one is needed.
     var rootPointer: UInt64 { informationStart &+ 0x140 }
 
     /// The size of the boot stack that every generation expects.
     public static var stackSize: UInt64 { 0x8000 }
 
-    /// A block for `application` on `platform` at address 0, large enough wherever block and image come to lie.
+    /// A block for `application` on `platform` at address 0, large enough for every place of block and image.
     init(_ application: borrowing Application, on platform: borrowing PlatformFacts) {
         // An image of some size touches at most one 2 MiB page more than its size suggests; so do the loader and the
         // block itself, whose pages are of 4 KiB. Every piece may need a table of each level.
@@ -45,7 +45,7 @@ public struct HandoffLayout: Equatable, Sendable {
         var tables = 1 &+ image &+ 3 &* 3 &+ 2
         if application.generation.usesRecursivePageTable {
             tables &+= 4
-            // What the firmware hands on is mapped too; QEMU puts it into the first 2 MiB, others need not.
+            // The firmware's structures are mapped too; QEMU puts them into the first 2 MiB, others need not.
             let reserved = platform.reservations
             for index in reserved.indices {
                 let reservation = reserved[index]
@@ -64,7 +64,7 @@ public struct HandoffLayout: Equatable, Sendable {
         let regions = UInt64(truncatingIfNeeded: platform.memoryMap.count)
         let strings = platform.commandLine.size
         informationStart = tables &* 0x1000
-        // The device tree: a node per region, the reservations and a few more, the command line, and what is always there.
+        // The device tree: a node per region, the reservations and a few more, the command line, and the fixed nodes.
         let entries = regions &* 96 &+ UInt64(truncatingIfNeeded: platform.reservations.count) &* 16
         multibootStart = informationStart &+ 0x2000 &+ HandoffLayout.pages(1024 &+ entries &+ strings)
         // Command line, the information structure, and for each module an entry, a string and a NUL; an entry per region.

@@ -5,19 +5,19 @@ import Memory
 import ELF
 import Linking
 
-/// The pages of an image from its first to its last, as link addresses, and what they allow: a page that parts share what any of
-/// them needs, one that none needs only reading. Pages that are alike are mapped as one stretch.
+/// The pages of an image from its first to its last, as link addresses, with their access. A page allows what any of its parts needs; a
+/// page without parts is read-only. Neighbours with equal access are mapped as one stretch.
 struct ImagePages {
     /// The stretch whose end is not known yet.
     private var start: UInt64, access = PageAccess.none
-    /// What is added to link addresses.
+    /// The bias, which is added to link addresses.
     private let bias: UInt64
 
     /// Maps the pages of `application`, which lies `bias` above its link addresses, in `tables`.
     static func map(_ application: borrowing Application, bias: UInt64, in tables: inout PageTables) {
         var parts = ImageParts()
         var pages = ImagePages(start: application.linkStart & ~0xfff, bias: bias)
-        // The end of the pages that the parts so far lie on, and what the last of them allows.
+        // The end of the pages of the parts so far, and the access of the last page.
         var end = pages.start
         var last = PageAccess.none
         while parts.advance(in: application) {
@@ -62,13 +62,13 @@ extension ImageParts {
 }
 
 extension Application {
-    /// The number of tables of 4 KiB pages that the image's pages need at the most: where stretches that are alike do not begin
-    /// and end with whole 2 MiB pages, and there are at most as many of those as the image has parts.
+    /// The most tables of 4 KiB pages that the image's pages need: one for each end of a stretch that is not on a 2 MiB boundary. There are
+    /// at most as many stretches as parts of the image.
     var pageTableCount: UInt64 {
         let touched = size >> 21 &+ 2
         if isObject { return min(touched, 10) }
         if link.count > 0 { return touched }
-        // Each PT_LOAD begins and ends once, and so do what PT_GNU_RELRO covers and the thunks of TLS descriptors.
+        // Each PT_LOAD begins and ends once, and so do the range of PT_GNU_RELRO and the thunks of TLS descriptors.
         return min(touched, UInt64(truncatingIfNeeded: contents.linked.programHeaders.count) &* 2 &+ 4)
     }
 }

@@ -1,4 +1,4 @@
-// What the device tree tells the kernel: memory, what is reserved in it, ACPI's root pointer, the command line, and an image's archive.
+// The device tree for the kernel: memory, reservations, ACPI's root pointer, the command line, and an image's archive.
 
 import Bytes
 import Diagnostics
@@ -34,7 +34,7 @@ extension Handoff {
             index &+= 1
         }
         reserve(placement.handoff.range, &last, in: &tree)
-        // Kernels that take their own `_end` for the end of the image do not know what was added after it.
+        // Kernels that take their own `_end` for the end of the image do not know of libraries, which come after it.
         let linkEnd = placement.image.start &+ (application.linkEnd &- application.linkStart)
         reserve(AddressRange(linkEnd.pageAligned, placement.image.end), &last, in: &tree)
         tree.reserve(last)
@@ -51,8 +51,8 @@ extension Handoff {
         _ = try tree.finish(commandLine, archive: placement.archive(for: application, on: platform))
     }
 
-    /// Reserves `range` unless it is empty, or lies in the first MiB, all of which is reserved: together with `last`, which has
-    /// not been written yet, where they touch. Kernels unwrap every reservation as whole pages, and have room for only a few.
+    /// Reserves `range` unless it is empty, or lies in the first MiB, which is reserved as a whole. If it touches `last`, which has not
+    /// been written yet, they become one. Kernels unwrap every reservation as whole pages, and have room for only a few.
     @inline(never)
     private func reserve(_ range: AddressRange, _ last: inout AddressRange, in tree: inout DeviceTreeWriter) {
         guard !range.isEmpty, range.end > 0x10_0000 else { return }

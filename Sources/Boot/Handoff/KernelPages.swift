@@ -8,14 +8,14 @@ import Diagnostics
 import HermitEntry
 
 extension Generation {
-    /// Whether kernels are known to run with pages that have the permissions of their segments. Kernel 0.6.9 does, and sets
-    /// CR0.WP and EFER.NXE itself, as do today's sources. Of those before nothing genuine is at hand: they get it on demand.
+    /// Whether kernels are known to run with pages that have the permissions of their segments. Kernel 0.6.9 does, and sets CR0.WP and
+    /// EFER.NXE itself, as do today's sources. Older kernels get it only on request: no genuine one was available.
     var toleratesProtection: Bool { self == .fourRecursive || self == .fourIdentity }
 }
 
 extension Handoff {
-    /// Whether the last step must leave the loader where it lies, above the image: kernels with a recursive page table map their heap there,
-    /// page by page, and panic where something is mapped already.
+    /// Whether the last step must not run in the loader, which lies above the image: kernels with a recursive page table map their heap
+    /// there, page by page, and panic if something is mapped already.
     func isLoaderLeft(_ application: borrowing Application, _ placement: MemoryPlan) -> Bool {
         application.generation.usesRecursivePageTable && loader.start >= placement.image.end
     }
@@ -34,10 +34,10 @@ extension Handoff {
         let loaderCode = AddressRange(loader.start, loaderDataStart)
         let leavesLoader = isLoaderLeft(application, placement)
         if application.generation.usesRecursivePageTable {
-            // Kernels of these generations map memory themselves, page by page, and panic where a page that is already
-            // mapped is larger: below 2 MiB they get sparse 4 KiB pages, above the image nothing. What is mapped first gets the
-            // first PDPT and page directory, right after the PML4, where they expect those of the first GiB. That is the loader,
-            // or, where it is left above the image, what lies below the image.
+            // Kernels of these generations map memory themselves, page by page, and panic if a page that is already mapped is larger: below
+            // 2 MiB they get sparse 4 KiB pages, above the image nothing. The first range that is mapped gets the first PDPT and page
+            // directory, right after the PML4, where they expect those of the first GiB. That is the loader's range or, if the last step
+            // leaves the loader, the one below the image.
             if !leavesLoader {
                 tables.map(AddressRange(loaderDataStart, loader.end), .size4KiB, data)
                 tables.map(loaderCode, .size4KiB, code)
@@ -56,7 +56,7 @@ extension Handoff {
             // All but the guard page.
             tables.map(AddressRange(layout.range.start, layout.multiboot.end), .size4KiB, data)
             tables.map(layout.stack, .size4KiB, data)
-            // The kernel counts the last 2 MiB page that the image touches as the image's, whose own pages follow below.
+            // The kernel takes the last 2 MiB page that the image touches as wholly the image's. Its own pages follow below.
             let start = application.protectsPages ? placement.image.end & ~0xfff : placement.image.start
             let end = (placement.image.end &+ 0x1f_ffff) & ~0x1f_ffff
             tables.map(AddressRange(start, end), .size2MiB, data)
@@ -77,8 +77,8 @@ extension Handoff {
             tables.map(AddressRange(0x8000, 0x9000), .size4KiB)
         }
         guard application.protectsPages else { return try tables.checkRoom() }
-        // Without a hole, and yet a page fault rather than a stack that overflows into the tables: the guard page can only be read.
-        // Above 2 MiB that would take a further table.
+        // The guard page is read-only rather than unmapped: there is no hole, and a stack that overflows is still a page fault. Above 2 MiB
+        // that would take a further table.
         if !application.generation.usesRecursivePageTable, layout.range.end <= 0x20_0000 {
             tables.map(AddressRange(layout.multiboot.end, layout.stack.start), .size4KiB, .none)
         }

@@ -1,4 +1,4 @@
-// The Multiboot information that the kernel is handed: the firmware's own, or one that is written for it (Multiboot 0.6.96, 3.3).
+// The Multiboot information for the kernel: the firmware's own, or one that is written for it (Multiboot 0.6.96, 3.3).
 
 import Bytes
 import Diagnostics
@@ -7,29 +7,29 @@ import HermitEntry
 import Memory
 
 extension Handoff {
-    /// Whether the firmware's own Multiboot information can be handed on: there is one, no part of it lies at address 0, which
-    /// kernels take for a null pointer, the image covers neither it nor a module that it lists, and it lies below the image where the
-    /// kernel takes all memory above for its own.
+    /// Whether the firmware's own Multiboot information can be handed on: there is one, no part of it lies at address 0, which kernels take
+    /// for a null pointer, the image covers neither it nor a module that it lists, and it lies below the image if the kernel takes all
+    /// memory above for its own.
     func isMultibootInformationUsable(
         _ application: borrowing Application, on platform: borrowing PlatformFacts, _ placement: MemoryPlan
     ) -> Bool {
-        // An image's command line is none of the firmware's, and its first module is not the one that the firmware lists.
+        // A Hermit image has its own command line, and its first module is not the one that the firmware lists.
         guard platform.bootProtocol == .multiboot, !platform.isImage else { return false }
         let reserved = platform.reservations
         for index in reserved.indices {
             let range = reserved[index].range
             if range.start == 0 { return false }
             guard range.end > placement.image.start else { continue }
-            // Neither is empty.
+            // The image and the range are not empty, so they overlap.
             if range.start < placement.image.end { return false }
             if reserved[index].isFirmware, application.generation.usesRecursivePageTable { return false }
         }
         return true
     }
 
-    /// Synthesises a Multiboot information, for kernels that read the memory map from it and for those whose firmware's has
-    /// become untrue; returns its address. The layout is the command line with its NUL, then the information, an entry per module,
-    /// the memory map, and the modules' strings with their NULs.
+    /// Synthesises a Multiboot information, for kernels that read the memory map from it, and if the firmware's own is no longer right;
+    /// returns its address. The layout is the command line with its NUL, then the information, an entry per module, the memory map, and the
+    /// modules' strings with their NULs.
     func writeMultibootInformation(
         _ platform: borrowing PlatformFacts, _ placement: MemoryPlan, _ memory: PhysicalMemory,
         to block: inout ByteRegion

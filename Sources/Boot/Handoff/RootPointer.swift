@@ -1,6 +1,6 @@
-// ACPI's root pointer (RSDP; ACPI 6.5, 5.2.5), where kernels come upon it.
+// ACPI's root pointer (RSDP; ACPI 6.5, 5.2.5), in a place where kernels find it.
 //
-// Kernels with an identity mapping are told by the device tree. Those with a recursive page table look for it where a BIOS leaves it:
+// Kernels with an identity mapping get it from the device tree. Those with a recursive page table look for it where a BIOS leaves it:
 // in the first KiB of the EBDA, whose segment is at 0x40e, and at 0xe0000 to 0xfffff. UEFI leaves it in neither, and Multiboot 2 hands
 // over a copy in memory that is the kernel's.
 
@@ -11,25 +11,25 @@ import Memory
 
 /// ACPI's root pointer.
 enum RootPointer {
-    /// Where the EBDA's segment is.
+    /// The place of the EBDA's segment.
     static var segment: AddressRange { AddressRange(0x40e, 0x410) }
-    /// Where kernels look for it besides.
+    /// The other place where kernels look for it.
     static var firmwareMemory: AddressRange { AddressRange(0xe_0000, 0x10_0000) }
 
-    /// Where an EBDA may begin: below 640 KiB, clear of what real mode uses.
+    /// The range in which an EBDA may begin: below 640 KiB, clear of the memory that real mode uses.
     static var lowMemory: AddressRange { AddressRange(0x1_0000, 0xa_0000) }
 
     /// `RSD PTR `.
     private static var signature: UInt64 { 0x2052_5450_2044_5352 }
 
-    /// The root pointer at `address`: 20 bytes, or 36 from version 2 of ACPI on. Nil where there is none that can be read.
+    /// The root pointer at `address`: 20 bytes, or 36 from version 2 of ACPI on. Nil if there is none that can be read.
     @_lifetime(copy memory)
     static func bytes(at address: UInt64, _ memory: PhysicalMemory) -> ByteView? {
         guard let bytes = try? memory.view(address, size: 36), bytes.word64(at: 0) == signature else { return nil }
         return bytes.part(at: 0, size: bytes.byte(at: 15) ?? 0 < 2 ? 20 : 36)
     }
 
-    /// Whether `application`'s kernel looks for it, and would not find the one that the starter has told of.
+    /// Whether `application`'s kernel looks for it, and does not find the one that the starter reported.
     static func isToBeCopied(
         _ application: borrowing Application, on platform: borrowing PlatformFacts, _ memory: PhysicalMemory
     ) -> Bool {
@@ -40,14 +40,14 @@ enum RootPointer {
         return !AddressRange(at: UInt64(word.u16(0)) << 4, size: 0x400).contains(pointer)
     }
 
-    /// Puts a copy of the root pointer into the handoff block where the starter's lies in memory that the kernel may use; returns
-    /// the address of what the kernel is to be told, 0 for none.
+    /// Puts a copy of the root pointer into the handoff block if the starter's lies in memory that the kernel may use; returns the address
+    /// to report to the kernel, 0 for none.
     static func tell(
         _ application: borrowing Application, on platform: borrowing PlatformFacts, _ layout: HandoffLayout,
         _ memory: PhysicalMemory, to block: inout ByteRegion
     ) -> UInt64 {
-        // Kernels that are told of ACPI's root pointer read it without mapping it, which takes an identity mapping; those with a
-        // recursive page table look for it themselves, and panic (0.6.9) where a page that they map for that is mapped already.
+        // Kernels that get the address of ACPI's root pointer read it without mapping it, which needs an identity mapping; those with a
+        // recursive page table look for it themselves, and panic (0.6.9) if a page that they map for that is mapped already.
         guard platform.rsdp != 0, !application.generation.usesRecursivePageTable else { return 0 }
         guard platform.memoryMap.isAvailable(AddressRange(at: platform.rsdp, size: 20)),
             let bytes = bytes(at: platform.rsdp, memory)

@@ -1,4 +1,4 @@
-// What is told of a CPU exception that nobody handled: where it happened, in the application's own terms.
+// The report of an unhandled CPU exception: where it happened, in the application's own terms.
 
 public import Architecture
 public import Memory
@@ -9,9 +9,9 @@ import ELF
 import HermitEntry
 import Linking
 
-/// What the loader remembers of a boot, for the case that the application dies before it can speak.
+/// The loader's record of a boot, in case the application dies before it can print.
 public struct BootRecord: Equatable, Sendable {
-    /// The image, and what was added to its link addresses.
+    /// The image, and the bias that was added to its link addresses.
     public var image = AddressRange(0, 0), bias: UInt64 = 0
     /// The boot stack.
     public var stack = AddressRange(0, 0)
@@ -19,7 +19,7 @@ public struct BootRecord: Equatable, Sendable {
     public var loader = AddressRange(0, 0)
     /// The application's file.
     public var module = AddressRange(0, 0)
-    /// Which option might make BootInfo what the kernel expects.
+    /// The option that might give BootInfo the layout that the kernel expects.
     public var hint = AlignmentHint.none
     /// Whether there is anything to remember.
     public var isKnown = false
@@ -41,16 +41,16 @@ public struct BootRecord: Equatable, Sendable {
     }
 }
 
-/// What may be wrong with the layout of BootInfo, of generations whose notes don't tell the compiler.
+/// What may be wrong with the layout of BootInfo, for generations whose notes do not name the compiler.
 public enum AlignmentHint: UInt8, Sendable {
     /// Nothing.
     case none
-    /// The kernel may want 128-bit integers aligned: `loader.align16`.
+    /// The kernel may need 128-bit integers aligned: `loader.align16`.
     case align
-    /// It may want them not aligned: `loader.no-align16`.
+    /// It may need them not aligned: `loader.no-align16`.
     case doNotAlign
 
-    /// What may be wrong for `application`.
+    /// The hint for `application`.
     public init(_ application: borrowing Application) {
         self =
             application.generation != .two && application.generation != .three
@@ -63,12 +63,12 @@ public enum AlignmentHint: UInt8, Sendable {
 }
 
 extension CPUException {
-    /// How many return addresses are shown at the most, and how many words of the stack are searched for them.
+    /// The most return addresses that are shown, and the number of words of the stack that are searched for them.
     static var returnAddressLimit: Int { 8 }
     static var stackSearchLimit: UInt64 { 512 }
 
-    /// Writes the report: one line that begins with `error:`, then what helps to find the cause. The record is used once: an
-    /// exception in what follows is told without it.
+    /// Writes the report: one line that begins with `error:`, then lines that help to find the cause. The record is used once: an exception
+    /// during the report is reported without it.
     public func write(_ record: inout BootRecord, _ memory: PhysicalMemory, to sink: inout some TextSink) {
         let isKnown = record.isKnown
         record.isKnown = false
@@ -92,7 +92,7 @@ extension CPUException {
             sink.flush()
         }
 
-        // The file may have been overwritten since; what is read of it is checked like any other bytes.
+        // The file may have been overwritten since; its bytes are checked like any others.
         do throws(Fault) {
             let image = try ApplicationFile(memory.view(record.module.start, size: record.module.size))
             writePlace("[LOADER] instruction ", instruction, record, image, &sink)
@@ -111,7 +111,7 @@ extension CPUException {
         return touched >= bottom &- 0x1000 && touched < bottom
     }
 
-    /// An invalid opcode may be a valid one, of registers that the kernel has not turned on.
+    /// The opcode may be a valid one, for vector registers that the kernel has not enabled.
     private func writeMissingFeature(_ memory: PhysicalMemory, _ sink: inout some TextSink) {
         guard let whole = try? memory.view(memory.origin, size: memory.range.size) else { return }
         let walk = PageWalk(whole, origin: memory.origin, root: pageTable)
@@ -160,7 +160,7 @@ extension CPUException {
         _ address: UInt64, _ image: borrowing ApplicationFile, _ sink: inout some TextSink
     ) {
         sink.write(": in the image")
-        // After its own segments come its libraries, which the application's symbols say nothing of.
+        // After its own segments come its libraries, which have no symbols in the application.
         guard let part = image.part(at: address) else { return }
         sink.write(image.isObject ? ", section " : ", segment ", decimal: part)
         if let location = image.locate(address) {
@@ -209,11 +209,11 @@ extension CPUException {
             guard let address = walk.physicalAddress(of: (stackPointer & ~7) &+ index &* 8), address >= memory.origin,
                 let word = whole.word64(at: address &- memory.origin)
             else { return }
-            // A return address lies after its call, and perhaps past the end of the function that calls.
+            // A return address lies after its call, and perhaps past the end of the calling function.
             let call = word &- record.bias &- 1
             guard record.image.contains(AddressRange(at: word &- 1, size: 1)), image.isCode(call) else { continue }
             sink.write("[LOADER] on the stack: ", hex: word)
-            // Each search goes through all symbols, so those that find nothing count as well.
+            // Each search goes through all symbols, so searches that find nothing count as well.
             if var location = image.locate(call) {
                 location.offset &+= 1
                 sink.write(" ")

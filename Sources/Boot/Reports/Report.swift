@@ -1,4 +1,4 @@
-// What the user reads: the same lines on the serial port and on the host.
+// The lines for the user: the same on the serial port and on the host.
 
 public import Architecture
 public import Firmware
@@ -11,7 +11,7 @@ import HermitEntry
 
 /// The lines that a boot prints.
 public enum Report {
-    /// The loader's version, and what was found: the file's kind and size, its contract, who started the loader, how much RAM there is.
+    /// The loader's version, the file's kind and size, its contract, the starter's protocol, and the amount of RAM.
     public static func found(
         _ application: borrowing Application, _ platform: borrowing PlatformFacts, _ verbosity: Verbosity,
         to sink: inout some TextSink
@@ -50,13 +50,13 @@ public enum Report {
         if unused > 0 { sink.write(", unused modules: %d", UInt64(unused)) }
         sink.endLine()
         if platform.hasUnreadSetupData {
-            sink.line("warning: setup_data above 4 GiB is not read, and memory that only it tells of is not used")
+            sink.line("warning: setup_data above 4 GiB is not read, and memory listed only there is not used")
         }
         if verbosity == .verbose { foundInDetail(application, platform, to: &sink) }
         sink.flush()
     }
 
-    /// The application is in a Hermit image, whose files lie unpacked where `platform` says.
+    /// The line for an application in a Hermit image, whose files lie unpacked in a module of `platform`.
     static func opened(_ platform: borrowing PlatformFacts, _ verbosity: Verbosity, to sink: inout some TextSink) {
         guard verbosity != .quiet else { return }
         let archive = platform.module(0).range
@@ -65,7 +65,7 @@ public enum Report {
         sink.endLine()
     }
 
-    /// How the image's place was chosen, where anything was asked.
+    /// How the image's place was chosen, if an option asked for one.
     public static func chosen(
         _ choice: BaseChoice, _ placement: MemoryPlan, _ options: LoaderOptions, to sink: inout some TextSink
     ) {
@@ -86,7 +86,7 @@ public enum Report {
         sink.endLine()
     }
 
-    /// Where everything went, and what was relocated.
+    /// The places of everything, and the numbers of relocations.
     public static func placed(
         _ application: borrowing Application, _ placement: MemoryPlan, _ counts: RelocationCounts, _ state: EntryState,
         _ verbosity: Verbosity, to sink: inout some TextSink
@@ -100,7 +100,7 @@ public enum Report {
         if let tls { sink.write(", TLS at ", hex: tls.start) }
         sink.endLine()
         if application.link.count > 0 { libraries(application, placement, counts, to: &sink) }
-        // The oldest kernels align the block to 16 bytes, whatever the template asks for; no note tells them apart.
+        // The oldest kernels align the block to 16 bytes, whatever the template's alignment; no note distinguishes them.
         if application.generation == .zero, let tls, tls.align > 16 {
             sink.line("warning: kernels before 0.3.54 ignore the alignment of thread-local storage, %d", tls.align)
         }
@@ -135,7 +135,7 @@ public enum Report {
         if counts.indirect > 0 { sink.write("; %d by resolver functions", counts.indirect) }
     }
 
-    /// Where the libraries are, and what the application should know of them.
+    /// The places of the libraries, and warnings about them.
     private static func libraries(
         _ application: borrowing Application, _ placement: MemoryPlan, _ counts: RelocationCounts,
         to sink: inout some TextSink
@@ -175,8 +175,8 @@ public enum Report {
         sink.write(untrusted: name.span)
     }
 
-    /// `[LOADER] error: …`, and what to do about it. The fault is in one of `files`; where it is in none, names are offsets in all of
-    /// their bytes. The only one of `plans` is room to look things up.
+    /// `[LOADER] error: …`, and the advice. The fault is in one of `files`; if it is in none, names are offsets in all of their bytes.
+    /// `plans` has one element, which is overwritten.
     public static func error(
         _ fault: Fault, _ files: borrowing NamedFiles, plan plans: consuming MutableSpan<LinkPlan>,
         to sink: inout some TextSink

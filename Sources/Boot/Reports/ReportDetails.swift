@@ -1,4 +1,4 @@
-// What `loader.verbose` adds to the report: the machine's memory, the file's parts, and where everything went.
+// The lines that `loader.verbose` adds to the report: the machine's memory, the file's parts, and the places of everything.
 
 import Memory
 import Firmware
@@ -8,7 +8,7 @@ import ELF
 import Linking
 
 extension Report {
-    /// The memory map, what is reserved in it, segments and relocation tables.
+    /// The memory map, reservations, segments and relocation tables.
     static func foundInDetail(
         _ application: borrowing Application, _ platform: borrowing PlatformFacts, to sink: inout some TextSink
     ) {
@@ -31,7 +31,7 @@ extension Report {
             sink.write(("--- --x -w- -wx r-- r-x rw- rwx" as Text).word(Int(segment.flags & 7)))
             sink.endLine()
         }
-        // Malformed tables are told when they are to be applied.
+        // Malformed tables are reported when they are applied.
         guard let tables = try? DynamicTables(application.contents.linked) else { return }
         line("DT_RELA", tables.rela.count, to: &sink)
         line("DT_REL", tables.rel.count, to: &sink)

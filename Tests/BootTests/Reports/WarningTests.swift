@@ -20,7 +20,7 @@ import Testing
             var sink = StringSink()
             Report.found(application, platform.facts, verbosity, to: &sink)
             let line =
-                "\n[LOADER] warning: setup_data above 4 GiB is not read, and memory that only it tells of is not used\n"
+                "\n[LOADER] warning: setup_data above 4 GiB is not read, and memory listed only there is not used\n"
             #expect(sink.text.contains(line) == (isUnread && verbosity != .quiet), "\(sink.text)")
         }
     }
