@@ -62,7 +62,7 @@ extension Verdict {
             refuse(
                 Refusal(
                     .kernelMemory,
-                    "with \(machine.memory.text) of RAM the kernel has no room for a heap: it counts what lies below the image's end at "
+                    "with \(machine.memory.text) of RAM the kernel has no room for a heap: it counts memory below the image's end at "
                         + "\(hex(image.end)) twice, and ends with a panic",
                     "say --memory \(enough) or more, here and with boot"))
         } else if !hasReckoning, machine.memory.bytes < HermitKernel.knownToSuffice {

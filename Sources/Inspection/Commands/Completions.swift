@@ -9,7 +9,7 @@ enum Completions {
         let script = LoaderInspect.completionScript(for: shell)
         switch shell {
         case .bash:
-            // Where the function finds nothing, bash completes files.
+            // If the function finds nothing, bash completes files.
             return script.replacing("complete -o filenames -F", with: "complete -o filenames -o default -F")
         case .zsh:
             let subcommands = "_describe -V subcommand subcommands && ret=0\n"

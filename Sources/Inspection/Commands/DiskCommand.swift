@@ -19,7 +19,7 @@ struct DiskCommand: AsyncParsableCommand {
 
             The image is raw. The same files and words make the same image.
 
-            Takes sfdisk and mtools (apt-get install fdisk mtools).
+            Needs sfdisk and mtools (apt-get install fdisk mtools).
 
             \(ExitStatus.ofRehearsals)
             """)
@@ -36,7 +36,7 @@ struct DiskCommand: AsyncParsableCommand {
     @Option(
         name: [.customShort("m"), .customLong("memory")],
         help: ArgumentHelp(
-            "RAM of the machine that is rehearsed: 64M, 1.5G; plain numbers are MiB; without it 1G, or as much as an image asks for.",
+            "RAM of the rehearsed machine: 64M, 1.5G; plain numbers are MiB; by default 1G, or what an image requires.",
             valueName: "memory"))
     var givenMemory: MemorySize?
     @Option(parsing: .unconditional, help: "Words for the kernel, before the application's arguments.")
@@ -45,7 +45,7 @@ struct DiskCommand: AsyncParsableCommand {
     var environment: [String] = []
     @Option(help: "Options for the loader: loader.generation=2 and the like.")
     var loaderOptions = ""
-    @Flag(help: "Takes a file that would be refused, too.")
+    @Flag(help: "Makes an image even of a file that would be refused.")
     var force = false
     @Argument(help: "The ELF file, or a Hermit image.", completion: .file())
     var file: String
@@ -72,7 +72,7 @@ struct DiskCommand: AsyncParsableCommand {
                     ByteView(application.bytes), on: host.booting(file, application), gigabytePages: false)
             } catch {
                 let status = error.tell(file)
-                Progress.shared.tell("no image was made; --force makes it all the same")
+                Progress.shared.tell("no image was made; --force makes it anyway")
                 throw ExitCode(status)
             }
         }
@@ -92,24 +92,24 @@ struct DiskCommand: AsyncParsableCommand {
         try Inspection.write(image.bytes, toFileAt: output)
     }
 
-    /// The MZ file. Throws a `Failure` where there is none.
+    /// The MZ file. Throws a `Failure` if there is none.
     private func loaderFile() throws(Failure) -> InputFile {
         let path = loader ?? MachineOptions.installed("loader.efi")
         guard let path else {
-            throw Failure("there is no loader.efi: make loader builds one; say --loader FILE where it lies elsewhere")
+            throw Failure("there is no loader.efi: make loader builds one; give --loader FILE if it is elsewhere")
         }
         let input = try InputFile(path)
         let file = ByteView(input.bytes)
         guard file.byte(at: 0) == UInt8(ascii: "M"), file.byte(at: 1) == UInt8(ascii: "Z") else {
-            throw Failure("\(printable(path)) is no MZ file: firmware starts loader.efi, not loader")
+            throw Failure("\(printable(path)) is not an MZ file: firmware starts loader.efi, not loader")
         }
         return input
     }
 }
 
-/// What a disk image is made of.
+/// The contents of a disk image.
 struct BootDisk {
-    /// Where its makers come from.
+    /// The packages that provide the programs.
     private static let packages = "fdisk mtools"
     private static let sector = 512, mebibyte = 1 << 20
     /// The smallest FAT32 has 65,525 clusters (Microsoft, FAT: General Overview of On-Disk Format, "FAT Type Determination").
@@ -125,15 +125,15 @@ struct BootDisk {
         self.commandLine = commandLine
     }
 
-    /// Adds the shared object at `path`. Throws a `Failure` where the loader would not find it.
+    /// Adds the shared object at `path`. Throws a `Failure` if the loader would not find it.
     mutating func add(library path: String, _ input: InputFile) throws(Failure) {
         let name = String(path.split(separator: "/").last ?? "")
         guard name.lowercased().hasSuffix(".so") || name.lowercased().contains(".so.") else {
             throw Failure(
-                "\(printable(path)) is not called like a shared object (libfoo.so): the loader would not find it")
+                "\(printable(path)) does not have a shared object's name (libfoo.so): the loader would not find it")
         }
         guard !files.contains(where: { $0.path.lowercased() == "efi/hermit/\(name.lowercased())" }) else {
-            throw Failure("there are two files called \(printable(name))")
+            throw Failure("there are two files with the name \(printable(name))")
         }
         files.append(("EFI/hermit/" + name, input))
     }
@@ -182,7 +182,7 @@ struct BootDisk {
         return image
     }
 
-    /// A digest of all that is on the disk: numbers that are to be the disk's own come from it.
+    /// A digest of everything on the disk; its identifiers are derived from it.
     private var digest: FileDigest {
         var text = commandLine
         for file in files { text += "\n\(file.path) \(FileDigest(of: ByteView(file.input.bytes)).digits)" }

@@ -1,4 +1,4 @@
-// What a status, an error or a relocation type of ours means.
+// The meaning of a status, an error or a relocation type of ours.
 
 import Architecture
 import Diagnostics
@@ -12,8 +12,8 @@ enum Explanation {
     /// The classes of trouble, in the order of their status.
     static var kinds: [Rule.Kind] { (0...UInt8.max).compactMap { Rule.Kind(rawValue: $0) } }
 
-    /// What is known of `subject`: a status of QEMU or of this program, a rule's name, part of an error's sentence, a
-    /// relocation type's name or number. Empty where nothing is.
+    /// Explains a status of QEMU or of this program, a rule's name, part of an error's sentence, or a relocation type's name or number;
+    /// empty if it is unknown.
     static func of(_ line: String) -> [String] {
         // A whole line of the loader's is as good as its sentence.
         let subject = (line.split(separator: "error: ", maxSplits: 1).last.map { String($0) } ?? line)
@@ -67,19 +67,19 @@ enum Explanation {
         let own: [Int: String] = [
             0: "every file boots", 1: "a file will not boot", 2: "a file is malformed",
             64: "the command line is wrong, or a file cannot be read", 74: "the output cannot be written",
-            124: "of boot: the time is over", 125: "of boot: QEMU could not be started, or failed by itself",
+            124: "boot: the time limit has passed", 125: "boot: QEMU could not be started, or failed",
         ]
         let signal = (129...192).contains(number) ? "QEMU was ended by signal \(number - 128)" : nil
         return (own[number].map { ["loader-inspect status \(number): \($0)"] } ?? [])
             + (signal.map { ["loader-inspect boot status \(number): \($0)"] } ?? []) + ofQEMU(number)
     }
 
-    /// What QEMU's exit status `number` means; empty where it means nothing in particular.
+    /// The meaning of QEMU's exit status `number`; empty if it has none.
     static func ofQEMU(_ number: Int) -> [String] {
         switch number {
         case 0:
             return [
-                "QEMU status 0: nobody wrote to isa-debug-exit: QEMU was asked to quit, or the guest powered off or was "
+                "QEMU status 0: nothing was written to isa-debug-exit: QEMU was asked to quit, or the guest powered off or was "
                     + "reset, for instance by a triple fault"
             ]
         case 1: return ["QEMU status 1: the application failed, or QEMU did"]
@@ -98,7 +98,7 @@ enum Explanation {
         return lines
     }
 
-    /// What the letters of formulas stand for.
+    /// The meaning of the letters of formulas.
     private static let letters: [String: String] = [
         "S": "symbol value", "A": "addend", "P": "place", "B": "load bias", "Z": "symbol size",
         "G": "offset of the symbol's GOT slot", "GOT": "address of the global offset table",
@@ -141,7 +141,7 @@ enum Explanation {
 
     private static func matches(_ rule: Rule, _ words: String) -> Bool {
         if sentence(rule).lowercased().contains(words) { return true }
-        // Compared piece by piece, since a real sentence has numbers where the rule's has blanks.
+        // Compared piece by piece, because a real sentence has numbers in place of the rule's blanks.
         let literal = rule.words.sentence.string.lowercased()
         var parts: [Substring] = []
         var rest = Substring(literal)

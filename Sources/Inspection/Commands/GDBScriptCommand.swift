@@ -1,4 +1,4 @@
-// What to type into gdb to debug an application where the loader puts it.
+// The gdb commands that debug an application where the loader puts it.
 
 import AnyELF
 import Architecture
@@ -12,7 +12,7 @@ import Linking
 
 struct GDBScriptCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "gdb-script", abstract: "Prints what to type into gdb to debug an application where it is loaded.",
+        commandName: "gdb-script", abstract: "Prints the gdb commands that debug an application where it is loaded.",
         discussion: """
               loader-inspect boot --qemu-arg -s --qemu-arg -S app   QEMU waits for gdb
               loader-inspect gdb-script app > script; gdb -x script
@@ -23,7 +23,7 @@ struct GDBScriptCommand: ParsableCommand {
             \(ExitStatus.ofRehearsals)
             """)
     @OptionGroup var machine: MachineOptions
-    @Option(help: "Where QEMU listens: HOST:PORT, or the path of a socket.")
+    @Option(help: "QEMU's address for gdb: HOST:PORT, or the path of a socket.")
     var target = "localhost:1234"
     @Argument(help: "The ELF file.", completion: .file())
     var file: String
@@ -32,7 +32,7 @@ struct GDBScriptCommand: ParsableCommand {
         let words = machine.loaderOptions.split(separator: " ")
         if words.contains("loader.kaslr"), !words.contains(where: { $0.hasPrefix("loader.base=") }) {
             throw ValidationError(
-                "with loader.kaslr the address is another one at each boot: say loader.base=ADDRESS as well")
+                "with loader.kaslr the address differs at every boot: give loader.base=ADDRESS as well")
         }
     }
 
@@ -64,10 +64,10 @@ struct GDBScriptCommand: ParsableCommand {
     }
 }
 
-/// What gdb is told.
+/// The gdb commands.
 enum GDBScript {
-    /// The lines for the file at `path`, which is `view`, where `rehearsal` put it on `host`; QEMU listens at `target`. What has no path,
-    /// since it is in an image, gets one by `copy`. Throws `Failure` and `Fault`.
+    /// The lines for the file at `path`, which is `view`, where `rehearsal` put it on `host`; QEMU listens at `target`. A file in an image
+    /// has no path, and gets one by `copy`. Throws `Failure` and `Fault`.
     static func lines(
         _ path: String, _ view: ByteView, _ host: HostMachine, _ rehearsal: Rehearsal, target: String,
         copy: (InputFile) throws(Failure) -> String
@@ -85,7 +85,7 @@ enum GDBScript {
                 "\(try command(module.path ?? copy(module.input))) -o \(hex(library.memory.start &- linkStart))")
         }
         script.append("target remote \(try line(target))")
-        // Memory is written after the breakpoint is set, so that it has to be the CPU's.
+        // Memory is written after the breakpoint is set; therefore it must be a hardware breakpoint.
         script.append("hbreak *\(hex(rehearsal.entry.instructionPointer))")
         script.append("continue")
         return script
@@ -106,7 +106,7 @@ enum GDBScript {
         return text
     }
 
-    /// `text`, which is in one line. Throws `Failure` if it is not: what followed would be a command of its own.
+    /// `text`, which must be one line. Throws `Failure` if it is not: a second line would be another command.
     private static func line(_ text: String) throws(Failure) -> String {
         guard !text.utf8.contains(UInt8(ascii: "\n")) else {
             throw Failure("gdb takes the end of a line for the end of a command: give \(printable(text)) another name")

@@ -1,4 +1,4 @@
-// Hermit images: what is in them, how they are made, and how they are taken apart.
+// The commands about Hermit images: they are listed, made, and extracted.
 
 import ArgumentParser
 import Boot
@@ -10,12 +10,12 @@ import HermitImage
 
 struct FilesCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "files", abstract: "What is in a Hermit image.",
+        commandName: "files", abstract: "Lists the contents of a Hermit image.",
         discussion: """
               loader-inspect files app.tar.gz
               loader-inspect files --json app.tar.gz | jq -r '.rows[].name'
 
-            Of several entries of a name the last one counts; the others are "replaced".
+            If several entries have one name, the last counts; the others are "replaced".
 
             \(ExitStatus.ofViews)
             """)
@@ -30,7 +30,7 @@ struct FilesCommand: ParsableCommand {
 
 struct ImageCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "image", abstract: "Makes a Hermit image, or takes one apart.",
+        commandName: "image", abstract: "Makes a Hermit image, or extracts one.",
         discussion: """
               loader-inspect image create --kernel app --arg one --output app.tar.gz
               loader-inspect image extract --output folder app.tar.gz
@@ -49,7 +49,7 @@ struct ImageCreateCommand: AsyncParsableCommand {
               loader-inspect image create --kernel app --arg one --env A=b -o app.tar
               loader-inspect image create --kernel app --file etc/x=my.conf -o x.tar.gz
 
-            The same input makes the same image, byte for byte. Where the output's name ends in .tar it is not packed.
+            The same input makes the same image, byte for byte. If the output's name ends in .tar, it is not packed.
 
             Exit status: 0, 1 the kernel would not boot, 2 it is malformed, 64 the command line is wrong, 74 the image cannot \
             be written.
@@ -68,9 +68,9 @@ struct ImageCreateCommand: AsyncParsableCommand {
         name: .customLong("env"), parsing: .unconditionalSingleValue,
         help: ArgumentHelp("An environment variable for the application; repeatable.", valueName: "name=value"))
     var variables: [String] = []
-    @Option(name: .shortAndLong, help: "The memory that it needs at the least: 64M, 1.5G, 512MiB.")
+    @Option(name: .shortAndLong, help: "The least memory that it needs: 64M, 1.5G, 512MiB.")
     var memory: MemorySize?
-    @Option(help: "The number of processors that it needs at the least.")
+    @Option(help: "The least number of processors that it needs.")
     var cpus: Int?
     @Option(
         name: .customLong("file"),
@@ -152,7 +152,7 @@ struct ImageCreateCommand: AsyncParsableCommand {
         let folder = RunFolder()
         defer { folder.remove() }
         let path = try folder.made() + "/image"
-        // These files are gone soon: none of them is one that must not be written over.
+        // These files are temporary, so they may be written over.
         try Data(bytes).write(to: URL(fileURLWithPath: path))
         try await InstalledProgram.run("gzip", ["-n", "-9", path], "gzip")
         return [UInt8](try Data(contentsOf: URL(fileURLWithPath: path + ".gz")))
@@ -165,7 +165,7 @@ struct ArchiveWriter {
     private(set) var bytes: [UInt8] = []
     private var names: Set<String> = [], folders: Set<String> = []
 
-    /// Adds a file called `path`. Throws `Failure` for a name that leads out of the archive, or is there already.
+    /// Adds a file with the name `path`. Throws `Failure` for a name that leads out of the archive, or is there already.
     mutating func add(_ path: String, _ file: InputFile, mode: Int) throws(Failure) {
         // As long as the object lives.
         try add(path, unsafe file.bytes.withUnsafeBytes { unsafe [UInt8]($0) }, mode: mode)
@@ -241,12 +241,12 @@ struct ImageExtractCommand: ParsableCommand {
         discussion: """
               loader-inspect image extract --output folder app.tar.gz
 
-            Nothing is written outside the folder, and nothing that is there is overwritten. Links and devices are left out, and \
+            Nothing is written outside the folder, and no existing file is overwritten. Links and devices are left out, and \
             named.
 
             Exit status: 0, 2 the image is malformed, 64 the command line is wrong, 74 a file cannot be written.
             """)
-    @Option(name: .shortAndLong, help: "The folder, which is made where it is not there.", completion: .directory)
+    @Option(name: .shortAndLong, help: "The folder; it is made if it does not exist.", completion: .directory)
     var output: String
     @Argument(help: "The image; - is standard input.", completion: .file())
     var file: String
@@ -261,7 +261,7 @@ struct ImageExtractCommand: ParsableCommand {
         }
     }
 
-    /// Writes what is in `archive` into the folder at `path`.
+    /// Extracts `archive` into the folder at `path`.
     private static func extract(_ archive: InputFile, into path: String) throws {
         let view = ByteView(archive.bytes)
         let entries = try ImageViews.entries(view)
@@ -299,17 +299,17 @@ extension TarKind {
         case .hardLink: "a hard link"
         case .symbolicLink: "a symbolic link"
         case .device: "a device or a pipe"
-        case .other: "of a kind that is unknown here"
+        case .other: "of an unknown kind"
         }
     }
 }
 
-/// A folder that files are written into, and into no other: whatever lies in it already, no link is followed.
+/// The folder to which files are extracted. No link in it is followed, so nothing is written outside it.
 private final class ExtractionFolder {
     private let path: String
     private let descriptor: Int32
 
-    /// Opens the folder at `path`, which is made where it is not there. Throws `Failure`.
+    /// Opens the folder at `path`; makes it if it does not exist. Throws `Failure`.
     init(_ path: String) throws(Failure) {
         self.path = path
         _ = unsafe mkdir(path, 0o777)
@@ -319,7 +319,7 @@ private final class ExtractionFolder {
 
     deinit { close(descriptor) }
 
-    /// Makes the folder `name` in it, and those that it is in.
+    /// Makes the folder `name` in it, and that folder's parents.
     func make(_ name: String) throws(Failure) { close(try folder(name.split(separator: "/"), name)) }
 
     /// Writes the file `name`, which must not be there.
@@ -337,7 +337,7 @@ private final class ExtractionFolder {
         if number != 0 { throw .writing("\(path)/\(name)", number) }
     }
 
-    /// Opens the folder that `parts` lead to, step by step, and makes what is not there.
+    /// Opens the folder that `parts` lead to, step by step, and makes the missing ones.
     private func folder(_ parts: some Sequence<Substring>, _ name: String) throws(Failure) -> Int32 {
         var current = fcntl(descriptor, F_DUPFD_CLOEXEC, 0)
         for part in parts {

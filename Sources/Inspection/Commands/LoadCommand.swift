@@ -1,4 +1,4 @@
-// The relocated image, byte for byte as the guest would have it.
+// The relocated image, byte for byte as in the guest.
 
 import AnyELF
 import Memory
@@ -26,7 +26,7 @@ struct LoadCommand: ParsableCommand {
             \(ExitStatus.ofRehearsals)
             """)
     @OptionGroup var machine: MachineOptions
-    @Option(help: "Where the image's first byte lies.")
+    @Option(help: "The address of the image's first byte.")
     var base: Address?
     @Option(name: .shortAndLong, help: "The file to write the image to.", completion: .file())
     var output: String?
@@ -39,10 +39,10 @@ struct LoadCommand: ParsableCommand {
         if base != nil, memoryDump != nil {
             throw ValidationError("--memory-dump is about a whole boot: it does not go with --base")
         }
-        if output == "-", memoryDump == "-" { throw ValidationError("only one of both can go to standard output") }
+        if output == "-", memoryDump == "-" { throw ValidationError("only one of the two can go to standard output") }
         if base != nil, !machine.modules.isEmpty {
             throw ValidationError(
-                "--base is about one file: with --module say --loader-options loader.base=ADDRESS instead")
+                "--base is about one file: with --module give --loader-options loader.base=ADDRESS instead")
         }
     }
 
@@ -115,28 +115,28 @@ extension FileDigest {
 }
 
 extension ApplicationFile {
-    /// Throws a `Failure` where the image of the file called `name` cannot have its first byte at `base`: `size` and `alignment` are
-    /// those of the whole image, if it has libraries.
+    /// Throws a `Failure` if the image of the file with the name `name` cannot begin at `base`: `size` and `alignment` are those of the
+    /// whole image, if it has libraries.
     func check(base: UInt64, of name: String, size: UInt64? = nil, alignment: UInt64? = nil) throws(Failure) {
         if linked.isFixed, base != linked.linkStart {
             throw Failure(
                 "\(printable(name)) is linked at a fixed address, \(hex(linked.linkStart)): it cannot be elsewhere")
         }
         let size = size ?? self.size
-        // What is larger than any memory is refused for that, wherever it shall lie.
+        // An image larger than any memory is refused for its size first.
         guard size > 1 << 46 || base.adding(size) != nil else {
             throw Failure(
                 "\(printable(name)) has \(size) bytes in memory: from \(hex(base)) on they do not fit in 64 bits")
         }
         if isObject, base % max(object.alignment, 1) != 0 {
             throw Failure(
-                "a section of \(printable(name)) asks for an address that is a multiple of \(hex(object.alignment))")
+                "a section of \(printable(name)) needs an address that is a multiple of \(hex(object.alignment))")
         }
         let alignment = alignment ?? linked.alignment
         if !isObject, (base &- linkStart) & (alignment &- 1) != 0 {
             let residue = linkStart & (alignment &- 1)
             throw Failure(
-                "a segment of \(printable(name)) asks for an address that is a multiple of \(hex(alignment))"
+                "a segment of \(printable(name)) needs an address that is a multiple of \(hex(alignment))"
                     + (residue == 0 ? "" : " plus \(hex(residue))"))
         }
     }

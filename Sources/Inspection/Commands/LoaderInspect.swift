@@ -12,7 +12,7 @@ public struct LoaderInspect: AsyncParsableCommand {
     /// Name, help and subcommands.
     public static let configuration = CommandConfiguration(
         commandName: "loader-inspect",
-        abstract: "Tells whether the loader boots a file, where it goes, and if not, why not.",
+        abstract: "Shows whether the loader boots a file, where it goes, and if not, why not.",
         usage: """
             loader-inspect [<options>] <file> ...
             loader-inspect <subcommand> ...
@@ -44,13 +44,13 @@ public struct LoaderInspect: AsyncParsableCommand {
         ],
         defaultSubcommand: VerdictCommand.self)
 
-    /// The version, which the loader says too.
+    /// The version, which is also the loader's.
     public static let version = Version.text.string
 
     /// Made by the argument parser.
     public init() {}
 
-    /// Throws where help is asked for about something that is no subcommand: the argument parser tells of the whole program then.
+    /// Throws if help is requested for an unknown subcommand: the argument parser would print the whole program's.
     private static func checkHelp(_ words: [String]) throws {
         guard words.count > 1, words[0] == "help", !words[1].hasPrefix("-") else { return }
         let names = configuration.subcommands.compactMap { $0.configuration.commandName }
@@ -59,7 +59,7 @@ public struct LoaderInspect: AsyncParsableCommand {
         throw ValidationError("there is no subcommand '\(printable(words[1]))'\(similar)")
     }
 
-    /// Runs the command that the command line names; ends the program where it fails.
+    /// Runs the command that the command line names; ends the program if it fails.
     public static func main() async {
         do {
             let words = Array(CommandLine.arguments.dropFirst())

@@ -22,7 +22,7 @@ struct MapCommand: ParsableCommand {
             \(ExitStatus.ofRehearsals)
             """)
     @OptionGroup var machine: MachineOptions
-    @Option(help: "Colour; NO_COLOR is heeded.")
+    @Option(help: "Colour; NO_COLOR is respected.")
     var color = ColorChoice.auto
     @Flag(name: .customLong("narrow"), help: "SVG for 400 pixels instead of 1000.")
     var isNarrow = false

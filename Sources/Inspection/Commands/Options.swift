@@ -1,4 +1,4 @@
-// What commands have in common: options, and how they go through files.
+// The common parts of commands: options, and the loop over files.
 
 import ArgumentParser
 import Bytes
@@ -7,7 +7,7 @@ import FoundationEssentials
 import Glibc
 import Memory
 
-/// What the help says of exit statuses.
+/// The texts about exit statuses in the help.
 enum ExitStatus {
     static let ofVerdicts = "0 it boots, 1 it will not boot, 2 it is malformed, 64 the command line is wrong."
     static let ofViews =
@@ -30,7 +30,7 @@ struct FileOptions: ParsableArguments {
     )
     var elfOnly = false
 
-    @Option(help: "Colour; NO_COLOR is heeded.")
+    @Option(help: "Colour; NO_COLOR is respected.")
     var color = ColorChoice.auto
 
     @Argument(help: "ELF files; - is standard input.", completion: .file())
@@ -45,10 +45,9 @@ struct FileOptions: ParsableArguments {
         try forEachInput { file, input, name, output in try body(file, name, output) }
     }
 
-    /// The same; `body` takes the file that holds the bytes, too.
+    /// The same; `body` also gets the file that holds the bytes.
     ///
-    /// Of a damaged image `body` gets the file itself where `includesDamaged` says so; of an image also where `opensImages` does
-    /// not.
+    /// Of a damaged image `body` gets the file itself if `includesDamaged`; of any image if `opensImages` is false.
     func forEachInput(
         includesDamaged: Bool = false, opensImages: Bool = true,
         _ body: (ByteView, InputFile, String, Output) throws -> Int32
@@ -82,7 +81,7 @@ struct FileOptions: ParsableArguments {
         if worst != 0 { throw ExitCode(worst) }
     }
 
-    /// Says how many files are left out. Throws where these are all.
+    /// Prints how many files are left out. Throws if none is left.
     private func tellLeftOut(_ count: Int) throws {
         guard count > 0 else { return }
         guard count < files.count else {
@@ -91,8 +90,7 @@ struct FileOptions: ParsableArguments {
         Progress.shared.tell("left out \(counted(count, "file")): no ELF files")
     }
 
-    /// Opens the file called `name`, or the kernel of the image that it is; nil if that cannot be, which is told, and `worst`
-    /// knows.
+    /// Opens the file with the name `name`, or the kernel of the image in it; nil if that fails, which is reported and recorded in `worst`.
     private func open(
         _ name: String, _ output: Output, _ worst: inout Int32, includesDamaged: Bool, opensImages: Bool
     ) throws -> InputFile? {
@@ -108,14 +106,14 @@ struct FileOptions: ParsableArguments {
         return nil
     }
 
-    /// Says that the file called `name` is refused, also in a document that has begun; returns the exit status.
+    /// Reports that the file with the name `name` is refused, also in a document that has begun; returns the exit status.
     private func tell(_ refusal: Refusal, _ name: String, _ output: Output) throws -> Int32 {
         try output.endDocument(with: Verdict.Problem(refusal))
         output.flush()
         return refusal.tell(name)
     }
 
-    /// Calls `view` with each file and where it goes.
+    /// Calls `view` with each file and its target.
     func list(_ view: (ByteView, ViewTarget) throws(Fault) -> Void) throws {
         try forEachInput { file, input, name, output in
             try view(file, destination(name, input, output))
@@ -123,7 +121,7 @@ struct FileOptions: ParsableArguments {
         }
     }
 
-    /// Where a view of the file called `name` goes.
+    /// The target of a view of the file with the name `name`.
     func destination(_ name: String, _ input: InputFile?, _ output: Output) -> ViewTarget {
         ViewTarget(output: output, file: name, json: json, input: input, isTitled: files.count > 1)
     }
@@ -134,7 +132,7 @@ struct MachineOptions: ParsableArguments {
     @Option(
         name: [.customShort("m"), .customLong("memory")],
         help: ArgumentHelp(
-            "RAM: 64M, 1.5G, 512MiB; plain numbers are MiB, 2 at the least; without it 1G, or as much as an image asks for.",
+            "RAM: 64M, 1.5G, 512MiB; plain numbers are MiB; at least 2M; by default 1G, or what an image requires.",
             valueName: "memory"))
     var givenMemory: MemorySize?
 
@@ -143,10 +141,10 @@ struct MachineOptions: ParsableArguments {
 
     @Option(
         name: .customLong("protocol"),
-        help: "How the loader is started; without it by Multiboot, or as is usual for what starts it.")
+        help: "How the loader is started; by default by Multiboot, or by the starter's usual protocol.")
     var givenProtocol: StartProtocol?
 
-    @Option(parsing: .unconditional, help: "The command line, as QEMU's -append takes it.")
+    @Option(parsing: .unconditional, help: "The command line, in the form of QEMU's -append.")
     var commandLine = ""
 
     @Option(
@@ -163,28 +161,27 @@ struct MachineOptions: ParsableArguments {
     @Option(help: "Options for the loader: loader.generation=2 and the like.")
     var loaderOptions = ""
 
-    @Option(help: "What stands for the CPU's random number with loader.kaslr; without it, another one each time.")
+    @Option(help: "A fixed number in place of the CPU's random one with loader.kaslr; by default a new one each time.")
     var seed: UInt64?
 
-    @Option(help: "Where the firmware puts ACPI's root pointer; without it, where QEMU's usually lies.")
+    @Option(help: "The address of ACPI's root pointer; by default where QEMU's firmware usually puts it.")
     var rsdp: Address?
 
     @Flag(help: "The CPU has 1 GiB pages (-cpu max).")
     var gigabytePages = false
 
-    @Flag(help: "The CPU cannot mark pages as not to be executed (-cpu ...,-nx).")
+    @Flag(help: "The CPU cannot mark pages as not executable (-cpu ...,-nx).")
     var withoutNx = false
 
-    /// How the loader is started, unless somebody else decides on it.
+    /// How the loader is started, unless the command decides it.
     var startProtocol: StartProtocol { givenProtocol ?? .multiboot }
 
-    /// The loader's file: the one that was named, or that the environment's LOADER names, one beside this program, the
-    /// installed one, or build/loader.
+    /// The loader's file: the one of --loader or of the environment's LOADER, one beside this program, the installed one, or build/loader.
     var loaderFile: String? {
         loader ?? ProcessInfo.processInfo.environment["LOADER"] ?? MachineOptions.installed("loader")
     }
 
-    /// The file called `name` that is beside this program, the installed one, or that in `build`; nil if there is none.
+    /// The file with the name `name` that is beside this program, the installed one, or the one in `build`; nil if there is none.
     static func installed(_ name: String) -> String? {
         let own = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
         let folder = own.deletingLastPathComponent()
@@ -217,7 +214,7 @@ struct MachineOptions: ParsableArguments {
             host.loaderPath = loader
             let file = try InputFile(loader)
             guard host.use(loader: ByteView(file.bytes)) else {
-                throw Failure("\(printable(loader)) is no loader: make loader builds one")
+                throw Failure("\(printable(loader)) is not a loader: make loader builds one")
             }
         } else if let path = loaderFile, let file = try? InputFile(path) {
             host.loaderPath = path
@@ -228,11 +225,11 @@ struct MachineOptions: ParsableArguments {
 }
 
 extension HostMachine {
-    /// Says on standard error what a view's addresses rest on, where no loader was found.
+    /// Says on standard error that no loader was found, and which place is assumed for it.
     func tellAssumptions() {
         guard isLoaderAssumed else { return }
         Progress.shared.tell(
-            "no loader found: \(rangeText(loader)) is assumed (say --loader FILE)")
+            "no loader found: \(rangeText(loader)) is assumed (give --loader FILE)")
     }
 }
 

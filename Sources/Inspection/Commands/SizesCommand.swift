@@ -1,4 +1,4 @@
-// Where the bytes go: sizes by section, segment, symbol, crate or compile unit.
+// Sizes by section, segment, symbol, crate or compile unit.
 
 import ArgumentParser
 import Bytes
@@ -6,7 +6,7 @@ import Diagnostics
 
 struct SizesCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "sizes", abstract: "Where the bytes go: by section, segment, symbol, crate or compile unit.",
+        commandName: "sizes", abstract: "Shows sizes by section, segment, symbol, crate or compile unit.",
         discussion: """
               loader-inspect sizes app
               loader-inspect sizes --by crate app
@@ -19,9 +19,9 @@ struct SizesCommand: ParsableCommand {
             \(ExitStatus.ofViews)
             """)
     @OptionGroup var files: FileOptions
-    @Option(help: "What to tell sizes of.")
+    @Option(help: "The kind of part.")
     var by = SizeKind.section
-    @Option(help: "The file with symbols and lines, where the file is stripped.", completion: .file())
+    @Option(help: "The file with symbols and lines, if this one is stripped.", completion: .file())
     var debugFile: String?
 
     mutating func validate() throws {
@@ -69,7 +69,7 @@ struct SizesCommand: ParsableCommand {
                 ("by", JSONSchema.string(by.rawValue)), ("fileSize", "\(breakdown.file)"),
                 ("memorySize", "\(breakdown.memory)"),
             ])
-        // Of what is loaded, or of a file that is never loaded as it is.
+        // The size in memory, or in the file for files that are never loaded as they are.
         let isOfMemory = breakdown.memory > 0
         let whole = isOfMemory ? breakdown.memory : breakdown.file
         func row(_ part: SizedPart, _ name: String) {

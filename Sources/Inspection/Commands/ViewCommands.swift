@@ -29,7 +29,7 @@ struct VerdictCommand: ParsableCommand {
     @Flag(name: .shortAndLong, help: "Only problems: nothing of files that boot without a warning.")
     var quiet = false
 
-    /// Throws where the first file is one of `subcommands`: after an option their names are taken for files of this one.
+    /// Throws if the first file is one of `subcommands`: after an option, the parser takes a subcommand's name for a file.
     func check(_ subcommands: [String]) throws {
         guard let word = files.files.first, unsafe access(word, F_OK) != 0 else { return }
         if subcommands.contains(word) {
@@ -123,7 +123,7 @@ struct SymbolsCommand: ParsableCommand {
             \(ExitStatus.ofViews)
             """)
     @OptionGroup var files: FileOptions
-    @Option(help: "What to sort by; without it, in the order of the tables.")
+    @Option(help: "The key to sort by; by default in the order of the tables.")
     var sort = SymbolOrder.file
 
     func run() throws {
@@ -133,7 +133,7 @@ struct SymbolsCommand: ParsableCommand {
 
 struct NotesCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "notes", abstract: "The notes, and what they mean.",
+        commandName: "notes", abstract: "The notes, and their meaning.",
         discussion: """
               loader-inspect notes app                   which entry version, which kernel?
               loader-inspect notes --json app | jq -r '.rows[].meaning'
@@ -159,12 +159,12 @@ struct DynamicCommand: ParsableCommand {
 
 struct VersionsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "versions", abstract: "The versions of symbols: those defined, and those wanted of other files.",
+        commandName: "versions", abstract: "The versions of symbols: those defined, and those needed from other files.",
         discussion: """
               loader-inspect versions libfoo.so
               loader-inspect versions --json app | jq -r '.rows[] | select(.file == "libc.so.6").name'
 
-            "symbols" tells which symbol has which.
+            "symbols" shows each symbol's version.
 
             \(ExitStatus.ofViews)
             """)
@@ -203,7 +203,7 @@ struct RelocationsCommand: ParsableCommand {
             command line is wrong.
             """)
     @OptionGroup var files: FileOptions
-    @Option(help: "Where the image's first byte lies; without it, where it was linked, and 0 for an object file.")
+    @Option(help: "The address of the image's first byte; by default its link address, and 0 for an object file.")
     var base: Address?
     @Option(
         name: .customLong("module"), help: "A shared object that the file needs; repeatable.", completion: .file())
@@ -273,7 +273,7 @@ struct BootInfoCommand: ParsableCommand {
 
 struct PagesCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "pages", abstract: "What is mapped when the kernel is entered.",
+        commandName: "pages", abstract: "Lists the pages that are mapped when the kernel is entered.",
         discussion: """
               loader-inspect pages app
               loader-inspect pages --memory 64G --gigabyte-pages app
@@ -307,7 +307,7 @@ struct ExplainCommand: ParsableCommand {
 
             Exit status: 0, 64 nothing is known of one of the subjects.
             """)
-    @Argument(help: "A status, an error's name or sentence, a relocation's name or number; without it, all there are.")
+    @Argument(help: "A status, an error's name or sentence, a relocation's name or number; without it, lists them all.")
     var subjects: [String] = []
 
     func run() throws {
@@ -317,7 +317,7 @@ struct ExplainCommand: ParsableCommand {
             let lines = Explanation.of(subject)
             guard !lines.isEmpty else {
                 let similar = subject.mostSimilar(of: Explanation.names).map { "; did you mean '\($0)'?" } ?? ""
-                throw Failure("'\(printable(subject))' is no status, error or relocation type\(similar)")
+                throw Failure("'\(printable(subject))' is not a status, an error or a relocation type\(similar)")
             }
             for line in lines { output.line(line) }
         }

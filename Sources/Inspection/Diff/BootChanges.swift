@@ -1,4 +1,4 @@
-// What the loader would do differently with two builds.
+// The differences between two builds in the loader's work.
 
 import Architecture
 import Diagnostics
@@ -28,7 +28,7 @@ struct BootChanges: Encodable {
 
     var isEmpty: Bool { facts.isEmpty && relocations.isEmpty && findingsGone.isEmpty && findingsNew.isEmpty }
 
-    /// Compares what the loader would do with `old` and with `new`.
+    /// Compares the loader's work with `old` and with `new`.
     init(from old: Verdict, to new: Verdict) {
         var facts: [Change] = []
         func compare(_ name: String, _ value: (Verdict) -> String?) {

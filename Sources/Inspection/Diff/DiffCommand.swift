@@ -1,4 +1,4 @@
-// What changed between two builds: sizes, and what the loader would do.
+// The changes between two builds: sizes, and the loader's work.
 
 import AnyELF
 import ArgumentParser
@@ -9,7 +9,7 @@ import Glibc
 
 struct DiffCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "diff", abstract: "What changed between two builds: sizes, and what the loader would do.",
+        commandName: "diff", abstract: "Compares two builds: sizes, and what the loader would do.",
         discussion: """
               loader-inspect diff old/app new/app
               loader-inspect diff --all old/app new/app       every symbol
@@ -18,10 +18,10 @@ struct DiffCommand: ParsableCommand {
               loader-inspect diff --markdown old/app new/app >summary.md
               loader-inspect diff --json old/app new/app | jq '.symbols.changes[0]'
 
-            Symbols are compared by name, without the hash that Rust's mangling ends in.
+            Symbols are compared by name, without the hash at the end of Rust's mangled names.
 
             Exit status, which is that of the new file, whatever changed: 0 it boots, 1 it will not boot, 2 it is malformed, 64 the \
-            command line is wrong; with --fail-above 3 where it boots, but the file or its image has grown by more.
+            command line is wrong; with --fail-above, 3 if it boots, but the file or its image has grown by more.
             """)
     @Flag(help: "JSON, one document (docs/loader-inspect-json.md); it is complete without --all.")
     var json = false
@@ -29,14 +29,14 @@ struct DiffCommand: ParsableCommand {
     var all = false
     @Flag(help: "Markdown, as code hosts show it with a change.")
     var markdown = false
-    @Option(help: "The most that file and image may grow by: bytes, as 4096 or 4K, or a part of what they had, as 2%.")
+    @Option(help: "The most that file and image may grow: bytes (4096 or 4K), or a percentage of the old size (2%).")
     var failAbove: Growth?
-    @Option(help: "Colour; NO_COLOR is heeded.")
+    @Option(help: "Colour; NO_COLOR is respected.")
     var color = ColorChoice.auto
     @OptionGroup var machine: MachineOptions
-    @Argument(help: "The file as it was; - is standard input.", completion: .file())
+    @Argument(help: "The old file; - is standard input.", completion: .file())
     var old: String
-    @Argument(help: "The file as it is; - is standard input.", completion: .file())
+    @Argument(help: "The new file; - is standard input.", completion: .file())
     var new: String
 
     mutating func validate() throws {
@@ -84,7 +84,7 @@ struct BuildDifference: Encodable {
         let verdict: String
         let status: Int32
         let size: UInt64
-        /// The bytes of memory that the image takes, if it boots.
+        /// The image's bytes in memory, if it boots.
         let imageSize: UInt64?
 
         init(_ verdict: Verdict) {
@@ -102,7 +102,7 @@ struct BuildDifference: Encodable {
     let old: Side, new: Side
     let loader: BootChanges
     let segments: SizeChanges, sections: SizeChanges, symbols: SizeChanges
-    /// Left out where neither file has functions of Rust's.
+    /// Left out if neither file has Rust functions.
     let crates: SizeChanges?
 
     init(_ oldVerdict: Verdict, _ oldFile: ByteView, _ newVerdict: Verdict, _ newFile: ByteView) {

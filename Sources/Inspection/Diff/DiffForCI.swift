@@ -2,7 +2,7 @@
 
 import ArgumentParser
 
-/// The growth that is allowed: a number of bytes, `4096`, `4K`, `1.5M`, or a part of the size, `2%`, `0.5%`.
+/// The growth that is allowed: a number of bytes, `4096`, `4K`, `1.5M`, or a percentage of the old size, `2%`, `0.5%`.
 struct Growth: ExpressibleByArgument {
     /// The text as it was given.
     let text: String
@@ -28,7 +28,7 @@ struct Growth: ExpressibleByArgument {
 }
 
 extension BuildDifference {
-    /// A sentence about what has grown by more than `limit`; nil if nothing has.
+    /// A sentence about the file or image if it has grown by more than `limit`; otherwise nil.
     func exceeds(_ limit: Growth) -> String? {
         if limit.isLess(than: old.size, new.size) { return "the file has grown from \(old.size) to \(new.size) bytes" }
         guard let before = old.imageSize, let after = new.imageSize, limit.isLess(than: before, after) else {

@@ -1,4 +1,4 @@
-// Findings: what looks wrong in a file, even if it boots, with advice.
+// Findings: things that look wrong in a file, even if it boots, with advice.
 
 import AnyELF
 import Architecture
@@ -19,9 +19,9 @@ struct Finding: Encodable, Equatable {
     let severity: Severity
     /// A short name, for scripts.
     let name: String
-    /// The sentence that says what was found.
+    /// The sentence.
     let sentence: String
-    /// The advice: what to do about it.
+    /// The advice.
     let advice: String
 
     init(_ severity: Severity, _ name: String, _ sentence: String, _ advice: String) {
@@ -77,7 +77,7 @@ struct Finding: Encodable, Equatable {
                     .warning, "incongruent",
                     "segment \(index): p_vaddr \(hex(segment.vaddr)) and p_offset \(hex(segment.offset)) differ modulo "
                         + "p_align \(hex(segment.align))",
-                    "the loader copies it all the same, others map it wrongly; fix the linker script"))
+                    "the loader copies it anyway, others map it wrongly; fix the linker script"))
         }
         if segment.align < 0x1000 {
             findings.append(
@@ -99,14 +99,14 @@ struct Finding: Encodable, Equatable {
             guard headers[index].isExecutable else { return [] }
             return [
                 Finding(
-                    .warning, "executable-stack", "PT_GNU_STACK asks for an executable stack",
+                    .warning, "executable-stack", "PT_GNU_STACK requests an executable stack",
                     "some assembly file lacks its .note.GNU-stack section; add it, or link with -z noexecstack")
             ]
         }
         return []
     }
 
-    /// The finding in a file that was cut short, even if it holds everything that is loaded.
+    /// The finding in a file that was cut short, even if everything that is loaded is there.
     private static func inSectionHeaders(_ file: ByteView, _ header: FileHeader) -> [Finding] {
         do throws(Fault) {
             _ = try SectionListing(file, header)
@@ -146,21 +146,21 @@ struct Finding: Encodable, Equatable {
         case .needsLibrary:
             [
                 Finding(
-                    .note, "libraries-to-give", "loader-inspect takes shared objects one by one",
-                    "say --module LIBRARY for each, here and with boot")
+                    .note, "libraries-to-give", "loader-inspect needs the path of each shared object",
+                    "give --module LIBRARY for each, here and with boot")
             ]
         case .imageTooLarge, .noRoomForImage, .imageOutsideMemory, .noRoomForHandoff, .noRoomForModule, .memoryTooSmall,
             .moduleOutsideMemory, .baseOutsideMemory:
             [
                 Finding(
-                    .note, "memory-to-give", "loader-inspect gives the machine 1G of RAM unless it is told",
-                    "say --memory SIZE for more, here and with boot")
+                    .note, "memory-to-give", "loader-inspect's machine has 1G of RAM by default",
+                    "give it more with --memory SIZE, here and with boot")
             ]
         case _ where rule.words.advice.string.contains("loader."):
             [
                 Finding(
-                    .note, "options-to-give", "loader-inspect takes options for the loader by themselves",
-                    "say --loader-options OPTION, here and with boot")
+                    .note, "options-to-give", "loader-inspect has an option for the loader's options",
+                    "give --loader-options OPTION, here and with boot")
             ]
         default: []
         }
@@ -173,8 +173,8 @@ struct Finding: Encodable, Equatable {
         return [
             Finding(
                 .warning, "thread-local-size",
-                "each thread wants \(template.memsz) bytes of thread-local storage, and the machine has \(size) bytes of RAM",
-                "say --memory SIZE for more, here and with boot, or allocate large arrays where they are used")
+                "each thread needs \(template.memsz) bytes of thread-local storage, and the machine has \(size) bytes of RAM",
+                "give it more with --memory SIZE, here and with boot, or allocate large arrays where they are used")
         ]
     }
 
@@ -198,7 +198,7 @@ struct Finding: Encodable, Equatable {
         return [
             Finding(
                 .warning, "entry-zeros",
-                "the bytes at the entry point \(hex(image.header.entry)) are zeros, which is no code",
+                "the bytes at the entry point \(hex(image.header.entry)) are zeros, which are not code",
                 "copy or build the file again")
         ]
     }
@@ -212,8 +212,8 @@ struct Finding: Encodable, Equatable {
         return [
             Finding(
                 .warning, "entry-in-function",
-                "the entry point \(hex(application.entry)) is not where a function begins: it is \(hex(location.offset)) bytes "
-                    + "after the beginning of \(name)",
+                "the entry point \(hex(application.entry)) is not the beginning of a function: it is \(hex(location.offset)) bytes "
+                    + "into \(name)",
                 "link with an entry symbol, -e _start, or give an undamaged copy of the file")
         ]
     }
@@ -233,14 +233,14 @@ struct Finding: Encodable, Equatable {
             return [
                 Finding(
                     .warning, "shared-page",
-                    "code and what is written share the page at \(hex(part.start & ~0xfff)), which is both",
+                    "code and written data share the page at \(hex(part.start & ~0xfff)), which is both",
                     "link with -z separate-code and -z max-page-size=4096, so that segments get pages of their own")
             ]
         }
         return []
     }
 
-    /// The finding in notes that are in sections, but in no PT_NOTE segment, where loaders look for them.
+    /// The finding in notes that are in sections, but not in a PT_NOTE segment, where loaders look for them.
     private static func outsideSegments(_ image: borrowing LinkedImage) -> [Finding] {
         guard let table = try? SectionListing(image.file, image.header),
             let sections = try? ELF.SectionTable(image.file, image.header)

@@ -1,4 +1,4 @@
-// What upstream's loaders and uhyve would do with a file that this loader boots.
+// Findings about upstream's loaders and uhyve, for a file that this loader boots.
 
 import Architecture
 import Boot
@@ -52,14 +52,14 @@ extension Finding {
             return [
                 Finding(
                     .note, "no-uhyve",
-                    "there is no uhyve interface note: uhyve takes the image for one of interface version 1",
+                    "there is no uhyve interface note: uhyve assumes interface version 1",
                     "QEMU and this loader need none")
             ]
         }
         return [
             Finding(
                 .note, "uhyve", "under uhyve the kernel makes hypercalls of interface version \(version)",
-                "uhyve has to know that version; QEMU and this loader need not")
+                "uhyve must know that version; QEMU and this loader need not")
         ]
     }
 }

@@ -11,7 +11,7 @@ extension Finding {
             (0, "!<arch>\n", "an archive of object files, as static libraries are", "link an application with it"),
             (0, "!<thin>\n", "a list of object files (a thin archive)", "link an application with it"),
             (
-                0, "BC\u{c0}\u{de}", "LLVM's bitcode, what compilers leave for link-time optimisation",
+                0, "BC\u{c0}\u{de}", "LLVM bitcode, which compilers write for link-time optimisation",
                 "link it with lld"
             ),
             (0, "\u{1f}\u{8b}", "compressed by gzip, as Hermit images are", unpack),

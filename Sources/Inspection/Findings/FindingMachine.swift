@@ -1,4 +1,4 @@
-// Findings in files for other machines, and in the machine that is rehearsed: its modules, its options.
+// Findings in files for other machines, and in the rehearsed machine: its modules, its options.
 
 import Architecture
 import Boot
@@ -18,7 +18,7 @@ extension Finding {
             Finding(
                 .note, "machine",
                 name.map { "e_machine \(number) is \($0)" }
-                    ?? "e_machine is \(number), a number that no known machine has",
+                    ?? "e_machine is \(number), the number of no known machine",
                 // EM_AARCH64 and EM_RISCV.
                 [183, 243].contains(number)
                     ? "this loader is for x86-64; Hermit's own loader, hermit-loader-aarch64 or -riscv64, boots that one"
@@ -36,10 +36,10 @@ extension Finding {
             case .relocatable: return "is an object file, not a shared object"
             case .executable: return "is a program, not a shared object"
             }
-        } catch { return "is no shared object for x86-64" }
+        } catch { return "is not a shared object for x86-64" }
     }
 
-    /// The findings in modules that the loader does not use: `used` are those that it loads.
+    /// The findings in modules that the loader does not use: `used` are the ones that it loads.
     static func unused(_ modules: [(path: String, input: InputFile)], used: [Int]) -> [Finding] {
         modules.indices.filter { !used.contains($0) }.map { index in
             let path = printable(modules[index].path)
@@ -61,7 +61,7 @@ extension Finding {
             Finding(
                 .warning, "option-without-prefix",
                 "'\(printable(String(word)))' has no effect: options for the loader begin with loader.",
-                "say --loader-options loader.\(printable(String(word))), if that is one of docs/options.md")
+                "give --loader-options loader.\(printable(String(word))), if that is one of docs/options.md")
         }
     }
 }

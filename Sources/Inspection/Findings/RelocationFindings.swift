@@ -1,4 +1,4 @@
-// What is noteworthy of a file's relocations, which are listed once for all of it.
+// Findings about a file's relocations, from a single listing.
 
 import Architecture
 import Diagnostics
@@ -7,11 +7,11 @@ import Linking
 
 /// The relocations that findings are about.
 struct RelocationFindings {
-    /// Those in read-only segments: how many, and the address of the first.
+    /// The relocations in read-only segments: their number, and the address of the first.
     private var (readOnlyCount, firstAddress): (UInt64, UInt64) = (0, 0)
     /// The types that hermit-entry panics on; it applies 64, GLOB_DAT and RELATIVE.
     private var refused: Set<UInt32> = []
-    /// The number of those outside DT_RELA, which hermit-entry does not look at.
+    /// The number of relocations outside DT_RELA, which hermit-entry does not read.
     private var ignored: UInt64 = 0
 
     /// Lists the relocations of `image`. If one of its tables is malformed, nothing is found.

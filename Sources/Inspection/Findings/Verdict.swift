@@ -1,4 +1,4 @@
-// What the loader would do with one file, found out by the loader's own code.
+// The loader's work with one file, found out by the loader's own code.
 
 import AnyELF
 import Architecture
@@ -88,18 +88,18 @@ struct Verdict: Encodable {
     var entryVersion: UInt8?
     var kernelVersion: String?
     var uhyveInterface: UInt32?
-    /// The compiler by which BootInfo is laid out; left out if that does not matter, or is not known.
+    /// The compiler whose layout BootInfo has; left out if that does not matter, or is unknown.
     var compiler: String?
     var machine: String
     let loader: Loader
     var plan: Plan?
     var relocations: [Relocations] = []
     var resolvers: [String] = []
-    /// Left out where there are none.
+    /// Left out if there are none.
     var libraries: [Library]?
     var findings: [Finding] = []
 
-    /// The verdict on `file`, called `name`, on `machine`.
+    /// The verdict on `file`, with the name `name`, on `machine`.
     init(_ file: ByteView, _ name: String, on machine: HostMachine, gigabytePages: Bool) {
         self.file = name
         size = file.count

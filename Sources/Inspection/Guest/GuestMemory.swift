@@ -1,4 +1,4 @@
-// The guest's physical memory below 4 GiB, on the host: sparse, so that only what is written costs anything.
+// The guest's physical memory below 4 GiB, on the host: sparse, so that only written pages cost anything.
 
 import Memory
 import Bytes
@@ -25,7 +25,7 @@ import Linking
         unsafe self.base = unsafe base
     }
 
-    /// Memory for an image that is looked at without a machine; throws `imageTooLarge` beyond 4 GiB, where the loader places none.
+    /// Memory for an image that is viewed without a machine; throws `imageTooLarge` beyond 4 GiB, where the loader places none.
     static func forImage(size: UInt64) throws(Fault) -> GuestMemory {
         guard size <= 1 << 32, let memory = GuestMemory(size: max(size, 1)) else {
             throw Fault(.imageTooLarge, .none, value: size, limit: 1 << 32)
@@ -33,7 +33,7 @@ import Linking
         return memory
     }
 
-    /// What the guest's loader can read; the memory must outlive it.
+    /// The memory that the guest's loader can read; this object must outlive it.
     var readable: PhysicalMemory {
         @_lifetime(immortal) get { PhysicalMemory(ByteView(span(AddressRange(0, size))), origin: 0) }
     }
@@ -50,7 +50,7 @@ import Linking
         return unsafe _overrideLifetime(span, borrowing: ())
     }
 
-    /// The bytes of `range`, for writing. The boot's plan keeps ranges apart; nothing else does, as in the guest.
+    /// The bytes of `range`, for writing. Only the boot's plan keeps ranges apart, as in the guest.
     @_lifetime(immortal)
     func region(_ range: AddressRange, at address: UInt64? = nil) -> ByteRegion {
         precondition(range.end <= size)
@@ -59,7 +59,7 @@ import Linking
         return ByteRegion(unsafe _overrideLifetime(span, borrowing: ()), at: address ?? range.start)
     }
 
-    /// Copies `bytes` to `address`; false where they do not fit.
+    /// Copies `bytes` to `address`; false if they do not fit.
     @discardableResult
     func write(_ bytes: ByteView, at address: UInt64) -> Bool {
         guard address <= size, bytes.count <= size - address else { return false }
@@ -67,8 +67,8 @@ import Linking
         return target.copy(bytes, to: address)
     }
 
-    /// Puts `bytes`, all of the file `input` where that is one, at `address`: whole pages of a file are mapped where it permits,
-    /// rather than copied. False where they do not fit.
+    /// Puts `bytes`, which are all of the file `input` if that is given, at `address`: whole pages of a file are mapped rather than copied,
+    /// if it permits that. False if they do not fit.
     func write(_ bytes: ByteView, at address: UInt64, from input: InputFile?) -> Bool {
         guard address <= size, bytes.count <= size - address else { return false }
         let whole = bytes.count & ~0xfff
@@ -91,9 +91,9 @@ import Linking
         target.store(word, at: address)
     }
 
-    /// Loads `image` with its first byte at address 0, as `LinkedImage.load` does, into memory where nothing has been written
-    /// yet: zeros cost nothing, and whole pages of the file are mapped where `input` permits, rather than copied, since most of a
-    /// large image is never looked at.
+    /// Loads `image` with its first byte at address 0, as `LinkedImage.load` does, into memory that has not been written yet: zeros cost
+    /// nothing, and whole pages of the file are mapped rather than copied, if `input` permits that, because most of a large image is never
+    /// read.
     func load(_ image: borrowing LinkedImage, from input: InputFile?) throws(Fault) {
         if let descriptorThunks = image.descriptorThunks {
             var target = region(AddressRange(0, image.size), at: image.linkStart)

@@ -1,4 +1,4 @@
-// The machine that a file would boot on, as QEMU describes it to the loader: what `--machine` and `--memory` stand for.
+// The machine that a file would boot on, as QEMU describes it to the loader: selected by `--machine` and `--memory`.
 
 import Architecture
 import Memory
@@ -28,35 +28,35 @@ struct HostMachine {
     var commandLine = ""
     /// The path of the loader, which QEMU puts in front of the command line under Multiboot.
     var loaderPath = "loader"
-    /// Further modules: paths, and what is in the files.
+    /// Further modules: their paths and contents.
     var modules: [(path: String, input: InputFile)] = []
     /// The path of the application, which is the module's command line under Multiboot.
     var applicationPath = "application"
     /// Options for the loader, words that begin with `loader.`; they follow the application's name under Multiboot, and come
     /// first on the command line under PVH and Linux's protocol.
     var loaderOptions = ""
-    /// What stands for the CPU's random number, with `loader.kaslr`.
+    /// The number used in place of the CPU's random one, with `loader.kaslr`.
     var seed: UInt64 = 0
     /// The address of ACPI's root pointer; nil for the usual place of QEMU's firmware.
     var rsdp: UInt64?
     /// Whether the CPU can mark pages as not to be executed.
     var hasNoExecute = true
-    /// The loader's own bytes, from the file of the loader that would be used.
+    /// The loader's own bytes, from the loader's file.
     var loader = AddressRange(0x10_0000, 0x12_e000)
     /// The address after its code.
     var loaderCodeEnd: UInt64 = 0x11_9000
-    /// Whether both are those of an older build, for want of a file.
+    /// Whether both are those of an older build, because no file was found.
     var isLoaderAssumed = true
-    /// The application's file, where its bytes can be mapped rather than copied.
+    /// The application's file, if its bytes can be mapped rather than copied.
     var input: InputFile?
 
-    /// The Hermit image that is booted, where the application is its kernel.
+    /// The Hermit image that is booted, if the application is its kernel.
     var image: ImageFile?
-    /// Whether somebody said how much memory there is.
+    /// Whether the user gave the amount of memory.
     var isMemoryGiven = false
 
-    /// The same machine, with the application at `path`, which is `input`. Unless somebody said how much memory it has, it has as much as
-    /// an image asks for.
+    /// The same machine, with the application at `path`, which is `input`. Unless the user gave an amount of memory, it has as much as an
+    /// image requires.
     func booting(_ path: String, _ input: InputFile? = nil) -> HostMachine {
         var host = self
         host.applicationPath = path
@@ -68,7 +68,7 @@ struct HostMachine {
         return host
     }
 
-    /// The name of the file at `index`: the application's, or that of a module; nil for one that is in an image.
+    /// The name of the file at `index`: the application's, or a module's; nil for one that is in an image.
     func name(ofFile index: Int) -> String? {
         index == 0 ? applicationPath : index <= modules.count ? modules[index - 1].path : nil
     }
@@ -104,7 +104,7 @@ struct HostMachine {
         if memory.bytes > lowMemoryEnd {
             list.append((AddressRange(at: 0x1_0000_0000, size: memory.bytes - lowMemoryEnd), .available))
         }
-        // HyperTransport's range, on AMD processors, of which qemu64 is one.
+        // HyperTransport's range on AMD processors, which qemu64 is.
         if kind != .microvm { list.append((AddressRange(0xfd_0000_0000, 0x100_0000_0000), .reserved)) }
         return list
     }
@@ -114,7 +114,7 @@ struct HostMachine {
         regions.map { ($0.range.start, $0.range.size, $0.kind.rawValue) } + (kind == .microvm ? [(0, 0, 0)] : [])
     }
 
-    /// Where the firmware puts ACPI's root pointer: that depends on the tables it makes, and those on the machine's devices.
+    /// The address at which the firmware puts ACPI's root pointer: it depends on the firmware's tables, and these on the machine's devices.
     var rootPointer: UInt64 {
         if let rsdp { return rsdp }
         return switch kind {
@@ -124,25 +124,25 @@ struct HostMachine {
         }
     }
 
-    /// The kernel's command line with the loader's options in front, without the byte that ends it: where a protocol has one string.
+    /// The kernel's command line with the loader's options in front, without the byte that ends it: for protocols with one string.
     var lineWithOptions: [UInt8] {
         Array([loaderOptions, commandLine].filter { !$0.isEmpty }.joined(separator: " ").utf8)
     }
 }
 
 extension HostMachine {
-    /// Throws `initrdTooLarge` where QEMU would not open `file` or a module: it keeps their sizes in an int.
+    /// Throws `initrdTooLarge` if QEMU would not open `file` or a module: it keeps their sizes in an int.
     func requireSmallFiles(_ file: ByteView) throws(Refusal) {
         let files = [(file.count, applicationPath)] + modules.map { (UInt64($0.input.bytes.byteCount), $0.path) }
         for (size, name) in files where size >= 1 << 31 {
             throw Refusal(
                 .initrdTooLarge, "\(printable(name)) has \(size) bytes, and QEMU opens no -initrd of 2 GiB or more",
-                "take debugging information out of it (strip), or what the application need not bring along")
+                "remove its debugging information (strip), or data that the application does not need")
         }
     }
 
-    /// Takes the loader in `file`: the memory that its PT_LOAD segments occupy, in whole pages, and where its code ends. False
-    /// if QEMU could not start it: it starts fixed images between 1 MiB and 4 GiB.
+    /// Uses the loader in `file`: the memory of its PT_LOAD segments, in whole pages, and the end of its code. False if QEMU could not
+    /// start it: it starts fixed images between 1 MiB and 4 GiB.
     mutating func use(loader file: ByteView) -> Bool {
         guard let header = try? FileHeader(file), header.type == .executable,
             let segments = try? ProgramHeaders(file, header)

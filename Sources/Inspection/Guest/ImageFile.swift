@@ -13,7 +13,7 @@ struct ImageFile: Sendable {
     let packed: InputFile
     /// The archive: unpacked, or the file itself.
     let archive: InputFile
-    /// What hermit.toml asks for: bytes of memory and processors, 0 where it asks for nothing.
+    /// The requirements in hermit.toml: bytes of memory, and processors; 0 if there are none.
     let memory: UInt64, processors: UInt64
     /// The name of the kernel in the archive.
     let kernelName: String
@@ -31,12 +31,12 @@ struct ImageFile: Sendable {
         let packed = ByteView(file.bytes)
         guard Gzip.isGzip(packed) else { return file }
         var (room, count) = try unpack(packed, room: Gzip.claimedSize(packed))
-        // What the file says of its size need not be true.
+        // The size in gzip's trailer may be wrong.
         if count > UInt64(room.bytes.byteCount) { (room, count) = try unpack(packed, room: count) }
         return count == UInt64(room.bytes.byteCount) ? room : room.prefix(Int(count))
     }
 
-    /// Unpacks `packed` into room for `size` bytes; returns the room, and how many bytes there are. Throws a `Refusal`.
+    /// Unpacks `packed` into room for `size` bytes; returns the room, and the number of unpacked bytes. Throws a `Refusal`.
     private static func unpack(_ packed: ByteView, room size: UInt64) throws(Refusal) -> (InputFile, UInt64) {
         let limit: UInt64 = 1 << 32
         guard size <= limit, let room = InputFile(room: Int(size)) else {
@@ -45,7 +45,7 @@ struct ImageFile: Sendable {
         do throws(Fault) { return (room, try room.fill(packed)) } catch { throw Refusal(error, packed) }
     }
 
-    /// Reads the image in `file`. Throws a `Refusal` for what is wrong with it.
+    /// Reads the image in `file`. Throws its fault as a `Refusal`.
     init(_ file: InputFile) throws(Refusal) {
         packed = file
         let opened = try ImageFile.archive(file)
@@ -58,7 +58,7 @@ struct ImageFile: Sendable {
         kernel = Int(facts.kernel.start)..<Int(facts.kernel.start + facts.kernel.size)
     }
 
-    /// What is kept of an image.
+    /// The facts about an image.
     private struct Facts {
         let memory: UInt64, processors: UInt64
         let kernel: TarEntry
@@ -71,12 +71,12 @@ struct ImageFile: Sendable {
         }
     }
 
-    /// The kernel, which knows its image.
+    /// The kernel, with its image.
     func kernelFile() -> InputFile { InputFile(copying: archive.bytes.extracting(kernel), image: self) }
 }
 
 extension InputFile {
-    /// Whether `path` begins like an ELF file or a Hermit image, or tells only when it is read: standard input, or what cannot be.
+    /// Whether `path` begins like an ELF file or a Hermit image, or can be judged only by reading it (standard input, or unreadable).
     static func mayBeELF(_ path: String) -> Bool {
         var status = stat()
         guard path != "-", unsafe stat(path, &status) == 0 else { return true }
@@ -85,8 +85,8 @@ extension InputFile {
         return ByteView(input.bytes).word32(at: 0) == FileHeader.magic || ImageFile.isImage(input)
     }
 
-    /// Opens `path`. Where that is a Hermit image, its kernel is what is returned, and what is wrong with it a `Refusal`; where
-    /// `includesDamaged` says so, a damaged one is the file itself.
+    /// Opens `path`; of a Hermit image, its kernel. An image's faults are thrown as a `Refusal`; if `includesDamaged`, a damaged image is
+    /// returned as the file itself.
     static func opening(_ path: String, includesDamaged: Bool = false) throws -> InputFile {
         let input = try InputFile(path)
         guard ImageFile.isImage(input) else { return input }
@@ -98,12 +98,12 @@ extension InputFile {
 }
 
 extension InputFile {
-    /// The same for a command that ends where a file is refused: says why, and throws the exit status.
+    /// The same for a command that ends if a file is refused: reports why, and throws the exit status.
     static func openingOnly(_ path: String) throws -> InputFile {
         do { return try opening(path) } catch let refusal as Refusal { throw ExitCode(refusal.tell(path)) }
     }
 
-    /// Unpacks `packed` into the room that this file is; returns how many bytes there are.
+    /// Unpacks `packed` into this file's bytes; returns the number of unpacked bytes.
     fileprivate func fill(_ packed: ByteView) throws(Fault) -> UInt64 { try Gzip.unpack(packed, into: region) }
 }
 

@@ -1,17 +1,17 @@
-// The bytes of a file, mapped into memory where that is possible: the only unsafe code on the way in.
+// The bytes of a file, mapped into memory if that is possible: the only unsafe code on the way in.
 
 import Bytes
 import Glibc
 import Synchronization
 
-/// A file's bytes, read only. They are mapped, so that only what is looked at is read; standard input and what cannot be
-/// mapped, such as a pipe, is read to its end. Nothing changes after that, so threads can share it.
+/// A file's bytes, read only. They are mapped, so only the pages that are used are read; standard input and files that cannot be mapped,
+/// such as pipes, are read to their end. Nothing changes after that, so threads can share it.
 @safe final class InputFile: @unchecked Sendable {
     private let start: UnsafeMutableRawPointer?
     private let count: Int
-    /// The descriptor of the mapped file, -1 where the bytes are a copy.
+    /// The descriptor of the mapped file, -1 if the bytes are a copy.
     private let descriptor: Int32
-    /// The Hermit image whose kernel this is; nil for a file of its own.
+    /// The Hermit image whose kernel this is; nil if it is a file itself.
     let image: ImageFile?
 
     /// A file of `bytes`, which are copied: the kernel of `image`.
@@ -20,7 +20,7 @@ import Synchronization
         descriptor = -1
         self.image = image
         unsafe start = malloc(max(count, 1))
-        // There is room for so many, and they are only read.
+        // The buffer holds `count` bytes, which are only read.
         if let start = unsafe start, count > 0 {
             unsafe bytes.withUnsafeBytes {
                 unsafe start.copyMemory(from: $0.baseAddress.unsafelyUnwrapped, byteCount: count)
@@ -37,7 +37,7 @@ import Synchronization
         image = nil
     }
 
-    /// The room of a file that was made as such, to be filled before anybody reads it; this object must outlive it.
+    /// The bytes of a file made by `init(room:)`, to be filled before they are read; this object must outlive them.
     var region: ByteRegion {
         @_lifetime(immortal) get {
             // There are `count` bytes at `start`.
@@ -52,7 +52,7 @@ import Synchronization
     /// Opens `path`; `-` is standard input. Throws `Failure.reading`.
     init(_ path: String) throws(Failure) {
         if path == "-", InputFile.isInputTaken.exchange(true, ordering: .relaxed) {
-            throw Failure("standard input can be read once only: - stands for one file")
+            throw Failure("standard input can be read only once: give - for one file")
         }
         image = nil
         let descriptor = path == "-" ? 0 : unsafe open(path, O_RDONLY | O_CLOEXEC)
@@ -93,7 +93,7 @@ import Synchronization
     /// Whether standard input has been read, or is being read.
     private static let isInputTaken = Atomic<Bool>(false)
 
-    /// Whether `path` is a pipe, a device or a socket: what is read there may be gone, and may never come.
+    /// Whether `path` is a pipe, a device or a socket: reading consumes it, and may block forever.
     static func isReadOnce(_ path: String) -> Bool {
         var status = stat()
         return unsafe stat(path, &status) == 0 && ![S_IFREG, S_IFDIR].contains(status.st_mode & S_IFMT)
@@ -102,20 +102,20 @@ import Synchronization
     /// The bytes, as long as this object lives.
     var bytes: RawSpan {
         @_lifetime(borrow self) get {
-            // There are `count` bytes at `start`, and nobody writes them.
+            // There are `count` bytes at `start`, which are not written.
             let buffer = unsafe UnsafeRawBufferPointer(start: start, count: count)
             return unsafe _overrideLifetime(buffer.bytes, borrowing: self)
         }
     }
 
-    /// Gives back the memory of what was looked at so far; looking at it again finds it in the system's cache.
+    /// Gives back the memory of the pages that were used so far; a second use finds them in the system's cache.
     func release() {
         // The mapping is private and never written: nothing is lost.
         if descriptor >= 0 { unsafe madvise(start, count, MADV_DONTNEED) }
     }
 
-    /// Maps `size` bytes of the file from `offset` on, both whole pages, over the pages at `address`, which the caller owns
-    /// and gives up; false where the file is not mapped or the system refuses.
+    /// Maps `size` bytes of the file from `offset` on, both whole pages, over the pages at `address`, which the caller owns and gives up;
+    /// false if the file is not mapped or the system refuses.
     func map(_ offset: UInt64, size: UInt64, over address: UnsafeMutableRawPointer) -> Bool {
         guard descriptor >= 0, let size = Int(exactly: size), let offset = Int(exactly: offset) else { return false }
         // The caller's pages, by its promise.
@@ -123,23 +123,23 @@ import Synchronization
             != MAP_FAILED
     }
 
-    /// Ends the program with one line where a file that is mapped becomes shorter while it is looked at, as when a build
-    /// rewrites it: what is missing cannot be read.
+    /// Ends the program with one line if a mapped file becomes shorter while it is used, as when a build rewrites it: its missing pages
+    /// cannot be read.
     private static let watch: Void = {
         signal(SIGBUS) { _ in
-            // Only what may be called anywhere; a literal's bytes are valid for ever.
+            // Only functions that signal handlers may call; a literal's bytes are valid for ever.
             let text: StaticString = "Error: a file became shorter while it was read, or its disk failed\n"
             _ = unsafe write(2, text.utf8Start, text.utf8CodeUnitCount)
             _exit(Failure.unreadable)
         }
     }()
 
-    /// What reading ended with: errno.
+    /// The error that ended reading: errno.
     private struct ReadError: Error {
         var number = errno
     }
 
-    /// The most bytes that are read, of what may have no end; the loader boots from 4 GiB of memory.
+    /// The most bytes that are read, because a pipe may have no end; the loader boots from 4 GiB of memory.
     private static let limit = 1 << 32
 
     private static func readAll(_ descriptor: Int32) throws(ReadError) -> (UnsafeMutableRawPointer?, Int) {
@@ -152,7 +152,7 @@ import Synchronization
                     throw ReadError(number: EFBIG)
                 }
                 capacity = max(1 << 16, capacity * 2)
-                // Grows what malloc gave, and keeps its bytes.
+                // Grows malloc's block, and keeps its bytes.
                 guard let grown = unsafe realloc(start, capacity) else {
                     let error = ReadError()
                     unsafe free(start)

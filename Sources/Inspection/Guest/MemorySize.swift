@@ -2,7 +2,7 @@
 
 import ArgumentParser
 
-/// A number of bytes, written as QEMU's -m takes it, or as people do: `512M`, `512MiB`, `1.5G`; plain numbers are MiB.
+/// A number of bytes, in the form of QEMU's -m, or with other usual units: `512M`, `512MiB`, `1.5G`; plain numbers are MiB.
 struct MemorySize: ExpressibleByArgument, Equatable {
     /// Bytes.
     let bytes: UInt64
@@ -10,7 +10,7 @@ struct MemorySize: ExpressibleByArgument, Equatable {
     init(bytes: UInt64) { self.bytes = bytes }
 
     init?(argument: String) {
-        // With a fraction QEMU wants a unit. Units of IEC 80000 are the same: it counts in powers of 2, whatever they are called.
+        // With a fraction QEMU requires a unit. Units of IEC 80000 are the same: it counts in powers of 2, whatever their names.
         guard let match = argument.wholeMatch(of: #/([0-9]+)(?:(\.[0-9]*)?\ ?([KMGTkmgt])(?:i?[Bb])?)?/#),
             let whole = UInt64(match.1)
         else { return nil }
@@ -25,7 +25,7 @@ struct MemorySize: ExpressibleByArgument, Equatable {
 
     var defaultValueDescription: String { text }
 
-    /// As QEMU's -m takes it.
+    /// In the form of QEMU's -m.
     var text: String {
         let units: [(letter: String, shift: UInt64)] = [("T", 40), ("G", 30), ("M", 20), ("K", 10)]
         // Whole pages, so whole KiB.

@@ -1,27 +1,27 @@
-// A refusal in words: the loader's faults, and what this program knows besides.
+// A refusal in words: the loader's faults, and this program's own rules.
 
 import Boot
 import Bytes
 import Diagnostics
 import Linking
 
-/// Rules that this program knows besides the loader's: what QEMU or the kernel can't do.
+/// This program's own rules: the limits of QEMU and of kernels.
 enum HostRule: String, CaseIterable {
     /// QEMU opens no such file.
     case initrdTooLarge
     /// The kernel finds no room for its heap.
     case kernelMemory
 
-    /// What it means.
+    /// Its meaning.
     var meaning: String {
         switch self {
         case .initrdTooLarge: "QEMU boots no file of 2 GiB or more with -initrd"
-        case .kernelMemory: "the loader boots the file, but its kernel ends with a panic for want of memory"
+        case .kernelMemory: "the loader boots the file, but its kernel ends with a panic for lack of memory"
         }
     }
 }
 
-/// A fault in words, since the bytes that it names may be gone when it is told.
+/// A fault in words, because the bytes that it names may be gone when it is printed.
 struct Refusal: Error {
     /// The loader's fault; nil if it is this program that refuses.
     let fault: Fault?
@@ -44,7 +44,7 @@ struct Refusal: Error {
         self.sentence = sentence + "; " + advice
     }
 
-    /// What the loader said of `fault` at the end of its `report`.
+    /// The loader's sentence and advice on `fault`, from the end of its `report`.
     init(_ fault: Fault, report: String) {
         self.fault = fault
         rule = "\(fault.rule)"

@@ -11,7 +11,7 @@ import ELF
 import HermitEntry
 import Linking
 
-/// What came of a boot that stops before the jump.
+/// The outcome of a boot that stops before the jump.
 struct Rehearsal {
     /// The guest's memory, as the kernel would find it.
     let guest: GuestMemory
@@ -19,25 +19,25 @@ struct Rehearsal {
     let placement: MemoryPlan
     /// The CPU's state at the jump.
     let entry: EntryState
-    /// What was relocated.
+    /// The numbers of relocations.
     let counts: RelocationCounts
-    /// Resolver functions that only the guest can call; their places hold what they held before.
+    /// Resolver functions that only the guest can call; their places are unchanged.
     let resolvers: [UInt64]
     /// The memory map as the loader sees it.
     let memoryMap: [MemoryRegion]
-    /// What is reserved in it.
+    /// Its reservations.
     let reservations: [Reservation]
     /// The lines that the loader prints.
     let report: String
 
     /// The shared objects that were loaded, in the order in which symbols are searched.
     let libraries: [Library]
-    /// Where the modules are, as offsets in the guest's memory.
+    /// The modules, as offsets in the guest's memory.
     private let modules: [NamedFile]
 
     /// The entry contract's generation.
     let generation: Generation
-    /// What the loader was asked for.
+    /// The loader's options.
     let options: LoaderOptions
     /// The bytes of BootInfo.
     var bootInfoSize: UInt64 { BootInfo.size(generation, alignsWideIntegers: alignsWideIntegers) }
@@ -47,8 +47,7 @@ struct Rehearsal {
     /// The command line that the kernel gets.
     let commandLine: String
 
-    /// Boots `file`, or the image whose kernel it is, on `machine` up to the jump. `gigabytePages` says whether the CPU has
-    /// them.
+    /// Boots `file`, or the image whose kernel it is, on `machine` up to the jump. `gigabytePages` says whether the CPU has pages of 1 GiB.
     init(_ file: ByteView, on machine: HostMachine, gigabytePages: Bool = false) throws(Refusal) {
         if let image = machine.image {
             try self.init(starting: ByteView(image.packed.bytes), machine, gigabytePages: gigabytePages)
@@ -83,9 +82,9 @@ struct Rehearsal {
     }
 }
 
-/// The guest's memory as a host for the sequence of a boot: nothing is executed, and what the loader decided is kept.
+/// The guest's memory as a host for the sequence of a boot: nothing is executed, and the loader's decisions are kept.
 private struct GuestHost: BootHost {
-    /// What the plan is about.
+    /// The facts from which the boot was planned.
     struct Planned {
         let generation: Generation
         let options: LoaderOptions
@@ -95,7 +94,7 @@ private struct GuestHost: BootHost {
         let commandLine: String
     }
 
-    /// What the kernel is entered with.
+    /// The state at the kernel's entry.
     struct Entered {
         let state: EntryState
         let placement: MemoryPlan
@@ -179,11 +178,11 @@ extension Rehearsal {
         let name: String
         /// Which of the modules it is.
         let file: Int
-        /// Where it lies.
+        /// Its range in memory.
         let memory: AddressRange
     }
 
-    /// The file of `library`, and where it is to be read: a module of `machine`, or bytes of the image that lies in memory.
+    /// The file of `library`, and its bytes: a module of `machine`, or a part of the image in memory.
     func file(of library: Library, on machine: HostMachine) -> (path: String?, input: InputFile)? {
         if library.file > 0, library.file <= machine.modules.count {
             let module = machine.modules[library.file - 1]
@@ -195,10 +194,10 @@ extension Rehearsal {
         return (nil, InputFile(copying: guest.span(AddressRange(file.start, end))))
     }
 
-    /// Room for what is known of libraries.
+    /// Receives the link plan.
     static let noPlan = [LinkPlan()]
 
-    /// The application once more, with its libraries; what is known of these is kept in the only one of `plans`.
+    /// Reads the application again, with its libraries; `plans` has one element, which receives the link plan.
     @_lifetime(copy plans)
     func application(_ plans: consuming MutableSpan<LinkPlan>) throws(Fault) -> Application {
         var files = NamedFiles(guest.readable.bytes)

@@ -27,7 +27,7 @@ extension HostMachine {
         return try starter.write(placed, to: guest)
     }
 
-    /// Copies a module to where `starter` has it.
+    /// Copies a module to the place that `starter` gives it.
     private func place(
         _ file: ByteView, _ input: InputFile?, by starter: any Starter, _ placed: inout [AddressRange],
         in guest: GuestMemory
@@ -39,6 +39,6 @@ extension HostMachine {
         placed.append(AddressRange(at: start, size: file.count))
     }
 
-    /// What looks wrong with the machine, whatever boots there.
+    /// Warnings about the machine, whatever boots there.
     var findings: [Finding] { Finding.withoutPrefix(loaderOptions) + starter.findings }
 }

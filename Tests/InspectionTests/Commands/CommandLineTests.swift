@@ -104,14 +104,14 @@ import Testing
         let text = run.output.split(whereSeparator: \.isWhitespace).joined(separator: " ")
         for sentence in [
             "warning 'generation=2' has no effect: options for the loader begin with loader.",
-            "warning module text is no shared object for x86-64, so the loader leaves it alone",
+            "warning module text is not a shared object for x86-64, so the loader leaves it alone",
             "warning module fixed is a program, not a shared object, so the loader leaves it alone",
         ] { #expect(text.contains(sentence), "\(run.output)") }
         #expect(!text.contains("loader.quiet' has no effect"))
         let application = try await Tool.run(["--module", "application", "application"], in: folder.url)
         #expect(application.output.contains("nothing needs module application"), "\(application.output)")
         let relocations = try await Tool.run(["relocations", "--module", "text", "application"], in: folder.url)
-        #expect(relocations.errors == "text is no shared object for x86-64, so no symbol is found there\n")
+        #expect(relocations.errors == "text is not a shared object for x86-64, so no symbol is found there\n")
     }
 
     /// EI_CLASS, EI_DATA and e_machine.
@@ -119,7 +119,7 @@ import Testing
         (2, 1, 183, "e_machine 183 is AArch64"), (2, 1, 243, "e_machine 243 is RISC-V"),
         (1, 1, 3, "e_machine 3 is i386"),
         (2, 2, 21, "e_machine 21 is 64-bit PowerPC"), (1, 1, 40, "e_machine 40 is ARM, 32 bits"),
-        (2, 1, 0x1234, "e_machine is 4660, a number that no known machine has"),
+        (2, 1, 0x1234, "e_machine is 4660, the number of no known machine"),
     ])
     func otherMachinesHaveNames(_ fileClass: Int, _ data: Int, _ machine: Int, _ sentence: String) async throws {
         var bytes = Sample.application

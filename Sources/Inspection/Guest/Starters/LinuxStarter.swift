@@ -12,7 +12,7 @@ struct LinuxStarter: Starter {
     /// There is one initrd.
     var takesModules: Bool { false }
 
-    /// It ends where RAM below 4 GiB does, less what the firmware sets aside for ACPI.
+    /// It ends at the end of RAM below 4 GiB, less the part that the firmware sets aside for ACPI.
     func address(of size: UInt64, after placed: [AddressRange]) -> UInt64 {
         PVHStarter(machine).address(of: size, after: placed)
     }

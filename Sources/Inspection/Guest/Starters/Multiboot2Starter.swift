@@ -25,8 +25,8 @@ struct Multiboot2Starter: Starter {
         return LoaderStart(magic: Multiboot2.magic, information: information)
     }
 
-    /// The information's bytes, with the strings that GRUB hands over: the application's are the options, and the command line has no
-    /// name in front. ACPI's root pointer is a copy, of version 1, as the firmware of QEMU's machines has it.
+    /// The information's bytes, with the strings that GRUB hands over: the application's are the options, and the command line has no name
+    /// in front. ACPI's root pointer is a copy, of version 1, as in the firmware of QEMU's machines.
     private func information(_ placed: [AddressRange]) -> [UInt8] {
         var bytes: [UInt8] = [0, 0, 0, 0, 0, 0, 0, 0]
         func append(_ type: UInt32, _ fields: [UInt8]) {

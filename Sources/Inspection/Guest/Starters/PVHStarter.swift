@@ -1,4 +1,4 @@
-// PVH as QEMU's option ROM and qboot leave it: the module ends where RAM below 4 GiB does, less what is set aside for ACPI.
+// PVH as QEMU's option ROM and qboot leave it: the module ends at the end of RAM below 4 GiB, less the part set aside for ACPI.
 
 import Firmware
 import Memory
@@ -9,14 +9,14 @@ struct PVHStarter: Starter {
 
     init(_ machine: HostMachine) { self.machine = machine }
 
-    /// Further modules, which QEMU does not know, lie below.
+    /// Further modules, which QEMU does not have, lie below.
     func address(of size: UInt64, after placed: [AddressRange]) -> UInt64 {
         let end = placed.last?.start ?? machine.lowMemoryEnd - (machine.kind == .microvm ? 0 : 0x2_8000)
         return size <= end ? (end - size) & ~0xfff : end
     }
 
     func write(_ files: [AddressRange], to guest: GuestMemory) -> LoaderStart {
-        // QEMU gives no module where its file is empty.
+        // QEMU gives no module if its file is empty.
         let placed = files.count == 1 && files[0].size == 0 ? [] : files
         let information: UInt64 = machine.kind == .microvm ? 0xf_31e0 : 0x21e0
         let (entries, string) = (machine.mapEntries, machine.lineWithOptions + [0])
@@ -32,7 +32,7 @@ struct PVHStarter: Starter {
         let list = placed.count == 1 ? usualList : 0x3000
         guest.store(PVH.magic, at: information)
         guest.store(1 as UInt32, at: information + 4)
-        // In the order of QEMU's ROM, where a long one runs into what follows it.
+        // In the order of QEMU's ROM, where a long one runs into the next structure.
         guest.write(string, at: text)
         guest.store(UInt32(placed.count), at: information + 12)
         for (offset, word) in [(16, list), (24, text), (32, machine.rootPointer), (40, map)] as [(UInt64, UInt64)] {
@@ -73,7 +73,7 @@ struct PVHStarter: Starter {
                 Finding(
                     .warning, "long-command-line",
                     "the command line has \(length) bytes, and QEMU's PVH has room for 4095 before it "
-                        + "overwrites what it tells the loader, or itself",
+                        + "overwrites the start info, or itself",
                     "shorten it, start by Multiboot, or take --machine microvm"))
         }
         return findings

@@ -1,10 +1,10 @@
-// What starts the loader in a rehearsal: a type for each protocol, all of the same shape.
+// The starters of the loader in a rehearsal: a type for each protocol, all of the same shape.
 
 import Bytes
 import Diagnostics
 import Memory
 
-/// Who starts the loader by one protocol: where the modules go, and what is written about them.
+/// A starter of the loader by one protocol: the places of the modules, and the structures about them.
 protocol Starter {
     /// Has the loader started on `machine`.
     init(_ machine: HostMachine)
@@ -12,13 +12,13 @@ protocol Starter {
     /// Whether modules beside the application are handed over.
     var takesModules: Bool { get }
 
-    /// Where a module of `size` bytes goes, after those in `placed`.
+    /// The address of a module of `size` bytes, after those in `placed`.
     func address(of size: UInt64, after placed: [AddressRange]) -> UInt64
 
     /// Writes the protocol's structures about the modules in `placed`, the application first.
     func write(_ placed: [AddressRange], to guest: GuestMemory) throws(Fault) -> LoaderStart
 
-    /// What looks wrong with the machine where the loader is started so.
+    /// Warnings about the machine for this way of starting.
     var findings: [Finding] { get }
 }
 
@@ -27,7 +27,7 @@ extension Starter {
     var findings: [Finding] { [] }
 }
 
-/// What the loader is started with.
+/// The loader's state at its start.
 struct LoaderStart {
     /// The protocol's number.
     let magic: UInt32

@@ -1,5 +1,5 @@
-// UEFI as OVMF leaves it to the application in the MZ file, which writes a start info: its own code does so here, too. Addresses
-// and sizes were read out of guests of QEMU 7.2 with OVMF 2022.11.
+// UEFI as OVMF leaves it to the application in the MZ file, which writes a start info: its own code does so here, too. Addresses and sizes
+// come from guests of QEMU 7.2 with OVMF 2022.11.
 
 import Bytes
 import Diagnostics
@@ -16,12 +16,12 @@ struct UEFIStarter: Starter {
     /// OVMF does not run in less.
     static var leastMemory: UInt64 { 64 << 20 }
 
-    /// EFI_MEMORY_TYPE, as far as the map has it.
+    /// EFI_MEMORY_TYPE: the values used in the map.
     private enum Kind: UInt64 {
         case reserved = 0, bootServices = 4, runtimeServices = 6, free = 7, acpiTables = 9, acpiNonVolatile = 10
     }
 
-    /// The memory map: kinds and ends of what follows each other, at fixed places below 16 MiB, and before the end of RAM below 4 GiB.
+    /// The memory map: kinds and ends of adjacent regions, at fixed places below 16 MiB, and before the end of RAM below 4 GiB.
     private var regions: [(kind: Kind, range: AddressRange)] {
         let end = machine.lowMemoryEnd
         var list: [(Kind, AddressRange)] = [(.free, AddressRange(0, 0xa_0000))]
@@ -66,7 +66,7 @@ struct UEFIStarter: Starter {
             // Kind, first address, virtual address, pages, attributes (write-back), and a word that firmware appends.
             descriptors += [kind.rawValue, range.start, 0, range.size >> 12, 1 << 3, 0]
         }
-        // As many as the application leaves room for.
+        // The texts have as much room as in the application's start info.
         let line = machine.lineWithOptions
         let (texts, count) = (UInt64(line.count) + StartInfoWriter.moduleCapacity * 1024, UInt64(descriptors.count / 6))
         let size = StartInfoWriter.size(texts: texts, regions: count)
