@@ -61,7 +61,7 @@ struct Listing: ~Copyable {
     private var column = 0
     private var rows = 0
 
-    /// The state that is common to a listing's parts, which several threads write.
+    /// The common state of a listing's parts, which several threads write.
     struct State: Sendable {
         fileprivate let input: InputFile?
         fileprivate let layouts: [CellLayout]
@@ -97,7 +97,7 @@ struct Listing: ~Copyable {
     /// Continues after `count` rows that others have written.
     mutating func skip(rows count: Int) { rows += count }
 
-    /// Hands over what was written.
+    /// Hands the written bytes over.
     mutating func flush() { buffer.flush() }
 
     /// Starts view `name` of `file`, whose bytes are in `input`; `facts` are members of the JSON document before its rows.
@@ -137,7 +137,7 @@ struct Listing: ~Copyable {
         output?.isDocumentOpen = false
     }
 
-    /// Writes an address or another number that is read in hexadecimal; in JSON as a string, since JSON numbers lose bits past 2^53.
+    /// Writes an address or another number that is read in hexadecimal; in JSON as a string, because JSON numbers lose bits past 2^53.
     @inline(__always)
     mutating func hex(_ value: UInt64) {
         var cursor = begin()

@@ -16,7 +16,7 @@ enum Names {
         247: "Linux BPF", 252: "C-SKY", 258: "LoongArch",
     ]
 
-    /// The name of the machine with the number `number`; nil if it has none here.
+    /// The name of the machine with the number `number`; nil if it is not in the table.
     static func machine(_ number: UInt16) -> String? { machines[number] }
 
     /// p_type of a file for `machine`, without PT_; nil if it has no name.
@@ -126,7 +126,7 @@ enum Names {
             case 0x400: letters.append("T")
             case 0x800: letters.append("C")
             case 0x20_0000: letters.append("R")
-            // SHF_MASKOS, without what has a letter of its own.
+            // SHF_MASKOS, except flags with their own letter.
             case 0x10_0000...0xfff_ffff: letters.append("o")
             // SHF_X86_64_LARGE.
             case 0x1000_0000: letters.append(machine == MachineType.amd64 ? "l" : "p")
@@ -175,7 +175,7 @@ enum Names {
         }
     }
 
-    /// d_tag, without DT_, and in hexadecimal where it has no name.
+    /// d_tag, without DT_, and in hexadecimal if it has no name.
     static func dynamic(_ tag: UInt64) -> String {
         let first = [
             "NULL", "NEEDED", "PLTRELSZ", "PLTGOT", "HASH", "STRTAB", "SYMTAB", "RELA", "RELASZ", "RELAENT", "STRSZ",

@@ -8,9 +8,8 @@ extension Listing {
     /// The number of rows that a thread writes in one piece.
     private static var chunk: Int { 2048 }
 
-    /// Writes `count` rows: `body` gets a range of them, and the listing to put their cells into. If there are many, several
-    /// threads share them, each with a buffer of its own that it hands over when its turn has come; a row must depend only on
-    /// its index.
+    /// Writes `count` rows: `body` gets a range of them, and the listing to put their cells into. If there are many, several threads share
+    /// them, each with its own buffer, which it hands over in its turn; a row must depend only on its index.
     mutating func rows(_ count: Int, _ body: @Sendable (Range<Int>, inout Listing) -> Void) {
         let chunks = (count + Listing.chunk - 1) / Listing.chunk
         let threads = chunks > 8 ? min(ProcessInfo.processInfo.activeProcessorCount, 4) : 1

@@ -16,15 +16,15 @@ import Subprocess
     import SystemPackage
 #endif
 
-/// What is known of an address.
+/// An address's symbol, section and lines.
 struct AddressName {
     let address: UInt64
-    /// The symbol as people write it, or the section where there is none, and how far into it the address lies.
+    /// The demangled symbol, or the section if there is none, and the address's offset in it.
     let symbol: String, offset: UInt64
     /// Functions and lines of the source, the innermost first: a function's body may have been put into its caller.
     var frames: [String] = []
 
-    /// What is told of it, a line and one for each frame.
+    /// Its text: one line, and one for each frame.
     var lines: [String] {
         ["  \(hex(address))  \(symbol)+\(hex(offset))"]
             + frames.enumerated().filter { $0.element != symbol }
@@ -34,7 +34,7 @@ struct AddressName {
 
 /// Names for the addresses of an image that was loaded.
 enum AddressNames {
-    /// Names of those `mentions` that lie in the image of `file`, whose first byte is at `start`; `debug` has its symbols and lines.
+    /// The names of the `mentions` in the image of `file`, whose first byte is at `start`; `debug` has its symbols and lines.
     static func of(
         _ mentions: [GuestLog.Mention], _ file: ByteView, _ debug: DebugFile, at start: UInt64
     ) async -> [AddressName] {
@@ -80,7 +80,7 @@ enum AddressNames {
         return names
     }
 
-    /// Where DWARF looks for link address `address`: in an object file, which has no addresses yet, within a section.
+    /// The place of link address `address` in DWARF: in an object file, which has no addresses yet, within a section.
     private static func place(_ address: UInt64, _ contents: borrowing ApplicationFile) -> SourceLines.Place? {
         guard contents.isObject else { return SourceLines.Place(section: nil, address: address) }
         guard let section = contents.object.section(at: address),
@@ -119,12 +119,12 @@ enum SourceLines {
         let address: UInt64
     }
 
-    /// A function as it is mangled, and " at " with the line, empty where nobody knows it.
+    /// A mangled function name, and " at " with the line; empty if unknown.
     struct Frame {
         let function: String, place: String
     }
 
-    /// The frames at each of `places` in the file at `path`; empty where no tool is installed or none knows anything.
+    /// The frames at each of `places` in the file at `path`; empty if no tool is installed, or the tools find nothing.
     static func of(_ places: [Place], in path: String) async -> [Place: [Frame]] {
         var found: [Place: [Frame]] = [:]
         for section in Set(places.map(\.section)) {
@@ -161,7 +161,7 @@ enum SourceLines {
                 function = line
             } else if let name = function {
                 function = nil
-                // `crash.c:?` and `crash.c:0` name the file that a symbol comes from, which is no place.
+                // `crash.c:?` and `crash.c:0` name the symbol's source file, not a line.
                 let hasLine = !line.hasPrefix("??") && !line.hasSuffix(":?") && !line.hasSuffix(":0") && !line.isEmpty
                 let place = hasLine ? " at " + line.replacing(/\ \(discriminator [0-9]+\)$/, with: "") : ""
                 guard let address, name != "??" || hasLine else { continue }
@@ -174,14 +174,14 @@ enum SourceLines {
 
 /// Programs that are installed.
 enum InstalledProgram {
-    /// The path of the program called `name`, from PATH; nil if it is not there.
+    /// The path of the program with the name `name`, from PATH; nil if it is not there.
     static func find(_ name: String) -> String? {
         if name.contains("/") { return unsafe access(name, X_OK) == 0 ? name : nil }
         let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
         return folders.map { "\($0)/\(name)" }.first { unsafe access($0, X_OK) == 0 }
     }
 
-    /// What the program at `path` writes to standard output; nil if it fails.
+    /// The standard output of the program at `path`; nil if it fails.
     static func output(_ path: String, _ arguments: [String]) async -> String? {
         let result = try? await Subprocess.run(
             .path(FilePath(path)), arguments: Arguments(arguments), output: .string(limit: 1 << 26), error: .discarded)

@@ -1,4 +1,4 @@
-// Functions and objects by address: only those that an address is really within.
+// Functions and objects by address: only those that really contain the address.
 
 import AnyELF
 import Architecture
@@ -8,11 +8,11 @@ import ELF
 
 /// The symbols of a file by section and value.
 struct AddressSymbols {
-    /// A symbol that an address lies in.
+    /// A symbol that contains an address.
     struct Match {
         /// The name as it stands in the file.
         let name: String
-        /// How far into it the address lies.
+        /// The address's offset in it.
         let offset: UInt64
     }
 
@@ -21,7 +21,7 @@ struct AddressSymbols {
         let type: UInt8
         let value: UInt64, size: UInt64
         let nameOffset: UInt64
-        /// Functions come last of those at one address: they are what is looked for.
+        /// Of symbols at one address, functions come last, because the last one is found.
         var rank: Int { type == Symbol.Kind.function ? 1 : 0 }
     }
 
@@ -31,14 +31,14 @@ struct AddressSymbols {
         let name: String
     }
 
-    /// Whether there is a table of all symbols, rather than of those only that other files may use.
+    /// Whether the table is .symtab rather than .dynsym.
     private(set) var isComplete = false
     /// Whether there is DWARF.
     private(set) var hasLines = false
     private var entries: [Entry] = []
     private var sections: [Section] = []
 
-    /// Those of `file`, of any form; none where its header or its sections cannot be read.
+    /// The symbols of `file`, of any form; empty if its header or its sections cannot be read.
     init(_ file: ByteView) {
         guard let header = try? AnyFileHeader(file), let table = try? SectionListing(file, header) else { return }
         var symbols: Int?
@@ -53,7 +53,7 @@ struct AddressSymbols {
             } else if section.type == SectionHeader.Kind.dynamicSymbols, symbols == nil {
                 symbols = index
             }
-            // What has no memory has no addresses, and those of thread-local sections are other ones.
+            // Sections without memory have no addresses, and those of thread-local sections are of another kind.
             guard section.isLoaded, section.flags & SectionHeader.Flags.threadLocal == 0 else { continue }
             sections.append(Section(index: index, addr: section.addr, size: section.size, name: name))
         }
@@ -97,7 +97,7 @@ struct AddressSymbols {
             let offset = value &- entry.value
             let reaches = entry.size == 0 ? nearest == nil || nearest == entry.value : offset < entry.size
             if reaches {
-                // Whole, since a part of a mangled name says nothing.
+                // In full: part of a mangled name is useless.
                 let name = file.string(at: entry.nameOffset, limit: Demangler.longestSymbol).wholeText
                 return Match(name: name, offset: offset)
             }

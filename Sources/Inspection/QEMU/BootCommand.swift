@@ -1,4 +1,4 @@
-// Boots a file in QEMU with this loader, and says what became of it.
+// Boots a file in QEMU with this loader, and reports the outcome.
 
 import ArgumentParser
 import Boot
@@ -47,17 +47,17 @@ struct BootCommand: AsyncParsableCommand {
             """)
     @OptionGroup var machine: MachineOptions
     @OptionGroup var options: RunnerOptions
-    @Option(help: "QEMU's program; without it $QEMU, or else qemu-system-x86_64 in PATH.", completion: .file())
+    @Option(help: "QEMU's program; by default $QEMU, or else qemu-system-x86_64 in PATH.", completion: .file())
     var qemu: String?
-    @Option(help: "The file with symbols and lines, where the application is stripped.", completion: .file())
+    @Option(help: "The file with symbols and lines, if the application is stripped.", completion: .file())
     var debugFile: String?
     @Flag(help: "Starts gdb, which stops at the entry point; QEMU ends with it.")
     var gdb = false
     @Flag(
         name: .shortAndLong,
-        help: "Only the guest's output, its lines ended as files have them; the loader is told to be quiet.")
+        help: "Prints only the guest's output, with line feeds; adds loader.quiet.")
     var quiet = false
-    @Flag(help: "Boots even what would be refused.")
+    @Flag(help: "Boots even a file that would be refused.")
     var force = false
     @Flag(help: "Only show the command.")
     var dryRun = false
@@ -72,7 +72,7 @@ struct BootCommand: AsyncParsableCommand {
     mutating func validate() throws {
         // A separator in front of the file separates nothing.
         if words.first == "--" { words.removeFirst() }
-        // What the parser knows of all commands it leaves to the passage, too.
+        // The parser passes the options of all commands through, too.
         if words.first == "--help" || words.first == "-h" { throw CleanExit.helpRequest(self) }
         if words.first == "--version" { throw CleanExit.message("loader-inspect \(LoaderInspect.version)") }
         guard let file = words.first else { throw ValidationError("Missing expected argument '<file>'") }
@@ -87,7 +87,7 @@ struct BootCommand: AsyncParsableCommand {
     func run() async throws {
         let way = try BootWay(options, machine)
         guard !([file, machine.loader ?? ""] + machine.modules).contains("-") else {
-            throw Failure("QEMU reads files by their names: standard input can be none of them")
+            throw Failure("QEMU reads files by their names: give a name instead of - for standard input")
         }
         for path in [file] + machine.modules where InputFile.isReadOnce(path) {
             throw Failure("QEMU cannot boot from a pipe or a device: copy \(printable(path)) to a file")
@@ -105,7 +105,7 @@ struct BootCommand: AsyncParsableCommand {
         }
         guard let found = machine.loaderFile else {
             throw Failure(
-                "there is no loader: make loader builds one; say --loader FILE, or set LOADER, where it lies elsewhere than "
+                "there is no loader: make loader builds one; give --loader FILE, or set LOADER, if it is not "
                     + "beside this program or at build/loader")
         }
         var loader = try folder.name(for: found)
@@ -125,7 +125,7 @@ struct BootCommand: AsyncParsableCommand {
         if way.startsMZFile {
             let beside = (found.lastIndex(of: "/").map { String(found[...$0]) } ?? "") + "loader.efi"
             guard unsafe access(beside, R_OK) == 0 else {
-                throw Failure("there is no \(printable(beside)), which is started so: make loader builds it")
+                throw Failure("there is no \(printable(beside)), which this start needs: make loader builds it")
             }
             loader = try folder.name(for: beside)
         }
@@ -169,7 +169,7 @@ struct BootCommand: AsyncParsableCommand {
         if status != 0 { throw ExitCode(status) }
     }
 
-    /// The boot as the host rehearses it; nil if it is refused, and yet wanted. Says why it is refused otherwise, and throws the
+    /// The boot as the host rehearses it; nil if it is refused and --force is given. Otherwise reports why it is refused, and throws the
     /// status.
     private func plan(_ machine: MachineOptions, _ input: InputFile, _ host: HostMachine) throws -> Rehearsal? {
         do throws(Refusal) {
@@ -184,7 +184,7 @@ struct BootCommand: AsyncParsableCommand {
                 Progress.shared.tell("warning: \(finding.sentence); \(finding.advice)")
             }
             let status = error.tell(file)
-            Progress.shared.tell("QEMU was not started; --force boots it all the same")
+            Progress.shared.tell("QEMU was not started; --force boots it anyway")
             throw ExitCode(status)
         }
     }
@@ -199,7 +199,7 @@ struct BootCommand: AsyncParsableCommand {
         case .finished: return 0
         case .exited(let status):
             if Explanation.kinds.contains(where: { $0.status == status }) { return status }
-            // A shell has eight bits; a code that is no success must not become 0.
+            // A shell has eight bits; a code other than success must not become 0.
             if let code = run.log.exitCode { return code == 0 ? 0 : max(1, Int32(truncatingIfNeeded: code & 0xff)) }
             switch status {
             case 0: return 1
@@ -210,7 +210,7 @@ struct BootCommand: AsyncParsableCommand {
         }
     }
 
-    /// Says how it ended.
+    /// Reports how it ended.
     private func tell(
         _ end: GuestEnd, _ status: Int32, _ run: GuestRun, _ host: HostMachine, _ file: ByteView, to console: Output
     ) {
@@ -224,13 +224,13 @@ struct BootCommand: AsyncParsableCommand {
             if quiet, status == 0 || number < 33 && run.log.exitCode != nil { return }
             console.line("QEMU ended with status \(number)")
             if status == Failure.runner {
-                console.line("QEMU itself failed, before its guest said anything")
+                console.line("QEMU itself failed, before its guest printed anything")
             } else if let code = run.log.exitCode {
                 console.line("the kernel shut down with code \(code)")
             } else {
                 for line in Explanation.ofQEMU(Int(number)).prefix(1) { console.line(line) }
             }
-            // A guest that was reset says nothing.
+            // A guest that was reset prints nothing.
             if number == 0, run.log.exitCode == nil, let sentence = refusal(file, host) {
                 console.line("rehearsed without QEMU, it does not boot either: \(sentence)")
             }
@@ -241,11 +241,11 @@ struct BootCommand: AsyncParsableCommand {
     private func startDebugger(
         _ plan: Rehearsal?, _ host: HostMachine, _ input: InputFile, in folder: RunFolder
     ) throws -> pid_t {
-        guard let plan else { throw Failure("--gdb needs a file that boots: where its addresses are is not known") }
+        guard let plan else { throw Failure("--gdb needs a file that boots: its addresses are unknown") }
         guard let program = InstalledProgram.find("gdb") else {
             throw Failure(
                 "there is no gdb in PATH: install it (apt-get install gdb); or boot with --qemu-arg -s --qemu-arg -S, and let "
-                    + "another debugger read what loader-inspect gdb-script prints")
+                    + "another debugger read the output of loader-inspect gdb-script")
         }
         // From here on its end is noticed.
         _ = process_watch_signals()
@@ -264,7 +264,7 @@ struct BootCommand: AsyncParsableCommand {
         return child
     }
 
-    /// Why `file` does not boot on `host`; nil if nothing is known to be in its way.
+    /// Why `file` does not boot on `host`; nil if no reason is known.
     private func refusal(_ file: ByteView, _ host: HostMachine) -> String? {
         do throws(Refusal) {
             _ = try Rehearsal(file, on: host, gigabytePages: machine.gigabytePages)
@@ -272,7 +272,7 @@ struct BootCommand: AsyncParsableCommand {
         } catch { return error.sentence }
     }
 
-    /// Says what the addresses are that the guest mentioned.
+    /// Prints the symbols of the addresses in the guest's output.
     private func tell(
         _ log: GuestLog, _ input: InputFile, _ path: String, _ host: HostMachine, _ plan: Rehearsal?, to console: Output
     ) async throws {

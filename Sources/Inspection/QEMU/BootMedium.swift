@@ -1,9 +1,9 @@
-// What QEMU boots: the files that its own options name, or a CD, a disk or a folder with the files of a boot loader.
+// The media that QEMU boots: the files that its own options name, or a CD, a disk or a folder with the files of a boot loader.
 
 import FoundationEssentials
 import Glibc
 
-/// The files that are to be started.
+/// The files to start.
 struct BootFiles {
     /// The paths of the loader's file, the application, and further modules.
     let loader: String, application: String
@@ -16,8 +16,8 @@ struct BootFiles {
 }
 
 extension BootWay {
-    /// QEMU's arguments that have `files` started; what they name is made in `folder`. The boot loader says nothing on the serial line
-    /// where `isQuiet`. Throws a `Failure`.
+    /// QEMU's arguments that start `files`; media are made in `folder`. The boot loader prints nothing on the serial line if `isQuiet`.
+    /// Throws a `Failure`.
     func medium(_ files: BootFiles, in folder: RunFolder, isQuiet: Bool) async throws -> [String] {
         if starter == .qemu { return kernel(files) }
         let place = try folder.made()
@@ -68,7 +68,7 @@ extension BootWay {
 
     private static let packages = "grub-common xorriso mtools"
 
-    /// GRUB's modules for the firmware, where what makes a CD of them is there, too.
+    /// GRUB's modules for the firmware, if the program that makes a CD of them is installed.
     private func grubModules() throws(Failure) -> String {
         let (platform, package) =
             firmware == .ovmf ? ("x86_64-efi", "grub-efi-amd64-bin") : ("i386-pc", "grub-pc-bin")
@@ -80,7 +80,7 @@ extension BootWay {
         return modules
     }
 
-    /// Writes what the CD is to hold to the folder `root`.
+    /// Writes the CD's contents to the folder `root`.
     private func writeDisc(_ files: BootFiles, to root: String, isQuiet: Bool) throws {
         try requirePlain(files, "$;&|<>{}#\\", "GRUB")
         try copy(files, to: root)
@@ -93,7 +93,7 @@ extension BootWay {
             lines += ["multiboot\(number) /loader \(files.commandLine)"]
             lines += strings(files).map { "module\(number) /\($0.file) \($0.string)" }
         }
-        // Where it cannot be started the machine ends.
+        // If it cannot be started, the machine is reset and QEMU ends.
         try write(lines + ["boot", "reboot"], to: root + "/boot/grub/grub.cfg")
     }
 
@@ -101,7 +101,7 @@ extension BootWay {
 
     /// Makes a folder from which iPXE starts `files`; returns QEMU's arguments for a network that has it.
     private func network(_ files: BootFiles, in folder: String) throws -> [String] {
-        // iPXE knows no quotes.
+        // iPXE has no quotes.
         try requirePlain(files, "$&|#", "iPXE", heedsQuotes: false)
         let root = folder + "/tftp"
         try copy(files, to: root)
@@ -144,8 +144,7 @@ extension BootWay {
         try Data((lines.joined(separator: "\n") + "\n").utf8).write(to: URL(fileURLWithPath: path))
     }
 
-    /// Throws a `Failure` where a line has one of `characters`, which `reader` would take for its own, outside of quotes if it
-    /// `heedsQuotes`.
+    /// Throws a `Failure` if a line has one of `characters`, which are special to `reader`, outside of quotes if it `heedsQuotes`.
     private func requirePlain(
         _ files: BootFiles, _ characters: String, _ reader: String, heedsQuotes: Bool = true
     ) throws(Failure) {
@@ -156,7 +155,7 @@ extension BootWay {
             let isOwn = character == "\n" || !isQuoted && characters.contains(character)
             guard isOwn else { continue }
             throw Failure(
-                "\(reader) would take \(printable(String(character))) on the command line for its own: leave it out, or take --starter qemu"
+                "\(printable(String(character))) on the command line is special to \(reader): leave it out, or use --starter qemu"
             )
         }
     }

@@ -1,4 +1,4 @@
-// Who starts the loader in QEMU, on which firmware, by which protocol: what `--firmware`, `--starter` and `--protocol` come to.
+// The starter of the loader in QEMU, the firmware and the protocol: the meaning of `--firmware`, `--starter` and `--protocol`.
 
 import ArgumentParser
 
@@ -13,7 +13,7 @@ enum GuestStarter: String, CaseIterable, ExpressibleByArgument {
     /// UEFI firmware, from a disk as `loader-inspect disk` makes it.
     case disk
 
-    /// What messages call it.
+    /// Its name in messages.
     fileprivate var name: String {
         switch self {
         case .qemu: "QEMU"
@@ -30,7 +30,7 @@ struct BootWay {
     let starter: GuestStarter
     let startProtocol: StartProtocol
 
-    /// What the options say; the usual choice where they leave it open. Throws a `ValidationError` where nobody starts the loader so.
+    /// The options' choice, and the usual one for options not given. Throws a `ValidationError` for an impossible combination.
     init(_ options: RunnerOptions, _ machine: MachineOptions) throws {
         starter = options.starter
         firmware = options.firmware ?? (starter == .disk ? .ovmf : .bios)
@@ -59,8 +59,7 @@ struct BootWay {
         }
     }
 
-    /// The protocols by which `starter` starts the loader on `firmware`, the usual one first. Throws a `ValidationError` where there is
-    /// none.
+    /// The protocols by which `starter` starts the loader on `firmware`, the usual one first. Throws a `ValidationError` if there is none.
     private static func protocols(
         _ starter: GuestStarter, _ firmware: GuestFirmware
     ) throws -> [StartProtocol] {
@@ -81,7 +80,7 @@ struct BootWay {
         startProtocol == .multiboot || startProtocol == .multiboot2 || starter == .disk
     }
 
-    /// Whether it is the MZ file that is started, `loader.efi`.
+    /// Whether it starts the MZ file, `loader.efi`.
     var startsMZFile: Bool { startProtocol == .linux || startProtocol == .uefi }
 
     /// Whether the options for the loader are words of the application's string, rather than the first of the command line.

@@ -7,18 +7,18 @@ import Diagnostics
 import Glibc
 import Memory
 
-/// Addresses that a guest mentioned, and where its image was.
+/// Addresses that a guest mentioned, and the place of its image.
 struct CrashNames {
     let mentions: [GuestLog.Mention]
-    /// Where the image's first byte lay; nil if nobody knows.
+    /// The address of the image's first byte; nil if unknown.
     let start: UInt64?
-    /// Whether that is where it would be put, rather than what the loader said.
+    /// Whether that comes from a rehearsal rather than from the log.
     let isSupposed: Bool
-    /// How many are told.
+    /// The most that are printed.
     static let limit = 32
 
-    /// Says what they are, for the application in `input`, whose file is `path`; `plan` knows where shared objects are. Returns how many
-    /// lie in the image. Throws `Failure`.
+    /// Prints their symbols, for the application in `input`, whose file is `path`; `plan` has the places of shared objects. Returns how
+    /// many lie in the image. Throws `Failure`.
     @discardableResult
     func tell(
         _ input: InputFile, _ path: String, _ host: HostMachine, _ plan: Rehearsal?, debugFile: String?,
@@ -27,7 +27,7 @@ struct CrashNames {
         guard let start else { return 0 }
         let folder = RunFolder()
         defer { folder.remove() }
-        // Lines are read by other programs, which know no images.
+        // Other programs read the lines, and they cannot read images.
         let own = input.image == nil ? path : try folder.file(input)
         let debug = try DebugFile.of(input, path: own, given: debugFile, calling: path)
         var names = await AddressNames.of(mentions, ByteView(input.bytes), debug, at: start)
@@ -52,7 +52,7 @@ struct CrashNames {
 
 struct SymbolizeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "symbolize", abstract: "Tells the addresses in a log as functions and lines of the source.",
+        commandName: "symbolize", abstract: "Translates the addresses in a log to functions and lines of the source.",
         discussion: """
               loader-inspect symbolize app log
               loader-inspect symbolize --debug-file app.debug app < log
@@ -64,9 +64,9 @@ struct SymbolizeCommand: AsyncParsableCommand {
             \(ExitStatus.ofRehearsals)
             """)
     @OptionGroup var machine: MachineOptions
-    @Option(help: "The file with symbols and lines, where the application is stripped.", completion: .file())
+    @Option(help: "The file with symbols and lines, if the application is stripped.", completion: .file())
     var debugFile: String?
-    @Option(help: "Where the image's first byte lay: decimal, or hexadecimal with 0x.")
+    @Option(help: "The address of the image's first byte: decimal, or hexadecimal with 0x.")
     var base: Address?
     @Argument(help: "The ELF file.", completion: .file())
     var file: String

@@ -1,4 +1,4 @@
-// The file that has what a stripped one has lost: by build ID, by .gnu_debuglink, or as it was given.
+// The file with a stripped file's symbols and lines: by build ID, by .gnu_debuglink, or as it was given.
 
 import AnyELF
 import Bytes
@@ -7,15 +7,15 @@ import FoundationEssentials
 import Glibc
 import HermitImage
 
-/// Where symbols and lines of a file are.
+/// The file with another file's symbols and lines.
 struct DebugFile {
     /// The path, and the bytes.
     let path: String, input: InputFile
-    /// What there is to be said of it; empty where all is well.
+    /// A warning; empty if there is none.
     var remark = ""
 
-    /// That of `file` at `path`: `given`, the file itself where it has symbols, or the one that it names. `name` is what it is called
-    /// where that is not its path. Throws `Failure` where `given` cannot be read, or is of another build.
+    /// The one of `file` at `path`: `given`, the file itself if it has symbols, or the one that it names. `name` is its name in messages if
+    /// that is not its path. Throws `Failure` if `given` cannot be read, or is of another build.
     static func of(
         _ file: InputFile, path: String, given: String?, calling name: String? = nil
     ) throws(Failure) -> DebugFile {
@@ -25,7 +25,7 @@ struct DebugFile {
             let input = try InputFile(given)
             let other = DebugLinks(ByteView(input.bytes))
             guard own.buildID == nil || other.buildID == nil || own.buildID == other.buildID else {
-                throw Failure("\(printable(given)) is of another build than \(name): their build IDs differ")
+                throw Failure("\(printable(given)) is from a different build than \(name): their build IDs differ")
             }
             return DebugFile(path: given, input: input)
         }
@@ -44,7 +44,7 @@ struct DebugFile {
         let remark =
             names.isComplete
             ? ""
-            : "\(name) is stripped, so there are few names or none: say --debug-file FILE, if there is one"
+            : "\(name) is stripped, so there are few names or none: give --debug-file FILE, if there is one"
         return DebugFile(path: path, input: file, remark: remark)
     }
 }
@@ -62,7 +62,7 @@ extension DebugLinks {
         return paths
     }
 
-    /// The CRC-32 of IEEE 802.3, as .gnu_debuglink has it.
+    /// The CRC-32 of IEEE 802.3, as in .gnu_debuglink.
     static func checksum(_ file: ByteView) -> UInt32 {
         var tables = ChecksumTables()
         return tables.extend(0, file, from: 0, to: file.count)

@@ -1,4 +1,4 @@
-// Names as people write them, by libiberty.
+// Names as in the source, by libiberty.
 
 import Clibiberty
 
@@ -13,7 +13,7 @@ enum Demangler {
         return demangled(symbol, alsoCPlusPlus: true)
     }
 
-    /// The same for a name that rustc made; nil for others, also those of C++.
+    /// The same for a name by rustc; nil for others, also those of C++.
     static func rustName(_ symbol: String) -> String? {
         guard symbol.hasPrefix("_ZN") || symbol.hasPrefix("_R") else { return nil }
         return demangled(symbol, alsoCPlusPlus: false)

@@ -1,34 +1,34 @@
-// What a guest's output says of its end: addresses to be told as symbols, and the application's exit code.
+// The facts in a guest's output: addresses for symbols, and the application's exit code.
 
 /// Takes a guest's output piece by piece, and keeps the addresses of a crash and the code that the kernel ends with.
 ///
-/// It sees every byte, so it looks at bytes only, and at most lines once.
+/// It sees every byte, so it works on bytes only, and reads most lines once.
 struct GuestLog {
     /// An address in the output.
     struct Mention: Hashable {
         let address: UInt64
-        /// Whether the line says that it is where a call returns to: the call itself lies before it.
+        /// Whether it is a return address: the call lies before it.
         let isReturnAddress: Bool
     }
 
-    /// The addresses in lines from the first that tells of a crash on, each once, in order.
+    /// The addresses from the first line that reports a crash on, each once, in order.
     var mentions: [Mention] { crash.mentions }
-    /// The addresses in lines before that, where a kernel tells where it puts what.
+    /// The addresses in earlier lines (kernels print their memory layout).
     var mentionsBefore: [Mention] { start.mentions }
-    /// Whether a line told of a crash.
+    /// Whether a line reported a crash.
     private(set) var hasCrash = false
-    /// Where the loader said that the image lies.
+    /// The image's address according to the loader.
     private(set) var imageStart: UInt64?
-    /// What the kernel said last that it ends with.
+    /// The exit code in the kernel's last line about it.
     private(set) var exitCode: Int?
     /// How many bytes have come.
     private(set) var count = 0
 
     private var start = MentionList(), crash = MentionList()
     private var isBooting = true
-    /// The beginning of a line whose end has not come.
+    /// The beginning of a line whose end has not arrived.
     private var line: [UInt8] = []
-    /// A guest may print without end: more is not kept of a line.
+    /// The most bytes of a line that are kept: a guest may print without end.
     private static let lineLimit = 1 << 16
 
     /// Takes a piece of the output.
@@ -48,7 +48,7 @@ struct GuestLog {
         keep(bytes.extracting(first..<bytes.count))
     }
 
-    /// Takes what has been kept of a last line without an end.
+    /// Takes the kept part of a last line without an end.
     mutating func end() {
         let whole = line
         line.removeAll(keepingCapacity: true)
@@ -67,7 +67,7 @@ struct GuestLog {
         if let loaders = text.find("[LOADER] ") {
             if isBooting {
                 if let found = text.find("] image at 0x") { imageStart = text.hexadecimal(at: found) }
-                // What the loader reports of a boot that goes well is no crash.
+                // The loader's report of a boot that succeeds is not a crash.
                 if text.find(", entry point 0x") != nil { isBooting = false }
             }
             let isError =
@@ -131,7 +131,7 @@ private struct LineText: ~Escapable {
     var tellsOfCrash: Bool {
         let words: [StaticString] = ["panic", "exception", "fault", "abort", "assert", "backtrace", "traceback"]
         for offset in bytes.indices {
-            // Lower and upper case differ in one bit. These are what the words begin with.
+            // Lower and upper case differ in one bit. The words begin with these letters.
             switch bytes[offset] | 0x20 {
             case UInt8(ascii: "p"), UInt8(ascii: "e"), UInt8(ascii: "f"), UInt8(ascii: "a"), UInt8(ascii: "b"),
                 UInt8(ascii: "t"):
@@ -185,7 +185,7 @@ private struct LineText: ~Escapable {
         return digits > 0 ? value : nil
     }
 
-    /// The decimal number at `offset`, where nothing follows it in the line but spaces, controls, and what ends a colour.
+    /// The decimal number at `offset`, if only spaces, controls and the end of a colour sequence follow it in the line.
     func lastDecimal(at offset: Int) -> Int? {
         var offset = offset
         let isNegative = offset < bytes.count && bytes[offset] == UInt8(ascii: "-")

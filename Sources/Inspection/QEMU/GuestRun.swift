@@ -5,7 +5,7 @@ import Glibc
 
 /// How a run of QEMU ended.
 enum GuestEnd: Equatable {
-    /// By itself, with this status.
+    /// It exited, with this status.
     case exited(Int32)
     /// By a signal that did not come from here.
     case signaled(Int32)
@@ -13,7 +13,7 @@ enum GuestEnd: Equatable {
     case timedOut
     /// By this program, which was asked to end by this signal.
     case stopped(Int32)
-    /// By this program, since nobody reads its output any more.
+    /// By this program, because its output is not read any more.
     case unread
     /// By this program, when the debugger ended.
     case finished
@@ -21,9 +21,9 @@ enum GuestEnd: Equatable {
 
 /// A run of QEMU, or of another program in its place. The child dies with the thread that runs it, however that ends.
 ///
-/// No byte may be lost. QEMU writes what the guest sends to its standard output, one byte at a time, and makes that
-/// non-blocking; when it is a pipe that is full, the guest goes on, and what it sends meanwhile is gone unless it asks its serial port
-/// whether there is room. So the pipe is made blocking again: while nobody reads, the guest stands still.
+/// No byte may be lost. QEMU writes the guest's bytes to its standard output, one at a time, and makes that non-blocking; when it is a full
+/// pipe, the guest goes on, and bytes that it sends meanwhile are lost unless it asks its serial port whether there is room. So the pipe is
+/// made blocking again: while its reader pauses, the guest stands still.
 @safe struct GuestRun {
     /// Whether carriage returns before line feeds are dropped.
     var dropsCarriageReturns = false
@@ -31,26 +31,26 @@ enum GuestEnd: Equatable {
     var timeout: Double?
     /// Whether QEMU gets neither the terminal's input nor its interrupts, which are another program's.
     var isApart = false
-    /// Called once, when the first output has come: QEMU has opened its files.
+    /// Called once, when the first output has arrived: QEMU has opened its files.
     var didStart: () -> Void = {}
 
     /// A child, a debugger, with which QEMU ends; its signals are its own.
     var companion: pid_t?
 
-    /// What the guest has said.
+    /// The guest's output.
     private(set) var log = GuestLog()
-    /// What QEMU itself has said, its last few thousand bytes.
+    /// The last few thousand bytes of QEMU's own messages.
     private(set) var complaint: [UInt8] = []
 
-    /// Starts the program at `path` with `arguments`, waits for its end. Throws `Failure` where it cannot be started, or the
-    /// output cannot be written.
+    /// Starts the program at `path` with `arguments`, and waits for its end. Throws `Failure` if it cannot be started, or the output cannot
+    /// be written.
     mutating func run(_ path: String, _ arguments: [String]) throws(Failure) -> GuestEnd {
         let terminal = TerminalState()
         defer { terminal.restore() }
         let signals = process_watch_signals()
         defer { process_forget_signals() }
         var ends: [Int32] = [-1, -1]
-        // As much room as a user may have, so that a short pause of this program does not stop the guest. Two numbers are written.
+        // The largest pipe that a user may have, so that a short pause of this program does not stop the guest. Two numbers are written.
         guard signals >= 0, unsafe process_pipe(&ends, 1 << 20) == 0 else {
             throw Failure("cannot start QEMU: no pipe", status: Failure.runner)
         }
@@ -75,10 +75,10 @@ enum GuestEnd: Equatable {
         return try pass(from: output, errors[0], writer: ends[1], of: child, signals)
     }
 
-    /// Passes on what comes from `output` until `child` has ended. `writer` is the pipe's other end, whose flags are QEMU's as well.
+    /// Passes on the bytes of `output` until `child` has ended. `writer` is the pipe's other end, whose flags are QEMU's as well.
     ///
-    /// Nothing is read while something is still to be written, so a slow reader stops the guest rather than fill memory. No call
-    /// waits but `poll`, so that time and signals count all the while.
+    /// Nothing is read before everything is written, so a slow reader stops the guest rather than fill memory. Only `poll` waits,
+    /// so that time and signals count all the while.
     private mutating func pass(
         from output: Int32, _ errors: Int32, writer: Int32, of child: pid_t, _ signals: Int32
     ) throws(Failure) -> GuestEnd {
@@ -94,7 +94,7 @@ enum GuestEnd: Equatable {
         _ = fcntl(output, F_SETFL, fcntl(output, F_GETFL) | O_NONBLOCK)
 
         func end(_ why: GuestEnd) {
-            // The second time in earnest.
+            // SIGTERM asks the child to end; a second call kills it.
             kill(child, reason == nil ? SIGTERM : SIGKILL)
             if reason == nil { reason = why }
             deadline = .now + .seconds(1)
@@ -108,7 +108,7 @@ enum GuestEnd: Equatable {
                 pollfd(fd: isWriting ? 1 : output, events: Int16(isWriting ? POLLOUT : POLLIN), revents: 0),
                 pollfd(fd: errors, events: Int16(POLLIN), revents: 0),
             ]
-            // Once QEMU has ended, what is in the pipe is all that there is.
+            // Once QEMU has ended, the pipe holds the rest of its output.
             let wait =
                 status != nil && !isWriting
                 ? 0 : deadline.map { Int32(max(0, min(1_000_000, $0.milliseconds))) + 1 } ?? -1
@@ -139,14 +139,14 @@ enum GuestEnd: Equatable {
                 }
             }
             var number: UInt8 = 0
-            // One byte has room.
+            // There is room for one byte.
             while unsafe Glibc.read(signals, &number, 1) == 1 {
                 // The terminal's interrupts are the debugger's.
                 if Int32(number) == SIGCHLD || companion != nil && Int32(number) == SIGINT { continue }
                 end(.stopped(Int32(number)))
             }
             if let time = deadline, time <= .now {
-                // Nobody takes what an ended guest has said.
+                // The rest of an ended guest's output is dropped.
                 if status != nil, reason != nil { break }
                 if status == nil { end(.timedOut) }
             }
@@ -175,7 +175,7 @@ enum GuestEnd: Equatable {
         return word & 0x7f == 0 ? .exited(word >> 8 & 0xff) : .signaled(word & 0x7f)
     }
 
-    /// Passes on what QEMU itself says, to standard error; false at its end.
+    /// Passes QEMU's own messages on to standard error; false at their end.
     private mutating func passComplaint(_ errors: Int32) -> Bool {
         var buffer = [UInt8](repeating: 0, count: 4096)
         let count = read(errors, &buffer)
@@ -186,7 +186,7 @@ enum GuestEnd: Equatable {
         return true
     }
 
-    /// Whether QEMU complained of more than what its warnings are about.
+    /// Whether QEMU printed more than warnings.
     var hasError: Bool {
         String(decoding: complaint, as: UTF8.self).split(whereSeparator: \.isNewline).contains {
             !$0.contains("warning:")
@@ -207,7 +207,7 @@ private struct PendingOutput {
     private var bytes: [UInt8] = []
     private var offset = 0
     private var endsWithCarriageReturn = false
-    /// poll says of a pipe that so many bytes have room; others wait or take what they can.
+    /// The most bytes of one write: poll reports that a pipe has room for as many; other files wait, or accept a part.
     private let limit: Int
 
     init() {
@@ -219,7 +219,7 @@ private struct PendingOutput {
 
     var isEmpty: Bool { offset == bytes.count || !isOpen }
 
-    /// Takes `new`, without the carriage returns of line ends where `dropsCarriageReturns`. All before has been written.
+    /// Takes `new`, without the carriage returns of line ends if `dropsCarriageReturns`. Everything earlier has been written.
     mutating func take(_ new: Span<UInt8>, _ dropsCarriageReturns: Bool) {
         bytes.removeAll(keepingCapacity: true)
         offset = 0
@@ -235,7 +235,7 @@ private struct PendingOutput {
         }
     }
 
-    /// Takes a carriage return that nothing follows.
+    /// Takes a carriage return at the very end.
     mutating func end() {
         if endsWithCarriageReturn { bytes.append(0x0d) }
         endsWithCarriageReturn = false
@@ -247,7 +247,7 @@ private struct PendingOutput {
         // In bounds, read only, and within the closure.
         let written = unsafe bytes.withUnsafeBytes { unsafe Glibc.write(1, $0.baseAddress! + start, count) }
         if written > 0 { offset += written }
-        // QEMU makes the terminal non-blocking, which is ours, too.
+        // QEMU makes the terminal non-blocking, also for this program.
         return written < 0 && errno != EINTR && errno != EAGAIN ? errno : 0
     }
 }
@@ -282,7 +282,7 @@ extension ChildProcess {
     }
 }
 
-/// What the terminal was like, which QEMU changes, and leaves changed where it is killed.
+/// The terminal's state before QEMU, which changes it, and does not restore it if it is killed.
 @safe private struct TerminalState {
     private var attributes: termios?
     private let flags: Int32
@@ -297,7 +297,7 @@ extension ChildProcess {
     func restore() {
         if flags >= 0 { _ = fcntl(0, F_SETFL, flags) }
         guard var attributes else { return }
-        // A process in the background is stopped where it sets them, which is not for this one to be.
+        // Setting them from the background would stop this process.
         signal(SIGTTOU, SIG_IGN)
         _ = unsafe tcsetattr(0, TCSADRAIN, &attributes)
         signal(SIGTTOU, SIG_DFL)

@@ -1,4 +1,4 @@
-// Programs of others that make what is booted.
+// External programs that make disks and CDs.
 
 import Subprocess
 
@@ -9,7 +9,7 @@ import Subprocess
 #endif
 
 extension InstalledProgram {
-    /// The program called `name`, also where only root's PATH leads. Throws a `Failure` that names the `packages` it comes from.
+    /// The program with the name `name`, also in the folders of root's PATH. Throws a `Failure` that names its `packages`.
     static func require(_ name: String, _ packages: String) throws(Failure) -> String {
         guard let program = find(name) ?? find("/usr/sbin/" + name) ?? find("/sbin/" + name) else {
             throw Failure("there is no \(name) in PATH: install it (apt-get install \(packages))")
@@ -17,8 +17,8 @@ extension InstalledProgram {
         return program
     }
 
-    /// Runs a program of `packages`, and has it believe that it is 1980, when FAT's time begins. It reads the file `input`; a pipe that
-    /// it does not read to the end would end this program. Throws a `Failure` where it is not there or fails.
+    /// Runs a program of `packages` with 1980, when FAT's time begins, as its time. It reads the file `input`: a pipe that it did not read
+    /// to the end would end this program. Throws a `Failure` if it is missing or fails.
     static func run(
         _ name: String, _ arguments: [String], _ packages: String, input: String = "/dev/null"
     ) async throws {

@@ -6,10 +6,10 @@ import Glibc
 
 /// A boot's command line.
 struct QEMU {
-    /// The CPU that Hermit kernels ask for, and no more.
+    /// The CPU with the features that Hermit kernels need, and no others.
     static let processor = "qemu64,apic,fsgsbase,fxsr,rdrand,rdtscp,xsave,xsaveopt"
 
-    /// The program: the one that was named, or that the environment's QEMU names, or the one in PATH.
+    /// The program: `named`, or the one that the environment's QEMU names, or the one in PATH.
     static func program(_ named: String?) throws -> String {
         let given = named ?? ProcessInfo.processInfo.environment["QEMU"]
         let name = given ?? "qemu-system-x86_64"
@@ -24,8 +24,8 @@ struct QEMU {
         return program
     }
 
-    /// The arguments for `machine`, whose CPU has 1 GiB pages where `gigabytePages` says so, with the devices that `options` asks for,
-    /// what it says to QEMU last, and what is booted in `medium`; `firmware` is the file of another one than QEMU's own.
+    /// The arguments for `machine`, whose CPU has 1 GiB pages if `gigabytePages`, with the devices of `options`, and its own arguments for
+    /// QEMU last. `medium` has the arguments about what is booted; `firmware` is a file that replaces QEMU's own firmware.
     static func arguments(
         _ medium: [String], _ machine: HostMachine, gigabytePages: Bool, _ options: RunnerOptions,
         shares: [SharedFolder] = [], firmware: String? = nil
@@ -71,7 +71,7 @@ struct QEMU {
     /// `words` as a line for the shell.
     static func line(_ words: [String]) -> String { words.map { quoted($0, plain: "-_./=,:+") }.joined(separator: " ") }
 
-    /// `word` as one word for a shell, and for what splits lines as a shell does: letters, digits and those of `plain` stand for themselves.
+    /// `word` as one word for a shell, and for readers that split lines like one: letters, digits and those of `plain` need no quotes.
     static func quoted(_ word: String, plain: String) -> String {
         let isPlain = word.unicodeScalars.allSatisfy {
             $0.isASCII

@@ -1,4 +1,4 @@
-// A folder for what QEMU needs while it runs: links to files whose names it cannot take, sockets, a changed loader.
+// A folder for files that QEMU needs while it runs: links to files whose names it cannot read, sockets, a changed loader.
 
 import FoundationEssentials
 import Glibc
@@ -14,7 +14,7 @@ final class RunFolder {
     func made() throws(Failure) -> String {
         if let path { return path }
         let parent = ProcessInfo.processInfo.environment["TMPDIR"] ?? "/tmp"
-        // Nothing in it may be what the folder is there to avoid, or a comma, which ends a word of QEMU's; a socket's path has 107 bytes.
+        // Its own path must be free of odd characters, and of commas, which end a word of QEMU's; a socket's path has 107 bytes.
         let isFit = !parent.isEmpty && parent.utf8.count < 60 && !RunFolder.isOdd(parent) && !parent.contains(",")
         var template = Array(((isFit ? parent : "/tmp") + "/loader-inspect-XXXXXX").utf8CString)
         // It writes over the X, and nothing else.
@@ -25,7 +25,7 @@ final class RunFolder {
         return String(decoding: path, as: UTF8.self)
     }
 
-    /// Removes it, and what is in it.
+    /// Removes it, and its contents.
     func remove() {
         guard let path else { return }
         try? FileManager.default.removeItem(atPath: path)
@@ -35,15 +35,15 @@ final class RunFolder {
     /// Keeps it after the end of this program.
     func keep() { path = nil }
 
-    /// Whether QEMU, or what splits the loader's command lines, would take `path` for something else: it has white space, quotes,
-    /// controls, or bytes that are not UTF-8.
+    /// Whether QEMU, or a reader of the loader's command lines, would take `path` for something else: it has white space, quotes, controls,
+    /// or bytes that are not UTF-8.
     static func isOdd(_ path: String) -> Bool {
         path.unicodeScalars.contains {
             $0.value <= 0x20 || $0.value == 0x7f || "'\"\\\u{fffd}".unicodeScalars.contains($0)
         }
     }
 
-    /// `path`, or that of a link to it where QEMU could not take it. The link's last name is like the file's.
+    /// `path`, or the path of a link to it if QEMU could not read that. The link keeps the file's name, without the odd characters.
     func name(for path: String) throws(Failure) -> String {
         guard RunFolder.isOdd(path) else { return path }
         let name = path.split(separator: "/").last ?? "file"
@@ -63,7 +63,7 @@ final class RunFolder {
         throw .writing(folder, EEXIST)
     }
 
-    /// The path of a copy of `file`, which has no path of its own. Throws `Failure`.
+    /// The path of a copy of `file`, which has none. Throws `Failure`.
     func file(_ file: InputFile) throws(Failure) -> String {
         let folder = try made()
         copies += 1
@@ -87,7 +87,7 @@ final class RunFolder {
         return path
     }
 
-    /// Makes a link at `link` to the file at `path`; false where that fails.
+    /// Makes a link at `link` to the file at `path`; false if that fails.
     private static func link(to path: String, at link: String) -> Bool {
         var target = Array(path.utf8CString)
         if path.contains("\u{fffd}") {

@@ -1,38 +1,38 @@
-// What `boot` gives a machine besides its memory: processors, ports, folders, time.
+// The options of `boot` beyond the machine's: processors, ports, folders, time.
 
 import ArgumentParser
 import FoundationEssentials
 import Glibc
 
-/// What runs the guest's instructions.
+/// The means of running the guest's instructions.
 enum Accelerator: String, CaseIterable, ExpressibleByArgument {
     /// QEMU itself, the same CPU everywhere.
     case tcg
     /// The host's CPU, by Linux.
     case kvm
 
-    /// Throws `Failure` where it cannot be used here.
+    /// Throws `Failure` if it cannot be used here.
     func require() throws(Failure) {
         guard self == .kvm else { return }
         let descriptor = unsafe open("/dev/kvm", O_RDWR | O_CLOEXEC)
         guard descriptor >= 0 else {
             throw Failure(
-                "KVM cannot be used: /dev/kvm: \(errorText(errno)); take --accel tcg, or none, which is the same")
+                "KVM cannot be used: /dev/kvm: \(errorText(errno)); use --accel tcg, or leave it out, which is the same")
         }
         close(descriptor)
     }
 }
 
-/// What the machine begins with, and what of the loader it starts.
+/// The machine's firmware.
 enum GuestFirmware: String, CaseIterable, ExpressibleByArgument {
-    /// QEMU's own: SeaBIOS, or what it has for a microvm.
+    /// QEMU's own: SeaBIOS, or its firmware for a microvm.
     case bios
     /// UEFI for virtual machines, which starts build/loader.efi.
     case ovmf
-    /// What QEMU has besides for a machine without firmware's services.
+    /// QEMU's other firmware, without services.
     case qboot
 
-    /// What QEMU's `-bios` is to name; nil if it takes its own. Throws `Failure` where there is none.
+    /// The file for QEMU's `-bios`; nil for QEMU's own choice. Throws `Failure` if there is none.
     func file() throws(Failure) -> String? {
         switch self {
         case .bios: nil
@@ -41,7 +41,7 @@ enum GuestFirmware: String, CaseIterable, ExpressibleByArgument {
         }
     }
 
-    /// The file of OVMF: the one that the environment's OVMF names, or where distributions put it. Throws `Failure` where there is none.
+    /// The file of OVMF: the one that the environment's OVMF names, or that of a distribution. Throws `Failure` if there is none.
     static func ovmfFile() throws(Failure) -> String {
         if let named = ProcessInfo.processInfo.environment["OVMF"] { return named }
         let usual = [
@@ -50,15 +50,15 @@ enum GuestFirmware: String, CaseIterable, ExpressibleByArgument {
             "/usr/share/edk2/x64/OVMF_CODE.4m.fd",
         ]
         guard let path = usual.first(where: { unsafe access($0, R_OK) == 0 }) else {
-            throw Failure("there is no OVMF: install it (apt-get install ovmf), or let OVMF name its file")
+            throw Failure("there is no OVMF: install it (apt-get install ovmf), or set OVMF to its path")
         }
         return path
     }
 }
 
-/// A port of the host, 0 for any that is free, that leads to one of the guest's: `HOST:GUEST`, `ADDRESS:HOST:GUEST`, each with `/tcp` or `/udp`.
+/// A port of the host, 0 for any free one, that leads to one of the guest's: `HOST:GUEST`, `ADDRESS:HOST:GUEST`, each with `/tcp`, `/udp`.
 struct PortForward: ExpressibleByArgument {
-    /// The address of the host that listens: its own, unless another is asked for.
+    /// The address at which the host listens: 127.0.0.1, unless another one is given.
     let address: String
     let host: UInt16, guest: UInt16
     let isUDP: Bool
@@ -76,8 +76,8 @@ struct PortForward: ExpressibleByArgument {
         guard !address.isEmpty, address.allSatisfy({ $0.isHexDigit || $0 == "." }) else { return nil }
     }
 
-    /// QEMU's arguments for a network card whose network has `ports`. Hermit drives a modern virtio device only, and takes packed
-    /// queues. A kernel without DHCP has the address 10.0.5.3 and the gateway 10.0.5.1, so DHCP gives the same.
+    /// QEMU's arguments for a network card whose network has `ports`. Hermit drives only a modern virtio device, and uses packed queues. A
+    /// kernel without DHCP has the address 10.0.5.3 and the gateway 10.0.5.1, so DHCP gives the same.
     static func arguments(_ ports: [PortForward]) -> [String] {
         guard !ports.isEmpty else { return [] }
         let network = "user,id=net0,net=10.0.5.0/24,host=10.0.5.1,dns=10.0.5.2,dhcpstart=10.0.5.3"
@@ -89,23 +89,23 @@ struct PortForward: ExpressibleByArgument {
     }
 }
 
-/// The options of a boot in earnest, beyond those of a rehearsal.
+/// The options of a real boot, beyond those of a rehearsal.
 struct RunnerOptions: ParsableArguments {
     @Option(
         name: .customLong("env"), parsing: .unconditionalSingleValue,
         help: ArgumentHelp("An environment variable for the application; repeatable.", valueName: "name=value"))
     var environment: [String] = []
 
-    @Option(help: "The number of processors; without it 1, or as many as an image asks for.")
+    @Option(help: "The number of processors; by default 1, or as many as an image requires.")
     var smp: Int?
 
     @Option(help: "QEMU's CPU and its features, instead of the one that kernels need.")
     var cpu: String?
 
-    @Option(help: "What runs the guest: QEMU, or Linux' KVM with the host's CPU.")
+    @Option(help: "How the guest is run: by QEMU, or by Linux' KVM with the host's CPU.")
     var accel = Accelerator.tcg
 
-    @Option(help: "What the machine begins with: QEMU's own BIOS, UEFI, or qboot; without it bios, or ovmf for a disk.")
+    @Option(help: "The machine's firmware: QEMU's own BIOS, UEFI, or qboot; by default bios, or ovmf for a disk.")
     var firmware: GuestFirmware?
 
     @Option(help: "Who starts the loader: QEMU's -kernel, GRUB from a CD, iPXE from the network, or UEFI from a disk.")
@@ -141,16 +141,16 @@ struct RunnerOptions: ParsableArguments {
         try EnvironmentVariables.check(environment)
     }
 
-    /// Throws where `machine` lacks the bus for what is asked for.
+    /// Throws if `machine` lacks the bus for a requested device.
     func require(_ machine: MachineKind) throws {
         guard machine == .microvm, !ports.isEmpty || !shares.isEmpty else { return }
         throw ValidationError("microvm has no PCI: --port and --share take --machine pc or q35")
     }
 }
 
-/// What `--env` takes.
+/// The variables of `--env`.
 enum EnvironmentVariables {
-    /// Throws a `ValidationError` where one of `variables` has no name, or no value.
+    /// Throws a `ValidationError` if one of `variables` has no name, or no value.
     static func check(_ variables: [String]) throws {
         for variable in variables where !variable.dropFirst().contains("=") || variable.hasPrefix("=") {
             throw ValidationError("--env is NAME=VALUE, not '\(variable)'")

@@ -6,11 +6,11 @@ import Glibc
 
 /// A folder that is shared, and the daemon that serves it.
 ///
-/// Hermit has a driver for virtiofs, and none for 9p, which QEMU could do by itself.
+/// Hermit has a driver for virtiofs, but none for 9p, for which QEMU would need no daemon.
 struct SharedFolder {
     /// The folder, and the name under which the guest finds it.
     let path: String, tag: String
-    /// Where the daemon listens.
+    /// The daemon's socket.
     let socket: String
 
     /// `text` is FOLDER or FOLDER:TAG; the socket will lie in `folder`. Throws `Failure`.
@@ -46,9 +46,9 @@ struct SharedFolder {
         ]
     }
 
-    /// The daemon's program. Throws `Failure` where there is none.
+    /// The daemon's program. Throws `Failure` if there is none.
     static func daemon() throws(Failure) -> String {
-        // Distributions put it where PATH does not lead.
+        // Distributions install it outside PATH.
         let places = ["virtiofsd", "/usr/libexec/virtiofsd", "/usr/lib/virtiofsd", "/usr/lib/qemu/virtiofsd"]
         for place in places { if let program = InstalledProgram.find(place) { return program } }
         throw Failure(
@@ -56,7 +56,7 @@ struct SharedFolder {
                 + "cannot read 9p, which QEMU has built in")
     }
 
-    /// Whether `program` is the daemon of QEMU 7 and older, which takes other words than the one in Rust.
+    /// Whether `program` is the daemon of QEMU 7 and older, whose options differ from those of the one in Rust.
     static func isForerunner(_ program: String) async -> Bool {
         await InstalledProgram.output(program, ["--help"])?.contains("--shared-dir") != true
     }

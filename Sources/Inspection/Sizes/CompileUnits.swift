@@ -1,4 +1,4 @@
-// Compile units by libdw: where the code of each is.
+// Compile units by libdw: the ranges of their code.
 
 import CDwarf
 import Diagnostics
@@ -11,11 +11,11 @@ struct UnitRange {
 
 /// The compile units of a file.
 enum CompileUnits {
-    /// Those of `file`, called `name`. Throws a `Failure` where it has no debugging information, or nothing reads that.
+    /// The ranges in `file`, with the name `name`. Throws a `Failure` if it has no debugging information, or libdw is missing.
     static func ranges(_ file: InputFile, _ name: String) throws(Failure) -> [UnitRange] {
         var isMissing: Int32 = 0
         var found: [UnitRange]?
-        // The bytes stay where they are while the reader is open, which is as long as the closure runs.
+        // The bytes stay in place while the reader is open, which is as long as the closure runs.
         unsafe file.bytes.withUnsafeBytes { bytes in
             guard let start = bytes.baseAddress, let reader = unsafe unit_reader_open(start, bytes.count, &isMissing)
             else { return }
@@ -31,13 +31,13 @@ enum CompileUnits {
         }
         if let found, !found.isEmpty { return found }
         throw isMissing != 0
-            ? Failure("compile units are read by libdw, which is not there: install libdw1, or elfutils", status: 1)
+            ? Failure("libdw, which reads compile units, is missing: install libdw1, or elfutils", status: 1)
             : Failure(
                 "\(printable(name)) has no debugging information with compile units: build it with -g, or say --debug-file",
                 status: 1)
     }
 
-    /// `name` without what rustc adds for each part of a crate: `src/main.rs/@/3xgv` and the like.
+    /// `name` without rustc's suffix for each part of a crate: `src/main.rs/@/3xgv` and the like.
     static func stable(_ name: String) -> String {
         guard let mark = name.firstRange(of: "/@/") else { return name }
         return String(name[..<mark.lowerBound])

@@ -6,19 +6,19 @@ import Bytes
 import Diagnostics
 import ELF
 
-/// What sizes are told of.
+/// The kinds of part.
 enum SizeKind: String, CaseIterable, ExpressibleByArgument {
     case section, segment, symbol, crate, unit
 }
 
-/// What a file has sizes of.
+/// A file's parts and their sizes.
 struct FileSizes: ~Escapable {
     private let file: ByteView
     private let header: AnyFileHeader
     private let sections: SectionListing
     private let segments: SegmentListing
 
-    /// Those of `file`. Throws the faults of its headers.
+    /// Reads `file`. Throws the faults of its headers.
     @_lifetime(copy file)
     init(_ file: ByteView) throws(Fault) {
         self.file = file
@@ -67,7 +67,7 @@ struct FileSizes: ~Escapable {
         return (0..<sections.count).map { index in
             let section = sections[index]
             let name = sections.name(section).text
-            // Section 0 stands for none, whatever it holds; zeros of thread-local storage are in each thread's block.
+            // Section 0 is the null section, whatever it holds; zeros of thread-local storage are in each thread's block.
             let isThreadZeros =
                 section.type == SectionHeader.Kind.nobits && section.flags & SectionHeader.Flags.threadLocal != 0
             let isNone = section.type == SectionHeader.Kind.null
@@ -93,8 +93,8 @@ struct FileSizes: ~Escapable {
 
     // MARK: Symbols
 
-    /// Functions and variables by name or by crate: those of the table that has all, or else of the one for other files.
-    /// Each is in one of `containers`, which may be those of another file.
+    /// Functions and variables by name or by crate: those of .symtab, or else of .dynsym. Each is in one of `containers`, which may be
+    /// those of another file.
     private func symbols(_ byCrate: Bool, in containers: [SizeBreakdown.Container]) throws(Fault)
         -> [SizeBreakdown.Label]
     {
@@ -165,16 +165,16 @@ extension Symbol {
 
 /// The crate that a Rust function belongs to.
 enum CrateName {
-    /// What stands for all that rustc did not make.
+    /// The row for everything that rustc did not make.
     static let none = "(not Rust)"
 
-    /// The crate of `symbol`: the first part of its path. In `<T as Trait>::function` that is the crate of T, or where T is no path, as
-    /// `[u8]` is none, that of the trait.
+    /// The crate of `symbol`: the first part of its path. For `<T as Trait>::function` it is T's crate, or the trait's if T has no path
+    /// (`[u8]`).
     static func of(_ symbol: String) -> String {
         guard let name = Demangler.rustName(symbol) else { return none }
         var rest = Substring(name)
         while !rest.isEmpty {
-            // What stands before a type: references, pointers, tuples, lifetimes.
+            // The marks before a type: references, pointers, tuples, lifetimes.
             if let first = rest.first, !(first.isLetter || first == "_") {
                 rest = first == "'" ? rest.drop { $0 != " " } : rest.dropFirst()
                 continue
@@ -185,7 +185,7 @@ enum CrateName {
                 rest = after
                 continue
             }
-            // v0 writes a crate's hash in brackets where it is asked to.
+            // v0 can write a crate's hash in brackets.
             if after.hasPrefix("::") || after.hasPrefix("[") && after.contains("]::") { return String(word) }
             rest = after
         }

@@ -1,4 +1,4 @@
-// Where the bytes of a file and of its image go: every byte counts once, for the part that it belongs to, or for what is around it.
+// Counts each byte of a file and its image once: for the part that holds it, or else for the section or segment around it.
 
 import AnyELF
 import Bytes
@@ -16,10 +16,10 @@ struct SizedPart: Equatable {
 struct SizeBreakdown {
     /// The largest first.
     let parts: [SizedPart]
-    /// The size of the file, and of what it takes in memory.
+    /// The size of the file, and of its memory.
     let file: UInt64, memory: UInt64
 
-    /// A section, or where there are none a segment: what parts are within.
+    /// A section (or a segment if there are no sections) that contains parts.
     struct Container {
         let name: String
         let address: UInt64, size: UInt64
@@ -28,16 +28,15 @@ struct SizeBreakdown {
         let isInMemory: Bool
     }
 
-    /// A part that has a name: so many bytes from `start` on in a container.
+    /// A part that has a name: `size` bytes from `start` on in a container.
     struct Label {
         let container: Int
         let start: UInt64, size: UInt64
         let name: String
     }
 
-    /// What the bytes of `containers` count for in a file of `fileSize` bytes: the `labels`, and where these are not, the
-    /// containers, whose names stand in brackets unless they are what is asked for: `labels` is nil.
-    /// What is left of the file counts for `remainder`.
+    /// Attributes the bytes of a file of `fileSize` bytes: to `labels`, elsewhere to `containers` (in brackets if there are labels), and
+    /// the rest to `remainder`. `labels` is nil if the containers are the parts.
     init(_ containers: [Container], _ labels: [Label]?, fileSize: UInt64, remainder: String = "[headers, padding]") {
         var sums: [String: SizedPart] = [:]
         var (stored, total) = (0 as UInt64, 0 as UInt64)

@@ -22,9 +22,9 @@ struct Failure: Error {
 
     /// The failure to read the file at `path`, with errno `number`.
     static func reading(_ path: String, _ number: Int32) -> Failure {
-        // U+FFFD is what the argument parser substitutes for bytes that are not UTF-8.
+        // The argument parser substitutes U+FFFD for bytes that are not UTF-8.
         let isAltered = number == ENOENT && path.contains("\u{fffd}")
-        let remark = isAltered ? "; a name that is not UTF-8 cannot be given, but - for standard input can" : ""
+        let remark = isAltered ? "; a name that is not UTF-8 cannot be given: use standard input, -" : ""
         return Failure("cannot read \(path == "-" ? "standard input" : printable(path)): \(text(number))\(remark)")
     }
 

@@ -1,4 +1,4 @@
-// Standard output in large pieces, and whether it takes colour.
+// Standard output in large pieces, and whether it has colour.
 
 import ArgumentParser
 import Bytes
@@ -53,7 +53,7 @@ final class Output: TextSink {
         width = min(max(Output.terminalWidth ?? 80, 40), 120)
     }
 
-    /// The number of columns of the terminal at descriptor 1; nil if that is not a terminal, so that pipes get the same everywhere.
+    /// The number of columns of the terminal at descriptor 1; nil if that is not a terminal, so that a pipe always gets the same text.
     static var terminalWidth: Int? {
         var size = winsize()
         // The request fills the structure that it is given.

@@ -38,9 +38,9 @@ extension ShortText: CustomStringConvertible {
     }
 }
 
-/// A position in an `OutputBuffer` with room for at least `OutputBuffer.margin` bytes. It is used to write one cell, which takes less
-/// than half of that: at most three texts and one number, none of which moves it by more than 32 bytes or stores more than 50, and a
-/// few single bytes.
+/// A position in an `OutputBuffer` with room for at least `OutputBuffer.margin` bytes. It is used to write one cell, which needs less than
+/// half of that: at most three texts and one number, and a few single bytes. Each text or number moves it by at most 32 bytes, and stores
+/// at most 50.
 @safe struct OutputCursor: ~Copyable {
     fileprivate var next: UnsafeMutableRawPointer
 
@@ -141,13 +141,13 @@ extension ShortText: CustomStringConvertible {
 @safe struct OutputBuffer: ~Copyable {
     fileprivate static var margin: Int { 512 }
 
-    /// Where the bytes go.
+    /// The descriptor that the bytes go to.
     let descriptor: Int32
     /// Memory of `capacity + margin` bytes, owned by this value.
     private let start: UnsafeMutableRawPointer
     /// `start + capacity`.
     private let limit: UnsafeMutableRawPointer
-    /// Where the next byte goes: from `start` up to `limit + margin`.
+    /// The place of the next byte: from `start` up to `limit + margin`.
     private var next: UnsafeMutableRawPointer
     /// The turn to wait for before bytes are handed over.
     private var turn: (Turns, Int)?

@@ -1,4 +1,4 @@
-// A line on standard error that tells what takes so long, for people at a terminal.
+// A progress line on standard error, for people at a terminal.
 
 import FoundationEssentials
 import Dispatch
@@ -8,7 +8,7 @@ import Synchronization
 /// Shows the current work after that has taken a second: on standard error, only if it is a terminal, and not if standard output is a
 /// pipe, whose reader may share the terminal. The line is removed before anything else is written.
 final class Progress: Sendable {
-    /// The one of the program.
+    /// The program's only one.
     static let shared = Progress()
 
     private struct State {
@@ -46,7 +46,7 @@ final class Progress: Sendable {
             text.withUTF8 { _ = unsafe Inspection.write(UnsafeRawBufferPointer($0), to: 2) }
         }
         guard isOn else { return }
-        // A thread of its own, as the work keeps the others busy.
+        // It has its own thread, because the work keeps the others busy.
         DispatchQueue(label: "progress").async { [self] in
             while true {
                 usleep(100_000)
@@ -85,7 +85,7 @@ final class Progress: Sendable {
     func tick(_ time: Duration) {
         state.withLock { state in
             guard let work = state.work, !state.isSilent, time >= .seconds(1) else { return }
-            // Cut off, since a line that is wrapped cannot be cleared.
+            // Cut off, because a wrapped line cannot be cleared.
             let text = String("\(work) ... \(time.components.seconds) s".prefix(79))
             writeError("\r\(text)\u{1b}[K")
             state.isShown = true

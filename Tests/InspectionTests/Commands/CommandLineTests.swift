@@ -62,10 +62,10 @@ import Testing
         ("help xyz", "there is no subcommand 'xyz'\n"),
         (
             "explain segmentsOverlp",
-            "'segmentsOverlp' is no status, error or relocation type; did you mean 'segmentsOverlap'?"
+            "'segmentsOverlp' is not a status, an error or a relocation type; did you mean 'segmentsOverlap'?"
         ),
         ("explain globdat", "did you mean 'GLOB_DAT'?"),
-        ("explain 4711", "'4711' is no status, error or relocation type\n"),
+        ("explain 4711", "'4711' is not a status, an error or a relocation type\n"),
     ])
     func whatWasMeant(_ words: String, _ answer: String) async throws {
         let run = try await Tool.run(words.split(separator: " ").map { String($0) }, in: folder.url)

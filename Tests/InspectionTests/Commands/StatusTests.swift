@@ -115,7 +115,7 @@ import Testing
         for subject in ["", " ", "\n", "error: ", "139.5", "193", "nonsense \u{1b}[31m"] {
             let run = try await Tool.run(["explain", subject])
             #expect(run.status == 64 && run.output.isEmpty, "\(subject): \(run.output)")
-            #expect(run.errors.hasSuffix("' is no status, error or relocation type\n"))
+            #expect(run.errors.hasSuffix("' is not a status, an error or a relocation type\n"))
             #expect(!run.errors.contains("\u{1b}"))
         }
     }

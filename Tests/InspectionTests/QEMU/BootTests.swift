@@ -148,7 +148,7 @@ import Testing
             (["--loader", "loader", "--machine", "microvm", "--port", "80:80", "app"], "microvm has no PCI"),
             (["--loader", "loader", "--qemu", "/bin/true", "--share", "absent", "app"], "absent is no folder"),
             ([], "Missing expected argument"),
-            (["--loader", "loader", "-"], "standard input can be none of them"),
+            (["--loader", "loader", "-"], "give a name instead of - for standard input"),
             (["--loader", "loader", "--protocol", "pvh", "--module", "app", "app"], "PVH boot has one module"),
         ]
         for (words, sentence) in cases {

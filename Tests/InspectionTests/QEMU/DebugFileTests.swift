@@ -43,7 +43,7 @@ import Testing
         let right = try await Tool.run(words + ["right", "app"], in: folder.url)
         #expect(right.status == 0 && right.output.contains(" fun\n") && right.errors.isEmpty, "\(right)")
         let wrong = try await Tool.run(words + ["wrong", "app"], in: folder.url)
-        #expect(wrong.status != 0 && wrong.errors.contains("wrong is of another build than app"), "\(wrong)")
+        #expect(wrong.status != 0 && wrong.errors.contains("wrong is from a different build than app"), "\(wrong)")
     }
 
     @Test(arguments: forms) func `a stripped file is said to be one`(_ form: (Bool, Bool)) async throws {

@@ -33,7 +33,7 @@ extension RunnerTests {
         try folder.write("loader", Sample.fixed)
         let common = ["boot", "--dry-run", "--loader", "loader", "--qemu", "/bin/true", "--firmware", "ovmf"]
         for (words, sentence) in [
-            (["app"], "there is no loader.efi, which is started so: make loader builds it"),
+            (["app"], "there is no loader.efi, which this start needs: make loader builds it"),
             (["--machine", "microvm", "app"], "OVMF needs --machine pc or q35"),
             (["--module", "app", "app"], "QEMU gives UEFI one file"),
         ] {
@@ -86,8 +86,8 @@ extension RunnerTests {
             (["--starter", "grub", "--firmware", "qboot"], "take --firmware bios"),
             (["--starter", "grub", "--machine", "microvm"], "microvm has no PCI: --starter takes --machine pc or q35"),
             (["--protocol", "linux", "--module", "app"], "Linux's protocol has one initrd"),
-            (["--starter", "grub", "--command-line", "a;b"], "GRUB would take ; on the command line for its own"),
-            (["--starter", "pxe", "--command-line", "$a"], "iPXE would take $ on the command line for its own"),
+            (["--starter", "grub", "--command-line", "a;b"], "; on the command line is special to GRUB"),
+            (["--starter", "pxe", "--command-line", "$a"], "$ on the command line is special to iPXE"),
         ] {
             let run = try await Tool.run(common + words + ["app"], in: folder.url)
             #expect(run.status == 64 && run.errors.contains(sentence), "\(words): \(run.errors)")

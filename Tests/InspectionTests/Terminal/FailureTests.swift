@@ -102,7 +102,7 @@ import Testing
         for name in ["empty", "truncated", "application", "low", "high"] {
             let run = try await Tool.run(["--loader", name, "application"], in: folder.url)
             #expect(run.status == 64 && run.output.isEmpty, "\(name): \(run.output)")
-            #expect(run.errors == "Error: \(name) is no loader: make loader builds one\n")
+            #expect(run.errors == "Error: \(name) is not a loader: make loader builds one\n")
         }
         #expect(try await Tool.run(["--loader", "fixed", "application"], in: folder.url).status == 0)
     }
@@ -124,11 +124,11 @@ import Testing
         }
         let cannot = [
             ("fixed", "0x200000", "fixed is linked at a fixed address, 0x1000000: it cannot be elsewhere"),
-            ("object", "0x200008", "a section of object asks for an address that is a multiple of 0x10"),
-            ("application", "0x200800", "a segment of application asks for an address that is a multiple of 0x1000"),
+            ("object", "0x200008", "a section of object needs an address that is a multiple of 0x10"),
+            ("application", "0x200800", "a segment of application needs an address that is a multiple of 0x1000"),
             (
                 "aligned", "0x400000",
-                "a segment of aligned asks for an address that is a multiple of 0x400000 plus 0x200000"
+                "a segment of aligned needs an address that is a multiple of 0x400000 plus 0x200000"
             ),
             ("application", "0xfffffffffffff000", wrap("application", "0xfffffffffffff000")),
             ("application", "0xffffffffffffffff", wrap("application", "0xffffffffffffffff")),
