@@ -16,10 +16,7 @@ public struct FileDigest: Equatable, Sendable {
     /// The digest of `bytes`.
     public init(of bytes: ByteView) {
         let message = Message(bytes: bytes)
-        var constants = InlineArray<64, UInt32>(repeating: 0)
-        var schedule = constants
-        var writable = constants.mutableSpan
-        FileDigest.fillConstants(&writable)
+        var schedule = InlineArray<64, UInt32>(repeating: 0)
         var offset: UInt64 = 0
         while offset < message.paddedSize {
             var words = schedule.mutableSpan
@@ -35,7 +32,7 @@ public struct FileDigest: Equatable, Sendable {
                 words[index] = words[index &- 16] &+ first &+ words[index &- 7] &+ second
                 index &+= 1
             }
-            add(schedule.span, constants.span)
+            add(schedule.span)
             offset &+= 64
         }
     }
@@ -76,7 +73,8 @@ public struct FileDigest: Equatable, Sendable {
     }
 
     /// One block: 64 rounds over its message schedule.
-    private mutating func add(_ schedule: Span<UInt32>, _ constants: Span<UInt32>) {
+    private mutating func add(_ schedule: Span<UInt32>) {
+        let constants = FileDigest.constants.span
         var words = words.mutableSpan
         var (a, b, c, d) = (words[0], words[1], words[2], words[3])
         var (e, f, g, h) = (words[4], words[5], words[6], words[7])
@@ -101,27 +99,18 @@ public struct FileDigest: Equatable, Sendable {
         words[7] &+= h
     }
 
-    /// The first 32 bits of the fractional parts of the cube roots of the first 64 primes (FIPS 180-4, section 4.2.2).
-    private static func fillConstants(_ constants: inout MutableSpan<UInt32>) {
-        var prime: UInt64 = 1
-        for index in constants.indices {
-            var divisor: UInt64
-            repeat {
-                prime &+= 1
-                divisor = 2
-                while prime % divisor != 0 { divisor &+= 1 }
-            } while divisor < prime
-            // The largest number whose cube is at most the prime's multiple by 2 to the 96th; its integer part has three bits.
-            var root: UInt64 = 0
-            var bit: UInt64 = 1 << 34
-            while bit != 0 {
-                let next = UInt128(root | bit)
-                if next &* next &* next <= UInt128(prime) << 96 { root |= bit }
-                bit >>= 1
-            }
-            constants[index] = UInt32(truncatingIfNeeded: root)
-        }
-    }
+    /// The constants of the rounds (FIPS 180-4, section 4.2.2): the first 32 bits of the fractional parts of the cube roots of the first
+    /// 64 primes.
+    private static let constants: InlineArray<64, UInt32> = [
+        0x428a_2f98, 0x7137_4491, 0xb5c0_fbcf, 0xe9b5_dba5, 0x3956_c25b, 0x59f1_11f1, 0x923f_82a4, 0xab1c_5ed5,
+        0xd807_aa98, 0x1283_5b01, 0x2431_85be, 0x550c_7dc3, 0x72be_5d74, 0x80de_b1fe, 0x9bdc_06a7, 0xc19b_f174,
+        0xe49b_69c1, 0xefbe_4786, 0x0fc1_9dc6, 0x240c_a1cc, 0x2de9_2c6f, 0x4a74_84aa, 0x5cb0_a9dc, 0x76f9_88da,
+        0x983e_5152, 0xa831_c66d, 0xb003_27c8, 0xbf59_7fc7, 0xc6e0_0bf3, 0xd5a7_9147, 0x06ca_6351, 0x1429_2967,
+        0x27b7_0a85, 0x2e1b_2138, 0x4d2c_6dfc, 0x5338_0d13, 0x650a_7354, 0x766a_0abb, 0x81c2_c92e, 0x9272_2c85,
+        0xa2bf_e8a1, 0xa81a_664b, 0xc24b_8b70, 0xc76c_51a3, 0xd192_e819, 0xd699_0624, 0xf40e_3585, 0x106a_a070,
+        0x19a4_c116, 0x1e37_6c08, 0x2748_774c, 0x34b0_bcb5, 0x391c_0cb3, 0x4ed8_aa4a, 0x5b9c_ca4f, 0x682e_6ff3,
+        0x748f_82ee, 0x78a5_636f, 0x84c8_7814, 0x8cc7_0208, 0x90be_fffa, 0xa450_6ceb, 0xbef9_a3f7, 0xc671_78f2,
+    ]
 }
 
 /// The padded message: the bytes, a one bit, zeros, and the number of bits in eight bytes: a multiple of 64 bytes (FIPS 180-4, 5.1.1).

@@ -7,7 +7,7 @@ import ELF
 import TestSupport
 import Testing
 
-@Suite struct AnyFileTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct AnyFileTests {
     static let forms = [(false, false), (false, true), (true, false), (true, true)]
 
     /// Symbols as people write them, with their versions.

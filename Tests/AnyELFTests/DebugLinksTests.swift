@@ -5,7 +5,7 @@ import Bytes
 import TestSupport
 import Testing
 
-@Suite struct DebugLinksTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct DebugLinksTests {
     private static let forms = [(true, false), (true, true), (false, false), (false, true)]
 
     private func links(_ bytes: [UInt8]) -> DebugLinks { DebugLinks(ByteView(bytes.span.bytes)) }

@@ -15,9 +15,8 @@ import Testing
         .deletingLastPathComponent()
 
     /// The plain files in a folder.
-    static func files(_ folder: String) -> [String] {
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
-        return names.sorted().map { folder + "/" + $0 }
+    static func files(_ folder: String) throws -> [String] {
+        try FileManager.default.contentsOfDirectory(atPath: folder).sorted().map { folder + "/" + $0 }
     }
 
     static let hermitImages =
@@ -131,21 +130,21 @@ import Testing
         if entries != expected { Issue.record("\(path): relocations at \(address)") }
     }
 
-    @Test func `this machine's libraries and programs`() {
-        let libraries = Self.files("/usr/lib/x86_64-linux-gnu").filter { $0.contains(".so") }
+    @Test func `this machine's libraries and programs`() throws {
+        let libraries = try Self.files("/usr/lib/x86_64-linux-gnu").filter { $0.contains(".so") }
         let limit = samples(40, soak: 250)
         let compared =
-            Self.compare(libraries, limit: limit) + Self.compare(Self.files("/usr/bin"), limit: limit)
+            try Self.compare(libraries, limit: limit) + Self.compare(Self.files("/usr/bin"), limit: limit)
         #expect(compared > limit)
     }
 
     @Test(.enabled(if: FileManager.default.fileExists(atPath: hermitImages), "there are no genuine images"))
-    func `genuine Hermit images`() {
-        #expect(Self.compare(Self.files(Self.hermitImages)) >= 1)
+    func `genuine Hermit images`() throws {
+        #expect(try Self.compare(Self.files(Self.hermitImages)) >= 1)
     }
 
     @Test(.enabled(if: FileManager.default.fileExists(atPath: root.path + "/build/fixtures"), "fixtures are not built"))
-    func `fixtures`() {
-        #expect(Self.compare(Self.files(Self.root.path + "/build/fixtures")) >= 1)
+    func `fixtures`() throws {
+        #expect(try Self.compare(Self.files(Self.root.path + "/build/fixtures")) >= 1)
     }
 }

@@ -8,7 +8,7 @@ import Memory
 import TestSupport
 import Testing
 
-@Suite struct SetupDataTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct SetupDataTests {
     /// LinuxTests' list of a random seed and two entries of the memory map, with an element of `type` before it that has these `words`.
     private func image(_ type: UInt32, _ words: [UInt32], size: UInt32? = nil) -> PlatformImage {
         var image = LinuxTests.image()

@@ -237,10 +237,10 @@ import Testing
         }
     }
 
-    /// 1 GiB of zeros.
+    /// Zeros, more than the guest has memory.
     private func bomb() async throws -> [UInt8] {
         let file = try TemporaryFile(Data())
-        try await make(["sh", "-c", "head -c 1073741824 /dev/zero | gzip -1 >'\(file.url.path)'"])
+        try await make(["sh", "-c", "head -c 200000000 /dev/zero | gzip -1 >'\(file.url.path)'"])
         return Array(try Data(contentsOf: file.url))
     }
 }

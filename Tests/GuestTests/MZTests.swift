@@ -130,7 +130,7 @@ extension Outcome {
 
     @Test(
         .enabled(if: OVMF.isThere, "OVMF is not there: make deps"), .enabled(if: isBuilt, "make loader fixtures"),
-        arguments: [("pc", "256M"), ("q35", "5G")])
+        arguments: isSoak ? [("pc", "256M"), ("q35", "5G")] : [("q35", "5G")])
     func `OVMF starts it with QEMU's initrd and command line`(_ machine: String, _ memory: String) async throws {
         let outcome = try await boot(Project.fixture("demo"), machine: machine, memory: memory, append: Self.line)
         expectDemonstration(outcome, by: "UEFI")
@@ -238,7 +238,7 @@ extension Outcome {
     @Test(
         .enabled(if: OVMF.isThere && canMakeDisks, "OVMF, sfdisk or mtools are not there: make deps"),
         .enabled(if: isBuilt, "make loader fixtures"),
-        arguments: [("pc", "if=ide"), ("q35", "if=ide")])
+        arguments: isSoak ? [("pc", "if=ide"), ("q35", "if=ide")] : [("pc", "if=ide")])
     func `a disk boots, whatever it is attached to`(_ machine: String, _ drive: String) async throws {
         let folder = try BootFolder([])
         let image = try await Self.disk(

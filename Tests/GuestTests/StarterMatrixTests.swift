@@ -40,7 +40,7 @@ import Testing
 }
 
 /// Writing the page, without boots.
-@Suite struct StarterPageTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct StarterPageTests {
     private let folder = FileManager.default.temporaryDirectory.appendingPathComponent("page-\(UUID())")
 
     /// A copy of the page.

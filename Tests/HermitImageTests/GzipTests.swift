@@ -147,12 +147,12 @@ import Testing
         }
     }
 
-    @Test func `every length of a file except its own is refused`() async throws {
+    @Test func `a file that is cut off is refused`() async throws {
         let folder = try Folder()
         try folder.write(.mixed(5_000, seed: 4), "data")
         try await folder.shell("gzip -9 <data >packed")
         let packed = try folder.read("packed")
-        for length in 0..<packed.count {
+        for length in stride(from: 0, to: packed.count, by: isSoak ? 1 : 7) {
             #expect(Unpacked(Array(packed.prefix(length)), limit: 6_000).rule == .gzipTruncated, "\(length) bytes")
         }
     }
@@ -208,7 +208,7 @@ import Testing
                 changed[bit / 8] ^= 1 << (bit % 8)
                 cases.append(changed)
             }
-            for _ in 0..<2000 {
+            for _ in 0..<samples(500, soak: 2000) {
                 var changed = file
                 for _ in 0..<Int.random(in: 1...3, using: &random) {
                     changed[.random(in: 10..<file.count, using: &random)] = .random(in: 0...255, using: &random)
@@ -218,7 +218,7 @@ import Testing
             }
         }
         // Deflated noise.
-        for _ in 0..<3000 {
+        for _ in 0..<samples(1000, soak: 3000) {
             let count = Int.random(in: 1...60, using: &random)
             cases.append(
                 [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255] + (0..<count).map { _ in .random(in: 0...255, using: &random) })
@@ -243,9 +243,9 @@ import Testing
 
     @Test func `bombs are counted, not unpacked`() async throws {
         let folder = try Folder()
-        try await folder.shell("head -c 100000000 /dev/zero | gzip -9 >bomb")
+        try await folder.shell("head -c 10000000 /dev/zero | gzip -9 >bomb")
         let bomb = try folder.read("bomb")
-        #expect(Unpacked(bomb, limit: 5000) == .fault(Fault(.archiveTooLarge, value: 100_000_000, limit: 5000)))
+        #expect(Unpacked(bomb, limit: 5000) == .fault(Fault(.archiveTooLarge, value: 10_000_000, limit: 5000)))
     }
 
     /// After a member comes another, or zeros: what only begins like one is neither.

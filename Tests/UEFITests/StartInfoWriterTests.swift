@@ -234,7 +234,7 @@ import UEFI
     }
 }
 
-@Suite struct StartProblemTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct StartProblemTests {
     /// All of them: numbers from 0 on.
     private static let problems = (0...UInt8.max).compactMap(StartProblem.init(rawValue:))
 

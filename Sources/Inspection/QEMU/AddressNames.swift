@@ -176,9 +176,16 @@ enum SourceLines {
 enum InstalledProgram {
     /// The path of the program with the name `name`, from PATH; nil if it is not there.
     static func find(_ name: String) -> String? {
-        if name.contains("/") { return unsafe access(name, X_OK) == 0 ? name : nil }
+        if name.contains("/") { return isExecutable(name) ? name : nil }
         let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
-        return folders.map { "\($0)/\(name)" }.first { unsafe access($0, X_OK) == 0 }
+        return folders.map { "\($0)/\(name)" }.first(where: isExecutable)
+    }
+
+    /// Whether `path` is a file that may be executed; folders have that permission as well.
+    private static func isExecutable(_ path: String) -> Bool {
+        var status = stat()
+        guard unsafe stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return false }
+        return unsafe access(path, X_OK) == 0
     }
 
     /// The standard output of the program at `path`; nil if it fails.

@@ -7,7 +7,7 @@ import Memory
 import TestSupport
 import Testing
 
-@Suite struct WarningTests {
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct WarningTests {
     @Test(arguments: [Verbosity.quiet, .normal, .verbose])
     func `setup_data that is not read is told`(_ verbosity: Verbosity) throws {
         let file = LinkedFileWriter().bytes

@@ -3,7 +3,7 @@
 import Foundation
 import Testing
 
-@Suite(.serialized) struct CrashTests {
+@Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct CrashTests {
     static func has(_ programs: String...) -> Bool {
         programs.allSatisfy { name in
             (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").contains {
