@@ -67,16 +67,19 @@ import Linking
         return target.copy(bytes, to: address)
     }
 
-    /// Puts `bytes`, which are all of the file `input` if that is given, at `address`: whole pages of a file are mapped rather than copied,
-    /// if it permits that. False if they do not fit.
-    func write(_ bytes: ByteView, at address: UInt64, from input: InputFile?) -> Bool {
+    /// Copies `bytes` to `address`; whole pages of the file `input`, if these are its bytes and it permits that, are mapped rather than
+    /// copied, because most of a large file is never read. False if they do not fit.
+    @discardableResult
+    func write(_ bytes: borrowing ByteView, at address: UInt64, from input: InputFile?) -> Bool {
         guard address <= size, bytes.count <= size - address else { return false }
-        let whole = bytes.count & ~0xfff
-        // In bounds by the line above; pages that are written later are copied then.
-        guard let input, whole > 0, address & 0xfff == 0, UInt64(input.bytes.byteCount) == bytes.count,
-            unsafe input.map(0, size: whole, over: base + Int(address))
-        else { return write(bytes, at: address) }
-        return write(ByteView(bytes.span.extracting(Int(whole)...)), at: address + whole)
+        let (first, last) = ((address + 0xfff) & ~0xfff, (address + bytes.count) & ~0xfff)
+        guard let input, first < last, let offset = input.offset(of: bytes), (offset &- address) & 0xfff == 0,
+            // In bounds by the first line; pages that are written later are copied then.
+            unsafe input.map(offset + (first - address), size: last - first, over: base + Int(first))
+        else { return write(copy bytes, at: address) }
+        let (head, whole) = (first - address, last - address)
+        write(bytes.part(at: 0, size: head), at: address)
+        return write(bytes.part(at: whole, size: bytes.count - whole), at: last)
     }
 
     /// Copies `bytes` to `address`.
@@ -90,31 +93,31 @@ import Linking
         var target = region(AddressRange(at: address, size: UInt64(MemoryLayout<Word>.size)))
         target.store(word, at: address)
     }
+}
 
-    /// Loads `image` with its first byte at address 0, as `LinkedImage.load` does, into memory that has not been written yet: zeros cost
-    /// nothing, and whole pages of the file are mapped rather than copied, if `input` permits that, because most of a large image is never
-    /// read.
-    func load(_ image: borrowing LinkedImage, from input: InputFile?) throws(Fault) {
-        if let descriptorThunks = image.descriptorThunks {
-            var target = region(AddressRange(0, image.size), at: image.linkStart)
-            descriptorThunks.write(to: &target, at: descriptorThunks.start)
+extension GuestMemory {
+    /// Memory with nothing but `image`, which begins at address 0, before it is relocated; its bytes are those of `input`, if that is
+    /// given. Throws `imageTooLarge` if the host has no address space for it.
+    static func holding(_ image: borrowing LinkedImage, from input: InputFile?) throws(Fault) -> GuestMemory {
+        guard let memory = GuestMemory(size: max(image.size, 1)) else {
+            throw Fault(.imageTooLarge, .header, value: image.size, limit: 1 << 46)
         }
-        for index in 0..<image.programHeaders.count
-        where image.programHeaders.type(index) == ProgramHeader.Kind.load && image.programHeaders[index].memsz > 0 {
-            let segment = image.programHeaders[index]
-            let bytes = try segment.contents(image.file, index: UInt64(index))
-            let start = segment.vaddr &- image.linkStart
-            let end = start &+ segment.filesz
-            let (first, last) = ((start &+ 0xfff) & ~0xfff, end & ~0xfff)
-            // In bounds: segments lie in the image, in ascending order, without overlap, and the memory has its size.
-            if let input, first < last, (segment.offset &- start) & 0xfff == 0, last <= size,
-                unsafe input.map(segment.offset &+ (first &- start), size: last &- first, over: base + Int(first))
-            {
-                write(ByteView(bytes.span.extracting(..<Int(first &- start))), at: start)
-                write(ByteView(bytes.span.extracting(Int(last &- start)...)), at: last)
-            } else if !write(bytes, at: start) {
-                throw Fault(.imageTooLarge, .programHeader(UInt64(index)), value: image.size, limit: size)
-            }
-        }
+        var target = UnwrittenImage(memory: memory, input: input, address: image.linkStart, count: image.size)
+        try image.load(into: &target)
+        return memory
+    }
+}
+
+/// Memory in which nothing has been written yet: zeros cost nothing there, and files are mapped.
+private struct UnwrittenImage: ImageMemory {
+    let memory: GuestMemory
+    let input: InputFile?
+    let address: UInt64
+    let count: UInt64
+
+    func clear(_ address: UInt64, size: UInt64) -> Bool { true }
+
+    func copy(_ source: borrowing ByteView, to address: UInt64) -> Bool {
+        memory.write(source, at: address &- self.address, from: input)
     }
 }

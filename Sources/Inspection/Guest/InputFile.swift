@@ -114,6 +114,11 @@ import Synchronization
         if descriptor >= 0 { unsafe madvise(start, count, MADV_DONTNEED) }
     }
 
+    /// The offset in the file of `view`; nil if these are not its bytes.
+    func offset(of view: borrowing ByteView) -> UInt64? {
+        bytes.byteOffsets(of: view.span).map { UInt64($0.lowerBound) }
+    }
+
     /// Maps `size` bytes of the file from `offset` on, both whole pages, over the pages at `address`, which the caller owns and gives up;
     /// false if the file is not mapped or the system refuses.
     func map(_ offset: UInt64, size: UInt64, over address: UnsafeMutableRawPointer) -> Bool {

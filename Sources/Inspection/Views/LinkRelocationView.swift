@@ -77,10 +77,7 @@ enum LinkRelocationView {
         _ index: Int, of link: LinkMap, _ image: LinkedImage, _ files: ByteView, _ bias: UInt64, _ names: [String],
         _ destination: ViewTarget
     ) throws(Fault) -> Int {
-        guard let copy = GuestMemory(size: max(image.size, 1)) else {
-            throw Fault(.imageTooLarge, .header, value: image.size, limit: 1 << 46)
-        }
-        try copy.load(image, from: nil)
+        let copy = try GuestMemory.holding(image, from: nil)
         let memory = copy.region(AddressRange(0, image.size), at: image.linkStart)
         let relocator = link.relocator(index, files, bias)
         let start = image.linkStart &+ link[index].displacement &+ bias

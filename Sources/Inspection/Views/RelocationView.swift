@@ -17,11 +17,8 @@ enum RelocationView {
         let image = try LinkedImage(file, as: .library)
         let bias = (base ?? image.linkStart) &- image.linkStart
         let relocator = try Relocator(image, bias: bias, as: .library)
-        guard let copy = GuestMemory(size: max(image.size, 1)) else {
-            throw Fault(.imageTooLarge, .header, value: image.size, limit: 1 << 46)
-        }
         // Addends in place are read from the image as it is before relocation.
-        try copy.load(image, from: destination.input)
+        let copy = try GuestMemory.holding(image, from: destination.input)
         var listing = destination.listing(
             "relocations",
             [

@@ -1,7 +1,7 @@
 // Code that relocations need and the file lacks: the loader adds it after the image, and the kernel keeps it.
 
 import Architecture
-public import Bytes
+import Bytes
 
 /// The code that TLS descriptors call, after the image.
 ///
@@ -38,7 +38,7 @@ public struct DescriptorThunks: Equatable, Sendable {
 
     /// Writes the code; false if `memory` ends before it.
     @discardableResult
-    public func write(to memory: inout ByteRegion, at address: UInt64) -> Bool {
+    func write<Memory: ImageMemory & ~Copyable & ~Escapable>(to memory: inout Memory, at address: UInt64) -> Bool {
         let words = Thunks.descriptorFunctions
         return memory.copy(ByteView(words.span), to: address)
     }

@@ -80,5 +80,7 @@ public struct LinkedImage: ~Escapable {
 
     /// Copies every segment into `memory`, whose first byte is for link address `linkStart`, and clears the bytes that the file does not
     /// have. Throws `imageTooLarge` if `memory` has no room for `size` bytes.
-    public func load(into memory: inout ByteRegion) throws(Fault) { try object.load(file, into: &memory) }
+    public func load<Memory: ImageMemory & ~Copyable & ~Escapable>(into memory: inout Memory) throws(Fault) {
+        try object.load(file, into: &memory)
+    }
 }

@@ -127,7 +127,9 @@ extension LinkedFile {
     /// Copies every segment into `memory`, whose first byte is for the first of the object's own link addresses, and clears the bytes that
     /// the file does not have. Throws `imageTooLarge` if `memory` has too little room.
     @inline(never)
-    func load(_ files: ByteView, into memory: inout ByteRegion) throws(Fault) {
+    func load<Memory: ImageMemory & ~Copyable & ~Escapable>(
+        _ files: ByteView, into memory: inout Memory
+    ) throws(Fault) {
         guard memorySize <= memory.count else { throw Fault(.imageTooLarge, value: memorySize, limit: memory.count) }
         let segments = segments(files)
         var reached = memory.address
