@@ -43,7 +43,9 @@ struct VerdictCommand: ParsableCommand {
         var isFirst = true
         let host = try machine.host()
         try files.forEachInput(includesDamaged: true) { file, input, name, output in
-            var verdict = Verdict(file, name, on: host.booting(name, input), gigabytePages: machine.gigabytePages)
+            let headers = FileHeaders(file)
+            var verdict = Verdict(
+                file, headers, name, on: host.booting(name, input), gigabytePages: machine.gigabytePages)
             if quiet { verdict.findings.removeAll { $0.severity == .note } }
             if files.json {
                 output.beginDocument()
@@ -53,7 +55,7 @@ struct VerdictCommand: ParsableCommand {
             } else if !quiet || verdict.status != 0 || !verdict.findings.isEmpty {
                 if !isFirst { output.line() }
                 isFirst = false
-                verdict.write(to: output, file: file, quiet: quiet)
+                verdict.write(to: output, file: file, headers, quiet: quiet)
             }
             return verdict.status
         }

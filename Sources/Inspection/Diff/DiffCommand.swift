@@ -53,7 +53,9 @@ struct DiffCommand: ParsableCommand {
         Progress.shared.show("comparing")
         let host = try machine.host()
         func side(_ file: InputFile, _ name: String) -> Verdict {
-            Verdict(ByteView(file.bytes), name, on: host.booting(name, file), gigabytePages: machine.gigabytePages)
+            let view = ByteView(file.bytes)
+            return Verdict(
+                view, FileHeaders(view), name, on: host.booting(name, file), gigabytePages: machine.gigabytePages)
         }
         let difference = BuildDifference(
             side(before, old), ByteView(before.bytes), side(after, new), ByteView(after.bytes))

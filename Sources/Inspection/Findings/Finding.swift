@@ -33,17 +33,17 @@ struct Finding: Encodable, Equatable {
 
     // MARK: Segments
 
-    /// The findings in the program headers of `file`, whether it boots or not.
-    static func inFile(_ file: ByteView) -> [Finding] {
+    /// The findings in the `headers` of `file`, whether it boots or not.
+    static func inFile(_ file: ByteView, _ headers: FileHeaders) -> [Finding] {
         var findings: [Finding] = []
         do throws(Fault) {
-            let header = try FileHeader(file)
-            let headers = try ProgramHeaders(file, header)
+            let header = try headers.own.get()
+            let segments = try ProgramHeaders(file, header)
             guard header.type != .relocatable else { return [] }
-            for index in 0..<headers.count where headers.type(index) == ProgramHeader.Kind.load {
-                findings += inSegment(headers[index], index)
+            for index in 0..<segments.count where segments.type(index) == ProgramHeader.Kind.load {
+                findings += inSegment(segments[index], index)
             }
-            findings += inStack(headers)
+            findings += inStack(segments)
             findings += inSectionHeaders(file, header)
             if header.osABI != OSABI.standalone, header.osABI != OSABI.gnu {
                 findings.append(
@@ -134,8 +134,10 @@ struct Finding: Encodable, Equatable {
             findings += inEntry(image) + inZeros(image) + relocations.here
             if application.protectsPages { findings += inPages(image) }
             if application.generation == .fourIdentity { findings += inFirstSegment(image) }
-            findings += outsideSegments(image)
-            findings += unnamedRelocations(image)
+            if let sections = try? SectionListing(image.file, image.header) {
+                findings += outsideSegments(image, sections)
+                findings += unnamedRelocations(image, sections)
+            }
         }
         return findings + inFunction(application) + inNotes(application) + elsewhere(application, relocations)
     }
@@ -241,13 +243,12 @@ struct Finding: Encodable, Equatable {
     }
 
     /// The finding in notes that are in sections, but not in a PT_NOTE segment, where loaders look for them.
-    private static func outsideSegments(_ image: borrowing LinkedImage) -> [Finding] {
-        guard let table = try? SectionListing(image.file, image.header),
-            let sections = try? ELF.SectionTable(image.file, image.header)
-        else { return [] }
+    private static func outsideSegments(
+        _ image: borrowing LinkedImage, _ sections: borrowing SectionListing
+    ) -> [Finding] {
         var findings: [Finding] = []
-        for index in 0..<table.count where table[index].type == SectionHeader.Kind.note {
-            let section = table[index]
+        for index in 0..<sections.count where sections[index].type == SectionHeader.Kind.note {
+            let section = sections[index]
             var isInSegment = false
             for number in 0..<image.programHeaders.count
             where image.programHeaders.type(number) == ProgramHeader.Kind.note {
@@ -256,14 +257,16 @@ struct Finding: Encodable, Equatable {
                     isInSegment = true
                 }
             }
-            guard !isInSegment, var notes = try? Notes(sections, section: UInt32(index)) else { continue }
+            guard !isInSegment, let bytes = try? sections.contents(index) else { continue }
+            let area = NoteArea(section, index: index)
+            var notes = Notes(bytes, at: area.start, area.address, area.alignment, area.location)
             while let note = try? notes.next() {
                 let isHermit = note.isOwned(by: "HERMIT") || note.isOwned(by: "UHYVEIF")
                 guard isHermit || note.isOwned(by: "GNU") && note.type == HermitNotes.abiTagType else { continue }
                 findings.append(
                     Finding(
                         .warning, "note-outside-segment",
-                        "section \(table.name(section).text) holds a note, but no PT_NOTE segment holds the section",
+                        "section \(sections.name(section).text) holds a note, but no PT_NOTE segment holds the section",
                         "other loaders do not see it; add a NOTE segment for it to the linker script's PHDRS"))
                 break
             }
@@ -273,17 +276,17 @@ struct Finding: Encodable, Equatable {
 
     /// The findings in relocations in memory that no dynamic entry names. Linkers leave those of a static executable, which are
     /// IRELATIVE, to the program itself.
-    private static func unnamedRelocations(_ image: borrowing LinkedImage) -> [Finding] {
-        guard let table = try? SectionListing(image.file, image.header), let tables = try? DynamicTables(image),
-            let dynamic = try? tables.section()
-        else { return [] }
+    private static func unnamedRelocations(
+        _ image: borrowing LinkedImage, _ sections: borrowing SectionListing
+    ) -> [Finding] {
+        guard let tables = try? DynamicTables(image), let dynamic = try? tables.section() else { return [] }
         let tags = [
             (DynamicTag.rela, DynamicTag.relaSize), (DynamicTag.rel, DynamicTag.relSize),
             (DynamicTag.pltRelocations, DynamicTag.pltRelocationSize),
         ]
         var findings: [Finding] = []
-        for index in 0..<table.count {
-            let section = table[index]
+        for index in 0..<sections.count {
+            let section = sections[index]
             let hasAddends = section.type == SectionHeader.Kind.rela
             guard hasAddends || section.type == SectionHeader.Kind.rel, section.size > 0,
                 section.flags & SectionHeader.Flags.alloc != 0
@@ -292,7 +295,7 @@ struct Finding: Encodable, Equatable {
             if isNamed { continue }
             let count = section.size / (hasAddends ? RelocationEntry.relaSize : RelocationEntry.relSize)
             let sentence =
-                "section \(table.name(section).text) holds \(counted(count, "relocation")) that no dynamic entry names, so "
+                "section \(sections.name(section).text) holds \(counted(count, "relocation")) that no dynamic entry names, so "
             findings.append(
                 Finding(
                     .warning, "unnamed-relocations", sentence + "the loader does not apply them",

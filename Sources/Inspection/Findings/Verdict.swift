@@ -99,8 +99,10 @@ struct Verdict: Encodable {
     var libraries: [Library]?
     var findings: [Finding] = []
 
-    /// The verdict on `file`, with the name `name`, on `machine`.
-    init(_ file: ByteView, _ name: String, on machine: HostMachine, gigabytePages: Bool) {
+    /// The verdict on `file`, with the name `name`, on `machine`; `headers` are the file's.
+    init(
+        _ file: ByteView, _ headers: FileHeaders, _ name: String, on machine: HostMachine, gigabytePages: Bool
+    ) {
         self.file = name
         size = file.count
         self.machine = "\(machine.kind.rawValue), \(machine.memory.text), \(machine.startProtocol.rawValue)"
@@ -113,17 +115,19 @@ struct Verdict: Encodable {
                 kernel: $0.kernelName, memory: $0.memory == 0 ? nil : $0.memory,
                 processors: $0.processors == 0 ? nil : $0.processors)
         }
-        describe(file)
-        findings = machine.findings + Finding.inFile(file)
+        kind = headers.any?.typeName
+        osABI = headers.any?.osABI
+        findings = machine.findings + Finding.inFile(file, headers)
         do throws(Refusal) {
-            let rehearsal = try Rehearsal(file, on: machine, gigabytePages: gigabytePages)
+            var found: ApplicationFacts?
+            let rehearsal = try Rehearsal(file, on: machine, gigabytePages: gigabytePages) { application, rehearsal in
+                found = ApplicationFacts(application, rehearsal)
+            }
             hermitImage?.bootargs = rehearsal.commandLine
-            do throws(Fault) {
-                var plans = Rehearsal.noPlan
-                record(try rehearsal.application(plans.mutableSpan), rehearsal, machine)
-            } catch { throw Refusal(error, file) }
+            if let found { record(found, rehearsal, machine) }
             judgeMachine(rehearsal, file, machine)
         } catch {
+            recordNotes(of: file, headers)
             refuse(error)
             guard let fault = error.fault else { return }
             findings += Finding.adviceHere(fault.rule)
@@ -131,6 +135,21 @@ struct Verdict: Encodable {
             guard let application = try? Application(file) else { return }
             generation = application.generation.name.string
             findings += Finding.inApplication(application)
+        }
+    }
+
+    /// What is kept of an application that was booted.
+    private struct ApplicationFacts {
+        let notes: HermitNotes
+        let compiler: RustVersion?
+        let template: TLSInfo?
+        let findings: [Finding]
+
+        init(_ application: borrowing Application, _ rehearsal: Rehearsal) {
+            notes = application.notes
+            compiler = application.decidingCompiler
+            template = application.tls(bias: rehearsal.placement.bias)
+            findings = Finding.inThreadLocals(template, rehearsal.memoryMap) + Finding.inApplication(application)
         }
     }
 
@@ -143,14 +162,15 @@ struct Verdict: Encodable {
         plan = nil
     }
 
-    /// Records the facts that are known before the rehearsal.
-    private mutating func describe(_ file: ByteView) {
-        guard let any = try? AnyFileHeader(file) else { return }
-        kind = any.typeName
-        osABI = any.osABI
-        guard let header = try? FileHeader(file, machine: any.machine) else { return }
-        // A fault of the notes is reported in its turn: the loader looks at the segments first.
-        guard let notes = try? HermitNotes(file, ProgramHeaders(file, header)) else { return }
+    /// Records what the notes of a `file` say that does not boot.
+    private mutating func recordNotes(of file: ByteView, _ headers: FileHeaders) {
+        guard let machine = headers.any?.machine else { return }
+        // The notes of a kernel for another machine say as much.
+        let own = try? headers.own.get()
+        guard let header = own ?? (try? FileHeader(file, machine: machine)),
+            // A fault of the notes is reported in its turn: the loader looks at the segments first.
+            let notes = try? HermitNotes(file, ProgramHeaders(file, header))
+        else { return }
         record(notes)
     }
 
@@ -160,9 +180,7 @@ struct Verdict: Encodable {
         uhyveInterface = notes.uhyveInterface
     }
 
-    private mutating func record(
-        _ application: borrowing Application, _ rehearsal: Rehearsal, _ machine: HostMachine
-    ) {
+    private mutating func record(_ application: ApplicationFacts, _ rehearsal: Rehearsal, _ machine: HostMachine) {
         libraries =
             rehearsal.libraries.isEmpty
             ? nil
@@ -172,12 +190,11 @@ struct Verdict: Encodable {
                     image: HexAddress($0.memory.start), imageEnd: HexAddress($0.memory.end))
             }
         record(application.notes)
-        compiler = application.decidingCompiler.map { "\($0.major).\($0.minor)" }
+        compiler = application.compiler.map { "\($0.major).\($0.minor)" }
         generation = rehearsal.generation.name.string
         findings += Finding.unused(machine.modules, used: rehearsal.libraries.map { $0.file - 1 })
         let placement = rehearsal.placement
-        let template = application.tls(bias: placement.bias)
-        findings += Finding.inThreadLocals(template, rehearsal.memoryMap) + Finding.inApplication(application)
+        findings += application.findings
         plan = Plan(
             image: HexAddress(placement.image.start), imageEnd: HexAddress(placement.image.end),
             entryPoint: HexAddress(rehearsal.entry.instructionPointer), bootInfo: HexAddress(rehearsal.entry.bootInfo),
@@ -185,7 +202,7 @@ struct Verdict: Encodable {
             deviceTree: HexAddress(placement.handoff.deviceTree.start), imageSize: placement.image.size,
             movesImage: placement.isStaged,
             movesModule: placement.movesModules,
-            tls: template.map {
+            tls: application.template.map {
                 ThreadLocal(start: HexAddress($0.start), fileSize: $0.filesz, memorySize: $0.memsz, alignment: $0.align)
             })
         for type in 0...RelocationType.lastNumber where rehearsal.counts[type] > 0 {
@@ -197,8 +214,8 @@ struct Verdict: Encodable {
 
     // MARK: Text
 
-    /// Writes the verdict as text.
-    func write(to output: Output, file: ByteView, quiet: Bool) {
+    /// Writes the verdict as text; `headers` are those of the `file`.
+    func write(to output: Output, file: ByteView, _ headers: FileHeaders, quiet: Bool) {
         output.write("\(printable(self.file)): ", .bold)
         output.line(status == 0 ? styled(output, "boots", 32) : styled(output, verdict, 31))
         if let error {
@@ -225,10 +242,10 @@ struct Verdict: Encodable {
         if let plan { write(plan, to: output) }
         write(findings, to: output)
         // A core file may have thousands.
-        guard kind == "ET_EXEC" || kind == "ET_DYN" else { return }
+        guard let header = headers.any, kind == "ET_EXEC" || kind == "ET_DYN" else { return }
         output.line()
         do throws(Fault) {
-            try HeaderViews.segments(file, to: ViewTarget(output: output, file: self.file, json: false))
+            try HeaderViews.segments(file, header, to: ViewTarget(output: output, file: self.file, json: false))
         } catch { output.line(Refusal(error, file).sentence) }
     }
 

@@ -47,36 +47,51 @@ struct Rehearsal {
     /// The command line that the kernel gets.
     let commandLine: String
 
+    /// Receives the application that was booted, with the libraries that it needs, so that it need not be read again.
+    typealias Look = (borrowing Application, Rehearsal) -> Void
+
     /// Boots `file`, or the image whose kernel it is, on `machine` up to the jump. `gigabytePages` says whether the CPU has pages of 1 GiB.
-    init(_ file: ByteView, on machine: HostMachine, gigabytePages: Bool = false) throws(Refusal) {
+    /// `look` is called at the end of a boot that gets there.
+    init(
+        _ file: ByteView, on machine: HostMachine, gigabytePages: Bool = false, _ look: @escaping Look = { _, _ in }
+    ) throws(Refusal) {
         if let image = machine.image {
-            try self.init(starting: ByteView(image.packed.bytes), machine, gigabytePages: gigabytePages)
+            try self.init(ByteView(image.packed.bytes), machine, gigabytePages, look)
         } else {
-            try self.init(starting: file, machine, gigabytePages: gigabytePages)
+            try self.init(file, machine, gigabytePages, look)
         }
     }
 
-    private init(starting file: ByteView, _ machine: HostMachine, gigabytePages: Bool) throws(Refusal) {
+    private init(
+        _ file: ByteView, _ machine: HostMachine, _ gigabytePages: Bool, _ look: @escaping Look
+    ) throws(Refusal) {
         try machine.requireSmallFiles(file)
         guard let guest = GuestMemory(size: machine.lowMemoryEnd) else {
             throw Refusal(Fault(.memoryTooSmall, value: machine.lowMemoryEnd), file)
         }
         let start: LoaderStart
         do throws(Fault) { start = try machine.start(file, in: guest) } catch { throw Refusal(error, file) }
-        var host = GuestHost(guest, machine, start, gigabytePages: gigabytePages)
+        var host = GuestHost(guest, machine, start, gigabytePages: gigabytePages, look)
         var plans = Rehearsal.noPlan
         var plan = plans.mutableSpan
         let fault = BootSequence.run(guest.readable, plan: &plan, on: &host)
         if let fault { throw Refusal(fault, report: host.console.text) }
-        guard let planned = host.planned, let entered = host.entered else {
+        guard let rehearsal = host.rehearsal else {
             preconditionFailure("a boot ends by entering the kernel or by a fault")
         }
-        self.guest = guest
+        self = rehearsal
+    }
+
+    fileprivate init(
+        _ host: borrowing GuestHost, _ planned: GuestHost.Planned, _ state: EntryState, _ placement: MemoryPlan,
+        _ counts: RelocationCounts, _ libraries: [Library], _ modules: [NamedFile]
+    ) {
+        guest = host.guest
         (generation, options, commandLine) = (planned.generation, planned.options, planned.commandLine)
         alignsWideIntegers = planned.alignsWideIntegers
         (memoryMap, reservations) = (planned.memoryMap, planned.reservations)
-        (entry, placement, counts) = (entered.state, entered.placement, entered.counts)
-        (libraries, modules) = (entered.libraries, entered.modules)
+        (entry, self.placement, self.counts) = (state, placement, counts)
+        (self.libraries, self.modules) = (libraries, modules)
         resolvers = host.resolvers
         report = host.console.text
     }
@@ -94,27 +109,24 @@ private struct GuestHost: BootHost {
         let commandLine: String
     }
 
-    /// The state at the kernel's entry.
-    struct Entered {
-        let state: EntryState
-        let placement: MemoryPlan
-        let counts: RelocationCounts
-        let libraries: [Rehearsal.Library]
-        let modules: [NamedFile]
-    }
-
     var console = StringSink()
     let handoff: Handoff
-    private let guest: GuestMemory
+    let guest: GuestMemory
     private let start: LoaderStart
     private let seed: UInt64
-    private(set) var planned: Planned?
-    private(set) var entered: Entered?
+    private let look: Rehearsal.Look
+    private var planned: Planned?
+    /// What came of the boot; nil before its end.
+    private(set) var rehearsal: Rehearsal?
     /// The functions that would have been called.
     private(set) var resolvers: [UInt64] = []
 
-    init(_ guest: GuestMemory, _ machine: HostMachine, _ start: LoaderStart, gigabytePages: Bool) {
+    init(
+        _ guest: GuestMemory, _ machine: HostMachine, _ start: LoaderStart, gigabytePages: Bool,
+        _ look: @escaping Rehearsal.Look
+    ) {
         self.guest = guest
+        self.look = look
         self.start = start
         seed = machine.seed
         handoff = Handoff(
@@ -152,6 +164,7 @@ private struct GuestHost: BootHost {
         _ state: EntryState, _ placement: MemoryPlan, _ application: borrowing Application, _ counts: RelocationCounts,
         from files: borrowing NamedFiles
     ) {
+        guard let planned else { preconditionFailure("a kernel is entered after the memory has been planned") }
         if placement.isStaged {
             let built = AddressRange(at: placement.buildAddress, size: placement.image.size)
             guest.write(ByteView(guest.span(built)), at: placement.image.start)
@@ -165,9 +178,10 @@ private struct GuestHost: BootHost {
                     name: files.bytes.text(at: object.name, size: object.nameSize), file: object.file,
                     memory: AddressRange(at: start, size: object.memorySize)))
         }
-        entered = Entered(
-            state: state, placement: placement, counts: counts, libraries: libraries,
-            modules: (0..<files.count).map { files[$0] })
+        let rehearsal = Rehearsal(
+            self, planned, state, placement, counts, libraries, (0..<files.count).map { files[$0] })
+        look(application, rehearsal)
+        self.rehearsal = rehearsal
     }
 }
 
@@ -196,12 +210,4 @@ extension Rehearsal {
 
     /// Receives the link plan.
     static let noPlan = [LinkPlan()]
-
-    /// Reads the application again, with its libraries; `plans` has one element, which receives the link plan.
-    @_lifetime(copy plans)
-    func application(_ plans: consuming MutableSpan<LinkPlan>) throws(Fault) -> Application {
-        var files = NamedFiles(guest.readable.bytes)
-        for module in modules { files.append(module) }
-        return try Application(files, options, plan: plans)
-    }
 }

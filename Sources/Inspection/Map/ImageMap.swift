@@ -57,21 +57,20 @@ struct ImageMap {
     /// The access of each PT_LOAD segment, as `rwx`.
     private(set) var access: [Int: String] = [:]
 
-    /// The parts of `file`, of which `application` was made, at `bias`, with its `libraries`, whose `files` come in
+    /// The parts of the file of which `application` was made, at `bias`, with its `libraries`, whose `files` come in
     /// the same order.
     init(
-        _ file: ByteView, _ application: borrowing Application, bias: UInt64, libraries: [Rehearsal.Library],
-        files: [InputFile?]
+        _ application: borrowing Application, bias: UInt64, libraries: [Rehearsal.Library], files: [InputFile?]
     ) throws(Fault) {
-        fileSize = file.count
-        let header = try FileHeader(file)
+        fileSize = application.fileSize
+        let header = application.contents.linked.header
         add("ELF header", .header, file: AddressRange(0, FileHeader.size))
         let programHeaders = header.programHeaderCount * ProgramHeader.size
         if programHeaders > 0 {
             add("program headers", .header, file: AddressRange(at: header.programHeaderOffset, size: programHeaders))
         }
         if application.isObject {
-            try addObject(application.contents.object, bias)
+            try addObject(application.contents.object, header, bias)
         } else {
             try addLinked(application.contents.linked, header, bias)
         }
@@ -306,10 +305,10 @@ struct ImageMap {
 
     // MARK: Object files
 
-    private mutating func addObject(_ image: borrowing ObjectImage, _ bias: UInt64) throws(Fault) {
+    private mutating func addObject(_ image: borrowing ObjectImage, _ header: FileHeader, _ bias: UInt64) throws(Fault)
+    {
         var places: [UInt32: UInt64] = [:]
         try image.forEachPlace { section, address in places[section] = address }
-        let header = try FileHeader(image.file)
         let names = try SectionListing(image.file, header)
         add(
             "section headers", .header,

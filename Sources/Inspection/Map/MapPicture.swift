@@ -48,16 +48,21 @@ struct MapPicture {
     }
 
     private init(_ file: ByteView, _ name: String, on machine: HostMachine, gigabytePages: Bool) throws(Refusal) {
-        let rehearsal = try Rehearsal(file, on: machine, gigabytePages: gigabytePages)
-        var plans = Rehearsal.noPlan
+        var found: Result<(ImageMap, TLSInfo?), Fault>?
+        let rehearsal = try Rehearsal(file, on: machine, gigabytePages: gigabytePages) { application, rehearsal in
+            found = Result { () throws(Fault) in
+                let bias = rehearsal.placement.bias
+                let image = try ImageMap(
+                    application, bias: bias, libraries: rehearsal.libraries,
+                    files: rehearsal.libraries.map { rehearsal.file(of: $0, on: machine)?.input })
+                return (image, application.tls(bias: bias))
+            }
+        }
         let placement = rehearsal.placement
         let template: TLSInfo?
         do throws(Fault) {
-            let application = try rehearsal.application(plans.mutableSpan)
-            image = try ImageMap(
-                file, application, bias: placement.bias, libraries: rehearsal.libraries,
-                files: rehearsal.libraries.map { rehearsal.file(of: $0, on: machine)?.input })
-            template = application.tls(bias: placement.bias)
+            guard let found else { preconditionFailure("a boot that ends has shown its application") }
+            (image, template) = try found.get()
         } catch { throw Refusal(error, file) }
         self.name = printable(name)
         guest = GuestMap(rehearsal, on: machine)

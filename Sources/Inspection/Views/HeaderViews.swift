@@ -26,7 +26,11 @@ struct ViewTarget {
 enum HeaderViews {
     /// The program headers.
     static func segments(_ file: ByteView, to destination: ViewTarget) throws(Fault) {
-        let header = try AnyFileHeader(file)
+        try segments(file, AnyFileHeader(file), to: destination)
+    }
+
+    /// The same of a file whose header is `header`.
+    static func segments(_ file: ByteView, _ header: AnyFileHeader, to destination: ViewTarget) throws(Fault) {
         let headers = try SegmentListing(file, header)
         var listing = destination.listing(
             "segments",
