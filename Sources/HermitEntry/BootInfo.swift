@@ -64,61 +64,81 @@ public struct BootInfo: Equatable, Sendable {
         _ generation: Generation, alignsWideIntegers: Bool = false, to memory: inout ByteRegion, at address: UInt64
     ) -> Bool {
         var words = InlineArray<20, UInt64>(repeating: 0)
-        switch generation {
-        case .zero, .one: fillFirstLayout(&words)
-        case .two, .three, .fourRecursive, .fourIdentity:
-            if generation.hasDeviceTree { words[3] = deviceTree }
-            let load = generation.hasDeviceTree ? 4 : 3
-            let end = load &+ 6
-            // With aligned integers, both the tag and the union after it are aligned to 16 bytes.
-            let isAligned = alignsWideIntegers && !generation.hasDeviceTreePlatform
-            fill(&words, load: load, tag: isAligned ? 10 : end, payload: isAligned ? 12 : end &+ 1)
+        forEachField(generation, alignsWideIntegers: alignsWideIntegers) { _, offset, _, value in
+            // Every field lies in one word.
+            words[Int(truncatingIfNeeded: offset / 8)] |= value << (offset % 8 * 8)
         }
         let size = BootInfo.size(generation, alignsWideIntegers: alignsWideIntegers)
         return memory.copy(ByteView(words.span).part(at: 0, size: size), to: address)
     }
 
-    /// Fills in the layout of generations 0 and 1, as 64-bit words; offsets in the comments are in bytes.
-    private func fillFirstLayout(_ words: inout InlineArray<20, UInt64>) {
-        words[0] = 0x1_c0de_cafe  // The magic number; version 1 at 0x04.
-        words[1] = imageStart
-        words[3] = imageEnd &- imageStart
-        if let tls {
-            words[4] = tls.start
-            words[5] = tls.filesz
-            words[6] = tls.memsz
-            words[19] = tls.align
+    /// What is called with a field's name, its offset and size in bytes, and its value.
+    public typealias FieldBody = (_ name: StaticString, _ offset: UInt64, _ size: UInt64, _ value: UInt64) -> Void
+
+    /// Calls `body` with each field of `generation`'s layout, in ascending order: the kernel's structure, written down once.
+    public func forEachField(_ generation: Generation, alignsWideIntegers: Bool = false, _ body: FieldBody) {
+        switch generation {
+        case .zero, .one: forEachField(ofFirstLayout: body)
+        case .two, .three, .fourRecursive, .fourIdentity:
+            // With aligned integers, both the tag and the union after it are aligned to 16 bytes.
+            forEachField(
+                hasDeviceTree: generation.hasDeviceTree,
+                isAligned: alignsWideIntegers && !generation.hasDeviceTreePlatform, body)
         }
-        words[7] = stack
-        words[11] = multibootInformation
-        words[12] = commandLine
-        words[13] = commandLineSize
-        words[14] = 0xffff_ffff << 32  // 0x74.
-        words[16] = (1 << 16 | UInt64(serialPort)) << 32  // 0x84, and 1 at 0x86.
-        // hcip, hcgateway, hcmask: no address, no gateway, a class C mask.
-        words[17] = .max
-        words[18] = 0x00ff_ffff
     }
 
-    /// Fills in the layouts from generation 2 on. `load`, `tag` and `payload` are the words at which the image, the platform's tag and
-    /// the platform's fields begin.
-    private func fill(_ words: inout InlineArray<20, UInt64>, load: Int, tag: Int, payload: Int) {
-        words[2] = UInt64(serialPort)
-        words[load] = imageStart
-        words[load &+ 1] = imageEnd
-        if let tls {
-            words[load &+ 2] = tls.start
-            words[load &+ 3] = tls.filesz
-            words[load &+ 4] = tls.memsz
-            words[load &+ 5] = tls.align
-        }
-        // Tag 0 is Multiboot, tag 3 a device tree alone; the Multiboot information's address is a NonZero in the kernel.
-        if multibootInformation == 0 {
-            words[tag] = 3
-        } else {
-            words[payload] = commandLine
-            words[payload &+ 1] = commandLineSize
-            words[payload &+ 2] = multibootInformation
-        }
+    /// The fields of generations 0 and 1.
+    private func forEachField(ofFirstLayout body: FieldBody) {
+        body("magic_number", 0x00, 4, 0xc0de_cafe)
+        body("version", 0x04, 4, 1)
+        body("base", 0x08, 8, imageStart)
+        body("limit", 0x10, 8, 0)
+        body("image_size", 0x18, 8, imageEnd &- imageStart)
+        body("tls_start", 0x20, 8, tls?.start ?? 0)
+        body("tls_filesz", 0x28, 8, tls?.filesz ?? 0)
+        body("tls_memsz", 0x30, 8, tls?.memsz ?? 0)
+        body("current_stack_address", 0x38, 8, stack)
+        body("current_percore_address", 0x40, 8, 0)
+        body("host_logical_addr", 0x48, 8, 0)
+        body("boot_gtod", 0x50, 8, 0)
+        body("mb_info", 0x58, 8, multibootInformation)
+        body("cmdline", 0x60, 8, commandLine)
+        body("cmdsize", 0x68, 8, commandLineSize)
+        body("cpu_freq", 0x70, 4, 0)
+        body("boot_processor", 0x74, 4, 0xffff_ffff)
+        body("cpu_online", 0x78, 4, 0)
+        body("possible_cpus", 0x7c, 4, 0)
+        body("current_boot_id", 0x80, 4, 0)
+        body("uartport", 0x84, 2, UInt64(serialPort))
+        body("single_kernel", 0x86, 1, 1)
+        body("uhyve", 0x87, 1, 0)
+        // No address, no gateway, a class C mask.
+        body("hcip", 0x88, 4, 0xffff_ffff)
+        body("hcgateway", 0x8c, 4, 0xffff_ffff)
+        body("hcmask", 0x90, 4, 0x00ff_ffff)
+        body("tls_align", 0x98, 8, tls?.align ?? 0)
+    }
+
+    /// The fields of generations 2 to 4.
+    private func forEachField(hasDeviceTree: Bool, isAligned: Bool, _ body: FieldBody) {
+        body("hardware_info.phys_addr_start", 0, 8, 0)
+        body("hardware_info.phys_addr_end", 8, 8, 0)
+        body("hardware_info.serial_port_base", 16, 2, UInt64(serialPort))
+        if hasDeviceTree { body("hardware_info.device_tree", 24, 8, deviceTree) }
+        let load: UInt64 = hasDeviceTree ? 32 : 24
+        body("load_info.kernel_image_addr_start", load, 8, imageStart)
+        body("load_info.kernel_image_addr_end", load &+ 8, 8, imageEnd)
+        body("load_info.tls_info.start", load &+ 16, 8, tls?.start ?? 0)
+        body("load_info.tls_info.filesz", load &+ 24, 8, tls?.filesz ?? 0)
+        body("load_info.tls_info.memsz", load &+ 32, 8, tls?.memsz ?? 0)
+        body("load_info.tls_info.align", load &+ 40, 8, tls?.align ?? 0)
+        // The Multiboot information's address is a NonZero in the kernel; a device tree alone has no fields.
+        let isMultiboot = multibootInformation != 0
+        let tag = isAligned ? 80 : load &+ 48
+        let payload = isAligned ? 96 : tag &+ 8
+        body("platform_info (0 Multiboot, 3 Fdt)", tag, 4, isMultiboot ? 0 : 3)
+        body("platform_info.command_line address", payload, 8, isMultiboot ? commandLine : 0)
+        body("platform_info.command_line length", payload &+ 8, 8, isMultiboot ? commandLineSize : 0)
+        body("platform_info.multiboot_info_ptr", payload &+ 16, 8, multibootInformation)
     }
 }

@@ -113,6 +113,25 @@ import Testing
         }
     }
 
+    /// The fields are what is written: each in one word, after the one before it, and nothing besides them.
+    @Test(arguments: [.zero, .one, .two, .three, .fourRecursive, .fourIdentity] as [Generation], [false, true])
+    func `fields by name`(_ generation: Generation, _ isAligned: Bool) {
+        let size = Int(BootInfo.size(generation, alignsWideIntegers: isAligned))
+        let info = Self.info(multiboot: 0x9500)
+        var (fields, names, end): ([Field], [String], UInt64) = ([], [], 0)
+        info.forEachField(generation, alignsWideIntegers: isAligned) { name, offset, size, value in
+            #expect(offset >= end && offset % size == 0 && offset / 8 == (offset + size - 1) / 8)
+            end = offset + size
+            names.append("\(name)")
+            fields.append(Field(Int(offset), value, Int(size)))
+        }
+        #expect(
+            end <= size && Set(names).count == names.count
+                && names.count == (size == 160 ? 27 : generation == .two ? 13 : 14))
+        let bytes = Self.written(info, generation, size, alignsWideIntegers: isAligned)
+        #expect(bytes == Self.bytes(size, fields))
+    }
+
     @Test(arguments: [.zero, .one, .two, .three, .fourRecursive, .fourIdentity] as [Generation])
     func `a BootInfo that does not fit is not written`(_ generation: Generation) {
         var bytes = [UInt8](repeating: 0xcc, count: Int(BootInfo.size(generation)) - 1)

@@ -24,54 +24,17 @@ enum BootViews {
                 ("generation", JSONSchema.string(generation.name.string)),
             ])
         let bytes = ByteView(rehearsal.guest.span(AddressRange(at: address, size: rehearsal.bootInfoSize)))
-        for (offset, size, name) in fields(generation, wide: rehearsal.alignsWideIntegers) {
+        // What lies in memory counts, not what a BootInfo of these fields would hold.
+        let layout = BootInfo(imageStart: 0, imageEnd: 0, stack: 0)
+        layout.forEachField(generation, alignsWideIntegers: rehearsal.alignsWideIntegers) { name, offset, size, _ in
             var value: UInt64 = 0
             for index in (0..<size).reversed() { value = value << 8 | UInt64(bytes.byte(at: offset + index) ?? 0) }
             listing.hex(offset)
             listing.decimal(size)
             listing.hex(value)
-            listing.text(name)
+            listing.text(ByteView(name))
         }
         listing.end()
-    }
-
-    /// Offset, size and name of the fields of `generation`'s layout (hermit-entry).
-    private static func fields(_ generation: Generation, wide: Bool) -> [(UInt64, UInt64, String)] {
-        switch generation {
-        case .zero, .one:
-            return [
-                (0x00, 4, "magic_number"), (0x04, 4, "version"), (0x08, 8, "base"), (0x10, 8, "limit"),
-                (0x18, 8, "image_size"), (0x20, 8, "tls_start"), (0x28, 8, "tls_filesz"), (0x30, 8, "tls_memsz"),
-                (0x38, 8, "current_stack_address"), (0x40, 8, "current_percore_address"),
-                (0x48, 8, "host_logical_addr"), (0x50, 8, "boot_gtod"), (0x58, 8, "mb_info"), (0x60, 8, "cmdline"),
-                (0x68, 8, "cmdsize"), (0x70, 4, "cpu_freq"), (0x74, 4, "boot_processor"), (0x78, 4, "cpu_online"),
-                (0x7c, 4, "possible_cpus"), (0x80, 4, "current_boot_id"), (0x84, 2, "uartport"),
-                (0x86, 1, "single_kernel"), (0x87, 1, "uhyve"), (0x88, 4, "hcip"), (0x8c, 4, "hcgateway"),
-                (0x90, 4, "hcmask"), (0x98, 8, "tls_align"),
-            ]
-        default:
-            let hasTree = generation.hasDeviceTree
-            let load: UInt64 = hasTree ? 32 : 24
-            let platform: UInt64 = hasTree || wide ? 80 : 72
-            let payload = wide ? 96 : platform + 8
-            var list: [(UInt64, UInt64, String)] = [
-                (0, 8, "hardware_info.phys_addr_start"), (8, 8, "hardware_info.phys_addr_end"),
-                (16, 2, "hardware_info.serial_port_base"),
-            ]
-            if hasTree { list.append((24, 8, "hardware_info.device_tree")) }
-            let loadFields = [
-                "kernel_image_addr_start", "kernel_image_addr_end", "tls_info.start", "tls_info.filesz",
-                "tls_info.memsz", "tls_info.align",
-            ]
-            for (index, name) in loadFields.enumerated() {
-                list.append((load + UInt64(index) * 8, 8, "load_info.\(name)"))
-            }
-            list.append((platform, 4, "platform_info (0 Multiboot, 3 Fdt)"))
-            for (index, name) in ["command_line address", "command_line length", "multiboot_info_ptr"].enumerated() {
-                list.append((payload + UInt64(index) * 8, 8, "platform_info.\(name)"))
-            }
-            return list
-        }
     }
 
     // MARK: Pages
