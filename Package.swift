@@ -116,7 +116,7 @@ if freestanding {
             .executableTarget(
                 name: "loader-bench",
                 dependencies: [
-                    "Bytes", "Diagnostics", "Architecture", "Linking",
+                    "Bytes", "Diagnostics", "ELF", "Architecture", "AnyELF", "Linking",
                     .product(name: "ArgumentParser", package: "swift-argument-parser"),
                     .product(name: "Subprocess", package: "swift-subprocess"),
                 ],

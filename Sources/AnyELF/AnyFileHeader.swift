@@ -62,24 +62,26 @@ public struct AnyFileHeader: Sendable {
         let record = file.entry(0, size: Int(size))
         // After e_entry, fields of the class's size shift the later ones.
         let word = Int(form.wordSize)
-        let rest = 24 + 3 * word
-        osABI = record.u8(7)
-        type = form.u16(record, 16)
-        machine = form.u16(record, 18)
-        guard form.u32(record, 20) == 1 else {
-            throw Fault(.badVersion, .header, value: UInt64(form.u32(record, 20)))
+        let start = AnyFileHeader.entryOffset
+        let rest = start + 3 * word
+        osABI = record.u8(AnyFileHeader.osABIOffset)
+        type = form.u16(record, AnyFileHeader.typeOffset)
+        machine = form.u16(record, AnyFileHeader.machineOffset)
+        let version = form.u32(record, AnyFileHeader.versionOffset)
+        guard version == AnyFileHeader.currentVersion else {
+            throw Fault(.badVersion, .header, value: UInt64(version))
         }
-        entry = form.word(record, 24)
-        programHeaderOffset = form.word(record, 24 + word)
-        sectionHeaderOffset = form.word(record, 24 + 2 * word)
+        entry = form.word(record, start)
+        programHeaderOffset = form.word(record, start + word)
+        sectionHeaderOffset = form.word(record, start + 2 * word)
         guard form.u16(record, rest + 4) >= size else {
             throw Fault(.badHeaderSize, .header, value: UInt64(form.u16(record, rest + 4)), limit: size)
         }
         programHeaderCount = UInt64(form.u16(record, rest + 8))
         sectionHeaderCount = form.u16(record, rest + 12)
         sectionNameIndex = form.u16(record, rest + 14)
-        if programHeaderCount == 0xffff {
-            // PN_XNUM: sh_info of section header 0 has the number.
+        if programHeaderCount == AnyFileHeader.extendedCount {
+            // sh_info of section header 0 has the number.
             guard sectionHeaderOffset != 0 else { throw Fault(.noSectionHeaderForCount, .header) }
             let first = form.sectionHeader(
                 try file.record(
@@ -96,6 +98,25 @@ public struct AnyFileHeader: Sendable {
             at: programHeaderOffset, size: programHeaderCount &* entrySize, else: .programHeadersBeyondFile, .header)
     }
 
+    /// The offsets of e_type, e_machine, e_version and e_entry, which are the same in both classes.
+    private static let typeOffset = 16, machineOffset = 18, versionOffset = 20, entryOffset = 24
+    /// The offsets of EI_CLASS, EI_DATA, EI_VERSION and EI_OSABI.
+    private static let classOffset: UInt64 = 4, orderOffset: UInt64 = 5, identVersionOffset: UInt64 = 6, osABIOffset = 7
+    /// ELFCLASS32 and ELFCLASS64.
+    private static let class32: UInt8 = 1, class64: UInt8 = 2
+    /// ELFDATA2LSB and ELFDATA2MSB.
+    private static let littleEndian: UInt8 = 1, bigEndian: UInt8 = 2
+    /// EV_CURRENT: the only version.
+    private static let currentVersion: UInt8 = 1
+    /// PN_XNUM.
+    private static let extendedCount: UInt64 = 0xffff
+
+    /// e_machine of `file`, whatever else is wrong with its header; nil if it ends before that.
+    public static func machine(of file: ByteView) -> UInt16? {
+        let order = file.byte(at: orderOffset)
+        return FileForm(isWide: true, isBigEndian: order == bigEndian).u16(file, at: UInt64(machineOffset))
+    }
+
     /// Class and byte order of `file`, by as many bytes of e_ident as there are.
     private static func form(of file: ByteView) throws(Fault) -> FileForm {
         guard file.count > 0 else { throw Fault(.emptyFile) }
@@ -104,21 +125,25 @@ public struct AnyFileHeader: Sendable {
             _ = try FileHeader(file)
             throw Fault(.notELF)
         }
-        let (fileClass, order) = (file.byte(at: 4) ?? 2, file.byte(at: 5) ?? 1)
-        guard fileClass == 1 || fileClass == 2 else { throw Fault(.notClass64, .header, value: UInt64(fileClass)) }
-        guard order == 1 || order == 2 else { throw Fault(.notLittleEndian, .header, value: UInt64(order)) }
-        if let version = file.byte(at: 6), version != 1 {
+        let (fileClass, order) = (file.byte(at: classOffset) ?? class64, file.byte(at: orderOffset) ?? littleEndian)
+        guard fileClass == class32 || fileClass == class64 else {
+            throw Fault(.notClass64, .header, value: UInt64(fileClass))
+        }
+        guard order == littleEndian || order == bigEndian else {
+            throw Fault(.notLittleEndian, .header, value: UInt64(order))
+        }
+        if let version = file.byte(at: identVersionOffset), version != currentVersion {
             throw Fault(.badIdentVersion, .header, value: UInt64(version))
         }
-        return FileForm(isWide: fileClass == 2, isBigEndian: order == 2)
+        return FileForm(isWide: fileClass == class64, isBigEndian: order == bigEndian)
     }
 
     /// The gABI's name of the file's type; nil if it has none.
     public var typeName: String? {
         switch type {
-        case 1: "ET_REL"
-        case 2: "ET_EXEC"
-        case 3: "ET_DYN"
+        case FileType.relocatable.rawValue: "ET_REL"
+        case FileType.executable.rawValue: "ET_EXEC"
+        case FileType.dynamic.rawValue: "ET_DYN"
         case AnyFileHeader.coreType: "ET_CORE"
         default: nil
         }

@@ -44,7 +44,9 @@ public struct DebugLinks: Sendable {
         var found = buildID
         // Notes before a truncated one count.
         try? area.forEach(in: bytes, form) { note in
-            guard found == nil, note.type == 3, note.isOwned(by: "GNU"), (2...64).contains(note.desc.count) else {
+            guard found == nil, note.type == NoteArea.buildID, note.isOwned(by: "GNU"),
+                (2...64).contains(note.desc.count)
+            else {
                 return
             }
             found = (0..<note.desc.count).map { index in

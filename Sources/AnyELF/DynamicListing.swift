@@ -1,5 +1,6 @@
 // The dynamic section of a file of either class and byte order (gABI, chapter "Dynamic Section").
 
+import Architecture
 public import Bytes
 public import Diagnostics
 import ELF
@@ -106,8 +107,7 @@ public struct DynamicListing: ~Escapable {
     /// nchain of a System V hash table; nil if it is not there. By their psABIs 64-bit Alpha and S/390 have words of 64 bits in
     /// it, but not all linkers write these: half of the first word, or all of the second, would be 0 otherwise.
     private func count(ofHash table: ByteView, _ machine: UInt16) -> UInt64? {
-        let (s390, alpha): (UInt16, UInt16) = (22, 0x9026)
-        let isWide = form.isWide && (machine == s390 || machine == alpha)
+        let isWide = form.isWide && (machine == MachineType.s390 || machine == MachineType.alpha)
         let high = form.u32(table, at: form.isBigEndian ? 0 : 4)
         return isWide && high == 0 ? form.word(table, at: 8) : form.u32(table, at: 4).map { UInt64($0) }
     }

@@ -6,6 +6,9 @@ public import ELF
 
 /// The range of some notes.
 public struct NoteArea {
+    /// NT_GNU_BUILD_ID: the type of the note `GNU` that tells one build from any other.
+    public static let buildID: UInt32 = 3
+
     /// The offset in the file, and the link address.
     public let start: UInt64, address: UInt64
     /// p_align or sh_addralign.

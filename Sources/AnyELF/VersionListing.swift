@@ -158,17 +158,17 @@ public struct SymbolVersions: ~Escapable, Sendable {
     private mutating func read(_ versions: [ListedVersion]) {
         // VER_FLG_BASE is the file's own name, which no symbol has.
         for version in versions where version.flags & 1 == 0 || !version.isDefined {
-            names[version.number & 0x7fff] = (version.isDefined ? "@@" : "@") + version.name
+            names[version.number & VersionIndex.number] = (version.isDefined ? "@@" : "@") + version.name
         }
     }
 
     /// `@VERSION` for the symbol at `index`, `@@VERSION` if it is the default version; nil without one.
     public func version(of symbol: Symbol, at index: Int) -> String? {
-        guard !names.isEmpty, let number = form.u16(numbers, at: UInt64(index) &* 2), number & 0x7fff > 1,
-            let name = names[number & 0x7fff]
+        guard !names.isEmpty, let number = form.u16(numbers, at: UInt64(index) &* 2), number & VersionIndex.number > 1,
+            let name = names[number & VersionIndex.number]
         else { return nil }
         // Bit 15 hides a version. A variable that a program has copied to itself keeps the version that it was referred to with.
-        let isDefault = number & 0x8000 == 0 && !symbol.isUndefined
+        let isDefault = number & VersionIndex.hidden == 0 && !symbol.isUndefined
         return isDefault || !name.hasPrefix("@@") ? name : String(name.dropFirst())
     }
 }

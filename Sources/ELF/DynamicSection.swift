@@ -5,6 +5,8 @@ public import Diagnostics
 
 /// The tags (d_tag) that loading an image needs.
 public enum DynamicTag {
+    /// DT_NULL: the end.
+    public static var end: UInt64 { 0 }
     /// DT_NEEDED: a shared library, by name.
     public static var needed: UInt64 { 1 }
     /// DT_PLTRELSZ: bytes of the table at DT_JMPREL.
@@ -141,7 +143,7 @@ public struct DynamicSection: Sendable {
         while index < count {
             let entry = bytes.entry(index, size: 16)
             let tag = entry.u64(0)
-            if tag == 0 { return }
+            if tag == DynamicTag.end { return }
             index &+= 1
             guard let slot = DynamicSection.slot(tag) else {
                 switch tag {

@@ -22,6 +22,8 @@ public struct ProgramHeader: Equatable, Sendable {
         public static var programHeaders: UInt32 { 6 }
         /// PT_TLS: the template of thread-local storage.
         public static var tls: UInt32 { 7 }
+        /// PT_GNU_EH_FRAME: the table by which functions are unwound.
+        public static var unwinding: UInt32 { 0x6474_e550 }
         /// PT_GNU_STACK: its flags say whether the stack is executable.
         public static var stack: UInt32 { 0x6474_e551 }
         /// PT_GNU_RELRO: read-only after relocation.

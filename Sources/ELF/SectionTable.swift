@@ -16,6 +16,8 @@ extension SectionHeader {
         public static var stringTable: UInt32 { 3 }
         /// SHT_RELA: relocations with addends.
         public static var rela: UInt32 { 4 }
+        /// SHT_DYNAMIC: the dynamic section.
+        public static var dynamic: UInt32 { 6 }
         /// SHT_NOTE: notes.
         public static var note: UInt32 { 7 }
         /// SHT_DYNSYM: the symbols that dynamic linkers use.
@@ -34,6 +36,10 @@ extension SectionHeader {
         public static var group: UInt32 { 17 }
         /// SHT_SYMTAB_SHNDX: section indices that do not fit in a symbol.
         public static var extendedIndices: UInt32 { 18 }
+        /// SHT_RELR: packed relative relocations.
+        public static var relr: UInt32 { 19 }
+        /// SHT_GNU_HASH: the GNU hash table.
+        public static var gnuHash: UInt32 { 0x6fff_fff6 }
         /// SHT_CREL: compact relocations. The number is LLVM's, until the gABI has one.
         public static var crel: UInt32 { 0x4000_0014 }
     }

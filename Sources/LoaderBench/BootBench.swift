@@ -1,5 +1,6 @@
 // The cost of a boot: the number of instructions, and wall time on the serial line.
 
+import Architecture
 import Foundation
 
 /// One boot's figures.
@@ -173,9 +174,10 @@ struct BootBench {
 
     private func machine(_ application: String, _ size: String) -> [String] {
         [
-            "-cpu", "qemu64,apic,fsgsbase,fxsr,rdrand,rdtscp,xsave,xsaveopt", "-smp", "1", "-m", size, "-object",
+            "-cpu", "\(KernelProcessor.model)", "-smp", "1", "-m", size, "-object",
             "memory-backend-ram,id=ram,size=\(size),reserve=off", "-machine", "memory-backend=ram", "-display", "none",
-            "-no-reboot", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04", "-kernel", loader, "-initrd",
+            "-no-reboot", "-device", "isa-debug-exit,iobase=\(hex(UInt64(IOPort.debugExit))),iosize=0x04", "-kernel",
+            loader, "-initrd",
             application,
         ]
     }

@@ -1,5 +1,6 @@
 // loader-inspect beside readelf, eu-readelf and llvm-readelf: the same listings of the same large files.
 
+import ELF
 import Foundation
 
 /// The figures of all programs for one listing of one file.
@@ -114,20 +115,29 @@ struct ListingBench {
 /// An object file that consists of section headers only.
 enum SectionFile {
     static func write(_ count: Int, to path: String) throws {
-        var words: [UInt64] = [0x0001_0102_464c_457f, 0, 0x0000_0001_003e_0001, 0, 0, 64, 64 << 32, 64 << 16 | 1 << 48]
+        typealias Flags = SectionHeader.Flags
+        // e_shnum is 0.
+        var words = headerWords(
+            .relocatable, programHeaderCount: 0, sectionHeaders: FileHeader.size, sectionHeaderCount: 0, nameSection: 1)
         // There are more than fit in e_shnum, so their number is in section header 0.
         words += [0, 0, 0, 0, UInt64(count), 0, 0, 0]
         var names: [UInt8] = [0] + Array(".shstrtab".utf8) + [0]
-        let namesOffset = UInt64(64 + count * 64)
+        let namesOffset = FileHeader.size + UInt64(count) * SectionHeader.size
         let placeholder = words.count
         words += Array(repeating: 0, count: 8)
         for index in 2..<count {
-            let flags: UInt64 = index % 2 == 0 ? 6 : 3
-            words += [UInt64(names.count) | 1 << 32, flags, 0, 64, UInt64(index % 4096), 0, 16, 0]
+            let flags = Flags.alloc | (index % 2 == 0 ? Flags.execute : Flags.write)
+            words += [
+                UInt64(names.count) | UInt64(SectionHeader.Kind.programBits) << 32, flags, 0, FileHeader.size,
+                UInt64(index % 4096), 0, 16, 0,
+            ]
             names += Array(".text.function_\(index)".utf8) + [0]
         }
         words.replaceSubrange(
-            placeholder..<placeholder + 8, with: [1 | 3 << 32, 0, 0, namesOffset, UInt64(names.count), 0, 1, 0])
+            placeholder..<placeholder + 8,
+            with: [
+                1 | UInt64(SectionHeader.Kind.stringTable) << 32, 0, 0, namesOffset, UInt64(names.count), 0, 1, 0,
+            ])
         unsafe try (words.withUnsafeBytes { unsafe Data($0) } + Data(names)).write(to: URL(fileURLWithPath: path))
     }
 }

@@ -1,5 +1,8 @@
 // A loader's file: its sizes and addresses.
 
+import AnyELF
+import Bytes
+import ELF
 import Foundation
 
 /// The sizes and addresses of a loader's file.
@@ -55,28 +58,18 @@ private struct ELFSegments {
 
     /// Reads the program headers. Throws if the file is not ELF.
     init(path: String) throws {
-        let bytes = try Data(contentsOf: URL(fileURLWithPath: path), options: .alwaysMapped)
-        func word(_ offset: UInt64, _ size: UInt64) -> UInt64 {
-            guard offset < bytes.count, offset + size <= bytes.count else { return 0 }
-            return (0..<size).reduce(0) { $0 | UInt64(bytes[Int(offset + $1)]) << ($1 * 8) }
-        }
-        guard word(0, 4) == 0x464c_457f else {
+        let bytes = try [UInt8](Data(contentsOf: URL(fileURLWithPath: path), options: .alwaysMapped))
+        let file = ByteView(bytes.span)
+        guard let header = try? AnyFileHeader(file), let segments = try? SegmentListing(file, header) else {
             throw BenchError("\(path) is not an ELF file: give the addresses where it executes with --range")
         }
-        let isWide = word(4, 1) == 2
-        entry = isWide ? word(24, 8) : word(24, 4)
-        isFixed = word(16, 2) == 2
-        let (start, size, count) =
-            isWide ? (word(32, 8), word(54, 2), word(56, 2)) : (word(28, 4), word(42, 2), word(44, 2))
-        guard start < bytes.count else { return }
-        for header in (0..<count).map({ start + $0 * size }) where word(header, 4) == 1 {
-            let (vaddr, paddr, memsz) =
-                isWide
-                ? (word(header + 16, 8), word(header + 24, 8), word(header + 40, 8))
-                : (word(header + 8, 4), word(header + 12, 4), word(header + 20, 4))
-            guard memsz > 0 else { continue }
-            physical = ELFSegments.join(physical, paddr, memsz)
-            virtual = ELFSegments.join(virtual, vaddr, memsz)
+        entry = header.entry
+        isFixed = header.type == FileType.executable.rawValue
+        for index in 0..<segments.count where segments[index].type == ProgramHeader.Kind.load {
+            let segment = segments[index]
+            guard segment.memsz > 0 else { continue }
+            physical = ELFSegments.join(physical, segment.paddr, segment.memsz)
+            virtual = ELFSegments.join(virtual, segment.vaddr, segment.memsz)
         }
     }
 

@@ -1,5 +1,7 @@
 // Shared objects of any size that consist of relocations, on which the loader, the system's dynamic linker and readelf are measured.
 
+import Architecture
+import ELF
 import Foundation
 
 /// The kinds of relocations that are measured.
@@ -14,7 +16,7 @@ enum RelocationKind: String, CaseIterable, Codable {
     /// The least number of bytes to read and write for relocating `count` words: the table, and the words, which RELR reads, too.
     func traffic(_ count: Int) -> Int {
         switch self {
-        case .relative, .symbolic: count * (24 + 8)
+        case .relative, .symbolic: count * (Int(RelocationEntry.relaSize) + 8)
         case .packed: count * (8 + 8) + count * 8 / 63
         }
     }
@@ -24,8 +26,12 @@ enum RelocationKind: String, CaseIterable, Codable {
 struct RelocationFile {
     private var words: [UInt64] = []
     private var sections:
-        [(name: String, type: UInt64, flags: UInt64, start: Int, end: Int, link: UInt64, entry: UInt64)] =
+        [(name: String, type: UInt32, flags: UInt64, start: Int, end: Int, link: UInt64, entry: UInt64)] =
             []
+    /// The sections of names and of symbols, by the order in which they are made.
+    private static let (stringSection, symbolSection, dataSection): (UInt64, UInt64, UInt64) = (1, 3, 5)
+    /// The flags of what is in memory, and of what is written there.
+    private static let read = SectionHeader.Flags.alloc, written = SectionHeader.Flags.alloc | SectionHeader.Flags.write
 
     /// Writes a shared object with `count` relocations of `kind`; without `isRelocated`, the same except for the tags of the relocation
     /// table.
@@ -38,17 +44,19 @@ struct RelocationFile {
     private var end: Int { words.count * 8 }
 
     private mutating func section(
-        _ name: String, _ type: UInt64, _ flags: UInt64, from start: Int, link: UInt64 = 0, entry: UInt64 = 0
+        _ name: String, _ type: UInt32, _ flags: UInt64, from start: Int, link: UInt64 = 0, entry: UInt64 = 0
     ) {
         sections.append((name, type, flags, start, end, link, entry))
     }
 
     private mutating func make(_ kind: RelocationKind, _ count: Int, _ isRelocated: Bool) -> Data {
+        typealias Kind = SectionHeader.Kind
+        let (read, written) = (RelocationFile.read, RelocationFile.written)
+        let (names, symbols) = (RelocationFile.stringSection, RelocationFile.symbolSection)
         words = Array(repeating: 0, count: 64)
         let symbolCount = kind == .symbolic ? count / 2 : 1
         // The words to relocate come last, after a page boundary; everything before them has a known size.
-        let names = symbolNames(symbolCount)
-        let sorted = GNUHash(names)
+        let sorted = GNUHash(symbolNames(symbolCount))
         let stringsStart = end
         var strings: [UInt8] = [0]
         var offsets: [UInt64] = []
@@ -57,31 +65,35 @@ struct RelocationFile {
             strings += name + [0]
         }
         append(bytes: strings)
-        section(".dynstr", 3, 2, from: stringsStart)
+        section(".dynstr", Kind.stringTable, read, from: stringsStart)
         let hashStart = end
         append(bytes: sorted.table)
-        section(".gnu.hash", 0x6fff_fff6, 2, from: hashStart, link: 3)
+        section(".gnu.hash", Kind.gnuHash, read, from: hashStart, link: symbols)
         let symbolsStart = end
-        let symbolsSize = (symbolCount + 1) * 24
+        let symbolsSize = (symbolCount + 1) * Int(Symbol.size)
         let tableStart = symbolsStart + symbolsSize
         let packedWords = kind == .packed ? 1 + (count - 1 + 62) / 63 : 0
-        let tableSize = kind == .packed ? packedWords * 8 : count * 24
+        let tableSize = kind == .packed ? packedWords * 8 : count * Int(RelocationEntry.relaSize)
         let dataStart = (tableStart + tableSize + 0xfff) & ~0xfff
         let place = { (index: Int) in UInt64(dataStart + index * 8) }
         words += [0, 0, 0]
         for index in 0..<symbolCount {
-            // STB_GLOBAL, STT_OBJECT, in section 5.
-            words += [offsets[index] | 0x11 << 32 | 5 << 48, place(index % count), 8]
+            let info = Symbol.Binding.global << 4 | Symbol.Kind.object
+            words += [
+                offsets[index] | UInt64(info) << 32 | RelocationFile.dataSection << 48, place(index % count), 8,
+            ]
         }
-        section(".dynsym", 11, 2, from: symbolsStart, link: 1, entry: 24)
+        section(".dynsym", Kind.dynamicSymbols, read, from: symbolsStart, link: names, entry: Symbol.size)
         words.reserveCapacity(words.count + count * 4 + 1024)
         switch kind {
         case .relative:
-            for index in 0..<count { words += [place(index), 8, place(index * 7919 % count)] }
-            section(".rela.dyn", 4, 2, from: tableStart, link: 3, entry: 24)
+            let type = UInt64(RelocationNumber.relative)
+            for index in 0..<count { words += [place(index), type, place(index * 7919 % count)] }
+            section(".rela.dyn", Kind.rela, read, from: tableStart, link: symbols, entry: RelocationEntry.relaSize)
         case .symbolic:
-            for index in 0..<count { words += [place(index), UInt64(1 + index / 2 % symbolCount) << 32 | 1, 8] }
-            section(".rela.dyn", 4, 2, from: tableStart, link: 3, entry: 24)
+            let type = UInt64(RelocationNumber.absolute64)
+            for index in 0..<count { words += [place(index), UInt64(1 + index / 2 % symbolCount) << 32 | type, 8] }
+            section(".rela.dyn", Kind.rela, read, from: tableStart, link: symbols, entry: RelocationEntry.relaSize)
         case .packed:
             words.append(place(0))
             var done = 1
@@ -90,25 +102,28 @@ struct RelocationFile {
                 words.append((number == 63 ? .max : (1 << UInt64(number + 1)) - 1) | 1)
                 done += number
             }
-            section(".relr.dyn", 19, 2, from: tableStart, entry: 8)
+            section(".relr.dyn", Kind.relr, read, from: tableStart, entry: 8)
         }
         words += Array(repeating: 0, count: (dataStart - end) / 8)
         for index in 0..<count { words.append(kind == .packed ? place(index * 7919 % count) : 0) }
-        section(".data", 1, 3, from: dataStart)
+        section(".data", Kind.programBits, written, from: dataStart)
         let dynamicStart = end
-        var dynamic: [UInt64] = [
-            5, UInt64(stringsStart), 10, UInt64(strings.count), 6, UInt64(symbolsStart), 11, 24, 0x6fff_fef5,
-            UInt64(hashStart),
+        var dynamic: [(tag: UInt64, value: UInt64)] = [
+            (DynamicTag.stringTable, UInt64(stringsStart)), (DynamicTag.stringTableSize, UInt64(strings.count)),
+            (DynamicTag.symbolTable, UInt64(symbolsStart)), (DynamicTag.symbolEntrySize, Symbol.size),
+            (DynamicTag.gnuHash, UInt64(hashStart)),
         ]
         if isRelocated {
-            dynamic +=
+            let (table, size) = (UInt64(tableStart), UInt64(tableSize))
+            let (tags, unit) =
                 kind == .packed
-                ? [36, UInt64(tableStart), 35, UInt64(tableSize), 37, 8]
-                : [7, UInt64(tableStart), 8, UInt64(tableSize), 9, 24]
-            if kind == .relative { dynamic += [0x6fff_fff9, UInt64(count)] }
+                ? ([DynamicTag.relr, DynamicTag.relrSize, DynamicTag.relrEntrySize], 8)
+                : ([DynamicTag.rela, DynamicTag.relaSize, DynamicTag.relaEntrySize], RelocationEntry.relaSize)
+            for (tag, value) in zip(tags, [table, size, unit]) { dynamic.append((tag, value)) }
+            if kind == .relative { dynamic.append((DynamicTag.relativeCount, UInt64(count))) }
         }
-        words += dynamic + [0, 0]
-        section(".dynamic", 6, 3, from: dynamicStart, link: 1, entry: 16)
+        words += (dynamic + [(DynamicTag.end, 0)]).flatMap { [$0.tag, $0.value] }
+        section(".dynamic", Kind.dynamic, written, from: dynamicStart, link: names, entry: 16)
         writeHeaders(dataStart, dynamicStart)
         return unsafe words.withUnsafeBytes { unsafe Data($0) }
     }
@@ -128,7 +143,7 @@ struct RelocationFile {
             var name = Array("symbol_".utf8)
             var rest = index
             repeat {
-                name.append(UInt8(0x61 + rest % 26))
+                name.append(UInt8(ascii: "a") + UInt8(rest % 26))
                 rest /= 26
             } while rest > 0
             return name
@@ -146,39 +161,56 @@ struct RelocationFile {
             names += Array(name.utf8) + [0]
         }
         append(bytes: names)
-        section(".shstrtab", 3, 0, from: namesStart)
+        section(".shstrtab", SectionHeader.Kind.stringTable, 0, from: namesStart)
         let headersStart = end
         words += Array(repeating: 0, count: 8)
         for (index, section) in sections.enumerated() {
-            let isLoaded = section.flags & 2 != 0
+            let isLoaded = section.flags & SectionHeader.Flags.alloc != 0
+            let hasSymbols = section.type == SectionHeader.Kind.dynamicSymbols
             words += [
-                UInt64(nameOffsets[index]) | section.type << 32, section.flags, isLoaded ? UInt64(section.start) : 0,
+                UInt64(nameOffsets[index]) | UInt64(section.type) << 32, section.flags,
+                isLoaded ? UInt64(section.start) : 0,
                 UInt64(section.start), UInt64(section.end - section.start),
                 // sh_info of a symbol table: the first symbol that is not local.
-                section.link | (section.type == 11 ? 1 << 32 : 0), 8, section.entry,
+                section.link | (hasSymbols ? 1 << 32 : 0), 8, section.entry,
             ]
         }
-        words[0] = 0x0001_0102_464c_457f
-        // ET_DYN, EM_X86_64, EV_CURRENT; no entry point; program headers at 64.
-        words[2] = 0x0000_0001_003e_0003
-        words[4] = 64
-        words[5] = UInt64(headersStart)
-        words[6] = 64 << 32 | 56 << 48
-        words[7] = 4 | 64 << 16 | UInt64(sections.count + 1) << 32 | UInt64(sections.count) << 48
-        writeSegment(0, type: 1, flags: 4, start: 0, end: dataStart, align: 0x1000)
-        writeSegment(1, type: 1, flags: 6, start: dataStart, end: segmentsEnd, align: 0x1000)
-        writeSegment(2, type: 2, flags: 6, start: dynamicStart, end: segmentsEnd, align: 8)
-        writeSegment(3, type: 0x6474_e551, flags: 6, start: 0, end: 0, align: 16)
+        typealias Kind = ProgramHeader.Kind
+        let read = ProgramHeader.Flags.read, written = ProgramHeader.Flags.read | ProgramHeader.Flags.write
+        words.replaceSubrange(
+            0..<8,
+            with: headerWords(
+                .dynamic, programHeaderCount: 4, sectionHeaders: UInt64(headersStart),
+                sectionHeaderCount: UInt64(sections.count + 1), nameSection: UInt64(sections.count)))
+        writeSegment(0, type: Kind.load, flags: read, start: 0, end: dataStart, align: 0x1000)
+        writeSegment(1, type: Kind.load, flags: written, start: dataStart, end: segmentsEnd, align: 0x1000)
+        writeSegment(2, type: Kind.dynamic, flags: written, start: dynamicStart, end: segmentsEnd, align: 8)
+        writeSegment(3, type: Kind.stack, flags: written, start: 0, end: 0, align: 16)
     }
 
     private mutating func writeSegment(
-        _ index: Int, type: UInt64, flags: UInt64, start: Int, end: Int, align: UInt64
+        _ index: Int, type: UInt32, flags: UInt32, start: Int, end: Int, align: UInt64
     ) {
         let size = UInt64(end - start)
         words.replaceSubrange(
             8 + index * 7..<15 + index * 7,
-            with: [type | flags << 32, UInt64(start), UInt64(start), UInt64(start), size, size, align])
+            with: [UInt64(type) | UInt64(flags) << 32, UInt64(start), UInt64(start), UInt64(start), size, size, align])
     }
+}
+
+/// The ELF header of a file for x86-64 without an entry point, as 64-bit words. Program headers follow it, if there are any.
+func headerWords(
+    _ type: FileType, programHeaderCount: UInt64, sectionHeaders: UInt64, sectionHeaderCount: UInt64,
+    nameSection: UInt64
+) -> [UInt64] {
+    // ELFCLASS64, ELFDATA2LSB, EV_CURRENT; e_type, e_machine, EV_CURRENT.
+    [
+        UInt64(FileHeader.magic) | 0x1_0102 << 32, 0,
+        UInt64(type.rawValue) | UInt64(MachineType.amd64) << 16 | 1 << 32, 0,
+        programHeaderCount > 0 ? FileHeader.size : 0, sectionHeaders,
+        FileHeader.size << 32 | (programHeaderCount > 0 ? ProgramHeader.size << 48 : 0),
+        programHeaderCount | SectionHeader.size << 16 | sectionHeaderCount << 32 | nameSection << 48,
+    ]
 }
 
 /// A GNU hash table, and the names in the order that it needs.

@@ -1,5 +1,6 @@
 // Findings in files for other machines, and in the rehearsed machine: its modules, its options.
 
+import AnyELF
 import Architecture
 import Boot
 import Bytes
@@ -9,18 +10,14 @@ import Linking
 extension Finding {
     /// The finding in a `file` for another machine: that machine's name.
     static func ofMachine(_ file: ByteView) -> [Finding] {
-        guard let low = file.byte(at: 18), let high = file.byte(at: 19) else { return [] }
-        // EI_DATA 2 is ELFDATA2MSB: big endian.
-        let number = file.byte(at: 5) == 2 ? UInt16(low) << 8 | UInt16(high) : UInt16(high) << 8 | UInt16(low)
-        guard number != MachineType.amd64 else { return [] }
+        guard let number = AnyFileHeader.machine(of: file), number != MachineType.amd64 else { return [] }
         let name = Names.machine(number)
         return [
             Finding(
                 .note, "machine",
                 name.map { "e_machine \(number) is \($0)" }
                     ?? "e_machine is \(number), the number of no known machine",
-                // EM_AARCH64 and EM_RISCV.
-                [183, 243].contains(number)
+                [MachineType.aarch64, MachineType.riscv].contains(number)
                     ? "this loader is for x86-64; Hermit's own loader, hermit-loader-aarch64 or -riscv64, boots that one"
                     : name == nil ? "the file may be damaged: copy or build it again" : "Hermit does not run there")
         ]

@@ -1,5 +1,6 @@
 // The names of the numbers of the gABI and of GNU, as in readelf.
 
+import AnyELF
 import Architecture
 import Diagnostics
 import ELF
@@ -43,10 +44,10 @@ enum Names {
     /// p_type in the range that belongs to processors.
     private static func processorSegment(_ type: UInt32, _ machine: UInt16) -> Text? {
         switch (machine, type) {
-        case (8, 0x7000_0000): "MIPS_REGINFO"
-        case (8, 0x7000_0003): "MIPS_ABIFLAGS"
-        case (40, 0x7000_0001): "ARM_EXIDX"
-        case (243, 0x7000_0003): "RISCV_ATTRIBUTES"
+        case (MachineType.mips, 0x7000_0000): "MIPS_REGINFO"
+        case (MachineType.mips, 0x7000_0003): "MIPS_ABIFLAGS"
+        case (MachineType.arm, 0x7000_0001): "ARM_EXIDX"
+        case (MachineType.riscv, 0x7000_0003): "RISCV_ATTRIBUTES"
         default: nil
         }
     }
@@ -97,13 +98,13 @@ enum Names {
     private static func processorSection(_ type: UInt32, _ machine: UInt16) -> Text? {
         switch (machine, type) {
         case (MachineType.amd64, 0x7000_0001): "X86_64_UNWIND"
-        case (8, 0x7000_0006): "MIPS_REGINFO"
-        case (8, 0x7000_000d): "MIPS_OPTIONS"
-        case (8, 0x7000_001e): "MIPS_DWARF"
-        case (8, 0x7000_002a): "MIPS_ABIFLAGS"
-        case (40, 0x7000_0001): "ARM_EXIDX"
-        case (40, 0x7000_0003): "ARM_ATTRIBUTES"
-        case (243, 0x7000_0003): "RISCV_ATTRIBUTES"
+        case (MachineType.mips, 0x7000_0006): "MIPS_REGINFO"
+        case (MachineType.mips, 0x7000_000d): "MIPS_OPTIONS"
+        case (MachineType.mips, 0x7000_001e): "MIPS_DWARF"
+        case (MachineType.mips, 0x7000_002a): "MIPS_ABIFLAGS"
+        case (MachineType.arm, 0x7000_0001): "ARM_EXIDX"
+        case (MachineType.arm, 0x7000_0003): "ARM_ATTRIBUTES"
+        case (MachineType.riscv, 0x7000_0003): "RISCV_ATTRIBUTES"
         default: nil
         }
     }
@@ -211,11 +212,10 @@ enum Names {
     /// The value of a dynamic entry in words, if it is not an address: a number of bytes or entries, flags, or another tag.
     static func dynamicValue(_ tag: UInt64, _ value: UInt64) -> String? {
         switch tag {
-        case 2, 8...11, 18, 19, 27, 28, 33, 35, 37: return "\(value)"
-        case 0x6fff_fff9, 0x6fff_fffa, 0x6fff_fffd, 0x6fff_ffff: return "\(value)"
-        case 20: return dynamic(value)
-        case 30: return flags(value, ["ORIGIN", "SYMBOLIC", "TEXTREL", "BIND_NOW", "STATIC_TLS"])
-        case 0x6fff_fffb:
+        case _ where DynamicTag.isCount(tag): return "\(value)"
+        case DynamicTag.pltRelocationKind: return dynamic(value)
+        case DynamicTag.flags: return flags(value, ["ORIGIN", "SYMBOLIC", "TEXTREL", "BIND_NOW", "STATIC_TLS"])
+        case DynamicTag.moreFlags:
             let names = [
                 "NOW", "GLOBAL", "GROUP", "NODELETE", "LOADFLTR", "INITFIRST", "NOOPEN", "ORIGIN", "DIRECT", "TRANS",
                 "INTERPOSE", "NODEFLIB", "NODUMP", "CONFALT", "ENDFILTEE", "DISPRELDNE", "DISPRELPND", "NODIRECT",
@@ -252,9 +252,9 @@ struct SymbolCells: Sendable {
     @inline(__always)
     func section(_ index: UInt16) -> ShortText? {
         switch index {
-        case 0: undefined
-        case 0xfff1: absolute
-        case 0xfff2: common
+        case SectionIndex.undefined: undefined
+        case SectionIndex.absolute: absolute
+        case SectionIndex.common: common
         default: nil
         }
     }

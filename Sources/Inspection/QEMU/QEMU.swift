@@ -1,14 +1,12 @@
 // QEMU's command line for a boot, and that of the application inside it.
 
 import Architecture
+import Firmware
 import FoundationEssentials
 import Glibc
 
 /// A boot's command line.
 struct QEMU {
-    /// The CPU with the features that Hermit kernels need, and no others.
-    static let processor = "qemu64,apic,fsgsbase,fxsr,rdrand,rdtscp,xsave,xsaveopt"
-
     /// The program: `named`, or the one that the environment's QEMU names, or the one in PATH.
     static func program(_ named: String?) throws -> String {
         let given = named ?? ProcessInfo.processInfo.environment["QEMU"]
@@ -39,7 +37,7 @@ struct QEMU {
         } else if options.accel == .kvm {
             list += ["-cpu", "host" + (gigabytePages ? "" : ",-pdpe1gb") + features]
         } else if !options.qemuArguments.contains("-cpu") {
-            list += ["-cpu", processor + (gigabytePages ? ",pdpe1gb" : "") + features]
+            list += ["-cpu", "\(KernelProcessor.model)" + (gigabytePages ? ",pdpe1gb" : "") + features]
         }
         list += ["-display", "none", "-serial", "stdio", "-no-reboot"]
         list += ["-device", "isa-debug-exit,iobase=\(hex(UInt64(IOPort.debugExit))),iosize=0x04"]
@@ -62,7 +60,7 @@ struct QEMU {
             let words = (0..<3).map { word in
                 (0..<4).reduce(0 as UInt32) { $0 | UInt32(file[offset + word * 4 + $1]) << ($1 * 8) }
             }
-            guard words[0] == 0x1bad_b002, words[0] &+ words[1] &+ words[2] == 0 else { continue }
+            guard words[0] == Multiboot.headerMagic, words[0] &+ words[1] &+ words[2] == 0 else { continue }
             file.replaceSubrange(offset..<offset + 4, with: Data(count: 4))
         }
         return file

@@ -176,14 +176,14 @@ enum HeaderViews {
                 listing.hex(tag)
                 listing.text(Names.dynamic(tag))
                 listing.hex(value)
-                if [1, 14, 15, 29].contains(tag), strings.count > 0 {
+                if DynamicTag.isString(tag), strings.count > 0 {
                     listing.text(strings.string(at: value))
                 } else if let text = Names.dynamicValue(tag, value) {
                     listing.text(text)
                 } else {
                     listing.none()
                 }
-                if tag == 0 { break }
+                if tag == DynamicTag.end { break }
             }
         }
         listing.end()
@@ -201,7 +201,7 @@ enum HeaderViews {
             ])
         for version in versions {
             listing.text(version.isDefined ? "defined" : "needed" as Text)
-            listing.decimal(UInt64(version.number & 0x7fff))
+            listing.decimal(UInt64(version.number & VersionIndex.number))
             if let flags = Names.versionFlags(version.flags) { listing.text(flags) } else { listing.none() }
             if version.isDefined { listing.none() } else { listing.text(version.file) }
             listing.text(version.name)

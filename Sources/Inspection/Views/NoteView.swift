@@ -55,11 +55,11 @@ enum NoteView {
         case ("UHYVEIF", HermitNotes.uhyveInterfaceType):
             // Big endian, whatever the file is.
             return "uhyve interface version \((note.desc.word32(at: 0) ?? 0).byteSwapped)"
-        case ("GNU", 1):
+        case ("GNU", HermitNotes.abiTagType):
             let systems: [UInt32: String] = [0: "Linux", 2: "Solaris", 3: "FreeBSD", 6: "Hermit"]
             let version = [4, 8, 12].map { word($0).map { String($0) } ?? "?" }
             return "ABI tag: \(systems[first] ?? "system \(first)") \(version.joined(separator: "."))"
-        case ("GNU", 3): return "build ID \(bytes(note.desc))"
+        case ("GNU", NoteArea.buildID): return "build ID \(bytes(note.desc))"
         case ("GNU", 5): return "program properties"
         case ("Xen", 18): return "PVH entry point \(hex(UInt64(first)))"
         case ("CORE", _), ("LINUX", _):

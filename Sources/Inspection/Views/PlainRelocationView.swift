@@ -68,8 +68,7 @@ enum PlainRelocationView {
             switch type {
             case SectionHeader.Kind.rela: self = .rela
             case SectionHeader.Kind.rel: self = .rel
-            // SHT_RELR.
-            case 19: self = .relr
+            case SectionHeader.Kind.relr: self = .relr
             default: return nil
             }
         }
@@ -187,11 +186,10 @@ private final class Rows {
         guard form.isWide else {
             return (UInt32(truncatingIfNeeded: info & 0xff), UInt32(truncatingIfNeeded: info >> 8))
         }
-        let (mips, sparc): (UInt16, UInt16) = (8, 43)
-        if machine == mips, !form.isBigEndian {
+        if machine == MachineType.mips, !form.isBigEndian {
             return (UInt32(truncatingIfNeeded: info >> 32).byteSwapped, UInt32(truncatingIfNeeded: info))
         }
         let type = UInt32(truncatingIfNeeded: info)
-        return (machine == sparc ? type & 0xff : type, UInt32(truncatingIfNeeded: info >> 32))
+        return (machine == MachineType.sparcV9 ? type & 0xff : type, UInt32(truncatingIfNeeded: info >> 32))
     }
 }

@@ -86,10 +86,9 @@ extension SectionHeader {
     /// Whether what is not in memory is among the bytes of `segment`, whose kind is not about memory: attributes of a processor.
     private func isStored(in segment: ProgramHeader) -> Bool {
         typealias Segment = ProgramHeader.Kind
-        // PT_GNU_EH_FRAME, too.
         let inMemory = [
             Segment.load, Segment.dynamic, Segment.programHeaders, Segment.tls, Segment.stack, Segment.relro,
-            0x6474_e550,
+            Segment.unwinding,
         ]
         guard type != Kind.null, type != Kind.nobits, !inMemory.contains(segment.type) else { return false }
         return SectionHeader.lies(offset, size, in: segment.offset, segment.filesz)

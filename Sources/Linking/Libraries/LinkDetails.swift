@@ -65,7 +65,8 @@ extension FaultDetails {
         if let number {
             first = 1
             while first < scope.link[index].symbolCount,
-                scope.link[index].versions.number(first, scope.files) & 0x7fff != number & 0x7fff
+                scope.link[index].versions.number(first, scope.files) & VersionIndex.number
+                    != number & VersionIndex.number
             {
                 first &+= 1
             }

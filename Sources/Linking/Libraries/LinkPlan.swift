@@ -186,7 +186,7 @@ public struct LinkPlan: Sendable {
             var isDefined = false
             while !isDefined {
                 guard definitions.next(files.bytes) else {
-                    throw Fault(.versionMissing, value: UInt64(wanted.number & 0x7fff))
+                    throw Fault(.versionMissing, value: UInt64(wanted.number & VersionIndex.number))
                 }
                 try search.add(1)
                 guard definitions.version.hash == wanted.hash else { continue }

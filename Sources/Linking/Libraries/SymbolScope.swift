@@ -173,12 +173,12 @@ struct SymbolScope: ~Escapable, Sendable {
         let number = link[index].versions.number(candidate, files)
         if search.version.number == 0 {
             // The base version, or the first one, which older files were linked with; otherwise the default version.
-            if number & 0x7fff < 3 { return .yes }
-            return number & 0x8000 == 0 ? .onlyIfAlone : .no
+            if number & VersionIndex.number < 3 { return .yes }
+            return number & VersionIndex.hidden == 0 ? .onlyIfAlone : .no
         }
         let own = link[index].versions.version(of: candidate, files, &search.steps)
         try search.add(0)
-        if own.number == 0 { return (search.version.number | number) & 0x8000 != 0 ? .no : .yes }
+        if own.number == 0 { return (search.version.number | number) & VersionIndex.hidden != 0 ? .no : .yes }
         guard own.hash == search.version.hash else { return .no }
         let strings = link[search.object].strings
         return try search.isSame(own.name, link[index].strings, search.version.name, strings, files) ? .yes : .no

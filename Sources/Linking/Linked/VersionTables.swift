@@ -2,6 +2,7 @@
 // numbers their names.
 
 import Bytes
+import ELF
 
 /// A symbol's version, defined or required.
 struct SymbolVersion: Equatable, Sendable {
@@ -45,12 +46,12 @@ struct VersionTables: Equatable, Sendable {
     @inline(never)
     func version(of index: UInt64, _ files: borrowing ByteView, _ steps: inout UInt64) -> SymbolVersion {
         let number = number(index, files)
-        guard number & 0x7fff > 1 else { return SymbolVersion() }
+        guard number & VersionIndex.number > 1 else { return SymbolVersion() }
         for kind in 0..<2 {
             var list = kind == 0 ? definitions : needs
             while list.next(files) {
                 steps &+= 1
-                if (list.version.number ^ number) & 0x7fff == 0 { return list.version }
+                if (list.version.number ^ number) & VersionIndex.number == 0 { return list.version }
             }
         }
         return SymbolVersion()
