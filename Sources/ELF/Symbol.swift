@@ -69,6 +69,14 @@ public struct Symbol: Equatable, Sendable {
     /// STT_NOTYPE, STT_OBJECT or STT_FUNC: it names a place in the program.
     public var isPlace: Bool { type <= Kind.function }
 
+    private var isFunction: Bool { type == Kind.function || isIndirectFunction }
+
+    /// Whether it can name an address: it has a name, and names a place in the program, or a function that chooses one.
+    public var tellsPlace: Bool { name != 0 && (isPlace || isIndirectFunction) }
+    /// Whether it names an address better than `other`, which has the same value and comes before it in the table: the first function
+    /// names it best, and without a function the last symbol.
+    public func tells(betterThan other: Symbol) -> Bool { !other.isFunction }
+
     /// The kinds of thing that a symbol names (STT_…).
     public enum Kind {
         /// STT_NOTYPE: unspecified.

@@ -71,7 +71,29 @@ import Testing
             }
         }
         let function = Symbol(function: 0x1234)
+        #expect(!function.tellsPlace)
         #expect(function.binding == 1 && function.type == 2 && function.value == 0x1234 && function.size == 0)
         #expect(!function.isUndefined && !function.isAbsolute && !function.isLocal && function.name == 0)
+    }
+
+    /// Of symbols that begin at one address, in the order of the table, the first function is told, and without one the last symbol.
+    @Test func `one symbol of those at an address tells best`() {
+        let types: [UInt8] = [0, 1, 2, 10]
+        func symbol(_ type: UInt8) -> Symbol {
+            var symbol = Symbol(function: 0x1000)
+            (symbol.info, symbol.name) = (0x10 | type, 1)
+            return symbol
+        }
+        for first in types {
+            for second in types {
+                for third in types {
+                    let all = [first, second, third]
+                    var best = 0
+                    for next in 1..<3 where symbol(all[next]).tells(betterThan: symbol(all[best])) { best = next }
+                    #expect(best == all.firstIndex { $0 == 2 || $0 == 10 } ?? 2, "\(all)")
+                }
+            }
+        }
+        for type in 0..<16 as Range<UInt8> { #expect(symbol(type).tellsPlace == types.contains(type), "\(type)") }
     }
 }

@@ -45,6 +45,7 @@ enum AddressNames {
         let own = AddressSymbols(file)
         var names: [AddressName] = []
         var places: [SourceLines.Place?] = []
+        var haveSymbols: [Bool] = []
         for mention in mentions {
             let back: UInt64 = mention.isReturnAddress ? 1 : 0
             let address = mention.address &- bias &- back
@@ -67,15 +68,20 @@ enum AddressNames {
                     address: mention.address, symbol: match?.name ?? section.name,
                     offset: (match?.offset ?? section.offset) &+ back))
             places.append(contents.isCode(address) ? place(address, contents) : nil)
+            haveSymbols.append(match != nil)
         }
         let lines = await SourceLines.of(places.compactMap { $0 }, in: debug.path)
         let frames = places.map { place in place.flatMap { lines[$0] } ?? [] }
         for (index, frames) in frames.enumerated() {
             let name = names[index]
+            // Without lines a frame is but a symbol, and may be another one of those at its address.
+            let isSymbol = haveSymbols[index] && frames.count == 1 && frames[0].place.isEmpty
             names[index] = AddressName(
                 address: name.address, symbol: printable(Demangler.name(name.symbol) ?? name.symbol),
                 offset: name.offset,
-                frames: frames.map { printable((Demangler.name($0.function) ?? $0.function) + $0.place) })
+                frames: isSymbol
+                    ? []
+                    : frames.map { printable((Demangler.name($0.function) ?? $0.function) + $0.place) })
         }
         return names
     }

@@ -17,12 +17,20 @@ struct AddressSymbols {
     }
 
     private struct Entry {
-        let section: UInt16
-        let type: UInt8
-        let value: UInt64, size: UInt64
+        let symbol: Symbol
+        /// Which of the table's symbols it is.
+        let number: Int
         let nameOffset: UInt64
-        /// Of symbols at one address, functions come last, because the last one is found.
-        var rank: Int { type == Symbol.Kind.function ? 1 : 0 }
+
+        /// The section and the address in it, for comparisons.
+        var place: (section: UInt16, value: UInt64) { (symbol.shndx, symbol.value) }
+
+        /// Whether it comes before `other`, by section and value; of symbols at one address the one that names it best comes last.
+        func precedes(_ other: Entry) -> Bool {
+            guard place == other.place else { return place < other.place }
+            return number < other.number
+                ? other.symbol.tells(betterThan: symbol) : !symbol.tells(betterThan: other.symbol)
+        }
     }
 
     private struct Section {
@@ -63,16 +71,13 @@ struct AddressSymbols {
         let strings = table[Int(table[symbols].link)]
         for index in 0..<Int(truncatingIfNeeded: contents.count / header.form.symbolSize) {
             let symbol = header.form.symbol(contents, index)
-            guard symbol.isPlace || symbol.isIndirectFunction, symbol.name != 0, !symbol.isUndefined,
-                symbol.shndx < SectionIndex.firstReserved,
+            guard symbol.tellsPlace, !symbol.isUndefined, symbol.shndx < SectionIndex.firstReserved,
                 UInt64(symbol.name) < strings.fileSize
             else { continue }
             entries.append(
-                Entry(
-                    section: symbol.shndx, type: symbol.type, value: symbol.value, size: symbol.size,
-                    nameOffset: strings.fileStart &+ UInt64(symbol.name)))
+                Entry(symbol: symbol, number: index, nameOffset: strings.fileStart &+ UInt64(symbol.name)))
         }
-        entries.sort { ($0.section, $0.value, $0.rank) < ($1.section, $1.value, $1.rank) }
+        entries.sort { $0.precedes($1) }
     }
 
     /// The section that link address `address` is in.
@@ -87,21 +92,22 @@ struct AddressSymbols {
         var (low, high) = (0, entries.count)
         while low < high {
             let middle = (low + high) / 2
-            let entry = entries[middle]
+            let entry = entries[middle].place
             if (Int(entry.section), entry.value) <= (section, value) { low = middle + 1 } else { high = middle }
         }
         // The nearest that reaches so far; before it there may be a larger one around it.
         var nearest: UInt64?
         for entry in entries[..<low].reversed().prefix(256) {
-            guard Int(entry.section) == section else { return nil }
-            let offset = value &- entry.value
-            let reaches = entry.size == 0 ? nearest == nil || nearest == entry.value : offset < entry.size
+            let symbol = entry.symbol
+            guard Int(symbol.shndx) == section else { return nil }
+            let offset = value &- symbol.value
+            let reaches = symbol.size == 0 ? nearest == nil || nearest == symbol.value : offset < symbol.size
             if reaches {
                 // In full: part of a mangled name is useless.
                 let name = file.string(at: entry.nameOffset, limit: Demangler.longestSymbol).wholeText
                 return Match(name: name, offset: offset)
             }
-            if nearest == nil { nearest = entry.value }
+            if nearest == nil { nearest = symbol.value }
         }
         return nil
     }

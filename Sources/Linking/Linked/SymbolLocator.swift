@@ -14,9 +14,8 @@ struct NearestSymbol {
 
     /// Considers `symbol`, which is defined in the same address space.
     mutating func consider(_ symbol: Symbol) {
-        guard symbol.isPlace, symbol.name != 0, symbol.value <= address else { return }
-        // Of symbols at one address the first function wins, and without a function the last symbol.
-        if let best, best.value > symbol.value || best.value == symbol.value && best.type == Symbol.Kind.function {
+        guard symbol.tellsPlace, symbol.value <= address else { return }
+        if let best, best.value > symbol.value || best.value == symbol.value && !symbol.tells(betterThan: best) {
             return
         }
         best = symbol

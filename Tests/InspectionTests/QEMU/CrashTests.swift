@@ -149,6 +149,41 @@ import Testing
                 ] && !(names.last?.hasPrefix("outer") ?? true), "\(run.output)")
     }
 
+    /// Of the symbols at one address the first function is told, without a function the last of them: by names of a crash as by the
+    /// loader's own search, which a finding shows.
+    @Test(.enabled(if: hasTools, "binutils"))
+    func symbolsAtOneAddress() async throws {
+        let folder = try Folder()
+        var source = ".include \"\(Tool.root.path)/Fixtures/Objects/start.S\"\n.text\napplication: hlt\n"
+        // At each address three symbols, in the order of the table.
+        let kinds = [
+            ["function", "object", "function"], ["object", "function", "gnu_indirect_function"],
+            ["notype", "gnu_indirect_function", "function"], ["object", "notype", "object"],
+        ]
+        for (place, kinds) in kinds.enumerated() {
+            for (index, kind) in kinds.enumerated() { source += ".type p\(place)s\(index), @\(kind)\n" }
+            for index in kinds.indices { source += "p\(place)s\(index):\n" }
+            source += ".skip 16\n"
+            for index in kinds.indices { source += ".size p\(place)s\(index), 16\n" }
+        }
+        try folder.write("a.s", Array(source.utf8))
+        for (place, best) in [0, 1, 1, 2].enumerated() {
+            let run = try await sh(
+                """
+                as a.s -o a.o && ld -pie -z noseparate-code -e _start --no-dynamic-linker a.o -o app
+                s=$((0x$(nm app | sed -n 's/ [a-zA-Z] p\(place)s0//p') + 4))
+                printf 'panic\\n0x%x\\n' $((s + 0x200000)) >log
+                "$tool" symbolize --base 0x200000 app log
+                ld -pie -z noseparate-code -e $s --no-dynamic-linker a.o -o inside && "$tool" inside
+                """, in: folder)
+            let name = "p\(place)s\(best)"
+            #expect(run.output.contains("  \(name)+0x4\n"), "\(run.output)\(run.errors)")
+            #expect(!run.output.contains("  in p"), "\(run.output)")
+            let text = run.output.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+            #expect(text.contains("it is 0x4 bytes after the beginning of \(name);"), "\(run.output)\(run.errors)")
+        }
+    }
+
     /// A name that has a pair of pairs as its parameter, `depth` of them: the second of each pair refers to the first, so that its text
     /// doubles with each.
     private func doubling(_ depth: Int) -> String {

@@ -43,11 +43,12 @@ import Testing
     /// What the model finds: of those that begin last up to the address, the first function, or else the last.
     static func expected(_ symbols: [LinkedSymbol], _ address: UInt64) -> String? {
         let all = symbols.filter {
-            $0.info & 0xf <= 2 && !$0.name.isEmpty && $0.value <= address && $0.shndx != 0 && $0.shndx != 0xfff1
+            [0, 1, 2, 10].contains($0.info & 0xf) && !$0.name.isEmpty && $0.value <= address && $0.shndx != 0
+                && $0.shndx != 0xfff1
         }
         guard let start = all.map(\.value).max() else { return nil }
         let nearest = all.filter { $0.value == start }
-        let best: LinkedSymbol = nearest.first { $0.info & 0xf == 2 } ?? nearest.last!
+        let best: LinkedSymbol = nearest.first { [2, 10].contains($0.info & 0xf) } ?? nearest.last!
         return "\(best.name)+\(address - start)"
     }
 
