@@ -49,10 +49,7 @@ public struct DebugLinks: Sendable {
             else {
                 return
             }
-            found = (0..<note.desc.count).map { index in
-                let byte = note.desc.byte(at: index) ?? 0
-                return (byte < 16 ? "0" : "") + String(byte, radix: 16)
-            }.joined()
+            found = (0..<note.desc.count).map { (note.desc.byte(at: $0) ?? 0).hexadecimalDigits }.joined()
         }
         buildID = found
     }

@@ -37,6 +37,14 @@ extension ByteView {
     }
 }
 
+extension UnsignedInteger where Self: FixedWidthInteger {
+    /// All its hexadecimal digits: two of a byte, eight of a number of 32 bits.
+    public var hexadecimalDigits: String {
+        let digits = String(self, radix: 16)
+        return String(repeating: "0", count: Self.bitWidth / 4 - digits.count) + digits
+    }
+}
+
 extension UInt64 {
     /// The sum, nil if it does not fit.
     public func adding(_ other: UInt64) -> UInt64? {

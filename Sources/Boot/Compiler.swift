@@ -44,7 +44,7 @@ extension SectionTable {
         while let index = numbers.next() {
             let section = self[index]
             guard section.type == SectionHeader.Kind.programBits, section.flags & SectionHeader.Flags.alloc == 0,
-                file.holds(".comment", at: nameOffset(section), isWhole: true), let text = try? contents(index)
+                file.holds(string: ".comment", at: nameOffset(section)), let text = try? contents(index)
             else { continue }
             return SectionTable.rustVersion(in: text)
         }
@@ -60,7 +60,7 @@ extension SectionTable {
         var position: UInt64 = 0
         while position < commentLimit, let distance = text.distance(to: UInt8(ascii: "r"), from: position) {
             position &+= distance
-            if text.holds(label, at: position, isWhole: false),
+            if text.holds(label, at: position),
                 let version = RustVersion(text, at: position &+ UInt64(truncatingIfNeeded: label.count))
             {
                 let known = oldest ?? version
@@ -70,18 +70,5 @@ extension SectionTable {
             position &+= 1
         }
         return oldest
-    }
-}
-
-extension ByteView {
-    /// Whether `text` is at `offset`, and, if `isWhole`, a zero after it.
-    fileprivate func holds(_ text: Text, at offset: UInt64, isWhole: Bool) -> Bool {
-        guard offset < count else { return false }
-        var index = 0
-        while index < text.count {
-            guard byte(at: offset &+ UInt64(truncatingIfNeeded: index)) == text[index] else { return false }
-            index &+= 1
-        }
-        return !isWhole || byte(at: offset &+ UInt64(truncatingIfNeeded: index)) == 0
     }
 }

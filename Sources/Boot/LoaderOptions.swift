@@ -230,11 +230,7 @@ extension ByteView {
 
     /// Removes `prefix` from the bytes; false, and nothing removed, if they begin otherwise.
     fileprivate mutating func take(_ prefix: Text) -> Bool {
-        var index = 0
-        while index < prefix.count {
-            guard byte(at: UInt64(truncatingIfNeeded: index)) == prefix[index] else { return false }
-            index &+= 1
-        }
+        guard holds(prefix) else { return false }
         self = ByteView(span.extracting(droppingFirst: prefix.count))
         return true
     }

@@ -146,6 +146,25 @@ public struct ByteView: ~Escapable, Sendable {
         return nil
     }
 
+    /// Whether the bytes of `text` are at `offset`.
+    public func holds(_ text: Text, at offset: UInt64 = 0) -> Bool {
+        guard contains(offset, UInt64(truncatingIfNeeded: text.count)) else { return false }
+        var index = 0
+        while index < text.count {
+            guard byte(at: offset &+ UInt64(truncatingIfNeeded: index)) == text[index] else { return false }
+            index &+= 1
+        }
+        return true
+    }
+
+    /// Whether the NUL-terminated string at `offset` is `text`.
+    public func holds(string text: Text, at offset: UInt64) -> Bool {
+        holds(text, at: offset) && byte(at: offset &+ UInt64(truncatingIfNeeded: text.count)) == 0
+    }
+
+    /// Whether the bytes are those of `text`, and no more.
+    public func isSame(as text: Text) -> Bool { count == UInt64(truncatingIfNeeded: text.count) && holds(text) }
+
     /// Whether `count` bytes at `left` equal those at `right`; false if they are not all there.
     @inline(never)
     public func areSame(_ left: UInt64, _ right: UInt64, count: UInt64) -> Bool {

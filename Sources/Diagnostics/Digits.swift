@@ -3,6 +3,7 @@
 /// The digits of a number.
 public enum Digits {
     /// The eight hexadecimal digits of `value`, leading zeros included.
+    @inlinable
     public static func hexadecimal(_ value: UInt32) -> UInt64 {
         // A nibble to a byte, the lowest first.
         var digits = UInt64(value)

@@ -23,16 +23,7 @@ public struct Note: ~Escapable {
     }
 
     /// Whether the owner is `owner`.
-    public func isOwned(by owner: StaticString) -> Bool {
-        guard name.count == UInt64(owner.utf8CodeUnitCount) else { return false }
-        // A literal's bytes are valid forever.
-        let wanted = unsafe owner.utf8Start
-        for index in 0..<owner.utf8CodeUnitCount {
-            // In bounds: both have this many bytes.
-            if name.byte(at: UInt64(index)) != (unsafe wanted[index]) { return false }
-        }
-        return true
-    }
+    public func isOwned(by owner: Text) -> Bool { name.isSame(as: owner) }
 }
 
 /// The notes of one PT_NOTE segment or SHT_NOTE section, front to back.

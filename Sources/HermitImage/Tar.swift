@@ -258,22 +258,9 @@ private struct Extensions {
                 offset &+= 1
             }
             self.size = size == 0 ? nil : number
-        } else if key.count > 11, key.part(at: 0, size: 11).isSame(as: "GNU.sparse.") {
+        } else if key.count > 11, key.holds("GNU.sparse.") {
             throw Fault(.tarEntryUnknown, .archive(value), value: UInt64(UInt8(ascii: "x")))
         }
-    }
-}
-
-extension ByteView {
-    /// Whether the bytes equal `text`.
-    func isSame(as text: Text) -> Bool {
-        guard count == UInt64(truncatingIfNeeded: text.count) else { return false }
-        var index = 0
-        while index < text.count {
-            guard byte(at: UInt64(truncatingIfNeeded: index)) == text[index] else { return false }
-            index &+= 1
-        }
-        return true
     }
 }
 

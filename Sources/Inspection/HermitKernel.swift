@@ -3,6 +3,7 @@
 import Memory
 import Boot
 import Bytes
+import Diagnostics
 import HermitEntry
 
 /// A kernel of the Hermit project, recognised by the paths of its sources, which it contains for its panics.
@@ -14,9 +15,9 @@ struct HermitKernel {
 
     /// The kernel in `file`; nil if there is none of Hermit's.
     init?(_ file: ByteView) {
-        guard file.holds("src/arch/x86_64/kernel/") else { return nil }
-        hasACPI = file.holds("src/arch/x86_64/kernel/acpi.rs")
-        isForC = file.holds("C-based runtime is running on top of Hermit")
+        guard file.contains(text: "src/arch/x86_64/kernel/") else { return nil }
+        hasACPI = file.contains(text: "src/arch/x86_64/kernel/acpi.rs")
+        isForC = file.contains(text: "C-based runtime is running on top of Hermit")
     }
 
     /// RAM with which kernels of all generations are known to run.
@@ -86,12 +87,11 @@ extension Verdict {
 
 extension ByteView {
     /// Whether `text` occurs anywhere.
-    fileprivate func holds(_ text: String) -> Bool {
-        let wanted = Array(text.utf8)
+    fileprivate func contains(text: Text) -> Bool {
         var position: UInt64 = 0
-        while let distance = distance(to: wanted[0], from: position) {
+        while let distance = distance(to: text[0], from: position) {
             position += distance
-            if wanted.indices.allSatisfy({ byte(at: position + UInt64($0)) == wanted[$0] }) { return true }
+            if holds(text, at: position) { return true }
             position += 1
         }
         return false

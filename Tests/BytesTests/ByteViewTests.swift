@@ -36,6 +36,22 @@ import Testing
         }
     }
 
+    @Test func `bytes are those of a text only where all of it is there`() {
+        let view = ByteView(Array("one\0two".utf8).span.bytes)
+        for (text, offset, isThere, isString) in [
+            ("one", 0, true, true), ("on", 0, true, false), ("one\0two", 0, true, false),
+            ("one\0twos", 0, false, false),
+            ("two", 4, true, false), ("two", 5, false, false), ("one", 4, false, false), ("onE", 0, false, false),
+            ("", 7, true, false), ("", 3, true, true), ("", 8, false, false), ("one", .max, false, false),
+            ("one", .max - 2, false, false),
+        ] as [(Text, UInt64, Bool, Bool)] {
+            let found = (view.holds(text, at: offset), view.holds(string: text, at: offset))
+            #expect(found == (isThere, isString), "\(text.count) bytes at \(offset)")
+        }
+        let same = (view.isSame(as: "one\0two"), view.isSame(as: "one"), view.isSame(as: "one\0two\0"))
+        #expect(same == (true, false, false))
+    }
+
     @Test func `words are little endian and need not be aligned`() throws {
         let view = ByteView(Self.bytes.span.bytes)
         let words = (view.word32(at: 3), view.word64(at: 5), view.byte(at: 31))

@@ -126,21 +126,8 @@ struct ImageCreateCommand: AsyncParsableCommand {
         return text
     }
 
-    /// `text` as a basic string of TOML.
-    private static func quoted(_ text: String) -> String {
-        var result = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": result += "\\\""
-            case "\\": result += "\\\\"
-            case _ where scalar.value < 0x20 || scalar.value == 0x7f:
-                let digits = String(scalar.value, radix: 16)
-                result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-            default: result.unicodeScalars.append(scalar)
-            }
-        }
-        return result + "\""
-    }
+    /// `text` as a basic string of TOML, which may be written as in JSON.
+    private static func quoted(_ text: String) -> String { JSONSchema.string(text) }
 
     /// `bytes` as gzip packs them, without a name and a time.
     private static func gzip(_ bytes: [UInt8]) async throws -> [UInt8] {

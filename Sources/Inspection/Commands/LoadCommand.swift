@@ -1,5 +1,6 @@
 // The relocated image, byte for byte as in the guest.
 
+import AnyELF
 import Memory
 import ArgumentParser
 import Boot
@@ -81,10 +82,5 @@ struct LoadCommand: ParsableCommand {
 
 extension FileDigest {
     /// The digest as sha256sum prints it.
-    var digits: String {
-        words.span.indices.map { index in
-            let digits = String(words[index], radix: 16)
-            return String(repeating: "0", count: 8 - digits.count) + digits
-        }.joined()
-    }
+    var digits: String { words.span.indices.map { words[$0].hexadecimalDigits }.joined() }
 }

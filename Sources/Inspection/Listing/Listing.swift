@@ -1,5 +1,6 @@
 // A table, written row by row as text or as JSON: no row is kept, so its length costs no memory.
 
+import AnyELF
 import Bytes
 import Diagnostics
 
@@ -271,8 +272,7 @@ enum JSONSchema {
             case "\\": result += "\\\\"
             case "\n": result += "\\n"
             case _ where scalar.value < 0x20 || scalar.value == 0x7f:
-                let digits = String(scalar.value, radix: 16)
-                result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+                result += "\\u" + UInt16(scalar.value).hexadecimalDigits
             default: result.unicodeScalars.append(scalar)
             }
         }

@@ -81,28 +81,16 @@ extension ShortText: CustomStringConvertible {
         append(spaces: width &- digits &- 2)
         unsafe next.storeBytes(of: 0x7830, as: UInt16.self)
         // The digits are at the upper end of each word.
-        let low = OutputCursor.digits(of: UInt32(truncatingIfNeeded: value))
+        let low = Digits.hexadecimal(UInt32(truncatingIfNeeded: value))
         if digits <= 8 {
             unsafe next.storeBytes(of: low >> UInt64(64 &- digits &* 8), toByteOffset: 2, as: UInt64.self)
         } else {
-            let high = OutputCursor.digits(of: UInt32(truncatingIfNeeded: value >> 32))
+            let high = Digits.hexadecimal(UInt32(truncatingIfNeeded: value >> 32))
             unsafe next.storeBytes(of: high >> UInt64(128 &- digits &* 8), toByteOffset: 2, as: UInt64.self)
             unsafe next.storeBytes(of: low, toByteOffset: digits &- 6, as: UInt64.self)
         }
         unsafe next += digits &+ 2
         return digits &+ 2
-    }
-
-    /// The eight hexadecimal digits of `value`, the first in the least significant byte: computed all at once, with each nibble spread
-    /// to a byte, and 39 added for letters.
-    @inline(__always)
-    private static func digits(of value: UInt32) -> UInt64 {
-        var word = UInt64(value.byteSwapped)
-        word = (word | word << 16) & 0x0000_ffff_0000_ffff
-        word = (word | word << 8) & 0x00ff_00ff_00ff_00ff
-        word = (word >> 4) & 0x000f_000f_000f_000f | (word & 0x000f_000f_000f_000f) << 8
-        let letters = ((word &+ 0x0606_0606_0606_0606) >> 4) & 0x0101_0101_0101_0101
-        return word &+ 0x3030_3030_3030_3030 &+ letters &* 39
     }
 
     /// Takes `value` in decimal, after spaces that fill it up to `width`, which is at most 32. Returns the number of its bytes without

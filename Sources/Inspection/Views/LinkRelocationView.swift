@@ -104,16 +104,10 @@ enum LinkRelocationView {
             listing.hex(entry.offset &- image.linkStart &+ start)
             if let meaning { listing.text(meaning.formula.text) } else { listing.none() }
             do throws(Fault) {
-                switch try relocator.outcome(of: entry, relocation.location, in: memory) {
-                case .nothing: listing.none()
-                case .value(let value): listing.hex(value)
-                case .descriptor(let resolver, let argument): listing.text("\(hex(resolver)),\(hex(argument))")
-                case .indirect(let resolver): listing.text("\(hex(resolver))()")
-                case .copy(let source, let size): listing.text("\(hex(source)),\(hex(size))")
-                }
+                listing.cell(try relocator.outcome(of: entry, relocation.location, in: memory))
             } catch {
                 faults += 1
-                listing.text("error: \(error.rule)")
+                listing.cell(error)
             }
             if entry.symbol != 0, let symbol = relocator.symbol(at: entry.symbol), symbol.nameOffset > 0 {
                 listing.text(image.file.string(at: symbol.nameOffset))

@@ -102,10 +102,7 @@ enum NoteView {
     }
 
     private static func bytes(_ view: borrowing ByteView) -> String {
-        let shown = (0..<min(view.count, 20)).map { index in
-            let digits = String(view.byte(at: index) ?? 0, radix: 16)
-            return digits.count < 2 ? "0" + digits : digits
-        }
+        let shown = (0..<min(view.count, 20)).map { (view.byte(at: $0) ?? 0).hexadecimalDigits }
         return shown.joined() + (view.count > 20 ? "..." : "")
     }
 }

@@ -111,9 +111,9 @@ private final class Rows {
         switch relocation.outcome {
         case .nothing: listing.none()
         case .value(let value): listing.hex(value)
-        case .descriptor(let resolver, let argument): listing.text("\(hex(resolver)),\(hex(argument))")
+        case .descriptor(let resolver, let argument): listing.pair(resolver, argument)
         case .relaxed: listing.text("relaxed")
-        case .fault(let fault): listing.text("error: \(fault.rule)")
+        case .fault(let fault): listing.cell(fault)
         }
         symbol(relocation.nameOffset, file)
     }

@@ -137,16 +137,10 @@ private struct RelocationRows: ~Escapable, Sendable {
         } else {
             let memory = memory.region(AddressRange(0, size), at: start)
             do throws(Fault) {
-                switch try relocator.outcome(of: entry, place, in: memory) {
-                case .nothing: listing.none()
-                case .value(let value): listing.hex(value)
-                case .descriptor(let resolver, let argument): listing.text("\(hex(resolver)),\(hex(argument))")
-                case .indirect(let resolver): listing.text("\(hex(resolver))()")
-                case .copy(let source, let size): listing.text("\(hex(source)),\(hex(size))")
-                }
+                listing.cell(try relocator.outcome(of: entry, place, in: memory))
             } catch {
                 isSound = false
-                listing.text("error: \(error.rule)")
+                listing.cell(error)
             }
         }
         if let symbol, symbol.nameOffset > 0 {

@@ -25,12 +25,7 @@ struct ProvidedSymbols: Equatable, Sendable {
     /// Whether `address` is the start of the array of initialisers.
     func isInitialiserArray(_ address: UInt64) -> Bool { address == initialisersStart }
 
-    private func isSame(_ name: HashedName, _ literal: StaticString, _ files: borrowing ByteView) -> Bool {
-        let text = ByteView(literal)
-        guard text.count == name.length else { return false }
-        for offset in 0..<name.length where text.byte(at: offset) != files.byte(at: name.start &+ offset) {
-            return false
-        }
-        return true
+    private func isSame(_ name: HashedName, _ text: Text, _ files: borrowing ByteView) -> Bool {
+        name.length == UInt64(truncatingIfNeeded: text.count) && files.holds(text, at: name.start)
     }
 }

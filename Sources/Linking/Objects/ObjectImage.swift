@@ -143,21 +143,13 @@ extension ObjectImage {
     func next(_ symbol: inout ObjectSymbol) -> Bool { symbol.read(symbol.index &+ 1, of: symbols) }
 
     /// Whether the name at `start` of the string table is `name`.
-    func isName(_ start: UInt32, _ name: Text) -> Bool { isName(start, beginningWith: name, isWhole: true) }
+    func isName(_ start: UInt32, _ name: Text) -> Bool {
+        start != 0 && symbols.strings.holds(string: name, at: UInt64(start))
+    }
 
-    /// Whether the name at `start` of the string table begins with `name`, or is equal to it if `isWhole`.
+    /// Whether the name at `start` of the string table begins with `name`.
     @inline(never)
-    func isName(_ start: UInt32, beginningWith name: Text, isWhole: Bool = false) -> Bool {
-        guard start != 0 else { return false }
-        var index = 0
-        // A text reads as zeros past its end.
-        let count = isWhole ? name.count &+ 1 : name.count
-        while index < count {
-            guard symbols.strings.byte(at: UInt64(start) &+ UInt64(truncatingIfNeeded: index)) == name[index] else {
-                return false
-            }
-            index &+= 1
-        }
-        return true
+    func isName(_ start: UInt32, beginningWith name: Text) -> Bool {
+        start != 0 && symbols.strings.holds(name, at: UInt64(start))
     }
 }
