@@ -37,7 +37,7 @@ public struct Application: ~Escapable {
     public private(set) var link: LinkMap
     /// The bytes in which `link` counts.
     let files: ByteView
-    /// The ELF file. It is large, and comes last: small offsets make short instructions.
+    /// The ELF file.
     public private(set) var contents: ApplicationFile
 
     /// The size of the file.

@@ -141,19 +141,38 @@ public struct LoaderOptions: Equatable, Sendable {
     private enum Option: UInt8 {
         case align16, noAlign16, protect, noProtect, quiet, verbose, kaslr, base, sha256, generation
 
-        /// The names, in the order of the cases.
-        private static var names: Text {
-            "align16 no-align16 protect no-protect quiet verbose kaslr base sha256 generation"
+        /// The name.
+        private var name: Text {
+            switch self {
+            case .align16: "align16"
+            case .noAlign16: "no-align16"
+            case .protect: "protect"
+            case .noProtect: "no-protect"
+            case .quiet: "quiet"
+            case .verbose: "verbose"
+            case .kaslr: "kaslr"
+            case .base: "base"
+            case .sha256: "sha256"
+            case .generation: "generation"
+            }
         }
 
         /// The option with this name.
-        init?(named name: ByteView) { self.init(rawValue: name.number(in: Option.names)) }
+        init?(named name: ByteView) {
+            var number: UInt8 = 0
+            while let option = Option(rawValue: number) {
+                if name.isSame(as: option.name) {
+                    self = option
+                    return
+                }
+                number &+= 1
+            }
+            return nil
+        }
 
         /// Whether `=` and a value follow the name.
         var hasValue: Bool { self == .base || self == .sha256 || self == .generation }
     }
-    /// The values of `loader.generation=`, in the order of the cases.
-    private static var generations: Text { "0 1 2 3 4-recursive 4-identity" }
 
     /// Applies the option with the name `loader.` and `option`, about the module at `index`, which is `file`; its name is at `nameOffset`.
     @inline(never)
@@ -186,7 +205,7 @@ public struct LoaderOptions: Equatable, Sendable {
             }
             try digest.verify(try memory.view(file.start, size: file.size), index)
         case .generation:
-            guard let generation = Generation(rawValue: value.number(in: LoaderOptions.generations)) else {
+            guard let generation = Generation(option: value) else {
                 throw Fault(.unknownLoaderOption, nameOffset: nameOffset)
             }
             self.generation = generation
@@ -235,15 +254,25 @@ extension ByteView {
         return true
     }
 
-    /// The index in `table` of the word that equals the bytes; 0xff if there is none.
-    fileprivate func number(in table: Text) -> UInt8 {
-        var number: UInt8 = 0
-        while true {
-            let word = table.word(Int(number))
-            if word.count == 0 { return 0xff }
-            var bytes = self
-            if count == UInt64(truncatingIfNeeded: word.count), bytes.take(word) { return number }
-            number &+= 1
+}
+
+extension HermitEntry.Generation {
+    /// The generation that `loader.generation=` calls `value`.
+    fileprivate init?(option value: ByteView) {
+        if value.isSame(as: "0") {
+            self = .zero
+        } else if value.isSame(as: "1") {
+            self = .one
+        } else if value.isSame(as: "2") {
+            self = .two
+        } else if value.isSame(as: "3") {
+            self = .three
+        } else if value.isSame(as: "4-recursive") {
+            self = .fourRecursive
+        } else if value.isSame(as: "4-identity") {
+            self = .fourIdentity
+        } else {
+            return nil
         }
     }
 }

@@ -95,17 +95,30 @@ public struct FaultLocation: Equatable, Sendable {
 
     /// Writes the name of a dynamic entry's tag, or its number if faults have no name for it.
     static func write(tag: UInt64, to sink: inout some TextSink) {
-        let name = tag == 0x6fff_fef5 ? "GNU_HASH" : tagNames.word(Int(min(tag, 38)))
-        guard name.count > 1 else { return sink.write(hex: tag) }
+        let name: Text? =
+            switch tag {
+            case 2: "PLTRELSZ"
+            case 4: "HASH"
+            case 5: "STRTAB"
+            case 6: "SYMTAB"
+            case 7: "RELA"
+            case 8: "RELASZ"
+            case 9: "RELAENT"
+            case 10: "STRSZ"
+            case 11: "SYMENT"
+            case 17: "REL"
+            case 18: "RELSZ"
+            case 19: "RELENT"
+            case 20: "PLTREL"
+            case 23: "JMPREL"
+            case 35: "RELRSZ"
+            case 36: "RELR"
+            case 37: "RELRENT"
+            case 0x6fff_fef5: "GNU_HASH"
+            default: nil
+            }
+        guard let name else { return sink.write(hex: tag) }
         sink.write("DT_")
         sink.write(name)
-    }
-
-    /// The names that faults need, without DT_, from tag 0 on.
-    private static var tagNames: Text {
-        """
-        - - PLTRELSZ - HASH STRTAB SYMTAB RELA RELASZ RELAENT STRSZ SYMENT - - - - - REL RELSZ RELENT PLTREL - - JMPREL - \
-        - - - - - - - - - - RELRSZ RELR RELRENT
-        """
     }
 }

@@ -49,16 +49,13 @@ public struct Text: @unchecked Sendable, ExpressibleByStringLiteral {
         return index
     }
 
-    /// The row at `number`, counted from 0, of a table whose rows `separator` separates; empty if there are fewer.
-    @inline(never)
-    public func row(_ number: Int, separator: UInt8 = UInt8(ascii: "\n")) -> Text {
+    /// The word at `number`, counted from 0, of words that a space separates; empty if there are fewer.
+    public func word(_ number: Int) -> Text {
+        let space = UInt8(ascii: " ")
         var start = 0
-        for _ in 0..<number { start = index(of: separator, from: start) &+ 1 }
-        return self[start, index(of: separator, from: start)]
+        for _ in 0..<number { start = index(of: space, from: start) &+ 1 }
+        return self[start, index(of: space, from: start)]
     }
-
-    /// The word at `number`, counted from 0, of words that a space separates.
-    public func word(_ number: Int) -> Text { row(number, separator: UInt8(ascii: " ")) }
 
     /// The bytes, for a sink that can take them all at once. They are a literal's, and valid forever.
     @unsafe public var bytes: UnsafeBufferPointer<UInt8> { unsafe UnsafeBufferPointer(start: start, count: count) }

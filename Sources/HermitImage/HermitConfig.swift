@@ -46,7 +46,7 @@ public struct TOMLStrings: ~Escapable {
 /// The contents of hermit.toml.
 public struct HermitConfig: ~Escapable {
     /// The name of the file at the root of an image.
-    public static var name: Text { "hermit.toml" }
+    public static var name: StaticString { "hermit.toml" }
 
     /// The document.
     private let text: ByteView
@@ -86,16 +86,56 @@ public struct HermitConfig: ~Escapable {
         offset == 0 ? TOMLStrings(none: text) : TOMLStrings(text, at: offset)
     }
 
-    /// The tables, and the keys, in the order of their names.
     private enum Table: Int {
         case input, requirements
 
-        static var names: Text { "input requirements" }
+        var name: StaticString {
+            switch self {
+            case .input: "input"
+            case .requirements: "requirements"
+            }
+        }
+
+        /// The table with this name.
+        init?(named name: TOMLString) {
+            var number = 0
+            while let table = Table(rawValue: number) {
+                if name.isSame(as: ByteView(table.name)) {
+                    self = table
+                    return
+                }
+                number &+= 1
+            }
+            return nil
+        }
     }
     private enum Key: Int {
         case version, kernel, kernelArguments, arguments, variables, memory, processors
 
-        static var names: Text { "version kernel kernel_args app_args env_vars memory cpus" }
+        var name: StaticString {
+            switch self {
+            case .version: "version"
+            case .kernel: "kernel"
+            case .kernelArguments: "kernel_args"
+            case .arguments: "app_args"
+            case .variables: "env_vars"
+            case .memory: "memory"
+            case .processors: "cpus"
+            }
+        }
+
+        /// The key with this name.
+        init?(named name: TOMLString) {
+            var number = 0
+            while let key = Key(rawValue: number) {
+                if name.isSame(as: ByteView(key.name)) {
+                    self = key
+                    return
+                }
+                number &+= 1
+            }
+            return nil
+        }
 
         /// The table that it stands in; nil for the root.
         var table: Table? {
@@ -123,7 +163,7 @@ public struct HermitConfig: ~Escapable {
                 scanner.offset &+= 1
                 scanner.skipBlanks()
                 let start = scanner.offset
-                let named = Table(rawValue: HermitConfig.number(of: try scanner.key(), in: Table.names))
+                let named = Table(named: try scanner.key())
                 guard let named, seenTables.take(named.rawValue) else {
                     throw scanner.fault(.configurationKey, at: start)
                 }
@@ -132,7 +172,7 @@ public struct HermitConfig: ~Escapable {
                 table = named
             } else {
                 let start = scanner.offset
-                let key = Key(rawValue: HermitConfig.number(of: try scanner.key(), in: Key.names))
+                let key = Key(named: try scanner.key())
                 scanner.skipBlanks()
                 guard let key, key.table == table, seenKeys.take(key.rawValue) else {
                     throw scanner.fault(.configurationKey, at: start)
@@ -145,24 +185,6 @@ public struct HermitConfig: ~Escapable {
         }
         guard seenKeys.contains(Key.version.rawValue) else { throw Fault(.configurationVersion, value: 1, limit: 1) }
         guard kernelOffset > 0 else { throw Fault(.configurationIncomplete) }
-    }
-
-    /// The index in `table` of the word that equals the key, from 0; a large number if there is none.
-    private static func number(of key: TOMLString, in table: Text) -> Int {
-        var number = 0
-        while true {
-            let word = table.word(number)
-            guard word.count > 0 else { return .max }
-            var letters = key
-            var index = 0
-            var isSame = true
-            while let byte = letters.next() {
-                isSame = isSame && index < word.count && byte == word[index]
-                index &+= 1
-            }
-            if isSame, index == word.count { return number }
-            number &+= 1
-        }
     }
 
     private mutating func readValue(of key: Key, _ scanner: inout TOMLScanner) throws(Fault) {

@@ -126,12 +126,10 @@ import Testing
         }
     }
 
-    /// Rows and words, from the first to the one after the last; an empty one is one.
-    @Test func `rows and words of a text`() {
+    /// From the first word to the one after the last; an empty one is one.
+    @Test func `words of a text`() {
         let text: Text = "one two  four"
         #expect((0..<6).map { "\(text.word($0))" } == ["one", "two", "", "four", "", ""])
-        let lines: Text = "a b\nc\n"
-        #expect((0..<4).map { "\(lines.row($0))" } == ["a b", "c", "", ""])
         for (byte, start, index) in [
             ("o", 0, 0), ("o", 1, 6), ("t", 4, 4), ("r", 0, 12), ("r", 13, 13), ("x", 0, 13), ("o", 50, 50),
         ] as [(Character, Int, Int)] {

@@ -62,7 +62,30 @@ public struct CPUException: Sendable {
     }
 
     /// Its name.
-    public var name: Text { CPUException.names.row(isInterrupt ? 9 : Int(min(vector, 20))) }
+    public var name: Text {
+        if isInterrupt { return "interrupt" }
+        switch vector {
+        case 0: return "divide error"
+        case 1: return "debug"
+        case 2: return "non-maskable interrupt"
+        case 3: return "breakpoint"
+        case 4: return "overflow"
+        case 5: return "bound range"
+        case 6: return "invalid opcode"
+        case 7: return "device not available"
+        case 8: return "double fault"
+        case 10: return "invalid TSS"
+        case 11: return "segment not present"
+        case 12: return "stack fault"
+        case 13: return "general protection"
+        case 14: return "page fault"
+        case 16: return "x87 floating point"
+        case 17: return "alignment check"
+        case 18: return "machine check"
+        case 19: return "SIMD floating point"
+        default: return "reserved"
+        }
+    }
 
     /// The kind of access that caused a page fault (figure 4-12: I/D and W/R).
     public var access: Text { errorCode & 16 != 0 ? "executing" : errorCode & 2 != 0 ? "writing to" : "reading from" }
@@ -85,31 +108,4 @@ public struct CPUException: Sendable {
     public static var registerNames: Text { "rax rbx rcx rdx rsi rdi rbp r8 r9 r10 r11 r12 r13 r14 r15" }
     /// The name of the stack pointer.
     public static var stackPointerName: Text { "rsp" }
-
-    /// The names of the vectors, from 0 on.
-    private static var names: Text {
-        """
-        divide error
-        debug
-        non-maskable interrupt
-        breakpoint
-        overflow
-        bound range
-        invalid opcode
-        device not available
-        double fault
-        interrupt
-        invalid TSS
-        segment not present
-        stack fault
-        general protection
-        page fault
-        interrupt
-        x87 floating point
-        alignment check
-        machine check
-        SIMD floating point
-        reserved
-        """
-    }
 }

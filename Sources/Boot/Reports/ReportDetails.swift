@@ -73,25 +73,25 @@ extension Report {
 
 extension MemoryKind {
     fileprivate var name: Text {
-        ("""
-        RAM
-        reserved by the firmware
-        ACPI tables
-        ACPI, non-volatile
-        defective RAM
-        """ as Text).row(Int(rawValue) &- 1)
+        switch self {
+        case .available: "RAM"
+        case .reserved: "reserved by the firmware"
+        case .acpiReclaimable: "ACPI tables"
+        case .acpiNonVolatile: "ACPI, non-volatile"
+        case .defective: "defective RAM"
+        }
     }
 }
 
 extension Purpose {
     fileprivate var name: Text {
-        ("""
-        loader
-        module
-        Multiboot information
-        start information
-        image
-        handoff
-        """ as Text).row(Int(rawValue))
+        switch self {
+        case .loader: "loader"
+        case .module: "module"
+        case .firmware: "Multiboot information"
+        case .transient: "start information"
+        case .image: "image"
+        case .handoff: "handoff"
+        }
     }
 }

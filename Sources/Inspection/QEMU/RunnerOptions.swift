@@ -17,7 +17,8 @@ enum Accelerator: String, CaseIterable, ExpressibleByArgument {
         let descriptor = unsafe open("/dev/kvm", O_RDWR | O_CLOEXEC)
         guard descriptor >= 0 else {
             throw Failure(
-                "KVM cannot be used: /dev/kvm: \(errorText(errno)); use --accel tcg, or leave it out, which is the same")
+                "KVM cannot be used: /dev/kvm: \(errorText(errno)); use --accel tcg, or leave it out, which is the same"
+            )
         }
         close(descriptor)
     }
