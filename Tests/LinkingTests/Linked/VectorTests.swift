@@ -90,10 +90,8 @@ func addendFits(_ group: VectorGroup, _ vector: Vector) -> Bool {
                 #expect(result.counts.indirect == (number == 37 ? 1 : 0))
             case .overflow(let value, let limit):
                 let fault = try #require(refusal(of: bytes), "\(group.name), vector \(index), \(form)")
-                #expect(fault.rule == .relocationOverflow)
-                #expect(fault.location == .relocation(table: form.tag, index: 0))
-                #expect(fault.value == value)
-                #expect(fault.limit == limit)
+                let place = FaultLocation.relocation(table: form.tag, index: 0)
+                #expect(fault == Fault(.relocationOverflow, place, value: value, limit: limit))
                 #expect(
                     sentence(fault, bytes).hasSuffix(
                         "R_X86_64_\(group.name) at 0x4040: the value 0x\(String(value, radix: 16)) of 'operand' is "
@@ -103,12 +101,10 @@ func addendFits(_ group: VectorGroup, _ vector: Vector) -> Bool {
     }
 
     /// The psABI asks for no alignment. Values that depend on P change with it, so only the others are compared.
-    @Test(arguments: Vectors.all.filter { ![2, 13, 15, 24].contains($0.number) }.map(\.number))
+    @Test(arguments: Vectors.all.filter { $0.size > 0 && ![2, 13, 15, 24].contains($0.number) }.map(\.number))
     func unalignedPlace(number: UInt32) throws {
         let group = try #require(Vectors.all.first { $0.number == number })
-        guard case .bytes(let expected) = group.vectors[0].result, group.size > 0 else {
-            try Test.cancel("type \(number) writes nothing")
-        }
+        let expected = try #require(group.vectors[0].bytes)
         for offset in 1...7 as ClosedRange<UInt64> {
             let bytes = file(group, group.vectors[0], at: Vectors.place + offset)
             let result = try relocate(bytes, bias: Vectors.bias, resolve: VectorTests.returned)
@@ -146,17 +142,17 @@ func addendFits(_ group: VectorGroup, _ vector: Vector) -> Bool {
                 // Without an entry's addend, 0xee bytes may be a resolver elsewhere; nothing else depends on them.
                 #expect(fault == nil || number == 37 && !form.hasAddends && fault?.rule == .resolverOutsideImage)
             } else {
-                #expect(fault?.rule == .relocationOutsideImage)
-                #expect(fault?.value == place)
-                #expect(fault?.limit == end)
-                #expect(fault?.location == .relocation(table: form.tag, index: 0))
+                let entry = FaultLocation.relocation(table: form.tag, index: 0)
+                #expect(fault == Fault(.relocationOutsideImage, entry, value: place, limit: end))
             }
         }
         for place in [.max, 0xffff_ffff_ffff_fff0, 0x1_0000_4040, 1 << 63] as [UInt64] {
             var vector = group.vectors[0]
             if [2, 13, 15, 24].contains(number) { vector.S = Vectors.bias &+ place }
             vector.A = 0
-            #expect(refusal(of: file(group, vector, form, at: place))?.rule == .relocationOutsideImage)
+            #expect(
+                refusal(of: file(group, vector, form, at: place))
+                    == Fault(.relocationOutsideImage, .relocation(table: form.tag, index: 0), value: place, limit: end))
         }
     }
 
@@ -167,7 +163,8 @@ func addendFits(_ group: VectorGroup, _ vector: Vector) -> Bool {
         for form in TableForm.allCases {
             let bytes = file(group, Vector(S: 0x4000, ""), form)
             let fault = try #require(refusal(of: bytes))
-            #expect(fault.rule == .relocationOnlyInObjects)
+            let place = FaultLocation.relocation(table: form.tag, index: 0)
+            #expect(fault == Fault(.relocationOnlyInObjects, place, value: UInt64(number)))
             #expect(
                 sentence(fault, bytes).hasSuffix(
                     "entry 0: R_X86_64_\(name) at 0x4040 against 'operand': linkers resolve this type, \(number): "

@@ -6,35 +6,6 @@
 
 import TestSupport
 
-/// One relocation and its result.
-struct Vector {
-    /// Operands, in the psABI's letters: S the symbol's value, A the addend, Z the symbol's size.
-    var S: UInt64 = 0
-    var A: UInt64 = 0
-    var Z: UInt64 = 0
-    /// What lies at the place afterwards, or what the value and the limit of the overflow are.
-    var result: Result
-
-    enum Result {
-        case bytes(String)
-        case overflow(UInt64, UInt64)
-    }
-
-    init(S: UInt64 = 0, A: Int64 = 0, Z: UInt64 = 0, _ bytes: String) {
-        self.S = S
-        self.A = UInt64(bitPattern: A)
-        self.Z = Z
-        result = .bytes(bytes)
-    }
-
-    init(S: UInt64 = 0, A: Int64 = 0, Z: UInt64 = 0, overflow: UInt64, limit: UInt64) {
-        self.S = S
-        self.A = UInt64(bitPattern: A)
-        self.Z = Z
-        result = .overflow(overflow, limit)
-    }
-}
-
 /// All vectors of one number.
 struct VectorGroup {
     var number: UInt32
@@ -58,19 +29,15 @@ enum Vectors {
     /// The code after the image, which ends at 0x4100: 0x4100 is a multiple of 16. With B that is 0x60_4100.
     static let descriptorCode: UInt64 = 0x4100
 
-    static let all: [VectorGroup] = [
-        // Nothing is stored: the place keeps its 0xee.
-        VectorGroup(number: 0, name: "NONE", size: 0, vectors: [Vector(S: 0x1234, A: 1, "ee ee ee ee ee ee ee ee")]),
-        // S + A, 64 bits: every value fits, and arithmetic wraps.
-        VectorGroup(
-            number: 1, name: "64", size: 8,
-            vectors: [
-                Vector(S: 0x1122_3344_5566_7788, A: 0x10, "98 77 66 55 44 33 22 11"),
-                Vector(S: 0, A: 0, "00 00 00 00 00 00 00 00"),
-                Vector(S: 0xffff_ffff_ffff_fff0, A: 0xf, "ff ff ff ff ff ff ff ff"),
-                Vector(S: 0xffff_ffff_ffff_ffff, A: 1, "00 00 00 00 00 00 00 00"),
-                Vector(S: 0, A: -1, "ff ff ff ff ff ff ff ff"),
-            ]),
+    /// Those that do not depend on the place, and those that do or that only linked files have.
+    static let all: [VectorGroup] =
+        PlacelessVectors.all.map {
+            VectorGroup(
+                number: $0.number, name: $0.name, size: $0.size, symbol: $0.isThreadLocal ? .threadLocal : .absolute,
+                vectors: $0.vectors)
+        } + own
+
+    private static let own: [VectorGroup] = [
         // S + A - P, signed 32 bits. P = 0x60_4040; P + 0x7fff_ffff = 0x8060_403f; P - 0x8000_0000 wraps to
         // 0xffff_ffff_8060_4040.
         VectorGroup(
@@ -108,37 +75,6 @@ enum Vectors {
                 Vector(A: -0x60_0000, "00 00 00 00 00 00 00 00"),
                 Vector(A: .max, "ff ff 5f 00 00 00 00 80"),
             ]),
-        // S + A, zero-extends to the 64-bit value.
-        VectorGroup(
-            number: 10, name: "32", size: 4,
-            vectors: [
-                Vector(S: 0x1234_5670, A: 8, "78 56 34 12"),
-                Vector(S: 0, "00 00 00 00"),
-                Vector(S: 0, A: -1, overflow: 0xffff_ffff_ffff_ffff, limit: 0xffff_ffff),
-                Vector(S: 0xffff_fff0, A: 0xf, "ff ff ff ff"),
-                Vector(S: 0xffff_fff0, A: 0x10, overflow: 0x1_0000_0000, limit: 0xffff_ffff),
-            ]),
-        // S + A, sign-extends to the 64-bit value.
-        VectorGroup(
-            number: 11, name: "32S", size: 4,
-            vectors: [
-                Vector(S: 0x1234_5670, A: 8, "78 56 34 12"),
-                Vector(S: 0x7fff_fff0, A: 0xf, "ff ff ff 7f"),
-                Vector(S: 0x7fff_fff0, A: 0x10, overflow: 0x8000_0000, limit: 0x7fff_ffff),
-                Vector(S: 0xffff_ffff_8000_0000, "00 00 00 80"),
-                Vector(
-                    S: 0xffff_ffff_8000_0000, A: -1, overflow: 0xffff_ffff_7fff_ffff, limit: 0xffff_ffff_8000_0000),
-            ]),
-        // S + A, 16 bits, signed or unsigned.
-        VectorGroup(
-            number: 12, name: "16", size: 2,
-            vectors: [
-                Vector(S: 0x1230, A: 4, "34 12"),
-                Vector(S: 0xfff0, A: 0xf, "ff ff"),
-                Vector(S: 0xfff0, A: 0x10, overflow: 0x1_0000, limit: 0xffff),
-                Vector(S: 0, A: -0x8000, "00 80"),
-                Vector(S: 0, A: -0x8001, overflow: 0xffff_ffff_ffff_7fff, limit: 0xffff_ffff_ffff_8000),
-            ]),
         // S + A - P, 16 bits, signed: 0x60_4040 + 0x7fff = 0x60_c03f; 0x60_4040 - 0x8000 = 0x5f_c040.
         VectorGroup(
             number: 13, name: "PC16", size: 2,
@@ -148,16 +84,6 @@ enum Vectors {
                 Vector(S: 0x60_c040, overflow: 0x8000, limit: 0x7fff),
                 Vector(S: 0x5f_c040, "00 80"),
                 Vector(S: 0x5f_c03f, overflow: 0xffff_ffff_ffff_7fff, limit: 0xffff_ffff_ffff_8000),
-            ]),
-        // S + A, 8 bits, signed or unsigned.
-        VectorGroup(
-            number: 14, name: "8", size: 1,
-            vectors: [
-                Vector(S: 0x40, A: 2, "42"),
-                Vector(S: 0xf0, A: 0xf, "ff"),
-                Vector(S: 0xf0, A: 0x10, overflow: 0x100, limit: 0xff),
-                Vector(S: 0, A: -0x80, "80"),
-                Vector(S: 0, A: -0x81, overflow: 0xffff_ffff_ffff_ff7f, limit: 0xffff_ffff_ffff_ff80),
             ]),
         // S + A - P, 8 bits, signed: 0x60_4040 + 0x7f = 0x60_40bf; 0x60_4040 - 0x80 = 0x60_3fc0.
         VectorGroup(
@@ -169,49 +95,6 @@ enum Vectors {
                 Vector(S: 0x60_3fc0, "80"),
                 Vector(S: 0x60_3fbf, overflow: 0xffff_ffff_ffff_ff7f, limit: 0xffff_ffff_ffff_ff80),
             ]),
-        // The image is module 1.
-        VectorGroup(
-            number: 16, name: "DTPMOD64", size: 8, symbol: .threadLocal,
-            vectors: [
-                Vector(S: 8, "01 00 00 00 00 00 00 00"),
-                Vector(S: 0, A: 5, "01 00 00 00 00 00 00 00"),
-            ]),
-        // S + A.
-        VectorGroup(
-            number: 17, name: "DTPOFF64", size: 8, symbol: .threadLocal,
-            vectors: [
-                Vector(S: 0x20, A: 8, "28 00 00 00 00 00 00 00"),
-                Vector(S: 0, A: -1, "ff ff ff ff ff ff ff ff"),
-                Vector(S: 0, "00 00 00 00 00 00 00 00"),
-            ]),
-        // S + A - 0x30.
-        VectorGroup(
-            number: 18, name: "TPOFF64", size: 8, symbol: .threadLocal,
-            vectors: [
-                Vector(S: 0x20, A: 8, "f8 ff ff ff ff ff ff ff"),
-                Vector(S: 0, "d0 ff ff ff ff ff ff ff"),
-                Vector(S: 0x30, "00 00 00 00 00 00 00 00"),
-            ]),
-        // S + A, signed 32 bits.
-        VectorGroup(
-            number: 21, name: "DTPOFF32", size: 4, symbol: .threadLocal,
-            vectors: [
-                Vector(S: 0x20, A: 8, "28 00 00 00"),
-                Vector(S: 0, A: 0x7fff_ffff, "ff ff ff 7f"),
-                Vector(S: 1, A: 0x7fff_ffff, overflow: 0x8000_0000, limit: 0x7fff_ffff),
-                Vector(S: 0, A: -0x8000_0000, "00 00 00 80"),
-                Vector(S: 0, A: -0x8000_0001, overflow: 0xffff_ffff_7fff_ffff, limit: 0xffff_ffff_8000_0000),
-            ]),
-        // S + A - 0x30, signed 32 bits.
-        VectorGroup(
-            number: 23, name: "TPOFF32", size: 4, symbol: .threadLocal,
-            vectors: [
-                Vector(S: 0x20, A: 8, "f8 ff ff ff"),
-                Vector(S: 0x30, A: 0x7fff_ffff, "ff ff ff 7f"),
-                Vector(S: 0x30, A: 0x8000_0000, overflow: 0x8000_0000, limit: 0x7fff_ffff),
-                Vector(S: 0x30, A: -0x8000_0000, "00 00 00 80"),
-                Vector(S: 0x2f, A: -0x8000_0000, overflow: 0xffff_ffff_7fff_ffff, limit: 0xffff_ffff_8000_0000),
-            ]),
         // S + A - P, 64 bits.
         VectorGroup(
             number: 24, name: "PC64", size: 8,
@@ -220,23 +103,6 @@ enum Vectors {
                 Vector(S: 0, A: 0, "c0 bf 9f ff ff ff ff ff"),
                 Vector(S: 0x8000_0000_0060_403f, "ff ff ff ff ff ff ff 7f"),
                 Vector(S: 0x8000_0000_0060_4040, "00 00 00 00 00 00 00 80"),
-            ]),
-        // Z + A, zero-extends to the 64-bit value.
-        VectorGroup(
-            number: 32, name: "SIZE32", size: 4,
-            vectors: [
-                Vector(S: 0x1000, A: 4, Z: 0x30, "34 00 00 00"),
-                Vector(S: 0x1000, A: -1, Z: 0x1_0000_0000, "ff ff ff ff"),
-                Vector(S: 0x1000, Z: 0x1_0000_0000, overflow: 0x1_0000_0000, limit: 0xffff_ffff),
-                Vector(S: 0x1000, "00 00 00 00"),
-                Vector(S: 0x1000, A: -1, overflow: 0xffff_ffff_ffff_ffff, limit: 0xffff_ffff),
-            ]),
-        VectorGroup(
-            number: 33, name: "SIZE64", size: 8,
-            vectors: [
-                Vector(S: 0x1000, A: 4, Z: 0x30, "34 00 00 00 00 00 00 00"),
-                Vector(S: 0x1000, A: -1, Z: 0, "ff ff ff ff ff ff ff ff"),
-                Vector(S: 0x1000, A: 1, Z: 0xffff_ffff_ffff_ffff, "00 00 00 00 00 00 00 00"),
             ]),
         // The code's address, B + 0x4100, then S + A - 0x30.
         VectorGroup(

@@ -13,27 +13,6 @@
 
 import TestSupport
 
-/// One relocation and its result.
-struct Vector: Sendable {
-    var S: UInt64 = 0, A: UInt64 = 0, Z: UInt64 = 0
-    var result: Result
-
-    enum Result: Sendable {
-        case bytes(String)
-        case overflow(UInt64, UInt64)
-    }
-
-    init(S: UInt64 = 0, A: Int64 = 0, Z: UInt64 = 0, _ bytes: String) {
-        (self.S, self.A, self.Z) = (S, UInt64(bitPattern: A), Z)
-        result = .bytes(bytes)
-    }
-
-    init(S: UInt64 = 0, A: Int64 = 0, Z: UInt64 = 0, overflow: UInt64, limit: UInt64) {
-        (self.S, self.A, self.Z) = (S, UInt64(bitPattern: A), Z)
-        result = .overflow(overflow, limit)
-    }
-}
-
 /// What the vectors of some numbers have in common.
 struct VectorGroup: Sendable {
     var numbers: [UInt32]
@@ -61,16 +40,15 @@ enum Vectors {
         ]
     }
 
-    static let all: [VectorGroup] = [
-        VectorGroup(numbers: [0, 35], size: 0, vectors: [Vector(S: 0x1234, A: 1, "ee ee ee ee ee ee ee ee")]),
-        // S + A.
-        VectorGroup(
-            numbers: [1], size: 8,
-            vectors: [
-                Vector(S: 0x1122_3344_5566_7788, A: 0x10, "98 77 66 55 44 33 22 11"),
-                Vector(S: 0xffff_ffff_ffff_fff0, A: 0xf, "ff ff ff ff ff ff ff ff"),
-                Vector(S: 0xffff_ffff_ffff_ffff, A: 1, "00 00 00 00 00 00 00 00"),
-            ]),
+    /// Those that do not depend on the place, and those that do or that only object files have.
+    static let all: [VectorGroup] =
+        PlacelessVectors.all.map {
+            VectorGroup(numbers: [$0.number], size: $0.size, isThreadLocal: $0.isThreadLocal, vectors: $0.vectors)
+        } + own
+
+    private static let own: [VectorGroup] = [
+        // The call of a TLS descriptor is marked; nothing is stored.
+        VectorGroup(numbers: [35], size: 0, vectors: [Vector(S: 0x1234, A: 1, "ee ee ee ee ee ee ee ee")]),
         // S + A - P, and L + A - P with L = S. P + 0x7fff_ffff = 0x8060_203f; P - 0x8000_0000 wraps to
         // 0xffff_ffff_8060_2040.
         VectorGroup(
@@ -105,24 +83,6 @@ enum Vectors {
         VectorGroup(
             numbers: [34, 45, 48, 51], size: 4, isThreadLocal: true, slot: { [0x60_3030, $0 &- 0x30] },
             vectors: [Vector(S: 8, A: -4, "d4 0f 00 00")] + ends(0xfd8)),
-        // S + A, zero-extends.
-        VectorGroup(
-            numbers: [10], size: 4,
-            vectors: [
-                Vector(S: 0x1234_5670, A: 8, "78 56 34 12"), Vector(S: 0, "00 00 00 00"),
-                Vector(S: 0, A: -1, overflow: 0xffff_ffff_ffff_ffff, limit: 0xffff_ffff),
-                Vector(S: 0xffff_fff0, A: 0xf, "ff ff ff ff"),
-                Vector(S: 0xffff_fff0, A: 0x10, overflow: 0x1_0000_0000, limit: 0xffff_ffff),
-            ]),
-        // S + A, sign-extends.
-        VectorGroup(numbers: [11], size: 4, vectors: [Vector(S: 0x20, A: 1, "21 00 00 00")] + ends(0x20)),
-        VectorGroup(
-            numbers: [12], size: 2,
-            vectors: [
-                Vector(S: 0x1230, A: 4, "34 12"), Vector(S: 0xfff0, A: 0xf, "ff ff"),
-                Vector(S: 0xfff0, A: 0x10, overflow: 0x1_0000, limit: 0xffff), Vector(S: 0, A: -0x8000, "00 80"),
-                Vector(S: 0, A: -0x8001, overflow: 0xffff_ffff_ffff_7fff, limit: 0xffff_ffff_ffff_8000),
-            ]),
         // S + A - P: 0x60_2040 + 0x7fff = 0x60_a03f; 0x60_2040 - 0x8000 = 0x5f_a040.
         VectorGroup(
             numbers: [13], size: 2,
@@ -130,13 +90,6 @@ enum Vectors {
                 Vector(S: 0x60_2242, A: -2, "00 02"), Vector(S: 0x60_a03f, "ff 7f"),
                 Vector(S: 0x60_a040, overflow: 0x8000, limit: 0x7fff), Vector(S: 0x5f_a040, "00 80"),
                 Vector(S: 0x5f_a03f, overflow: 0xffff_ffff_ffff_7fff, limit: 0xffff_ffff_ffff_8000),
-            ]),
-        VectorGroup(
-            numbers: [14], size: 1,
-            vectors: [
-                Vector(S: 0x40, A: 2, "42"), Vector(S: 0xf0, A: 0xf, "ff"),
-                Vector(S: 0xf0, A: 0x10, overflow: 0x100, limit: 0xff), Vector(S: 0, A: -0x80, "80"),
-                Vector(S: 0, A: -0x81, overflow: 0xffff_ffff_ffff_ff7f, limit: 0xffff_ffff_ffff_ff80),
             ]),
         // S + A - P: 0x60_2040 + 0x7f = 0x60_20bf; 0x60_2040 - 0x80 = 0x60_1fc0.
         VectorGroup(
@@ -146,26 +99,6 @@ enum Vectors {
                 Vector(S: 0x60_20c0, overflow: 0x80, limit: 0x7f), Vector(S: 0x60_1fc0, "80"),
                 Vector(S: 0x60_1fbf, overflow: 0xffff_ffff_ffff_ff7f, limit: 0xffff_ffff_ffff_ff80),
             ]),
-        // One module.
-        VectorGroup(
-            numbers: [16], size: 8, isThreadLocal: true, vectors: [Vector(S: 8, A: 5, "01 00 00 00 00 00 00 00")]),
-        // S + A, in the block; the place is not in code.
-        VectorGroup(
-            numbers: [17], size: 8, isThreadLocal: true,
-            vectors: [
-                Vector(S: 0x20, A: 8, "28 00 00 00 00 00 00 00"), Vector(S: 0, A: -1, "ff ff ff ff ff ff ff ff"),
-            ]),
-        VectorGroup(
-            numbers: [21], size: 4, isThreadLocal: true, vectors: [Vector(S: 0x20, A: 8, "28 00 00 00")] + ends(0x20)),
-        // S + A - 0x30: 0x20 - 0x30 is -0x10.
-        VectorGroup(
-            numbers: [18], size: 8, isThreadLocal: true,
-            vectors: [
-                Vector(S: 0x20, A: 8, "f8 ff ff ff ff ff ff ff"), Vector(S: 0, "d0 ff ff ff ff ff ff ff"),
-                Vector(S: 0x30, "00 00 00 00 00 00 00 00"),
-            ]),
-        VectorGroup(
-            numbers: [23], size: 4, isThreadLocal: true, vectors: [Vector(S: 0x20, A: 8, "f8 ff ff ff")] + ends(-0x10)),
         // S + A - P.
         VectorGroup(
             numbers: [24], size: 8,
@@ -199,22 +132,6 @@ enum Vectors {
             vectors: [
                 Vector(S: 0x20, A: -4, "d4 0f 00 00 00 00 00 00"),
                 Vector(S: 0x20, A: -0xfd9, "ff ff ff ff ff ff ff ff"),
-            ]),
-        // Z + A.
-        VectorGroup(
-            numbers: [32], size: 4,
-            vectors: [
-                Vector(S: 0x1000, A: 4, Z: 0x30, "34 00 00 00"),
-                Vector(S: 0x1000, A: -1, Z: 0x1_0000_0000, "ff ff ff ff"),
-                Vector(S: 0x1000, Z: 0x1_0000_0000, overflow: 0x1_0000_0000, limit: 0xffff_ffff),
-                Vector(S: 0x1000, "00 00 00 00"),
-                Vector(S: 0x1000, A: -1, overflow: 0xffff_ffff_ffff_ffff, limit: 0xffff_ffff),
-            ]),
-        VectorGroup(
-            numbers: [33], size: 8,
-            vectors: [
-                Vector(S: 0x1000, A: 4, Z: 0x30, "34 00 00 00 00 00 00 00"),
-                Vector(S: 0x1000, A: 1, Z: 0xffff_ffff_ffff_ffff, "00 00 00 00 00 00 00 00"),
             ]),
         // The code, which is at 0x60_3020 here: after the GOT's three words, and at a multiple of 16; then S + A - 0x30.
         VectorGroup(
