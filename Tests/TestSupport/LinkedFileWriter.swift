@@ -116,6 +116,8 @@ package struct LinkedFileWriter: Sendable {
     package var data = [UInt8](repeating: 0, count: 0x100)
     /// Whether the symbols are counted by a GNU hash table rather than a System V one.
     package var hasGNUHash = false
+    /// Whether there is a hash table.
+    package var hasHash = true
     /// Whether the GNU hash table is the one that GNU ld writes where nothing is exported: it names no symbol.
     package var hasEmptyGNUHash = false
 
@@ -161,7 +163,9 @@ package struct LinkedFileWriter: Sendable {
         dynamic.append((11, 24))
         table(5) { $0.bytes += strings.bytes }
         dynamic.append((10, UInt64(strings.bytes.count)))
-        if hasEmptyGNUHash {
+        if !hasHash {
+            // Symbols are not counted.
+        } else if hasEmptyGNUHash {
             table(0x6fff_fef5) { file in for word in [1, 1, 1, 0, 0, 0, 0] as [UInt32] { file.u32(word) } }
         } else if hasGNUHash {
             // One bucket, a bloom filter of one word that lets everything pass, all defined symbols in one chain: those that

@@ -60,13 +60,28 @@ extension LibraryTests {
         var application = Self.application([], needed: ["one.so"])
         application.symbols = [LinkedSymbol(name: "same", value: 0x4000, size: 8, shndx: 1)]
         application.rela = [LinkedRelocation(offset: 0x4000, type: 5, symbol: 1)]
-        #expect(Self.refusal(application, Self.library([]))?.rule == .copyWithoutSource)
+        let place = FaultLocation.relocation(table: 7, index: 0)
+        #expect(Self.refusal(application, Self.library([]))?.fault == Fault(.copyWithoutSource, place))
         var one = Self.library([])
+        // The library lies in the pages after the application's.
         one.symbols = [LinkedSymbol(name: "same", value: 0x40fc, size: 8, shndx: 1)]
-        #expect(Self.refusal(application, one)?.rule == .copyOutsideImage)
+        #expect(
+            Self.refusal(application, one)?.fault
+                == Fault(.copyOutsideImage, place, value: 0x60_90fc, limit: 0x60_9100))
         application.rela[0].offset = 0x40fc
         one.symbols[0].value = 0x4000
-        #expect(Self.refusal(application, one)?.rule == .relocationOutsideImage)
+        #expect(
+            Self.refusal(application, one)?.fault
+                == Fault(.relocationOutsideImage, place, value: 0x40fc, limit: 0x4100))
+        // A variable has a copy in each thread, and symbols that are not there have no original.
+        application.rela[0].offset = 0x4000
+        one.tls = LinkedTLS(vaddr: 0x4000, filesz: 8, memsz: 8, align: 8)
+        one.symbols[0] = LinkedSymbol(name: "same", value: 0, size: 8, info: 0x16, shndx: 1)
+        #expect(Self.refusal(application, one)?.fault == Fault(.symbolThreadLocal, place))
+        for symbol in [0, 2, .max] as [UInt32] {
+            application.rela[0].symbol = symbol
+            #expect(Self.refusal(application, one)?.fault == Fault(.copyWithoutSource, place), "\(symbol)")
+        }
     }
 
     /// A library may copy as well, from another that comes first; from itself there is nothing to copy, and where it is weak nothing happens.
@@ -75,7 +90,9 @@ extension LibraryTests {
         one.symbols = [LinkedSymbol(name: "same", value: 0x4010, size: 8, shndx: 1)]
         one.rela = [LinkedRelocation(offset: 0x4010, type: 5, symbol: 1)]
         one.data = (0..<0x100).map { UInt8($0) }
-        #expect(Self.refusal(Self.application([]), one, Self.library([]))?.rule == .copyWithoutSource)
+        #expect(
+            Self.refusal(Self.application([]), one, Self.library([]))?.fault
+                == Fault(.copyWithoutSource, .relocation(table: 7, index: 0)).of(file: 1))
         one.symbols[0].info = 0x21
         let weak = try Self.load(Self.application([]), one, Self.library([]))
         #expect(weak.word(0x4010, in: 1) == 0x1716_1514_1312_1110)
@@ -107,8 +124,12 @@ extension LibraryTests {
         ]
         one.data = [UInt8](repeating: 0, count: 0xf8) + [1, 2, 3, 4, 5, 6, 7, 8]
         guard original.isInside else {
-            let refusal = Self.refusal(application, one)
-            #expect(refusal?.rule == .copyOutsideImage && refusal?.file == 0)
+            let bias = 0x60_5000 &- base
+            #expect(
+                Self.refusal(application, one)?.fault
+                    == Fault(
+                        .copyOutsideImage, .relocation(table: 7, index: 0), value: one.symbols[0].value &+ bias,
+                        limit: base + 0x4100 &+ bias))
             return
         }
         let result = try Self.load(application, one)

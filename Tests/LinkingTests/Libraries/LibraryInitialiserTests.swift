@@ -95,8 +95,6 @@ extension LibraryTests {
 
     @Test func initialisersOutsideTheImage() throws {
         var one = Self.library([])
-        one.entries = [(25, 0x40fc), (27, 16)]
-        #expect(Self.refusal(Self.application([]), one, Self.library([]))?.rule == .arrayOutsideImage)
         // It may end where the image does, of 0x4100 bytes.
         for (start, size, isInside) in [
             (0x40f0, 16, true), (0x40f8, 8, true), (0x40f8, 16, false), (0x4100, 8, false), (0x40f1, 16, false),
@@ -104,11 +102,23 @@ extension LibraryTests {
         ] as [(UInt64, UInt64, Bool)] {
             for tags in [(25, 27), (26, 28)] as [(UInt64, UInt64)] {
                 one.entries = [(tags.0, start), (tags.1, size)]
-                let found = Self.refusal(Self.application([]), one, Self.library([]))?.rule
-                #expect(found == (isInside ? nil : .arrayOutsideImage), "\(start) \(size)")
+                let found = Self.refusal(Self.application([]), one, Self.library([]))?.fault
+                let outside = Fault(.arrayOutsideImage, value: start, limit: 0x4100).of(file: 1)
+                #expect(found == (isInside ? nil : outside), "\(start) \(size)")
             }
         }
-        one.entries = [(25, 0x4000), (27, 0xffff_ffff_ffff_fff8)]
-        #expect(Self.refusal(Self.application([]), one, Self.library([]))?.rule == .arrayOutsideImage)
+        // The number of functions is checked before the place: there cannot be more than bytes in the image, of either kind.
+        for tags in [(25, 27), (26, 28)] as [(UInt64, UInt64)] {
+            for (size, single, value, limit) in [
+                (0x4100 * 8, 0, 0x4000, 0x4100), (0x4100 * 8, 1, 0x4101 * 8, 0x4100),
+                (0x4101 * 8, 0, 0x4101 * 8, 0x4100),
+                (0xffff_ffff_ffff_fff8, 0, 0xffff_ffff_ffff_fff8, 0x4100),
+            ] as [(UInt64, UInt64, UInt64, UInt64)] {
+                one.entries = [(tags.0, 0x4000), (tags.1, size), (tags.0 == 25 ? 12 : 13, single)]
+                let found = Self.refusal(Self.application([]), one, Self.library([]))?.fault
+                #expect(
+                    found == Fault(.arrayOutsideImage, value: value, limit: limit).of(file: 1), "\(size) \(single)")
+            }
+        }
     }
 }

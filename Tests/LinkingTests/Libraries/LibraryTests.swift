@@ -32,9 +32,7 @@ import Testing
         try together(application, libraries).load(bias: 0x60_0000)
     }
 
-    static func refusal(_ application: LinkedFileWriter, _ libraries: LinkedFileWriter...) -> (
-        rule: Rule, file: Int, sentence: String
-    )? {
+    static func refusal(_ application: LinkedFileWriter, _ libraries: LinkedFileWriter...) -> FilesTogether.Refusal? {
         together(application, libraries).refusal()
     }
 
@@ -169,6 +167,25 @@ import Testing
             #expect(result.word(0x4030, in: 1) == 0x40_4050)
             #expect(result.word(0x4038, in: 1) == called)
         }
+    }
+
+    /// A file that is not counted by a hash table is read, but nothing is found in it: the dynamic linker looks up by hash, too.
+    @Test func aLibraryWithoutAHashTable() throws {
+        var one = Self.library([("wanted", 0x11), ("elsewhere", 0)])
+        one.symbols[1] = LinkedSymbol(name: "elsewhere", value: 0, info: 0x10, shndx: 0)
+        one.rela = [LinkedRelocation(offset: 0x4000, type: 6, symbol: 2)]
+        one.hasHash = false
+        let two = Self.library([("wanted", 0x21), ("elsewhere", 0x22)])
+        for base in [0, 0x60_0000] as [UInt64] {
+            one.base = base
+            one.rela[0].offset = one.dataAddress
+            let result = try Self.load(Self.application(), one, two)
+            #expect(result.word(0x4000) == 0x21)
+            #expect(result.word(one.dataAddress, in: 1) == 0x22)
+        }
+        #expect(
+            Self.refusal(Self.application(), one, Self.library([("elsewhere", 1)]))?.fault
+                == Fault(.symbolUndefined, .relocation(table: 7, index: 0), value: 0x4000))
     }
 
     // MARK: Sizes

@@ -40,6 +40,32 @@ extension LibraryTests {
         #expect(result.hex(plan.templateStart + 0x80 - 0x18, 8) == "80 81 82 83 84 85 86 87")
     }
 
+    /// Blocks and their alignment are at most 2^46, and so are all blocks before the last one.
+    @Test func blocksThatAreTooLarge() {
+        let most: UInt64 = 1 << 46
+        /// Size and alignment of each file's block; the number of the file that is refused, and its size.
+        let cases: [(blocks: [(UInt64, UInt64)], refused: (file: Int, size: UInt64)?)] = [
+            ([(most, 1)], nil), ([(most + 1, 1)], (0, most + 1)), ([(8, most)], nil), ([(8, most << 1)], (0, 8)),
+            ([(8, 1), (most, 1)], nil), ([(8, 1), (most + 1, 1)], (1, most + 1)), ([(8, 1), (7, most << 1)], (1, 7)),
+            ([(most, 1), (9, 1)], nil), ([(most, 1), (9, 1), (7, 1)], (2, 7)), ([(most, 1), (most, 1)], nil),
+            ([(.max - 0x4000, 1)], (0, .max - 0x4000)), ([(1, 1 << 63)], (0, 1)),
+        ]
+        for (blocks, refused) in cases {
+            let files = blocks.enumerated().map { index, block in
+                var file =
+                    index == 0
+                    ? Self.application([], needed: Array(Self.names.prefix(blocks.count - 1))) : Self.library([])
+                file.tls = LinkedTLS(vaddr: 0x4000, filesz: 0, memsz: block.0, align: block.1)
+                return (index == 0 ? "app" : Self.names[index - 1], file.bytes)
+            }
+            var room = [LinkPlan()]
+            let found = fault { _ = try FilesTogether(files).link(room.mutableSpan) }
+            #expect(
+                found == refused.map { Fault(.imageTooLarge, value: $0.size, limit: most).of(file: $0.file) },
+                "\(blocks)")
+        }
+    }
+
     /// The template begins at a multiple of its alignment, however far from the end of the images that is.
     @Test(arguments: [1, 8, 16, 32, 0x800, 0x1000, 0x2000, 0x8000] as [UInt64], [0x100, 0x1100, 0x2100])
     func theTemplatesAlignment(_ alignment: UInt64, _ size: Int) throws {

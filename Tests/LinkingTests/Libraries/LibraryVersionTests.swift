@@ -41,7 +41,9 @@ extension LibraryTests {
         library.symbols.removeFirst()
         #expect(try Self.load(Self.application(), library, Self.library([])).word(0x4000) == 0x12)
         library.symbols[1].version = 4
-        #expect(Self.refusal(Self.application(), library, Self.library([]))?.rule == .symbolUndefined)
+        #expect(
+            Self.refusal(Self.application(), library, Self.library([]))?.fault
+                == Fault(.symbolUndefined, .relocation(table: 7, index: 0), value: 0x4000))
     }
 
     /// A version is the same where its hash and its name are: a definition whose hash is another's is not it.
@@ -56,7 +58,7 @@ extension LibraryTests {
         for (change, isFound) in [(0, true), (1, false), (1 << 31, false)] as [(UInt32, Bool)] {
             let library = sound.putting(hash ^ change, at: place)
             let files = [("app", application.bytes), ("one.so", library), ("two.so", Self.library([]).bytes)]
-            #expect(FilesTogether(files).refusal()?.rule == (isFound ? nil : .versionMissing))
+            #expect(FilesTogether(files).refusal()?.fault == (isFound ? nil : Fault(.versionMissing, value: 2)))
         }
     }
 
@@ -72,7 +74,8 @@ extension LibraryTests {
         }
         library.entries = [(0x6fff_fff0, table)]
         let found = Self.refusal(Self.application(), library, Self.library([]))
-        #expect(found?.rule == (fits ? nil : .dynamicAddressOutsideFile))
+        let outside = Fault(.dynamicAddressOutsideFile, .dynamic(0x6fff_fff0), value: table, limit: 10)
+        #expect(found?.fault == (fits ? nil : outside.of(file: 1)))
     }
 
     /// A file without versions has every one.
@@ -88,13 +91,13 @@ extension LibraryTests {
         application.symbols[1].version = 2
         application.versions = [LinkedVersion(name: "V9", number: 2, file: "one.so")]
         let refusal = try #require(Self.refusal(application, Self.versioned(), Self.library([])))
-        #expect(refusal.rule == .versionMissing)
+        #expect(refusal.fault == Fault(.versionMissing, value: 2))
         #expect(refusal.sentence.hasPrefix("'wanted', 'V9' and 'one.so': "))
         // It may be missing where it is weak; then the symbol is.
         application.versions[0].flags = 2
         application.symbols[0].info = 0x20
         let weak = try #require(Self.refusal(application, Self.versioned(), Self.library([])))
-        #expect(weak.rule == .symbolVersionMissing)
+        #expect(weak.fault == Fault(.symbolVersionMissing, .relocation(table: 7, index: 1), value: 0x4008))
         #expect(weak.sentence.contains("undefined: 'wanted', 'V9' and 'one.so', needed at 0x4008"))
     }
 
@@ -105,7 +108,7 @@ extension LibraryTests {
         for version in [0, 1, 3, 0x8003] as [UInt16] {
             application.symbols[0].version = version
             let refusal = try #require(Self.refusal(application, Self.versioned(), Self.library([])))
-            #expect(refusal.rule == .versionMissing)
+            #expect(refusal.fault == Fault(.versionMissing, value: 2))
             #expect(!refusal.sentence.contains("V9") && !refusal.sentence.contains("' and '"), "\(refusal.sentence)")
         }
         // Bit 15 hides a version, and is none of its number.
@@ -141,7 +144,9 @@ extension LibraryTests {
         for (index, half) in ([1, 0, 2, 1] as [UInt16]).enumerated() { library.data.put(half, at: index * 2) }
         for (index, word) in [0, item, next].enumerated() { library.data.put(word, at: 8 + index * 4) }
         let refusal = try #require(Self.refusal(Self.application(), library, Self.library([])))
-        #expect(refusal.rule == .versionTableMalformed && refusal.file == 1)
+        #expect(
+            refusal.fault
+                == Fault(.versionTableMalformed, .dynamic(0x6fff_fffc), value: told, limit: 0x100).of(file: 1))
         #expect(
             refusal.sentence
                 == "dynamic entry 0x6ffffffc: the version entry at 0x\(String(told, radix: 16)) does not fit in its table of "
@@ -178,7 +183,7 @@ extension LibraryTests {
         var changed = application
         changed.symbols[3].info = 0x20
         let refusal = try #require(Self.refusal(changed, Self.library([("here", 1)]), Self.library([("b", 1)])))
-        #expect(refusal.rule == .symbolUndefined)
+        #expect(refusal.fault == Fault(.symbolUndefined, .relocation(table: 7, index: 1), value: 0x4008))
         #expect(refusal.sentence == "DT_RELA entry 1: undefined: 'a' and 'c', needed at 0x4008")
     }
 
@@ -187,8 +192,7 @@ extension LibraryTests {
         one.isExecutable = true
         one.base = 0x40_0000
         let refusal = try #require(Self.refusal(Self.application(), one, Self.library([])))
-        #expect(refusal.rule == .notSharedObject)
-        #expect(refusal.file == 1)
+        #expect(refusal.fault == Fault(.notSharedObject, .header).of(file: 1))
     }
 
     // MARK: Tables that are judged when they are needed

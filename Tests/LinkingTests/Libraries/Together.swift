@@ -70,8 +70,16 @@ struct FilesTogether {
             memory: memory, linkStart: start, plan: link.plan, objects: objects, counts: counts, called: called)
     }
 
-    /// What it is refused with, as the user reads it; nil if it is not.
-    func refusal() -> (rule: Rule, file: Int, sentence: String)? {
+    /// What it is refused with, and as the user reads it.
+    struct Refusal {
+        var fault: Fault
+        var sentence: String
+        var rule: Rule { fault.rule }
+        var file: Int { fault.file }
+    }
+
+    /// What it is refused with; nil if it is not.
+    func refusal() -> Refusal? {
         do throws(Fault) {
             _ = try load(bias: 0x60_0000)
             return nil
@@ -82,7 +90,7 @@ struct FilesTogether {
             var room = [LinkPlan()]
             let details = FaultDetails(of: error, in: files, plan: room.mutableSpan)
             error.write(to: &sink, details, file: bytes.span.bytes.extracting(range))
-            return (error.rule, error.file, sink.text)
+            return Refusal(fault: error, sentence: sink.text)
         }
     }
 }

@@ -212,6 +212,17 @@ import Testing
         }
     }
 
+    /// A hash table counts more symbols than the segment has room for: one of 60 entries, and one whose first entry is the 60th.
+    @Test(arguments: [4, 0x6fff_fef5] as [UInt64]) func `symbols that end past their segment`(_ tag: UInt64) {
+        var writer = ELFWriter()
+        let words: [UInt32] = [1, 60] + [UInt32](repeating: 0, count: 62)
+        let hash = writer.append(words.flatMap { littleEndian($0) })
+        let word = writer.append(words: [0])
+        writer.setDynamic([(6, word), (tag, hash)] + writer.relaEntries([Relocation(1, at: word, symbol: 1)]))
+        #expect(
+            load(writer.bytes).fault == Fault(.dynamicAddressOutsideFile, .dynamic(6), value: word, limit: 60 * 24))
+    }
+
     /// A hash table that counts is believed, whatever room there is before the names.
     @Test(arguments: [1, 2, 3, 4] as [UInt32], [false, true]) func `a hash table counts the symbols`(
         _ count: UInt32, _ isGNU: Bool

@@ -76,7 +76,10 @@ private func loadedFile(_ file: [UInt8]) -> Loaded { load(file) }
         #expect(image.size == 0x1100)
         let more = file.putting(UInt32(count + 2), at: 64 + 56 * count + 44)
         let refused = fault { _ = try LinkedImage(ByteView(more.span.bytes)) }
-        #expect(refused?.rule == .programHeadersBeyondFile)
+        #expect(
+            refused
+                == Fault(
+                    .programHeadersBeyondFile, .header, value: 64 + 56 * UInt64(count + 2), limit: UInt64(file.count)))
     }
 
     /// As `objcopy --only-keep-debug` leaves segments: no bytes in the file, and an offset beyond its end.
@@ -163,6 +166,36 @@ private func loadedFile(_ file: [UInt8]) -> Loaded { load(file) }
 
     @Test(arguments: refused) func `files that break a rule are refused`(_ file: [UInt8], _ expected: Fault) {
         #expect(fault { _ = try LinkedImage(ByteView(file.span.bytes)) } == expected)
+    }
+
+    /// As `objcopy --only-keep-debug` leaves a program: its code has become a section without bytes.
+    @Test func `a file of debugging information is told by the section of its entry point`() {
+        /// Section headers after the file: none, then one of another address, then that of the entry point.
+        func file(_ type: UInt32, _ address: UInt64, entrySize: UInt16 = 64, hasTable: Bool = true) -> [UInt8] {
+            var bytes = Self.file([Self.load], entry: 0x1080)
+            let start = bytes.count
+            bytes += [UInt8](repeating: 0, count: 3 * 64)
+            for (index, address) in [0x2000, address].enumerated() {
+                let header = start + 64 * (index + 1)
+                bytes.put(index == 0 ? 8 : type, at: header + 4)
+                bytes.put(2 as UInt64, at: header + 8)
+                bytes.put(address, at: header + 16)
+                bytes.put(0x80 as UInt64, at: header + 32)
+            }
+            if hasTable { bytes.put(UInt64(start), at: 40) }
+            bytes.put(entrySize, at: 58)
+            bytes.put(3 as UInt16, at: 60)
+            return bytes
+        }
+        func refusal(_ file: [UInt8], _ role: LinkedImage.Role = .application) -> Fault? {
+            fault { _ = try LinkedImage(ByteView(file.span.bytes), as: role) }
+        }
+        let told = Fault(.debuggingInformationOnly, .sectionHeader(2), value: 0x1080)
+        for (file, fault) in [
+            (file(8, 0x1080), told), (file(8, 0x1001), told), (file(8, 0x1000), nil), (file(8, 0x1081), nil),
+            (file(1, 0x1080), nil), (file(8, 0x1080, entrySize: 63), nil), (file(8, 0x1080, hasTable: false), nil),
+        ] { #expect(refusal(file) == fault) }
+        #expect(refusal(file(8, 0x1080), .library) == nil)
     }
 
     @Test func `a position-independent image starts at a multiple of 2 MiB, a fixed one where it is linked`() throws {

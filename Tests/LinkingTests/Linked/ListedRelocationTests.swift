@@ -17,16 +17,15 @@ import Testing
     {
         let file = RelocationValueTests.file(type, addend: 0, symbol: nil, table: table)
         let result = load(file) { _ in 1 }
+        let place = FaultLocation.relocation(table: table.tag, index: 0)
         if type > 51 {
-            #expect(result.fault?.rule == .relocationTypeUnknown)
-            #expect(result.fault?.value == UInt64(type))
+            #expect(result.fault == Fault(.relocationTypeUnknown, place, value: UInt64(type)))
         } else if Self.objectTypes.contains(type) {
-            #expect(result.fault?.rule == .relocationOnlyInObjects)
-            #expect(result.fault?.value == UInt64(type))
+            #expect(result.fault == Fault(.relocationOnlyInObjects, place, value: UInt64(type)))
         } else if type == 5 {
-            #expect(result.fault?.rule == .copyWithoutSource)
+            #expect(result.fault == Fault(.copyWithoutSource, place))
         } else if [16, 17, 18, 21, 23, 36].contains(type) {
-            #expect(result.fault?.rule == .noThreadLocalSegment)
+            #expect(result.fault == Fault(.noThreadLocalSegment, place))
         } else if result.fault == nil {
             #expect(result.counts?[type] == 1)
         } else {
@@ -48,9 +47,8 @@ import Testing
         for offset in [end - size + 1, end, 1 << 40, .max, 0 &- 4] as [UInt64] {
             let file = RelocationValueTests.file(type, addend: addend(offset), symbol: nil, at: offset)
             let result = load(file)
-            #expect(result.fault?.rule == .relocationOutsideImage)
-            #expect(result.fault?.value == offset)
-            #expect(result.fault?.limit == end)
+            let place = FaultLocation.relocation(table: 7, index: 0)
+            #expect(result.fault == Fault(.relocationOutsideImage, place, value: offset, limit: end))
             #expect(result.guardsAreIntact)
         }
     }
@@ -66,7 +64,7 @@ import Testing
         writer.setDynamic(entries)
         let file = writer.bytes
         let result = load(file)
-        #expect(result.fault?.rule == .symbolUndefined)
+        #expect(result.fault == Fault(.symbolUndefined, .relocation(table: 7, index: 0), value: 0x3c0))
         #expect(
             result.fault.map { sentence($0, file) }
                 == "DT_RELA entry 0: undefined: 'missing' and 'absent', needed at 0x3c0")
@@ -78,10 +76,8 @@ import Testing
         writer.addSymbol("only", value: 8)
         let entries = writer.symbolEntries() + writer.relaEntries([Relocation(1, at: place, symbol: 2)])
         writer.setDynamic(entries)
-        let fault = load(writer.bytes).fault
-        #expect(fault?.rule == .symbolIndexOutsideTable)
-        #expect(fault?.value == 2)
-        #expect(fault?.limit == 2)
+        let entry = FaultLocation.relocation(table: 7, index: 0)
+        #expect(load(writer.bytes).fault == Fault(.symbolIndexOutsideTable, entry, value: 2, limit: 2))
     }
 
     /// Every entry is listed with the table that it is in and its number there; those that a bitmap stands for have the bitmap's.

@@ -60,21 +60,35 @@ import Testing
     }
 
     @Test func `packed relocations outside the image, or without an address, are reported`() {
-        func fault(_ words: [UInt64]) -> Fault? {
+        func file(_ words: [UInt64]) -> [UInt8] {
             var writer = ELFWriter()
             writer.setDynamic(writer.relrEntries(words))
-            return load(writer.bytes).fault
+            return writer.bytes
         }
+        func fault(_ words: [UInt64]) -> Fault? { load(file(words)).fault }
         #expect(fault([3]) == Fault(.relativeRelocationMisplaced, .relocation(table: 36, index: 0)))
         #expect(fault([1]) == Fault(.relativeRelocationMisplaced, .relocation(table: 36, index: 0)))
         for (words, index, address) in [
             ([1 << 32], 0, 1 << 32), ([960, 0xffff_ffff_ffff_fffe], 1, 0xffff_ffff_ffff_fffe),
             ([960, 1 << 63 | 1], 1, nil),
         ] as [([UInt64], UInt64, UInt64?)] {
-            let found = fault(words)
-            #expect(found?.rule == .relocationOutsideImage)
-            #expect(found?.location == .relocation(table: 36, index: index))
-            #expect(found?.value == address ?? 968 + 62 * 8)
+            #expect(
+                fault(words)
+                    == Fault(
+                        .relocationOutsideImage, .relocation(table: 36, index: index), value: address ?? 968 + 62 * 8,
+                        limit: UInt64(file(words).count)))
         }
+    }
+
+    /// Where a table is listed, a bitmap without an address before it ends the list.
+    @Test func `a list ends at a bitmap without an address`() throws {
+        var file = LinkedFileWriter()
+        file.relr = [3, 0x4000]
+        let bytes = file.bytes
+        let relocator = try Relocator(LinkedImage(ByteView(bytes.span.bytes)), bias: 0)
+        var listed = relocator.listed
+        #expect(
+            TestSupport.fault { _ = try listed.next() }
+                == Fault(.relativeRelocationMisplaced, .relocation(table: 36, index: 0)))
     }
 }

@@ -11,7 +11,12 @@ import Testing
     static let place: UInt64 = 960
 
     /// How an addend is listed.
-    enum Table: CaseIterable, Sendable { case rela, rel, pltWithAddends, plt }
+    enum Table: CaseIterable, Sendable {
+        case rela, rel, pltWithAddends, plt
+
+        /// The tag of its dynamic entry.
+        var tag: UInt64 { self == .rela ? 7 : self == .rel ? 17 : 23 }
+    }
 
     /// A file with one relocation at `place`, whose 32 bytes are 0xaa before (or `inPlace`); the symbol has these fields.
     static func file(
@@ -103,10 +108,8 @@ import Testing
         #expect(result.guardsAreIntact)
         var expected = [UInt8](repeating: 0xaa, count: 32)
         if let limit = vector.limit {
-            #expect(result.fault?.rule == .relocationOverflow)
-            #expect(result.fault?.location == .relocation(table: 7, index: 0))
-            #expect(result.fault?.value == vector.value)
-            #expect(result.fault?.limit == limit)
+            let place = FaultLocation.relocation(table: 7, index: 0)
+            #expect(result.fault == Fault(.relocationOverflow, place, value: vector.value, limit: limit))
         } else {
             #expect(result.fault == nil)
             expected.replaceSubrange(0..<vector.size, with: littleEndian(vector.value).prefix(vector.size))
@@ -168,7 +171,9 @@ import Testing
         #expect(result.fault == nil)
         #expect(result.number(UInt32.self, at: Self.place) == 0xffff_fff5)
         let over = load(Self.file(type, addend: 0x10, symbol: (0, 1, 1, 1), size: 0xffff_fff0), bias: Self.bias)
-        #expect(over.fault?.rule == (type == 32 ? .relocationOverflow : nil))
+        let place = FaultLocation.relocation(table: 7, index: 0)
+        let overflow = Fault(.relocationOverflow, place, value: 0x1_0000_0000, limit: 0xffff_ffff)
+        #expect(over.fault == (type == 32 ? overflow : nil))
         if type == 33 { #expect(over.number(UInt64.self, at: Self.place) == 0x1_0000_0000) }
     }
 
@@ -194,8 +199,11 @@ import Testing
         #expect(symbol.number(UInt64.self, at: Self.place) == (Self.bias + 0x20) * 2 + 3)
         let none = load(Self.file(37, addend: 0x10, symbol: nil), bias: Self.bias)
         #expect(none.number(UInt64.self, at: Self.place) == 0xaaaa_aaaa_aaaa_aaaa)
-        let outside = load(Self.file(37, addend: 0x10_0000, symbol: nil), bias: Self.bias)
-        #expect(outside.fault?.rule == .resolverOutsideImage)
-        #expect(outside.fault?.value == Self.bias + 0x10_0000)
+        let file = Self.file(37, addend: 0x10_0000, symbol: nil)
+        #expect(
+            load(file, bias: Self.bias).fault
+                == Fault(
+                    .resolverOutsideImage, .relocation(table: 7, index: 0), value: Self.bias + 0x10_0000,
+                    limit: Self.bias + UInt64(file.count)))
     }
 }

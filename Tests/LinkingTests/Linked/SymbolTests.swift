@@ -1,5 +1,6 @@
 // Symbols of every kind, undefined ones, and functions that choose an implementation.
 
+import Bytes
 import Diagnostics
 import Linking
 import TestSupport
@@ -39,7 +40,8 @@ import Testing
         var file = LinkedFileWriter()
         file.symbols = [LinkedSymbol(name: "maybe", value: 0, info: binding << 4, shndx: 0)]
         file.rela = [LinkedRelocation(offset: 0x4000, type: 6, symbol: 1, addend: 0)]
-        #expect(refusal(of: file.bytes)?.rule == (mayBeMissing ? nil : .symbolUndefined))
+        let undefined = Fault(.symbolUndefined, .relocation(table: 7, index: 0), value: 0x4000)
+        #expect(refusal(of: file.bytes) == (mayBeMissing ? nil : undefined))
     }
 
     /// Where nothing is exported, GNU ld's hash table does not count the symbols that are only referred to.
@@ -56,12 +58,12 @@ import Testing
         #expect(result.hex(0x4008, 8) == "07 00 00 00 00 00 00 00")
         // Names follow the table: there is no fifth symbol.
         file.rela = [LinkedRelocation(offset: 0x4000, type: 6, symbol: 6, addend: 0)]
-        #expect(throws: Fault.self) { try relocate(file.bytes, bias: 0) }
+        let place = FaultLocation.relocation(table: 7, index: 0)
+        #expect(refusal(of: file.bytes) == Fault(.symbolIndexOutsideTable, place, value: 6, limit: 5))
         // A strong one is still an error, which names those that are there.
         file.symbols[2].info = 0x10
         file.rela = [LinkedRelocation(offset: 0x4000, type: 6, symbol: 3, addend: 0)]
-        let fault = #expect(throws: Fault.self) { try relocate(file.bytes, bias: 0) }
-        #expect(fault?.rule == .symbolUndefined)
+        #expect(refusal(of: file.bytes) == Fault(.symbolUndefined, place, value: 0x4000))
     }
 
     /// A defined symbol moves with the image, an absolute one does not; visibility and binding change nothing.
@@ -129,18 +131,19 @@ import Testing
             LinkedSymbol(name: "variable", value: 8, info: 0x16, shndx: 1),
             LinkedSymbol(name: "object", value: 8, info: 0x11, shndx: 1),
         ]
+        let place = FaultLocation.relocation(table: 7, index: 0)
         for type in [1, 2, 6, 7, 10, 11, 12, 13, 14, 15, 24] as [UInt32] {
             file.rela = [LinkedRelocation(offset: 0x4010, type: type, symbol: 1)]
-            #expect(refusal(of: file.bytes)?.rule == .symbolThreadLocal)
+            #expect(refusal(of: file.bytes) == Fault(.symbolThreadLocal, place))
         }
         for type in [16, 17, 18, 21, 23, 36] as [UInt32] {
             file.rela = [LinkedRelocation(offset: 0x4010, type: type, symbol: 2)]
-            #expect(refusal(of: file.bytes)?.rule == .symbolNotThreadLocal)
+            #expect(refusal(of: file.bytes) == Fault(.symbolNotThreadLocal, place, value: 1))
         }
         file.tls = nil
         for type in [16, 17, 18, 21, 23, 36] as [UInt32] {
             file.rela = [LinkedRelocation(offset: 0x4010, type: type, symbol: 0)]
-            #expect(refusal(of: file.bytes)?.rule == .noThreadLocalSegment)
+            #expect(refusal(of: file.bytes) == Fault(.noThreadLocalSegment, place))
         }
     }
 
@@ -180,16 +183,46 @@ import Testing
         // What they return has to fit, too.
         file.rela = [LinkedRelocation(offset: 0x4018, type: 10, symbol: 1)]
         let fault = refusal(of: file.bytes) { _ in 0x1_0000_0000 }
-        #expect(fault?.rule == .relocationOverflow)
-        #expect(fault?.value == 0x1_0000_0000)
-        #expect(fault?.limit == 0xffff_ffff)
+        let place = FaultLocation.relocation(table: 7, index: 0)
+        #expect(fault == Fault(.relocationOverflow, place, value: 0x1_0000_0000, limit: 0xffff_ffff))
+    }
+
+    /// Where nobody may call a function, the first that would be called is told.
+    @Test func resolversThatMayNotBeCalled() throws {
+        var file = LinkedFileWriter()
+        file.rela = [
+            LinkedRelocation(offset: 0x4000, type: 8, addend: 0x4000),
+            LinkedRelocation(offset: 0x4008, type: 37, addend: 0x4090),
+            LinkedRelocation(offset: 0x4010, type: 37, addend: 0x4080),
+        ]
+        let bytes = file.bytes
+        let image = try LinkedImage(ByteView(bytes.span.bytes))
+        let relocator = try Relocator(image, bias: 0x60_0000)
+        var memory = [UInt8](repeating: 0, count: Int(image.size))
+        var span = memory.mutableSpan
+        var region = ByteRegion(span.mutableBytes, at: 0)
+        _ = try relocator.apply(to: &region)
+        var called = 0
+        var found: Fault?
+        do throws(Fault) {
+            try relocator.resolveIndirect(in: &region, mayResolve: false) { _, _ in
+                called += 1
+                return nil
+            }
+        } catch { found = error }
+        #expect(found == Fault(.resolverOutOfPlace, .relocation(table: 7, index: 1), value: 0x60_4090))
+        #expect(called == 0)
     }
 
     @Test(arguments: [0x4100, 0xffff_ffff_ffff_ffff, 0x1_0000_0000] as [UInt64])
     func resolverOutsideTheImage(address: UInt64) {
         var file = LinkedFileWriter()
         file.rela = [LinkedRelocation(offset: 0x4000, type: 37, addend: address)]
-        #expect(refusal(of: file.bytes)?.rule == .resolverOutsideImage)
+        #expect(
+            refusal(of: file.bytes)
+                == Fault(
+                    .resolverOutsideImage, .relocation(table: 7, index: 0), value: address &+ 0x60_0000,
+                    limit: 0x60_4100))
     }
 
     /// DT_RELR: an address, then bitmaps of 63 words each; more than one bitmap, and a second address.
@@ -206,11 +239,12 @@ import Testing
         }
         #expect(result.counts[8] == 5)
         file.relr = [3]
-        #expect(refusal(of: file.bytes)?.rule == .relativeRelocationMisplaced)
-        file.relr = [0x47fa]
-        #expect(refusal(of: file.bytes)?.rule == .relocationOutsideImage)
-        file.relr = [0x47f0, 5]
-        #expect(refusal(of: file.bytes)?.value == 0x4800)
+        #expect(refusal(of: file.bytes) == Fault(.relativeRelocationMisplaced, .relocation(table: 36, index: 0)))
+        for (words, address) in [([0x47fa], 0x47fa), ([0x47f0, 5], 0x4800)] as [([UInt64], UInt64)] {
+            file.relr = words
+            let place = FaultLocation.relocation(table: 36, index: UInt64(words.count) - 1)
+            #expect(refusal(of: file.bytes) == Fault(.relocationOutsideImage, place, value: address, limit: 0x4800))
+        }
         file.relr = []
         #expect(refusal(of: file.bytes) == nil)
     }
@@ -237,7 +271,11 @@ import Testing
                 #expect(result.counts[8] == 39)
                 #expect(result.counts[1] == 1)
                 file.rela[odd] = LinkedRelocation(offset: file.end - 7, type: 8)
-                #expect(refusal(of: file.bytes)?.location == .relocation(table: 7, index: UInt64(odd)))
+                #expect(
+                    refusal(of: file.bytes)
+                        == Fault(
+                            .relocationOutsideImage, .relocation(table: 7, index: UInt64(odd)), value: file.end - 7,
+                            limit: file.end))
             }
         }
     }

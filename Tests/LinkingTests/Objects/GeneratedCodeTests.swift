@@ -141,14 +141,18 @@ import Testing
         #expect(result.word(data + 32) == 3 && result.word(data + 40) == 1 && result.word(data + 48) == 0)
         // A symbol that is not there is another matter, and so is one of a section that is not there.
         object.sections[1].relocations = [Relocation(1, at: 0, symbol: 2)]
-        #expect(refusal(of: object.bytes)?.rule == .symbolIndexOutsideTable)
+        let place = FaultLocation.entry(section: 4, index: 0)
+        #expect(refusal(of: object.bytes) == Fault(.symbolIndexOutsideTable, place, value: 2, limit: 2))
         for (section, isThere) in [(3, true), (7, true), (8, false), (9, false)] as [(UInt32, Bool)] {
             var other = object
             other.symbols.append(TestSupport.ObjectSymbol(name: "odd", info: 0x11, section: section))
             // Sections: null, three, .rela.data, .symtab, .strtab, .shstrtab.
-            let found = refusal(of: other.bytes)?.rule
-            let expected: Rule? = section == 3 ? .symbolThreadLocal : isThere ? .symbolNotLoaded : .symbolSectionUnknown
-            #expect(found == expected, "\(section)")
+            let unknown =
+                isThere
+                ? Fault(.symbolNotLoaded, place, value: UInt64(section))
+                : Fault(.symbolSectionUnknown, place, value: UInt64(section), limit: 8)
+            #expect(
+                refusal(of: other.bytes) == (section == 3 ? Fault(.symbolThreadLocal, place) : unknown), "\(section)")
         }
     }
 
@@ -158,7 +162,9 @@ import Testing
             file([], [Relocation(0, at: 0), Relocation(0, at: 64), Relocation(0, at: .max, symbol: 1)]))
         #expect(data.counts.total == 3 && data.memory[0x1000..<0x1040].allSatisfy { $0 == 0 })
         #expect(try load(file([], [Relocation(0, at: 1 << 40, symbol: 77)])).counts[0] == 1)
-        #expect(refusal(of: file([], [Relocation(1, at: 57, symbol: 1)]))?.rule == .relocationOutsideSection)
+        #expect(
+            refusal(of: file([], [Relocation(1, at: 57, symbol: 1)]))
+                == Fault(.relocationOutsideSection, .entry(section: 3, index: 0), value: 57, limit: 64))
         #expect(refusal(of: file([], [Relocation(1, at: 56, symbol: 1)])) == nil)
     }
 

@@ -116,28 +116,37 @@ import TestSupport
     }
 
     @Test func refusals() throws {
-        func rule(_ change: (inout ObjectFile) -> Void) -> Rule? { refusal(of: object([], change).bytes)?.rule }
-        #expect(rule { $0.symbols = [] } == .entrySymbolMissing)
-        #expect(rule { $0.symbols[0].name = "main" } == .entrySymbolMissing)
-        #expect(rule { $0.symbols[0].info = 0x02 } == .entrySymbolMissing)
-        #expect(rule { $0.symbols[0].section = 0 } == .entrySymbolMissing)
-        #expect(rule { $0.symbols[0].section = 0xfff1 } == .entrySymbolMissing)
-        #expect(rule { $0.symbols[0].value = 64 } == .entryOutsideSection)
-        #expect(rule { $0.sections[0].flags = 0 } == .entryOutsideSection)
-        #expect(rule { $0.sections[1].align = 24 } == .sectionAlignment)
-        #expect(rule { $0.sections[1].flags = 0x803 } == .sectionCompressed)
-        #expect(rule { $0.sections[1].align = 1 << 63 } == .sectionTooLarge)
-        #expect(
-            rule { $0.sections.append(ObjectSection(name: ".bss", type: 8, zeros: .max)) } == .sectionTooLarge)
-        #expect(
-            rule {
-                for _ in 0..<4 { $0.sections.append(ObjectSection(name: ".bss", type: 8, zeros: 1 << 46)) }
-            } == .sectionTooLarge)
-        #expect(
-            rule { $0.symbols.append(ObjectSymbol(name: "c", value: 3, size: 1, section: 0xfff2)) } == .commonAlignment)
-        #expect(
-            rule { $0.symbols.append(ObjectSymbol(name: "c", value: 8, size: .max, section: 0xfff2)) }
-                == .sectionTooLarge)
+        // Sections: null, .text, .data, .symtab.
+        let cases: [(change: (inout ObjectFile) -> Void, fault: Fault)] = [
+            ({ $0.symbols = [] }, Fault(.entrySymbolMissing, .sectionHeader(3))),
+            ({ $0.symbols[0].name = "main" }, Fault(.entrySymbolMissing, .sectionHeader(3))),
+            ({ $0.symbols[0].info = 0x02 }, Fault(.entrySymbolMissing, .sectionHeader(3))),
+            ({ $0.symbols[0].section = 0 }, Fault(.entrySymbolMissing, .sectionHeader(3))),
+            ({ $0.symbols[0].section = 0xfff1 }, Fault(.entrySymbolMissing, .entry(section: 3, index: 1))),
+            ({ $0.symbols[0].value = 64 }, Fault(.entryOutsideSection, .sectionHeader(1), value: 64, limit: 64)),
+            ({ $0.sections[0].flags = 0 }, Fault(.entryOutsideSection, .sectionHeader(1))),
+            ({ $0.sections[1].align = 24 }, Fault(.sectionAlignment, .sectionHeader(2), value: 24)),
+            ({ $0.sections[1].flags = 0x803 }, Fault(.sectionCompressed, .sectionHeader(2))),
+            ({ $0.sections[1].align = 1 << 63 }, Fault(.sectionTooLarge, .sectionHeader(2), limit: 1 << 63)),
+            // .data ends at 0x1020, and zeros begin with a page.
+            (
+                { $0.sections.append(ObjectSection(name: ".bss", type: 8, zeros: .max)) },
+                Fault(.sectionTooLarge, .sectionHeader(3), value: 0x2000, limit: .max)
+            ),
+            (
+                { for _ in 0..<4 { $0.sections.append(ObjectSection(name: ".bss", type: 8, zeros: 1 << 46)) } },
+                Fault(.sectionTooLarge, .sectionHeader(4), value: 0x2000 + 1 << 46, limit: 1 << 46)
+            ),
+            (
+                { $0.symbols.append(ObjectSymbol(name: "c", value: 3, size: 1, section: 0xfff2)) },
+                Fault(.commonAlignment, .entry(section: 3, index: 2), value: 3)
+            ),
+            (
+                { $0.symbols.append(ObjectSymbol(name: "c", value: 8, size: .max, section: 0xfff2)) },
+                Fault(.sectionTooLarge, .entry(section: 3, index: 2), value: 0x2000, limit: .max)
+            ),
+        ]
+        for (change, fault) in cases { #expect(refusal(of: object([], change).bytes) == fault) }
     }
 
     /// A thread-local common symbol is named, whose alignment is that of the whole block.
@@ -146,12 +155,9 @@ import TestSupport
             let symbol = ObjectSymbol(name: "c", value: alignment, size: 1, info: 0x16, section: 0xfff2)
             return ObjectTests.refusal(of: object([]) { $0.symbols.append(symbol) }.bytes)
         }
-        let wrong: [(UInt64, Rule)] = [(3, .commonAlignment), (1 << 63, .sectionTooLarge)]
-        for (alignment, rule) in wrong {
-            let fault = refusal(alignment)
-            #expect(fault?.rule == rule)
-            #expect(fault?.location == .entry(section: 3, index: 2), "\(alignment)")
-        }
+        let place = FaultLocation.entry(section: 3, index: 2)
+        #expect(refusal(3) == Fault(.commonAlignment, place, value: 3))
+        #expect(refusal(1 << 63) == Fault(.sectionTooLarge, place, limit: 1 << 63))
         #expect(refusal(1 << 12) == nil)
     }
 

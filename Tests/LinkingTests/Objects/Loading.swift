@@ -16,6 +16,8 @@ struct LoadedObject {
     var block: (size: UInt64, alignment: UInt64)
     /// The resolvers called, by run-time address.
     var resolvers: [UInt64] = []
+    /// The relocations that they were called for.
+    var resolved: [ListedRelocation] = []
 
     /// `count` bytes at a link address, as the vectors write them: `78 56 34 12`.
     func hex(_ address: UInt64, _ count: Int) -> String {
@@ -38,13 +40,15 @@ func load(
     try image.load(into: &region)
     let counts = try image.relocate(in: &region, bias: bias)
     var resolvers: [UInt64] = []
-    image.resolveIndirect(in: &region, bias: bias) { address, _ in
+    var resolved: [ListedRelocation] = []
+    image.resolveIndirect(in: &region, bias: bias) { address, relocation in
         resolvers.append(address)
+        resolved.append(relocation)
         return resolve(address)
     }
     return LoadedObject(
         memory: memory, entry: image.entry, counts: counts, template: image.template, block: image.block,
-        resolvers: resolvers)
+        resolvers: resolvers, resolved: resolved)
 }
 
 /// What `load` refuses `file` with, nil if it does not.

@@ -58,6 +58,32 @@ import Testing
         #expect(refusal(of: object.bytes) == Fault(.entrySymbolMissing, .sectionHeader(2)))
     }
 
+    /// Relocation sections that share their bytes would take more time than the file has bytes.
+    @Test func bytesAreListedOnce() {
+        let relocation = Relocation(0, at: 0)
+        var file = ObjectFile(
+            sections: [
+                ObjectSection(name: ".text", flags: 6, bytes: [0xf4]),
+                ObjectSection(name: ".data", bytes: [0], relocations: [relocation]),
+                ObjectSection(name: ".more", bytes: [0], relocations: [relocation]),
+            ], symbols: [ObjectSymbol(name: "_start", info: 0x12, section: 1)])
+        for _ in 0..<50 { file.sections[1].relocations.append(relocation) }
+        let bytes = file.bytes
+        let headers = Int(bytes.number(UInt64.self, at: 40))
+        // The second one ends with the file, and is as long as it can be for both together to have as many bytes as that.
+        let count = (UInt64(bytes.count) - 51 * 24) / 24
+        for (more, isFit) in [(0, true), (1, false)] as [(UInt64, Bool)] {
+            let size = (count + more) * 24
+            let changed = bytes.putting(UInt64(bytes.count) - size, at: headers + 5 * 64 + 24)
+                .putting(size, at: headers + 5 * 64 + 32)
+            let fault = Fault(
+                .bytesListedTwice, .sectionHeader(5), value: 51 * 24 + size, limit: UInt64(bytes.count))
+            // What it reads then are no relocations.
+            let found = refusal(of: changed)
+            #expect(isFit ? found?.rule != .bytesListedTwice : found == fault)
+        }
+    }
+
     @Test func zerosAreNoCode() {
         for value in [0, 15, 16] as [UInt64] {
             #expect(

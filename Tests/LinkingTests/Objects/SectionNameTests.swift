@@ -95,7 +95,7 @@ import TestSupport
         file.symbols.append(ObjectSymbol(name: "weak", info: 0x20, section: 0))
         file.sections[1].relocations = [Relocation(1, at: 0, symbol: 2)]
         let refused = try #require(refusal(of: file.bytes))
-        #expect(refused.rule == .symbolUndefined)
+        #expect(refused == Fault(.symbolUndefined, .entry(section: 4, index: 0)))
         let words = "undefined: 'missing', '__start_none' and 'also_missing', needed at 0x0"
         #expect(sentence(refused, file.bytes).contains(words), "\(sentence(refused, file.bytes))")
     }
@@ -116,13 +116,13 @@ import TestSupport
         // The name of .data is the end of that of .text.
         let header = Int(bytes.number(UInt64.self, at: 40)) + 64
         bytes.put(bytes.number(UInt32.self, at: header) + 5, at: header + 64)
-        #expect(refusal(of: bytes)?.rule == .symbolUndefined)
+        #expect(refusal(of: bytes) == Fault(.symbolUndefined, .entry(section: 3, index: 0)))
     }
 
     @Test func namesOf256BytesAreLookedFor() throws {
         let longest = String(repeating: "n", count: 256)
         #expect(try load(file([longest]), bias: 0).word(0x1000) == 0x1008)
         // One byte more: the symbol is undefined.
-        #expect(refusal(of: file([longest + "n"]))?.rule == .symbolUndefined)
+        #expect(refusal(of: file([longest + "n"])) == Fault(.symbolUndefined, .entry(section: 4, index: 0)))
     }
 }

@@ -99,7 +99,8 @@ func object(words: Int = 4, _ relocations: [Relocation], _ change: (inout Object
             if isMemory {
                 #expect(try load(file.bytes).word(0x2008) == 0x60_0005)
             } else {
-                #expect(refusal(of: file.bytes)?.rule == .relocationOutsideSection)
+                let place = FaultLocation.entry(section: 4, index: 0)
+                #expect(refusal(of: file.bytes) == Fault(.relocationOutsideSection, place, value: 8))
             }
         }
     }
@@ -151,7 +152,7 @@ func object(words: Int = 4, _ relocations: [Relocation], _ change: (inout Object
             sentence(try #require(refusal(of: apart)), apart)
                 == "section 6 entry 0: R_X86_64_64 at 0x0 against '__start_probes': the sections of this name do not lie "
                 + "side by side")
-        #expect(refusal(of: file(["other"]))?.rule == .symbolUndefined)
+        #expect(refusal(of: file(["other"])) == Fault(.symbolUndefined, .entry(section: 4, index: 0)))
     }
 
     /// All references agree on a stub, `jmp *slot(%rip)`, and the slot gets what the resolver returns.
@@ -165,6 +166,10 @@ func object(words: Int = 4, _ relocations: [Relocation], _ change: (inout Object
         #expect(result.resolvers == [0x60_0020])
         #expect(result.counts.indirect == 1)
         let stub = result.word(0x1000) - 0x60_0000
+        // Null, .text, .data, .rela.data, .symtab: what is resolved is told by the symbol.
+        let entry = RelocationEntry(offset: stub - 8, info: 37, addend: 0x20)
+        #expect(result.resolved.map(\.entry) == [entry])
+        #expect(result.resolved.map(\.location) == [.entry(section: 4, index: 2)])
         #expect(result.word(0x1008) == stub + 0x60_0000)
         #expect(result.hex(stub, 6) == "ff 25 f2 ff ff ff")
         #expect(result.word(stub - 8) == 0x1060_0020)
@@ -199,24 +204,25 @@ func object(words: Int = 4, _ relocations: [Relocation], _ change: (inout Object
             $0.sections.append(ObjectSection(name: ".tdata", flags: 0x403, bytes: [1, 2, 3]))
             $0.symbols.append(ObjectSymbol(name: "variable", info: 0x16, section: 3))
         }.bytes
-        #expect(refusal(of: file)?.rule == .symbolThreadLocal)
+        #expect(refusal(of: file) == Fault(.symbolThreadLocal, .entry(section: 4, index: 0)))
         let other = object([Relocation(18, at: 8, symbol: 1)]).bytes
-        #expect(refusal(of: other)?.rule == .symbolNotThreadLocal)
+        // STT_FUNC.
+        #expect(refusal(of: other) == Fault(.symbolNotThreadLocal, .entry(section: 3, index: 0), value: 2))
     }
 
     @Test func symbolIndexBeyondTable() throws {
         let file = object([Relocation(1, at: 8, symbol: 7)]).bytes
-        #expect(refusal(of: file)?.rule == .symbolIndexOutsideTable)
-        #expect(refusal(of: file)?.value == 7)
-        #expect(refusal(of: file)?.limit == 2)
+        let place = FaultLocation.entry(section: 3, index: 0)
+        #expect(refusal(of: file) == Fault(.symbolIndexOutsideTable, place, value: 7, limit: 2))
     }
 
     @Test func unknownSections() throws {
-        for section in [9, 0xff00, 0xfff3] as [UInt32] {
+        let place = FaultLocation.entry(section: 3, index: 0)
+        for section in [7, 9, 0xff00, 0xfff3] as [UInt32] {
             let file = object([Relocation(1, at: 8, symbol: 2)]) {
                 $0.symbols.append(ObjectSymbol(name: "stray", section: section))
             }.bytes
-            #expect(refusal(of: file)?.rule == .symbolSectionUnknown)
+            #expect(refusal(of: file) == Fault(.symbolSectionUnknown, place, value: UInt64(section), limit: 7))
         }
     }
 

@@ -89,18 +89,16 @@ import TestSupport
             let change: UInt8 = isRegister ? 0x01 : 0x10
             let bytes = file(sequence) { $0.sections[0].bytes[0x10 + index] ^= change }
             // Without its first prefix the general model's code is another length; the local model's has none.
-            let fault = try #require(refusal(of: bytes), "byte \(index)")
-            #expect(fault.rule == .tlsSequenceUnknown)
+            #expect(refusal(of: bytes) == Fault(.tlsSequenceUnknown, .entry(section: 3, index: 0)), "byte \(index)")
         }
     }
 
     @Test func otherCallee() throws {
         for sequence in Self.sequences {
-            #expect(refusal(of: file(sequence) { $0.symbols[2].name = "_start2" })?.rule == .tlsSequenceUnknown)
-            #expect(
-                refusal(of: file(sequence) { $0.sections[0].relocations.remove(at: 1) })?.rule == .tlsSequenceUnknown)
-            #expect(
-                refusal(of: file(sequence) { $0.sections[0].relocations[1].offset += 1 })?.rule == .tlsSequenceUnknown)
+            let unknown = Fault(.tlsSequenceUnknown, .entry(section: 3, index: 0))
+            #expect(refusal(of: file(sequence) { $0.symbols[2].name = "_start2" }) == unknown)
+            #expect(refusal(of: file(sequence) { $0.sections[0].relocations.remove(at: 1) }) == unknown)
+            #expect(refusal(of: file(sequence) { $0.sections[0].relocations[1].offset += 1 }) == unknown)
         }
     }
 

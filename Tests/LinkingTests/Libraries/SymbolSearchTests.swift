@@ -1,0 +1,20 @@
+// The cost of searches, and what may be found.
+
+@testable import Linking
+import Diagnostics
+import TestSupport
+import Testing
+
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct SymbolSearchTests {
+    /// 64 steps for each byte of the files, however they are taken.
+    @Test func stepsAreLimited() {
+        for size in [0, 1, 10, 1 << 40] as [UInt64] {
+            for part in [1, size * 32, size * 64] where part > 0 && (size * 64) / part < 1_000 {
+                var search = SymbolSearch(size: size)
+                for _ in 0..<size * 64 / part { #expect(fault { try search.add(part) } == nil) }
+                #expect(fault { try search.add(0) } == nil)
+                #expect(fault { try search.add(1) } == Fault(.symbolSearchTooLong, value: size * 64))
+            }
+        }
+    }
+}
