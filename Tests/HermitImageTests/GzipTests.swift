@@ -101,7 +101,9 @@ import Testing
         #expect(trailing == .fault(Fault(.gzipTrailingBytes, .offset(UInt64(one.count + 1024)))))
         // A member refers to nothing of the one before it: a match of distance 1 right at its start.
         let bad: [UInt8] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255, 0x03, 0x02, 0x00]
-        #expect(Unpacked(one + bad + zeros, limit: 60_000).rule == .deflateDistance)
+        #expect(
+            Unpacked(one + bad + zeros, limit: 60_000)
+                == .fault(Fault(.deflateDistance, .offset(UInt64(one.count) + 12), value: 1)))
     }
 
     /// What can be told of a file without unpacking it, however short it is.
@@ -127,23 +129,80 @@ import Testing
         #expect(Unpacked(packed, limit: 40) == .bytes(data))
         // The header's ten bytes, the block's first byte, its size twice, and after the data two words.
         for bit in 0..<32 {
-            #expect(
-                Unpacked(packed.putting(packed[11 + bit / 8] ^ 1 << (bit % 8), at: 11 + bit / 8), limit: 40).rule
-                    == .deflateStoredLength)
+            let changed = packed.putting(packed[11 + bit / 8] ^ 1 << (bit % 8), at: 11 + bit / 8)
+            let (size, complement) = (changed.number(UInt16.self, at: 11), changed.number(UInt16.self, at: 13))
+            let fault = Fault(.deflateStoredLength, .offset(11), value: UInt64(size), limit: UInt64(complement))
+            #expect(Unpacked(changed, limit: 40) == .fault(fault))
         }
-        for bit in 0..<64 {
-            let place = packed.count - 8 + bit / 8
+        let sum = ImageWriter.checksum(data)
+        for bit in 0..<64 as Range<UInt64> {
+            let place = packed.count - 8 + Int(bit / 8)
+            let fault =
+                bit < 32
+                ? Fault(.gzipChecksum, .offset(55), value: UInt64(sum), limit: UInt64(sum) ^ 1 << bit)
+                : Fault(.gzipChecksum, .offset(59), value: 40, limit: 40 ^ 1 << (bit - 32))
             #expect(
-                Unpacked(packed.putting(packed[place] ^ 1 << (bit % 8), at: place), limit: 40).rule == .gzipChecksum)
+                Unpacked(packed.putting(packed[place] ^ 1 << UInt8(bit % 8), at: place), limit: 40) == .fault(fault))
         }
         for length in 0..<packed.count {
-            #expect(Unpacked(Array(packed.prefix(length)), limit: 40).rule == .gzipTruncated, "\(length)")
+            #expect(Unpacked(Array(packed.prefix(length)), limit: 40) == Self.truncated(length), "\(length)")
         }
         // A size of the block, and its complement, that is more than there is.
         let long = packed.putting(41 + 8 as UInt16, at: 11).putting(~(41 + 8) as UInt16, at: 13)
-        #expect(Unpacked(long, limit: 100).rule == .gzipTruncated)
+        #expect(Unpacked(long, limit: 100) == Self.truncated(packed.count))
         for kind in [1 | 3 << 1, 3 << 1] as [UInt8] {
-            #expect(Unpacked(packed.putting(kind, at: 10), limit: 40).rule == .deflateBlockUnknown)
+            #expect(
+                Unpacked(packed.putting(kind, at: 10), limit: 40) == .fault(Fault(.deflateBlockUnknown, .offset(11))))
+        }
+    }
+
+    /// What a file of `length` bytes is refused with that ends too early: in its header, of ten bytes, or after that.
+    private static func truncated(_ length: Int) -> Unpacked {
+        length < 10
+            ? .fault(Fault(.gzipTruncated, value: 10, limit: UInt64(length)))
+            : .fault(Fault(.gzipTruncated, value: UInt64(length)))
+    }
+
+    /// What the header has besides its ten bytes: more of any kind, a name, a comment, and a sum of all of it.
+    @Test func `headers of every form`() {
+        let plain = ImageWriter.gzip([1, 2, 3])
+        let extra: [UInt8] = [3, 0, 0, 1, 2], name = Array("name\0".utf8), comment = Array("a comment\0".utf8)
+        for flags in 0..<32 as Range<UInt8> {
+            var header = plain.prefix(10).map { $0 }
+            header[3] = flags
+            if flags & 4 != 0 { header += extra }
+            if flags & 8 != 0 { header += name }
+            if flags & 16 != 0 { header += comment }
+            let end = header.count
+            let sum = UInt16(truncatingIfNeeded: ImageWriter.checksum(header))
+            if flags & 2 != 0 { header += littleEndian(sum) }
+            let file = header + plain.dropFirst(10)
+            #expect(Unpacked(file, limit: 3) == .bytes([1, 2, 3]), "\(flags)")
+            for length in 10..<header.count {
+                let found = Unpacked(Array(file.prefix(length)), limit: 3)
+                // Fields of known size tell where they would end.
+                let known =
+                    flags & 4 != 0 && length < 12
+                    ? 12 : flags & 2 != 0 && (length >= end || flags & 24 == 0) ? end + 2 : nil
+                let fault = known.map { Fault(.gzipTruncated, value: UInt64($0), limit: UInt64(length)) }
+                #expect(found == .fault(fault ?? Fault(.gzipTruncated, value: UInt64(length))), "\(flags) \(length)")
+            }
+            guard flags & 2 != 0 else { continue }
+            for bit in 0..<16 {
+                let wrong = file.putting(sum ^ 1 << bit, at: end)
+                let fault = Fault(
+                    .gzipChecksum, .offset(UInt64(end)), value: UInt64(sum), limit: UInt64(sum ^ 1 << bit))
+                #expect(Unpacked(wrong, limit: 3) == .fault(fault), "\(flags) \(bit)")
+            }
+        }
+        // Other methods, and flags that have no meaning yet.
+        for (place, value, method, flags) in [(2, 7, 7, 0), (2, 9, 9, 0), (3, 0x20, 8, 0x20), (3, 0x80, 8, 0x80)]
+            as [(Int, UInt8, UInt64, UInt64)]
+        {
+            let fault = Fault(.gzipHeaderUnknown, .offset(0), value: method, limit: flags)
+            #expect(Unpacked(plain.putting(value, at: place), limit: 3) == .fault(fault))
+            let second = Fault(.gzipHeaderUnknown, .offset(UInt64(plain.count)), value: method, limit: flags)
+            #expect(Unpacked(plain + plain.putting(value, at: place), limit: 6) == .fault(second))
         }
     }
 
@@ -153,7 +212,7 @@ import Testing
         try await folder.shell("gzip -9 <data >packed")
         let packed = try folder.read("packed")
         for length in stride(from: 0, to: packed.count, by: isSoak ? 1 : 7) {
-            #expect(Unpacked(Array(packed.prefix(length)), limit: 6_000).rule == .gzipTruncated, "\(length) bytes")
+            #expect(Unpacked(Array(packed.prefix(length)), limit: 6_000) == Self.truncated(length), "\(length) bytes")
         }
     }
 
@@ -261,6 +320,7 @@ import Testing
             ([0] + member, .fault(Fault(.gzipTrailingBytes, .offset(end + 1)))),
         ]
         for (rest, expected) in cases { #expect(Unpacked(member + rest, limit: 100) == expected, "\(rest)") }
-        #expect(Unpacked(member + [0x1f, 0x8b, 8, 0], limit: 100).rule == .gzipTruncated)
+        let short = Fault(.gzipTruncated, value: end + 10, limit: end + 4)
+        #expect(Unpacked(member + [0x1f, 0x8b, 8, 0], limit: 100) == .fault(short))
     }
 }

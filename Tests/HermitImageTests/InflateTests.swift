@@ -65,6 +65,192 @@ import Testing
         }
     }
 
+    // MARK: Blocks
+
+    /// Deflated data, bit by bit.
+    struct Bits {
+        private(set) var bytes: [UInt8] = []
+        private(set) var count = 0
+
+        /// A number, its lowest bit first.
+        mutating func put(_ number: Int, _ bits: Int) {
+            for bit in 0..<bits {
+                if count % 8 == 0 { bytes.append(0) }
+                bytes[count / 8] |= UInt8(number >> bit & 1) << UInt8(count % 8)
+                count += 1
+            }
+        }
+
+        /// A code, its highest bit first.
+        mutating func code(_ code: Int, _ bits: Int) { for bit in (0..<bits).reversed() { put(code >> bit, 1) } }
+
+        /// The fixed code of a byte, the end of a block or a length (section 3.2.6).
+        mutating func fixed(_ symbol: Int) {
+            switch symbol {
+            case ..<144: code(0x30 + symbol, 8)
+            case ..<256: code(0x190 + symbol - 144, 9)
+            case ..<280: code(symbol - 256, 7)
+            default: code(0xc0 + symbol - 280, 8)
+            }
+        }
+
+        /// The offset in a file, after a header of ten bytes, of the first byte of which no bit has been written.
+        var offset: UInt64 { 10 + UInt64(count + 7) / 8 }
+
+        /// A file of one member whose data these are.
+        func file(of data: [UInt8]) -> [UInt8] {
+            Array(ImageWriter.gzip([])[..<10]) + bytes + littleEndian(ImageWriter.checksum(data))
+                + littleEndian(UInt32(data.count))
+        }
+
+        /// The last block, with fixed codes.
+        static var fixed: Bits {
+            var bits = Bits()
+            bits.put(1 | 1 << 1, 3)
+            return bits
+        }
+    }
+
+    /// All symbols of lengths, with the smallest and the largest value of their extra bits; 286 and 287 mean nothing.
+    @Test func `lengths of a block with fixed codes`() {
+        for symbol in 257..<288 {
+            let meaning = HuffmanAlphabet.literals.meaning(symbol)
+            for extra in [0, 1 << meaning.extra - 1] {
+                var bits = Bits.fixed
+                bits.fixed(0x61)
+                bits.fixed(symbol)
+                guard symbol < 286 else {
+                    let fault = Fault(.deflateSymbolUnknown, .offset(bits.offset))
+                    #expect(Unpacked(bits.file(of: []), limit: 1000) == .fault(fault), "\(symbol)")
+                    continue
+                }
+                bits.put(Int(extra), Int(meaning.extra))
+                bits.code(0, 5)
+                bits.fixed(256)
+                let data = [UInt8](repeating: 0x61, count: 1 + Int(meaning.value) + Int(extra))
+                #expect(Unpacked(bits.file(of: data), limit: 1000) == .bytes(data), "\(symbol) \(extra)")
+            }
+        }
+    }
+
+    /// All symbols of distances, some of which lead to bytes before the first; 30 and 31 mean nothing.
+    @Test(arguments: [0, 1, 3, 4, 5]) func `distances of a block with fixed codes`(_ known: Int) {
+        for symbol in 0..<32 {
+            let meaning = HuffmanAlphabet.distances.meaning(symbol)
+            for extra in [0, 1 << meaning.extra - 1] {
+                var bits = Bits.fixed
+                let data = (0..<known).map { UInt8(0x61 + $0) }
+                for byte in data { bits.fixed(Int(byte)) }
+                bits.fixed(257)
+                bits.code(symbol, 5)
+                let distance = Int(meaning.value) + Int(extra)
+                if symbol < 30 { bits.put(Int(extra), Int(meaning.extra)) }
+                guard symbol < 30, distance <= known else {
+                    let fault =
+                        symbol < 30
+                        ? Fault(.deflateDistance, .offset(bits.offset), value: UInt64(distance), limit: UInt64(known))
+                        : Fault(.deflateSymbolUnknown, .offset(bits.offset))
+                    // What comes then is not read.
+                    bits.put(0, 64)
+                    #expect(Unpacked(bits.file(of: []), limit: 1000) == .fault(fault), "\(symbol) \(extra)")
+                    continue
+                }
+                bits.fixed(256)
+                let all = (0..<3).reduce(into: data) { bytes, _ in bytes.append(bytes[bytes.count - distance]) }
+                #expect(Unpacked(bits.file(of: all), limit: 1000) == .bytes(all), "\(symbol) \(extra)")
+            }
+        }
+    }
+
+    /// A block with dynamic codes: their numbers, the lengths of the codes of lengths, and the lengths in these codes.
+    static func dynamic(
+        literals: Int, distances: Int, lengths: [Int: Int],
+        _ write: (inout Bits, [Int: (code: Int, length: Int)]) -> Void
+    ) -> Bits {
+        var bits = Bits()
+        bits.put(1 | 2 << 1, 3)
+        bits.put(literals - 257, 5)
+        bits.put(distances - 1, 5)
+        bits.put(15, 4)
+        for symbol in [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15] {
+            bits.put(lengths[symbol] ?? 0, 3)
+        }
+        var codes: [Int: (code: Int, length: Int)] = [:]
+        var code = 0
+        for length in 1...7 {
+            for symbol in 0..<19 where lengths[symbol] == length {
+                codes[symbol] = (code, length)
+                code += 1
+            }
+            code <<= 1
+        }
+        write(&bits, codes)
+        return bits
+    }
+
+    /// Lengths as steps: a symbol of the alphabet of lengths, and its extra bits.
+    private static func block(literals: Int, distances: Int, _ steps: [(symbol: Int, extra: Int)], data: [UInt8]? = nil)
+        -> Unpacked
+    {
+        let bits = dynamic(
+            literals: literals, distances: distances, lengths: [0: 3, 1: 3, 2: 3, 8: 3, 16: 3, 17: 3, 18: 2]
+        ) { bits, codes in
+            for (symbol, extra) in steps {
+                guard let code = codes[symbol] else { return }
+                bits.code(code.code, code.length)
+                bits.put(extra, symbol == 16 ? 2 : symbol == 17 ? 3 : symbol == 18 ? 7 : 0)
+            }
+            // With one code of one bit for a byte, and one for the end.
+            if let data {
+                for _ in data { bits.put(0, 1) }
+                bits.put(1, 1)
+            } else {
+                bits.put(0, 64)
+            }
+        }
+        return Unpacked(bits.file(of: data ?? []), limit: 100)
+    }
+
+    /// 257 lengths of literals, of which the first and the last have codes of one bit, and then those of distances.
+    @Test func `lengths of codes are as many as the block says`() {
+        let two: [(Int, Int)] = [(1, 0), (18, 127), (18, 106), (1, 0)]
+        let data = [UInt8](repeating: 0, count: 3)
+        let fault = Unpacked.fault(Fault(.deflateCodeLengths, .offset(11)))
+        // No code for a distance, one, and two; 30 of them, at most.
+        #expect(Self.block(literals: 257, distances: 1, two + [(0, 0)], data: data) == .bytes(data))
+        #expect(Self.block(literals: 257, distances: 1, two + [(1, 0)], data: data) == .bytes(data))
+        #expect(Self.block(literals: 257, distances: 1, two + [(2, 0)]) == fault, "one code of two bits")
+        #expect(Self.block(literals: 257, distances: 2, two + [(1, 0), (1, 0)], data: data) == .bytes(data))
+        #expect(Self.block(literals: 257, distances: 2, two + [(16, 0)]) == fault, "one length too many")
+        #expect(Self.block(literals: 257, distances: 3, two + [(16, 0)]) == fault, "three codes of one bit")
+        #expect(Self.block(literals: 257, distances: 3, two + [(17, 0)], data: data) == .bytes(data))
+        #expect(Self.block(literals: 257, distances: 3, two + [(17, 1)]) == fault, "one zero too many")
+        #expect(Self.block(literals: 257, distances: 30, two + [(18, 19)], data: data) == .bytes(data))
+        #expect(Self.block(literals: 257, distances: 30, two + [(18, 20)]) == fault)
+        #expect(Self.block(literals: 257, distances: 31, two + [(18, 20)]) == fault, "31 distances")
+        #expect(Self.block(literals: 257, distances: 32, two + [(18, 21)]) == fault, "32 distances")
+        #expect(Self.block(literals: 286, distances: 1, two + [(18, 19)], data: data) == .bytes(data))
+        #expect(Self.block(literals: 287, distances: 1, two + [(18, 20)]) == fault, "287 literals")
+        #expect(Self.block(literals: 288, distances: 1, two + [(18, 21)]) == fault, "288 literals")
+        // There is no length to repeat yet, and the end has no code.
+        #expect(Self.block(literals: 257, distances: 1, [(16, 0)]) == fault)
+        #expect(Self.block(literals: 257, distances: 1, [(1, 0), (1, 0), (18, 127), (18, 107)]) == fault, "no end")
+        // A single code of one bit, for the end.
+        let end = Self.dynamic(literals: 257, distances: 1, lengths: [0: 2, 1: 2, 18: 1]) { bits, codes in
+            for (symbol, extra) in [(18, 127), (18, 107), (1, 0), (0, 0)] {
+                bits.code(codes[symbol]!.code, codes[symbol]!.length)
+                bits.put(extra, symbol == 18 ? 7 : 0)
+            }
+            bits.put(0, 1)
+        }
+        #expect(Unpacked(end.file(of: []), limit: 10) == .bytes([]))
+        // Codes of lengths that leave one over, or are too many: one code alone is not enough there.
+        for lengths in [[0: 1], [0: 2, 1: 2, 18: 2], [0: 1, 1: 1, 18: 1], [:]] as [[Int: Int]] {
+            let bits = Self.dynamic(literals: 257, distances: 1, lengths: lengths) { bits, _ in bits.put(0, 64) }
+            #expect(Unpacked(bits.file(of: []), limit: 10) == fault, "\(lengths)")
+        }
+    }
+
     // MARK: Codes
 
     /// The bases and the numbers of extra bits of RFC 1951, section 3.2.5.

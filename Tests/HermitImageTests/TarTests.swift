@@ -169,6 +169,165 @@ private func entries(_ archive: [UInt8]) -> [String] {
         #expect(entries(try folder.read("plain")).count == 2)
     }
 
+    /// `header` with the sum that its bytes have.
+    private static func summed(_ header: [UInt8]) -> [UInt8] {
+        var header = header
+        header.replaceSubrange(148..<156, with: Array("        ".utf8))
+        let sum = String(header.reduce(0) { $0 + Int($1) }, radix: 8)
+        header.replaceSubrange(
+            148..<156, with: Array((String(repeating: "0", count: 6 - sum.count) + sum + "\0 ").utf8))
+        return header
+    }
+
+    /// An entry of `type` with these bytes.
+    private static func entry(_ name: String, _ text: String = "", type: Character = "0", target: String = "")
+        -> [UInt8]
+    {
+        let bytes = Array(text.utf8)
+        return ImageWriter.header(name, size: bytes.count, type: type, target: target) + bytes
+            + [UInt8](repeating: 0, count: -bytes.count & 511)
+    }
+
+    /// A record of a pax header.
+    private static func record(_ text: String) -> String {
+        // Its length counts its own digits.
+        for length in text.utf8.count... where "\(length) \(text)\n".utf8.count == length {
+            return "\(length) \(text)\n"
+        }
+        return ""
+    }
+
+    /// The names and targets of the entries of `archive`, and the fault that ends them.
+    private static func read(_ archive: [UInt8]) -> (entries: [String], fault: Fault?) {
+        let view = ByteView(archive.span.bytes)
+        func text(_ path: TarPath) -> String {
+            String(decoding: (0..<path.count).map { path.byte($0, in: view) }, as: UTF8.self)
+        }
+        var reader = TarReader(view)
+        var list: [String] = []
+        do throws(Fault) {
+            while let entry = try reader.next() {
+                list.append("\(text(entry.path)) \(text(entry.target)) \(entry.size)")
+            }
+            return (list, nil)
+        } catch { return (list, error) }
+    }
+
+    private static let zeros = [UInt8](repeating: 0, count: 1024)
+
+    /// Each broken rule with its place and its value, of the first header and of a later one.
+    @Test func `faults tell place and value`() throws {
+        func changed(_ offset: Int, _ bytes: [UInt8], isSummed: Bool = true) -> [UInt8] {
+            var header = ImageWriter.header("x", size: 0)
+            header.replaceSubrange(offset..<offset + bytes.count, with: bytes)
+            return isSummed ? Self.summed(header) : header
+        }
+        func words(_ text: String, type: Character = "x") -> [UInt8] { Self.entry("words", text, type: type) }
+        let sum = ImageWriter.header("x", size: 0).enumerated().reduce(0 as UInt64) {
+            $0 + ((148..<156).contains($1.offset) ? 32 : UInt64($1.element))
+        }
+        /// What is wrong, and the fault, as it is of a header at 0.
+        let cases: [(bytes: [UInt8], rule: Rule, place: UInt64, value: UInt64, limit: UInt64)] = [
+            (changed(0, Array("../x".utf8)), .tarPathOutside, 0, 0, 0),
+            (changed(156, [0x53]), .tarEntryUnknown, 0, 0x53, 0), (changed(156, [0x4d]), .tarEntryUnknown, 0, 0x4d, 0),
+            (changed(124, [0x38]), .tarNumber, 124, 0, 0), (changed(124, [0x2f]), .tarNumber, 124, 0, 0),
+            (changed(135, [0x39]), .tarNumber, 124, 0, 0), (changed(124, [0x81]), .tarNumber, 124, 0, 0),
+            (changed(124, [0x80, 0, 0, 1]), .tarNumber, 124, 0, 0),
+            (changed(124, [0x80, 0, 0, 0, 0x80]), .tarNumber, 124, 0, 0),
+            (changed(150, [0x38], isSummed: false), .tarNumber, 148, 0, 0),
+            (changed(100, [0x31], isSummed: false), .tarChecksum, 0, sum + 1, sum),
+            (changed(148, [UInt8](repeating: 0x20, count: 8), isSummed: false), .tarChecksum, 0, sum, 0),
+            (words("path=x\n"), .tarRecord, 512, 0, 0), (words("9 path=x\n9 path=y"), .tarRecord, 521, 0, 0),
+            (words("9 path=x\n11 path=y\n"), .tarRecord, 521, 0, 0), (words("4 =\n"), .tarRecord, 512, 0, 0),
+            (words("3 \n"), .tarRecord, 512, 0, 0), (words("0 \n"), .tarRecord, 512, 0, 0),
+            (words("8 path\n"), .tarRecord, 512, 0, 0), (words("9\tpath=x\n"), .tarRecord, 512, 0, 0),
+            (words("999999999999999999999 path=x\n"), .tarRecord, 512, 0, 0),
+            (words(Self.record("path=\0")), .tarRecord, 519, 0, 0),
+            (words(Self.record("path=a\0")), .tarRecord, 520, 0, 0),
+            (words(Self.record("linkpath=\0a")), .tarRecord, 524, 0, 0),
+            (words(Self.record("path=a"), type: "g"), .tarRecord, 519, 0, 0),
+            (words(Self.record("size=3"), type: "g"), .tarRecord, 519, 0, 0),
+            (words(Self.record("size=3x")), .tarRecord, 520, 0, 0),
+            (words(Self.record("GNU.sparse.a=1")), .tarEntryUnknown, 528, 0x78, 0),
+        ]
+        let before = Self.entry("first", "abc")
+        for (index, one) in cases.enumerated() {
+            for start in [[], before] {
+                let found = Self.read(start + one.bytes + Self.zeros)
+                let place = FaultLocation.archive(one.place + UInt64(start.count))
+                #expect(found.fault == Fault(one.rule, place, value: one.value, limit: one.limit), "case \(index)")
+            }
+        }
+        // What is too long for the archive, in its header and in its bytes.
+        for size in [513, 1024, 1025, 5000] {
+            let archive = before + ImageWriter.header("x", size: size) + [UInt8](repeating: 1, count: 512)
+            let fault = Fault(.tarTruncated, .archive(1024), value: UInt64(size), limit: 2048)
+            #expect(Self.read(archive).fault == fault)
+        }
+        for rest in [1, 100, 511] as [UInt64] {
+            let archive = before + ImageWriter.header("x", size: 0).prefix(Int(rest))
+            let fault = Fault(.tarTruncated, .archive(1024), value: 1536, limit: 1024 + rest)
+            #expect(Self.read(archive).fault == fault)
+        }
+        // Other keys that begin alike are nobody's business.
+        for text in ["GNU.sparse.=1", "GNU.sparse=1", "GNU.sparsely=1", "paths=../x", "linkpaths=\0"] {
+            let found = Self.read(Self.entry("words", Self.record(text), type: "x") + before + Self.zeros)
+            #expect(found.fault == nil && found.entries == ["first  3"], "\(text)")
+        }
+    }
+
+    /// Headers that extend the next one, where there is none: the archive ends too early, with zeros or without.
+    @Test func `a header that extends nothing`() {
+        let first = Self.entry("first", "abc")
+        let extending: [([UInt8], Bool)] = [
+            (Self.entry("words", Self.record("path=x"), type: "x"), true),
+            (Self.entry("words", Self.record("linkpath=x"), type: "x"), true),
+            (Self.entry("words", Self.record("size=0"), type: "x"), true),
+            (Self.entry("long", "name", type: "L"), true),
+            (Self.entry("long", "target", type: "K"), true),
+            (Self.entry("words", Self.record("comment=x"), type: "x"), false),
+            (Self.entry("words", Self.record("comment=x"), type: "g"), false),
+            (Self.entry("words", Self.record("path="), type: "x"), false),
+        ]
+        for (header, isRefused) in extending {
+            for zeros in [[], Self.zeros] {
+                let found = Self.read(first + header + zeros)
+                let end = UInt64(first.count + header.count)
+                #expect(found.entries == ["first  3"])
+                #expect(
+                    found.fault
+                        == (isRefused ? Fault(.tarTruncated, .archive(end), limit: end + UInt64(zeros.count)) : nil))
+            }
+        }
+    }
+
+    /// A record without a value takes an earlier one back; then the header's own name, target and size count, or GNU's.
+    @Test func `records without a value`() {
+        let record = Self.record
+        let cases: [(words: String, long: [UInt8], entry: String)] = [
+            ("", [], "name target 0"), (record("path=other"), [], "other target 0"),
+            (record("path=other") + record("path="), [], "name target 0"),
+            (record("path=") + record("path=other"), [], "other target 0"),
+            (record("linkpath=to"), [], "name to 0"),
+            (record("linkpath=to") + record("linkpath="), [], "name target 0"),
+            (record("path=") + record("linkpath=to"), [], "name to 0"),
+            (record("size=7") + record("size="), [], "name target 0"),
+            (record("path="), Self.entry("", "long\0", type: "L"), "long target 0"),
+            (record("path=other"), Self.entry("", "long\0", type: "L"), "other target 0"),
+            (record("linkpath="), Self.entry("", "far", type: "K"), "name far 0"),
+            (record("linkpath=to"), Self.entry("", "far", type: "K"), "name to 0"),
+        ]
+        for (words, long, expected) in cases {
+            for isFirst in [false, true] {
+                let pax = words.isEmpty ? [] : Self.entry("words", words, type: "x")
+                let headers = isFirst ? long + pax : pax + long
+                let archive = headers + Self.entry("name", type: "2", target: "target") + Self.zeros
+                let found = Self.read(archive)
+                #expect(found.fault == nil && found.entries == [expected], "\(words)")
+            }
+        }
+    }
+
     /// Sizes in words of a pax header, by their digits: what is near 63 bits or has more is none, and nothing wraps.
     @Test(
         arguments: [
@@ -180,30 +339,17 @@ private func entries(_ archive: [UInt8]) -> [String] {
             (":", false), ("+3", false), (" 3", false), ("3 ", false), ("0x3", false),
         ] as [(String, Bool?)])
     func `sizes in words are decimal numbers`(_ size: String, _ isSize: Bool?) {
-        func record(_ text: String) -> [UInt8] {
-            // Its length counts its own digits.
-            for length in text.utf8.count... where "\(length) \(text)\n".utf8.count == length {
-                return Array("\(length) \(text)\n".utf8)
-            }
-            return []
-        }
-        let words = record("size=\(size)")
-        let pad = { (bytes: [UInt8]) in bytes + [UInt8](repeating: 0, count: -bytes.count & 511) }
-        let archive =
-            ImageWriter.header("words", size: words.count, type: "x") + pad(words)
-            + ImageWriter.header("x", size: 3) + pad(Array("abc".utf8)) + [UInt8](repeating: 0, count: 1024)
-        let rule: Rule? =
+        let words = Self.record("size=\(size)")
+        let archive = Self.entry("words", words, type: "x") + Self.entry("x", "abc") + Self.zeros
+        let value = 512 + UInt64(words.utf8.count - size.utf8.count - 1)
+        let fault: Fault? =
             switch isSize {
             case true?: nil
-            case false?: .tarRecord
+            case false?: Fault(.tarRecord, .archive(value))
             // A number, but more than there is.
-            case nil: .tarTruncated
+            case nil: Fault(.tarTruncated, .archive(1024), value: UInt64(size) ?? 0, limit: UInt64(archive.count))
             }
-        #expect(
-            fault {
-                var reader = TarReader(ByteView(archive.span))
-                while try reader.next() != nil {}
-            }?.rule == rule)
+        #expect(Self.read(archive).fault == fault)
     }
 
     /// The parts of a path that count.
@@ -231,11 +377,7 @@ private func entries(_ archive: [UInt8]) -> [String] {
             }
             var first = ImageWriter.header(name, size: 0)
             for (index, byte) in prefix.utf8.enumerated() { first[345 + index] = byte }
-            first.replaceSubrange(148..<156, with: Array("        ".utf8))
-            let sum = String(first.reduce(0) { $0 + Int($1) }, radix: 8)
-            let digits = Array((String(repeating: "0", count: 6 - sum.count) + sum + "\0 ").utf8)
-            first.replaceSubrange(148..<156, with: digits)
-            let archive = first + ImageWriter.header(other, size: 0) + [UInt8](repeating: 0, count: 1024)
+            let archive = Self.summed(first) + ImageWriter.header(other, size: 0) + [UInt8](repeating: 0, count: 1024)
             let (one, two) = (Self.components(whole), Self.components(other))
             var entries: [TarEntry] = []
             let found = fault {
@@ -244,7 +386,8 @@ private func entries(_ archive: [UInt8]) -> [String] {
             }
             if one.contains("..") || two.contains("..") {
                 outside += 1
-                #expect(found?.rule == .tarPathOutside, "\(whole) \(other)")
+                let place = FaultLocation.archive(one.contains("..") ? 0 : 512)
+                #expect(found == Fault(.tarPathOutside, place), "\(whole) \(other)")
                 continue
             }
             try #require(found == nil && entries.count == 2, "\(whole) \(other)")
