@@ -67,7 +67,8 @@ import Testing
         }
         for isAligned in [false, true] {
             options.alignsWideIntegers = isAligned
-            #expect(fault { _ = try decision(Self.file(4, nil), options) }?.rule == .alignmentOptionMisplaced)
+            #expect(
+                fault { _ = try decision(Self.file(4, nil), options) } == Fault(.alignmentOptionMisplaced, value: 4))
         }
     }
 

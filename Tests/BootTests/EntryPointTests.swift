@@ -105,7 +105,8 @@ import Testing
                     return platform
                 }
             }
-            #expect(found?.rule == (isRefused ? .entryNotExecutable : nil), "\(line)")
+            let refused = Fault(.entryNotExecutable, .programHeader(0), value: writer.entry)
+            #expect(found == (isRefused ? refused : nil), "\(line)")
         }
     }
 }

@@ -134,8 +134,11 @@ import Testing
             #expect(fault { _ = try Self.boot(bytes) }?.rule == .notELF)
         }
         // Its first bytes alone make it one.
-        #expect(fault { _ = try Self.boot([0x1f, 0x8b, 8, 0]) }?.rule == .gzipTruncated)
-        #expect(fault { _ = try Self.boot(Array(archive.prefix(512))) }?.rule == .tarTruncated)
+        #expect(fault { _ = try Self.boot([0x1f, 0x8b, 8, 0]) } == Fault(.gzipTruncated, value: 10, limit: 4))
+        let configuration = try #require(ImageWriter([]).configuration)
+        #expect(
+            fault { _ = try Self.boot(Array(archive.prefix(512))) }
+                == Fault(.tarTruncated, .archive(0), value: UInt64(configuration.utf8.count), limit: 512))
     }
 
     /// The size that gzip tells is that of its last member alone, and may be a lie.
@@ -160,7 +163,8 @@ import Testing
             if room < size {
                 #expect(found == Fault(.archiveTooLarge, value: size, limit: room))
             } else {
-                #expect(found?.rule == .noRoomForHandoff)
+                // The line is what comes next: "app".
+                #expect(found == Fault(.noRoomForHandoff, value: 3))
             }
         }
     }

@@ -1,7 +1,7 @@
 // The limits of a boot: the largest number that is still planned, and one more.
 
 import Memory
-import Boot
+@testable import Boot
 import Firmware
 import Bytes
 import Diagnostics
@@ -45,6 +45,79 @@ import Testing
         #expect(plan.image == AddressRange(0x40_0000, top))
         let refused = MemoryPlanTests.plan(scenario(top: top, base: 0, zeroFill: fitting + 1, isFixed: false))
         #expect(refused == .failure(Fault(.noRoomForImage, value: top - 0x40_0000 + 1, limit: 0x20_0000)))
+    }
+
+    /// More than all memory is told at once, below the loader's reach and at it.
+    @Test(arguments: [0x100_0000, 1 << 32 + 1 << 30] as [UInt64])
+    func `an image is at most as large as memory`(_ top: UInt64) throws {
+        let room = min(top, 1 << 32)
+        let size = try MemoryPlanTests.plan(scenario(top: top, base: 0, zeroFill: 0, isFixed: false)).get().image.size
+        for (excess, fault) in [
+            (0, Fault(.noRoomForImage, value: room, limit: 0x20_0000)),
+            (1, Fault(.imageTooLarge, value: room + 1, limit: room)),
+        ] as [(UInt64, Fault)] {
+            let scenario = scenario(top: top, base: 0, zeroFill: room - size + excess, isFixed: false)
+            #expect(MemoryPlanTests.plan(scenario) == .failure(fault))
+        }
+    }
+
+    /// Where the user wants the image, all of it must be RAM.
+    @Test func `an image at a base may end where memory ends`() throws {
+        let (top, base) = (0x100_0000 as UInt64, 0x80_0000 as UInt64)
+        let size = try MemoryPlanTests.plan(scenario(top: top, base: 0, zeroFill: 0, isFixed: false)).get().image.size
+        for (excess, isFit) in [(0, true), (1, false)] as [(UInt64, Bool)] {
+            let scenario = scenario(top: top, base: 0, zeroFill: top - base - size + excess, isFixed: false)
+            let plan = MemoryPlanTests.plan(scenario, .address(base))
+            if isFit {
+                #expect(try plan.get().image == AddressRange(base, top))
+            } else {
+                #expect(plan == .failure(Fault(.baseOutsideMemory, value: base, limit: top + 1)))
+            }
+        }
+    }
+
+    /// An image that would go round the end of all addresses ends there.
+    @Test func `an image at the last base ends with the addresses`() {
+        let base: UInt64 = 0xffff_ffff_ffe0_0000
+        let scenario = scenario(top: 0x100_0000, base: 0, zeroFill: 0x20_0000, isFixed: false)
+        let fault = Fault(.baseOutsideMemory, value: base, limit: .max)
+        #expect(MemoryPlanTests.plan(scenario, .address(base)) == .failure(fault))
+    }
+
+    /// The handoff of a kernel that takes what lies above it for its own, where nothing is free below it.
+    @Test func `a handoff without room says how large it is`() throws {
+        var low = scenario(top: 0x100_0000, base: 0x1_0000, zeroFill: 0)
+        low.generation = .three
+        let file = low.file
+        let application = try Application(ByteView(file.span.bytes))
+        let size = HandoffLayout(application, on: try low.platform().facts).range.size
+        #expect(MemoryPlanTests.plan(low) == .failure(Fault(.noRoomForHandoff, value: size)))
+    }
+
+    /// A fixed image that leaves nothing: the module that it covers has no other place, nor has its copy where it covers the loader.
+    @Test func `what has to be moved needs room`() throws {
+        let top: UInt64 = 0x100_0000
+        func filling(_ base: UInt64, _ modules: [AddressRange], top: UInt64) throws -> Scenario {
+            var all = scenario(top: 0x1000_0000, base: base, zeroFill: 0)
+            all.modules = modules
+            let size = try MemoryPlanTests.plan(all).get().image.size
+            all.zeroFill = 0x100_0000 - base - size
+            all.regions = [MemoryRegion(range: AddressRange(0, top), kind: .available)]
+            return all
+        }
+        let covered = [AddressRange(0x20_0000, 0x20_1001)]
+        #expect(try MemoryPlanTests.plan(filling(0x12_8000, covered, top: top + 0x2000)).get().movesModules)
+        #expect(
+            try MemoryPlanTests.plan(filling(0x12_8000, covered, top: top + 0x1fff))
+                == .failure(Fault(.noRoomForModule, value: 0x2000)))
+        let below = [AddressRange(0x5_0000, 0x5_1000)]
+        let plan = try MemoryPlanTests.plan(filling(0x10_0000, below, top: 0x300_0000)).get()
+        let size = plan.staged.size + plan.movingTables.size
+        #expect(plan.isStaged && plan.staged.size == 0xf0_0000)
+        #expect(try MemoryPlanTests.plan(filling(0x10_0000, below, top: top + size)).get().isStaged)
+        #expect(
+            try MemoryPlanTests.plan(filling(0x10_0000, below, top: top + size - 1))
+                == .failure(Fault(.noRoomForImage, value: size, limit: 0x1000)))
     }
 
     /// As many modules as there may be, each with a command line, all firmware structures, and the plan that reserves most.

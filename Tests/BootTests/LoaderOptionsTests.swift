@@ -46,13 +46,14 @@ import Testing
             #expect(try read(.linux, module: "", line: words + "-- one").line == words + "-- one")
             #expect(try read(.linux, module: "", line: words).line == words)
             let after = fault { _ = try read(.linux, module: "", line: words + "one loader.quiet") }
-            #expect(after?.rule == .optionAfterOthers)
+            // The module's string is empty, and ends with a NUL.
+            #expect(after == Fault(.optionAfterOthers, nameOffset: UInt64(1 + words.utf8.count + 4)))
         }
         // After an option they are the kernel's.
         #expect(try read(.linux, module: "", line: "loader.quiet BOOT_IMAGE=a -- b").line == "BOOT_IMAGE=a -- b")
         // PVH's starters have no such words.
         let other = fault { _ = try read(.pvh, module: "", line: "BOOT_IMAGE=/loader loader.quiet") }
-        #expect(other?.rule == .optionAfterOthers)
+        #expect(other == Fault(.optionAfterOthers, nameOffset: 20))
     }
 
     @Test(
@@ -187,11 +188,14 @@ import Testing
             "loader.elf a", "a loader.elf", "a loader.", "a xloader.quiet", "a env=B=\"x loader.quiet\"",
             "a env=B='x loader.sha256=00 -- y' c", #"a env=B='x " loader.quiet " y' c"#,
             #"a env=B="x ' loader.quiet ' y" c"#, "a env=B=loader.quiet", #"a env=B="\" loader.quiet""#,
+            // The quote is the line's first byte.
+            #""a loader.quiet" b"#, "'a loader.quiet' b",
         ] { #expect(try read(.multiboot, module: "app", line: line).line == line) }
         for (line, offset) in [
             // The quotes are closed, or none.
             (#"a env=B="x y" loader.quiet"#, 4 + 14), ("it's loader.quiet", 9), (#"a \"b loader.quiet c\""#, 4 + 6),
             // In one kind of quotes the other is none.
+            (#""x" loader.quiet"#, 4 + 4), ("'x' loader.quiet", 4 + 4), ("'x loader.quiet", 4 + 3),
             (#"a env=B='x " y' loader.quiet "z""#, 4 + 16), (#"a env=B="x ' y" loader.quiet 'z'"#, 4 + 16),
         ] {
             let found = fault { _ = try read(.multiboot, module: "app", line: line) }

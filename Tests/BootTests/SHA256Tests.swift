@@ -108,6 +108,15 @@ import Testing
         }
     }
 
+    /// Of modules after the first one the digest alone is an option, be it known or not.
+    @Test(arguments: ["loader.quiet", "loader.base=0x400000", "loader.base=x", "loader.nonsense", "loader."])
+    func `options are for the first module`(_ option: String) {
+        let misplaced = Fault(.optionMisplaced, nameOffset: 2 + 3 + 2)
+        #expect(reading([("a", [1, 2, 3]), ("b \(option)", [4])]) == misplaced)
+        let third = Fault(.optionMisplaced, nameOffset: 2 + 3 + 2 + 1 + 4)
+        #expect(reading([("a", [1, 2, 3]), ("b", [4]), ("c x \(option) y", [5])]) == third)
+    }
+
     @Test func `another file is refused, whichever of the modules it is`() async throws {
         let (first, second) = (Array("no ELF file".utf8), Array("no library".utf8))
         let digests = try await Self.witness([first, second])
@@ -119,10 +128,9 @@ import Testing
             ["a \(ofFirst) \(ofSecond)", "b"], ["a", "b \(ofFirst) loader.nonsense"],
         ].enumerated() {
             let refused = try #require(reading([(strings[0], first), (strings[1], second)]))
-            #expect(refused.rule == .digestDiffers && refused.file == index % 2)
-            let found = digests[index % 2].prefix(8)
-            let wanted = digests[1 - index % 2].prefix(8)
-            #expect(refused.value == UInt64(found, radix: 16) && refused.limit == UInt64(wanted, radix: 16))
+            let found = try #require(UInt64(digests[index % 2].prefix(8), radix: 16))
+            let wanted = try #require(UInt64(digests[1 - index % 2].prefix(8), radix: 16))
+            #expect(refused == Fault(.digestDiffers, value: found, limit: wanted).of(file: index % 2))
         }
     }
 }

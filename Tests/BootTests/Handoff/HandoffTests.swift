@@ -51,6 +51,55 @@ extension BootedMachine {
         range.start & ~(unit - 1)..<(range.end + unit - 1) & ~(unit - 1)
     }
 
+    /// Each part of the handoff is written in its own room, and nowhere else: where that is missing, it is told.
+    @Test func `a block without room for a part is reported`() throws {
+        func refusal(
+            _ generation: Generation, from first: (HandoffLayout) -> UInt64 = { $0.range.start },
+            to last: (HandoffLayout) -> UInt64 = { $0.range.end }, string: UInt64 = 0
+        ) throws -> (fault: Fault?, layout: HandoffLayout) {
+            let scenario = Scenario(
+                regions: [MemoryRegion(range: AddressRange(0, 0x400_0000), kind: .available)], isPVH: true,
+                firmware: [], modules: [AddressRange(0x80_0000, 0x80_1000)],
+                loader: AddressRange(0x10_0000, 0x12_8000), isFixed: false, base: 0, zeroFill: 0, alignment: 0x1000,
+                generation: generation)
+            let file = scenario.file
+            let application = try Application(ByteView(file.span.bytes))
+            let planned = try scenario.platform()
+            let plan = try MemoryPlan(application, on: planned.facts, loader: scenario.loader, limit: scenario.limit)
+            // A module with a string that was not planned for.
+            var platform = try scenario.platform()
+            if string > 0 {
+                let text = AddressRange(at: 0, size: string)
+                try platform.add(Module(range: AddressRange(0x90_0000, 0x90_1000), commandLine: text))
+            }
+            let handoff = Handoff(
+                loader: scenario.loader, codeEnd: 0x10_8000, hasGigabytePages: true, hasNoExecute: true)
+            let memory = [UInt8](repeating: 0x61, count: 0x4000)
+            let (start, end) = (first(plan.handoff), last(plan.handoff))
+            var bytes = [UInt8](repeating: 0, count: Int(end - start))
+            var found: Fault?
+            do throws(Fault) {
+                var span = bytes.mutableSpan
+                var block = ByteRegion(span.mutableBytes, at: start)
+                _ = try handoff.write(
+                    application, on: platform.facts, plan,
+                    memory: PhysicalMemory(ByteView(memory.span.bytes), origin: 0), to: &block)
+            } catch { found = error }
+            return (found, plan.handoff)
+        }
+        for generation in [Generation.two, .fourIdentity] {
+            #expect(try refusal(generation).fault == nil)
+            let tables = try refusal(generation, from: { $0.pageTables.start + 0x1000 })
+            #expect(tables.fault == Fault(.pageTableRoom, value: tables.layout.pageTables.size / 0x1000))
+        }
+        let tree = try refusal(.fourIdentity, to: { $0.deviceTree.end - 1 })
+        #expect(tree.fault == Fault(.deviceTreeRoom, value: tree.layout.deviceTree.size))
+        let list = try refusal(.two, to: { $0.multiboot.end - 1 })
+        #expect(list.fault == Fault(.noRoomForHandoff, value: list.layout.multiboot.size))
+        let long = try refusal(.two, string: list.layout.multiboot.size)
+        #expect(long.fault == Fault(.noRoomForHandoff, value: long.layout.multiboot.size))
+    }
+
     @Test(arguments: recursive)
     func `recursive tables map the image, the loader, the handoff and the firmware's structures, no more`(
         _ generation: Generation
