@@ -109,6 +109,22 @@ import Testing
         #expect(fields == (0x1312, 0x1312_1110, 0x1312_1110_0f0e_0d0c))
     }
 
+    /// What a caller should have checked stops the program: nothing is read outside the bytes, nor outside a record.
+    @Test func `out of bounds nothing is read`() async {
+        await #expect(processExitsWith: .failure) { _ = ByteView(ByteViewTests.bytes.span).part(at: 31, size: 2) }
+        await #expect(processExitsWith: .failure) { _ = ByteView(ByteViewTests.bytes.span).part(at: .max, size: 2) }
+        await #expect(processExitsWith: .failure) { _ = ByteView(ByteViewTests.bytes.span).entry(at: 0, size: -1) }
+        await #expect(processExitsWith: .failure) { _ = ByteView(ByteViewTests.bytes.span).entry(at: 0, size: 33) }
+        await #expect(processExitsWith: .failure) { _ = ByteView(ByteViewTests.bytes.span).entry(at: -1, size: 4) }
+        await #expect(processExitsWith: .failure) { _ = ByteView(ByteViewTests.bytes.span).entry(4, size: 8) }
+        await #expect(processExitsWith: .failure) {
+            _ = ByteView(ByteViewTests.bytes.span).entry(0, size: 8).u32(5)
+        }
+        await #expect(processExitsWith: .failure) {
+            _ = ByteView(ByteViewTests.bytes.span).entry(1, size: 8).u8(-1)
+        }
+    }
+
     /// Eight bytes are looked at together: a search byte by byte finds the same, from every offset, up to every limit, whatever the bytes
     /// are between. Their highest bits, and their neighbours in value, must not count.
     @Test func `a byte is found where a search of every byte finds it`() {

@@ -148,6 +148,22 @@ import Testing
         #expect(names == ["Xen", "HERMIT", "GNU"])
     }
 
+    @Test func `a section's note that is cut off is told by the section`() throws {
+        var file = ObjectFile(symbols: [ObjectSymbol(name: "_start", info: 0x12, section: 1)])
+        file.sections = [
+            ObjectSection(name: ".text", flags: 6, align: 16, bytes: [0xf4]),
+            ObjectSection(name: ".note", type: 7, flags: 2, align: 4, bytes: Array(abiTag(0, 13, 2).dropLast())),
+        ]
+        let bytes = file.bytes
+        let view = ByteView(bytes.span.bytes)
+        let table = try SectionTable(view, FileHeader(view))
+        let start = table[2].offset
+        var notes = try Notes(table, section: 2)
+        var found: Fault?
+        do throws(Fault) { _ = try notes.next() } catch { found = error }
+        #expect(found == Fault(.noteTruncated, .sectionHeader(2), value: start + 32, limit: start + 31))
+    }
+
     @Test func `a segment without bytes has no notes, wherever it points`() throws {
         let file = [UInt8](repeating: 0, count: 10)
         for offset in [10, 11, 1 << 40, .max] as [UInt64] {

@@ -183,9 +183,8 @@ import Testing
                 let count = try SectionTable(view, FileHeader(view)).table(1, unit).count
                 #expect(count == size)
             }
-            #expect(found?.rule == rule && (rule == nil || found?.location == .sectionHeader(1)))
-            if rule == .badEntrySize { #expect(found?.value == entry && found?.limit == unit) }
-            if rule == .tableSizeNotMultiple { #expect(found?.value == size && found?.limit == unit) }
+            let value = rule == .badEntrySize ? entry : size
+            #expect(found == rule.map { Fault($0, .sectionHeader(1), value: value, limit: unit) })
         }
     }
 

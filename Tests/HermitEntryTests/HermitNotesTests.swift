@@ -173,6 +173,37 @@ import Testing
         for generation in all { #expect("\(generation.name)".contains("version \(generation.entryVersion)")) }
     }
 
+    /// Headers that list the same bytes: all together they may list no more than the file has.
+    @Test func `notes are not read again and again`() throws {
+        let notes = note(Array("other\0".utf8), type: 1, desc: [UInt8](repeating: 7, count: 1000))
+        let size = UInt64(notes.count)
+        var writer = ELFWriter()
+        writer.addNotes(notes)
+        writer.segments.append(writer.segments[0])
+        let file = writer.bytes
+        let view = ByteView(file.span.bytes)
+        #expect(
+            fault { _ = try HermitNotes(view, ProgramHeaders(view, FileHeader(view))) }
+                == Fault(.bytesListedTwice, .programHeader(2), value: size * 2, limit: UInt64(file.count)))
+
+        var object = ObjectFile(
+            sections: [
+                ObjectSection(name: ".text", flags: 6, bytes: [0xf4]),
+                ObjectSection(name: ".note", type: 7, flags: 2, align: 4, bytes: notes),
+                ObjectSection(name: ".note", type: 7, flags: 2, align: 4),
+            ], symbols: [ObjectSymbol(name: "_start", info: 0x12, section: 1)]
+        ).bytes
+        let header = Int(object.number(UInt64.self, at: 40)) + 2 * 64
+        object.replaceSubrange(header + 64..<header + 128, with: object[header..<header + 64])
+        let all = ByteView(object.span.bytes)
+        let sections = try SectionTable(all, FileHeader(all))
+        var found = HermitNotes()
+        var refused: Fault?
+        do throws(Fault) { try found.read(sections) } catch { refused = error }
+        #expect(
+            refused == Fault(.bytesListedTwice, .sectionHeader(3), value: size * 2, limit: UInt64(object.count)))
+    }
+
     /// Of an object file those sections count that are in memory: a linker would drop the others.
     @Test(arguments: [(0 as UInt64, nil), (2, 4), (3, 4), (6, 4)] as [(UInt64, UInt8?)])
     func `an object file's notes are in memory`(_ flags: UInt64, _ version: UInt8?) throws {
