@@ -1,0 +1,41 @@
+// The symbol table of an object file at its largest.
+
+import Bytes
+import Diagnostics
+import ELF
+import Glibc
+import Linking
+import TestSupport
+import Testing
+
+@Suite(.timeLimit(.minutes(minutesPerTest))) struct ObjectSymbolsTests {
+    /// A file's last bytes are those of its symbols, of which an index of 32 bits counts all but one.
+    @Test(arguments: [((1 << 32) - 1, false), (1 << 32, true)] as [(UInt64, Bool)])
+    func aSymbolsIndexHas32Bits(_ count: UInt64, _ isTooLarge: Bool) throws {
+        // Pages that nobody touches are zeros, and cost nothing.
+        let size = 0x1000 + Int(count) * 24
+        let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
+        let memory = try #require(mmap(nil, size, PROT_READ | PROT_WRITE, flags, -1, 0))
+        try #require(memory != MAP_FAILED)
+        defer { munmap(memory, size) }
+        // Sections: null, and symbols whose names are in a section that is not there.
+        var bytes = Array(ObjectFile(sections: [], symbols: []).bytes[..<64])
+        bytes.put(64 as UInt64, at: 40)
+        bytes.put(2 as UInt16, at: 60)
+        bytes.put(0 as UInt16, at: 62)
+        bytes += [UInt8](repeating: 0, count: 128)
+        bytes.put(2 as UInt32, at: 128 + 4)
+        bytes.put(0x1000 as UInt64, at: 128 + 24)
+        bytes.put(count * 24, at: 128 + 32)
+        bytes.put(7 as UInt32, at: 128 + 40)
+        bytes.put(24 as UInt64, at: 128 + 56)
+        bytes.withUnsafeBytes { memory.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
+        let view = ByteView(UnsafeRawBufferPointer(start: memory, count: size).bytes)
+        let fault = fault { _ = try ObjectImage(view, FileHeader(view)) }
+        let expected =
+            isTooLarge
+            ? Fault(.sectionTooLarge, .sectionHeader(1), value: 0x1000, limit: count * 24)
+            : Fault(.badSectionLink, .sectionHeader(1), value: 7, limit: 2)
+        #expect(fault == expected)
+    }
+}
