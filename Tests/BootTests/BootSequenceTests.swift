@@ -35,6 +35,32 @@ import Testing
         #expect(refusal(LinkedFileWriter().bytes) == nil)
     }
 
+    /// Where the root pointer is copied to low memory, the word at 0x40e leads there, as to an EBDA; elsewhere it stays as it is.
+    @Test(arguments: [true, false]) func `a kernel finds the copy of the root pointer`(_ hasLowMemory: Bool) throws {
+        let pointer = Array("RSD PTR ".utf8) + [1] + Array("BOCHS ".utf8) + [2] + (1...20).map { UInt8($0) }
+        var writer = ELFWriter()
+        writer.append([0xf4])
+        writer.addNotes(hermitNote(4) + abiTag(0, 10, 0))
+        let file = writer.bytes
+        let handoff = Handoff(
+            loader: AddressRange(0x10_0000, 0x12_0000), codeEnd: 0x11_0000, hasGigabytePages: false, hasNoExecute: true)
+        let contents: [(address: UInt64, bytes: [UInt8])] = [(0x13_0010, pointer), (0x80_0000, file)]
+        let boot = try BootedMachine(contents, handoff) { () throws(Fault) in
+            var platform = Platform(.multiboot2, information: 0x9500)
+            if hasLowMemory { try platform.memoryMap.add(AddressRange(0, 0x9_f000), .available) }
+            try platform.memoryMap.add(AddressRange(0xe_0000, 0x400_0000), .available)
+            let module = AddressRange(at: 0x80_0000, size: UInt64(file.count))
+            try platform.add(Module(range: module, commandLine: AddressRange(0, 0)))
+            try platform.reservations.add(AddressRange(0x13_0000, 0x13_1000), .firmware)
+            platform.rsdp = 0x13_0010
+            return platform
+        }
+        let page = boot.placement.rootPointer
+        #expect(page.size == 0x1000 && (page.end <= 0xa_0000) == hasLowMemory)
+        #expect(boot.bytes(AddressRange(at: page.start, size: 36)) == pointer)
+        #expect(boot.number(UInt16.self, at: 0x40e) == (hasLowMemory ? UInt16(page.start >> 4) : 0))
+    }
+
     /// Over the loader the image is built elsewhere and moved there last: its functions cannot be called before that.
     @Test func `no function is called of an image that is built elsewhere`() {
         var linked = LinkedFileWriter()

@@ -52,7 +52,7 @@ struct BootedMachine {
     }
 
     private struct Host: BootHost {
-        var console = StringSink()
+        var console = BufferedSink()
         let handoff: Handoff
         let memory: SparseMemory
         let told: () throws(Fault) -> Platform

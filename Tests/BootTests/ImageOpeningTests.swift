@@ -58,6 +58,20 @@ import Testing
         }
     }
 
+    /// That it is an image, how large it is unpacked, and where; of an ELF file nothing of that is said, nor where nothing shall be.
+    @Test func `an image is told to be one`() throws {
+        let image = ImageWriter(Self.kernel())
+        let size = image.archive.count
+        let line = "[LOADER] Hermit image, unpacked: \(size) bytes at 0x"
+        // A tape archive stays where it is, a packed one goes where there is room.
+        let end = String(0x40_0000 + size - 1, radix: 16)
+        #expect(try Self.boot(image.archive).said.hasPrefix("\(line)400000-0x\(end)\n"))
+        let unpacked = String(0x12_0000 + size - 1, radix: 16)
+        #expect(try Self.boot(image.packed).said.hasPrefix("\(line)120000-0x\(unpacked)\n"))
+        #expect(try !Self.boot(Self.kernel()).said.contains("Hermit image"))
+        #expect(try Self.boot(image.packed, line: "loader.quiet").said == "")
+    }
+
     /// What firmware keeps for itself may be missing, an eighth and 16 MiB at most, and not a byte more.
     @Test func `an image boots where there is as much memory as it asks for`() throws {
         // What is available below 1 MiB, and above.

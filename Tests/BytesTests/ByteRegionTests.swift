@@ -216,13 +216,14 @@ import Testing
         of records: [UInt64], _ start: UInt64, vouched: Int
     ) -> (reached: Int, bytes: [UInt8]) {
         var bytes = [UInt8](repeating: 0xcc, count: 0x158 + 32)
-        let table = records.flatMap { littleEndian($0) }
+        let guarded = GuardedBytes()
+        let table = guarded.view(of: records.flatMap { littleEndian($0) })
         var reached = -1
         do {
             var span = bytes.mutableSpan
             var whole = span.mutableBytes
             var region = ByteRegion(whole._mutatingExtracting(16..<16 + 0x158), at: start)
-            reached = region.storeSums(of: ByteView(table.span.bytes), from: 0, tagged: 8, plus: 7, vouched: vouched)
+            reached = region.storeSums(of: table, from: 0, tagged: 8, plus: 7, vouched: vouched)
         }
         return (reached, bytes)
     }

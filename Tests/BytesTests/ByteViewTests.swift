@@ -52,6 +52,37 @@ import Testing
         #expect(same == (true, false, false))
     }
 
+    /// Bytes that end or begin beside a page that must not be touched: no reader goes there, whatever it is asked for.
+    @Test(arguments: [true, false]) func `nothing outside the bytes is read`(_ atEnd: Bool) {
+        let guarded = GuardedBytes()
+        for size in 0...24 as ClosedRange<UInt64> {
+            let bytes = (0..<size).map { UInt8(1 + $0 % 5) }
+            let view = guarded.view(of: bytes, atEnd: atEnd)
+            let far: [UInt64] = [1 << 12, 1 << 32, .max - 8, .max]
+            for offset in Array(0...size + 9) + far {
+                let words = (view.byte(at: offset), view.word32(at: offset), view.word64(at: offset))
+                #expect((words.0 != nil) == (offset < size))
+                #expect((words.1 != nil) == (offset < size && size - offset >= 4))
+                #expect((words.2 != nil) == (offset < size && size - offset >= 8))
+                let found = (view.distance(to: 0x77, from: offset), view.stringLength(at: offset, limit: .max))
+                #expect(found.0 == nil && found.1 == nil)
+                for other in Array(0...size + 1) + far {
+                    for count in Array(0...size + 1) + far {
+                        func fits(_ start: UInt64) -> Bool { start <= size && count <= size - start }
+                        let isSame = view.areSame(offset, other, count: count)
+                        let expected =
+                            fits(offset) && fits(other)
+                            && bytes[Int(offset)..<Int(offset + count)] == bytes[Int(other)..<Int(other + count)]
+                        guard isSame == expected else {
+                            Issue.record("\(size): \(offset) \(other) \(count)")
+                            return
+                        }
+                    }
+                }
+            }
+        }
+    }
+
     @Test func `words are little endian and need not be aligned`() throws {
         let view = ByteView(Self.bytes.span.bytes)
         let words = (view.word32(at: 3), view.word64(at: 5), view.byte(at: 31))
@@ -129,13 +160,14 @@ import Testing
     /// are between. Their highest bits, and their neighbours in value, must not count.
     @Test func `a byte is found where a search of every byte finds it`() {
         var random = SeededGenerator(seed: 21)
+        let guarded = GuardedBytes()
         let near: [[UInt8]] = [
             [0, 1, 0x80, 0xff, 0x7f], [0x20, 0x21, 0x1f, 0xa0, 0x20], [0xff, 0xfe, 0x7f, 0, 0xff],
         ]
         for size in 0...26 {
             for values in near {
                 let bytes = (0..<size).map { _ in values.randomElement(using: &random)! }
-                let view = ByteView(bytes.span.bytes)
+                let view = guarded.view(of: bytes)
                 for wanted in values + [0x55] {
                     for offset in 0...size + 1 {
                         for limit in [0, 1, 2, 6, 7, 8, 9, 15, 16, size - offset - 1, size - offset, 100, .max]

@@ -26,6 +26,10 @@ import Testing
         for length in 0..<table.count { #expect(Self.gnuHash(Array(table[..<length])) == nil) }
         // No symbol has a hash: only those before the first count.
         #expect(Self.gnuHash(Self.words([1, 7, 1, 6, 0, 0, 0])) == 7)
+        // The header alone, of a table without buckets: also if that is all there is.
+        let header = Self.words([0, 7, 0, 6])
+        #expect(Self.gnuHash(header) == 7 && Self.gnuHash(header + [0]) == 7)
+        for length in 0..<header.count { #expect(Self.gnuHash(Array(header[..<length])) == nil) }
         // A chain without an end.
         #expect(Self.gnuHash(Self.words([1, 1, 1, 6, 0, 0, 1, 2, 4, 6])) == nil)
         #expect(Self.gnuHash(Self.words([.max, 1, .max, 6, 0, 0, 1, 2, 4, 6])) == nil)

@@ -105,6 +105,7 @@ import Testing
             ("to what comes later, as hard links", [.hard("bin/app", to: "opt/app-1"), kernel]),
             ("to a folder", [.folder("opt/"), .symbolic("bin/app", to: "/opt")]),
             ("to nothing", [.symbolic("bin/app", to: "")]),
+            ("to nothing, not to their folder", [.symbolic("bin/app", to: ""), .file("bin", "other")]),
             ("through folders in a circle", [.symbolic("bin", to: "a"), .symbolic("a", to: "bin"), kernel]),
             ("through a folder that holds itself", [.symbolic("bin", to: "bin/bin"), kernel]),
             ("through a folder outside", [.symbolic("bin", to: "../opt"), kernel, .file("opt/app", "kernel")]),

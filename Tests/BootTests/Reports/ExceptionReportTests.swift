@@ -54,16 +54,39 @@ import Testing
         change(&record)
         var memory = Self.memory(stack)
         memory.replaceSubrange(Int(instruction)..<Int(instruction) + code.count, with: code)
-        var sink = StringSink()
+        var sink = BufferedSink()
         CPUException(
             vector: vector, errorCode: errorCode, instructionPointer: instruction, stackPointer: stackPointer,
             faultAddress: access, pageTable: 0x1000, features: features,
             registers: InlineArray<15, UInt64>(repeating: 7)
         ).write(&record, PhysicalMemory(ByteView(memory.span.bytes), origin: 0), to: &sink)
+        // Whatever comes next may end it all: each line is sent before that, and so are the registers.
+        #expect(sink.isFlushed && sink.text.hasSuffix("\n"))
+        for part in sink.parts {
+            #expect(part.filter { $0 == "\n" }.count == (part.hasPrefix("[LOADER] rax") ? 4 : 1), "\(part)")
+        }
         let all = sink.text.split(separator: "\n").map { String($0) }
         #expect(all.filter { $0.hasPrefix("[LOADER] r") }.count == 4)
         #expect(all.contains("[LOADER] r13 0x7 r14 0x7 r15 0x7 rsp 0x\(String(stackPointer, radix: 16))"))
         return all.filter { !$0.hasPrefix("[LOADER] r") }
+    }
+
+    /// Everything that a report tells of a boot is remembered.
+    @Test func `a boot is remembered`() throws {
+        let scenario = Scenario(
+            regions: [MemoryRegion(range: AddressRange(0, 0x400_0000), kind: .available)], isPVH: true, firmware: [],
+            modules: [AddressRange(0x80_0000, 0x80_1000)], loader: AddressRange(0x10_0000, 0x12_8000), isFixed: false,
+            base: 0, zeroFill: 0, alignment: 0x1000, generation: .three)
+        let placement = try MemoryPlanTests.plan(scenario).get()
+        var record = BootRecord()
+        #expect(!record.isKnown && record.hint == .none && record.module.isEmpty)
+        record.remember(placement, loader: scenario.loader, module: scenario.modules[0], .align)
+        #expect(record.isKnown && record.hint == .align)
+        #expect(record.image == placement.image && record.bias == placement.bias && record.bias > 0)
+        #expect(record.stack == placement.handoff.stack && !record.stack.isEmpty)
+        #expect(record.loader == scenario.loader && record.module == scenario.modules[0])
+        record.remember(placement, loader: scenario.loader, module: scenario.modules[0])
+        #expect(record.hint == .none)
     }
 
     @Test(arguments: [

@@ -32,9 +32,10 @@ import Testing
         let application = try Application(ByteView(file.span.bytes))
         let platform = try scenario.platform()
         let boot = try #require(BootedMachine(scenario, gigabytePages: true))
-        var found = StringSink(), placed = StringSink()
+        var found = BufferedSink(), placed = BufferedSink()
         Report.found(application, platform.facts, verbosity, to: &found)
         Report.placed(application, boot.placement, RelocationCounts(), boot.state, verbosity, to: &placed)
+        #expect(found.isFlushed && placed.isFlushed)
         return (
             found.text.split(separator: "\n").map { String($0) }, placed.text.split(separator: "\n").map { String($0) },
             boot.placement.handoff
@@ -85,6 +86,47 @@ import Testing
                 "[LOADER] page tables", "[LOADER] BootInfo, GDT", "[LOADER] device tree", "[LOADER] command line",
                 "[LOADER] stack",
             ])
+    }
+
+    /// Which rustc decided how BootInfo is laid out is told where it is laid out as by newer ones, and where it was an option nothing is.
+    @Test(
+        arguments: [
+            (3, "1.77.0", nil, ", 128-bit integers aligned as by rustc 1.77"),
+            (2, "1.80.1", nil, ", 128-bit integers aligned as by rustc 1.80"),
+            (3, "1.76.0", nil, ""), (4, "1.80.0", nil, ""), (3, nil, nil, ""), (3, nil, true, ""),
+            (3, "1.77.0", false, ""),
+        ] as [(UInt8, String?, Bool?, String)])
+    func `the compiler that decided is told`(
+        _ version: UInt8, _ compiler: String?, _ option: Bool?, _ words: String
+    ) throws {
+        var file = ObjectFile(symbols: [ObjectSymbol(name: "_start", size: 1, info: 0x12, section: 1)])
+        file.sections = [
+            ObjectSection(name: ".text", flags: 6, align: 16, bytes: [0xf4]),
+            ObjectSection(name: ".note", type: 7, flags: 2, align: 4, bytes: hermitNote(version)),
+        ]
+        if let compiler {
+            let comment = Array("rustc version \(compiler)".utf8)
+            file.sections.append(ObjectSection(name: ".comment", flags: 0x30, bytes: comment))
+        }
+        var options = LoaderOptions()
+        options.alignsWideIntegers = option
+        let bytes = file.bytes
+        let application = try Application(ByteView(bytes.span.bytes), options)
+        var sink = BufferedSink()
+        Report.found(application, try Self.scenario.platform().facts, .normal, to: &sink)
+        let line = try #require(sink.text.split(separator: "\n").first)
+        #expect(line.hasSuffix("\(application.generation.name)\(words))"), "\(line)")
+        #expect(words.isEmpty || line.contains("ET_REL"))
+    }
+
+    /// A fault is one line, which is sent at once.
+    @Test func `a fault is told`() {
+        let none: [UInt8] = []
+        let files = NamedFiles(ByteView(none.span))
+        var sink = BufferedSink()
+        Report.error(Fault(.memoryTooSmall), files, plan: MutableSpan(), to: &sink)
+        #expect(sink.isFlushed && sink.parts.count == 1)
+        #expect(sink.text.hasPrefix("[LOADER] error: ") && sink.text.filter { $0 == "\n" }.count == 1)
     }
 
     /// Modules that the application needs, or those that it needs do, are used; the others are counted.

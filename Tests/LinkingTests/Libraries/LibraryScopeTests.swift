@@ -112,11 +112,14 @@ extension LibraryTests {
     // MARK: Memory
 
     /// There is room for all of it or the first part that has none is refused; nothing before or after is touched.
-    @Test func noRoomForLibraries() throws {
-        let together = Self.together(Self.application(), [Self.library([("wanted", 0x11)]), Self.library([])])
+    @Test(arguments: [0, 0x60_0000] as [UInt64]) func noRoomForLibraries(_ base: UInt64) throws {
+        var application = Self.application()
+        application.base = base
+        application.rela[0].offset = application.dataAddress
+        let together = Self.together(application, [Self.library([("wanted", 0x11)]), Self.library([])])
         let whole = try together.load(bias: 0)
         let size = UInt64(whole.memory.count)
-        let ends = whole.objects.map { $0.linkStart &+ $0.displacement &+ $0.memorySize }
+        let ends = whole.objects.map { $0.linkStart &+ $0.displacement &+ $0.memorySize &- base }
         for room in [0, 1, ends[0] - 1, ends[0], ends[1] - 1, ends[1], ends[2], size - 1, size] {
             var memory = [UInt8](repeating: 0xee, count: Int(room) + 64)
             let fault = fault {

@@ -114,6 +114,15 @@ import Testing
         #expect(result.word(0x4000) == 0x21)
     }
 
+    /// A symbol that others cannot see is no reference to theirs: undefined and weak it is 0, whatever they define.
+    @Test(arguments: [0, 1, 2] as [UInt8], [0, 1] as [Int]) func undefinedAndHidden(other: UInt8, file: Int) throws {
+        var files = [Self.application([]), Self.library([]), Self.library([("wanted", 0x21)])]
+        files[file].symbols = [LinkedSymbol(name: "wanted", value: 0, info: 0x20, shndx: 0, other: other)]
+        files[file].rela = [LinkedRelocation(offset: 0x4000, type: 1, symbol: 1, addend: 5)]
+        let result = try Self.load(files[0], files[1], files[2])
+        #expect(result.word(0x4000, in: file) == (other == 0 ? 0x26 : 5))
+    }
+
     @Test func symbolsWithoutAValueAndSectionsAreNoDefinitions() throws {
         var one = Self.library([("wanted", 0x11)], info: 0x13)
         one.symbols.append(LinkedSymbol(name: "wanted", value: 0, info: 0x11, shndx: 1))

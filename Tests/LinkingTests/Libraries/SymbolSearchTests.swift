@@ -6,6 +6,15 @@ import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct SymbolSearchTests {
+    /// Calls and thread-local variables want a definition, copies an original, and all others an address that pointers agree on.
+    @Test func whatARelocationSearchesFor() {
+        for type in 0...52 as ClosedRange<UInt32> {
+            let expected: SearchPurpose =
+                type == 5 ? .original : [7, 16, 17, 18, 21, 23, 36].contains(type) ? .definition : .address
+            #expect(SearchPurpose(type) == expected, "\(type)")
+        }
+    }
+
     /// 64 steps for each byte of the files, however they are taken.
     @Test func stepsAreLimited() {
         for size in [0, 1, 10, 1 << 40] as [UInt64] {

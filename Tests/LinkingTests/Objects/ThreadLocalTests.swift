@@ -93,6 +93,24 @@ import TestSupport
         }
     }
 
+    /// A sequence lies in its section, from its first byte to its last: where it does not, nothing of the next one is written.
+    @Test(arguments: sequences) func codeThatItsSectionCutsOff(sequence: Sequence) throws {
+        let count = sequence.code.split(separator: " ").count
+        for start in [0, 0x10] {
+            for end in start + count - 9...start + count {
+                let bytes = file(sequence, at: start) {
+                    $0.sections[0].bytes.removeLast(0x40 - end)
+                    $0.sections[0].relocations.removeAll { $0.offset + 4 > UInt64(end) && $0.type == 21 }
+                    // What follows the code looks like the rest of it.
+                    let code = [UInt8](repeating: 0x90, count: 0x40)
+                    $0.sections.insert(ObjectSection(name: ".text.next", flags: 6, bytes: code), at: 2)
+                }
+                let found = refusal(of: bytes)
+                #expect(end == start + count ? found == nil : found != nil, "\(start) \(end)")
+            }
+        }
+    }
+
     @Test func otherCallee() throws {
         for sequence in Self.sequences {
             let unknown = Fault(.tlsSequenceUnknown, .entry(section: 3, index: 0))
