@@ -19,7 +19,7 @@ import Testing
         let result = load(file) { _ in 1 }
         let place = FaultLocation.relocation(table: table.tag, index: 0)
         if type > 51 {
-            #expect(result.fault == Fault(.relocationTypeUnknown, place, value: UInt64(type)))
+            #expect(result.fault == Fault(.relocationTypeUnknown, place, value: UInt64(type), limit: 51))
         } else if Self.objectTypes.contains(type) {
             #expect(result.fault == Fault(.relocationOnlyInObjects, place, value: UInt64(type)))
         } else if type == 5 {
