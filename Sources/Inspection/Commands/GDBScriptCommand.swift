@@ -17,7 +17,7 @@ struct GDBScriptCommand: ParsableCommand {
               loader-inspect boot --qemu-arg -s --qemu-arg -S app   QEMU waits for gdb
               loader-inspect gdb-script app > script; gdb -x script
 
-            "boot --gdb" does both. Say the same machine and memory to both: the script \
+            "boot --gdb" does both. Give the same machine and memory to both: the script \
             has the addresses of that boot.
 
             \(ExitStatus.ofRehearsals)
@@ -51,7 +51,7 @@ struct GDBScriptCommand: ParsableCommand {
             let script = Output(color: .never)
             guard input.image == nil, rehearsal.libraries.allSatisfy({ $0.file <= host.modules.count }) else {
                 throw Failure(
-                    "gdb reads no image: take its kernel out, loader-inspect image extract --output FOLDER "
+                    "gdb cannot read an image: extract its kernel with loader-inspect image extract --output FOLDER "
                         + "\(QEMU.line([file])), and name that; or let boot --gdb do it")
             }
             let lines = try GDBScript.lines(file, view, host, rehearsal, target: target) { _ throws(Failure) in "" }

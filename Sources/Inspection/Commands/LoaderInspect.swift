@@ -18,17 +18,17 @@ public struct LoaderInspect: AsyncParsableCommand {
             loader-inspect <subcommand> ...
             """,
         discussion: """
-            Runs the loader's own code on the file, on a machine as QEMU would make it.
+            Runs the loader's own code on the file, on a machine like QEMU's.
 
               loader-inspect app                         will it boot in 1 GiB of RAM?
               loader-inspect --memory 64M --machine q35 app
-              loader-inspect --quiet *.elf               only what is wrong
+              loader-inspect --quiet *.elf               only problems
               loader-inspect relocations --base 0x200000 app
               loader-inspect load --output image.bin app
               loader-inspect diff old/app new/app        what changed?
               loader-inspect boot app                    run it in QEMU
               loader-inspect explain 41                  what does that status mean?
-              loader-inspect files app.tar.gz            what is in the image?
+              loader-inspect files app.tar.gz            contents of the image
 
             Exit status, the worst of all files: \(ExitStatus.ofVerdicts)
             """,

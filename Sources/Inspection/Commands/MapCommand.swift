@@ -15,9 +15,9 @@ struct MapCommand: ParsableCommand {
               loader-inspect map --memory 4G --output app.svg app
               loader-inspect map --output app.html app
 
-            The form of --output is told by its name; - is standard output, as SVG. Parts are drawn by size, the smallest still \
-            large enough to be read. A page has the picture in two widths, and as a table. Of a file that does not boot the picture \
-            shows what can be read.
+            The name given to --output decides its form; - is standard output, as SVG. Parts are drawn by size, the smallest still \
+            large enough to be read. A page has the picture in two widths, and as a table. For a file that does not boot, the \
+            picture shows the parts that can be read.
 
             \(ExitStatus.ofRehearsals)
             """)

@@ -13,8 +13,9 @@ struct SizesCommand: ParsableCommand {
               loader-inspect sizes --by unit --debug-file app.debug app
               loader-inspect sizes --by symbol --json app | jq '.rows[:10]'
 
-            Every byte counts once; what belongs to no symbol or unit is told by its section, in brackets. A crate is the first \
-            part of a Rust function's path. Of compile units the code is known, which takes libdw and debugging information.
+            Every byte counts once; one that belongs to no symbol or unit is listed under its section, in brackets. A crate is the \
+            first part of a Rust function's path. For compile units only the size of code is known; it needs libdw and debugging \
+            information.
 
             \(ExitStatus.ofViews)
             """)

@@ -15,7 +15,7 @@ struct VerdictCommand: ParsableCommand {
         discussion: """
               loader-inspect app
               loader-inspect --memory 64M --machine q35 app
-              loader-inspect --quiet --elf-only new/*   only what is wrong
+              loader-inspect --quiet --elf-only new/*   only problems
               curl -s https://example.org/app | loader-inspect -
               loader-inspect --json app | jq -r .verdict
 
@@ -99,7 +99,7 @@ struct SectionsCommand: ParsableCommand {
 
             Flags are readelf's letters: W writable, A in memory, X code, M may be merged, S strings, T thread-local.
 
-            The numbers below "seg" are those of the segments that a section lies in.
+            The numbers below "seg" are the segments that hold a section.
 
             \(ExitStatus.ofViews)
             """)

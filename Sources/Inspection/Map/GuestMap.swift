@@ -124,7 +124,7 @@ struct GuestMap {
         return list
     }
 
-    /// The image's parts: the application, its shared objects in ascending order, what the loader adds, and the gaps between them.
+    /// The image's parts: the application, its shared objects in ascending order, the loader's additions, and the gaps between them.
     private static func image(_ rehearsal: Rehearsal) -> [GuestRange] {
         let image = rehearsal.placement.image
         var list: [GuestRange] = []

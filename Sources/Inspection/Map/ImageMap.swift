@@ -1,4 +1,4 @@
-// The parts of a file, and where each of them lies in memory: the model of the picture's first half.
+// The parts of a file, and the place of each in memory: the model of the picture's first half.
 
 import AnyELF
 import Architecture
@@ -33,7 +33,7 @@ enum PartKind: String, CaseIterable {
 struct Part: Equatable {
     var name: String
     var kind: PartKind
-    /// File offsets; nil if it takes no room in the file.
+    /// File offsets; nil if it has no bytes in the file.
     var file: AddressRange?
     /// Addresses in the guest; nil if it is not in memory.
     var memory: AddressRange?
@@ -347,6 +347,6 @@ struct ImageMap {
 }
 
 extension ProgramHeader {
-    /// Whether it takes memory: PT_LOAD, and not empty.
+    /// Whether it occupies memory: PT_LOAD, and not empty.
     fileprivate var isLoaded: Bool { type == Kind.load && memsz > 0 }
 }

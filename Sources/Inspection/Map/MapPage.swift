@@ -1,4 +1,4 @@
-// The picture as an HTML page: in two widths, one of which the browser shows, and as a table that screen readers can read.
+// The picture as an HTML page: in two widths (the browser shows one), and as a table for screen readers.
 
 import Memory
 

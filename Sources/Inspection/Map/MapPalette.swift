@@ -1,4 +1,4 @@
-// The picture's colours and patterns: each stands for one thing, and all can be told apart by people who see fewer colours, or none.
+// The picture's colours and patterns: each means one thing, and all are distinguishable with fewer colours, and without any.
 
 /// The fill of an area: a colour on a light ground, one on a dark ground, and a pattern over it.
 struct MapFill {
@@ -28,8 +28,8 @@ struct MapFill {
     /// Whether the pattern is dark on the light ground's colour, and light on the dark ground's.
     var isPale = false
 
-    /// All fills. Those with the same pattern differ by a colour difference of at least 15 (CIE 1976), also as people with protanopia,
-    /// deuteranopia or tritanopia see them, and in grey: the tests measure it.
+    /// All fills. Those with the same pattern differ by a colour difference of at least 15 (CIE 1976), also for people with protanopia,
+    /// deuteranopia or tritanopia, and in grey: the tests measure it.
     static let all = [
         MapFill(name: "header", light: "#4d5866", dark: "#566171", pattern: .plain),
         MapFill(name: "code", light: "#d4572a", dark: "#e0683a", pattern: .plain),
@@ -89,6 +89,6 @@ extension PartKind {
 }
 
 extension Owner {
-    /// The name of its fill: whatever the loader makes looks the same, wherever it lies.
+    /// The name of its fill: all that the loader makes looks the same.
     var fill: String { self == .handoff ? PartKind.made.fill : rawValue }
 }

@@ -23,7 +23,7 @@ struct MapPicture {
     /// Sentences below the title.
     let facts: [String]
 
-    /// The picture of `file`, called `name`, after its rehearsal on `machine`; if that fails, of the file alone.
+    /// The picture of `file`, with the name `name`, after its rehearsal on `machine`; if that fails, of the file alone.
     static func of(_ file: ByteView, _ name: String, on machine: HostMachine, gigabytePages: Bool) -> MapPicture {
         do throws(Refusal) {
             return try MapPicture(file, name, on: machine, gigabytePages: gigabytePages)
@@ -107,14 +107,14 @@ struct MapPicture {
         return "\(value) \(["B", "KiB", "MiB", "GiB", "TiB"][unit])"
     }
 
-    /// The size that one more line stands for: the smallest power of two, at least 16, such that at most `budget` lines make up `total`.
+    /// The number of bytes per additional line: the smallest power of two, at least 16, such that `total` needs at most `budget` lines.
     static func scale(_ total: UInt64, budget: UInt64) -> UInt64 {
         var unit: UInt64 = 16
         while total / unit > budget { unit *= 2 }
         return unit
     }
 
-    /// The description of `part`: its size and kind, where it lies, and which segment holds it.
+    /// The description of `part`: its size, kind and place, and the segment that holds it.
     func description(of part: Part) -> String {
         var words = ["\(part.name): \(counted(part.size, "byte")) of \(part.kind.title)"]
         if let file = part.file { words.append("file offsets \(rangeText(file))") }

@@ -6,9 +6,9 @@ import Memory
 struct MapRow {
     /// The part that is drawn; nil for a gap.
     var part: Part?
-    /// Whether it stands at its place in the column of the file, and in that of memory: both, except for parts whose order differs.
+    /// Whether it is in the column of the file, and in that of memory: in both, except for parts whose order differs.
     var isInFile = false, isInMemory = false
-    /// The addresses or offsets that a gap stands for.
+    /// The addresses or offsets of a gap.
     var gap: AddressRange?
 
     /// The size that is drawn to scale.

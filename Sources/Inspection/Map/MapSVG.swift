@@ -51,7 +51,7 @@ struct MapSVG {
         height = top + 16
     }
 
-    /// The drawing as a file of its own.
+    /// The drawing as a complete file.
     var document: String {
         """
         <svg xmlns="http://www.w3.org/2000/svg" class="\(layout.name)" viewBox="0 0 \(MapSVG.number(layout.width)) \
@@ -79,7 +79,7 @@ struct MapSVG {
         top = legend(used.map { ($0.fill, $0.title) }, top + 26)
         let brackets = layout.hasTwoLines ? "" : " Brackets are PT_LOAD segments."
         top = caption(
-            "A part is \(MapSVG.number(layout.line)) pixels high, and one more for each \(MapPicture.human(unit)). Zigzags stand for "
+            "A part is \(MapSVG.number(layout.line)) pixels high, and one more for each \(MapPicture.human(unit)). Zigzags are "
                 + "gaps.\(brackets)", top)
         top += 14
         text(layout.file.x + layout.file.width / 2, top, "file", "head middle")
@@ -227,8 +227,9 @@ struct MapSVG {
         let owners = Owner.allCases.filter { owner in guest.ranges.contains { $0.owner == owner } }
         top = legend(owners.map { ($0.fill, $0.title) }, top + 26)
         top = caption(
-            "Once to scale, once by the logarithm of the address. Below, a range is \(MapSVG.number(layout.line)) pixels high; what is used, "
-                + "one more for each \(MapPicture.human(unit)). Zigzags stand for RAM that is free, or none.", top)
+            "Once to scale, once by the logarithm of the address. Below, a range is \(MapSVG.number(layout.line)) pixels high, "
+                + "and one more for each \(MapPicture.human(unit)) if it is used. Zigzags are free RAM, or addresses without RAM.",
+            top)
         top = drawBars(guest, top + 10)
         for range in guest.ranges {
             let size = layout.line + (range.isUsed ? Double(range.range.size / unit) : 0)
@@ -275,7 +276,7 @@ struct MapSVG {
         for (title, place, ticks) in bars {
             text(layout.margin, top + (layout.hasTwoLines ? 10 : 14), title, "dim")
             if layout.hasTwoLines { top += 16 }
-            // Used ranges come last, so that they are not painted over, and have no edge, which could be all that is seen of them.
+            // Used ranges come last, so that they are not painted over. They have no edge, which could hide them.
             for range in guest.ranges.filter({ !$0.isUsed }) + guest.ranges.filter(\.isUsed) {
                 let (from, to) = (place(range.range.start) * whole, place(range.range.end) * whole)
                 let width = max(to - from, range.isUsed ? 3 : 0)

@@ -152,8 +152,8 @@ struct MapText {
         let owners = Owner.allCases.filter { owner in guest.ranges.contains { $0.owner == owner } }
         legend(owners.map { (glyph($0), $0.title, style($0)) })
         scale(
-            "Each range has one line, what is used one more for each \(MapPicture.human(unit)); "
-                + "RAM that is free (⋮) has one line.")
+            "Each range has one line, and one more for each \(MapPicture.human(unit)) if it is used; "
+                + "free RAM (⋮) has one line.")
         output.line()
         for range in guest.ranges {
             let rows = range.isUsed ? Int(range.range.size / unit) : 0

@@ -28,22 +28,22 @@ struct BootCommand: AsyncParsableCommand {
               loader-inspect boot --qemu-arg -d --qemu-arg int app
               loader-inspect boot --dry-run app           only show the command
 
-            All that follows the file is the application's. The guest's output goes to standard output as it is, everything \
-            else to standard error. A file that the loader refuses needs no QEMU. After a crash, addresses in the output are told \
-            as functions and, with DWARF, as lines of the source.
+            All words after the file are the application's. The guest's output goes to standard output as it is, everything \
+            else to standard error. A file that the loader refuses is refused before QEMU starts. After a crash, addresses in the \
+            output are translated to functions and, with DWARF, to lines of the source.
 
-            Who starts the loader, and how: QEMU by multiboot, pvh or linux (and qboot likewise), OVMF by uefi, GRUB by multiboot2, \
-            multiboot or linux, iPXE by multiboot or linux, the first unless --protocol says otherwise. By linux and uefi it is \
-            loader.efi that is started, which has to lie where the loader does. QEMU's own UEFI boot, pvh and linux have one file: \
-            shared objects take multiboot, or a disk.
+            The starters and their protocols: QEMU with multiboot, pvh or linux (also on qboot), OVMF with uefi, GRUB with \
+            multiboot2, multiboot or linux, iPXE with multiboot or linux; the first is the default. With linux and uefi, loader.efi \
+            is started; it must lie beside the loader. QEMU's own UEFI boot, pvh and linux have one file: shared objects need \
+            multiboot, or a disk.
 
-            GRUB takes grub-mkrescue with xorriso and mtools; a disk takes sfdisk and mtools. What is made for them, and the copy of \
-            the loader without a Multiboot header that PVH is started with, --dry-run leaves behind.
+            GRUB needs grub-mkrescue with xorriso and mtools; a disk needs sfdisk and mtools. --dry-run leaves the files made for \
+            these in place, and the copy of the loader without a Multiboot header with which PVH is started.
 
-            Exit status: the application's, where the kernel says it ("shutting down with code N") or isa-debug-exit does: 0 \
-            success, 1 failure. Else 1 QEMU ended by itself or the file is refused, 2 it is malformed, 64 the command line is \
+            Exit status: the application's, if the kernel prints it ("shutting down with code N") or isa-debug-exit has it: 0 \
+            success, 1 failure. Otherwise 1 QEMU ended or the file is refused, 2 it is malformed, 64 the command line is \
             wrong or something is missing, 124 the time is over, 125 QEMU itself failed, 128 plus a signal: 130 for Ctrl-C; \
-            33 to 49 are the loader's. "loader-inspect explain STATUS" says what a status means.
+            33 to 49 are the loader's. "loader-inspect explain STATUS" shows the meaning of a status.
             """)
     @OptionGroup var machine: MachineOptions
     @OptionGroup var options: RunnerOptions

@@ -58,8 +58,8 @@ struct SymbolizeCommand: AsyncParsableCommand {
               loader-inspect symbolize --debug-file app.debug app < log
               loader-inspect symbolize --base 0x400000 app log
 
-            From the first line on that tells of a crash, or of the whole log where none does. The image is where the loader says in \
-            the log, else where --base says, else where the loader would put it on this machine.
+            Addresses count from the first line that reports a crash; without one, all count. The image is at the address in the \
+            loader's line of the log, or else at --base, or else where the loader would put it on this machine.
 
             \(ExitStatus.ofRehearsals)
             """)

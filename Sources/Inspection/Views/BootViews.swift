@@ -1,4 +1,4 @@
-// What the kernel would find: BootInfo, and what is mapped.
+// BootInfo and the mapped pages, as the kernel would find them.
 
 import Architecture
 import Memory
@@ -50,7 +50,7 @@ enum BootViews {
         var end: UInt64 { virtual &+ pages &* pageSize }
     }
 
-    /// What the page tables map, in runs of pages that are mapped alike.
+    /// The pages that the page tables map, in runs of pages with equal access.
     static func pages(_ rehearsal: Rehearsal, to destination: ViewTarget) {
         var listing = destination.listing(
             "pages",

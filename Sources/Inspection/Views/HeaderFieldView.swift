@@ -6,7 +6,7 @@ import ELF
 
 /// The fields of the ELF header of a file, which need not be one that boots.
 enum HeaderFieldView {
-    /// One field: its name, and how many bytes it has; an address or offset has as many as the class says.
+    /// One field: its name, and its size in bytes; the size of an address or offset depends on the class.
     private enum Width {
         case bytes(UInt64), address
     }
@@ -83,9 +83,9 @@ enum HeaderFieldView {
         case ("e_type", 2): "ET_EXEC, linked at a fixed address"
         case ("e_type", 3): "ET_DYN, position independent"
         case ("e_type", 4): "ET_CORE, a process's memory"
-        case ("e_machine", _): Names.machine(UInt16(value)) ?? "no machine that is known here"
+        case ("e_machine", _): Names.machine(UInt16(value)) ?? "an unknown machine"
         case ("e_ehsize", _), ("e_phentsize", _), ("e_shentsize", _): "\(value) bytes"
-        case ("e_phnum", 0xffff): "PN_XNUM: sh_info of section 0 says"
+        case ("e_phnum", 0xffff): "PN_XNUM: the number is in sh_info of section 0"
         case ("e_shstrndx", 0xffff): "SHN_XINDEX: sh_link of section 0"
         case ("e_shstrndx", 0): "SHN_UNDEF: sections have no names"
         case ("e_phnum", _), ("e_shnum", _), ("e_shstrndx", _): "\(value)"

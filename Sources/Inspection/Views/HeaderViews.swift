@@ -1,16 +1,16 @@
-// What a file says of itself: segments, sections, symbols, notes and dynamic entries.
+// The views of headers: segments, sections, symbols, notes and dynamic entries.
 
 import AnyELF
 import Bytes
 import Diagnostics
 import ELF
 
-/// Where a view goes to.
+/// The target of a view.
 struct ViewTarget {
     let output: Output
     let file: String
     let json: Bool
-    /// What holds the file's bytes, where the view may look at many of them.
+    /// The owner of the file's bytes, if the view may read many of them.
     var input: InputFile?
     /// Whether the file is one of several, so that its name stands above the text.
     var isTitled = false
@@ -54,8 +54,8 @@ enum HeaderViews {
         listing.end()
     }
 
-    /// The section headers, and which segments hold the sections; as text only where `isWide` with sh_link, sh_info and
-    /// sh_entsize, which leave no room for a name on a narrow terminal.
+    /// The section headers, and the segments that hold the sections. As text they have sh_link, sh_info and sh_entsize only if `isWide`:
+    /// these leave no room for a name on a narrow terminal.
     static func sections(_ file: ByteView, isWide: Bool, to destination: ViewTarget) throws(Fault) {
         let header = try AnyFileHeader(file)
         let table = try SectionListing(file, header)
@@ -109,7 +109,7 @@ enum HeaderViews {
             Column("type", "type", 7), Column("binding", "bind", 6), Column("visibility", "visible", 9),
             Column("section", "sec", 4, right: true),
         ]
-        // People find a version where linkers write it, programs beside the name.
+        // In text the version follows the name, as linkers write it; in JSON it has its own member.
         if destination.json { columns.append(Column("version", "version", 12)) }
         columns.append(Column("name", "name", 16))
         var listing = destination.listing("symbols", columns)
@@ -157,7 +157,7 @@ enum HeaderViews {
         }
     }
 
-    /// The entries of the dynamic section, the one that ends it included.
+    /// The entries of the dynamic section, including the last, DT_NULL.
     static func dynamic(_ file: ByteView, to destination: ViewTarget) throws(Fault) {
         let header = try AnyFileHeader(file)
         let segments = try SegmentListing(file, header)
@@ -189,7 +189,7 @@ enum HeaderViews {
         listing.end()
     }
 
-    /// The versions of symbols that the file defines, and those that it wants of others.
+    /// The versions of symbols that the file defines, and those that it needs from others.
     static func versions(_ file: ByteView, to destination: ViewTarget) throws(Fault) {
         let header = try AnyFileHeader(file)
         let versions = try VersionListing.all(file, header, try SectionListing(file, header))

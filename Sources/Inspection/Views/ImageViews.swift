@@ -1,4 +1,4 @@
-// What is in a Hermit image.
+// The contents of a Hermit image.
 
 import Bytes
 import Diagnostics
@@ -58,7 +58,7 @@ enum ImageViews {
         return image.kernel
     }
 
-    /// The name as it is meant: without what stands for nothing.
+    /// The name without `.` and empty components.
     static func key(_ entry: TarEntry, _ archive: ByteView) -> String {
         entry.path.text(in: archive).split(separator: "/").filter { $0 != "." }.joined(separator: "/")
     }

@@ -11,9 +11,9 @@ import Linking
 
 /// The view of relocations of several files.
 enum LinkRelocationView {
-    /// Lists all relocations of `file`, called `name`, and of those of `modules` that it needs, for an image whose first byte
-    /// lies at `base`, by default where the file was linked. Returns the number of those that cannot be applied. Throws a
-    /// `Refusal` where the files do not fit together, and a `Failure` where the image cannot be there.
+    /// Lists all relocations of `file`, with the name `name`, and of the `modules` that it needs, for an image whose first byte lies at
+    /// `base`, by default the file's link address. Returns the number of relocations that cannot be applied. Throws a `Refusal` if the
+    /// files cannot be linked, and a `Failure` if the image cannot lie there.
     static func list(
         _ file: ByteView, _ name: String, with modules: [(path: String, input: InputFile)], base: UInt64?,
         to output: Output,
@@ -115,7 +115,7 @@ enum LinkRelocationView {
                 listing.none()
             }
             if let found = try? relocator.definition(of: entry, relocation.location) {
-                // What the loader defines has no name in any file.
+                // The loader's own symbols have no name in any file.
                 listing.text(found.symbol.name == 0 ? "the loader" : names[link[found.object].file])
             } else {
                 listing.none()

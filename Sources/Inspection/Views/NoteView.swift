@@ -1,4 +1,4 @@
-// The notes of a file, and what those mean that people ask for (gABI, chapter "Note Section"; Linux's elfcore.h for core files).
+// The notes of a file, and the meaning of the usual ones (gABI, chapter "Note Section"; Linux's elfcore.h for core files).
 
 import AnyELF
 import Bytes
@@ -8,7 +8,7 @@ import HermitEntry
 
 /// The view of notes.
 enum NoteView {
-    /// The notes of every PT_NOTE segment, of an object file those of every SHT_NOTE section that is in memory.
+    /// The notes of every PT_NOTE segment; of an object file, of every SHT_NOTE section that is in memory.
     static func list(_ file: ByteView, to destination: ViewTarget) throws(Fault) {
         let header = try AnyFileHeader(file)
         let segments = try SegmentListing(file, header)
@@ -53,7 +53,7 @@ enum NoteView {
         case ("HERMIT", HermitNotes.entryVersionType):
             return "Hermit entry version \(note.desc.byte(at: 0).map { String($0) } ?? "?")"
         case ("UHYVEIF", HermitNotes.uhyveInterfaceType):
-            // Big endian, whatever the file is.
+            // Big endian, whatever the file's byte order.
             return "uhyve interface version \((note.desc.word32(at: 0) ?? 0).byteSwapped)"
         case ("GNU", HermitNotes.abiTagType):
             let systems: [UInt32: String] = [0: "Linux", 2: "Solaris", 3: "FreeBSD", 6: "Hermit"]
@@ -68,7 +68,7 @@ enum NoteView {
         }
     }
 
-    /// What a note of a core file is, nil for what has no name here.
+    /// The meaning of a core file's note; nil if it is not in the table.
     private static func coreMeaning(_ note: borrowing Note, _ header: AnyFileHeader) -> String? {
         let (form, desc) = (header.form, note.desc)
         switch note.type {

@@ -1,4 +1,4 @@
-// Every relocation of an object file: where, which, of what, and what it comes to where the loader links the file.
+// Every relocation of an object file: place, type, symbol, and the value that the loader's link gives.
 
 import AnyELF
 import Architecture
@@ -10,12 +10,12 @@ import Linking
 
 /// The view of an object file's relocations.
 enum ObjectRelocationView {
-    /// Lists all relocations of `file` for an image whose first byte lies at `base`; those of sections that are not loaded
-    /// come last, without a value. Returns the number of those that cannot be applied.
+    /// Lists all relocations of `file` for an image whose first byte lies at `base`; those of sections that are not loaded come last,
+    /// without a value. Returns the number of relocations that cannot be applied.
     static func list(_ file: ByteView, base: UInt64, to destination: ViewTarget) throws(Fault) -> Int {
         let header = try FileHeader(file)
         let table = try SectionListing(file, header)
-        // A library's object file, which has no entry point, can be looked at all the same.
+        // A library's object file, which has no entry point, can be viewed nevertheless.
         let isComplete = ObjectImage.hasEntry(file, header)
         let rows = Rows(destination, base: base, hasPlaces: isComplete)
         var faults = 0
@@ -42,7 +42,7 @@ enum ObjectRelocationView {
 }
 
 extension ObjectImage {
-    /// Whether `file` has an entry point, which is all that makes an object file an application.
+    /// Whether `file` has an entry point, which makes an object file an application.
     static func hasEntry(_ file: ByteView, _ header: FileHeader) -> Bool {
         do throws(Fault) {
             _ = try ObjectImage(file, header)
@@ -51,7 +51,7 @@ extension ObjectImage {
     }
 }
 
-/// The names of the symbols of one table, for relocations that nobody applies.
+/// The names of the symbols of one table, for relocations that are not applied.
 private struct SymbolNames {
     let symbols: (offset: UInt64, size: UInt64)
     let strings: (offset: UInt64, size: UInt64)
@@ -69,7 +69,7 @@ private struct SymbolNames {
         count = Int(truncatingIfNeeded: section.fileSize / Symbol.size)
     }
 
-    /// The file offset of the name of the symbol at `index`, or else of its section's; 0 where there is none.
+    /// The file offset of the name of the symbol at `index`, or else of its section's; 0 if there is none.
     func offset(_ index: UInt32, _ file: borrowing ByteView, _ table: borrowing SectionListing, _ names: UInt64)
         -> UInt64
     {
@@ -118,7 +118,7 @@ private final class Rows {
         symbol(relocation.nameOffset, file)
     }
 
-    /// A relocation of the section at `index` that nobody applies.
+    /// A relocation of the section at `index` that is not applied.
     func write(
         _ entry: RelocationEntry, _ file: borrowing ByteView, _ table: borrowing SectionListing, _ index: Int,
         _ names: SymbolNames

@@ -1,4 +1,4 @@
-// How many bytes each part of a file takes: what two builds are compared by.
+// The sizes of a file's parts, by which two builds are compared.
 
 import AnyELF
 import Bytes
@@ -14,7 +14,7 @@ struct PartSizes {
         sizes[name] = overflow ? .max : sum
     }
 
-    /// The segments of `file` that take memory: type, number among those of the type, access; the size is that in memory.
+    /// The segments of `file` that occupy memory: type, number among those of the type, access; the size is that in memory.
     static func segments(_ file: ByteView) -> PartSizes {
         var parts = PartSizes()
         guard let header = try? AnyFileHeader(file), let headers = try? SegmentListing(file, header) else {
@@ -51,7 +51,7 @@ struct PartSizes {
             return parts
         }
         var others = PartSizes()
-        // What one table lacks that is malformed, the parts of the others say.
+        // A malformed table ends the walk; the tables before it count.
         try? SymbolTableListing.forEach(of: file, header, sections) { (table) throws(Fault) in
             for index in 0..<table.count {
                 let symbol = table[index]
@@ -63,7 +63,7 @@ struct PartSizes {
         return parts.sizes.isEmpty ? others : parts
     }
 
-    /// The crates of `file`, and what counts for none; nothing where rustc has made no function of it.
+    /// The crates of `file` and the remainder; nothing if it has no Rust functions.
     static func crates(_ file: ByteView) -> PartSizes {
         var parts = PartSizes()
         guard let sizes = try? FileSizes(file), let breakdown = try? sizes.breakdown(byCrate: true, symbolsOf: sizes)
@@ -99,8 +99,8 @@ struct PartSizes {
         unsafe bytes.span.withUnsafeBytes { unsafe String(decoding: $0, as: UTF8.self) }
     }
 
-    /// `name` without what differs from build to build although the source is the same: the hash at the end of Rust's
-    /// legacy mangling (`17h`, 16 digits, `E`), and the number that LLVM gives a symbol it has promoted (`.llvm.1234`).
+    /// `name` without the parts that differ from build to build although the source is the same: the hash at the end of Rust's legacy
+    /// mangling (`17h`, 16 digits, `E`), and the number that LLVM gives a symbol it has promoted (`.llvm.1234`).
     static func stable(_ name: String) -> String {
         var bytes = Array(name.utf8)
         let suffix = Array(".llvm.".utf8)
@@ -119,7 +119,7 @@ struct PartSizes {
     }
 }
 
-/// What has become of parts of one kind.
+/// The changes of parts of one kind.
 struct SizeChanges: Encodable {
     /// A part that is larger, smaller, new (no old size) or gone (no new size).
     struct Change: Encodable {
@@ -133,7 +133,7 @@ struct SizeChanges: Encodable {
             return new >= old ? (new - old, true) : (old - new, false)
         }
 
-        /// What happened, in a word.
+        /// The change in a word.
         var word: String { old == nil ? "new" : new == nil ? "gone" : difference.isGrowth ? "grown" : "shrunk" }
     }
 

@@ -8,13 +8,13 @@ import ELF
 
 /// The view of relocations of files of other forms, types and machines.
 enum PlainRelocationView {
-    /// Whether this view is the one for `file`: the loader's own says nothing of it.
+    /// Whether this view is for `file`: the loader's own code cannot read it.
     static func isFor(_ file: ByteView) -> Bool {
         guard let header = try? AnyFileHeader(file) else { return false }
         return !header.isOwn || FileType(rawValue: header.type) == nil
     }
 
-    /// Lists the relocations of all sections of `file`, or where none holds any, of those tables that its dynamic section names.
+    /// Lists the relocations of all sections of `file`, or if none holds any, of the tables that its dynamic section names.
     static func list(_ file: ByteView, to destination: ViewTarget) throws(Fault) {
         let header = try AnyFileHeader(file)
         let form = header.form
@@ -60,7 +60,7 @@ enum PlainRelocationView {
         try list(DynamicTag.pltRelocations, DynamicTag.pltRelocationSize, pltKind, "JMPREL")
     }
 
-    /// What a table is made of.
+    /// The form of a table's entries.
     fileprivate enum Kind {
         case rela, rel, relr
 
@@ -93,13 +93,13 @@ private final class Rows {
             Column("offset", "offset", 12, right: true), Column("number", "no", 4, right: true),
             Column("name", "type", 9), Column("addend", "addend", 12, right: true),
         ]
-        // What only the loader's own machine has.
+        // The members that only the loader's own machine has.
         if isJSON { columns += [Column("place", "", 0), Column("formula", "", 0), Column("value", "", 0)] }
         columns.append(Column("symbol", "symbol", 16))
         listing = destination.listing("relocations", columns, facts: [("base", "null")])
     }
 
-    /// Lists `table`; what has no name of its own among `symbols` goes by that of its section.
+    /// Lists `table`; a symbol without a name in `symbols` appears as its section.
     func list(
         _ table: ByteView, _ kind: PlainRelocationView.Kind, _ name: ByteView, symbols: ByteView, strings: ByteView,
         _ sections: SectionListing
@@ -132,7 +132,7 @@ private final class Rows {
         }
     }
 
-    /// Lists the places that the words of `table` stand for (SHT_RELR): an address, and bits for the words after it.
+    /// Lists the places that the words of `table` encode (SHT_RELR): an address, and bits for the words after it.
     func listPacked(_ table: ByteView, _ name: ByteView) {
         hasTable = true
         let bits = form.wordSize * 8 - 1
@@ -180,8 +180,8 @@ private final class Rows {
         for _ in 0..<3 { listing.none() }
     }
 
-    /// Type and symbol of r_info. 64-bit MIPS has them in fields of their own, which are no halves of a number where the least
-    /// significant byte comes first; 64-bit SPARC has further data above the type.
+    /// Type and symbol of r_info. 64-bit MIPS has separate fields, which in little-endian files are not the halves of one number; 64-bit
+    /// SPARC has further data above the type.
     private func information(_ info: UInt64) -> (type: UInt32, symbol: UInt32) {
         guard form.isWide else {
             return (UInt32(truncatingIfNeeded: info & 0xff), UInt32(truncatingIfNeeded: info >> 8))

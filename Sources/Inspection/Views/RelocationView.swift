@@ -1,4 +1,4 @@
-// Every relocation: where, which, of what, and what it comes to at a given base.
+// Every relocation: place, type, symbol, and value at a given base.
 
 import Architecture
 import Memory
@@ -10,8 +10,8 @@ import Synchronization
 
 /// The view of relocations.
 enum RelocationView {
-    /// Lists all relocations of `file` for an image whose first byte lies at `base`, by default where it was linked.
-    /// Returns the number of those that cannot be applied.
+    /// Lists all relocations of `file` for an image whose first byte lies at `base`, by default its link address. Returns the number of
+    /// relocations that cannot be applied.
     static func list(_ file: ByteView, base: UInt64?, to destination: ViewTarget) throws(Fault) -> Int {
         // Shared objects and programs of an operating system can be looked at, too.
         let image = try LinkedImage(file, as: .library)
@@ -48,7 +48,7 @@ enum RelocationView {
         return faults
     }
 
-    /// Lists the entries of `table`, of which the first is number `first`. Returns the number of those that cannot be applied.
+    /// Lists the entries of `table`, numbered from `first`. Returns the number of entries that cannot be applied.
     private static func list(
         _ table: RelocationTable, from first: inout Int, _ name: Text, _ rows: RelocationRows,
         in listing: inout Listing
@@ -69,7 +69,7 @@ enum RelocationView {
     }
 }
 
-/// What the rows of one file have in common.
+/// The common facts of one file's rows.
 private struct RelocationRows: ~Escapable, Sendable {
     /// One relocation type's cells.
     private struct TypeCells {

@@ -6,7 +6,7 @@ import Bytes
 import Diagnostics
 import ELF
 
-/// What symbols are sorted by.
+/// The keys by which symbols are sorted.
 enum SymbolOrder: String, CaseIterable, ExpressibleByArgument {
     /// The tables' own order.
     case file
@@ -59,7 +59,7 @@ struct SymbolRow {
 }
 
 extension ByteView {
-    /// All of it as text, without what a terminal could take for a command.
+    /// All of it as text, without bytes that a terminal could take for a command.
     fileprivate var wholeText: String {
         // Read only, within the closure.
         printable(unsafe span.withUnsafeBytes { unsafe String(decoding: $0, as: UTF8.self) })
@@ -67,8 +67,8 @@ extension ByteView {
 }
 
 extension SectionHeader {
-    /// Whether the section lies in `segment`, in memory and where it has bytes also in the file. What is thread-local without
-    /// bytes takes no room in a loaded segment: its address is that of what follows it.
+    /// Whether `segment` contains the section in memory, and, if it has bytes, in the file. A thread-local section without bytes occupies
+    /// nothing of a loaded segment: its address is also the next section's.
     func isInside(_ segment: ProgramHeader) -> Bool {
         guard flags & Flags.alloc != 0 else { return isStored(in: segment) }
         let isThreadLocal = flags & Flags.threadLocal != 0
@@ -83,7 +83,7 @@ extension SectionHeader {
         return SectionHeader.lies(addr, size, in: segment.vaddr, segment.memsz)
             && (!hasBytes || SectionHeader.lies(offset, size, in: segment.offset, segment.filesz))
     }
-    /// Whether what is not in memory is among the bytes of `segment`, whose kind is not about memory: attributes of a processor.
+    /// Whether a section that is not in memory lies in `segment`, whose kind is not about memory (a processor's attributes).
     private func isStored(in segment: ProgramHeader) -> Bool {
         typealias Segment = ProgramHeader.Kind
         let inMemory = [
