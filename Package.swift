@@ -8,7 +8,7 @@ import PackageDescription
 let freestanding = Context.environment["LOADER_FREESTANDING"] != nil
 let pureOnly = Context.environment["LOADER_PURE"] != nil
 
-/// What every module is held to.
+/// The settings of every module.
 let strict: [SwiftSetting] = [
     .strictMemorySafety(),
     .treatAllWarnings(as: .error),
@@ -17,14 +17,14 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
-/// What the pure modules add: the host build rejects what Embedded Swift could not take.
+/// The additional settings of the pure modules: the host build rejects code that Embedded Swift could not compile.
 let pure: [SwiftSetting] =
     strict + [
         .enableExperimentalFeature("Lifetimes"),
         .treatWarning("EmbeddedRestrictions", as: .error),
     ]
 
-/// The modules that know no hardware, below the one that composes them.
+/// The modules without hardware, below the one that composes them.
 let pureModules: [Target.Dependency] = [
     "Diagnostics", "Bytes", "ELF", "Memory", "Architecture", "Linking", "HermitEntry", "HermitImage", "Firmware",
 ]
@@ -41,13 +41,13 @@ var targets: [Target] = [
     .target(name: "Firmware", dependencies: ["Diagnostics", "Bytes", "Memory"], swiftSettings: pure),
     .target(name: "Boot", dependencies: pureModules, swiftSettings: pure),
     .target(name: "UEFI", dependencies: ["Diagnostics", "Bytes", "Memory"], swiftSettings: pure),
-    // A program for the host, whichever package this is: it makes of two links of the loader one that may lie anywhere.
+    // A program for the host in both packages: it makes one loader that may lie anywhere out of two links.
     .executableTarget(
         name: "loader-pack", dependencies: ["Diagnostics", "Bytes", "ELF", "Architecture"], path: "Sources/LoaderPack",
         swiftSettings: strict + [.enableExperimentalFeature("Lifetimes")]),
 ]
 
-// What views read that the loader cannot boot: for hosts, with a heap.
+// Readers for views of files that the loader cannot boot: for hosts, with a heap.
 let anyELF = Target.target(
     name: "AnyELF", dependencies: ["Diagnostics", "Bytes", "ELF", "Architecture"],
     swiftSettings: strict + [.enableExperimentalFeature("Lifetimes")])
@@ -76,7 +76,7 @@ if freestanding {
             swiftSettings: strict + [.enableExperimentalFeature("Lifetimes")]),
     ]
 } else {
-    // Both whatever is built, so that all builds agree on their versions.
+    // Both in every build, so that all builds agree on their versions.
     dependencies += [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2", traits: []),
@@ -147,7 +147,7 @@ if freestanding {
         .testTarget(name: "CMachineTests", dependencies: ["TestSupport", "Commands"], swiftSettings: testSettings),
     ]
 
-    // The modules, and what their tests need besides.
+    // The modules, and the further needs of their tests.
     let tested: [(module: String, dependencies: [Target.Dependency])] = [
         ("Diagnostics", []), ("Bytes", ["Diagnostics"]),
         ("ELF", ["Diagnostics", "Bytes", "Architecture", "Linking", "Clibelf"]),
@@ -178,7 +178,7 @@ if freestanding {
                 swiftSettings: testSettings))
     }
 
-    // Hostile input: what mutation tests and fuzzing have in common, and their drivers.
+    // Hostile input: the common parts of mutation tests and fuzzing, and their drivers.
     let hostile: [SwiftSetting] = [.treatAllWarnings(as: .error), .enableExperimentalFeature("Lifetimes")]
     targets += [
         .target(
@@ -189,7 +189,7 @@ if freestanding {
             name: "MutationTests", dependencies: pureModules + ["Boot", "HostileInput", "TestSupport"],
             swiftSettings: hostile),
     ]
-    // libFuzzer has the main function, so this links only where it is asked for (Fuzz/run).
+    // libFuzzer has the main function, so this links only if it is requested (Fuzz/run).
     if Context.environment["LOADER_FUZZ"] != nil {
         targets.append(
             .executableTarget(

@@ -119,7 +119,7 @@ public struct ByteRegion: ~Copyable, ~Escapable {
         return true
     }
 
-    /// Adds `value` to the 64-bit words whose bit is set in `bits`, which stands for 64 words from `address` on. Returns the number of
+    /// Adds `value` to the 64-bit words whose bit is set in `bits`, one bit for each of 64 words from `address` on. Returns the number of
     /// them. Adds nothing and returns nil if they are not all inside the region.
     @_lifetime(self: copy self)
     public mutating func add(_ value: UInt64, at address: UInt64, wherever bits: UInt64) -> UInt64? {

@@ -16,7 +16,7 @@ struct unit_reader {
     void *library, *elf, *dwarf, *unit;
     // A copy of the file: libelf stores into the section headers of compressed sections.
     void *bytes;
-    // What is left of the current unit's ranges: the state of dwarf_ranges, 0 after the last.
+    // The position in the current unit's ranges: the state of dwarf_ranges, 0 after the last.
     ptrdiff_t offset;
     uint64_t base;
     struct die die;

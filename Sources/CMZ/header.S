@@ -78,7 +78,7 @@ section_table_end:
     .long mz_payload_paragraphs
     .word 0, 0xffff, 0
     .word BOOT_FLAG
-// Offset 0x200: a jump over the header, whose displacement also tells the header's size.
+// Offset 0x200: a jump over the header, whose displacement also gives the header's size.
     .byte 0xeb, setup_header_end - 1f
 1:  .ascii "HdrS"
     .word PROTOCOL_VERSION

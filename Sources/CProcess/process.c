@@ -16,11 +16,11 @@ static const int watched[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGCHLD};
 enum { watched_count = sizeof watched / sizeof *watched };
 
 static int signal_pipe[2] = {-1, -1};
-// What was done with the signals before, and whether that is to be restored.
+// The earlier actions of the signals, and whether to restore them.
 static struct sigaction former[watched_count], former_pipe;
 static int is_watching;
 
-// A handler may do no more than this: the numbers are handled elsewhere.
+// A handler may do little: the numbers are handled elsewhere.
 static void note_signal(int number) {
     int error = errno;
     unsigned char byte = (unsigned char)number;
@@ -42,7 +42,7 @@ int process_watch_signals(void) {
     if (signal_pipe[0] < 0 && pipe2(signal_pipe, O_CLOEXEC | O_NONBLOCK) != 0) return -errno;
     for (int index = 0; index < watched_count; index++) {
         sigaction(watched[index], NULL, &former[index]);
-        // What the user has had ignored, as nohup does, stays so; but the end of a child must be noted.
+        // Signals that the user ignores, as nohup does, stay ignored; but the end of a child must be noted.
         if (former[index].sa_handler == SIG_IGN && watched[index] != SIGCHLD) continue;
         handle(watched[index], note_signal);
     }

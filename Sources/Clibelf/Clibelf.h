@@ -1,4 +1,4 @@
-// libelf, as an independent witness of what an ELF file says; only the tests use it.
+// libelf, as an independent witness of an ELF file's contents; only the tests use it.
 
 #include <gelf.h>
 #include <libelf.h>

@@ -1,3 +1,3 @@
-// libfdt, as an independent witness of what a device tree says; only the tests use it.
+// libfdt, as an independent witness of a device tree's contents; only the tests use it.
 
 #include <libfdt.h>

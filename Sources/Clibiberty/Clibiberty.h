@@ -1,4 +1,4 @@
-// GNU libiberty's demangler of C++ and of both manglings of Rust: the one that c++filt is made of.
+// GNU libiberty's demangler of C++ and of both manglings of Rust, which is also c++filt's.
 //
 // A mangled name may refer to parts of itself, and grow to any length. libiberty limits only the depth of that; so its text is taken
 // piece by piece, and left by longjmp when it gets too long. The functions with a callback allocate nothing that would be lost.
@@ -23,8 +23,8 @@ static inline void take_demangled(const char *piece, size_t size, void *opaque) 
     text->count += size;
 }
 
-/// Writes the name that `symbol` is the mangled form of into the `capacity` bytes at `buffer`, if it is Rust's, or with `cplusplus` one
-/// of C++. Returns its size in bytes; 0 for other names, and for names that are longer than `capacity`.
+/// Demangles `symbol` into the `capacity` bytes at `buffer`, if it is a name of Rust, or with `cplusplus` one of C++. Returns the result's
+/// size in bytes; 0 for other names, and for names that are longer than `capacity`.
 static inline size_t demangle_bounded(const char *_Nonnull symbol, int cplusplus, char *_Nonnull buffer, size_t capacity) {
     struct demangled_text text = {.buffer = buffer, .capacity = capacity};
     int options = DMGL_PARAMS | DMGL_ANSI;

@@ -17,7 +17,7 @@ public struct FaultDetails: Sendable {
     /// The details that `fault` itself holds.
     public init(_ fault: Fault) { nameOffset = fault.value }
 
-    /// Writes `sentence` and fills its blanks in; RuleWords.swift says what each stands for.
+    /// Writes `sentence` and fills its blanks in; RuleWords.swift explains them.
     public func write(
         _ sentence: Text, _ value: UInt64, _ limit: UInt64, to sink: inout some TextSink, file: RawSpan
     ) {

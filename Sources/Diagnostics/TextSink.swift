@@ -38,7 +38,7 @@ extension TextSink {
         write(decimal: value)
     }
 
-    /// Writes `template`, in which each `%x` or `%d` stands for the next of the numbers, in hexadecimal or in decimal.
+    /// Writes `template`, and for each `%x` or `%d` in it the next of the numbers, in hexadecimal or in decimal.
     @inline(never)
     public mutating func write(
         _ template: Text, _ first: UInt64, _ second: UInt64 = 0, _ third: UInt64 = 0, _ fourth: UInt64 = 0

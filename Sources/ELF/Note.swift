@@ -28,9 +28,9 @@ public struct Note: ~Escapable {
 
 /// The notes of one PT_NOTE segment or SHT_NOTE section, front to back.
 ///
-/// The gABI pads the fields of 64-bit files to 8 bytes, but nearly all tools pad to 4. p_align does not tell which: linkers put notes
-/// of both kinds in one segment, whose p_align is the larger one. So notes are read with padding to 8 if they then fill the segment,
-/// and otherwise with padding to 4.
+/// The gABI pads the fields of 64-bit files to 8 bytes, but nearly all tools pad to 4. p_align does not say which: linkers put notes of
+/// both kinds in one segment, whose p_align is the larger one. So notes are read with padding to 8 if they then fill the segment, and
+/// otherwise with padding to 4.
 public struct Notes: ~Escapable {
     /// How fields are padded.
     private enum Padding {

@@ -8,7 +8,7 @@ public import Diagnostics
 /// differences, each number in LEB128.
 ///
 ///     header      unsigned: number of entries << 3 | entries have addends << 2 | shift
-///     entry       a byte: offset difference; its low bits tell which of symbol, type and addend differ from the previous entry;
+///     entry       a byte: offset difference; its low bits say which of symbol, type and addend differ from the previous entry;
 ///                 if its highest bit is set, more of the offset difference follows, unsigned
 ///                 then the signed differences of symbol, type and addend, as far as they differ
 ///

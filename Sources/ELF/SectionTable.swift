@@ -195,7 +195,7 @@ public struct SectionTable: ~Escapable {
     }
 }
 
-/// The numbers of a table's entries, except number 0, which stands for no entry.
+/// The numbers of a table's entries, except number 0, which means no entry.
 public struct EntryNumbers {
     @usableFromInline var last: UInt32 = 0
     @usableFromInline let count: UInt32

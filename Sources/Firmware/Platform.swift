@@ -35,7 +35,7 @@ public struct Platform: ~Copyable {
     public var reservations = Reservations()
     /// The command line, without a NUL; empty if there is none.
     public var commandLine = AddressRange(0, 0)
-    /// The address of ACPI's root pointer; 0 if the protocol does not tell it.
+    /// The address of ACPI's root pointer; 0 if the protocol does not give it.
     public var rsdp: UInt64 = 0
     /// The address of AMD SEV-SNP's confidential computing blob (AMD 56421, GHCB Standardization); 0 if unknown.
     public var confidentialBlob: UInt64 = 0
@@ -150,7 +150,7 @@ public struct PlatformFacts: ~Escapable {
     public let reservations: ReservationList
     /// The command line, without a NUL; empty if there is none.
     public let commandLine: AddressRange
-    /// The address of ACPI's root pointer; 0 if the protocol does not tell it.
+    /// The address of ACPI's root pointer; 0 if the protocol does not give it.
     public let rsdp: UInt64
     /// The address of AMD SEV-SNP's confidential computing blob; 0 if unknown.
     public let confidentialBlob: UInt64

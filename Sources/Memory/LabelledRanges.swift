@@ -1,6 +1,6 @@
 // Ranges of addresses, each with a label.
 
-/// A range of addresses, and a label that says what is there.
+/// A range of addresses, and its label.
 public struct LabelledRange<Label: Equatable & Sendable>: Equatable, Sendable {
     /// The addresses.
     public var range: AddressRange

@@ -119,7 +119,7 @@ public struct Reservations {
         return (nil, count)
     }
 
-    /// The largest range of whole pages inside `window` that is available RAM in `regions` and free of reservations; empty if there is none.
+    /// The largest range of whole pages in `window` that is available RAM in `regions` and free of reservations; empty if there is none.
     public func largestRoom(in regions: MemoryRegions, window: AddressRange) -> AddressRange {
         var largest = AddressRange(0, 0)
         let reserved = all

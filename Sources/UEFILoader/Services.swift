@@ -75,7 +75,7 @@ struct Services {
     /// The bytes of `range`, which has been allocated, for writing: the firmware maps it to itself.
     @_lifetime(immortal)
     func region(_ range: AddressRange) -> ByteRegion {
-        // An allocation does not begin at 0, and nobody else has a view of it while it is written.
+        // An allocation does not begin at 0, and there is no other view of it while it is written.
         let pointer = unsafe UnsafeMutableRawPointer(bitPattern: UInt(range.start)).unsafelyUnwrapped
         let span = unsafe MutableRawSpan(_unsafeStart: pointer, byteCount: Int(range.size))
         return ByteRegion(unsafe _overrideLifetime(span, borrowing: ()), at: range.start)

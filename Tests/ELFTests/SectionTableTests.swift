@@ -130,7 +130,7 @@ import Testing
                 Self.refusal(sound.putting(size, at: 58))
                     == Fault(.badSectionHeaderSize, .header, value: UInt64(size), limit: 64))
         }
-        // Cut behind the last header, and one byte earlier.
+        // Cut after the last header, and one byte earlier.
         #expect(Self.refusal(Array(sound.prefix(Int(end)))) == nil)
         #expect(
             Self.refusal(Array(sound.prefix(Int(end - 1))))

@@ -14,7 +14,7 @@ public enum Thunks {
     }
 
     /// `__tls_get_addr`. Its table, the distance of each block below TP, is at the function's start + 0x0a + `distance`. It takes the
-    /// address of a tls_index in rdi; module 0 stands for undefined weak variables.
+    /// address of a tls_index in rdi; module 0 is for undefined weak variables.
     ///
     ///     mov (%rdi), %rax; lea distance(%rip), %rdx
     ///     mov (%rdx,%rax,8), %rdx; add 8(%rdi), %rdx

@@ -1,5 +1,5 @@
-// The compile units of a file's debugging information, by elfutils' libdw: that library is looked for when it is needed, so that
-// nobody has to have it.
+// The compile units of a file's debugging information, by elfutils' libdw: that library is looked for when it is needed, so it need not be
+// installed.
 
 #pragma once
 
@@ -13,10 +13,10 @@ struct unit_reader;
 /// to 1 if libdw is not installed, to 0 if there is no DWARF.
 struct unit_reader *_Nullable unit_reader_open(const void *_Nonnull bytes, size_t size, int *_Nonnull is_missing);
 
-/// The next range of addresses of a compile unit's code: its name, which is null where it has none, and what it spans. Returns 0
-/// after the last, or where the information is damaged.
+/// The next range of addresses of a compile unit's code: the unit's name, null if it has none, and the range. Returns 0 after the last, or
+/// if the information is damaged.
 int unit_reader_next(struct unit_reader *_Nonnull reader, const char *_Nullable *_Nonnull name, uint64_t *_Nonnull start,
                      uint64_t *_Nonnull end);
 
-/// Frees what `unit_reader_open` returned.
+/// Frees the reader.
 void unit_reader_close(struct unit_reader *_Nonnull reader);

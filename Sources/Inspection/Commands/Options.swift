@@ -39,8 +39,8 @@ struct FileOptions: ParsableArguments {
     /// Whether the output is JSON.
     var json: Bool { jsonDocuments || jsonArray }
 
-    /// Calls `body` with each file, or the kernel of each image; the exit status is the worst. A fault goes to standard error as one line, and so does a file
-    /// that cannot be read.
+    /// Calls `body` with each file, or the kernel of each image; the exit status is the worst. A fault goes to standard error as one line,
+    /// and so does a file that cannot be read.
     func forEach(_ body: (ByteView, String, Output) throws -> Int32) throws {
         try forEachInput { file, input, name, output in try body(file, name, output) }
     }

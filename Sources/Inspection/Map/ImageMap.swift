@@ -57,8 +57,7 @@ struct ImageMap {
     /// The access of each PT_LOAD segment, as `rwx`.
     private(set) var access: [Int: String] = [:]
 
-    /// The parts of the file of which `application` was made, at `bias`, with its `libraries`, whose `files` come in
-    /// the same order.
+    /// The parts of `application`'s file, at `bias`, with its `libraries`, whose `files` are in the same order.
     init(
         _ application: borrowing Application, bias: UInt64, libraries: [Rehearsal.Library], files: [InputFile?]
     ) throws(Fault) {

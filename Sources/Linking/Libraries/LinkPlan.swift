@@ -199,7 +199,7 @@ public struct LinkPlan: Sendable {
     // MARK: Choosing from an archive
 
     /// Reads the file at `index` of `files`, and returns whether it needs others.
-    @inline(never)  // So that its stack space is free for what comes next; likewise below.
+    @inline(never)  // So that its stack space is free for the next call; the same below.
     public mutating func needsOthers(_ index: Int, of files: borrowing NamedFiles) -> Bool {
         objects[index] = LinkedFile()
         try? objects[index].read(index, of: files)

@@ -12,7 +12,7 @@ struct ProvidedSymbols: Equatable, Sendable {
     var initialisersStart: UInt64 = 0, initialisersEnd: UInt64 = 0
     var finalisersStart: UInt64 = 0, finalisersEnd: UInt64 = 0
 
-    /// The address of the symbol called `name`; nil if it is not one of them.
+    /// The address of the symbol with the name `name`; nil if it is not one of them.
     func address(of name: HashedName, _ files: borrowing ByteView) -> UInt64? {
         if name.length == 14 { return isSame(name, "__tls_get_addr", files) ? threadLocalAddress : nil }
         guard name.length == 23 || name.length == 25 else { return nil }

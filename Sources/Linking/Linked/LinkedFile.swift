@@ -1,4 +1,4 @@
-// A linked file: where its bytes are, where they go in memory, and where its tables are.
+// A linked file: the places of its bytes in the file and in memory, and of its tables.
 
 import Architecture
 import Bytes

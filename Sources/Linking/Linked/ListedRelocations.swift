@@ -5,7 +5,7 @@ import Bytes
 public import Diagnostics
 public import ELF
 
-/// One relocation and where it is listed.
+/// One relocation and its place in the list.
 public struct ListedRelocation: Equatable, Sendable {
     /// The entry; an address of DT_RELR appears as R_X86_64_RELATIVE with its addend in place.
     public let entry: RelocationEntry
