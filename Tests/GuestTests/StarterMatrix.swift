@@ -174,10 +174,10 @@ struct StarterRow: Sendable {
     /// Who cannot start which file, by which of its protocols, and why.
     static let impossible: [(name: String, file: File, reason: String)] = [
         ("UEFI firmware", .elf, "it starts PE files"),
-        ("OVMF with `-kernel`", .elf, "what QEMU makes of an ELF file is for the option ROMs of a BIOS"),
+        ("OVMF with `-kernel`", .elf, "QEMU prepares an ELF file for the option ROMs of a BIOS"),
         ("GRUB, `linux`; ISOLINUX, `LINUX`; Cloud Hypervisor with a bzImage", .elf, "they look for a bzImage"),
-        ("GRUB, `multiboot` and `multiboot2`; `mboot.c32`", .mz, "they want an ELF file, or an address for all of it"),
-        ("Firecracker; Xen's PVH guests", .mz, "they want an ELF file"),
+        ("GRUB, `multiboot` and `multiboot2`; `mboot.c32`", .mz, "they need an ELF file, or an address for all of it"),
+        ("Firecracker; Xen's PVH guests", .mz, "they need an ELF file"),
     ]
 }
 
