@@ -1,4 +1,4 @@
-// Files of either class and byte order, as views read them: whatever the bytes are, as much is listed as there is room for.
+// Files of either class and byte order, as views read them: whatever the bytes, no more is listed than fits.
 
 import AnyELF
 import Architecture
@@ -8,7 +8,7 @@ import ELF
 import TestSupport
 
 extension FuzzTarget {
-    /// Everything that views read of `bytes`; and of what the loader reads itself, the same as the loader.
+    /// Views read everything in `bytes`; the parts that the loader reads, too, must be the same.
     static func anyFile(_ bytes: [UInt8]) -> [String] {
         let file = ByteView(bytes.span.bytes)
         var violations: [String] = []
@@ -21,7 +21,7 @@ extension FuzzTarget {
             let segments = try SegmentListing(file, header)
             if UInt64(segments.count) > file.count { violations.append("more segments than bytes") }
             for index in 0..<segments.count where segments[index].type == ProgramHeader.Kind.note {
-                // One that is refused must not keep the others from being read.
+                // A refused segment must not keep the others from being read.
                 var count = 0
                 _ = try? readNotes(file, header, segments[index], index, &count)
                 if count > bytes.count / 12 { violations.append("more notes than there is room for") }
@@ -71,7 +71,7 @@ extension FuzzTarget {
         return violations + broken
     }
 
-    /// What the loader's own reader says of a file that both read.
+    /// Compares the views' reader with the loader's own, for a file that both read.
     private static func compare(_ file: ByteView, _ header: AnyFileHeader) -> [String] {
         guard header.isOwn, let own = try? FileHeader(file) else { return [] }
         var violations: [String] = []

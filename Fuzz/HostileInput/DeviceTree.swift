@@ -87,7 +87,7 @@ struct FlatTree {
     }
 }
 
-/// Writes what a fuzzer asks for, reads it back, compares.
+/// Writes the fuzzer's tree, reads it back, and compares.
 enum DeviceTreeModel {
     /// The promises that are broken when the bytes choose the room and the tree.
     static func violations(_ bytes: [UInt8]) -> [String] {

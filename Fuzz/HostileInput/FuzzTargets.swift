@@ -15,7 +15,7 @@ import TestSupport
 public enum FuzzTarget: String, CaseIterable, Sendable {
     /// The whole boot of a file.
     case elf
-    /// Notes, and what the loader takes from them.
+    /// Notes, and the facts that the loader takes from them.
     case notes
     /// The dynamic section, symbols and relocations of a file that is otherwise sound.
     case dynamic
@@ -179,14 +179,14 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         machine.number = UInt64(bytes.count) << 52
         (machine.hasGigabytePages, machine.hasNoExecute) = (bytes.count % 2 == 0, bytes.count % 3 != 0)
         return Rehearsal(of: [MemoryPiece(address: 0, bytes: memory)], on: machine) { () throws(Fault) in
-            // What the firmware tells ends with these bytes: it must not be read to the end of all memory.
+            // The firmware's structures end with these bytes: they must not be read to the end of all memory.
             var platform = Platform(bootProtocol, information: address)
             try platform.read(PhysicalMemory(ByteView(memory.span.bytes), origin: 0))
             return platform
         }
     }
 
-    /// Where the sound file lies.
+    /// The address of the sound file.
     static var moduleAddress: UInt64 { 0x1000 }
     /// Its size.
     static var moduleSize: UInt64 { UInt64(sample.bytes.count) }
@@ -217,8 +217,8 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
 
     // MARK: MemoryPlan
 
-    /// The bytes are regions, modules and reservations: a machine as `Platform.read` leaves it, so all modules are in RAM. What is
-    /// booted on it is a sound file; nil where there is no room for that.
+    /// The bytes are regions, modules and reservations: a machine as `Platform.read` leaves it, so all modules are in RAM. A sound file is
+    /// booted on it; nil if there is no room for that.
     public static func placementBoot(_ bytes: [UInt8]) -> Rehearsal? {
         var source = ByteSource(bytes)
         let choice = source.byte()
@@ -251,7 +251,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         }
     }
 
-    /// What a firmware tells of a machine that bytes make up.
+    /// A firmware's facts about a machine that bytes make up.
     private struct Told {
         private let bootProtocol: BootProtocol
         private var regions: [MemoryRegion] = []
@@ -259,7 +259,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         /// The modules; the first has the size that was asked for.
         private(set) var modules: [AddressRange] = []
 
-        /// Takes all of `source`. Throws where there is more than a platform takes, and no room for a first module of `size` bytes.
+        /// Takes all of `source`. Throws if there is more than a platform accepts, or no room for a first module of `size` bytes.
         init(_ source: inout ByteSource, _ bootProtocol: BootProtocol, first size: UInt64) throws(Fault) {
             self.bootProtocol = bootProtocol
             var map = MemoryMap()
@@ -286,7 +286,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
             } else {
                 throw Fault(.noModule)
             }
-            // What came after a module may have taken its RAM away.
+            // A later entry may have taken a module's RAM away.
             for module in modules where !isReadable(module, map.regions) { throw Fault(.moduleOutsideMemory) }
         }
 
@@ -300,7 +300,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         }
     }
 
-    /// What `Platform.read` asks of a module: RAM that the loader can read.
+    /// Whether a module is as `Platform.read` requires: in RAM that the loader can read.
     private static func isReadable(_ module: AddressRange, _ regions: MemoryRegions) -> Bool {
         module.end <= 1 << 32 && regions.isAvailable(module)
     }

@@ -162,7 +162,7 @@ public struct ObjectChoices: Sendable {
 }
 
 extension FuzzTarget {
-    /// The bytes choose an object file; where its relocations may be written in both forms, they make the same image.
+    /// The bytes choose an object file; if its relocations may be written in both forms, they make the same image.
     static func object(_ bytes: [UInt8]) -> [String] {
         let choices = ObjectChoices(bytes)
         let rehearsal = Rehearsal(choices.bytes)

@@ -18,7 +18,7 @@ public struct Machine: Sendable {
     public var memory: UInt64 = 32 << 20
     /// The loader's own bytes.
     public var loader = AddressRange(0x10_0000, 0x12_8000)
-    /// Where the module begins.
+    /// The address of the first module.
     public var module: UInt64 = 0x12_a000
     /// The command line.
     public var commandLine = Array("loader env=A=b -- one two".utf8)
@@ -35,7 +35,7 @@ public struct Machine: Sendable {
     /// The address of the command line.
     static var commandLineAddress: UInt64 { 0x9000 }
 
-    /// Where modules of these sizes lie, one after the other in pages of their own.
+    /// The places of modules of these sizes, one after the other in pages of their own.
     private func places(_ sizes: [Int]) -> [AddressRange] {
         var next = module
         return sizes.map { size in
@@ -62,7 +62,7 @@ public struct Machine: Sendable {
         return platform
     }
 
-    /// Where `names` lie: after the files.
+    /// The places of `names`: after the files.
     private func stringPlaces(_ files: [[UInt8]], _ names: [[UInt8]]) -> [AddressRange] {
         var next = places(files.map(\.count) + [0]).last?.start ?? module
         return names.map { name in
@@ -71,7 +71,7 @@ public struct Machine: Sendable {
         }
     }
 
-    /// What is in memory before the boot: `files`, their `names`, and the command line.
+    /// The contents of memory before the boot: `files`, their `names`, and the command line.
     func contents(_ files: [[UInt8]], _ names: [[UInt8]]) -> [MemoryPiece] {
         zip(places(files.map(\.count)) + stringPlaces(files, names), files + names + [[]]).map {
             MemoryPiece(address: $0.start, bytes: $1)
@@ -79,7 +79,7 @@ public struct Machine: Sendable {
     }
 }
 
-/// Bytes, and where they lie.
+/// Bytes, and their address.
 public struct MemoryPiece: Sendable {
     let address: UInt64
     let bytes: [UInt8]
@@ -107,10 +107,10 @@ public struct Rehearsal: Sendable {
     public private(set) var image: [UInt8] = []
     /// The handoff block's bytes; empty if the file is refused.
     public private(set) var handoff: [UInt8] = []
-    /// The kernel's command line, where the kernel gets a Multiboot information; empty if the file is refused.
+    /// The kernel's command line, if the kernel gets a Multiboot information; empty if the file is refused.
     public private(set) var commandLine = ""
 
-    /// Rehearses the boot of `file` on `machine`, with `libraries` as further modules, which are called `names`.
+    /// Rehearses the boot of `file` on `machine`, with `libraries` as further modules, whose names are `names`.
     public init(
         _ file: [UInt8], with libraries: [[UInt8]] = [], called names: [String] = [], on machine: Machine = Machine()
     ) {
@@ -128,7 +128,7 @@ public struct Rehearsal: Sendable {
         self.init(file, on: machine)
     }
 
-    /// Rehearses the boot of what `platform` tells, in memory with these `contents`.
+    /// Rehearses the boot of the modules of `platform`, in memory with these `contents`.
     init(of contents: [MemoryPiece], on machine: Machine, _ platform: @escaping () throws(Fault) -> Platform) {
         let memory = SparseMemory()
         for piece in contents { memory.write(piece.bytes, at: piece.address) }
@@ -146,7 +146,7 @@ public struct Rehearsal: Sendable {
             let line = AddressRange(at: placement.handoff.multiboot.start, size: host.commandLineSize)
             commandLine = String(decoding: memory.bytes(line), as: UTF8.self)
         case .refused(let fault):
-            // The block is as large as the planner said it must be.
+            // The block is as large as the planner requires.
             if [.deviceTreeRoom, .pageTableRoom].contains(fault.rule), host.hasAllRegions {
                 violations.append("no room in the handoff block: \(fault)")
             }
@@ -154,8 +154,8 @@ public struct Rehearsal: Sendable {
     }
 }
 
-/// A host that watches what is written. Before a range is handed out, it and the bytes around it are spoiled: the loader must not count
-/// on what they were, and the bytes around it must stay as they are.
+/// A host that watches writing. Before a range is handed out, it and the bytes around it are spoiled: the loader must not rely on their
+/// earlier values, and the bytes around it must stay unchanged.
 private struct WatchfulHost: BootHost {
     var console = TextBuffer()
     let handoff: Handoff
@@ -169,7 +169,7 @@ private struct WatchfulHost: BootHost {
     private let contents: [MemoryPiece]
     private let told: () throws(Fault) -> Platform
     private var memoryMap: [MemoryRegion] = []
-    /// The ranges that were handed out, and those around them that were spoiled, and nobody may have written to.
+    /// The ranges that were handed out, and the spoiled ones around them, which must not be written.
     private var (written, watched): ([AddressRange], [AddressRange]) = ([], [])
     private var broken: [String] = []
 
@@ -186,7 +186,7 @@ private struct WatchfulHost: BootHost {
             hasGigabytePages: machine.hasGigabytePages, hasNoExecute: machine.hasNoExecute)
     }
 
-    /// What must not have happened, in words.
+    /// The broken promises, in words.
     var violations: [String] {
         let strays = watched.flatMap { $0.parts(outside: written) }.filter { !memory.isSpoiled($0) }
         let changes = contents.filter { piece in
@@ -257,7 +257,7 @@ private struct WatchfulHost: BootHost {
 }
 
 extension AddressRange {
-    /// What of it is in none of `others`.
+    /// The parts that are in none of `others`.
     fileprivate func parts(outside others: [AddressRange]) -> [AddressRange] {
         others.reduce([self]) { parts, other in
             parts.flatMap { part in
@@ -284,7 +284,7 @@ public struct GuardedBytes {
     /// The bytes between the canaries.
     public var inside: ArraySlice<UInt8> { bytes[GuardedBytes.margin..<bytes.count - GuardedBytes.margin] }
 
-    /// Whether nobody has written to the canaries.
+    /// Whether the canaries are unchanged.
     public var isIntact: Bool {
         bytes.prefix(GuardedBytes.margin).isSame(as: GuardedBytes.canaries)
             && bytes.suffix(GuardedBytes.margin).isSame(as: GuardedBytes.canaries)
@@ -334,7 +334,7 @@ extension [UInt8] {
     public func isSame(as other: [UInt8]) -> Bool { self[...].isSame(as: other[...]) }
 }
 
-/// What was written as text, with a limit that no message of the loader reaches.
+/// The written text, with a limit that no message of the loader reaches.
 public struct TextBuffer: TextSink {
     private var bytes: [UInt8] = []
     private static let limit = 1 << 16
@@ -348,7 +348,7 @@ public struct TextBuffer: TextSink {
     /// The text.
     public var text: String { String(decoding: bytes, as: UTF8.self) }
 
-    /// Whether it is not what a terminal can be trusted with.
+    /// The broken promises, in words: printable text of bounded length.
     public var violations: [String] {
         var violations: [String] = []
         if bytes.count > TextBuffer.limit { violations.append("the loader does not stop writing") }

@@ -1,4 +1,4 @@
-// A small file that has one of everything, and where its structures lie.
+// A small file that has one of everything, and the places of its structures.
 
 import TestSupport
 
@@ -6,12 +6,12 @@ import TestSupport
 public struct SmallFile: Sendable {
     /// The file.
     public private(set) var bytes: [UInt8] = []
-    /// The structures of the file: a name for what they are, and their bytes in it.
+    /// The structures of the file: their kinds, and their bytes in it.
     public var structures: [(name: String, range: Range<Int>)] { SmallFile.structures(of: bytes) }
     /// The link address of 128 bytes that relocations may change.
     public private(set) var data: UInt64 = 0
 
-    /// What is added to the tables.
+    /// Additions to the tables.
     public struct Additions: Sendable {
         /// Entries for DT_RELA, DT_REL and DT_JMPREL.
         public var rela: [Relocation] = [], rel: [Relocation] = [], plt: [Relocation] = []
@@ -66,7 +66,7 @@ public struct SmallFile: Sendable {
         bytes = writer.bytes
     }
 
-    /// The file, followed by section headers and a symbol table, as debuggers want them.
+    /// The file, followed by section headers and a symbol table, as debuggers need them.
     public var withSections: [UInt8] {
         var file = bytes
         while file.count % 8 != 0 { file.append(0) }

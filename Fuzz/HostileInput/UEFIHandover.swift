@@ -1,4 +1,4 @@
-// What UEFI firmware hands over, any bytes at all, and what the loader reads of what its application makes of them.
+// UEFI firmware hands over any bytes at all, its application makes a start info of them, and the loader reads that.
 
 import Boot
 import Bytes
@@ -9,9 +9,9 @@ import TestSupport
 import UEFI
 
 extension FuzzTarget {
-    /// Where the start info lies, and how much memory there is.
+    /// The address of the start info, and the size of its memory.
     private static var block: (start: UInt64, size: UInt64) { (0x2_0000, 0x8000) }
-    /// Where the application lies, a sound file.
+    /// The address of the application, a sound file.
     private static var file: UInt64 { 0x3_0000 }
 
     /// The bytes are sizes, load options or a file with a command line, a folder's entry, and a memory map.
@@ -19,7 +19,7 @@ extension FuzzTarget {
         var source = ByteSource(bytes)
         let entrySize = source.number(upTo: 80)
         let choices = source.byte()
-        // With less room than the application would have asked for, it has to say so.
+        // With less room than the application would request, it must report that.
         let room = choices & 2 == 0 ? block.size : source.number(upTo: 4096)
         let limit = choices & 4 == 0 ? 1 << 31 : source.address()
         let line = part(&source), folderEntry = part(&source), map = source.rest
