@@ -38,7 +38,7 @@ extension ByteView {
 }
 
 extension UnsignedInteger where Self: FixedWidthInteger {
-    /// All its hexadecimal digits: two of a byte, eight of a number of 32 bits.
+    /// All its hexadecimal digits, with leading zeros: two for a byte, eight for 32 bits.
     public var hexadecimalDigits: String {
         let digits = String(self, radix: 16)
         return String(repeating: "0", count: Self.bitWidth / 4 - digits.count) + digits

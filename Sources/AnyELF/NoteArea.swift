@@ -6,7 +6,7 @@ public import ELF
 
 /// The range of some notes.
 public struct NoteArea {
-    /// NT_GNU_BUILD_ID: the type of the note `GNU` that tells one build from any other.
+    /// NT_GNU_BUILD_ID: the type of the note `GNU` that identifies a build.
     public static let buildID: UInt32 = 3
 
     /// The offset in the file, and the link address.

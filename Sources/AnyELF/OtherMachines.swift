@@ -1,4 +1,4 @@
-// The numbers of machines other than the loader's whose files differ from what others have (gABI, chapter "ELF Header").
+// The numbers of other machines, whose files differ from the loader's in form (gABI, chapter "ELF Header").
 
 public import Architecture
 

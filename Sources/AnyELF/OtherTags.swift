@@ -1,4 +1,4 @@
-// The tags of dynamic entries that only views look at (gABI, chapter "Dynamic Section", and GNU's).
+// The tags of dynamic entries that only views read (gABI, chapter "Dynamic Section", and GNU's).
 
 public import ELF
 

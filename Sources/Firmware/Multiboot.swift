@@ -6,7 +6,7 @@ import Bytes
 
 /// The Multiboot information. Flags say which fields are valid; an address of 0 does not mean absence: kexec leaves the memory map there.
 public enum Multiboot {
-    /// The first word of the header by which a kernel asks to be started so.
+    /// The first word of the header of a kernel for Multiboot.
     public static var headerMagic: UInt32 { 0x1bad_b002 }
     /// The value of eax when a Multiboot loader starts its kernel.
     public static var magic: UInt32 { 0x2bad_b002 }

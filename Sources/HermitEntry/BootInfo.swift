@@ -72,7 +72,7 @@ public struct BootInfo: Equatable, Sendable {
         return memory.copy(ByteView(words.span).part(at: 0, size: size), to: address)
     }
 
-    /// What is called with a field's name, its offset and size in bytes, and its value.
+    /// A function of a field's name, its offset and size in bytes, and its value.
     public typealias FieldBody = (_ name: StaticString, _ offset: UInt64, _ size: UInt64, _ value: UInt64) -> Void
 
     /// Calls `body` with each field of `generation`'s layout, in ascending order: the kernel's structure, written down once.

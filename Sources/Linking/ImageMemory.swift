@@ -1,4 +1,4 @@
-// Where an image is built: how a file's bytes come into memory is its host's affair.
+// The memory in which an image is built: its host decides how a file's bytes get there.
 
 public import Bytes
 
@@ -10,12 +10,12 @@ public protocol ImageMemory: ~Copyable, ~Escapable {
     /// The number of bytes.
     var count: UInt64 { get }
 
-    /// Has `size` zeros at `address`; false if they are not all inside the memory.
+    /// Provides `size` zeros at `address`; false if they are not all inside the memory.
     @discardableResult
     @_lifetime(self: copy self)
     mutating func clear(_ address: UInt64, size: UInt64) -> Bool
 
-    /// Has all of `source` at `address`; false if it does not fit in the memory.
+    /// Provides all of `source` at `address`; false if it does not fit in the memory.
     @discardableResult
     @_lifetime(self: copy self)
     mutating func copy(_ source: borrowing ByteView, to address: UInt64) -> Bool

@@ -30,7 +30,7 @@ struct RelocationFile {
             []
     /// The sections of names and of symbols, by the order in which they are made.
     private static let (stringSection, symbolSection, dataSection): (UInt64, UInt64, UInt64) = (1, 3, 5)
-    /// The flags of what is in memory, and of what is written there.
+    /// The flags of sections in memory, and of written ones.
     private static let read = SectionHeader.Flags.alloc, written = SectionHeader.Flags.alloc | SectionHeader.Flags.write
 
     /// Writes a shared object with `count` relocations of `kind`; without `isRelocated`, the same except for the tags of the relocation

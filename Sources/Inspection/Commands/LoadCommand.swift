@@ -55,7 +55,7 @@ struct LoadCommand: ParsableCommand {
 
     private func rehearse(_ view: ByteView, _ input: InputFile, _ console: Output) throws {
         var host = try machine.host(for: file, input)
-        // Of several the last one counts.
+        // If there are several, the last one counts.
         if let base { host.loaderOptions += (host.loaderOptions.isEmpty ? "" : " ") + "loader.base=\(hex(base.value))" }
         host.tellAssumptions()
         let rehearsal = try Rehearsal(view, on: host, gigabytePages: machine.gigabytePages)

@@ -1,4 +1,4 @@
-// The header of a file, read once for everything that is said of it.
+// The header of a file, read once for a whole verdict.
 
 import AnyELF
 import Architecture
@@ -8,9 +8,9 @@ import ELF
 
 /// The header of a file, whatever the file is.
 struct FileHeaders {
-    /// As the loader reads it, or why it does not.
+    /// As the loader reads it, or the loader's fault.
     let own: Result<FileHeader, Fault>
-    /// As the views read it, which know more kinds of file; nil if it is none that they know.
+    /// As the views read it, which read more kinds of file; nil if they do not read this one.
     let any: AnyFileHeader?
 
     /// Reads the header of `file`.

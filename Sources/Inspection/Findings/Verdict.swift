@@ -138,7 +138,7 @@ struct Verdict: Encodable {
         }
     }
 
-    /// What is kept of an application that was booted.
+    /// The facts about an application that was booted.
     private struct ApplicationFacts {
         let notes: HermitNotes
         let compiler: RustVersion?
@@ -162,10 +162,10 @@ struct Verdict: Encodable {
         plan = nil
     }
 
-    /// Records what the notes of a `file` say that does not boot.
+    /// Records the notes of a `file` that does not boot.
     private mutating func recordNotes(of file: ByteView, _ headers: FileHeaders) {
         guard let machine = headers.any?.machine else { return }
-        // The notes of a kernel for another machine say as much.
+        // The notes of a kernel for another machine count as well.
         let own = try? headers.own.get()
         guard let header = own ?? (try? FileHeader(file, machine: machine)),
             // A fault of the notes is reported in its turn: the loader looks at the segments first.

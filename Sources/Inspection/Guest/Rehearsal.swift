@@ -51,7 +51,7 @@ struct Rehearsal {
     typealias Look = (borrowing Application, Rehearsal) -> Void
 
     /// Boots `file`, or the image whose kernel it is, on `machine` up to the jump. `gigabytePages` says whether the CPU has pages of 1 GiB.
-    /// `look` is called at the end of a boot that gets there.
+    /// `look` is called at the end of a successful boot.
     init(
         _ file: ByteView, on machine: HostMachine, gigabytePages: Bool = false, _ look: @escaping Look = { _, _ in }
     ) throws(Refusal) {
@@ -116,7 +116,7 @@ private struct GuestHost: BootHost {
     private let seed: UInt64
     private let look: Rehearsal.Look
     private var planned: Planned?
-    /// What came of the boot; nil before its end.
+    /// The outcome of the boot; nil before its end.
     private(set) var rehearsal: Rehearsal?
     /// The functions that would have been called.
     private(set) var resolvers: [UInt64] = []

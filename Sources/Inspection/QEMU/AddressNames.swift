@@ -74,7 +74,7 @@ enum AddressNames {
         let frames = places.map { place in place.flatMap { lines[$0] } ?? [] }
         for (index, frames) in frames.enumerated() {
             let name = names[index]
-            // Without lines a frame is but a symbol, and may be another one of those at its address.
+            // Without lines a frame is only a symbol, and may be another one at its address.
             let isSymbol = haveSymbols[index] && frames.count == 1 && frames[0].place.isEmpty
             names[index] = AddressName(
                 address: name.address, symbol: printable(Demangler.name(name.symbol) ?? name.symbol),

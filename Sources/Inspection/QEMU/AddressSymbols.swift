@@ -18,7 +18,7 @@ struct AddressSymbols {
 
     private struct Entry {
         let symbol: Symbol
-        /// Which of the table's symbols it is.
+        /// Its index in the table.
         let number: Int
         let nameOffset: UInt64
 

@@ -24,7 +24,7 @@ enum BootViews {
                 ("generation", JSONSchema.string(generation.name.string)),
             ])
         let bytes = ByteView(rehearsal.guest.span(AddressRange(at: address, size: rehearsal.bootInfoSize)))
-        // What lies in memory counts, not what a BootInfo of these fields would hold.
+        // The values come from memory, not from a BootInfo of these fields.
         let layout = BootInfo(imageStart: 0, imageEnd: 0, stack: 0)
         layout.forEachField(generation, alignsWideIntegers: rehearsal.alignsWideIntegers) { name, offset, size, _ in
             var value: UInt64 = 0

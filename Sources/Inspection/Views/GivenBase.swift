@@ -1,4 +1,4 @@
-// The address that somebody gives for an image in a view, whether a machine has memory there or not.
+// The user's address for an image in a view, whether a machine has memory there or not.
 
 import AnyELF
 import Boot

@@ -1,10 +1,10 @@
-// What comes of a relocation, as the views of relocations write it.
+// The outcome of a relocation, as the views of relocations write it.
 
 import Diagnostics
 import Linking
 
 extension Listing {
-    /// The cell of `outcome`: a value, a descriptor's two words, a function that is to be called, or what is copied and how much of it.
+    /// The cell of `outcome`: a value, a descriptor's two words, a function to call, or the address and the size of a copied object.
     mutating func cell(_ outcome: RelocationOutcome) {
         switch outcome {
         case .nothing: none()
