@@ -1,6 +1,7 @@
 // Names of a crash: only what an address is really in, as people write it, from wherever a stripped file's symbols are.
 
 import Foundation
+import TestSupport
 import Testing
 
 @Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct CrashTests {
