@@ -1,4 +1,4 @@
-// The commands about Hermit images: they are listed, made, and extracted.
+// Hermit images are made and extracted.
 
 import ArgumentParser
 import Boot
@@ -7,26 +7,6 @@ import Diagnostics
 import FoundationEssentials
 import Glibc
 import HermitImage
-
-struct FilesCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "files", abstract: "Lists the contents of a Hermit image.",
-        discussion: """
-              loader-inspect files app.tar.gz
-              loader-inspect files --json app.tar.gz | jq -r '.rows[].name'
-
-            If several entries have one name, the last counts; the others are "replaced".
-
-            \(ExitStatus.ofViews)
-            """)
-    @OptionGroup var files: FileOptions
-    func run() throws {
-        try files.forEachInput(opensImages: false) { _, input, name, output in
-            try ImageViews.files(input, to: files.destination(name, nil, output))
-            return 0
-        }
-    }
-}
 
 struct ImageCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -146,82 +126,6 @@ struct ImageCreateCommand: AsyncParsableCommand {
     }
 }
 
-/// Writes an archive: ustar, with pax headers for names that do not fit.
-struct ArchiveWriter {
-    /// The archive so far.
-    private(set) var bytes: [UInt8] = []
-    private var names: Set<String> = [], folders: Set<String> = []
-
-    /// Adds a file with the name `path`. Throws `Failure` for a name that leads out of the archive, or is there already.
-    mutating func add(_ path: String, _ file: InputFile, mode: Int) throws(Failure) {
-        // As long as the object lives.
-        try add(path, unsafe file.bytes.withUnsafeBytes { unsafe [UInt8]($0) }, mode: mode)
-    }
-
-    /// Adds a file of `contents`.
-    mutating func add(_ path: String, _ contents: [UInt8], mode: Int = 0o644) throws(Failure) {
-        let parts = path.split(separator: "/").filter { $0 != "." }
-        guard !parts.isEmpty, !parts.contains(".."), !path.utf8.contains(0), !path.hasSuffix("/") else {
-            throw Failure("'\(printable(path))' is no name for a file in an image")
-        }
-        let name = parts.joined(separator: "/")
-        guard names.insert(name).inserted else { throw Failure("'\(printable(name))' is in the image already") }
-        for count in 1..<parts.count { folders.insert(parts.prefix(count).joined(separator: "/")) }
-        if let both = folders.first(where: names.contains) {
-            throw Failure("'\(printable(both))' would be a file and a folder in the image")
-        }
-        if name.utf8.count > 100 {
-            let record = ArchiveWriter.record("path", name)
-            append(header: "pax", record, type: UInt8(ascii: "x"), mode: 0o644)
-        }
-        append(header: name, contents, type: UInt8(ascii: "0"), mode: mode)
-    }
-
-    /// Ends the archive.
-    mutating func end() { bytes += [UInt8](repeating: 0, count: 1024) }
-
-    /// A record of a pax header, which begins with its own length.
-    private static func record(_ key: String, _ value: String) -> [UInt8] {
-        let rest = " \(key)=\(value)\n"
-        let size = rest.utf8.count
-        var length = size
-        while true {
-            let whole: Int = size + String(length).utf8.count
-            if whole == length { break }
-            length = whole
-        }
-        return Array("\(length)\(rest)".utf8)
-    }
-
-    private mutating func append(header name: String, _ contents: [UInt8], type: UInt8, mode: Int) {
-        var header = [UInt8](repeating: 0, count: 512)
-        func put(_ text: String, at offset: Int) {
-            for (index, byte) in text.utf8.prefix(100).enumerated() { header[offset + index] = byte }
-        }
-        func octal(_ number: Int, _ digits: Int) -> String {
-            let text = String(number, radix: 8)
-            return String(repeating: "0", count: max(0, digits - text.count)) + text
-        }
-        put(name, at: 0)
-        put(octal(mode, 7), at: 100)
-        put(octal(0, 7), at: 108)
-        put(octal(0, 7), at: 116)
-        put(octal(contents.count, 11), at: 124)
-        put(octal(0, 11), at: 136)
-        header[156] = type
-        put("ustar", at: 257)
-        put("00", at: 263)
-        put("        ", at: 148)
-        var sum = 0
-        for byte in header { sum += Int(byte) }
-        put(octal(sum, 6), at: 148)
-        header[154] = 0
-        bytes += header
-        bytes += contents
-        bytes += [UInt8](repeating: 0, count: (512 - contents.count % 512) % 512)
-    }
-}
-
 struct ImageExtractCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "extract", abstract: "Writes the files of a Hermit image into a folder.",
@@ -288,53 +192,5 @@ extension TarKind {
         case .device: "a device or a pipe"
         case .other: "of an unknown kind"
         }
-    }
-}
-
-/// The folder to which files are extracted. No link in it is followed, so nothing is written outside it.
-private final class ExtractionFolder {
-    private let path: String
-    private let descriptor: Int32
-
-    /// Opens the folder at `path`; makes it if it does not exist. Throws `Failure`.
-    init(_ path: String) throws(Failure) {
-        self.path = path
-        _ = unsafe mkdir(path, 0o777)
-        descriptor = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw .writing(path, errno) }
-    }
-
-    deinit { close(descriptor) }
-
-    /// Makes the folder `name` in it, and that folder's parents.
-    func make(_ name: String) throws(Failure) { close(try folder(name.split(separator: "/"), name)) }
-
-    /// Writes the file `name`, which must not be there.
-    func write(_ bytes: RawSpan, to name: String, isExecutable: Bool) throws(Failure) {
-        let parts = name.split(separator: "/")
-        let folder = try folder(parts.dropLast(), name)
-        defer { close(folder) }
-        let file = unsafe openat(
-            folder, String(parts[parts.count - 1]), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-            isExecutable ? 0o777 : 0o666)
-        guard file >= 0 else { throw .writing("\(path)/\(name)", errno) }
-        // The bytes are only read, and do not leave the closure.
-        let number = unsafe bytes.withUnsafeBytes { unsafe Inspection.write($0, to: file) }
-        guard close(file) == 0 || number != 0 else { throw .writing("\(path)/\(name)", errno) }
-        if number != 0 { throw .writing("\(path)/\(name)", number) }
-    }
-
-    /// Opens the folder that `parts` lead to, step by step, and makes the missing ones.
-    private func folder(_ parts: some Sequence<Substring>, _ name: String) throws(Failure) -> Int32 {
-        var current = fcntl(descriptor, F_DUPFD_CLOEXEC, 0)
-        for part in parts {
-            _ = unsafe mkdirat(current, String(part), 0o777)
-            let next = unsafe openat(current, String(part), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
-            let number = errno
-            close(current)
-            guard next >= 0 else { throw .writing("\(path)/\(name)", number) }
-            current = next
-        }
-        return current
     }
 }

@@ -1,4 +1,4 @@
-// The subcommands.
+// The commands whose views list a part of a file, or of a boot.
 
 import Memory
 import ArgumentParser

@@ -63,3 +63,11 @@ struct Refusal: Error {
         self.init(fault, report: sink.text)
     }
 }
+
+extension Refusal {
+    /// Writes it to standard error; returns the exit status.
+    func tell(_ name: String) -> Int32 {
+        Progress.shared.tell("\(printable(name)): error: \(sentence)")
+        return status
+    }
+}

@@ -99,3 +99,9 @@ func write(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32) -> Int32 {
     }
     return 0
 }
+
+/// The text of errno's `number`.
+func errorText(_ number: Int32) -> String {
+    // strerror's text is valid until the next call.
+    unsafe String(cString: strerror(number))
+}

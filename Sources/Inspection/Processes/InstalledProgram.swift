@@ -1,5 +1,7 @@
-// External programs that make disks and CDs.
+// Programs that are installed: symbolizers, and those that make disks and CDs.
 
+import FoundationEssentials
+import Glibc
 import Subprocess
 
 #if canImport(System)
@@ -7,6 +9,31 @@ import Subprocess
 #else
     import SystemPackage
 #endif
+
+/// Programs that are installed.
+enum InstalledProgram {
+    /// The path of the program with the name `name`, from PATH; nil if it is not there.
+    static func find(_ name: String) -> String? {
+        if name.contains("/") { return isExecutable(name) ? name : nil }
+        let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
+        return folders.map { "\($0)/\(name)" }.first(where: isExecutable)
+    }
+
+    /// Whether `path` is a file that may be executed; folders have that permission as well.
+    private static func isExecutable(_ path: String) -> Bool {
+        var status = stat()
+        guard unsafe stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return false }
+        return unsafe access(path, X_OK) == 0
+    }
+
+    /// The standard output of the program at `path`; nil if it fails.
+    static func output(_ path: String, _ arguments: [String]) async -> String? {
+        let result = try? await Subprocess.run(
+            .path(FilePath(path)), arguments: Arguments(arguments), output: .string(limit: 1 << 26), error: .discarded)
+        guard let result, result.terminationStatus.isSuccess else { return nil }
+        return result.standardOutput
+    }
+}
 
 extension InstalledProgram {
     /// The program with the name `name`, also in the folders of root's PATH. Throws a `Failure` that names its `packages`.
