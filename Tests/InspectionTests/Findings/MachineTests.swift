@@ -100,7 +100,7 @@ import Testing
             in: folder.url)
         #expect(run.status == 1)
         let sentence =
-            "huge has 2147483648 bytes, and QEMU opens no -initrd of 2 GiB or more; take debugging information"
+            "huge has 2147483648 bytes, and QEMU opens no -initrd of 2 GiB or more; remove its debugging"
         #expect((run.output + run.errors).contains(sentence), "\(run.output)\(run.errors)")
         let explained = try await Tool.run(["explain", "initrdTooLarge"])
         #expect(explained.status == 0 && explained.output.contains("QEMU boots no file of 2 GiB or more"))

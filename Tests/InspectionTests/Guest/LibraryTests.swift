@@ -162,7 +162,7 @@ import Testing
         let run = try await Tool.run([Self.fixtures + "libraries-pie"])
         #expect(run.status == 1)
         #expect(run.output.contains("  error: it needs libraries that no module provides: 'libtop.so'"))
-        #expect(run.output.contains("; give --module"), "\(run.output)")
+        #expect(run.output.contains("--module LIBRARY for each"), "\(run.output)")
     }
 
     /// QEMU gives one module by PVH; who says that it boots says that, too.

@@ -181,7 +181,7 @@ import Testing
             #expect(run.output.contains("  \(name)+0x4\n"), "\(run.output)\(run.errors)")
             #expect(!run.output.contains("  in p"), "\(run.output)")
             let text = run.output.split(whereSeparator: \.isWhitespace).joined(separator: " ")
-            #expect(text.contains("it is 0x4 bytes after the beginning of \(name);"), "\(run.output)\(run.errors)")
+            #expect(text.contains("it is 0x4 bytes into \(name);"), "\(run.output)\(run.errors)")
         }
     }
 
