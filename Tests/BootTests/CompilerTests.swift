@@ -56,6 +56,46 @@ import Testing
         }
     }
 
+    /// A linked file of entry version `version`, with this `.comment` among its sections.
+    private static func linked(_ version: UInt8, _ comment: String) -> [UInt8] {
+        var writer = ELFWriter()
+        writer.append([0xf4])
+        writer.addNotes(hermitNote(version))
+        let (text, names) = (Array(comment.utf8), Array("\0.comment\0.shstrtab\0".utf8))
+        let sections = [
+            (writer.append(text, align: 8), text.count, 1), (writer.append(names, align: 8), names.count, 10),
+        ]
+        var file = writer.bytes
+        file += [UInt8](repeating: 0, count: -file.count & 7)
+        let headers = file.count
+        file += [UInt8](repeating: 0, count: 3 * 64)
+        for (index, section) in sections.enumerated() {
+            let header = headers + 64 * (index + 1)
+            file.put(UInt32(section.2), at: header)
+            file.put(index == 0 ? 1 : 3 as UInt32, at: header + 4)
+            file.put(index == 0 ? 0x30 : 0 as UInt64, at: header + 8)
+            file.put(section.0, at: header + 24)
+            file.put(UInt64(section.1), at: header + 32)
+        }
+        file.put(UInt64(headers), at: 40)
+        for (offset, value) in [(58, 64), (60, 3), (62, 2)] as [(Int, UInt16)] { file.put(value, at: offset) }
+        return file
+    }
+
+    @Test(arguments: comments) func `a linked file's comment decides as well`(_ comment: String, _ minor: UInt64?)
+        throws
+    {
+        for version in [2, 3] as [UInt8] {
+            let found = try decision(Self.linked(version, comment))
+            let isAligned = found.compiler.map { $0.major > 1 || $0.major == 1 && $0.minor >= 77 } ?? false
+            #expect(found.compiler?.minor == minor && found.isAligned == isAligned)
+        }
+        #expect(try decision(Self.linked(4, comment)).compiler == nil)
+        // Without a sound table of sections nothing is known.
+        let damaged = Self.linked(3, comment).putting(63 as UInt16, at: 58)
+        #expect(try decision(damaged).compiler == nil)
+    }
+
     @Test func `an option overrides it`() throws {
         var options = LoaderOptions()
         for comment in [nil, "rustc version 1.78.0", "rustc version 1.60.0"] {

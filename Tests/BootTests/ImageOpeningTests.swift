@@ -219,6 +219,17 @@ import Testing
         }
     }
 
+    /// Sixteen files are loaded together, the kernel among them: an archive may hold more, but not need more.
+    @Test(arguments: [15, 16, 20]) func `an image has at most fifteen libraries`(_ count: Int) throws {
+        let names = (0..<count).map { "lib\($0).so" }
+        for needed in [names, Array(names.suffix(1))] {
+            var image = ImageWriter(Self.kernel(needed))
+            image.files += names.map { ($0, LinkedFileWriter().bytes) }
+            let found = fault { _ = try Self.boot(image.archive) }
+            #expect(found?.rule == (needed.count > 15 ? .needsLibrary : nil))
+        }
+    }
+
     /// Libraries of the archive are no modules: one that nothing needs is told beside them.
     @Test func `modules that nothing needs are counted beside an image's libraries`() throws {
         var library = LinkedFileWriter()

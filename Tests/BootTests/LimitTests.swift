@@ -36,6 +36,14 @@ import Testing
         #expect(MemoryPlanTests.plan(none) == .failure(Fault(.memoryTooSmall)))
     }
 
+    /// However little there is, it is not nothing.
+    @Test func `a machine with one byte of RAM is too small for the image`() throws {
+        var one = scenario(top: 1 << 30, base: 0, zeroFill: 0, isFixed: false)
+        let size = try MemoryPlanTests.plan(one).get().image.size
+        one.regions = [MemoryRegion(range: AddressRange(0, 1), kind: .available)]
+        #expect(MemoryPlanTests.plan(one) == .failure(Fault(.imageTooLarge, value: size, limit: 1)))
+    }
+
     @Test func `a position-independent image may take all free memory, and no more`() throws {
         // After the module, which ends at 0x20_1000, the image begins at 4 MiB.
         let top: UInt64 = 0x100_0000

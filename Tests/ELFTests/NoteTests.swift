@@ -131,6 +131,18 @@ import Testing
         #expect(try Self.notes(bytes, align: align).first == Content(name: "LONG", type: 7, desc: desc, offset: 0))
     }
 
+    /// With no kind of padding do such notes fill their segment; then zeros between them are notes, and no gap.
+    @Test(arguments: [8, 16, 64] as [UInt64]) func `notes that fill no segment have no gaps`(_ align: UInt64) throws {
+        let first = note([0x41, 0x42, 0x43, 0x44], type: 7, desc: [9])
+        let empty = [UInt8](repeating: 0, count: 12)
+        let last = note([0x45, 0], type: 8, desc: [])
+        for zeros in 0...2 {
+            let bytes = first + (0..<zeros).flatMap { _ in empty } + last
+            let found = try Self.notes(bytes, align: align).map(\.type)
+            #expect(found == [7] + [UInt32](repeating: 0, count: zeros) + [8])
+        }
+    }
+
     @Test func `sections are read like segments`() throws {
         var file = ObjectFile()
         file.symbols = [ObjectSymbol(name: "_start", info: 0x12, section: 1)]

@@ -43,6 +43,19 @@ import Testing
         }
     }
 
+    /// What follows the last program header is none, however much it looks like one.
+    @Test func `notes are those of as many program headers as there are`() throws {
+        var writer = ELFWriter()
+        writer.addNotes(abiTag(0, 13, 2))
+        writer.addNotes(hermitNote(4))
+        for (count, version) in [(2, nil), (3, 4)] as [(UInt16, UInt8?)] {
+            let file = writer.bytes.putting(count, at: 56)
+            let view = ByteView(file.span.bytes)
+            let notes = try HermitNotes(view, ProgramHeaders(view, FileHeader(view)))
+            #expect(notes.entryVersion == version && notes.kernelVersion == HermitNotesTests.version(0, 13, 2))
+        }
+    }
+
     @Test func `no notes, no facts`() throws {
         let notes = try Self.read([])
         #expect(notes.entryVersion == nil)

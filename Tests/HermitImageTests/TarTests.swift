@@ -314,6 +314,7 @@ private func entries(_ archive: [UInt8]) -> [String] {
             (record("size=7") + record("size="), [], "name target 0"),
             (record("path="), Self.entry("", "long\0", type: "L"), "long target 0"),
             (record("path=other"), Self.entry("", "long\0", type: "L"), "other target 0"),
+            ("", Self.entry("", "", type: "L"), " target 0"), ("", Self.entry("", "", type: "K"), "name  0"),
             (record("linkpath="), Self.entry("", "far", type: "K"), "name far 0"),
             (record("linkpath=to"), Self.entry("", "far", type: "K"), "name to 0"),
         ]

@@ -155,6 +155,24 @@ import UEFI
         }
     }
 
+    /// The NUL of a line belongs to it: the smallest room that is enough ends with it.
+    @Test(arguments: [0, 1, 7, 100]) func `a line's end needs room`(_ count: Int) {
+        let text = [UInt8](repeating: UInt8(ascii: "x"), count: count)
+        let ends = (0...0x1000).lazy.map { size -> [UInt8]? in
+            var block = [UInt8](repeating: 0xee, count: size)
+            var span = block.mutableSpan
+            var isWritten = false
+            do {
+                var writer = StartInfoWriter(
+                    ByteRegion(span.mutableBytes, at: Self.address), rsdp: 0, confidentialBlob: 0)
+                isWritten = writer.setCommandLine(file: ByteView(text.span))
+            }
+            return isWritten ? block : nil
+        }
+        let first = ends.first { $0 != nil } ?? nil
+        #expect(first?.suffix(count + 1) == (text + [0])[...])
+    }
+
     // MARK: The command line
 
     /// Load options, and what becomes of them.

@@ -48,6 +48,36 @@ import Testing
         return HandoffLayout(application, on: platform.facts)
     }
 
+    /// No more tables for an image's pages than it has stretches of 2 MiB, nor than its parts have ends.
+    @Test(
+        arguments: [
+            (0, 2), (0x20_0000, 3), (0x60_0000, 5), (0x100_0000, 10), (0x120_0000, 11), (0x140_0000, 12),
+            (0x4000_0000, 514),
+        ] as [(UInt64, UInt64)])
+    func `an image's pages need few tables`(_ zeros: UInt64, _ touched: UInt64) throws {
+        var object = ObjectFile(symbols: [ObjectSymbol(name: "_start", info: 0x12, section: 1)])
+        object.sections = [
+            ObjectSection(name: ".text", flags: 6, bytes: [0xf4]),
+            ObjectSection(name: ".note", type: 7, flags: 2, align: 4, bytes: hermitNote(4)),
+            ObjectSection(name: ".bss", type: 8, align: 1, zeros: zeros),
+        ]
+        let bytes = object.bytes
+        #expect(try Application(ByteView(bytes.span.bytes)).pageTableCount == min(touched, 10))
+        for segments in [0, 3] {
+            var writer = ELFWriter()
+            writer.append([0xf4])
+            writer.addNotes(hermitNote(4))
+            for index in 0..<segments {
+                writer.segments.append(Segment(6, offset: UInt64(index), vaddr: 0, filesz: 0))
+            }
+            writer.zeroFill = zeros
+            let file = writer.bytes
+            // PT_LOAD and PT_NOTE, and the others.
+            let parts = UInt64(2 + segments) * 2 + 4
+            #expect(try Application(ByteView(file.span.bytes)).pageTableCount == min(touched, parts), "\(segments)")
+        }
+    }
+
     /// A firmware structure that ends in the first 2 MiB shares its tables with what lies there anyway; one that goes beyond may need a
     /// table of each level. Kernels with an identity mapping have it mapped with all RAM.
     @Test(arguments: MemoryPlanTests.generations)

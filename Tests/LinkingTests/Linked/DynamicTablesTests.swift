@@ -186,6 +186,22 @@ import Testing
         }
     }
 
+    /// Names in a segment of their own, far after that of the symbols: these end with their segment.
+    @Test(arguments: [4, 0x6fff_fef5] as [UInt64]) func `symbols end with their segment`(_ tag: UInt64) {
+        var writer = ELFWriter()
+        let zeros = writer.append([UInt8](repeating: 0, count: 64))
+        let table = writer.append([UInt8](repeating: 0, count: 96))
+        let word = writer.append(words: [0])
+        let far: UInt64 = 0x10_0000
+        writer.setDynamic(
+            [(6, table), (5, far), (10, 1), (tag, zeros)] + writer.relaEntries([Relocation(1, at: word, symbol: 1000)]))
+        writer.segments.append(Segment(1, offset: zeros, vaddr: far, filesz: 8))
+        let file = writer.bytes
+        let place = FaultLocation.relocation(table: 7, index: 0)
+        let all = (UInt64(file.count) - table) / 24
+        #expect(load(file).fault == Fault(.symbolIndexOutsideTable, place, value: 1000, limit: all))
+    }
+
     /// A resolver is called in the image, from its first byte to its last, wherever that is linked and lies.
     @Test(arguments: [0, 0x40_0000] as [UInt64]) func `a resolver lies in the image`(_ base: UInt64) {
         for (offset, isInside) in [(-1, false), (0, true), (0x3ff, true), (0x400, false), (0x4000_0000, false)]

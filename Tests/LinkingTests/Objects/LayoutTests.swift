@@ -39,6 +39,19 @@ import TestSupport
         #expect(!result.memory.contains(4) && !result.memory.contains(8), "what is not for run time")
     }
 
+    /// Sections without an alignment follow one another byte by byte, also those of different groups on the same pages.
+    @Test(arguments: [1, 2, 3, 8]) func sectionsWithoutAlignment(_ count: Int) throws {
+        let bytes = [UInt8](repeating: 7, count: count)
+        let file = ObjectFile(
+            sections: [
+                ObjectSection(name: ".text", flags: 6, bytes: [0xf4]),
+                ObjectSection(name: ".fini_array", type: 15, bytes: bytes),
+                ObjectSection(name: ".data", bytes: [1, 2, 3]), ObjectSection(name: ".more", bytes: [4]),
+            ], symbols: [ObjectSymbol(name: "_start", info: 0x12, section: 1)])
+        let result = try load(file.bytes)
+        #expect(Array(result.memory[0x1000..<0x1000 + count + 4]) == bytes + [1, 2, 3, 4])
+    }
+
     /// The largest alignment is the image's and the block's, wherever it stands, that of empty sections and common symbols too.
     @Test(arguments: 0..<3) func theLargestAlignment(_ largest: Int) throws {
         var sections = [
