@@ -74,6 +74,8 @@ public struct CPUException: Sendable {
         case 6: return "invalid opcode"
         case 7: return "device not available"
         case 8: return "double fault"
+        // No CPU of today has exceptions with these numbers: they are the BIOS's for the keyboard and for interrupts without a device.
+        case 9, 15: return "interrupt"
         case 10: return "invalid TSS"
         case 11: return "segment not present"
         case 12: return "stack fault"
