@@ -164,6 +164,41 @@ import Testing
         #expect(enough.fault == nil)
     }
 
+    /// Less than a page has no room for tables: it is cleared, as far as it goes, and says so.
+    @Test(arguments: [0, 8, 0x800, 0xfff]) func `less than a page is no table`(_ size: Int) {
+        var bytes = [UInt8](repeating: 0xcd, count: size + 16)
+        var found: Fault?
+        do {
+            var span = bytes.mutableSpan
+            var whole = span.mutableBytes
+            var tables = PageTables(ByteRegion(whole._mutatingExtracting(0..<size), at: Self.base))
+            tables.map(AddressRange(0, 0x1000), .size4KiB)
+            do throws(Fault) { try tables.checkRoom() } catch { found = error }
+        }
+        #expect(found == Fault(.pageTableRoom, value: 0))
+        #expect(bytes == [UInt8](repeating: 0, count: size) + [UInt8](repeating: 0xcd, count: 16))
+    }
+
+    /// Small pages, large ones over and around them, and small ones again: the last access counts, also where the first small pages had
+    /// a table of their own.
+    @Test func `small pages that large ones replaced are mapped anew`() throws {
+        let small = AddressRange(0x60_0000, 0x60_1000)
+        for large in [AddressRange(0x20_0000, 0xa0_0000), AddressRange(0x60_0000, 0x80_0000), AddressRange(0, 1 << 30)]
+        {
+            let result = Self.build(pages: 16) { tables in
+                tables.map(small, .size4KiB, .data)
+                tables.map(large, .size2MiB, .data)
+                tables.map(small, .size4KiB, .code)
+            }
+            try #require(result.fault == nil)
+            let mapped = try #require(Self.pages(result.bytes, used: result.used))
+            #expect(ranges(of: mapped) == [large.start..<large.end])
+            let own = try #require(mapped.first { $0.virtual <= small.start && small.start - $0.virtual < $0.size })
+            #expect(own.size == 0x1000 && own.isExecutable && !own.isWritable)
+            #expect(mapped.allSatisfy { $0.virtual == small.start || $0.isWritable && !$0.isExecutable })
+        }
+    }
+
     @Test func `smaller pages are not mapped where a larger one is`() throws {
         for gigabyte in 0..<4 as Range<UInt64> {
             let range = AddressRange(at: gigabyte << 30, size: 1 << 30)

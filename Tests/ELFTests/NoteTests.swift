@@ -186,6 +186,19 @@ import Testing
         }
     }
 
+    /// Padding is zeros: where other bytes follow a descriptor, the notes are not padded to 8.
+    @Test func `what pads to 8 is zero`() throws {
+        let first = note(Array("GNU\0".utf8), type: 5, desc: [1, 2, 3, 4], align: 8)
+        let second = note(Array("GNU\0".utf8), type: 6, desc: [5, 6, 7, 8], align: 8)
+        #expect(try Self.notes(first + second, align: 8).map(\.type) == [5, 6])
+        for place in first.count - 4..<first.count {
+            var bytes = first + second
+            bytes[place] = 1
+            let found = try? Self.notes(bytes, align: 8).map(\.type)
+            #expect(found != [5, 6], "\(place)")
+        }
+    }
+
     @Test func `names and descriptors may be empty`() throws {
         let bytes = note([], type: 1, desc: []) + note([], type: 2, desc: [5]) + note([0x41, 0], type: 3, desc: [])
         #expect(

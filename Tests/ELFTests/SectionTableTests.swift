@@ -83,6 +83,19 @@ import Testing
         #expect(last == start + size - 1 && beyond == 0)
     }
 
+    /// Past the last section there is none, however much the bytes there look like one.
+    @Test func `a section that is not there has no name`() throws {
+        let sound = Self.file.bytes
+        let header = Int(sound.number(UInt64.self, at: 40)) + 64
+        // Another header of .text, after the last one.
+        let file = sound + sound[header..<header + 64]
+        let view = ByteView(file.span.bytes)
+        let table = try SectionTable(view, FileHeader(view))
+        let count = UInt32(sound.number(UInt16.self, at: 60))
+        let offsets = [0, 1, count - 1, count, count + 1, .max].map { table.nameOffset($0) > 0 }
+        #expect(offsets == [false, true, true, false, false, false])
+    }
+
     /// As `objcopy --only-keep-debug` leaves them: nothing is read from where they point.
     @Test(arguments: [(8, 0x1000), (8, 0), (1, 0), (2, 0), (3, 0), (7, 0), (14, 0)] as [(UInt32, UInt64)])
     func `sections without bytes in the file may point anywhere`(_ type: UInt32, _ size: UInt64) throws {

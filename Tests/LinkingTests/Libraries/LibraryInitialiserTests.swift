@@ -80,6 +80,33 @@ extension LibraryTests {
         #expect((0..<3).map { result.word(start + $0 * 8) } == expected)
     }
 
+    /// What only libraries need comes before them all the same, however deep.
+    @Test func neededByLibrariesAlone() throws {
+        func library(_ needed: String?, _ number: UInt64) -> LinkedFileWriter {
+            var file = Self.library([])
+            file.needed = needed
+            file.entries = [(12, 0x4000 + number)]
+            return file
+        }
+        let result = try Self.load(
+            Self.application([], needed: ["one.so"]), library("two.so", 1), library("three.so", 2), library(nil, 3))
+        let start = result.plan.initialisersStart
+        let expected = [3, 2, 1].map { result.objects[$0].displacement + 0x60_4000 + UInt64($0) }
+        #expect((0..<3).map { result.word(start + $0 * 8) } == expected)
+    }
+
+    /// Names that only begin like the loader's, or are as long, are not the loader's.
+    @Test(arguments: [
+        "__loader_init_array_end_x", "__loader_fini_array_end12", "__loader_init_array_star",
+        "__loader_init_array_startx",
+        "__loader_init_array_enx", "__loader_xxxx_array_start", "__tls_get_addr_", "__tls_get_add",
+    ])
+    func namesLikeTheLoaders(_ name: String) {
+        let undefined = Fault(.symbolUndefined, .relocation(table: 7, index: 0), value: 0x4000)
+        let application = Self.application([name], needed: ["one.so"])
+        #expect(Self.refusal(application, Self.library([]))?.fault == undefined)
+    }
+
     /// A library without arrays may be linked anywhere: an array that is not there has no place that could be wrong.
     @Test func noInitialisersFarFromZero() throws {
         var application = Self.application(["__loader_init_array_start"], info: 0x20)

@@ -197,7 +197,47 @@ import Testing
                 == Fault(.symbolUndefined, .relocation(table: 7, index: 0), value: 0x4000))
     }
 
+    /// A protected function's own file goes by its own address, unless the PLT entry that stands for it leads there.
+    @Test func aProtectedFunctionOfTwoFiles() throws {
+        var application = Self.application([])
+        application.isExecutable = true
+        application.base = 0x40_0000
+        application.symbols = [LinkedSymbol(name: "wanted", value: 0x40_4050, info: 0x12, shndx: 0)]
+        application.rela = [LinkedRelocation(offset: 0x40_4000, type: 7, symbol: 1)]
+        var files = [Self.library([]), Self.library([])]
+        for index in 0...1 {
+            files[index].symbols = [
+                LinkedSymbol(name: "wanted", value: 0x4060, info: 0x12, shndx: 1, other: index == 1 ? 3 : 0)
+            ]
+            files[index].rela = [LinkedRelocation(offset: 0x4000, type: 6, symbol: 1)]
+        }
+        // The entry leads to the first file's function.
+        let result = try Self.together(application, files).load(bias: 0)
+        #expect(result.word(0x40_4000) == 0x4060 &+ result.objects[1].displacement)
+        #expect(result.word(0x4000, in: 1) == 0x40_4050)
+        #expect(result.word(0x4000, in: 2) == 0x4060 &+ result.objects[2].displacement)
+    }
+
     // MARK: Sizes
+
+    /// A library goes to the first address after the others that is congruent to its own modulo its alignment, and to no later one.
+    @Test(
+        arguments: [
+            (0x100, 0x20_0000), (0x1f_0000, 0x20_0000), (0x20_0000, 0x60_0000), (0x50_0000, 0x60_0000),
+            (0x60_0000, 0xa0_0000),
+        ] as [(Int, UInt64)])
+    func theFirstPlaceForALibrary(_ size: Int, _ start: UInt64) throws {
+        var application = Self.application([], needed: ["one.so"]).bytes
+        // p_memsz of the first program header.
+        application.put(UInt64(0x4000 + size), at: 64 + 40)
+        var one = Self.library([])
+        (one.base, one.alignment) = (0x20_0000, 0x40_0000)
+        var room = [LinkPlan()]
+        let together = FilesTogether([("app", application), ("one.so", one.bytes)])
+        let link = try together.link(room.mutableSpan)
+        let found = link[1].linkStart &+ link[1].displacement
+        #expect(found == start)
+    }
 
     /// A library may be larger than the application, and smaller: each has all of its bytes, up to a word at its end that is relocated.
     @Test func filesOfOtherSizes() throws {

@@ -40,6 +40,16 @@ extension LibraryTests {
         #expect(result.hex(plan.templateStart + 0x80 - 0x18, 8) == "80 81 82 83 84 85 86 87")
     }
 
+    /// A block without initialised bytes adds none to the template, wherever it is.
+    @Test(arguments: [0, 8] as [UInt64]) func blocksOfZeros(_ initialised: UInt64) throws {
+        var (one, two) = (Self.library([]), Self.library([]))
+        one.tls = LinkedTLS(vaddr: 0x4000, filesz: 0, memsz: 0x20, align: 8)
+        two.tls = LinkedTLS(vaddr: 0x4000, filesz: initialised, memsz: 0x10, align: 8)
+        let plan = try Self.load(Self.application([]), one, two).plan
+        // The second block begins 0x30 below TP, with the template.
+        #expect(plan.templateSize == 0x30 && plan.templateFileSize == initialised)
+    }
+
     /// Blocks and their alignment are at most 2^46, and so are all blocks before the last one.
     @Test func blocksThatAreTooLarge() {
         let most: UInt64 = 1 << 46

@@ -280,6 +280,21 @@ import Testing
         }
     }
 
+    /// A fault's relocation is the one of its own table, whatever the others have at the same index.
+    @Test func theRelocationsNames() {
+        var file = LinkedFileWriter()
+        file.symbols = [LinkedSymbol(name: "other", value: 1), LinkedSymbol(name: "operand", value: 1 << 32)]
+        file.rela = [
+            LinkedRelocation(offset: 0x4000, type: 1, symbol: 1), LinkedRelocation(offset: 0x4008, type: 1, symbol: 1),
+        ]
+        file.rel = [LinkedRelocation(offset: 0x4010, type: 1, symbol: 1)]
+        file.plt = [LinkedRelocation(offset: 0x4020, type: 10, symbol: 2)]
+        #expect(
+            sentence(refusal(of: file.bytes), file.bytes)
+                == "DT_JMPREL entry 0: R_X86_64_32 at 0x4020: the value 0x100000000 of 'operand' is beyond what the field "
+                + "can hold, 0xffffffff")
+    }
+
     /// An entry that is not relative although DT_RELACOUNT says so is applied like any other; only a descriptor's code
     /// would be missing.
     @Test func wrongRelativeCount() throws {
