@@ -55,6 +55,17 @@ import TestSupport
 
     private static let initArray: UInt32 = 14, finiArray: UInt32 = 15
 
+    /// Names of up to 64 bytes have a number; those of longer ones come after all that have.
+    @Test(arguments: [63, 64, 65, 66]) func aNumberEndsANameOf64Bytes(_ count: Int) throws {
+        let name = ".init_array." + String(repeating: "0", count: count - 13) + "7"
+        try #require(name.utf8.count == count)
+        let found = try Self.ours([
+            Array(name: ".init_array.9", type: Self.initArray, words: [0x901]),
+            Array(name: name, type: Self.initArray, words: [0x701]),
+        ])
+        #expect(found.initial == (count > 64 ? [0x901, 0x701] : [0x701, 0x901]))
+    }
+
     static let samples: [[Array]] = [
         [],
         [Array(name: ".init_array", type: initArray, words: [101, 102])],

@@ -70,6 +70,47 @@ import TestSupport
         let image = try ObjectImage(view, FileHeader(view))
         let (alignment, block) = (image.alignment, image.block.alignment)
         #expect(alignment == 0x4000 && block == 0x100)
+        // The block's counts for the image, too, also that of zeros alone, for which no bytes are placed.
+        sections[3 + largest].align = 0x8000
+        let other = ObjectFile(sections: sections, symbols: [ObjectSymbol(name: "_start", info: 0x12, section: 1)])
+            .bytes
+        let all = ByteView(other.span.bytes)
+        let larger = try ObjectImage(all, FileHeader(all))
+        let (both, own) = (larger.alignment, larger.block.alignment)
+        #expect(both == 0x8000 && own == 0x8000)
+    }
+
+    /// e_type has two bytes, and the magic number four.
+    @Test func whatAnObjectFileIs() {
+        let file = object([]).bytes
+        for (offset, value, isOne) in [
+            (0, 0x7f, true), (0, 0, false), (3, 0, false), (16, 1, true), (16, 3, false), (17, 0, true), (17, 1, false),
+        ] as [(Int, UInt8, Bool)] {
+            let changed = file.putting(value, at: offset)
+            let found = ObjectImage.isObjectFile(ByteView(changed.span.bytes))
+            #expect(found == isOne, "\(offset) \(value)")
+        }
+        let isShortOne = ObjectImage.isObjectFile(ByteView(file.span.bytes.extracting(first: 17)))
+        #expect(!isShortOne)
+    }
+
+    /// An address in memory belongs to the section there; zeros of thread-local storage are not there.
+    @Test func theSectionAtAnAddress() throws {
+        let bytes = object([]) {
+            $0.sections.append(ObjectSection(name: ".tdata", flags: 0x403, bytes: [1, 2, 3]))
+            $0.sections.append(ObjectSection(name: ".tbss", type: 8, flags: 0x403, zeros: 0x100))
+        }.bytes
+        let view = ByteView(bytes.span.bytes)
+        let image = try ObjectImage(view, FileHeader(view))
+        // .text, then the template, and .data at the next multiple of its alignment.
+        for (address, section) in [
+            (0, 1), (63, 1), (64, nil), (0xfff, nil), (0x1000, 3), (0x1002, 3), (0x1003, nil), (0x1080, nil),
+            (0x2000, 2),
+            (0x201f, 2), (0x2020, nil), (.max, nil),
+        ] as [(UInt64, UInt32?)] {
+            let found = image.section(at: address)?.index
+            #expect(found == section, "\(address)")
+        }
     }
 
     /// Writers leave tables of symbols and strings last, but the last section may be one that is loaded.

@@ -1,14 +1,33 @@
 // The symbol table of an object file at its largest.
 
+@testable import Linking
 import Bytes
 import Diagnostics
 import ELF
 import Glibc
-import Linking
 import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct ObjectSymbolsTests {
+    /// A name begins in the string table, and not with its first byte.
+    @Test func aNameIsInItsTable() throws {
+        let file = object([]) { $0.symbols.append(ObjectSymbol(name: "last", value: 1)) }.bytes
+        let view = ByteView(file.span.bytes)
+        let symbols = try ObjectImage(view, FileHeader(view)).symbols
+        // "", "_start", "last".
+        let size: UInt32 = 1 + 7 + 5
+        let start = symbols.nameOffset(ofName: 1) - 1
+        for (name, isThere) in [
+            (0, false), (1, true), (size - 1, true), (size, false), (size + 1, false), (.max, false),
+        ]
+            as [(UInt32, Bool)]
+        {
+            let found = symbols.nameOffset(ofName: name)
+            #expect(found == (isThere ? start + UInt64(name) : 0), "\(name)")
+        }
+        #expect(Array(file[Int(start)..<Int(start) + 13]) == Array("\0_start\0last\0".utf8))
+    }
+
     /// A file's last bytes are those of its symbols, of which an index of 32 bits counts all but one.
     @Test(arguments: [((1 << 32) - 1, false), (1 << 32, true)] as [(UInt64, Bool)])
     func aSymbolsIndexHas32Bits(_ count: UInt64, _ isTooLarge: Bool) throws {
