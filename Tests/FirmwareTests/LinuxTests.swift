@@ -65,6 +65,24 @@ import Testing
         #expect(!facts.reserves(AddressRange(0, 1)))
     }
 
+    /// The map has as many entries as the page says, however many are in it.
+    @Test(arguments: [1, 2, 19, 20, 21, 40, 41, 127, 128]) func `entries of the map are counted`(_ count: Int) throws {
+        var image = Self.image()
+        // No file and no further entries.
+        image.put([0, 0], at: 0x7218)
+        image.put([0, 0], at: 0x7250)
+        image.bytes[0x71e8] = UInt8(count)
+        // None touches the next.
+        for index in 0..<128 as Range<UInt32> {
+            image.put([index << 20, 0, 0x1000, 0, 1], at: 0x72d0 + Int(index) * 20)
+        }
+        let regions = try Self.read(image).get().regions
+        let expected = (0..<UInt64(count)).map {
+            MemoryRegion(range: AddressRange(at: $0 << 20, size: 0x1000), kind: .available)
+        }
+        #expect(regions == expected)
+    }
+
     /// Kernels are handed none of it.
     @Test func `boot_params are not for kernels`() throws {
         let facts = try Self.read(Self.image()).get()
@@ -206,6 +224,8 @@ import Testing
         image.bytes[0x71e8] = 128
         for index in 0..<128 { image.put([UInt32(index) * 0x2000, 0, 0x1000, 0, 1], at: 0x72d0 + index * 20) }
         #expect(Self.read(image).fault == Fault(.tooManyRegions, limit: 128))
+        // No file and no further entries.
+        image.put([0, 0], at: 0x7218)
         image.put([0, 0], at: 0x7250)
         #expect(try Self.read(image).get().regions.count == 128)
     }
