@@ -48,7 +48,8 @@ struct MachineHost: BootHost {
 
     @unsafe @_lifetime(immortal)
     func region(_ range: AddressRange, at address: UInt64) -> ByteRegion {
-        ByteRegion(MappedMemory.mutableSpan(range.start, size: range.size), at: address)
+        // What the boot's plan sets aside is used by nothing else.
+        unsafe ByteRegion(MappedMemory.mutableSpan(range.start, size: range.size), at: address)
     }
 
     func randomNumber() -> RandomNumber {

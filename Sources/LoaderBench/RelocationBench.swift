@@ -101,10 +101,10 @@ struct RelocationBench {
 
     /// Loads the file into memory and relocates it; returns the nanoseconds of relocation.
     func relocateLoaded(expecting count: Int) throws -> Double {
-        let image = unsafe try LinkedImage(ByteView(RawSpan(_unsafeBytes: UnsafeRawBufferPointer(bytes))), as: .library)
+        let image = unsafe try LinkedImage(ByteView(start: bytes.baseAddress!, count: bytes.count), as: .library)
         let target = unsafe try MappedFile.map(Int(image.size), -1, PROT_READ | PROT_WRITE)
         defer { unsafe munmap(target.baseAddress, target.count) }
-        var memory = unsafe ByteRegion(MutableRawSpan(_unsafeBytes: target), at: image.linkStart)
+        var memory = unsafe ByteRegion(start: target.baseAddress!, count: target.count, at: image.linkStart)
         try image.load(into: &memory)
         return try relocate(image, &memory, expecting: count)
     }
@@ -119,8 +119,8 @@ struct RelocationBench {
             unsafe munmap(target.baseAddress, size)
         }
         let start = nanoseconds()
-        let image = unsafe try LinkedImage(ByteView(RawSpan(_unsafeBytes: UnsafeRawBufferPointer(file))), as: .library)
-        var memory = unsafe ByteRegion(MutableRawSpan(_unsafeBytes: target), at: 0)
+        let image = unsafe try LinkedImage(ByteView(start: file.baseAddress!, count: file.count), as: .library)
+        var memory = unsafe ByteRegion(start: target.baseAddress!, count: target.count, at: 0)
         _ = try relocate(image, &memory, expecting: count)
         return nanoseconds() - start
     }

@@ -29,7 +29,7 @@ public enum MappedMemory {
     }
 
     /// The `size` bytes at `address`, for writing. Only the caller's plan keeps ranges apart.
-    @_lifetime(immortal)
+    @unsafe @_lifetime(immortal)
     public static func mutableSpan(_ address: UInt64, size: UInt64) -> MutableRawSpan {
         precondition(address <= end && size <= end - address)
         // As above.

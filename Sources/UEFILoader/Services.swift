@@ -73,16 +73,15 @@ struct Services {
     }
 
     /// The bytes of `range`, which has been allocated, for writing: the firmware maps it to itself.
-    @_lifetime(immortal)
+    @unsafe @_lifetime(immortal)
     func region(_ range: AddressRange) -> ByteRegion {
         // An allocation does not begin at 0, and there is no other view of it while it is written.
         let pointer = unsafe UnsafeMutableRawPointer(bitPattern: UInt(range.start)).unsafelyUnwrapped
-        let span = unsafe MutableRawSpan(_unsafeStart: pointer, byteCount: Int(range.size))
-        return ByteRegion(unsafe _overrideLifetime(span, borrowing: ()), at: range.start)
+        return unsafe ByteRegion(start: pointer, count: Int(range.size), at: range.start)
     }
 
     /// The bytes of `range`, which has been allocated, for reading.
-    @_lifetime(immortal)
+    @unsafe @_lifetime(immortal)
     func view(_ range: AddressRange) -> ByteView {
         unsafe view(UnsafeRawPointer(bitPattern: UInt(range.start)), range.size)
     }
@@ -91,8 +90,7 @@ struct Services {
     @unsafe @_lifetime(immortal)
     private func view(_ pointer: UnsafeRawPointer?, _ size: UInt64) -> ByteView {
         guard let pointer = unsafe pointer else { return ByteView("") }
-        let span = unsafe RawSpan(_unsafeStart: pointer, byteCount: Int(size))
-        return ByteView(unsafe _overrideLifetime(span, borrowing: ()))
+        return unsafe ByteView(start: pointer, count: Int(size))
     }
 
     /// The size in bytes of the memory map, and of each of its entries.
@@ -108,7 +106,8 @@ struct Services {
         var (size, entrySize) = (buffer.size, UInt64(0))
         let start = unsafe UnsafeMutableRawPointer(bitPattern: UInt(buffer.start))
         guard unsafe uefi_get_memory_map(table, &size, start, &key, &entrySize) == 0 else { return nil }
-        return FirmwareMemory(view(AddressRange(at: buffer.start, size: size)), entrySize: entrySize)
+        // The buffer is not written again while the map is read.
+        return FirmwareMemory(unsafe view(AddressRange(at: buffer.start, size: size)), entrySize: entrySize)
     }
 
     /// Ends boot services, if the memory map has not changed since `key`.
@@ -232,8 +231,7 @@ enum LoaderImage {
     private static func part(_ offset: UInt64, size: UInt64) -> ByteView {
         // The linker wrote offsets and sizes beside it.
         let start = unsafe UnsafeRawPointer(bitPattern: UInt(uefi_loader_address() &+ offset)).unsafelyUnwrapped
-        let span = unsafe RawSpan(_unsafeStart: start, byteCount: Int(size))
-        return ByteView(unsafe _overrideLifetime(span, borrowing: ()))
+        return unsafe ByteView(start: start, count: Int(size))
     }
 
     /// Enters the image at `place`; `information` is the address of the start info.

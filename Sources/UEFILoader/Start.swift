@@ -50,12 +50,13 @@ private func start(_ services: inout Services) throws(StartProblem) -> Never {
         let block = services.allocate(StartInfoWriter.size(texts: texts, regions: regions))
     else { throw .noMemory }
 
+    // Each allocation below has one use.
     var writer = StartInfoWriter(
-        services.region(block), rsdp: services.rsdp, confidentialBlob: services.confidentialBlob)
+        unsafe services.region(block), rsdp: services.rsdp, confidentialBlob: services.confidentialBlob)
     // There is room for both: the module is the first, and the text was counted.
     _ = writer.addModule(found.application)
     if let line = found.line {
-        _ = writer.setCommandLine(file: services.view(line))
+        _ = writer.setCommandLine(file: unsafe services.view(line))
     } else {
         _ = writer.setCommandLine(options)
     }
@@ -114,7 +115,8 @@ private func addLibraries(
     while true {
         let range = try services.readEntry(of: folder, to: room)
         guard !range.isEmpty else { return }
-        guard let entry = FolderEntry(services.view(range)), entry.isSharedObject,
+        // Only the next read writes to the room again.
+        guard let entry = FolderEntry(unsafe services.view(range)), entry.isSharedObject,
             let file = try services.open(entry: range, in: folder)
         else { continue }
         defer { services.close(file) }
@@ -134,7 +136,7 @@ private func placeLoader(_ map: AddressRange, _ services: inout Services) throws
         guard let memory = services.memoryMap(map, key: &key) else { throw .noMemoryMap }
         guard let address = memory.room(for: size, alignment: 0x10_0000, limit: 1 << 31) else { break }
         guard let place = services.allocate(size, at: address) else { continue }
-        var region = services.region(place)
+        var region = unsafe services.region(place)
         LoaderImage.move(to: &region)
         return address
     }

@@ -18,6 +18,7 @@ import Testing
     static let expected = [
         "Boot/BootSequence.swift": 3, "Boot/ImageOpening.swift": 2,
         "Bytes/ByteRegion.swift": 45, "Bytes/ByteView.swift": 14, "Bytes/RecordSums.swift": 50,
+        "Bytes/UnownedBytes.swift": 6,
         "Diagnostics/FaultDetails.swift": 1,
         "Diagnostics/Text.swift": 4, "Diagnostics/TextSink.swift": 1,
     ]
@@ -37,6 +38,33 @@ import Testing
             }
         }
         #expect(found == Self.expected)
+    }
+
+    /// Underscored API of the standard library may change with any compiler: it is in Bytes and Machine only.
+    @Test func `spans over memory that nothing owns are made in two modules`() throws {
+        for name in try FileManager.default.subpathsOfDirectory(atPath: Self.sources.path)
+        where name.hasSuffix(".swift") && !name.hasPrefix("Bytes/") && !name.hasPrefix("Machine/") {
+            let text = try String(contentsOf: Self.sources.appendingPathComponent(name), encoding: .utf8)
+            for word in ["_unsafeStart", "_unsafeBytes", "_unsafeElements", "_overrideLifetime", "_mutatingExtracting"]
+            {
+                #expect(!text.contains(word), "\(name): \(word)")
+            }
+        }
+    }
+
+    /// A test in an endless loop is to be reported by name.
+    @Test func `every suite has a time limit`() throws {
+        let tests = Self.sources.deletingLastPathComponent().appendingPathComponent("Tests")
+        var count = 0
+        for name in try FileManager.default.subpathsOfDirectory(atPath: tests.path) where name.hasSuffix(".swift") {
+            for line in try String(contentsOf: tests.appendingPathComponent(name), encoding: .utf8).split(
+                separator: "\n")
+            where line.hasPrefix("@Suite") {
+                #expect(line.contains(".timeLimit("), "\(name): \(line)")
+                count += 1
+            }
+        }
+        #expect(count > 100)
     }
 
     @Test func `every pure module is built with strict memory safety`() throws {

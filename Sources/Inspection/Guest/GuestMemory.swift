@@ -33,30 +33,34 @@ import Linking
         return memory
     }
 
-    /// The memory that the guest's loader can read; this object must outlive it.
+    /// The memory that the guest's loader can read.
     var readable: PhysicalMemory {
-        @_lifetime(immortal) get { PhysicalMemory(ByteView(span(AddressRange(0, size))), origin: 0) }
+        @_lifetime(borrow self) get { PhysicalMemory(ByteView(span(AddressRange(0, size))), origin: 0) }
     }
 
     deinit { unsafe munmap(base, Int(size)) }
 
-    /// The bytes of `range`, for reading; the memory must outlive them.
-    @_lifetime(immortal)
+    /// The bytes of `range`, for reading.
+    @_lifetime(borrow self)
     func span(_ range: AddressRange) -> RawSpan {
         precondition(range.end <= size)
-        // In bounds by the line above; every user holds on to the memory while it uses the span.
-        let span = unsafe RawSpan(
-            _unsafeStart: UnsafeRawPointer(base + Int(range.start)), byteCount: Int(range.size))
-        return unsafe _overrideLifetime(span, borrowing: ())
+        // In bounds by the line above.
+        return unsafe ByteView(start: UnsafeRawPointer(base + Int(range.start)), count: Int(range.size)).span
     }
 
     /// The bytes of `range`, for writing. Only the boot's plan keeps ranges apart, as in the guest.
-    @_lifetime(immortal)
+    @_lifetime(borrow self)
     func region(_ range: AddressRange, at address: UInt64? = nil) -> ByteRegion {
+        // Not used after this object, by its lifetime.
+        unsafe unscopedRegion(range, at: address ?? range.start)
+    }
+
+    /// The same; this object must outlive it.
+    @unsafe @_lifetime(immortal)
+    func unscopedRegion(_ range: AddressRange, at address: UInt64) -> ByteRegion {
         precondition(range.end <= size)
-        // As above.
-        let span = unsafe MutableRawSpan(_unsafeStart: base + Int(range.start), byteCount: Int(range.size))
-        return ByteRegion(unsafe _overrideLifetime(span, borrowing: ()), at: address ?? range.start)
+        // In bounds by the line above.
+        return unsafe ByteRegion(start: base + Int(range.start), count: Int(range.size), at: address)
     }
 
     /// Copies `bytes` to `address`; false if they do not fit.

@@ -37,12 +37,11 @@ import Synchronization
         image = nil
     }
 
-    /// The bytes of a file made by `init(room:)`, to be filled before they are read; this object must outlive them.
+    /// The bytes of a file made by `init(room:)`, to be filled before they are read.
     var region: ByteRegion {
-        @_lifetime(immortal) get {
+        @_lifetime(borrow self) get {
             // There are `count` bytes at `start`.
-            let span = unsafe MutableRawSpan(_unsafeStart: start.unsafelyUnwrapped, byteCount: count)
-            return ByteRegion(unsafe _overrideLifetime(span, borrowing: ()), at: 0)
+            unsafe ByteRegion(start: start.unsafelyUnwrapped, count: count, at: 0)
         }
     }
 

@@ -139,7 +139,10 @@ private struct GuestHost: BootHost {
     }
 
     @unsafe @_lifetime(immortal)
-    func region(_ range: AddressRange, at address: UInt64) -> ByteRegion { guest.region(range, at: address) }
+    func region(_ range: AddressRange, at address: UInt64) -> ByteRegion {
+        // The rehearsal has the guest's memory as long as it runs.
+        unsafe guest.unscopedRegion(range, at: address)
+    }
 
     func randomNumber() -> RandomNumber { RandomNumber(seed, from: .given) }
 
