@@ -101,9 +101,9 @@ import Synchronization
     /// The bytes, as long as this object lives.
     var bytes: RawSpan {
         @_lifetime(borrow self) get {
+            guard let start = unsafe start else { return ByteView("").span }
             // There are `count` bytes at `start`, which are not written.
-            let buffer = unsafe UnsafeRawBufferPointer(start: start, count: count)
-            return unsafe _overrideLifetime(buffer.bytes, borrowing: self)
+            return unsafe ByteView(start: start, count: count).span
         }
     }
 
