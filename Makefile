@@ -16,6 +16,9 @@ LINK_LOADER := $(LINK) -T boot.ld -static
 BITCODE = $$(for list in $(1); do sed "s|.*/|$$(dirname $$list)/|; s|swift$$|swift.bc|" $$list; done)
 SWIFT_SOURCES := Package.swift Sources Tests Fixtures Fuzz
 
+# Genuine images, which not everybody has; the tests look in the same place.
+HERMIT_IMAGES := $(or $(LOADER_HERMIT_IMAGES),../shared/hermit)
+
 APP := build/fixtures/demo
 APPEND := env=GREETING=hello -- one two
 QEMU_ARGS :=
@@ -87,7 +90,7 @@ test-build:
 	swift build --build-tests --explicit-target-dependency-import-check error
 
 # The limits of a boot's cost and of the loader's size: few numbers, in budget.txt.
-BUDGET_APPS := $(wildcard ../shared/hermit/hello_world) build/fixtures/demo
+BUDGET_APPS := $(wildcard $(HERMIT_IMAGES)/hello_world) build/fixtures/demo
 budget:
 	swift build --product loader-bench
 	.build/debug/loader-bench --parts boot --memory 1G,64G --budget budget.txt $(BUDGET_APPS) | tee build/budget.log
@@ -198,7 +201,7 @@ uninstall:
 
 # The costs of boots, the loader, relocations and listings: docs/benchmarks.md. QUICK=1 takes two minutes instead of ten,
 # APPS="path …" boots others, BENCH="--json" and the like are for the program itself; only its output goes to standard output.
-APPS := $(wildcard build/fixtures/demo build/fixtures/demo-recursive ../shared/hermit/hello_world ../shared/hermit/hello_c)
+APPS := $(wildcard build/fixtures/demo build/fixtures/demo-recursive $(HERMIT_IMAGES)/hello_world $(HERMIT_IMAGES)/hello_c)
 BENCH :=
 bench:
 	@$(MAKE) --no-print-directory deps bench-deps loader inspect fixtures >&2

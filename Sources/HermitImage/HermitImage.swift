@@ -82,20 +82,30 @@ public struct HermitImage: ~Escapable {
     private static func linkOfFolder(
         _ path: ByteView, in archive: ByteView
     ) throws(Fault) -> (entry: TarEntry, rest: UInt64)? {
+        // Whether the folder before each rest of the path is a link. If several entries have one name, the last counts.
+        var isLink = InlineArray<1024, Bool>(repeating: false)
+        var isLinkBefore = isLink.mutableSpan
         var reader = TarReader(archive)
+        while let entry = try reader.next() {
+            guard let rest = folder(entry, of: path, in: archive) else { continue }
+            isLinkBefore[rest] = entry.kind == .symbolicLink
+        }
+        var first = 0
+        while first < pathLimit, !isLinkBefore[first] { first &+= 1 }
+        guard first < pathLimit else { return nil }
+        reader = TarReader(archive)
         var found: (entry: TarEntry, rest: UInt64)?
         while let entry = try reader.next() {
-            guard let rest = entry.path.rest(of: path, in: archive), rest > 0 else { continue }
-            var name = rest
-            guard path.nextComponent(from: &name) > 0 else { continue }
-            if entry.kind == .symbolicLink {
-                if rest <= found?.rest ?? .max { found = (entry, rest) }
-            } else if rest == found?.rest {
-                // If several entries have one name, the last counts.
-                found = nil
-            }
+            if folder(entry, of: path, in: archive) == first { found = (entry, UInt64(first)) }
         }
         return found
+    }
+
+    /// The offset in `path` of what follows the folder with the name of `entry`; nil if it is no folder of it.
+    private static func folder(_ entry: TarEntry, of path: ByteView, in archive: ByteView) -> Int? {
+        guard let rest = entry.path.rest(of: path, in: archive), rest > 0, rest < UInt64(pathLimit) else { return nil }
+        var name = rest
+        return path.nextComponent(from: &name) > 0 ? Int(rest) : nil
     }
 
     /// The last entry in `archive` with the name `path` and a header that begins before `end`.

@@ -91,6 +91,13 @@ import Testing
                 "the first folder first",
                 [.symbolic("bin", to: "x/y"), .symbolic("x", to: "usr"), .symbolic("usr/y", to: "bin"), kernel]
             ),
+            (
+                "a folder in one that is a folder in the end",
+                [
+                    .symbolic("bin/sub", to: "../opt"), .symbolic("bin", to: "nowhere"), .folder("bin/"),
+                    .symbolic("bin/app", to: "sub/app"), .file("opt/app", "kernel"),
+                ]
+            ),
         ]
         for (name, entries) in cases { #expect(self.kernel(entries) == "kernel", "\(name)") }
     }
