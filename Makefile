@@ -98,7 +98,7 @@ budget:
 # Some thousand inputs for each fuzz target.
 fuzz-briefly: fixtures
 	@mkdir -p build
-	Fuzz/run all 4000x 1 | tee build/fuzz.log
+	Fuzz/run all 2500x 1 | tee build/fuzz.log
 
 # A test that does not end is named, and ends with the process.
 RUN_TESTS = mkdir -p build && timeout $(1) swift test --skip-build 2>&1 | tee build/tests.log
