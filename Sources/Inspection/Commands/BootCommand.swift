@@ -7,7 +7,6 @@ import CProcess
 import Diagnostics
 import FoundationEssentials
 import Glibc
-import Linking
 import Memory
 
 struct BootCommand: AsyncParsableCommand {

@@ -2,11 +2,7 @@
 // firmware finds the loader, and the loader the application. The image is made by util-linux' sfdisk and by mtools.
 
 import ArgumentParser
-import Boot
 import Bytes
-import Diagnostics
-import FoundationEssentials
-import Glibc
 
 struct DiskCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

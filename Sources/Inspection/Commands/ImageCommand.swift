@@ -5,7 +5,6 @@ import Boot
 import Bytes
 import Diagnostics
 import FoundationEssentials
-import Glibc
 import HermitImage
 
 struct ImageCommand: AsyncParsableCommand {

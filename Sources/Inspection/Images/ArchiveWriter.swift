@@ -1,7 +1,5 @@
 // Writing of Hermit images: the archive (POSIX.1-2024, pax: "ustar Interchange Format").
 
-import Bytes
-
 /// Writes an archive: ustar, with pax headers for names that do not fit.
 struct ArchiveWriter {
     /// The archive so far.

@@ -3,8 +3,6 @@
 import AnyELF
 import Boot
 import Bytes
-import Diagnostics
-import ELF
 import Linking
 
 /// An address's symbol, section and lines.

@@ -2,8 +2,6 @@
 
 import Boot
 import Bytes
-import Diagnostics
-import Glibc
 import Memory
 
 /// Addresses that a guest mentioned, and the place of its image.
