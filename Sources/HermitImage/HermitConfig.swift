@@ -86,7 +86,7 @@ public struct HermitConfig: ~Escapable {
         offset == 0 ? TOMLStrings(none: text) : TOMLStrings(text, at: offset)
     }
 
-    private enum Table: Int {
+    private enum Table: Int, Named {
         case input, requirements
 
         var name: StaticString {
@@ -95,21 +95,8 @@ public struct HermitConfig: ~Escapable {
             case .requirements: "requirements"
             }
         }
-
-        /// The table with this name.
-        init?(named name: TOMLString) {
-            var number = 0
-            while let table = Table(rawValue: number) {
-                if name.isSame(as: ByteView(table.name)) {
-                    self = table
-                    return
-                }
-                number &+= 1
-            }
-            return nil
-        }
     }
-    private enum Key: Int {
+    private enum Key: Int, Named {
         case version, kernel, kernelArguments, arguments, variables, memory, processors
 
         var name: StaticString {
@@ -122,19 +109,6 @@ public struct HermitConfig: ~Escapable {
             case .memory: "memory"
             case .processors: "cpus"
             }
-        }
-
-        /// The key with this name.
-        init?(named name: TOMLString) {
-            var number = 0
-            while let key = Key(rawValue: number) {
-                if name.isSame(as: ByteView(key.name)) {
-                    self = key
-                    return
-                }
-                number &+= 1
-            }
-            return nil
         }
 
         /// The table that it stands in; nil for the root.
@@ -325,5 +299,25 @@ enum MemoryAmount {
         let rest = (unit % scale &* part &+ scale &- 1) / scale
         let (sum, carry) = bytes.addingReportingOverflow(unit / scale &* part &+ rest)
         return overflow || carry || sum >> 63 != 0 ? nil : sum
+    }
+}
+
+/// Cases that are numbered from 0, and have a name in the document.
+private protocol Named: RawRepresentable<Int> {
+    var name: StaticString { get }
+}
+
+extension Named {
+    /// The case with this name.
+    fileprivate init?(named name: TOMLString) {
+        var number = 0
+        while let found = Self(rawValue: number) {
+            if name.isSame(as: ByteView(found.name)) {
+                self = found
+                return
+            }
+            number &+= 1
+        }
+        return nil
     }
 }

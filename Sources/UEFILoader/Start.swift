@@ -136,6 +136,7 @@ private func placeLoader(_ map: AddressRange, _ services: inout Services) throws
         guard let memory = services.memoryMap(map, key: &key) else { throw .noMemoryMap }
         guard let address = memory.room(for: size, alignment: 0x10_0000, limit: 1 << 31) else { break }
         guard let place = services.allocate(size, at: address) else { continue }
+        // It has just been allocated.
         var region = unsafe services.region(place)
         LoaderImage.move(to: &region)
         return address

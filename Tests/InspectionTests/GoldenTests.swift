@@ -43,8 +43,7 @@ import Testing
     }
 
     @Test func differences() async throws {
-        let folder = try Folder()
-        for sample in Sample.all { try folder.write(sample.name, sample.bytes) }
+        let folder = try Folder.withSamples()
         try folder.write("built", Sample.built)
         try folder.write("rebuilt", Sample.rebuilt)
         let pairs = [

@@ -102,4 +102,16 @@ final class Folder {
         try Data(bytes).write(to: file)
         return file
     }
+
+    /// A folder with all samples, under their names.
+    static func withSamples() throws -> Folder {
+        let folder = try Folder()
+        for sample in Sample.all { try folder.write(sample.name, sample.bytes) }
+        return folder
+    }
+
+    /// Runs a shell's script in it, to which `tool` is the program's path.
+    func shell(_ script: String) async throws -> Run {
+        try await Tool.run(program: "sh", ["-c", "tool='\(Tool.program.path)'; \(script)"], in: url)
+    }
 }

@@ -7,14 +7,7 @@ import Testing
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct CommandLineTests {
     private let folder: Folder
 
-    init() throws {
-        folder = try Folder()
-        for sample in Sample.all { try folder.write(sample.name, sample.bytes) }
-    }
-
-    private func shell(_ script: String) async throws -> Run {
-        try await Tool.run(program: "sh", ["-c", "tool='\(Tool.program.path)'; \(script)"], in: folder.url)
-    }
+    init() throws { folder = try Folder.withSamples() }
 
     // MARK: Output
 
@@ -26,7 +19,7 @@ import Testing
         "load -o new --memory-dump new application",
     ])
     func nothingInUseIsWrittenOver(_ words: String) async throws {
-        let run = try await shell(
+        let run = try await folder.shell(
             """
             ln -s application link; ln application hard; ln application drawing.svg
             cp application before; cp fixed other
@@ -38,7 +31,7 @@ import Testing
     }
 
     @Test func aDashIsStandardOutput() async throws {
-        let run = try await shell(
+        let run = try await folder.shell(
             """
             set -e
             $tool load -o image --memory-dump dump application 2>errors >report
@@ -49,7 +42,7 @@ import Testing
             $tool map -o - application | cmp - map.svg
             """)
         #expect(run.status == 0, "\(run)")
-        #expect(try await shell("$tool load -o - --memory-dump - application").status == 64)
+        #expect(try await folder.shell("$tool load -o - --memory-dump - application").status == 64)
     }
 
     // MARK: Words with a slip
@@ -75,12 +68,13 @@ import Testing
 
     /// A file may have any name.
     @Test func filesAreFiles() async throws {
-        let run = try await shell(
+        let run = try await folder.shell(
             "cp application sgements && $tool sgements && cp application segments && $tool segments")
         #expect(run.status != 0 && run.output.hasPrefix("sgements: boots\n"), "\(run)")
-        #expect(try await shell("cp application Application && $tool Application").status == 0)
+        #expect(try await folder.shell("cp application Application && $tool Application").status == 0)
         #expect(
-            try await shell("$tool applicatoin").errors == "Error: cannot read applicatoin: No such file or directory\n"
+            try await folder.shell("$tool applicatoin").errors
+                == "Error: cannot read applicatoin: No such file or directory\n"
         )
     }
 
@@ -146,13 +140,13 @@ import Testing
     }
 
     @Test(.enabled(if: Tool.isThere("fish"), "fish is not installed")) func fishCompletesFiles() async throws {
-        let run = try await shell(
+        let run = try await folder.shell(
             "$tool --generate-completion-script fish >script; fish -c 'source script; complete -C \"loader-inspect \"'")
         #expect(run.output.contains("application\n") && run.output.contains("segments\t"), "\(run)")
     }
 
     @Test(.enabled(if: Tool.isThere("zsh"), "zsh is not installed")) func zshTakesTheScript() async throws {
-        let run = try await shell(
+        let run = try await folder.shell(
             "$tool --generate-completion-script zsh >script; grep -A1 -c _files script; zsh -n script")
         #expect(run.status == 0, "\(run)")
         let script = try String(contentsOf: folder.url.appendingPathComponent("script"), encoding: .utf8)

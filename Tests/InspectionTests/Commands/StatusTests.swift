@@ -6,8 +6,7 @@ import Testing
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct StatusTests {
     @Test func statusIsTheWorstOfAllFiles() async throws {
-        let folder = try Folder()
-        for sample in Sample.all { try folder.write(sample.name, sample.bytes) }
+        let folder = try Folder.withSamples()
         #expect(try await Tool.run(["application"], in: folder.url).status == 0)
         #expect(try await Tool.run(["application", "undefined"], in: folder.url).status == 1)
         #expect(try await Tool.run(["truncated", "undefined", "application"], in: folder.url).status == 2)
@@ -85,8 +84,7 @@ import Testing
     }
 
     @Test func quietSaysNothingOfWhatBoots() async throws {
-        let folder = try Folder()
-        for sample in Sample.all { try folder.write(sample.name, sample.bytes) }
+        let folder = try Folder.withSamples()
         let run = try await Tool.run(["--quiet", "application", "undefined", "truncated"], in: folder.url)
         #expect(!run.output.contains("application: boots\n  kind"))
         #expect(run.output.contains("undefined: will not boot\n  error: DT_RELA entry 0: "))

@@ -6,8 +6,7 @@ import Testing
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct DiffTests {
     @Test func statusIsThatOfTheNewFile() async throws {
-        let folder = try Folder()
-        for sample in Sample.all { try folder.write(sample.name, sample.bytes) }
+        let folder = try Folder.withSamples()
         let expected: [([String], Int32)] = [
             (["undefined", "application"], 0), (["application", "undefined"], 1), (["application", "truncated"], 2),
             (["truncated", "application"], 0), (["application", "absent"], 64), (["application"], 64),

@@ -7,14 +7,7 @@ import Testing
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct FailureTests {
     private let folder: Folder
 
-    init() throws {
-        folder = try Folder()
-        for sample in Sample.all { try folder.write(sample.name, sample.bytes) }
-    }
-
-    private func shell(_ script: String) async throws -> Run {
-        try await Tool.run(program: "sh", ["-c", "tool='\(Tool.program.path)'; \(script)"], in: folder.url)
-    }
+    init() throws { folder = try Folder.withSamples() }
 
     @Test(arguments: [
         "diff absent application", "map absent", "load absent", "gdb-script absent", "boot absent", "absent",
@@ -28,7 +21,7 @@ import Testing
     }
 
     @Test func namesThatAreNotUTF8() async throws {
-        let run = try await shell("name=$(printf 'a\\377'); cp application \"$name\"; $tool \"$name\"")
+        let run = try await folder.shell("name=$(printf 'a\\377'); cp application \"$name\"; $tool \"$name\"")
         #expect(run.status == 64 && run.output.isEmpty)
         let reason = "No such file or directory; a name that is not UTF-8 "
         #expect(run.errors.hasPrefix("Error: cannot read a\u{fffd}: \(reason)"), "\(run.errors)")
@@ -41,7 +34,7 @@ import Testing
 
     @Test(arguments: ["application", "map application", "gdb-script application", "explain", "diff fixed application"])
     func whatCannotBeWritten(_ words: String) async throws {
-        let run = try await shell("$tool \(words) > /dev/full")
+        let run = try await folder.shell("$tool \(words) > /dev/full")
         #expect(run.status == 74)
         #expect(failure(of: run) == "Error: cannot write standard output: No space left on device\n")
     }
@@ -52,21 +45,21 @@ import Testing
         let absent = try await Tool.run(words.dropLast() + ["absent/" + words[2], "application"], in: folder.url)
         #expect(absent.status == 74)
         #expect(failure(of: absent) == "Error: cannot write absent/\(words[2]): No such file or directory\n")
-        let full = try await shell("ln -s /dev/full \(words[2]); $tool \(line) application")
+        let full = try await folder.shell("ln -s /dev/full \(words[2]); $tool \(line) application")
         #expect(full.status == 74)
         #expect(failure(of: full) == "Error: cannot write \(words[2]): No space left on device\n")
     }
 
     @Test(arguments: ["absent", "truncated", "load truncated", "segments truncated"])
     func withoutStandardError(_ words: String) async throws {
-        let expected = try await shell("$tool \(words)")
+        let expected = try await folder.shell("$tool \(words)")
         #expect([2, 64].contains(expected.status))
-        #expect(try await shell("$tool \(words) 2>&-").status == expected.status)
+        #expect(try await folder.shell("$tool \(words) 2>&-").status == expected.status)
     }
 
     /// A build that goes on meanwhile: the tool has opened the old file before it waits for the new one.
     @Test func aFileThatBecomesShorter() async throws {
-        let run = try await shell(
+        let run = try await folder.shell(
             """
             mkfifo new
             $tool diff application new & exec 3>new
@@ -86,7 +79,7 @@ import Testing
     /// What QEMU would wait for, or find empty.
     @Test(arguments: ["boot pipe", "boot --module pipe application", "boot /dev/zero"])
     func filesThatQEMUCannotBoot(_ words: String) async throws {
-        let run = try await shell(
+        let run = try await folder.shell(
             "mkfifo pipe; (cat application > pipe) & timeout 300 $tool \(words) --qemu /bin/true; s=$?; kill $!; exit $s"
         )
         #expect(run.status == 64, "\(run.errors)")
@@ -183,7 +176,7 @@ import Testing
 
     /// What can be read once only, such as a pipe, is as good as a file for machines that boot several.
     @Test func modulesAreReadOnce() async throws {
-        let run = try await shell(
+        let run = try await folder.shell(
             "mkfifo pipe; cat undefined > pipe & timeout 300 $tool --module pipe application fixed")
         #expect(run.status == 0 && run.errors.isEmpty, "\(run.output)\(run.errors)")
         #expect(run.output.contains("application: boots\n") && run.output.contains("fixed: boots\n"))
