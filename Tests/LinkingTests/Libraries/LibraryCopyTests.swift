@@ -1,4 +1,4 @@
-// Copies of what libraries define (R_X86_64_COPY), and functions that choose.
+// Copies of variables that libraries define (R_X86_64_COPY), and of pointers that resolver functions choose.
 
 import Bytes
 import Diagnostics
@@ -25,7 +25,7 @@ extension LibraryTests {
             LinkedSymbol(name: "shorter", value: 0x4008, size: 4, shndx: 1),
             LinkedSymbol(name: "longer", value: 0x4010, size: 4, shndx: 1),
         ]
-        // What is copied has been relocated.
+        // The original is relocated before it is copied.
         one.rela = [
             LinkedRelocation(offset: 0x4000, type: 8, addend: 0x4044),
             LinkedRelocation(offset: 0x4018, type: 6, symbol: 1),
@@ -38,11 +38,11 @@ extension LibraryTests {
         #expect(result.hex(0x4030, 2) == "ee ee")
         #expect(result.counts[5] == 4)
         #expect(result.counts.resizedCopies == 2)
-        // All see the application's copy.
+        // All files see the application's copy.
         #expect(result.word(0x4018, in: 1) == 0x60_4000)
     }
 
-    /// Resolver functions run once everything else is relocated and copied: the original that one fills is copied once more.
+    /// Resolver functions run once everything else is relocated and copied. An original that a resolver fills is copied once more.
     @Test func aCopyOfWhatAResolverChose() throws {
         var application = Self.application([], needed: ["one.so"])
         application.symbols = [LinkedSymbol(name: "chosen", value: 0x4000, size: 8, shndx: 1)]
@@ -73,7 +73,7 @@ extension LibraryTests {
         #expect(
             Self.refusal(application, one)?.fault
                 == Fault(.relocationOutsideImage, place, value: 0x40fc, limit: 0x4100))
-        // A variable has a copy in each thread, and symbols that are not there have no original.
+        // Thread-local variables cannot be copied: each thread has one. Undefined symbols have no original.
         application.rela[0].offset = 0x4000
         one.tls = LinkedTLS(vaddr: 0x4000, filesz: 8, memsz: 8, align: 8)
         one.symbols[0] = LinkedSymbol(name: "same", value: 0, size: 8, info: 0x16, shndx: 1)
@@ -84,7 +84,7 @@ extension LibraryTests {
         }
     }
 
-    /// A library may copy as well, from another that comes first; from itself there is nothing to copy, and where it is weak nothing happens.
+    /// A library may copy from another that comes first. A copy of its own symbol is a fault; if the reference is weak, nothing happens.
     @Test func aLibrarysOwnCopy() throws {
         var one = Self.library([])
         one.symbols = [LinkedSymbol(name: "same", value: 0x4010, size: 8, shndx: 1)]
@@ -99,14 +99,14 @@ extension LibraryTests {
         var two = Self.library([])
         two.symbols = [LinkedSymbol(name: "same", value: 0x4000, size: 8, shndx: 1)]
         two.data = [UInt8](repeating: 0x77, count: 0x100)
-        // The first definition after the application's counts: its own where it comes first.
+        // The first definition after the application's counts, even if it is the library's own.
         for (first, second, index) in [(two, one, 2), (one, two, 1)] {
             let result = try Self.load(Self.application([]), first, second)
             #expect(result.word(0x4010, in: index) == (index == 2 ? 0x7777_7777_7777_7777 : 0x1716_1514_1312_1110))
         }
     }
 
-    /// The image's bytes from the first to the last, of a library that is linked anywhere: 0x4100 of them.
+    /// An original may be any bytes of its image, up to the last of 0x4100, at any link address of the library.
     @Test(
         arguments: [
             (0, 8, true), (0x40f8, 8, true), (0x40f9, 8, false), (0x40ff, 1, true), (0x4100, 0, true),
@@ -119,7 +119,7 @@ extension LibraryTests {
         var one = Self.library([])
         one.base = base
         one.symbols = [
-            // A value of 0 would be no definition.
+            // A symbol with the value 0 counts as undefined.
             LinkedSymbol(name: "same", value: max(base &+ original.offset, 1), size: original.size, shndx: 1)
         ]
         one.data = [UInt8](repeating: 0, count: 0xf8) + [1, 2, 3, 4, 5, 6, 7, 8]

@@ -7,12 +7,12 @@ import TestSupport
 import Testing
 
 extension LibraryTests {
-    /// DT_INIT before the array, what others need first; finalisers the other way round.
+    /// DT_INIT comes before the array, and needed libraries before those that need them; finalisers run in reverse order.
     @Test func initialisers() throws {
         var application = Self.application(["__loader_init_array_start", "__loader_init_array_end"], info: 0x20)
         application.symbols.append(LinkedSymbol(name: "__loader_fini_array_start", value: 0, info: 0x10, shndx: 0))
         application.rela.append(LinkedRelocation(offset: 0x4010, type: 1, symbol: 3, addend: 8))
-        // Its own it calls itself.
+        // The application calls its own initialisers.
         application.entries = [(12, 0x4000), (13, 0x4000), (25, 0x4040), (27, 16), (26, 0x4040), (28, 16)]
         func library(_ needed: [String], _ number: UInt64) -> LinkedFileWriter {
             var file = Self.library([])
@@ -24,7 +24,7 @@ extension LibraryTests {
             file.rela = [0, 8].map { LinkedRelocation(offset: 0x4040 + $0, type: 8, addend: 0x4020 + $0 + number) }
             return file
         }
-        // one and two need each other; two was reached last.
+        // `one` and `two` need each other; `two` was reached last.
         let result = try Self.load(application, library(["two.so"], 1), library(["one.so"], 2))
         let base = result.objects.map { $0.displacement + 0x60_0000 }
         let start = result.plan.initialisersStart
@@ -39,7 +39,7 @@ extension LibraryTests {
         #expect(result.counts.initialiserReferences == 1)
     }
 
-    /// A function outside the array, an array, both or neither: each is called once, and a part of a word is none.
+    /// A function outside the array, an array, both or neither: each function is called once, and an incomplete word is ignored.
     @Test(arguments: [false, true], [0, 7, 8, 15, 16, 23] as [UInt64]) func functionsAndArrays(
         _ hasSingle: Bool, _ size: UInt64
     ) throws {
@@ -62,7 +62,7 @@ extension LibraryTests {
         #expect((0..<first.count + last.count).map { result.word(start + UInt64($0) * 8) } == first + last)
     }
 
-    /// However often it is listed, what a library needs is initialised before it: the last of its DT_NEEDED counts as the first does.
+    /// A needed library is initialised first, however often it is listed: a repeated DT_NEEDED counts like the first.
     @Test(arguments: [0, 1, 14, 15, 16, 40]) func neededAgainAndAgain(_ count: Int) throws {
         func library(_ needed: [String], _ number: UInt64) -> LinkedFileWriter {
             var file = Self.library([])
@@ -70,7 +70,7 @@ extension LibraryTests {
             file.entries = [(12, 0x4000 + number)]
             return file
         }
-        // The last that is found is the first whose turn it is.
+        // The last library found is initialised first.
         let needed = ["two.so"] + [String](repeating: "two.so", count: count) + ["one.so"]
         let result = try Self.load(
             Self.application([], needed: ["one.so", "two.so", "three.so"]), library([], 1), library([], 2),
@@ -80,7 +80,7 @@ extension LibraryTests {
         #expect((0..<3).map { result.word(start + $0 * 8) } == expected)
     }
 
-    /// What only libraries need comes before them all the same, however deep.
+    /// Libraries that only libraries need come first too, at any depth.
     @Test func neededByLibrariesAlone() throws {
         func library(_ needed: String?, _ number: UInt64) -> LinkedFileWriter {
             var file = Self.library([])
@@ -95,7 +95,7 @@ extension LibraryTests {
         #expect((0..<3).map { result.word(start + $0 * 8) } == expected)
     }
 
-    /// Names that only begin like the loader's, or are as long, are not the loader's.
+    /// Names that only begin like the loader's, or have the same length, are not the loader's.
     @Test(arguments: [
         "__loader_init_array_end_x", "__loader_fini_array_end12", "__loader_init_array_star",
         "__loader_init_array_startx",
@@ -107,7 +107,7 @@ extension LibraryTests {
         #expect(Self.refusal(application, Self.library([]))?.fault == undefined)
     }
 
-    /// A library without arrays may be linked anywhere: an array that is not there has no place that could be wrong.
+    /// A library without arrays may be linked anywhere: a missing array has no address to check.
     @Test func noInitialisersFarFromZero() throws {
         var application = Self.application(["__loader_init_array_start"], info: 0x20)
         application.needed = "one.so"
@@ -122,7 +122,7 @@ extension LibraryTests {
 
     @Test func initialisersOutsideTheImage() throws {
         var one = Self.library([])
-        // It may end where the image does, of 0x4100 bytes.
+        // The array may end at the end of the image, which has 0x4100 bytes.
         for (start, size, isInside) in [
             (0x40f0, 16, true), (0x40f8, 8, true), (0x40f8, 16, false), (0x4100, 8, false), (0x40f1, 16, false),
             (0, 0x4100, true), (0, 0x4108, false),
@@ -134,7 +134,7 @@ extension LibraryTests {
                 #expect(found == (isInside ? nil : outside), "\(start) \(size)")
             }
         }
-        // The number of functions is checked before the place: there cannot be more than bytes in the image, of either kind.
+        // The number of functions is checked before their address: it is at most the number of bytes in the image, for either kind.
         for tags in [(25, 27), (26, 28)] as [(UInt64, UInt64)] {
             for (size, single, value, limit) in [
                 (0x4100 * 8, 0, 0x4000, 0x4100), (0x4100 * 8, 1, 0x4101 * 8, 0x4100),

@@ -1,4 +1,4 @@
-// The parts of an image of several files: each file's, and what the loader adds.
+// The parts of an image of several files: those of each file, and the loader's additions.
 
 @testable import Linking
 import Bytes
@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 extension LibraryTests {
-    /// Every byte of the plan is in one part, or between two pages; data and code that the loader adds are the last two.
+    /// Every byte of the plan is in one part, or between two pages. The loader's data and code are the last two parts.
     @Test(arguments: [0, 0x60_0000] as [UInt64]) func partsOfSeveralFiles(_ base: UInt64) throws {
         var application = Self.application([])
         application.base = base

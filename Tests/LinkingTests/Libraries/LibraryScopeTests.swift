@@ -1,4 +1,4 @@
-// What belongs to an application and its libraries, and what does not: files that nobody needs, symbols of a file's own, memory's end.
+// The limits of an application and its libraries: files that nothing needs, symbols of one file, the end of memory.
 
 @testable import Linking
 import Bytes
@@ -7,11 +7,11 @@ import TestSupport
 import Testing
 
 extension LibraryTests {
-    // MARK: Files that nobody needs
+    // MARK: Files that nothing needs
 
-    /// A file that was given, and that nobody needs, defines nothing, needs nothing, and has no block and no functions to call. What is
-    /// given comes before, between and after what is needed.
-    @Test(arguments: 0..<3) func aFileThatNobodyNeeds(_ place: Int) throws {
+    /// A file that nothing needs defines nothing, needs nothing, and has neither a block nor functions to call. It is given before, between
+    /// or after the needed files.
+    @Test(arguments: 0..<3) func aFileThatNothingNeeds(_ place: Int) throws {
         var other = Self.library([("wanted", 0x99), ("weak", 0x99)])
         other.soname = "other.so"
         other.needed = "nowhere.so"
@@ -32,14 +32,14 @@ extension LibraryTests {
         #expect(Int64(bitPattern: result.word(0x4008)) == 4 - 0x20)
         #expect(result.word(0x4018) - result.word(0x4010) == 8)
         #expect(result.plan.templateSize == 0x20 && result.plan.templateAlignment == 8)
-        // A definition that only it has is none.
+        // Its definitions do not count.
         application.symbols[0].info = 0x10
         application.symbols[0].name = "wanted"
         let refusal = FilesTogether([("app", application.bytes)] + files).refusal()
         #expect(refusal?.rule == .symbolUndefined)
     }
 
-    /// A version that is wanted of a file nobody loads cannot be missing.
+    /// A required version cannot be missing from a file that is not loaded.
     @Test func aVersionOfAFileThatNobodyNeeds() throws {
         var application = Self.application(["wanted"], needed: ["two.so"])
         application.versions = [LinkedVersion(name: "V9", number: 2, file: "one.so")]
@@ -47,7 +47,7 @@ extension LibraryTests {
         #expect(result.word(0x4000) == 0x21)
     }
 
-    /// As many files as there is room for, each of which is loaded; further ones are not taken.
+    /// As many files as there is room for are all loaded; further ones are not taken.
     @Test func sixteenFiles() throws {
         let names = (1...15).map { "l\($0).so" }
         var application = Self.application(names.map { "s" + $0 }, needed: names)
@@ -63,9 +63,9 @@ extension LibraryTests {
         #expect(count == 16 && last == 15)
     }
 
-    // MARK: Symbols of a file's own
+    // MARK: Symbols of one file
 
-    /// A local or hidden symbol's address is where its own file lies, for each file; an absolute one's is its value.
+    /// A local or hidden symbol's address is relative to its own file, for each file; an absolute symbol's is its value.
     @Test(arguments: [(0x01, 0), (0x02, 0), (0x11, 1), (0x11, 2), (0x11, 3)] as [(UInt8, UInt8)])
     func ownAddresses(_ info: UInt8, _ other: UInt8) throws {
         func library(_ value: UInt64) -> LinkedFileWriter {
@@ -87,7 +87,7 @@ extension LibraryTests {
         }
     }
 
-    /// A symbol of another file counts only where its name is all in the string table, with its NUL.
+    /// A symbol of another file counts only if its whole name, with its NUL, is in the string table.
     @Test func aNameWithoutItsEnd() throws {
         // A NUL, `wanted` and its NUL, then `one.so`'s own name.
         for (size, isFound) in [(8, true), (7, false), (6, false), (1, false)] as [(UInt64, Bool)] {
@@ -98,7 +98,7 @@ extension LibraryTests {
         }
     }
 
-    /// Without a version being wanted, a hidden one is found where it is alone, unless it is the file's own.
+    /// A reference without a version finds a hidden version only if it is the only one, unless it is the file's own.
     @Test func aHiddenVersionAlone() throws {
         for (other, isFound) in [(0, true), (3, true), (1, false), (2, false)] as [(UInt8, Bool)] {
             var one = Self.library([("wanted", 0x11)], other: other)
@@ -111,7 +111,7 @@ extension LibraryTests {
 
     // MARK: Memory
 
-    /// There is room for all of it or the first part that has none is refused; nothing before or after is touched.
+    /// Either all files have room, or the first part without room is refused. Nothing before or after the memory is touched.
     @Test(arguments: [0, 0x60_0000] as [UInt64]) func noRoomForLibraries(_ base: UInt64) throws {
         var application = Self.application()
         application.base = base
@@ -136,8 +136,8 @@ extension LibraryTests {
         }
     }
 
-    /// Each block of thread-local storage goes where glibc puts it: into the gap that alignment has left, if it is large enough, else below
-    /// all others. The model keeps every byte that is taken.
+    /// Each block of thread-local storage goes where glibc puts it: into the gap that alignment has left, if the gap is large enough,
+    /// or else below all others. The model keeps every byte that is taken.
     @Test func blocksOfThreadLocalStorage() throws {
         var random = SeededGenerator(seed: 31)
         var (filled, below) = (0, 0)
@@ -156,7 +156,7 @@ extension LibraryTests {
                 libraries[index].tls = block()
             }
             let result = try Self.together(application, libraries).load(bias: 0)
-            // The gap and the end of what is taken, as distances below TP.
+            // The gap and the end of the taken bytes, as distances below TP.
             var (gap, end) = (0..<0 as Range<UInt64>, 0 as UInt64)
             var modules: UInt64 = 0
             for (object, file) in zip(result.objects, [application] + libraries) {

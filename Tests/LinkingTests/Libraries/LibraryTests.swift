@@ -1,4 +1,4 @@
-// The definition that a symbol of several files stands for, and how large files may be together.
+// The definition that a symbol of several files refers to, and the largest size of all files together.
 
 import Bytes
 import Diagnostics
@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct LibraryTests {
-    /// An application whose word at 0x4000 is the address of `name`, with the type, and wants the libraries called.
+    /// An application with a word of this type at 0x4000 that refers to `name`; it calls the libraries' initialisers.
     static func application(
         _ names: [String] = ["wanted"], type: UInt32 = 6, needed: [String] = ["one.so", "two.so"], info: UInt8 = 0x10
     ) -> LinkedFileWriter {
@@ -66,7 +66,7 @@ import Testing
         }
     }
 
-    /// Breadth first: what the application needs comes before what its libraries need, whatever the order of the modules.
+    /// Breadth first: libraries of the application come before libraries of libraries, in any order of the modules.
     @Test func breadthFirst() throws {
         var one = Self.library([])
         one.needed = "three.so"
@@ -89,7 +89,7 @@ import Testing
         #expect(Self.refusal(application, Self.library([("wanted", 0x11)]))?.rule == .needsLibrary)
     }
 
-    /// DT_SONAME, however short, or else the file's own name.
+    /// DT_SONAME, however short, or else the file's name.
     @Test(arguments: [("", "one.so"), ("a", "a"), ("ab", "ab"), ("libone.so.1", "libone.so.1")])
     func whatAFileIsCalled(_ soname: String, _ name: String) {
         var one = Self.library([])
@@ -114,7 +114,7 @@ import Testing
         #expect(result.word(0x4000) == 0x21)
     }
 
-    /// A symbol that others cannot see is no reference to theirs: undefined and weak it is 0, whatever they define.
+    /// References by a hidden symbol do not reach other files' definitions: undefined and weak, it is 0.
     @Test(arguments: [0, 1, 2] as [UInt8], [0, 1] as [Int]) func undefinedAndHidden(other: UInt8, file: Int) throws {
         var files = [Self.application([]), Self.library([]), Self.library([("wanted", 0x21)])]
         files[file].symbols = [LinkedSymbol(name: "wanted", value: 0, info: 0x20, shndx: 0, other: other)]
@@ -132,7 +132,7 @@ import Testing
 
     // MARK: A library's own definitions
 
-    /// Default visibility gives way, protected and symbolic do not.
+    /// Symbols of default visibility give way; protected and symbolic ones do not.
     @Test func interposition() throws {
         var application = Self.application(["other"], info: 0x20)
         application.symbols.append(LinkedSymbol(name: "wanted", value: 0x99))
@@ -149,7 +149,7 @@ import Testing
         }
     }
 
-    /// One STB_GNU_UNIQUE for all files, even for a symbolic one.
+    /// All files share one STB_GNU_UNIQUE definition, even with DT_SYMBOLIC.
     @Test func uniqueSymbols() throws {
         var library = Self.library([("wanted", 0x21)], info: 0xa1)
         library.rela = [LinkedRelocation(offset: 0x4000, type: 6, symbol: 1)]
@@ -158,7 +158,7 @@ import Testing
         #expect(result.word(0x4000, in: 2) == 0x11)
     }
 
-    /// A value that is not 0 makes an undefined function of the application's the address that all compare, not what is called.
+    /// If an undefined function of the application has a value other than 0, that is the address for comparisons, but not for calls.
     @Test func oneAddressForAFunction() throws {
         var application = Self.application([])
         application.isExecutable = true
@@ -178,7 +178,7 @@ import Testing
         }
     }
 
-    /// A file that is not counted by a hash table is read, but nothing is found in it: the dynamic linker looks up by hash, too.
+    /// A file whose hash table counts no symbols is read, but defines nothing: the dynamic linker looks up by hash, too.
     @Test func aLibraryWithoutAHashTable() throws {
         var one = Self.library([("wanted", 0x11), ("elsewhere", 0)])
         one.symbols[1] = LinkedSymbol(name: "elsewhere", value: 0, info: 0x10, shndx: 0)
@@ -197,7 +197,7 @@ import Testing
                 == Fault(.symbolUndefined, .relocation(table: 7, index: 0), value: 0x4000))
     }
 
-    /// A protected function's own file goes by its own address, unless the PLT entry that stands for it leads there.
+    /// The file of a protected function uses its own address, unless the PLT entry for it leads there.
     @Test func aProtectedFunctionOfTwoFiles() throws {
         var application = Self.application([])
         application.isExecutable = true
@@ -220,7 +220,7 @@ import Testing
 
     // MARK: Sizes
 
-    /// A library goes to the first address after the others that is congruent to its own modulo its alignment, and to no later one.
+    /// A library goes to the first address after the others that is congruent to its own modulo its alignment.
     @Test(
         arguments: [
             (0x100, 0x20_0000), (0x1f_0000, 0x20_0000), (0x20_0000, 0x60_0000), (0x50_0000, 0x60_0000),
@@ -239,7 +239,7 @@ import Testing
         #expect(found == start)
     }
 
-    /// A library may be larger than the application, and smaller: each has all of its bytes, up to a word at its end that is relocated.
+    /// A library may be larger or smaller than the application. All of its bytes are there, up to a relocated word at its end.
     @Test func filesOfOtherSizes() throws {
         for size in [8, 0x100, 0x1100, 0x5000] {
             var one = Self.library([])
@@ -253,7 +253,7 @@ import Testing
         }
     }
 
-    /// All files together end below 2^62. What is after the application, of 0x4100 bytes, begins with its page.
+    /// All files together end below 2^62. The page after the application, which has 0x4100 bytes, is the first for libraries.
     @Test func filesThatAreTooLargeTogether() throws {
         let limit: UInt64 = 1 << 62
         func refusal(_ sizes: [UInt64]) -> Fault? {

@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 extension LibraryTests {
-    /// Blocks below TP, each aligned; modules in the order of the search; one template.
+    /// Blocks lie below TP, each aligned. Modules are numbered in search order, and there is one template.
     @Test func threadLocalStorage() throws {
         var application = Self.application(["own", "first", "second"], type: 18)
         application.symbols[0] = LinkedSymbol(name: "own", value: 4, info: 0x16, shndx: 1)
@@ -24,15 +24,15 @@ extension LibraryTests {
         two.symbols = [LinkedSymbol(name: "second", value: 1, info: 0x16, shndx: 1)]
         two.tls = LinkedTLS(vaddr: 0x4000, filesz: 0, memsz: 3, align: 2)
         let result = try Self.load(application, one, two)
-        // The application's block 0x18 below TP. The next needs 0x38, and begins at 0x10 modulo 64: at TP - 0x70. Between
-        // the two there is room for the third, 3 bytes at TP - 0x1c.
+        // The application's block begins 0x18 below TP. The next needs 0x38, at 0x10 modulo 64: it begins at TP - 0x70. The third,
+        // of 3 bytes, fits between the two, at TP - 0x1c.
         #expect(Int64(bitPattern: result.word(0x4000)) == 4 - 0x18)
         #expect(Int64(bitPattern: result.word(0x4008)) == 2 - 0x70)
         #expect(Int64(bitPattern: result.word(0x4010)) == 1 - 0x1c)
         #expect(result.word(0x4000, in: 1) == 2)
         #expect(result.word(0x4008, in: 1) == 3)
         #expect(Int64(bitPattern: result.word(0x4018, in: 1)) == 3 - 0x70)
-        // The template is as long as a multiple of the largest alignment; what is initialised ends with the application's.
+        // The template's size is a multiple of the largest alignment. Its initialised bytes end with the application's.
         let plan = result.plan
         #expect(plan.templateSize == 0x80 && plan.templateAlignment == 64 && plan.templateStart % 64 == 0)
         #expect(plan.templateFileSize == 0x80 - 0x18 + 8)
@@ -40,7 +40,7 @@ extension LibraryTests {
         #expect(result.hex(plan.templateStart + 0x80 - 0x18, 8) == "80 81 82 83 84 85 86 87")
     }
 
-    /// A block without initialised bytes adds none to the template, wherever it is.
+    /// A block without initialised bytes adds none to the template.
     @Test(arguments: [0, 8] as [UInt64]) func blocksOfZeros(_ initialised: UInt64) throws {
         var (one, two) = (Self.library([]), Self.library([]))
         one.tls = LinkedTLS(vaddr: 0x4000, filesz: 0, memsz: 0x20, align: 8)
@@ -50,10 +50,10 @@ extension LibraryTests {
         #expect(plan.templateSize == 0x30 && plan.templateFileSize == initialised)
     }
 
-    /// Blocks and their alignment are at most 2^46, and so are all blocks before the last one.
+    /// Each block and its alignment are at most 2^46, and so are all blocks before the last one together.
     @Test func blocksThatAreTooLarge() {
         let most: UInt64 = 1 << 46
-        /// Size and alignment of each file's block; the number of the file that is refused, and its size.
+        /// Size and alignment of each file's block; the index of the refused file, and its size.
         let cases: [(blocks: [(UInt64, UInt64)], refused: (file: Int, size: UInt64)?)] = [
             ([(most, 1)], nil), ([(most + 1, 1)], (0, most + 1)), ([(8, most)], nil), ([(8, most << 1)], (0, 8)),
             ([(8, 1), (most, 1)], nil), ([(8, 1), (most + 1, 1)], (1, most + 1)), ([(8, 1), (7, most << 1)], (1, 7)),
@@ -76,7 +76,7 @@ extension LibraryTests {
         }
     }
 
-    /// The template begins at a multiple of its alignment, however far from the end of the images that is.
+    /// The template begins at a multiple of its alignment, at any distance from the end of the images.
     @Test(arguments: [1, 8, 16, 32, 0x800, 0x1000, 0x2000, 0x8000] as [UInt64], [0x100, 0x1100, 0x2100])
     func theTemplatesAlignment(_ alignment: UInt64, _ size: Int) throws {
         var one = Self.library([])
@@ -89,7 +89,7 @@ extension LibraryTests {
         #expect(plan.templateSize % alignment == 0 && plan.templateSize >= 5)
     }
 
-    /// Where nobody has one, the loader's; its table has the distances.
+    /// If no file defines __tls_get_addr, the loader does; its table has the distances.
     @Test func threadLocalAddress() throws {
         var one = Self.library([])
         one.symbols = [LinkedSymbol(name: "__tls_get_addr", value: 0, info: 0x10, shndx: 0)]
@@ -106,7 +106,7 @@ extension LibraryTests {
         #expect(own.word(0x4000, in: 1) == 0x77)
     }
 
-    /// Where only the application has a block, its own template is the one, and nothing is copied over what the loader adds.
+    /// If only the application has a block, its own template is used, and nothing is copied over the loader's additions.
     @Test func theApplicationsBlockAlone() throws {
         var application = Self.application(["__loader_init_array_start", "own"], info: 0x20)
         application.symbols[1] = LinkedSymbol(name: "own", value: 2, info: 0x16, shndx: 1)
@@ -123,7 +123,7 @@ extension LibraryTests {
         #expect(!result.memory[added].contains(0xaa))
     }
 
-    /// p_align 0 and 1 both ask for nothing, of segments and of thread-local storage.
+    /// p_align 0 and 1 both mean no alignment, for segments and for thread-local storage.
     @Test(arguments: [0, 1] as [UInt64]) func noAlignment(_ alignment: UInt64) throws {
         var application = Self.application([], needed: ["one.so"])
         application.tls = LinkedTLS(vaddr: 0x4080, filesz: 3, memsz: 5, align: alignment)

@@ -1,4 +1,4 @@
-// Versions of libraries' symbols, and the faults of missing libraries and symbols.
+// Versions of libraries' symbols, and faults about missing libraries and symbols.
 
 import Bytes
 import Diagnostics
@@ -16,7 +16,7 @@ extension LibraryTests {
         library.symbols[2].version = 0x8004
         library.versions = [
             LinkedVersion(name: "one.so", number: 1, flags: 1), LinkedVersion(name: "V1", number: 2),
-            // VER_FLG_WEAK says nothing of a definition; only VER_FLG_BASE is no version.
+            // VER_FLG_WEAK means nothing in a definition; only VER_FLG_BASE marks an entry that is no version.
             LinkedVersion(name: "V2", number: 3, flags: 2), LinkedVersion(name: "V3", number: 4),
         ]
         return library
@@ -34,7 +34,7 @@ extension LibraryTests {
         #expect(result.word(0x4008) == 0x14)
     }
 
-    /// Without a version: the base one and the first, else the only default one.
+    /// A reference without a version finds the base version and the first one, or else the only default one.
     @Test func noVersionWanted() throws {
         #expect(try Self.load(Self.application(), Self.versioned(), Self.library([])).word(0x4000) == 0x11)
         var library = Self.versioned()
@@ -46,7 +46,7 @@ extension LibraryTests {
                 == Fault(.symbolUndefined, .relocation(table: 7, index: 0), value: 0x4000))
     }
 
-    /// A version is the same where its hash and its name are: a definition whose hash is another's is not it.
+    /// Versions are equal if hash and name are equal: a definition with another version's hash does not match.
     @Test func aVersionsHash() throws {
         var application = Self.application()
         application.symbols[0].version = 2
@@ -62,7 +62,7 @@ extension LibraryTests {
         }
     }
 
-    /// DT_VERSYM is all in the file: two bytes for each symbol.
+    /// DT_VERSYM lies in the file completely: two bytes for each symbol.
     @Test(arguments: [(0, true), (1, false), (2, false), (100, false)] as [(UInt64, Bool)])
     func versionsAtTheFilesEnd(_ missing: UInt64, _ fits: Bool) throws {
         var library = Self.versioned()
@@ -78,7 +78,7 @@ extension LibraryTests {
         #expect(found?.fault == (fits ? nil : outside.of(file: 1)))
     }
 
-    /// A file without versions has every one.
+    /// A file without versions matches every version.
     @Test func unversionedLibrary() throws {
         var application = Self.application()
         application.symbols[0].version = 2
@@ -93,7 +93,7 @@ extension LibraryTests {
         let refusal = try #require(Self.refusal(application, Self.versioned(), Self.library([])))
         #expect(refusal.fault == Fault(.versionMissing, value: 2))
         #expect(refusal.sentence.hasPrefix("'wanted', 'V9' and 'one.so': "))
-        // It may be missing where it is weak; then the symbol is.
+        // A weak version may be missing; then the symbol is undefined.
         application.versions[0].flags = 2
         application.symbols[0].info = 0x20
         let weak = try #require(Self.refusal(application, Self.versioned(), Self.library([])))
@@ -101,7 +101,7 @@ extension LibraryTests {
         #expect(weak.sentence.contains("undefined: 'wanted', 'V9' and 'one.so', needed at 0x4008"))
     }
 
-    /// A version that no symbol has, or only a local one: no symbol is named, and nothing in its place.
+    /// If no symbol has the missing version, or only a local one, the fault names no symbol.
     @Test func aMissingVersionOfNoSymbol() throws {
         var application = Self.application(["other"], info: 0x20)
         application.versions = [LinkedVersion(name: "V9", number: 2, file: "one.so")]
@@ -111,7 +111,7 @@ extension LibraryTests {
             #expect(refusal.fault == Fault(.versionMissing, value: 2))
             #expect(!refusal.sentence.contains("V9") && !refusal.sentence.contains("' and '"), "\(refusal.sentence)")
         }
-        // Bit 15 hides a version, and is none of its number.
+        // Bit 15 marks a hidden version; it is not part of the version's number.
         for version in [2, 0x8002] as [UInt16] {
             application.symbols[0].version = version
             let refusal = try #require(Self.refusal(application, Self.versioned(), Self.library([])))
@@ -119,7 +119,7 @@ extension LibraryTests {
         }
     }
 
-    /// Where the files themselves are refused for another reason, nothing is looked up: the names would be made up.
+    /// If the files are refused for another reason, no names are looked up: they would be arbitrary.
     @Test func detailsOfAnotherFault() {
         var application = Self.application()
         application.symbols[0].version = 2
@@ -135,7 +135,7 @@ extension LibraryTests {
         }
     }
 
-    /// Where an entry's item, or the next entry, is not in the table or goes back.
+    /// An entry's item or the next entry lies outside the table, or goes back.
     @Test(arguments: [(0x1000, 0, 0x1000), (20, 4, 0), (20, 0xf0, 0xf0)] as [(UInt32, UInt32, UInt64)])
     func malformedVersions(item: UInt32, next: UInt32, told: UInt64) throws {
         var library = Self.library([("wanted", 0x11)])
@@ -167,7 +167,7 @@ extension LibraryTests {
         #expect(indirect.sentence == "it needs libraries that no module provides: 'nowhere.so'")
     }
 
-    /// As many as a sentence lists.
+    /// A sentence lists up to four names.
     @Test(arguments: [(1, "'a.so'"), (2, "'a.so' and 'b.so'"), (4, "'a.so', 'b.so', 'c.so' and 'd.so'")])
     func missingLibrariesAreListed(_ count: Int, _ list: String) throws {
         let names = ["a.so", "b.so", "c.so", "d.so", "e.so", "f.so", "g.so"]
@@ -195,14 +195,14 @@ extension LibraryTests {
         #expect(refusal.fault == Fault(.notSharedObject, .header).of(file: 1))
     }
 
-    // MARK: Tables that are judged when they are needed
+    // MARK: Tables that are checked when they are needed
 
-    /// Entries of the dynamic section that come last, and so count: what is wrong with them, and of which entry that is told.
+    /// Entries at the end of the dynamic section, which override earlier ones: the fault, and the entry that it is reported for.
     static let damages: [(entries: [(UInt64, UInt64)], place: UInt64, rule: Rule)] = [
         ([(6, 1 << 40)], 6, .dynamicAddressOutsideFile), ([(11, 25)], 11, .badEntrySize),
         ([(4, 1 << 40)], 4, .dynamicAddressOutsideFile), ([(4, 0x4080)], 4, .hashTableMalformed),
         ([(0x6fff_fef5, 1 << 40)], 0x6fff_fef5, .dynamicAddressOutsideFile),
-        // Zeros, as they are left of a table that was cut out of the file.
+        // Zeros, as `strip` leaves them for a removed table.
         ([(0x6fff_fef5, 0x4000)], 0x6fff_fef5, .hashTableMalformed),
         ([(0x6fff_fff0, 1 << 40)], 0x6fff_fff0, .dynamicAddressOutsideFile),
         ([(0x6fff_fffc, 1 << 40)], 0x6fff_fffc, .dynamicAddressOutsideFile),
@@ -211,7 +211,7 @@ extension LibraryTests {
         ([(5, 1 << 40)], 5, .dynamicAddressOutsideFile),
     ]
 
-    @Test(arguments: damages.indices, 0..<3) func tablesOfSymbolsAreJudgedWhenTheyAreNeeded(index: Int, file: Int)
+    @Test(arguments: damages.indices, 0..<3) func tablesOfSymbolsAreCheckedWhenTheyAreNeeded(index: Int, file: Int)
         throws
     {
         let damage = Self.damages[index]
@@ -221,13 +221,13 @@ extension LibraryTests {
             files[index].rela = [LinkedRelocation(offset: 0x4048, type: 8, addend: 0x4000)]
         }
         files[file].entries = damage.entries
-        // Strings have the names of the libraries that the application needs.
+        // The string table has the names of the libraries that the application needs.
         let isNeeded = file == 0 && damage.place == 5
         if !isNeeded {
             let result = try Self.load(files[0], files[1], files[2])
             #expect(result.word(0x4048) == 0x60_4000)
         }
-        // The second file wants what the third one has; the search begins with the first.
+        // The second file needs a symbol of the third; the search begins with the first.
         files[1].symbols = [LinkedSymbol(name: "wanted", value: 0, info: 0x10, shndx: 0)]
         files[1].rela.append(LinkedRelocation(offset: 0x4050, type: 6, symbol: 1))
         let refusal = try #require(Self.refusal(files[0], files[1], files[2]))
@@ -243,7 +243,7 @@ extension LibraryTests {
         } catch { return error.location }
     }
 
-    /// Entries of DT_VERNEED that all list the same items: as many steps as there are pairs.
+    /// Entries of DT_VERNEED that all share the same items: each pair of entry and item takes a step.
     @Test(arguments: [(1, 1), (1, 8), (8, 1), (8, 8), (12, 12)]) func listsThatShareTheirItems(count: Int, items: Int) {
         var one = Self.library([("wanted", 0x11)])
         var table = Output()

@@ -1,4 +1,4 @@
-// What the tests compile to see how the system's dynamic linker resolves symbols between files: a program without the C
+// The sources that show how the system's dynamic linker resolves symbols between files: a program without the C
 // library that writes its memory and that of its libraries to standard output, and three libraries.
 
 enum LibraryWitnessSources {
@@ -53,12 +53,12 @@ enum LibraryWitnessSources {
             __asm__ volatile("syscall" : : "a"(231), "D"(0));
         }
 
-        // Nobody calls it here; the loader has one of its own where nobody else has.
+        // Not called here. The loader defines it if no file does.
         void *__tls_get_addr(void *index) { return index; }
 
         """#
 
-    /// `writer`, and what it wants of the libraries.
+    /// `writer`, and its references to the libraries.
     static let program =
         writer + #"""
             extern int base_number, base_large[2], base_unknown __attribute__((weak));

@@ -1,4 +1,4 @@
-// Every relocated word of a program and its libraries, compared with what the system's dynamic linker makes of them.
+// Every relocated word of a program and its libraries, compared with the system's dynamic linker's result.
 
 import Architecture
 import Bytes
@@ -11,16 +11,16 @@ import TestSupport
 import Testing
 
 @Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct LibraryWitnessTests {
-    /// How a program and its libraries are built.
+    /// A way to build a program and its libraries.
     struct Build: CustomStringConvertible {
         var compiler: String
-        /// Of all files, of the program, and of the middle library.
+        /// Options for all files, for the program, and for the middle library.
         var flags: [String] = []
         var program: [String]
         var middle: [String] = []
-        /// Whether the base library needs the top one, so that all need each other.
+        /// Whether the base library needs the top one, which makes a circle.
         var isCircular = false
-        /// Types that must be among what was compared.
+        /// Types that the comparison must include.
         var types: Set<UInt32>
         var description: String { ([compiler] + flags + program + middle).joined(separator: " ") }
     }
@@ -68,7 +68,7 @@ import Testing
         var seen = Set(result.comparison.equal.keys).union(result.comparison.chosen.keys)
         if result.comparison.packed > 0 { seen.insert(8) }
         #expect(build.types.subtracting(seen) == [], "types that the linker did not leave")
-        // The order in which the dynamic linker has called the initialisers.
+        // The order in which the dynamic linker called the initialisers.
         let letters = result.called.map { String($0.dropFirst(3).first ?? "?") }.joined()
         #expect(witness.text("libbase.so", at: result.events, 8).prefix { $0 != "\0" } == letters)
     }
@@ -106,7 +106,7 @@ import Testing
     }
 }
 
-/// What symbols of other files cost.
+/// The cost of symbols of other files.
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct SymbolSearchCostTests {
     /// Twice as many relocations against twice as many symbols take twice as many steps, whatever their order.
     @Test(arguments: ["gnu", "sysv"]) func costIsLinear(style: String) async throws {
@@ -152,7 +152,7 @@ extension [UInt8] {
         return []
     }
 
-    /// Makes PT_INTERP a PT_NULL: what asks for a program interpreter does not boot.
+    /// Makes PT_INTERP a PT_NULL, since a file that needs a program interpreter does not boot.
     mutating func removeInterpreter() {
         func number(_ offset: Int, _ size: Int) -> Int {
             (0..<size).reduce(0) { $0 | Int(self[offset + $1]) << ($1 * 8) }
@@ -164,9 +164,9 @@ extension [UInt8] {
     }
 }
 
-/// What the dynamic linker made of several files.
+/// The dynamic linker's result for several files.
 struct WitnessSet {
-    /// By the last part of the path, the program under "program".
+    /// Memory by the last part of the path; the program's is "program".
     private(set) var files: [String: WitnessMemory] = [:]
 
     init(_ dump: [UInt8]) {
@@ -192,12 +192,12 @@ struct WitnessSet {
         return String(decoding: bytes, as: UTF8.self)
     }
 
-    /// The file that holds a run-time address.
+    /// The file that contains a run-time address.
     func file(at address: UInt64) -> String? { files.first { $0.value.contains(runTime: address) }?.key }
 }
 
-/// Compares each relocation of each of `files` with what `witness` has in its place. Returns besides the library of each
-/// initialiser and then of each finaliser, in the order of their calls, and the link address of the symbol `events` in libbase.so.
+/// Compares each relocation of each of `files` with the word in `witness`. Also returns the library of each initialiser and then of each
+/// finaliser, in calling order, and the link address of the symbol `events` in libbase.so.
 func compareTogether(
     _ files: [(name: String, bytes: [UInt8])], with witness: WitnessSet
 ) throws(Fault) -> (comparison: Comparison, called: [String], events: UInt64) {
@@ -205,7 +205,7 @@ func compareTogether(
     var comparison = Comparison()
     var room = [LinkPlan()]
     let count = try together.link(room.mutableSpan).count
-    // Where the dynamic linker has put them.
+    // The dynamic linker's addresses of the files.
     let bias = witness.files["program"]?.bias ?? 0
     for index in 0..<count {
         let name = files[room[0].objects[index].file].name
@@ -250,7 +250,7 @@ func compareTogether(
                 }
                 comparison.equal[entry.type, default: 0] += 1
             case .indirect(let resolver):
-                // In the file of the function that chooses.
+                // In the file of the resolver function.
                 if witness.file(at: actual ?? 0) != witness.file(at: resolver) || actual == resolver {
                     comparison.differences.append("\(what): 0x\(String(actual ?? 0, radix: 16))")
                 }

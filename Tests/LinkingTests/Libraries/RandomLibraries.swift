@@ -1,5 +1,5 @@
-// A program and its libraries as a generator of random numbers makes them up, in assembly language: who defines what, how it can
-// be seen, in which version, who refers to it in which way, who needs whom, and which linker has linked each with which options.
+// A program and its libraries, generated at random in assembly language: definitions, their visibility and versions, references
+// of every kind, needed libraries, and the linker and options for each file.
 
 import TestSupport
 
@@ -7,23 +7,23 @@ import TestSupport
 struct RandomLibraries {
     /// A file.
     struct File {
-        /// What it is called.
+        /// Its name.
         var name: String
-        /// What it defines, in pieces that can be left out, and what must stay; what refers to that and to others.
+        /// Its definitions, in pieces that can be left out; the part that must stay; its references.
         var definitions: [String] = [], assembly = "", references = ""
-        /// What is left of the definitions in another version of the file, which those have that linked with this one.
+        /// The definitions that remain in another version of the file, which the files linked against this one had.
         var remaining: [String] = []
         /// The version script; none if it is empty.
         var versions = ""
         var linker = ""
         var options: [String] = []
-        /// The libraries that it is linked with, in this order.
+        /// The libraries that it is linked against, in this order.
         var needed: [Int] = []
-        /// What it defines that others can see.
+        /// Its definitions that others can see.
         var visible: Set<String> = []
-        /// Functions that it has in an older version besides: which.
+        /// Its functions that also have an older version.
         var older: [String: String] = [:]
-        /// What it must not have from elsewhere by its address in the code, as linkers refuse that.
+        /// Symbols that its code must not refer to by address in another file, since linkers refuse that.
         var guarded: Set<String> = []
     }
 
@@ -38,12 +38,12 @@ struct RandomLibraries {
     private static let variables = names("thread", 5)
     private static let unique = names("unique", 2)
     private static let absolute = names("absolute", 2)
-    /// What nobody defines.
+    /// Symbols without a definition.
     private static let missing = names("datum", 2) + names("foreign", 2)
 
     private static func names(_ kind: String, _ count: Int) -> [String] { (0..<count).map { "\(kind)\($0)" } }
 
-    /// What belongs to `seed`.
+    /// The files for `seed`.
     init(seed: UInt64, linkers: [String]) {
         random = SeededGenerator(seed: seed)
         let count = Int.random(in: 1...6, using: &random)
@@ -75,7 +75,7 @@ struct RandomLibraries {
 
     private mutating func oneIn(_ count: Int) -> Bool { Int.random(in: 0..<count, using: &random) == 0 }
 
-    /// Each of `list` with `probability`, in random order.
+    /// Takes each element of `list` with `probability`, in random order.
     private mutating func chosen<T>(_ list: [T], _ probability: Double) -> [T] {
         var result: [T] = []
         for item in list where Double.random(in: 0..<1, using: &random) < probability { result.append(item) }
@@ -100,7 +100,7 @@ struct RandomLibraries {
         }
         if oneIn(2) { file.versions = Self.versions.map { "\($0)\(index) { };\n" }.joined() }
         define(in: &file, 0.4, isProgram: false)
-        // Functions that are called first and last, some by DT_INIT and DT_FINI.
+        // Initialisers and finalisers, some by DT_INIT and DT_FINI.
         for (kind, option, array) in [("begin", "init", "init_array"), ("finish", "fini", "fini_array")] {
             for number in 0..<Int.random(in: 0...2, using: &random) {
                 file.assembly += """
@@ -132,7 +132,7 @@ struct RandomLibraries {
         return options
     }
 
-    /// Defines some of everything, each with `probability`.
+    /// Defines symbols of each kind, each with `probability`.
     private mutating func define(in file: inout File, _ probability: Double, isProgram: Bool) {
         for name in chosen(Self.data + Self.functions + Self.variables + Self.absolute, probability) {
             let isFunction = name.hasPrefix("f"), isVariable = name.hasPrefix("t")
@@ -148,7 +148,7 @@ struct RandomLibraries {
             if isVisible { file.visible.insert(name) }
             var label = name
             if isVisible, !file.versions.isEmpty, !file.guarded.contains(name), oneIn(2) {
-                // A version that is the default, of a symbol with a name of its own; now and then an older one besides.
+                // A default version, for a symbol with a name of its own; sometimes an older one as well.
                 let index = file.name.dropFirst(3).dropLast(3)
                 let version = Int.random(in: 0...2, using: &random)
                 label = "own_\(name)"
@@ -179,7 +179,7 @@ struct RandomLibraries {
             }
             file.definitions.append(text)
         }
-        // Which one the dynamic linker takes depends on who is relocated first, where one of them would have its own.
+        // If one of the definitions is a file's own, the dynamic linker's choice depends on the order of relocation.
         for name in chosen(Self.unique, probability) where !isProgram && !file.options.contains("-Bsymbolic") {
             file.visible.insert(name)
             file.definitions.append(
@@ -188,13 +188,13 @@ struct RandomLibraries {
         file.remaining = chosen(file.definitions, 0.9)
     }
 
-    /// References to some of everything, in some of the ways that are possible.
+    /// Adds references to symbols of each kind, by some of the possible ways.
     private mutating func references(in file: File, isFixed: Bool) -> String {
         var assembly = ""
         var seen = program.visible
         var guarded = program.guarded
         for index in reachable {
-            // Linkers want what a program refers to in the libraries that it is linked with.
+            // Linkers require that a program's references are defined by the libraries that it is linked against.
             if file.name != program.name || program.needed.contains(index) { seen.formUnion(libraries[index].visible) }
             guarded.formUnion(libraries[index].guarded)
         }
@@ -208,7 +208,7 @@ struct RandomLibraries {
                     ".symver \(name)_\(version), \(name)@\(version)\n.data\n.balign 8\n.quad \(name)_\(version)\n"
             }
         }
-        // Variables that nobody else sees.
+        // Local variables.
         if oneIn(2) {
             assembly += """
                 .section .tdata,"awT",@progbits
@@ -230,7 +230,7 @@ struct RandomLibraries {
             var text = ""
             let isOwn = own.contains(name)
             let isDefined = isOwn || seen.contains(name)
-            // What a library refers to is no weak reference to GNU ld when it links a program.
+            // GNU ld treats a library's reference as a strong one when it links a program.
             if file.name == program.name, !isDefined, !Self.missing.contains(name) { continue }
             if !isDefined || !isOwn && oneIn(4) { text += ".weak \(name)\n" }
             for way in chosen(Array(0..<4), 0.5) {

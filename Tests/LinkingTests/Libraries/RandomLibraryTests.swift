@@ -1,4 +1,4 @@
-// Programs and libraries made up at random, compared word by word with what the system's dynamic linker makes of them.
+// Random programs and libraries, compared word by word with the system's dynamic linker's result.
 
 import Commands
 import Diagnostics
@@ -47,14 +47,14 @@ import Testing
                 if theirs != ours {
                     compared.comparison.differences.append("called in the order \(ours), not \(theirs)")
                 }
-                // The same with a library that has not all that it had.
+                // The same with a library that lacks some of its definitions.
                 try await build.deplete(Int(seed) % build.set.libraries.count)
                 let files = try build.files()
                 let refusal = FilesTogether(files).refusal()
                 let again = try await build.run("program")
                 if let refusal { refused[refusal.rule, default: 0] += 1 }
                 if again.output.contains("Segmentation fault") {
-                    // That of glibc 2.36 crashes on R_X86_64_SIZE64 against a weak symbol that nobody defines.
+                    // glibc 2.36's dynamic linker crashes on R_X86_64_SIZE64 against an undefined weak symbol.
                     unbuilt.append("seed \(seed), depleted: \(again.output)")
                 } else if again.succeeded != (refusal == nil) {
                     compared.comparison.differences.append(
@@ -65,7 +65,7 @@ import Testing
                 compared.comparison.differences = compared.comparison.differences.map { "seed \(seed): \($0)" }
                 total += compared.comparison
             } catch let error as CommandFailure {
-                // What a linker of another version refuses, or its dynamic linker.
+                // A linker of another version, or its dynamic linker, may refuse the files.
                 unbuilt.append("seed \(seed): \(error)")
             }
         }
@@ -76,7 +76,7 @@ import Testing
         #expect(seen.isSuperset(of: [1, 5, 6, 7, 8, 16, 17, 18, 33, 36, 37]), "types that no linker left: \(seen)")
     }
 
-    /// Calls what the dynamic linker passes to call the libraries' finalisers, and writes what has been called.
+    /// Calls the function that the dynamic linker passes for the libraries' finalisers, and writes what has been called.
     static let caller = #"""
         extern char events[];
         extern long event_count;
@@ -96,25 +96,25 @@ private struct LibraryBuild {
     var set: RandomLibraries
     var folder: String
 
-    /// Builds them, and a program that is the same but for what it writes.
+    /// Builds them, and a program that differs only in what it writes.
     func make() async throws {
         for file in [set.program] + set.libraries {
             try await assemble(file.definitions.joined() + file.assembly, "\(file.name).definitions")
             try await assemble(file.references, "\(file.name).references")
             try file.versions.write(toFile: "\(folder)/\(file.name).map", atomically: true, encoding: .utf8)
         }
-        // First without references, for those that need each other.
+        // First without references, for libraries that need each other.
         for library in set.libraries { try await link(library, [], [], as: library.name) }
         for library in set.libraries {
             try await link(library, ["\(library.name).references.o"], library.needed, as: library.name)
         }
-        // Finalisers are called where there is a C library.
+        // Finalisers are called only with a C library.
         for (name, parts) in [("program", ["writer.o"]), ("caller", ["caller.o", "libc.so.6"])] {
             try await link(set.program, ["program.references.o"] + parts, set.program.needed, as: name)
         }
     }
 
-    /// Builds the library at `index` once more, with the definitions that remain.
+    /// Builds the library at `index` once more, with the remaining definitions.
     func deplete(_ index: Int) async throws {
         let library = set.libraries[index]
         try await assemble(library.remaining.joined() + library.assembly, "\(library.name).definitions")
@@ -135,17 +135,17 @@ private struct LibraryBuild {
             [file.linker, "-o", "\(folder)/\(name)"] + file.options + versions + inputs.map { "\(folder)/\($0)" })
     }
 
-    /// Lets the dynamic linker run `program`.
+    /// Runs `program` by the dynamic linker.
     func run(_ program: String) async throws -> (succeeded: Bool, output: String) {
         try await Commands.run([
             "sh", "-c", "LD_BIND_NOW=1 LD_LIBRARY_PATH='\(folder)' '\(folder)/\(program)' > '\(folder)/result'",
         ])
     }
 
-    /// What the last run has written.
+    /// The output of the last run.
     func result() throws -> [UInt8] { try bytes("result") }
 
-    /// The files, the program first, without its wish for a program interpreter.
+    /// The files, the program first and without PT_INTERP.
     func files() throws -> [(name: String, bytes: [UInt8])] {
         var files = try ([set.program] + set.libraries).map { (name: $0.name, bytes: try bytes($0.name)) }
         files[0].bytes.removeInterpreter()

@@ -1,4 +1,4 @@
-// The cost of searches, and what may be found.
+// The cost of searches, and their results.
 
 @testable import Linking
 import Diagnostics
@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct SymbolSearchTests {
-    /// Calls and thread-local variables want a definition, copies an original, and all others an address that pointers agree on.
+    /// Calls and thread-local variables search for a definition, copies for an original, all others for the address that pointers share.
     @Test func whatARelocationSearchesFor() {
         for type in 0...52 as ClosedRange<UInt32> {
             let expected: SearchPurpose =
@@ -15,7 +15,7 @@ import Testing
         }
     }
 
-    /// 64 steps for each byte of the files, however they are taken.
+    /// A search may take 64 steps for each byte of the files, in any order.
     @Test func stepsAreLimited() {
         for size in [0, 1, 10, 1 << 40] as [UInt64] {
             for part in [1, size * 32, size * 64] where part > 0 && (size * 64) / part < 1_000 {

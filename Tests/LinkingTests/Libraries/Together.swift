@@ -1,4 +1,4 @@
-// Several files loaded as one image, as the tests look at it.
+// Loads several files as one image, for tests.
 
 import Bytes
 import Diagnostics
@@ -11,7 +11,7 @@ struct FilesTogether {
     private var bytes: [UInt8] = []
     private var list: [NamedFile] = []
 
-    /// The application first. Names stand in the modules' strings.
+    /// The files' bytes, the application's first. Names stand in the modules' strings.
     init(_ files: [(name: String, bytes: [UInt8])]) {
         for file in files {
             bytes += [UInt8](repeating: 0, count: (16 - bytes.count % 16) % 16 + 16)
@@ -49,10 +49,10 @@ struct FilesTogether {
         return try LinkMap(files, in: room)
     }
 
-    /// All of it loaded and relocated; functions that would be called return what `resolve` gives for their address.
+    /// All files loaded and relocated; called functions return what `resolve` gives for their address.
     func load(bias: UInt64, resolve: (UInt64) -> UInt64? = { _ in nil }) throws(Fault) -> LoadedTogether {
         var room = [LinkPlan()]
-        // The room has been used before: what was known then is forgotten.
+        // The room has been used before: its old contents must not matter.
         _ = try link(room.mutableSpan)
         let link = try link(room.mutableSpan)
         let start = link[0].linkStart
@@ -70,7 +70,7 @@ struct FilesTogether {
             memory: memory, linkStart: start, plan: link.plan, objects: objects, counts: counts, called: called)
     }
 
-    /// What it is refused with, and as the user reads it.
+    /// The sentence of the fault that refuses it.
     struct Refusal {
         var fault: Fault
         var sentence: String
@@ -78,7 +78,7 @@ struct FilesTogether {
         var file: Int { fault.file }
     }
 
-    /// What it is refused with; nil if it is not.
+    /// The fault that refuses it; nil if it is accepted.
     func refusal() -> Refusal? {
         do throws(Fault) {
             _ = try load(bias: 0x60_0000)
@@ -110,11 +110,11 @@ struct LoadedTogether {
         hexadecimal(memory[Int(address - linkStart)..<Int(address - linkStart) + count])
     }
 
-    /// The word there.
+    /// The word at that address.
     func word(_ address: UInt64) -> UInt64 {
         (0..<8).reduce(0) { $0 | UInt64(memory[Int(address - linkStart) + $1]) << UInt64($1 * 8) }
     }
 
-    /// The word at link address `address` of the object at `index`.
+    /// The word at link address `address` of the file at `index`.
     func word(_ address: UInt64, in index: Int) -> UInt64 { word(address &+ objects[index].displacement) }
 }

@@ -1,4 +1,4 @@
-// A file with everything in it, damaged byte by byte: it loads or it is refused, and nothing outside the image changes.
+// A file with a table of every kind, damaged byte by byte: it loads or is refused, and nothing outside the image changes.
 
 import Diagnostics
 import Linking
@@ -38,7 +38,7 @@ import Testing
         #expect(result.guardsAreIntact)
     }
 
-    @Test func `every change of one byte loads or is refused, and nothing outside the image is written`() {
+    @Test func `a file with one changed byte loads or is refused, and nothing outside the image is written`() {
         let (sound, structures) = Self.sample
         var refused = 0
         var loaded = 0
@@ -54,7 +54,7 @@ import Testing
         #expect(refused > 500 && loaded > 500)
     }
 
-    @Test func `changes of two bytes at random load or are refused`() {
+    @Test func `a file with two changed bytes loads or is refused`() {
         let (sound, structures) = Self.sample
         var random = SeededGenerator(seed: 6)
         for _ in 0..<4000 {

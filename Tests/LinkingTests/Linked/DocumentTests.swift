@@ -22,7 +22,7 @@ import Testing
         #expect(try RelocationsDocument.differences(.linked, cells) == [])
     }
 
-    /// What becomes of relocation `number` in a linked file: with every vector, or else with a defined symbol.
+    /// The result of relocation `number` in a linked file: of every vector, or else with a defined symbol.
     static func cell(_ number: UInt32) throws -> String {
         guard let group = Vectors.all.first(where: { $0.number == number }) else {
             var linked = LinkedFileWriter()
@@ -61,7 +61,7 @@ import Testing
         #expect(try RelocationsDocument.differences(.several, cells) == [])
     }
 
-    /// What becomes of relocation `number` in an application whose symbol a library defines.
+    /// The result of relocation `number` in an application whose symbol a library defines.
     static func cellOfSeveral(_ number: UInt32) throws -> String {
         if number == 5 { return try cellOfCopy() }
         guard let group = Vectors.all.first(where: { $0.number == number }) else {

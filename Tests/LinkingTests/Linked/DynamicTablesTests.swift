@@ -1,4 +1,4 @@
-// The tables that the dynamic section names, and what can be wrong with them.
+// The tables that the dynamic section names, and their faults.
 
 import Bytes
 import Diagnostics
@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct DynamicTablesTests {
-    /// What relocating a file with these dynamic entries leads to; the table to point at begins at `data`.
+    /// The result of relocating a file with these dynamic entries; the table under test begins at `data`.
     static let data: UInt64 = 960
 
     static func fault(_ entries: [(UInt64, UInt64)], symbols: Bool = false) -> Fault? {
@@ -52,7 +52,7 @@ import Testing
         ([(36, data), (35, 9)], Fault(.tableSizeNotMultiple, .dynamic(35), value: 9, limit: 8)),
         ([(23, data), (2, 24), (20, 8)], Fault(.badPLTRelocationKind, .dynamic(20), value: 8)),
         ([(23, data), (2, 24)], Fault(.badPLTRelocationKind, .dynamic(20), value: 0)),
-        // Without entries it does not matter where they would be, nor what form they would have.
+        // Without entries the table's address and form do not matter.
         ([(7, 1 << 40), (8, 0)], nil), ([(17, .max), (18, 0)], nil), ([(36, 1 << 40), (35, 0)], nil),
         ([(23, .max), (2, 0)], nil),
         ([(23, data), (2, 0)], nil),
@@ -64,7 +64,7 @@ import Testing
         ([(23, data), (2, 16), (20, 7)], Fault(.tableSizeNotMultiple, .dynamic(2), value: 16, limit: 24)),
         ([(5, data), (1, 5)], Fault(.needsLibrary, nameOffset: data + 5)),
         ([(5, 1 << 40), (1, 5)], Fault(.dynamicAddressOutsideFile, .dynamic(5), value: 1 << 40)),
-        // Tables that would else be left out in silence.
+        // Tables that would otherwise be ignored in silence.
         ([(0x6000_000f, data), (0x6000_0010, 16)], Fault(.relocationFormUnknown, .dynamic(0x6000_000f))),
         ([(0x6000_0011, data), (0x6000_0012, 16)], Fault(.relocationFormUnknown, .dynamic(0x6000_0011))),
         ([(0x6fff_e000, data), (0x6fff_e001, 16)], Fault(.relocationFormUnknown, .dynamic(0x6fff_e000))),
@@ -76,7 +76,7 @@ import Testing
         #expect(Self.fault(entries) == expected)
     }
 
-    /// Entries by which symbols are looked up, and what is wrong with them; at `data` lie 256 bytes of `filler`.
+    /// Entries for looking up symbols, and their fault; `data` has 256 bytes of `filler`.
     static let symbolFaults: [(entries: [(UInt64, UInt64)], filler: UInt8, fault: Fault)] = [
         ([(6, data), (11, 25)], 0, Fault(.badEntrySize, .dynamic(11), value: 25, limit: 24)),
         ([(6, 1 << 40)], 0, Fault(.dynamicAddressOutsideFile, .dynamic(6), value: 1 << 40)),
@@ -98,7 +98,7 @@ import Testing
         ),
     ]
 
-    /// What is wrong with tables of symbols matters only where a relocation refers to one, and then it is told.
+    /// A fault of a symbol table is reported only if a relocation refers to a symbol.
     @Test(arguments: symbolFaults.indices) func `tables of symbols are checked when they are needed`(_ index: Int) {
         let (entries, filler, expected) = Self.symbolFaults[index]
         for type in [1, 5, 6, 7, 8, 16, 18, 32, 36, 37] as [UInt32] {
@@ -107,11 +107,11 @@ import Testing
                 writer.append([UInt8](repeating: filler, count: 256))
                 let word = writer.append(words: [0, 0])
                 let relocation = Relocation(type, at: word, symbol: symbol, addend: word)
-                // Some types want a block of thread-local storage.
+                // Some types need a block of thread-local storage.
                 writer.segments = [Segment(7, offset: word, vaddr: word, filesz: 8, align: 8)]
                 writer.setDynamic(entries + writer.relaEntries([Relocation(8, at: word, addend: word), relocation]))
                 let found = load(writer.bytes) { $0 }.fault
-                // B + A and its like refer to none, and nothing can be copied.
+                // B + A and similar formulas refer to no symbol, and a copy has no original here.
                 let looksUp = symbol != 0 && type != 8 && type != 37 && type != 5
                 if looksUp {
                     #expect(found == expected, "type \(type), symbol \(symbol)")
@@ -122,8 +122,10 @@ import Testing
         }
     }
 
-    /// What `strip --remove-section` leaves: the entry of the dynamic section, and zeros where the table was.
-    @Test(arguments: [4, 0x6fff_fef5] as [UInt64]) func `a hash table that was cut out of the file`(_ tag: UInt64) {
+    /// The result of `strip --remove-section`: the dynamic entry stays, and zeros replace the table.
+    @Test(arguments: [4, 0x6fff_fef5] as [UInt64]) func `a hash table that was removed from the file counts nothing`(
+        _ tag: UInt64
+    ) {
         var writer = ELFWriter()
         let zeros = writer.append([UInt8](repeating: 0, count: 64))
         let word = writer.append(words: [0, 0])
@@ -139,7 +141,7 @@ import Testing
         #expect(result.number(UInt64.self, at: word + 8) == 0x5678)
     }
 
-    /// Where a hash table counts nothing, the names end the symbols, if they come after them; else the segment does.
+    /// If no hash table counts the symbols, they end at the string table if that follows, or else at the end of the segment.
     @Test(arguments: [4, 0x6fff_fef5, nil] as [UInt64?]) func `symbols are counted up to the names`(_ tag: UInt64?)
         throws
     {
@@ -152,7 +154,7 @@ import Testing
             var entries: [(UInt64, UInt64)] = [(6, table), (5, table &+ UInt64(bitPattern: strings)), (10, 1)]
             if let tag { entries.append((tag, table - 64)) }
             let word = writer.append(words: [0])
-            // What it holds, with a symbol index that is too large.
+            // A count whose symbol index is too large.
             writer.setDynamic(entries + writer.relaEntries([Relocation(1, at: word, symbol: 1000)]))
             let file = writer.bytes
             let all = (UInt64(file.count) - table) / 24
@@ -163,8 +165,8 @@ import Testing
         }
     }
 
-    /// DT_RELACOUNT vouches for the first entries and no others: one of type 0 among those after them changes nothing.
-    @Test(arguments: [nil, 0, 1, 31, 32, 33, 64] as [UInt64?]) func `entries that nobody vouches for are looked at`(
+    /// DT_RELACOUNT covers the first entries only: an entry of type 0 after them changes nothing.
+    @Test(arguments: [nil, 0, 1, 31, 32, 33, 64] as [UInt64?]) func `entries beyond DT_RELACOUNT are checked`(
         _ count: UInt64?
     ) {
         var writer = ELFWriter()
@@ -186,7 +188,7 @@ import Testing
         }
     }
 
-    /// Names in a segment of their own, far after that of the symbols: these end with their segment.
+    /// The string table has a segment of its own, far after the symbols': the symbols end with their segment.
     @Test(arguments: [4, 0x6fff_fef5] as [UInt64]) func `symbols end with their segment`(_ tag: UInt64) {
         var writer = ELFWriter()
         let zeros = writer.append([UInt8](repeating: 0, count: 64))
@@ -202,7 +204,7 @@ import Testing
         #expect(load(file).fault == Fault(.symbolIndexOutsideTable, place, value: 1000, limit: all))
     }
 
-    /// A resolver is called in the image, from its first byte to its last, wherever that is linked and lies.
+    /// A resolver is called anywhere in the image, from the first byte to the last, at any link and run-time address.
     @Test(arguments: [0, 0x40_0000] as [UInt64]) func `a resolver lies in the image`(_ base: UInt64) {
         for (offset, isInside) in [(-1, false), (0, true), (0x3ff, true), (0x400, false), (0x4000_0000, false)]
             as [(Int64, Bool)]
@@ -228,8 +230,10 @@ import Testing
         }
     }
 
-    /// A hash table counts more symbols than the segment has room for: one of 60 entries, and one whose first entry is the 60th.
-    @Test(arguments: [4, 0x6fff_fef5] as [UInt64]) func `symbols that end past their segment`(_ tag: UInt64) {
+    /// A hash table counts more symbols than the segment holds: one with 60 entries, and one whose first entry is the 60th.
+    @Test(arguments: [4, 0x6fff_fef5] as [UInt64]) func `symbols that end past their segment are reported`(
+        _ tag: UInt64
+    ) {
         var writer = ELFWriter()
         let words: [UInt32] = [1, 60] + [UInt32](repeating: 0, count: 62)
         let hash = writer.append(words.flatMap { littleEndian($0) })
@@ -239,7 +243,7 @@ import Testing
             load(writer.bytes).fault == Fault(.dynamicAddressOutsideFile, .dynamic(6), value: word, limit: 60 * 24))
     }
 
-    /// A hash table that counts is believed, whatever room there is before the names.
+    /// A hash table's count is used, whatever room there is before the string table.
     @Test(arguments: [1, 2, 3, 4] as [UInt32], [false, true]) func `a hash table counts the symbols`(
         _ count: UInt32, _ isGNU: Bool
     ) {
@@ -259,7 +263,7 @@ import Testing
         #expect(found == Fault(.symbolIndexOutsideTable, .relocation(table: 7, index: 0), value: 1000, limit: expected))
     }
 
-    /// A table lies in what is loaded: no other kind of segment holds it, and no program header after the last one counts.
+    /// A table must lie in a PT_LOAD segment; program headers after the last one do not count.
     @Test func `tables lie in segments that are loaded`() {
         var writer = ELFWriter()
         let word = writer.append(words: [0, 0])
@@ -277,7 +281,7 @@ import Testing
             #expect(load(file.bytes).fault == expected, "\(type)")
             file.segments = Array(file.segments.reversed())
             #expect(load(file.bytes).fault == expected, "\(type)")
-            // One fewer than there are.
+            // One less than their number.
             var bytes = file.bytes
             let count = bytes.number(UInt16.self, at: 56)
             bytes.put(count - 1, at: 56)
@@ -286,7 +290,7 @@ import Testing
         }
     }
 
-    /// DT_REL whose tail is DT_JMPREL, as the gABI permits: addends in place are added to once.
+    /// DT_REL whose tail is DT_JMPREL, as the gABI permits: each addend in place is added to once.
     @Test func `entries in two tables are applied once`() {
         var writer = ELFWriter()
         let words = writer.append(words: [0x10, 0x20, 0x30])
@@ -304,7 +308,7 @@ import Testing
         }
     }
 
-    /// A table that begins in a segment and ends past it is not read to the end of the file.
+    /// A table that begins in a segment and ends past it is not read on to the end of the file.
     @Test func `a table that ends past its segment is reported`() {
         var writer = ELFWriter()
         let word = writer.append(words: [0, 0, 0, 0])

@@ -1,4 +1,4 @@
-// Bytes of one file among others: what is inside, where strings end, and the last part of a path.
+// Ranges of bytes in one of several files: their limits, ends of strings, and the last part of a path.
 
 import Bytes
 import TestSupport
@@ -7,7 +7,7 @@ import Testing
 @testable import Linking
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct FileRangeTests {
-    /// A string that ends outside its range, by a NUL that is another's, is none.
+    /// A string must end inside its range; a NUL outside does not count.
     @Test func `strings end inside the range`() {
         let bytes = Array("..ab\0c\0d\0".utf8)
         let range = FileRange(start: 2, size: 5)
@@ -16,14 +16,14 @@ import Testing
             #expect(range.length(UInt64(offset), ByteView(bytes.span.bytes)) == expected, "\(offset)")
         }
         #expect(range.length(.max, ByteView(bytes.span.bytes)) == nil)
-        // One byte less, and the last string has no end.
+        // With one byte less, the last string has no end.
         let short = FileRange(start: 2, size: 4)
         #expect(short.length(2, ByteView(bytes.span.bytes)) == 0)
         #expect(short.length(3, ByteView(bytes.span.bytes)) == nil)
         #expect(FileRange(start: 2, size: 0).length(0, ByteView(bytes.span.bytes)) == nil)
     }
 
-    @Test func `bytes are inside up to the last one`() {
+    @Test func `a range includes its last byte`() {
         let range = FileRange(start: 100, size: 8)
         for (offset, count, isInside) in [
             (0, 8, true), (0, 9, false), (8, 0, true), (8, 1, false), (9, 0, false), (7, 1, true), (1, .max, false),

@@ -1,4 +1,4 @@
-// The tables that find symbols by their names: what they tell, and where they end.
+// The hash tables of symbols: their contents, and their ends.
 
 import Bytes
 import Testing
@@ -7,7 +7,7 @@ import TestSupport
 @testable import Linking
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct HashTableTests {
-    /// The words of a table, and of something before it.
+    /// The words of a table, and bytes before it.
     private static func bytes(_ words: [UInt32]) -> [UInt8] {
         (([0xdead_beef, 0] as [UInt32]) + words).flatMap { littleEndian($0) }
     }
@@ -27,7 +27,7 @@ import TestSupport
     /// Two buckets, one bloom word of ones; symbols 2 and 3 in a chain each.
     private static let gnu: [UInt32] = [2, 2, 1, 6, .max, .max, 2, 3, 0x11, 0x21]
 
-    /// Symbols that both have: those of the symbol table, as many as the hash table lists.
+    /// Symbols that both tables have: at most as many as the hash table counts.
     @Test(arguments: [(3, [1, 2]), (4, [1, 2, 3]), (5, [1, 2, 3]), (.max, [1, 2, 3])] as [(UInt64, [UInt64])])
     func `a chain has a word for each symbol`(_ symbolCount: UInt64, _ known: [UInt64]) throws {
         let table = try #require(Self.table(Self.system, isGNU: false, symbolCount: symbolCount))
@@ -50,7 +50,7 @@ import TestSupport
             let fits = Self.table(Self.system, isGNU: false, symbolCount: 4, size: length) != nil
             #expect(fits == (length == 32), "\(length)")
         }
-        // Without chains, which end somewhere.
+        // Without the chains, whose end is elsewhere.
         for length in 0...Self.gnu.count * 4 {
             let fits = Self.table(Self.gnu, isGNU: true, symbolCount: 4, size: length) != nil
             #expect(fits == (length >= 32), "\(length)")
@@ -73,7 +73,7 @@ import TestSupport
         #expect(fits == [0, 1, 2, 4, 8].contains(count))
     }
 
-    /// The hashes of the gABI and of GNU, written down again; long names make all bits take part.
+    /// The hashes of the gABI and of GNU, written again for the test; long names use all bits.
     @Test(arguments: ["", "a", "printf", "__tls_get_addr", "éééééééé", String(repeating: "z", count: 300)])
     func `names are hashed as both tables require`(_ name: String) {
         let bytes = Array("before".utf8) + Array(name.utf8) + [0]
@@ -83,8 +83,8 @@ import TestSupport
         #expect(hashed.system == LinkedVersion.hash(name))
     }
 
-    /// What the filter says is not there is not looked for: a name is there if both of its bits are set in its word.
-    @Test(arguments: ["printf", "malloc", "a", ""], [1, 2, 4] as [UInt32]) func `both bits of a name are asked for`(
+    /// A name that the filter excludes is not searched for: both of its bits must be set in its word.
+    @Test(arguments: ["printf", "malloc", "a", ""], [1, 2, 4] as [UInt32]) func `both bits of a name are tested`(
         _ name: String, _ count: UInt32
     ) throws {
         let text = Array(name.utf8) + [0]
@@ -96,7 +96,7 @@ import TestSupport
                 (1 << first | 1 << second, true), (1 << first, first == second), (1 << second, first == second),
                 (~(1 << first), false), (~(1 << second), false), (.max, true), (0, false),
             ] as [(UInt64, Bool)] {
-                // Only the word that is the name's matters.
+                // Only the name's own word matters.
                 var words: [UInt32] = [1, 1, count, shift]
                 for index in 0..<count {
                     let word = index == hashed.gnu / 64 % count ? bits : ~bits

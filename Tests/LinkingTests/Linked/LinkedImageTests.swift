@@ -1,4 +1,4 @@
-// Validating and loading images, compared with bytes that are computed here.
+// Validating and loading images, compared with bytes that the test computes.
 
 import Bytes
 import Diagnostics
@@ -23,7 +23,7 @@ private func loadedFile(_ file: [UInt8]) -> Loaded { load(file) }
 
     static let load = Segment(1, offset: 0, vaddr: 0x1000, filesz: 0x100)
 
-    /// Notes are read from the first PT_NOTE on, whichever program header that is, and however many follow.
+    /// Notes are read from the first PT_NOTE on, at any program header, with any number of others after it.
     @Test func `the first PT_NOTE is known, also as the first of all program headers`() throws {
         let note = Segment(4, offset: 0x100, vaddr: 0x1100, filesz: 0)
         let cases: [([Segment], Int?)] = [
@@ -35,8 +35,8 @@ private func loadedFile(_ file: [UInt8]) -> Loaded { load(file) }
         }
     }
 
-    /// Of all segments that are loaded, and of the template of thread-local storage, whichever comes last.
-    @Test func `the largest alignment is the image's`() throws {
+    /// The largest alignment of all PT_LOAD segments and of the thread-local template, in any order.
+    @Test func `the image has the largest alignment of its parts`() throws {
         let alignments: [UInt64] = [0, 1, 16, 0x1000, 0x20_0000]
         for first in alignments {
             for second in alignments {
@@ -57,7 +57,7 @@ private func loadedFile(_ file: [UInt8]) -> Loaded { load(file) }
         }
     }
 
-    /// More program headers than 16 bits count: section header 0 has the number. The last one is what is loaded.
+    /// More program headers than 16 bits can count: section header 0 has their number. The last one is the PT_LOAD.
     @Test func `seventy thousand program headers are read`() throws {
         let count = 70_000
         var file = [UInt8](repeating: 0, count: 64 + 56 * count + 64)
@@ -82,7 +82,7 @@ private func loadedFile(_ file: [UInt8]) -> Loaded { load(file) }
                     .programHeadersBeyondFile, .header, value: 64 + 56 * UInt64(count + 2), limit: UInt64(file.count)))
     }
 
-    /// As `objcopy --only-keep-debug` leaves segments: no bytes in the file, and an offset beyond its end.
+    /// Segments as `objcopy --only-keep-debug` leaves them: without bytes in the file, at an offset past its end.
     @Test(arguments: [0x400, 0x401, 1 << 40, .max] as [UInt64])
     func `a segment of any kind without bytes may point anywhere`(_ offset: UInt64) throws {
         let empty = Segment(1, offset: offset, vaddr: 0x2000, filesz: 0, memsz: 0x100)
@@ -97,7 +97,7 @@ private func loadedFile(_ file: [UInt8]) -> Loaded { load(file) }
         let first = loadedFile(
             Self.file([Segment(1, offset: offset, vaddr: 0x1000, filesz: 0, memsz: 0x100)]))
         #expect(first.fault == nil && first.bytes.count == 0x1100)
-        // A library's interpreter is nobody's business, an application's is told, with the name that it has not.
+        // A library's interpreter is ignored; an application's is reported, even without a name.
         let interpreted = Self.file([Self.load, Segment(3, offset: offset, vaddr: 0x2000, filesz: 0)])
         let refused = fault { _ = try LinkedImage(ByteView(interpreted.span.bytes)) }
         #expect(refused == Fault(.needsInterpreter, .programHeader(1), nameOffset: 0))
@@ -168,8 +168,8 @@ private func loadedFile(_ file: [UInt8]) -> Loaded { load(file) }
         #expect(fault { _ = try LinkedImage(ByteView(file.span.bytes)) } == expected)
     }
 
-    /// As `objcopy --only-keep-debug` leaves a program: its code has become a section without bytes.
-    @Test func `a file of debugging information is told by the section of its entry point`() {
+    /// A program after `objcopy --only-keep-debug`: its code section has no bytes.
+    @Test func `a file of debugging information is recognised by the section of its entry point`() {
         /// Section headers after the file: none, then one of another address, then that of the entry point.
         func file(_ type: UInt32, _ address: UInt64, entrySize: UInt16 = 64, hasTable: Bool = true) -> [UInt8] {
             var bytes = Self.file([Self.load], entry: 0x1080)

@@ -1,4 +1,4 @@
-// Relocations of types that cannot be applied, of symbols that are not there, and how a listing tells them.
+// Relocations that cannot be applied, because of their type or their symbol, and how a listing shows them.
 
 import Bytes
 import Diagnostics
@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct ListedRelocationTests {
-    /// Types that the psABI knows, but that only object files hold.
+    /// Types that the psABI defines for object files only.
     static let objectTypes: Set<UInt32> = [
         3, 4, 9, 19, 20, 22, 25, 26, 27, 28, 29, 30, 31, 34, 35, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51,
     ]
@@ -29,7 +29,7 @@ import Testing
         } else if result.fault == nil {
             #expect(result.counts?[type] == 1)
         } else {
-            // Addends in place of 0xaaaa… may be too large for the field.
+            // Addends in place, 0xaaaa…, may be too large for the field.
             #expect(result.fault?.rule == .relocationOverflow || result.fault?.rule == .resolverOutsideImage)
         }
     }
@@ -38,7 +38,7 @@ import Testing
     func `a place that extends past the image is reported, an unaligned one is not`(_ type: UInt32) {
         let size: UInt64 = [1: 8, 2: 4, 8: 8, 10: 4, 12: 2, 14: 1, 24: 8][type]!
         let end = UInt64(RelocationValueTests.file(type, addend: 0, symbol: nil).count)
-        // P is subtracted: an addend that makes the value 0.
+        // An addend that makes P-relative values 0.
         func addend(_ offset: UInt64) -> UInt64 { type == 2 || type == 24 ? offset &+ 0x20_0000 : type == 8 ? 5 : 0 }
         for offset in [end - size, 963, 961] {
             let file = RelocationValueTests.file(type, addend: addend(offset), symbol: nil, at: offset)
@@ -80,7 +80,7 @@ import Testing
         #expect(load(writer.bytes).fault == Fault(.symbolIndexOutsideTable, entry, value: 2, limit: 2))
     }
 
-    /// Every entry is listed with the table that it is in and its number there; those that a bitmap stands for have the bitmap's.
+    /// Every entry is listed with its table and its number there; the words of a bitmap have the bitmap's number.
     @Test func `entries are listed with their places`() throws {
         var file = LinkedFileWriter()
         // An address, a bitmap for the first and the third word after it, one for the last of 63 words, and an address.

@@ -8,11 +8,11 @@ import TestSupport
 
 /// The result of loading a file.
 struct Loaded {
-    /// The image's bytes, as far as they were written.
+    /// The image's written bytes.
     var bytes: [UInt8]
-    /// What was thrown.
+    /// The fault.
     var fault: Fault?
-    /// What was relocated.
+    /// The relocations that were applied.
     var counts: RelocationCounts?
     /// Whether the bytes before and after the image are as they were.
     var guardsAreIntact: Bool

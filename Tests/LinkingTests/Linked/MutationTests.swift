@@ -1,4 +1,4 @@
-// Damaged tables: whatever a file says, relocation ends with a result or with a fault.
+// Damaged tables: relocation ends with a result or a fault, whatever the file contains.
 
 import Bytes
 import Diagnostics
@@ -20,7 +20,7 @@ import Testing
         }
     }
 
-    /// A file with every type that linked files hold, in all four tables.
+    /// A file with every type of linked files, in all four tables.
     static func file(hasGNUHash: Bool) -> LinkedFileWriter {
         var file = LinkedFileWriter()
         file.hasGNUHash = hasGNUHash
@@ -46,7 +46,7 @@ import Testing
                 default: break
                 }
                 file.rela.append(relocation)
-                // Not where an addend in place would have to be an address.
+                // Except for types whose addend in place would have to be an address.
                 if group.size == 8, symbol != 5, group.number != 37 {
                     file.rel.append(LinkedRelocation(offset: place + 8, type: group.number, symbol: symbol))
                 }
@@ -82,7 +82,7 @@ import Testing
                 bytes[index] = value
             }
             if seed % 5 == 0 { bytes.removeLast(Int.random(in: 0..<bytes.count, using: &generator)) }
-            // An image of gigabytes would take as long as that to fill.
+            // Filling an image of gigabytes would take too long.
             guard let size = try? LinkedImage(ByteView(bytes.span.bytes)).size, size < 1 << 20 else { continue }
             if let fault = refusal(of: bytes, resolve: { $0 }) {
                 refused[fault.rule.rawValue, default: 0] += 1

@@ -1,4 +1,4 @@
-// Packed relocations, DT_RELR: the words that they stand for.
+// Packed relocations (DT_RELR): the words that they relocate.
 
 import Bytes
 import Diagnostics
@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct PackedRelocationTests {
-    /// The addresses that a table stands for, as the gABI's text says it, bit by bit.
+    /// The addresses in a table, decoded bit by bit as the gABI's text describes.
     static func expand(_ words: [UInt64]) -> [UInt64] {
         var addresses: [UInt64] = []
         var position: UInt64 = 0
@@ -80,7 +80,7 @@ import Testing
         }
     }
 
-    /// Where a table is listed, a bitmap without an address before it ends the list.
+    /// A listing ends at a bitmap that has no address before it.
     @Test func `a list ends at a bitmap without an address`() throws {
         var file = LinkedFileWriter()
         file.relr = [3, 0x4000]

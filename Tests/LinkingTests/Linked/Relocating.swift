@@ -25,7 +25,7 @@ func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
     bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: " ")
 }
 
-/// Loads and relocates `file`; functions that would be called return what `resolve` gives for their address.
+/// Loads and relocates `file`; called functions return what `resolve` gives for their address.
 func relocate(
     _ file: [UInt8], bias: UInt64, resolve: (UInt64) -> UInt64? = { _ in nil }
 ) throws(Fault) -> Relocated {
@@ -44,7 +44,7 @@ func relocate(
     return Relocated(memory: memory, linkStart: image.linkStart, counts: counts, resolvers: resolvers)
 }
 
-/// What `relocate` refuses `file` with, nil if it does not.
+/// The fault that `relocate` throws for `file`; nil if it throws none.
 func refusal(of file: [UInt8], bias: UInt64 = 0x60_0000, resolve: (UInt64) -> UInt64? = { _ in nil }) -> Fault? {
     do throws(Fault) {
         _ = try relocate(file, bias: bias, resolve: resolve)
@@ -52,7 +52,7 @@ func refusal(of file: [UInt8], bias: UInt64 = 0x60_0000, resolve: (UInt64) -> UI
     } catch { return error }
 }
 
-/// The sentence that the user reads.
+/// The fault's sentence.
 func sentence(_ fault: Fault?, _ file: [UInt8]) -> String {
     guard let fault else { return "no fault" }
     var sink = StringSink()

@@ -1,4 +1,4 @@
-// Every relocation type that a linked file can hold: in range, at both ends, and one past each end.
+// Every relocation type of linked files: values in range, at both limits, and one past each limit.
 
 import Diagnostics
 import Linking
@@ -7,10 +7,10 @@ import Testing
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct RelocationValueTests {
     static let bias: UInt64 = 0x40_0000
-    /// Where the place of `relocated` lies.
+    /// The link address of the place of `relocated`.
     static let place: UInt64 = 960
 
-    /// How an addend is listed.
+    /// The table that lists a relocation.
     enum Table: CaseIterable, Sendable {
         case rela, rel, pltWithAddends, plt
 
@@ -18,7 +18,7 @@ import Testing
         var tag: UInt64 { self == .rela ? 7 : self == .rel ? 17 : 23 }
     }
 
-    /// A file with one relocation at `place`, whose 32 bytes are 0xaa before (or `inPlace`); the symbol has these fields.
+    /// A file with one relocation at `place`, whose 32 bytes are 0xaa or `inPlace` before; the symbol has these fields.
     static func file(
         _ type: UInt32, addend: UInt64, symbol: (value: UInt64, type: UInt8, binding: UInt8, shndx: UInt16)?,
         size: UInt64 = 0, inPlace: [UInt8] = [], table: Table = .rela, at offset: UInt64 = place
@@ -44,11 +44,11 @@ import Testing
         return writer.bytes
     }
 
-    /// The address of the place at run time, and a number as an addend.
+    /// The run-time address of the place, and a number as an addend.
     static let placeAddress = bias + place
     static func minus(_ value: UInt64) -> UInt64 { 0 &- value }
 
-    /// A type, its size, S + A as an absolute value, and what is stored: nil if it overflows, with the limit then.
+    /// A type, its size, S + A as an absolute value, and the stored value: nil if it overflows, with the limit.
     struct Vector: Sendable {
         var type: UInt32, size: Int, isRelative: Bool, value: UInt64, limit: UInt64?
     }
@@ -89,7 +89,7 @@ import Testing
     }()
 
     @Test(arguments: vectors) func `S + A and S + A - P`(_ vector: Vector) {
-        // The symbol's value is what makes S + A, or S + A - P, the wanted value.
+        // The symbol's value makes S + A, or S + A - P, the required value.
         let wanted = vector.isRelative ? vector.value &+ Self.placeAddress : vector.value
         let symbols: [(UInt64, UInt64, UInt16)] = [
             (wanted &- Self.bias &- 5, 5, 1), (wanted &- Self.bias &+ 9, Self.minus(9), 1), (wanted &- 5, 5, 0xfff1),
@@ -99,7 +99,7 @@ import Testing
                 Self.file(vector.type, addend: addend, symbol: (value, 1, 1, shndx)), bias: Self.bias)
             expectResult(result, vector)
         }
-        // Without a symbol, and with a weak one that nobody defines, S is 0.
+        // S is 0 without a symbol, and with an undefined weak one.
         expectResult(load(Self.file(vector.type, addend: wanted, symbol: nil), bias: Self.bias), vector)
         expectResult(load(Self.file(vector.type, addend: wanted, symbol: (0x77, 0, 2, 0)), bias: Self.bias), vector)
     }
@@ -143,7 +143,7 @@ import Testing
         }
     }
 
-    /// Types whose addend in place is extended as the field's range says, the bytes in place, and their value.
+    /// Types whose addend in place is extended like the field's range, the bytes in place, and their value.
     static let inPlace: [(UInt32, [UInt8], UInt64)] = [
         (1, [0xf0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], 0 &- 16), (2, [0xf0, 0xff, 0xff, 0xff], 0 &- 16),
         (10, [0xf0, 0xff, 0xff, 0xff], 0xffff_fff0), (11, [0xf0, 0xff, 0xff, 0xff], 0 &- 16),
@@ -154,7 +154,7 @@ import Testing
     @Test(arguments: inPlace, [Table.rel, .plt])
     func `an addend in place is read from the field`(_ vector: (UInt32, [UInt8], UInt64), _ table: Table) {
         let (type, bytes, addend) = vector
-        // An absolute symbol such that the result is 5.
+        // An absolute symbol that makes the result 5.
         let isRelative = [2, 13, 15].contains(type)
         let value = (isRelative ? Self.placeAddress : 0) &+ 5 &- addend
         let result = load(

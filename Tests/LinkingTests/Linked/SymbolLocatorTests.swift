@@ -1,4 +1,4 @@
-// Which symbol an address belongs to, against a model that looks at all of them.
+// The symbol that an address belongs to, compared with a model that looks at all symbols.
 
 import Bytes
 import Diagnostics
@@ -32,7 +32,7 @@ import Testing
         return file + headers
     }
 
-    /// The name and the offset that are told for `address`.
+    /// The reported name and offset for `address`.
     static func located(_ file: [UInt8], _ address: UInt64) throws -> String? {
         let image = try LinkedImage(ByteView(file.span.bytes))
         guard let location = image.locate(address) else { return nil }
@@ -40,7 +40,7 @@ import Testing
             + "+\(location.offset)"
     }
 
-    /// What the model finds: of those that begin last up to the address, the first function, or else the last.
+    /// The model's result: of the symbols with the highest address up to `address`, the first function, or else the last symbol.
     static func expected(_ symbols: [LinkedSymbol], _ address: UInt64) -> String? {
         let all = symbols.filter {
             [0, 1, 2, 10].contains($0.info & 0xf) && !$0.name.isEmpty && $0.value <= address && $0.shndx != 0
@@ -52,7 +52,7 @@ import Testing
         return "\(best.name)+\(address - start)"
     }
 
-    @Test(arguments: [2, 11] as [UInt32]) func `the symbol that begins nearest below an address is told`(
+    @Test(arguments: [2, 11] as [UInt32]) func `the nearest symbol at or below an address is reported`(
         _ type: UInt32
     ) throws {
         var random = SeededGenerator(seed: 40)
@@ -81,7 +81,7 @@ import Testing
         for (link, name) in [(0, nil), (2, "start+0"), (3, nil), (.max, nil)] as [(UInt32, String?)] {
             #expect(try Self.located(Self.file(symbols, link: link), 0x1000) == name)
         }
-        // A name begins in the table of names.
+        // A name begins inside the string table.
         let file = Self.file(symbols)
         let table = file.count - 64 * 3 - 7 - 24
         for (offset, isNamed) in [(1, true), (6, true), (7, false), (.max, false)] as [(UInt32, Bool)] {

@@ -1,4 +1,4 @@
-// Symbols of every kind, undefined ones, and functions that choose an implementation.
+// Symbols of every kind, undefined ones, and resolver functions.
 
 import Bytes
 import Diagnostics
@@ -44,7 +44,7 @@ import Testing
         #expect(refusal(of: file.bytes) == (mayBeMissing ? nil : undefined))
     }
 
-    /// Where nothing is exported, GNU ld's hash table does not count the symbols that are only referred to.
+    /// If nothing is exported, GNU ld's hash table does not count the undefined symbols.
     @Test func nothingExported() throws {
         var file = LinkedFileWriter()
         file.hasEmptyGNUHash = true
@@ -60,13 +60,13 @@ import Testing
         file.rela = [LinkedRelocation(offset: 0x4000, type: 6, symbol: 6, addend: 0)]
         let place = FaultLocation.relocation(table: 7, index: 0)
         #expect(refusal(of: file.bytes) == Fault(.symbolIndexOutsideTable, place, value: 6, limit: 5))
-        // A strong one is still an error, which names those that are there.
+        // A strong one is still an error, which names the symbols of the table.
         file.symbols[2].info = 0x10
         file.rela = [LinkedRelocation(offset: 0x4000, type: 6, symbol: 3, addend: 0)]
         #expect(refusal(of: file.bytes) == Fault(.symbolUndefined, place, value: 0x4000))
     }
 
-    /// A defined symbol moves with the image, an absolute one does not; visibility and binding change nothing.
+    /// A defined symbol moves with the image, an absolute one does not; visibility and binding do not matter.
     @Test(arguments: [0x01, 0x11, 0x12, 0x21, 0x10] as [UInt8])
     func definedAndAbsolute(info: UInt8) throws {
         var file = LinkedFileWriter()
@@ -123,7 +123,7 @@ import Testing
                 == "it needs libraries that no module provides: 'libmissing.so.1'")
     }
 
-    /// STT_TLS and addresses do not mix.
+    /// An STT_TLS symbol has no address.
     @Test func threadLocalMismatch() throws {
         var file = LinkedFileWriter()
         file.tls = Vectors.tls
@@ -147,8 +147,8 @@ import Testing
         }
     }
 
-    /// STT_GNU_IFUNC: S is what the function returns, in every formula that has S; functions are called in order, and only
-    /// when everything else is done.
+    /// STT_GNU_IFUNC: S is the function's result in every formula that has S. Functions are called in order, after all other
+    /// relocations.
     @Test func indirectFunctions() throws {
         var file = LinkedFileWriter()
         file.symbols = [LinkedSymbol(name: "choose", value: 0x4080, size: 16, info: 0x1a, shndx: 1)]
@@ -175,19 +175,19 @@ import Testing
         #expect(result.hex(0x4028, 8) == "10 00 00 00 00 00 00 00")
         #expect(result.hex(0x4030, 8) == "80 41 60 00 00 00 00 00")
 
-        // On the host nobody calls them: the places keep what they have.
+        // The host calls no functions: the places stay unchanged.
         let untouched = try relocate(file.bytes, bias: 0x60_0000)
         #expect(untouched.resolvers.count == 5)
         #expect(untouched.hex(0x4000, 8) == "00 00 00 00 00 00 00 00")
 
-        // What they return has to fit, too.
+        // Their results must fit, too.
         file.rela = [LinkedRelocation(offset: 0x4018, type: 10, symbol: 1)]
         let fault = refusal(of: file.bytes) { _ in 0x1_0000_0000 }
         let place = FaultLocation.relocation(table: 7, index: 0)
         #expect(fault == Fault(.relocationOverflow, place, value: 0x1_0000_0000, limit: 0xffff_ffff))
     }
 
-    /// Where nobody may call a function, the first that would be called is told.
+    /// If functions cannot be called, the fault names the first one.
     @Test func resolversThatMayNotBeCalled() throws {
         var file = LinkedFileWriter()
         file.rela = [
@@ -249,7 +249,7 @@ import Testing
         #expect(refusal(of: file.bytes) == nil)
     }
 
-    /// Long runs of relative entries, with one of another type or outside at each position: nothing is skipped.
+    /// Long runs of relative entries, with one of another type or place at each position: no entry is skipped.
     @Test func runsOfRelativeEntries() throws {
         for base in [0, 0x4000_0000] as [UInt64] {
             for odd in 0..<40 {
@@ -280,7 +280,7 @@ import Testing
         }
     }
 
-    /// A fault's relocation is the one of its own table, whatever the others have at the same index.
+    /// A fault's relocation is that of its own table, not of another table at the same index.
     @Test func theRelocationsNames() {
         var file = LinkedFileWriter()
         file.symbols = [LinkedSymbol(name: "other", value: 1), LinkedSymbol(name: "operand", value: 1 << 32)]
@@ -295,7 +295,7 @@ import Testing
                 + "can hold, 0xffffffff")
     }
 
-    /// An entry that is not relative although DT_RELACOUNT says so is applied like any other; only a descriptor's code
+    /// An entry that is not relative although DT_RELACOUNT counts it is applied like any other; only the code of a descriptor
     /// would be missing.
     @Test func wrongRelativeCount() throws {
         var file = LinkedFileWriter()

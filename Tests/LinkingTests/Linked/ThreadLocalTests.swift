@@ -1,4 +1,4 @@
-// Where the TLS block lies: any size, any alignment, any p_vaddr modulo it.
+// The place of the TLS block: any size, any alignment, any p_vaddr modulo it.
 
 import Boot
 import Bytes
@@ -39,7 +39,7 @@ import Testing
                 expected.u64(0 &- distance)
                 #expect(result.hex(0x4018, 8) == hexadecimal(expected.bytes))
 
-                // What a kernel makes of BootInfo: the block at TP - roundup(memsz, align), the template copied to its
+                // A kernel's use of BootInfo: the block is at TP - roundup(memsz, align), and the template is copied to its
                 // start. The variable's template must end up `distance` below TP.
                 let application = try Application(ByteView(bytes.span.bytes))
                 let info = application.tls(bias: 0x60_0000)
@@ -55,7 +55,7 @@ import Testing
         }
     }
 
-    /// BootInfo's template begins at a multiple of its alignment: if that is before the image, it is a fault.
+    /// BootInfo's template begins at a multiple of its alignment; it is a fault if that is before the image.
     @Test func templateBeforeTheImage() throws {
         var file = LinkedFileWriter()
         file.isExecutable = true
@@ -71,7 +71,7 @@ import Testing
                 == Fault(.tlsBeforeImage, value: 0x40_5010, limit: 0x20_0000))
     }
 
-    /// The code after the image is inside the image that BootInfo reports, on a page of its own if the last one is full.
+    /// The loader's code after the image is part of the image in BootInfo; it has a page of its own if the last page is full.
     @Test(
         arguments: [(0x100, 0x4100), (0xfe0, 0x4fe0), (0xfe1, 0x5000), (0x1000, 0x5000), (0x0f1, 0x4100)]
             as [(Int, UInt64)])

@@ -1,4 +1,4 @@
-// Each relocation number against its vectors, in every table that can hold it, at every kind of place.
+// Each relocation number against its vectors, in every table that can hold it, at places of every kind.
 
 import Architecture
 import Bytes
@@ -21,7 +21,7 @@ enum TableForm: CaseIterable {
     }
 }
 
-/// A file with one relocation, and the symbol it is against.
+/// A file with one relocation and its symbol.
 func file(_ group: VectorGroup, _ vector: Vector, _ form: TableForm = .rela, at place: UInt64 = Vectors.place)
     -> [UInt8]
 {
@@ -100,7 +100,7 @@ func addendFits(_ group: VectorGroup, _ vector: Vector) -> Bool {
         }
     }
 
-    /// The psABI asks for no alignment. Values that depend on P change with it, so only the others are compared.
+    /// The psABI requires no alignment. Values that depend on P differ at other places, so only the others are compared.
     @Test(arguments: Vectors.all.filter { $0.size > 0 && ![2, 13, 15, 24].contains($0.number) }.map(\.number))
     func unalignedPlace(number: UInt32) throws {
         let group = try #require(Vectors.all.first { $0.number == number })
@@ -124,12 +124,12 @@ func addendFits(_ group: VectorGroup, _ vector: Vector) -> Bool {
         }
     }
 
-    /// The last place where the field fits, and those where it sticks out: after the end, and before the start. The image
+    /// The last place that the field fits in, and places that it does not: across the end, and across the start. The image
     /// of a file with a TLS descriptor ends after the descriptor's code.
     @Test(arguments: Vectors.all.filter { $0.size > 0 }.map(\.number), TableForm.allCases)
     func placeAtTheEdge(number: UInt32, form: TableForm) throws {
         let group = try #require(Vectors.all.first { $0.number == number })
-        // S = P keeps the relative ones in range, and fits no field less than 0.
+        // S = P keeps P-relative values in range, and no field is smaller than 0.
         let end: UInt64 = number == 36 ? 0x4120 : 0x4100
         for excess in 0...UInt64(group.size) {
             let place = end - UInt64(group.size) + excess
@@ -139,7 +139,7 @@ func addendFits(_ group: VectorGroup, _ vector: Vector) -> Bool {
             let bytes = file(group, vector, form, at: place)
             let fault = refusal(of: bytes, resolve: VectorTests.returned)
             if excess == 0 {
-                // Without an entry's addend, 0xee bytes may be a resolver elsewhere; nothing else depends on them.
+                // Without an addend in the entry, 0xee bytes may be a resolver's address; nothing else depends on them.
                 #expect(fault == nil || number == 37 && !form.hasAddends && fault?.rule == .resolverOutsideImage)
             } else {
                 let entry = FaultLocation.relocation(table: form.tag, index: 0)
@@ -190,7 +190,7 @@ func addendFits(_ group: VectorGroup, _ vector: Vector) -> Bool {
         )
     }
 
-    /// No number is without a test, and the engine's names are the psABI's.
+    /// Every number has a test, and the engine's names are the psABI's.
     @Test func everyNumberIsCovered() {
         for number in 0...51 as ClosedRange<UInt32> {
             let group = Vectors.all.first { $0.number == number }

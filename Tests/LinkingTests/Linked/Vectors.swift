@@ -1,4 +1,4 @@
-// The vectors: for each relocation number that linked files hold, operands and the bytes that the psABI asks for, worked
+// The vectors: for each relocation number of linked files, operands and the bytes that the psABI requires, worked
 // out by hand.
 
 // The operands keep the letters of the psABI.
@@ -9,7 +9,7 @@ import TestSupport
 /// All vectors of one number.
 struct VectorGroup {
     var number: UInt32
-    /// Without R_X86_64_.
+    /// Its name without R_X86_64_.
     var name: String
     var size: Int
     /// The symbol: absolute, or thread-local; nil if the relocation has none.
@@ -20,7 +20,7 @@ struct VectorGroup {
 }
 
 enum Vectors {
-    /// B: what is added to link addresses.
+    /// B: the difference between run-time and link addresses.
     static let bias: UInt64 = 0x60_0000
     /// The place, as a link address; P, at run time, is 0x60_4040.
     static let place: UInt64 = 0x4040
@@ -29,7 +29,7 @@ enum Vectors {
     /// The code after the image, which ends at 0x4100: 0x4100 is a multiple of 16. With B that is 0x60_4100.
     static let descriptorCode: UInt64 = 0x4100
 
-    /// Those that do not depend on the place, and those that do or that only linked files have.
+    /// The vectors that do not depend on the place, then those that do or that only linked files have.
     static let all: [VectorGroup] =
         PlacelessVectors.all.map {
             VectorGroup(
@@ -111,7 +111,7 @@ enum Vectors {
                 Vector(S: 0x20, A: 8, "00 41 60 00 00 00 00 00 f8 ff ff ff ff ff ff ff"),
                 Vector(S: 0x30, "00 41 60 00 00 00 00 00 00 00 00 00 00 00 00 00"),
             ]),
-        // What the function at B + A returns: the test's functions return their address + 0x1111_0000_0000.
+        // The result of the function at B + A: the test's functions return their address + 0x1111_0000_0000.
         VectorGroup(
             number: 37, name: "IRELATIVE", size: 8, symbol: nil,
             vectors: [
@@ -127,7 +127,7 @@ enum Vectors {
             ]),
     ]
 
-    /// Types that ask for what only a linker makes, by number.
+    /// Types that only linkers resolve, by number.
     static let onlyInObjects: [UInt32: String] = [
         3: "GOT32", 4: "PLT32", 9: "GOTPCREL", 19: "TLSGD", 20: "TLSLD", 22: "GOTTPOFF", 25: "GOTOFF64", 26: "GOTPC32",
         27: "GOT64", 28: "GOTPCREL64", 29: "GOTPC64", 30: "GOTPLT64", 31: "PLTOFF64", 34: "GOTPC32_TLSDESC",

@@ -1,4 +1,4 @@
-// The system's dynamic linker as a witness: how it relocates an object, compared with ours.
+// The system's dynamic linker as a witness: its relocation of an object, compared with ours.
 
 import Architecture
 import Bytes
@@ -7,7 +7,7 @@ import ELF
 import Foundation
 import Linking
 
-/// A directory for what the tests build, gone afterwards.
+/// A directory for the tests' files, removed afterwards.
 final class ScratchDirectory {
     let path: String
 
@@ -65,15 +65,15 @@ struct WitnessMemory {
 struct Comparison {
     /// By type; DT_RELR counts as 8.
     var equal: [UInt32: Int] = [:]
-    /// Addresses of symbols that other objects define, or may define in this one's stead, by type.
+    /// Addresses of symbols that other objects define or may override, by type.
     var elsewhere: [UInt32: Int] = [:]
-    /// Types whose value is the dynamic linker's own choice: module numbers, TLS descriptors, what resolvers return.
+    /// Types whose value the dynamic linker chooses: module numbers, TLS descriptors, results of resolvers.
     var chosen: [UInt32: Int] = [:]
-    /// Offsets from TP: equal but for the one distance at which the dynamic linker put this object's block.
+    /// Offsets from TP: equal except for the distance that the dynamic linker chose for this object's block.
     var shifted: [UInt32: Int] = [:]
     var packed = 0
     var differences: [String] = []
-    /// Bytes that differ where no relocation is, by object.
+    /// Bytes that differ outside relocations, by object.
     var strayBytes: [String: Int] = [:]
 
     var equalCount: Int { equal.values.reduce(0, +) }
@@ -105,7 +105,7 @@ struct Comparison {
     }
 }
 
-/// Compares each relocation of `file` with what `witness` has in its place.
+/// Compares each relocation of `file` with the word in `witness`.
 func compare(_ name: String, _ file: [UInt8], _ witness: WitnessMemory) throws(Fault) -> Comparison {
     let image = try LinkedImage(ByteView(file.span.bytes), as: .library)
     let relocator = try Relocator(image, bias: witness.bias, as: .library)
@@ -159,7 +159,7 @@ func compare(_ name: String, _ file: [UInt8], _ witness: WitnessMemory) throws(F
         let isUndefined = symbol?.isUndefined == true && entry.symbol != 0
         switch meaning.formula {
         case .tlsModule where !isUndefined:
-            // One number for all of the object's own.
+            // The same difference for all of the object's offsets.
             if isOwn, module ?? theirs != theirs { comparison.differences.append("\(name): module of \(entry)") }
             if isOwn { module = theirs }
             comparison.chosen[entry.type, default: 0] += 1
@@ -185,7 +185,7 @@ func compare(_ name: String, _ file: [UInt8], _ witness: WitnessMemory) throws(F
         }
     }
 
-    // Whatever else differs from the file would be a relocation that was overlooked.
+    // Any other difference from the file is a relocation that was overlooked.
     for index in 0..<image.programHeaders.count
     where image.programHeaders.type(index) == ProgramHeader.Kind.dynamic {
         mark(image.programHeaders[index].vaddr, image.programHeaders[index].memsz)
@@ -209,7 +209,7 @@ private func load(_ image: borrowing LinkedImage, into memory: inout [UInt8]) th
     try image.load(into: &region)
 }
 
-/// Whether `range` of `left` is what `right` has from `start` on.
+/// Whether `range` of `left` equals the bytes of `right` from `start` on.
 private func areEqual(_ left: [UInt8], _ right: [UInt8], _ range: Range<Int>, _ start: Int) -> Bool {
     left.withUnsafeBytes { left in
         right.withUnsafeBytes { right in

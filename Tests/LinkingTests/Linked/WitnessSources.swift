@@ -1,10 +1,10 @@
-// What the tests compile: the program that asks the system's dynamic linker, and objects with every relocation that a
-// linker can be brought to leave in a shared object.
+// The sources for the tests: the program that runs the system's dynamic linker, and objects with every relocation that a
+// linker leaves in a shared object.
 
 enum WitnessSources {
     /// `witness OUT SCRATCH OBJECT...`: opens each object in a process of its own, and writes to OUT/INDEX the load bias,
-    /// then for each PT_LOAD segment its address, its size and its bytes in memory, relocated. What is opened is a copy
-    /// without DT_INIT and DT_INIT_ARRAY: nothing of the object runs, so nothing but relocation changes its memory.
+    /// then for each PT_LOAD segment its address, its size and its bytes in memory, relocated. It opens a copy
+    /// without DT_INIT and DT_INIT_ARRAY: none of the object's code runs, so only relocation changes its memory.
     static let program = #"""
         #define _GNU_SOURCE
         #include <dlfcn.h>
@@ -98,7 +98,7 @@ enum WitnessSources {
         """#
 
     /// Pointers, functions, thread-local variables and an implementation chosen at run time. Names are unique, so that
-    /// nothing else in the process answers for them.
+    /// nothing else in the process defines them.
     static let c = #"""
         static int reloc_witness_static[4] = {1, 2, 3, 4};
         int reloc_witness_object[8] = {5, 6, 7};
@@ -137,7 +137,7 @@ enum WitnessSources {
         }
         """#
 
-    /// What only an assembler asks for: places that are not aligned, narrow and relative fields, sizes.
+    /// Relocations that only assembly can request: unaligned places, narrow and relative fields, sizes.
     static let assembly = #"""
             .globl reloc_witness_asm, reloc_witness_absolute
             .type reloc_witness_asm, @object
@@ -154,13 +154,13 @@ enum WitnessSources {
             .quad reloc_witness_absolute
         """#
 
-    /// With sizes of symbols that other objects could replace. PC64 would be here, too, but glibc refuses it.
+    /// With sizes of symbols that other objects could replace. PC64 is missing because glibc refuses it.
     static let sizeAssembly = #"""
             .quad reloc_witness_asm@SIZE
             .quad reloc_witness_object@SIZE + 2
         """#
 
-    /// GNU ld also leaves these to the dynamic linker.
+    /// GNU ld leaves these to the dynamic linker, too.
     static let narrowAssembly = #"""
             .long reloc_witness_asm - .
             .byte 0

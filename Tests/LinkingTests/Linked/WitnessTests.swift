@@ -1,4 +1,4 @@
-// Every relocated word of shared objects, compared with what the system's dynamic linker makes of it.
+// Every relocated word of shared objects, compared with the system's dynamic linker's result.
 
 import Commands
 import Diagnostics
@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 @Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct WitnessTests {
-    /// How an object of `WitnessSources` is built, and which relocation types must then be in it.
+    /// A way to build an object of `WitnessSources`, and the relocation types that it must have then.
     struct Build: CustomStringConvertible {
         var compiler: String
         var flags: [String]
@@ -85,7 +85,7 @@ import Testing
         #expect(comparison.elsewhere.keys.allSatisfy { [1, 6, 7].contains($0) })
     }
 
-    /// Some of the machine's own libraries, from all of its list; in a soak at least 300.
+    /// A sample of the system's own libraries; at least 300 of them in a soak.
     @Test func systemLibraries() async throws {
         let scratch = try ScratchDirectory()
         let directory = "/usr/lib/x86_64-linux-gnu"
@@ -126,7 +126,7 @@ import Testing
             "\(compared) of the system's libraries, \(unopened) that the dynamic linker does not open:\n\(total.summary)"
         )
         #expect(total.differences == [])
-        // Resolvers do run, and a few of them remember what CPU they found.
+        // Resolvers do run, and a few of them remember the CPU's features.
         #expect(total.strayBytes.values.reduce(0, +) < 100)
         #expect(compared >= samples(30, soak: 300))
         #expect(total.equalCount > samples(5_000, soak: 100_000))

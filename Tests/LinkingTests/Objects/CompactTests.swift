@@ -1,4 +1,4 @@
-// Compact relocations: the same image as from any other form, in linear time, and bytes that are none.
+// Compact relocations: the same image as from any other form, in linear time, and malformed ones.
 
 import Architecture
 import Bytes
@@ -48,12 +48,12 @@ import TestSupport
                     RelocationEntry(offset: 0, info: 0, addend: 0),
                 ]
             ),
-            // What is not needed may be padded.
+            // Needless padding is accepted.
             ([0x8c, 0x80, 0x00, 0x04, 0xff, 0xff, 0x7f], [RelocationEntry(offset: 0, info: 0, addend: .max)]),
         ] as [([UInt8], [RelocationEntry])])
     func vectors(_ bytes: [UInt8], _ entries: [RelocationEntry]) throws {
         #expect(try read(bytes) == entries)
-        // What follows belongs to nobody; every shorter text is an error, but for the one without entries.
+        // Bytes after the end are ignored; every shorter text is an error, except for the one without entries.
         #expect(try read(bytes + [0xff]) == entries)
         for count in 1..<bytes.count where !entries.isEmpty {
             #expect(fault { _ = try read(Array(bytes[..<count])) }?.rule == .compactRelocationsMalformed)
@@ -79,7 +79,7 @@ import TestSupport
         #expect(fault { _ = try read(unsigned(.max)) } != nil)
     }
 
-    /// What is written is read, whatever the numbers are.
+    /// Written entries are read back, for any numbers.
     @Test(arguments: [0, 1, 2, 3] as [UInt64], [true, false])
     func anyNumbers(_ shift: UInt64, _ hasAddends: Bool) throws {
         var random = SeededGenerator(seed: 5 + shift)
@@ -104,7 +104,7 @@ import TestSupport
         }
     }
 
-    /// The compiler's own: the same source with and without --crel.
+    /// The compiler's own output: the same source with and without --crel.
     @Test(.enabled(if: areBuilt, "make fixtures builds what is compared"))
     func sameImageAsWithoutCrel() throws {
         let compact = [UInt8](try Data(contentsOf: Self.fixtures.appendingPathComponent("object-crel.o")))
@@ -163,7 +163,7 @@ import TestSupport
         let words = "section header 2: the number at offset 0x4 of the 0x4 bytes of compact relocations is cut off"
         #expect(sentence(cut, file.bytes).hasPrefix(words))
 
-        // A fault in the second entry knows its type, its place and its symbol.
+        // A fault in the second entry reports its type, place and symbol.
         file.sections[0].compact = compactRelocations([Relocation(0, at: 0), Relocation(10, at: 6, symbol: 1)])
         let outside = try #require(refusal(of: file.bytes))
         #expect(outside == Fault(.relocationOutsideSection, .entry(section: 2, index: 1), value: 6, limit: 8))

@@ -12,7 +12,7 @@ import Testing
         #expect(try RelocationsDocument.differences(.object, cells) == [])
     }
 
-    /// What becomes of relocation `number` in an object file: with every vector, or else with a defined symbol.
+    /// The result of relocation `number` in an object file: of every vector, or else with a defined symbol.
     static func cell(_ number: UInt32) throws -> String {
         guard let group = Vectors.all.first(where: { $0.numbers.contains(number) }) else {
             let fault = try #require(refusal(of: Vectors.file(number, Vector(S: 1, ""))), "type \(number)")

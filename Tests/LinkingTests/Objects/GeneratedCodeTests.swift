@@ -1,4 +1,4 @@
-// What the loader adds to an object file: slots and stubs in the GOT, the code of TLS descriptors, and which pages are code.
+// The loader's additions to an object file: slots and stubs in the GOT, the code of TLS descriptors, and the executable pages.
 
 @testable import Linking
 import Architecture
@@ -9,7 +9,7 @@ import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct GeneratedCodeTests {
-    /// A file with 64 bytes of code, 64 of data, and symbols besides `_start`.
+    /// A file with 64 bytes of code, 64 of data, and `_start` and other symbols.
     private func file(
         _ symbols: [TestSupport.ObjectSymbol] = [], _ relocations: [Relocation] = [], flags: UInt64 = 3
     ) -> [UInt8] {
@@ -27,7 +27,7 @@ import Testing
         TestSupport.ObjectSymbol(name: name, value: value, info: 0x1a, section: 1)
     }
 
-    /// The parts of a file's image, and whether each address is code.
+    /// The parts of a file's image, and whether each address is in code.
     private func parts(_ file: [UInt8]) throws -> (parts: [ImagePart], code: [Bool]) {
         let view = ByteView(file.span.bytes)
         let image = try ObjectImage(view, try FileHeader(view))
@@ -39,8 +39,8 @@ import Testing
         return (list, code)
     }
 
-    /// Functions that choose an implementation: each symbol has a stub of its own beside the slots, through which all go, and its resolver is
-    /// called once, if anything refers to it.
+    /// Each STT_GNU_IFUNC symbol has one stub beside the slots, which all references use. Its resolver is called once, if there is a
+    /// reference.
     @Test func stubs() throws {
         let bytes = file(
             [function("first", 8), function("second", 16), function("nobody's", 24)],
@@ -59,7 +59,7 @@ import Testing
         for (index, stub) in stubs.enumerated() {
             #expect(result.word(stub) == Thunks.indirectJump && result.word(stub - 8) == 0x60_1008 + UInt64(index) * 8)
         }
-        // The slots hold the stub of the second function, and the address of `_start`; none lies over another.
+        // One slot holds the second function's stub, another the address of `_start`; they do not overlap.
         let slots = [24, 28].map { data + UInt64(result.memory.number(UInt32.self, at: Int(data + $0))) }
         #expect(result.word(slots[0]) == stubs[1] + 0x60_0000 && result.word(slots[1]) == 0x60_0000)
         let taken = stubs.map { $0 - 8..<$0 + 8 } + slots.map { $0..<$0 + 8 }
@@ -68,7 +68,7 @@ import Testing
         }
     }
 
-    /// Descriptors call code that is there, in pages of its own: one function for variables, one for those that nobody defines.
+    /// The code for descriptors has pages of its own: one function for variables, one for undefined variables.
     @Test func descriptorCode() throws {
         let symbols = [
             TestSupport.ObjectSymbol(name: "variable", value: 4, info: 0x16, section: 3),
@@ -94,17 +94,17 @@ import Testing
                 parts.contains { $0.start <= function && function + 16 <= $0.end && $0.isExecutable && !$0.isWritable })
         }
         #expect(Int64(bitPattern: result.word(data + 8)) == 4 - 0x10)
-        // What is added begins a page, so that neither is the data executed nor the code written.
+        // The additions begin a page, so that no data is executable and no code writable.
         let last = try #require(parts.last)
         #expect(last.isExecutable && !last.isWritable && last.start % 0x1000 == 0)
         #expect(code[63] && !code[64] && !code[Int(data)])
-        // Without them what is added is data.
+        // Without descriptors the additions are data.
         object.sections[1].relocations = []
         let plain = try #require(try self.parts(object.bytes).parts.last)
         #expect(!plain.isExecutable && plain.isWritable)
     }
 
-    /// What is both written and executed makes all data code, from its first byte to the page where zeros begin.
+    /// A section that is both writable and executable makes all data executable, up to the page where zeros begin.
     @Test func writtenCode() throws {
         for (flags, isCode) in [(3, false), (7, true), (2, false), (0x13, false), (0x17, true)] as [(UInt64, Bool)] {
             let (parts, code) = try parts(file(flags: flags))
@@ -119,7 +119,7 @@ import Testing
         }
     }
 
-    /// The null symbol stands for address 0, for no size, and for the beginning of the block.
+    /// The null symbol means address 0, size 0, and the beginning of the block.
     @Test func theNullSymbol() throws {
         var object = ObjectFile(
             sections: [
@@ -139,7 +139,7 @@ import Testing
         #expect(result.word(data) == 0x1234 && result.word(data + 8) == 5 && result.word(data + 16) == 7)
         #expect(Int64(bitPattern: result.word(data + 24)) == 3 - 0x18)
         #expect(result.word(data + 32) == 3 && result.word(data + 40) == 1 && result.word(data + 48) == 0)
-        // A symbol that is not there is another matter, and so is one of a section that is not there.
+        // An undefined symbol is a fault, and so is a symbol of a missing section.
         object.sections[1].relocations = [Relocation(1, at: 0, symbol: 2)]
         let place = FaultLocation.entry(section: 4, index: 0)
         #expect(refusal(of: object.bytes) == Fault(.symbolIndexOutsideTable, place, value: 2, limit: 2))
@@ -156,7 +156,7 @@ import Testing
         }
     }
 
-    /// R_X86_64_NONE is none, wherever it is and whatever it refers to.
+    /// R_X86_64_NONE is ignored, at any place and for any symbol.
     @Test func nothing() throws {
         let data = try load(
             file([], [Relocation(0, at: 0), Relocation(0, at: 64), Relocation(0, at: .max, symbol: 1)]))
@@ -168,7 +168,7 @@ import Testing
         #expect(refusal(of: file([], [Relocation(1, at: 56, symbol: 1)])) == nil)
     }
 
-    /// The template of thread-local storage is relocated, up to the end of its bytes; its zeros are not there to be relocated.
+    /// The template of thread-local storage is relocated up to the end of its bytes; its zeros have no memory.
     @Test func theTemplate() throws {
         func object(_ type: UInt32, _ offset: UInt64) -> [UInt8] {
             var object = ObjectFile(
@@ -192,7 +192,7 @@ import Testing
         #expect(
             refusal(of: object(1, 25))
                 == Fault(.relocationOutsideSection, .entry(section: 4, index: 0), value: 25, limit: 0x20))
-        // Only what has bytes or zeros of its own in the image is listed as a place.
+        // Only sections with bytes or zeros in the image are listed as places.
         for (type, count) in [(1, 3), (8, 2)] as [(UInt32, Int)] {
             let bytes = object(type, 0)
             let view = ByteView(bytes.span.bytes)
@@ -222,7 +222,7 @@ import Testing
         }
     }
 
-    /// Details are looked up only in tables that are there.
+    /// Details are looked up only in existing tables.
     @Test func detailsOfNoEntry() {
         let bytes = file([], [Relocation(1, at: 8, symbol: 1)])
         let view = ByteView(bytes.span.bytes)
@@ -253,7 +253,7 @@ import Testing
                 #expect(cursor.address == start! + size && cursor.alignment == max(alignment, 1))
                 continue
             }
-            // Where neither alone is too large, all of it is told, else the larger one.
+            // If neither size alone is too large, the fault has their sum, else the larger one.
             let isEach = size <= limit && alignment <= limit
             #expect(
                 fault

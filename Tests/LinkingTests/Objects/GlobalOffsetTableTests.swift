@@ -1,4 +1,4 @@
-// The slots of a global offset table, up to the end of its room.
+// The slots of a global offset table, up to the end of the table.
 
 @testable import Linking
 import Diagnostics

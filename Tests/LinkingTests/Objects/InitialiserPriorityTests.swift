@@ -1,4 +1,4 @@
-// The order of functions that initialise and finish, with the linkers as witnesses.
+// The order of initialisers and finalisers, with the linkers as witnesses.
 
 import Commands
 import Diagnostics
@@ -45,9 +45,9 @@ import TestSupport
         return (words(bounds[0], bounds[1]), words(bounds[2], bounds[3]))
     }
 
-    /// Where .data lies: its first word is the address of the first array, which lies before it.
+    /// The address of .data: its first word is the address of the first array, which lies before it.
     private static func dataStart(_ result: LoadedObject) -> UInt64 {
-        // After the code's page, the template and the arrays; the word that names their beginning is the only one of its value.
+        // After the code's page come the template and the arrays; only one word holds the address of their beginning.
         stride(from: 0x1000 as UInt64, to: UInt64(result.memory.count) - 8, by: 8).first {
             result.word($0) >= 0x1000 && result.word($0) <= $0
         }!
@@ -55,7 +55,7 @@ import TestSupport
 
     private static let initArray: UInt32 = 14, finiArray: UInt32 = 15
 
-    /// Names of up to 64 bytes have a number; those of longer ones come after all that have.
+    /// Names of up to 64 bytes have a number; longer ones come after all that have one.
     @Test(arguments: [63, 64, 65, 66]) func aNumberEndsANameOf64Bytes(_ count: Int) throws {
         let name = ".init_array." + String(repeating: "0", count: count - 13) + "7"
         try #require(name.utf8.count == count)
@@ -84,7 +84,7 @@ import TestSupport
         ],
     ]
 
-    /// What GNU ld makes part of the new arrays; lld leaves it where nobody calls it.
+    /// The old arrays that GNU ld merges into the new ones; lld leaves them uncalled.
     static let old: [Array] = [
         Array(name: ".ctors", type: 1, words: [101, 102]),
         Array(name: ".init_array.200", type: initArray, words: [103]),
@@ -98,7 +98,7 @@ import TestSupport
         Array(name: ".fini_array", type: finiArray, words: [205]),
     ]
 
-    /// What `linker` makes of the same file, by its own script.
+    /// The result of `linker` for the same file, with its own script.
     private func theirs(
         _ arrays: [Array], _ linker: String, hasTemplate: Bool = false
     ) async throws -> (initial: [UInt64], final: [UInt64]) {
@@ -127,7 +127,7 @@ import TestSupport
         async throws
     {
         let witness = try await theirs(arrays, linker)
-        // One sample is there for the linker's answer to it alone.
+        // One sample exists only for the linker's answer to it.
         guard !arrays.isEmpty else {
             #expect(witness.initial.isEmpty && witness.final.isEmpty)
             return
@@ -138,11 +138,11 @@ import TestSupport
         #expect(ours.initial.count + ours.final.count == arrays.reduce(0) { $0 + $1.words.count })
     }
 
-    /// Arrays made up at random: new ones, and for GNU ld old ones, with a number or without.
+    /// Random arrays: new ones, and for GNU ld old ones, with or without a number.
     @Test(arguments: ["ld", "ld.lld"]) func madeUpOrders(_ linker: String) async throws {
         for seed in Seeds.chosen() {
             var random = SeededGenerator(seed: seed)
-            // GNU ld orders those of one number by how it is written, lld by their places in the file.
+            // For equal numbers, GNU ld sorts by the digits as written, lld by place in the file.
             let isPadded = Bool.random(using: &random)
             var arrays: [Array] = []
             for number in 0..<UInt64.random(in: 1...12, using: &random) {
@@ -166,8 +166,8 @@ import TestSupport
         }
     }
 
-    /// Arrays of addresses that ask for more than a word: what lies between them counts as well, but nothing before the first.
-    /// After them is one of the other kind, before them a template of thread-local storage, whose end is no multiple.
+    /// Arrays of addresses with an alignment of more than a word: the padding between them counts, but not the padding before the first.
+    /// An array of the other kind follows, and a thread-local template that ends at no multiple precedes.
     static let aligned: [[Array]] = [
         [Array(name: ".init_array", type: initArray, words: [101, 102, 103, 104], align: 32)],
         [
@@ -195,7 +195,7 @@ import TestSupport
         #expect(ours.final == witness.final)
     }
 
-    /// GNU ld aligns what it makes of old arrays likewise.
+    /// GNU ld aligns the words that it makes from old arrays likewise.
     @Test func oldArraysAreAlignedLikewise() async throws {
         let arrays = [
             Array(name: ".ctors.65530", type: 1, words: [101, 102], align: 64),
@@ -214,7 +214,7 @@ import TestSupport
         #expect(ours.initial == [109, 106, 105, 104, 103, 108, 102, 101, 107])
     }
 
-    /// As lld has it: what does not end with a number comes last, in the file's order, larger numbers after it.
+    /// As in lld: names without a number at their end come last, in the file's order; larger numbers follow.
     @Test func namesWithoutANumber() throws {
         let names = [
             ".init_array.foo", ".init_array.70000", ".init_array.", ".init_array.12x", ".init_array.5", ".init_array",
@@ -225,7 +225,7 @@ import TestSupport
         #expect(try Self.ours(arrays).initial == [7, 4, 0, 2, 3, 5, 6, 8, 9, 1])
     }
 
-    /// Names of up to 64 bytes are looked at.
+    /// Only names of up to 64 bytes have a number.
     @Test(arguments: [(63, true), (64, true), (65, false)] as [(Int, Bool)]) func longNames(
         _ length: Int, _ isRead: Bool
     ) throws {
@@ -237,7 +237,7 @@ import TestSupport
         #expect(try Self.ours(arrays).initial == (isRead ? [1, 2] : [2, 1]))
     }
 
-    /// The largest numbers: the old arrays count down from 65535, and larger ones are none.
+    /// The largest numbers: old arrays count down from 65535, and larger numbers do not count.
     @Test func theLargestNumbers() throws {
         for (kind, type) in [("ctors", Self.initArray), ("dtors", Self.finiArray)] {
             let new = type == Self.initArray ? "init_array" : "fini_array"
@@ -255,7 +255,7 @@ import TestSupport
         }
     }
 
-    /// Old arrays have their whole name, or more after a dot: no letter may be missing, another one, or one too many.
+    /// Old arrays have exactly their name, or more after a dot: a missing, changed or additional letter makes another name.
     @Test(
         arguments: [
             ".ctors", ".dtors", ".ctors.", ".ctors.x", ".dtors.1.2", "ctors", ".ctor", ".ctorx", ".ctorxs", ".ctoxs",
@@ -272,7 +272,7 @@ import TestSupport
         #expect(ours.final.contains(1) == (isWhole && name.hasPrefix(".d")))
     }
 
-    /// By their names alone, but only sections of bytes that are written.
+    /// Only the names decide, but only for writable sections with bytes.
     @Test(
         arguments: [(1, 3, true), (1, 2, false), (1, 6, false), (7, 3, false), (8, 3, false), (0x7000_0001, 3, false)]
             as [(UInt32, UInt64, Bool)])
@@ -281,12 +281,12 @@ import TestSupport
         (file.sections[2].type, file.sections[2].flags, file.sections[2].zeros) = (type, flags, 16)
         let result = try load(file.bytes, bias: 0)
         let data = stride(from: 0 as UInt64, to: UInt64(result.memory.count) - 8, by: 8).map { result.word($0) }
-        // The words of the old arrays change places.
+        // The words of the old arrays are reversed.
         #expect(zip(data, data.dropFirst()).contains { $0 == (2, 1) } == isArray)
         #expect(zip(data, data.dropFirst()).contains { $0 == (1, 2) } == (!isArray && type != 8))
     }
 
-    /// A word that is not whole has no place to go to.
+    /// An incomplete word has no place.
     @Test func aPartOfAWord() throws {
         var file = Self.object([Array(name: ".ctors", type: 1, words: [1, 2, 3])])
         file.sections[2].bytes += [9, 9, 9, 9]
@@ -295,7 +295,7 @@ import TestSupport
         #expect(words == [3, 2, 1, 0x0909_0909])
     }
 
-    /// A number consists of digits, and comes after a dot.
+    /// A number consists of digits and follows a dot.
     @Test(
         arguments: [
             ("1", true), ("01", true), ("1:", false), ("1/", false), (":1", false), ("/1", false), ("1.", false),
@@ -308,7 +308,7 @@ import TestSupport
             Array(name: ".init_array", type: Self.initArray, words: [1]),
             Array(name: ".init_array." + text, type: Self.initArray, words: [2]),
         ]
-        // A large number comes after the array without one, as with linkers.
+        // A large number comes after the array without one, as in linkers.
         let isLarge = text == "9999999999"
         #expect(try Self.ours(arrays).initial == (isNumber && !isLarge ? [2, 1] : [1, 2]), "\(text)")
     }
@@ -326,7 +326,7 @@ import TestSupport
         #expect(refused == Fault(.tooManyPriorities, .sectionHeader(10), limit: 64))
     }
 
-    /// Each section has its own alignment, and its words are relocated where they came to lie.
+    /// Each section has its own alignment, and its words are relocated in their final places.
     @Test func alignmentAndRelocation() throws {
         var file = Self.object([
             Array(name: ".init_array.2", type: Self.initArray, words: [1]),

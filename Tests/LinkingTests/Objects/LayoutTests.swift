@@ -1,4 +1,4 @@
-// Where the sections of an object file go, and files that no plan can be made for.
+// The places of the sections of an object file, and files without a possible plan.
 
 import Bytes
 import Diagnostics
@@ -8,7 +8,7 @@ import Testing
 import TestSupport
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct LayoutTests {
-    /// Code, constants, template, data, zeros, each group on pages of its own, in the file's order within a group.
+    /// Code, constants, template, data, zeros: each group has its own pages, and keeps the file's order.
     @Test func groups() throws {
         let bytes = { (value: UInt8, count: Int) in [UInt8](repeating: value, count: count) }
         let file = ObjectFile(
@@ -39,7 +39,7 @@ import TestSupport
         #expect(!result.memory.contains(4) && !result.memory.contains(8), "what is not for run time")
     }
 
-    /// Sections without an alignment follow one another byte by byte, also those of different groups on the same pages.
+    /// Sections without an alignment follow one another byte by byte, even if they are of different groups on the same pages.
     @Test(arguments: [1, 2, 3, 8]) func sectionsWithoutAlignment(_ count: Int) throws {
         let bytes = [UInt8](repeating: 7, count: count)
         let file = ObjectFile(
@@ -52,7 +52,7 @@ import TestSupport
         #expect(Array(result.memory[0x1000..<0x1000 + count + 4]) == bytes + [1, 2, 3, 4])
     }
 
-    /// The largest alignment is the image's and the block's, wherever it stands, that of empty sections and common symbols too.
+    /// The largest alignment, also of empty sections and common symbols, is the image's and the block's.
     @Test(arguments: 0..<3) func theLargestAlignment(_ largest: Int) throws {
         var sections = [
             ObjectSection(name: ".text", flags: 6, align: 16, bytes: [0xf4]),
@@ -70,7 +70,7 @@ import TestSupport
         let image = try ObjectImage(view, FileHeader(view))
         let (alignment, block) = (image.alignment, image.block.alignment)
         #expect(alignment == 0x4000 && block == 0x100)
-        // The block's counts for the image, too, also that of zeros alone, for which no bytes are placed.
+        // The block's alignment counts for the image too, even if the block is all zeros and no bytes are placed.
         sections[3 + largest].align = 0x8000
         let other = ObjectFile(sections: sections, symbols: [ObjectSymbol(name: "_start", info: 0x12, section: 1)])
             .bytes
@@ -80,7 +80,7 @@ import TestSupport
         #expect(both == 0x8000 && own == 0x8000)
     }
 
-    /// e_type has two bytes, and the magic number four.
+    /// e_type has two bytes, and the magic number four: a change of any of them counts.
     @Test func whatAnObjectFileIs() {
         let file = object([]).bytes
         for (offset, value, isOne) in [
@@ -94,7 +94,7 @@ import TestSupport
         #expect(!isShortOne)
     }
 
-    /// An address in memory belongs to the section there; zeros of thread-local storage are not there.
+    /// An address in memory belongs to its section; zeros of thread-local storage have no address.
     @Test func theSectionAtAnAddress() throws {
         let bytes = object([]) {
             $0.sections.append(ObjectSection(name: ".tdata", flags: 0x403, bytes: [1, 2, 3]))
@@ -113,13 +113,13 @@ import TestSupport
         }
     }
 
-    /// Writers leave tables of symbols and strings last, but the last section may be one that is loaded.
+    /// Writers leave the tables of symbols and strings to the end, but the last section may also be one that is loaded.
     @Test func theLastSectionIsPlaced() throws {
         var bytes = object([]).bytes
         let headers = Int(bytes.number(UInt64.self, at: 40)), count = Int(bytes.number(UInt16.self, at: 60))
         let size = try load(bytes).memory.count
         try #require(headers + count * 64 == bytes.count)
-        // SHT_NOBITS, writable: nothing of the file.
+        // SHT_NOBITS, writable: no bytes in the file.
         var header = [UInt8](repeating: 0, count: 64)
         header.put(8 as UInt32, at: 4)
         header.put(3 as UInt64, at: 8)
@@ -140,7 +140,7 @@ import TestSupport
         #expect(try load(file.bytes).word(0x1008) == 0x60_1004)
     }
 
-    /// More sections than 16 bits count; the last one's word holds its own address.
+    /// More sections than 16 bits can count; the last one's word holds its own address.
     @Test func seventyThousandSections() throws {
         let count: UInt32 = 70_000
         let file = object([]) {
@@ -203,7 +203,7 @@ import TestSupport
         for (change, fault) in cases { #expect(refusal(of: object([], change).bytes) == fault) }
     }
 
-    /// A thread-local common symbol is named, whose alignment is that of the whole block.
+    /// The fault names the thread-local common symbol whose alignment is that of the whole block.
     @Test func alignmentOfThreadLocalCommonSymbol() {
         func refusal(_ alignment: UInt64) -> Fault? {
             let symbol = ObjectSymbol(name: "c", value: alignment, size: 1, info: 0x16, section: 0xfff2)
@@ -215,7 +215,7 @@ import TestSupport
         #expect(refusal(1 << 12) == nil)
     }
 
-    /// Every byte of a small file, changed: it loads or is refused, and the loader's own checks hold.
+    /// Every byte of a small file is changed: the file loads or is refused, and the loader's own checks hold.
     @Test func changedBytes() throws {
         let file = object([
             Relocation(1, at: 0, symbol: 2), Relocation(28, at: 8, symbol: 1), Relocation(22, at: 16, symbol: 3),
@@ -230,7 +230,7 @@ import TestSupport
             for change in [0x01, 0x80, 0xff] as [UInt8] {
                 var copy = file
                 copy[offset] ^= change
-                // What needs more memory than this is as good as refused: a machine would not have it.
+                // A file that needs more memory than this counts as refused: no machine would have it.
                 if (try? plannedSize(copy)) ?? 0 > 1 << 24 { continue }
                 if refusal(of: copy) != nil { refused += 1 }
             }

@@ -1,4 +1,4 @@
-// The linkers as witnesses: an object file linked with every section where the loader puts it, compared with ours.
+// The linkers as witnesses: an object file linked with the loader's addresses for its sections, compared with ours.
 
 import Architecture
 import Bytes
@@ -39,7 +39,7 @@ struct LinkedMemory {
 /// The result of comparing one file.
 struct Comparison {
     var bytes = 0, words: [UInt32: Int] = [:], slots = 0
-    /// Words against common symbols, functions that choose and linkers' names, whose places linkers choose otherwise.
+    /// Words against symbols whose places linkers choose otherwise: common symbols, STT_GNU_IFUNC functions, linkers' names.
     var elsewhere = 0
     var differences: [String] = []
 
@@ -63,17 +63,17 @@ struct Comparison {
 
 /// The comparison.
 enum LinkerWitness {
-    /// Where the image lies.
+    /// The address of the image.
     static let base: UInt64 = 0x20_0000
 
-    /// A folder of its own.
+    /// The test's own folder.
     static func folder() throws -> URL {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("witness-\(UUID())")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         return folder
     }
 
-    /// Compares what becomes of `file` here and with `linker`.
+    /// Compares our result for `file` with that of `linker`.
     static func compare(_ file: [UInt8], linkedBy linker: String) async throws -> Comparison {
         let folder = try folder()
         defer { try? FileManager.default.removeItem(at: folder) }
@@ -98,7 +98,7 @@ enum LinkerWitness {
         return file
     }
 
-    /// A linker script that puts each section where the loader puts it.
+    /// A linker script with the loader's addresses for the sections.
     private static func script(_ file: [UInt8]) throws -> String {
         let view = ByteView(file.span.bytes)
         let image = try ObjectImage(view, try FileHeader(view))
@@ -135,7 +135,7 @@ enum LinkerWitness {
         try image.load(into: &region)
         _ = try image.relocate(in: &region, bias: base)
         var result = Comparison()
-        // Where relocations are, by section: offset, size and what to compare.
+        // The places of relocations, by section: offset, size and operand.
         var starts: [UInt32: UInt64] = [:]
         var placed = image.walk()
         while try placed.next(in: image.sections) {
@@ -143,7 +143,7 @@ enum LinkerWitness {
             starts[placed.index] = placed.address
         }
         var free: Set<UInt64> = []
-        // The GOT's run-time address, which the first relocation that goes by way of it tells.
+        // The GOT's run-time address, derived from the first relocation by way of it.
         var ourTable: UInt64 = 0, theirTable: UInt64 = 0
         var relocations = ObjectRelocationCursor(image.sections)
         while try relocations.nextSection(of: image.sections) {
@@ -161,7 +161,7 @@ enum LinkerWitness {
                 let name = image.symbols[entry.symbol].map { text(file, at: image.symbols.nameOffset(of: $0)) } ?? ""
                 if isElsewhere(image, entry) {
                     result.elsewhere += 1
-                    // GNU ld has the instruction load 0 if nobody defines the symbol: three bytes more.
+                    // For an undefined symbol, GNU ld makes the instruction load 0, which takes three bytes more.
                     let lead: UInt64 = meaning.formula == .gotRelative ? 3 : 0
                     free.formUnion((0..<UInt64(size) + lead).map { place + $0 - lead })
                     continue
@@ -169,7 +169,7 @@ enum LinkerWitness {
                 let isThroughGOT: Bool
                 switch meaning.formula {
                 case .gotRelative:
-                    // A call of __tls_get_addr that is no more has no slot.
+                    // A call of __tls_get_addr that was replaced has no slot.
                     isThroughGOT = name != "__tls_get_addr"
                     guard isThroughGOT else { break }
                     let after = { (bytes: ArraySlice<UInt8>) in place &+ base &+ 4 &+ signed(bytes) }
@@ -181,7 +181,7 @@ enum LinkerWitness {
                         result.differences.append("the slot of \(name) at \(String(place, radix: 16))")
                     }
                 case .threadPointerSlotFromPlace, .tlsDescriptorFromPlace:
-                    // Linkers have the instruction load what is in the slot here.
+                    // Linkers make the instruction load the slot's contents here.
                     isThroughGOT = true
                     let isDescriptor = meaning.formula == .tlsDescriptorFromPlace
                     let slot = place &+ 4 &+ signed(ours) &+ (isDescriptor ? 8 : 0)
@@ -192,11 +192,11 @@ enum LinkerWitness {
                     }
                     free.formUnion([place - 3, place - 2, place - 1])
                 case .none where entry.type == 35:
-                    // The call of what is in the descriptor.
+                    // The call by the descriptor.
                     isThroughGOT = false
                     free.formUnion([place, place + 1])
                 case .gotOffset, .symbolFromGOT, .pltFromGOT, .gotFromPlace:
-                    // The GOT itself lies elsewhere; what is reached by way of it must be the same.
+                    // The GOT itself lies elsewhere; the words reached by way of it must be equal.
                     isThroughGOT = true
                     let base = place &+ base &- (entry.addend ?? 0)
                     let value = signed(ours), other = signed(theirs)
@@ -228,7 +228,7 @@ enum LinkerWitness {
                 if isThroughGOT { free.formUnion((0..<UInt64(size)).map { place + $0 }) }
             }
         }
-        // Every other byte, too: code that was rewritten, and what nothing should have touched.
+        // Every other byte must be equal, too: rewritten code, and bytes without relocations.
         for (index, start) in starts {
             for offset in 0..<image.sections[index].size where !free.contains(start + offset) {
                 guard linked.bytes(start + offset + base, 1)?.first != memory[Int(start + offset)] else {
@@ -241,7 +241,7 @@ enum LinkerWitness {
         return result
     }
 
-    /// A word of 4 bytes or 8.
+    /// A word of 4 or 8 bytes.
     private static func signed(_ bytes: ArraySlice<UInt8>) -> UInt64 {
         let bytes = Array(bytes)
         guard bytes.count == 4 else { return bytes.number(UInt64.self, at: 0) }

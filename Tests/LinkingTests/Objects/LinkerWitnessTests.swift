@@ -1,4 +1,4 @@
-// The same object file, linked with every section where the loader puts it, has the same bytes.
+// An object file has the same bytes if a linker links it, with the loader's addresses for its sections.
 
 import Commands
 import Diagnostics
@@ -37,7 +37,7 @@ import TestSupport
         print("\(model) by \(linker): \(result.summary)")
     }
 
-    /// Files made up at random.
+    /// Random files.
     @Test(arguments: ["ld.lld", "ld.bfd"]) func madeUpFiles(linker: String) async throws {
         let folder = try LinkerWitness.folder()
         defer { try? FileManager.default.removeItem(at: folder) }
@@ -54,7 +54,7 @@ import TestSupport
                 #expect(result.differences == [], "seed \(seed)")
                 total += result
             } catch let error as CommandFailure {
-                // What an assembler or a linker of another version refuses.
+                // An assembler or a linker of another version may refuse the file.
                 unbuilt.append("seed \(seed): \(error)")
             }
         }
@@ -66,7 +66,7 @@ import TestSupport
         #expect(types.subtracting(total.words.keys) == [], "types that were not compared")
     }
 
-    /// The values that fit in a field and those that do not, as one of the linkers has it: they do not agree on all of them.
+    /// Values that fit in a field and values that do not, according to one of the linkers: they do not agree on all of them.
     @Test func sameLimits() async throws {
         let folder = try LinkerWitness.folder()
         defer { try? FileManager.default.removeItem(at: folder) }
@@ -79,7 +79,7 @@ import TestSupport
         ]
         for (type, width, symbol) in types {
             let (half, all) = (Int64(1) << (width - 1), Int64(1) << width)
-            // The last value that fits and the first that does not, at either end, by two meanings of the field.
+            // The last value that fits and the first that does not, at either limit, for two readings of the field.
             let limits = [-half - 1, -half, half - 1, half, all - 1, all]
             for value in isSoak ? [-all, -1] + limits : limits {
                 let assembly = """

@@ -28,7 +28,7 @@ struct LoadedObject {
     func word(_ address: UInt64) -> UInt64 { memory.number(UInt64.self, at: Int(address)) }
 }
 
-/// Loads and relocates `file`; functions that would be called return what `resolve` gives for their address.
+/// Loads and relocates `file`; called functions return what `resolve` gives for their address.
 func load(
     _ file: [UInt8], bias: UInt64 = 0x60_0000, resolve: (UInt64) -> UInt64? = { _ in nil }
 ) throws(Fault) -> LoadedObject {
@@ -51,7 +51,7 @@ func load(
         resolvers: resolvers, resolved: resolved)
 }
 
-/// What `load` refuses `file` with, nil if it does not.
+/// The fault that `load` throws for `file`; nil if it throws none.
 func refusal(of file: [UInt8], bias: UInt64 = 0x60_0000) -> Fault? {
     do throws(Fault) {
         _ = try load(file, bias: bias)

@@ -1,4 +1,4 @@
-// The plan of an object file: where `_start` may be.
+// The plan of an object file: possible places of `_start`.
 
 import Diagnostics
 import Linking
@@ -23,9 +23,9 @@ import Testing
     @Test(
         arguments: [
             (1, 6, true), (1, 7, true), (1, 2, true), (1, 3, true), (14, 3, true),
-            // Not in memory at run time, or for the linker only.
+            // Not in memory at run time, or for linkers only.
             (1, 0, false), (1, 4, false), (1, 0x8000_0006, false),
-            // Every thread has its own.
+            // Each thread has its own.
             (1, 0x403, false), (1, 0x407, false), (8, 0x403, false),
         ] as [(UInt32, UInt64, Bool)])
     func theSectionOfTheEntryPoint(_ type: UInt32, _ flags: UInt64, _ isFit: Bool) throws {
@@ -42,7 +42,7 @@ import Testing
         }
     }
 
-    /// Where there is no `_start` the symbol table is at fault, and where it is not in a section the symbol is.
+    /// If there is no `_start`, the fault is at the symbol table; if it is in no section, at the symbol.
     @Test func theEntryPointsSymbol() {
         var object = ObjectFile(sections: [ObjectSection(name: ".text", flags: 6, bytes: [0xf4])])
         for name in ["start", "_start_", ""] {
@@ -53,12 +53,12 @@ import Testing
             ObjectSymbol(name: "other", info: 0x12, section: 1), ObjectSymbol(name: "_start", info: 0x12),
         ]
         #expect(refusal(of: object.bytes) == Fault(.entrySymbolMissing, .entry(section: 2, index: 2)))
-        // A local one is another file's business.
+        // A local symbol does not count.
         object.symbols = [ObjectSymbol(name: "_start", info: 0x02, section: 1)]
         #expect(refusal(of: object.bytes) == Fault(.entrySymbolMissing, .sectionHeader(2)))
     }
 
-    /// Relocation sections that share their bytes would take more time than the file has bytes.
+    /// Relocation sections that share their bytes would take more time than the file's size allows.
     @Test func bytesAreListedOnce() {
         let relocation = Relocation(0, at: 0)
         var file = ObjectFile(
@@ -70,7 +70,7 @@ import Testing
         for _ in 0..<50 { file.sections[1].relocations.append(relocation) }
         let bytes = file.bytes
         let headers = Int(bytes.number(UInt64.self, at: 40))
-        // The second one ends with the file, and is as long as it can be for both together to have as many bytes as that.
+        // The second one ends with the file, and is as long as possible, so that both together have as many bytes as the file.
         let count = (UInt64(bytes.count) - 51 * 24) / 24
         for (more, isFit) in [(0, true), (1, false)] as [(UInt64, Bool)] {
             let size = (count + more) * 24
@@ -78,7 +78,7 @@ import Testing
                 .putting(size, at: headers + 5 * 64 + 32)
             let fault = Fault(
                 .bytesListedTwice, .sectionHeader(5), value: 51 * 24 + size, limit: UInt64(bytes.count))
-            // What it reads then are no relocations.
+            // The bytes read then are no relocations.
             let found = refusal(of: changed)
             #expect(isFit ? found?.rule != .bytesListedTwice : found == fault)
         }
@@ -92,7 +92,7 @@ import Testing
         }
     }
 
-    /// Whichever symbol it is.
+    /// `_start` may be any symbol.
     @Test(arguments: [false, true]) func theFirstSymbolMayBeTheEntryPoint(_ first: Bool) throws {
         let result = try load(file(first: first), bias: 0)
         #expect(result.memory[Int(result.entry)] == 0xf4)

@@ -1,4 +1,4 @@
-// What the map of an object file shows: sections, common symbols, and what the loader adds.
+// The sections in an object file's map: its own, common symbols, and the loader's additions.
 
 import Bytes
 import Diagnostics
@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct ObjectSectionListingTests {
-    /// Common symbols alone are listed as such, and of those none that each thread has for itself; each where a pointer finds it.
+    /// Common symbols are listed at their addresses, but not thread-local ones.
     @Test func commonSymbolsAreListed() throws {
         let file = object([Relocation(1, at: 0, symbol: 2), Relocation(1, at: 8, symbol: 6)]) {
             $0.symbols += [
@@ -27,7 +27,7 @@ import Testing
         try image.forEachCommonSymbol { symbols.append([$0, $1]) }
         #expect(symbols == [[loaded.word(0x1000), 12], [loaded.word(0x1008), 5]])
         #expect(loaded.word(0x1000) == 0x2000 && loaded.word(0x1008) == 0x2040)
-        // The GOT's three words follow, then what relocation itself needs, to the end.
+        // The GOT's three words follow, then the space that relocation itself needs, up to the end.
         let additions = image.additions
         #expect(additions.table == (0x2050, 0x2068) && additions.scratch == (0x2068, image.size))
     }

@@ -1,4 +1,4 @@
-// The symbol table of an object file at its largest.
+// The symbol table of an object file at its largest size.
 
 @testable import Linking
 import Bytes
@@ -9,7 +9,7 @@ import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct ObjectSymbolsTests {
-    /// A name begins in the string table, and not with its first byte.
+    /// A name begins in the string table, after its first byte.
     @Test func aNameIsInItsTable() throws {
         let file = object([]) { $0.symbols.append(ObjectSymbol(name: "last", value: 1)) }.bytes
         let view = ByteView(file.span.bytes)
@@ -28,16 +28,16 @@ import Testing
         #expect(Array(file[Int(start)..<Int(start) + 13]) == Array("\0_start\0last\0".utf8))
     }
 
-    /// A file's last bytes are those of its symbols, of which an index of 32 bits counts all but one.
+    /// The symbols end with the file; 32 bits count all but one of them.
     @Test(arguments: [((1 << 32) - 1, false), (1 << 32, true)] as [(UInt64, Bool)])
     func aSymbolsIndexHas32Bits(_ count: UInt64, _ isTooLarge: Bool) throws {
-        // Pages that nobody touches are zeros, and cost nothing.
+        // Untouched pages are zeros, and cost nothing.
         let size = 0x1000 + Int(count) * 24
         let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
         let memory = try #require(mmap(nil, size, PROT_READ | PROT_WRITE, flags, -1, 0))
         try #require(memory != MAP_FAILED)
         defer { munmap(memory, size) }
-        // Sections: null, and symbols whose names are in a section that is not there.
+        // Sections: null, and symbols whose names are in a missing section.
         var bytes = Array(ObjectFile(sections: [], symbols: []).bytes[..<64])
         bytes.put(64 as UInt64, at: 40)
         bytes.put(2 as UInt16, at: 60)

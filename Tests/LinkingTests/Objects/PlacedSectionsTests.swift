@@ -8,7 +8,7 @@ import Testing
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct PlacedSectionsTests {
     private static let limit: UInt64 = 1 << 47
 
-    /// From which address, how many bytes, at a multiple of what; where they are placed, or how the fault tells what is too large.
+    /// Start address, size and alignment of a section; its address, or the fault about its size.
     @Test(
         arguments: [
             (0x10, 8, 0, 0x10, nil), (0x10, 8, 1, 0x10, nil), (0x10, 8, 16, 0x10, nil), (0x11, 8, 16, 0x20, nil),

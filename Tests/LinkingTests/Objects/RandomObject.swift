@@ -1,4 +1,4 @@
-// An object file as a generator of random numbers makes it up, in assembly language: sections of every kind, symbols of every
+// An object file, generated at random in assembly language: sections of every kind, symbols of every
 // binding in them, and relocations of every type that the linker knows against them.
 
 import TestSupport
@@ -6,19 +6,19 @@ import TestSupport
 /// The assembly of an object file.
 struct RandomObject {
     private var random: SeededGenerator
-    /// What the assembler takes.
+    /// The assembler's input.
     private(set) var assembly =
         ".globl _start\n.text\n_start: leaq _GLOBAL_OFFSET_TABLE_(%rip), %rax\nret\nabsolute0 = 0x12\nabsolute1 = 0x1234\n.globl absolute1\n"
     /// Symbols in memory, and those of them that are thread-local.
     private var symbols: [String] = [], variables: [String] = []
-    /// The sections in which relocations can be.
+    /// The sections that can have relocations.
     private static let places = [
         (".text", "ax"), (".text.cold", "ax"), (".rodata", "a"), (".rodata.other", "a"), (".data", "aw"),
         (".data.rel", "aw"), ("list", "aw"),
     ]
     private static let bindings = [".local", ".globl", ".globl", ".weak"]
 
-    /// What belongs to `seed`, for a linker that is GNU ld or not.
+    /// The file for `seed`, for GNU ld or another linker.
     init(seed: UInt64, isGNU: Bool) {
         random = SeededGenerator(seed: seed)
         for (name, flags) in Self.places.shuffled(using: &random) { define(name, flags, "progbits") }
@@ -79,7 +79,7 @@ struct RandomObject {
             case 12: assembly += ".reloc ., R_X86_64_SIZE32, \(symbol) + 4\n.zero 4\n"
             case 13: assembly += word(4, "TPOFF32", variable)
             case 14: assembly += word(8, "TPOFF64", variable)
-            // Outside code lld takes them for offsets from TP; GNU ld does not know the second in code.
+            // In data, lld takes them for offsets from TP; GNU ld does not support the second in code.
             case 15 where isCode || isGNU: assembly += word(4, "DTPOFF32", variable)
             case 16 where isCode != isGNU: assembly += word(8, "DTPOFF64", variable)
             case 17:

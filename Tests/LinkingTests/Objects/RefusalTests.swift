@@ -80,12 +80,12 @@ import Testing
         ),
     ]
 
-    @Test(arguments: cases.indices) func whatIsWrongIsTold(_ index: Int) {
+    @Test(arguments: cases.indices) func eachFaultIsReported(_ index: Int) {
         #expect(refusal(of: Self.file) == nil)
         #expect(refusal(of: Self.cases[index].file) == Self.cases[index].fault, "\(Self.cases[index].what)")
     }
 
-    /// Nothing at run time can refer to what is not there then.
+    /// Nothing at run time can refer to sections that are not in memory.
     @Test func whatIsNotLoaded() throws {
         let file = object([Relocation(1, at: 0, symbol: 2)]) {
             $0.sections.append(ObjectSection(name: ".comment", flags: 0, bytes: [1]))

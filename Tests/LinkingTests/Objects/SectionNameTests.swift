@@ -1,4 +1,4 @@
-// Symbols that linkers name for where sections begin and end: their limits.
+// Symbols that linkers define for the beginning and end of sections: their limits.
 
 import Diagnostics
 import Linking
@@ -36,7 +36,7 @@ import TestSupport
         #expect(sentence(refused, bytes).contains(words), "\(sentence(refused, bytes))")
     }
 
-    /// A weak symbol for a name that no section has is 0, however often it is referred to: it counts once among the 64.
+    /// A weak symbol for a missing section is 0. It counts once among the 64, for any number of references.
     @Test func aWeakSymbolIsLookedForOnce() throws {
         var file = ObjectFile(
             sections: [
@@ -52,7 +52,7 @@ import TestSupport
         for index in 0..<100 as Range<UInt64> { #expect(result.word(0x1000 + index * 8) == 7) }
     }
 
-    /// Sections of one name in another order in the file than in memory, where constants come before what is written.
+    /// Sections of one name, in the file in another order than in memory, where constants precede writable data.
     @Test(arguments: [false, true]) func theOrderOfSectionsDoesNotMatter(writtenFirst: Bool) throws {
         let constant = ObjectSection(name: "set", flags: 2, align: 8, bytes: [UInt8](repeating: 0x11, count: 16))
         let written = ObjectSection(name: "set", flags: 3, align: 8, bytes: [UInt8](repeating: 0x22, count: 24))
@@ -81,7 +81,7 @@ import TestSupport
         #expect(result.word(data + 16) == (try place(of: 0x22, 24)) + 24)
     }
 
-    /// What else is undefined is said with the first, but not what sections define, nor what may be undefined.
+    /// The fault also names the other undefined symbols, except for weak ones and those that sections define.
     @Test func otherUndefinedSymbolsAreNamed() throws {
         var file = ObjectFile(
             sections: [
@@ -100,8 +100,8 @@ import TestSupport
         #expect(sentence(refused, file.bytes).contains(words), "\(sentence(refused, file.bytes))")
     }
 
-    /// An empty name does not count, although a section may have it.
-    @Test(arguments: ["__start_", "__stop_"]) func noNameIsNotLookedFor(_ symbol: String) throws {
+    /// An empty name does not count, even if a section has it.
+    @Test(arguments: ["__start_", "__stop_"]) func anEmptyNameIsNotLookedFor(_ symbol: String) throws {
         var file = ObjectFile(
             sections: [
                 ObjectSection(name: ".text", flags: 6, bytes: [0xf4]),

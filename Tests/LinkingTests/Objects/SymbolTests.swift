@@ -1,4 +1,4 @@
-// The values of symbols of object files: sections, common storage, linkers' names, STT_GNU_IFUNC, undefined ones.
+// Values of symbols of object files: sections, common storage, linkers' names, STT_GNU_IFUNC, undefined symbols.
 
 import Bytes
 import Diagnostics
@@ -7,7 +7,7 @@ import Linking
 import Testing
 import TestSupport
 
-/// A file of `.text` (64 bytes, `_start` first), `.data` of `words` words at link address 0x1000, and what `change` adds.
+/// A file of `.text` (64 bytes, `_start` first), `.data` of `words` words at link address 0x1000, and the additions of `change`.
 func object(words: Int = 4, _ relocations: [Relocation], _ change: (inout ObjectFile) -> Void = { _ in }) -> ObjectFile
 {
     var file = ObjectFile(
@@ -34,7 +34,7 @@ func object(words: Int = 4, _ relocations: [Relocation], _ change: (inout Object
         #expect(try load(file.bytes).entry == 0x21)
     }
 
-    /// Common symbols lie after all sections, each at a multiple of its st_value, zeroed, none over another.
+    /// Common symbols lie after all sections, each at a multiple of its st_value, zeroed, without overlap.
     @Test func commonSymbols() throws {
         let file = object([
             Relocation(1, at: 0, symbol: 2), Relocation(1, at: 8, symbol: 3), Relocation(1, at: 16, symbol: 4),
@@ -64,7 +64,7 @@ func object(words: Int = 4, _ relocations: [Relocation], _ change: (inout Object
         #expect(result.word(0x1000) == 0 &- 32)
     }
 
-    /// Address 0 and its addend; as a thread-local variable, offset 0 in module 0.
+    /// An undefined weak symbol is address 0 plus its addend; as a thread-local variable, it is offset 0 in module 0.
     @Test func weakUndefined() throws {
         let file = object([
             Relocation(1, at: 0, symbol: 2, addend: 5), Relocation(16, at: 8, symbol: 2),
@@ -87,7 +87,7 @@ func object(words: Int = 4, _ relocations: [Relocation], _ change: (inout Object
                 == "section 3 entry 0: undefined: 'puts' and 'exit', needed at 0x8")
     }
 
-    /// Zeros of .bss are memory, and may be relocated; those of thread-local storage are no memory yet.
+    /// Zeros of .bss are memory and may be relocated; those of thread-local storage are not.
     @Test func zerosAreRelocated() throws {
         for (flags, isMemory) in [(3, true), (0x403, false)] as [(UInt64, Bool)] {
             let file = object([]) {
@@ -129,11 +129,11 @@ func object(words: Int = 4, _ relocations: [Relocation], _ change: (inout Object
             }
         }
         let result = try load(file.bytes)
-        // The arrays come first among what can be written: at 0x1000; .data follows at 0x1020.
+        // The arrays are the first writable sections: at 0x1000; .data follows at 0x1020.
         #expect((0..<4).map { result.word(0x1020 + $0 * 8) } == [0x60_1000, 0x60_1000, 0x60_1000, 0x60_1020])
     }
 
-    /// The beginning and the end of the sections of a name, for as many as lie side by side.
+    /// The beginning and the end of the adjacent sections of a name.
     @Test func boundsOfSections() throws {
         func file(_ names: [String]) -> [UInt8] {
             object((0..<3).map { Relocation(1, at: UInt64($0) * 8, symbol: UInt32($0) + 2) }) {
@@ -155,7 +155,7 @@ func object(words: Int = 4, _ relocations: [Relocation], _ change: (inout Object
         #expect(refusal(of: file(["other"])) == Fault(.symbolUndefined, .entry(section: 4, index: 0)))
     }
 
-    /// All references agree on a stub, `jmp *slot(%rip)`, and the slot gets what the resolver returns.
+    /// All references share a stub, `jmp *slot(%rip)`; the slot gets the resolver's result.
     @Test func functionThatChooses() throws {
         let file = object([
             Relocation(1, at: 0, symbol: 2), Relocation(1, at: 8, symbol: 2), Relocation(27, at: 16, symbol: 2),
@@ -166,7 +166,7 @@ func object(words: Int = 4, _ relocations: [Relocation], _ change: (inout Object
         #expect(result.resolvers == [0x60_0020])
         #expect(result.counts.indirect == 1)
         let stub = result.word(0x1000) - 0x60_0000
-        // Null, .text, .data, .rela.data, .symtab: what is resolved is told by the symbol.
+        // Null, .text, .data, .rela.data, .symtab: the symbol's name identifies the resolver.
         let entry = RelocationEntry(offset: stub - 8, info: 37, addend: 0x20)
         #expect(result.resolved.map(\.entry) == [entry])
         #expect(result.resolved.map(\.location) == [.entry(section: 4, index: 2)])
@@ -177,7 +177,7 @@ func object(words: Int = 4, _ relocations: [Relocation], _ change: (inout Object
         #expect(result.word(0x2000 + result.word(0x1010)) == stub + 0x60_0000)
     }
 
-    /// One slot per symbol and kind, however many relocations want it.
+    /// One slot per symbol and kind, for any number of relocations.
     @Test func slotsAreShared() throws {
         let file = object(words: 8, (0..<6).map { Relocation(27, at: $0 * 8, symbol: $0 % 2 == 0 ? 1 : 2) }) {
             $0.symbols.append(ObjectSymbol(name: "other", value: 8, section: 2))
@@ -226,7 +226,7 @@ func object(words: Int = 4, _ relocations: [Relocation], _ change: (inout Object
         }
     }
 
-    /// A symbol belongs to its section: at the section's end there is nothing, whatever symbols of others are near.
+    /// A symbol belongs to its section: the section's end has none, even if other sections' symbols are near.
     @Test func addressesHaveNames() throws {
         let object = object([]) {
             $0.symbols[0].value = 8

@@ -1,4 +1,4 @@
-// Code of the dynamic thread-local models, as the psABI has it, becomes local exec, as the psABI has that.
+// Code of the dynamic thread-local models becomes local exec, both as in the psABI.
 
 import Diagnostics
 import Testing
@@ -80,20 +80,20 @@ import TestSupport
         #expect(result.counts.total == 3)
     }
 
-    /// Every byte of the code that is not a relocation's, changed: it is no sequence any more. The one exception is which
-    /// register the large model adds, where any may hold the address of the GOT.
+    /// Every byte of the code outside relocations is changed: then the code is no sequence. The one exception is the
+    /// register that the large model adds: any register may hold the address of the GOT.
     @Test(arguments: sequences) func otherCode(sequence: Sequence) throws {
         let tokens = sequence.code.split(separator: " ")
         for (index, token) in tokens.enumerated() where token != "r" && token != "c" && token != "00" {
             let isRegister = sequence.types.1 == 31 && index + 3 == tokens.count
             let change: UInt8 = isRegister ? 0x01 : 0x10
             let bytes = file(sequence) { $0.sections[0].bytes[0x10 + index] ^= change }
-            // Without its first prefix the general model's code is another length; the local model's has none.
+            // Without its first prefix the general model's code has another length; the local model's has no prefix.
             #expect(refusal(of: bytes) == Fault(.tlsSequenceUnknown, .entry(section: 3, index: 0)), "byte \(index)")
         }
     }
 
-    /// A sequence lies in its section, from its first byte to its last: where it does not, nothing of the next one is written.
+    /// A sequence lies completely in its section; if it does not, the next section stays unchanged.
     @Test(arguments: sequences) func codeThatItsSectionCutsOff(sequence: Sequence) throws {
         let count = sequence.code.split(separator: " ").count
         for start in [0, 0x10] {
@@ -101,7 +101,7 @@ import TestSupport
                 let bytes = file(sequence, at: start) {
                     $0.sections[0].bytes.removeLast(0x40 - end)
                     $0.sections[0].relocations.removeAll { $0.offset + 4 > UInt64(end) && $0.type == 21 }
-                    // What follows the code looks like the rest of it.
+                    // The bytes after the section look like the rest of the code.
                     let code = [UInt8](repeating: 0x90, count: 0x40)
                     $0.sections.insert(ObjectSection(name: ".text.next", flags: 6, bytes: code), at: 2)
                 }
@@ -128,7 +128,7 @@ import TestSupport
                 + "sequences, and no __tls_get_addr is defined")
     }
 
-    /// One variable by three models: its tls_index, its descriptor and its offset from TP each have a slot of their own.
+    /// One variable by three models: its tls_index, its descriptor and its offset from TP each have a slot.
     @Test func slotsOfOneVariable() throws {
         let bytes = file(Self.sequences[0], at: 0) {
             $0.symbols[2] = ObjectSymbol(name: "__tls_get_addr", info: 0x12, section: 1)
@@ -149,7 +149,7 @@ import TestSupport
         #expect(result.word(slots[2].lowerBound) == 0 &- 0x28)
     }
 
-    /// A file that brings the function keeps its code, and gets the tls_index that the code asks for.
+    /// A file that defines __tls_get_addr keeps its code, and gets the tls_index for it.
     @Test func ownFunction() throws {
         for sequence in Self.sequences where sequence.types.1 == 4 {
             let bytes = file(sequence) { $0.symbols[2] = ObjectSymbol(name: "__tls_get_addr", info: 0x12, section: 1) }
@@ -164,7 +164,7 @@ import TestSupport
         }
     }
 
-    /// A sequence may be all that a section has; of one that is cut off at either end nothing is changed.
+    /// A sequence may fill a whole section; if it is cut off at either end, it stays unchanged.
     @Test(arguments: sequences) func atTheSectionsEnds(sequence: Sequence) throws {
         let count = sequence.code.split(separator: " ").count
         func alone(_ start: Int, _ end: Int) -> [UInt8] {
@@ -172,7 +172,7 @@ import TestSupport
                 $0.sections[0].relocations.removeLast()
                 $0.sections[0].bytes = Array($0.sections[0].bytes[start..<end])
                 for index in 0..<2 { $0.sections[0].relocations[index].offset -= UInt64(start) }
-                // The file's entry point is elsewhere.
+                // The entry point is in another section.
                 $0.sections.append(ObjectSection(name: ".text.start", flags: 6, bytes: [0xf4]))
                 $0.symbols[0].section = UInt32($0.sections.count)
             }

@@ -1,4 +1,4 @@
-// Each relocation number against its vectors, with addends in entries and in place, at every kind of place.
+// Each relocation number against its vectors, with addends in entries and in place, at places of every kind.
 
 import Architecture
 import Diagnostics
@@ -41,7 +41,7 @@ import TestSupport
         }
     }
 
-    /// SHT_REL: the same bytes, where the field can hold the addend.
+    /// SHT_REL: the same bytes, if the field can hold the addend.
     @Test(arguments: numbers.filter { ![0, 35, 36].contains($0) }) func addendsInPlace(number: UInt32) throws {
         let group = try group(number)
         for vector in group.vectors {
@@ -55,7 +55,7 @@ import TestSupport
         }
     }
 
-    /// No alignment is asked for. With S (or A) moved by as much as P, values that depend on P stay.
+    /// No alignment is required. S (or A) moves by as much as P, so values that depend on P stay the same.
     @Test(arguments: numbers.filter { $0 != 0 && $0 != 35 }) func unalignedPlaces(number: UInt32) throws {
         let group = try group(number)
         var vector = try #require(group.vectors.first)
@@ -76,7 +76,7 @@ import TestSupport
         }
     }
 
-    /// The last place where the field fits, and those where it sticks out of its section.
+    /// The last place that the field fits in, and places that extend past their section.
     @Test(arguments: numbers.filter { $0 != 0 && $0 != 35 }) func placesAtTheEdge(number: UInt32) throws {
         let group = try group(number)
         let name = try #require(RelocationType(number)?.name)
@@ -122,7 +122,7 @@ import TestSupport
                 + "psABI's (0 to 51)")
     }
 
-    /// No number is without a test.
+    /// Every number has a test.
     @Test func everyNumberIsCovered() {
         let covered = VectorTests.numbers + Vectors.onlyInLinkedFiles.keys
         #expect(covered.sorted() == Array(0...51))

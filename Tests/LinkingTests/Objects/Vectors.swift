@@ -1,4 +1,4 @@
-// The vectors: for each relocation number that object files hold, operands and the bytes that the psABI asks for, worked out
+// The vectors: for each relocation number of object files, operands and the bytes that the psABI requires, worked out
 // by hand for one layout.
 //
 //     link address   run time     what
@@ -13,12 +13,12 @@
 
 import TestSupport
 
-/// What the vectors of some numbers have in common.
+/// The common part of the vectors of some numbers.
 struct VectorGroup: Sendable {
     var numbers: [UInt32]
     var size: Int
     var isThreadLocal = false
-    /// What the first two words of the GOT hold for S, where the number has a slot.
+    /// The slot's first two words for S, if the number has a slot.
     var slot: (@Sendable (UInt64) -> [UInt64])?
     var vectors: [Vector]
 }
@@ -29,7 +29,7 @@ enum Vectors {
     static let dataStart: UInt64 = 0x2000, dataEnd: UInt64 = 0x2100
     static let slot: UInt64 = 0x3018
 
-    /// Both ends of a signed 32-bit field, and one past each, where the value is `base` + A.
+    /// Both limits of a signed 32-bit field, and one past each, if the value is `base` + A.
     private static func ends(_ base: Int64) -> [Vector] {
         [
             Vector(S: 0x20, A: 0x7fff_ffff - base, "ff ff ff 7f"),
@@ -40,7 +40,7 @@ enum Vectors {
         ]
     }
 
-    /// Those that do not depend on the place, and those that do or that only object files have.
+    /// The vectors that do not depend on the place, then those that do or that only object files have.
     static let all: [VectorGroup] =
         PlacelessVectors.all.map {
             VectorGroup(numbers: [$0.number], size: $0.size, isThreadLocal: $0.isThreadLocal, vectors: $0.vectors)
@@ -142,12 +142,12 @@ enum Vectors {
             ]),
     ]
 
-    /// Types that only linkers make, for dynamic linkers.
+    /// Types that linkers write for dynamic linkers only.
     static let onlyInLinkedFiles: [UInt32: String] = [
         5: "COPY", 6: "GLOB_DAT", 7: "JUMP_SLOT", 8: "RELATIVE", 37: "IRELATIVE", 38: "RELATIVE64",
     ]
 
-    /// A file in the layout above, whose one relocation is of `number` with the operands of `vector`.
+    /// A file with this layout and one relocation of `number`, with the operands of `vector`.
     static func file(
         _ number: UInt32, _ vector: Vector, isThreadLocal: Bool = false, at offset: UInt64 = 0x40,
         hasAddends: Bool = true
