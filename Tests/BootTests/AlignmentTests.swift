@@ -1,4 +1,4 @@
-// Wherever an image goes, each of its parts is aligned as it was linked: the bias is a multiple of every alignment.
+// Each part of an image keeps its linked alignment at any address: the bias is a multiple of every alignment.
 
 import Architecture
 import Memory
@@ -64,14 +64,14 @@ import Testing
             for number in 0..<headers.count where [1, 7].contains(headers.type(number)) {
                 let segment = headers[number]
                 parts.append(Part(address: segment.vaddr &+ displacement, alignment: max(segment.align, 1)))
-                // Link addresses in the application are as good as the library's own.
+                // Link addresses in the application are congruent to the library's own.
                 #expect(displacement & (max(segment.align, 1) &- 1) == 0)
             }
         }
         return Boot(placement: placement, linkStart: application.linkStart, parts: parts)
     }
 
-    /// A file with its first segment at `base`, and others at random, with random alignments of up to 2^`most`.
+    /// A file with its first segment at `base`, and others at random with alignments of up to 2^`most`.
     static func file(
         _ random: inout SeededGenerator, base: UInt64, most: Int, needs libraries: [String] = []
     ) -> [UInt8] {
@@ -119,7 +119,7 @@ import Testing
 
     @Test(arguments: bases, 0..<12) func `every segment keeps its alignment`(_ base: UInt64, _ seed: UInt64) throws {
         var random = SeededGenerator(seed: seed << 8 | base >> 12 & 0xff)
-        // Libraries go no higher than 2^62.
+        // Libraries are placed below 2^62.
         let most = base < 1 << 62 ? 3 : 0
         let names = (0..<Int.random(in: 0...most, using: &random)).map { "l\($0 + 1)" }
         var files = [Self.file(&random, base: base, most: 26, needs: names)]
@@ -134,7 +134,7 @@ import Testing
             let number = RandomNumber(random.next(), from: .given)
             Self.check(try Self.boot(files, .random(number)), comment)
         }
-        // Of all multiples of 2 MiB those are right, and no others, that are congruent to the first link address.
+        // Of all multiples of 2 MiB, exactly those congruent to the first link address are right.
         let alignment = max(lowest.parts.map(\.alignment).max()!, 0x20_0000)
         for place in 1..<UInt64(48) {
             let address = place << 21
@@ -145,7 +145,7 @@ import Testing
                 Self.check(boot, comment)
             } catch {
                 guard error.rule == .baseMisaligned else {
-                    // The handoff, or what lies there, has no other place.
+                    // The handoff, or the memory in the way, has no other place.
                     #expect(isRight, "\(error) \(comment)")
                     continue
                 }
@@ -166,13 +166,13 @@ import Testing
             let found = fault { _ = try Self.boot([file], .address(base)) }
             #expect(found == Fault(.baseMisaligned, value: base, limit: next))
         }
-        // At the end of all addresses there is no RAM.
+        // There is no RAM at the end of the address space.
         let (base, size) = (0xffff_ffff_ffe0_0000 as UInt64, try Application(ByteView(file.span.bytes)).size)
         let found = fault { _ = try Self.boot([file], .address(base)) }
         #expect(found == Fault(.baseOutsideMemory, value: base, limit: base + size))
     }
 
-    /// Alignment by the linker for an application whose base is not a multiple of it.
+    /// Alignment by lld for an application whose base is not a multiple of it.
     @Test(.enabled(if: lld != nil, "there is no ld.lld beside swiftc"), arguments: ["0x200000", "0x600000", "0x1000"])
     func `sections linked by lld keep their alignment`(_ base: String) async throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("alignment-\(UUID())")
@@ -219,13 +219,13 @@ import Testing
             for section in sections {
                 #expect((section.address &+ boot.placement.bias) % section.alignment == 0, "\(section) \(choice)")
             }
-            // The next boot accepts the base that one has chosen.
+            // The next boot accepts the chosen base.
             let again = try Self.boot([file], .address(boot.placement.image.start))
             #expect(again.placement.bias == boot.placement.bias)
         }
     }
 
-    /// The linker of the Swift toolchain, else the one that is in PATH.
+    /// The linker of the Swift toolchain, or else the one in PATH.
     static let lld: String? = {
         let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").map { String($0) }
         for folder in folders {
@@ -236,7 +236,7 @@ import Testing
         return nil
     }()
 
-    /// Object files have no link addresses: all of their sections are aligned, and so is the image.
+    /// Object files have no link addresses: all of their sections are aligned, and the image too.
     @Test func `object files keep the alignment of their sections`() throws {
         var random = SeededGenerator(seed: 5)
         for _ in 0..<100 {

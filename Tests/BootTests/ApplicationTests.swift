@@ -1,4 +1,4 @@
-// Facts about an application that follow from its kernel's version.
+// Properties of an application that follow from its kernel's version.
 
 import Boot
 import Bytes
@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct ApplicationTests {
-    /// Kernel 0.11, the first with an identity mapping, heeds no reservations and takes no page of 1 GiB; those after it do both.
+    /// Kernel 0.11, the first with an identity mapping, respects no reservations and uses no 1 GiB pages; later ones do both.
     @Test(arguments: [
         (0 as UInt32, 10 as UInt32, false), (0, 11, false), (0, 12, true), (0, 13, true), (1, 0, true), (1, 11, true),
     ])
@@ -25,7 +25,7 @@ import Testing
         }
     }
 
-    /// Without a version nothing is assumed, whatever generation is forced.
+    /// Without a version nothing is assumed, for any forced generation.
     @Test func `a kernel without a version reads no reservations`() throws {
         var writer = ELFWriter()
         writer.append([0xf4])
@@ -37,7 +37,7 @@ import Testing
         #expect(!application.readsReservations && !application.acceptsGigabytePages)
     }
 
-    /// Only one of the generation with an identity mapping can be told, whatever its version.
+    /// Only kernels with an identity mapping can read reservations, whatever their version.
     @Test(arguments: [1, 2, 3] as [UInt8]) func `a kernel of an older generation reads no reservations`(
         _ version: UInt8
     ) throws {
@@ -49,8 +49,8 @@ import Testing
         #expect(!application.readsReservations && !application.acceptsGigabytePages)
     }
 
-    /// Kernels put the block below TP at a multiple of its alignment: a template that does not begin at one is told as if it began
-    /// earlier, and were as much longer. Without initialised bytes nothing is to be copied.
+    /// Kernels put the block below TP at a multiple of its alignment. If the template does not begin at one, the reported template begins
+    /// earlier, and is as much longer. Without initialised bytes there is nothing to copy.
     @Test func `a template begins at a multiple of its alignment`() throws {
         let base: UInt64 = 0x40_0000
         for (vaddr, filesz, memsz, align, told) in [
@@ -72,7 +72,7 @@ import Testing
             #expect(tls.start == base + told.0 + 0x1000 && tls.filesz == told.1 && tls.memsz == told.2)
             #expect(tls.align == max(align, 1))
         }
-        // Before the image there are no bytes that a kernel could copy.
+        // Before the image there are no bytes for a kernel to copy.
         for (vaddr, filesz, isRefused) in [(0x20_0010, 8, true), (0x20_0010, 0, false), (0x40_0010, 8, false)]
             as [(UInt64, UInt64, Bool)]
         {

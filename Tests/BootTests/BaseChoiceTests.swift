@@ -1,4 +1,4 @@
-// Images at a random place, or where the user wants them: the same promises, and every place is as likely as another.
+// Images at a random place or at the user's: the same promises hold, and all places are equally likely.
 
 import Memory
 import Boot
@@ -12,18 +12,18 @@ import Testing
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct BaseChoiceTests {
     private let plans = MemoryPlanTests()
 
-    /// The places that the image of `scenario` may take at random, found by trying every multiple of its alignment, given
-    /// the plan without a choice.
+    /// The places that the image of `scenario` may take at random, found by trying every multiple of its alignment; `lowest`
+    /// is the plan without a choice.
     private func places(_ scenario: Scenario, _ lowest: MemoryPlan) -> [UInt64] {
         let size = lowest.image.size
         let alignment = max(scenario.alignment, 0x20_0000)
         var free = scenario.availableRAM
         let kept = free
         for range in scenario.taken + [lowest.handoff.range.asRange] { free = subtract(range, from: free) }
-        // A place lies in one region of the firmware's map, as it is joined.
+        // A place lies in one region of the firmware's map after merging.
         let regions = joined(scenario.regions.filter { $0.kind == .available }.map(\.range.asRange))
 
-        // Half of RAM is left to the kernel, which loses two bytes for each below the image.
+        // Half of RAM remains for the kernel, which loses two bytes for each byte below the image.
         let above = kept.map { $0.clamped(to: lowest.image.start..<(.max)) }
         let total = above.reduce(0) { $0 + UInt64($1.count) }
         var quarter = total > (16 << 20) ? (total - (16 << 20)) / 4 : 0
@@ -59,7 +59,7 @@ import Testing
             let places = places(scenario, lowest)
             planned += 1
             if places.count > 1 { several += 1 }
-            // Both ends, and the middle of each place's share of all numbers, for some of the places.
+            // Both ends and the middle of each place's share of all numbers, for some of the places.
             let count = UInt64(places.count)
             var numbers: [(value: UInt64, place: UInt64)] = [(0, places[0]), (.max, places[places.count - 1])]
             for _ in 0..<4 {
@@ -81,9 +81,9 @@ import Testing
         #expect(planned > 300 && several > planned / 2)
     }
 
-    /// Numbers at equal distances: each place gets as many as any other, give or take one, and no place is left out, the first and
-    /// the last among them.
-    @Test(arguments: MemoryPlanTests.generations) func `every place is as likely as another`(
+    /// Numbers at equal distances: all places get equally many, give or take one, including the first and
+    /// the last.
+    @Test(arguments: MemoryPlanTests.generations) func `all places are equally likely`(
         _ generation: Generation
     ) throws {
         var random = SeededGenerator(seed: 7)
@@ -109,7 +109,7 @@ import Testing
         #expect(hits.values.allSatisfy { (7...9).contains($0) }, "\(hits)")
     }
 
-    @Test func `an image lies where the user wants it, or the fault says why not`() throws {
+    @Test func `an image lies at the user's address, or the fault gives the reason`() throws {
         var random = SeededGenerator(seed: 11)
         var planned = 0
         var moved = 0
@@ -132,7 +132,7 @@ import Testing
                 let image = AddressRange(at: base, size: 961 + scenario.zeroFill)
                 switch fault.rule {
                 case .baseMisaligned:
-                    // The next address that would do, or at the end of the address space the last.
+                    // The next possible address, or at the end of the address space the last one.
                     #expect(fault.value == base && base % alignment != 0 && fault.limit % alignment == 0)
                     #expect(fault.limit &- base < alignment || base &- fault.limit < alignment && base > 1 << 63)
                 case .baseOutsideMemory:
@@ -170,7 +170,7 @@ import Testing
                 == .failure(Fault(.randomPlaceOfFixedImage, value: 0x80_0000)))
     }
 
-    @Test func `a base wins over a random place, and only a random place asks for a number`() {
+    @Test func `a base wins over a random place, and only a random place takes a number`() {
         var options = LoaderOptions()
         #expect(BaseChoice(options) { fatalError("not asked for") } == .lowest)
         options.placesAtRandom = true
@@ -195,7 +195,7 @@ import Testing
             return sink.text
         }
         let random0 = { BaseChoice.random(RandomNumber(0, from: $0)) }
-        // A quarter of 1 GiB less 2 MiB and what kernels need: 251.5 MiB.
+        // A quarter of 1 GiB, less 2 MiB and the kernel's needs: 251.5 MiB.
         #expect(
             try line(random0(.rdrand), top: 1 << 30)
                 == "[LOADER] loader.kaslr: image at 0x200000, one of 126 places, by RDRAND\n")
@@ -218,7 +218,7 @@ import Testing
         #expect(try line(.address(0x80_0000), options, top: 1 << 30) == "")
     }
 
-    /// Code of the small model holds addresses in 32 bits with a sign.
+    /// Code of the small model holds addresses in signed 32-bit fields.
     @Test func `an object file stays below 2 GiB, however much RAM there is`() throws {
         let object = ObjectFile(
             sections: [
@@ -241,7 +241,7 @@ import Testing
         }
     }
 
-    /// Kernels up to 0.6.0 end at 1 GiB at the latest, and may end exactly there.
+    /// The image of a kernel up to 0.6.0 may end at 1 GiB, and no higher.
     @Test(arguments: MemoryPlanTests.generations) func `an image may end at the limit`(
         _ generation: Generation
     ) throws {
@@ -268,7 +268,7 @@ import Testing
         }
     }
 
-    /// Without low RAM the handoff lies above 1 MiB, and the image above it, whatever hole there is below.
+    /// Without low RAM the handoff lies above 1 MiB, and the image above it, even if there is a hole below.
     @Test(arguments: MemoryPlanTests.generations) func `an image lies above the handoff also without low RAM`(
         _ generation: Generation
     ) throws {

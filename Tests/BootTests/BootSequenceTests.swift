@@ -1,4 +1,4 @@
-// The sequence of a boot: what it needs first, and what an image that is built elsewhere cannot do.
+// The sequence of a boot: its first requirements, and the limits of an image that is built elsewhere.
 
 import Boot
 import Diagnostics
@@ -35,7 +35,7 @@ import Testing
         #expect(refusal(LinkedFileWriter().bytes) == nil)
     }
 
-    /// Where the root pointer is copied to low memory, the word at 0x40e leads there, as to an EBDA; elsewhere it stays as it is.
+    /// If the root pointer is copied to low memory, the word at 0x40e leads there, as to an EBDA; otherwise it is unchanged.
     @Test(arguments: [true, false]) func `a kernel finds the copy of the root pointer`(_ hasLowMemory: Bool) throws {
         let pointer = Array("RSD PTR ".utf8) + [1] + Array("BOCHS ".utf8) + [2] + (1...20).map { UInt8($0) }
         var writer = ELFWriter()
@@ -61,7 +61,7 @@ import Testing
         #expect(boot.number(UInt16.self, at: 0x40e) == (hasLowMemory ? UInt16(page.start >> 4) : 0))
     }
 
-    /// Over the loader the image is built elsewhere and moved there last: its functions cannot be called before that.
+    /// An image over the loader is built elsewhere and moved last: its functions cannot be called before.
     @Test func `no function is called of an image that is built elsewhere`() {
         var linked = LinkedFileWriter()
         linked.rela = [LinkedRelocation(offset: 0x4008, type: 37, addend: 0x4090)]

@@ -1,4 +1,4 @@
-// A machine of 4 GiB as a host for the sequence of a boot, up to the jump.
+// A machine of 4 GiB as the host of a boot, up to the jump.
 
 import Architecture
 import Boot
@@ -15,11 +15,11 @@ struct BootedMachine {
     let placement: MemoryPlan
     let state: EntryState
     let memory: SparseMemory
-    /// What the boot said.
+    /// The console's text.
     let said: String
 
-    /// Boots the first module of `platform` in a memory with these `contents`, by their addresses. Throws the fault that the sequence
-    /// ends with.
+    /// Boots the first module of `platform` in a memory with these `contents`, by their addresses. Throws the fault that ends the
+    /// sequence.
     init(
         _ contents: [(address: UInt64, bytes: [UInt8])], _ handoff: Handoff,
         on platform: @escaping () throws(Fault) -> Platform
@@ -43,7 +43,7 @@ struct BootedMachine {
     /// The bytes of `range`.
     func bytes(_ range: AddressRange) -> [UInt8] { memory.bytes(range) }
 
-    /// The pages that the tables at `root` map, which all lie in `tables`; nil if one is elsewhere.
+    /// The pages that the tables at `root` map; nil if a table lies outside `tables`.
     func pages(root: UInt64, in tables: AddressRange, skipping skipped: Set<Int> = []) -> [MappedPage]? {
         mappedPages(root: root, skipping: skipped) { address in
             guard tables.contains(AddressRange(at: address, size: 8)) else { return nil }
@@ -74,7 +74,7 @@ struct BootedMachine {
 
         func randomNumber() -> RandomNumber { RandomNumber(0, from: .given) }
 
-        /// What is chosen is the address after the resolver's first.
+        /// The host's result is the address after the resolver's own.
         func call(_ resolver: UInt64) -> UInt64? { resolver &+ 1 }
 
         func didPlan(

@@ -1,4 +1,4 @@
-// Which compiler built the kernel, as its file says, and what follows for BootInfo.
+// The compiler that built the kernel, as its file names it, and the layout of BootInfo that follows.
 
 import Boot
 import Bytes
@@ -22,7 +22,7 @@ import Testing
         return file.bytes
     }
 
-    /// What is known of the compiler, and whether 128-bit integers are aligned.
+    /// A comment, and the compiler's minor version; nil if the compiler is unknown.
     private func decision(
         _ file: [UInt8], _ options: LoaderOptions = LoaderOptions()
     ) throws(Fault) -> (compiler: RustVersion?, isAligned: Bool) {
@@ -33,7 +33,7 @@ import Testing
     static let comments: [(String, UInt64?)] = [
         ("rustc version 1.77.0 (aedd173a2 2024-03-17)", 77), ("rustc version 1.76.0", 76), ("rustc version 1.9.0", 9),
         ("\0Linker: LLD 18.1.3\0rustc version 1.78.0-nightly (f4b771bf1 2024-03-14)\0", 78),
-        // Of two compilers the older one, if both lay BootInfo out alike; otherwise it is unknown.
+        // Of two compilers the older one counts if both use one layout for BootInfo; otherwise the compiler is unknown.
         ("rustc version 1.79.0\0rustc version 1.78.0", 78), ("rustc version 1.70.0\0rustc version 1.60.0", 60),
         ("rustc version 1.80.0\0rustc version 2.5.0", 80), ("rustc version 2.5.0\0rustc version 1.80.0", 80),
         ("rustc version 2.1.0\0rustc version 2.0.0", 0), ("rustc version 0.90.0\0rustc version 1.5.0", 90),
@@ -91,7 +91,7 @@ import Testing
             #expect(found.compiler?.minor == minor && found.isAligned == isAligned)
         }
         #expect(try decision(Self.linked(4, comment)).compiler == nil)
-        // Without a sound table of sections nothing is known.
+        // Without a sound section table the compiler is unknown.
         let damaged = Self.linked(3, comment).putting(63 as UInt16, at: 58)
         #expect(try decision(damaged).compiler == nil)
     }

@@ -1,4 +1,4 @@
-// Valid entry points: the first and the last, and those next to them.
+// Valid entry points: the first and the last, and their neighbours.
 
 @testable import Boot
 import Bytes
@@ -9,7 +9,7 @@ import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct EntryPointTests {
-    /// What an application of 0x400 bytes and as many zeros, linked at `base`, is refused with, if it is entered at `entry`.
+    /// The fault of an application of 0x400 bytes and as many zeros, linked at `base` and entered at `entry`.
     private func refusal(base: UInt64, entry: UInt64) -> Fault? {
         var writer = ELFWriter(type: 2, base: base)
         writer.addNotes(hermitNote(4))
@@ -35,7 +35,7 @@ import Testing
         }
     }
 
-    /// Only where the header is loaded can it be entered.
+    /// The file's header cannot be entered if it is loaded.
     @Test func `bytes at a segment's start are code if they are not the file's first`() {
         for (offset, isHeader) in [(0, true), (63, true), (64, false), (65, false)] as [(UInt64, Bool)] {
             var writer = ELFWriter()
@@ -50,7 +50,7 @@ import Testing
         }
     }
 
-    /// A page that parts share is executable where one of them is: that may be another than the entry point's.
+    /// A page that parts share is executable if one of them is, even if it is not the entry point's part.
     @Test(
         arguments: [
             (0x1ff0, 5), (0x1ff8, 5), (0x1ff9, 5), (0x1ff9, 4), (0x2000, 5), (0x2000, 7), (0x2010, 5), (0x2010, 6),
@@ -58,7 +58,7 @@ import Testing
             (0x3000, 5),
         ] as [(UInt64, UInt32)])
     func `the entry point's page is executable`(_ start: UInt64, _ flags: UInt32) {
-        // The entry point is at 0x2008 of a segment of data, which begins with the next one's last page or ends in it.
+        // The entry point is at 0x2008 in a data segment, which begins on the next segment's last page or ends on its first.
         var writer = ELFWriter()
         writer.append([UInt8](repeating: 0xf4, count: 0x100))
         writer.hasLoadSegment = false
@@ -73,13 +73,13 @@ import Testing
             let application = try Application(ByteView(file.span.bytes))
             try application.requireExecutableEntry()
         }
-        // Where the code's bytes are on the page, or not.
+        // The code's bytes are on the page, or not.
         let isShared = flags & 1 != 0 && start < 0x3000 && start + 8 > 0x2000
         let part: UInt64 = isFirst ? 1 : 0
         #expect(found == (isShared ? nil : Fault(.entryNotExecutable, .programHeader(part), value: 0x2008)))
     }
 
-    /// Where pages have the permissions of their segments, an entry point that could not be executed is refused; else it boots.
+    /// If pages have the permissions of their segments, an entry point that is not executable is refused; otherwise it boots.
     @Test func `an entry point that is not executable boots without protection`() throws {
         var writer = ELFWriter()
         writer.append([UInt8](repeating: 0xf4, count: 0x100))

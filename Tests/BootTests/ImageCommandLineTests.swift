@@ -1,4 +1,4 @@
-// What the kernel of an image is told: by hermit.toml, by the user, and by both.
+// The command line of an image's kernel: from hermit.toml, from the user, and from both.
 
 import Bytes
 import Diagnostics
@@ -9,7 +9,7 @@ import Testing
 @testable import Boot
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct ImageCommandLineTests {
-    /// The line for an image with this `configuration`, whose user says `line`.
+    /// The line for an image with this `configuration` and the user's `line`.
     static func line(_ configuration: String, _ line: String) throws -> String {
         let text = Array(("version = \"1\"\n" + configuration).utf8)
         let user = Array(line.utf8)
@@ -21,7 +21,7 @@ import Testing
         var span = room.mutableSpan
         var writer = LineWriter(ByteRegion(span.mutableBytes, at: 0))
         ImageCommandLine.write(config, ByteView(user.span), to: &writer)
-        // What was counted is what is written.
+        // The counted size is the written size.
         let written = writer.count
         #expect(written == count)
         return String(decoding: room, as: UTF8.self)
@@ -36,31 +36,32 @@ import Testing
         """
     static let variables = " env=A=1 'env=B=x y'"
 
-    /// Whether a word is the user's path, a variable or an argument, by each way to write it.
+    /// Whether a word is the user's path, a variable or an argument, in each spelling.
     @Test(arguments: [
-        // Nothing, or only what starts the line.
+        // Nothing, or only the path.
         ("", "bin/app -freq 1000 -ip", "", true), ("build/loader", "build/loader -freq 1000 -ip", "", true),
         ("  build/loader ", "build/loader -freq 1000 -ip", "", true),
         ("'a b'/loader", "'a b'/loader -freq 1000 -ip", "", true),
         (#"a\ b"#, #"a\ b -freq 1000 -ip"#, "", true), (#"a\"#, #"a\ -freq 1000 -ip"#, "", true),
         (#""a\" b""#, #""a\" b" -freq 1000 -ip"#, "", true), (#"'a\' b"#, #"'a\'"#, " b", false),
         (#"'a" b' c"#, #"'a" b'"#, " c", false), (#""a' b" c"#, #""a' b""#, " c", false),
-        // Variables are no path, and no argument.
+        // A variable is neither a path nor an argument.
         ("env=C=2", "bin/app -freq 1000 -ip", " env=C=2", true),
         ("'env=C=2 3'", "bin/app -freq 1000 -ip", " 'env=C=2 3'", true),
         (#""env=C=2 3""#, "bin/app -freq 1000 -ip", #" "env=C=2 3""#, true),
         ("loader env=C=2 'env=D=3'", "loader -freq 1000 -ip", " env=C=2 'env=D=3'", true),
         (#"loader "env=C=2""#, "loader -freq 1000 -ip", #" "env=C=2""#, true),
-        // Anything else is said instead of the image's arguments.
+        // Anything else replaces the image's arguments.
         ("loader -- three", "loader", " -- three", false), ("-- three", "bin/app", " -- three", false),
         ("-x", "bin/app", " -x", false), ("loader env=C=2 x", "loader", " env=C=2 x", false),
         ("loader   env", "loader", " env", false), ("loader env-C=2", "loader", " env-C=2", false),
-    ]) func `what the user says counts`(_ user: String, _ start: String, _ rest: String, _ isImages: Bool) throws {
+    ]) func `the user's words are recognised`(_ user: String, _ start: String, _ rest: String, _ isImages: Bool) throws
+    {
         let end = isImages ? " -- one 'two words'" : ""
         #expect(try Self.line(Self.full, user) == start + Self.variables + rest + end)
     }
 
-    /// Words that a shell would split or change are in quotes; each byte on its own, and empty ones.
+    /// Words that a shell would split or change are quoted: each special byte alone, and empty words.
     @Test func `a word stays a word`() throws {
         for byte in (0x20...0x7e as ClosedRange<UInt8>) {
             let letter = String(UnicodeScalar(byte))
@@ -76,7 +77,7 @@ import Testing
         #expect(try Self.line("kernel = \"a b\"", "") == "'a b'")
     }
 
-    @Test func `what is not there leaves no mark`() throws {
+    @Test func `missing parts leave no trace`() throws {
         #expect(try Self.line("kernel = \"k\"", "") == "k")
         #expect(
             try Self.line("kernel = \"k\"\n[input]\napp_args = []\nkernel_args = []\nenv_vars = [\"HOST\"]", "") == "k")

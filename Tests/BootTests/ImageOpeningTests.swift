@@ -1,4 +1,4 @@
-// Hermit images booted on a machine made up here: where they are unpacked, what they ask for, and the libraries in them.
+// Hermit images booted on a test machine: their unpacked place, their requirements, and their libraries.
 
 @testable import Boot
 import Bytes
@@ -12,7 +12,7 @@ import Testing
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct ImageOpeningTests {
     static let loader = AddressRange(0x10_0000, 0x12_0000)
 
-    /// A kernel of the newest generation; `libraries` are what it needs.
+    /// A kernel of the newest generation that needs `libraries`.
     static func kernel(_ libraries: [String] = []) -> [UInt8] {
         var file = LinkedFileWriter()
         (file.needed, file.alsoNeeded) = (libraries.first, Array(libraries.dropFirst()))
@@ -42,7 +42,7 @@ import Testing
         }
     }
 
-    /// What the device tree says beside the nodes of devices.
+    /// The node `chosen` of the device tree.
     static func chosen(_ machine: BootedMachine) throws -> DeviceTreeNode {
         let tree = try #require(DeviceTree(machine.bytes(machine.placement.handoff.deviceTree)))
         return try #require(tree.root.children.first { $0.name == "chosen" })
@@ -58,12 +58,12 @@ import Testing
         }
     }
 
-    /// That it is an image, how large it is unpacked, and where; of an ELF file nothing of that is said, nor where nothing shall be.
-    @Test func `an image is told to be one`() throws {
+    /// The report says that it is an image, its unpacked size and its place; it says nothing for an ELF file, or if it is quiet.
+    @Test func `an image is reported as one`() throws {
         let image = ImageWriter(Self.kernel())
         let size = image.archive.count
         let line = "[LOADER] Hermit image, unpacked: \(size) bytes at 0x"
-        // A tape archive stays where it is, a packed one goes where there is room.
+        // An unpacked archive stays in its place; a packed one is unpacked to free memory.
         let end = String(0x40_0000 + size - 1, radix: 16)
         #expect(try Self.boot(image.archive).said.hasPrefix("\(line)400000-0x\(end)\n"))
         let unpacked = String(0x12_0000 + size - 1, radix: 16)
@@ -72,9 +72,9 @@ import Testing
         #expect(try Self.boot(image.packed, line: "loader.quiet").said == "")
     }
 
-    /// What firmware keeps for itself may be missing, an eighth and 16 MiB at most, and not a byte more.
-    @Test func `an image boots where there is as much memory as it asks for`() throws {
-        // What is available below 1 MiB, and above.
+    /// The firmware's own share may be missing: an eighth and at most 16 MiB, and not a byte more.
+    @Test func `an image boots with as much memory as it requires`() throws {
+        // Memory available below 1 MiB, and above.
         let available: UInt64 = 0x9_f000 + 0x3f0_0000
         for (memory, boots) in [
             (available, true), (available + available / 8, true), (available + available / 8 + 1, false),
@@ -109,8 +109,8 @@ import Testing
         ]
     }
 
-    /// As many processors as there are, and not one more; where nobody tells how many there are, any number.
-    @Test func `an image boots where there are as many processors as it asks for`() throws {
+    /// As many processors as there are, and not one more; any number if the machine's is unknown.
+    @Test func `an image boots with as many processors as it requires`() throws {
         for (wanted, count, boots) in [
             (0, 1, true), (1, 1, true), (2, 1, false), (2, 2, true), (3, 2, false), (16, 16, true), (17, 16, false),
             (4_000_000_000, nil, true),
@@ -125,8 +125,8 @@ import Testing
         }
     }
 
-    /// The longest line that a kernel can be handed has 65,535 bytes.
-    @Test func `an image's line has a longest size`() throws {
+    /// A kernel's command line has at most 65,535 bytes.
+    @Test func `an image's line has a largest size`() throws {
         for (size, fits) in [(0xfffe, true), (0xffff, true), (0x1_0000, false)] {
             let word = String(repeating: "x", count: size - "app -- ".count)
             let image = ImageWriter(Self.kernel(), "[input]\napp_args = ['\(word)']\n")
@@ -138,7 +138,7 @@ import Testing
         }
     }
 
-    /// What is neither an ELF file nor an image is told to be no ELF file.
+    /// A file that is neither ELF nor an image is refused as no ELF file.
     @Test func `other files are no images`() throws {
         let archive = ImageWriter(Self.kernel()).archive
         for bytes in [
@@ -147,7 +147,7 @@ import Testing
         ] {
             #expect(fault { _ = try Self.boot(bytes) }?.rule == .notELF)
         }
-        // Its first bytes alone make it one.
+        // The first bytes alone make it an image.
         #expect(fault { _ = try Self.boot([0x1f, 0x8b, 8, 0]) } == Fault(.gzipTruncated, value: 10, limit: 4))
         let configuration = try #require(ImageWriter([]).configuration)
         #expect(
@@ -155,7 +155,7 @@ import Testing
                 == Fault(.tarTruncated, .archive(0), value: UInt64(configuration.utf8.count), limit: 512))
     }
 
-    /// The size that gzip tells is that of its last member alone, and may be a lie.
+    /// gzip records the size of its last member alone, and the record may be wrong.
     @Test func `an image is unpacked whatever size it claims`() throws {
         let archive = ImageWriter(Self.kernel()).archive
         let packed = ImageWriter.gzip(archive)
@@ -165,25 +165,25 @@ import Testing
         for bytes in [packed, members, emptyLast] { #expect(try Self.told(Self.boot(bytes)) == "app") }
     }
 
-    /// The unpacked archive goes where nothing else is; where nothing is large enough, its size and the largest room are told.
+    /// The unpacked archive goes to free memory; if no room is large enough, the fault has its size and the largest room.
     @Test func `an image that has no room says how much it needs`() throws {
         let image = ImageWriter(Self.kernel())
         let size = UInt64(image.archive.count)
         let above = 0x40_0000 + UInt64(image.packed.count + 0xfff) & ~0xfff
-        // Two pages too few, and enough for the archive alone: the line, the handoff or the image find no place then.
+        // Two pages too few, and enough for the archive alone: then the line, the handoff or the image has no place.
         for room in [size & ~0xfff, (size + 0xfff) & ~0xfff] {
             let taken = [AddressRange(0x12_0000, 0x40_0000), AddressRange(above + room, 0x400_0000)]
             let found = fault { _ = try Self.boot(image.packed, taken: taken) }
             if room < size {
                 #expect(found == Fault(.archiveTooLarge, value: size, limit: room))
             } else {
-                // The line is what comes next: "app".
+                // The line is next: "app".
                 #expect(found == Fault(.noRoomForHandoff, value: 3))
             }
         }
     }
 
-    /// Of the shared objects in an image those are loaded that are needed, directly or by others, whatever the order.
+    /// Of an image's shared objects the needed ones are loaded, including those that libraries need, in any order.
     @Test func `libraries in an image are found`() throws {
         func library(_ soname: String?, _ needed: [String] = []) -> [UInt8] {
             var file = LinkedFileWriter()
@@ -200,11 +200,11 @@ import Testing
             ([("one.so", library(nil, ["two.so"]))], ["one.so"], .needsLibrary),
             ([("other.so", library(nil))], ["one.so"], .needsLibrary),
             ([("one.so", text)], ["one.so"], .needsLibrary),
-            // Neither is a file that can't be loaded with others: e_ident's class and order, the type with both of its bytes.
+            // Files that cannot be loaded with others are not libraries: e_ident's class and byte order, and both bytes of the type decide.
             ([("one.so", library(nil).putting(1 as UInt8, at: 4))], ["one.so"], .needsLibrary),
             ([("one.so", library(nil).putting(2 as UInt16, at: 16))], ["one.so"], .needsLibrary),
             ([("one.so", library(nil).putting(0x103 as UInt16, at: 16))], ["one.so"], .needsLibrary),
-            // Of two by one name the last counts, also where only that one needs others.
+            // Of two files with one name the last counts, even if it alone needs others.
             ([("one.so", library(nil, ["two.so"])), ("one.so", library(nil))], ["one.so"], nil),
             (
                 [("two.so", library(nil)), ("one.so", library(nil)), ("one.so", library(nil, ["two.so"]))], ["one.so"],
@@ -219,7 +219,7 @@ import Testing
         }
     }
 
-    /// Sixteen files are loaded together, the kernel among them: an archive may hold more, but not need more.
+    /// At most sixteen files are loaded together, including the kernel: an archive may hold more, but not need more.
     @Test(arguments: [15, 16, 20]) func `an image has at most fifteen libraries`(_ count: Int) throws {
         let names = (0..<count).map { "lib\($0).so" }
         for needed in [names, Array(names.suffix(1))] {
@@ -230,7 +230,7 @@ import Testing
         }
     }
 
-    /// Libraries of the archive are no modules: one that nothing needs is told beside them.
+    /// Libraries of the archive are not modules: unneeded modules are counted beside them.
     @Test func `modules that nothing needs are counted beside an image's libraries`() throws {
         var library = LinkedFileWriter()
         library.soname = "uno.so"
@@ -243,8 +243,8 @@ import Testing
         }
     }
 
-    /// Kernels that take what lies above them for free memory are told of an archive only below them, where it is moved if need be;
-    /// others wherever it is. All of its bytes are there.
+    /// Kernels that use the memory above them learn of an archive only below them, to which it is moved if necessary;
+    /// others learn of it at any place. All of its bytes are there.
     @Test(arguments: [Generation.three, .fourRecursive, .fourIdentity], [8, 12, 16] as [UInt64])
     func `the archive that a kernel is told of lies where it stays`(_ generation: Generation, _ megabytes: UInt64)
         throws
@@ -274,13 +274,13 @@ import Testing
             #expect(isKept ? first == start : first != start, "\(start - base)")
             #expect(generation == .fourIdentity || end <= base)
         }
-        // No room below: it is not told.
+        // No room below: the kernel is not told of it.
         let full = try Self.boot(
             archive, at: base + 0x1000 + pages, taken: [AddressRange(0x12_0000, base - 0x1000)])
         #expect(try (Self.chosen(full)["linux,initrd-start"] == nil) == (generation != .fourIdentity))
     }
 
-    /// The same with kernels that may lie anywhere, whose archive many starters put at the end of RAM: it is moved to the lowest free
+    /// The same for kernels without a fixed place. Many starters put the archive at the end of RAM: it is moved to the lowest free
     /// place, and the image follows it, since kernels use no memory below theirs.
     @Test(arguments: [Generation.three, .fourRecursive, .fourIdentity])
     func `the archive of a kernel that may lie anywhere lies low`(_ generation: Generation) throws {
@@ -303,7 +303,7 @@ import Testing
             #expect(first == (generation == .fourIdentity || start < 0x20_0000 ? start : 0x12_1000), "\(start)")
         }
         guard generation != .fourIdentity else { return }
-        // No room at its lowest place below the image: it stays, and the image lies above it.
+        // No room at its lowest place below the image: the archive stays, and the image lies above it.
         let staying = try Self.boot(
             archive, at: 0x100_0000, taken: [AddressRange(0x12_0000, 0x100_0000), AddressRange(0x140_0000, end)])
         #expect(staying.placement.image.start > 0x100_0000)

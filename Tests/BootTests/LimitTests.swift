@@ -1,4 +1,4 @@
-// The limits of a boot: the largest number that is still planned, and one more.
+// The limits of a boot: the largest value that can be planned, and one more.
 
 import Memory
 @testable import Boot
@@ -36,7 +36,7 @@ import Testing
         #expect(MemoryPlanTests.plan(none) == .failure(Fault(.memoryTooSmall)))
     }
 
-    /// However little there is, it is not nothing.
+    /// A single byte is still RAM.
     @Test func `a machine with one byte of RAM is too small for the image`() throws {
         var one = scenario(top: 1 << 30, base: 0, zeroFill: 0, isFixed: false)
         let size = try MemoryPlanTests.plan(one).get().image.size
@@ -55,7 +55,7 @@ import Testing
         #expect(refused == .failure(Fault(.noRoomForImage, value: top - 0x40_0000 + 1, limit: 0x20_0000)))
     }
 
-    /// More than all memory is told at once, below the loader's reach and at it.
+    /// An image larger than all memory is refused at once, below the loader's reach and at it.
     @Test(arguments: [0x100_0000, 1 << 32 + 1 << 30] as [UInt64])
     func `an image is at most as large as memory`(_ top: UInt64) throws {
         let room = min(top, 1 << 32)
@@ -69,7 +69,7 @@ import Testing
         }
     }
 
-    /// Where the user wants the image, all of it must be RAM.
+    /// An image at the user's address must lie in RAM completely.
     @Test func `an image at a base may end where memory ends`() throws {
         let (top, base) = (0x100_0000 as UInt64, 0x80_0000 as UInt64)
         let size = try MemoryPlanTests.plan(scenario(top: top, base: 0, zeroFill: 0, isFixed: false)).get().image.size
@@ -84,7 +84,7 @@ import Testing
         }
     }
 
-    /// An image that would go round the end of all addresses ends there.
+    /// An image at the last base must end at the end of the address space.
     @Test func `an image at the last base ends with the addresses`() {
         let base: UInt64 = 0xffff_ffff_ffe0_0000
         let scenario = scenario(top: 0x100_0000, base: 0, zeroFill: 0x20_0000, isFixed: false)
@@ -92,7 +92,7 @@ import Testing
         #expect(MemoryPlanTests.plan(scenario, .address(base)) == .failure(fault))
     }
 
-    /// The handoff of a kernel that takes what lies above it for its own, where nothing is free below it.
+    /// The handoff of a kernel that uses all memory above it, without free memory below.
     @Test func `a handoff without room says how large it is`() throws {
         var low = scenario(top: 0x100_0000, base: 0x1_0000, zeroFill: 0)
         low.generation = .three
@@ -102,8 +102,8 @@ import Testing
         #expect(MemoryPlanTests.plan(low) == .failure(Fault(.noRoomForHandoff, value: size)))
     }
 
-    /// A fixed image that leaves nothing: the module that it covers has no other place, nor has its copy where it covers the loader.
-    @Test func `what has to be moved needs room`() throws {
+    /// A fixed image that leaves no room: the module that it covers has no other place, and neither has its copy if it covers the loader.
+    @Test func `modules in the way need room elsewhere`() throws {
         let top: UInt64 = 0x100_0000
         func filling(_ base: UInt64, _ modules: [AddressRange], top: UInt64) throws -> Scenario {
             var all = scenario(top: 0x1000_0000, base: base, zeroFill: 0)
@@ -128,7 +128,7 @@ import Testing
                 == .failure(Fault(.noRoomForImage, value: size, limit: 0x1000)))
     }
 
-    /// As many modules as there may be, each with a command line, all firmware structures, and the plan that reserves most.
+    /// The largest number of modules, each with a command line, all firmware structures, and the plan with the most reservations.
     @Test(arguments: [BootProtocol.multiboot, .pvh]) func `reservations do not run out`(_ start: BootProtocol) throws {
         var memory = [UInt8](repeating: 0, count: 0x4_0000)
         func put(_ words: [UInt32], at address: Int) {
@@ -157,7 +157,7 @@ import Testing
         #expect(platform.moduleCount == 16)
         let count = platform.reservations.count
         #expect(count >= 32 && count + 7 <= Reservations.capacity)
-        // Over the loader and the first module: both make way.
+        // Over the loader and the first module: both are moved.
         var writer = ELFWriter(type: 2, base: 0x3_0000)
         writer.append([0xf4])
         writer.zeroFill = 0x10_0000

@@ -1,4 +1,4 @@
-// Options for the loader, and what remains of the lines they stand in.
+// Options for the loader, and the rest of the lines that contain them.
 
 import Memory
 @testable import Boot
@@ -14,7 +14,7 @@ import Testing
     /// Memory from 0x1000 on: the module's string, a NUL, the command line, a NUL.
     static let origin: UInt64 = 0x1000
 
-    /// The options, and the command line that the kernel gets.
+    /// The options, and the command line for the kernel.
     private func read(
         _ bootProtocol: BootProtocol, module: String?, line: String
     ) throws -> (options: LoaderOptions, line: String) {
@@ -37,7 +37,7 @@ import Testing
         )
     }
 
-    /// GRUB and SYSLINUX put words of their own first; the kernel takes them for its path.
+    /// GRUB and SYSLINUX add words at the beginning; the kernel takes them for its path.
     @Test func `Linux's boot loaders put words before the options`() throws {
         for words in ["BOOT_IMAGE=/a ", "initrd=/b ", "BOOT_IMAGE=/a initrd=/b ", "  BOOT_IMAGE=a ", ""] {
             let options = try read(.linux, module: "", line: words + "loader.quiet loader.align16 -- one")
@@ -49,9 +49,9 @@ import Testing
             // The module's string is empty, and ends with a NUL.
             #expect(after == Fault(.optionAfterOthers, nameOffset: UInt64(1 + words.utf8.count + 4)))
         }
-        // After an option they are the kernel's.
+        // After an option they belong to the kernel.
         #expect(try read(.linux, module: "", line: "loader.quiet BOOT_IMAGE=a -- b").line == "BOOT_IMAGE=a -- b")
-        // PVH's starters have no such words.
+        // PVH's starters add no such words.
         let other = fault { _ = try read(.pvh, module: "", line: "BOOT_IMAGE=/loader loader.quiet") }
         #expect(other == Fault(.optionAfterOthers, nameOffset: 20))
     }
@@ -101,7 +101,7 @@ import Testing
         for (option, rule) in [
             ("loader.sha256=", Rule.digestMalformed), ("loader.sha256=/", .digestMalformed),
             ("loader.base=there", .baseMalformed), ("loader.generation=5", .unknownLoaderOption),
-            // Slips of the pen.
+            // Typing errors.
             ("loader.sha265=00", .unknownLoaderOption), ("loader.sha256", .unknownLoaderOption),
             ("loader.quiet=1", .unknownLoaderOption), ("loader.=", .unknownLoaderOption),
         ] {
@@ -125,7 +125,7 @@ import Testing
         }
     }
 
-    /// GRUB leaves the file's name out, so that any option may come first; and where none is read, each of them is an error.
+    /// GRUB leaves the file's name out, so any option may come first; if no options are read, each of them is an error.
     @Test(arguments: [
         "align16", "no-align16", "protect", "no-protect", "quiet", "verbose", "kaslr", "base=0x400000", "generation=2",
     ])
@@ -137,7 +137,7 @@ import Testing
         #expect(misplaced == Fault(.optionForKernel, nameOffset: 11))
     }
 
-    /// A module without a name is known by its DT_SONAME, and to people by its number.
+    /// A module without a name is known by its DT_SONAME, and in sentences by its number.
     @Test func `an option is not a file's name`() throws {
         let strings = ["app", "loader.sha256=00", "lib.so loader.quiet", "", "-- x", " ", "loader.elf"]
         var memory = [UInt8](repeating: 0, count: 0x10)
@@ -171,7 +171,7 @@ import Testing
         #expect(try read(.pvh, module: nil, line: words).line == words)
     }
 
-    /// Words and, of them, those before the option.
+    /// Words, and the part of them before the option.
     static let unread = ["", "loader ", "loader one ", "build/loader env=A=b -freq 1 ", "o'brien/loader ", "a --- "]
 
     @Test(arguments: unread, ["loader.quiet", "loader.sha256=00", "loader.sha265=00", "loader.sha256"])
@@ -192,9 +192,9 @@ import Testing
             #""a loader.quiet" b"#, "'a loader.quiet' b",
         ] { #expect(try read(.multiboot, module: "app", line: line).line == line) }
         for (line, offset) in [
-            // The quotes are closed, or none.
+            // The quotes are closed, or there are none.
             (#"a env=B="x y" loader.quiet"#, 4 + 14), ("it's loader.quiet", 9), (#"a \"b loader.quiet c\""#, 4 + 6),
-            // In one kind of quotes the other is none.
+            // A quote inside the other kind of quotes is an ordinary character.
             (#""x" loader.quiet"#, 4 + 4), ("'x' loader.quiet", 4 + 4), ("'x loader.quiet", 4 + 3),
             (#"a env=B='x " y' loader.quiet "z""#, 4 + 16), (#"a env=B="x ' y" loader.quiet 'z'"#, 4 + 16),
         ] {
@@ -247,7 +247,7 @@ import Testing
         #expect(module == Fault(.digestMalformed, nameOffset: 4))
     }
 
-    @Test func `a hexadecimal digit is one of 22 bytes`() {
+    @Test func `exactly 22 bytes are hexadecimal digits`() {
         let digits = Array("0123456789abcdef".utf8)
         for byte in 0...UInt8.max {
             let view = [byte]

@@ -1,4 +1,4 @@
-// Plans for thousands of machines: nothing collides, everything lies in RAM.
+// Plans for thousands of machines: no ranges overlap, and all lie in RAM.
 
 import Memory
 import Boot
@@ -12,7 +12,7 @@ import Testing
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct MemoryPlanTests {
     static let generations: [Generation] = [.zero, .one, .two, .three, .fourRecursive, .fourIdentity]
 
-    /// The plan for `scenario`, or why there is none.
+    /// The plan for `scenario`, or the fault.
     static func plan(_ scenario: Scenario, _ choice: BaseChoice = .lowest) -> Result<MemoryPlan, Fault> {
         let file = scenario.file
         do throws(Fault) {
@@ -23,7 +23,7 @@ import Testing
         } catch { return .failure(error) }
     }
 
-    @Test(arguments: generations) func `nothing collides and everything lies in RAM`(_ generation: Generation) {
+    @Test(arguments: generations) func `no ranges overlap, and all lie in RAM`(_ generation: Generation) {
         var random = SeededGenerator(seed: 100 + UInt64(generation.rawValue))
         var planned = 0
         var refused: [Rule: Int] = [:]
@@ -42,7 +42,7 @@ import Testing
         #expect(planned < 1000)
     }
 
-    /// Every promise of a plan; the image of a position-independent file lies at `base`, if that is not nil.
+    /// Every promise of a plan; the image of a position-independent file lies at `base` if that is not nil.
     func check(_ placement: MemoryPlan, _ scenario: Scenario, base: UInt64? = nil) {
         let size = 961 + scenario.zeroFill
         #expect(placement.image.size >= size, "\(scenario)")
@@ -57,7 +57,7 @@ import Testing
             #expect(!placement.isStaged && !placement.movesModules)
         }
 
-        // What is written has its own place in RAM, below the limit.
+        // Each written range has its own place in RAM, below the limit.
         let written = [placement.handoff.range, placement.staged, placement.movedModules, placement.movingTables]
             .map(\.asRange).filter { !$0.isEmpty }
         let ram = scenario.availableRAM
@@ -72,7 +72,7 @@ import Testing
             for other in scenario.taken { #expect(!range.overlaps(other), "\(scenario) \(placement)") }
         }
 
-        // The image may lie on what is not needed any more, once that has been moved.
+        // The image may lie over ranges that are no longer needed once they have been moved.
         let image = placement.image.asRange
         #expect(placement.isStaged == image.overlaps(scenario.loader.asRange), "\(scenario)")
         let moved = scenario.modules.filter { image.overlaps($0.asRange) }.map { $0.roundedOutward(to: 0x1000).size }
@@ -86,7 +86,7 @@ import Testing
         checkHandoff(placement, scenario, isFixed: scenario.isFixed || base != nil)
     }
 
-    /// The handoff lies below the image wherever there is room for it there.
+    /// The handoff lies below the image if there is room for it.
     func checkHandoff(_ placement: MemoryPlan, _ scenario: Scenario, isFixed: Bool) {
         let layout = placement.handoff
         let parts = [
@@ -118,10 +118,10 @@ import Testing
         }
     }
 
-    /// Other processors start at 0x8000, and no kernel expects anything of the loader's below: a module that makes way for a low image
-    /// is moved above the image and above that page, and so is an image that is built elsewhere.
+    /// Other processors start at 0x8000, and no kernel uses the loader's data below: a module that is moved away from a low image
+    /// goes above the image and above that page, and so does an image that is built elsewhere.
     @Test(arguments: [0x2000, 0x7000, 0x8000, 0x8001, 0x9000, 0x9001, 0xa000] as [UInt64], [false, true])
-    func `modules that make way for a low image lie above the page where other processors start`(
+    func `modules that a low image displaces lie above the page where other processors start`(
         _ end: UInt64, _ isStaged: Bool
     ) throws {
         let module = AddressRange(0x1800, 0x1900)
@@ -139,7 +139,7 @@ import Testing
         #expect(start == max((end + 0xfff) & ~0xfff, 0x9000))
     }
 
-    /// What is refused could not be placed: only what can be seen at once is checked.
+    /// A refused scenario has no possible plan: only obvious causes are checked.
     func checkRefusal(_ fault: Fault, _ scenario: Scenario) {
         let ram = scenario.availableRAM
         switch fault.rule {
@@ -156,9 +156,9 @@ import Testing
         case .noRoomForImage, .noRoomForHandoff, .noRoomForModule:
             var free = ram
             for range in scenario.taken { free = subtract(range, from: free) }
-            // Kernels that take what lies above them for their own must be handed everything below.
+            // Kernels that use all memory above them must get everything below.
             let isBelow = fault.rule == .noRoomForHandoff && scenario.isFixed && scenario.generation != .fourIdentity
-            // Something of that size would have to fit besides an image of any alignment.
+            // A larger free range would hold an image of any alignment.
             let end = isBelow ? scenario.base : scenario.limit
             let room = free.map { $0.clamped(to: 0..<end) }.map { $0.count }.max() ?? 0
             #expect(UInt64(room) < fault.value + 0x1000_0000, "\(fault) \(scenario)")
@@ -167,7 +167,7 @@ import Testing
         }
     }
 
-    /// A fixed image in the way of something says what that is, wherever it touches it; one that reaches past the end of RAM says so.
+    /// If a fixed image touches a used range anywhere, the fault names the range; if it ends past RAM, the fault says so.
     @Test(arguments: [
         (MemoryKind.reserved, Rule.imageOverFirmware), (.acpiReclaimable, .imageOverTables),
         (.acpiNonVolatile, .imageOverNonVolatile), (.defective, .imageOverDefective),

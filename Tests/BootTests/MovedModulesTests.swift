@@ -1,4 +1,4 @@
-// Modules that make way for the image: each file and each name is found where it is then.
+// Modules that are moved away from the image: each file and each name is found in its new place.
 
 import Boot
 import Bytes
@@ -10,7 +10,7 @@ import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct MovedModulesTests {
-    /// An application that is linked at 16 MiB, and needs a library whose definition its first word of data is.
+    /// An application that is linked at 16 MiB and needs a library; its first word of data refers to the library's definition.
     static let application: [UInt8] = {
         var file = LinkedFileWriter()
         (file.isExecutable, file.base, file.needed) = (true, 0x100_0000, "one.so")
@@ -18,10 +18,10 @@ import Testing
         file.rela = [LinkedRelocation(offset: file.dataAddress, type: 6, symbol: 1)]
         return file.bytes
     }()
-    /// Where that word lies.
+    /// The address of that word.
     static let word: UInt64 = 0x100_0000 + LinkedFileWriter.dataOffset
 
-    /// The library; without a name of its own it is known by its module's string.
+    /// The library; without DT_SONAME it is known by its module's string.
     static func library(_ value: UInt64, soname: String? = nil) -> [UInt8] {
         var file = LinkedFileWriter()
         file.soname = soname
@@ -29,7 +29,7 @@ import Testing
         return file.bytes
     }
 
-    /// Boots the application with libraries, the modules at these addresses, and their strings where the numbers say.
+    /// Boots the application with libraries, with the modules at these addresses and their strings at the chosen places.
     static func boot(
         _ modules: [(start: UInt64, bytes: [UInt8], string: UInt64, name: String)]
     ) throws(Fault) -> BootedMachine {
@@ -54,8 +54,8 @@ import Testing
         }
     }
 
-    /// The image covers what lies from 16 MiB on: the application, the library, both or neither; names lie beside the modules or where
-    /// the image goes.
+    /// The image covers everything from 16 MiB on: the application, the library, both or neither. Names lie beside the modules or under
+    /// the image.
     @Test(
         arguments: [0x40_0000, 0x100_2000] as [UInt64], [0x60_0000, 0xff_d000, 0x100_7000] as [UInt64])
     func `files and names are found wherever they have been moved`(_ first: UInt64, _ second: UInt64) throws {
@@ -70,15 +70,15 @@ import Testing
             let isMoved = [first, second].contains { AddressRange(at: $0, size: 0x4100).overlaps(image) }
             #expect(boot.placement.movesModules == isMoved)
         }
-        // A library that names itself needs no string.
+        // A library with DT_SONAME needs no string.
         let named = try Self.boot([
             (first, Self.application, 0x9000, "app"), (second, Self.library(0x77, soname: "one.so"), 0, ""),
         ])
         #expect(named.number(UInt64.self, at: Self.word) == 0x77)
     }
 
-    /// A resolver is called, alone or with others, and what it returns is stored.
-    @Test(arguments: 0...3) func `functions that choose are called`(_ count: Int) throws {
+    /// A resolver is called, alone or with others, and its result is stored.
+    @Test(arguments: 0...3) func `resolver functions are called`(_ count: Int) throws {
         var file = LinkedFileWriter()
         file.rela = (0..<count).map {
             LinkedRelocation(offset: file.dataAddress + UInt64($0) * 8, type: 37, addend: 0x4080 + UInt64($0) * 16)
@@ -91,7 +91,7 @@ import Testing
         }
     }
 
-    /// A library's block of thread-local storage is part of the template that the kernel is told of.
+    /// A library's block of thread-local storage is part of the template in BootInfo.
     @Test(arguments: [false, true]) func `the template is that of all files`(_ hasOwn: Bool) throws {
         var file = LinkedFileWriter()
         file.needed = "one.so"
@@ -109,7 +109,7 @@ import Testing
         #expect((0..<4).allSatisfy { alone.number(UInt64.self, at: alone.state.bootInfo + 48 + $0 * 8) == 0 })
     }
 
-    /// Of two libraries by one name the first counts, also where both have been moved.
+    /// Of two libraries with one name the first counts, even if both have been moved.
     @Test func `modules keep their order when they are moved`() throws {
         for (first, second) in [(0x100_0000, 0x100_8000), (0x100_8000, 0x100_0000)] as [(UInt64, UInt64)] {
             let boot = try Self.boot([
@@ -120,9 +120,9 @@ import Testing
         }
     }
 
-    /// An image's files go with its archive, and their names, which are in it.
+    /// An image's files move with its archive, and so do their names, which are in it.
     @Test(arguments: [0x40_0000, 0xff_8000, 0x100_1000, 0x100_9000] as [UInt64])
-    func `files of an archive go with it`(_ start: UInt64) throws {
+    func `files of an archive move with it`(_ start: UInt64) throws {
         var image = ImageWriter(Self.application)
         image.files += [("lib/other.so", Self.library(1)), ("lib/one.so", Self.library(0x4321))]
         let archive = image.archive

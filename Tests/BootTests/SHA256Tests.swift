@@ -1,4 +1,4 @@
-// SHA-256, with sha256sum and the standard's own examples as witnesses.
+// SHA-256, compared with sha256sum and the standard's examples.
 
 import Memory
 @testable import Boot
@@ -18,7 +18,7 @@ import Testing
         return FileDigest(hexadecimal: ByteView(bytes.span.bytes))
     }
 
-    /// What sha256sum says of each of `files`.
+    /// sha256sum's digest of each of `files`.
     private static func witness(_ files: [[UInt8]]) async throws -> [String] {
         let folder = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString)
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -54,8 +54,8 @@ import Testing
         }
     }
 
-    /// From 512 MiB on the number of bits takes more than 32 of its 64 bits. Only the padding is looked at: nothing else of so many
-    /// bytes is read.
+    /// From 512 MiB on the number of bits takes more than 32 of its 64 bits. Only the padding is checked: the bytes before it
+    /// are not read.
     @Test(arguments: [0, 55, 56, 63, 64, 1 << 29 - 1, 1 << 29, 1 << 29 + 119, 1 << 32 + 60, 5 << 29 + 64])
     func `the padding ends with the number of bits`(_ count: Int) throws {
         let size = count + 1
@@ -83,7 +83,7 @@ import Testing
             changed[index] = digits[index] == "0" ? "1" : "0"
             let other = try #require(Self.parse(String(changed)))
             #expect(other != digest)
-            // What is told is the part that differs, which need not be the first.
+            // The fault has the part that differs, which need not be the first.
             let part = index / 8 * 8..<index / 8 * 8 + 8
             let difference = digest.difference(from: other)
             #expect(difference.own == UInt32(String(digits[part]), radix: 16))
@@ -91,7 +91,7 @@ import Testing
         }
     }
 
-    /// Modules with these bytes, each with a string; the first fault that reading their options leads to.
+    /// The first fault in the options of modules with these bytes and strings.
     private func reading(_ modules: [(string: String, bytes: [UInt8])]) -> Fault? {
         fault {
             var memory: [UInt8] = []
@@ -108,7 +108,7 @@ import Testing
         }
     }
 
-    /// Of modules after the first one the digest alone is an option, be it known or not.
+    /// For modules after the first the digest is the only option; any other is an error, known or not.
     @Test(arguments: ["loader.quiet", "loader.base=0x400000", "loader.base=x", "loader.nonsense", "loader."])
     func `options are for the first module`(_ option: String) {
         let misplaced = Fault(.optionMisplaced, nameOffset: 2 + 3 + 2)
@@ -117,7 +117,7 @@ import Testing
         #expect(reading([("a", [1, 2, 3]), ("b", [4]), ("c x \(option) y", [5])]) == third)
     }
 
-    @Test func `another file is refused, whichever of the modules it is`() async throws {
+    @Test func `a file with another digest is refused, whichever module it is`() async throws {
         let (first, second) = (Array("no ELF file".utf8), Array("no library".utf8))
         let digests = try await Self.witness([first, second])
         let (ofFirst, ofSecond) = ("loader.sha256=\(digests[0])", "loader.sha256=\(digests[1])")

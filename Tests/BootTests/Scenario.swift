@@ -1,4 +1,4 @@
-// Machines and applications, made up at random, for the tests of this folder.
+// Random machines and applications for the tests of this folder.
 
 import Memory
 import Firmware
@@ -19,7 +19,7 @@ struct Scenario: Sendable, CustomStringConvertible {
     var alignment: UInt64
     var generation: Generation
     var commandLine: [UInt8] = []
-    /// Where the loader can reach.
+    /// The end of the loader's reach.
     let limit: UInt64 = 1 << 32
 
     var description: String {
@@ -58,7 +58,7 @@ struct Scenario: Sendable, CustomStringConvertible {
         return platform
     }
 
-    /// RAM that is available and that no other region claims, as ranges.
+    /// The available RAM that no other region claims, as ranges.
     var availableRAM: [Range<UInt64>] {
         var free = joined(regions.filter { $0.kind == .available }.map { $0.range.start..<$0.range.end })
         for region in regions where region.kind != .available {
@@ -67,7 +67,7 @@ struct Scenario: Sendable, CustomStringConvertible {
         return free
     }
 
-    /// What nothing may be placed on, the image of a fixed application excepted.
+    /// The ranges that must stay free, except for a fixed application's image.
     var taken: [Range<UInt64>] {
         ([loader, AddressRange(0, 0x1000), AddressRange(0x8000, 0x9000)] + firmware + modules)
             .map { $0.start..<$0.end }
@@ -111,7 +111,7 @@ struct Scenario: Sendable, CustomStringConvertible {
         let loader = AddressRange(at: megabyte, size: UInt64.random(in: 30...80, using: &random) * page)
         var modules: [AddressRange] = []
         for _ in 0..<[1, 1, 1, 2, 3].randomElement(using: &random)! {
-            // The first has room for the application.
+            // The first module has room for the application.
             let size = UInt64.random(in: (modules.isEmpty ? 0x1000 : 1)...(4 << 20), using: &random)
             let near = AddressRange(
                 at: modules.last.map { ($0.end + 0x1fff) & ~0xfff } ?? loader.end + page, size: size)
@@ -149,7 +149,7 @@ func joined(_ ranges: [Range<UInt64>]) -> [Range<UInt64>] {
     return result
 }
 
-/// What is left of `ranges` without `hole`.
+/// The parts of `ranges` outside `hole`.
 func subtract(_ hole: Range<UInt64>, from ranges: [Range<UInt64>]) -> [Range<UInt64>] {
     ranges.flatMap { range -> [Range<UInt64>] in
         guard !hole.isEmpty, range.overlaps(hole) else { return [range] }

@@ -10,7 +10,7 @@ import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct DeviceTreeWriterTests {
-    /// A tree in `room` bytes, 0xcc before; its bytes up to the size it claims, all bytes, and the fault.
+    /// A tree in `room` bytes, which were 0xcc before; the bytes of its own size, all bytes, and the fault.
     static func build(
         _ room: Int, _ commandLine: [UInt8] = Array("-- a \"b\" c".utf8), body: (inout DeviceTreeWriter) -> Void
     ) -> (tree: [UInt8], memory: [UInt8], fault: Fault?) {
@@ -36,7 +36,7 @@ import Testing
         tree.rootPointer(0xf_52d0)
     }
 
-    @Test func `a confidential computing blob is told as upstream's loader does`() throws {
+    @Test func `a confidential computing blob has the node that upstream's loader writes`() throws {
         let result = Self.build(512) { tree in
             tree.beginRoot(.uefi)
             tree.confidentialBlob(0x80_d000)
@@ -87,7 +87,7 @@ import Testing
         #expect(tree.root.children[1].numbers("reg") == [0x1_0020_0000, 0xffe0_0000])
         #expect(tree.root.children[2].numbers("reg") == [0xf_52d0, 1])
         #expect(tree.root.children[3].text("bootargs") == "-- a \"b\" c")
-        // Nothing after the tree was touched.
+        // Nothing after the tree was written.
         #expect(result.memory[result.tree.count...].allSatisfy { $0 == 0xcc })
     }
 

@@ -1,4 +1,4 @@
-// The room set aside for the handoff block suffices wherever things lie.
+// The room set aside for the handoff block suffices, wherever the machine's parts lie.
 
 @testable import Boot
 import Bytes
@@ -22,14 +22,14 @@ import Testing
             loader: AddressRange(megabyte, megabyte + 0x2_0000), isFixed: true, base: 256 * megabyte,
             zeroFill: 3 * megabyte, alignment: 0x1000, generation: generation)
         let handed = try #require(BootedMachine(scenario, gigabytePages: true))
-        // Every structure is mapped, or none is handed on.
+        // Either every structure is mapped, or none is handed on.
         let pages = try #require(handed.pages(skipping: [511]))
         for range in scenario.firmware {
             #expect(pages.contains { $0.virtual == range.start && $0.physical == range.start })
         }
     }
 
-    /// The layout for a plain application of `generation` on a machine that `change` has changed, and whose modules have strings of these
+    /// The layout for a plain application of `generation` on a machine changed by `change`, with modules whose strings have these
     /// sizes.
     private func layout(
         _ generation: Generation, strings: [UInt64] = [], _ change: (inout Platform) throws -> Void = { _ in }
@@ -48,7 +48,7 @@ import Testing
         return HandoffLayout(application, on: platform.facts)
     }
 
-    /// No more tables for an image's pages than it has stretches of 2 MiB, nor than its parts have ends.
+    /// The tables for an image's pages are at most as many as it has stretches of 2 MiB, and as its parts have ends.
     @Test(
         arguments: [
             (0, 2), (0x20_0000, 3), (0x60_0000, 5), (0x100_0000, 10), (0x120_0000, 11), (0x140_0000, 12),
@@ -78,8 +78,8 @@ import Testing
         }
     }
 
-    /// A firmware structure that ends in the first 2 MiB shares its tables with what lies there anyway; one that goes beyond may need a
-    /// table of each level. Kernels with an identity mapping have it mapped with all RAM.
+    /// A firmware structure that ends in the first 2 MiB shares its tables with other pages; one that extends beyond may need a
+    /// table of each level. Kernels with an identity mapping get it mapped with all RAM.
     @Test(arguments: MemoryPlanTests.generations)
     func `what ends beyond the first large page has tables of its own`(_ generation: Generation) throws {
         let none = try layout(generation).pageTables.size
@@ -96,7 +96,7 @@ import Testing
         }
     }
 
-    /// An image takes tables of small pages where its parts begin and end, however large it is: each has at most two such places.
+    /// An image needs tables of small pages at the beginning and end of its parts, for any size: at most two for each part.
     @Test(arguments: MemoryPlanTests.generations) func `tables do not grow with the image`(_ generation: Generation)
         throws
     {
@@ -116,7 +116,7 @@ import Testing
         #expect(sizes[2] - sizes[1] <= 2 && sizes[1] - sizes[0] <= 2, "\(sizes)")
     }
 
-    /// RAM that an identity mapping covers needs tables, whatever it may be used for, and what is not mapped needs none.
+    /// RAM in an identity mapping needs tables, whatever its use; unmapped RAM needs none.
     @Test func `each region of RAM has its tables`() throws {
         let none = try layout(.fourIdentity).pageTables.size
         for (kind, isMapped) in [
@@ -131,9 +131,9 @@ import Testing
         }
     }
 
-    /// The strings of all modules, from the first to the last, lie beside the command line.
+    /// The strings of all modules lie beside the command line.
     @Test(arguments: [1, 2, 16])
-    func `each module's string has room`(_ count: Int) throws {
+    func `there is room for each module's string`(_ count: Int) throws {
         let handoff = Handoff(
             loader: AddressRange(0x10_0000, 0x12_8000), codeEnd: 0x11_0000, hasGigabytePages: false, hasNoExecute: true)
         let file = HandoffTests.plain(.three, isPVH: true).file
@@ -146,7 +146,7 @@ import Testing
                         commandLine: AddressRange(
                             at: $0 == long && size > 0 ? 0x20_0000 : 0, size: $0 == long ? size : 0))
                 }
-                // A string at 0 is none.
+                // A string at 0 is missing.
                 let boot = try BootedMachine([(0x40_0000, file), (0x20_0000, text)], handoff) { () throws(Fault) in
                     var platform = Platform(.pvh, information: 0x9500)
                     try platform.memoryMap.add(AddressRange(0, 0x9_f000), .available)

@@ -51,7 +51,7 @@ extension BootedMachine {
         range.start & ~(unit - 1)..<(range.end + unit - 1) & ~(unit - 1)
     }
 
-    /// Each part of the handoff is written in its own room, and nowhere else: where that is missing, it is told.
+    /// Each part of the handoff is written in its own room only; if that is missing, the fault says so.
     @Test func `a block without room for a part is reported`() throws {
         func refusal(
             _ generation: Generation, from first: (HandoffLayout) -> UInt64 = { $0.range.start },
@@ -66,7 +66,7 @@ extension BootedMachine {
             let application = try Application(ByteView(file.span.bytes))
             let planned = try scenario.platform()
             let plan = try MemoryPlan(application, on: planned.facts, loader: scenario.loader, limit: scenario.limit)
-            // A module with a string that was not planned for.
+            // A module with a string that the plan does not include.
             var platform = try scenario.platform()
             if string > 0 {
                 let text = AddressRange(at: 0, size: string)
@@ -126,8 +126,8 @@ extension BootedMachine {
                 image.start & ~0xfff..<(image.end + 0x1f_ffff) & ~0x1f_ffff, Self.outward(scenario.loader, 0x1000),
                 boot.placement.handoff.range.asRange,
             ]
-            // The firmware's own structures count only where the kernel can be given them: all of them below the image, and none
-            // of the modules that they list under it.
+            // The firmware's structures count only if the kernel can get them: all of them lie below the image, with no listed
+            // module under it.
             if !scenario.isPVH, scenario.firmware.allSatisfy({ $0.end <= image.start }),
                 !scenario.modules.contains(where: { $0.overlaps(image) })
             {
@@ -163,7 +163,7 @@ extension BootedMachine {
         #expect(booted > 20, "\(booted) of 60")
     }
 
-    @Test func `moving tables map all that the loader can reach`() throws {
+    @Test func `moving tables map all memory that the loader can reach`() throws {
         var random = SeededGenerator(seed: 400)
         var moved = 0
         for _ in 0..<100 {
@@ -192,7 +192,7 @@ extension BootedMachine {
             base: 0, zeroFill: 0x1000, alignment: 0x1000, generation: generation, commandLine: Array(commandLine.utf8))
     }
 
-    /// entry.S reads it by these offsets.
+    /// entry.S reads the state at these offsets.
     @Test func `the entry state's words lie in order`() {
         let offsets: [Int?] = [
             MemoryLayout<EntryState>.offset(of: \.instructionPointer),
@@ -225,7 +225,7 @@ extension BootedMachine {
         let data = boot.number(UInt64.self, at: state.descriptorTable + 16)
         #expect(data >> 40 & 0xfe == 0x92)
 
-        // The command line lies at the start of the Multiboot part, with a NUL.
+        // The command line begins the Multiboot part and ends with a NUL.
         let text = boot.bytes(layout.multiboot).prefix(14)
         #expect(Array(text) == Array("loader -- a b\0".utf8))
         if low {
@@ -250,8 +250,8 @@ extension BootedMachine {
         }
     }
 
-    /// Kernels take their own `_end` for the end of the image: what the loader adds after it is reserved, wherever the image is linked.
-    @Test(arguments: [false, true]) func `what the loader adds to the image is reserved`(_ isFixed: Bool) throws {
+    /// Kernels take their own `_end` for the end of the image: the loader's additions after it are reserved, at any link address.
+    @Test(arguments: [false, true]) func `the loader's additions to the image are reserved`(_ isFixed: Bool) throws {
         var file = LinkedFileWriter()
         (file.isExecutable, file.base) = (isFixed, isFixed ? 0x100_0000 : 0)
         file.tls = LinkedTLS(vaddr: file.dataAddress, filesz: 0, memsz: 8, align: 8)
@@ -275,7 +275,7 @@ extension BootedMachine {
         #expect(tree.reservations.contains(image.start + 0x5000..<image.start + 0x6000))
     }
 
-    /// A line of any length, then the information at the next multiple of 16; neither lies over the other.
+    /// A line of any length, then the information at the next multiple of 16, without overlap.
     @Test(arguments: [Generation.two, .three]) func `a command line of any length lies beside the information`(
         _ generation: Generation
     ) throws {
@@ -292,12 +292,14 @@ extension BootedMachine {
         }
     }
 
-    /// Those that are told of reservations leave alone what lies above them; the others take it.
+    /// Kernels that respect reservations leave the information above them alone; others would overwrite it.
     @Test(arguments: MemoryPlanTests.generations)
-    func `information above the image is handed on to kernels that spare it`(_ generation: Generation) throws {
+    func `information above the image is handed on to kernels that respect reservations`(_ generation: Generation)
+        throws
+    {
         var scenario = Self.plain(generation, isPVH: false)
         scenario.firmware = [AddressRange(at: 0x200_0000, size: 116)]
-        // A module above the image is in nobody's way.
+        // A module above the image does not matter.
         scenario.modules.append(AddressRange(0x300_0000, 0x300_1000))
         let boot = try #require(BootedMachine(scenario, gigabytePages: false))
         #expect(boot.placement.image.end < 0x200_0000)
@@ -308,7 +310,7 @@ extension BootedMachine {
         #expect(below.multibootInformation(generation) == 0x9500)
     }
 
-    /// Where SEV-SNP's blob lies, upstream's kernels are told so; nothing of it where nobody told the loader.
+    /// Kernels get the address of SEV-SNP's blob in the node that upstream's loader writes; without a blob there is no node.
     @Test(arguments: [0, 0x1234_5000] as [UInt64]) func `a confidential blob has a node`(_ blob: UInt64) throws {
         let scenario = Self.plain(.fourIdentity, isPVH: true)
         let handoff = Handoff(
@@ -325,16 +327,16 @@ extension BootedMachine {
         #expect(blob == 0 || node?.numbers("reg") == [blob, 1])
     }
 
-    /// kexec leaves the memory map there, and a kernel takes that for a null pointer.
+    /// kexec leaves the memory map at 0, which kernels take for a null pointer.
     @Test(arguments: MemoryPlanTests.generations)
-    func `what lies at 0 is not handed on`(_ generation: Generation) throws {
+    func `information at 0 is not handed on`(_ generation: Generation) throws {
         var scenario = Self.plain(generation, isPVH: false)
         scenario.firmware.append(AddressRange(at: 0, size: 72))
         let boot = try #require(BootedMachine(scenario, gigabytePages: false))
         checkSynthesised(boot, boot.multibootInformation(generation))
     }
 
-    /// Where the image covers a module, needed or not, that is moved, and the firmware's list tells a place that it has left.
+    /// A module under the image is moved, whether it is needed or not; then the firmware's list has its old address.
     @Test(arguments: MemoryPlanTests.generations)
     func `modules are listed where they are`(_ generation: Generation) throws {
         for base in [0x18_0000, 0x20_1000, 0x2f_f000] as [UInt64] {
@@ -361,8 +363,8 @@ extension BootedMachine {
         }
     }
 
-    /// Kernels take each reservation out of their list of free memory, which has room for few before there is a heap.
-    @Test(arguments: [false, true]) func `what lies side by side is one reservation`(_ isPVH: Bool) throws {
+    /// Kernels take each reservation out of their list of free memory, which has few entries before there is a heap.
+    @Test(arguments: [false, true]) func `adjacent ranges are one reservation`(_ isPVH: Bool) throws {
         var scenario = Scenario(
             regions: [MemoryRegion(range: AddressRange(0, 0x4000_0000), kind: .available)], isPVH: isPVH,
             firmware: [AddressRange(at: 0x9500, size: 116), AddressRange(0x12_3044, 0x12_3060)],
@@ -372,18 +374,18 @@ extension BootedMachine {
             ],
             loader: AddressRange(0x10_0000, 0x12_3000), isFixed: false, base: 0, zeroFill: 0, alignment: 0x1000,
             generation: .fourIdentity)
-        // One inside another, and one that begins before it.
+        // One range inside another, and one that begins before it.
         scenario.modules += [AddressRange(0x12_5000, 0x12_5001), AddressRange(0x30_0000, 0x30_1000)]
         let boot = try #require(BootedMachine(scenario, gigabytePages: true))
         let tree = try #require(DeviceTree(boot.bytes(boot.placement.handoff.deviceTree)))
         let far: Range<UInt64> = 0x30_0000..<0x30_1000
-        // What PVH hands over is nothing that the kernel reads.
+        // The kernel reads none of PVH's structures.
         #expect(
             tree.reservations
                 == (isPVH ? [0..<0x12_3000, 0x12_4000..<0x12_8000, far] : [0..<0x12_8000, far]))
     }
 
-    /// The Multiboot information that PVH lacks.
+    /// The Multiboot information that PVH does not have.
     func checkSynthesised(_ boot: BootedMachine, _ address: UInt64) {
         func word(_ offset: UInt64) -> UInt64 { UInt64(boot.number(UInt32.self, at: address + offset)) }
         #expect(boot.placement.handoff.multiboot.contains(AddressRange(at: address, size: 116)))

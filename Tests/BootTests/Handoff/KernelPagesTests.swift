@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct KernelPagesTests {
-    /// A machine with no RAM below 1 MiB, and of that below 4 MiB only what the handoff needs, which ends at `end`.
+    /// A machine without RAM below 1 MiB; below 4 MiB it has only the RAM for the handoff, which ends at `end`.
     private func scenario(endOfHandoff end: UInt64, size: UInt64) -> Scenario {
         Scenario(
             regions: [
@@ -18,12 +18,12 @@ import Testing
             generation: .fourIdentity)
     }
 
-    /// In the first 2 MiB, which are in pages of 4 KiB; above, it would take a table more.
+    /// In the first 2 MiB, which are in pages of 4 KiB; above, that would need another table.
     @Test(
         arguments: [
             (0x1f_f000, true), (0x20_0000, true), (0x20_1000, false), (0x30_0000, false), (0x3f_f000, false),
         ] as [(UInt64, Bool)])
-    func `nothing is written below the stack where it ends in the first 2 MiB`(
+    func `the page below the stack is write-protected in the first 2 MiB`(
         _ end: UInt64, _ isGuarded: Bool
     ) throws {
         let size = try MemoryPlanTests.plan(scenario(endOfHandoff: 0x20_0000, size: 0x8_0000)).get().handoff.range.size
@@ -41,7 +41,7 @@ import Testing
         #expect(try isWritable(layout.stack.end - 1))
     }
 
-    /// Kernels that map memory themselves count the last 2 MiB page that the image touches as the image's, and find nothing after it.
+    /// Kernels that map memory themselves count the image's last 2 MiB page as the image's, and must find nothing mapped after it.
     @Test(
         arguments: [0x3f_f000, 0x3f_ffff, 0x40_0000, 0x40_0001, 0x40_1000, 0x60_0000] as [UInt64],
         [.zero, .two, .three, .fourRecursive] as [Generation])
@@ -58,11 +58,11 @@ import Testing
         #expect(pages.map { $0.virtual + $0.size }.max() == (end + 0x1f_ffff) & ~0x1f_ffff)
     }
 
-    /// Kernels that map their heap there panic over a page that is mapped already: where kexec puts the loader 0.6.9 did.
+    /// Kernels map their heap above the image, and panic if a page is mapped already: 0.6.9 did at kexec's place for the loader.
     @Test(
         arguments: [.zero, .two, .three, .fourRecursive] as [Generation],
         [0x30_0000, 0x40_0000, 0x100_0000, 0x1000_0000] as [UInt64])
-    func `a loader above the image is left, and not mapped`(_ generation: Generation, _ loader: UInt64) throws {
+    func `a loader above the image is not mapped`(_ generation: Generation, _ loader: UInt64) throws {
         var scenario = Scenario(
             regions: [MemoryRegion(range: AddressRange(0, 0x2000_0000), kind: .available)], isPVH: true, firmware: [],
             modules: [AddressRange(0x80_0000, 0x80_1000)], loader: AddressRange(at: loader, size: 0x2_8000),
@@ -72,10 +72,10 @@ import Testing
         #expect(image.end <= loader)
         let pages = try #require(boot.pages(skipping: [511]))
         #expect(pages.map { $0.virtual + $0.size }.max() == (image.end + 0x1f_ffff) & ~0x1f_ffff)
-        // The last step runs in a page that is mapped, under the kernel's tables from the first to the last.
+        // The last step runs in a mapped page, under the kernel's tables from its first instruction to its last.
         #expect(boot.state.movingPageTable == boot.state.pageTable && boot.state.staged.isEmpty)
         #expect(pages.contains { $0.virtual == boot.state.trampoline && $0.isExecutable })
-        // Where it is below, it is mapped, and the last step runs there.
+        // A loader below the image is mapped, and the last step runs there.
         scenario.loader = AddressRange(0x10_0000, 0x12_8000)
         let usual = try #require(BootedMachine(scenario, gigabytePages: false))
         #expect(usual.state.movingPageTable == 0)

@@ -1,4 +1,4 @@
-// The device tree that a kernel is handed, as libfdt reads it: the library that most firmware and kernels use.
+// The kernel's device tree as read by libfdt, the library of most firmware and kernels.
 
 import Memory
 import Boot
@@ -9,14 +9,14 @@ import Testing
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct LibfdtTests {
     @Test(arguments: [Generation.three, .fourRecursive, .fourIdentity])
-    func `libfdt finds every device tree sound`(_ generation: Generation) throws {
+    func `libfdt accepts every device tree`(_ generation: Generation) throws {
         var random = SeededGenerator(seed: 700 + UInt64(generation.rawValue))
         var checked = 0
         for _ in 0..<60 {
             let scenario = Scenario.random(generation, &random)
             guard let boot = BootedMachine(scenario, gigabytePages: true) else { continue }
             let bytes = boot.bytes(boot.placement.handoff.deviceTree)
-            // An allocation's bytes are aligned to 8 and more, as libfdt asks.
+            // An allocation's bytes are aligned to at least 8, as libfdt requires.
             bytes.withUnsafeBytes { tree in
                 let start = tree.baseAddress
                 #expect(fdt_check_full(start, bytes.count) == 0, "\(scenario)")

@@ -1,4 +1,4 @@
-// The pages of an application and its libraries allow what segments ask for, and there is room for the tables that this takes.
+// The pages of an application and its libraries have the access of their segments, and there is room for their tables.
 
 import Memory
 import Boot
@@ -11,12 +11,12 @@ import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct LibraryPagesTests {
-    /// One of the files: its segments, the first of which holds all of its bytes, and what PT_GNU_RELRO covers.
+    /// One of the files: its segments, the first of which holds all bytes, and the range of PT_GNU_RELRO.
     struct File {
         var segments: [Segment] = []
         var relro: Range<UInt64>?
 
-        /// Segments that lie anywhere.
+        /// Random segments.
         init(_ random: inout SeededGenerator, base: UInt64) {
             var address = base
             for index in 0..<Int.random(in: 1...8, using: &random) {
@@ -34,7 +34,7 @@ import Testing
             relro = start..<start + UInt64.random(in: 0...0x30_0000, using: &random)
         }
 
-        /// As many borders of 2 MiB as there is room for segments, a segment across each: no area is all alike.
+        /// As many borders of 2 MiB as there is room for segments, with a segment across each: no stretch has one access only.
         init(straddling random: inout SeededGenerator, base: UInt64) {
             add(at: base, 0x1000, 5)
             for _ in 0..<10 {
@@ -43,12 +43,12 @@ import Testing
                 let after = [0x1000, 0x800, 1].randomElement(using: &random)! as UInt64
                 add(at: border - before, before + after, UInt32.random(in: 5...7, using: &random))
             }
-            // Wherever it goes, borders stay borders.
+            // At any base, borders stay borders.
             align(0x20_0000)
         }
 
         private mutating func add(at address: UInt64, _ size: UInt64, _ flags: UInt32) {
-            // The first holds what ELFWriter writes.
+            // The first segment holds ELFWriter's own bytes.
             let count: UInt64 = segments.isEmpty ? 1600 : 0
             segments.append(
                 Segment(1, offset: 0, vaddr: address, filesz: count, memsz: max(size, count), flags: flags))
@@ -82,7 +82,7 @@ import Testing
         }
     }
 
-    /// What each page of an image allows, by a model without stretches: bit 0 writing, bit 1 executing.
+    /// The access of each page of an image, by a model without stretches: bit 0 writing, bit 1 executing.
     struct Pages {
         let start: UInt64
         private(set) var access: [UInt8]
@@ -99,7 +99,7 @@ import Testing
             }
         }
 
-        /// Allows what `file` asks for, which lies `displacement` above its link addresses.
+        /// Adds the access of the segments of `file`, at `displacement` above its link addresses.
         mutating func allow(_ file: File, _ displacement: UInt64) {
             for segment in file.segments {
                 let whole = segment.vaddr..<segment.vaddr + segment.memsz
@@ -118,7 +118,7 @@ import Testing
             }
         }
 
-        /// The numbers of those 2 MiB that are not one page: not all of the image, or with pages that allow different things.
+        /// The indices of the 2 MiB stretches that cannot be one page: not all in the image, or with pages of different access.
         var divided: Set<UInt64> {
             var areas = Set<UInt64>()
             for area in start >> 21...(start + UInt64(access.count) * 0x1000 - 1) >> 21 {
@@ -135,16 +135,16 @@ import Testing
         }
     }
 
-    /// An application and its libraries, as they would start.
+    /// An application and its libraries at their start.
     struct Boot {
         var pages: [MappedPage]
         var expected: Pages
         var placement: MemoryPlan
-        /// The most program headers that one of the files has.
+        /// The largest number of program headers of a file.
         var headerCount: Int
     }
 
-    /// The pages that the tables of `application` map, a recursive entry apart. The image is left out: it is large, and not looked at.
+    /// The pages that the tables of `application` map, except for a recursive entry. The image is left out: it is large, and not examined.
     private static func pages(
         of application: borrowing Application, on platform: borrowing PlatformFacts, _ placement: MemoryPlan,
         gigabytePages: Bool
@@ -227,12 +227,12 @@ import Testing
         }
     }
 
-    /// With one library alone there is more than its own borders account for: all that the application's file tells is too little.
+    /// Even one library has more borders than the application: counting the application's own would give too few.
     @Test(arguments: [Generation.fourRecursive, .fourIdentity], 1...3)
     func `a few libraries' segments find room for tables`(_ generation: Generation, _ libraries: Int) throws {
         var random = SeededGenerator(seed: 950)
         var files = [File(&random, base: 0)]
-        // An application of one segment, whose header says nothing of what is needed.
+        // An application of one segment, whose header does not show the need.
         files[0].segments = Array(files[0].segments.prefix(1))
         files[0].relro = nil
         for _ in 0..<libraries { files.append(File(straddling: &random, base: 0x5f_f000)) }
@@ -273,7 +273,7 @@ import Testing
                 }
             }
             #expect(reached == end)
-            // No table is spent on what one page can map; the ends may share theirs with what lies beside the image.
+            // No table is spent on a stretch that one page can map; the ends may share theirs with neighbours of the image.
             #expect(small.isSubset(of: divided))
             #expect(divided.subtracting(small).allSatisfy { $0 == first >> 21 || $0 == (end - 1) >> 21 })
         }

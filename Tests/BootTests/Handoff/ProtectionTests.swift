@@ -1,4 +1,4 @@
-// The permissions of pages, against what segments of any shape ask for: page by page, by a model without a search.
+// The permissions of pages, compared page by page with the segments by a model without a search.
 
 import Memory
 import Boot
@@ -56,7 +56,7 @@ import Testing
             return writer.bytes
         }
 
-        /// Whether the page at `page` is to be written and executed.
+        /// Whether the page at `page` is to be writable and executable.
         func access(_ page: UInt64) -> (isWritten: Bool, isExecuted: Bool) {
             var (written, executed) = (false, false)
             for segment in segments {
@@ -74,14 +74,14 @@ import Testing
         MemoryRegion(range: AddressRange(0, 0x9_fc00), kind: .available),
         MemoryRegion(range: AddressRange(0x10_0000, 0x1000_0000), kind: .available),
     ]
-    /// Without low RAM, and with none between the loader and 2 MiB: the handoff lies after the module.
+    /// Without low RAM, and without any between the loader and 2 MiB: the handoff lies after the module.
     static let highRegions = [
         MemoryRegion(range: AddressRange(0x10_0000, 0x12_3000), kind: .available),
         MemoryRegion(range: AddressRange(0x20_0000, 0x1000_0000), kind: .available),
     ]
     static let loader = AddressRange(0x10_0000, 0x12_3000), codeEnd: UInt64 = 0x10_8123
 
-    /// The pages that the kernel would start with, and where the image lies.
+    /// The kernel's pages at its start, and the range of the image.
     static func boot(
         _ image: Image, _ options: LoaderOptions, gigabytePages: Bool, hasNoExecute: Bool,
         regions: [MemoryRegion] = regions
@@ -106,7 +106,7 @@ import Testing
         return (pages ?? [], boot.placement, state.protectsWriting)
     }
 
-    /// What is wrong with `page`, which is one of 4 KiB at an address that `page.virtual` covers.
+    /// Whether `page`, which covers the 4 KiB at `address`, has the right access there.
     static func isAsItShould(
         _ page: MappedPage, at address: UInt64, _ image: Image, _ placement: MemoryPlan, hasNoExecute: Bool
     ) -> Bool {
@@ -128,7 +128,7 @@ import Testing
     }
 
     @Test(arguments: MemoryPlanTests.generations)
-    func `pages allow what the segments on them ask for, and no more`(_ generation: Generation) throws {
+    func `pages have exactly the access of the segments on them`(_ generation: Generation) throws {
         var random = SeededGenerator(seed: 500 + UInt64(generation.rawValue))
         var (booted, shared, high) = (0, 0, 0)
         let rounds = samples(40, soak: 400)
@@ -144,7 +144,7 @@ import Testing
                     image, options, gigabytePages: Bool.random(using: &random), hasNoExecute: hasNoExecute,
                     regions: round % 4 == 0 ? Self.highRegions : Self.regions)
             } catch {
-                // Fixed images lie over one another's needs now and then; none wants more tables than were set aside.
+                // A fixed image may cover memory that is in use; none needs more tables than were set aside.
                 #expect(error.rule != .pageTableRoom)
                 continue
             }
@@ -153,7 +153,7 @@ import Testing
             if handoff.start >= 0x20_0000, handoff.end < 0x40_0000 { high += 1 }
             #expect(boot.isProtected)
             var mapped = Set<UInt64>()
-            // Page by page below 2 MiB, in the handoff and around the image; elsewhere the ends of each page, for all between them is alike.
+            // Page by page below 2 MiB, in the handoff and around the image; elsewhere both ends of each page, since all between is alike.
             let around = boot.placement.image.start & ~0xfff..<(boot.placement.image.end + 0x1fff) & ~0xfff
             shared += image.segments.count { one in
                 image.segments.contains { $0 != one && $0.vaddr & ~0xfff == one.vaddr & ~0xfff }
@@ -216,7 +216,7 @@ import Testing
                 image, LoaderOptions(), gigabytePages: false, hasNoExecute: true, regions: regions)
             counts.append(boot.pages.count { $0.size == 0x1000 })
         }
-        // The first 2 MiB, and those that a border of segments lies in.
+        // The first 2 MiB, and those with a border of segments.
         #expect(counts == [counts[0], counts[0]] && counts[0] <= 512 * 7)
     }
 }

@@ -12,7 +12,7 @@ import Testing
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct RootPointerTests {
     @Test(arguments: [Generation.zero, .two, .fourRecursive])
-    func `a copy has a free page of its own where kernels look`(_ generation: Generation) throws {
+    func `a copy has a free page of its own in the range that kernels search`(_ generation: Generation) throws {
         var random = SeededGenerator(seed: 700 + UInt64(generation.rawValue))
         var (placed, lost) = (0, 0)
         for index in 0..<200 {
@@ -22,7 +22,7 @@ import Testing
             let file = scenario.file
             let application = try Application(ByteView(file.span.bytes))
             let platform = try scenario.platform()
-            // Without one, nothing else changes.
+            // Without a copy nothing changes.
             guard
                 let plain = try? MemoryPlan(
                     application, on: platform.facts, loader: scenario.loader, limit: scenario.limit)
@@ -41,7 +41,7 @@ import Testing
             let windows: [Range<UInt64>] = [0x1_0000..<0xa_0000, 0xe_0000..<0x10_0000]
             guard !plan.losesRootPointer else {
                 lost += 1
-                // In low memory there may be room, but not for the word that leads there.
+                // Low memory may have room, but not for the word that leads there.
                 let isWordFree = free.contains { $0.contains(0x40e) && $0.contains(0x40f) }
                 for window in isWordFree ? windows : [windows[1]] {
                     for range in free.map({ $0.clamped(to: window) }) where !range.isEmpty {
@@ -61,7 +61,7 @@ import Testing
         #expect(placed > 40 && lost > 10, "\(placed) placed, \(lost) lost")
     }
 
-    /// The address that the device tree tells, and the bytes that are there, where the handoff block has some.
+    /// The address in the device tree, and the bytes there if the handoff block has them.
     private func told(
         _ generation: Generation, _ pointer: [UInt8], in kind: MemoryKind
     ) throws -> (address: UInt64?, bytes: [UInt8]?) {
@@ -103,7 +103,7 @@ import Testing
         let later = try told(.fourIdentity, Self.pointer(version: 2), in: .available)
         #expect(later.address.map { $0 % 16 } == 0)
         #expect(later.bytes == Self.pointer(version: 2))
-        // The first version has 20 bytes.
+        // The first version of the structure has 20 bytes.
         let first = try told(.fourIdentity, Self.pointer(version: 0), in: .available)
         #expect(first.bytes == Self.pointer(version: 0).prefix(20) + [UInt8](repeating: 0, count: 16))
     }
@@ -112,7 +112,7 @@ import Testing
         for kind in [MemoryKind.reserved, .acpiReclaimable, .acpiNonVolatile] {
             #expect(try told(.fourIdentity, Self.pointer(version: 2), in: kind).address == 0x5010)
         }
-        // Without the signature it is none that could be copied.
+        // Without the signature there is nothing to copy.
         let none = try told(.fourIdentity, [UInt8](repeating: 7, count: 36), in: .available)
         #expect(none.address == 0x5010 && none.bytes == nil)
     }
@@ -122,7 +122,7 @@ import Testing
         #expect(try told(.fourRecursive, Self.pointer(version: 2), in: .available).address == nil)
     }
 
-    /// No copy where kernels look for it: in the first KiB of the EBDA, or from 0xe0000 on.
+    /// No copy if kernels find the original: in the first KiB of the EBDA, or from 0xe0000 on.
     @Test(
         arguments: [
             (0, 0, false), (0xd_ffff, 0, true), (0xe_0000, 0, false), (0xf_ffff, 0, false), (0x10_0000, 0, true),
@@ -146,7 +146,7 @@ import Testing
             let found = RootPointer.isToBeCopied(
                 application, on: platform.facts, PhysicalMemory(ByteView(memory.span.bytes), origin: 0))
             #expect(found == (isCopied && application.generation.usesRecursivePageTable), "\(generation)")
-            // Where the word that leads to the EBDA cannot be read, no EBDA is known.
+            // If the word that leads to the EBDA cannot be read, there is no EBDA.
             let high = RootPointer.isToBeCopied(
                 application, on: platform.facts, PhysicalMemory(ByteView(memory.span.bytes), origin: 0x10_0000))
             let isInROM = 0xe_0000..<0x10_0000 ~= pointer

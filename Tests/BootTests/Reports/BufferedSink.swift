@@ -1,14 +1,14 @@
-// Text as the serial port has it: what has not been flushed is not there yet.
+// Text with the serial port's buffering: it is sent by flushing.
 
 import Diagnostics
 
-/// Text that is gathered up to the next flush.
+/// Text that is collected up to the next flush.
 struct BufferedSink: TextSink {
     private var pending: [UInt8] = []
-    /// What was flushed, by flushes.
+    /// The flushed text, one element per flush.
     private(set) var parts: [String] = []
 
-    /// All that was flushed.
+    /// All flushed text.
     var text: String { parts.joined() }
     /// Whether nothing waits for the next flush.
     var isFlushed: Bool { pending.isEmpty }

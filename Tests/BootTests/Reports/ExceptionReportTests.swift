@@ -1,4 +1,4 @@
-// The report of an application that died, line by line.
+// The report of an application's exception, line by line.
 
 import Architecture
 import Memory
@@ -60,7 +60,7 @@ import Testing
             faultAddress: access, pageTable: 0x1000, features: features,
             registers: InlineArray<15, UInt64>(repeating: 7)
         ).write(&record, PhysicalMemory(ByteView(memory.span.bytes), origin: 0), to: &sink)
-        // Whatever comes next may end it all: each line is sent before that, and so are the registers.
+        // The next step may end everything: each line is sent before it, and so are the registers.
         #expect(sink.isFlushed && sink.text.hasSuffix("\n"))
         for part in sink.parts {
             #expect(part.filter { $0 == "\n" }.count == (part.hasPrefix("[LOADER] rax") ? 4 : 1), "\(part)")
@@ -71,7 +71,7 @@ import Testing
         return all.filter { !$0.hasPrefix("[LOADER] r") }
     }
 
-    /// Everything that a report tells of a boot is remembered.
+    /// The report has every fact of the boot.
     @Test func `a boot is remembered`() throws {
         let scenario = Scenario(
             regions: [MemoryRegion(range: AddressRange(0, 0x400_0000), kind: .available)], isPVH: true, firmware: [],
@@ -131,7 +131,7 @@ import Testing
         #expect(none?.hasSuffix(": the stack has overflowed") == false)
     }
 
-    /// The page below the stack, from its first byte to its last, by any exception that a push leads to.
+    /// The page below the stack, from its first byte to its last, for any exception that a push can cause.
     @Test(arguments: [
         (0x1_efff as UInt64, false), (0x1_f000, true), (0x1_ffff, true), (0x2_0000, false), (0x2_7fff, false),
     ])
@@ -144,18 +144,18 @@ import Testing
         #expect(other?.hasSuffix(": the stack has overflowed") == false)
     }
 
-    /// Those with an error code (Intel SDM volume 3, table 6-1; AMD64 volume 2, table 8-1, for 29 and 30).
+    /// The exceptions with an error code (Intel SDM volume 3, table 6-1; AMD64 volume 2, table 8-1, for 29 and 30).
     @Test(arguments: 0...31 as ClosedRange<UInt64>) func `only a vector with an error code can be an interrupt's`(
         _ vector: UInt64
     ) throws {
         let hasErrorCode = [8, 10, 11, 12, 13, 14, 17, 21, 29, 30].contains(vector)
         let first = try lines(vector: vector, errorCode: vector).first
-        // The two that are reserved between FPU and coprocessor have that name in any case.
+        // The reserved vectors between FPU and coprocessor have that name in any case.
         let isNamedSo = vector == 9 || vector == 15
         #expect(first?.contains("(interrupt)") == (hasErrorCode || isNamedSo), "\(first ?? "")")
     }
 
-    /// A device's, or INT's: nothing has been accessed, and a double fault is something else.
+    /// A device's interrupt, or INT: there was no access, and no double fault.
     @Test(arguments: [8, 13, 14] as [UInt64]) func `an interrupt is not an exception`(_ vector: UInt64) throws {
         #expect(
             try lines(vector: vector, errorCode: vector) == [
@@ -169,12 +169,12 @@ import Testing
             try lines(vector: 13, errorCode: 0x18).first
                 == "[LOADER] error: CPU exception 13 (general protection, error code 0x18) at 0x10012")
         #expect(try lines(vector: 13).first == "[LOADER] error: CPU exception 13 (general protection) at 0x10012")
-        // The vector stands where there is none.
+        // Without an error code the vector is in its place.
         #expect(
             try lines(vector: 6, errorCode: 6).first == "[LOADER] error: CPU exception 6 (invalid opcode) at 0x10012")
     }
 
-    /// The CPU tells the next instruction, which may be another function's.
+    /// The CPU reports the next instruction, which may belong to another function.
     @Test func `a breakpoint is reported at its own address`() throws {
         #expect(
             try lines(vector: 3, errorCode: 3, at: 0x1_0010) == [
@@ -183,7 +183,7 @@ import Testing
             ])
     }
 
-    /// The first mistake of many kernels: the compiler may use vector registers, and CR4.OSFXSR is clear (or OSXSAVE). Bytes as
+    /// A common first mistake of kernels: the compiler may use vector registers, but CR4.OSFXSR (or OSXSAVE) is clear. Bytes as
     /// GNU as assembles them.
     @Test(
         arguments: [
@@ -211,9 +211,9 @@ import Testing
         let words = ": it uses vector registers, which the kernel has not turned on (CR4.\(bit))"
         let start = "[LOADER] error: CPU exception 6 (invalid opcode) at 0x10012"
         #expect(try lines(vector: 6, errorCode: 6, code: code, features: 0x20).first == start + words)
-        // With that turned on, the cause is another.
+        // With the feature enabled, the cause is another.
         #expect(try lines(vector: 6, errorCode: 6, code: code, features: 0x4_0620).first == start)
-        // Other exceptions say nothing of it, nor does one where nothing has been placed.
+        // Other exceptions do not mention it, nor does one before an image is placed.
         #expect(try lines(vector: 13, code: code, features: 0x20).first?.hasSuffix("at 0x10012") == true)
         // The bytes end with the memory.
         for length in 0..<code.count {
@@ -247,7 +247,7 @@ import Testing
                 == "[LOADER] error: CPU exception 6 (invalid opcode) at 0x10012")
     }
 
-    /// After a call, also where that is the end of a function; what is no code is none.
+    /// The address after a call counts, even at the end of a function; data does not.
     @Test func `return addresses are addresses in code`() throws {
         let found = try lines(vector: 6, stack: [0x1_0013, 0x1234, 0x1_1004, 0x1_0010, 0x1_0020, 0x1_0900, 0x1_0000])
         #expect(
@@ -255,17 +255,17 @@ import Testing
                 "[LOADER] on the stack: 0x10013 callee+0x3", "[LOADER] on the stack: 0x10010 _start+0x10",
                 "[LOADER] on the stack: 0x10020 callee+0x10",
             ])
-        // Pushes are at multiples of eight, even where the pointer is none, as in code that the application jumped into by mistake.
+        // Pushes are at multiples of eight, even if the pointer is not, as in code that the application jumped into by mistake.
         for offset in 0..<8 as Range<UInt64> {
             let found = try lines(vector: 6, stackPointer: 0x2_7f00 + offset, stack: [0x1_0013, 0x1_0020])
             #expect(found.dropFirst(2).map { $0.suffix(10) } == ["callee+0x3", "allee+0x10"], "\(offset)")
         }
-        // No more than eight.
+        // At most eight.
         let many = try lines(vector: 6, stack: [UInt64](repeating: 0x1_0013, count: 20))
         #expect(many.count == 10)
     }
 
-    /// The byte before a return address, at its call, is in the image and in its code: from the first byte to the last.
+    /// The byte before a return address, at its call, is in the image's code: from the first byte to the last.
     @Test(
         arguments: [
             (0x1_0000, 0x1_2000, [0x1_0001, 0x1_0040]), (0x1_0000, 0x1_0040, [0x1_0001, 0x1_0040]),
@@ -280,13 +280,13 @@ import Testing
         }
     }
 
-    /// A kernel that reads BootInfo's platform in the wrong place takes a null pointer for the structure: its first word is at 0, and
+    /// A kernel that reads BootInfo's platform at the wrong place takes a null pointer for the structure: its first word is at 0, and
     /// the Multiboot information's third pointer, or a device tree's size, at 0x18.
     @Test(
         arguments: [(AlignmentHint.none, ""), (.align, "1.77 or later"), (.doNotAlign, "before 1.77")],
         [(0, true), (0x18, true), (1, false), (0x17, false), (0x19, false), (0x8, false), (.max, false)]
             as [(UInt64, Bool)])
-    func `an access to what a null pointer leads to is explained`(
+    func `an access through a null pointer is explained`(
         _ hint: (kind: AlignmentHint, words: String), _ access: (address: UInt64, isExplained: Bool)
     ) throws {
         let found = try lines(access: access.address) { $0.hint = hint.kind }
@@ -303,7 +303,7 @@ import Testing
         #expect(try lines(vector: 13) { $0.module = AddressRange(at: .max - 8, size: 8) }.count == 1)
     }
 
-    @Test func `before anything is placed there is one line`() {
+    @Test func `before an image is placed the report is one line`() {
         var sink = StringSink()
         let memory: [UInt8] = [0]
         var nothing = BootRecord()

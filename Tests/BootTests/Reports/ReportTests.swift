@@ -22,7 +22,7 @@ import Testing
         ], loader: AddressRange(0x10_0000, 0x12_8000), isFixed: false, base: 0, zeroFill: 0, alignment: 0x1000,
         generation: .fourIdentity)
 
-    /// What is said of the application and of its place, as lines.
+    /// The lines about the application and its place.
     private func lines(
         _ verbosity: Verbosity, _ change: (inout Scenario) -> Void = { _ in }
     ) throws -> (found: [String], placed: [String], handoff: HandoffLayout) {
@@ -42,12 +42,12 @@ import Testing
         )
     }
 
-    @Test func `quiet is quiet`() throws {
+    @Test func `a quiet boot prints nothing`() throws {
         let said = try lines(.quiet)
         #expect(said.found == [] && said.placed == [])
     }
 
-    @Test func `a boot says what it boots, and where`() throws {
+    @Test func `a boot prints its application and addresses`() throws {
         let said = try lines(.normal)
         let size = Self.scenario.file.count
         #expect(
@@ -68,7 +68,7 @@ import Testing
         #expect(one.found.last == "[LOADER] started by Multiboot, RAM up to 0x8000000, unused modules: 1")
     }
 
-    @Test func `all of it is the same, and more`() throws {
+    @Test func `a verbose boot prints the same lines, and more`() throws {
         let (said, all) = (try lines(.normal), try lines(.verbose))
         #expect(Array(all.found.prefix(said.found.count)) == said.found)
         #expect(
@@ -88,7 +88,7 @@ import Testing
             ])
     }
 
-    /// Which rustc decided how BootInfo is laid out is told where it is laid out as by newer ones, and where it was an option nothing is.
+    /// The report names the rustc whose layout of BootInfo was chosen if it is the newer layout; if an option chose, it names none.
     @Test(
         arguments: [
             (3, "1.77.0", nil, ", 128-bit integers aligned as by rustc 1.77"),
@@ -96,7 +96,7 @@ import Testing
             (3, "1.76.0", nil, ""), (4, "1.80.0", nil, ""), (3, nil, nil, ""), (3, nil, true, ""),
             (3, "1.77.0", false, ""),
         ] as [(UInt8, String?, Bool?, String)])
-    func `the compiler that decided is told`(
+    func `the compiler that decided is reported`(
         _ version: UInt8, _ compiler: String?, _ option: Bool?, _ words: String
     ) throws {
         var file = ObjectFile(symbols: [ObjectSymbol(name: "_start", size: 1, info: 0x12, section: 1)])
@@ -120,7 +120,7 @@ import Testing
     }
 
     /// A fault is one line, which is sent at once.
-    @Test func `a fault is told`() {
+    @Test func `a fault is reported`() {
         let none: [UInt8] = []
         let files = NamedFiles(ByteView(none.span))
         var sink = BufferedSink()
@@ -129,12 +129,12 @@ import Testing
         #expect(sink.text.hasPrefix("[LOADER] error: ") && sink.text.filter { $0 == "\n" }.count == 1)
     }
 
-    /// Modules that the application needs, or those that it needs do, are used; the others are counted.
+    /// Modules are used if the application or one of its libraries needs them; the others are counted.
     @Test(
         arguments: [
             ([], 3), (["one.so"], 2), (["one.so", "two.so"], 1), (["two.so"], 1), (["two.so", "three.so"], 0),
         ] as [([String], Int)])
-    func `modules that nobody needs are counted`(_ needed: [String], _ unused: Int) throws {
+    func `modules that nothing needs are counted`(_ needed: [String], _ unused: Int) throws {
         var application = LinkedFileWriter()
         (application.needed, application.alsoNeeded) = (needed.first, Array(needed.dropFirst()))
         var two = LinkedFileWriter()

@@ -1,4 +1,4 @@
-// Warnings: of the firmware's information, and of what the application asks for.
+// Warnings about the firmware's information and about the application.
 
 import Boot
 import Bytes
@@ -9,7 +9,7 @@ import Testing
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct WarningTests {
     @Test(arguments: [Verbosity.quiet, .normal, .verbose])
-    func `setup_data that is not read is told`(_ verbosity: Verbosity) throws {
+    func `unread setup_data is reported`(_ verbosity: Verbosity) throws {
         let file = LinkedFileWriter().bytes
         let application = try Application(ByteView(file.span.bytes))
         for isUnread in [false, true] {
@@ -25,7 +25,7 @@ import Testing
         }
     }
 
-    /// Each object that the library has in another size than the application, larger or smaller.
+    /// Each object whose size in the library differs from that in the application.
     @Test(arguments: [([8, 8], 0), ([8, 16], 1), ([4, 8], 1), ([4, 16], 2)] as [([UInt64], Int)])
     func `copies of another size are counted`(_ sizes: [UInt64], _ count: Int) throws {
         var kernel = LinkedFileWriter(), library = LinkedFileWriter()
@@ -45,11 +45,11 @@ import Testing
         #expect(said.contains(warning) == (count > 0), "\(said)")
     }
 
-    /// The oldest kernels align thread-local storage to 16 bytes: more is not what they give.
+    /// The oldest kernels align thread-local storage to 16 bytes, and ignore larger alignments.
     @Test(
         arguments: [("0", 16, false), ("0", 32, true), ("0", 0x1000, true), ("1", 32, false), ("2", 32, false)]
             as [(String, UInt64, Bool)])
-    func `an alignment of thread-local storage that is ignored is told`(
+    func `an ignored alignment of thread-local storage is reported`(
         _ generation: String, _ alignment: UInt64, _ isTold: Bool
     ) throws {
         var kernel = LinkedFileWriter()
