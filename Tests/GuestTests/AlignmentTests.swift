@@ -1,4 +1,4 @@
-// Kernels of entry versions 2 and 3 that other compilers built: the file names the compiler, or the exception report the option.
+// Kernels of entry versions 2 and 3 by other compilers: the file names the compiler, or the exception report names the option.
 
 import Commands
 import Foundation
@@ -9,7 +9,7 @@ import Testing
 @Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct AlignmentTests {
     static let isBuilt = Project.exists(Project.loader) && Project.exists(Project.fixture("gen2-align16-pie"))
 
-    /// A copy of the fixture `name` whose `.comment` says `comment`.
+    /// A copy of the fixture `name` with `comment` in `.comment`.
     private static func fixture(_ name: String, _ comment: String) async throws -> TemporaryFile {
         let text = try TemporaryFile(Data(comment.utf8 + [0]))
         let copy = try TemporaryFile(Data())
@@ -45,7 +45,7 @@ import Testing
         #expect(outcome.serial.contains(said) == isAligned, outcome.comment)
     }
 
-    /// The first steps of a kernel that takes null for a pointer to what tells it of the machine.
+    /// The first steps of a kernel that takes a null pointer for the address of the machine's description.
     @Test(
         .enabled(if: isBuilt, "make loader fixtures"),
         arguments: [
@@ -67,7 +67,7 @@ import Testing
         if let wanted { #expect(lines.first?.hasSuffix("say \(wanted)") == true, outcome.comment) }
     }
 
-    /// Notes that a linker script left in sections only: they tell the contract.
+    /// Notes in sections only, without PT_NOTE, as some linker scripts leave them: the contract is read from them.
     @Test(.enabled(if: isBuilt, "make loader fixtures"), arguments: ["demo", "demo-recursive", "gen3-pie", "gen1-8M"])
     func notesInSectionsOnly(_ name: String) async throws {
         var file = Array(try Data(contentsOf: Project.fixture(name)))

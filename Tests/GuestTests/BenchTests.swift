@@ -1,4 +1,4 @@
-// loader-bench counts loaders that are not this project's: of these, each instruction is counted by hand as well.
+// loader-bench counts loaders of other projects: each instruction of these is counted by hand as well.
 
 import Foundation
 import Subprocess
@@ -17,7 +17,7 @@ import Testing
     static let program = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
         .appendingPathComponent("loader-bench")
 
-    /// What it says of `application` under `loader`, with 64 MiB.
+    /// Its output for `application` under `loader`, with 64 MiB.
     static func bench(
         _ loader: URL, _ application: URL, _ options: [String] = []
     ) async throws -> (figures: BootFigures?, errors: String, status: TerminationStatus) {
@@ -33,7 +33,7 @@ import Testing
 
     /// The peer's line and its code, in bytes.
     static let line = "[PEER] about to jump\r\n".utf8.count
-    /// The instructions in front of the jump: what comes first, three for each byte of the line, what copies the module.
+    /// The instructions before the jump: the start, three for each byte of the line, and the copy of the module.
     static let instructions = 4 + 3 * line + 8
 
     static func size(_ fixture: String) throws -> Int { try Data(contentsOf: Project.fixture(fixture)).count }
@@ -49,7 +49,7 @@ import Testing
         #expect(figures.remark == nil)
     }
 
-    @Test func `an application that stays ends the count some seconds later`() async throws {
+    @Test func `the count ends some seconds after an application that never ends is entered`() async throws {
         let run = try await Self.bench(Project.fixture("peer"), Project.fixture("peer-application-staying"))
         let figures = try #require(run.figures, "\(run.errors)")
         #expect(figures.instructions == Self.instructions)
@@ -67,7 +67,7 @@ import Testing
         #expect(both.figures?.instructions == Self.instructions + 6)
     }
 
-    @Test func `the count ends at the address that --until says`() async throws {
+    @Test func `the count ends at the address given by --until`() async throws {
         let (peer, application) = (Project.fixture("peer-over"), Project.fixture("peer-application"))
         let without = try #require(try await Self.bench(peer, application).figures)
         #expect(without.instructions > Self.instructions)
@@ -85,7 +85,7 @@ import Testing
         #expect(run.errors.contains("(hang); the last line it printed: [PEER] about to jump"), "\(run.errors)")
     }
 
-    @Test func `what is no boot is said`() async throws {
+    @Test func `a start that is no boot is reported`() async throws {
         // This project's loader refuses it.
         let refused = try await Self.bench(
             Project.loader, Project.fixture("peer-application"), ["--prefix", "[LOADER]"])
@@ -94,7 +94,7 @@ import Testing
             remark.hasPrefix(
                 "QEMU ended with status 35; the application printed nothing, the loader in the end: [LOADER] error: "),
             "\(remark)")
-        // QEMU does not take it.
+        // QEMU refuses it.
         let odd = try await Self.bench(
             Project.fixture("peer"), Project.fixture("peer-application"), ["--qemu", "-cpu", "none"])
         #expect(odd.status == .exited(1) && odd.errors.contains("QEMU does not boot peer-application"), "\(odd.errors)")
@@ -102,16 +102,16 @@ import Testing
         #expect(file.errors.contains("is not an ELF file: give the addresses where it executes with"), "\(file.errors)")
     }
 
-    /// QEMU logs an instruction before it knows whether it comes to execute it.
+    /// QEMU logs an instruction before it knows whether the CPU will execute it.
     @Test func `an instruction that was put off counts once`() {
         func trace(_ address: String) -> String { "Trace 0: 0x7f00 [0000000000000000/\(address)/0040c2b0/ff000201] \n" }
         let stopped = "Stopped execution of TB chain before 0x7f00 [1000]\n"
         var log = trace("1000") + stopped + trace("1000") + trace("1002")
-        // A repeated string instruction, and an interrupt in its midst.
+        // A repeated string instruction, interrupted once.
         log += trace("1004") + trace("1004") + trace("1004") + stopped + trace("2000") + stopped + trace("2002")
         log += trace("1004") + trace("1006") + trace("1000")
         var guest = GuestTrace(until: 0x1006)
-        // As it may come.
+        // In both orders.
         for byte in log.utf8 { guest.take([byte]) }
         #expect(guest.addresses == [0x1000, 0x1002, 0x1004, 0x2002, 0x1004])
         #expect(guest.iterations == 6)

@@ -1,14 +1,14 @@
-// Boots by boot loaders that people use, as they come: GRUB and SYSLINUX from a CD, GRUB on a BIOS and on UEFI, iPXE from the network.
+// Boots by boot loaders as they are distributed: GRUB and SYSLINUX from a CD, GRUB on a BIOS and on UEFI, iPXE from the network.
 
 import Commands
 import Foundation
 import TestSupport
 import Testing
 
-/// A folder for what a boot loader reads, gone when nobody holds it any more.
+/// A folder for a boot loader's files, removed with its last reference.
 final class BootFolder {
     let url = FileManager.default.temporaryDirectory.appendingPathComponent("boot-\(UUID())")
-    /// Where a disc with what is in the folder may be put; it goes with it.
+    /// A path for a disc made of the folder; it is removed with the folder.
     var disc: String { url.path + ".iso" }
 
     /// A folder with the loader and `files`, by their names.
@@ -48,9 +48,9 @@ final class BootFolder {
     }
 }
 
-/// What is to be booted, whoever does it.
+/// A boot, independent of the boot loader.
 struct BootPlan {
-    /// The applications and libraries, and what follows the path or takes its place in the module's string.
+    /// The applications and libraries, and the words after the path or instead of it in the module's string.
     var modules: [(file: URL, string: String)]
     /// The words after the loader's name.
     var commandLine = "env=A=b -- one two"
@@ -66,12 +66,12 @@ struct BootPlan {
     fileprivate static func line(_ words: [String]) -> String { words.filter { !$0.isEmpty }.joined(separator: " ") }
 }
 
-/// GRUB 2, and the firmware that it runs on.
+/// GRUB 2, and its firmware.
 enum GRUB: String, CaseIterable, CustomTestStringConvertible {
     case bios = "i386-pc"
     case efi = "x86_64-efi"
 
-    /// The loader's protocol, which is also how GRUB's commands begin and end.
+    /// The loader's protocol; GRUB's commands begin with its name.
     enum Version: String { case one = "", two = "2" }
 
     private static let firmware = "/usr/share/OVMF/OVMF_CODE.fd"
@@ -79,7 +79,7 @@ enum GRUB: String, CaseIterable, CustomTestStringConvertible {
     var testDescription: String { self == .bios ? "on a BIOS" : "on UEFI" }
     private var modules: String { "/usr/lib/grub/" + rawValue }
 
-    /// Whether what is needed is there on a BIOS, and on both.
+    /// Whether the required programs are installed: for a BIOS, and for both.
     static let isThere = bios.isThere
     static let areThere = isThere && efi.isThere && FileManager.default.fileExists(atPath: firmware)
 
@@ -179,7 +179,7 @@ enum IPXE {
     static let genuine = Project.genuine("hello_world")
     static let hasGenuine = Project.exists(genuine)
 
-    /// An option in the application's string, and that it is heeded; the kernel's command line arrives.
+    /// An option in the application's string takes effect, and the kernel's command line arrives.
     static let demo = BootPlan(modules: [BootPlan.module("demo", "loader.verbose")])
 
     private func expectDemonstration(_ outcome: Outcome) {
@@ -199,7 +199,7 @@ enum IPXE {
     @Test(
         .enabled(if: GRUB.isThere, "GRUB, xorriso or mtools are not there: make deps"),
         .enabled(if: hasGenuine, "the genuine image hello_world is not there"))
-    func `GRUB boots a genuine application, whose digest is compared`() async throws {
+    func `GRUB boots a genuine application, and its digest is compared`() async throws {
         let digest = try await sha256([Self.genuine.path])[0]
         expectGenuine(try await GRUB.boot(BootPlan(modules: [(Self.genuine, "loader.sha256=\(digest)")])))
     }
@@ -226,12 +226,12 @@ enum IPXE {
             outcome.comment)
     }
 
-    /// Without their names libraries are known by DT_SONAME; libmiddle.so has none.
+    /// Without file names, libraries are known by DT_SONAME; libmiddle.so has none.
     @Test(
         .enabled(if: GRUB.isThere, "GRUB, xorriso or mtools are not there: make deps"),
         .enabled(if: isBuilt, "make loader fixtures"),
         arguments: [true, false])
-    func `libraries without names`(isNamed: Bool) async throws {
+    func `a library without DT_SONAME is found only by its file name`(isNamed: Bool) async throws {
         let digest = try await sha256([Project.fixture("libbase.so").path])[0]
         let outcome = try await GRUB.boot(
             BootPlan(modules: [
@@ -249,11 +249,11 @@ enum IPXE {
         )
     }
 
-    /// C applications are linked at 8 MiB, where OVMF has what it keeps across sleep states.
+    /// C applications are linked at 8 MiB, where OVMF keeps memory across sleep states.
     @Test(
         .enabled(if: GRUB.areThere, "GRUB for BIOS and UEFI, OVMF, xorriso or mtools are not there: make deps"),
         .enabled(if: isBuilt, "make loader fixtures"))
-    func `an image where the firmware lives is told who lives there, and where to go`() async throws {
+    func `an image in the firmware's memory is refused with that memory's kind and another address`() async throws {
         let outcome = try await GRUB.efi.boot(BootPlan(modules: [BootPlan.module("gen4-identity-8M")]), by: .two)
         #expect(outcome.status == 43, outcome.comment)
         let sentence =
@@ -269,7 +269,7 @@ enum IPXE {
     @Test(
         .enabled(if: GRUB.isThere, "GRUB, xorriso or mtools are not there: make deps"),
         .enabled(if: isBuilt, "make loader fixtures"))
-    func `libraries by Multiboot 2`() async throws {
+    func `libraries arrive by Multiboot 2`() async throws {
         let outcome = try await GRUB.bios.boot(
             BootPlan(modules: [
                 BootPlan.module("libraries-pie"), BootPlan.module("libtop.so"), BootPlan.module("libbase.so"),

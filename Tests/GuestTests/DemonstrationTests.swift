@@ -1,4 +1,4 @@
-// The demonstration application checks what it was given; here it is booted in every way QEMU can start the loader.
+// The demonstration application checks everything that it is given; it is booted in every way in which QEMU starts the loader.
 
 import TestSupport
 import Testing

@@ -1,4 +1,4 @@
-// What docs/kernels.md says a kernel needs: its code is assembled, linked and booted.
+// The kernel in docs/kernels.md: its code is assembled, linked and booted.
 
 import Foundation
 import Subprocess
@@ -31,7 +31,7 @@ import Testing
         try await Self.boot(folder.appendingPathComponent("kernel"), relocations: 1)
     }
 
-    /// The text between ```LANGUAGE and ```, block by block.
+    /// The text between ```LANGUAGE and ```, for each block.
     private static func blocks(_ language: String) throws -> [String] {
         let page = try String(contentsOf: Project.root.appendingPathComponent("docs/kernels.md"), encoding: .utf8)
         return page.components(separatedBy: "\n```\(language)\n").dropFirst().map {
@@ -39,7 +39,7 @@ import Testing
         }
     }
 
-    /// Runs `commands`, but for those of the tool, which need not be installed.
+    /// Runs `commands`, except for calls of the tool, which need not be installed.
     private static func run(_ commands: String, in folder: URL) async throws {
         let lines = commands.split(separator: "\n").filter { !$0.hasPrefix("loader-inspect ") }
         let result = try await Subprocess.run(
@@ -54,7 +54,7 @@ import Testing
             let outcome = try await guest.boot()
             #expect(outcome.status == 3, outcome.comment)
             #expect(outcome.serial.contains("\n[LOADER] \(relocations) relocation"), outcome.comment)
-            // Under PVH the command line is in the device tree alone.
+            // By PVH only the device tree has the command line.
             #expect(outcome.serial.hasSuffix(start == .pvh ? "\n\n" : " hello, world\n"), outcome.comment)
         }
     }

@@ -1,4 +1,4 @@
-// Every command that the pages show is run as it stands, or is in a list of those that are not, with the reason.
+// Every command on the pages is run as it stands, or listed with the reason why it is not run.
 
 import Foundation
 import Subprocess
@@ -14,7 +14,7 @@ import Testing
 @Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct DocumentedCommandsTests {
     static let isBuilt = Project.exists(Project.loader) && Project.exists(Project.fixture("demo"))
 
-    /// The commands that are not run, by what they begin with, and why not.
+    /// The commands that are not run, by their beginnings, and the reasons.
     static let notRun: [(beginning: String, reason: String)] = [
         ("git clone ", "needs the network"),
         ("cd hermit-rs-template", "is a folder of what was cloned"),
@@ -54,7 +54,7 @@ import Testing
         }
         for command in try page.commands {
             if Self.reason(command) != nil {
-                // That there is such a target can be seen all the same.
+                // That such a target exists can be checked all the same.
                 guard command.hasPrefix("make ") else { continue }
                 let run = try await clone.run(command.replacing(/^make/, with: "make -n"))
                 #expect(run.status == 0, "\(page.path): \(command)\n\(run.output)")
@@ -64,17 +64,17 @@ import Testing
                 print("\(page.path): not run, KVM does not work here: \(command)")
                 continue
             }
-            // Nobody asks for a certain port, which need not be free.
+            // No fixed port is requested: it could be in use.
             let run = try await clone.run(
                 command.replacing(/hostfwd=tcp::[0-9]+/, with: "hostfwd=tcp::0")
                     .replacing(/--port [0-9]+:/, with: "--port 0:"))
-            // QEMU alone ends with 3 where an application ended well.
+            // QEMU itself exits with 3 if the application ended well.
             let expected: Int32 = command.hasPrefix("qemu-system-x86_64 ") ? 3 : 0
             #expect(run.status == expected, "\(page.path): \(command)\nended with status \(run.status)\n\(run.output)")
         }
     }
 
-    @Test func `what is not run is in the pages`() throws {
+    @Test func `every command that is not run is on a page`() throws {
         let commands = try Page.all.flatMap { try $0.commands }
         #expect(commands.count > 60)
         for (beginning, reason) in Self.notRun {
@@ -120,7 +120,7 @@ import Testing
         }
     }
 
-    /// Every link to a file of the project leads somewhere.
+    /// Every link to a file of the project leads to a file.
     @Test(arguments: Page.all + [Page(path: "CHANGELOG.md")])
     func `links lead to files and headings`(_ page: Page) throws {
         let folder = Project.root.appendingPathComponent(page.path).deletingLastPathComponent()
@@ -152,7 +152,7 @@ import Testing
         }
     }
 
-    /// What the text calls by its path is there.
+    /// Every source file that the text names exists.
     @Test(arguments: Page.all)
     func `sources that are named are there`(_ page: Page) throws {
         for line in try page.lines {
@@ -163,7 +163,7 @@ import Testing
         }
     }
 
-    /// Each status means on the page what the tool says.
+    /// Each status has the same meaning on the page and in the tool.
     @Test func `exit statuses are the tool's`() async throws {
         let clone = try Clone()
         let rows = try Page(path: "docs/exit-statuses.md").lines.compactMap {
@@ -173,14 +173,14 @@ import Testing
         for row in rows {
             let status = try #require(Int(row.1))
             #expect(Int(row.2.drop { $0 == "0" || $0 == "x" }, radix: 16) ?? 0 == (status - 1) / 2)
-            // The application's own are Hermit's, where the tool speaks of applications in general.
+            // For the application's own statuses the page speaks of Hermit, the tool of applications in general.
             guard status > 3 else { continue }
             let output = try await clone.run("loader-inspect explain \(status)").output
             #expect(output.hasPrefix("QEMU status \(status): \(row.3)\n"), "\(output)")
         }
     }
 
-    /// Each option on the page is one.
+    /// Each option on the page exists.
     @Test func `options are the loader's`() async throws {
         let clone = try Clone()
         let values = ["N": "4-identity", "ADDRESS": "0x600000", "DIGITS": "$(sha256sum app | head -c 64)"]
@@ -188,7 +188,7 @@ import Testing
         for line in try Page(path: "docs/options.md").lines where line.hasPrefix("| `loader.") {
             for match in line.components(separatedBy: "|")[1].matches(of: /`(loader\.[a-z0-9-]+)(?:=([A-Z]+))?`/) {
                 let value = match.2.map { "=" + (values[String($0)] ?? "") } ?? ""
-                // BootInfo's layout is a question in old generations alone.
+                // BootInfo's layout is an option for old generations only.
                 let application = match.1.hasSuffix("align16") ? "build/fixtures/gen2-pie" : "app"
                 let run = try await clone.run("loader-inspect --loader-options \(match.1)\(value) \(application)")
                 #expect(run.status == 0, "\(match.0): \(run.output)")
@@ -198,14 +198,14 @@ import Testing
         #expect(count == 10)
     }
 
-    /// What a page shows of a command's output, line by line, but for ellipses.
+    /// The output on a page is compared with the command's, line by line, except for ellipses.
     @Test(
         .enabled(if: isBuilt, "make loader fixtures has not been run"),
         arguments: [
             ("README.md", "[LOADER] version", "make run"),
             ("docs/loader-inspect.md", "app: boots", "loader-inspect app"),
         ])
-    func `output that is shown is what is printed`(_ example: (page: String, beginning: String, command: String))
+    func `the output on a page is the command's`(_ example: (page: String, beginning: String, command: String))
         async throws
     {
         let blocks = try Page(path: example.page).blocks.filter { $0.lines.first?.hasPrefix(example.beginning) == true }
@@ -217,11 +217,11 @@ import Testing
         }
     }
 
-    @Test func `the README can be read in one go`() throws {
+    @Test func `the README is short`() throws {
         #expect(try Page(path: "README.md").lines.count <= 171)
     }
 
-    /// The newest part of the changelog is about the version that is built here.
+    /// The newest part of the changelog describes the version that is built here.
     @Test func `the changelog knows the version`() async throws {
         let words = try await Clone().run("loader-inspect --version").output.split { " \n".contains($0) }
         let version = try #require(words.last)

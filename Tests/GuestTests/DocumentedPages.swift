@@ -1,4 +1,4 @@
-// The pages of the project and the commands in them, and a folder in which these run as in a clone.
+// The project's pages and the commands on them, and a folder in which the commands run as in a clone.
 
 import Foundation
 import Subprocess
@@ -11,7 +11,7 @@ import Testing
     import SystemPackage
 #endif
 
-/// A page that shows commands.
+/// A page with commands.
 struct Page: CustomTestStringConvertible, Sendable {
     /// Its path from the project's root.
     let path: String
@@ -49,7 +49,7 @@ struct Page: CustomTestStringConvertible, Sendable {
         }
     }
 
-    /// What stands in backquotes on `line`.
+    /// The text in backquotes on `line`.
     private static func code(in line: String) -> [String] {
         let parts = line.components(separatedBy: "`")
         return parts.indices.filter { $0 % 2 == 1 && $0 < parts.count - 1 }.map {
@@ -57,8 +57,8 @@ struct Page: CustomTestStringConvertible, Sendable {
         }
     }
 
-    /// The commands, in order: the lines of ```sh blocks, lines that begin with a prompt, and the rows of tables in whose heading is a
-    /// command with an ellipsis, which stands for what the row has.
+    /// The commands, in order: the lines of ```sh blocks, lines that begin with a prompt, and the rows of tables whose heading is a
+    /// command with an ellipsis, which stands for the row's text.
     var commands: [String] {
         get throws {
             if path.hasSuffix(".1") { return try manualCommands }
@@ -101,7 +101,7 @@ struct Page: CustomTestStringConvertible, Sendable {
         }
     }
 
-    /// What stands in backquotes in the text and begins with the name of a program of the project.
+    /// Text in backquotes that begins with the name of one of the project's programs.
     var mentioned: [String] {
         get throws {
             var isInside = false
@@ -112,7 +112,7 @@ struct Page: CustomTestStringConvertible, Sendable {
         }
     }
 
-    /// Commands, each on one line: joined where a backslash, a pipe or an open quote says so, without comments.
+    /// Commands, each on one line: joined at a backslash, a pipe or an open quote, without comments.
     private static func joined(_ lines: [String]) -> [String] {
         var commands: [String] = []
         var command = ""
@@ -130,7 +130,7 @@ struct Page: CustomTestStringConvertible, Sendable {
     }
 }
 
-/// A folder like a clone in which everything has been built, with an application called `app`; gone when nobody holds it any more.
+/// A folder like a clone after a complete build, with an application called `app`; removed with its last reference.
 final class Clone {
     let url = FileManager.default.temporaryDirectory.appendingPathComponent("clone-\(UUID())")
 
@@ -150,7 +150,7 @@ final class Clone {
         }
         try link("build/loader-inspect", to: tool)
         try link("bin/loader-inspect", to: tool)
-        // Everything has been built: the targets that build are not made again.
+        // Everything counts as built: targets that build are not made again.
         try write(
             "bin/make",
             """
@@ -174,7 +174,7 @@ final class Clone {
         try Data(text.utf8).write(to: url.appendingPathComponent(name))
     }
 
-    /// Runs `command` by a shell, for ten minutes at the most; returns its exit status, and what it said.
+    /// Runs `command` by a shell, for at most ten minutes; returns its exit status and its output.
     func run(_ command: String) async throws -> (status: Int32, output: String) {
         let path = url.appendingPathComponent("bin").path + ":" + (ProcessInfo.processInfo.environment["PATH"] ?? "")
         let result = try await Subprocess.run(

@@ -1,10 +1,10 @@
-// The machine's end where nobody listens to port 0xf4: it is the end, and no boot loop.
+// The end of a machine without a device at port 0xf4: it stops, and does not reboot in a loop.
 
 import Foundation
 import TestSupport
 import Testing
 
-/// Who asks for the end: each goes its own way through the loader's code.
+/// The causes of an end; each takes its own way through the loader's code.
 enum Failing: String, CaseIterable, CustomTestStringConvertible {
     case refusal = "a refusal"
     case cpu = "an unfit CPU"
@@ -12,7 +12,7 @@ enum Failing: String, CaseIterable, CustomTestStringConvertible {
     case exceptionOverLoader = "an exception over the loader"
     var testDescription: String { rawValue }
 
-    /// The machine, and a file that it needs for as long as it runs.
+    /// The machine, and a file that it needs while it runs.
     func guest() throws -> (Guest, TemporaryFile?) {
         var guest = Guest(initrd: nil)
         switch self {
@@ -34,7 +34,7 @@ enum Failing: String, CaseIterable, CustomTestStringConvertible {
 @Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct EndTests {
     static let isBuilt = Project.exists(Project.loader)
 
-    /// Without isa-debug-exit and without -no-reboot, a reset would begin again and again.
+    /// Without isa-debug-exit and -no-reboot, a reset would start the boot again and again.
     @Test(.enabled(if: isBuilt, "make loader fixtures"), arguments: ["pc", "q35"], Failing.allCases)
     func `QEMU powers off`(_ machine: String, _ failing: Failing) async throws {
         var (guest, file) = try failing.guest()
@@ -46,7 +46,7 @@ enum Failing: String, CaseIterable, CustomTestStringConvertible {
         #expect(outcome.errors.count == 1, outcome.comment)
     }
 
-    /// microvm has no port for that: it is reset, by a triple fault.
+    /// microvm has no power-off port: it is reset by a triple fault.
     @Test(.enabled(if: isBuilt, "make loader fixtures"), arguments: Failing.allCases)
     func `QEMU's microvm is reset`(_ failing: Failing) async throws {
         var (guest, file) = try failing.guest()
@@ -58,18 +58,18 @@ enum Failing: String, CaseIterable, CustomTestStringConvertible {
         #expect(outcome.errors.count == 1, outcome.comment)
     }
 
-    /// The ports of others, with isa-debug-exit in their place: its status is what was written there first.
+    /// Ports of other monitors, with isa-debug-exit in their place: its status shows which one was written first.
     /// Cloud Hypervisor resets by port 0x64, so its way to power off has to come before.
     @Test(
         .enabled(if: isBuilt, "make loader fixtures"),
         arguments: [(["0x64"], 0xfe), (["0x600"], 0x34), (["0x64", "0x600"], 0x34)],
         Failing.allCases)
-    func `other monitors' ports come in an order that ends them`(
+    func `other monitors' ports are written in an order that ends them`(
         _ ports: (addresses: [String], value: Int), _ failing: Failing
     ) async throws {
         var (guest, file) = try failing.guest()
         defer { withExtendedLifetime(file) {} }
-        // It has neither port.
+        // microvm has neither port.
         guest.machine = "microvm"
         guest.end =
             ["-no-reboot"] + ports.addresses.flatMap { ["-device", "isa-debug-exit,iobase=\($0),iosize=0x01"] }
@@ -78,7 +78,7 @@ enum Failing: String, CaseIterable, CustomTestStringConvertible {
         #expect(outcome.errors.count == 1, outcome.comment)
     }
 
-    /// Without a hypervisor what was said stays to be read: the CPU halts, and writes to no port that may be anything.
+    /// Without a hypervisor the text stays on the screen: the CPU halts, and writes to no port, since any device may have it.
     @Test(.enabled(if: isBuilt, "make loader fixtures"), arguments: Failing.allCases)
     func `bare metal halts`(_ failing: Failing) async throws {
         var (guest, file) = try failing.guest()

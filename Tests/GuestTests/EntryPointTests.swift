@@ -1,4 +1,4 @@
-// Files that could only die at their first instruction: the host says so, and the loader refuses them with the same sentence.
+// Files that would die at their first instruction: the host reports it, and the loader refuses them with the same sentence.
 
 import Foundation
 import Subprocess
@@ -8,7 +8,7 @@ import Testing
 @Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct EntryPointTests {
     static let isBuilt = Project.exists(Project.loader) && Project.exists(Project.fixture("demo"))
 
-    /// Which program header's segment holds the entry point of `file`, as the offset of the header in it.
+    /// The file offset of the program header whose segment contains the entry point of `file`.
     private static func entryHeader(_ file: [UInt8]) throws -> Int {
         let entry = file.number(UInt64.self, at: 24)
         let headers = (0..<Int(file.number(UInt16.self, at: 56))).map { 64 + 56 * $0 }
@@ -19,14 +19,14 @@ import Testing
             })
     }
 
-    /// `name`, of which the segment of the entry point has lost PF_X.
+    /// `name`, without PF_X in the segment of the entry point.
     private static func notExecutable(_ name: String) throws -> [UInt8] {
         let file = Array(try Data(contentsOf: Project.fixture(name)))
         let header = try entryHeader(file)
         return file.putting(file.number(UInt32.self, at: header + 4) & ~1, at: header + 4)
     }
 
-    /// Both refuse `file` with a sentence that has `words` in it, and exit status 1 or the one of files that can't boot here.
+    /// Both refuse `file` with a sentence that contains `words`, and exit status 1 or that of files that cannot boot here.
     private func isRefused(_ file: URL, _ words: String, options: String = "") async throws {
         var guest = Guest(initrd: file)
         guest.moduleArguments = options
@@ -55,11 +55,11 @@ import Testing
         try await isRefused(file.url, "is in it, and it is not executable; link with an entry symbol")
         let host = try await RefusalTests.inspect(file.url, memory: "1G")
         #expect(host.sentence?.hasSuffix(advice) == true)
-        // The fixture kernel checks that its pages are protected, and says what it misses.
+        // The fixture kernel checks that its pages are protected, and reports which are not.
         if name != "gen4-identity-4M" { try await boots(file.url, "loader.no-protect") }
     }
 
-    /// Pages of older generations are not protected: the file runs, and it stays a warning.
+    /// Pages of older generations are not protected: the file runs, and the finding stays a warning.
     @Test(.enabled(if: isBuilt, "make loader fixtures"), arguments: ["gen3-pie", "gen0-8M"])
     func segmentWithoutExecutionWhereNothingIsProtected(_ name: String) async throws {
         let file = try TemporaryFile(Data(try Self.notExecutable(name)))
@@ -67,7 +67,7 @@ import Testing
         try await isRefused(file.url, "is in it, and it is not executable", options: "loader.protect")
     }
 
-    /// A CPU that can't keep pages from being executed boots it.
+    /// A CPU without NX boots it.
     @Test(.enabled(if: isBuilt, "make loader fixtures")) func segmentWithoutExecutionWithoutNX() async throws {
         let file = try TemporaryFile(Data(try Self.notExecutable("demo")))
         var guest = Guest(initrd: file.url)
@@ -78,10 +78,10 @@ import Testing
         #expect(host.status == 0)
     }
 
-    @Test(.enabled(if: isBuilt, "make loader fixtures")) func zerosBehindTheBytes() async throws {
+    @Test(.enabled(if: isBuilt, "make loader fixtures")) func zerosAfterTheBytes() async throws {
         let sound = Array(try Data(contentsOf: Project.fixture("demo")))
         var header = try Self.entryHeader(sound)
-        // The segment with zeros after its bytes.
+        // The segment that has zeros after its bytes.
         while sound.number(UInt64.self, at: header + 32) == sound.number(UInt64.self, at: header + 40) { header += 56 }
         let start = sound.number(UInt64.self, at: header + 16)
         let end = start + sound.number(UInt64.self, at: header + 32)
@@ -91,14 +91,14 @@ import Testing
         try await isRefused(file.url, "is in it, where the file has no bytes: zeros would be executed")
     }
 
-    /// 0 is what linkers leave in e_entry where there is no entry symbol.
+    /// Linkers leave 0 in e_entry if there is no entry symbol.
     @Test(.enabled(if: isBuilt, "make loader fixtures")) func noEntryPoint() async throws {
         let file = try TemporaryFile(
             Data(Array(try Data(contentsOf: Project.fixture("demo"))).putting(0 as UInt64, at: 24)))
         try await isRefused(file.url, "e_entry 0x0 points at the file's own header, which is not code")
     }
 
-    /// Programs that split a file in two, and what to call them with: the file, the program's part, the debugger's.
+    /// Programs that split a file in two, and their arguments: the file, the program's part, the debugger's.
     static let splitters: [(program: String, arguments: @Sendable (String, String, String) -> [String])] = [
         ("objcopy", { file, _, debug in ["--only-keep-debug", file, debug] }),
         ("llvm-objcopy", { file, _, debug in ["--only-keep-debug", file, debug] }),

@@ -1,4 +1,4 @@
-// Genuine Hermit images, where they are there: their own last words are the witness.
+// Genuine Hermit images, if they are there: their own last words are the witness.
 
 import TestSupport
 import Testing

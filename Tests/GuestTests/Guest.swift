@@ -1,4 +1,4 @@
-// Boots the loader in QEMU and keeps what it said: the only place that knows QEMU's command line.
+// Boots the loader in QEMU and keeps its output. No other test code knows QEMU's command line.
 
 import Foundation
 import Subprocess
@@ -10,7 +10,7 @@ import Testing
     import SystemPackage
 #endif
 
-/// Files of the package, found from this file's place in it.
+/// Files of the package, relative to this file.
 enum Project {
     static let root = URL(fileURLWithPath: #filePath)
         .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
@@ -18,7 +18,7 @@ enum Project {
 
     static func fixture(_ name: String) -> URL { root.appendingPathComponent("build/fixtures/\(name)") }
 
-    /// A genuine Hermit image; they lie beside the package, or where the environment says.
+    /// A genuine Hermit image, from beside the package or from the folder in the environment.
     static func genuine(_ name: String) -> URL {
         let folder =
             ProcessInfo.processInfo.environment["LOADER_HERMIT_IMAGES"].map { URL(fileURLWithPath: $0) }
@@ -29,9 +29,9 @@ enum Project {
     static func exists(_ file: URL) -> Bool { FileManager.default.fileExists(atPath: file.path) }
 }
 
-/// How a boot ended.
+/// The end of a boot.
 struct Outcome {
-    /// QEMU's exit status; 124 where the time ran out.
+    /// QEMU's exit status; 124 if the time ran out.
     var status: Int32
     /// Everything on the serial line, without carriage returns.
     var serial: String
@@ -50,13 +50,13 @@ struct Outcome {
         serial.range(of: text).map { serial[$0.upperBound...].prefix { !" ,:;\n".contains($0) } }
     }
 
-    /// What to print when a test fails.
+    /// The text to print if a test fails.
     var comment: Comment { "\(command)\nended with status \(status) and said:\n\(serial)" }
 }
 
 /// A machine to boot.
 struct Guest {
-    /// QEMU's arguments for what the firmware boots, a disc or a network, in place of the loader.
+    /// QEMU's arguments for a disc or a network that the firmware boots instead of the loader.
     var medium: [String] = []
     var initrd: URL?
     /// Words after the file's name, which Multiboot hands over with the module.
@@ -66,18 +66,18 @@ struct Guest {
     var loader = Project.loader
     var machine = "pc"
     var memory = "1G"
-    /// Whether the host sets all of `memory` aside, or only what the guest touches.
+    /// Whether the host allocates all of `memory` at once, or only the pages that the guest touches.
     var isMemoryReserved = true
     var processors = "1"
     var cpu = "qemu64,apic,fsgsbase,fxsr,rdrand,rdtscp,xsave,xsaveopt"
     var append = ""
-    /// Where the serial line leads.
+    /// The destination of the serial line.
     var serial = ["-serial", "stdio"]
-    /// How the machine ends: QEMU's way, unless it stands for another.
+    /// How the machine ends: by isa-debug-exit, unless the test imitates another monitor.
     var end = ["-no-reboot", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]
     /// Seconds after which the boot counts as hung, on the busiest machine.
     var patience = 300
-    /// What a guest says last that may run for ever: so many seconds later it is ended, with status 124.
+    /// Text of a guest that may run for ever, and the seconds after it until the guest is ended, with status 124.
     var staysAfter: (words: String, seconds: Int)?
 
     /// Boots, and waits for the end.
@@ -112,7 +112,7 @@ struct Guest {
             command: "timeout " + arguments.joined(separator: " "))
     }
 
-    /// A shell's words: they run a command, and end it with status 124 if it still runs so many seconds after it has said something.
+    /// Words for a shell: they run a command, and end it with status 124 if it still runs this many seconds after it printed a line.
     private static let watch = """
         words=$1 left=${2}0; shift 2
         said=$(mktemp)
@@ -132,14 +132,14 @@ struct Guest {
         let magic = Data([0x02, 0xb0, 0xad, 0x1b])
         let range = try #require(file.range(of: magic, in: 0..<8192))
         file.replaceSubrange(range, with: Data(count: 4))
-        // Beside the loader, where it may stay: all tests of a run share it.
+        // Beside the loader, where it stays: all tests of a run share it.
         let copy = Project.root.appendingPathComponent("build/loader-pvh")
         try file.write(to: copy, options: .atomic)
         return copy
     }
 }
 
-/// How QEMU starts the loader.
+/// The ways in which QEMU starts the loader.
 enum Start: String, CaseIterable, CustomStringConvertible {
     case multiboot = "Multiboot"
     case pvh = "PVH"
@@ -170,7 +170,7 @@ final class StuckTerminal {
     }
 }
 
-/// A file in a temporary folder, gone when nobody holds it any more.
+/// A file in a temporary folder, removed with its last reference.
 final class TemporaryFile {
     let url: URL
 

@@ -1,4 +1,4 @@
-// Hermit images in QEMU: made by several programs, of every generation of kernels, and damaged ones; the tool on the host says the same.
+// Hermit images in QEMU: made by several programs, with kernels of every generation, and damaged; the host tool agrees.
 
 import Commands
 import Foundation
@@ -11,7 +11,7 @@ import Testing
             .contains { FileManager.default.isExecutableFile(atPath: "\($0)/\(program)") }
     }
 
-    /// A folder with the file `hermit.toml` and the kernel `bin/app`, for programs that pack it; it goes with this object.
+    /// A folder with the file `hermit.toml` and the kernel `bin/app`, for programs that pack it; it is removed with this object.
     private final class Tree {
         let url = FileManager.default.temporaryDirectory.appendingPathComponent("tree-\(UUID())")
         var image: URL { url.appendingPathComponent("image") }
@@ -43,7 +43,7 @@ import Testing
 
     private static let line = " -freq 1000 env=GREETING=hello -- one 'two words'"
 
-    /// What the demonstration prints of its command line is what hermit.toml says.
+    /// The demonstration prints the command line from hermit.toml.
     private func check(_ tree: Tree, memory: String = "128M") async throws {
         let outcome = try await Guest(initrd: tree.image, memory: memory).boot()
         #expect(outcome.status == 3, outcome.comment)
@@ -62,21 +62,21 @@ import Testing
         "mkdir opt; mv bin/app opt/app-1; ln -s ../opt/app-1 bin/app; tar -czf image hermit.toml bin opt",
         "ln bin/app first; tar -czf image hermit.toml first bin/app",
     ])
-    func `what tar and gzip make`(_ script: String) async throws {
+    func `images made by tar and gzip boot`(_ script: String) async throws {
         let tree = try Tree(Project.fixture("demo"), Self.input)
         try await tree.shell(script)
         try await check(tree)
     }
 
     @Test(.enabled(if: isThere("bsdtar"), "bsdtar is not installed"), arguments: ["ustar", "pax", "gnutar"])
-    func `what BSD tar makes`(_ format: String) async throws {
+    func `images made by BSD tar boot`(_ format: String) async throws {
         let tree = try Tree(Project.fixture("demo"), Self.input)
         try await tree.shell("bsdtar --format=\(format) -czf image hermit.toml bin/app")
         try await check(tree)
     }
 
     @Test(.enabled(if: isThere("python3"), "python3 is not installed"), arguments: ["USTAR", "GNU", "PAX"])
-    func `what Python makes`(_ format: String) async throws {
+    func `images made by Python boot`(_ format: String) async throws {
         let tree = try Tree(Project.fixture("demo"), Self.input)
         try await tree.shell(
             """
@@ -90,7 +90,7 @@ import Testing
     }
 
     @Test(arguments: [("pigz", "pigz -p 2"), ("zopfli", "zopfli --i1 -c /dev/stdin")])
-    func `what other packers make`(_ program: String, _ command: String) async throws {
+    func `images made by other packers boot`(_ program: String, _ command: String) async throws {
         guard Self.isThere(program) else {
             try Test.cancel("\(skipped("images packed by \(program)", "it is not installed"))")
         }
@@ -105,7 +105,7 @@ import Testing
         "gen0", "gen1", "gen2", "gen3", "gen4-recursive", "gen4-v0.11", "gen4-identity",
     ]
 
-    /// Each kernel, and all the places where they can be linked, or by turns one of them.
+    /// Each kernel at one of its link addresses in turn; in a soak at all of them.
     private static let placed: [(kernel: String, place: String)] = {
         let places = ["pie", "4M", "8M", "16M"]
         return kernels.enumerated().flatMap { index, kernel in
@@ -113,8 +113,8 @@ import Testing
         }
     }()
 
-    /// The fixtures check everything that they are handed, free memory among it. An archive that isn't packed stays where the starter
-    /// has put it, by PVH at the end of RAM, unless the kernel needs it elsewhere.
+    /// The fixtures check everything that they are handed, including free memory. An unpacked archive stays where the starter put it, which
+    /// is the end of RAM by PVH, unless the kernel needs it elsewhere.
     @Test(arguments: placed) func `kernels of every generation`(_ kernel: String, _ place: String) async throws {
         let image = ImageWriter(Array(try Data(contentsOf: Project.fixture("\(kernel)-\(place)"))), Self.input)
         let packed = try TemporaryFile(Data(image.packed))
@@ -129,7 +129,7 @@ import Testing
         }
     }
 
-    /// What kernels spare is told to them, and where it lies.
+    /// Kernels that respect reservations are told of the archive.
     @Test(arguments: [("gen4-identity", true), ("gen4-v0.11", true), ("gen4-recursive", true), ("gen2", false)])
     func `the archive is in the device tree`(_ kernel: String, _ isTold: Bool) async throws {
         let image = ImageWriter(Array(try Data(contentsOf: Project.fixture("\(kernel)-pie"))))
@@ -150,7 +150,7 @@ import Testing
         #expect(!isTold || handoff.indices.dropLast(8).contains { handoff[$0...].starts(with: cells) })
     }
 
-    @Test func `what the user says comes on top`() async throws {
+    @Test func `the user's words are added to the image's, and replace its arguments`() async throws {
         let image = ImageWriter(Array(try Data(contentsOf: Project.fixture("gen4-identity-pie"))), Self.input)
         let file = try TemporaryFile(Data(image.packed))
         for (append, rest) in [
@@ -172,7 +172,7 @@ import Testing
         #expect(outcome.status == 3, outcome.comment)
     }
 
-    @Test func `what the machine lacks`() async throws {
+    @Test func `a machine without the memory or processors that an image requires is refused`() async throws {
         func image(_ text: String) throws -> TemporaryFile {
             let kernel = Array(try Data(contentsOf: Project.fixture("gen4-identity-pie")))
             return try TemporaryFile(Data(ImageWriter(kernel, "[requirements]\n\(text)\n").packed))
@@ -211,8 +211,8 @@ import Testing
         }
     }
 
-    /// The same sentence on both sides.
-    @Test func `damaged images are refused, here and there`() async throws {
+    /// Loader and host tool print the same sentence.
+    @Test func `damaged images are refused in the guest and on the host`() async throws {
         let image = ImageWriter(Array(try Data(contentsOf: Project.fixture("demo"))), Self.input)
         let (packed, archive) = (image.packed, image.archive)
         var files: [[UInt8]] = []
@@ -237,7 +237,7 @@ import Testing
         }
     }
 
-    /// Zeros, more than the guest has memory.
+    /// More zeros than the guest has memory.
     private func bomb() async throws -> [UInt8] {
         let file = try TemporaryFile(Data())
         try await make(["sh", "-c", "head -c 200000000 /dev/zero | gzip -1 >'\(file.url.path)'"])

@@ -1,4 +1,4 @@
-// Applications with shared objects, as further modules: each checks what it gets from its libraries.
+// Applications with shared objects as further modules: each checks its libraries' answers.
 
 import Foundation
 import TestSupport
@@ -11,7 +11,7 @@ import Testing
         let outcome = try await boot("libraries-" + kind)
         #expect(outcome.status == 3, outcome.comment)
         #expect(!outcome.serial.contains("FAILED"), outcome.comment)
-        // In the order in which symbols are searched, which is not that of the modules.
+        // In the order of the symbol search, which differs from the modules' order.
         let order = ["libtop.so at 0x", "libmiddle.so at 0x", "libbase.so at 0x"].compactMap {
             outcome.serial.range(of: $0)?.lowerBound
         }

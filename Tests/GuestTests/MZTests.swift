@@ -1,4 +1,4 @@
-// Boots of build/loader.efi: by UEFI firmware (OVMF), and as the Linux kernel that it is, too.
+// Boots of build/loader.efi, by UEFI firmware (OVMF) and as a Linux kernel.
 
 import Commands
 import Foundation
@@ -10,24 +10,24 @@ enum OVMF {
     static let file = URL(fileURLWithPath: "/usr/share/ovmf/OVMF.fd")
     static let isThere = Project.exists(file)
 
-    /// Boots a machine with OVMF that has `files` on a disk, by their paths, and that runs `script` in the firmware's shell.
+    /// Boots a machine with OVMF that has `files` on a disk, by their paths, and runs `script` in the firmware's shell.
     static func runShell(_ files: [String: Data], _ script: [String]) async throws -> Outcome {
         let folder = try BootFolder([])
         for (path, bytes) in files { try folder.write(bytes, to: path) }
-        // The machine ends with the script, whatever happened.
+        // The machine ends with the script in any case.
         let lines = script + ["reset -s"]
         try folder.write(Data(lines.joined(separator: "\r\n").utf8), to: "startup.nsh")
         return try await Guest(medium: medium(folder), patience: 300).boot()
     }
 
-    /// QEMU's arguments for a disk that has what is in `folder`; the guest's changes are forgotten.
+    /// QEMU's arguments for a disk with the files of `folder`; the guest's changes are discarded.
     static func medium(_ folder: BootFolder) -> [String] {
         ["-bios", file.path, "-net", "none", "-snapshot", "-drive", "file=fat:\(folder.url.path),format=raw,if=ide"]
     }
 }
 
 extension Outcome {
-    /// The serial line without what moves a terminal's cursor.
+    /// The serial line without terminal control sequences.
     var plain: String { serial.replacing(/\x{1b}\[[0-9;=]*[A-Za-z]/, with: "") }
 }
 
@@ -35,9 +35,9 @@ extension Outcome {
     static let file = Project.root.appendingPathComponent("build/loader.efi")
     static let isBuilt = Project.exists(file) && Project.exists(Project.fixture("demo"))
     static let genuine = Project.genuine("hello_world")
-    /// Kinds of files that the table of starters does not have.
+    /// Kinds of files that the table of starters lacks.
     static let generations = ["gen1-8M", "gen2-align16-4M", "gen4-v0.11-pie", "gen4-identity-16M"]
-    /// What a fixture's compiler has done, which nothing tells.
+    /// The option for a fixture's compiler, which the file does not name.
     private static func options(_ fixture: String) -> String { fixture.contains("align16") ? "loader.align16" : "" }
     static let line = "loader.verbose env=A=b -- one two"
 
@@ -67,7 +67,7 @@ extension Outcome {
         #expect(outcome.serial.contains("checks passed"), outcome.comment)
     }
 
-    /// Those who leave the 16-bit code out, as a stand-in does it that leaves their registers and structures: crosvm puts it at
+    /// Starters that do not run the 16-bit code, imitated by a stand-in with their registers and structures: crosvm puts the loader at
     /// 2 MiB, kexec anywhere.
     @Test(
         .enabled(if: isBuilt && Project.exists(Project.fixture("starter")), "make loader fixtures"),
@@ -77,7 +77,7 @@ extension Outcome {
             ("preset=firecracker-linux", "demo"), ("random=7 entry=linux64 load=0x500000", "demo"),
             ("random=8 entry=linux32 load=0x600000", "demo"),
         ])
-    func `it lies where others put it`(_ words: String, _ fixture: String) async throws {
+    func `it runs at other starters' addresses`(_ words: String, _ fixture: String) async throws {
         let outcome = try await Guest(
             initrd: Self.file, modules: [Project.fixture(fixture).path], loader: Project.fixture("starter"),
             append: words + " -- env=A=b -- one two"
@@ -87,7 +87,7 @@ extension Outcome {
         #expect(outcome.serial.contains("checks passed"), outcome.comment)
     }
 
-    /// It maps its heap where kexec puts the loader, which is not mapped there any more.
+    /// This kernel maps its heap where kexec puts the loader, which is no longer mapped there.
     @Test(
         .enabled(if: isBuilt && Project.exists(Project.fixture("starter")), "make loader fixtures"),
         .enabled(if: Project.exists(genuine), "the image hello_world is not there"),
@@ -101,7 +101,7 @@ extension Outcome {
         #expect(outcome.serial.contains("Hello, world!"), outcome.comment)
     }
 
-    /// The loader cannot say where, but that there was one, and the machine ends.
+    /// The loader can report that there was an exception, but not where; then the machine ends.
     @Test(
         .enabled(if: isBuilt && Project.exists(Project.fixture("starter")), "make loader fixtures"),
         arguments: [
@@ -141,7 +141,7 @@ extension Outcome {
         arguments: isSoak ? generations : ["gen1-8M"])
     func `every generation boots under OVMF`(_ fixture: String) async throws {
         let outcome = try await boot(Project.fixture(fixture), append: Self.options(fixture))
-        // Where the firmware's own memory lies in the image's way, the sentence says so.
+        // If the firmware's own memory is in the image's way, the sentence names it.
         if fixture.hasSuffix("8M") {
             #expect(outcome.status == 43, outcome.comment)
             #expect(outcome.errors.first?.hasPrefix("from 0x800000 up to 0x") == true, outcome.comment)
@@ -160,7 +160,7 @@ extension Outcome {
     @Test(
         .enabled(if: OVMF.isThere, "OVMF is not there: make deps"), .enabled(if: isBuilt, "make loader fixtures"),
         arguments: isSoak ? ["EFI/hermit", "EFI/BOOT"] : ["EFI/BOOT"])
-    func `the firmware finds it, and it the application`(_ folder: String) async throws {
+    func `the firmware finds the loader, and the loader the application`(_ folder: String) async throws {
         let files = try BootFolder([])
         try files.write(try #require(Self.bytes), to: "EFI/BOOT/BOOTX64.EFI")
         try files.write(Self.fixture("demo"), to: folder + "/hermit-app")
@@ -177,7 +177,7 @@ extension Outcome {
         expectDemonstration(outcome, by: "UEFI")
     }
 
-    /// What is in the way, and files that lead there.
+    /// The causes of errors, and files that lead to them.
     static let problems: [(sentence: String, status: String, files: [String: Data])] = [
         ("there is no application: neither an initrd", "E", [:]),
         ("there is no application: neither an initrd", "E", ["EFI/hermit/hermit-bootargs": Data("-- a".utf8)]),
@@ -189,11 +189,11 @@ extension Outcome {
         ),
     ]
 
-    /// The firmware goes on: nothing that was allocated is left.
+    /// After an error the firmware continues, and all allocated memory is freed.
     @Test(
         .enabled(if: OVMF.isThere, "OVMF is not there: make deps"), .enabled(if: isBuilt, "make loader fixtures"),
         arguments: isSoak ? Array(problems.indices) : [0, 2])
-    func `an error is told, and leaves nothing behind`(_ index: Int) async throws {
+    func `an error is reported, and all memory is freed`(_ index: Int) async throws {
         let problem = Self.problems[index]
         let bytes = try #require(Self.bytes)
         let outcome = try await OVMF.runShell(
@@ -218,7 +218,7 @@ extension Outcome {
         ["/usr/sbin/sfdisk", "/sbin/sfdisk", "/usr/bin/sfdisk"].contains(where: FileManager.default.fileExists)
         && FileManager.default.fileExists(atPath: "/usr/bin/mformat")
 
-    /// Has an image made in `folder`, and returns its path.
+    /// Makes an image in `folder`, and returns its path.
     static func disk(
         _ folder: BootFolder, _ words: [String], _ name: String = "app.img", loader: URL = file
     ) async throws -> String {
@@ -227,7 +227,7 @@ extension Outcome {
         return image
     }
 
-    /// Boots the image by OVMF; `drive` is what QEMU is to make of it.
+    /// Boots the image by OVMF; `drive` is the kind of drive in QEMU.
     static func boot(disk image: String, _ drive: String, machine: String) async throws -> Outcome {
         let medium = [
             "-bios", OVMF.file.path, "-net", "none", "-snapshot", "-drive", "file=\(image),format=raw," + drive,
@@ -239,7 +239,7 @@ extension Outcome {
         .enabled(if: OVMF.isThere && canMakeDisks, "OVMF, sfdisk or mtools are not there: make deps"),
         .enabled(if: isBuilt, "make loader fixtures"),
         arguments: isSoak ? [("pc", "if=ide"), ("q35", "if=ide")] : [("pc", "if=ide")])
-    func `a disk boots, whatever it is attached to`(_ machine: String, _ drive: String) async throws {
+    func `a disk boots on every kind of controller`(_ machine: String, _ drive: String) async throws {
         let folder = try BootFolder([])
         let image = try await Self.disk(
             folder,
@@ -263,7 +263,7 @@ extension Outcome {
     @Test(
         .enabled(if: canMakeDisks, "sfdisk or mtools are not there: make deps"),
         .enabled(if: isBuilt, "make loader fixtures"))
-    func `the same files make the same disk, others another`() async throws {
+    func `equal files make equal disks, and different files different ones`() async throws {
         let folder = try BootFolder([])
         var images: [Data] = []
         for (name, words) in [("one", ["a"]), ("same", ["a"]), ("other", ["b"])] {
@@ -271,7 +271,7 @@ extension Outcome {
             images.append(try Data(contentsOf: URL(fileURLWithPath: image)))
         }
         #expect(images[0] == images[1])
-        // The disk's own number, in the table's header: two such disks can be in one machine.
+        // The disk's GUID in the table's header: two such disks can be in one machine.
         #expect(images[0][512 + 56..<512 + 72] != images[2][512 + 56..<512 + 72])
     }
 
@@ -279,7 +279,7 @@ extension Outcome {
 
     static let canSign = ["/usr/bin/sbsign", "/usr/bin/openssl"].allSatisfy(FileManager.default.fileExists)
 
-    /// Without enforcement: that the signature is one says sbverify.
+    /// Without enforcement: sbverify checks the signature.
     @Test(
         .enabled(if: OVMF.isThere && canMakeDisks, "OVMF, sfdisk or mtools are not there: make deps"),
         .enabled(if: canSign, "sbsign or openssl is not there: make deps"),

@@ -36,7 +36,7 @@ enum Matrix {
         cells.flatMap { cell in values.indices.map { cell + [$0] } }
     }.map(Cell.init)
 
-    /// As few cells as a greedy search finds with every pair of values of any two dimensions in at least one of them, and
+    /// As few cells as a greedy search finds so that every pair of values of two dimensions is in at least one of them, and
     /// every generation on every machine by every protocol.
     static let part: [Cell] = {
         var missing = Set(all.flatMap(combinations))
@@ -81,7 +81,7 @@ struct MatrixTable {
         "\(kernel) \(machine) \(start)"
     }
 
-    /// The table as Markdown: in each field how many of the boots passed.
+    /// The table as Markdown: each field has the number of boots that passed.
     var markdown: String {
         let columns = Matrix.dimensions[1].flatMap { machine in Start.allCases.map { (machine, $0) } }
         var lines = [

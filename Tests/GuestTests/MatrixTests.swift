@@ -1,4 +1,4 @@
-// Every generation of the entry contract on every machine: the fixture kernels check what they are given.
+// Every generation of the entry contract on every machine: the fixture kernels check everything that they are given.
 
 import Foundation
 import TestSupport
@@ -26,7 +26,7 @@ import Testing
     func whole() async throws {
         var table = MatrixTable()
         let file = Project.root.appendingPathComponent("build/matrix.md")
-        // In an order in which any beginning is a fair sample: 1009 shares no factor with the number of cells.
+        // In an order of which any beginning is a fair sample: 1009 shares no factor with the number of cells.
         for index in Matrix.all.indices {
             let cell = Matrix.all[index * 1009 % Matrix.all.count]
             let outcome = try await boot(cell)
@@ -37,7 +37,7 @@ import Testing
         print(table.markdown)
     }
 
-    /// Kernel 0.11 reads no reservations and knows no pages of 1 GiB, though `max` has them.
+    /// Kernel 0.11 respects no reservations and supports no 1 GiB pages, even if the CPU has them (`max`).
     @Test(arguments: ["pie", "4M", "8M", "16M"], ["qemu64", "max"])
     func kernel11(place: String, cpu: String) async throws {
         let outcome = try await Guest(
@@ -46,7 +46,7 @@ import Testing
         #expect(outcome.status == 3, outcome.comment)
     }
 
-    /// RAM that the host need not have: tables for all of it, without a second of work.
+    /// RAM that the host need not have: page tables for all of it, in less than a second.
     @Test(arguments: Matrix.dimensions[0], ["64G", "512G"])
     func muchMemory(kernel: String, memory: String) async throws {
         let outcome = try await Guest(
@@ -84,7 +84,7 @@ import Testing
         #expect(outcome.serial.contains("\(kernel)-\(place) loader.align16 word\n"), outcome.comment)
         #expect(outcome.serial.contains("command line: \(Project.loader.path) \(Self.append)\n"), outcome.comment)
 
-        // Under PVH the option comes off the command line.
+        // By PVH the option is removed from the command line.
         let other = Guest(
             initrd: Project.fixture("\(kernel)-\(place)"), loader: try Start.pvh.loader(),
             append: "loader.align16 \(Self.append)")
@@ -98,7 +98,7 @@ import Testing
         #expect(outcome.status == 1, outcome.comment)
     }
 
-    /// An image without its note, and of an OSABI that is not Hermit's, boots where the user vouches for it.
+    /// An image without its note and with another OSABI boots if the user's option gives its generation.
     @Test func forcedGeneration() async throws {
         var file = try Data(contentsOf: Project.fixture("gen0-pie"))
         file[7] = 0
@@ -110,7 +110,7 @@ import Testing
         let forced = try await Guest(
             initrd: image.url, moduleArguments: "loader.generation=0", append: Self.append
         ).boot()
-        // The kernel does look at its own EI_OSABI; everything else is as it should be.
+        // The kernel checks its own EI_OSABI; everything else is as it should be.
         #expect(forced.serial.contains("as loader.generation says"), forced.comment)
         #expect(forced.serial.contains("1 of "), forced.comment)
         #expect(forced.serial.contains("FAILED: EI_CLASS, EI_DATA, EI_VERSION, EI_OSABI"), forced.comment)
@@ -198,7 +198,7 @@ import Testing
     private func refuses(_ file: Data, saying sentence: String) async throws {
         let image = try TemporaryFile(file)
         let outcome = try await Guest(initrd: image.url).boot()
-        // The application's file is at fault (35), or what its kernel wants (39): the sentence says which.
+        // The fault is the application file's (35) or the kernel's requirements' (39): the sentence tells them apart.
         #expect(outcome.status == 39 || outcome.status == 35, outcome.comment)
         #expect(outcome.errors.count == 1, outcome.comment)
         #expect(outcome.errors.first?.contains(sentence) == true, outcome.comment)

@@ -1,4 +1,4 @@
-// Many modules, and more than memory holds.
+// Many modules, and more modules than memory holds.
 
 import Commands
 import Foundation
@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 @Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct ModuleTests {
-    /// What lies side by side is one reservation: kernels have room for few.
+    /// Adjacent ranges are one reservation, because kernels have room for few.
     @Test(arguments: ["gen2", "gen3", "gen4-recursive", "gen4-v0.11", "gen4-identity"], ["pie", "4M"])
     func asManyAsThereMayBe(kernel: String, place: String) async throws {
         let outcome = try await boot("\(kernel)-\(place)", [String](repeating: path("demo"), count: 15))
@@ -22,7 +22,7 @@ import Testing
             outcome.comment)
     }
 
-    /// QEMU loads modules one after the other, however much memory there is.
+    /// QEMU loads modules one after the other, for any size of memory.
     @Test func beyondMemory() async throws {
         let large = try TemporaryFile(Data())
         try FileHandle(forWritingTo: large.url).truncate(atOffset: 61 << 20)
@@ -40,7 +40,7 @@ import Testing
         #expect(host.sentence?.hasSuffix(rest) == true)
     }
 
-    @Test func optionBehindALibrary() async throws {
+    @Test func optionAfterALibrary() async throws {
         let outcome = try await boot(
             "libraries-pie", [path("libtop.so") + " word", path("libbase.so"), path("libmiddle.so") + " loader.quiet"])
         #expect(outcome.status == 49, outcome.comment)

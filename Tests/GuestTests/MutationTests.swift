@@ -1,4 +1,4 @@
-// Damaged copies of the demonstration application, booted by the batch: each runs or is refused in one sentence.
+// Damaged copies of the demonstration application, booted in batches: each runs or is refused in one sentence.
 
 import Diagnostics
 import Foundation
@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 
 @Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct GuestMutationTests {
-    /// How one boot ended, as far as that is accounted for.
+    /// The end of one boot, by category.
     enum Kind: String, CaseIterable {
         case ran = "the application ran"
         case refused = "refused with the host's sentence"
@@ -17,12 +17,12 @@ import Testing
         case silent = "the application did not come to an end"
     }
 
-    /// A bounded number of boots, thousands where they are asked for.
+    /// A bounded number of boots; thousands in a soak.
     static let count =
         ProcessInfo.processInfo.environment["LOADER_GUEST_MUTATIONS"].flatMap { Int($0) }
         ?? samples(40, soak: 4000)
 
-    /// What is damaged: one of the files, and its part of all boots.
+    /// A file to damage, and its share of all boots.
     struct Subject: CustomStringConvertible {
         var files: [String]
         var share: Double
@@ -49,7 +49,7 @@ import Testing
         defer { try? FileManager.default.removeItem(at: folder) }
         for number in 0..<count {
             var files = sound
-            // One byte, or now and then two, of one structure each; all structures get the same share.
+            // One byte, or sometimes two, of one structure each; all structures get the same share.
             var changes: [String] = []
             for _ in 0..<(number % 8 == 7 ? 2 : 1) {
                 let (file, name, range) = structures[number % structures.count]
@@ -66,7 +66,7 @@ import Testing
             let outcome = try await guest.boot()
             let host = Rehearsal(
                 files[0], with: Array(files.dropFirst()), called: Array(subject.files.dropFirst()), on: machine)
-            // An exception at the entry point: no file may be said to boot that dies so, unless its damage can't be told from sense.
+            // An exception at the entry point: a file that dies so must be refused, unless its damage looks sound.
             if outcome.status == Rule.Kind.exception.status, let entry = outcome.word(after: "entry point "),
                 outcome.word(after: ") at ") == entry
             {
@@ -90,11 +90,11 @@ import Testing
         #expect(kinds[.ran] ?? 0 > 0 && kinds[.refused] ?? 0 > 0)
     }
 
-    /// What `outcome` is, nil where it is nothing that may happen. A reset would end QEMU with status 0, a hang with 124.
+    /// The category of `outcome`; nil if it is not acceptable. A reset would end QEMU with status 0, a hang with 124.
     private static func classify(_ outcome: Outcome, _ host: Rehearsal) -> Kind? {
         let wasEntered = outcome.serial.contains("entry point 0x")
         switch outcome.status {
-        // 193 is that of fixtures that found a word to be wrong: they say which.
+        // 193 is the status of fixtures that found a wrong word: they name it.
         case 193 where !outcome.serial.contains("FAILED"): return nil
         case 1, 3, 193: return outcome.errors.isEmpty && wasEntered ? .ran : nil
         case 124: return wasEntered && outcome.errors.isEmpty ? .silent : nil

@@ -1,4 +1,4 @@
-// Object files, as the compiler leaves them, boot: each checks its own words.
+// Object files boot as the compiler leaves them: each checks its own words.
 
 import Foundation
 import TestSupport
@@ -13,7 +13,7 @@ import Testing
 
     @Test func startedByPVH() async throws { try await boots(Project.fixture("object-pic.o"), Start.pvh) }
 
-    /// Each number that an object file can hold, against what the application finds out by other means.
+    /// Each number of object files, compared with a value that the application computes by other means.
     @Test func everyNumber() async throws {
         let file = try numbered(Data(contentsOf: Project.fixture("object-types.o")))
         let image = try TemporaryFile(file)
@@ -32,7 +32,7 @@ import Testing
         }
     }
 
-    /// The loader knows the symbols of an object file, too.
+    /// The loader names symbols of an object file, too.
     @Test func tellsWhereItDied() async throws {
         let outcome = try await Guest(initrd: Project.fixture("object-crash.o")).boot()
         #expect(outcome.status == 47, outcome.comment)
@@ -57,7 +57,7 @@ import Testing
         #expect(!outcome.serial.contains("access to"), outcome.comment)
     }
 
-    /// The first mistake of many kernels; the instruction is sound.
+    /// A common first mistake of kernels: the instruction is valid, but not enabled.
     @Test(arguments: [("VECTOR", "OSFXSR"), ("AVX", "OSXSAVE")])
     func tellsOfVectorRegistersThatAreOff(_ cause: String, _ bit: String) async throws {
         let outcome = try await Guest(initrd: Project.fixture("object-exception-\(cause).o")).boot()
@@ -67,7 +67,7 @@ import Testing
         #expect(outcome.errors.first?.hasSuffix(words) == true, outcome.comment)
     }
 
-    /// Below the stack lies a page that can only be read, and below that what exceptions need.
+    /// Below the stack lies a read-only page, and below that the memory for exceptions.
     @Test func stackOverflow() async throws {
         let outcome = try await Guest(initrd: Project.fixture("object-exception-OVERFLOW.o")).boot()
         #expect(outcome.status == 47, outcome.comment)
@@ -78,7 +78,7 @@ import Testing
 
     @Test func undefinedSymbol() async throws {
         var file = try Data(contentsOf: Project.fixture("object-static.o"))
-        // The weak symbol that nobody defines, made a strong one.
+        // The undefined weak symbol, changed to a strong one.
         let symbol = try #require(Sections(file).symbols.first { $0.name == "nobody_defines_this" })
         file[symbol.offset + 4] = 0x10
         let image = try TemporaryFile(file)
@@ -97,7 +97,7 @@ import Testing
         return outcome.serial
     }
 
-    /// Gives the relocation at each symbol `word_N` the number N, which not every assembler has a name for.
+    /// Gives the relocation at each symbol `word_N` the number N, since not every assembler has a name for it.
     private func numbered(_ file: Data) throws -> Data {
         var file = file
         let sections = Sections(file)

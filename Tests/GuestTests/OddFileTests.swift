@@ -1,4 +1,4 @@
-// Sound files as other linkers and tools leave them: they boot.
+// Sound files in unusual forms, as other linkers and tools leave them: they boot.
 
 import Foundation
 import TestSupport
@@ -27,8 +27,8 @@ import Testing
         #expect(outcome.status == 3, outcome.comment)
     }
 
-    /// Nobody looks a symbol up, so no table of symbols matters: DT_HASH, DT_STRTAB, DT_SYMTAB, DT_SYMENT, DT_GNU_HASH.
-    @Test(.enabled(if: isBuilt, "make fixtures")) func tablesThatNobodyNeeds() async throws {
+    /// No relocation looks up a symbol, so faults in symbol tables do not matter: DT_HASH, DT_STRTAB, DT_SYMTAB, DT_SYMENT, DT_GNU_HASH.
+    @Test(.enabled(if: isBuilt, "make fixtures")) func tablesThatNothingNeeds() async throws {
         var (bytes, headers) = try file()
         let start = Int(bytes.number(UInt64.self, at: try #require(headers[2]) + 8))
         var changed = 0
@@ -52,7 +52,7 @@ import Testing
         try await boot(bytes)
     }
 
-    /// A segment without bytes that points past the end of the file, in the place of PT_GNU_STACK.
+    /// A segment without bytes that points past the end of the file, instead of PT_GNU_STACK.
     @Test(.enabled(if: isBuilt, "make fixtures"), arguments: [1, 4, 0x6474_e553] as [UInt32])
     func emptyRanges(_ type: UInt32) async throws {
         var (bytes, headers) = try file()

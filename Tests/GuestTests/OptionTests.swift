@@ -1,4 +1,4 @@
-// What the options for the loader do to a boot in the guest.
+// The effects of the options for the loader in a guest.
 
 import Commands
 import Foundation
@@ -31,7 +31,7 @@ import Testing
     }
 
     @Test(.enabled(if: isBuilt, "make loader fixtures"), arguments: Start.allCases)
-    func `loader.sha256 boots the file that is meant, and no other`(_ start: Start) async throws {
+    func `loader.sha256 boots the file with that digest, and no other`(_ start: Start) async throws {
         let digest = try await sha256([Self.demo.path])[0].uppercased()
         let wrong = String(digest.dropLast()) + (digest.hasSuffix("0") ? "1" : "0")
         for (digits, status) in [(digest, 3), (digest.lowercased(), 3), (wrong, 49), (String(wrong.dropLast()), 49)] {
@@ -50,7 +50,7 @@ import Testing
     }
 
     @Test(.enabled(if: isBuilt, "make loader fixtures"), arguments: Start.allCases)
-    func `loader.verbose tells the memory map and every placement`(_ start: Start) async throws {
+    func `loader.verbose prints the memory map and every placement`(_ start: Start) async throws {
         var guest = Guest(initrd: Self.demo, loader: try start.loader())
         if start == .multiboot { guest.moduleArguments = "loader.verbose" } else { guest.append = "loader.verbose" }
         let outcome = try await guest.boot()
@@ -76,7 +76,7 @@ import Testing
     ]
 
     @Test(.enabled(if: isBuilt, "make loader fixtures"), arguments: breaches)
-    func `what is forbidden is a page fault`(_ breach: String, _ words: String) async throws {
+    func `a forbidden access is a page fault`(_ breach: String, _ words: String) async throws {
         let image = Project.fixture("object-protect-\(breach).o")
         let outcome = try await Guest(initrd: image).boot()
         #expect(outcome.status == 47, outcome.comment)
@@ -87,13 +87,13 @@ import Testing
         #expect(lifted.status == 3, lifted.comment)
     }
 
-    @Test(.enabled(if: isBuilt, "make loader fixtures")) func `what is allowed works`() async throws {
+    @Test(.enabled(if: isBuilt, "make loader fixtures")) func `allowed accesses work`() async throws {
         let outcome = try await Guest(initrd: Project.fixture("object-protect-NOTHING.o")).boot()
         #expect(outcome.status == 3, outcome.comment)
     }
 
-    /// Every generation's fixture checks each page, whether the generation is protected by default or on demand, also where
-    /// the image replaces the loader, and where the CPU knows no NX.
+    /// Every generation's fixture checks each page: protected by default or on demand, also if the image replaces the loader,
+    /// and if the CPU has no NX.
     @Test(.enabled(if: isBuilt, "make loader fixtures"), arguments: Matrix.dimensions[0], ["pie", "4M"])
     func `every generation can be protected, or not`(_ kernel: String, _ place: String) async throws {
         let image = Project.fixture("\(kernel)-\(place)")

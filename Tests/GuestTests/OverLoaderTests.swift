@@ -1,4 +1,4 @@
-// Applications linked where the loader itself runs: the last that it does is to put them there.
+// Applications linked where the loader itself runs: the loader's last step moves them there.
 
 import Foundation
 import TestSupport
@@ -7,7 +7,7 @@ import Testing
 @Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct OverLoaderTests {
     static let isBuilt = Project.exists(Project.loader)
 
-    /// The loader lies from 1 MiB on: over its beginning, over its end, and over all of it.
+    /// The loader lies from 1 MiB on. The images cover its beginning, its end, or all of it.
     static let ranges: [(base: UInt64, size: Int)] = [
         (0x10_0000, 0x1_0000), (0x10_8000, 0x8_0000), (0x10_0000, 0x8_0000),
     ]
@@ -22,7 +22,7 @@ import Testing
         #expect(outcome.serial.contains("over the loader\n"), outcome.comment)
     }
 
-    /// An invalid opcode, and a page fault, whose gate is further up and for which the CPU pushes an error code.
+    /// An invalid opcode, and a page fault, whose gate comes later and for which the CPU pushes an error code.
     static let exceptions: [[UInt8]] = [
         // std; ud2
         [0xfd, 0x0f, 0x0b],
@@ -30,7 +30,7 @@ import Testing
         [0xfd, 0x48, 0xb8, 0, 0, 0, 0, 0, 0x70, 0, 0, 0x8a, 0x00],
     ]
 
-    /// One that ends with an exception at once: the loader that would say where is gone, but not the machine's end.
+    /// An application that raises an exception at once: the code that would report it is gone, but the machine still ends.
     @Test(
         .enabled(if: isBuilt, "make loader fixtures"), arguments: ranges,
         [(exceptions[0], Start.multiboot), (exceptions[1], .multiboot), (exceptions[0], .pvh)])
@@ -53,7 +53,7 @@ import Testing
         #expect(silent.status == 47, silent.comment)
     }
 
-    /// Says a line, sums its own bytes, looks at 64 KiB after them, and ends the machine with 3 if all is well and 1 if not.
+    /// Prints a line, sums its own bytes, checks 64 KiB after them for zeros, and ends the machine with 3 if all is well and 1 if not.
     private static func application(at base: UInt64, size: Int) -> Data {
         var writer = ELFWriter(type: 2, base: base)
         writer.zeroFill = 0x1_0000

@@ -1,4 +1,4 @@
-// Images at random places, and where the user wants them, with kernels as witnesses.
+// Images at random places and at the user's, with kernels as witnesses.
 
 import Foundation
 import Subprocess
@@ -13,10 +13,10 @@ import Testing
 
 @Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct RandomPlacementTests {
     static let isBuilt = Project.exists(Project.loader) && Project.exists(Project.fixture("gen0-pie"))
-    /// How often each image is booted.
+    /// The number of boots of each image.
     static let boots = isSoak ? 60 : 4
 
-    /// Where the loader says that it put the image, among how many places, and by what.
+    /// The address that the loader reports for the image, the number of places, and the source of the choice.
     private func chosen(_ outcome: Outcome) throws -> (base: UInt64, places: Int, source: String) {
         let pattern = /\[LOADER\] loader\.kaslr: image at 0x([0-9a-f]+), one of ([0-9]+) places?, by (.+)/
         let match = try #require(outcome.serial.firstMatch(of: pattern), outcome.comment)
@@ -42,11 +42,11 @@ import Testing
             #expect(memory == "24M" ? choice.places == 1 : choice.places > 1, outcome.comment)
             bases.insert(choice.base)
         }
-        // Of four numbers below 1024 all are the same once in 2^30 boots.
+        // Four random numbers below 1024 are all equal once in 2^30 boots.
         if memory == "8G" { #expect(bases.count > 1) }
     }
 
-    /// What loader-inspect says.
+    /// The output of loader-inspect.
     private func inspect(_ arguments: String...) async throws -> String {
         let program = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
             .appendingPathComponent("loader-inspect")
@@ -56,7 +56,7 @@ import Testing
         return result.standardOutput + result.standardError
     }
 
-    /// The highest place is the hardest: least memory is left above it.
+    /// The highest place is the hardest: it leaves the least memory above.
     @Test(
         .enabled(if: Project.exists(Project.genuine("hello_world")), "the genuine image hello_world is not there"),
         arguments: isSoak ? ["24M", "32M", "48M", "64M", "128M", "1G", "4G", "8G"] : ["24M", "48M", "8G"])
@@ -120,19 +120,19 @@ import Testing
         #expect(bases.count > 1)
     }
 
-    /// The module makes way, as for an image that is linked there.
+    /// The module is moved away, as for an image that is linked there.
     @Test(
         .enabled(if: isBuilt, "make loader fixtures"),
         arguments: ["gen0-pie", "gen4-recursive-pie", "gen4-identity-pie", "object-pic.o"])
     func `an image may lie where the module is`(_ name: String) async throws {
-        // QEMU puts modules after the loader: with this many zeros at its end the file reaches 2 and 4 MiB.
+        // QEMU puts modules after the loader: with this many zeros at its end the file covers 2 and 4 MiB.
         let file = try TemporaryFile(Data(contentsOf: Project.fixture(name)) + Data(count: 4 << 20))
         for (base, address) in [("0x200000", "0x200000"), ("4194304", "0x400000")] {
             let outcome = try await Guest(initrd: file.url, moduleArguments: "loader.base=\(base)").boot()
             #expect(outcome.status == 3, outcome.comment)
             #expect(outcome.serial.contains("[LOADER] loader.base: image at \(address)\n"), outcome.comment)
             #expect(outcome.serial.contains(", modules moved"), outcome.comment)
-            // The firmware's list of modules tells where it was.
+            // The firmware's list of modules has its old address.
             guard name.hasPrefix("gen") else { continue }
             let module = "fixture: module: \(file.url.path) loader.base=\(base)\n"
             #expect(outcome.serial.contains(module), outcome.comment)
@@ -150,7 +150,9 @@ import Testing
             ("gen4-identity-8M", "loader.base=0x400000", "linked at a fixed address, 0x800000"),
             ("gen4-identity-8M", "loader.kaslr", "linked at a fixed address, 0x800000"),
         ])
-    func `what cannot be is told`(_ name: String, _ option: String, _ words: String) async throws {
+    func `an impossible place is refused with a sentence`(_ name: String, _ option: String, _ words: String)
+        async throws
+    {
         let outcome = try await Guest(initrd: Project.fixture(name), moduleArguments: option).boot()
         #expect(outcome.status == 49, outcome.comment)
         #expect(outcome.errors.count == 1 && outcome.errors[0].contains(words), outcome.comment)
@@ -166,7 +168,7 @@ import Testing
         }
     }
 
-    @Test(.enabled(if: isBuilt, "make loader fixtures")) func `a base wins, and that is told`() async throws {
+    @Test(.enabled(if: isBuilt, "make loader fixtures")) func `a base wins, and this is reported`() async throws {
         let arguments = "loader.kaslr loader.base=0x1000000"
         let outcome = try await Guest(initrd: Project.fixture("demo"), moduleArguments: arguments).boot()
         #expect(outcome.status == 3, outcome.comment)

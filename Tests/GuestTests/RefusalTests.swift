@@ -14,7 +14,7 @@ import Testing
             outcome.comment)
     }
 
-    /// Models, and what each lacks of what the entry code and compiled code rely on.
+    /// CPU models, and the feature that each lacks although entry code and compiled code need it.
     @Test(arguments: [
         ("pentium", "a 64-bit mode, PAE, CMOV, FXSR, SSE, SSE2"), ("pentium3", "a 64-bit mode, SSE2"),
         ("qemu64,-lm", "a 64-bit mode"), ("qemu64,-pae", "PAE"), ("qemu64,-msr", "MSR"), ("qemu64,-cmov", "CMOV"),
@@ -40,7 +40,7 @@ import Testing
         #expect(outcome.serial.contains("places, by the interval timer\n"), outcome.comment)
     }
 
-    /// The loader's PVH entry, with another number for who has started it.
+    /// The loader's PVH entry, with another number for the starter.
     @Test func startedByNobodyKnown() async throws {
         var loader = try Data(contentsOf: Guest.loaderWithoutMultiboot.get())
         let number = try #require(loader.range(of: Data([0xbf] + littleEndian(0x336e_c578 as UInt32))))
@@ -55,7 +55,7 @@ import Testing
         #expect(sentence.hasSuffix("; start it with QEMU's -kernel, or as a PVH kernel"), outcome.comment)
     }
 
-    /// A terminal that takes nothing: what cannot be said must not keep the machine from its end.
+    /// A terminal that accepts nothing must not keep the machine from ending.
     @Test func stuckTerminal() async throws {
         let terminal = try StuckTerminal()
         var guest = Guest(initrd: Project.fixture("demo"))
@@ -106,7 +106,7 @@ import Testing
         try await refuses(file, status: 43, saying: "the image must lie at 0xc0000000", memory: "256M")
     }
 
-    /// An image that goes where the module is: what the sentence names is read from the module's new place.
+    /// The image goes where the module is: the names in the sentence are read from the module's new place.
     @Test func namesOfAMovedModule() async throws {
         var writer = ELFWriter(type: 2, base: 0x20_0000)
         writer.append([UInt8](repeating: 0xf4, count: 0x10_0000))
@@ -125,7 +125,7 @@ import Testing
         try await refuses(try demonstration().prefix(length), status: 35, saying: nil)
     }
 
-    /// Every length up to the end of the program headers; minutes long, so only where it is asked for.
+    /// Every length up to the end of the program headers; this takes minutes, so only in a soak.
     @Test(.enabled(if: isSoak, "only in make soak"))
     func truncatedEverywhere() async throws {
         let file = try demonstration()
@@ -171,7 +171,7 @@ import Testing
     static let tool = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
         .appendingPathComponent("loader-inspect")
 
-    /// What loader-inspect says of the same file on the same machine.
+    /// The output of loader-inspect for the same file on the same machine.
     static func inspect(
         _ file: URL, modules: [String] = [], options: String = "", arguments: [String] = [], memory: String
     ) async throws -> (sentence: String?, status: Int32?) {

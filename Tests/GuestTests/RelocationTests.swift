@@ -1,10 +1,10 @@
-// The applications of Fixtures/Relocations check their own words; here they are booted, and the loader's count is compared.
+// The applications of Fixtures/Relocations check their own words; the loader's counts are compared as well.
 
 import TestSupport
 import Testing
 
 @Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct RelocationFixtureTests {
-    /// Which relocations the loader must say it has applied.
+    /// The relocations that the loader must report.
     static let applications: [(name: String, line: String)] = [
         (
             "every-dyn",

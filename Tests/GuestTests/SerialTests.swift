@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct SerialTests {
-    /// String instructions take the slow way under KVM, and some monitors drop what is not a write of one byte.
+    /// String instructions are slow under KVM, and some monitors drop writes of more than one byte.
     @Test(.enabled(if: Project.exists(Project.loader))) func `no string instruction writes to a port`() async throws {
         let result = try await run(["objdump", "-d", Project.loader.path])
         try #require(result.succeeded, "\(result.output)")
@@ -13,7 +13,7 @@ import Testing
         var instructions: [String] = []
         for line in result.output.split(separator: "\n") {
             if line.hasSuffix(">:") { symbol = String(line) }
-            // Text looks like anything.
+            // Strings can look like any instruction.
             guard !symbol.hasSuffix("_text>:"), let instruction = line.split(separator: "\t").last else { continue }
             instructions.append(String(instruction))
         }

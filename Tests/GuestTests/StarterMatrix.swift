@@ -1,15 +1,15 @@
-// Who starts the loader, by which of its files, and what is started: the table of docs/starters.md, as the tests run it.
+// The table of docs/starters.md, as tests: who starts the loader, by which of its files, and which application it boots.
 
 import Foundation
 import Testing
 
-/// What the loader is to boot.
+/// An application for the loader.
 struct StartedApplication: Sendable {
     /// The heading of its column.
     let name: String
     /// Its file.
     let file: URL
-    /// What it says when all went well.
+    /// Its last line if all went well.
     let lastWords: String
 
     private static func fixture(_ name: String, _ file: String) -> StartedApplication {
@@ -37,22 +37,22 @@ struct StarterRow: Sendable {
     let file: File
     /// The protocol, as the loader calls it.
     let boot: String
-    /// What it takes, and is not there; nil where all is.
+    /// The reason why it cannot run here; nil if everything is installed.
     let missing: @Sendable () -> String?
     /// Boots an application with `StarterRow.options` for the loader and `StarterRow.line` for the kernel.
     let start: @Sendable (URL) async throws -> Outcome
 
-    /// An option, whose effect shows that it stood where the loader looks for it.
+    /// An option whose effect shows that the loader found it.
     static let options = "loader.verbose"
     /// The kernel's command line, which must arrive.
     static let line = "env=A=b -- one two"
-    /// Both, where they share a line.
+    /// Both, if they share a line.
     static let lineWithOptions = options + " " + line
 
     /// The first columns.
     var heading: String { "\(name) | \(file.rawValue) | \(boot)" }
 
-    /// What became of `application`, started so.
+    /// The result of starting `application` by this row.
     func result(_ application: StartedApplication) async throws -> (result: StarterResult, outcome: Outcome) {
         let outcome = try await start(application.file)
         return (StarterResult(outcome, application, self), outcome)
@@ -63,7 +63,7 @@ struct StarterRow: Sendable {
     private static let mz = MZTests.file
     private static let firmware = "Linux"
 
-    /// QEMU itself, with the firmware that it brings.
+    /// QEMU itself, with its own firmware.
     private static func qemu(_ name: String, _ machine: String, _ file: File, _ boot: String) -> StarterRow {
         StarterRow(name: name, file: file, boot: boot, missing: { nil }) { application in
             let isMultiboot = boot == "Multiboot"
@@ -104,7 +104,7 @@ struct StarterRow: Sendable {
         }
     }
 
-    /// The stand-in, which leaves what `preset` leaves.
+    /// The stand-in, with the state of the starter called `preset`.
     private static func standIn(
         _ name: String, _ preset: String, _ file: File, _ boot: String, _ words: String = ""
     ) -> StarterRow {
@@ -127,7 +127,7 @@ struct StarterRow: Sendable {
         }
     }
 
-    /// OVMF, from a disk that `loader-inspect disk` has made, though a rehearsal refuses the file.
+    /// OVMF, from a disk made by `loader-inspect disk`, even if a rehearsal refuses the file.
     private static let disk = StarterRow(
         name: "OVMF, a disk", file: .mz, boot: "UEFI",
         missing: { OVMF.missing() ?? (MZTests.canMakeDisks ? nil : "sfdisk or mtools are not there: make deps") }
@@ -171,7 +171,7 @@ struct StarterRow: Sendable {
         standIn("kexec, at 256 MiB", "kexec-linux", .mz, linux, "load=0x10000000"),
     ]
 
-    /// Who cannot start which file, by which of its protocols, and why.
+    /// Starters that cannot start one of the files, by which protocols, and why.
     static let impossible: [(name: String, file: File, reason: String)] = [
         ("UEFI firmware", .elf, "it starts PE files"),
         ("OVMF with `-kernel`", .elf, "QEMU prepares an ELF file for the option ROMs of a BIOS"),
@@ -205,12 +205,12 @@ extension OVMF {
     @Sendable static func missing() -> String? { isThere ? nil : "OVMF is not there: make deps" }
 }
 
-/// What became of a boot.
+/// The result of a boot.
 enum StarterResult: Equatable {
     case boots
-    /// The loader refuses, with this status, and says why.
+    /// The loader refuses, with this status and a reason.
     case refused(Int32, String)
-    /// The loader has entered the kernel, or has not, and something else went wrong.
+    /// Another failure, after the loader entered the kernel or before.
     case fails(Int32, String)
 
     init(_ outcome: Outcome, _ application: StartedApplication, _ row: StarterRow) {
@@ -233,7 +233,7 @@ enum StarterResult: Equatable {
         self = lacks.map { .fails(outcome.status, $0.trimmingCharacters(in: .whitespaces)) } ?? .boots
     }
 
-    /// What a cell has, and the note that it refers to.
+    /// The text of a cell, and the note that it refers to.
     var words: (cell: String, note: String?) {
         switch self {
         case .boots: ("boots", nil)
@@ -250,7 +250,7 @@ struct StarterCell: CustomTestStringConvertible, Sendable {
 
     var testDescription: String { "\(row.name), \(row.file.rawValue), \(row.boot): \(application.name)" }
 
-    /// What it takes, and is not there.
+    /// The reason why it cannot run here.
     var missing: String? {
         if !MZTests.isBuilt || !StarterTests.isBuilt { return "make loader fixtures" }
         if !Project.exists(application.file) { return "the image \(application.name) is not there" }
@@ -262,13 +262,13 @@ struct StarterCell: CustomTestStringConvertible, Sendable {
         StartedApplication.all.map { StarterCell(row: row, application: $0) }
     }
 
-    /// Those of the rows that `make matrix` is asked for: ROWS is a part of their words.
+    /// The rows for `make matrix`: those whose words contain ROWS.
     static let wanted: [StarterCell] = {
         let rows = ProcessInfo.processInfo.environment["LOADER_MATRIX_ROWS"] ?? ""
         return all.filter { rows.isEmpty || $0.row.heading.contains(rows) }
     }()
 
-    /// One of each row, another application each time.
+    /// One cell of each row, each with the next application.
     static let sample = StarterRow.all.indices.map { index in
         StarterCell(
             row: StarterRow.all[index], application: StartedApplication.all[index % StartedApplication.all.count])
@@ -281,7 +281,7 @@ struct StarterPage {
     private static let begin = "<!-- make matrix writes from here -->\n"
     private static let end = "<!-- to here -->\n"
 
-    /// What cells have, by the headings of their row and their column, with the note in place of its letter.
+    /// The cells' texts, by the headings of their row and their column, with the note in place of its letter.
     private var cells: [String: [String: String]] = [:]
     private let before: Substring
     private let after: Substring
@@ -308,19 +308,19 @@ struct StarterPage {
         }
     }
 
-    /// What the page has of `cell`; nil where it has none.
+    /// The page's text for `cell`; nil if it has none.
     subscript(cell: StarterCell) -> String? { cells[cell.row.heading]?[cell.application.name] }
 
-    /// What the page should have where `result` is what became of a cell.
+    /// The text that the page should have for `result`.
     static func text(_ result: StarterResult) -> String {
         let words = result.words
         return words.note.map { "\(words.cell): \($0)" } ?? words.cell
     }
 
-    /// The text without its numbers in base 16: where firmware keeps what differs from version to version.
+    /// The text without its hexadecimal numbers: firmware's addresses differ from version to version.
     static func comparable(_ text: String) -> String { text.replacing(/0x[0-9a-f]+/, with: "0x…") }
 
-    /// Writes `result` into `cell` of the page, which is read now: whoever edits it while the boots go on, for hours, loses nothing.
+    /// Writes `result` into `cell` of the page, which is read again first: edits during the hours of boots are kept.
     static func write(_ result: StarterResult, to cell: StarterCell, of file: URL = StarterPage.file) throws {
         var page = try StarterPage(file)
         page.cells[cell.row.heading, default: [:]][cell.application.name] = text(result)

@@ -1,4 +1,4 @@
-// The table of docs/starters.md: a sample of it in `make test`, which must be as the page says, and all of it in `make matrix`, which
+// The table of docs/starters.md: `make test` compares a sample of it with the page, and `make matrix` runs all of it and
 // writes the page.
 
 import Foundation
@@ -17,17 +17,17 @@ import Testing
             StarterPage.comparable(StarterPage.text(result)) == StarterPage.comparable(page), outcome.comment)
     }
 
-    @Test func `every row and every application has its turn in the sample`() {
+    @Test func `every row and every application is in the sample`() {
         #expect(Set(StarterCell.sample.map(\.row.heading)).count == StarterRow.all.count)
         #expect(Set(StarterCell.sample.map(\.application.name)).count == StartedApplication.all.count)
     }
 
-    @Test(.enabled(if: isMatrix, "only in make matrix")) func `there are rows of the words that are asked for`() {
+    @Test(.enabled(if: isMatrix, "only in make matrix")) func `ROWS matches some rows`() {
         #expect(!StarterCell.wanted.isEmpty, "no row has ROWS in it")
     }
 
-    /// What boots, and is no longer said to, is a failure; all else is for whoever reads the difference. Where something is missing the
-    /// page keeps its word, and the cell is reported as skipped.
+    /// A cell that boots by the page must boot; all other changes are left to the reader of the page's diff.
+    /// If something is missing, the page keeps its text, and the cell is reported as skipped.
     @Test(.enabled(if: isMatrix, "only in make matrix"), arguments: StarterCell.wanted)
     func `a cell is written to the page`(_ cell: StarterCell) async throws {
         if let missing = cell.missing {
@@ -51,7 +51,7 @@ import Testing
         return file
     }
 
-    @Test func `what is edited in between stays, and so do other cells`() throws {
+    @Test func `edits in between are kept, and so are other cells`() throws {
         defer { try? FileManager.default.removeItem(at: folder) }
         let file = try copy()
         let (first, second) = (StarterCell.all[0], StarterCell.all[10])
@@ -69,8 +69,8 @@ import Testing
         }
     }
 
-    /// Whoever writes what the page has changes nothing.
-    @Test func `the page is as it would be written`() throws {
+    /// Writing the same result again changes nothing.
+    @Test func `the page has the form in which it is written`() throws {
         defer { try? FileManager.default.removeItem(at: folder) }
         let file = try copy()
         let cell = try #require(StarterCell.all.first { (try? StarterPage()[$0]) == "boots" })

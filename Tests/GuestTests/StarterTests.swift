@@ -1,5 +1,5 @@
-// The loader, entered as others enter it who do not run here, and as nobody does yet: by a stand-in, Fixtures/Starter, that
-// leaves exactly the state that it is told to leave.
+// The loader, entered as by starters that do not run here, and in states of no known starter: by a stand-in, Fixtures/Starter, that
+// leaves exactly the state that its command line describes.
 
 import Foundation
 import TestSupport
@@ -9,7 +9,7 @@ import Testing
     static let isBuilt = Project.exists(Project.loader) && Project.exists(Project.fixture("starter"))
     static let kernelLine = "env=GREETING=hello -- one two"
 
-    /// The starters whose registers and structures are known; their boot protocol as the loader tells it.
+    /// The starters with known registers and structures, and the protocol as the loader prints it.
     static let starters = [
         ("firecracker", "PVH"), ("cloud-hypervisor", "PVH"), ("xen", "PVH"), ("kexec", "Multiboot"),
         ("ipxe", "Multiboot"), ("syslinux", "Multiboot"), ("syslinux-aout", "Multiboot"), ("grub", "Multiboot"),
@@ -25,7 +25,7 @@ import Testing
         try await boots(Project.fixture("demo"), "preset=\(starter.name)", by: starter, says: "checks passed")
     }
 
-    /// One thing at a time, each of which has been somebody's end.
+    /// One change at a time; each of them once broke a loader.
     @Test(
         .enabled(if: isBuilt, "make loader fixtures"),
         arguments: [
@@ -40,8 +40,8 @@ import Testing
         #expect(outcome.serial.hasSuffix("[STARTER] came back 0x1 times\n"), outcome.comment)
     }
 
-    /// Registers, flags, descriptor tables, control registers, places of structures: all that the specification of the entry leaves
-    /// undefined. The application comes back, says what it found, and the next state's turn has come.
+    /// Registers, flags, descriptor tables, control registers, places of structures: everything that the specification of the entry leaves
+    /// undefined. The application returns, reports its state, and the next one is tried.
     @Test(
         .enabled(if: isBuilt, "make loader fixtures"),
         arguments: ["qemu64,apic,fsgsbase,fxsr,rdrand,rdtscp,xsave,xsaveopt", "max"])
@@ -63,7 +63,7 @@ import Testing
         #expect(outcome.serial.contains("checks passed"), outcome.comment)
     }
 
-    /// The same of 64-bit mode, whose registers are others.
+    /// The same for 64-bit mode, which has other registers.
     @Test(
         .enabled(if: isBuilt, "make loader fixtures"),
         arguments: [
@@ -78,7 +78,7 @@ import Testing
         #expect(outcome.serial.hasSuffix("[STARTER] came back 0x1 times\n"), outcome.comment)
     }
 
-    /// Every generation takes its memory from what the starters tell, though none knows their protocols.
+    /// Every generation finds its memory, although no kernel knows these protocols.
     @Test(
         .enabled(if: isBuilt, "make loader fixtures"),
         arguments: Matrix.dimensions[0], ["grub2", "cloud-hypervisor-bzimage"])
@@ -89,11 +89,11 @@ import Testing
         #expect(outcome.serial.contains("command line: \(path)\(Self.kernelLine)\n"), outcome.comment)
     }
 
-    /// Kernels that look for ACPI's root pointer come upon a copy where the starter's is in memory that may be used, at an address
-    /// that they know of.
+    /// Kernels that search for ACPI's root pointer find a copy if the starter's is in available memory, or at an address
+    /// that they do not search.
     @Test(
         .enabled(if: isBuilt, "make loader fixtures"), arguments: ["gen0", "gen1", "gen2", "gen3", "gen4-recursive"])
-    func `a root pointer that kernels would not find is copied to where they look`(_ kernel: String) async throws {
+    func `a root pointer that kernels would not find is copied to their search range`(_ kernel: String) async throws {
         let outcome = try await start("preset=grub2 options=loader.verbose -- \(Self.kernelLine)", "\(kernel)-pie")
         #expect(outcome.status == 3, outcome.comment)
         let page = try #require(
@@ -101,9 +101,9 @@ import Testing
         #expect(outcome.word(after: "fixture: RSDP ").map(String.init) == String(page), outcome.comment)
     }
 
-    /// Where the information covers the word at 0x40e there is no place, and that is said; this machine's firmware has another.
+    /// If the information covers the word at 0x40e, there is no place for a copy, and a warning says so; the firmware has another pointer.
     @Test(.enabled(if: isBuilt, "make loader fixtures"))
-    func `a root pointer without a place is told`() async throws {
+    func `a root pointer without a place is reported`() async throws {
         let outcome = try await start("preset=grub2 info=0x400", "gen4-recursive-pie")
         #expect(outcome.status == 3, outcome.comment)
         #expect(
@@ -112,7 +112,7 @@ import Testing
             outcome.comment)
     }
 
-    /// Version 0 has no memory map: a guest of Xen has to ask its hypervisor.
+    /// Version 0 has no memory map: a guest of Xen would have to ask its hypervisor.
     @Test(.enabled(if: isBuilt, "make loader fixtures"))
     func `a start info without a memory map is refused`() async throws {
         let outcome = try await start("preset=xen version=0", "demo")
@@ -120,18 +120,18 @@ import Testing
         #expect(outcome.errors.first?.hasPrefix("the firmware gave no memory map;") == true, outcome.comment)
     }
 
-    /// A stranger's rsi: what lies there is no boot_params, or no memory. That is said, whatever the state.
+    /// An unknown starter's rsi: there is no boot_params, or no memory. The loader says so, in any state.
     @Test(
         .enabled(if: isBuilt, "make loader fixtures"),
         arguments: [
             ("entry=linux64 rsi=0x200000", "0x200000"), ("entry=linux64 rsi=0xfffff000", "0xfffff000"),
             ("entry=linux64 rsi=0xffffffffffffffff", "0xffffffffffffffff"),
             ("entry=linux64 rsi=0x100000000 rsp=0", "0x100000000"),
-            // The upper half counts, wherever boot_params lie in the lower.
+            // The upper half counts, even if there are boot_params at the lower half's address.
             ("preset=firecracker-linux rsi=0x8000000000007000", "0x8000000000007000"),
             ("entry=linux32 esi=0xffffffff", "0xffffffff"), ("entry=linux32 esi=0x200000 eax=0", "0x200000"),
         ] + (1...(isSoak ? 100 : 4)).map { ("random=\($0) entry=linux64 rsi=0x123456789abcdef", "0x123456789abcdef") })
-    func `a stranger's register is no address`(_ words: String, _ address: String) async throws {
+    func `an unknown starter's register is not used as an address`(_ words: String, _ address: String) async throws {
         let outcome = try await start(words, "demo", cpu: "max")
         #expect(outcome.status == 45, outcome.comment)
         let sentence =
@@ -141,9 +141,9 @@ import Testing
         #expect(outcome.errors.count == 1, outcome.comment)
     }
 
-    /// In 32-bit mode, eax tells.
+    /// In 32-bit mode, eax decides.
     @Test(.enabled(if: isBuilt, "make loader fixtures"), arguments: ["elf32", "multiboot32"])
-    func `another magic number is told`(_ entry: String) async throws {
+    func `another magic number is reported`(_ entry: String) async throws {
         let outcome = try await start("entry=\(entry) eax=0x36d76288", "demo")
         #expect(outcome.status == 45, outcome.comment)
         let sentence =

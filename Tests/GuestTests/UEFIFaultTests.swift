@@ -1,5 +1,5 @@
-// The UEFI application where firmware fails: OVMF, whose boot services and files lead through Fixtures/Firmware, which fails as it is
-// told. One boot shows all that comes back to the firmware.
+// The UEFI application on failing firmware: OVMF, with boot services and files redirected through Fixtures/Firmware, which fails on
+// command. One boot shows every error that returns to the firmware.
 
 import Foundation
 import TestSupport
@@ -9,7 +9,7 @@ import Testing
     static let fixture = Project.fixture("faulty-firmware.efi")
     static let isBuilt = MZTests.isBuilt && Project.exists(fixture)
 
-    /// Boots with firmware that fails once for each of `faults`, and has the demonstration in the application's folder.
+    /// Boots with firmware that fails once for each of `faults`; the demonstration is in the application's folder.
     private func boot(_ faults: [String]) async throws -> Outcome {
         let folder = try BootFolder([])
         try folder.copy(Self.fixture, to: "EFI/BOOT/BOOTX64.EFI")
@@ -19,14 +19,14 @@ import Testing
         return try await Guest(medium: OVMF.medium(folder)).boot()
     }
 
-    /// What fails, the status (EFI_STATUS without its highest bit), and how the sentence begins.
+    /// The failing call, the status (EFI_STATUS without its highest bit), and the beginning of the sentence.
     static let faults: [(name: String, status: Int, sentence: String)] = {
         let (initrd, file) = ("the initrd cannot be read", "a file in the application's folder cannot be read")
         let memory = "there is not enough memory below 4 GiB"
         return [
             ("unknown", 3, "the firmware does not know where it loaded this program from"),
             ("empty", 1, initrd), ("query", 1, initrd), ("load", 1, initrd),
-            // The folder, the application, and its command line, which is not there.
+            // The folder, the application, and its command line, which does not exist.
             ("open1", 7, file), ("open2", 7, file), ("open3", 7, file),
             // The application, and two entries of the folder.
             ("read1", 7, file), ("read2", 7, file), ("read3", 7, file), ("short1", 7, file),
@@ -41,7 +41,7 @@ import Testing
 
     @Test(
         .enabled(if: OVMF.isThere, "OVMF is not there: make deps"), .enabled(if: isBuilt, "make loader fixtures"))
-    func `each fault is told, and nothing stays allocated or open`() async throws {
+    func `each fault is reported, and nothing stays allocated or open`() async throws {
         let outcome = try await boot(Self.faults.map(\.name))
         #expect(outcome.plain.contains("[FIRMWARE] done"), outcome.comment)
         let lines = outcome.plain.split(separator: "\n").filter { $0.contains("[LOADER]") || $0.contains("[FIRMWARE]") }
@@ -54,10 +54,10 @@ import Testing
         }
     }
 
-    /// The firmware itself refuses a key that is no longer true.
+    /// The firmware itself refuses an outdated key.
     @Test(
         .enabled(if: OVMF.isThere, "OVMF is not there: make deps"), .enabled(if: isBuilt, "make loader fixtures"))
-    func `a memory map that has changed is asked for again`() async throws {
+    func `a memory map that has changed is read again`() async throws {
         let outcome = try await boot(["leave", "stale7"])
         #expect(outcome.plain.contains("[FIRMWARE] leave: status"), outcome.comment)
         #expect(outcome.status == 3 && outcome.serial.contains("checks passed"), outcome.comment)

@@ -1,4 +1,4 @@
-// What loader-inspect rehearses by UEFI, beside what OVMF makes of the same machine.
+// loader-inspect's rehearsal by UEFI, compared with OVMF's result on the same machine.
 
 import Commands
 import Foundation
@@ -6,12 +6,11 @@ import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct UEFIRehearsalTests {
-    /// Other versions of OVMF have more or less in the end of memory; below 16 MiB, where images and what kernels are handed lie, all have
-    /// the same.
+    /// Versions of OVMF differ at the end of memory; below 16 MiB, where images and the handoff lie, all are equal.
     @Test(
         .enabled(if: OVMF.isThere, "OVMF is not there: make deps"),
         .enabled(if: MZTests.isBuilt, "make loader fixtures"), arguments: [("pc", "256M"), ("q35", "5G")])
-    func `memory is OVMF's`(_ machine: String, _ memory: String) async throws {
+    func `the rehearsal's memory map is OVMF's`(_ machine: String, _ memory: String) async throws {
         let folder = try BootFolder([])
         let words = [
             "load", "--protocol", "uefi", "--machine", machine, "--memory", memory, "--loader-options",
@@ -30,7 +29,7 @@ import Testing
         #expect(found.kinds == expected.kinds, outcome.comment)
     }
 
-    /// The lines about memory: those that begin below 16 MiB as they stand, and what kinds there are above.
+    /// The lines about memory: those that begin below 16 MiB in full, and the kinds of memory above.
     private static func lines(_ output: String) -> (low: [String], kinds: Set<String>) {
         var (low, kinds): ([String], Set<String>) = ([], [])
         for line in output.split(separator: "\n") {
@@ -41,7 +40,7 @@ import Testing
                 ),
                 let address = UInt64(match.3, radix: 16)
             else { continue }
-            // The stack and its page tables depend on how many regions the end of memory has.
+            // The sizes of stack and page tables depend on the number of regions at the end of memory.
             if match.1 == "BootInfo at" { continue }
             // RAM up to where the firmware's own memory begins.
             if address < 0x90_0000 || match.1 == "image at" {
