@@ -65,16 +65,16 @@ import Testing
         }
     }
 
-    /// Runs `view` and compares everything that it says, and its status.
+    /// Runs `view`, and compares its output and status.
     private func check(_ name: String, _ bytes: [UInt8], _ view: String, _ options: [String]) async throws {
         let folder = try Folder()
         try folder.write(name, bytes)
         let run = try await Tool.run([view] + options + [name], in: folder.url)
         let words = options.map { $0.replacingOccurrences(of: "--", with: "") }
         let text = run.output + run.errors + "status \(run.status)\n"
-        // In one piece stay errors, the loader's own lines, and digests.
+        // Errors, the loader's own lines and digests are not wrapped.
         let whole = ["error: ", "[LOADER]", "SHA-256"]
-        // Object files' relocations have more to tell than fits.
+        // Rows of object files' relocations may be wider.
         let isWide = name == "object" && view == "relocations"
         for line in text.split(separator: "\n") where options != ["--json"] && !isWide {
             #expect(line.last != " ", "ends with a blank: \(line)")

@@ -1,10 +1,10 @@
-// The files that the golden files are about: made here, so that no compiler's version changes them.
+// The files behind the golden files, generated here so that no compiler version changes them.
 
 import TestSupport
 
 /// A small application and its broken relatives.
 enum Sample {
-    /// Relocations of every table, a TLS template, notes, and a kernel that wants RAM identity-mapped.
+    /// Relocations of every table, a TLS template, notes, and a kernel that expects identity-mapped RAM.
     static var application: [UInt8] {
         var writer = ELFWriter()
         let words = writer.append(words: [0x11, 0x22, 0, 0, 0, 0, 0x40, 0])
@@ -40,11 +40,11 @@ enum Sample {
         return writer.bytes
     }
 
-    /// The application's next build: a variable has grown, a function is new and another gone, so are a relocation and the
+    /// The application's next build: a larger variable, a new function instead of another, a relocation less, and another
     /// ABI tag.
     static var rebuilt: [UInt8] { Sample.build(dataSize: 96, functions: [("run", 24), ("stop", 8)], hasTag: false) }
 
-    /// The build before it.
+    /// The previous build.
     static var built: [UInt8] { Sample.build(dataSize: 64, functions: [("run", 16), ("walk", 40)], hasTag: true) }
 
     private static func build(dataSize: UInt64, functions: [(name: String, size: UInt64)], hasTag: Bool) -> [UInt8] {

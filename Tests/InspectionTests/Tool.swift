@@ -1,4 +1,4 @@
-// Runs loader-inspect as its users do.
+// Runs loader-inspect as users do.
 
 import Foundation
 import Subprocess
@@ -17,7 +17,7 @@ struct Run {
     var errors: String
 }
 
-/// The program, from the folder of this test's own executable.
+/// The program, from the folder of this test's executable.
 enum Tool {
     static let root = URL(fileURLWithPath: #filePath)
         .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
@@ -38,7 +38,7 @@ enum Tool {
         defer { try? FileManager.default.removeItem(at: file) }
         if !input.isEmpty {
             try Data(input).write(to: file)
-            // By way of cat: writing to a pipe that is not read to its end would end the tests by SIGPIPE.
+            // By way of cat: writing to a pipe that is closed early would end the tests by SIGPIPE.
             command = ["/bin/sh", "-c", #"file=$1; shift; cat "$file" | "$@""#, "sh", file.path] + command
         }
         let result = try await Subprocess.run(
@@ -53,7 +53,7 @@ enum Tool {
         return Run(status: status, output: result.standardOutput, errors: result.standardError)
     }
 
-    /// Runs a shell's command line on a terminal of its own (Python's pty), returns what the terminal got.
+    /// Runs a shell command on a terminal of its own (Python's pty); returns the terminal's input.
     static func terminal(_ command: String, in folder: Folder) async throws -> String {
         let script = """
             import os, pty, sys
@@ -95,7 +95,7 @@ final class Folder {
 
     deinit { try? FileManager.default.removeItem(at: url) }
 
-    /// Writes a file; returns its place.
+    /// Writes a file; returns its path.
     @discardableResult
     func write(_ name: String, _ bytes: [UInt8]) throws -> URL {
         let file = url.appendingPathComponent(name)
@@ -110,7 +110,7 @@ final class Folder {
         return folder
     }
 
-    /// Runs a shell's script in it, to which `tool` is the program's path.
+    /// Runs a shell script in it, where `tool` is the program's path.
     func shell(_ script: String) async throws -> Run {
         try await Tool.run(program: "sh", ["-c", "tool='\(Tool.program.path)'; \(script)"], in: url)
     }

@@ -1,4 +1,4 @@
-// Command lines that are nearly right, and files that must not be lost by them.
+// Command lines that are nearly right, and files that they must not overwrite.
 
 import Foundation
 import TestSupport
@@ -11,7 +11,7 @@ import Testing
 
     // MARK: Output
 
-    /// An input has other names by links, and the two outputs may be one file.
+    /// An input may have other names by links, and the two outputs may be one file.
     @Test(arguments: [
         "load --output application application", "load -o link application", "load -o hard application",
         "load -o application --base 0x200000 link", "load --memory-dump application application",
@@ -45,7 +45,7 @@ import Testing
         #expect(try await folder.shell("$tool load -o - --memory-dump - application").status == 64)
     }
 
-    // MARK: Words with a slip
+    // MARK: Misspelt words
 
     @Test(arguments: [
         ("sgements application", "there is no file 'sgements'; did you mean the subcommand 'segments'?"),
@@ -86,7 +86,7 @@ import Testing
         #expect(run.errors.hasSuffix("undefined: 1 relocation cannot be applied\n"), "\(run.errors)")
     }
 
-    // MARK: What has no effect
+    // MARK: Options without effect
 
     @Test func whatHasNoEffectIsSaid() async throws {
         try folder.write("text", Array("no library\n".utf8))

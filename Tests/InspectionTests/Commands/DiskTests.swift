@@ -1,4 +1,4 @@
-// Disk images: what is rehearsed before one is made. Tests/GuestTests/MZTests.swift boots them.
+// Disk images and the rehearsal before they are made. Tests/GuestTests/MZTests.swift boots them.
 
 import Foundation
 import TestSupport
@@ -9,7 +9,7 @@ import Testing
         ["/usr/sbin/sfdisk", "/sbin/sfdisk", "/usr/bin/sfdisk"].contains(where: FileManager.default.fileExists)
         && Tool.isThere("mformat")
 
-    /// A folder with images that want 1.5 GiB, one of which is damaged, and an MZ file for the loader's.
+    /// A folder with images that require 1.5 GiB, one of which is damaged, and an MZ file for the loader's.
     private func folder() throws -> Folder {
         let folder = try Folder()
         let image = ImageWriter(Sample.application, "[requirements]\nmemory = \"1.5 GiB\"\n").packed
@@ -24,11 +24,11 @@ import Testing
     }
 
     @Test(.enabled(if: canMake, "sfdisk or mtools are not there: make deps"))
-    func `an image is rehearsed with the memory that it asks for`() async throws {
+    func `an image is rehearsed with the memory that it requires`() async throws {
         let folder = try folder()
         let run = try await make(["app.tar.gz"], in: folder)
         #expect(run.status == 0 && run.errors.isEmpty, "\(run.errors)")
-        // The disk has the image, not its kernel.
+        // The disk has the image, not only its kernel.
         let copy = try await Tool.run(
             program: "mcopy", ["-i", "disk.img@@1M", "::/EFI/hermit/hermit-app", "copy"], in: folder.url)
         #expect(copy.status == 0, "\(copy.errors)")
@@ -38,18 +38,18 @@ import Testing
         #expect(forced.status == 0, "\(forced.errors)")
     }
 
-    @Test func `the machine's memory can be said`() async throws {
+    @Test func `the machine's memory can be given`() async throws {
         let folder = try folder()
         let few = try await make(["--memory", "1G", "app.tar.gz"], in: folder)
         #expect(few.status == 1, "\(few.errors)")
         #expect(few.errors.contains("the image requires 1610612736 bytes of memory"), "\(few.errors)")
         #expect(few.errors.contains("no image was made"), "\(few.errors)")
-        // A machine with UEFI has no less.
+        // A machine with UEFI has at least as much.
         let none = try await make(["--memory", "32M", "app.tar.gz"], in: folder)
         #expect(none.status == 64 && none.errors.contains("UEFI needs 64M of memory"), "\(none.errors)")
     }
 
-    @Test func `a damaged image makes no disk`() async throws {
+    @Test func `no disk is made of a damaged image`() async throws {
         let folder = try folder()
         let run = try await make(["damaged.tar.gz"], in: folder)
         #expect(run.status == 2 && run.errors.contains("no image was made"), "\(run.errors)")

@@ -1,4 +1,4 @@
-// `gdb-script` in earnest: gdb attaches to QEMU, stops at the entry point, and knows functions and lines where they lie.
+// `gdb-script` with a real gdb: it attaches to QEMU, stops at the entry point, and finds functions and lines at their addresses.
 
 import Foundation
 import TestSupport
@@ -16,7 +16,7 @@ import Testing
             let fixture = Tool.root.appendingPathComponent("build/fixtures/\(name)")
             try folder.write("app", Array(Data(contentsOf: fixture)))
             try folder.write("loader", Array(Data(contentsOf: Tool.root.appendingPathComponent("build/loader"))))
-            // A socket in the folder, since ports are shared by all tests of this machine; the kernel marks those that listen.
+            // A socket in the folder, since all tests of this machine share its ports; the kernel marks sockets that listen.
             let script = """
                 tool='\(Tool.program.path)'; options='\(machine) --loader loader'
                 timeout 300 "$tool" boot $options --qemu-arg -S --qemu-arg -gdb --qemu-arg chardev:gdb --qemu-arg -chardev \\
@@ -49,7 +49,7 @@ import Testing
         #expect(broken.status == 2 && broken.output.isEmpty)
     }
 
-    /// A name is no command, and standard input has none that gdb could open.
+    /// A name is not a command, and standard input has no name for gdb to open.
     @Test func namesAreNoCommands() async throws {
         let folder = try Folder()
         for (name, status) in [("a\nshell id\n", 64), ("a\u{1b}[31m b", 0)] as [(String, Int32)] {

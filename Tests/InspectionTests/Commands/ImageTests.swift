@@ -1,4 +1,4 @@
-// Hermit images in the tool: every view shows their kernel, `files` what is in them; they are made, and taken apart.
+// Hermit images in the tool: every view shows their kernel, `files` lists their contents; they are made and extracted.
 
 import Foundation
 import TestSupport
@@ -38,7 +38,7 @@ import Testing
         try folder.write("app.tar.gz", image.packed)
         let run = try await Tool.run(["--json", "app.tar.gz"], in: folder.url)
         let document = try json(run.output)
-        // It gets the memory that it asks for.
+        // It gets the memory that it requires.
         #expect(document["verdict"] as? String == "boots" && document["machine"] as? String == "pc, 1536M, multiboot")
         #expect(document["size"] as? Int == Sample.application.count)
         let own = try #require(document["hermitImage"] as? [String: Any])
@@ -50,10 +50,10 @@ import Testing
             text.output.contains(
                 "  in an image  app, \(image.packed.count) bytes packed, \(image.archive.count) unpacked\n"))
         #expect(text.output.contains("  bootargs     "))
-        // Unless somebody says otherwise.
+        // Unless an option says otherwise.
         let small = try await Tool.run(["--memory", "1G", "app.tar.gz"], in: folder.url)
         #expect(small.status == 1 && small.output.contains("the image requires 1610612736 bytes of memory"))
-        // What is said comes on top.
+        // The user's words are added.
         let other = try await Tool.run(["--json", "--command-line", "-- x", "app.tar.gz"], in: folder.url)
         let said = try json(other.output)["hermitImage"] as? [String: Any]
         #expect((said?["bootargs"] as? String)?.hasSuffix("loader env=A=b -- x") == true)
@@ -91,7 +91,7 @@ import Testing
         #expect(few.errors.contains("the image requires 2 processors; the machine has 1"), "\(few.errors)")
     }
 
-    @Test func `damaged images have a verdict, and no view`() async throws {
+    @Test func `a damaged image has a verdict, but no views`() async throws {
         let folder = try Folder()
         let packed = ImageWriter(Sample.application).packed
         for (file, rule) in [
@@ -127,10 +127,10 @@ import Testing
         #expect(text.output.split(separator: "\n").count == 5, "\(text.output)")
     }
 
-    // MARK: Making, and taking apart
+    // MARK: Making and extracting
 
     @Test(.enabled(if: Tool.isThere("gzip"), "there is no gzip"))
-    func `an image is made, always the same, and taken apart`() async throws {
+    func `an image is made reproducibly, and extracted`() async throws {
         let folder = try Folder()
         try folder.write("app", Sample.application)
         try folder.write("my.conf", [1, 2, 3])
@@ -166,11 +166,11 @@ import Testing
             #expect(try read("out-\(name)/etc/conf") == [1, 2, 3])
             #expect(try read("out-\(name)/\(long)") == [1, 2, 3])
         }
-        // tar and gzip see the same.
+        // tar and gzip find the same.
         let listing = try await Tool.run(
             program: "sh", ["-c", "gzip -dc a.tar.gz | cmp - c.tar && tar -tf c.tar"], in: folder.url)
         #expect(listing.output == "hermit.toml\nbin/app\netc/conf\n\(long)\n", "\(listing.output)\(listing.errors)")
-        // Nothing is overwritten.
+        // No file is overwritten.
         let again = try await Tool.run(["image", "extract", "--output", "out-c.tar", "c.tar"], in: folder.url)
         #expect(again.status == 74, "\(again.errors)")
     }
@@ -194,7 +194,7 @@ import Testing
         #expect(!FileManager.default.fileExists(atPath: folder.url.appendingPathComponent("x.tar").path))
     }
 
-    /// Names that lead out, links in the folder, and links in the archive.
+    /// Names that lead outside, links in the folder, and links in the archive.
     @Test func `nothing is written outside the folder`() async throws {
         let folder = try Folder()
         var image = ImageWriter(Sample.application)

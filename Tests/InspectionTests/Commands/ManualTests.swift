@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct ManualTests {
-    /// The argument parser's description of a command (its `--experimental-dump-help`), as far as it is needed.
+    /// The argument parser's description of a command (its `--experimental-dump-help`), as far as the tests need it.
     private struct Description: Decodable, Sendable { let command: Command }
     private struct Command: Decodable, Sendable {
         let commandName: String
@@ -31,7 +31,7 @@ import Testing
 
     private func described() async throws -> Command { try await Self.description.value }
 
-    /// All subcommands, those of subcommands by both words.
+    /// All subcommands; nested ones by both words.
     private func all() async throws -> [(words: [String], command: Command)] {
         (try await described().subcommands ?? []).flatMap { command in
             [([command.commandName], command)]
@@ -131,22 +131,22 @@ import Testing
         try folder.write("app.tar.gz", ImageWriter(Sample.application).packed)
         try folder.write("my.conf", [1])
         for (words, command) in try await all() where command.commandName != "help" {
-            // Nothing that is there is overwritten.
+            // No existing file is overwritten.
             try? FileManager.default.removeItem(at: folder.url.appendingPathComponent("folder"))
             let help = try await Tool.run(words + ["--help"]).output
             #expect(help.split(separator: "\n").filter { !$0.hasPrefix("USAGE") }.allSatisfy { $0.count <= 80 })
             let examples = help.split(separator: "\n").filter { $0.hasPrefix("  loader-inspect ") }
             #expect(!examples.isEmpty, "\(command.commandName)")
             for example in examples {
-                // What stands after a wide gap says what the command is for; redirections and pipes go elsewhere.
+                // The text after a wide gap explains the command; redirections and pipes are tested elsewhere.
                 let line = String(example.dropFirst(2)).components(separatedBy: "   ")[0]
                     .components(separatedBy: "  against")[0].components(separatedBy: " | ")[0]
                     .components(separatedBy: "; ")[0].components(separatedBy: " > ")[0]
                 let program = line.replacing(/^loader-inspect/, with: "'\(Tool.program.path)'")
-                // No guest is started. Most examples do not read standard input, which a pipe would resent.
+                // No guest is started. Most examples do not read standard input, and a pipe would fail if they did not read it.
                 let run = try await Tool.run(
                     program: "sh", ["-c", "OVMF=/dev/null QEMU=/bin/true \(program) < app"], in: folder.url)
-                // /bin/true ends as QEMU does when it is asked to quit, which is no success.
+                // /bin/true ends like QEMU when it is told to quit, which is no success.
                 // The sample has no debugging information.
                 let isBoot = line.contains(" boot ") && !line.contains("--dry-run")
                 let status: Int32 = isBoot || line.contains("--by unit") ? 1 : 0

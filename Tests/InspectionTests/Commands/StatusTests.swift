@@ -10,7 +10,7 @@ import Testing
         #expect(try await Tool.run(["application"], in: folder.url).status == 0)
         #expect(try await Tool.run(["application", "undefined"], in: folder.url).status == 1)
         #expect(try await Tool.run(["truncated", "undefined", "application"], in: folder.url).status == 2)
-        // Of several files one that cannot be read, as a folder in `build/*`, does not keep the others from being looked at.
+        // If one of several files cannot be read, such as a folder in `build/*`, the others are read nevertheless.
         let rest = try await Tool.run(["--quiet", "absent", ".", "undefined"], in: folder.url)
         #expect(rest.status == 64 && rest.output.contains("undefined: will not boot"), "\(rest.output)")
         #expect(
@@ -22,11 +22,11 @@ import Testing
         #expect(try await Tool.run(["explain", "nonsense"], in: folder.url).status == 64)
     }
 
-    /// Worst first: the status of a later file does not take the place of an earlier one's, whatever kind of trouble each has.
+    /// The worst status wins: a later file's status does not replace an earlier one's, whatever the faults.
     @Test(arguments: ["verdict", "relocations"]) func statusIsNotThatOfTheLastFile(_ view: String) async throws {
         let folder = try Folder()
         try folder.write("malformed", Sample.truncated)
-        // For another machine; of that all relocations are listed, but not those with a symbol that nobody defines.
+        // A file for another machine: its relocations are all listed, unlike those with an undefined symbol.
         let foreign = Sample.application.putting(183 as UInt16, at: 18)
         try folder.write("foreign", view == "verdict" ? foreign : Sample.undefined)
         try folder.write("application", Sample.application)
@@ -37,8 +37,8 @@ import Testing
         }
     }
 
-    /// After an option a subcommand is taken for a file, which there may be.
-    @Test func subcommandsBehindOptions() async throws {
+    /// After an option a subcommand is taken for a file, which may exist.
+    @Test func subcommandsAfterOptions() async throws {
         let folder = try Folder()
         try folder.write("application", Sample.application)
         let misplaced = try await Tool.run(["--quiet", "map", "application"], in: folder.url)
@@ -48,7 +48,7 @@ import Testing
         #expect(try await Tool.run(["--quiet", "map", "application"], in: folder.url).status == 0)
     }
 
-    /// Tables of several files stand below their names; a file by itself needs none.
+    /// Tables of several files stand below their names; a single file needs no title.
     @Test(arguments: GoldenTests.views.dropFirst()) func severalFilesHaveTitles(_ view: String) async throws {
         let folder = try Folder()
         let names = ["application", "fixed\u{1b}"]
@@ -77,7 +77,7 @@ import Testing
     func standardInputOnce(_ words: [String]) async throws {
         let folder = try Folder()
         try folder.write("a", Sample.application)
-        // Nothing is read: what is written would end the tests by SIGPIPE.
+        // The reader reads nothing: writing must not end the tests by SIGPIPE.
         let run = try await Tool.run(words, in: folder.url)
         #expect(run.status == 64)
         #expect(run.errors.contains("standard input"), "\(run.errors)")
@@ -105,7 +105,7 @@ import Testing
     @Test func explanationsOfOtherSubjects() async throws {
         let signal = try await Tool.run(["explain", "139"])
         #expect(signal.output == "loader-inspect boot status 139: QEMU was ended by signal 11\n")
-        // As it is when it was copied from a terminal.
+        // As copied from a terminal.
         let copied = try await Tool.run([
             "explain", " [LOADER] error: there is no PT_LOAD segment, so nothing to load \n",
         ])
@@ -127,7 +127,7 @@ import Testing
         let all = try await Tool.run(["explain"] + names)
         #expect(all.status == 0)
         #expect(all.output.components(separatedBy: "  advice: ").count == names.count + 1)
-        // The whole line of a boot that failed is as good as a name.
+        // The whole line of a failed boot works like a name.
         let folder = try Folder()
         try folder.write("undefined", Sample.undefined)
         let said = try await Tool.run(["undefined"], in: folder.url).output

@@ -25,7 +25,7 @@ import Testing
         #expect(run.output.contains("  old          -: boots\n"))
     }
 
-    /// The sums of all changes are the sums of all sizes, on real files, and nothing appears twice.
+    /// The changes add up to the difference of the sizes, on real files, and nothing appears twice.
     @Test func nothingIsLost() async throws {
         let files = ["/usr/bin/readelf", "/usr/bin/objdump"]
         let run = try await Tool.run(["diff", "--json"] + files)
@@ -67,7 +67,7 @@ import Testing
         #expect(short.output.contains(", 10 new (+"))
         #expect(short.output.hasSuffix("  and 19 more (--all shows them)\n"))
         #expect(!long.output.contains("--all"))
-        // What differs most comes first.
+        // The largest difference comes first.
         let numbers = long.output.split(separator: "\n").drop { !$0.hasPrefix("symbols") }.dropFirst()
             .compactMap { $0.split(separator: " ").first.flatMap { Int($0) } }
         #expect(numbers.count == 29)
@@ -82,7 +82,7 @@ import Testing
         return writer.bytes
     }
 
-    /// Symbols that promoted or mangled names make look different are the same.
+    /// Symbols that differ only by promotion or mangling are the same.
     @Test func namesThatChangeWithEachBuild() async throws {
         let folder = try Folder()
         let pairs = [

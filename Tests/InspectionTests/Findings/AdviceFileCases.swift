@@ -1,11 +1,11 @@
-// Calls that break a rule of files, of entry points, of notes, of libraries and symbols, and the same calls as the advice has them.
+// Calls that break a rule about files, entry points, notes, libraries or symbols, and the calls that follow the advice.
 
 import Diagnostics
 import Foundation
 import TestSupport
 
 extension AdviceTests {
-    /// Files that something was done to, or that are something else.
+    /// Damaged files, and files of other kinds.
     static func addFiles(to cases: inout AdviceCases) {
         let sound = Call(file: application())
         cases.add(.emptyFile, Call(file: []), sound)
@@ -43,7 +43,7 @@ extension AdviceTests {
                 }))
     }
 
-    /// Where an application is entered.
+    /// Entry points.
     static func addEntryPoints(to cases: inout AdviceCases) {
         let sound = Call(file: application())
         cases.add(.entryOutsideImage, Call(file: application { $0.entry = 1 << 20 }), sound)
@@ -73,7 +73,7 @@ extension AdviceTests {
         cases.add(.noSectionHeaders, Call(file: object().putting(0 as UInt64, at: 40)), Call(file: object()))
     }
 
-    /// What notes say.
+    /// Notes.
     static func addNotes(to cases: inout AdviceCases) {
         let sound = Call(file: application())
         let versions = (1...5).map { hermitNote($0) }
@@ -130,13 +130,13 @@ extension AdviceTests {
 }
 
 extension [UInt8] {
-    /// The file, the header of whose section `index` says that it is in memory.
+    /// The file, with section `index` marked as being in memory.
     fileprivate func withSection(_ index: Int, flags: UInt64, at address: UInt64, size: UInt64) -> [UInt8] {
         let header = Int(number(UInt64.self, at: 40)) + 64 * index
         return putting(flags, at: header + 8).putting(address, at: header + 16).putting(size, at: header + 32)
     }
 
-    /// The file, whose section headers have one type instead of another.
+    /// The file, with section headers of one type changed to another type.
     fileprivate func replacingType(_ old: UInt32, with new: UInt32) -> [UInt8] {
         var file = self
         let table = Int(number(UInt64.self, at: 40))

@@ -1,9 +1,9 @@
-// What calls that break a rule are made of: small applications, object files and libraries.
+// The parts of calls that break a rule: small applications, object files and libraries.
 
 import TestSupport
 
 extension AdviceTests {
-    /// An application linked at `base`, fixed or not; `change` spoils it, or mends it.
+    /// An application linked at `base`, fixed or not; `change` damages or mends it.
     static func application(
         fixed: Bool = false, at base: UInt64 = 0, notes: [UInt8] = hermitNote(4) + abiTag(0, 13, 2),
         _ change: (inout ELFWriter) -> Void = { _ in }

@@ -1,10 +1,10 @@
-// Hermit images that break a rule, and the same as the advice has them.
+// Hermit images that break a rule, and the images that follow the advice.
 
 import Diagnostics
 import TestSupport
 
 extension AdviceTests {
-    /// What can be wrong with Hermit images.
+    /// Faults of Hermit images.
     static func addImages(to cases: inout AdviceCases) {
         let image = ImageWriter(application())
         let sound = Call(file: image.packed)
@@ -17,7 +17,7 @@ extension AdviceTests {
             return image.archive
         }
         func tar(_ offset: Int, _ bytes: String) -> [UInt8] {
-            // The first header, changed, with a sum that is right.
+            // The first header, changed, with a correct checksum.
             var archive = image.archive
             archive.replaceSubrange(offset..<offset + bytes.utf8.count, with: Array(bytes.utf8))
             archive.replaceSubrange(148..<156, with: Array("        ".utf8))
@@ -53,7 +53,7 @@ extension AdviceTests {
         add(
             .memoryBelowRequirement, demanding, Call(file: demanding, options: ["--memory", "3G"]),
             options: ["--memory", "1G"])
-        // 4 MiB of zeros after it: a stored member of 64 KiB over and over.
+        // 4 MiB of zeros after it: a stored member of 64 KiB, repeated.
         let zeros = ImageWriter.gzip([UInt8](repeating: 0, count: 65535))
         let large = packed + (0..<64).flatMap { _ in zeros }
         add(.archiveTooLarge, large, Call(file: large, options: ["--memory", "64M"]), options: ["--memory", "8M"])
@@ -61,7 +61,7 @@ extension AdviceTests {
 }
 
 extension [UInt8] {
-    /// The archive, before which there is an entry of `type`.
+    /// The archive with an entry of `type` before it.
     fileprivate func putting(header name: String, size: Int, type: Character, data: [UInt8]) -> [UInt8] {
         ImageWriter.header(name, size: data.count, type: type) + data + [UInt8](repeating: 0, count: 512 - data.count)
             + self

@@ -1,4 +1,4 @@
-// Calls that break a rule of options or of memory, and the same calls as the advice has them.
+// Calls that break a rule about options or memory, and the calls that follow the advice.
 
 import Diagnostics
 import TestSupport
@@ -41,7 +41,7 @@ extension AdviceTests {
             Call(file: sound.file, options: options("loader.kaslr")))
     }
 
-    /// Memory that is too small, too low or another's.
+    /// Memory that is too small, too low or in use.
     static func addMemory(to cases: inout AdviceCases) {
         let sound = Call(file: application())
         let big = UInt64(4) << 30
@@ -72,7 +72,7 @@ extension AdviceTests {
         cases.add(
             .imageOutsideMemory, Call(file: application(fixed: true, at: 0xe000_0000), options: ["--memory", "64G"]),
             Call(file: fixed), sound)
-        // Over what the firmware keeps below 1 MiB: the EBDA, and qboot's tables.
+        // Over the firmware's memory below 1 MiB: the EBDA, and qboot's tables.
         cases.add(
             .imageOverFirmware, Call(file: application(fixed: true, at: 0x9_f000) { $0.zeroFill = 0x1000 }),
             Call(file: application(fixed: true, at: 0x100_0000)), sound)

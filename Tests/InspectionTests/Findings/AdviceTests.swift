@@ -1,4 +1,4 @@
-// Advice that is followed as it is written leads to a boot, or to another, later refusal.
+// Advice leads to a boot if it is followed, or to another, later refusal.
 
 import Diagnostics
 import Foundation
@@ -32,7 +32,7 @@ import Testing
         return cases.all
     }()
 
-    /// Rules that the table has no case for, and why.
+    /// Rules without a case in the table, and the reasons.
     private static let exempt: [Rule: String] = {
         var reasons: [Rule: String] = [:]
         for rule in RuleTable.all {
@@ -75,7 +75,7 @@ import Testing
         return reasons
     }()
 
-    /// What the tool says of `call`: its exit status, the name of the rule, the sentence with the advice.
+    /// The tool's result for `call`: its exit status, the name of the rule, the sentence with the advice.
     private func run(_ call: Call) async throws -> (status: Int32, rule: String, sentence: String) {
         let folder = try Folder()
         try folder.write("app", call.file)
@@ -99,12 +99,12 @@ import Testing
         for call in one.followed {
             let followed = try await run(call)
             #expect(followed.status == 0 || followed.rule != broken.rule, "\(broken), and followed \(followed)")
-            // A digest that is none of the file's is the only step on the way.
+            // A well-formed digest is still not the file's: only this advice leads to another refusal.
             #expect(followed.status == 0 || one.rule == .digestMalformed, "\(broken), and followed \(followed)")
         }
     }
 
-    /// No advice is left out by mistake.
+    /// No advice is left out by mistake: every rule has a case or a reason.
     @Test func everyAdviceIsAccountedFor() {
         let tested = Set(Self.cases.map(\.rule))
         for rule in RuleTable.all {
@@ -112,7 +112,7 @@ import Testing
         }
     }
 
-    /// Whoever started the loader, its words are theirs.
+    /// Advice names no starter's options.
     @Test func adviceIsNeutral() {
         for rule in RuleTable.all {
             let advice = "\(rule.words.advice)"
@@ -123,11 +123,11 @@ import Testing
     }
 }
 
-/// The cases so far.
+/// The cases collected so far.
 struct AdviceCases {
     private(set) var all: [AdviceTests.Case] = []
 
-    /// Adds the rule that `broken` breaks, and a call for each way to follow its advice.
+    /// Adds the rule that `broken` breaks, and a call for each way of following its advice.
     mutating func add(_ rule: Rule, _ broken: AdviceTests.Call, _ followed: AdviceTests.Call...) {
         all.append(AdviceTests.Case(rule: rule, broken: broken, followed: followed))
     }

@@ -5,14 +5,14 @@ import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct FindingTests {
-    /// A file and the findings that it must have, in order.
+    /// A file and its expected findings, in order.
     struct Case: CustomStringConvertible {
         let description: String
         let bytes: [UInt8]
         let findings: [String]
     }
 
-    /// What a file without any fault shows: who else would boot it, and that uhyve would take it for an old one.
+    /// The findings of a file without faults: who else would boot it, and that uhyve would take it for an old one.
     private static let usual = ["upstream", "no-uhyve"]
 
     /// An application of entry version 4 with segments of its own: one for code, and what `body` adds.
@@ -80,7 +80,7 @@ import Testing
                 $0.setDynamic($0.relaEntries([Relocation(8, at: 0x500)]))
                 $0.segments.append(load(at: 0x2000, size: $0.next - 0x2000, flags: 4))
             })
-        // Writable memory from 0x1000 to 0x1100, read-only memory after it: its first and last word, and the words around.
+        // Writable memory from 0x1000 to 0x1100, then read-only memory: the first and the last word, and the words around.
         for (address, isInside) in [(0xff8, false), (0x1000, true), (0x10f8, true), (0x1100, false)] as [(UInt64, Bool)]
         {
             add(
@@ -162,7 +162,7 @@ import Testing
                 #expect(text.count > 15 && !text.hasSuffix("."), "\(text)")
             }
         }
-        // A quiet run tells warnings, and nothing where there are none.
+        // A quiet run prints warnings, and otherwise nothing.
         let quiet = try await Tool.run(["--quiet", "file"], in: folder.url)
         let warnings = findings.filter { $0["severity"] as? String == "warning" }.count
         #expect(quiet.output.components(separatedBy: "\n  warning ").count - 1 == warnings)
@@ -170,7 +170,7 @@ import Testing
         #expect(!quiet.output.contains("  note "))
     }
 
-    /// What is no ELF file at all may still be known.
+    /// A file that is not ELF may still have a known format.
     @Test func otherForms() async throws {
         let folder = try Folder()
         let forms: [(String, [UInt8], String?)] = [
@@ -192,7 +192,7 @@ import Testing
         }
     }
 
-    /// QEMU gives an empty module by Multiboot, and none by PVH.
+    /// QEMU passes an empty module by Multiboot, but not by PVH.
     @Test(arguments: [
         ("multiboot", "the file is empty"), ("pvh", "no application was given"), ("multiboot2", "the file is empty"),
         ("linux", "no application was given"),
@@ -204,7 +204,7 @@ import Testing
         #expect(run.status == 1 && run.output.contains("  error: \(sentence); "), "\(run.output)")
     }
 
-    /// The guest refuses options that would have no effect; the host says so beforehand.
+    /// The guest refuses options without effect; the host reports them beforehand.
     @Test func optionsWithoutEffect() async throws {
         let folder = try Folder()
         try folder.write("application", Sample.application)
@@ -226,7 +226,7 @@ import Testing
         }
     }
 
-    /// Overlapping segments are no matter of taste: the file does not boot.
+    /// Overlapping segments are a fault, not a finding: the file does not boot.
     @Test func overlappingSegments() async throws {
         let folder = try Folder()
         try folder.write("file", Self.file { $0.segments.append(Self.load(at: 0x500, flags: 4)) })

@@ -1,11 +1,11 @@
-// Machines on which the loader would boot a file, and the kernel would then fail.
+// Machines on which the loader boots a file, but the kernel then fails.
 
 import Foundation
 import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct MachineTests {
-    /// A genuine Hermit image; they lie beside the package, or where the environment says.
+    /// A genuine Hermit image, from beside the package or from the folder in the environment.
     static func genuine(_ name: String) -> String {
         let folder =
             ProcessInfo.processInfo.environment["LOADER_HERMIT_IMAGES"].map { URL(fileURLWithPath: $0) }
@@ -26,7 +26,7 @@ import Testing
         return writer.bytes
     }
 
-    /// The smallest machines of genuine kernels, as measured in QEMU, and those with a little less.
+    /// The smallest machines of genuine kernels, as measured in QEMU, and machines with a little less memory.
     @Test(
         .enabled(if: hasGenuine, "the genuine images are not there"),
         arguments: [
@@ -38,7 +38,7 @@ import Testing
             ("hello_c", "53800K", "", 0), ("hello_c", "1G", "", 0),
         ])
     func leastMemory(_ name: String, _ memory: String, _ options: String, _ status: Int) async throws {
-        // The guest's loader needs more than the assumed one; neither is near the next 2 MiB.
+        // The guest's loader needs more than the assumed one; neither comes near the next 2 MiB.
         let words = ["--memory", memory, "--loader-options", options, "--quiet", Self.genuine(name)]
         let run = try await Tool.run(words)
         #expect(run.status == Int32(status), "\(run.output)")
@@ -55,7 +55,7 @@ import Testing
         #expect(error?["rule"] as? String == "kernelMemory" && error?["qemuStatus"] as? Int == 1)
     }
 
-    /// What is only known of versions is a warning; kernels that are not Hermit's are let alone.
+    /// A fact known only for some versions is a warning; kernels other than Hermit's get none.
     @Test func littleMemory() async throws {
         let folder = try Folder()
         try folder.write("hermit", Self.kernel(hermitNote(4) + abiTag(0, 13, 2)))
@@ -85,7 +85,7 @@ import Testing
         }
     }
 
-    /// QEMU opens no initrd of 2 GiB: that is said before the file is read, and nothing of it is kept in memory.
+    /// QEMU opens no initrd of 2 GiB: this is reported before the file is read, and the file is not kept in memory.
     @Test(arguments: [["verdict"], ["map"], ["boot", "--loader", "loader", "--qemu", "/bin/false"]])
     func hugeFile(_ words: [String]) async throws {
         let folder = try Folder()
@@ -108,7 +108,7 @@ import Testing
         #expect(module.status != 0 && module.output.contains("no -initrd of 2 GiB or more"), "\(module.output)")
     }
 
-    /// The guest's memory holds the pages of the file's own mapping: a verdict does not keep them twice, nor what it never looks at.
+    /// The guest's memory shares the pages of the file's mapping: a verdict neither keeps them twice nor reads pages that it does not need.
     @Test func memoryOfALargeFile() async throws {
         let folder = try Folder()
         let file = try folder.write("large", Sample.application)
@@ -131,7 +131,7 @@ import Testing
         #expect(peaks[1] < peaks[0] + (32 << 10), "KiB: \(peaks)")
     }
 
-    /// Where no loader is found, its addresses are assumed, and that is said; where there is one they are its own.
+    /// If no loader is found, its addresses are assumed, and the tool says so; otherwise they are the loader's.
     @Test func assumedLoader() async throws {
         let folder = try Folder()
         try folder.write("app", Sample.application)

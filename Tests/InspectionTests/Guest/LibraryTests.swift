@@ -1,4 +1,4 @@
-// An application with shared objects: all views, gdb and crash reports agree where they lie.
+// An application with shared objects: all views, gdb and crash reports agree on their addresses.
 
 import Foundation
 import FoundationXML
@@ -8,11 +8,11 @@ import Testing
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct LibraryTests {
     private static let fixtures = Tool.root.path + "/build/fixtures/"
     private static let libraries = ["libtop.so", "libmiddle.so", "libbase.so"]
-    /// Options for the libraries, then the application.
+    /// The options for the libraries, then the application.
     static let words = libraries.flatMap { ["--module", fixtures + $0] } + [fixtures + "libraries-pie"]
     static let isReady = FileManager.default.fileExists(atPath: fixtures + "libraries-pie")
 
-    /// Names and addresses by the verdict.
+    /// Names and addresses from the verdict.
     private func placed() async throws -> [(name: String, start: UInt64)] {
         let run = try await Tool.run(["verdict", "--json"] + Self.words)
         #expect(run.status == 0)
@@ -36,7 +36,7 @@ import Testing
         }
     }
 
-    /// The picture is of the application's file; the libraries are in memory, and among the modules.
+    /// The picture shows the application's file; the libraries are in memory, and among the modules.
     @Test(.enabled(if: isReady, "make fixtures")) func thePictureSaysWhereLibrariesLie() async throws {
         let map = try await Tool.run(["map"] + Self.words)
         #expect(map.status == 0, "\(map.errors)")
@@ -46,7 +46,7 @@ import Testing
         for (name, start) in try await placed() {
             let address = "0x\(String(start, radix: 16))"
             #expect(map.output.contains("  \(name) at \(address), "))
-            // Once in the image, by its sections and what lies between them, once in the guest's memory.
+            // Once in the image, by its sections and the gaps between them, and once in the guest's memory.
             let rows = map.output.split(separator: "\n").filter {
                 $0.contains(" \(address) ") && ($0.hasSuffix("  \(name)") || $0.hasSuffix(" (\(name))"))
             }
@@ -54,7 +54,7 @@ import Testing
             #expect(map.output.contains("  module \(name)\n"))
             #expect(drawing.contains(">\(name) .text</text>") && drawing.contains("<title>\(name) .text: "))
         }
-        // What it says lies where is all of the image.
+        // The loader's additions are shown in the image, too.
         #expect(map.output.contains("  added by the loader\n") && drawing.contains(">TLS template, arrays</text>"))
         #expect(XMLParser(data: Data(drawing.utf8)).parse())
         let listed = try await Tool.run(["relocations", Self.fixtures + "libraries-pie"]).output
@@ -62,7 +62,7 @@ import Testing
         #expect(map.output.contains("  \(rows) relocated places\n"))
     }
 
-    /// The loader can be told where to put an image with its libraries.
+    /// An option can place an image with its libraries.
     @Test(.enabled(if: isReady, "make fixtures")) func imagesAtAGivenAddress() async throws {
         let run = try await Tool.run(["load", "--base", "0x600000"] + Self.words)
         #expect(run.status == 0 && run.output.hasPrefix("image 0x600000 "), "\(run.errors)")
@@ -70,7 +70,7 @@ import Testing
         #expect(told.output == run.output, "\(told.errors)")
     }
 
-    /// What is remarked of relocations is remarked of an application with libraries, too.
+    /// Findings about relocations cover an application with libraries, too.
     @Test(.enabled(if: isReady, "make fixtures")) func findingsKnowItsRelocations() async throws {
         let text = try await Tool.run(["verdict", "--json"] + Self.words).output
         for name in ["upstream-libraries", "upstream-relocations", "upstream-tables"] {
@@ -97,7 +97,7 @@ import Testing
         #expect(run.errors.contains("  \(address)  \(function["name"] as? String ?? "")+0x1\n"), "\(run.errors)")
     }
 
-    /// From there the application fits in the address space, but not what lies after it.
+    /// At this base the application fits in the address space, but its libraries do not.
     @Test(.enabled(if: isReady, "make fixtures")) func basesThatCannotBe() async throws {
         let alone = try await Tool.run(["relocations", "--base", "0xffffffffffff0000"] + Self.words.suffix(1))
         #expect(alone.status < 2 && !alone.errors.contains("error:"), "\(alone.errors)")
@@ -129,8 +129,8 @@ import Testing
         #expect(found["libtop.so middle_variable"] == ["libmiddle.so"])
     }
 
-    /// Where a library is at fault, that is what is said: of the application only that it does not boot, and no advice that would
-    /// change it.
+    /// If a library is at fault, the fault is the library's: the application only does not boot, and there is no advice
+    /// to change it.
     @Test(.enabled(if: isReady, "make fixtures")) func librariesAtFault() async throws {
         let folder = try Folder()
         let base = Array(try Data(contentsOf: URL(fileURLWithPath: Self.fixtures + "libbase.so")))
@@ -157,7 +157,7 @@ import Testing
         }
     }
 
-    /// Which libraries an application needs is known before there are any.
+    /// The tool lists the libraries that an application needs before they are given.
     @Test(.enabled(if: isReady, "make fixtures")) func librariesThatAreNotGiven() async throws {
         let run = try await Tool.run([Self.fixtures + "libraries-pie"])
         #expect(run.status == 1)
@@ -165,7 +165,7 @@ import Testing
         #expect(run.output.contains("--module LIBRARY for each"), "\(run.output)")
     }
 
-    /// QEMU gives one module by PVH; who says that it boots says that, too.
+    /// QEMU passes one module by PVH; the list of starters that boot the file says so, too.
     @Test(.enabled(if: isReady, "make fixtures")) func librariesByPVH() async throws {
         for (name, isTold) in [("pvh", true), ("multiboot", false)] {
             let run = try await Tool.run(["--protocol", name] + Self.words)

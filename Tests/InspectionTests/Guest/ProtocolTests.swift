@@ -1,4 +1,4 @@
-// Boots by protocols that QEMU does not start an ELF file by, rehearsed: what the kernel would be given.
+// Rehearsed boots by protocols with which QEMU does not start an ELF file: the structures for the kernel.
 
 import Foundation
 import TestSupport
@@ -32,7 +32,7 @@ import Testing
         }
     }
 
-    /// By Multiboot 2 ACPI's root pointer lies where kernels before 0.11 would not find it.
+    /// By Multiboot 2, kernels before 0.11 do not find ACPI's root pointer in its original place.
     @Test(arguments: [("multiboot2", true), ("linux", false), ("pvh", false)])
     func `kernels before 0·11 get Multiboot information, and a root pointer`(
         _ name: String, _ isCopied: Bool
@@ -44,16 +44,16 @@ import Testing
         #expect(map.output.contains("copy of ACPI's root pointer") == isCopied, "\(map.output)")
         let info = try await Tool.run(["bootinfo", "--protocol", name, "application"], in: folder.url)
         #expect(info.output.contains("0x0 platform_info"), "\(info.output)")
-        // Without one there is nothing to copy.
+        // Without a root pointer there is nothing to copy.
         let none = try await Tool.run(
             ["map", "--width", "200", "--protocol", name, "--rsdp", "0", "application"], in: folder.url)
         #expect(none.status == 0 && !none.output.contains("copy of ACPI's root pointer"))
-        // Elsewhere than a BIOS has it Linux's starters and PVH's have one that is not seen; there is none to copy in this rehearsal.
+        // Linux's starters and PVH's have a root pointer that a BIOS search does not find; this rehearsal has none to copy.
         let elsewhere = try await Tool.run(["--protocol", name, "--rsdp", "0x3000000", "application"], in: folder.url)
         #expect(elsewhere.status == 0, "\(elsewhere.output)")
     }
 
-    @Test func `by Linux's protocol there is no library`() async throws {
+    @Test func `by Linux's protocol libraries cannot be given`() async throws {
         let folder = try Folder()
         try folder.write("application", Sample.application)
         try folder.write("library", Sample.application)
@@ -68,7 +68,7 @@ import Testing
 
     // MARK: UEFI
 
-    /// ACPI's root pointer lies where kernels before 0.11 would not find it; those after are told where the firmware has it.
+    /// Kernels before 0.11 do not find ACPI's root pointer; later ones are told its original address.
     @Test func `by UEFI kernels are told of ACPI`() async throws {
         let folder = try Folder()
         try folder.write("old", Self.application(hermitNote(3)))
@@ -88,7 +88,7 @@ import Testing
     }
 
     /// C applications are linked at 8 MiB, where OVMF has ACPI's non-volatile memory.
-    @Test func `what OVMF has in an image's way is told`() async throws {
+    @Test func `OVMF's memory in an image's way is reported`() async throws {
         let folder = try Folder()
         var writer = ELFWriter(type: 2, base: 0x80_0000)
         writer.append([0xf4])
@@ -103,14 +103,14 @@ import Testing
     }
 
     @Test(arguments: [["--machine", "microvm"], ["--memory", "32M"]])
-    func `UEFI does not run everywhere`(_ words: [String]) async throws {
+    func `machines on which UEFI cannot run are refused`(_ words: [String]) async throws {
         let folder = try Folder()
         try folder.write("application", Sample.application)
         let run = try await Tool.run(["--protocol", "uefi"] + words + ["application"], in: folder.url)
         #expect(run.status == 64 && run.errors.contains("UEFI needs"), "\(run.errors)")
     }
 
-    @Test(arguments: ["64M", "1G", "8G"]) func `libraries lie beside the application, where there is room`(
+    @Test(arguments: ["64M", "1G", "8G"]) func `libraries lie beside the application if there is room`(
         _ size: String
     ) async throws {
         let folder = try Folder()

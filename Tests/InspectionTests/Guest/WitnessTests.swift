@@ -1,4 +1,4 @@
-// The guest as witness: the bytes that `load` predicts for the jump are those in QEMU's memory.
+// The guest as witness: the bytes that `load` predicts at the jump are those in QEMU's memory.
 
 import Foundation
 import TestSupport
@@ -26,7 +26,7 @@ import Testing
         try folder.write("app", name.hasSuffix(".o") ? try await spinning(object: bytes) : try spinning(bytes))
         var loader = Array(try Data(contentsOf: Tool.root.appendingPathComponent("build/loader")))
         if protocolName == "pvh" {
-            // Without the Multiboot header's magic number QEMU takes the PVH note.
+            // Without the Multiboot header's magic number QEMU uses the PVH note.
             let magic = try #require(Data(loader).range(of: Data([0x02, 0xb0, 0xad, 0x1b]))).lowerBound
             for index in magic..<magic + 4 { loader[index] = 0 }
         }
@@ -55,16 +55,16 @@ import Testing
             """
         _ = try #require(await Tool.other("sh", ["-c", script]))
 
-        // With all that the loader knows of the machine. SeaBIOS and serial lines add carriage returns and zeros.
+        // With all facts that the loader has about the machine. SeaBIOS and serial lines add carriage returns and zeros.
         let serial = String(
             decoding: try Data(contentsOf: folder.url.appendingPathComponent("serial")).filter { $0 != 13 && $0 != 0 },
             as: UTF8.self)
         let report = host.output.split(separator: "\n").filter { $0.hasPrefix("[LOADER]") }.joined(separator: "\n")
         #expect(serial.hasSuffix(report + "\n"))
         try compare("image", in: folder, ignoring: 0)
-        // The CPU marks the page table entries that it used: accessed and dirty.
+        // The CPU marks page table entries as accessed and dirty.
         try compare("handoff", in: folder, ignoring: 0x60)
-        // What the page tables mean, as QEMU's own walk through them has it.
+        // The meaning of the page tables, according to QEMU's own walk.
         let pages = try await Tool.run(["pages", "--json"] + options + ["app"], in: folder.url)
         let listed = try PageList(json: pages.output),
             walked = PageList(
@@ -74,7 +74,7 @@ import Testing
         #expect(Set(listed.pages).symmetricDifference(walked.pages).sorted().prefix(8) == [])
     }
 
-    /// An application with shared objects: only what resolver functions chose differs.
+    /// An application with shared objects: only the results of resolver functions differ.
     @Test(.enabled(if: isReady, "make loader fixtures"), arguments: ["libraries-pie", "libraries-low"])
     func guestHoldsTheSameLibraries(_ name: String) async throws {
         let fixtures = Tool.root.appendingPathComponent("build/fixtures")
@@ -107,14 +107,14 @@ import Testing
         let own = Array(try Data(contentsOf: folder.url.appendingPathComponent("image.host")))
         let guest = Array(try Data(contentsOf: folder.url.appendingPathComponent("image.guest")))
         try #require(own.count == guest.count)
-        // A choice in an object that is copied is copied as well.
+        // A resolver's result in a copied object is copied as well.
         let different = Set(own.indices.filter { own[$0] != guest[$0] }.map { $0 / 8 })
         #expect(different.count == (name == "libraries-pie" ? 3 : 4), "words \(different)")
         try compare("handoff", in: folder, ignoring: 0x60)
     }
 
-    /// A shell's words that ask QEMU's monitor for the registers until the application of `report` is at its first instruction: how long
-    /// that takes is the machine's business.
+    /// A shell command that asks QEMU's monitor for the registers until the application of `report` is at its first instruction, however
+    /// long the machine takes.
     private static func untilItSpins(_ report: String) throws -> String {
         let entry = try #require(report.firstMatch(of: /, entry point 0x([0-9a-f]+)/)).1
         let address = String(repeating: "0", count: 16 - entry.count) + entry
@@ -122,7 +122,7 @@ import Testing
             + "i=$((i+1)); done"
     }
 
-    /// Compares two dumps; `mask` are bits of the first byte of every word that may differ.
+    /// Compares two dumps; the bits of `mask` in the first byte of every word may differ.
     private func compare(_ name: String, in folder: Folder, ignoring mask: UInt8) throws {
         let host = Array(try Data(contentsOf: folder.url.appendingPathComponent("\(name).host")))
         let guest = Array(try Data(contentsOf: folder.url.appendingPathComponent("\(name).guest")))
@@ -172,11 +172,11 @@ import Testing
     }
 }
 
-/// Pages as text: where each lies, where that leads, and what may be done.
+/// Pages as text: address, physical address and access.
 private struct PageList {
     private(set) var pages: [String] = []
 
-    /// Those of `pages --json`.
+    /// The pages of `pages --json`.
     init(json: String) throws {
         let document = try JSONSerialization.jsonObject(with: Data(json.utf8)) as? [String: Any]
         for row in try #require(document?["rows"] as? [[String: Any]]) {
@@ -195,8 +195,8 @@ private struct PageList {
         }
     }
 
-    /// Those of QEMU's `info tlb`: addresses, and the letters X (no execution), G, P (a large page), D, A, C, T, U, W. Of the
-    /// tables that are seen through a recursive entry, which are pages to the walk, the one at its own end.
+    /// The pages of QEMU's `info tlb`: addresses, and the letters X (no execution), G, P (a large page), D, A, C, T, U, W. Of the
+    /// tables seen through a recursive entry, which the walk takes for pages, only the last is kept.
     init(monitor: String) {
         for line in monitor.split(whereSeparator: \.isNewline) {
             let words = line.split(separator: " ")

@@ -1,4 +1,4 @@
-// Long listings: rows that several threads write in their order, every length of number and name, and readers that go away.
+// Long listings: threads write rows in order, numbers and names have any length, and readers may close the pipe early.
 
 import Foundation
 import TestSupport
@@ -110,8 +110,8 @@ import Testing
         }
     }
 
-    /// Addends in place come from pages of the file that are mapped, from bytes that are copied because they share a page with
-    /// others, and from a copy of the whole file where it is standard input: all three say the same.
+    /// Addends in place are read from mapped pages of the file, from bytes that are copied because they share a page with
+    /// others, and from a copy of the whole file if it is standard input: all three give the same.
     @Test func addendsInPlaceAreTheFiles() async throws {
         var writer = ELFWriter()
         let words = writer.append(words: (0..<4096).map { UInt64($0) << 20 | 0xabc })
@@ -129,8 +129,8 @@ import Testing
         #expect(lines[4096].hasSuffix(" 0xfff00abc -"))
     }
 
-    /// What lies after the end of a file that was cut short is told with its end and the file's.
-    @Test func sectionsBehindTheEnd() async throws {
+    /// If a table ends past the end of a file that was cut short, the fault has both ends.
+    @Test func sectionsPastTheEnd() async throws {
         let folder = try Folder()
         let file = Sample.object
         let table = file.number(UInt64.self, at: 40)
@@ -159,8 +159,8 @@ import Testing
         }
     }
 
-    /// Compact relocations say what others say, whether the loader applies them, or the file is no application, or their section is
-    /// not in memory.
+    /// Compact relocations are listed like others, whether the loader applies them or not: the file may not be an application, or their
+    /// section may not be in memory.
     @Test(arguments: ["_start", "other"]) func compactRelocations(_ symbol: String) async throws {
         let relocations = [
             Relocation(1, at: 0, symbol: 1, addend: 2), Relocation(2, at: 12, symbol: 1, addend: 1 << 40),
@@ -195,7 +195,7 @@ import Testing
         try folder.write("file", Self.symbols(Self.count))
         let script = "{ \(Tool.program.path) symbols file; echo status $? >&3; } 3>&1 | head -n 1"
         let output = await Tool.other("sh", ["-c", "cd '\(folder.url.path)' && \(script)"])
-        // The first line, or the status that came before it; nothing hangs and nothing complains.
+        // The first line, or an earlier status; nothing hangs, and there is no error message.
         #expect(output?.isEmpty == false)
     }
 

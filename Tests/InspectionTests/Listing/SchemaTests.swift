@@ -1,4 +1,4 @@
-// The JSON of every view against docs/loader-inspect.schema.json, by an independent validator (python3-jsonschema).
+// The JSON of every view, checked against docs/loader-inspect.schema.json by an independent validator (python3-jsonschema).
 
 import Foundation
 import TestSupport
@@ -7,14 +7,14 @@ import Testing
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct SchemaTests {
     static let views = GoldenTests.views
 
-    /// A Python that has the validator; nil if there is none, which fails: `make deps` installs it.
+    /// A Python with the validator; nil if there is none, which fails the test: `make deps` installs it.
     private static let python = Task { () -> String? in
         for name in ["python3", "/usr/bin/python3"]
         where await Tool.other("env", [name, "-c", "import jsonschema"]) != nil { return name }
         return nil
     }
 
-    /// Validates the documents in `text`; returns how many are valid, and of each other one what is wrong with it.
+    /// Validates the documents in `text`; returns the number of valid ones, and a message about each other one.
     private func validate(_ text: String) async throws -> (valid: Int, messages: [Substring]) {
         let python = try #require(await Self.python.value, "make deps installs python3-jsonschema")
         let script = Tool.root.appendingPathComponent("Tests/InspectionTests/Listing/validate.py").path
@@ -26,7 +26,7 @@ import Testing
         return (valid, messages)
     }
 
-    /// Files of every kind: those that are made here, what the loader's tests boot, and genuine images where there are any.
+    /// Files of every kind: generated ones, those that the guest tests boot, and genuine images if there are any.
     private func files(in folder: Folder) throws -> [String] {
         var paths: [String] = []
         for sample in Sample.all + [("built", Sample.built), ("no ELF file", Array("#!/bin/sh".utf8)), ("empty", [])] {
@@ -50,7 +50,7 @@ import Testing
         let run = try await Tool.run([view, "--json"] + files)
         let (valid, messages) = try await validate(run.output)
         #expect(messages == [])
-        // The verdict is about any file; of the others, those that cannot be read are named on standard error.
+        // The verdict accepts any file; files that the other views cannot read are named on standard error.
         let named = run.errors.split(separator: "\n").filter { $0.contains(": error: ") }.count
         #expect(valid + (view == "verdict" ? 0 : named) == files.count)
     }
@@ -86,7 +86,7 @@ import Testing
         #expect(valid == expected && messages == [])
     }
 
-    /// Where a file is refused only after some rows, what there is of the document is one, and says so.
+    /// If a file is refused after some rows, the document so far is complete, and reports the fault.
     @Test func brokenOffDocumentsAreValid() async throws {
         let folder = try Folder()
         var writer = ELFWriter()
@@ -108,7 +108,7 @@ import Testing
         }
     }
 
-    /// What the validator is worth: it must find what is wrong.
+    /// The validator must find faults.
     @Test func wrongDocumentsAreFound() async throws {
         let segments = #"{"schema":"loader-inspect/1","view":"segments","file":"a","rows":[]}"#
         #expect(try await validate(segments + "\n" + segments).valid == 2)
@@ -136,7 +136,7 @@ import Testing
         for (number, message) in messages.enumerated() { #expect(message.hasPrefix("document \(number), ")) }
     }
 
-    /// The page about the JSON names every member that the schema describes.
+    /// The page about the JSON describes every member of the schema.
     @Test func theDocumentNamesEveryMember() throws {
         let docs = Tool.root.appendingPathComponent("docs")
         let page = try String(contentsOf: docs.appendingPathComponent("loader-inspect-json.md"), encoding: .utf8)

@@ -1,4 +1,4 @@
-// The picture of hostile files: whatever they contain, the result is a picture or one sentence.
+// The picture of hostile files: the result is a picture or one sentence, for any content.
 
 import Foundation
 import FoundationXML
@@ -35,7 +35,7 @@ import Testing
         #expect(XMLParser(data: drawing).parse())
     }
 
-    /// A section header table whose every field is one that hurts: where the picture is drawn, sections are not believed.
+    /// A section header table of extreme values in every field: the picture does not rely on sections.
     @Test(arguments: [0, 1, 0x7fff_ffff_ffff_ffff, 0x8000_0000_0000_0000, 0xffff_ffff_ffff_fff0] as [UInt64])
     func sectionsAreNotBelieved(_ value: UInt64) async throws {
         let folder = try Folder()
@@ -49,7 +49,7 @@ import Testing
         for field in [40, 56] {
             try folder.write("app", file.putting(value, at: field))
             let run = try await Tool.run(["map", "app"], in: folder.url)
-            // What a header of huge numbers leads to is for other tests to say; here, that it ends with a status.
+            // Other tests check the result of a header of huge numbers; here the run must end with a status.
             #expect((0...2).contains(run.status), "field \(field): \(run.errors)")
         }
     }
@@ -63,7 +63,7 @@ import Testing
         #expect(run.output.split(separator: "\n").count < 200)
     }
 
-    /// Common symbols follow the sections of an object file, where there are any, and the GOT follows them.
+    /// Common symbols follow the sections of an object file, if there are any, and the GOT follows them.
     @Test(arguments: [0, 1, 3], [2, 3]) func commonSymbols(_ count: Int, _ flags: UInt64) async throws {
         let folder = try Folder()
         var file = ObjectFile()
@@ -87,10 +87,10 @@ import Testing
                 == (count > 0 ? start("GOT and stubs") : nil))
     }
 
-    /// Of a path that is too long its end is shown, which tells files apart.
+    /// A long path is shortened to its end, which differs between files.
     // MARK: Files that do not boot
 
-    /// What can be read is drawn, whatever is wrong; the status and the sentence are the verdict's.
+    /// Everything readable is drawn, whatever the fault; status and sentence are the verdict's.
     @Test func whatCanBeReadIsDrawn() async throws {
         let folder = try Folder()
         var files: [(String, [UInt8])] = [
@@ -99,7 +99,7 @@ import Testing
             ("magic", [0x7f, 0x45, 0x4c, 0x46]), ("arm", Sample.application.putting(183 as UInt16, at: 18)),
             ("class", Sample.application.putting(1 as UInt8, at: 4)),
         ]
-        // Numbers that hurt in each field of the second program header.
+        // Extreme values in each field of the second program header.
         let headers = Int(Sample.application.number(UInt64.self, at: 32))
         for field in [8, 16, 32, 40, 48] {
             for value in [1, 0x7fff_ffff_ffff_ffff, 0xffff_ffff_ffff_fff0] as [UInt64] {
@@ -125,7 +125,7 @@ import Testing
 
     // MARK: Forms
 
-    /// A page has both drawings, of which each has its own patterns, and all parts and ranges in tables.
+    /// A page has both drawings, each with its own patterns, and all parts and ranges in tables.
     @Test func pages() async throws {
         let folder = try Folder()
         try folder.write("app", Sample.object)
@@ -138,7 +138,7 @@ import Testing
             #expect(try await Tool.run(["map", "-o", "map.svg"] + option + ["app"], in: folder.url).status == 0)
             let drawing = try String(contentsOf: folder.url.appendingPathComponent("map.svg"), encoding: .utf8)
             #expect(drawing.contains("class=\"\(form)\"") && page.contains(drawing))
-            // Nothing is drawn beyond the edges.
+            // Nothing is drawn outside the edges.
             let width = form == "wide" ? 1000.0 : 400.0
             for match in drawing.matches(of: #/<rect class="[^"]*" x="([-0-9.]+)" y="[-0-9.]+" width="([0-9.]+)"/#) {
                 let (x, size) = (try #require(Double(match.1)), try #require(Double(match.2)))
@@ -151,7 +151,7 @@ import Testing
 
     // MARK: Colours
 
-    /// What two things are filled with differs by its pattern, or by a colour difference of at least 15 (CIE 1976): for all eyes, and
+    /// The fills of two kinds differ by pattern, or by a colour difference of at least 15 (CIE 1976): for every kind of colour vision, and
     /// in grey. The matrices are those of Machado, Oliveira and Fernandes (2009) for the severest form.
     @Test(arguments: ["light", "dark"]) func coloursCanBeToldApart(_ ground: String) async throws {
         let folder = try Folder()
@@ -199,7 +199,7 @@ import Testing
         }
     }
 
-    /// CIELAB (D65) of an sRGB colour as eyes with `matrix` see it.
+    /// CIELAB (D65) of an sRGB colour, as seen through `matrix`.
     private static func lab(_ color: String, _ matrix: [[Double]]) throws -> [Double] {
         let number = try #require(UInt32(color.dropFirst(), radix: 16))
         let linear = [16, 8, 0].map { shift -> Double in

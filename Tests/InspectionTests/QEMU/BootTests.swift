@@ -1,11 +1,11 @@
-// `boot`: the guest's output, its explanation, and the messages if something is missing.
+// `boot`: the guest's output and its explanation, and the messages about missing parts.
 
 import Foundation
 import TestSupport
 import Testing
 
 @Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct BootTests {
-    /// A program in the place of QEMU, which says what a guest said, and ends with a status.
+    /// A program in place of QEMU, which prints a guest's output and ends with a status.
     private func qemu(saying text: String, status: Int, in folder: Folder) throws -> String {
         try folder.write("said", Array(text.utf8))
         let script = "#!/bin/sh\ncat '\(folder.url.path)/said'\nexit \(status)\n"
@@ -53,7 +53,7 @@ import Testing
         #expect(run.status == 1)
         let lines = run.errors.split(separator: "\n").drop { !$0.hasPrefix("addresses") }
             .filter { !$0.hasPrefix("    in ") }
-        // A return address lies after its call, which is the last thing of the function before.
+        // A return address lies after its call, which is the last instruction of the previous function.
         let before = try #require(values.filter { $0.value < start - 0x60_0000 }.max { $0.value < $1.value })
         #expect(
             lines == [
@@ -66,7 +66,7 @@ import Testing
     }
 
     @Test(.enabled(if: hasCrash, "make fixtures")) func outputThatHurts() async throws {
-        // No address, no end of line, no text, more than is kept.
+        // No address, no end of line, no text, and more than the tool keeps.
         for text in ["", "\n\n", "0x", "\u{0}\u{1b}[31m", "panic " + String(repeating: "0x200000 ", count: 100_000)] {
             #expect(try await boot("crash", saying: text).status == 1)
         }
@@ -84,7 +84,7 @@ import Testing
         #expect(run.errors.hasSuffix("QEMU status 3: the application ended with success\n"))
     }
 
-    /// In earnest: linked and as an object file, with the line of the source where there is a tool that knows it.
+    /// With a real guest: linked and as an object file, with the source line if there is a tool for it.
     @Test(.enabled(if: isReady, "make loader fixtures"), arguments: ["crash", "object-crash.o"])
     func crash(_ name: String) async throws {
         let run = try await Tool.run(
@@ -98,7 +98,7 @@ import Testing
         #expect(run.errors.contains("    in application at ./crash.c:11\n"))
     }
 
-    /// QEMU asks for the terminal's attributes, which stops a process that is not in the foreground.
+    /// QEMU reads the terminal's attributes, which stops a process that is not in the foreground.
     @Test(.enabled(if: isReady, "make loader fixtures")) func inATerminal() async throws {
         let folder = try Folder()
         let root = Tool.root.path
@@ -159,12 +159,12 @@ import Testing
         }
     }
 
-    /// Whatever unit it is given in, QEMU gets the memory that the rehearsal has.
+    /// QEMU gets the same memory as the rehearsal, in any unit.
     @Test func memoryIsWhatWasAskedFor() async throws {
         let folder = try Folder()
         try folder.write("app", Sample.application)
         try folder.write("loader", ELFWriter(type: 2, base: 0x10_0000).bytes)
-        // microvm's RAM is free to its end, but for a hole below 4 GiB.
+        // microvm's RAM is free to its end, except for a hole below 4 GiB.
         for (given, told, last) in [
             ("3000K", "3000K", "0x2edfff"), ("3001K", "3008K", "0x2effff"), ("64", "64M", "0x3ffffff"),
             ("2048m", "2G", "0x7fffffff"), ("1500M", "1500M", "0x5dbfffff"), ("4t", "4T", "0x4003fffffff"),
@@ -205,7 +205,7 @@ import Testing
         #expect(run.output.hasSuffix(" -initrd 'a,,pp loader.quiet' -append '-- it'\\''s -x -- two' -d int\n"))
     }
 
-    /// The CPU that was rehearsed is the one that boots, unless QEMU is told of another.
+    /// The rehearsed CPU is the one that boots, unless QEMU's options name another.
     @Test func theCPUIsWhatWasAskedFor() async throws {
         let folder = try Folder()
         try folder.write("app", Sample.application)
@@ -221,11 +221,11 @@ import Testing
         }
     }
 
-    /// QEMU starts a 64-bit file with both by Multiboot.
+    /// QEMU starts a 64-bit file by Multiboot if it has both headers.
     @Test func aDryRunByPVHLeavesALoaderWithoutMultiboot() async throws {
         let folder = try Folder()
         try folder.write("a,pp", Sample.application)
-        // The magic number by itself is no header, nor is one that is not aligned.
+        // The magic number alone is no header, nor is one that is not aligned.
         let header: [UInt8] = [0x02, 0xb0, 0xad, 0x1b, 3, 0, 1, 0, 0xfb, 0x4f, 0x51, 0xe4]
         var loader = Sample.fixed
         while loader.count % 4 != 0 { loader.append(0) }
@@ -260,8 +260,8 @@ import Testing
         #expect(!FileManager.default.fileExists(atPath: String(path)))
     }
 
-    /// QEMU's ROM for PVH overwrites what it tells the loader where the command line is too long for it: the host says what comes
-    /// of that, and warns.
+    /// QEMU's ROM for PVH overwrites the start info if the command line is too long for it: the host predicts the result
+    /// and warns.
     @Test(.enabled(if: isReady, "make loader fixtures"), arguments: ["pc", "microvm"])
     func longCommandLinesByPVH(_ kind: String) async throws {
         for count in [4095, 4100, 4200] {

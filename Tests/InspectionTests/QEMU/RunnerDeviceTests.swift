@@ -45,7 +45,7 @@ extension RunnerTests {
         #expect(run.status == 0 && run.output.hasSuffix("-- say\n"), "\(run.errors)")
     }
 
-    /// Somebody listens at the port, as long as the guest runs.
+    /// The port is open as long as the guest runs.
     @Test(.enabled(if: isReady, "make loader fixtures")) func ports() async throws {
         let folder = try Folder()
         let script = """
@@ -80,7 +80,7 @@ extension RunnerTests {
         #expect(run.output.contains("#0  dies_here () at crash.c:7"), "\(run.output)\(run.errors)")
     }
 
-    /// gdb reads no image, so that it gets the kernel in it.
+    /// gdb cannot read an image, so it gets the kernel's file.
     @Test(.enabled(if: isReady && GDBTests.hasGDB, "gdb, or make loader fixtures")) func debuggerOfAnImage()
         async throws
     {
@@ -96,7 +96,7 @@ extension RunnerTests {
         #expect(run.output.contains("#0  dies_here () at crash.c:7"), "\(run.output)\(run.errors)")
     }
 
-    /// Whether the processor runs guests: some machines have a /dev/kvm that is software, and emulates what a kernel does.
+    /// Whether the processor itself runs guests: some machines have a /dev/kvm in software, which emulates a kernel.
     private static let hasHardware =
         hasKVM && ["kvm_intel", "kvm_amd"].contains { access("/sys/module/" + $0, F_OK) == 0 }
 

@@ -1,4 +1,4 @@
-// Ends of `boot` that have nothing to do with the guest: readers that stall, signals that are to be ignored, odd folders.
+// Ends of `boot` that do not depend on the guest: readers that stall, ignored signals, odd folders.
 
 import Foundation
 import TestSupport
@@ -18,7 +18,7 @@ import Testing
     private static let boot = "\(Tool.program.path) boot --loader loader --qemu ./qemu"
 
     /// The reader reads nothing before this program has ended.
-    @Test func `the time counts while nobody reads`() async throws {
+    @Test func `the time limit counts while the reader stalls`() async throws {
         let folder = try Self.folder("while :; do echo 0123456789012345678901234567890123456789; done")
         let reader = "while [ ! -s status ]; do sleep 0.1; done"
         let run = try await Tool.run(
@@ -27,28 +27,28 @@ import Testing
         #expect(run.output == "124\n", "\(run.output)\(run.errors)")
     }
 
-    /// As nohup has it.
+    /// As under nohup.
     @Test(arguments: ["HUP", "INT", "QUIT", "TERM"])
-    func `a signal that is ignored stays so`(_ signal: String) async throws {
+    func `an ignored signal stays ignored`(_ signal: String) async throws {
         let folder = try Self.folder("kill -\(signal) $PPID; kill -\(signal) $$; echo still here; exit 3")
         let run = try await Tool.run(
             program: "sh", ["-c", "trap '' \(signal); exec \(Self.boot) app"], in: folder.url)
         #expect(run.status == 0 && run.output == "still here\n", "\(run.output)\(run.errors)")
     }
 
-    @Test func `a comma in the folder of temporary files`() async throws {
+    @Test func `the folder of temporary files may have a comma in its name`() async throws {
         let folder = try Self.folder("echo \"$@\"; exit 3")
         try FileManager.default.createDirectory(
             at: folder.url.appendingPathComponent("a,b"), withIntermediateDirectories: true)
-        // A name that QEMU could not take is linked to from there.
+        // QEMU cannot take the name, so a link leads there.
         try folder.write("an app", Sample.application)
         let run = try await Tool.run(
             program: "sh", ["-c", "TMPDIR=$PWD/a,b exec \(Self.boot) 'an app'"], in: folder.url)
         #expect(run.status == 0 && !run.output.contains("a,b"), "\(run.output)\(run.errors)")
     }
 
-    /// What reads a file ends before it has read it.
-    @Test func `a program that fails at once is told`() async throws {
+    /// The program that reads a file ends before it has read it.
+    @Test func `a program that fails at once is reported`() async throws {
         let folder = try Self.folder("")
         let sfdisk = try folder.write("sfdisk", Array("#!/bin/sh\necho no table >&2; exit 3\n".utf8))
         try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: sfdisk.path)
@@ -77,14 +77,14 @@ import Testing
             "a file and a folder in the image"
         ),
     ])
-    func `wrong words`(_ words: [String], _ sentence: String) async throws {
+    func `wrong words are refused`(_ words: [String], _ sentence: String) async throws {
         let folder = try Self.folder("")
         let run = try await Tool.run(words, in: folder.url)
         #expect(run.status == 64 && run.errors.contains(sentence), "\(run.status) \(run.errors)")
     }
 
-    /// One number for both: sixteen files are read, seventeen refused.
-    @Test func `as many modules as the loader takes`() async throws {
+    /// Runner and loader have the same limit: sixteen files are read, seventeen refused.
+    @Test func `as many modules are accepted as the loader takes`() async throws {
         let folder = try Self.folder("")
         for (count, status) in [(15, 0), (16, 1)] as [(Int, Int32)] {
             let modules = (0..<count).flatMap { _ in ["--module", "app"] }

@@ -1,4 +1,4 @@
-// `boot` as a runner: who starts the application, and by which firmware.
+// `boot` as a runner: starters and firmware.
 
 import Foundation
 import TestSupport
@@ -11,7 +11,7 @@ extension RunnerTests {
         isReady && FileManager.default.fileExists(atPath: Tool.root.path + "/build/loader.efi")
         && FileManager.default.fileExists(atPath: "/usr/share/ovmf/OVMF.fd")
 
-    /// The application has its arguments and variables, and the loader its options.
+    /// Arguments and variables reach the application, and options the loader.
     @Test(.enabled(if: hasUEFI, "ovmf, or make loader fixtures"), arguments: ["pc", "q35"])
     func startedByUEFI(_ machine: String) async throws {
         let words = ["boot", "--loader", Tool.root.path + "/build/loader", "--firmware", "ovmf", "--machine", machine]
@@ -51,8 +51,8 @@ extension RunnerTests {
 
     // MARK: Starters
 
-    /// What takes no tool but QEMU.
-    @Test func `who can start what, and by which file`() async throws {
+    /// Starters that need no tool except QEMU.
+    @Test func `each starter is given the file that it can start`() async throws {
         let folder = try Folder()
         try folder.write("app", Sample.application)
         try folder.write("loader", Sample.fixed)
@@ -94,9 +94,9 @@ extension RunnerTests {
         }
     }
 
-    /// A program that is missing is said by its name, and where it comes from.
+    /// The message about a missing program names it and its package.
     @Test(arguments: [("grub", "xorriso"), ("disk", "sfdisk")])
-    func `what makes the medium is not there`(_ starter: String, _ program: String) async throws {
+    func `a missing program for the medium is reported`(_ starter: String, _ program: String) async throws {
         guard ["/usr/sbin/", "/sbin/"].allSatisfy({ !FileManager.default.fileExists(atPath: $0 + program) }) else {
             try Test.cancel(
                 "\(skipped("what makes the medium for \(starter)", "\(program) is where the tool looks, whatever PATH says"))"
@@ -122,7 +122,7 @@ extension RunnerTests {
         && ["/usr/bin/grub-mkrescue", "/usr/lib/grub/i386-pc", "/usr/bin/xorriso", "/usr/bin/mformat"]
             .allSatisfy(FileManager.default.fileExists)
 
-    /// Arguments and variables arrive by each of them.
+    /// Arguments and variables arrive by each starter.
     @Test(
         .enabled(if: canStart, "GRUB, xorriso, mtools or ovmf, or make loader fixtures"),
         arguments: [
@@ -130,7 +130,7 @@ extension RunnerTests {
             (["--starter", "pxe", "--protocol", "linux"], "the Linux boot protocol"),
             (["--starter", "disk", "--machine", "q35"], "UEFI"),
         ])
-    func `others than QEMU start it`(_ words: [String], _ name: String) async throws {
+    func `starters other than QEMU start the application`(_ words: [String], _ name: String) async throws {
         let common = ["boot", "--loader", Tool.root.path + "/build/loader", "--loader-options", "loader.verbose"]
         let demo = Tool.root.path + "/build/fixtures/demo"
         let run = try await Tool.run(common + words + ["--env", "A=b", demo, "one", "two"])

@@ -1,4 +1,4 @@
-// `boot` as a runner: the application's arguments and status, all of its output, and nothing left after it.
+// `boot` as a runner: the application's arguments and status, all of its output, and no files left.
 
 import Foundation
 import TestSupport
@@ -9,7 +9,7 @@ import Testing
     static let isReady = WitnessTests.isReady && FileManager.default.fileExists(atPath: obedient)
     static let hasKVM = access("/dev/kvm", R_OK | W_OK) == 0
 
-    /// Boots the obedient application, which does as its arguments say.
+    /// Boots the obedient application, which follows its arguments.
     func boot(_ options: [String] = [], _ arguments: [String], in folder: Folder? = nil) async throws -> Run {
         try await Tool.run(
             ["boot", "--loader", Tool.root.path + "/build/loader"] + options + [Self.obedient] + arguments,
@@ -24,7 +24,7 @@ import Testing
         #expect(run.status == 0, "\(run.errors)")
         let line = #"'env=A=b c' env=E= -- --memory 'two words' '' 'it'\''s' -q -- '$x' '\'"#
         #expect(run.output == "command line: \(Tool.root.path)/build/loader \(line)\n", "\(run.output)")
-        // What splits such lines gets back what was given.
+        // Splitting the line gives back the arguments.
         let words = try await Tool.run(
             program: "python3", ["-c", "import shlex, sys; print(*shlex.split(sys.argv[1]), sep='\\n')", line])
         #expect(words.output == "env=A=b c\nenv=E=\n--\n--memory\ntwo words\n\nit's\n-q\n--\n$x\n\\\n")
@@ -92,7 +92,7 @@ import Testing
         }
     }
 
-    /// However this program is ended, QEMU is, and no file is left.
+    /// If this program is ended in any way, QEMU is ended too, and no file is left.
     @Test(
         .enabled(if: isReady, "make loader fixtures"),
         arguments: [("INT", 130), ("TERM", 143), ("HUP", 129), ("QUIT", 131), ("KILL", 137)])
@@ -101,7 +101,7 @@ import Testing
         try folder.write("an app", Array(Data(contentsOf: URL(fileURLWithPath: Self.obedient))))
         try FileManager.default.createDirectory(
             at: folder.url.appendingPathComponent("temporary"), withIntermediateDirectories: true)
-        // A job of its own in the background would ignore interrupts. The name stands on QEMU's command line.
+        // A background job of its own would ignore interrupts. The name stands on QEMU's command line.
         let script = """
             import glob, os, signal, subprocess, sys, time
             def commands():
@@ -137,7 +137,7 @@ import Testing
 
     // MARK: Output
 
-    /// A guest that does not ask its serial port for room loses nothing, however slow the reader is.
+    /// A guest that does not wait for its serial port loses nothing, even if the reader is slow.
     @Test(.enabled(if: isReady, "make loader fixtures")) func noByteIsLost() async throws {
         let (lines, loader) = (20_000, Tool.root.path + "/build/loader")
         let line = "0123456789abcdef0123456789ABCDEF........................ flood\r\n"
@@ -155,7 +155,7 @@ import Testing
         #expect(quiet.output == String(repeating: ended, count: lines) && quiet.errors.isEmpty)
     }
 
-    /// If the reader of the output has gone, QEMU ends, and so does this program, as others do.
+    /// If the reader of the output has gone, QEMU ends, and so does this program, as usual.
     @Test(.enabled(if: isReady, "make loader fixtures")) func nobodyReads() async throws {
         let run = try await Tool.run(
             program: "bash",
@@ -173,7 +173,7 @@ import Testing
         #expect(full.status == 74 && full.errors.contains("cannot write standard output"), "\(full.errors)")
     }
 
-    /// Addresses that a kernel prints at its start are not a crash.
+    /// Addresses that a kernel prints at its start are not explained as a crash.
     @Test(.enabled(if: isReady, "make loader fixtures")) func addressesOfTheStart() async throws {
         let calm = try await boot([], ["start", "0"])
         #expect(calm.status == 1 && !calm.errors.contains("addresses in the output"), "\(calm.errors)")
@@ -196,7 +196,7 @@ import Testing
                 in: folder.url)
             #expect(run.status == 0 && run.output.contains(said), "\(name.debugDescription): \(run.errors)")
         }
-        // Not UTF-8, which no file system minds.
+        // Not UTF-8, which file systems accept.
         let script = #"cp "$2" "$(printf 'a\377pp')"; "$1" boot -q --loader "$3" "$(printf 'a\377pp')" say"#
         let run = try await Tool.run(
             program: "sh", ["-c", script, "sh", Tool.program.path, Self.obedient, Tool.root.path + "/build/loader"],

@@ -1,4 +1,4 @@
-// Where the bytes go: every byte counts once, whatever it counts for.
+// Sizes by part: every byte counts once.
 
 import Foundation
 @testable import Inspection
@@ -51,7 +51,7 @@ import Testing
         #expect(try await Tool.run(["sizes", "truncated"], in: folder.url).status == 2)
     }
 
-    /// Symbols of one place, within each other, and larger than their section.
+    /// Symbols at one place, inside each other, and larger than their section.
     @Test func symbolsThatOverlap() async throws {
         var object = ObjectFile()
         object.sections = [ObjectSection(name: ".text", flags: 6, bytes: [UInt8](repeating: 0, count: 100))]
@@ -80,7 +80,7 @@ import Testing
         #expect(CompileUnits.stable("src/main.rs/@/3xgv9") == "src/main.rs" && CompileUnits.stable("a.c") == "a.c")
     }
 
-    /// What a crate has gained.
+    /// The growth of a crate.
     @Test func differencesByCrate() async throws {
         for (name, size) in [("old.o", 20), ("new.o", 52)] as [(String, UInt64)] {
             var object = ObjectFile()
@@ -123,7 +123,7 @@ import Testing
         #expect(none.status == 1 && none.errors.contains("no debugging information"), "\(none)")
         let object = try await Tool.run(["sizes", "--by", "unit", "one.o"], in: folder.url)
         #expect(object.status != 0 && object.errors.contains("an object file have no addresses"), "\(object)")
-        // Debugging information that is damaged ends the list, and not the program.
+        // Damaged debugging information ends the list, not the program.
         let bytes = Array(try Data(contentsOf: folder.url.appendingPathComponent("lib.so")))
         var random = SeededGenerator(seed: 9)
         for round in 0..<20 {
@@ -135,7 +135,7 @@ import Testing
         }
     }
 
-    /// Zeros of thread-local storage have no place, and the addresses after the template are other sections'.
+    /// Zeros of thread-local storage have no address; the addresses after the template belong to other sections.
     @Test(.enabled(if: Tool.isThere("gcc"), "there is no gcc")) func threadLocalZeros() async throws {
         let source = """
             __thread char zeros[8192]; __thread int set = 1; int x; int *const table[4] = {&x, &x, &x, &x};
@@ -176,7 +176,7 @@ import Testing
         #expect(
             run.status == 0 && run.output == alone.output && run.errors == "left out 2 files: no ELF files\n",
             "\(run)")
-        // What is missing, and what does not boot, is told as ever.
+        // Missing files and files that do not boot are reported as usual.
         let bad = try await Tool.run(["--quiet", "--elf-only", "undefined"] + all, in: folder.url)
         #expect(bad.status == 1 && bad.output.hasPrefix("undefined: will not boot"))
         #expect(try await Tool.run(["--elf-only", "absent"] + all, in: folder.url).status == 64)

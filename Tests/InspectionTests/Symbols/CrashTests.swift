@@ -1,4 +1,4 @@
-// Names of a crash: only what an address is really in, as people write it, from wherever a stripped file's symbols are.
+// Names in a crash report: only the function that really contains an address, demangled, from any place of a stripped file's symbols.
 
 import Foundation
 import TestSupport
@@ -22,7 +22,7 @@ import Testing
         return run
     }
 
-    /// A log that mentions the function that dies, a byte past it, and a place in no function.
+    /// A log with an address in the function that dies, one a byte past it, and one in no function.
     private static let log = """
         a=$(nm crash | sed -n 's/ T dies_here//p')
         printf '[LOADER] image at 0x200000-0x203fff\\r\\nheap at 0x200000\\r\\npanic at 0x%x\\r\\n' $((0x$a + 0x200003)) >log
@@ -36,16 +36,16 @@ import Testing
         let names = "  dies_here+0x3\n    in dies_here at ./crash.c:7\n"
         let whole = try await sh(Self.log + "\"$tool\" symbolize crash log", in: folder)
         #expect(whole.output.contains(names) && !whole.output.contains("0x200000 "), "\(whole.output)")
-        // Standard input, as - and as nothing.
+        // From standard input, with `-` and without a name.
         let input = try await sh("\"$tool\" symbolize crash <log; \"$tool\" symbolize crash - <log", in: folder)
         #expect(input.output == whole.output + whole.output)
-        // Without symbols the tool says so, and makes up no name.
+        // Without symbols the tool says so, and prints no name.
         let bare = try await sh("cp crash bare; strip -s bare; \"$tool\" symbolize bare log", in: folder)
         #expect(bare.output.contains("bare is stripped") && bare.output.contains("  .text+0x"), "\(bare.output)")
         #expect(!bare.output.contains("dies_here"))
         let given = try await sh("\"$tool\" symbolize --debug-file crash bare log", in: folder)
         #expect(given.output.contains(names), "\(given.output)")
-        // By .gnu_debuglink, beside the file and in .debug; not where the checksum is another.
+        // By .gnu_debuglink, beside the file and in .debug; not with another checksum.
         let linked = try await sh(
             "cp bare linked; objcopy --only-keep-debug crash app.debug; objcopy --add-gnu-debuglink=app.debug linked; "
                 + "\"$tool\" symbolize linked log; mkdir .debug; mv app.debug .debug; \"$tool\" symbolize linked log",
@@ -56,7 +56,7 @@ import Testing
         #expect(other.output.contains("linked is stripped") && !other.output.contains("dies_here"), "\(other.output)")
     }
 
-    /// The kernel in an image has no path of its own for the programs that read lines.
+    /// The kernel in an image has no path for the programs that read lines.
     @Test(.enabled(if: BootTests.hasCrash && hasTools, "make fixtures; binutils"))
     func images() async throws {
         let folder = try Folder()
@@ -67,12 +67,12 @@ import Testing
                 + "\"$tool\" image create --kernel bare --output bare.tar.gz; mkdir tmp; export TMPDIR=$PWD/tmp; "
                 + "\"$tool\" symbolize app.tar.gz log; \"$tool\" symbolize bare.tar.gz log; ls tmp", in: folder)
         #expect(packed.output.hasPrefix(whole.output) && whole.output.contains("dies_here+0x3"), "\(packed.output)")
-        // Nothing is left, and the image goes by its own name.
+        // No file is left, and the image appears under its own name.
         let rest = packed.output.dropFirst(whole.output.count)
         #expect(rest.contains("bare.tar.gz is stripped") && rest.hasSuffix("\n") && !rest.contains("file1"), "\(rest)")
     }
 
-    /// Libraries that come from the archive have sections in the picture, as those that are given.
+    /// Libraries from the archive have sections in the picture, like given ones.
     @Test(.enabled(if: BootTests.isReady, "make loader fixtures")) func librariesInImages() async throws {
         let folder = try Folder()
         let fixtures = Tool.root.path + "/build/fixtures/"
@@ -83,7 +83,7 @@ import Testing
             in: folder.url)
         #expect(made.status == 0, "\(made.errors)")
         let map = try await Tool.run(["map", "app.tar.gz"], in: folder.url)
-        // Neighbours that are small share a line, which has the name of one.
+        // Small neighbours share a line, which names one of them.
         let section = #/(lib[a-z]+)\.so \.[a-z]/#
         #expect(
             map.status == 0 && Set(map.output.matches(of: section).map(\.1)) == ["libtop", "libmiddle", "libbase"],
@@ -92,7 +92,7 @@ import Testing
         #expect(script.status == 64 && script.errors.contains("let boot --gdb do it"), "\(script.errors)")
     }
 
-    /// A file of another build would tell names that are wrong.
+    /// A file of another build would give wrong names.
     @Test(.enabled(if: BootTests.hasCrash && hasTools, "make fixtures; binutils"))
     func otherBuilds() async throws {
         let folder = try Folder()
@@ -104,7 +104,7 @@ import Testing
         #expect(run.errors.contains("02 is from a different build than 01"), "\(run.output)\(run.errors)")
     }
 
-    /// Symbols with sizes end there; one without reaches to the next; sections end, too.
+    /// A symbol with a size ends there; one without extends to the next symbol, or to the end of the section.
     @Test(.enabled(if: hasTools, "binutils")) func whatAnAddressIsIn() async throws {
         let folder = try Folder()
         let source = """
@@ -150,7 +150,7 @@ import Testing
                 ] && !(names.last?.hasPrefix("outer") ?? true), "\(run.output)")
     }
 
-    /// Of the symbols at one address the first function is told, without a function the last of them: by names of a crash as by the
+    /// Of the symbols at one address the first function is used, or else the last symbol: by the crash report as by the
     /// loader's own search, which a finding shows.
     @Test(.enabled(if: hasTools, "binutils"))
     func symbolsAtOneAddress() async throws {
@@ -185,11 +185,11 @@ import Testing
         }
     }
 
-    /// A name that has a pair of pairs as its parameter, `depth` of them: the second of each pair refers to the first, so that its text
-    /// doubles with each.
+    /// A name whose parameter is a pair of pairs, `depth` levels deep: the second of each pair refers to the first, so its text
+    /// doubles at each level.
     private func doubling(_ depth: Int) -> String {
         let digits = Array("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
-        // The number 0 is the mark alone, 1 the digit 0 and the mark.
+        // A number is its digits and a mark: 0 is the mark alone, 1 the digit 0 and the mark.
         func reference(_ position: Int) -> String { "B\(digits[position - 1])_" }
         func pair(_ depth: Int, at position: Int) -> String {
             depth == 0 ? "l" : "T" + pair(depth - 1, at: position + 1) + reference(position + 1) + "E"
@@ -197,7 +197,7 @@ import Testing
         return "_RINvC1a1f" + pair(depth, at: 8) + "E"
     }
 
-    /// Both manglings of Rust, and C++.
+    /// Both manglings of Rust, and C++'s.
     @Test(.enabled(if: hasTools, "binutils"))
     func mangledNames() async throws {
         let names = [
@@ -216,13 +216,13 @@ import Testing
                 "<&str as hello::deep::Dies>::dies"
             ),
             ("_ZN3foo3barEi", "foo::bar(int)"),
-            // Longer than what other texts of a file are shown of, mangled and not.
+            // Longer than the tool's limit for other texts of a file, mangled or not.
             (
                 "_RINvC1a1fT" + String(repeating: "h", count: 400) + "EE",
                 "a::f::<(" + Array(repeating: "u8", count: 400).joined(separator: ", ") + ")>"
             ),
             (String(repeating: "long_", count: 80), String(repeating: "long_", count: 80)), ("größe", "größe"),
-            // No names of any language, or hostile.
+            // Names of no language, and hostile ones.
             ("_R", "_R"), ("_RNvB_3foo", "_RNvB_3foo"), ("_ZN9999999999", "_ZN9999999999"),
             ("_RYYYYYYYYYYYYYYYYYYYY", "_RYYYYYYYYYYYYYYYYYYYY"),
             (doubling(3), "a::f::<(((i32, i32), (i32, i32)), ((i32, i32), (i32, i32)))>"),
@@ -248,7 +248,7 @@ import Testing
 
     static let hasCargo = has("cargo", "rustc", "cc")
 
-    /// A real cargo project, whose runner this is.
+    /// A real cargo project with this tool as its runner.
     @Test(.enabled(if: RunnerTests.isReady && hasCargo, "cargo, rustc and cc, or make loader fixtures"))
     func cargoRun() async throws {
         let folder = try Folder()

@@ -1,4 +1,4 @@
-// Where the symbols of a stripped file come from, whatever machine it is for; and that a file without is said to be stripped.
+// Places of a stripped file's symbols, for any machine; a file without symbols is reported as stripped.
 
 import Foundation
 import TestSupport
@@ -7,13 +7,13 @@ import Testing
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct DebugFileTests {
     private static let forms = [(true, false), (true, true), (false, false), (false, true)]
 
-    /// A file without symbols but those for others, and its debug file, in which a function has another name: so that they can be told
+    /// A file with only its dynamic symbols, and its debug file, in which a function has another name, to tell the two
     /// apart.
     private func files(_ form: (Bool, Bool), linked: Bool = false) -> (own: [UInt8], debug: [UInt8]) {
         var file = FileOfAnyForm(isWide: form.0, isBigEndian: form.1)
         file.hasAllSymbols = true
         var debug = file.bytes
-        // The only text that is so.
+        // This text occurs only once.
         let place = debug.indices.first { debug[$0...].starts(with: Array("\0run\0".utf8)) } ?? 0
         debug[place + 1] = UInt8(ascii: "f")
         file.hasAllSymbols = false
@@ -32,7 +32,7 @@ import Testing
             found.errors.contains("symbols are those of ") && found.errors.hasSuffix("/app.debug\n"), "\(found.errors)")
     }
 
-    @Test(arguments: forms) func `one of another build is refused`(_ form: (Bool, Bool)) async throws {
+    @Test(arguments: forms) func `a debug file of another build is refused`(_ form: (Bool, Bool)) async throws {
         let folder = try Folder()
         try folder.write("app", files(form).own)
         try folder.write("right", files(form).debug)
@@ -46,7 +46,7 @@ import Testing
         #expect(wrong.status != 0 && wrong.errors.contains("wrong is from a different build than app"), "\(wrong)")
     }
 
-    @Test(arguments: forms) func `a stripped file is said to be one`(_ form: (Bool, Bool)) async throws {
+    @Test(arguments: forms) func `a stripped file is reported as one`(_ form: (Bool, Bool)) async throws {
         let folder = try Folder()
         try folder.write("app", files(form).own)
         try folder.write("whole", files(form).debug)

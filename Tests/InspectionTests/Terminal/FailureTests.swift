@@ -1,4 +1,4 @@
-// Failures other than the inspected file's: files that cannot be read or written, and descriptors that are closed.
+// Failures outside the inspected file: files that cannot be read or written, and closed descriptors.
 
 import Foundation
 import TestSupport
@@ -16,7 +16,7 @@ import Testing
     func whatCannotBeRead(_ words: String) async throws {
         let run = try await Tool.run(words.split(separator: " ").map { String($0) }, in: folder.url)
         #expect(run.status == 64 && run.output.isEmpty)
-        // The command line is right: nothing of its usage.
+        // The command line is right, so the message has no usage.
         #expect(run.errors == "Error: cannot read absent: No such file or directory\n")
     }
 
@@ -27,7 +27,7 @@ import Testing
         #expect(run.errors.hasPrefix("Error: cannot read a\u{fffd}: \(reason)"), "\(run.errors)")
     }
 
-    /// What `run` said on standard error, besides which loader its addresses suppose.
+    /// The standard error of `run`, without the note about the assumed loader.
     private func failure(of run: Run) -> Substring {
         run.errors.hasPrefix("no loader found: ") ? run.errors.drop { $0 != "\n" }.dropFirst() : run.errors[...]
     }
@@ -57,7 +57,7 @@ import Testing
         #expect(try await folder.shell("$tool \(words) 2>&-").status == expected.status)
     }
 
-    /// A build that goes on meanwhile: the tool has opened the old file before it waits for the new one.
+    /// A concurrent build: the tool has opened the old file before it waits for the new one.
     @Test func aFileThatBecomesShorter() async throws {
         let run = try await folder.shell(
             """
@@ -76,7 +76,7 @@ import Testing
         #expect(run.status == 64 && run.errors == "Error: cannot read /dev/zero: File too large\n")
     }
 
-    /// What QEMU would wait for, or find empty.
+    /// Files for which QEMU would wait, or which it would find empty.
     @Test(arguments: ["boot pipe", "boot --module pipe application", "boot /dev/zero"])
     func filesThatQEMUCannotBoot(_ words: String) async throws {
         let run = try await folder.shell(
@@ -86,10 +86,10 @@ import Testing
         #expect(run.errors.hasPrefix("Error: QEMU cannot boot from a pipe or a device: copy "), "\(run.errors)")
     }
 
-    /// Whatever was named for the loader's file is not blamed on the application.
+    /// A fault of the file given as the loader is not reported as the application's.
     @Test func filesThatAreNoLoader() async throws {
         try folder.write("empty", [])
-        // Linked below 1 MiB, and far above what RAM there is.
+        // Linked below 1 MiB, and far above the end of RAM.
         try folder.write("low", Sample.fixed.putting(0x8000 as UInt64, at: 64 + 16))
         try folder.write("high", Sample.fixed.putting(0xffff_ffff_ffff_f000 as UInt64, at: 64 + 16))
         for name in ["empty", "truncated", "application", "low", "high"] {
@@ -100,13 +100,13 @@ import Testing
         #expect(try await Tool.run(["--loader", "fixed", "application"], in: folder.url).status == 0)
     }
 
-    /// Where an image cannot be, nothing is listed as if it could; other files are.
+    /// If an image cannot be at this base, none of its rows are listed; other files are listed.
     @Test func basesThatCannotBe() async throws {
         var aligned = ELFWriter(base: 0x20_0000)
         aligned.alignment = 0x40_0000
         aligned.addNotes(hermitNote(4))
         try folder.write("aligned", aligned.bytes)
-        // Sizes are those that `load` tells.
+        // Sizes are those that `load` prints.
         var sizes: [String: String] = [:]
         for name in ["application", "object"] {
             let output = try await Tool.run(["load", name], in: folder.url).output
@@ -145,7 +145,7 @@ import Testing
         #expect(several.status == 64 && several.output.contains(" 0x200004 "), "\(several.output)")
     }
 
-    /// An image is loaded at a given address by the loader itself, which says where it cannot be.
+    /// The loader itself loads an image at a given address, and refuses impossible ones.
     @Test func basesAreTheLoaders() async throws {
         for (words, rule) in [
             (["0x200000", "fixed"], "baseOfFixedImage"), (["0x201000", "application"], "baseMisaligned"),
@@ -174,7 +174,7 @@ import Testing
         }
     }
 
-    /// What can be read once only, such as a pipe, is as good as a file for machines that boot several.
+    /// A file that can be read only once, such as a pipe, works even if several machines boot it.
     @Test func modulesAreReadOnce() async throws {
         let run = try await folder.shell(
             "mkfifo pipe; cat undefined > pipe & timeout 300 $tool --module pipe application fixed")

@@ -1,4 +1,4 @@
-// When the progress line is shown, without a terminal and without waiting.
+// The times at which the progress line is shown, tested without a terminal and without waiting.
 
 @testable import Inspection
 import Synchronization
@@ -6,11 +6,11 @@ import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct ProgressLineTests {
-    /// What was written to standard error.
+    /// The text written to standard error.
     final class Written: Sendable {
         private let parts = Mutex<[String]>([])
         func add(_ text: String) { parts.withLock { $0.append(text) } }
-        /// All since the last time.
+        /// The text since the last call.
         func take() -> [String] {
             parts.withLock { parts in
                 defer { parts = [] }
@@ -42,7 +42,7 @@ import Testing
         #expect(written.take() == [Self.gone])
     }
 
-    /// Output to the same terminal is sign of life enough, for the work that it belongs to; output to elsewhere is none.
+    /// Output to the same terminal replaces the progress line for its own work; output elsewhere does not.
     @Test(arguments: [true, false]) func outputInItsPlace(_ isOutputTerminal: Bool) {
         let (progress, written) = progress(isOutputTerminal: isOutputTerminal)
         progress.show("-")

@@ -5,10 +5,10 @@ import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct ProgressTests {
-    /// Writes the file once the terminal has seen the line, at most a minute later: how long that takes is the machine's business.
+    /// Writes the file once the line is on the terminal, at most a minute later, however slow the machine is.
     private let waiting =
         "(i=0; while [ $i -lt 600 ] && ! grep -q 'standard input' terminal; do sleep 0.1; i=$((i+1)); done; cat app) |"
-    /// Writes the file after the line would have come.
+    /// Writes the file after the line's delay.
     private let slow = "(sleep 1.5; cat app) |"
     private let gone = "\r\u{1b}[K"
 
@@ -22,7 +22,7 @@ import Testing
         #expect(parts.first?.contains(line) == true, "\(text.debugDescription)")
         #expect(parts.first?.replacing(line, with: "") == "", "\(text.debugDescription)")
         #expect(parts.last?.hasPrefix("-: boots\r\n") == true)
-        // Standard output may be a file: then the terminal gets nothing but the line, and is clean in the end.
+        // Standard output may be a file: then the terminal gets only the line, and is clean at the end.
         let apart = try await Tool.terminal("\(waiting) \"$tool\" - >output", in: folder)
         #expect(apart.contains(line) && apart.hasSuffix(gone), "\(apart.debugDescription)")
         let output = try String(contentsOf: folder.url.appendingPathComponent("output"), encoding: .utf8)

@@ -1,4 +1,4 @@
-// Views of files that the loader cannot boot: of either class and byte order, for any machine, core files; readelf is the witness.
+// Views of files that the loader cannot boot: of either class and byte order, for any machine, and core files; readelf is the witness.
 
 import Foundation
 import TestSupport
@@ -31,7 +31,7 @@ import Testing
             }
         }
         try await witness()
-        // By the dynamic section alone the same.
+        // The dynamic section alone gives the same.
         var file = FileOfAnyForm(isWide: false, isBigEndian: true)
         try folder.write("whole", file.bytes)
         file.hasSections = false
@@ -54,7 +54,7 @@ import Testing
         }
     }
 
-    /// What is not for this loader is said to be, by its name; and its map is of the file alone.
+    /// A file that is not for this loader is named so, and its map shows the file only.
     @Test func verdicts() async throws {
         for (machine, isWide, name) in [
             (20, false, "PowerPC"), (40, false, "ARM, 32 bits"), (8, true, "MIPS"), (22, true, "IBM S/390"),
@@ -71,7 +71,7 @@ import Testing
         }
     }
 
-    /// The Swift toolchain's compiler and linker know other machines.
+    /// The Swift toolchain's compiler and linker support other machines.
     private static let targets = [
         "i386", "armv7", "armebv7", "powerpc", "powerpc64", "powerpc64le", "mips", "mipsel", "s390x", "riscv32",
         "riscv64", "aarch64", "aarch64_be",
@@ -90,7 +90,7 @@ import Testing
         try folder.write("two.c", Array("int other(int x) { return x; }\n".utf8))
         try folder.write("one.map", Array("A { global: data; };\nB { global: exported; } A;\n".utf8))
         try folder.write("two.map", Array("C { global: other; };\n".utf8))
-        // SPARC's compiler is another one.
+        // SPARC needs another compiler.
         let script = """
             set -e
             for target in \(Self.targets.joined(separator: " ")); do
@@ -106,7 +106,7 @@ import Testing
         try await witness()
     }
 
-    /// A process that ends itself leaves its memory, where the system lets it; gdb writes such a file of one that runs.
+    /// A process that aborts leaves a core file if the system allows it; gdb writes one of a running process.
     @Test(.enabled(if: Tool.isThere("gdb"), "gdb is not there")) func coreFiles() async throws {
         let script = "gdb -q -batch -ex 'set startup-with-shell off' -ex starti -ex 'generate-core-file core' --args "
         let made = try await Tool.run(program: "sh", ["-c", script + "/bin/true one two"], in: folder.url)

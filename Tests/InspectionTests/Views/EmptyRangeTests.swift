@@ -9,7 +9,7 @@ import Testing
 
     init() throws { folder = try Folder() }
 
-    /// `file`, in which no segment has bytes, and all that would have some point past its end.
+    /// `file` with segments that have no bytes and point past its end.
     private static func emptied(_ file: [UInt8]) -> [UInt8] {
         var file = file
         for index in 0..<Int(file.number(UInt16.self, at: 56)) {
@@ -21,11 +21,11 @@ import Testing
 
     static let views = ["segments", "sections", "symbols", "notes", "dynamic", "relocations"]
 
-    /// The application, and what a file that keeps its debugging information only has of it.
+    /// The application, and the file of its debugging information alone.
     private func writeFiles() throws {
         let size = UInt64(Sample.application.count)
         let end = Int(size) + 0x2000
-        // Sections that are in memory have their sizes, but no bytes; others may be empty.
+        // Sections in memory have sizes, but no bytes; others may be empty.
         let file = Sample.adding(
             [(".text", 8, end, 0x100), (".empty", 1, end, 0), (".note", 7, end, 0), (".dynsym", 8, end, 48)],
             to: Self.emptied(Sample.application))
@@ -40,7 +40,7 @@ import Testing
         #expect(!run.output.isEmpty)
     }
 
-    /// The new file does not boot, which the status tells.
+    /// The new file does not boot, as the status shows.
     @Test func differences() async throws {
         try writeFiles()
         let run = try await Tool.run(["diff", "old", "debug"], in: folder.url)
@@ -48,7 +48,7 @@ import Testing
         #expect(run.output.contains("debug: will not boot"), "\(run.output)")
     }
 
-    /// The same of a real one.
+    /// The same with objcopy's own output.
     @Test(.enabled(if: hasObjcopy, "there is no objcopy"), arguments: views) func ofObjcopy(_ view: String) async throws
     {
         let source = "__attribute__((visibility(\"hidden\"))) int x; int *y = &x; void _start(void) { for (;;); }"

@@ -1,11 +1,11 @@
-// Hostile files: every view shows something or one sentence, and takes no more memory than a machine has.
+// Hostile files: every view shows rows or one sentence, and memory use stays bounded.
 
 import Foundation
 import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct HostileTests {
-    /// A section of zeros that is larger than any machine: nobody may fill it.
+    /// A section of zeros that is larger than any machine's memory must not be filled.
     @Test(arguments: [1 << 33, 1 << 40, 1 << 62] as [UInt64]) func hugeSections(_ size: UInt64) async throws {
         var file = ObjectFile()
         file.symbols = [ObjectSymbol(name: "_start", size: 4, info: 0x12, section: 1)]
@@ -21,13 +21,13 @@ import Testing
             ["relocations"], ["load", "--base", "0x200000"], ["map"], ["pages"], ["gdb-script"], ["verdict"],
         ] {
             let run = try await Tool.run(words + ["app.o"], in: folder.url)
-            // Where the machine has no room for it a view says 1; one that needs no machine says 2, for a malformed file.
+            // Without room in the machine a view ends with 1; a view that needs no machine ends with 2, for a malformed file.
             #expect(run.status == 1 || run.status == 2, "\(words): \(run.status)")
             #expect((run.output + run.errors).contains("error: "), "\(words)")
         }
     }
 
-    /// A segment whose memory is as large as numbers are.
+    /// A segment as large as numbers allow.
     @Test(arguments: [1 << 47, 1 << 63, .max &- 0xfff] as [UInt64]) func hugeSegments(_ size: UInt64) async throws {
         var file = Sample.application
         // p_memsz of the first program header.
@@ -36,12 +36,12 @@ import Testing
         try folder.write("app", file)
         for view in GoldenTests.views + ["load --base 0x200000", "map", "gdb-script"] {
             let run = try await Tool.run(view.split(separator: " ").map { String($0) } + ["app"], in: folder.url)
-            // Views that do not look at this segment's memory succeed; no view ends by a signal.
+            // Views that do not read this segment's memory succeed; no view ends by a signal.
             #expect((0...2).contains(run.status), "\(view): status \(run.status)")
         }
     }
 
-    /// Zeros that no machine has room for take no memory of the host's, wherever the file comes from.
+    /// Zeros larger than any machine take no memory of the host, for a file from any source.
     @Test func hugeZeros() async throws {
         var file = Sample.application
         file.put(1 << 39 as UInt64, at: 64 + 40)
@@ -54,7 +54,7 @@ import Testing
         #expect(linked.output.split(separator: "\n").count == mapped.output.split(separator: "\n").count + 1)
     }
 
-    /// Bytes changed at random, the same each time: no view ends by a signal.
+    /// Random bytes are changed, the same in each run: no view ends by a signal.
     @Test func changedBytes() async throws {
         var random = SeededGenerator(seed: 5)
         let seeds = [Sample.application, Sample.object, Sample.built, Sample.fixed]
@@ -72,7 +72,7 @@ import Testing
         for view in GoldenTests.views + ["relocations --base 0x200000", "verdict --memory 64M"] {
             let words = view.split(separator: " ").map { String($0) }
             let run = try await Tool.run(words + ["--json"] + names, in: folder.url)
-            // Fixed ones cannot be at that base.
+            // Fixed files cannot lie at that base.
             let most: [Int32] = words.contains("--base") ? [0, 1, 2, 64] : [0, 1, 2]
             #expect(most.contains(run.status), "\(view): status \(run.status)")
         }

@@ -1,4 +1,4 @@
-// Notes as linkers lay them out: 4-byte ones in a segment aligned to 8, because one of them asks for that.
+// Notes in linkers' layouts: 4-byte ones in a segment aligned to 8, because one of them requires it.
 
 import Foundation
 import TestSupport

@@ -1,17 +1,17 @@
-// readelf as the witness: what it lists of the system's own files, our views list too, number by number.
+// readelf as the witness: our views list the same of the system's own files, number by number.
 
 import Foundation
 import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct ReadelfTests {
-    /// What witness.py finds with `arguments`: status and everything it says.
+    /// The result of witness.py with `arguments`: status and output.
     private func witness(_ arguments: [String]) async throws -> Run {
         let script = Tool.root.appendingPathComponent("Tests/InspectionTests/Views/witness.py").path
         return try await Tool.run(program: "python3", [script, Tool.program.path] + arguments)
     }
 
-    /// A sample of all that /usr and the toolchain have; `make witness` compares every file.
+    /// A sample of the files in /usr and the toolchain; `make witness` compares every file.
     @Test func sampleOfTheSystem() async throws {
         let run = try await witness(["--sample", String(samples(24, soak: 300))])
         #expect(run.status == 0, "\(run.output)\(run.errors)")
@@ -19,8 +19,8 @@ import Testing
         print(run.output)
     }
 
-    /// What is made here, linked files and object files. The relocations of reloc-every are in no section, by which readelf finds
-    /// them; SHT_CREL it knows from 2.44 on.
+    /// Generated files, linked and object files. The relocations of reloc-every are in no section, so readelf does not find
+    /// them; it reads SHT_CREL from 2.44 on.
     private static let fixtures =
         ((try? FileManager.default.contentsOfDirectory(atPath: Tool.root.path + "/build/fixtures")) ?? [])
         .filter { !$0.hasPrefix("reloc-every") && !$0.hasPrefix("gen") && !$0.contains("crel") && $0 != "objects" }
@@ -43,7 +43,7 @@ import Testing
         #expect(run.output.contains("0 files differ"))
     }
 
-    /// Every flag that has a name, and no other dynamic entry with a word for a value.
+    /// Every flag with a name; no other dynamic entry has a word for a value.
     @Test func dynamicFlags() async throws {
         var writer = ELFWriter()
         writer.setDynamic([
@@ -59,12 +59,12 @@ import Testing
         #expect(listed.output.contains(" ORIGIN SYMBOLIC TEXTREL BIND_NOW STATIC_TLS 0xf000000\n"), "\(listed.output)")
     }
 
-    /// What the witness is worth: it must see a single bit.
+    /// The witness must notice a single changed bit.
     @Test func differencesAreFound() async throws {
         let folder = try Folder()
         try folder.write("object.o", Sample.object)
         #expect(try await witness([folder.url.path]).status == 0)
-        // A tool that says something else of the file than readelf does.
+        // A tool whose output differs from readelf's.
         for (old, new) in [
             ("PLT32", "PC32"), ("0x30", "0x31"), ("GLOBAL", "LOCAL"), ("HERMIT", "HERMET"), (".text", ".test"),
         ] {

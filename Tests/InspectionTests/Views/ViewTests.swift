@@ -1,4 +1,4 @@
-// Views that only list: of files for other machines, in other orders, as one array; and what a build server is told of two builds.
+// Views that only list: files for other machines, orders, JSON arrays; and a build server's comparison of two builds.
 
 import Foundation
 import TestSupport
@@ -24,7 +24,7 @@ import Testing
 
     /// The same fields at the offsets of the other class, in the other byte order.
     @Test func headersOfEitherClassAndOrder() async throws {
-        // gABI, chapter "ELF Header": an ELF32 file for PowerPC, big endian, and its like in the other order.
+        // gABI, chapter "ELF Header": an ELF32 file for PowerPC, big endian, and the same in the other byte order.
         let fields: [(UInt32, Int)] = [
             (0x0002, 2), (20, 2), (1, 4), (0x1234_5678, 4), (52, 4), (0xabcd, 4), (0x8000_0001, 4), (52, 2), (32, 2),
             (3, 2),
@@ -41,7 +41,7 @@ import Testing
             #expect(values == fields.map { "0x" + String($0.0, radix: 16) })
             let meaning = try await rows(["header", "other"])[8]["meaning"] as? String
             #expect(meaning == "PowerPC")
-            // Of a file that ends early the fields that are there.
+            // Of a file that ends early the existing fields are shown.
             try folder.write("short", Array(bytes.prefix(19)))
             #expect(try await rows(["header", "short"]).count == 8)
         }
@@ -51,7 +51,7 @@ import Testing
         #expect(try await Tool.run(["header", "text"], in: folder.url).status == 2)
     }
 
-    /// AArch64 and RISC-V have the same class and byte order: what only lists, lists.
+    /// AArch64 and RISC-V have the same class and byte order: views that only list work.
     @Test(arguments: ["segments", "sections", "symbols", "notes", "dynamic"])
     func otherMachinesAreListed(_ view: String) async throws {
         // Without section headers, symbols are found by x86-64's relocations.
@@ -108,7 +108,7 @@ import Testing
 
     // MARK: JSON
 
-    /// Refused files are no elements, and an array without elements is one.
+    /// Refused files are no elements, and an array without elements is still an array.
     @Test(arguments: ["segments", "verdict", "relocations"]) func oneArray(_ view: String) async throws {
         for names in [["application"], ["application", "truncated", "object"], ["absent"], ["absent", "application"]] {
             let run = try await Tool.run([view, "--json-array"] + names, in: folder.url)
@@ -126,7 +126,7 @@ import Testing
     @Test func verdictsAreAsWideAsTheTerminal() async throws {
         for (columns, range) in [(60, 50...59), (100, 85...99), (200, 100...119), (20, 30...79)] {
             let text = try await Tool.terminal("stty cols \(columns); \"$tool\" --color never application", in: folder)
-            // Lines of sentences begin with a label or below one; segments have a table of their own.
+            // Lines of sentences begin with a label, or are indented below one; segments have a table of their own.
             let lines = text.components(separatedBy: "\r\n").prefix { !$0.contains("# type") }
             let longest = lines.map(\.count).max() ?? 0
             #expect(range.contains(longest), "\(columns): \(longest)\n\(text)")
@@ -147,12 +147,12 @@ import Testing
             run.errors.contains("rebuilt: the image has grown from 2448 to 2904 bytes") == (status == 3),
             "\(run.errors)")
         guard status != 64 else { return }
-        // What shrinks or stays has not grown.
+        // A part that shrinks or stays has not grown.
         #expect(try await Tool.run(["diff", "--fail-above", limit, "built", "built"], in: folder.url).status == 0)
         #expect(try await Tool.run(["diff", "--fail-above", limit, "built", "truncated"], in: folder.url).status == 2)
     }
 
-    /// The image may grow where the file does not, by zeros.
+    /// The image may grow by zeros while the file does not.
     @Test func growthOfTheImage() async throws {
         var bytes = Sample.application
         // p_memsz of the last PT_LOAD.
