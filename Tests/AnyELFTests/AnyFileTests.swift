@@ -10,7 +10,7 @@ import Testing
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct AnyFileTests {
     static let forms = [(false, false), (false, true), (true, false), (true, true)]
 
-    /// Symbols as people write them, with their versions.
+    /// Symbols in their usual notation, with their versions.
     private func symbols(_ file: ByteView) throws(Fault) -> [String] {
         let header = try AnyFileHeader(file)
         let sections = try SectionListing(file, header)

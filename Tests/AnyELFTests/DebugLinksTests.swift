@@ -1,4 +1,4 @@
-// What files of every form say of their debug files.
+// References to debug files, in files of every form.
 
 import AnyELF
 import Bytes
@@ -26,7 +26,7 @@ import Testing
         #expect(links(file.bytes).buildID == nil)
     }
 
-    @Test func `files that are none say nothing`() {
+    @Test func `a file that is not ELF names no debug file`() {
         let file = FileOfAnyForm(isWide: false, isBigEndian: true).bytes
         for bytes in [[], [1, 2, 3], Array(file[..<40])] {
             #expect(links(bytes).buildID == nil && links(bytes).name == nil)

@@ -1,4 +1,4 @@
-// CPU exceptions: every vector with every error code that means something.
+// CPU exceptions: every vector, with every meaningful error code.
 
 import Architecture
 import TestSupport
@@ -13,17 +13,17 @@ import Testing
             faultAddress: 0x3000, pageTable: 0, features: features, registers: InlineArray(repeating: 0))
     }
 
-    /// Intel SDM volume 3, table 6-1; from 20 on they are named by their number alone.
+    /// Intel SDM volume 3, table 6-1; vectors from 20 on have a number only.
     static let names = [
         "divide error", "debug", "non-maskable interrupt", "breakpoint", "overflow", "bound range", "invalid opcode",
         "device not available", "double fault", "interrupt", "invalid TSS", "segment not present", "stack fault",
         "general protection", "page fault", "interrupt", "x87 floating point", "alignment check", "machine check",
         "SIMD floating point", "reserved",
     ]
-    /// Those for which the CPU pushes an error code; the stub pushes the vector for all others.
+    /// The vectors for which the CPU pushes an error code; the stub pushes the vector for all others.
     static let haveErrorCode: [UInt64] = [8, 10, 11, 12, 13, 14, 17, 21, 29, 30]
 
-    @Test(arguments: 0...40 as ClosedRange<UInt64>) func `a vector's name, and what its error code adds`(
+    @Test(arguments: 0...40 as ClosedRange<UInt64>) func `a vector has its name, and its error code adds details`(
         _ vector: UInt64
     ) {
         let name = Self.names[Int(min(vector, 20))]
@@ -35,7 +35,7 @@ import Testing
             #expect(found.isPageFault == (vector == 14 && errorCode != 14))
             #expect(found.isInvalidOpcode == (vector == 6))
             #expect(found.instruction == (vector == 3 ? 0xfff : 0x1000))
-            // Where nothing can be pushed a page fault becomes a double fault.
+            // If nothing can be pushed, a page fault becomes a double fault.
             #expect(
                 found.stackAccess
                     == (vector == 14 && errorCode != 14 ? 0x3000 : [8, 14].contains(vector) ? 0x2000 : nil))
@@ -43,7 +43,7 @@ import Testing
     }
 
     /// Figure 4-12: bit 0 P, 1 W/R, 2 U/S, 3 RSVD, 4 I/D.
-    @Test(arguments: 0..<64 as Range<UInt64>) func `a page fault's error code tells the access and the refusal`(
+    @Test(arguments: 0..<64 as Range<UInt64>) func `a page fault's error code gives the access and the refusal`(
         _ code: UInt64
     ) {
         let found = Self.exception(14, code)
@@ -52,7 +52,7 @@ import Testing
         #expect(found.access.description == access && found.refusal.description == refusal)
     }
 
-    /// What the instruction `code` lacks where nothing is turned on.
+    /// The feature that the instruction `code` lacks if nothing is enabled.
     private func missing(_ code: [UInt8], features: UInt64 = 0) -> String? {
         Self.exception(6, 6, features: features).missingFeature { offset in
             offset < UInt64(code.count) ? code[Int(offset)] : nil
@@ -60,8 +60,8 @@ import Testing
     }
 
     /// The opcodes after 0f that have SSE registers as operands, without a prefix and with 66, f2 or f3 (Intel SDM volume 2, appendix A,
-    /// tables ): those of MMX have SSE registers only with one.
-    @Test func `all instructions of two bytes of opcode`() {
+    /// tables ): those of MMX use SSE registers only with a prefix.
+    @Test func `instructions with two-byte opcodes need SSE as the manual says`() {
         for opcode in 0...255 as ClosedRange<UInt8> where ![0x38, 0x3a, 0xae].contains(opcode) {
             let always =
                 [0xc2, 0xc6].contains(opcode) || 0x10...0x17 ~= opcode || 0x28...0x2f ~= opcode || 0x50...0x5f ~= opcode
@@ -80,13 +80,13 @@ import Testing
         }
     }
 
-    @Test func `instructions of three bytes of opcode, and groups`() {
+    @Test func `instructions with three-byte opcodes, and groups, need SSE as the manual says`() {
         for next in 0...255 as ClosedRange<UInt8> {
-            // 0f38: SHA without a prefix; with one, all but INVEPT, INVVPID, INVPCID and what begins with f.
+            // 0f38: SHA without a prefix; with a prefix all except INVEPT, INVVPID, INVPCID and opcodes from f0 on.
             let isHash = 0xc8...0xcd ~= next
             #expect((missing([0x0f, 0x38, next]) != nil) == isHash)
             #expect((missing([0x66, 0x0f, 0x38, next]) != nil) == (isHash || next < 0xf0 && !(0x80...0x82 ~= next)))
-            // 0f3a: SHA1RNDS4 without a prefix; with one, all.
+            // 0f3a: SHA1RNDS4 without a prefix; all with a prefix.
             #expect((missing([0x0f, 0x3a, next]) != nil) == (next == 0xcc))
             #expect(missing([0x66, 0x0f, 0x3a, next]) != nil)
             // 0fae: LDMXCSR and STMXCSR, /2 and /3.
@@ -105,13 +105,13 @@ import Testing
             #expect(missing([rex, 0x66, 0x0f, 0x58, 0xc0]) == nil)
         }
         for other in [0x3f, 0x50, 0x68, 0x90] as [UInt8] { #expect(missing([other, 0x0f, 0x58, 0xc0]) == nil) }
-        // An instruction has at most 15 bytes: its opcode begins before the end of them.
+        // An instruction has at most 15 bytes, so its opcode begins before the last.
         let prefixes = [UInt8](repeating: 0x66, count: 14)
         #expect(missing(prefixes + [0x0f, 0x58]) == "CR4.OSFXSR")
         #expect(missing(prefixes + [0x66, 0x0f, 0x58]) == nil)
     }
 
-    @Test func `a feature is missing only where it is turned off`() {
+    @Test func `a feature is missing only if it is disabled`() {
         for (code, bit, name) in [
             ([0x0f, 0x58, 0xc0], 9, "CR4.OSFXSR"), ([0xc5, 0xf8, 0x57], 18, "CR4.OSXSAVE"),
             ([0xc4, 0xe2, 0x7d], 18, "CR4.OSXSAVE"), ([0x62, 0xf1, 0x7c], 18, "CR4.OSXSAVE"),

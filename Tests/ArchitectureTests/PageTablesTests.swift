@@ -10,7 +10,7 @@ import Testing
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct PageTablesTests {
     static let base: UInt64 = 0x7_f000
 
-    /// What `body` makes of `pages` pages of memory that is not zero before: the memory, and what `body` threw.
+    /// The result of `body` on `pages` pages of memory, which are not zero before: the memory, and the fault of `body`.
     static func build(
         pages: Int, _ body: (inout PageTables) -> Void
     ) -> (bytes: [UInt8], used: Int, fault: Fault?) {
@@ -88,7 +88,7 @@ import Testing
         return joined
     }
 
-    @Test func `one request uses the pages that were asked for, and at most the predicted number of tables`() throws {
+    @Test func `a request uses pages of its size, and at most the predicted number of tables`() throws {
         var random = SeededGenerator(seed: 4)
         for _ in 0..<40 {
             let request = Self.randomRequest(&random)
@@ -101,16 +101,16 @@ import Testing
         }
     }
 
-    /// Ranges, and how many tables pages of a size need for them.
+    /// Ranges, and the number of tables that pages of a size need for them.
     static let tableCounts: [(start: UInt64, end: UInt64, size: PageSize, count: UInt64)] = [
         (0, 0x4000_0000, .size2MiB, 2), (0, 0x4000_0000, .size4KiB, 514), (0, 0x80_0000_0000, .size1GiB, 1),
         (0, 0x80_0000_0001, .size1GiB, 2), (0x3fff_ffff, 0x4000_0001, .size2MiB, 3),
         (0x1f_f000, 0x20_0000, .size4KiB, 3), (0x1f_f000, 0x20_1000, .size4KiB, 4), (5, 5, .size4KiB, 0),
     ]
 
-    /// A range that ends where the addresses of a table end needs no table for the next ones.
+    /// A range that ends at a table's last address needs no table after it.
     @Test(arguments: tableCounts)
-    func `tables are counted for the first address and the last`(
+    func `tables are counted from the first address to the last`(
         _ row: (start: UInt64, end: UInt64, size: PageSize, count: UInt64)
     ) {
         #expect(PageTables.tableCount(for: AddressRange(row.start, row.end), row.size) == row.count)
@@ -134,7 +134,7 @@ import Testing
         }
     }
 
-    /// Addresses of the upper half have their sign bits set, which are no part of an index.
+    /// Addresses of the upper half have their sign bits set, which belong to no index.
     @Test func `a walk translates addresses of the upper half`() {
         var memory = [UInt8](repeating: 0, count: 0x4000)
         memory.put(0x1003 as UInt64, at: 511 * 8)
@@ -151,7 +151,7 @@ import Testing
         #expect(before == nil && after == nil)
     }
 
-    @Test func `too little room is reported, and nothing is written past it`() {
+    @Test func `a lack of room is reported, and nothing is written past it`() {
         for pages in 1...3 {
             let result = Self.build(pages: pages) { tables in
                 tables.map(AddressRange(0, 0x1000), .size4KiB)
@@ -164,7 +164,7 @@ import Testing
         #expect(enough.fault == nil)
     }
 
-    /// Less than a page has no room for tables: it is cleared, as far as it goes, and says so.
+    /// Less than a page is no room for a table: it is cleared and reported.
     @Test(arguments: [0, 8, 0x800, 0xfff]) func `less than a page is no table`(_ size: Int) {
         var bytes = [UInt8](repeating: 0xcd, count: size + 16)
         var found: Fault?
@@ -179,7 +179,7 @@ import Testing
         #expect(bytes == [UInt8](repeating: 0, count: size) + [UInt8](repeating: 0xcd, count: 16))
     }
 
-    /// Small pages, large ones over and around them, and small ones again: the last access counts, also where the first small pages had
+    /// Small pages, then large ones over and around them, then small ones again: the last access counts, even if the first small pages had
     /// a table of their own.
     @Test func `small pages that large ones replaced are mapped anew`() throws {
         let small = AddressRange(0x60_0000, 0x60_1000)
@@ -199,7 +199,7 @@ import Testing
         }
     }
 
-    @Test func `smaller pages are not mapped where a larger one is`() throws {
+    @Test func `smaller pages do not replace a larger one`() throws {
         for gigabyte in 0..<4 as Range<UInt64> {
             let range = AddressRange(at: gigabyte << 30, size: 1 << 30)
             let result = Self.build(pages: 8) { tables in
@@ -212,7 +212,7 @@ import Testing
         }
     }
 
-    /// A page that changes as a whole stays one, and takes no table.
+    /// A page whose access changes as a whole stays one page, and needs no table.
     @Test(arguments: [PageSize.size2MiB, .size1GiB]) func `a large page that gets another access stays large`(
         _ size: PageSize
     ) throws {
@@ -236,7 +236,7 @@ import Testing
             tables.map(AddressRange(1 << 47 + 0x1000, 1 << 47 + 0x1000), .size2MiB)
         }
         #expect(Self.pages(result.bytes, used: result.used) == [])
-        // Nor where its pages, rounded outward, would be one.
+        // Nor if its pages, rounded outward, would be one.
         for address in [0, 1, 0x1800, 0x1fff, 0x40_0000, 0x40_0001, 1 << 47 - 1] as [UInt64] {
             for size in [PageSize.size4KiB, .size2MiB, .size1GiB] {
                 let result = Self.build(pages: 8) { $0.map(AddressRange(address, address), size) }
@@ -295,8 +295,8 @@ import Testing
         #expect(ranges(of: mapped) == [1 << 47 - 0x40_0000..<1 << 47])
     }
 
-    /// Pages of every size, then ranges that get another access: compared page by page with a model that keeps a list.
-    @Test func `a range that is mapped again has its own access, and the rest keeps what it had`() throws {
+    /// Pages of every size, then ranges with another access, compared page by page with a model that keeps a list.
+    @Test func `a range that is mapped again has its new access, and the rest keeps its own`() throws {
         var random = SeededGenerator(seed: 5)
         let accesses: [PageAccess] = [.all, .data, .code, PageAccess(isWritable: false, isExecutable: false)]
         var splits = 0
@@ -322,7 +322,7 @@ import Testing
             #expect(ranges(of: mapped) == [whole.start..<whole.end])
             splits += mapped.contains { $0.size < size.rawValue } ? 1 : 0
             for page in mapped {
-                // Every 4 KiB of it, of larger pages those at both ends and around every border.
+                // Every 4 KiB of the range; of larger pages those at both ends and around every border.
                 var probes = Set([page.virtual, page.virtual + page.size - 0x1000])
                 for part in parts {
                     for border in [part.range.start, part.range.end] {

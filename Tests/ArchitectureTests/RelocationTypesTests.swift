@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct RelocationTypesTests {
-    /// The rows in the order of their numbers (x86-64 psABI, table 4.10): the name, the field and the calculation. `G`, `GT`, `GI`,
+    /// The rows in the order of their numbers (x86-64 psABI, table 4.10): name, field and calculation. `G`, `GT`, `GI`,
     /// `GM` and `GD` are slots of the GOT: for an address, an offset from TP, a symbol's and the module's tls_index, a descriptor.
     static let rows: [(name: String, field: String, calculation: String)] = [
         ("NONE", "none", "none"), ("64", "word64", "S+A"), ("PC32", "word32", "S+A-P"), ("GOT32", "word32", "G+A"),
@@ -29,7 +29,7 @@ import Testing
         ("CODE_6_GOTPC32_TLSDESC", "word32", "GD+GOT+A-P"),
     ]
 
-    /// The size of each field, and the values that it represents.
+    /// The size of each field, and its range of values.
     static let fields: [String: (size: UInt64, first: Int64, last: Int64)] = [
         "none": (0, .min, .max), "object": (0, .min, .max), "word64": (8, .min, .max), "word128": (16, .min, .max),
         "unsigned32": (4, 0, 0xffff_ffff), "word32": (4, -0x8000_0000, 0x7fff_ffff), "either16": (2, -0x8000, 0xffff),
@@ -49,7 +49,7 @@ import Testing
         for number in [52, 53, 255, 256, .max] as [UInt32] { #expect(RelocationType(number) == nil) }
     }
 
-    /// What follows from the terms of a calculation.
+    /// Properties that follow from the terms of a calculation.
     @Test func `a formula's properties are those of its terms`() throws {
         for (number, row) in Self.rows.enumerated() {
             let type = try #require(RelocationType(UInt32(number)))

@@ -19,12 +19,12 @@ import Testing
         return ThreadLocalSequences.call(word, count: UInt64(code.count), isGeneral: isGeneral)
     }
 
-    @Test func `a call is one of the psABI's, in its own model`() {
+    @Test func `each model's call is recognised, and no other`() {
         for (code, wanted, expected) in Self.calls {
             for isGeneral in [false, true] {
                 let isRight = wanted == nil || wanted == isGeneral
                 #expect(call(code, isGeneral) == (isRight ? expected : nil), "\(code)")
-                // With any bit of it changed, or a byte more or less, it is none.
+                // With any bit changed, or a byte more or less, it is not a call.
                 for bit in 0..<8 * code.count {
                     var changed = code
                     changed[bit / 8] ^= 1 << (bit % 8)
@@ -36,7 +36,7 @@ import Testing
     }
 
     /// PC32 2, PLT32 4, GOTPCREL 9, PLTOFF64 31, GOTPCRELX 41, REX_GOTPCRELX 42.
-    @Test func `a call is relocated by the types that assemblers give it`() {
+    @Test func `a call may be relocated by the types that assemblers use`() {
         let types: [(ThreadLocalSequences.Call, Set<UInt32>)] = [
             (.direct, [2, 4]), (.indirect, [9, 41]), (.prefixedIndirect, [9, 41, 42]), (.large, [31]),
         ]
@@ -46,7 +46,7 @@ import Testing
     }
 
     /// `add %reg, %rax; call *%rax` for each of the sixteen registers, as GNU as assembles it: 48 01 d8 for rbx, 4c 01 f8 for r15.
-    @Test func `the large call adds any register`() {
+    @Test func `the large model's call may add any register`() {
         for register in 0..<16 as Range<UInt64> {
             let rex: UInt64 = register < 8 ? 0x48 : 0x4c
             let bytes: [UInt64] = [0xaa, 0xbb, 0xcc, rex, 0x01, 0xc0 | (register & 7) << 3, 0xff, 0xd0]

@@ -6,7 +6,7 @@ import Testing
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct ByteRegionTests {
     /// Runs `body` on a region of 32 bytes at address 0x1000 with 16 other bytes on each side, all 0xcc before; returns
-    /// the region's bytes and whether the others are as they were.
+    /// the region's bytes, and whether the others are unchanged.
     static func region(_ body: (inout ByteRegion) -> Void) -> (inside: [UInt8], outsideIsIntact: Bool) {
         var bytes = [UInt8](repeating: 0xcc, count: 64)
         do {
@@ -91,7 +91,7 @@ import Testing
     }
 
     @Test(arguments: 0...20 as ClosedRange<UInt64>)
-    func `filling without a test writes as many words as asked for`(_ count: UInt64) {
+    func `filling writes exactly the requested words`(_ count: UInt64) {
         var bytes = [UInt8](repeating: 0xee, count: 168)
         var filled: [UInt64?] = []
         do {
@@ -110,7 +110,7 @@ import Testing
         #expect(bytes == [UInt8](repeating: 0xee, count: 8) + written + untouched)
     }
 
-    /// Records that `storeSums` takes, then one that it does not.
+    /// Records that `storeSums` accepts, then one that it does not.
     @Test(arguments: 0...40, [0, 0x1000] as [UInt64])
     func `sums are stored up to the first record of another kind`(_ good: Int, _ start: UInt64) {
         for vouched in [0, good, 50, .max] {
@@ -130,7 +130,7 @@ import Testing
         }
     }
 
-    /// Whatever number is vouched for, only records in the view are read, although more of the same kind follow it.
+    /// Only records in the view are read, for any promised number, even if more of the same kind follow it.
     @Test(arguments: [31, 32, 33, 40]) func `no record is read past the view's end`(_ count: Int) {
         let records = (0..<80).flatMap {
             littleEndian(UInt64($0 % 40) * 8) + littleEndian(8 as UInt64) + littleEndian(UInt64($0))
@@ -149,7 +149,7 @@ import Testing
         }
     }
 
-    /// Among vouched tags, in groups of 32, a wrong one is found by its lowest byte, unless that
+    /// Among promised tags, in groups of 32, a wrong one is found by its lowest byte, unless that
     /// is 0; an address always.
     @Test(arguments: 0..<32) func `vouched tags do not allow a write outside`(_ index: Int) {
         var records = (0..<32 as Range<UInt64>).flatMap { [$0 * 8, 8, $0] as [UInt64] }
@@ -171,7 +171,7 @@ import Testing
         }
     }
 
-    /// Runs of ones of every kind, against the sum word by word; nothing beyond the highest bit is touched.
+    /// Runs of ones of every length, against the sum word by word; nothing beyond the highest bit changes.
     @Test func addsWhereverABitIsSet() {
         var patterns: [UInt64] = [0, .max, .max >> 1, .max >> 2, 6]
         patterns += [0x5555_5555_5555_5555, 0xf0f0_0000_0ff0_0003, 0x8000_0000_0000_0001]
@@ -198,7 +198,7 @@ import Testing
         }
     }
 
-    /// Where the highest bit's word is not all inside, nothing is added.
+    /// If the highest bit's word is not completely inside, nothing is added.
     @Test func addsNothingBeyondTheEnd() {
         var bytes = [UInt8](repeating: 0xcc, count: 31)
         do {
@@ -211,7 +211,7 @@ import Testing
         #expect(bytes.allSatisfy { $0 == 0xcc })
     }
 
-    /// What `storeSums` makes of 344 bytes at `start`, with 16 bytes on each side.
+    /// The result of `storeSums` for 344 bytes at `start`, with 16 bytes on each side.
     private static func sums(
         of records: [UInt64], _ start: UInt64, vouched: Int
     ) -> (reached: Int, bytes: [UInt8]) {
@@ -228,8 +228,8 @@ import Testing
         return (reached, bytes)
     }
 
-    /// LZ77's copies, byte by byte: at every place of a small region, from every distance, of every length, and nothing outside.
-    @Test func `what came earlier is repeated inside the region`() {
+    /// LZ77's copies, byte by byte: at every place of a small region, from every distance, of every length, inside only.
+    @Test func `earlier bytes are repeated inside the region`() {
         let size = 40
         let before = (0..<size + 32).map { UInt8($0) }
         var repeated = 0
@@ -252,7 +252,7 @@ import Testing
                     if fits {
                         repeated += 1
                         for index in 16 + offset..<16 + offset + count { expected[index] = expected[index - distance] }
-                        // Up to seven bytes after them may change, but not those after the region.
+                        // Up to seven bytes after the copy may change, but none after the region.
                         let free = 16 + offset + count..<min(16 + offset + count + 7, 16 + size)
                         expected.replaceSubrange(free, with: bytes[free])
                     }
@@ -266,7 +266,7 @@ import Testing
         #expect(repeated > 1000)
     }
 
-    /// Both ranges are inside, or nothing is copied; they may overlap either way.
+    /// If a range is not inside, nothing is copied; the ranges may overlap either way.
     @Test(arguments: edges, [0, 1, 8, 31, 32, 33, .max] as [UInt64])
     func `copying inside the region stops at both ends`(_ address: UInt64, _ size: UInt64) {
         let before = (0..<32).map { UInt8($0 + 1) }
@@ -289,7 +289,7 @@ import Testing
         }
     }
 
-    /// A region without bytes holds nothing, and nothing is all that can be done to it.
+    /// A region without bytes holds nothing, and only empty operations succeed on it.
     @Test func `an empty region holds nothing`() {
         let none: [UInt8] = []
         var region = ByteRegion(MutableRawSpan(), at: 0x1000)

@@ -8,7 +8,7 @@ import Testing
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct ByteViewTests {
     static let bytes: [UInt8] = Array(0..<32)
 
-    @Test func `bytes are inside exactly if they do not pass the end`() {
+    @Test func `bytes are inside if they do not pass the end, and only then`() {
         let view = ByteView(Self.bytes.span.bytes)
         for (offset, size, inside) in [
             (0, 32, true), (32, 0, true), (31, 1, true), (0, 33, false), (32, 1, false), (33, 0, false),
@@ -24,7 +24,7 @@ import Testing
         }
     }
 
-    @Test func `bytes are the same as others only where all are there`() {
+    @Test func `bytes equal others only if all of them are inside`() {
         let view = ByteView(([1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3, 4, 5, 6, 7, 8, 0, 1, 2] as [UInt8]).span.bytes)
         for (left, right, count, isSame) in [
             (0, 9, 8, true), (0, 9, 9, false), (9, 0, 9, false), (0, 18, 2, true), (0, 18, 3, false), (18, 0, 3, false),
@@ -36,7 +36,7 @@ import Testing
         }
     }
 
-    @Test func `bytes are those of a text only where all of it is there`() {
+    @Test func `bytes equal a text only if all of them are inside`() {
         let view = ByteView(Array("one\0two".utf8).span.bytes)
         for (text, offset, isThere, isString) in [
             ("one", 0, true, true), ("on", 0, true, false), ("one\0two", 0, true, false),
@@ -52,7 +52,7 @@ import Testing
         #expect(same == (true, false, false))
     }
 
-    /// Bytes that end or begin beside a page that must not be touched: no reader goes there, whatever it is asked for.
+    /// Bytes next to a page without access: no reader touches it, for any arguments.
     @Test(arguments: [true, false]) func `nothing outside the bytes is read`(_ atEnd: Bool) {
         let guarded = GuardedBytes()
         for size in 0...24 as ClosedRange<UInt64> {
@@ -140,8 +140,8 @@ import Testing
         #expect(fields == (0x1312, 0x1312_1110, 0x1312_1110_0f0e_0d0c))
     }
 
-    /// What a caller should have checked stops the program: nothing is read outside the bytes, nor outside a record.
-    @Test func `out of bounds nothing is read`() async {
+    /// A violated precondition stops the program: nothing is read outside the bytes, nor outside a record.
+    @Test func `a read out of bounds stops the program`() async {
         await #expect(processExitsWith: .failure) { _ = ByteView(ByteViewTests.bytes.span).part(at: 31, size: 2) }
         await #expect(processExitsWith: .failure) { _ = ByteView(ByteViewTests.bytes.span).part(at: .max, size: 2) }
         await #expect(processExitsWith: .failure) { _ = ByteView(ByteViewTests.bytes.span).entry(at: 0, size: -1) }
@@ -156,9 +156,9 @@ import Testing
         }
     }
 
-    /// Eight bytes are looked at together: a search byte by byte finds the same, from every offset, up to every limit, whatever the bytes
-    /// are between. Their highest bits, and their neighbours in value, must not count.
-    @Test func `a byte is found where a search of every byte finds it`() {
+    /// Eight bytes are examined together: a search byte by byte gives the same, from every offset, up to every limit, with any bytes
+    /// between. Their highest bits, and neighbouring values, must not count.
+    @Test func `a byte is found at the same place as by a search of every byte`() {
         var random = SeededGenerator(seed: 21)
         let guarded = GuardedBytes()
         let near: [[UInt8]] = [

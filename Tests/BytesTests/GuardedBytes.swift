@@ -1,4 +1,4 @@
-// Bytes beside memory that nobody may touch: a read past their ends stops the test.
+// Bytes next to memory without access: a read past their ends stops the test.
 
 import Bytes
 import Glibc
@@ -19,7 +19,7 @@ final class GuardedBytes {
 
     deinit { munmap(base, 3 * Self.page) }
 
-    /// A view of `bytes`, which end with the page, or begin with it; this object must outlive it, and its next view takes its place.
+    /// A view of `bytes`, at the end of the page or at its beginning; this object must outlive it, and its next view replaces it.
     @_lifetime(immortal)
     func view(of bytes: [UInt8], atEnd: Bool = true) -> ByteView {
         precondition(bytes.count <= Self.page)

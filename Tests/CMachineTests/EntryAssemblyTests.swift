@@ -10,7 +10,7 @@ import Testing
         .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
         .appendingPathComponent("Sources/CMachine/entry.S")
 
-    /// What the assembler says of the entry code with `line` before the stubs' `pushq`; empty if it is content.
+    /// The assembler's messages for the entry code with `line` before the stubs' `pushq`; empty if there are none.
     private func assemble(adding line: String) async throws -> String {
         let text = try String(contentsOf: Self.source, encoding: .utf8)
         let push = "    pushq $vector\n"
@@ -23,7 +23,7 @@ import Testing
         return result.succeeded ? "" : result.output
     }
 
-    /// The IDT leads to the first byte of each: one that has grown would shift all after it.
+    /// The IDT has the address of the first byte of each stub: a longer stub would shift all after it.
     @Test func `a stub that is too long is refused by the assembler`() async throws {
         #expect(try await assemble(adding: "") == "")
         #expect(try await assemble(adding: "    nop\n") == "")

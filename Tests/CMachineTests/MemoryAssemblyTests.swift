@@ -10,8 +10,8 @@ import Testing
         .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
         .appendingPathComponent("Sources/CMachine/memory.S")
 
-    /// Every size up to some words, from every place in a word to every other, and every way in which two ranges overlap. What lies
-    /// around the destination stays, the destination is returned, and the direction flag is clear.
+    /// Every size up to some words, from every place in a word to every other, and with every overlap of two ranges. Bytes
+    /// around the destination stay unchanged, the destination is returned, and the direction flag is clear.
     private static let program = """
         #include <stddef.h>
         #include <stdio.h>

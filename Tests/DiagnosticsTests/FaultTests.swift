@@ -66,7 +66,7 @@ import Testing
         #expect(sentence(Fault(.needsLibrary, nameOffset: 1), Array("\0abc".utf8)).hasSuffix("'abc'"))
     }
 
-    /// Names of any length are cut at 200 bytes, which is told.
+    /// Names longer than 200 bytes are cut, and marked as cut.
     @Test(arguments: [1, 199, 200, 201, 255, 256, 257, 300]) func `long names are cut`(_ size: Int) {
         let file = [0] + [UInt8](repeating: 0x61, count: size) + [0, 0x62]
         let shown = String(repeating: "a", count: min(size, 200)) + (size > 200 ? "..." : "")
@@ -88,7 +88,7 @@ import Testing
         }
     }
 
-    @Test func `a location keeps its kind, its table and its index, whatever rule and file are with it`() {
+    @Test func `a location keeps its kind, table and index for any rule and file`() {
         let locations: [FaultLocation] = [
             .none, .header, .offset(.max), .programHeader(1), .sectionHeader(2), .dynamic(.max), .symbol(.max),
             .relocation(table: 0xffff_ffff, index: .max), .entry(section: 0xffff_ffff, index: 0), .address(.max),
@@ -111,7 +111,7 @@ import Testing
         #expect(Fault(.noMemoryMap).at(location).location == .none)
     }
 
-    /// What is asked for beyond either end is not there, and nothing lies between an end and a start.
+    /// A part beyond either end is clamped, and a part from an end to an earlier start is empty.
     @Test func `parts of a text`() {
         let text: Text = "abcdef"
         for (start, end, part) in [
@@ -126,7 +126,7 @@ import Testing
         }
     }
 
-    /// From the first word to the one after the last; an empty one is one.
+    /// From the first word to the one before the end; an empty one counts.
     @Test func `words of a text`() {
         let text: Text = "one two  four"
         #expect((0..<6).map { "\(text.word($0))" } == ["one", "two", "", "four", "", ""])
@@ -137,7 +137,7 @@ import Testing
         }
     }
 
-    /// The blanks of a template take the numbers in their order, four at the most.
+    /// The blanks of a template take the numbers in order, at most four.
     @Test func `a template's blanks are its numbers`() {
         var sink = StringSink()
         sink.write("%x, %d; %d and %x.", 16, 17, 18, 19)

@@ -25,7 +25,7 @@ import Testing
         #expect(Set(Self.all.map { sentence(Fault($0)) }).count == Self.all.count)
     }
 
-    @Test func `every rule has the words that are its own`() {
+    @Test func `every rule has its own words`() {
         let words: [Rule: (Rule.Kind, sentence: String, advice: String)] = [
             .noModule: (.noApplication, "no application was given", "give the application as a module or as initrd"),
             .notClass64: (.wrongKind, "EI_CLASS is", "build it for x86-64"),

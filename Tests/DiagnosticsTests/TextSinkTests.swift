@@ -1,4 +1,4 @@
-// Numbers and foreign text in bytes.
+// Numbers and foreign text as bytes.
 
 import Diagnostics
 import TestSupport
@@ -24,7 +24,7 @@ import Testing
         }
     }
 
-    @Test func `foreign text cannot steer a terminal, nor be endless`() {
+    @Test func `foreign text cannot control a terminal, and its length is limited`() {
         let bytes = (0...255).map { UInt8($0) }
         let text = Self.text { $0.write(untrusted: bytes.span.bytes, limit: 300) }
         #expect(text.utf8.count == 256)

@@ -1,4 +1,4 @@
-// The dynamic section: the entries that are kept, and the one of several that counts.
+// The dynamic section: the entries that are kept, and the one that counts among several of a tag.
 
 import Bytes
 import Diagnostics
@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct DynamicSectionTests {
-    /// The section with these entries, and no DT_NULL unless there is one among them.
+    /// The section with these entries, and no other DT_NULL.
     static func section(_ entries: [(UInt64, UInt64)], rest: [UInt8] = []) throws -> DynamicSection {
         let bytes = entries.flatMap { littleEndian($0.0) + littleEndian($0.1) } + rest
         var section = DynamicSection()
@@ -21,7 +21,7 @@ import Testing
         38, 39, 40, 55, 56, 64, 0x6fff_fef4, 0x6fff_fef6, 0x6fff_ffef, 0x7000_0000, 1 << 32, 1 << 32 | 1, .max,
     ]
 
-    @Test func `each tag has a value of its own`() throws {
+    @Test func `each tag keeps its own value`() throws {
         let tags = Self.kept + Self.others
         let section = try Self.section(tags.enumerated().map { ($1, 100 + UInt64($0)) })
         for (index, tag) in tags.enumerated() {
@@ -29,19 +29,19 @@ import Testing
             #expect(section.value(tag) == (isKept ? 100 + UInt64(index) : nil), "\(tag)")
             #expect(section[tag] == (isKept ? 100 + UInt64(index) : 0), "\(tag)")
         }
-        // Each alone: the others have none.
+        // Each alone: the others have no value.
         for tag in tags {
             let section = try Self.section([(tag, 7)])
             for other in tags { #expect(section.value(other) == (other == tag && Self.kept.contains(tag) ? 7 : nil)) }
         }
     }
 
-    @Test func `the last of several counts, but the first of DT_NEEDED`() throws {
+    @Test func `the last of several entries counts, but the first DT_NEEDED`() throws {
         for tag in Self.kept {
             let section = try Self.section([(tag, 11), (30, 5), (tag, 12), (tag, 13)])
             #expect(section.value(tag) == (tag == 1 ? 11 : 13), "\(tag)")
         }
-        // Whatever its value is.
+        // Even if its value is 0.
         #expect(try Self.section([(1, 0), (1, 9)]).needed == 0)
     }
 

@@ -1,9 +1,9 @@
-// A file as libelf, the independent witness, reads it, in plain values.
+// A file as read by libelf, the independent witness, in plain values.
 
 import Clibelf
 import TestSupport
 
-/// Everything that the tests compare, as libelf reads it.
+/// Everything that the tests compare, read by libelf.
 struct LibelfFile {
     var type: UInt16, machine: UInt16, osABI: UInt8, entry: UInt64, flags: UInt32
     var sectionHeaderOffset: UInt64
@@ -17,7 +17,7 @@ struct LibelfFile {
     /// The entries of allocated relocation sections, by the section's address.
     var relocations: [UInt64: [Relocation]] = [:]
 
-    /// Reads `bytes`; nil where libelf cannot, or the file is not an x86-64 ELF file with program headers.
+    /// Reads `bytes`; nil if libelf cannot, or if the file is not an x86-64 ELF file with program headers.
     init?(_ bytes: inout [UInt8]) {
         guard elf_version(UInt32(EV_CURRENT)) != 0 else { return nil }
         let count = bytes.count

@@ -1,4 +1,4 @@
-// Real files are read as by libelf: this machine's programs and libraries, fixtures, genuine images.
+// Real files, read as libelf reads them: this machine's programs and libraries, fixtures, genuine images.
 
 import Architecture
 import Bytes
@@ -22,10 +22,10 @@ import Testing
     static let hermitImages =
         ProcessInfo.processInfo.environment["LOADER_HERMIT_IMAGES"] ?? root.path + "/../shared/hermit"
 
-    /// At most this large: the tests are not built for speed.
+    /// The largest file to compare: the tests are not optimised.
     static let largest = 3 << 20
 
-    /// How many of `paths` could be compared.
+    /// The number of `paths` that could be compared.
     static func compare(_ paths: [String], limit: Int = .max) -> Int {
         var compared = 0
         for path in paths where compared < limit {
@@ -89,7 +89,7 @@ import Testing
         let section = try tables.section()
         func last(_ tag: UInt64) -> UInt64? { witness.dynamic.last { $0.tag == tag }?.value }
         #expect(section.needed == witness.dynamic.first { $0.tag == 1 }?.value, "\(path)")
-        // Every tag that is kept, DT_NEEDED aside; others are not kept.
+        // Every tag that is kept, except DT_NEEDED.
         for tag in Array(2...37 as ClosedRange<UInt64>) + [0x6fff_fef5] + Array(0x6fff_fff0...0x6fff_ffff) {
             #expect(section.value(tag) == last(tag), "\(path) tag \(tag)")
         }
@@ -104,7 +104,7 @@ import Testing
     }
 
     static func compareSymbols(_ symbols: borrowing SymbolTable, _ witness: LibelfFile, _ path: String) {
-        // A GNU hash table knows only what comes before its last symbol; those after are not to be found by name.
+        // A GNU hash table covers only the symbols up to its last one; later symbols cannot be found by name.
         let count = symbols.count
         #expect(count == witness.symbols.count, "\(path)")
         for (index, expected) in witness.symbols.enumerated().prefix(Int(count)) {
@@ -130,7 +130,7 @@ import Testing
         if entries != expected { Issue.record("\(path): relocations at \(address)") }
     }
 
-    @Test func `this machine's libraries and programs`() throws {
+    @Test func `this machine's libraries and programs are read as libelf reads them`() throws {
         let libraries = try Self.files("/usr/lib/x86_64-linux-gnu").filter { $0.contains(".so") }
         let limit = samples(40, soak: 250)
         let compared =
@@ -139,12 +139,12 @@ import Testing
     }
 
     @Test(.enabled(if: FileManager.default.fileExists(atPath: hermitImages), "there are no genuine images"))
-    func `genuine Hermit images`() throws {
+    func `genuine Hermit images are read as libelf reads them`() throws {
         #expect(try Self.compare(Self.files(Self.hermitImages)) >= 1)
     }
 
     @Test(.enabled(if: FileManager.default.fileExists(atPath: root.path + "/build/fixtures"), "fixtures are not built"))
-    func `fixtures`() throws {
+    func `fixtures are read as libelf reads them`() throws {
         #expect(try Self.compare(Self.files(Self.root.path + "/build/fixtures")) >= 1)
     }
 }

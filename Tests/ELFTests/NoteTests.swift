@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct NoteTests {
-    /// What a note says.
+    /// A note's fields.
     struct Content: Equatable {
         var name: String, type: UInt32, desc: [UInt8], offset: UInt64
     }
@@ -54,13 +54,13 @@ import Testing
 
     // MARK: Alignment
 
-    /// The notes as they were written, wherever they are.
+    /// The written notes, for any segment.
     static func found(_ bytes: [UInt8], align: UInt64, start: Int = 0) throws -> [String] {
         try notes(bytes, align: align, start: start).map { "\($0.name) \($0.type) \($0.desc)" }
     }
 
     @Test(arguments: [0, 1, 2, 3, 4, 5, 7, 8, 12, 16, 32, 64, 0x1000, 1 << 40, 1 << 63, .max] as [UInt64])
-    func `notes padded to 4 are read whatever the segment's alignment`(_ align: UInt64) throws {
+    func `notes padded to 4 are read in a segment of any alignment`(_ align: UInt64) throws {
         let buildID = note(Array("GNU\0".utf8), type: 3, desc: Array(1...20))
         let xen = note(Array("Xen\0".utf8), type: 18, desc: [0, 1, 2, 3, 4, 5, 6, 7])
         let parts = [hermitNote(4), abiTag(0, 13, 0), buildID, xen]
@@ -76,7 +76,7 @@ import Testing
         }
     }
 
-    /// What a linker makes of sections of different alignment: the later one begins at a multiple of its own.
+    /// Sections of different alignment as a linker joins them: the later one begins at a multiple of its own.
     @Test(arguments: [8, 16, 64] as [UInt64]) func `gaps between sections are not notes`(_ align: UInt64) throws {
         let buildID = note(Array("GNU\0".utf8), type: 3, desc: Array(1...20))
         let property = note(Array("GNU\0".utf8), type: 5, desc: [2, 0, 0, 0xc0, 4, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0])
@@ -91,8 +91,8 @@ import Testing
         }
     }
 
-    /// Names of any length, descriptors of any length, and what all of it is padded to.
-    @Test func `notes of either padding are read as they were written`() throws {
+    /// Names and descriptors of any length, in either padding.
+    @Test func `notes of either padding are read back`() throws {
         var random = SeededGenerator(seed: 12)
         for _ in 0..<2000 {
             let padding = [4, 8].randomElement(using: &random)!
@@ -122,7 +122,7 @@ import Testing
                 == Fault(.noteTruncated, .programHeader(5), value: 21, limit: 20))
     }
 
-    /// Only p_align 8 stands for padding to 8: with any other, what fills the segment so is read with padding to 4.
+    /// Only p_align 8 means padding to 8: with any other value, even such notes are read with padding to 4.
     @Test(arguments: [1, 4, 7, 8, 9, 16, 32] as [UInt64]) func `only a segment aligned to 8 pads to 8`(_ align: UInt64)
         throws
     {
@@ -131,8 +131,10 @@ import Testing
         #expect(try Self.notes(bytes, align: align).first == Content(name: "LONG", type: 7, desc: desc, offset: 0))
     }
 
-    /// With no kind of padding do such notes fill their segment; then zeros between them are notes, and no gap.
-    @Test(arguments: [8, 16, 64] as [UInt64]) func `notes that fill no segment have no gaps`(_ align: UInt64) throws {
+    /// Such notes fill their segment with neither padding; then zeros between them are notes, not a gap.
+    @Test(arguments: [8, 16, 64] as [UInt64]) func `notes that do not fill their segment have no gaps`(_ align: UInt64)
+        throws
+    {
         let first = note([0x41, 0x42, 0x43, 0x44], type: 7, desc: [9])
         let empty = [UInt8](repeating: 0, count: 12)
         let last = note([0x45, 0], type: 8, desc: [])
@@ -160,7 +162,7 @@ import Testing
         #expect(names == ["Xen", "HERMIT", "GNU"])
     }
 
-    @Test func `a section's note that is cut off is told by the section`() throws {
+    @Test func `a section's note that is cut off is reported at the section`() throws {
         var file = ObjectFile(symbols: [ObjectSymbol(name: "_start", info: 0x12, section: 1)])
         file.sections = [
             ObjectSection(name: ".text", flags: 6, align: 16, bytes: [0xf4]),
@@ -186,8 +188,8 @@ import Testing
         }
     }
 
-    /// Padding is zeros: where other bytes follow a descriptor, the notes are not padded to 8.
-    @Test func `what pads to 8 is zero`() throws {
+    /// Padding is zero: if other bytes follow a descriptor, the notes are not padded to 8.
+    @Test func `padding to 8 is zero`() throws {
         let first = note(Array("GNU\0".utf8), type: 5, desc: [1, 2, 3, 4], align: 8)
         let second = note(Array("GNU\0".utf8), type: 6, desc: [5, 6, 7, 8], align: 8)
         #expect(try Self.notes(first + second, align: 8).map(\.type) == [5, 6])

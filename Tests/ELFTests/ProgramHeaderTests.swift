@@ -43,7 +43,7 @@ import Testing
             Segment(1, offset: 0, vaddr: 0, filesz: 101),
             Fault(.segmentBeyondFile, .programHeader(7), value: 101, limit: 100)
         ),
-        // Nothing is read from there.
+        // No bytes are read from there.
         (Segment(1, offset: 101, vaddr: 0, filesz: 0), nil),
         (Segment(1, offset: .max, vaddr: 0, filesz: 0, memsz: 50), nil),
         (
@@ -84,8 +84,8 @@ import Testing
         #expect(fault { try header.validate(index: 7, fileCount: 100) } == expected)
     }
 
-    /// The first PT_LOAD segment whose memory holds an address does; others do not count.
-    @Test func `a segment holds its first byte and its last one, and no other`() throws {
+    /// An address belongs to the first PT_LOAD segment whose memory contains it; other segments do not count.
+    @Test func `a segment contains its first byte and its last one, and none beyond`() throws {
         var writer = ELFWriter()
         writer.hasLoadSegment = false
         writer.segments = [

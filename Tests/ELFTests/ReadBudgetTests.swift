@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct ReadBudgetTests {
-    @Test func `tables may be as large as the file together`() throws {
+    @Test func `all tables together may be as large as the file`() throws {
         var read = ReadBudget(limit: 100)
         try read.add(60, .sectionHeader(1))
         try read.add(40, .sectionHeader(2))

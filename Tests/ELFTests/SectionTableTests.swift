@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct SectionTableTests {
-    /// The name of the section at `index`, nil if it has none.
+    /// The name of the section at `index`; nil if it has none.
     static func name(_ file: [UInt8], _ index: UInt32) throws -> String? {
         let view = ByteView(file.span.bytes)
         let table = try SectionTable(view, FileHeader(view))
@@ -28,14 +28,14 @@ import Testing
         object.hasExtendedCount = isExtended
         var file = object.bytes
         let headers = Int(file.number(UInt64.self, at: 40))
-        // sh_info of header 0 means something else.
+        // sh_info of header 0 has another meaning.
         for info in [0, 1, 3, .max] as [UInt32] {
             file.put(info, at: headers + 44)
             #expect(try Self.name(file, 1) == ".text" && Self.name(file, 2) == ".bss" && Self.name(file, 0) == nil)
         }
     }
 
-    @Test func `numbers go from the one after the null section to the last`() {
+    @Test func `section numbers go from the one after the null section to the last`() {
         for count in [0, 1, 2, 5] as [UInt32] {
             var numbers = EntryNumbers(below: count)
             var found: [UInt32] = []
@@ -44,7 +44,7 @@ import Testing
         }
     }
 
-    @Test func `a section holds its first byte and its last one, and no other`() throws {
+    @Test func `a section contains its first byte and its last one, and none beyond`() throws {
         let sound = Self.file.bytes
         let header = Int(sound.number(UInt64.self, at: 40)) + 64
         let file = sound.putting(0x1000 as UInt64, at: header + 16).putting(16 as UInt64, at: header + 32)
@@ -55,12 +55,12 @@ import Testing
         #expect(found == [nil, 1, 1, nil])
     }
 
-    /// Thread-local sections have the addresses of others, and those that are not in memory have any.
+    /// Thread-local sections share addresses with others, and sections that are not in memory have arbitrary ones.
     @Test(arguments: [(0, false), (2, true), (3, true), (6, true), (0x400, false), (0x402, false), (0x403, false)])
     func `the section at an address is in memory, and not thread-local`(_ flags: UInt64, _ isFound: Bool) throws {
         let sound = Self.file.bytes
         var file = sound
-        // Both lie at the same address; whichever comes first is found unless it must not be.
+        // Both lie at the same address; the first one is found unless it must not be.
         for (index, flags) in [(1, flags), (2, 3)] as [(Int, UInt64)] {
             let header = Int(sound.number(UInt64.self, at: 40)) + 64 * index
             file.put(flags, at: header + 8)
@@ -83,8 +83,8 @@ import Testing
         #expect(last == start + size - 1 && beyond == 0)
     }
 
-    /// Past the last section there is none, however much the bytes there look like one.
-    @Test func `a section that is not there has no name`() throws {
+    /// There is no section past the last, even if the bytes there look like a header.
+    @Test func `a missing section has no name`() throws {
         let sound = Self.file.bytes
         let header = Int(sound.number(UInt64.self, at: 40)) + 64
         // Another header of .text, after the last one.
@@ -96,7 +96,7 @@ import Testing
         #expect(offsets == [false, true, true, false, false, false])
     }
 
-    /// As `objcopy --only-keep-debug` leaves them: nothing is read from where they point.
+    /// Sections as `objcopy --only-keep-debug` leaves them: nothing is read from their offsets.
     @Test(arguments: [(8, 0x1000), (8, 0), (1, 0), (2, 0), (3, 0), (7, 0), (14, 0)] as [(UInt32, UInt64)])
     func `sections without bytes in the file may point anywhere`(_ type: UInt32, _ size: UInt64) throws {
         let sound = Self.file.bytes
@@ -109,7 +109,7 @@ import Testing
             let count = try table.contents(1).count
             #expect(count == 0)
             #expect(table[1].fileStart == 0 && table[1].fileSize == 0)
-            // Of notes there are none then.
+            // Then there are no notes.
             var notes = try Notes(table, section: 1)
             let hasNone = try notes.next() == nil
             #expect(hasNone)
@@ -131,7 +131,7 @@ import Testing
         }
     }
 
-    /// The header's fields for the table, each at the last value that is right and the first that is not.
+    /// The header's fields for the table, each at the last right value and the first wrong one.
     @Test func `the table's place, size and names are checked`() throws {
         let sound = Self.file.bytes
         let (start, count) = (sound.number(UInt64.self, at: 40), sound.number(UInt16.self, at: 60))
@@ -156,11 +156,11 @@ import Testing
         }
         let nameless = sound.putting(0 as UInt16, at: 62)
         #expect(try Self.name(nameless, 1) == nil)
-        // The null section is none that could hold them, although it has a size where numbers are extended.
+        // The null section cannot hold the names, although it has a size if numbers are extended.
         var odd = nameless.putting(0 as UInt16, at: 60).putting(UInt64(count), at: Int(start) + 32)
         odd.put(64 as UInt64, at: Int(start) + 24)
         #expect(try Self.name(odd, 1) == nil && Self.name(odd, 2) == nil)
-        // A number of 0 is in the first header, and must not be 0 there, too.
+        // A number of 0 is in the first header, where it must not be 0.
         let extended = sound.putting(0 as UInt16, at: 60)
         for (number, expected) in [
             (0, Fault(.noSectionHeaders, .header)), (UInt64(count), nil),
@@ -181,7 +181,7 @@ import Testing
                 == Fault(.badSectionLink, .header, value: UInt64(count), limit: UInt64(count)))
     }
 
-    /// A table of records has a whole number of them, of the size that is asked for; if none is, its size is free.
+    /// A table of records has a whole number of them, of the required size; if none is required, any size will do.
     @Test func `a table's entries have a size`() throws {
         let sound = Self.file.bytes
         let header = Int(sound.number(UInt64.self, at: 40)) + 64
@@ -201,7 +201,7 @@ import Testing
         }
     }
 
-    @Test func `what a section's type and flags mean`() throws {
+    @Test func `a section's type and flags have the gABI's meaning`() throws {
         let sound = Self.file.bytes
         let header = Int(sound.number(UInt64.self, at: 40)) + 64
         for type in 0...20 as ClosedRange<UInt32> {
@@ -211,7 +211,7 @@ import Testing
                 let table = try SectionTable(view, FileHeader(view))
                 #expect(table[1].holdsSymbols == [2, 11].contains(type))
                 #expect(table[1].isLoaded == (flags / 2 % 2 == 1))
-                // The first section comes before all others, but for the null section, which is none.
+                // The first section precedes all others; the null section does not count.
                 let first = table.first(of: type)
                 #expect(first == 1)
             }

@@ -1,4 +1,4 @@
-// Symbols, and how many of them the hash tables tell.
+// Symbols, and their number according to the hash tables.
 
 import Bytes
 import ELF
@@ -24,9 +24,9 @@ import Testing
         let table = Self.words([2, 3, 1, 6, 0, 0, 3, 5, 8, 9, 8, 10, 13])
         #expect(Self.gnuHash(table) == 8)
         for length in 0..<table.count { #expect(Self.gnuHash(Array(table[..<length])) == nil) }
-        // No symbol has a hash: only those before the first count.
+        // No symbol is hashed: only those before the first hashed one count.
         #expect(Self.gnuHash(Self.words([1, 7, 1, 6, 0, 0, 0])) == 7)
-        // The header alone, of a table without buckets: also if that is all there is.
+        // The header alone, of a table without buckets, even if the table ends there.
         let header = Self.words([0, 7, 0, 6])
         #expect(Self.gnuHash(header) == 7 && Self.gnuHash(header + [0]) == 7)
         for length in 0..<header.count { #expect(Self.gnuHash(Array(header[..<length])) == nil) }
@@ -49,7 +49,7 @@ import Testing
         #expect(!symbol.isUndefined && !symbol.isThreadLocal)
     }
 
-    /// What each value of st_info, st_other and st_shndx means (gABI, "Symbol Table"; STB_GNU_UNIQUE and STT_GNU_IFUNC are GNU's).
+    /// The meaning of each value of st_info, st_other and st_shndx (gABI, "Symbol Table"; STB_GNU_UNIQUE and STT_GNU_IFUNC are GNU's).
     @Test func `every binding, type, visibility and section has its meaning`() {
         let indices: [UInt16] = [0, 1, 0xfeff, 0xff00, 0xff02, 0xfff0, 0xfff1, 0xfff2, 0xffff]
         for info in 0...255 as ClosedRange<UInt8> {
@@ -80,8 +80,8 @@ import Testing
         #expect(!function.isUndefined && !function.isAbsolute && !function.isLocal && function.name == 0)
     }
 
-    /// Of symbols that begin at one address, in the order of the table, the first function is told, and without one the last symbol.
-    @Test func `one symbol of those at an address tells best`() {
+    /// Of symbols at one address, in table order, the first function is reported, or else the last symbol.
+    @Test func `one of the symbols at an address is preferred`() {
         let types: [UInt8] = [0, 1, 2, 10]
         func symbol(_ type: UInt8) -> Symbol {
             var symbol = Symbol(function: 0x1000)

@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct LinuxTests {
-    /// boot_params at 0x7000 as Firecracker leaves them, and besides an RSDP and a list of setup_data: a random seed, and two further
+    /// boot_params at 0x7000 as Firecracker leaves them, plus an RSDP and a list of setup_data: a random seed, and two further
     /// entries of the memory map.
     static func image() -> PlatformImage {
         var image = PlatformImage()
@@ -52,9 +52,9 @@ import Testing
         ] { #expect(facts.reserves(range), "\(range)") }
     }
 
-    /// An address or a size of 0 stands for nothing, whatever lies at 0.
+    /// An address or a size of 0 means nothing, whatever lies at 0.
     @Test(arguments: [(0x7228, 1), (0x721c, 1), (0x7250, 2)] as [(Int, Int)])
-    func `what lies at 0 is not there`(_ field: Int, _ words: Int) throws {
+    func `structures at 0 are absent`(_ field: Int, _ words: Int) throws {
         var image = Self.image()
         image.put("text", at: 0)
         image.put([UInt32](repeating: 0, count: words), at: field)
@@ -65,14 +65,14 @@ import Testing
         #expect(!facts.reserves(AddressRange(0, 1)))
     }
 
-    /// The map has as many entries as the page says, however many are in it.
+    /// The map has as many entries as the field says.
     @Test(arguments: [1, 2, 19, 20, 21, 40, 41, 127, 128]) func `entries of the map are counted`(_ count: Int) throws {
         var image = Self.image()
         // No file and no further entries.
         image.put([0, 0], at: 0x7218)
         image.put([0, 0], at: 0x7250)
         image.bytes[0x71e8] = UInt8(count)
-        // None touches the next.
+        // The entries do not touch.
         for index in 0..<128 as Range<UInt32> {
             image.put([index << 20, 0, 0x1000, 0, 1], at: 0x72d0 + Int(index) * 20)
         }
@@ -83,7 +83,7 @@ import Testing
         #expect(regions == expected)
     }
 
-    /// Kernels are handed none of it.
+    /// Kernels get no part of them.
     @Test func `boot_params are not for kernels`() throws {
         let facts = try Self.read(Self.image()).get()
         #expect(facts.reservations.allSatisfy { !$0.isFirmware })
@@ -114,7 +114,7 @@ import Testing
         return image
     }
 
-    @Test func `configuration tables tell what boot_params do not`() throws {
+    @Test func `configuration tables give facts that boot_params lack`() throws {
         let facts = try Self.read(Self.imageOfUEFI()).get()
         #expect(facts.rsdp == 0x3f77_e014 && facts.confidentialBlob == 0x1_0080_d000)
         var told = Self.imageOfUEFI()
@@ -125,14 +125,14 @@ import Testing
         #expect(try Self.read(old).get().rsdp == 0x3f77_e000)
     }
 
-    /// Where each is changed: the mark of efi_info, the table's address and signature, the number of tables, their address; and a page
-    /// that was not cleared, whose efi_info is no one's.
+    /// One change each: the mark of efi_info, the table's address and signature, the number of tables, their address; and a page
+    /// that was not cleared, whose efi_info is arbitrary.
     @Test(
         arguments: [
             (0x71c0, 0), (0x71c4, 0xffff_f000), (0x71d8, 1), (0x2_3000, 0), (0x2_3068, 0), (0x2_3070, 0x3_fff0),
             (0x71ec, .max),
         ] as [(Int, UInt32)])
-    func `a system table that cannot be read tells nothing`(_ address: Int, _ word: UInt32) throws {
+    func `a system table that cannot be read is ignored`(_ address: Int, _ word: UInt32) throws {
         var image = Self.imageOfUEFI()
         image.put([word], at: address)
         let facts = try Self.read(image).get()
@@ -145,7 +145,7 @@ import Testing
         #expect(try Self.read(image).get().rsdp == 0x3f77_e014)
     }
 
-    /// Older starters leave 0 there, and others what the kernel's file had: the most that a kernel takes.
+    /// Older starters leave 0 there, and others the value in the kernel's file: the largest size that the kernel accepts.
     @Test(arguments: [0, 3, 2047, .max] as [UInt32]) func `the size of the command line is its own`(
         _ size: UInt32
     ) throws {
@@ -154,7 +154,7 @@ import Testing
         #expect(try Self.read(image).get().commandLine == AddressRange(0x2_0000, 0x2_000a))
     }
 
-    /// zero-page.rst: a sentinel that is not 0 says that the starter knows the header and the map only.
+    /// zero-page.rst: if the sentinel is not 0, the starter filled in the header and the map only.
     @Test func `fields that were not cleared are not read`() throws {
         var image = Self.image()
         for offset in [0x70, 0x74, 0xc0, 0xc4, 0xc8] { image.put([0xa5a5_a5a5], at: 0x7000 + offset) }
@@ -169,7 +169,7 @@ import Testing
     /// Offsets in boot_params, words put there, and the fault they lead to.
     static let refused: [(offset: Int, words: [UInt32], Fault)] = [
         (0x1e8, [0], Fault(.noMemoryMap)),
-        // 129 entries, and 255, of which boot_params have no room for the last.
+        // 129 entries, and 255, for which boot_params have no room.
         (0x1e8, [129], Fault(.tooManyRegions, limit: 128)),
         (0x1e8, [255], Fault(.tooManyRegions, limit: 128)),
         (0x0c8, [1], Fault(.platformStructureOutsideMemory, value: 0x1_0002_0000, limit: 0x1_0000)),
@@ -178,7 +178,7 @@ import Testing
         (0x0c4, [1], Fault(.moduleOutsideMemory, value: 0x3_0000, limit: 0x1_0003_1234)),
         (0x0c4, [.max], Fault(.moduleOutsideMemory, value: 0x3_0000, limit: 0xffff_ffff_0003_1234)),
         (0x21c, [0x1_0001], Fault(.moduleOutsideMemory, value: 0x3_0000, limit: 0x4_0001)),
-        // RAM that the map has not, or lists as reserved, too.
+        // RAM that the map lacks, or lists as reserved as well.
         (0x2d8, [0x3_1000], Fault(.moduleOutsideMemory, value: 0x3_0000, limit: 0x3_1234)),
         (0x2e4, [0x3_1000], Fault(.moduleOutsideMemory, value: 0x3_0000, limit: 0x3_1234)),
         (0x2f8, [0xffff_f000, .max, 0x1001], Fault(.memoryBeyondAddresses, value: .max - 0xfff, limit: 0x1001)),
@@ -193,7 +193,7 @@ import Testing
 
     @Test func `a list of setup_data has an end`() throws {
         var image = Self.image()
-        // Its own next.
+        // An element that points to itself.
         image.put([0x2_1000, 0], at: 0x2_1000)
         #expect(Self.read(image).fault == Fault(.setupDataEndless, limit: 64))
         // 64 elements are read, and more refused.
@@ -205,15 +205,15 @@ import Testing
         #expect(Self.read(image).fault == nil)
     }
 
-    @Test func `a size of setup_data that lies`() throws {
+    @Test func `a wrong size of setup_data is refused`() throws {
         var image = Self.image()
         image.put([.max], at: 0x2_200c)
         #expect(
             Self.read(image).fault == Fault(.platformStructureOutsideMemory, value: 0x2_2010, limit: 0xffff_ffff))
-        // A part of an entry is none.
+        // An incomplete entry does not count.
         image.put([39], at: 0x2_200c)
         #expect(try Self.read(image).get().regions.count == 4)
-        // What is not read may have any size.
+        // Elements that are not read may have any size.
         image.put([0, 0, 9, .max], at: 0x2_1000)
         #expect(try Self.read(image).get().regions.count == 3)
     }
@@ -238,8 +238,8 @@ import Testing
         }
     }
 
-    /// No register says that it is Linux: any of them may hold anything.
-    @Test func `a starter is known by its magic number, or by boot_params`() {
+    /// No register identifies Linux: any of them may hold any value.
+    @Test func `a starter is recognised by its magic number, or by boot_params`() {
         let image = Self.image()
         func identify(_ magic: UInt32, _ address: UInt64) -> Result<BootProtocol, Fault> {
             let memory = PhysicalMemory(ByteView(image.bytes.span.bytes), origin: 0)
@@ -257,7 +257,7 @@ import Testing
         }
     }
 
-    @Test func `every change of one byte is read or refused`() {
+    @Test func `a structure with one changed byte is read or refused`() {
         var (read, refused) = (0, 0)
         let sound = Self.image()
         for address in Array(0x7000..<0x7320) + Array(0x2_1000..<0x2_1010) + Array(0x2_2000..<0x2_2038) {

@@ -12,7 +12,7 @@ import Testing
         var type: UInt32
         var fields: [UInt32] = []
         var bytes: [UInt8] = []
-        /// What its header says is its size, where that is not true.
+        /// The size in its header, if that is wrong.
         var size: UInt32?
 
         static func commandLine(_ text: String) -> Tag { Tag(type: 1, bytes: Array(text.utf8) + [0]) }
@@ -68,7 +68,7 @@ import Testing
                 MemoryRegion(range: AddressRange(0x9_fc00, 0xa_0000), kind: .reserved),
                 MemoryRegion(range: AddressRange(0x10_0000, 0x1_0020_0000), kind: .available),
             ])
-        // The copy of the later version, all of it in memory that is kept.
+        // The later version's copy, completely in kept memory.
         #expect(facts.reserves(AddressRange(at: facts.rsdp, size: 36)))
         #expect(facts.reserves(AddressRange(0x1_0000, facts.rsdp + 36)))
         #expect(facts.reservations.allSatisfy { !$0.isFirmware })
@@ -85,7 +85,7 @@ import Testing
         #expect(try Self.read([.memory, .end]).get().rsdp == 0)
     }
 
-    @Test func `memory sizes count where there is no map`() throws {
+    @Test func `memory sizes count if there is no map`() throws {
         let facts = try Self.read([Tag(type: 4, fields: [639, 1024]), .end]).get()
         #expect(facts.regions.map(\.range) == [AddressRange(0, 0x9_fc00), AddressRange(0x10_0000, 0x20_0000)])
         let both = try Self.read([.memory, Tag(type: 4, fields: [1, 1]), .end]).get()
@@ -97,14 +97,14 @@ import Testing
         #expect(facts.regions.map(\.kind) == [.available, .acpiReclaimable])
     }
 
-    @Test func `the end is where a tag or the size says`() throws {
-        // What follows the end tag is not read.
+    @Test func `the tags end at the end tag or at the given size`() throws {
+        // Bytes after the end tag are not read.
         #expect(try Self.read([.memory, .end, .commandLine("a")]).get().commandLine.isEmpty)
         #expect(try Self.read([.memory, .commandLine("a")]).get().commandLine.size == 1)
         #expect(try Self.read([.memory, .end], size: 8 + 16 + 72).get().regions.count == 3)
     }
 
-    /// A string without a NUL ends with its tag, and takes no byte of what follows.
+    /// A string without a NUL ends with its tag.
     @Test func `a string ends with its tag`() throws {
         let tags = [Tag(type: 1, bytes: Array("abcdefgh".utf8)), .memory, .end]
         #expect(try Self.read(tags).get().commandLine.size == 8)
@@ -161,7 +161,7 @@ import Testing
         #expect(Self.read(tags).fault == fault)
     }
 
-    @Test func `the largest numbers`() throws {
+    @Test func `the largest numbers do not wrap`() throws {
         let long = try Self.read([.commandLine(String(repeating: "a", count: 0xffff)), .memory, .end]).get()
         #expect(long.commandLine.size == 0xffff)
         let modules = [Tag](repeating: .module(0x3_0000, 0x3_0001, "name"), count: 16)
@@ -183,7 +183,7 @@ import Testing
         #expect(Self.read([.memory, .end], size: 0).fault == Fault(.noMemoryMap))
     }
 
-    @Test func `every change of one byte is read or refused`() {
+    @Test func `a structure with one changed byte is read or refused`() {
         var (read, refused) = (0, 0)
         let sound = Self.image([
             .commandLine("-- one"), .module(0x3_0000, 0x3_1234, "loader.quiet"), .memory,

@@ -43,8 +43,8 @@ import Testing
         #expect(facts.reservations.filter { $0.purpose == .module }.map(\.range) == [AddressRange(0x3_0000, 0x3_1234)])
     }
 
-    /// A field counts where its own flag is set, whatever the others say, and else may hold anything.
-    @Test func `each flag is about its own fields`() throws {
+    /// A field counts if its own flag is set, whatever the others are; otherwise it may hold anything.
+    @Test func `each flag covers its own fields`() throws {
         for flags in 0..<0x2000 as Range<UInt32> where flags & 0b100_0001 != 0 && (flags < 256 || flags & 255 == 0x41) {
             var image = Self.image()
             image.put([flags], at: 0x9500)
@@ -69,7 +69,7 @@ import Testing
         #expect(facts.regions == [MemoryRegion(range: AddressRange(0, 0x8_0000), kind: .available)])
     }
 
-    /// kexec leaves the memory map there; nothing is at 0 only where a module has no string.
+    /// kexec leaves the memory map there. Only for a module's string 0 means none.
     @Test func `every structure may lie at 0`() throws {
         func read(_ place: Int, _ words: [UInt32], pointer: Int) throws -> Facts {
             var image = Self.image()
@@ -106,7 +106,7 @@ import Testing
             ])
     }
 
-    @Test func `without a map the two sizes count`() throws {
+    @Test func `the two sizes count if there is no map`() throws {
         let facts = try Self.image(flags: 1).read(.multiboot, at: 0x9500).get()
         #expect(
             facts.regions == [
@@ -129,7 +129,7 @@ import Testing
         (0x2_1000, [0x3_1235, 0x3_1234], Fault(.moduleOutsideMemory, value: 0x3_1235, limit: 0x3_1234)),
         (0x2_1000, [0x3_0000, 0x4_0001], Fault(.moduleOutsideMemory, value: 0x3_0000, limit: 0x4_0001)),
         (0x9000, [20, 0, 0, 0x3_1000], Fault(.moduleOutsideMemory, value: 0x3_0000, limit: 0x3_1234)),
-        // RAM that the firmware lists as reserved, too, is its own.
+        // RAM that the firmware also lists as reserved is reserved.
         (0x9018, [20, 0x3_1000, 0, 0x1000, 0, 2], Fault(.moduleOutsideMemory, value: 0x3_0000, limit: 0x3_1234)),
         (0x2_1010, [0x9_f000, 0x9_fc01], Fault(.moduleOutsideMemory, value: 0x9_f000, limit: 0x9_fc01)),
         // RAM that ends at 2^64, and far past it.
@@ -198,14 +198,14 @@ import Testing
         #expect(image.read(.multiboot, at: 0x9500).fault == nil)
     }
 
-    @Test func `every change of one byte is read or refused`() {
+    @Test func `a structure with one changed byte is read or refused`() {
         var (read, refused) = (0, 0)
         let sound = Self.image()
         for address in Array(0x9500..<0x9534) + Array(0x9000..<0x9048) + Array(0x2_1000..<0x2_1020) {
             for value in [0, 1, 0x7f, 0x80, 0xff, sound.bytes[address] ^ 1] as [UInt8] {
                 var image = sound
                 image.bytes[address] = value
-                // A crash would end the run; whatever is read must be readable.
+                // A crash would end the run; every result must be readable.
                 guard case .success(let facts) = image.read(.multiboot, at: 0x9500) else {
                     refused += 1
                     continue

@@ -37,7 +37,7 @@ import Testing
         ] { #expect(facts.reserves(range), "\(range)") }
     }
 
-    /// Version 1 is that with the memory map; fields that a later one adds follow those that are known.
+    /// Version 1 is the first with the memory map; later versions may add fields after it.
     @Test(arguments: [1, 2, .max] as [UInt32]) func `later versions are read like the first with a memory map`(
         _ version: UInt32
     ) throws {
@@ -150,7 +150,7 @@ import Testing
         }
     }
 
-    @Test func `every change of one byte is read or refused`() {
+    @Test func `a structure with one changed byte is read or refused`() {
         var (read, refused) = (0, 0)
         let sound = Self.image()
         for address in 0x2000..<0x2330 {

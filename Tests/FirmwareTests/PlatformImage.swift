@@ -1,4 +1,4 @@
-// Firmware structures as bytes in memory, and what the readers make of them.
+// Firmware structures as bytes in memory, and the readers' results.
 
 import Memory
 import Firmware
@@ -47,7 +47,7 @@ struct PlatformImage {
         bytes.replaceSubrange(address..<address + string.count, with: string)
     }
 
-    /// What a reader makes of memory that begins at `origin`.
+    /// A reader's result for memory that begins at `origin`.
     func read(_ bootProtocol: BootProtocol, at address: UInt64, origin: UInt64 = 0) -> Result<Facts, Fault> {
         let visible = Array(bytes[Int(origin)...])
         let memory = PhysicalMemory(ByteView(visible.span.bytes), origin: origin)
@@ -60,6 +60,6 @@ struct PlatformImage {
 }
 
 extension Result where Failure == Fault {
-    /// The fault, nil if there is none.
+    /// The fault; nil if there is none.
     var fault: Fault? { if case .failure(let fault) = self { fault } else { nil } }
 }

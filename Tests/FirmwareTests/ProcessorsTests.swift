@@ -1,4 +1,4 @@
-// ACPI's tables built by hand: how many processors are counted, and which tables are believed.
+// ACPI's tables built by hand: the number of processors, and the tables that are accepted.
 
 import Bytes
 import Firmware
@@ -25,7 +25,7 @@ import Testing
             sum(address..<address + bytes.count, at: 9)
         }
 
-        /// The root pointer: of the first version where there is no `xsdt`.
+        /// The root pointer, of the first version if there is no `xsdt`.
         mutating func addRoot(rsdt: UInt32, xsdt: UInt64? = nil, at address: Int) {
             var bytes = Array("RSD PTR ".utf8) + [UInt8](repeating: 0, count: 7) + [xsdt == nil ? 0 : 2]
             bytes += littleEndian(rsdt)
@@ -44,7 +44,7 @@ import Testing
         }
     }
 
-    /// A local APIC, and a local x2APIC; bit 0 of the flags is that of a processor that may be used.
+    /// A local APIC, and a local x2APIC; bit 0 of the flags marks a usable processor.
     static func apic(_ number: UInt8, flags: UInt32 = 1) -> [UInt8] { [0, 8, number, number] + littleEndian(flags) }
     static func x2apic(_ number: UInt32, flags: UInt32 = 1) -> [UInt8] {
         [9, 16, 0, 0] + littleEndian(number) + littleEndian(flags) + littleEndian(number)
@@ -64,11 +64,11 @@ import Testing
         return tables
     }
 
-    /// Other tables are known by their signature, however large they say they are; of MADT the first counts, or none.
+    /// Other tables are recognised by their signature, whatever their size; only the first MADT counts.
     @Test func `only the table of processors is read whole`() {
         var tables = Self.machine([Self.apic(0)])
         tables.add("RSDT", [0x5_2000, 0x5_4000, 0x5_3000].flatMap { littleEndian($0 as UInt32) }, at: 0x5_0000)
-        // Its checksum is wrong, and its size is more than all memory.
+        // Its checksum is wrong, and its size exceeds all memory.
         tables.memory.replaceSubrange(0x5_2004..<0x5_2008, with: littleEndian(UInt32.max))
         #expect(tables.count() == 1)
         tables.addProcessors([Self.apic(0), Self.apic(1)], at: 0x5_4000)
@@ -77,15 +77,15 @@ import Testing
         #expect(tables.count() == nil)
     }
 
-    @Test(arguments: [false, true]) func `processors that may be used are counted`(_ isLong: Bool) {
+    @Test(arguments: [false, true]) func `usable processors are counted`(_ isLong: Bool) {
         let cases: [(entries: [[UInt8]], count: UInt64)] = [
             ([], 0), ([Self.apic(0)], 1), ([Self.apic(0), Self.apic(1)], 2),
             ([Self.apic(0), Self.other, Self.apic(1)], 2),
-            // Those that may be plugged in later have bit 1.
+            // Processors that may be plugged in later have bit 1.
             ([Self.apic(0), Self.apic(1, flags: 2), Self.apic(2, flags: 0), Self.apic(3, flags: 3)], 2),
-            // Its number is odd, its flags are not, and the other way round.
+            // One with an odd number and even flags, and the other way round.
             ([Self.x2apic(0x101, flags: 0), Self.x2apic(0x100), Self.x2apic(0x102)], 2),
-            // One without a size ends the list, and so does one that is cut off.
+            // An entry without a size ends the list, and so does one that is cut off.
             ([Self.apic(0), [0, 0], Self.apic(1)], 1), ([Self.apic(0), [0, 1], Self.apic(1)], 1),
             ([Self.apic(0), [7, 2], Self.apic(1)], 2), ([Self.apic(0), [0]], 1), ([Self.apic(0), [0, 8, 1, 1, 1]], 1),
         ]
@@ -96,14 +96,14 @@ import Testing
         }
     }
 
-    /// Without its address the root pointer is looked for at multiples of 16, in the first KiB of the extended BIOS data area, whose
+    /// Without its address the root pointer is searched for at multiples of 16, in the first KiB of the extended BIOS data area, whose
     /// segment is the word at 0x40e, and from 0xe0000 to 1 MiB.
-    @Test func `the root pointer is looked for where a BIOS leaves it`() {
+    @Test func `the root pointer is found where a BIOS leaves it`() {
         let cases: [(address: Int, segment: UInt16, isFound: Bool)] = [
             (0xe_0000, 0, true), (0xd_fff0, 0, false), (0xf_ffd0, 0, true), (0xf_5008, 0, false),
             (0x9_fc00, 0x9fc0, true),
             (0x9_fff0, 0x9fc0, true), (0xa_0000, 0x9fc0, false), (0x9_fbf0, 0x9fc0, false), (0x9_fc00, 0, false),
-            // No segment is none at 0.
+            // Segment 0 means no segment.
             (0x10, 0, false), (0x10, 1, true),
         ]
         for (address, segment, isFound) in cases {
@@ -116,8 +116,8 @@ import Testing
         }
     }
 
-    /// Every byte of each table is in its sum, except for the longer pointer's, which is not looked at.
-    @Test func `what has been changed is not believed`() {
+    /// Every byte of each table is in its checksum; the longer pointer's second checksum is not verified.
+    @Test func `a changed table is ignored`() {
         let sound = Self.machine([Self.apic(0), Self.x2apic(1)])
         for (start, size) in [(0xf_5000, 20), (0x5_0000, 44), (0x5_3000, 68)] {
             for offset in start..<start + size {
@@ -126,14 +126,14 @@ import Testing
                 #expect(tables.count(rsdp: 0xf_5000) == nil, "\(offset)")
             }
         }
-        // A table that has nothing to do with it may be damaged.
+        // Damage in an unrelated table does not matter.
         var tables = sound
         tables.memory[0x5_2000 + 30] ^= 1
         #expect(tables.count(rsdp: 0xf_5000) == 2)
     }
 
-    /// The table of 64-bit addresses counts where the pointer has one that can be read.
-    @Test func `the short table stands in for a long one that is out of reach`() {
+    /// The table of 64-bit addresses counts if its address can be read.
+    @Test func `the short table is used if the long one is out of reach`() {
         for (address, isReached) in [(0x5_1000, true), (0, false), (0x10_0000, false), (1 << 32, false)]
             as [(UInt64, Bool)]
         {
@@ -146,7 +146,7 @@ import Testing
     }
 
     /// A size that is too small for the header, and a list that ends inside an entry.
-    @Test func `tables end where they say`() {
+    @Test func `tables end at their given size`() {
         var tables = Self.machine([Self.apic(0)])
         tables.add("RSDT", littleEndian(UInt32(0x5_2000)) + littleEndian(UInt32(0x5_3000)).prefix(3), at: 0x5_0000)
         #expect(tables.count() == nil)

@@ -1,5 +1,5 @@
-// What Linux's boot_params and setup_data tell besides the memory map: SEV-SNP's confidential computing blob; and elements that lie
-// where the loader cannot read.
+// Linux's boot_params and setup_data besides the memory map: SEV-SNP's confidential computing blob, and elements beyond
+// the loader's reach.
 
 import Bytes
 import Diagnostics
@@ -9,7 +9,7 @@ import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct SetupDataTests {
-    /// LinuxTests' list of a random seed and two entries of the memory map, with an element of `type` before it that has these `words`.
+    /// The random seed and memory map of LinuxTests, with an element of `type` and these `words` before them.
     private func image(_ type: UInt32, _ words: [UInt32], size: UInt32? = nil) -> PlatformImage {
         var image = LinuxTests.image()
         image.put([0x2_5000, 0], at: 0x7250)
@@ -21,16 +21,16 @@ import Testing
 
     // MARK: The confidential computing blob
 
-    @Test func `boot_params tell of the blob`() throws {
+    @Test func `boot_params give the blob's address`() throws {
         var image = LinuxTests.image()
         image.put([0x80_d000], at: 0x713c)
         #expect(try read(image).confidentialBlob == 0x80_d000)
-        // A page that was not cleared tells nothing there.
+        // In a page that was not cleared the field is ignored.
         image.bytes[0x71ef] = 0xa5
         #expect(try read(image).confidentialBlob == 0)
     }
 
-    @Test func `setup_data tells of the blob`() throws {
+    @Test func `setup_data gives the blob's address`() throws {
         for (type, words, blob) in [
             (7, [0x80_d000], 0x80_d000), (7, [0x80_d000, 0x1234], 0x80_d000), (7, [0xffff_f000], 0xffff_f000),
             (7, [], 0), (9, [0x80_d000], 0),
@@ -38,11 +38,11 @@ import Testing
             let facts = try read(image(type, words))
             #expect(facts.confidentialBlob == blob && facts.regions.count == 5 && !facts.hasUnreadSetupData)
         }
-        // Too few bytes are no address.
+        // Too few bytes for an address.
         #expect(try read(image(7, [0x80_d000], size: 3)).confidentialBlob == 0)
     }
 
-    /// A kernel that was itself started by the protocol hands the blob on in boot_params; firmware's tables are asked last.
+    /// A kernel that was itself started by this protocol passes the blob on in boot_params; firmware's tables are read last.
     @Test func `boot_params come first, and firmware last`() throws {
         var image = image(7, [0x80_d000])
         image.put([0x3436_4c45, 0x2_3000], at: 0x71c0)
@@ -59,14 +59,14 @@ import Testing
 
     // MARK: Out of reach
 
-    /// The first element lies where nothing is read: past the end of memory, across it, or so high that the sum would wrap.
+    /// The first element lies out of reach: past the end of memory, across it, or so high that the sum would wrap.
     @Test(arguments: [[0x4_0000, 0], [0x3_fff1, 0], [0, 1], [.max, .max]] as [[UInt32]])
     func `an element out of reach ends the list`(_ address: [UInt32]) throws {
         var image = LinuxTests.image()
         image.put(address, at: 0x7250)
         let facts = try read(image)
         #expect(facts.regions.count == 3 && facts.hasUnreadSetupData)
-        // What came before it is known.
+        // Earlier facts are kept.
         image = self.image(7, [0x80_d000])
         image.put(address, at: 0x2_5000)
         let other = try read(image)
@@ -74,7 +74,7 @@ import Testing
         #expect(try !read(LinuxTests.image()).hasUnreadSetupData)
     }
 
-    /// Its address is in reach, so that what it says of its size is wrong.
+    /// Its address is in reach, so its size is wrong.
     @Test func `an element that does not fit is refused`() {
         var image = LinuxTests.image()
         image.put([0x3_fff0, 0], at: 0x7250)

@@ -37,7 +37,7 @@ import Testing
         return info
     }
 
-    /// What is written at offset 16 of 16 + `size` + 16 bytes that are 0xcc before.
+    /// The bytes written at offset 16 of 16 + `size` + 16 bytes that are 0xcc before.
     static func written(
         _ info: BootInfo, _ generation: Generation, _ size: Int, alignsWideIntegers: Bool = false
     ) -> [UInt8] {
@@ -100,7 +100,7 @@ import Testing
                 == Self.bytes(128, hardware + tls + [Field(80, 3, 4)]))
     }
 
-    @Test func `generations 2 and 3 where 128-bit integers are aligned to 16`() {
+    @Test func `generations 2 and 3 with 128-bit integers aligned to 16`() {
         let multiboot = [Field(80, 0, 4), Field(96, 0x8_9000), Field(104, 77), Field(112, 0x9500)]
         let two = [Field(16, 0x3f8, 2), Field(24, 0x40_0000), Field(32, 0x52_3456)]
         let three = [Field(16, 0x3f8, 2), Field(24, 0x8_8000), Field(32, 0x40_0000), Field(40, 0x52_3456)]
@@ -113,7 +113,7 @@ import Testing
         }
     }
 
-    /// The fields are what is written: each in one word, after the one before it, and nothing besides them.
+    /// The named fields are the written ones: one word each, in order, and no others.
     @Test(arguments: [.zero, .one, .two, .three, .fourRecursive, .fourIdentity] as [Generation], [false, true])
     func `fields by name`(_ generation: Generation, _ isAligned: Bool) {
         let size = Int(BootInfo.size(generation, alignsWideIntegers: isAligned))
@@ -144,13 +144,13 @@ import Testing
         }
         #expect(!written)
         #expect(bytes == before)
-        // The handoff's GDT lies that far after it.
+        // The handoff's GDT lies at that distance after it.
         #expect(BootInfo.size(generation) <= 0x100)
     }
 
-    /// Entry versions 2 and 3 alone have a layout that depends on how wide integers are aligned.
+    /// Only entry versions 2 and 3 have a layout that depends on the alignment of integers.
     @Test(arguments: [Generation.zero, .one, .fourRecursive, .fourIdentity])
-    func `other generations are the same however wide integers are aligned`(_ generation: Generation) {
+    func `other generations do not depend on the alignment of wide integers`(_ generation: Generation) {
         for multiboot in [0, 0x9500] as [UInt64] {
             let size = Int(BootInfo.size(generation))
             #expect(BootInfo.size(generation, alignsWideIntegers: true) == UInt64(size))

@@ -32,9 +32,9 @@ import Testing
         #expect(notes.uhyveInterface == 0x102)
     }
 
-    /// As mold writes them after an 8-aligned note, and other linkers with `.note : { *(.note.*) }`.
+    /// Notes as mold writes them after an 8-aligned note, and other linkers with `.note : { *(.note.*) }`.
     @Test(arguments: [0, 1, 4, 8, 16, 4096] as [UInt64])
-    func `notes are found whatever their segment's alignment`(_ align: UInt64) throws {
+    func `notes are found in a segment of any alignment`(_ align: UInt64) throws {
         let xen = note(Array("Xen\0".utf8), type: 18, desc: [0, 1, 2, 3, 4, 5, 6, 7])
         for bytes in [hermitNote(3) + abiTag(0, 13, 2), xen + hermitNote(3) + abiTag(0, 13, 2)] {
             let notes = try Self.read([bytes], align: align)
@@ -43,8 +43,8 @@ import Testing
         }
     }
 
-    /// What follows the last program header is none, however much it looks like one.
-    @Test func `notes are those of as many program headers as there are`() throws {
+    /// Bytes after the last program header do not count, even if they look like one.
+    @Test func `only the counted program headers have notes`() throws {
         var writer = ELFWriter()
         writer.addNotes(abiTag(0, 13, 2))
         writer.addNotes(hermitNote(4))
@@ -56,7 +56,7 @@ import Testing
         }
     }
 
-    @Test func `no notes, no facts`() throws {
+    @Test func `without notes there are no facts`() throws {
         let notes = try Self.read([])
         #expect(notes.entryVersion == nil)
         #expect(notes.kernelVersion == nil)
@@ -113,8 +113,8 @@ import Testing
             fault { _ = try Self.read([abiTag(3, 2, 0, system: 0)]) } == Fault(.abiTagNotHermit, Self.first, value: 0))
     }
 
-    /// Type and owner both count for each of the notes, and so does the size of what it says.
-    @Test func `a note of another type, owner or size says nothing`() throws {
+    /// Type, owner and size all count for each of the notes.
+    @Test func `a note of another type, owner or size is ignored`() throws {
         let word = littleEndian(0x0201_0403 as UInt32)
         for (owner, type, size, isKnown) in [
             ("UHYVEIF", 0x5b00, 4, true), ("UHYVEIF", 0x5b00, 8, true), ("UHYVEIF", 0x5b00, 3, false),
@@ -175,7 +175,7 @@ import Testing
         }
     }
 
-    @Test func `the expectations of each generation`() {
+    @Test func `each generation has its expectations`() {
         let all: [Generation] = [.zero, .one, .two, .three, .fourRecursive, .fourIdentity]
         #expect(all.map(\.usesRecursivePageTable) == [true, true, true, true, true, false])
         #expect(all.map(\.takesStackFromRegister) == [false, false, true, true, true, true])
@@ -186,8 +186,8 @@ import Testing
         for generation in all { #expect("\(generation.name)".contains("version \(generation.entryVersion)")) }
     }
 
-    /// Headers that list the same bytes: all together they may list no more than the file has.
-    @Test func `notes are not read again and again`() throws {
+    /// Headers that list the same bytes: together they may list at most as many as the file has.
+    @Test func `notes are not read repeatedly`() throws {
         let notes = note(Array("other\0".utf8), type: 1, desc: [UInt8](repeating: 7, count: 1000))
         let size = UInt64(notes.count)
         var writer = ELFWriter()
@@ -217,7 +217,7 @@ import Testing
             refused == Fault(.bytesListedTwice, .sectionHeader(3), value: size * 2, limit: UInt64(object.count)))
     }
 
-    /// Of an object file those sections count that are in memory: a linker would drop the others.
+    /// Only an object file's sections in memory count: a linker would drop the others.
     @Test(arguments: [(0 as UInt64, nil), (2, 4), (3, 4), (6, 4)] as [(UInt64, UInt8?)])
     func `an object file's notes are in memory`(_ flags: UInt64, _ version: UInt8?) throws {
         let file = ObjectFile(

@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct GzipTests {
-    /// A member as Python's zlib makes one: with all levels, strategies, windows and flushes.
+    /// A member as Python's zlib writes it: with all levels, strategies, windows and flushes.
     private static let packer = """
         import zlib, random, struct
         random.seed(5)
@@ -46,7 +46,7 @@ import Testing
         """
 
     @Test(.enabled(if: isInstalled("python3"), "python3 is not installed"))
-    func `files packed by zlib, in every way`() async throws {
+    func `files packed by zlib in every way are unpacked`() async throws {
         let folder = try Folder()
         let data = [UInt8].mixed(80_000, seed: 1)
         try folder.write(data, "data")
@@ -57,10 +57,10 @@ import Testing
             let packed = try folder.read("\(number).gz")
             let size = try #require(Int(String(decoding: try folder.read("\(number).size"), as: UTF8.self)))
             let expected = Unpacked.bytes(Array(data.prefix(size)))
-            // Just enough room, and more than enough.
+            // Just enough room, and more.
             #expect(Unpacked(packed, limit: size) == expected, "file \(number), \(size) bytes")
             #expect(Unpacked(packed, limit: size + 1000) == expected, "file \(number), \(size) bytes")
-            // One byte is missing: it is told how many are needed.
+            // One byte is missing: the fault has the required size.
             guard size > 0 else { continue }
             #expect(
                 Unpacked(packed, limit: size - 1)
@@ -68,7 +68,7 @@ import Testing
         }
     }
 
-    /// What `command` makes of a file called `data` is what its bytes are.
+    /// Packs a file called `data` by `command`, and unpacks the result.
     private func check(_ command: String) async throws {
         let folder = try Folder()
         let data = [UInt8].mixed(300_000, seed: 2)
@@ -78,16 +78,20 @@ import Testing
     }
 
     @Test(arguments: ["-1", "-6", "-9", "--rsyncable", "-n", "-N"])
-    func `files packed by gzip`(_ option: String) async throws { try await check("gzip -c \(option) data") }
+    func `files packed by gzip are unpacked`(_ option: String) async throws {
+        try await check("gzip -c \(option) data")
+    }
 
     @Test(
         .enabled(if: isInstalled("pigz"), "pigz is not installed"), arguments: ["-1", "-11", "-b 128 -p 4", "-i -p 2"])
-    func `files packed by pigz`(_ option: String) async throws { try await check("pigz -c \(option) data") }
+    func `files packed by pigz are unpacked`(_ option: String) async throws {
+        try await check("pigz -c \(option) data")
+    }
 
     @Test(.enabled(if: isInstalled("zopfli"), "zopfli is not installed"))
-    func `files packed by zopfli`() async throws { try await check("zopfli -c data") }
+    func `files packed by zopfli are unpacked`() async throws { try await check("zopfli -c data") }
 
-    @Test func `several members, and zeros after them`() async throws {
+    @Test func `several members, and zeros after them, are unpacked`() async throws {
         let folder = try Folder()
         let data = [UInt8].mixed(30_000, seed: 3)
         try folder.write(data, "data")
@@ -99,15 +103,15 @@ import Testing
         #expect(Unpacked(six, limit: 40_000) == .fault(Fault(.archiveTooLarge, value: 120_000, limit: 40_000)))
         let trailing = Unpacked(one + zeros + [1], limit: 60_000)
         #expect(trailing == .fault(Fault(.gzipTrailingBytes, .offset(UInt64(one.count + 1024)))))
-        // A member refers to nothing of the one before it: a match of distance 1 right at its start.
+        // A member cannot refer to the one before it: a match of distance 1 right at its start.
         let bad: [UInt8] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255, 0x03, 0x02, 0x00]
         #expect(
             Unpacked(one + bad + zeros, limit: 60_000)
                 == .fault(Fault(.deflateDistance, .offset(UInt64(one.count) + 12), value: 1)))
     }
 
-    /// What can be told of a file without unpacking it, however short it is.
-    @Test func `a file's first bytes and its last ones`() {
+    /// Facts that need no unpacking, for files of any length.
+    @Test func `a file is recognised by its first bytes, and its size read from its last`() {
         for (bytes, isGzip, size) in [
             ([], false, 0), ([0x1f], false, 0), ([0x1f, 0x8b], false, 0), ([0x1f, 0x8b, 8], false, 0),
             ([0x1f, 0x8b, 8, 0], true, 0x88b1f), ([0x1f, 0x8b, 0xff, 0xff], true, 0xffff_8b1f),
@@ -122,8 +126,8 @@ import Testing
     }
 
     /// Packed so that stored blocks, names and checksums of the header begin at every bit and end at every byte: each cut is refused, and
-    /// each changed bit of the sizes and sums.
-    @Test func `what a stored block says of itself is checked`() {
+    /// each changed bit of the sizes and checksums.
+    @Test func `a stored block's sizes are checked`() {
         let data = (0..<40).map { UInt8($0 * 5) }
         let packed = ImageWriter.gzip(data)
         #expect(Unpacked(packed, limit: 40) == .bytes(data))
@@ -147,7 +151,7 @@ import Testing
         for length in 0..<packed.count {
             #expect(Unpacked(Array(packed.prefix(length)), limit: 40) == Self.truncated(length), "\(length)")
         }
-        // A size of the block, and its complement, that is more than there is.
+        // A size of the block, with a correct complement, that exceeds the data.
         let long = packed.putting(41 + 8 as UInt16, at: 11).putting(~(41 + 8) as UInt16, at: 13)
         #expect(Unpacked(long, limit: 100) == Self.truncated(packed.count))
         for kind in [1 | 3 << 1, 3 << 1] as [UInt8] {
@@ -156,15 +160,15 @@ import Testing
         }
     }
 
-    /// What a file of `length` bytes is refused with that ends too early: in its header, of ten bytes, or after that.
+    /// The fault of a file of `length` bytes that ends too early: in its header, of ten bytes, or after that.
     private static func truncated(_ length: Int) -> Unpacked {
         length < 10
             ? .fault(Fault(.gzipTruncated, value: 10, limit: UInt64(length)))
             : .fault(Fault(.gzipTruncated, value: UInt64(length)))
     }
 
-    /// What the header has besides its ten bytes: more of any kind, a name, a comment, and a sum of all of it.
-    @Test func `headers of every form`() {
+    /// The optional parts of the header, after its ten bytes: extra fields, a name, a comment, and a checksum.
+    @Test func `headers of every form are read`() {
         let plain = ImageWriter.gzip([1, 2, 3])
         let extra: [UInt8] = [3, 0, 0, 1, 2], name = Array("name\0".utf8), comment = Array("a comment\0".utf8)
         for flags in 0..<32 as Range<UInt8> {
@@ -180,7 +184,7 @@ import Testing
             #expect(Unpacked(file, limit: 3) == .bytes([1, 2, 3]), "\(flags)")
             for length in 10..<header.count {
                 let found = Unpacked(Array(file.prefix(length)), limit: 3)
-                // Fields of known size tell where they would end.
+                // For fields of known size, the fault has their end.
                 let known =
                     flags & 4 != 0 && length < 12
                     ? 12 : flags & 2 != 0 && (length >= end || flags & 24 == 0) ? end + 2 : nil
@@ -216,7 +220,7 @@ import Testing
         }
     }
 
-    /// Python's zlib on the same bytes: it accepts and refuses the same, and unpacks the same.
+    /// Python's zlib on the same bytes: it accepts and refuses the same, and its result is the same.
     private static let judge = """
         import zlib, struct
         cases = open('cases', 'rb').read()
@@ -261,7 +265,7 @@ import Testing
         var random = Randomness(state: 7)
         for name in ["a", "b", "c", "d", "e", "f"] {
             let file = try folder.read(name)
-            // Every bit of what comes first, and two bytes anywhere.
+            // Every bit of the beginning, and two bytes anywhere.
             for bit in 0..<min(file.count, 90) * 8 {
                 var changed = file
                 changed[bit / 8] ^= 1 << (bit % 8)
@@ -291,7 +295,7 @@ import Testing
             let answer = Array(answers[index * 9..<index * 9 + 9])
             let own = Unpacked(file, limit: 100_000)
             if case .bytes = own { accepted += 1 }
-            // Bytes that are the same have the checksum that the file says, which was compared.
+            // Equal bytes have the file's checksum, which was compared.
             #expect(
                 (own.rule == nil) == (answer[0] == 1),
                 "case \(index): \(own.rule.map { "\($0)" } ?? "unpacked"), \(file)")
@@ -307,8 +311,8 @@ import Testing
         #expect(Unpacked(bomb, limit: 5000) == .fault(Fault(.archiveTooLarge, value: 10_000_000, limit: 5000)))
     }
 
-    /// After a member comes another, or zeros: what only begins like one is neither.
-    @Test func `what follows a member`() {
+    /// After a member comes another, or zeros: anything else is an error, even if it begins like one of them.
+    @Test func `only members or zeros follow a member`() {
         let member = ImageWriter.gzip([1, 2, 3])
         let end = UInt64(member.count)
         let other = Unpacked.fault(Fault(.gzipTrailingBytes, .offset(end)))

@@ -7,7 +7,7 @@ import HermitImage
 import TestSupport
 import Testing
 
-/// What a document says, in JSON's order of things; nil if it is refused.
+/// A document's contents, in JSON's order; nil if it is refused.
 struct Reading: Equatable, Codable {
     var kernel = "", kernelArguments: [String] = [], arguments: [String] = [], variables: [String] = []
     var memory: UInt64 = 0, processors: UInt64 = 0
@@ -58,7 +58,7 @@ struct Reading: Equatable, Codable {
         cpus = 0x1_0
         """#
 
-    @Test func `every key`() throws {
+    @Test func `every key is read`() throws {
         for text in [Self.example, Self.example.replacing("\n", with: "\r\n"), Self.example + "\n\n# end"] {
             let reading = try Reading(Array(text.utf8))
             #expect(reading.kernel == "/bin/app\u{e9}")
@@ -92,12 +92,12 @@ struct Reading: Equatable, Codable {
             ("2TB", 2_000_000_000_000),
             ("1EiB", 1 << 60), (" 7 ", 7),
         ] as [(String, UInt64)])
-    func `amounts of memory`(_ text: String, _ bytes: UInt64) throws {
+    func `amounts of memory are read`(_ text: String, _ bytes: UInt64) throws {
         let document = "version = '1'\nkernel = 'k'\n[requirements]\nmemory = '\(text)'"
         #expect(try Reading(Array(document.utf8)).memory == bytes)
     }
 
-    /// The largest is 2^63 - 1, whichever part of it goes beyond: the number, its product with the unit, the fraction, their sum.
+    /// The largest is 2^63 - 1, whichever part exceeds it: the number, its product with the unit, the fraction, their sum.
     @Test(
         arguments: [
             ("7.999999999EiB", 9_223_372_035_701_854_304), ("8EiB", nil), ("8191PiB", 8191 << 50), ("8192PiB", nil),
@@ -117,7 +117,7 @@ struct Reading: Equatable, Codable {
             ("", nil), (" ", nil), ("1 1", nil), ("1K 1", nil), ("1 K i", nil), ("-1", nil), ("1  KiB  ", 1024),
             ("0.5", 1), ("0EiB", 0),
         ] as [(String, UInt64?)])
-    func `amounts of memory up to the largest`(_ text: String, _ bytes: UInt64?) throws {
+    func `amounts of memory are read up to the largest`(_ text: String, _ bytes: UInt64?) throws {
         let document = Array("version = '1'\nkernel = 'k'\n[requirements]\nmemory = '\(text)'".utf8)
         guard let bytes else {
             #expect(fault { _ = try Reading(document) } == Fault(.configurationValue, value: 4, limit: 10))
@@ -128,7 +128,7 @@ struct Reading: Equatable, Codable {
 
     @Test(
         arguments: [
-            // What it is, what it breaks, and where.
+            // The document, the rule that it breaks, and the place.
             ("", .configurationVersion, 1, 1), ("version = '1'", .configurationIncomplete, 0, 0),
             ("kernel = 'k'", .configurationVersion, 1, 1), ("version = '2'", .configurationVersion, 1, 11),
             ("version = 1", .configurationValue, 1, 11), ("version = '1'\nkernel = ''", .configurationValue, 2, 10),
@@ -170,7 +170,7 @@ struct Reading: Equatable, Codable {
         #expect { try Reading(Array(text.utf8)) } throws: { ($0 as? Fault) == expected }
     }
 
-    /// Code points that are characters, at the borders of what is none.
+    /// Code points of characters, at the borders of those that are none.
     @Test(
         arguments: [
             (0, false), (1, true), (0x7f, true), (0x80, true), (0x7ff, true), (0x800, true), (0xd7ff, true),
@@ -192,12 +192,12 @@ struct Reading: Equatable, Codable {
         arguments: [
             [0x80], [0xc0, 0x80], [0xc3], [0xe0, 0x80, 0x80], [0xed, 0xa0, 0x80], [0xf4, 0x90, 0x80, 0x80], [0xff],
         ] as [[UInt8]])
-    func `bytes that are not UTF-8`(_ bytes: [UInt8]) {
+    func `bytes that are not UTF-8 are refused`(_ bytes: [UInt8]) {
         let expected = Fault(.configurationSyntax, value: 1, limit: 3)
         #expect { try Reading(Array("# ".utf8) + bytes) } throws: { ($0 as? Fault) == expected }
     }
 
-    /// What is accepted here Python's tomllib accepts, too, and reads the same.
+    /// Python's tomllib accepts every document that is accepted here, and reads the same.
     @Test(.enabled(if: isInstalled("python3"), "python3 is not installed"))
     func `changed documents are accepted or refused as by tomllib`() async throws {
         let folder = try Folder()
@@ -249,7 +249,7 @@ struct Reading: Equatable, Codable {
         #expect(accepted > 500)
     }
 
-    @Test func `every length, and every byte changed`() {
+    @Test func `a document cut at any length or with any byte changed is read or refused`() {
         let base = Array(Self.example.utf8)
         for length in 0..<base.count { _ = try? Reading(Array(base.prefix(length))) }
         var refused = 0

@@ -1,4 +1,4 @@
-// The pieces of unpacking, each by itself: bits, codes, checksums.
+// The parts of unpacking, tested separately: bits, codes, checksums.
 
 @testable import HermitImage
 import Bytes
@@ -9,7 +9,7 @@ import Testing
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct InflateTests {
     // MARK: Bits
 
-    /// Bits of any number, one after the other, from every start and up to the last one, against a list of single bits.
+    /// Any numbers of bits in sequence, from every start up to the last one, against a list of single bits.
     @Test func `bits are taken lowest first`() throws {
         var random = SeededGenerator(seed: 41)
         for size in 0...20 {
@@ -21,7 +21,7 @@ import Testing
                 var position = start * 8
                 while true {
                     if Int.random(in: 0..<4, using: &random) == 0 { reader.refill() }
-                    // A byte of which bits have been taken is done with.
+                    // A byte counts as read once bits have been taken from it.
                     let place = reader.offset
                     #expect(place == UInt64(position + 7) / 8)
                     if Int.random(in: 0..<12, using: &random) == 0 {
@@ -48,7 +48,7 @@ import Testing
 
     // MARK: Checksums
 
-    /// Bytes of any number from any place, in one piece or in two.
+    /// Any number of bytes from any place, in one piece or in two.
     @Test func `a checksum is that of the bytes between two places`() {
         let bytes = (0..<64).map { UInt8(truncatingIfNeeded: $0 * 37 + 11) }
         let view = ByteView(bytes.span)
@@ -94,10 +94,10 @@ import Testing
             }
         }
 
-        /// The offset in a file, after a header of ten bytes, of the first byte of which no bit has been written.
+        /// The offset in a file, after a header of ten bytes, of the first byte without a written bit.
         var offset: UInt64 { 10 + UInt64(count + 7) / 8 }
 
-        /// A file of one member whose data these are.
+        /// A file of one member with this data.
         func file(of data: [UInt8]) -> [UInt8] {
             Array(ImageWriter.gzip([])[..<10]) + bytes + littleEndian(ImageWriter.checksum(data))
                 + littleEndian(UInt32(data.count))
@@ -111,8 +111,8 @@ import Testing
         }
     }
 
-    /// All symbols of lengths, with the smallest and the largest value of their extra bits; 286 and 287 mean nothing.
-    @Test func `lengths of a block with fixed codes`() {
+    /// All symbols of lengths, with the smallest and the largest value of their extra bits; 286 and 287 are invalid.
+    @Test func `a block with fixed codes has the standard's lengths`() {
         for symbol in 257..<288 {
             let meaning = HuffmanAlphabet.literals.meaning(symbol)
             for extra in [0, 1 << meaning.extra - 1] {
@@ -133,8 +133,8 @@ import Testing
         }
     }
 
-    /// All symbols of distances, some of which lead to bytes before the first; 30 and 31 mean nothing.
-    @Test(arguments: [0, 1, 3, 4, 5]) func `distances of a block with fixed codes`(_ known: Int) {
+    /// All symbols of distances, some of which lead to bytes before the first; 30 and 31 are invalid.
+    @Test(arguments: [0, 1, 3, 4, 5]) func `a block with fixed codes has the standard's distances`(_ known: Int) {
         for symbol in 0..<32 {
             let meaning = HuffmanAlphabet.distances.meaning(symbol)
             for extra in [0, 1 << meaning.extra - 1] {
@@ -150,7 +150,7 @@ import Testing
                         symbol < 30
                         ? Fault(.deflateDistance, .offset(bits.offset), value: UInt64(distance), limit: UInt64(known))
                         : Fault(.deflateSymbolUnknown, .offset(bits.offset))
-                    // What comes then is not read.
+                    // Later bytes are not read.
                     bits.put(0, 64)
                     #expect(Unpacked(bits.file(of: []), limit: 1000) == .fault(fault), "\(symbol) \(extra)")
                     continue
@@ -162,7 +162,7 @@ import Testing
         }
     }
 
-    /// A block with dynamic codes: their numbers, the lengths of the codes of lengths, and the lengths in these codes.
+    /// A block with dynamic codes: their numbers, the code lengths of the length alphabet, and the lengths in that alphabet.
     static func dynamic(
         literals: Int, distances: Int, lengths: [Int: Int],
         _ write: (inout Bits, [Int: (code: Int, length: Int)]) -> Void
@@ -188,7 +188,7 @@ import Testing
         return bits
     }
 
-    /// Lengths as steps: a symbol of the alphabet of lengths, and its extra bits.
+    /// Lengths as steps: a symbol of the length alphabet, and its extra bits.
     private static func block(literals: Int, distances: Int, _ steps: [(symbol: Int, extra: Int)], data: [UInt8]? = nil)
         -> Unpacked
     {
@@ -211,12 +211,12 @@ import Testing
         return Unpacked(bits.file(of: data ?? []), limit: 100)
     }
 
-    /// 257 lengths of literals, of which the first and the last have codes of one bit, and then those of distances.
-    @Test func `lengths of codes are as many as the block says`() {
+    /// 257 lengths of literals, of which the first and the last have one-bit codes, and then those of distances.
+    @Test func `the number of code lengths is the block's`() {
         let two: [(Int, Int)] = [(1, 0), (18, 127), (18, 106), (1, 0)]
         let data = [UInt8](repeating: 0, count: 3)
         let fault = Unpacked.fault(Fault(.deflateCodeLengths, .offset(11)))
-        // No code for a distance, one, and two; 30 of them, at most.
+        // No code for a distance, one, and two; at most 30 of them.
         #expect(Self.block(literals: 257, distances: 1, two + [(0, 0)], data: data) == .bytes(data))
         #expect(Self.block(literals: 257, distances: 1, two + [(1, 0)], data: data) == .bytes(data))
         #expect(Self.block(literals: 257, distances: 1, two + [(2, 0)]) == fault, "one code of two bits")
@@ -232,7 +232,7 @@ import Testing
         #expect(Self.block(literals: 286, distances: 1, two + [(18, 19)], data: data) == .bytes(data))
         #expect(Self.block(literals: 287, distances: 1, two + [(18, 20)]) == fault, "287 literals")
         #expect(Self.block(literals: 288, distances: 1, two + [(18, 21)]) == fault, "288 literals")
-        // There is no length to repeat yet, and the end has no code.
+        // There is no length to repeat yet, or the end has no code.
         #expect(Self.block(literals: 257, distances: 1, [(16, 0)]) == fault)
         #expect(Self.block(literals: 257, distances: 1, [(1, 0), (1, 0), (18, 127), (18, 107)]) == fault, "no end")
         // A single code of one bit, for the end.
@@ -244,7 +244,7 @@ import Testing
             bits.put(0, 1)
         }
         #expect(Unpacked(end.file(of: []), limit: 10) == .bytes([]))
-        // Codes of lengths that leave one over, or are too many: one code alone is not enough there.
+        // Incomplete or oversubscribed codes of the length alphabet: a single code is not enough there.
         for lengths in [[0: 1], [0: 2, 1: 2, 18: 2], [0: 1, 1: 1, 18: 1], [:]] as [[Int: Int]] {
             let bits = Self.dynamic(literals: 257, distances: 1, lengths: lengths) { bits, _ in bits.put(0, 64) }
             #expect(Unpacked(bits.file(of: []), limit: 10) == fault, "\(lengths)")
@@ -254,7 +254,7 @@ import Testing
     // MARK: Codes
 
     /// The bases and the numbers of extra bits of RFC 1951, section 3.2.5.
-    @Test func `symbols have the standard's meanings`() {
+    @Test func `symbols have the standard's bases and extra bits`() {
         let lengths = [
             3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 17, 19, 23, 27, 31, 35, 43, 51, 59, 67, 83, 99, 115, 131, 163, 195,
             227, 258,
@@ -288,8 +288,8 @@ import Testing
         }
     }
 
-    /// Random lengths of codes, most of them of complete ones: those are taken that leave no code over, and no two for one.
-    @Test func `codes are taken where they are complete, and mean what the standard says`() {
+    /// Random code lengths, most of them of complete codes: incomplete and oversubscribed codes are refused.
+    @Test func `complete codes are accepted, and decoded by the standard`() {
         var random = SeededGenerator(seed: 43)
         var (taken, deep) = (0, 0)
         for round in 0..<150 {
@@ -318,7 +318,7 @@ import Testing
             if leaves == [0] { leaves = [1] }
             var lengths = [UInt8](repeating: 0, count: count)
             for (place, leaf) in zip(Array(0..<count).shuffled(using: &random), leaves) { lengths[place] = UInt8(leaf) }
-            // Now and then one is another.
+            // Sometimes one length is changed.
             if Int.random(in: 0..<4, using: &random) == 0 {
                 lengths[Int.random(in: 0..<count, using: &random)] = UInt8.random(in: 0...UInt8(limit), using: &random)
             }
@@ -340,13 +340,13 @@ import Testing
         #expect(taken > 70 && deep > 15, "\(taken) \(deep)")
     }
 
-    /// Looks all numbers of 15 bits up, and compares with the codes as section 3.2.2 gives them out.
+    /// Looks up all 15-bit numbers, and compares with the codes that section 3.2.2 assigns.
     private func check(_ alphabet: HuffmanAlphabet, _ table: [UInt32], _ lengths: [UInt8]) -> Bool {
         var symbols = [Int](repeating: -1, count: 1 << 16)
         var code = 0
         for length in 1...15 {
             for (symbol, own) in lengths.enumerated() where own == length {
-                // With a bit more in front, codes of different lengths differ.
+                // With a leading bit, codes of different lengths differ.
                 symbols[1 << length | code] = symbol
                 code += 1
             }

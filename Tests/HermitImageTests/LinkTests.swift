@@ -1,4 +1,4 @@
-// Links in an archive: what is called like the kernel may be another name of it, as in the layers of containers.
+// Links in an archive: the kernel's name may be a link, as in container layers.
 
 import Bytes
 import Diagnostics
@@ -59,7 +59,7 @@ import Testing
             ("the last of a name counts", [.symbolic("bin/app", to: "nowhere"), .file("bin/app", "kernel")]),
         ]
         for (name, entries) in cases {
-            // What a hard link is another name of comes before it.
+            // The target of a hard link comes before it.
             let all = name == "over several" ? [kernel] + entries : entries
             #expect(self.kernel(all) == "kernel", "\(name)")
         }
@@ -82,7 +82,7 @@ import Testing
             ),
             ("the last of a name", [.symbolic("bin", to: "nowhere"), kernel, .symbolic("bin", to: "usr/bin")]),
             ("and then the file", [.symbolic("bin", to: "opt"), .symbolic("opt/app", to: "../usr/bin/app"), kernel]),
-            // A name that is there is not looked for elsewhere.
+            // An existing name is not searched for elsewhere.
             (
                 "not where it is there",
                 [.symbolic("bin", to: "opt"), .file("bin/app", "kernel"), .file("opt/app", "other")]
@@ -126,8 +126,8 @@ import Testing
         for (name, entries) in cases { #expect(self.kernel(entries) == "kernelNotInArchive", "\(name)") }
     }
 
-    /// Every link takes a walk through the archive, so that their number is limited, as an operating system's is.
-    @Test(arguments: [1, 39, 40, 41, 100]) func `many links`(_ count: Int) {
+    /// Every link takes a walk through the archive, so their number is limited, as in operating systems.
+    @Test(arguments: [1, 39, 40, 41, 100]) func `links are followed up to their limit`(_ count: Int) {
         var entries: [Entry] = [.file("bin/end", "kernel"), .symbolic("bin/app", to: count == 1 ? "end" : "link1")]
         for index in 1..<count {
             entries.append(.symbolic("bin/link\(index)", to: index == count - 1 ? "end" : "link\(index + 1)"))
@@ -135,8 +135,8 @@ import Testing
         #expect(kernel(entries) == (count <= 40 ? "kernel" : "kernelNotInArchive"))
     }
 
-    /// The same for folders' links, each of which stands for the next.
-    @Test(arguments: [1, 40, 41]) func `many links of folders`(_ count: Int) {
+    /// The same for links of folders, each of which leads to the next.
+    @Test(arguments: [1, 40, 41]) func `links of folders are followed up to their limit`(_ count: Int) {
         var entries: [Entry] = [.file("end/app", "kernel"), .symbolic("bin", to: count == 1 ? "end" : "link1")]
         for index in 1..<count {
             entries.append(.symbolic("link\(index)", to: index == count - 1 ? "end" : "link\(index + 1)"))
@@ -144,10 +144,10 @@ import Testing
         #expect(kernel(entries) == (count <= 40 ? "kernel" : "kernelNotInArchive"))
     }
 
-    /// Paths that are longer than any that are looked for.
-    @Test func `long paths`() {
+    /// Paths longer than the limit.
+    @Test func `long paths are not followed`() {
         let part = String(repeating: "a/", count: 49)
-        // The name of a link has at most 100 bytes in a header, so the room fills by folders of a chain.
+        // A link's name has at most 100 bytes in a header, so a chain of folders fills the room.
         let long = Entry.symbolic(part + "x", to: part + "y")
         #expect(kernel([.symbolic("bin/app", to: "/" + part + "x"), long]) == "kernelNotInArchive")
         let deep = part + part

@@ -1,4 +1,4 @@
-// hermit.toml character by character: what a key, a string, a comment and a number may consist of.
+// hermit.toml character by character: the allowed characters of keys, strings, comments and numbers.
 
 import Bytes
 import Diagnostics
@@ -17,7 +17,7 @@ import Testing
         for byte in 0...255 as ClosedRange<UInt8> {
             let character = Character(UnicodeScalar(byte))
             let isBare = byte < 128 && (character.isLetter || character.isNumber) || byte == 0x2d || byte == 0x5f
-            // An unknown key is one all the same.
+            // An unknown key is still a key.
             let found = refusal([byte] + Array("y = 1".utf8))
             let isSpace = byte == 0x20 || byte == 9 || byte == 10 || byte == 0x23
             guard !isSpace, byte != 0x5b else { continue }
@@ -27,8 +27,8 @@ import Testing
         }
     }
 
-    /// What stands between a document's parts: blanks and comments anywhere, line ends of one byte or two, a lone CR nowhere.
-    @Test func `line ends, blanks and comments`() {
+    /// Separators of a document's parts: blanks and comments anywhere, line ends of one byte or two, a lone CR nowhere.
+    @Test func `line ends, blanks and comments separate a document's parts`() {
         for (text, isRight) in [
             ("\n", true), ("\r\n", true), ("\r", false), ("\r\r\n", false), ("\n\r", false), (" \t \n", true),
             ("# c", true),
@@ -52,7 +52,7 @@ import Testing
         }
     }
 
-    /// A fault's line and column are counted in characters, whichever line ends the document has.
+    /// A fault's line and column are counted in characters, for both line ends.
     @Test func `lines end with LF, and columns are characters`() {
         for (text, line, column) in [
             ("x", 3, 1), ("\n\nx", 5, 1), ("\r\n\r\nx", 5, 1), ("  x", 3, 3), ("\t\tx", 3, 3),
@@ -64,7 +64,7 @@ import Testing
         }
     }
 
-    /// UTF-8 as the Unicode standard has it, at the first and the last byte of each row of its table 3-7, as the standard library says.
+    /// UTF-8 as in the Unicode standard, at the first and the last byte of each row of its table 3-7, compared with the standard library.
     @Test func `strings and comments are UTF-8`() {
         let second: [UInt8] = [0x27, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xff]
         let others: [UInt8] = [0x41, 0x80, 0xbf, 0xc0]
@@ -93,8 +93,8 @@ import Testing
         }
     }
 
-    /// Control characters stand in no string, but for tabs, and line ends in those of several lines.
-    @Test func `control characters`() {
+    /// Strings contain no control characters except tabs, and line ends in multi-line strings.
+    @Test func `control characters are refused`() {
         for byte in 0...0x7f as ClosedRange<UInt8> {
             for (quote, isMultiline) in [("'", false), ("\"", false), ("'''", true), ("\"\"\"", true)] {
                 guard byte != 0x5c, byte != quote.utf8.first else { continue }
@@ -106,7 +106,7 @@ import Testing
     }
 
     /// Numbers up to 63 bits in every base, and their forms.
-    @Test func `integers`() {
+    @Test func `integers have 63 bits, in every base`() {
         for (text, value) in [
             ("0", 0), ("00", nil), ("01", nil), ("0_1", nil), ("10", 10), ("1_0", 10), ("1__0", nil), ("_1", nil),
             ("1_", nil), ("+", nil),
@@ -140,7 +140,7 @@ import Testing
         }
     }
 
-    /// The value of an escape, at the ends of UTF-8's forms and of what are characters.
+    /// The value of an escape, at the limits of UTF-8's forms and of valid characters.
     @Test func `escapes are encoded`() throws {
         for number in [
             1, 0x7f, 0x80, 0x7ff, 0x800, 0xd7ff, 0xd800, 0xdfff, 0xe000, 0xffff, 0x1_0000, 0x3_ffff, 0x4_0000,

@@ -31,7 +31,7 @@ private func entries(_ archive: [UInt8]) -> [String] {
 }
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct TarTests {
-    /// What Python's tarfile finds in `packed`, in the same words.
+    /// The entries that Python's tarfile finds in `packed`, in the same words.
     private static let witness = """
         import tarfile
         for entry in tarfile.open('packed'):
@@ -169,7 +169,7 @@ private func entries(_ archive: [UInt8]) -> [String] {
         #expect(entries(try folder.read("plain")).count == 2)
     }
 
-    /// `header` with the sum that its bytes have.
+    /// `header` with a correct checksum.
     private static func summed(_ header: [UInt8]) -> [UInt8] {
         var header = header
         header.replaceSubrange(148..<156, with: Array("        ".utf8))
@@ -216,7 +216,7 @@ private func entries(_ archive: [UInt8]) -> [String] {
     private static let zeros = [UInt8](repeating: 0, count: 1024)
 
     /// Each broken rule with its place and its value, of the first header and of a later one.
-    @Test func `faults tell place and value`() throws {
+    @Test func `a fault has its place and value`() throws {
         func changed(_ offset: Int, _ bytes: [UInt8], isSummed: Bool = true) -> [UInt8] {
             var header = ImageWriter.header("x", size: 0)
             header.replaceSubrange(offset..<offset + bytes.count, with: bytes)
@@ -226,7 +226,7 @@ private func entries(_ archive: [UInt8]) -> [String] {
         let sum = ImageWriter.header("x", size: 0).enumerated().reduce(0 as UInt64) {
             $0 + ((148..<156).contains($1.offset) ? 32 : UInt64($1.element))
         }
-        /// What is wrong, and the fault, as it is of a header at 0.
+        /// The change, and the fault of a header at 0.
         let cases: [(bytes: [UInt8], rule: Rule, place: UInt64, value: UInt64, limit: UInt64)] = [
             (changed(0, Array("../x".utf8)), .tarPathOutside, 0, 0, 0),
             (changed(156, [0x53]), .tarEntryUnknown, 0, 0x53, 0), (changed(156, [0x4d]), .tarEntryUnknown, 0, 0x4d, 0),
@@ -258,7 +258,7 @@ private func entries(_ archive: [UInt8]) -> [String] {
                 #expect(found.fault == Fault(one.rule, place, value: one.value, limit: one.limit), "case \(index)")
             }
         }
-        // What is too long for the archive, in its header and in its bytes.
+        // Too long for the archive, in its header and in its bytes.
         for size in [513, 1024, 1025, 5000] {
             let archive = before + ImageWriter.header("x", size: size) + [UInt8](repeating: 1, count: 512)
             let fault = Fault(.tarTruncated, .archive(1024), value: UInt64(size), limit: 2048)
@@ -269,15 +269,15 @@ private func entries(_ archive: [UInt8]) -> [String] {
             let fault = Fault(.tarTruncated, .archive(1024), value: 1536, limit: 1024 + rest)
             #expect(Self.read(archive).fault == fault)
         }
-        // Other keys that begin alike are nobody's business.
+        // Other keys with the same beginning are ignored.
         for text in ["GNU.sparse.=1", "GNU.sparse=1", "GNU.sparsely=1", "paths=../x", "linkpaths=\0"] {
             let found = Self.read(Self.entry("words", Self.record(text), type: "x") + before + Self.zeros)
             #expect(found.fault == nil && found.entries == ["first  3"], "\(text)")
         }
     }
 
-    /// Headers that extend the next one, where there is none: the archive ends too early, with zeros or without.
-    @Test func `a header that extends nothing`() {
+    /// Headers that extend a missing entry: the archive ends too early, with or without zeros.
+    @Test func `a header that extends nothing is refused`() {
         let first = Self.entry("first", "abc")
         let extending: [([UInt8], Bool)] = [
             (Self.entry("words", Self.record("path=x"), type: "x"), true),
@@ -301,8 +301,8 @@ private func entries(_ archive: [UInt8]) -> [String] {
         }
     }
 
-    /// A record without a value takes an earlier one back; then the header's own name, target and size count, or GNU's.
-    @Test func `records without a value`() {
+    /// A record without a value cancels an earlier one; then the header's own name, target and size count, or GNU's.
+    @Test func `records without a value cancel earlier ones`() {
         let record = Self.record
         let cases: [(words: String, long: [UInt8], entry: String)] = [
             ("", [], "name target 0"), (record("path=other"), [], "other target 0"),
@@ -329,7 +329,7 @@ private func entries(_ archive: [UInt8]) -> [String] {
         }
     }
 
-    /// Sizes in words of a pax header, by their digits: what is near 63 bits or has more is none, and nothing wraps.
+    /// Sizes in a pax header, by their digits: more than 63 bits are refused, and nothing wraps.
     @Test(
         arguments: [
             ("3", true), ("003", true), ("", true), ("4", true), ("9223372036854775807", false),
@@ -347,18 +347,18 @@ private func entries(_ archive: [UInt8]) -> [String] {
             switch isSize {
             case true?: nil
             case false?: Fault(.tarRecord, .archive(value))
-            // A number, but more than there is.
+            // A number, but larger than the archive.
             case nil: Fault(.tarTruncated, .archive(1024), value: UInt64(size) ?? 0, limit: UInt64(archive.count))
             }
         #expect(Self.read(archive).fault == fault)
     }
 
-    /// The parts of a path that count.
+    /// The components of a path.
     private static func components(_ path: String) -> [Substring] {
         path.split(separator: "/").filter { $0 != "." }
     }
 
-    /// Paths made of few letters, as names in one part and in two: the same are those whose components are, and none may leave the root.
+    /// Paths of few letters, as names in one part and in two: paths are equal if their components are, and none may leave the root.
     @Test func `paths are compared by their components`() throws {
         var random = Randomness(state: 12)
         func path() -> String {
@@ -368,7 +368,7 @@ private func entries(_ archive: [UInt8]) -> [String] {
         for _ in 0..<4000 {
             let (prefix, name) = (Bool.random(using: &random) ? path() : "", path())
             let whole = prefix.isEmpty ? name : prefix + "/" + name
-            // Another one, or the same by other slashes and dots, now and then without its last letter.
+            // Another path, or the same with other slashes and dots, sometimes without its last letter.
             var other = path()
             if Bool.random(using: &random) {
                 let joints = ["/", "//", "/./", "/././/"]
@@ -401,7 +401,7 @@ private func entries(_ archive: [UInt8]) -> [String] {
         #expect(same > 100 && outside > 100)
     }
 
-    /// 20,000 headers that extend the one after them, which extends the next.
+    /// 20,000 headers, each of which extends the next.
     @Test func `headers that only extend others end`() async throws {
         let folder = try Folder()
         try await folder.python(
@@ -433,8 +433,8 @@ private func entries(_ archive: [UInt8]) -> [String] {
         }
     }
 
-    /// Whatever a header's bytes are: the entries end, and lie in the archive.
-    @Test func `every byte of a header changed`() async throws {
+    /// With any bytes in a header, the entries end, and lie in the archive.
+    @Test func `a header with any byte changed is read or refused`() async throws {
         let folder = try Folder()
         try await folder.python(Self.tree)
         try await folder.shell("tar --format=pax -cf packed -C tree \(String(repeating: "l", count: 101)) one")
@@ -446,7 +446,7 @@ private func entries(_ archive: [UInt8]) -> [String] {
                 var changed = archive
                 changed[offset] = value
                 if Rule.allTar.contains(entries(changed).last ?? "") { refused += 1 }
-                // The same with a sum that is right.
+                // The same with a correct checksum.
                 let header = offset / 512 * 512
                 let sum = changed[header..<header + 512].enumerated().reduce(0) {
                     $0 + ((148..<156).contains($1.offset) ? 32 : Int($1.element))

@@ -1,4 +1,4 @@
-// What the tests of images share: unpacking, other programs as witnesses, and their files.
+// Shared by the tests of images: unpacking, other programs as witnesses, and their files.
 
 import Bytes
 import Commands
@@ -7,7 +7,7 @@ import Foundation
 import HermitImage
 import Testing
 
-/// What came of unpacking: the bytes, or the fault.
+/// The result of unpacking: the bytes, or the fault.
 enum Unpacked: Equatable {
     case bytes([UInt8])
     case fault(Fault)
@@ -25,11 +25,11 @@ enum Unpacked: Equatable {
         }
     }
 
-    /// The rule that was broken.
+    /// The broken rule.
     var rule: Rule? { if case .fault(let fault) = self { fault.rule } else { nil } }
 }
 
-/// A folder that goes with the test.
+/// A folder that is removed with the test.
 final class Folder {
     let url: URL
     init() throws {
@@ -68,7 +68,7 @@ func isInstalled(_ program: String) -> Bool {
         .contains { FileManager.default.isExecutableFile(atPath: "\($0)/\(program)") }
 }
 
-/// Numbers that are the same every time.
+/// The same numbers in every run.
 struct Randomness: RandomNumberGenerator {
     var state: UInt64
     mutating func next() -> UInt64 {

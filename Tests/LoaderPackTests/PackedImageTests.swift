@@ -1,4 +1,4 @@
-// loader-pack with two links of one program: the words that hold addresses, and the refusals.
+// loader-pack with two links of one program: the words with addresses, and refusals.
 
 import Diagnostics
 import ELF
@@ -8,7 +8,7 @@ import Testing
 @testable import loader_pack
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct PackedImageTests {
-    /// A file at `base` whose bytes, past the headers, are those that `contents` makes of it.
+    /// A file at `base` whose bytes after the headers are set by `contents`.
     private func image(_ base: UInt64, _ contents: (UInt64) -> [UInt8]) throws -> LinkedImage {
         var writer = ELFWriter(type: 2, base: base)
         writer.append(contents(base), align: 1)
@@ -22,7 +22,7 @@ import Testing
         try PackedImage(try image(0x10_0000, contents), moved: try image(0x10_0000 + difference, contents))
     }
 
-    @Test func `words that hold addresses are found, at any offset`() throws {
+    @Test func `words with addresses are found at any offset`() throws {
         let packed = try pack { base in
             [0x90] + littleEndian(UInt32(base + 0x123)) + [1, 2, 3] + littleEndian(base + 0xfff)
                 + littleEndian(0 as UInt64)
@@ -30,7 +30,7 @@ import Testing
         #expect(packed.words == [UInt32(Self.start + 1), UInt32(Self.start + 8)])
     }
 
-    /// Whatever an address ends with, and where adding carries into the bytes above.
+    /// Any last byte of an address, and carries into the bytes above.
     @Test func `every value of a word is found`() throws {
         for low in stride(from: 0 as UInt64, to: 0x1_0000, by: 0xef) {
             let packed = try pack { littleEndian(UInt32($0 + low << 4 + 0xe000)) }
@@ -43,7 +43,7 @@ import Testing
         #expect(packed.words == [UInt32(Self.start), UInt32(Self.start + 4)])
     }
 
-    /// The list, applied, makes of the one what the linker made of the other.
+    /// The list turns the one image into the linker's other one.
     @Test func `the list turns one image into the other`() throws {
         func contents(_ base: UInt64) -> [UInt8] {
             (0..<50).flatMap { littleEndian(UInt32(base + 0x1111 * UInt64($0))) + [UInt8](repeating: 0x55, count: $0) }
@@ -80,7 +80,7 @@ import Testing
         }
     }
 
-    @Test func `a word that the file does not hold to its end is refused`() throws {
+    @Test func `a word that extends past the file is refused`() throws {
         #expect(throws: PackingError.noAddress(offset: Self.start + 1)) {
             try pack { littleEndian(UInt16(truncatingIfNeeded: $0)) }
         }

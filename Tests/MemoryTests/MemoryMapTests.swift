@@ -1,4 +1,4 @@
-// The memory map: order, merging, capacity, and what counts as available.
+// The memory map: order, merging, capacity, and availability.
 
 import Memory
 import Diagnostics
@@ -66,7 +66,7 @@ import Testing
         var found: Fault?
         do throws(Fault) { try map.add(AddressRange(0x10_0000, 0x10_0001), .reserved) } catch { found = error }
         #expect(found == Fault(.tooManyRegions, limit: 128))
-        // One that merges still fits.
+        // A region that merges still fits.
         try map.add(AddressRange(at: 127 * 0x2000 + 0x1000, size: 0x1000), .available)
         #expect(Self.list(map).count == 128)
         #expect(map.regions.topOfRAM == 128 * 0x2000)
@@ -84,7 +84,7 @@ import Testing
                 == [true, false, true, true, false])
     }
 
-    @Test func `availability agrees with a model that looks at every address`() throws {
+    @Test func `availability agrees with a model that examines every address`() throws {
         var random = SeededGenerator(seed: 1)
         for _ in 0..<300 {
             let regions = Self.randomRegions(&random)
@@ -97,7 +97,7 @@ import Testing
                 let available = map.regions.isAvailable(AddressRange(start, end))
                 #expect(available == (start..<end).allSatisfy { free[Int($0)] }, "\(regions) \(start)..<\(end)")
             }
-            // A reader of the list, such as a kernel, finds the same.
+            // A reader of the list, such as a kernel, gets the same result.
             let list = Self.list(map)
             for address in 0..<64 as Range<UInt64> {
                 let kinds = list.filter { $0.range.contains(AddressRange(at: address, size: 1)) }.map(\.kind)
@@ -128,7 +128,7 @@ import Testing
         }
     }
 
-    /// Byte by byte: below the end lies a quarter of what is available from the start on, some of which does not count.
+    /// Byte by byte: below the end lies a quarter of the memory available from the start on, some of which does not count.
     @Test func `a quarter of RAM ends where a count of all bytes ends`() throws {
         var random = SeededGenerator(seed: 5)
         for _ in 0..<2000 {
@@ -141,7 +141,7 @@ import Testing
             let all = (start..<64).filter { free[Int($0)] }
             let quarter = UInt64(all.count) > reserve ? (UInt64(all.count) - reserve) / 4 : 0
             let end = map.regions.endOfFirstQuarter(from: start, reserve: reserve)
-            // Where it ends at a hole, either side of the hole is right.
+            // At a hole, the end may be on either side.
             #expect(all.count { $0 < end } == Int(quarter), "\(regions) \(start) \(reserve)")
             #expect(end >= start)
         }

@@ -15,7 +15,7 @@ import Testing
         #expect(found == Fault(.tooManyReservations, limit: 64))
     }
 
-    /// The one that is named, from its first address to its last, and no other.
+    /// Only the given reservation changes, from its first address to its last.
     @Test func `only a reservation's own purpose changes`() throws {
         let ranges = [
             AddressRange(0x1000, 0x2000), AddressRange(0x1000, 0x3000), AddressRange(0, 0x2000),
@@ -62,7 +62,7 @@ import Testing
             let size = UInt64.random(in: 1...20, using: &random)
             let alignment: UInt64 = [1, 2, 4, 8, 16].randomElement(using: &random)!
 
-            // Room is looked for inside one region of the map.
+            // Room lies inside one region of the map.
             let listed = MemoryMapTests.list(map).filter { $0.kind == .available }.map(\.range)
             let expected = (0..<64 as Range<UInt64>).first { start in
                 start % alignment == 0 && start >= window.start && start + size <= window.end
@@ -76,7 +76,7 @@ import Testing
             if found != nil { hits += 1 }
             #expect(found == expected, "\(regions) size \(size) alignment \(alignment) window \(window)")
         }
-        // The search must have had something to find, and something not to.
+        // Some searches must succeed, and some must fail.
         #expect(hits > 300 && hits < 2700)
     }
 
@@ -131,7 +131,7 @@ import Testing
         #expect(Reservations().place(.max, 0x1_0000, 1, in: map.regions, whole).count == 0)
     }
 
-    /// In pages, what is found is the longest run of pages that a search of all finds, the first of several.
+    /// In pages, the result is the longest run of free pages, the first of several.
     @Test func `the largest room is the longest run of free pages`() throws {
         var random = SeededGenerator(seed: 4)
         var most: UInt64 = 0

@@ -11,7 +11,7 @@ struct Descriptor {
     var type: UInt32
     var start: UInt64
     var pages: UInt64
-    /// EFI_MEMORY_WB, and kinds of caching besides, as firmware says of RAM.
+    /// EFI_MEMORY_WB and other kinds of caching, as firmware sets them for RAM.
     var attributes: UInt64 = 0xf
 
     func bytes(_ size: Int = 48) -> [UInt8] {

@@ -1,4 +1,4 @@
-// The start info that the UEFI application writes, as the loader reads it; texts and folders of the firmware.
+// The UEFI application's start info, read as the loader reads it; the firmware's texts and folders.
 
 import Bytes
 import Diagnostics
@@ -9,10 +9,10 @@ import Testing
 import UEFI
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct StartInfoWriterTests {
-    /// UTF-16, with the 0 that ends it.
+    /// UTF-16, with the terminating 0.
     static func wide(_ text: String) -> [UInt8] { (Array(text.utf16) + [0]).flatMap { littleEndian($0) } }
 
-    /// What the loader reads of a start info: modules with their strings, regions, the command line.
+    /// The loader's reading of a start info: modules with their strings, regions, the command line.
     struct Told: Equatable {
         var modules: [(AddressRange, String)] = []
         var regions: [MemoryRegion] = []
@@ -30,7 +30,7 @@ import UEFI
     static let ram = Descriptor(type: 7, start: 0, pages: 0x40)
     private static let address: UInt64 = 0x2_0000
 
-    /// Writes a start info of `size` bytes by `fill`, and reads it as the loader does; nil if `fill` or the map has no room.
+    /// Writes a start info of `size` bytes by `fill`, and reads it as the loader does; nil if `fill` or the map lacks room.
     private func told(
         size: UInt64 = 0x2000, _ descriptors: [Descriptor] = [ram], _ fill: (inout StartInfoWriter) -> Bool
     ) throws -> Told? {
@@ -98,7 +98,7 @@ import UEFI
         }
     }
 
-    /// Only all of the mark is one.
+    /// Only the complete mark counts.
     @Test func `a byte order mark is left out`() throws {
         for (mark, isMark) in [
             ([0xef, 0xbb, 0xbf], true), ([0xef, 0xbb, 0xbe], false), ([0xef, 0xba, 0xbf], false),
@@ -125,7 +125,7 @@ import UEFI
             Descriptor(type: 10, start: 0x4_0000, pages: 1), Descriptor(type: 7, start: 0x4_1000, pages: 1),
             Descriptor(type: 2, start: 0x4_2000, pages: 1), Descriptor(type: 7, start: 0x4_4000, pages: 1),
         ]
-        // Each that is not joined takes 24 bytes: with one region less there is no room.
+        // Each region that does not merge takes 24 bytes: with one less there is no room.
         let size = StartInfoWriter.size(texts: 0, regions: 4)
         #expect(
             try told(size: size, descriptors) { _ in true }?.regions == [
@@ -155,7 +155,7 @@ import UEFI
         }
     }
 
-    /// The NUL of a line belongs to it: the smallest room that is enough ends with it.
+    /// The NUL of a line belongs to it, and needs room.
     @Test(arguments: [0, 1, 7, 100]) func `a line's end needs room`(_ count: Int) {
         let text = [UInt8](repeating: UInt8(ascii: "x"), count: count)
         let ends = (0...0x1000).lazy.map { size -> [UInt8]? in
@@ -175,10 +175,10 @@ import UEFI
 
     // MARK: The command line
 
-    /// Load options, and what becomes of them.
+    /// Load options, and the resulting command line.
     static let options: [(String, String)] = [
         ("", ""), ("   ", ""), (" -- one two ", "-- one two"), ("-- a\tb", "-- a b"),
-        // OVMF's word for QEMU's -initrd, and such as a user may write.
+        // OVMF's word for QEMU's -initrd, and similar ones of users.
         (" initrd=initrd", ""), ("initrd=initrd", ""), ("-- one initrd=initrd", "-- one"),
         ("-- one initrd=initrd2", "-- one initrd=initrd2"), ("-- xinitrd=initrd", "-- xinitrd=initrd"),
         ("initrd=initrd -- one", "initrd=initrd -- one"), ("-- initrd=initrd initrd=initrd", "-- initrd=initrd"),
@@ -193,7 +193,7 @@ import UEFI
         _ options: String, _ line: String
     ) throws {
         let bytes = Self.wide(options)
-        // With or without a 0 in the end.
+        // With or without a terminating 0.
         for count in [bytes.count, bytes.count - 2] {
             let part = Array(bytes[..<count])
             #expect(try told { $0.setCommandLine(FirmwareText(ByteView(part.span.bytes))) }?.commandLine == line)
@@ -213,7 +213,7 @@ import UEFI
         ("\u{feff}", ""), ("-- ä", "-- ä"),
     ]
 
-    @Test(arguments: files) func `a file's lines are one`(_ file: String, _ line: String) throws {
+    @Test(arguments: files) func `a file's lines are joined`(_ file: String, _ line: String) throws {
         let bytes = Array(file.utf8)
         #expect(try told { $0.setCommandLine(file: ByteView(bytes.span.bytes)) }?.commandLine == line)
     }
@@ -263,7 +263,7 @@ import UEFI
             #expect(sentence.count > 10 && advice.count > 10, "\(problem)")
             #expect(
                 !sentence.hasSuffix(".") && sentence.first?.isLowercase == true && !advice.contains("  "), "\(problem)")
-            // EFI_SUCCESS would tell that all went well.
+            // EFI_SUCCESS would mean success.
             #expect(problem.status >> 63 == 1 && problem.status << 1 != 0, "\(problem)")
         }
         #expect(Set(Self.problems.map { string($0.sentence) }).count == Self.problems.count)
