@@ -14,7 +14,7 @@ func check(_ name: StaticString, _ holds: Bool) {
     show("\r\n")
 }
 
-/// Checks the state that a Hermit kernel relies on when it is entered.
+/// Checks the state on which a Hermit kernel relies at its entry.
 func checkEntry(_ bootInfo: UInt64, _ info: BootInfo) {
     show("At the entry\r\n")
     field("BootInfo", bootInfo)

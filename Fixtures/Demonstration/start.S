@@ -51,7 +51,7 @@ demo_words:
 demo_unaligned_word:
     .quad local_anchor          // R_X86_64_RELATIVE at an odd address
 
-// Where the words should point to, computed without a relocation.
+// The words' expected values, computed without relocations.
     .text
     .globl demo_local_anchor
     .hidden demo_local_anchor

@@ -1,8 +1,8 @@
 // A UEFI application that starts \loader.efi of its volume, once for each word of the file \faults, with firmware that fails as the
-// word says: boot services and file handles lead through functions here first. After each start that comes back it tells the status, how
+// word says: boot services and file handles lead through functions here first. After each start that returns it prints the status, how
 // many pages were allocated and not given back, and how many files and folders were opened and not closed.
 //
-//   unknown         the firmware does not know where the loader was loaded from
+//   unknown         the firmware does not know from which device the loader was loaded
 //   empty           the initrd that it offers has no size
 //   query           ... or cannot be asked for its size
 //   load            ... or cannot be loaded
@@ -11,7 +11,7 @@
 //   shortN          reading gives a byte less than was asked for
 //   memoryN         allocating pages anywhere fails for the Nth time
 //   place           allocating pages at an address fails
-//   map             the memory map cannot be had
+//   map             the memory map cannot be read
 //   leave           boot services do not end
 //   staleN          an event has changed the memory map, N times, when boot services are to end
 

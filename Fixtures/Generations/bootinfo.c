@@ -25,7 +25,7 @@ void check_entry_state(void) {
     print(!is_protected ? "fixture: pages are not protected\n" : has_no_execute
             ? "fixture: pages are protected\n" : "fixture: pages are protected, but the CPU has no NX\n");
     check(read_cr3() < 1ull << 32 && (read_cr3() & 0xfff) == 0, "cr3 fits in the trampoline's 32 bits");
-    // What kernels do before they use NX in their own mappings.
+    // Kernels do this before they use NX in their own mappings.
     if (knows_no_execute()) {
         write_msr(0xc0000080, read_msr(0xc0000080) | 1 << 11);
         known_flags = ~0ull;
@@ -116,7 +116,7 @@ void check_boot_info(void) {
         check(boot.multiboot != 0, "BootInfo: tag 0 has a Multiboot information, which is a NonZero");
     }
     check(tag == 0 || (GENERATION == 4 && tag == 3), "BootInfo: platform tag");
-    // What the trampoline of other processors is handed; kernels write to it up to 0.10.
+    // The memory for the trampoline of other processors; kernels write to it up to 0.10.
     store64(info + SIZE - 8, load64(info + SIZE - 8));
 }
 

@@ -1,4 +1,4 @@
-// The serial line, the count of checks, and exceptions, which are failures.
+// The serial line, the count of checks, and exceptions, which count as failures.
 
 #include "kernel.h"
 

@@ -60,7 +60,7 @@ extern uint64_t known_flags;
 // The image's 2 MiB pages: kernels take whole ones for their own.
 extern struct range kernel;
 
-// RAM, as listed by the source that this generation's kernels read, and the ranges that they leave alone.
+// RAM according to the source that this generation's kernels read, and the ranges that they leave alone.
 enum { LIST_CAPACITY = 64 };
 struct list {
     struct range ranges[LIST_CAPACITY];

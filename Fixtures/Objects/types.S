@@ -1,4 +1,4 @@
-// A word for each relocation number that an object file can hold, whatever an assembler would use it for. `.reloc` can name
+// A word for each relocation number of object files, whatever an assembler would use it for. `.reloc` can name
 // any type that the assembler knows; 39, 40, 46 to 49 and 51 are written by the name of another type with the same meaning, and the
 // test that boots this gives each relocation the number in its word's name. The addends are chosen so that the value proves that
 // the whole formula was computed.

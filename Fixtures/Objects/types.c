@@ -1,4 +1,4 @@
-// Checks the words of types.S, one per relocation number: the operands of each are found out by other means.
+// Checks the words of types.S, one per relocation number: the operands of each are computed by other means.
 
 #include "checks.h"
 

@@ -48,7 +48,7 @@ struct table {
     uint32_t base;
 } __attribute__((packed));
 
-// The CPU as the loader finds it. In 32-bit mode the lower halves count.
+// The CPU's state when the loader is entered. In 32-bit mode the lower halves count.
 struct state {
     uint64_t registers[16];
     uint64_t flags, cr0, cr3, cr4, efer;
@@ -99,7 +99,7 @@ struct start {
     int has_string, names_module;
     // Whether the watched address (dr0) is that of the information.
     int watches;
-    // Options for the loader, and what follows them in the command line.
+    // Options for the loader, and the words after them in the command line.
     const char *options, *arguments;
     // The value of bytes without a meaning.
     uint8_t filler;

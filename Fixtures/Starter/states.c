@@ -1,4 +1,4 @@
-// The states that the loader is entered with: those of known starters, the user's, and random ones within what the specifications
+// The states in which the loader is entered: those of known starters, the user's, and random ones within what the specifications
 // leave undefined.
 
 #include "starter.h"
@@ -124,7 +124,7 @@ static void firecracker_linux(struct start *start) {
     start->cpu.registers[RBP] = 0x8ff0;
 }
 
-// crosvm (x86_64/src/lib.rs): the same places, a random seed in setup_data, and an RSDP.
+// crosvm (x86_64/src/lib.rs): the same addresses, a random seed in setup_data, and an RSDP.
 static void crosvm_linux(struct start *start) {
     firecracker_linux(start);
     start->rsdp = ANYWHERE;
@@ -191,7 +191,7 @@ static void randomise(struct start *start) {
     cpu->idt = (struct table){(uint16_t)(chance() & 1 ? 0 : chance()), chance()};
     // System calls, long mode as soon as there is paging, pages that are not executable.
     cpu->efer = chance() & (EFER_SCE | EFER_LME | EFER_NXE);
-    // Exceptions of either unit on or off, rounding, precision.
+    // Exceptions of either unit, enabled or not; rounding, precision.
     cpu->mxcsr = chance() & 0xff80;
     cpu->x87_control = chance() & 0xf3f;
     start->watches = chance() & 1;

@@ -1,4 +1,4 @@
-// The structures for the loader, as each protocol has them in memory.
+// The structures for the loader, as each protocol lays them out in memory.
 
 #include "starter.h"
 

@@ -1,4 +1,4 @@
-// Files of either class and byte order, as views read them: whatever the bytes, no more is listed than fits.
+// Files of either class and byte order, as views read them: no more is listed than fits, for any bytes.
 
 import AnyELF
 import Architecture
@@ -8,7 +8,7 @@ import ELF
 import TestSupport
 
 extension FuzzTarget {
-    /// Views read everything in `bytes`; the parts that the loader reads, too, must be the same.
+    /// Views read everything in `bytes`; the parts that the loader also reads must be equal.
     static func anyFile(_ bytes: [UInt8]) -> [String] {
         let file = ByteView(bytes.span.bytes)
         var violations: [String] = []

@@ -30,7 +30,7 @@ public struct ByteSource {
         return limit == .max ? value : value % (limit + 1)
     }
 
-    /// A number of which the bytes choose the size, and whether it is counted back from 2^64: edges are likely.
+    /// A number whose size the bytes choose, possibly counted back from 2^64: this makes edges likely.
     public mutating func address() -> UInt64 {
         let choice = byte()
         let value = word() >> UInt64(choice & 63)

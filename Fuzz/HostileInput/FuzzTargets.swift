@@ -31,7 +31,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
     case multiboot2
     /// Linux's boot_params, and a boot on the machine they describe.
     case linux
-    /// UEFI firmware's structures, and a boot with the start info that the application makes of them.
+    /// UEFI firmware's structures, and a boot with the start info that the application builds from them.
     case uefi
     /// The device tree writer, read back.
     case deviceTree = "device-tree"
@@ -76,7 +76,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
 
     // MARK: Notes
 
-    /// The bytes are a PT_NOTE segment, aligned as the first of them says.
+    /// The bytes are a PT_NOTE segment; the first of them gives its alignment.
     private static func notes(_ bytes: [UInt8]) -> [String] {
         var source = ByteSource(bytes)
         let align: UInt64 = source.byte() & 1 == 0 ? 4 : 8
@@ -174,7 +174,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         in memory: [UInt8], _ bootProtocol: BootProtocol, at address: UInt64, by bytes: [UInt8]
     ) -> Rehearsal {
         var machine = Machine()
-        // Page tables for more RAM than this take long to write, and are no different.
+        // Page tables for more RAM take long to write, and show nothing new.
         machine.largestRegion = 4 << 20
         machine.number = UInt64(bytes.count) << 52
         (machine.hasGigabytePages, machine.hasNoExecute) = (bytes.count % 2 == 0, bytes.count % 3 != 0)
@@ -191,7 +191,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
     /// Its size.
     static var moduleSize: UInt64 { UInt64(sample.bytes.count) }
 
-    /// The broken promises of the facts in the structure at `address` of `bytes`, and of the options among them.
+    /// The broken promises of the facts in the structure at `address` of `bytes`, and of their options.
     static func firmwareViolations(
         _ bytes: [UInt8], _ bootProtocol: BootProtocol, at address: UInt64 = 0x500
     ) -> [String] {
@@ -225,7 +225,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         let start = choice & 2 == 0 ? 0x10_0000 : source.address() & 0xffff_f000
         var machine = Machine()
         machine.loader = AddressRange(at: start, size: 0x2_8000)
-        // Page tables for more RAM than this take long to write, and are no different.
+        // Page tables for more RAM take long to write, and show nothing new.
         machine.largestRegion = 4 << 20
         var options = ""
         machine.number = UInt64(choice >> 6 & 1)
@@ -251,12 +251,12 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         }
     }
 
-    /// A firmware's facts about a machine that bytes make up.
+    /// A firmware's facts about a machine that bytes describe.
     private struct Told {
         private let bootProtocol: BootProtocol
         private var regions: [MemoryRegion] = []
         private var reserved: [(range: AddressRange, purpose: Purpose)] = []
-        /// The modules; the first has the size that was asked for.
+        /// The modules; the first has the requested size.
         private(set) var modules: [AddressRange] = []
 
         /// Takes all of `source`. Throws if there is more than a platform accepts, or no room for a first module of `size` bytes.
@@ -278,7 +278,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
                 default: try add(range(&source), .available)
                 }
             }
-            // The first that is large enough is booted, or else one at the end of RAM.
+            // The first sufficiently large module is booted, or else one at the end of RAM.
             if let index = modules.firstIndex(where: { $0.size >= size }) {
                 modules.swapAt(0, index)
             } else if let room = readableRegions(map.regions).last(where: { $0.size >= size }) {
@@ -290,7 +290,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
             for module in modules where !isReadable(module, map.regions) { throw Fault(.moduleOutsideMemory) }
         }
 
-        /// The facts, once more at each call.
+        /// The facts, created again for each call.
         func platform() throws(Fault) -> Platform {
             var platform = Platform(bootProtocol, information: 0x9500)
             for region in regions { try platform.memoryMap.add(region.range, region.kind) }
@@ -305,7 +305,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         module.end <= 1 << 32 && regions.isAvailable(module)
     }
 
-    /// `module`, if it may lie there; otherwise a range that may, in a region and of a size chosen by its numbers; empty if there is no
+    /// `module` if it may lie there; otherwise a possible range, with region and size chosen by its numbers; empty if there is no
     /// RAM.
     private static func moved(_ module: AddressRange, into regions: MemoryRegions) -> AddressRange {
         if isReadable(module, regions) { return module }
@@ -324,7 +324,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         }
     }
 
-    /// A file that is linked over the loader's own bytes.
+    /// A file that is linked over the loader.
     private static let overLoader = SmallFile(type: 2, base: 0x10_0000)
 
     private static func range(_ source: inout ByteSource) -> AddressRange {
@@ -334,7 +334,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
 
     // MARK: Exceptions
 
-    /// The bytes are registers, a record, memory, and changes to the file that is in it.
+    /// The bytes are registers, a record, memory, and changes to the file in it.
     private static func exception(_ bytes: [UInt8]) -> [String] {
         var source = ByteSource(bytes)
         var registers = InlineArray<15, UInt64>(repeating: 0)

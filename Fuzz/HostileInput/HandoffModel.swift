@@ -31,7 +31,7 @@ enum HandoffModel {
             violations.append("the page below the stack is mapped")
         }
         if isIdentity {
-            // The kernel's half of the address space is its own.
+            // The upper half of the address space belongs to the kernel.
             for slot in 256..<512 {
                 let entry = block.number(UInt64.self, at: Int(layout.pageTables.start - start) + 8 * slot)
                 if entry != 0 {

@@ -91,7 +91,7 @@ extension FuzzTarget {
                 + "[requirements]\nmemory = \"1.5 MiB\"\ncpus = 0x1\n")
         let small = [ImageWriter(imageKernel).packed, full.archive, Array((full.configuration ?? "").utf8)]
         full.files.append(("./folder/other", [1, 2, 3]))
-        // A kernel in a folder that is a link, and is a link itself.
+        // A kernel in a folder that is a link, and itself a link.
         var linked = ImageWriter(imageKernel)
         linked.configuration = "version = \"1\"\nkernel = \"bin/app\"\n"
         let links =

@@ -2,7 +2,7 @@
 
 import TestSupport
 
-/// An application that needs two libraries, which need each other, with every way in which files can refer to each other.
+/// An application with two libraries that need each other, and every kind of reference between files.
 public struct LibrarySet: Sendable {
     /// The application, then the libraries.
     package private(set) var files: [LinkedFileWriter]
@@ -69,7 +69,7 @@ public struct LibrarySet: Sendable {
         files = [application, one, two]
         for index in files.indices {
             files[index].hasGNUHash = hasGNUHash
-            // Symbols without a version of the file's own are of the base one.
+            // Symbols without a version of their own have the base version.
             if files[index].versions.isEmpty {
                 files[index].versions = [LinkedVersion(name: "base", number: 1, flags: 1)]
             }
@@ -82,8 +82,8 @@ extension FuzzTarget {
         LibrarySet(hasGNUHash: hasGNUHash).files.map { (bytes: $0.bytes, structures: $0.structures) }
     }
 
-    /// The first byte chooses the kind of hash table; then come a file, an offset in its structures or in its header, and a byte or a
-    /// word to put there.
+    /// The first byte chooses the kind of hash table; then follow a file, an offset in its structures or in its header, and a byte or a
+    /// word to write there.
     static func libraries(_ bytes: [UInt8]) -> [String] {
         var source = ByteSource(bytes)
         let set = sets[Int(source.byte() & 1)]

@@ -28,7 +28,7 @@ extension MemoryPlan {
             for (otherName, other) in own[(index + 1)...] where range.overlaps(other) {
                 violations.append("\(name): over the \(otherName)")
             }
-            // A fixed image may cover anything: whatever is still needed is moved, staged or copied.
+            // A fixed image may cover anything: ranges that are still needed are moved, staged or copied.
             let isFixedImage = isFixed && name == "image"
             if !isFixedImage, range.overlaps(loader) { violations.append("\(name): over the loader") }
             for slot in 0..<platform.reservations.count where !isFixedImage {
@@ -55,7 +55,7 @@ extension MemoryPlan {
             let region = platform.memoryMap[index].range
             for edge in [region.start, region.end] where edge > range.start && edge < range.end { edges.append(edge) }
         }
-        // Between two edges nothing changes, so the first address of each stretch is enough.
+        // Nothing changes between two edges, so the first address of each stretch is enough.
         return edges.allSatisfy { address in
             var isAvailable = false
             for index in 0..<platform.memoryMap.count {

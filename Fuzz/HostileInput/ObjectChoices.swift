@@ -1,4 +1,4 @@
-// Object files made up from a fuzzer's bytes: sound enough to be laid out and relocated, since plain mutation of a sound file
+// Object files made from a fuzzer's bytes: sound enough to be laid out and relocated, since plain mutations of a sound file
 // stays at its headers.
 
 import Bytes
@@ -8,9 +8,9 @@ import TestSupport
 public struct ObjectChoices: Sendable {
     /// The file.
     public private(set) var file: ObjectFile
-    /// Bytes of the file to be changed at the end.
+    /// Bytes of the file to change at the end.
     private var changes: [(offset: UInt64, value: UInt8)] = []
-    /// Whether the relocations of a section are to be compared in both forms.
+    /// Whether to compare the relocations of a section in both forms.
     public let comparesForms: Bool
 
     /// The file's bytes.
@@ -68,7 +68,7 @@ public struct ObjectChoices: Sendable {
     public init(_ bytes: [UInt8]) {
         var source = ByteSource(bytes)
         let choice = source.byte()
-        // Twelve symbols that relocations of every kind can refer to, four of them the linker's.
+        // Twelve symbols for relocations of every kind, four of them the linker's.
         file = ObjectFile(
             sections: [
                 ObjectSection(name: ".text", flags: 6, align: 16, bytes: [UInt8](repeating: 0x90, count: 64)),
@@ -176,7 +176,7 @@ extension FuzzTarget {
                 violations.append("another image from compact relocations")
             }
         case (.refused(let fault), .refused(let other)):
-            // An image that is too large by a hair may be so in one form only: the file has another size.
+            // An image that is barely too large may be so in one form only, since the file's size differs.
             if fault.rule != other.rule { violations.append("\(other.rule) in compact form, else \(fault.rule)") }
         default: violations.append("compact relocations make a difference")
         }

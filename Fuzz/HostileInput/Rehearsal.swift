@@ -1,4 +1,4 @@
-// A boot of any bytes on the host: the loader's own steps, on memory that is watched.
+// A boot of any bytes on the host: the loader's own steps, in watched memory.
 
 import Architecture
 import Memory
@@ -14,7 +14,7 @@ import TestSupport
 
 /// The machine of a rehearsal: as small as QEMU's smallest, so that a large image is refused rather than allocated.
 public struct Machine: Sendable {
-    /// RAM, from address 0 on, and the hole below 1 MiB left out.
+    /// RAM from address 0 on, without the hole below 1 MiB.
     public var memory: UInt64 = 32 << 20
     /// The loader's own bytes.
     public var loader = AddressRange(0x10_0000, 0x12_8000)
@@ -120,7 +120,7 @@ public struct Rehearsal: Sendable {
         }
     }
 
-    /// Rehearses the boot of an image on the machine that is just large enough for small kernels, with the user's `commandLine`.
+    /// Rehearses the boot of an image on a machine just large enough for small kernels, with the user's `commandLine`.
     public init(image file: [UInt8], commandLine: String = "loader") {
         var machine = Machine()
         machine.memory = 6 << 20
@@ -159,9 +159,9 @@ public struct Rehearsal: Sendable {
 private struct WatchfulHost: BootHost {
     var console = TextBuffer()
     let handoff: Handoff
-    /// Whether there was memory for all that was to be written.
+    /// Whether there was memory for everything that the loader wrote.
     private(set) var hasAllRegions = true
-    /// The plan, once it is made, and the length of the command line then.
+    /// The plan, once it is made, and the command line's length at that time.
     private(set) var placement: MemoryPlan?
     private(set) var commandLineSize: UInt64 = 0
     private let machine: Machine
@@ -210,7 +210,7 @@ private struct WatchfulHost: BootHost {
     @unsafe @_lifetime(immortal)
     mutating func region(_ range: AddressRange, at address: UInt64) -> ByteRegion {
         if !isRAM(range) { broken.append("\(range.start) to \(range.end) is not RAM, or the loader's") }
-        // More memory than the machine has is not to be had, and the boot is refused.
+        // There is no more memory than the machine's, so the boot is refused.
         guard broken.isEmpty, range.size <= machine.largestRegion else {
             hasAllRegions = false
             return memory.region(AddressRange(0, 0), at: address)
@@ -225,7 +225,7 @@ private struct WatchfulHost: BootHost {
         return memory.region(range, at: address)
     }
 
-    /// Whether all of `range` is RAM, and none of it is the loader's. The pointer to the EBDA is written wherever there is one.
+    /// Whether all of `range` is RAM, and none of it the loader's. The pointer to the EBDA may always be written.
     private func isRAM(_ range: AddressRange) -> Bool {
         let available = memoryMap.filter { $0.kind == .available }.map(\.range)
         return range.isEmpty || range == AddressRange(at: 0x40e, size: 2)
@@ -257,7 +257,7 @@ private struct WatchfulHost: BootHost {
 }
 
 extension AddressRange {
-    /// The parts that are in none of `others`.
+    /// The parts outside `others`.
     fileprivate func parts(outside others: [AddressRange]) -> [AddressRange] {
         others.reduce([self]) { parts, other in
             parts.flatMap { part in
@@ -268,7 +268,7 @@ extension AddressRange {
     }
 }
 
-/// Bytes to be written by the loader, between others that it must not touch.
+/// Bytes for the loader to write, between others that it must not touch.
 public struct GuardedBytes {
     /// The number of bytes on either side.
     fileprivate static let margin = 4096
@@ -290,7 +290,7 @@ public struct GuardedBytes {
             && bytes.suffix(GuardedBytes.margin).isSame(as: GuardedBytes.canaries)
     }
 
-    /// Lets `body` write to the bytes inside, the first of which has `address`.
+    /// Lets `body` write the bytes inside, at addresses from `address` on.
     public mutating func write(
         at address: UInt64, _ body: (inout ByteRegion) throws(Fault) -> Void
     ) throws(Fault) {
@@ -317,7 +317,7 @@ extension ArraySlice<UInt8> {
 }
 
 extension [UInt8] {
-    /// Whether at most one byte differs from `other`'s, which are as many.
+    /// Whether at most one byte differs from `other`, which has the same size.
     public func isNearlySame(as other: [UInt8]) -> Bool {
         guard count == other.count else { return false }
         guard !self[...].isSame(as: other[...]) else { return true }

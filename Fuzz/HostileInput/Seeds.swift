@@ -1,4 +1,4 @@
-// Inputs to begin fuzzing with: sound ones, so that their mutations get past the first check.
+// Inputs to begin fuzzing with: sound ones, whose mutations get past the first check.
 
 import TestSupport
 

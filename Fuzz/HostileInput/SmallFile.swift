@@ -2,7 +2,7 @@
 
 import TestSupport
 
-/// A linked file with every table that the loader reads, made field by field.
+/// A linked file with every table that the loader reads, written field by field.
 public struct SmallFile: Sendable {
     /// The file.
     public private(set) var bytes: [UInt8] = []
@@ -93,7 +93,7 @@ public struct SmallFile: Sendable {
     }
 
     /// The structures of `file`, a sound one whose dynamic section names its tables: header, program headers, dynamic
-    /// entries, symbols, hash table, relocations and notes, as far as they are there.
+    /// entries, symbols, hash table, relocations and notes, if it has them.
     public static func structures(of file: [UInt8]) -> [(name: String, range: Range<Int>)] {
         var structures: [(name: String, range: Range<Int>)] = [("header", 0..<64)]
         if file.number(UInt16.self, at: 16) == 1 { return structures + sections(of: file) }
@@ -141,7 +141,7 @@ public struct SmallFile: Sendable {
         return structures
     }
 
-    /// Those of an object file: the section headers, and the sections that the loader reads as tables.
+    /// The structures of an object file: the section headers, and the sections that the loader reads as tables.
     private static func sections(of file: [UInt8]) -> [(name: String, range: Range<Int>)] {
         let first = Int(file.number(UInt64.self, at: 40))
         let count = Int(file.number(UInt16.self, at: 60))

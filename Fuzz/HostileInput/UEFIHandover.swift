@@ -1,4 +1,4 @@
-// UEFI firmware hands over any bytes at all, its application makes a start info of them, and the loader reads that.
+// UEFI firmware hands over arbitrary bytes; its application builds a start info from them, and the loader reads that.
 
 import Boot
 import Bytes
@@ -19,7 +19,7 @@ extension FuzzTarget {
         var source = ByteSource(bytes)
         let entrySize = source.number(upTo: 80)
         let choices = source.byte()
-        // With less room than the application would request, it must report that.
+        // With less room than the application would request, it must report the lack of room.
         let room = choices & 2 == 0 ? block.size : source.number(upTo: 4096)
         let limit = choices & 4 == 0 ? 1 << 31 : source.address()
         let line = part(&source), folderEntry = part(&source), map = source.rest
@@ -56,12 +56,12 @@ extension FuzzTarget {
             + boot(in: all, .uefi, at: block.start, by: bytes).violations
     }
 
-    /// Up to 255 bytes, or as many as there are.
+    /// Up to 255 bytes, or as many as remain.
     private static func part(_ source: inout ByteSource) -> [UInt8] {
         (0..<source.byte()).map { _ in source.byte() }
     }
 
-    /// A command line of `size` bytes at the most, a library, and a memory map.
+    /// A command line of at most `size` bytes, a library, and a memory map.
     static func uefiSeed(_ size: UInt8) -> [UInt8] {
         func wide(_ text: String) -> [UInt8] { text.utf16.flatMap { littleEndian($0) } + [0, 0] }
         let line = Array(wide("BOOT_IMAGE=/a loader.kaslr -- b initrd=initrd").prefix(Int(size)))

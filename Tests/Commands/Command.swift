@@ -1,4 +1,4 @@
-// Other programs that tests run: compilers, linkers and what they have made.
+// Other programs that tests run: compilers, linkers and their results.
 
 import Subprocess
 
@@ -8,7 +8,7 @@ import Subprocess
     import SystemPackage
 #endif
 
-/// Runs `command`, a program by its name or path and its arguments; returns whether it succeeded, and what it said, errors last.
+/// Runs `command`, a program by its name or path and its arguments; returns whether it succeeded, and its output, errors last.
 public func run(_ command: [String]) async throws -> (succeeded: Bool, output: String) {
     let program = command[0]
     let result = try await Subprocess.run(
@@ -18,16 +18,16 @@ public func run(_ command: [String]) async throws -> (succeeded: Bool, output: S
     return (result.terminationStatus.isSuccess, result.standardOutput + result.standardError)
 }
 
-/// A command that did not do what a test wants of it.
+/// A command that failed.
 public struct CommandFailure: Error, CustomStringConvertible {
-    /// The command, and what it said.
+    /// The command, and its output.
     public let description: String
 
     /// A failure that says `description`.
     public init(description: String) { self.description = description }
 }
 
-/// Runs `command`, and throws `CommandFailure` with what it said where it does not succeed.
+/// Runs `command`; throws `CommandFailure` with its output if it fails.
 public func make(_ command: [String]) async throws {
     let result = try await run(command)
     guard result.succeeded else {

@@ -1,4 +1,4 @@
-// Hermit images, rehearsed: the kernel's command line, and images that are damaged, or make false claims.
+// Hermit images, rehearsed: the kernel's command line, and images that are damaged or make false claims.
 
 import Diagnostics
 import HostileInput
@@ -16,7 +16,7 @@ import Testing
         if case .refused(let fault) = rehearsal.ending { fault.rule } else { nil }
     }
 
-    @Test func `packed, unpacked, and by itself, a kernel is the same`() {
+    @Test func `a kernel is the same packed, unpacked, and without an archive`() {
         let image = ImageWriter(Self.kernel)
         let alone = Rehearsal(image: Self.kernel)
         #expect(alone.ending == .loaded && alone.violations == [])
@@ -30,24 +30,24 @@ import Testing
     }
 
     @Test(arguments: [
-        // hermit.toml's, what the user says, and what the kernel gets.
+        // The line from hermit.toml, the user's line, and the kernel's.
         (
             #""-freq 100""#, #""one", "two words""#, #""A=b", "HOST", "C=d e""#, "loader",
             "loader -freq 100 env=A=b 'env=C=d e' -- one 'two words'"
         ),
         ("", "", "", "loader", "loader"), ("", "", "", "", "app"), (#""-x""#, #""y""#, "", "", "app -x -- y"),
-        // Variables alone come on top, after the image's.
+        // Variables alone are added after the image's.
         (#""-x""#, #""y""#, #""A=b""#, "loader env=A=c", "loader -x env=A=b env=A=c -- y"),
         (#""-x""#, #""y""#, "", "loader 'env=A=c d'", "loader -x 'env=A=c d' -- y"),
-        // Anything else takes the place of both arrays.
+        // Anything else replaces both arrays.
         (#""-x""#, #""y""#, #""A=b""#, "loader -- z", "loader env=A=b -- z"),
         (#""-x""#, #""y""#, #""A=b""#, "loader -ip 1", "loader env=A=b -ip 1"),
         (#""-x""#, #""y""#, "", "-ip 1", "app -ip 1"), (#""-x""#, #""y""#, "", "env=A=b", "app -x env=A=b -- y"),
-        // What a shell would take apart.
+        // Words that a shell would split.
         ("", #""it's", "", "a\"b", "$x""#, "", "loader", #"loader -- 'it'\''s' '' 'a"b' '$x'"#),
         ("", #""y""#, "", "loader   env=A=b  ", "loader env=A=b   -- y"),
     ])
-    func `the command line`(
+    func `the user's line is added to the image's, or replaces it`(
         _ kernelArguments: String, _ arguments: String, _ variables: String, _ user: String, _ expected: String
     ) {
         let image = ImageWriter(Self.kernel, Self.input(kernelArguments, arguments, variables))
@@ -56,7 +56,7 @@ import Testing
         #expect(rehearsal.commandLine == expected)
     }
 
-    @Test func `false sizes`() {
+    @Test func `false sizes are corrected or refused`() {
         let image = ImageWriter(Self.kernel)
         let (packed, archive) = (image.packed, image.archive)
         // The size of the last member only: it is unpacked once more.
@@ -67,7 +67,7 @@ import Testing
             #expect(Self.rule(rehearsal) == .gzipChecksum, "\(claim): \(rehearsal.report)")
             #expect(rehearsal.violations == [])
         }
-        // More than there is room for: it is told how much.
+        // More than there is room for: the fault has the size.
         let zeros = ImageWriter.gzip([UInt8](repeating: 0, count: 60000))
         let large = Rehearsal(image: packed + (0..<50).flatMap { _ in zeros })
         let unpacked = UInt64(archive.count + 50 * 60000)
@@ -81,11 +81,11 @@ import Testing
         #expect(large.violations == [])
     }
 
-    @Test func `the requirements of an image`() {
+    @Test func `an image's requirements are checked against the machine`() {
         func demanding(_ text: String) -> Rehearsal {
             Rehearsal(image: ImageWriter(Self.kernel, "[requirements]\n\(text)").packed)
         }
-        // 6 MiB, of which the hole below 1 MiB is missing, and forgiven.
+        // 6 MiB without the hole below 1 MiB, which is tolerated.
         #expect(demanding("memory = '6 MiB'").ending == .loaded)
         #expect(
             demanding("memory = '7 MiB'").report.contains(
@@ -107,7 +107,7 @@ import Testing
 
     // MARK: Damage
 
-    @Test func `every length of an image`() {
+    @Test func `an image cut at any length boots or is refused`() {
         let image = ImageWriter(Self.kernel, Self.input("'-x'", "'y'", "'A=b'"))
         for file in [image.packed, image.archive] {
             var loaded = 0
@@ -116,12 +116,12 @@ import Testing
                 #expect(rehearsal.violations == [], "\(length) bytes")
                 if rehearsal.ending == .loaded { loaded += 1 }
             }
-            // The zeros at an archive's end may be missing, but no part of what is packed.
+            // The zeros at an archive's end may be missing, but no compressed byte.
             #expect(loaded == 0 || file == image.archive && loaded <= 1024 / 13 + 1)
         }
     }
 
-    @Test func `every byte of every header changed`() {
+    @Test func `an image with any header byte changed boots or is refused`() {
         var image = ImageWriter(Self.kernel, Self.input("'-x'", "'y'", "'A=b'"))
         image.files.append(("libx.so", Self.kernel))
         let (packed, archive) = (image.packed, image.archive)
@@ -157,7 +157,7 @@ import Testing
         #expect(outcomes.count > 8)
     }
 
-    /// Small members over and over, and headers that only extend others: as many steps as bytes.
+    /// Small members repeated, and headers that only extend others: the steps grow like the bytes.
     @Test func `work is bounded by the file's size`() {
         let member = ImageWriter.gzip([])
         let growth = WorkTests.growth(2_000, 4_000) { count in

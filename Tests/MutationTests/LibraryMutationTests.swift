@@ -1,4 +1,4 @@
-// Every byte of the tables that several files share, changed; and the largest cost of symbol searches.
+// Every byte of the tables that several files share is changed; and the largest cost of symbol searches.
 
 import Diagnostics
 import HostileInput
@@ -7,7 +7,8 @@ import Testing
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct LibraryMutationTests {
     @Test(arguments: [false, true], [0, 1, 2])
-    func `every byte of every table of an application with two libraries`(hasGNUHash: Bool, file: Int) {
+    func `an application with two libraries and any table byte changed loads or is refused`(hasGNUHash: Bool, file: Int)
+    {
         let set = LibrarySet(hasGNUHash: hasGNUHash).files
         let files = set.map(\.bytes)
         let original = Rehearsal(files[0], with: Array(files.dropFirst()))
@@ -36,7 +37,7 @@ import Testing
         #expect(loaded > 0 && !refused.isEmpty)
     }
 
-    @Test(arguments: [0, 1, 2]) func `every length of a library`(file: Int) {
+    @Test(arguments: [0, 1, 2]) func `a library cut at any length loads or is refused`(file: Int) {
         let files = LibrarySet(hasGNUHash: true).files.map(\.bytes)
         for length in stride(from: 0, to: files[file].count, by: isSoak ? 1 : 61) {
             var changed = files
@@ -47,7 +48,7 @@ import Testing
         }
     }
 
-    /// A chain of DT_HASH that leads back to where it began, and names as long as the file.
+    /// A chain of DT_HASH that leads back to its start, and names as long as the file.
     @Test func `searches that lead nowhere end`() {
         var set = LibrarySet(hasGNUHash: false).files
         var one = set[1]
@@ -67,7 +68,7 @@ import Testing
 }
 
 extension [UInt8] {
-    /// The offset after the first place where these words follow each other.
+    /// The offset after the first occurrence of these words.
     fileprivate func word32s(after words: [UInt32]) -> Int {
         let bytes = words.flatMap { word in (0..<4).map { UInt8(truncatingIfNeeded: word >> (8 * UInt32($0))) } }
         for offset in stride(from: 0x1000, to: count - bytes.count, by: 4)

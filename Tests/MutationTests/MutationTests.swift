@@ -1,4 +1,4 @@
-// Every byte of every structure of small files, changed: the file loads or is refused, and nothing else is written.
+// Every byte of every structure of small files is changed: the file loads or is refused, and nothing else is written.
 
 import Diagnostics
 import Foundation
@@ -6,9 +6,9 @@ import HostileInput
 import TestSupport
 import Testing
 
-/// How many mutations ended how.
+/// The results of mutations, counted.
 struct Tally {
-    /// Loaded with the same bytes everywhere (but for the changed byte itself, where the image holds a copy of it), with
+    /// Loaded with the same bytes everywhere (except for the changed byte itself, if the image has a copy of it), with
     /// other bytes, and mutations in all.
     private(set) var same = 0, other = 0, cases = 0
     private(set) var refused: [String: Int] = [:]
@@ -40,12 +40,12 @@ struct Tally {
 }
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct MutationTests {
-    /// What a byte is changed to.
+    /// The values that a byte is changed to.
     static func values(_ byte: UInt8) -> Set<UInt8> {
         Set([0, 1, 0x7f, 0x80, 0xff, byte ^ 1, byte ^ 0x80]).subtracting([byte])
     }
 
-    @Test func `every length of a small file`() {
+    @Test func `a small file cut at any length loads or is refused`() {
         let file = SmallFile().bytes
         var tally = Tally()
         let original = Rehearsal(file)
@@ -56,7 +56,7 @@ struct Tally {
     }
 
     @Test(arguments: [(3, 0), (2, 0x40_0000)] as [(UInt16, UInt64)])
-    func `every byte of every structure of a small file`(_ type: UInt16, _ base: UInt64) {
+    func `a small file with any byte of a structure changed loads or is refused`(_ type: UInt16, _ base: UInt64) {
         let small = SmallFile(type: type, base: base)
         let original = Rehearsal(small.bytes)
         #expect(original.violations == [])
@@ -69,7 +69,7 @@ struct Tally {
 
     /// The demonstration application has a thousand relocations; all of its mutations take minutes.
     @Test(.enabled(if: FileManager.default.fileExists(atPath: demonstration.path), "make fixtures builds it"))
-    func `every byte of every structure of the demonstration`() throws {
+    func `the demonstration with any byte of a structure changed loads or is refused`() throws {
         let file = Array(try Data(contentsOf: Self.demonstration))
         let original = Rehearsal(file)
         guard case .loaded = original.ending else {

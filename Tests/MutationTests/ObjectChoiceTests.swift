@@ -1,4 +1,4 @@
-// Made-up object files get as far as they are meant to: into the relocator, by every type.
+// Generated object files get as far as they should: into the relocator, with every type.
 
 import Architecture
 import Diagnostics
@@ -15,7 +15,7 @@ import Testing
         var refused: [Rule: Int] = [:]
         var applied: Set<String> = []
         for number in 0..<6000 {
-            // Some rules are asked for only by long inputs, most types only by short ones that are not refused.
+            // Only long inputs reach some rules; only short ones that are not refused reach most types.
             let count = Int.random(in: 6...(number % 4 == 0 ? 200 : 20), using: &random)
             let bytes = (0..<count).map { _ in UInt8.random(in: 0...255, using: &random) }
             let rehearsal = Rehearsal(ObjectChoices(bytes).bytes)

@@ -1,4 +1,4 @@
-// Inputs that once broke a promise, kept by name.
+// Inputs that once broke a promise, by name.
 
 import Diagnostics
 import Firmware
@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct RegressionTests {
-    /// What was wrong, by what, with which bytes.
+    /// The fault, the target, and the bytes.
     static let inputs: [(name: String, target: FuzzTarget, bytes: [UInt8])] = [
         (
             "RAM above 2^47 put a page in the kernel's half of the address space", .placement,
@@ -40,7 +40,7 @@ import Testing
         ),
     ]
 
-    @Test(arguments: inputs.indices) func `no promise is broken any more`(_ index: Int) {
+    @Test(arguments: inputs.indices) func `no promise is broken again`(_ index: Int) {
         let input = Self.inputs[index]
         #expect(input.target.run(input.bytes) == [], "\(input.name)")
     }
@@ -50,7 +50,7 @@ import Testing
         for seed in target.seeds([]) { #expect(target.run(seed) == []) }
     }
 
-    /// What mutation makes of them gets as far as they do: to the end, but where an option asks for what this machine has not.
+    /// Their mutations get as far: to the end, unless an option requires a feature that this machine lacks.
     @Test func `the firmware's seeds boot`() {
         for (target, bootProtocol) in [
             (FuzzTarget.multiboot, BootProtocol.multiboot), (.multiboot2, .multiboot2), (.linux, .linux),
@@ -64,7 +64,7 @@ import Testing
         #expect(ends.filter { $0.ending == .loaded }.count == ends.count, "\(ends.map(\.report))")
     }
 
-    /// Over the loader an image is built elsewhere and moved last: its functions cannot be called before.
+    /// An image over the loader is built elsewhere and moved last: its functions cannot be called before.
     @Test func `resolvers are not called before they lie in place`() {
         var additions = SmallFile.Additions()
         let sample = SmallFile(type: 2, base: 0x10_0000)
@@ -80,13 +80,13 @@ import Testing
         #expect(Rehearsal(SmallFile(type: 2, base: 0x40_0000).bytes).ending == .loaded)
     }
 
-    /// The module is moved first, and the rest of the boot reads it where it is then.
+    /// The module is moved first, and the rest of the boot reads it in its new place.
     @Test func `an application over its own module`() {
         let base: UInt64 = 0x12_a000
         let over = Rehearsal(SmallFile(type: 2, base: base).bytes)
         #expect(over.ending == .loaded && over.violations == [], "\(over.report) \(over.violations)")
         #expect(over.report.contains("modules moved"), "\(over.report)")
-        // What is wrong with it after that is told by its bytes, too.
+        // Later faults are reported from its bytes, too.
         var additions = SmallFile.Additions()
         additions.rela = [Relocation(200, at: SmallFile(type: 2, base: base).data)]
         let refused = Rehearsal(SmallFile(type: 2, base: base, additions).bytes)
@@ -94,7 +94,7 @@ import Testing
         #expect(refused.violations == [])
     }
 
-    /// Machines made up for the planner are booted on: to the end, but where a fixed file is asked to lie elsewhere and the like, and changed ones often enough.
+    /// The planner's machines are booted: to the end, unless a fixed file is asked to lie elsewhere or the like; mutations boot often.
     @Test func `the planner's seeds boot`() {
         let seeds = FuzzTarget.placement.seeds([])
         let booted = seeds.count { FuzzTarget.placementBoot($0)?.ending == .loaded }

@@ -8,13 +8,13 @@ import Testing
     static let sources = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent().appendingPathComponent("Sources")
 
-    /// The pure modules, which read what comes from outside.
+    /// The pure modules, which read foreign bytes.
     static let modules = [
         "Architecture", "Boot", "Bytes", "Diagnostics", "ELF", "HermitEntry", "HermitImage", "Firmware", "Linking",
         "Memory", "UEFI",
     ]
 
-    /// How many lines of a file hold the keyword `unsafe`, comments left out. A file that is not listed has none.
+    /// The number of lines of a file with the keyword `unsafe`, without comments. A file that is not listed has none.
     static let expected = [
         "Boot/BootSequence.swift": 3, "Boot/ImageOpening.swift": 2,
         "Bytes/ByteRegion.swift": 45, "Bytes/ByteView.swift": 14, "Bytes/RecordSums.swift": 50,
@@ -40,7 +40,7 @@ import Testing
         #expect(found == Self.expected)
     }
 
-    /// Underscored API of the standard library may change with any compiler: it is in Bytes and Machine only.
+    /// Underscored API of the standard library may change with any compiler, so only Bytes and Machine use it.
     @Test func `spans over memory that nothing owns are made in two modules`() throws {
         for name in try FileManager.default.subpathsOfDirectory(atPath: Self.sources.path)
         where name.hasSuffix(".swift") && !name.hasPrefix("Bytes/") && !name.hasPrefix("Machine/") {
@@ -52,7 +52,7 @@ import Testing
         }
     }
 
-    /// A test in an endless loop is to be reported by name.
+    /// A test in an endless loop is reported by name.
     @Test func `every suite has a time limit`() throws {
         let tests = Self.sources.deletingLastPathComponent().appendingPathComponent("Tests")
         var count = 0

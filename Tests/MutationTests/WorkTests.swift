@@ -13,8 +13,8 @@ import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct WorkTests {
-    /// How many times as much of the processor's time `body` takes for `more` as for `less`: of three runs of each, in turn, the
-    /// shortest count.
+    /// The processor time of `body` for `more`, as a multiple of that for `less`: the shortest of three runs of each, in
+    /// turn.
     static func growth<Input>(_ less: Input, _ more: Input, _ body: (borrowing Input) -> Void) -> Double {
         var times = [Double](repeating: .infinity, count: 2)
         for _ in 0..<3 {
@@ -33,7 +33,7 @@ import Testing
     }
 
     /// 8 MB of notes of 12 bytes each, which 40,000 PT_NOTE segments share.
-    @Test func `notes are read once`() {
+    @Test func `shared notes are read once`() {
         var file = SmallFile().bytes
         let notes = file.count
         for _ in 0..<700_000 { file += [0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0] }
@@ -102,7 +102,7 @@ import Testing
         #expect(fault.rule == .bytesListedTwice && fault.location == .sectionHeader(6), "\(rehearsal.report)")
     }
 
-    /// As many sections as a name has bytes that they share, and a symbol named for them.
+    /// As many sections as the shared name has bytes, and a symbol named after them.
     @Test func `names are not compared to their ends`() {
         func file(_ size: Int) -> [UInt8] {
             let name = String(repeating: "n", count: 10 * size)
@@ -134,7 +134,7 @@ import Testing
         #expect(growth < 3)
     }
 
-    /// Arrays of functions with 32 priorities each way, in names as long as are read, and names of sections: one, and 64.
+    /// Arrays of functions with 32 priorities in each direction, with names of the greatest length, and names of sections: one, and 64.
     @Test func `priorities are not read for every search`() {
         func file(_ names: Int) -> [UInt8] {
             var file = ObjectFile(
@@ -169,7 +169,7 @@ import Testing
         #expect(growth < 3)
     }
 
-    /// Arrays of functions with 64 priorities, and a stack with one address in an empty stretch of the code, or full of them.
+    /// Arrays of functions with 64 priorities, and a stack with one address in an unused stretch of the code, or full of them.
     @Test func `sections are not walked through for every word of the stack`() throws {
         var file = ObjectFile(
             sections: [
@@ -206,7 +206,7 @@ import Testing
         #expect(growth < 3)
     }
 
-    /// Symbol tables that share as many symbols, none of them below the address.
+    /// Symbol tables that share their symbols, none of them below the address.
     @Test func `symbols are searched once`() {
         func file(_ count: Int) -> [UInt8] {
             var file = SmallFile().bytes

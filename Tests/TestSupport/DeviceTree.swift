@@ -9,10 +9,10 @@ public struct DeviceTreeNode: Equatable, Sendable {
     /// The nodes inside.
     public var children: [DeviceTreeNode] = []
 
-    /// A node without anything in it.
+    /// A node without contents.
     public init(name: String) { self.name = name }
 
-    /// The value of a property, nil if it is not there.
+    /// The value of a property; nil if there is none.
     public subscript(property: String) -> [UInt8]? { properties.first { $0.name == property }?.value }
     /// A property's value as text, without its NUL.
     public func text(_ property: String) -> String? {
@@ -38,7 +38,7 @@ public struct DeviceTree: Equatable, Sendable {
     public var reservations: [Range<UInt64>] = []
     /// The root.
     public var root = DeviceTreeNode(name: "")
-    /// The size that the header tells.
+    /// The size in the header.
     public var size = 0
 
     /// Reads the tree at the beginning of `bytes`; nil if it breaks the specification.
@@ -85,7 +85,7 @@ public struct DeviceTree: Equatable, Sendable {
                     offset + 8 + length <= end, let name = string(strings + nameOffset, strings + stringsSize)
                 else { return nil }
                 let value = Array(bytes[offset + 8..<offset + 8 + length])
-                // Properties come before the nodes inside.
+                // Properties come before subnodes.
                 guard stack[stack.count - 1].children.isEmpty else { return nil }
                 stack[stack.count - 1].properties.append((name, value))
                 offset = (offset + 8 + length + 3) & ~3

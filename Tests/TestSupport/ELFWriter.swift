@@ -43,7 +43,7 @@ public struct ELFWriter {
     public var segments: [Segment] = []
     /// Whether the first segment is written.
     public var hasLoadSegment = true
-    /// Symbols that were added; the first, the null symbol, is always there.
+    /// The added symbols; the first is always the null symbol.
     private var symbols: [UInt8] = [UInt8](repeating: 0, count: 24)
     private var strings: [UInt8] = [0]
 
@@ -165,7 +165,7 @@ public struct ELFWriter {
 public struct Relocation: Equatable, Sendable {
     /// r_offset.
     public var offset: UInt64
-    /// The type and the symbol, of which r_info is made.
+    /// Type and symbol, which r_info combines.
     public var type: UInt32, symbol: UInt32
     /// r_addend.
     public var addend: UInt64
@@ -193,10 +193,10 @@ public func note(_ name: [UInt8], type: UInt32, desc: [UInt8], align: Int = 4) -
     return bytes
 }
 
-/// The note that tells a Hermit kernel's entry version.
+/// The note with a Hermit kernel's entry version.
 public func hermitNote(_ version: UInt8) -> [UInt8] { note(Array("HERMIT\0".utf8), type: 0x5a00, desc: [version]) }
 
-/// The note that tells a Hermit kernel's own version.
+/// The note with a Hermit kernel's own version.
 public func abiTag(_ major: UInt32, _ minor: UInt32, _ patch: UInt32, system: UInt32 = 6) -> [UInt8] {
     note(
         Array("GNU\0".utf8), type: 1,

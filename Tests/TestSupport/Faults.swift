@@ -4,7 +4,7 @@ public import Diagnostics
 import Bytes
 import Linking
 
-/// The fault that `body` throws, nil if it throws none. Any other error stops the test run.
+/// The fault that `body` throws; nil if it throws none. Any other error stops the test run.
 public func fault(_ body: () throws -> Void) -> Fault? {
     do {
         try body()
@@ -19,7 +19,7 @@ public func fault(_ body: () throws -> Void) -> Fault? {
 /// Text that grows on the heap.
 public struct StringSink: TextSink {
     private var bytes: [UInt8] = []
-    /// What was written.
+    /// The written text.
     public var text: String { String(decoding: bytes, as: UTF8.self) }
 
     /// An empty text.
@@ -30,7 +30,7 @@ public struct StringSink: TextSink {
 }
 
 extension Text: CustomStringConvertible {
-    /// As an ordinary string.
+    /// The text as a string.
     public var description: String {
         var sink = StringSink()
         sink.write(self)

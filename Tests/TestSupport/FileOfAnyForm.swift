@@ -1,4 +1,4 @@
-// A small shared object of either class and byte order, with all that views list: segments, sections, symbols with versions,
+// A small shared object of either class and byte order, with everything that views list: segments, sections, symbols with versions,
 // notes, a dynamic section and relocations.
 
 /// Writes such a file.
@@ -9,11 +9,11 @@ public struct FileOfAnyForm {
     public var machine: UInt16 = 20, type: UInt16 = 3
     /// Whether there are section headers.
     public var hasSections = true
-    /// Whether its symbol table has all symbols, .symtab rather than .dynsym.
+    /// Whether its symbol table is .symtab, with all symbols, rather than .dynsym.
     public var hasAllSymbols = false
     /// The descriptor of its build ID.
     public var buildID: [UInt8] = [0xab, 0xcd, 0xef]
-    /// What .gnu_debuglink names, and that file's checksum; nil leaves the section out.
+    /// The name in .gnu_debuglink, and that file's checksum; nil leaves the section out.
     public var debugLink: (name: String, checksum: UInt32)?
     private var file: [UInt8] = []
 
@@ -31,7 +31,7 @@ public struct FileOfAnyForm {
     private func word(_ value: Int) -> [UInt8] { number(UInt32(value)) }
     private func address(_ value: Int) -> [UInt8] { isWide ? number(UInt64(value)) : number(UInt32(value)) }
 
-    /// One section: what stands in its header, and its bytes.
+    /// One section: its header's fields, and its bytes.
     private struct Section {
         let name: String
         let type: Int
@@ -69,7 +69,7 @@ public struct FileOfAnyForm {
         let symbols =
             symbol(0, 0, 0, info: 0, section: 0) + symbol(offset("printf"), 0, 0, info: 0x12, section: 0)
             + symbol(offset("run"), text, 12, info: 0x12, section: 1)
-        // Symbol 1 wants LIBC_2, number 4; symbol 2 is of V_2, number 3.
+        // Symbol 1 needs LIBC_2, number 4; symbol 2 has V_2, number 3.
         let numbers = half(0) + half(4) + half(3)
         let defined =
             half(1) + half(1) + half(1) + half(1) + word(7) + word(20) + word(28) + word(offset("self.so")) + word(0)
@@ -100,7 +100,7 @@ public struct FileOfAnyForm {
                 bytes: address(0x40) + information + address(8)),
             Section(name: ".dynamic", type: 6, flags: 3, link: 3, entrySize: isWide ? 16 : 8),
         ]
-        // Places are known once the sizes are.
+        // Addresses are known once the sizes are.
         func place() -> [Int] {
             var position = headerSize + 3 * segmentSize
             return sections.map { section in

@@ -1,13 +1,13 @@
-// Writes Hermit images byte by byte: ustar archives, and gzip that packs nothing.
+// Writes Hermit images byte by byte: ustar archives, and gzip without compression.
 
-/// A Hermit image, or one that something is wrong with.
+/// A Hermit image, sound or not.
 public struct ImageWriter: Sendable {
     /// hermit.toml; nil leaves it out.
     public var configuration: String?
     /// The other entries: names and bytes.
     public var files: [(name: String, bytes: [UInt8])]
 
-    /// An image of `kernel`, called `app`, whose hermit.toml has `more` besides.
+    /// An image of `kernel`, called `app`, with `more` in its hermit.toml.
     public init(_ kernel: [UInt8], _ more: String = "") {
         configuration = "version = \"1\"\nkernel = \"app\"\n" + more
         files = [("app", kernel)]
@@ -26,7 +26,7 @@ public struct ImageWriter: Sendable {
     /// The archive, packed.
     public var packed: [UInt8] { ImageWriter.gzip(archive) }
 
-    /// A ustar header; `target` is what a link leads to.
+    /// A ustar header; `target` is a link's target.
     public static func header(_ name: String, size: Int, type: Character = "0", target: String = "") -> [UInt8] {
         var header = [UInt8](repeating: 0, count: 512)
         func put(_ text: String, at offset: Int) {

@@ -1,4 +1,4 @@
-// A linked ELF file, written field by field from the gABI, also such as no linker would emit.
+// A linked ELF file, written field by field from the gABI, with forms that no linker writes as well.
 
 /// A symbol of the file under construction.
 package struct LinkedSymbol: Sendable {
@@ -7,11 +7,11 @@ package struct LinkedSymbol: Sendable {
     package var size: UInt64 = 0
     /// Binding << 4 | type; STB_GLOBAL and STT_OBJECT by default.
     package var info: UInt8 = 0x11
-    /// SHN_ABS by default: the value is the address, whatever the bias.
+    /// SHN_ABS by default: the value is the address, for any bias.
     package var shndx: UInt16 = 0xfff1
     /// Visibility: 2 hidden, 3 protected.
     package var other: UInt8 = 0
-    /// Its number in DT_VERSYM: 1 the base version, from 2 on those that the file defines and wants; bit 15 hides it.
+    /// Its number in DT_VERSYM: 1 is the base version, from 2 on those that the file defines and needs; bit 15 hides it.
     package var version: UInt16 = 1
 
     package init(
@@ -28,11 +28,11 @@ package struct LinkedSymbol: Sendable {
     }
 }
 
-/// A version that a file defines, or wants of another.
+/// A version that a file defines, or needs from another.
 package struct LinkedVersion: Sendable {
     package var name: String
     package var number: UInt16
-    /// The file that shall define it, nil if it is this one.
+    /// The file that should define it; nil if it is this one.
     package var file: String?
     /// VER_FLG_WEAK 2.
     package var flags: UInt16 = 0
@@ -44,7 +44,7 @@ package struct LinkedVersion: Sendable {
         self.flags = flags
     }
 
-    /// The hash of DT_HASH, which version tables have as well.
+    /// The hash of DT_HASH and of version tables.
     package static func hash(_ name: String) -> UInt32 {
         name.utf8.reduce(0 as UInt32) { hash, byte in
             let sum = hash << 4 &+ UInt32(byte)
@@ -59,7 +59,7 @@ package struct LinkedVersion: Sendable {
     }
 }
 
-/// A relocation of the file under construction; `addend` goes in the entry or, for Elf64_Rel, nowhere.
+/// A relocation of the file under construction; an Elf64_Rel entry has no `addend`.
 package struct LinkedRelocation: Sendable {
     package var offset: UInt64
     package var type: UInt32
@@ -110,7 +110,7 @@ package struct LinkedFileWriter: Sendable {
     package var soname: String?
     /// Further entries of the dynamic section.
     package var entries: [(UInt64, UInt64)] = []
-    /// Where there are any, there is a DT_VERSYM.
+    /// Their DT_VERSYM; none if there are no versions.
     package var versions: [LinkedVersion] = []
     package var tls: LinkedTLS?
     package var data = [UInt8](repeating: 0, count: 0x100)
@@ -118,7 +118,7 @@ package struct LinkedFileWriter: Sendable {
     package var hasGNUHash = false
     /// Whether there is a hash table.
     package var hasHash = true
-    /// Whether the GNU hash table is the one that GNU ld writes where nothing is exported: it names no symbol.
+    /// Whether the GNU hash table is the one that GNU ld writes if nothing is exported: without symbols.
     package var hasEmptyGNUHash = false
 
     package init() {}
@@ -129,10 +129,10 @@ package struct LinkedFileWriter: Sendable {
 
     /// The file.
     package var bytes: [UInt8] { parts.bytes }
-    /// Where its structures are: dynamic section, symbols, strings, hash, versions, relocations.
+    /// The offsets of its structures: dynamic section, symbols, strings, hash, versions, relocations.
     package var structures: Range<Int> { 0x1000..<parts.end }
 
-    /// The file, and where its tables end.
+    /// The file, and the ends of its tables.
     private var parts: (bytes: [UInt8], end: Int) {
         var file = Output()
         var strings = Output()
@@ -168,8 +168,8 @@ package struct LinkedFileWriter: Sendable {
         } else if hasEmptyGNUHash {
             table(0x6fff_fef5) { file in for word in [1, 1, 1, 0, 0, 0, 0] as [UInt32] { file.u32(word) } }
         } else if hasGNUHash {
-            // One bucket, a bloom filter of one word that lets everything pass, all defined symbols in one chain: those that
-            // are not come first.
+            // One bucket, a bloom filter of one word that passes everything, all defined symbols in one chain: undefined
+            // symbols come first.
             let first = symbols.firstIndex { $0.shndx != 0 } ?? symbols.count
             table(0x6fff_fef5) { file in
                 for word in [1, UInt32(first + 1), 1, 6] { file.u32(word) }
@@ -272,7 +272,7 @@ package struct LinkedFileWriter: Sendable {
         header.u16(isExecutable ? 2 : 3)
         header.u16(62)
         header.u32(1)
-        // No code, but not the file header either.
+        // Not code, but not the file header either.
         header.u64(base &+ 64)
         header.u64(64)
         header.u64(0)
@@ -306,7 +306,7 @@ package struct Output: Sendable {
     mutating func zero(_ count: Int) { bytes += [UInt8](repeating: 0, count: count) }
     mutating func pad(to offset: UInt64) { if offset > count { zero(Int(offset - count)) } }
 
-    /// Appends `text` and its NUL; returns where it begins.
+    /// Appends `text` and its NUL; returns its offset.
     mutating func string(_ text: String) -> Int {
         defer { bytes += Array(text.utf8) + [0] }
         return bytes.count

@@ -1,4 +1,4 @@
-// An object file, written field by field from the gABI, also such as no compiler would emit.
+// An object file, written field by field from the gABI, with forms that no compiler writes as well.
 
 /// A section of the file under construction, and the relocations of its bytes.
 public struct ObjectSection: Sendable {
@@ -10,16 +10,16 @@ public struct ObjectSection: Sendable {
     public var bytes: [UInt8] = []
     /// sh_size of sections without bytes.
     public var zeros: UInt64 = 0
-    /// What changes its bytes.
+    /// The relocations of its bytes.
     public var relocations: [Relocation] = []
     /// Whether relocations are Elf64_Rela.
     public var hasAddends = true
-    /// The bytes of a section of compact relocations (SHT_CREL), which then are its relocations; nil if there is none.
+    /// The bytes of a section of compact relocations (SHT_CREL), which replace `relocations`; nil if there is none.
     public var compact: [UInt8]?
     /// sh_entsize.
     public var entrySize: UInt64 = 0
 
-    /// A section of data, unless it says otherwise.
+    /// A section of data by default.
     public init(
         name: String, type: UInt32 = 1, flags: UInt64 = 3, align: UInt64 = 1, bytes: [UInt8] = [], zeros: UInt64 = 0,
         relocations: [Relocation] = [], hasAddends: Bool = true, entrySize: UInt64 = 0
@@ -44,12 +44,12 @@ public struct ObjectSymbol: Sendable {
     public var value: UInt64 = 0, size: UInt64 = 0
     /// Binding << 4 | type; STB_GLOBAL and STT_OBJECT by default.
     public var info: UInt8 = 0x11
-    /// The index of its section, or a reserved one; sections that come first have indices from 1 on.
+    /// The index of its section, or a reserved one; the sections have indices from 1 on.
     public var section: UInt32 = 0xfff1
-    /// Whether `section` is an index even if it looks like a reserved one, and goes to SHT_SYMTAB_SHNDX.
+    /// Whether `section` is an index even if it looks like a reserved one; it goes to SHT_SYMTAB_SHNDX then.
     public var isExtended = false
 
-    /// A global object, unless it says otherwise.
+    /// A global object by default.
     public init(
         name: String, value: UInt64 = 0, size: UInt64 = 0, info: UInt8 = 0x11, section: UInt32 = 0xfff1,
         isExtended: Bool = false
@@ -72,7 +72,7 @@ public struct ObjectFile: Sendable {
     /// Whether the numbers of sections are in section header 0, as they are with more than 65,279.
     public var hasExtendedCount = false
 
-    /// A file with nothing in it, unless it says otherwise.
+    /// An empty file by default.
     public init(sections: [ObjectSection] = [], symbols: [ObjectSymbol] = [], hasExtendedCount: Bool = false) {
         self.sections = sections
         self.symbols = symbols

@@ -1,4 +1,4 @@
-// What page tables map, read as a CPU reads them (Intel SDM volume 3, 4.5): written without the code under test.
+// Walks page tables as a CPU does (Intel SDM volume 3, 4.5), without the code under test.
 
 /// A page that is mapped.
 public struct MappedPage: Equatable, Sendable {
@@ -6,12 +6,12 @@ public struct MappedPage: Equatable, Sendable {
     public var virtual: UInt64, physical: UInt64
     /// Its size.
     public var size: UInt64
-    /// Whether every entry on the way allows writing, and every one executing.
+    /// Whether every entry on the way allows writing, and whether every one allows executing.
     public var isWritable: Bool, isExecutable: Bool
 }
 
-/// The pages that the tables under the PML4 at `root` map, in ascending order; `read` tells the entry at a physical address,
-/// nil where the tables must not lie. PML4 entries in `skipped` are not followed. Nil if a table is out of bounds or an
+/// The pages that the tables under the PML4 at `root` map, in ascending order; `read` gives the entry at a physical address,
+/// or nil outside the tables' memory. PML4 entries in `skipped` are not followed. Nil if a table is out of bounds or an
 /// entry has unexpected bits set.
 public func mappedPages(
     root: UInt64, skipping skipped: Set<Int> = [], _ read: (UInt64) -> UInt64?
@@ -23,7 +23,7 @@ public func mappedPages(
             if level == 4, skipped.contains(index) { continue }
             guard let entry = read(table + UInt64(index) * 8) else { return false }
             guard entry & 1 == 1 else { continue }
-            // P, R/W and XD, and PS above the last level: all others, which say how memory is cached among them, are clear.
+            // P, R/W and XD, and PS above the last level. All other bits, the caching ones included, are clear.
             let known: UInt64 = 0x800f_ffff_ffff_f003 | (level == 2 || level == 3 ? 0x80 : 0)
             guard entry & ~known == 0 else { return false }
             let virtual = base | UInt64(index) << shift

@@ -6,7 +6,7 @@ import Foundation
 public struct SeededGenerator: RandomNumberGenerator {
     private var state: UInt64
 
-    /// The sequence that belongs to `seed`.
+    /// The sequence for `seed`.
     public init(seed: UInt64) { state = seed }
 
     /// The next number.
@@ -22,17 +22,17 @@ public struct SeededGenerator: RandomNumberGenerator {
 /// Whether this is `make soak`, in which tests take all cases instead of samples.
 public let isSoak = ProcessInfo.processInfo.environment["LOADER_SOAK"] != nil
 
-/// How many samples a test takes: `few`, or in a soak `many`.
+/// The number of samples that a test takes: `few`, or `many` in a soak.
 public func samples(_ few: Int, soak many: Int) -> Int { isSoak ? many : few }
 
-/// The minutes that a test may take, far more than it needs: a test in an endless loop must be reported by name.
+/// The minutes that a test may take, far more than it needs, so that a test in an endless loop is reported by name.
 public let minutesPerTest =
     ProcessInfo.processInfo.environment["LOADER_MATRIX"] == nil ? samples(10, soak: 240) : 120
 
-/// The seeds of what tests make up at random: some, or 1000 in a soak, or those of LOADER_SEEDS=42 or LOADER_SEEDS=42-43, to look at
-/// what differs.
+/// The seeds of random tests: a few, 1000 in a soak, or those of LOADER_SEEDS=42 or LOADER_SEEDS=42-43, to reproduce
+/// a failure.
 public enum Seeds {
-    /// Those of this run: `few` unless something else is asked for.
+    /// The seeds of this run: `few` by default.
     public static func chosen(_ few: Int = 20) -> ClosedRange<UInt64> {
         let environment = ProcessInfo.processInfo.environment
         let ends = (environment["LOADER_SEEDS"] ?? "").split(separator: "-").compactMap { UInt64($0) }

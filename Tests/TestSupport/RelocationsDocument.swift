@@ -1,4 +1,4 @@
-// docs/relocations.md: the table of relocation types, whose cells are what the tests saw.
+// docs/relocations.md: the table of relocation types, whose cells are results of the tests.
 
 import Foundation
 
@@ -6,7 +6,7 @@ import Foundation
 public enum RelocationsDocument {
     /// The columns that tests fill.
     public enum Column: Int, Sendable {
-        /// Name, field and formula, as the engine has them.
+        /// Name, field and formula, from the engine.
         case name = 2
         case field = 3
         case formula = 4
@@ -24,7 +24,7 @@ public enum RelocationsDocument {
             .deletingLastPathComponent().appendingPathComponent("docs/relocations.md")
     }
 
-    /// The rows whose cell in `column` is not the one of `cells`, which has one for every number: `number: the cell, not the
+    /// The rows whose cell in `column` differs from that of `cells`, which has one for every number: `number: the cell, not the
     /// other`. With REWRITE_GOLDEN in the environment the cells are written first.
     public static func differences(_ column: Column, _ cells: [String]) throws -> [String] {
         lock.lock()

@@ -5,12 +5,12 @@ public import Firmware
 import Glibc
 public import Memory
 
-/// Memory from address 0 on; only pages that are touched cost anything.
+/// Memory from address 0 on; untouched pages cost nothing.
 public final class SparseMemory {
     private let base: UnsafeMutableRawPointer
     private let size = 1 << 32
 
-    /// Memory that is all zeros.
+    /// Memory full of zeros.
     public init() {
         let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
         guard let base = mmap(nil, size, PROT_READ | PROT_WRITE, flags, -1, 0), base != MAP_FAILED else {
@@ -29,7 +29,7 @@ public final class SparseMemory {
         }
     }
 
-    /// The bytes of `range`, for writing, under the addresses from `address` on; this object must outlive them.
+    /// The bytes of `range`, for writing, at addresses from `address` on; this object must outlive them.
     @_lifetime(immortal)
     public func region(_ range: AddressRange, at address: UInt64) -> ByteRegion {
         precondition(range.end <= UInt64(size))
@@ -60,10 +60,10 @@ public final class SparseMemory {
     /// Fills `range` with arbitrary bytes.
     public func spoil(_ range: AddressRange) { memset(base + Int(range.start), 0xcc, Int(range.size)) }
 
-    /// Whether `range` still is as `spoil` left it.
+    /// Whether `range` is still as `spoil` left it.
     public func isSpoiled(_ range: AddressRange) -> Bool {
         let start = base + Int(range.start)
-        // All bytes are the first, where each is as the one before it.
+        // All bytes equal the first if each equals the one before it.
         return range.isEmpty
             || start.load(as: UInt8.self) == 0xcc && memcmp(start, start + 1, Int(range.size) - 1) == 0
     }

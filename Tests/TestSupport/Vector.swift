@@ -1,5 +1,5 @@
-// Vectors: operands of a relocation and the bytes that the psABI asks for, worked out by hand. Those here are the same in linked files and
-// in object files, because their values depend on the symbol, the addend and the size of the thread-local block alone.
+// Vectors: operands of a relocation and the bytes that the psABI requires, worked out by hand. Linked files and object files share
+// these, because their values depend only on the symbol, the addend and the size of the thread-local block.
 
 // The operands keep the letters of the psABI.
 // swift-format-ignore-file: AlwaysUseLowerCamelCase
@@ -8,7 +8,7 @@
 public struct Vector: Sendable {
     /// Operands, in the psABI's letters: S the symbol's value, A the addend, Z the symbol's size.
     public var S: UInt64, A: UInt64, Z: UInt64
-    /// The bytes at the place afterwards, or the value and the limit of the overflow.
+    /// The bytes at the place after relocation, or the value and the limit of the overflow.
     public var result: Result
 
     /// A relocation writes these bytes, or its value does not fit.
@@ -23,7 +23,7 @@ public struct Vector: Sendable {
         return bytes
     }
 
-    /// Operands that lead to `bytes`.
+    /// Operands whose result is `bytes`.
     public init(S: UInt64 = 0, A: Int64 = 0, Z: UInt64 = 0, _ bytes: String) {
         (self.S, self.A, self.Z, result) = (S, UInt64(bitPattern: A), Z, .bytes(bytes))
     }
@@ -34,11 +34,11 @@ public struct Vector: Sendable {
     }
 }
 
-/// The vectors of one number that are the same wherever the place is. The thread-local block has 0x30 bytes.
+/// The vectors of one number that are the same at any place. The thread-local block has 0x30 bytes.
 public struct PlacelessVectors: Sendable {
     /// The relocation's number.
     public let number: UInt32
-    /// Without R_X86_64_.
+    /// Its name without R_X86_64_.
     public let name: String
     /// The number of bytes that it writes.
     public let size: Int
@@ -47,7 +47,7 @@ public struct PlacelessVectors: Sendable {
     /// Operands and results.
     public let vectors: [Vector]
 
-    /// Those of all such numbers.
+    /// The vectors of all such numbers.
     public static let all: [PlacelessVectors] = [
         // Nothing is stored: the place keeps its 0xee.
         PlacelessVectors(
