@@ -153,3 +153,13 @@ extension ObjectImage {
         start != 0 && symbols.strings.holds(name, at: UInt64(start))
     }
 }
+
+extension ObjectImage {
+    /// The file offset of the name of `symbol`, or else of its section, because a section's symbol has no name; 0 if neither has a name, as
+    /// with the null symbol.
+    func nameOffset(of symbol: ObjectSymbol) -> UInt64 {
+        let name = symbols.nameOffset(of: symbol.entry)
+        guard name == 0, case .section(let section) = symbol.definition else { return name }
+        return sections.nameOffset(section)
+    }
+}
