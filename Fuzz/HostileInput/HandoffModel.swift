@@ -10,17 +10,17 @@ import TestSupport
 
 /// Reads a handoff block back.
 enum HandoffModel {
-    /// The broken promises of `block`, written for `placement` on `platform`.
+    /// The broken promises of `block`, written for `plan` on `platform`.
     static func violations(
-        _ block: [UInt8], _ placement: MemoryPlan, _ platform: borrowing PlatformFacts, _ generation: Generation
+        _ block: [UInt8], _ plan: MemoryPlan, _ platform: borrowing PlatformFacts, _ generation: Generation
     ) -> [String] {
         var violations: [String] = []
         let isIdentity = !generation.usesRecursivePageTable
-        let layout = placement.handoff
+        let layout = plan.handoff
         let start = layout.range.start
         let walk = PageWalk(ByteView(block.span.bytes), origin: start, root: layout.pageTables.start)
         let mapped = [
-            ("image", placement.image.start), ("end of the image", placement.image.end &- 1),
+            ("image", plan.image.start), ("end of the image", plan.image.end &- 1),
             ("BootInfo", layout.bootInfo), ("device tree", layout.deviceTree.start), ("stack", layout.stack.start),
             ("top of the stack", layout.stack.end &- 8), ("trampoline", layout.trampoline.start),
         ]

@@ -134,16 +134,16 @@ public struct Rehearsal: Sendable {
         for piece in contents { memory.write(piece.bytes, at: piece.address) }
         var host = WatchfulHost(machine, memory, contents, platform)
         var plans = [LinkPlan()]
-        var plan = plans.mutableSpan
-        if let fault = BootSequence.run(memory.readable, plan: &plan, on: &host) { ending = .refused(fault) }
+        var linkPlan = plans.mutableSpan
+        if let fault = BootSequence.run(memory.readable, linkPlan: &linkPlan, on: &host) { ending = .refused(fault) }
         violations = host.violations
         report = host.console.text
         switch ending {
         case .loaded:
-            guard let placement = host.placement else { break }
-            let built = AddressRange(at: placement.buildAddress, size: placement.image.size)
-            (handoff, image) = (memory.bytes(placement.handoff.range), memory.bytes(built))
-            let line = AddressRange(at: placement.handoff.multiboot.start, size: host.commandLineSize)
+            guard let plan = host.plan else { break }
+            let built = AddressRange(at: plan.buildAddress, size: plan.image.size)
+            (handoff, image) = (memory.bytes(plan.handoff.range), memory.bytes(built))
+            let line = AddressRange(at: plan.handoff.multiboot.start, size: host.commandLineSize)
             commandLine = String(decoding: memory.bytes(line), as: UTF8.self)
         case .refused(let fault):
             // The block is as large as the planner requires.
@@ -162,7 +162,7 @@ private struct WatchfulHost: BootHost {
     /// Whether there was memory for everything that the loader wrote.
     private(set) var hasAllRegions = true
     /// The plan, once it is made, and the command line's length at that time.
-    private(set) var placement: MemoryPlan?
+    private(set) var plan: MemoryPlan?
     private(set) var commandLineSize: UInt64 = 0
     private let machine: Machine
     private let memory: SparseMemory
@@ -238,20 +238,20 @@ private struct WatchfulHost: BootHost {
     func call(_ resolver: UInt64) -> UInt64? { nil }
 
     mutating func didPlan(
-        _ placement: MemoryPlan, _ application: borrowing Application, _ options: LoaderOptions,
+        _ plan: MemoryPlan, _ application: borrowing Application, _ options: LoaderOptions,
         on platform: borrowing PlatformFacts
     ) {
-        (self.placement, commandLineSize) = (placement, platform.commandLine.size)
-        broken += placement.violations(
+        (self.plan, commandLineSize) = (plan, platform.commandLine.size)
+        broken += plan.violations(
             of: application.isFixed || options.base != nil, on: platform, loader: handoff.loader,
             limit: BootSequence.memoryEnd)
         guard hasAllRegions else { return }
         broken += HandoffModel.violations(
-            memory.bytes(placement.handoff.range), placement, platform, application.generation)
+            memory.bytes(plan.handoff.range), plan, platform, application.generation)
     }
 
     func enter(
-        _ state: EntryState, _ placement: MemoryPlan, _ application: borrowing Application, _ counts: RelocationCounts,
+        _ state: EntryState, _ plan: MemoryPlan, _ application: borrowing Application, _ counts: RelocationCounts,
         from files: borrowing NamedFiles
     ) {}
 }

@@ -53,7 +53,7 @@ public struct Application: ~Escapable {
     public init(_ file: ByteView, _ options: LoaderOptions = LoaderOptions()) throws(Fault) {
         var files = NamedFiles(file)
         files.append(NamedFile(start: 0, size: file.count))
-        try self.init(files, options, plan: MutableSpan())
+        try self.init(files, options, linkPlan: MutableSpan())
     }
 
     /// The same for the first of `files`; the others may be the shared objects that it needs. `plans` has one element, which receives the
@@ -61,7 +61,7 @@ public struct Application: ~Escapable {
     @_lifetime(copy files, copy plans)
     public init(
         _ files: borrowing NamedFiles, _ options: LoaderOptions = LoaderOptions(),
-        plan plans: consuming MutableSpan<LinkPlan>
+        linkPlan plans: consuming MutableSpan<LinkPlan>
     ) throws(Fault) {
         let first = files[0]
         let file = try files.bytes.slice(at: first.start, size: first.size, else: .moduleOutsideMemory, .none)

@@ -33,13 +33,13 @@ public protocol BootHost {
 
     /// The memory has been planned and the handoff written; the image has not.
     mutating func didPlan(
-        _ placement: MemoryPlan, _ application: borrowing Application, _ options: LoaderOptions,
+        _ plan: MemoryPlan, _ application: borrowing Application, _ options: LoaderOptions,
         on platform: borrowing PlatformFacts)
 
     /// Enters the kernel with `state`: everything is in its planned place except a staged image, which the last step moves. Returns on
     /// hosts without a CPU.
     mutating func enter(
-        _ state: EntryState, _ placement: MemoryPlan, _ application: borrowing Application, _ counts: RelocationCounts,
+        _ state: EntryState, _ plan: MemoryPlan, _ application: borrowing Application, _ counts: RelocationCounts,
         from files: borrowing NamedFiles)
 }
 
@@ -48,20 +48,20 @@ public enum BootSequence {
     /// The end of the memory that a boot uses: 32 bits of addresses.
     public static var memoryEnd: UInt64 { 1 << 32 }
 
-    /// Boots the first of the modules in `memory` on `host`. `plan` has one element, which receives the link plan.
+    /// Boots the first of the modules in `memory` on `host`. `linkPlan` has one element, which it fills.
     ///
     /// Returns the fault that prevented the boot, after reporting it on the console; nil after `enter`.
     public static func run(
-        _ memory: PhysicalMemory, plan: inout MutableSpan<LinkPlan>, on host: inout some BootHost
+        _ memory: PhysicalMemory, linkPlan: inout MutableSpan<LinkPlan>, on host: inout some BootHost
     ) -> Fault? {
         // The bytes that the offsets of a fault's names refer to: all memory, until the modules are found.
         var files = NamedFiles(memory.bytes)
         do throws(Fault) {
             var platform = try host.platform(memory)
-            try boot(&platform, memory, &files, plan: &plan, on: &host)
+            try boot(&platform, memory, &files, linkPlan: &linkPlan, on: &host)
             return nil
         } catch {
-            Report.error(error, files, plan: plan.part(0..<1), to: &host.console)
+            Report.error(error, files, linkPlan: linkPlan.part(0..<1), to: &host.console)
             return error
         }
     }
@@ -70,7 +70,7 @@ public enum BootSequence {
     @_lifetime(files: copy memory)
     private static func boot(
         _ platform: inout Platform, _ memory: PhysicalMemory, _ files: inout NamedFiles,
-        plan: inout MutableSpan<LinkPlan>, on host: inout some BootHost
+        linkPlan: inout MutableSpan<LinkPlan>, on host: inout some BootHost
     ) throws(Fault) {
         files.add(platform.facts, memory)
         var options = LoaderOptions()
@@ -78,41 +78,41 @@ public enum BootSequence {
         do throws(Fault) { try options.read(&platform, memory) } catch { throw error.of(file: NamedFiles.capacity) }
         guard platform.moduleCount > 0 else { throw Fault(.noModule) }
         if ImageOpening.mayBeImage(files[0], memory),
-            try ImageOpening.open(&platform, memory, &files, plan: &plan, on: &host)
+            try ImageOpening.open(&platform, memory, &files, linkPlan: &linkPlan, on: &host)
         {
             Report.opened(platform.facts, options.verbosity, to: &host.console)
         }
         let facts = platform.facts
 
-        let placement: MemoryPlan
+        let plan: MemoryPlan
         let state: EntryState
         do {
-            let application = try Application(files, options, plan: plan.part(0..<1))
+            let application = try Application(files, options, linkPlan: linkPlan.part(0..<1))
             Report.found(application, facts, options.verbosity, to: &host.console)
             let choice = BaseChoice(options) { host.randomNumber() }
             let handoff = host.handoff
-            placement = try MemoryPlan(
+            plan = try MemoryPlan(
                 application, on: facts, loader: handoff.loader, limit: memoryEnd, choice,
                 copiesRootPointer: RootPointer.isToBeCopied(application, on: facts, memory))
-            Report.chosen(choice, placement, options, to: &host.console)
+            Report.chosen(choice, plan, options, to: &host.console)
 
             // The handoff block first: afterwards nothing needs the firmware's structures any more.
-            var block = region(placement.handoff.range, of: &host)
-            state = try handoff.write(application, on: facts, placement, memory: memory, to: &block)
-            if !placement.rootPointer.isEmpty {
-                copyRootPointer(facts.rsdp, to: placement.rootPointer, memory, on: &host)
+            var block = region(plan.handoff.range, of: &host)
+            state = try handoff.write(application, on: facts, plan, memory: memory, to: &block)
+            if !plan.rootPointer.isEmpty {
+                copyRootPointer(facts.rsdp, to: plan.rootPointer, memory, on: &host)
             }
-            if !placement.movingTables.isEmpty {
-                try handoff.writeMovingTables(region(placement.movingTables, of: &host), limit: memoryEnd)
+            if !plan.movingTables.isEmpty {
+                try handoff.writeMovingTables(region(plan.movingTables, of: &host), limit: memoryEnd)
             }
-            host.didPlan(placement, application, options, on: facts)
-            if !placement.movesModules {
-                return try load(application, placement, state, options.verbosity, files, on: &host)
+            host.didPlan(plan, application, options, on: facts)
+            if !plan.movesModules {
+                return try load(application, plan, state, options.verbosity, files, on: &host)
             }
         }
         for index in 0..<facts.moduleCount {
             let module = facts.module(index).range
-            let moved = placement.module(index, on: facts)
+            let moved = plan.module(index, on: facts)
             guard moved != module else { continue }
             var target = region(moved, of: &host)
             target.copy(try memory.view(module.start, size: module.size), to: moved.start)
@@ -122,7 +122,8 @@ public enum BootSequence {
         }
         // Reads the application again, from its file's new place.
         try load(
-            Application(files, options, plan: plan.part(0..<1)), placement, state, options.verbosity, files, on: &host)
+            Application(files, options, linkPlan: linkPlan.part(0..<1)), plan, state, options.verbosity, files,
+            on: &host)
     }
 
     /// Copies ACPI's root pointer from `address` to the beginning of `page`, and has the EBDA begin there if it is in low memory.
@@ -140,17 +141,17 @@ public enum BootSequence {
     /// Loads and relocates `application`, whose file has its final place, and enters the kernel.
     @inline(never)  // Two callers: 3 KB less.
     private static func load(
-        _ application: borrowing Application, _ placement: MemoryPlan, _ state: EntryState, _ verbosity: Verbosity,
+        _ application: borrowing Application, _ plan: MemoryPlan, _ state: EntryState, _ verbosity: Verbosity,
         _ files: borrowing NamedFiles, on host: inout some BootHost
     ) throws(Fault) {
-        let built = AddressRange(at: placement.buildAddress, size: placement.image.size)
+        let built = AddressRange(at: plan.buildAddress, size: plan.image.size)
         // The plan has given it a place of its own.
         var image = unsafe host.region(built, at: application.linkStart)
-        let counts = try application.load(bias: placement.bias, isStaged: placement.isStaged, into: &image) {
+        let counts = try application.load(bias: plan.bias, isStaged: plan.isStaged, into: &image) {
             resolver, _ in host.call(resolver)
         }
-        Report.placed(application, placement, counts, state, verbosity, to: &host.console)
-        host.enter(state, placement, application, counts, from: files)
+        Report.placed(application, plan, counts, state, verbosity, to: &host.console)
+        host.enter(state, plan, application, counts, from: files)
     }
 
     /// The bytes of `range`, which the plan keeps free of everything else.

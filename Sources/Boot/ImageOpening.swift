@@ -24,7 +24,7 @@ enum ImageOpening {
     @inline(never)  // A boot without an image does not need its room on the stack.
     static func open(
         _ platform: inout Platform, _ memory: PhysicalMemory, _ files: inout NamedFiles,
-        plan: inout MutableSpan<LinkPlan>, on host: inout some BootHost
+        linkPlan: inout MutableSpan<LinkPlan>, on host: inout some BootHost
     ) throws(Fault) -> Bool {
         let module = platform.facts.module(0).range
         let file = try memory.view(module.start, size: module.size)
@@ -36,7 +36,7 @@ enum ImageOpening {
         let kernel = AddressRange(at: archive.start &+ image.kernel.start, size: image.kernel.size)
         try platform.open(archive, application: kernel, commandLine: line)
         (files[0].start, files[0].size) = (kernel.start &- memory.origin, kernel.size)
-        try addLibraries(image, at: archive.start &- memory.origin, to: &files, plan: &plan)
+        try addLibraries(image, at: archive.start &- memory.origin, to: &files, linkPlan: &linkPlan)
         return true
     }
 
@@ -124,15 +124,15 @@ enum ImageOpening {
     }
 
     /// Adds the shared objects of `image`, which begins at offset `start`, that files before them need; if several entries have one name,
-    /// the last counts. `plan` has one element, which receives the link plan.
+    /// the last counts. `linkPlan` has one element, which it fills.
     @_lifetime(files: copy files)
     private static func addLibraries(
-        _ image: HermitImage, at start: UInt64, to files: inout NamedFiles, plan: inout MutableSpan<LinkPlan>
+        _ image: HermitImage, at start: UInt64, to files: inout NamedFiles, linkPlan: inout MutableSpan<LinkPlan>
     ) throws(Fault) {
-        guard plan[0].needsOthers(0, of: files) else { return }
+        guard linkPlan[0].needsOthers(0, of: files) else { return }
         var index = 1
         while index < files.count {
-            _ = plan[0].needsOthers(index, of: files)
+            _ = linkPlan[0].needsOthers(index, of: files)
             index &+= 1
         }
         // Comparing names may take at most as much work as reading the archive.
@@ -156,13 +156,13 @@ enum ImageOpening {
                 guard known == place else {
                     guard files[known].start < file.start else { continue }
                     files[known] = file
-                    _ = plan[0].needsOthers(known, of: files)
+                    _ = linkPlan[0].needsOthers(known, of: files)
                     isChanged = true
                     continue
                 }
                 files.append(file)
-                _ = plan[0].needsOthers(place, of: files)
-                guard plan[0].isNeeded(place, of: files, budget: &budget) else {
+                _ = linkPlan[0].needsOthers(place, of: files)
+                guard linkPlan[0].isNeeded(place, of: files, budget: &budget) else {
                     files.removeLast()
                     continue
                 }

@@ -16,9 +16,9 @@ import Memory
 func loaderMain(_ magic: UInt32, _ information: UInt64) -> Never {
     var host = MachineHost(magic: magic, information: information)
     // There is one processor and no interrupt, so nothing else uses it.
-    var plan = unsafe linkPlan.mutableSpan
+    var plans = unsafe linkPlan.mutableSpan
     let memory = PhysicalMemory(ByteView(MappedMemory.readable), origin: MappedMemory.start)
-    let fault = BootSequence.run(memory, plan: &plan, on: &host)
+    let fault = BootSequence.run(memory, linkPlan: &plans, on: &host)
     // Entering the kernel does not return.
     CPU.end((fault?.rule ?? .cpuException).kind.debugExitValue)
 }
@@ -60,16 +60,16 @@ struct MachineHost: BootHost {
     func call(_ resolver: UInt64) -> UInt64? { CPU.call(resolver) }
 
     func didPlan(
-        _ placement: MemoryPlan, _ application: borrowing Application, _ options: LoaderOptions,
+        _ plan: MemoryPlan, _ application: borrowing Application, _ options: LoaderOptions,
         on platform: borrowing PlatformFacts
     ) {
         // Before the kernel runs there is one processor and no interrupt.
         unsafe bootRecord.remember(
-            placement, loader: handoff.loader, module: placement.file(on: platform), AlignmentHint(application))
+            plan, loader: handoff.loader, module: plan.file(on: platform), AlignmentHint(application))
     }
 
     func enter(
-        _ state: EntryState, _ placement: MemoryPlan, _ application: borrowing Application, _ counts: RelocationCounts,
+        _ state: EntryState, _ plan: MemoryPlan, _ application: borrowing Application, _ counts: RelocationCounts,
         from files: borrowing NamedFiles
     ) {
         if state.protectsWriting { CPU.protectWriting() }

@@ -23,7 +23,7 @@ import Testing
 
     /// The result of a boot.
     struct Boot {
-        var placement: MemoryPlan
+        var plan: MemoryPlan
         var linkStart: UInt64
         var parts: [Part]
     }
@@ -45,13 +45,13 @@ import Testing
         var together = NamedFiles(ByteView(bytes.span.bytes))
         for file in list { together.append(file) }
         var plans = [LinkPlan()]
-        let application = try Application(together, LoaderOptions(), plan: plans.mutableSpan)
+        let application = try Application(together, LoaderOptions(), linkPlan: plans.mutableSpan)
 
         var platform = Platform(.multiboot, information: 0x9500)
         try platform.memoryMap.add(AddressRange(0, 0x9_fc00), .available)
         try platform.memoryMap.add(AddressRange(0x10_0000, 0xc000_0000), .available)
         try platform.add(Module(range: AddressRange(at: 0x14_0000, size: 0x1000), commandLine: AddressRange(0, 0)))
-        let placement = try MemoryPlan(
+        let plan = try MemoryPlan(
             application, on: platform.facts, loader: AddressRange(0x10_0000, 0x12_8000), limit: 1 << 32, choice)
 
         var parts: [Part] = []
@@ -68,7 +68,7 @@ import Testing
                 #expect(displacement & (max(segment.align, 1) &- 1) == 0)
             }
         }
-        return Boot(placement: placement, linkStart: application.linkStart, parts: parts)
+        return Boot(plan: plan, linkStart: application.linkStart, parts: parts)
     }
 
     /// A file with its first segment at `base`, and others at random with alignments of up to 2^`most`.
@@ -105,9 +105,9 @@ import Testing
     }
 
     static func check(_ boot: Boot, _ comment: Comment) {
-        let bias = boot.placement.bias
-        #expect(boot.placement.image.start == boot.linkStart &+ bias, comment)
-        #expect(boot.placement.image.start % 0x20_0000 == 0, comment)
+        let bias = boot.plan.bias
+        #expect(boot.plan.image.start == boot.linkStart &+ bias, comment)
+        #expect(boot.plan.image.start % 0x20_0000 == 0, comment)
         for part in boot.parts {
             #expect(((part.address &+ bias) ^ part.address) & (part.alignment - 1) == 0, "\(part) \(comment)")
         }
@@ -141,7 +141,7 @@ import Testing
             let isRight = address & (alignment - 1) == lowest.linkStart & (alignment - 1)
             do throws(Fault) {
                 let boot = try Self.boot(files, .address(address))
-                #expect(isRight && boot.placement.image.start == address, comment)
+                #expect(isRight && boot.plan.image.start == address, comment)
                 Self.check(boot, comment)
             } catch {
                 guard error.rule == .baseMisaligned else {
@@ -217,11 +217,11 @@ import Testing
             let boot = try Self.boot([file], choice)
             Self.check(boot, "\(choice)")
             for section in sections {
-                #expect((section.address &+ boot.placement.bias) % section.alignment == 0, "\(section) \(choice)")
+                #expect((section.address &+ boot.plan.bias) % section.alignment == 0, "\(section) \(choice)")
             }
             // The next boot accepts the chosen base.
-            let again = try Self.boot([file], .address(boot.placement.image.start))
-            #expect(again.placement.bias == boot.placement.bias)
+            let again = try Self.boot([file], .address(boot.plan.image.start))
+            #expect(again.plan.bias == boot.plan.bias)
         }
     }
 
@@ -256,7 +256,7 @@ import Testing
             let most = file.sections.map(\.align).max()!
             #expect(application.alignment >= most)
             for choice in [.lowest, .random(RandomNumber(random.next(), from: .given))] as [BaseChoice] {
-                let bias = try Self.boot([bytes], choice).placement.bias
+                let bias = try Self.boot([bytes], choice).plan.bias
                 #expect(bias % max(most, 0x20_0000) == 0)
             }
         }

@@ -70,10 +70,10 @@ import Testing
             }
             for (value, place) in numbers {
                 switch MemoryPlanTests.plan(scenario, .random(RandomNumber(value, from: .given))) {
-                case .success(let placement):
-                    #expect(placement.places == count, "\(scenario)")
-                    #expect(placement.image.start == place, "\(scenario)")
-                    plans.check(placement, scenario)
+                case .success(let plan):
+                    #expect(plan.places == count, "\(scenario)")
+                    #expect(plan.image.start == place, "\(scenario)")
+                    plans.check(plan, scenario)
                 case .failure(let fault): Issue.record("\(fault) \(scenario)")
                 }
             }
@@ -102,8 +102,8 @@ import Testing
         let draws = places.count * 8
         for draw in 0..<draws {
             let value = UInt64(draw) * (.max / UInt64(draws)) + .random(in: 0..<1 << 40, using: &random)
-            let placement = try MemoryPlanTests.plan(scenario, .random(RandomNumber(value, from: .given))).get()
-            hits[placement.image.start, default: 0] += 1
+            let plan = try MemoryPlanTests.plan(scenario, .random(RandomNumber(value, from: .given))).get()
+            hits[plan.image.start, default: 0] += 1
         }
         #expect(hits.keys.sorted() == places)
         #expect(hits.values.allSatisfy { (7...9).contains($0) }, "\(hits)")
@@ -123,10 +123,10 @@ import Testing
             ].randomElement(using: &random)!
             let alignment = max(scenario.alignment, 0x20_0000)
             switch MemoryPlanTests.plan(scenario, .address(base)) {
-            case .success(let placement):
+            case .success(let plan):
                 planned += 1
-                if placement.isStaged || placement.movesModules { moved += 1 }
-                plans.check(placement, scenario, base: base)
+                if plan.isStaged || plan.movesModules { moved += 1 }
+                plans.check(plan, scenario, base: base)
             case .failure(let fault):
                 refused[fault.rule, default: 0] += 1
                 let image = AddressRange(at: base, size: 961 + scenario.zeroFill)
@@ -234,10 +234,10 @@ import Testing
             var platform = Platform(.multiboot, information: 0x9500)
             try platform.memoryMap.add(AddressRange(0, 0x9_fc00), .available)
             try platform.memoryMap.add(AddressRange(0x10_0000, 0x5_0000_0000), .available)
-            let placement = try MemoryPlan(
+            let plan = try MemoryPlan(
                 application, on: platform.facts, loader: AddressRange(0x10_0000, 0x12_8000), limit: 1 << 32,
                 .random(RandomNumber(.max, from: .given)))
-            #expect(placement.image.start == highest)
+            #expect(plan.image.start == highest)
         }
     }
 
@@ -259,8 +259,8 @@ import Testing
         for (more, end) in [(0, 0x4000_0000), (1, 0x4000_0001)] as [(UInt64, UInt64)] {
             scenario.zeroFill = 0x20_0000 - size + more
             switch MemoryPlanTests.plan(scenario, .address(0x3fe0_0000)) {
-            case .success(let placement):
-                #expect(placement.image.end == end && (more == 0 || generation.entryVersion == 4))
+            case .success(let plan):
+                #expect(plan.image.end == end && (more == 0 || generation.entryVersion == 4))
             case .failure(let fault):
                 #expect(fault == Fault(.baseTooHigh, value: end, limit: 0x4000_0000))
                 #expect(more == 1 && generation.entryVersion < 4)
@@ -284,8 +284,8 @@ import Testing
             MemoryRegion(range: AddressRange(0x20_0000, 0x20_2000), kind: .available),
             MemoryRegion(range: AddressRange(0x41_0000, 0x1000_0000), kind: .available),
         ]
-        let placement = try MemoryPlanTests.plan(scenario).get()
-        #expect(placement.handoff.range.start == 0x41_0000)
-        #expect(placement.image.start == 0x60_0000)
+        let plan = try MemoryPlanTests.plan(scenario).get()
+        #expect(plan.handoff.range.start == 0x41_0000)
+        #expect(plan.image.start == 0x60_0000)
     }
 }

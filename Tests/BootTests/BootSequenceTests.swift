@@ -55,7 +55,7 @@ import Testing
             platform.rsdp = 0x13_0010
             return platform
         }
-        let page = boot.placement.rootPointer
+        let page = boot.plan.rootPointer
         #expect(page.size == 0x1000 && (page.end <= 0xa_0000) == hasLowMemory)
         #expect(boot.bytes(AddressRange(at: page.start, size: 36)) == pointer)
         #expect(boot.number(UInt16.self, at: 0x40e) == (hasLowMemory ? UInt16(page.start >> 4) : 0))

@@ -12,7 +12,7 @@ import TestSupport
 
 /// A machine on which an application has been booted up to the jump.
 struct BootedMachine {
-    let placement: MemoryPlan
+    let plan: MemoryPlan
     let state: EntryState
     let memory: SparseMemory
     /// The console's text.
@@ -28,10 +28,10 @@ struct BootedMachine {
         for (address, bytes) in contents { memory.write(bytes, at: address) }
         var host = Host(handoff: handoff, memory: memory, told: platform)
         var plans = [LinkPlan()]
-        var plan = plans.mutableSpan
-        if let fault = BootSequence.run(memory.readable, plan: &plan, on: &host) { throw fault }
+        var linkPlan = plans.mutableSpan
+        if let fault = BootSequence.run(memory.readable, linkPlan: &linkPlan, on: &host) { throw fault }
         guard let entered = host.entered else { fatalError("a boot ends by entering the kernel or by a fault") }
-        (state, placement) = entered
+        (state, plan) = entered
         said = host.console.text
     }
 
@@ -56,7 +56,7 @@ struct BootedMachine {
         let handoff: Handoff
         let memory: SparseMemory
         let told: () throws(Fault) -> Platform
-        private(set) var entered: (state: EntryState, placement: MemoryPlan)?
+        private(set) var entered: (state: EntryState, plan: MemoryPlan)?
 
         init(handoff: Handoff, memory: SparseMemory, told: @escaping () throws(Fault) -> Platform) {
             self.handoff = handoff
@@ -78,13 +78,13 @@ struct BootedMachine {
         func call(_ resolver: UInt64) -> UInt64? { resolver &+ 1 }
 
         func didPlan(
-            _ placement: MemoryPlan, _ application: borrowing Application, _ options: LoaderOptions,
+            _ plan: MemoryPlan, _ application: borrowing Application, _ options: LoaderOptions,
             on platform: borrowing PlatformFacts
         ) {}
 
         mutating func enter(
-            _ state: EntryState, _ placement: MemoryPlan, _ application: borrowing Application,
+            _ state: EntryState, _ plan: MemoryPlan, _ application: borrowing Application,
             _ counts: RelocationCounts, from files: borrowing NamedFiles
-        ) { entered = (state, placement) }
+        ) { entered = (state, plan) }
     }
 }

@@ -44,7 +44,7 @@ import Testing
 
     /// The node `chosen` of the device tree.
     static func chosen(_ machine: BootedMachine) throws -> DeviceTreeNode {
-        let tree = try #require(DeviceTree(machine.bytes(machine.placement.handoff.deviceTree)))
+        let tree = try #require(DeviceTree(machine.bytes(machine.plan.handoff.deviceTree)))
         return try #require(tree.root.children.first { $0.name == "chosen" })
     }
     /// Its command line.
@@ -261,7 +261,7 @@ import Testing
         ] {
             // An archive's place need not be aligned.
             let machine = try Self.boot(archive, at: start)
-            let image = machine.placement.image
+            let image = machine.plan.image
             #expect(image.start == base)
             let node = try Self.chosen(machine)
             let first = try #require(node.numbers("linux,initrd-start")?.first)
@@ -293,7 +293,7 @@ import Testing
         let end: UInt64 = 0x410_0000
         for start in [0x12_0000, 0x13_0000, 0x100_0000, end - pages, end - size] {
             let machine = try Self.boot(archive, at: start)
-            let image = machine.placement.image
+            let image = machine.plan.image
             let node = try Self.chosen(machine)
             let first = try #require(node.numbers("linux,initrd-start")?.first, "\(start)")
             let range = AddressRange(at: first, size: size)
@@ -306,13 +306,13 @@ import Testing
         // No room at its lowest place below the image: the archive stays, and the image lies above it.
         let staying = try Self.boot(
             archive, at: 0x100_0000, taken: [AddressRange(0x12_0000, 0x100_0000), AddressRange(0x140_0000, end)])
-        #expect(staying.placement.image.start > 0x100_0000)
+        #expect(staying.plan.image.start > 0x100_0000)
         #expect(try Self.chosen(staying).numbers("linux,initrd-start")?.first == 0x100_0000)
         // No room in either case: the kernel is not told of it.
         let untold = try Self.boot(
             archive, at: end - pages,
             taken: [AddressRange(0x12_1000, 0x20_0000), AddressRange(0x30_0000, end - pages)])
-        #expect(untold.placement.image.start == 0x20_0000)
+        #expect(untold.plan.image.start == 0x20_0000)
         #expect(try Self.chosen(untold)["linux,initrd-start"] == nil)
     }
 }

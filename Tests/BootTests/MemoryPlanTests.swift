@@ -30,9 +30,9 @@ import Testing
         for _ in 0..<1000 {
             let scenario = Scenario.random(generation, &random)
             switch Self.plan(scenario) {
-            case .success(let placement):
+            case .success(let plan):
                 planned += 1
-                check(placement, scenario)
+                check(plan, scenario)
             case .failure(let fault):
                 refused[fault.rule, default: 0] += 1
                 checkRefusal(fault, scenario)
@@ -43,52 +43,52 @@ import Testing
     }
 
     /// Every promise of a plan; the image of a position-independent file lies at `base` if that is not nil.
-    func check(_ placement: MemoryPlan, _ scenario: Scenario, base: UInt64? = nil) {
+    func check(_ plan: MemoryPlan, _ scenario: Scenario, base: UInt64? = nil) {
         let size = 961 + scenario.zeroFill
-        #expect(placement.image.size >= size, "\(scenario)")
+        #expect(plan.image.size >= size, "\(scenario)")
         if scenario.isFixed {
-            #expect(placement.image.start == scenario.base)
-            #expect(placement.bias == 0)
+            #expect(plan.image.start == scenario.base)
+            #expect(plan.bias == 0)
         } else if let base {
-            #expect(placement.image.start == base && placement.bias == base)
+            #expect(plan.image.start == base && plan.bias == base)
         } else {
-            #expect(placement.image.start % max(0x20_0000, scenario.alignment) == 0)
-            #expect(placement.bias == placement.image.start)
-            #expect(!placement.isStaged && !placement.movesModules)
+            #expect(plan.image.start % max(0x20_0000, scenario.alignment) == 0)
+            #expect(plan.bias == plan.image.start)
+            #expect(!plan.isStaged && !plan.movesModules)
         }
 
         // Each written range has its own place in RAM, below the limit.
-        let written = [placement.handoff.range, placement.staged, placement.movedModules, placement.movingTables]
+        let written = [plan.handoff.range, plan.staged, plan.movedModules, plan.movingTables]
             .map(\.asRange).filter { !$0.isEmpty }
         let ram = scenario.availableRAM
-        for range in written + [placement.image.asRange] {
+        for range in written + [plan.image.asRange] {
             #expect(
                 ram.contains { $0.lowerBound <= range.lowerBound && range.upperBound <= $0.upperBound }, "\(scenario)")
             #expect(range.upperBound <= scenario.limit)
         }
         for (index, range) in written.enumerated() {
-            #expect(!range.overlaps(placement.image.asRange), "\(scenario) \(placement)")
-            for other in written[..<index] { #expect(!range.overlaps(other), "\(scenario) \(placement)") }
-            for other in scenario.taken { #expect(!range.overlaps(other), "\(scenario) \(placement)") }
+            #expect(!range.overlaps(plan.image.asRange), "\(scenario) \(plan)")
+            for other in written[..<index] { #expect(!range.overlaps(other), "\(scenario) \(plan)") }
+            for other in scenario.taken { #expect(!range.overlaps(other), "\(scenario) \(plan)") }
         }
 
         // The image may lie over ranges that are no longer needed once they have been moved.
-        let image = placement.image.asRange
-        #expect(placement.isStaged == image.overlaps(scenario.loader.asRange), "\(scenario)")
+        let image = plan.image.asRange
+        #expect(plan.isStaged == image.overlaps(scenario.loader.asRange), "\(scenario)")
         let moved = scenario.modules.filter { image.overlaps($0.asRange) }.map { $0.roundedOutward(to: 0x1000).size }
-        #expect(placement.movedModules.size == moved.reduce(0, +), "\(scenario)")
-        #expect(placement.movingTables.isEmpty == !placement.isStaged)
+        #expect(plan.movedModules.size == moved.reduce(0, +), "\(scenario)")
+        #expect(plan.movingTables.isEmpty == !plan.isStaged)
         if !scenario.isFixed, base == nil {
             for other in scenario.taken { #expect(!image.overlaps(other), "\(scenario)") }
         }
-        #expect(placement.staged.size == (placement.isStaged ? placement.image.size : 0))
+        #expect(plan.staged.size == (plan.isStaged ? plan.image.size : 0))
 
-        checkHandoff(placement, scenario, isFixed: scenario.isFixed || base != nil)
+        checkHandoff(plan, scenario, isFixed: scenario.isFixed || base != nil)
     }
 
     /// The handoff lies below the image if there is room for it.
-    func checkHandoff(_ placement: MemoryPlan, _ scenario: Scenario, isFixed: Bool) {
-        let layout = placement.handoff
+    func checkHandoff(_ plan: MemoryPlan, _ scenario: Scenario, isFixed: Bool) {
+        let layout = plan.handoff
         let parts = [
             layout.pageTables, layout.information, layout.trampoline, layout.deviceTree, layout.multiboot,
         ]
@@ -101,19 +101,19 @@ import Testing
         }
         #expect(layout.stack.start - layout.multiboot.end == 0x1000)
 
-        guard layout.range.end > placement.image.start else { return }
+        guard layout.range.end > plan.image.start else { return }
         #expect(isFixed)
         var free = scenario.availableRAM
-        let others = [placement.image, placement.staged, placement.movedModules, placement.movingTables]
+        let others = [plan.image, plan.staged, plan.movedModules, plan.movingTables]
         for range in scenario.taken + others.map(\.asRange) { free = subtract(range, from: free) }
         for window in [
-            0x1_0000..<min(0xa_0000, max(0x1_0000, placement.image.start)),
-            0x10_0000..<max(0x10_0000, placement.image.start),
+            0x1_0000..<min(0xa_0000, max(0x1_0000, plan.image.start)),
+            0x10_0000..<max(0x10_0000, plan.image.start),
         ] {
             for range in free {
                 let part = range.clamped(to: window)
                 let start = (part.lowerBound + 0xfff) & ~0xfff
-                #expect(part.isEmpty || start + layout.range.size > part.upperBound, "\(scenario) \(placement)")
+                #expect(part.isEmpty || start + layout.range.size > part.upperBound, "\(scenario) \(plan)")
             }
         }
     }

@@ -64,11 +64,11 @@ import Testing
             let boot = try Self.boot([
                 (first, Self.application, string, "app"), (second, one, string + 0x100, "lib/one.so another.so"),
             ])
-            let image = boot.placement.image
+            let image = boot.plan.image
             #expect(image.start == 0x100_0000 && image.end > 0x100_8000)
             #expect(boot.number(UInt64.self, at: Self.word) == 0x1234)
             let isMoved = [first, second].contains { AddressRange(at: $0, size: 0x4100).overlaps(image) }
-            #expect(boot.placement.movesModules == isMoved)
+            #expect(boot.plan.movesModules == isMoved)
         }
         // A library with DT_SONAME needs no string.
         let named = try Self.boot([
@@ -86,8 +86,8 @@ import Testing
         let boot = try Self.boot([(0x40_0000, file.bytes, 0, "")])
         for index in 0..<4 as Range<UInt64> {
             let word = boot.number(
-                UInt64.self, at: boot.placement.image.start + LinkedFileWriter.dataOffset + index * 8)
-            #expect(word == (index < count ? boot.placement.bias + 0x4081 + index * 16 : 0))
+                UInt64.self, at: boot.plan.image.start + LinkedFileWriter.dataOffset + index * 8)
+            #expect(word == (index < count ? boot.plan.bias + 0x4081 + index * 16 : 0))
         }
     }
 
@@ -129,7 +129,7 @@ import Testing
         let boot = try Self.boot([(start, archive, 0, "")])
         #expect(boot.number(UInt64.self, at: Self.word) == 0x4321)
         #expect(
-            boot.placement.movesModules
-                == AddressRange(at: start, size: UInt64(archive.count)).overlaps(boot.placement.image))
+            boot.plan.movesModules
+                == AddressRange(at: start, size: UInt64(archive.count)).overlaps(boot.plan.image))
     }
 }

@@ -28,19 +28,19 @@ public struct Handoff {
         self.hasNoExecute = hasNoExecute
     }
 
-    /// Fills `block`, whose range is that of `placement.handoff`; `memory` is read for the command line. Returns the
+    /// Fills `block`, whose range is that of `plan.handoff`; `memory` is read for the command line. Returns the
     /// state in which to enter the kernel. Throws `entryNotExecutable`, `pageTableRoom` or `deviceTreeRoom`.
     public func write(
-        _ application: borrowing Application, on platform: borrowing PlatformFacts, _ placement: MemoryPlan,
+        _ application: borrowing Application, on platform: borrowing PlatformFacts, _ plan: MemoryPlan,
         memory: PhysicalMemory, to block: inout ByteRegion
     ) throws(Fault) -> EntryState {
         let protectsExecution = application.protectsPages && hasNoExecute
         if protectsExecution { try application.requireExecutableEntry() }
-        let layout = placement.handoff
+        let layout = plan.handoff
         let commandLine =
             platform.commandLine.isEmpty ? AddressRange(memory.origin, memory.origin) : platform.commandLine
         let text = try memory.view(commandLine.start, size: commandLine.size)
-        let usesFirmwareInformation = isMultibootInformationUsable(application, on: platform, placement)
+        let usesFirmwareInformation = isMultibootInformationUsable(application, on: platform, plan)
 
         block.clear(layout.information.start, size: 0x1000)
         let (code, data) = (SegmentDescriptor.code, SegmentDescriptor.data)
@@ -53,42 +53,42 @@ public struct Handoff {
         if application.generation.hasDeviceTree {
             let rootPointer = RootPointer.tell(application, on: platform, layout, memory, to: &block)
             try writeDeviceTree(
-                application, on: platform, placement, text, rootPointer: rootPointer,
+                application, on: platform, plan, text, rootPointer: rootPointer,
                 reservesFirmwareInformation: usesFirmwareInformation, to: &block)
         }
         var multibootInformation: UInt64 = 0
         if usesFirmwareInformation {
             multibootInformation = platform.information
         } else if platform.bootProtocol == .multiboot || !application.generation.hasDeviceTreePlatform {
-            multibootInformation = try writeMultibootInformation(platform, placement, memory, to: &block)
+            multibootInformation = try writeMultibootInformation(platform, plan, memory, to: &block)
         }
-        writeBootInfo(application, placement, commandLineSize: text.count, multibootInformation, to: &block)
+        writeBootInfo(application, plan, commandLineSize: text.count, multibootInformation, to: &block)
         try writePageTables(
-            application, on: platform, placement, mapsFirmwareInformation: usesFirmwareInformation, to: &block)
+            application, on: platform, plan, mapsFirmwareInformation: usesFirmwareInformation, to: &block)
 
         return EntryState(
-            instructionPointer: application.entry &+ placement.bias,
+            instructionPointer: application.entry &+ plan.bias,
             // Kernels that take their stack from BootInfo get a usable one here, for their first instructions.
             stackPointer: application.generation.takesStackFromRegister ? layout.stack.start : layout.stack.end &- 16,
             bootInfo: layout.bootInfo,
             pageTable: layout.pageTables.start,
             descriptorTable: layout.descriptorTable,
             trampoline: layout.trampoline.start,
-            staged: placement.staged,
-            movingPageTable: isLoaderLeft(application, placement)
-                ? layout.pageTables.start : placement.movingTables.start,
-            imageStart: placement.image.start,
+            staged: plan.staged,
+            movingPageTable: isLoaderLeft(application, plan)
+                ? layout.pageTables.start : plan.movingTables.start,
+            imageStart: plan.image.start,
             protectsWriting: application.protectsPages,
             protectsExecution: protectsExecution)
     }
 
     private func writeBootInfo(
-        _ application: borrowing Application, _ placement: MemoryPlan, commandLineSize: UInt64,
+        _ application: borrowing Application, _ plan: MemoryPlan, commandLineSize: UInt64,
         _ multibootInformation: UInt64, to block: inout ByteRegion
     ) {
-        let layout = placement.handoff
-        var info = BootInfo(imageStart: placement.image.start, imageEnd: placement.image.end, stack: layout.stack.start)
-        info.tls = application.tls(bias: placement.bias)
+        let layout = plan.handoff
+        var info = BootInfo(imageStart: plan.image.start, imageEnd: plan.image.end, stack: layout.stack.start)
+        info.tls = application.tls(bias: plan.bias)
         info.serialPort = IOPort.serial
         info.commandLine = layout.multiboot.start
         info.commandLineSize = commandLineSize
@@ -100,7 +100,7 @@ public struct Handoff {
     }
 
     /// Fills the page tables for the move of a staged image: an identity mapping of everything the loader can reach.
-    /// `region` is that of `placement.movingTables`. Throws `pageTableRoom`.
+    /// `region` is that of `plan.movingTables`. Throws `pageTableRoom`.
     public func writeMovingTables(_ region: consuming ByteRegion, limit: UInt64) throws(Fault) {
         var tables = PageTables(region)
         tables.map(AddressRange(0, limit), .size2MiB)

@@ -8,11 +8,11 @@ import Memory
 
 extension Handoff {
     func writeDeviceTree(
-        _ application: borrowing Application, on platform: borrowing PlatformFacts, _ placement: MemoryPlan,
+        _ application: borrowing Application, on platform: borrowing PlatformFacts, _ plan: MemoryPlan,
         _ commandLine: borrowing ByteView, rootPointer: UInt64, reservesFirmwareInformation: Bool,
         to block: inout ByteRegion
     ) throws(Fault) {
-        let room = placement.handoff.deviceTree
+        let room = plan.handoff.deviceTree
         guard let region = block.part(room.start, size: room.size) else {
             throw Fault(.deviceTreeRoom, value: room.size)
         }
@@ -30,13 +30,13 @@ extension Handoff {
         }
         var index = 0
         while index < platform.moduleCount {
-            reserve(placement.module(index, on: platform), &last, in: &tree)
+            reserve(plan.module(index, on: platform), &last, in: &tree)
             index &+= 1
         }
-        reserve(placement.handoff.range, &last, in: &tree)
+        reserve(plan.handoff.range, &last, in: &tree)
         // Kernels that take their own `_end` for the end of the image do not know of libraries, which come after it.
-        let linkEnd = placement.image.start &+ (application.linkEnd &- application.linkStart)
-        reserve(AddressRange(linkEnd.pageAligned, placement.image.end), &last, in: &tree)
+        let linkEnd = plan.image.start &+ (application.linkEnd &- application.linkStart)
+        reserve(AddressRange(linkEnd.pageAligned, plan.image.end), &last, in: &tree)
         tree.reserve(last)
 
         tree.beginRoot(platform.bootProtocol)
@@ -48,7 +48,7 @@ extension Handoff {
         }
         if rootPointer != 0 { tree.rootPointer(rootPointer) }
         if platform.confidentialBlob != 0 { tree.confidentialBlob(platform.confidentialBlob) }
-        _ = try tree.finish(commandLine, archive: placement.archive(for: application, on: platform))
+        _ = try tree.finish(commandLine, archive: plan.archive(for: application, on: platform))
     }
 
     /// Reserves `range` unless it is empty, or lies in the first MiB, which is reserved as a whole. If it touches `last`, which has not

@@ -16,23 +16,23 @@ extension Generation {
 extension Handoff {
     /// Whether the last step must not run in the loader, which lies above the image: kernels with a recursive page table map their heap
     /// there, page by page, and panic if something is mapped already.
-    func isLoaderLeft(_ application: borrowing Application, _ placement: MemoryPlan) -> Bool {
-        application.generation.usesRecursivePageTable && loader.start >= placement.image.end
+    func isLoaderLeft(_ application: borrowing Application, _ plan: MemoryPlan) -> Bool {
+        application.generation.usesRecursivePageTable && loader.start >= plan.image.end
     }
 
     /// Writes the tables into their part of `block`.
     func writePageTables(
-        _ application: borrowing Application, on platform: borrowing PlatformFacts, _ placement: MemoryPlan,
+        _ application: borrowing Application, on platform: borrowing PlatformFacts, _ plan: MemoryPlan,
         mapsFirmwareInformation: Bool, to block: inout ByteRegion
     ) throws(Fault) {
-        let layout = placement.handoff
+        let layout = plan.handoff
         guard let region = block.part(layout.pageTables.start, size: layout.pageTables.size) else {
             throw Fault(.pageTableRoom, value: layout.pageTables.size / 0x1000)
         }
         var tables = PageTables(region, hasNoExecute: hasNoExecute)
         let (data, code): (PageAccess, PageAccess) = application.protectsPages ? (.data, .code) : (.all, .all)
         let loaderCode = AddressRange(loader.start, loaderDataStart)
-        let leavesLoader = isLoaderLeft(application, placement)
+        let leavesLoader = isLoaderLeft(application, plan)
         if application.generation.usesRecursivePageTable {
             // Kernels of these generations map memory themselves, page by page, and panic if a page that is already mapped is larger: below
             // 2 MiB they get sparse 4 KiB pages, above the image nothing. The first range that is mapped gets the first PDPT and page
@@ -57,8 +57,8 @@ extension Handoff {
             tables.map(AddressRange(layout.range.start, layout.multiboot.end), .size4KiB, data)
             tables.map(layout.stack, .size4KiB, data)
             // The kernel takes the last 2 MiB page that the image touches as wholly the image's. Its own pages follow below.
-            let start = application.protectsPages ? placement.image.end & ~0xfff : placement.image.start
-            let end = (placement.image.end &+ 0x1f_ffff) & ~0x1f_ffff
+            let start = application.protectsPages ? plan.image.end & ~0xfff : plan.image.start
+            let end = (plan.image.end &+ 0x1f_ffff) & ~0x1f_ffff
             tables.map(AddressRange(start, end), .size2MiB, data)
             if !leavesLoader, AddressRange(start, end).overlaps(loader) { tables.map(loaderCode, .size4KiB, code) }
             tables.makeRecursive()
@@ -82,8 +82,8 @@ extension Handoff {
         if !application.generation.usesRecursivePageTable, layout.range.end <= 0x20_0000 {
             tables.map(AddressRange(layout.multiboot.end, layout.stack.start), .size4KiB, .none)
         }
-        if placement.isStaged || leavesLoader { tables.map(layout.trampoline, .size4KiB, .code) }
-        ImagePages.map(application, bias: placement.bias, in: &tables)
+        if plan.isStaged || leavesLoader { tables.map(layout.trampoline, .size4KiB, .code) }
+        ImagePages.map(application, bias: plan.bias, in: &tables)
         try tables.checkRoom()
     }
 }

@@ -11,7 +11,7 @@ extension Handoff {
     /// for a null pointer, the image covers neither it nor a module that it lists, and it lies below the image if the kernel takes all
     /// memory above for its own.
     func isMultibootInformationUsable(
-        _ application: borrowing Application, on platform: borrowing PlatformFacts, _ placement: MemoryPlan
+        _ application: borrowing Application, on platform: borrowing PlatformFacts, _ plan: MemoryPlan
     ) -> Bool {
         // A Hermit image has its own command line, and its first module is not the one that the firmware lists.
         guard platform.bootProtocol == .multiboot, !platform.isImage else { return false }
@@ -19,9 +19,9 @@ extension Handoff {
         for index in reserved.indices {
             let range = reserved[index].range
             if range.start == 0 { return false }
-            guard range.end > placement.image.start else { continue }
+            guard range.end > plan.image.start else { continue }
             // The image and the range are not empty, so they overlap.
-            if range.start < placement.image.end { return false }
+            if range.start < plan.image.end { return false }
             if reserved[index].isFirmware, application.generation.usesRecursivePageTable { return false }
         }
         return true
@@ -31,10 +31,10 @@ extension Handoff {
     /// returns its address. The layout is the command line with its NUL, then the information, an entry per module, the memory map, and the
     /// modules' strings with their NULs.
     func writeMultibootInformation(
-        _ platform: borrowing PlatformFacts, _ placement: MemoryPlan, _ memory: PhysicalMemory,
+        _ platform: borrowing PlatformFacts, _ plan: MemoryPlan, _ memory: PhysicalMemory,
         to block: inout ByteRegion
     ) throws(Fault) -> UInt64 {
-        let room = placement.handoff.multiboot
+        let room = plan.handoff.multiboot
         guard var list = block.part(room.start, size: room.size) else {
             throw Fault(.noRoomForHandoff, value: room.size)
         }
@@ -53,7 +53,7 @@ extension Handoff {
         var entry = modules
         var index = 0
         while index < platform.moduleCount {
-            let module = placement.module(index, on: platform)
+            let module = plan.module(index, on: platform)
             list.put(module.start | module.end << 32, at: entry)
             list.put(string, at: entry &+ 8)
             let text = platform.module(index).commandLine

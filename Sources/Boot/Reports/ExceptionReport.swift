@@ -27,14 +27,14 @@ public struct BootRecord: Equatable, Sendable {
     /// Nothing has been placed yet.
     public init() {}
 
-    /// Remembers the boot that `placement` describes, of the file at `module`; `hint` is about its BootInfo.
+    /// Remembers the boot that `plan` describes, of the file at `module`; `hint` is about its BootInfo.
     public mutating func remember(
-        _ placement: MemoryPlan, loader: AddressRange, module: AddressRange, _ hint: AlignmentHint = .none
+        _ plan: MemoryPlan, loader: AddressRange, module: AddressRange, _ hint: AlignmentHint = .none
     ) {
         self.hint = hint
-        image = placement.image
-        bias = placement.bias
-        stack = placement.handoff.stack
+        image = plan.image
+        bias = plan.bias
+        stack = plan.handoff.stack
         self.loader = loader
         self.module = module
         isKnown = true

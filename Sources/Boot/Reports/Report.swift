@@ -67,20 +67,20 @@ public enum Report {
 
     /// How the image's place was chosen, if an option asked for one.
     public static func chosen(
-        _ choice: BaseChoice, _ placement: MemoryPlan, _ options: LoaderOptions, to sink: inout some TextSink
+        _ choice: BaseChoice, _ plan: MemoryPlan, _ options: LoaderOptions, to sink: inout some TextSink
     ) {
         if case .lowest = choice { return }
         guard options.verbosity != .quiet else { return }
         switch choice {
         case .random(let number):
             sink.write(
-                placement.places == 1
+                plan.places == 1
                     ? "[LOADER] loader.kaslr: image at %x, one of %d place, by "
                     : "[LOADER] loader.kaslr: image at %x, one of %d places, by ",
-                placement.image.start, placement.places)
+                plan.image.start, plan.places)
             sink.write(number.source.name)
         case .address, .lowest:
-            sink.write("[LOADER] loader.base: image at ", hex: placement.image.start)
+            sink.write("[LOADER] loader.base: image at ", hex: plan.image.start)
             if options.placesAtRandom { sink.write("; loader.kaslr has no effect beside it") }
         }
         sink.endLine()
@@ -88,18 +88,18 @@ public enum Report {
 
     /// The places of everything, and the numbers of relocations.
     public static func placed(
-        _ application: borrowing Application, _ placement: MemoryPlan, _ counts: RelocationCounts, _ state: EntryState,
+        _ application: borrowing Application, _ plan: MemoryPlan, _ counts: RelocationCounts, _ state: EntryState,
         _ verbosity: Verbosity, to sink: inout some TextSink
     ) {
         guard verbosity != .quiet else { return }
-        if verbosity == .verbose { placedInDetail(placement, to: &sink) }
-        sink.write("[LOADER] image at ", placement.image)
-        if placement.isStaged { sink.write(", over the loader") }
-        if placement.movesModules { sink.write(", modules moved") }
-        let tls = application.tls(bias: placement.bias)
+        if verbosity == .verbose { placedInDetail(plan, to: &sink) }
+        sink.write("[LOADER] image at ", plan.image)
+        if plan.isStaged { sink.write(", over the loader") }
+        if plan.movesModules { sink.write(", modules moved") }
+        let tls = application.tls(bias: plan.bias)
         if let tls { sink.write(", TLS at ", hex: tls.start) }
         sink.endLine()
-        if application.link.count > 0 { libraries(application, placement, counts, to: &sink) }
+        if application.link.count > 0 { libraries(application, plan, counts, to: &sink) }
         // The oldest kernels align the block to 16 bytes, whatever the template's alignment; no note distinguishes them.
         if application.generation == .zero, let tls, tls.align > 16 {
             sink.line("warning: kernels before 0.3.54 ignore the alignment of thread-local storage, %d", tls.align)
@@ -107,14 +107,14 @@ public enum Report {
         sink.write("[LOADER] ")
         relocations(counts, to: &sink)
         sink.endLine()
-        if placement.losesRootPointer {
+        if plan.losesRootPointer {
             sink.line(
                 """
                 warning: there is no free memory where this kernel looks for ACPI's root pointer, below 640 KiB or from 896 KiB to 1 MiB
                 """)
         }
         sink.write("[LOADER] BootInfo at ", hex: state.bootInfo)
-        sink.write(", stack at ", hex: placement.handoff.stack.start)
+        sink.write(", stack at ", hex: plan.handoff.stack.start)
         sink.write(", entry point ", hex: state.instructionPointer)
         sink.endLine()
         sink.flush()
@@ -137,14 +137,14 @@ public enum Report {
 
     /// The places of the libraries, and warnings about them.
     private static func libraries(
-        _ application: borrowing Application, _ placement: MemoryPlan, _ counts: RelocationCounts,
+        _ application: borrowing Application, _ plan: MemoryPlan, _ counts: RelocationCounts,
         to sink: inout some TextSink
     ) {
         for index in 1..<application.link.count {
             let object = application.link[index]
             sink.write("[LOADER] ")
             write(name: object.name, object.nameSize, application.files, to: &sink)
-            let start = object.linkStart &+ object.displacement &+ placement.bias
+            let start = object.linkStart &+ object.displacement &+ plan.bias
             sink.write(" at ", AddressRange(at: start, size: object.memorySize))
             sink.endLine()
         }
@@ -178,11 +178,11 @@ public enum Report {
     /// `[LOADER] error: …`, and the advice. The fault is in one of `files`; if it is in none, names are offsets in all of their bytes.
     /// `plans` has one element, which is overwritten.
     public static func error(
-        _ fault: Fault, _ files: borrowing NamedFiles, plan plans: consuming MutableSpan<LinkPlan>,
+        _ fault: Fault, _ files: borrowing NamedFiles, linkPlan plans: consuming MutableSpan<LinkPlan>,
         to sink: inout some TextSink
     ) {
         sink.write("[LOADER] error: ")
-        let details = FaultDetails(of: fault, in: files, plan: plans)
+        let details = FaultDetails(of: fault, in: files, linkPlan: plans)
         var bytes = files.bytes
         if fault.file < files.count {
             let file = files[fault.file]

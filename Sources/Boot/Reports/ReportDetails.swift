@@ -40,17 +40,17 @@ extension Report {
     }
 
     /// Every range that the loader wrote to.
-    static func placedInDetail(_ placement: MemoryPlan, to sink: inout some TextSink) {
-        line("staged image", placement.staged, to: &sink)
-        line("tables for moving it", placement.movingTables, to: &sink)
-        line("moved modules", placement.movedModules, to: &sink)
-        let handoff = placement.handoff
+    static func placedInDetail(_ plan: MemoryPlan, to sink: inout some TextSink) {
+        line("staged image", plan.staged, to: &sink)
+        line("tables for moving it", plan.movingTables, to: &sink)
+        line("moved modules", plan.movedModules, to: &sink)
+        let handoff = plan.handoff
         line("page tables", handoff.pageTables, to: &sink)
         line("BootInfo, GDT", handoff.information, to: &sink)
         line("device tree", handoff.deviceTree, to: &sink)
         line("command line", handoff.multiboot, to: &sink)
         line("stack", handoff.stack, to: &sink)
-        line("copy of ACPI's root pointer", placement.rootPointer, to: &sink)
+        line("copy of ACPI's root pointer", plan.rootPointer, to: &sink)
     }
 
     @inline(never)

@@ -111,7 +111,7 @@ struct BootCommand: AsyncParsableCommand {
         machine.loader = loader
         machine.givenProtocol = way.startProtocol
         let host = try machine.host(for: name, input)
-        let plan = try plan(machine, input, host)
+        let rehearsal = try rehearse(machine, input, host)
         var options = options
         options.smp = options.smp ?? Int(min(max(input.image?.processors ?? 1, 1), 255))
         let program = try QEMU.program(qemu)
@@ -156,13 +156,13 @@ struct BootCommand: AsyncParsableCommand {
         defer { for daemon in daemons { ChildProcess.end(daemon) } }
         var run = GuestRun(dropsCarriageReturns: quiet, timeout: options.timeout, isApart: gdb)
         if daemons.isEmpty, !gdb, way.starter == .qemu { run.didStart = { folder.remove() } }
-        let debugger = gdb ? try startDebugger(plan, host, input, in: folder) : nil
+        let debugger = gdb ? try startDebugger(rehearsal, host, input, in: folder) : nil
         run.companion = debugger
         let end = try run.run(program, arguments)
         let status = status(of: end, run)
         tell(end, status, run, host, ByteView(input.bytes), to: console)
         if status != 0, !gdb, end != .unread {
-            try await tell(run.log, input, name, host, plan, to: console)
+            try await tell(run.log, input, name, host, rehearsal, to: console)
         }
         console.flush()
         if status != 0 { throw ExitCode(status) }
@@ -170,7 +170,7 @@ struct BootCommand: AsyncParsableCommand {
 
     /// The boot as the host rehearses it; nil if it is refused and --force is given. Otherwise reports why it is refused, and throws the
     /// status.
-    private func plan(_ machine: MachineOptions, _ input: InputFile, _ host: HostMachine) throws -> Rehearsal? {
+    private func rehearse(_ machine: MachineOptions, _ input: InputFile, _ host: HostMachine) throws -> Rehearsal? {
         do throws(Refusal) {
             if let wanted = input.image?.processors, let given = options.smp, wanted > given {
                 let fault = Fault(.processorsBelowRequirement, value: wanted, limit: UInt64(given))
@@ -238,9 +238,9 @@ struct BootCommand: AsyncParsableCommand {
 
     /// Starts gdb with the terminal, which finds QEMU as soon as it listens; returns its process.
     private func startDebugger(
-        _ plan: Rehearsal?, _ host: HostMachine, _ input: InputFile, in folder: RunFolder
+        _ rehearsal: Rehearsal?, _ host: HostMachine, _ input: InputFile, in folder: RunFolder
     ) throws -> pid_t {
-        guard let plan else { throw Failure("--gdb needs a file that boots: its addresses are unknown") }
+        guard let rehearsal else { throw Failure("--gdb needs a file that boots: its addresses are unknown") }
         guard let program = InstalledProgram.find("gdb") else {
             throw Failure(
                 "there is no gdb in PATH: install it (apt-get install gdb); or boot with --qemu-arg -s --qemu-arg -S, and let "
@@ -251,7 +251,7 @@ struct BootCommand: AsyncParsableCommand {
         let made = try folder.made()
         // gdb reads no image: it gets the kernel in it.
         let symbols = input.image == nil ? file : try folder.file(input)
-        let lines = try GDBScript.lines(symbols, ByteView(input.bytes), host, plan, target: made + "/gdb") {
+        let lines = try GDBScript.lines(symbols, ByteView(input.bytes), host, rehearsal, target: made + "/gdb") {
             (library) throws(Failure) in try folder.file(library)
         }
         // QEMU is not there at once.
@@ -273,13 +273,14 @@ struct BootCommand: AsyncParsableCommand {
 
     /// Prints the symbols of the addresses in the guest's output.
     private func tell(
-        _ log: GuestLog, _ input: InputFile, _ path: String, _ host: HostMachine, _ plan: Rehearsal?, to console: Output
+        _ log: GuestLog, _ input: InputFile, _ path: String, _ host: HostMachine, _ rehearsal: Rehearsal?,
+        to console: Output
     ) async throws {
         defer { console.flush() }
         guard !log.mentions.isEmpty else { return }
         let crash = CrashNames(
-            mentions: log.mentions, start: log.imageStart ?? plan?.placement.image.start,
+            mentions: log.mentions, start: log.imageStart ?? rehearsal?.plan.image.start,
             isSupposed: log.imageStart == nil)
-        try await crash.tell(input, path, host, plan, debugFile: debugFile, to: console)
+        try await crash.tell(input, path, host, rehearsal, debugFile: debugFile, to: console)
     }
 }

@@ -73,10 +73,10 @@ enum GDBScript {
         copy: (InputFile) throws(Failure) -> String
     ) throws -> [String] {
         var script = [
-            "# \(printable(path)) lies at \(hex(rehearsal.placement.image.start)), "
+            "# \(printable(path)) lies at \(hex(rehearsal.plan.image.start)), "
                 + "BootInfo at \(hex(rehearsal.entry.bootInfo))",
             "set architecture i386:x86-64", "set confirm off",
-            try symbolFile(path, view, bias: rehearsal.placement.bias),
+            try symbolFile(path, view, bias: rehearsal.plan.bias),
         ]
         for library in rehearsal.libraries {
             guard let module = rehearsal.file(of: library, on: host) else { continue }

@@ -59,9 +59,9 @@ struct LoadCommand: ParsableCommand {
         if let base { host.loaderOptions += (host.loaderOptions.isEmpty ? "" : " ") + "loader.base=\(hex(base.value))" }
         host.tellAssumptions()
         let rehearsal = try Rehearsal(view, on: host, gigabytePages: machine.gigabytePages)
-        let placement = rehearsal.placement
-        try write("image", rehearsal.guest.span(placement.image), at: placement.image.start, to: output, console)
-        let handoff = placement.handoff.range
+        let plan = rehearsal.plan
+        try write("image", rehearsal.guest.span(plan.image), at: plan.image.start, to: output, console)
+        let handoff = plan.handoff.range
         try write("handoff", rehearsal.guest.span(handoff), at: handoff.start, to: memoryDump, console)
         console.write(rehearsal.report)
         if !rehearsal.resolvers.isEmpty {

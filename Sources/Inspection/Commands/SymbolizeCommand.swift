@@ -38,18 +38,18 @@ struct SymbolizeCommand: AsyncParsableCommand {
         let bytes = unsafe text.bytes.withUnsafeBytes { unsafe [UInt8]($0) }
         guest.take(bytes.span)
         guest.end()
-        var plan: Rehearsal?
+        var rehearsal: Rehearsal?
         var refusal: Refusal?
         do throws(Refusal) {
-            plan = try Rehearsal(ByteView(input.bytes), on: host, gigabytePages: machine.gigabytePages)
+            rehearsal = try Rehearsal(ByteView(input.bytes), on: host, gigabytePages: machine.gigabytePages)
         } catch { refusal = error }
         let told = guest.imageStart ?? base?.value
         if told == nil, let refusal { throw ExitCode(refusal.tell(file)) }
         let crash = CrashNames(
             mentions: guest.hasCrash ? guest.mentions : guest.mentionsBefore,
-            start: told ?? plan?.placement.image.start, isSupposed: told == nil)
+            start: told ?? rehearsal?.plan.image.start, isSupposed: told == nil)
         let output = Output(color: .never)
-        if try await crash.tell(input, file, host, plan, debugFile: debugFile, to: output) == 0 {
+        if try await crash.tell(input, file, host, rehearsal, debugFile: debugFile, to: output) == 0 {
             output.line("no address in the log lies in the image of \(printable(file))")
         }
         output.flush()

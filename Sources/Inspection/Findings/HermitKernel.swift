@@ -46,7 +46,7 @@ extension Verdict {
     /// Checks the kernel's other needs: refuses the machine if it is certain that the kernel cannot run there, and adds a finding if that
     /// is only known of some versions.
     mutating func judgeMachine(_ rehearsal: Rehearsal, _ file: ByteView, _ machine: HostMachine) {
-        let image = rehearsal.placement.image
+        let image = rehearsal.plan.image
         let kernelEnd = HermitKernel.kernelEnd(image.end)
         let total = rehearsal.memoryMap.reduce(0 as UInt64) { sum, region in
             region.isAvailable ? sum + AddressRange(max(region.range.start, kernelEnd), region.range.end).size : sum

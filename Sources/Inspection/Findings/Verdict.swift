@@ -148,7 +148,7 @@ struct Verdict: Encodable {
         init(_ application: borrowing Application, _ rehearsal: Rehearsal) {
             notes = application.notes
             compiler = application.decidingCompiler
-            template = application.tls(bias: rehearsal.placement.bias)
+            template = application.tls(bias: rehearsal.plan.bias)
             findings = Finding.inThreadLocals(template, rehearsal.memoryMap) + Finding.inApplication(application)
         }
     }
@@ -193,15 +193,15 @@ struct Verdict: Encodable {
         compiler = application.compiler.map { "\($0.major).\($0.minor)" }
         generation = rehearsal.generation.name.string
         findings += Finding.unused(machine.modules, used: rehearsal.libraries.map { $0.file - 1 })
-        let placement = rehearsal.placement
+        let planned = rehearsal.plan
         findings += application.findings
         plan = Plan(
-            image: HexAddress(placement.image.start), imageEnd: HexAddress(placement.image.end),
+            image: HexAddress(planned.image.start), imageEnd: HexAddress(planned.image.end),
             entryPoint: HexAddress(rehearsal.entry.instructionPointer), bootInfo: HexAddress(rehearsal.entry.bootInfo),
-            stack: HexAddress(placement.handoff.stack.start), pageTable: HexAddress(rehearsal.entry.pageTable),
-            deviceTree: HexAddress(placement.handoff.deviceTree.start), imageSize: placement.image.size,
-            movesImage: placement.isStaged,
-            movesModule: placement.movesModules,
+            stack: HexAddress(planned.handoff.stack.start), pageTable: HexAddress(rehearsal.entry.pageTable),
+            deviceTree: HexAddress(planned.handoff.deviceTree.start), imageSize: planned.image.size,
+            movesImage: planned.isStaged,
+            movesModule: planned.movesModules,
             tls: application.template.map {
                 ThreadLocal(start: HexAddress($0.start), fileSize: $0.filesz, memorySize: $0.memsz, alignment: $0.align)
             })

@@ -59,7 +59,7 @@ struct Refusal: Error {
     init(_ fault: Fault, _ files: borrowing NamedFiles) {
         var sink = StringSink()
         var plans = [LinkPlan()]
-        Report.error(fault, files, plan: plans.mutableSpan, to: &sink)
+        Report.error(fault, files, linkPlan: plans.mutableSpan, to: &sink)
         self.init(fault, report: sink.text)
     }
 }

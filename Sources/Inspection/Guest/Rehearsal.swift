@@ -16,7 +16,7 @@ struct Rehearsal {
     /// The guest's memory, as the kernel would find it.
     let guest: GuestMemory
     /// The plan.
-    let placement: MemoryPlan
+    let plan: MemoryPlan
     /// The CPU's state at the jump.
     let entry: EntryState
     /// The numbers of relocations.
@@ -73,8 +73,8 @@ struct Rehearsal {
         do throws(Fault) { start = try machine.start(file, in: guest) } catch { throw Refusal(error, file) }
         var host = GuestHost(guest, machine, start, gigabytePages: gigabytePages, look)
         var plans = Rehearsal.noPlan
-        var plan = plans.mutableSpan
-        let fault = BootSequence.run(guest.readable, plan: &plan, on: &host)
+        var linkPlan = plans.mutableSpan
+        let fault = BootSequence.run(guest.readable, linkPlan: &linkPlan, on: &host)
         if let fault { throw Refusal(fault, report: host.console.text) }
         guard let rehearsal = host.rehearsal else {
             preconditionFailure("a boot ends by entering the kernel or by a fault")
@@ -83,14 +83,14 @@ struct Rehearsal {
     }
 
     fileprivate init(
-        _ host: borrowing GuestHost, _ planned: GuestHost.Planned, _ state: EntryState, _ placement: MemoryPlan,
+        _ host: borrowing GuestHost, _ planned: GuestHost.Planned, _ state: EntryState, _ plan: MemoryPlan,
         _ counts: RelocationCounts, _ libraries: [Library], _ modules: [NamedFile]
     ) {
         guest = host.guest
         (generation, options, commandLine) = (planned.generation, planned.options, planned.commandLine)
         alignsWideIntegers = planned.alignsWideIntegers
         (memoryMap, reservations) = (planned.memoryMap, planned.reservations)
-        (entry, self.placement, self.counts) = (state, placement, counts)
+        (entry, self.plan, self.counts) = (state, plan, counts)
         (self.libraries, self.modules) = (libraries, modules)
         resolvers = host.resolvers
         report = host.console.text
@@ -152,7 +152,7 @@ private struct GuestHost: BootHost {
     }
 
     mutating func didPlan(
-        _ placement: MemoryPlan, _ application: borrowing Application, _ options: LoaderOptions,
+        _ plan: MemoryPlan, _ application: borrowing Application, _ options: LoaderOptions,
         on platform: borrowing PlatformFacts
     ) {
         planned = Planned(
@@ -164,25 +164,25 @@ private struct GuestHost: BootHost {
     }
 
     mutating func enter(
-        _ state: EntryState, _ placement: MemoryPlan, _ application: borrowing Application, _ counts: RelocationCounts,
+        _ state: EntryState, _ plan: MemoryPlan, _ application: borrowing Application, _ counts: RelocationCounts,
         from files: borrowing NamedFiles
     ) {
         guard let planned else { preconditionFailure("a kernel is entered after the memory has been planned") }
-        if placement.isStaged {
-            let built = AddressRange(at: placement.buildAddress, size: placement.image.size)
-            guest.write(ByteView(guest.span(built)), at: placement.image.start)
+        if plan.isStaged {
+            let built = AddressRange(at: plan.buildAddress, size: plan.image.size)
+            guest.write(ByteView(guest.span(built)), at: plan.image.start)
         }
         var libraries: [Rehearsal.Library] = []
         for index in 1..<max(application.link.count, 1) {
             let object = application.link[index]
-            let start = object.linkStart &+ object.displacement &+ placement.bias
+            let start = object.linkStart &+ object.displacement &+ plan.bias
             libraries.append(
                 Rehearsal.Library(
                     name: files.bytes.text(at: object.name, size: object.nameSize), file: object.file,
                     memory: AddressRange(at: start, size: object.memorySize)))
         }
         let rehearsal = Rehearsal(
-            self, planned, state, placement, counts, libraries, (0..<files.count).map { files[$0] })
+            self, planned, state, plan, counts, libraries, (0..<files.count).map { files[$0] })
         look(application, rehearsal)
         self.rehearsal = rehearsal
     }

@@ -89,8 +89,8 @@ struct GuestMap {
 
     /// Everything that was placed; where ranges overlap, the one that is there at the jump to the kernel comes first.
     private static func things(_ rehearsal: Rehearsal, _ machine: HostMachine) -> [GuestRange] {
-        let placement = rehearsal.placement
-        let layout = placement.handoff
+        let plan = rehearsal.plan
+        let layout = plan.handoff
         var list = image(rehearsal)
         func add(_ range: AddressRange?, _ owner: Owner, _ name: String) {
             if let range { list.append(GuestRange(range: range, owner: owner, name: name)) }
@@ -102,10 +102,10 @@ struct GuestMap {
         add(layout.multiboot, .handoff, "command line, Multiboot information")
         add(AddressRange(layout.stack.start &- 0x1000, layout.stack.start), .handoff, "guard page")
         add(layout.stack, .stack, "boot stack")
-        add(placement.rootPointer, .handoff, "copy of ACPI's root pointer")
-        if placement.movesModules { add(placement.movedModules, .module, "modules, moved") }
-        if placement.isStaged { add(placement.staged, .loader, "image, before it is moved") }
-        add(placement.movingTables, .loader, "page tables of the move")
+        add(plan.rootPointer, .handoff, "copy of ACPI's root pointer")
+        if plan.movesModules { add(plan.movedModules, .module, "modules, moved") }
+        if plan.isStaged { add(plan.staged, .loader, "image, before it is moved") }
+        add(plan.movingTables, .loader, "page tables of the move")
         add(machine.loader, .loader, "loader")
         // In the order in which they are given.
         var modules =
@@ -126,7 +126,7 @@ struct GuestMap {
 
     /// The image's parts: the application, its shared objects in ascending order, the loader's additions, and the gaps between them.
     private static func image(_ rehearsal: Rehearsal) -> [GuestRange] {
-        let image = rehearsal.placement.image
+        let image = rehearsal.plan.image
         var list: [GuestRange] = []
         var reached = image.start
         for library in rehearsal.libraries {

@@ -51,14 +51,14 @@ struct MapPicture {
         var found: Result<(ImageMap, TLSInfo?), Fault>?
         let rehearsal = try Rehearsal(file, on: machine, gigabytePages: gigabytePages) { application, rehearsal in
             found = Result { () throws(Fault) in
-                let bias = rehearsal.placement.bias
+                let bias = rehearsal.plan.bias
                 let image = try ImageMap(
                     application, bias: bias, libraries: rehearsal.libraries,
                     files: rehearsal.libraries.map { rehearsal.file(of: $0, on: machine)?.input })
                 return (image, application.tls(bias: bias))
             }
         }
-        let placement = rehearsal.placement
+        let plan = rehearsal.plan
         let template: TLSInfo?
         do throws(Fault) {
             guard let found else { preconditionFailure("a boot that ends has shown its application") }
@@ -70,7 +70,7 @@ struct MapPicture {
         refusal = nil
         functions = PartSizes.largestFunctions(file)
         var facts = [
-            "\(file.count) bytes in the file, \(placement.image.size) bytes of memory at \(hex(placement.image.start))",
+            "\(file.count) bytes in the file, \(plan.image.size) bytes of memory at \(hex(plan.image.start))",
             "entry point \(hex(rehearsal.entry.instructionPointer)), \(rehearsal.generation.name.string)",
         ]
         if !image.relocated.isEmpty { facts.append(counted(image.relocated.count, "relocated place")) }

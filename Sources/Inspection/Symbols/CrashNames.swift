@@ -14,11 +14,11 @@ struct CrashNames {
     /// The most that are printed.
     static let limit = 32
 
-    /// Prints their symbols, for the application in `input`, whose file is `path`; `plan` has the places of shared objects. Returns how
+    /// Prints their symbols, for the application in `input`, whose file is `path`; `rehearsal` has the places of shared objects. Returns how
     /// many lie in the image. Throws `Failure`.
     @discardableResult
     func tell(
-        _ input: InputFile, _ path: String, _ host: HostMachine, _ plan: Rehearsal?, debugFile: String?,
+        _ input: InputFile, _ path: String, _ host: HostMachine, _ rehearsal: Rehearsal?, debugFile: String?,
         to console: Output
     ) async throws -> Int {
         guard let start else { return 0 }
@@ -28,11 +28,11 @@ struct CrashNames {
         let own = input.image == nil ? path : try folder.file(input)
         let debug = try DebugFile.of(input, path: own, given: debugFile, calling: path)
         var names = await AddressNames.of(mentions, ByteView(input.bytes), debug, at: start)
-        for library in plan?.libraries ?? [] {
-            guard let module = plan?.file(of: library, on: host) else { continue }
+        for library in rehearsal?.libraries ?? [] {
+            guard let module = rehearsal?.file(of: library, on: host) else { continue }
             let place = try module.path ?? folder.file(module.input)
             // After the application, in the same image.
-            let offset = library.memory.start &- (plan?.placement.image.start ?? 0)
+            let offset = library.memory.start &- (rehearsal?.plan.image.start ?? 0)
             names += await AddressNames.of(
                 mentions, ByteView(module.input.bytes),
                 try DebugFile.of(module.input, path: place, given: nil, calling: library.name),

@@ -7,7 +7,7 @@ import ELF
 extension FaultDetails {
     /// The details of `fault`, which is in one of `files`; all names are in that file. `plans` has one element; it is filled again to find
     /// out how the files belong together.
-    public init(of fault: Fault, in files: borrowing NamedFiles, plan plans: consuming MutableSpan<LinkPlan>) {
+    public init(of fault: Fault, in files: borrowing NamedFiles, linkPlan plans: consuming MutableSpan<LinkPlan>) {
         self.init(fault)
         guard fault.file < files.count else { return }
         let range = files[fault.file]

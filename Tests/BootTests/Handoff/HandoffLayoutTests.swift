@@ -165,7 +165,7 @@ import Testing
                     #expect(index == 0 || string == end)
                     end = string + UInt64(own.count) + 1
                 }
-                let layout = boot.placement.handoff
+                let layout = boot.plan.handoff
                 #expect(end <= layout.multiboot.end && layout.multiboot.end < end + 0x2000)
             }
         }

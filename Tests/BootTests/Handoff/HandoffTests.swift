@@ -40,7 +40,7 @@ extension BootedMachine {
 
     /// The pages that the kernel's tables map.
     func pages(skipping skipped: Set<Int>) -> [MappedPage]? {
-        pages(root: state.pageTable, in: placement.handoff.pageTables, skipping: skipped)
+        pages(root: state.pageTable, in: plan.handoff.pageTables, skipping: skipped)
     }
 }
 
@@ -111,7 +111,7 @@ extension BootedMachine {
             guard let boot = BootedMachine(scenario, gigabytePages: true) else { continue }
             booted += 1
             let root = boot.state.pageTable
-            #expect(root == boot.placement.handoff.pageTables.start)
+            #expect(root == boot.plan.handoff.pageTables.start)
             #expect(boot.number(UInt64.self, at: root + 511 * 8) == root | 3)
             // PML4, PDPT and PD follow one another, and the first 2 MiB are in 4 KiB pages.
             #expect(boot.number(UInt64.self, at: root) == root + 0x1000 | 3)
@@ -121,10 +121,10 @@ extension BootedMachine {
 
             let pages = try #require(boot.pages(skipping: [511]), "\(scenario)")
             #expect(pages.allSatisfy { $0.virtual == $0.physical && $0.size <= 0x20_0000 })
-            let image = boot.placement.image
+            let image = boot.plan.image
             var expected = [
                 image.start & ~0xfff..<(image.end + 0x1f_ffff) & ~0x1f_ffff, Self.outward(scenario.loader, 0x1000),
-                boot.placement.handoff.range.asRange,
+                boot.plan.handoff.range.asRange,
             ]
             // The firmware's structures count only if the kernel can get them: all of them lie below the image, with no listed
             // module under it.
@@ -133,10 +133,10 @@ extension BootedMachine {
             {
                 expected += scenario.firmware.map { Self.outward($0, 0x1000) }
             }
-            let stack = boot.placement.handoff.stack.start
+            let stack = boot.plan.handoff.stack.start
             #expect(
                 ranges(of: pages) == subtract(stack - 0x1000..<stack, from: joined(expected)),
-                "\(scenario) \(boot.placement)")
+                "\(scenario) \(boot.plan)")
         }
         #expect(booted > 20, "\(booted) of 60")
     }
@@ -168,12 +168,12 @@ extension BootedMachine {
         var moved = 0
         for _ in 0..<100 {
             let scenario = Scenario.random(.fourRecursive, &random)
-            guard let boot = BootedMachine(scenario, gigabytePages: false), boot.placement.isStaged else { continue }
+            guard let boot = BootedMachine(scenario, gigabytePages: false), boot.plan.isStaged else { continue }
             moved += 1
-            #expect(boot.state.movingPageTable == boot.placement.movingTables.start)
-            #expect(boot.state.staged == boot.placement.staged)
+            #expect(boot.state.movingPageTable == boot.plan.movingTables.start)
+            #expect(boot.state.staged == boot.plan.staged)
             let pages = try #require(
-                boot.pages(root: boot.state.movingPageTable, in: boot.placement.movingTables))
+                boot.pages(root: boot.state.movingPageTable, in: boot.plan.movingTables))
             #expect(ranges(of: pages) == [0..<scenario.limit])
             #expect(pages.allSatisfy { $0.virtual == $0.physical })
         }
@@ -208,14 +208,14 @@ extension BootedMachine {
     @Test(arguments: MemoryPlanTests.generations, [false, true])
     func `the entry state is the contract's`(_ generation: Generation, _ isPVH: Bool) throws {
         let boot = try #require(BootedMachine(Self.plain(generation, isPVH: isPVH), gigabytePages: false))
-        let (state, layout) = (boot.state, boot.placement.handoff)
-        #expect(state.instructionPointer == boot.placement.bias + 960)
+        let (state, layout) = (boot.state, boot.plan.handoff)
+        #expect(state.instructionPointer == boot.plan.bias + 960)
         #expect(state.bootInfo == layout.information.start)
-        #expect(state.imageStart == boot.placement.image.start)
+        #expect(state.imageStart == boot.plan.image.start)
         #expect(state.staged.isEmpty)
         // The image is the file, and zeros.
         let file = Self.plain(generation, isPVH: isPVH).file
-        #expect(boot.bytes(boot.placement.image) == file + [UInt8](repeating: 0, count: 0x1000))
+        #expect(boot.bytes(boot.plan.image) == file + [UInt8](repeating: 0, count: 0x1000))
         let low = generation == .zero || generation == .one
         #expect(state.stackPointer == (low ? layout.stack.end - 16 : layout.stack.start))
         // Null, 64-bit code with L set and D clear, writable data; all present, ring 0.
@@ -269,9 +269,9 @@ extension BootedMachine {
             try platform.add(Module(range: module, commandLine: AddressRange(0, 0)))
             return platform
         }
-        let image = boot.placement.image
+        let image = boot.plan.image
         #expect(image.size == 0x5020)
-        let tree = try #require(DeviceTree(boot.bytes(boot.placement.handoff.deviceTree)))
+        let tree = try #require(DeviceTree(boot.bytes(boot.plan.handoff.deviceTree)))
         #expect(tree.reservations.contains(image.start + 0x5000..<image.start + 0x6000))
     }
 
@@ -283,7 +283,7 @@ extension BootedMachine {
             let line = "loader -- " + String(repeating: "x", count: size)
             let boot = try #require(
                 BootedMachine(Self.plain(generation, isPVH: true, commandLine: line), gigabytePages: false))
-            let start = boot.placement.handoff.multiboot.start
+            let start = boot.plan.handoff.multiboot.start
             #expect(boot.bytes(AddressRange(at: start, size: UInt64(line.utf8.count) + 1)) == Array(line.utf8) + [0])
             let information = boot.multibootInformation(generation)
             #expect(information % 16 == 0 && information > start + UInt64(line.utf8.count))
@@ -302,7 +302,7 @@ extension BootedMachine {
         // A module above the image does not matter.
         scenario.modules.append(AddressRange(0x300_0000, 0x300_1000))
         let boot = try #require(BootedMachine(scenario, gigabytePages: false))
-        #expect(boot.placement.image.end < 0x200_0000)
+        #expect(boot.plan.image.end < 0x200_0000)
         let isHandedOn = boot.multibootInformation(generation) == 0x200_0000
         #expect(isHandedOn == (generation == .fourIdentity))
         scenario.firmware = [AddressRange(at: 0x9500, size: 116)]
@@ -321,7 +321,7 @@ extension BootedMachine {
             platform.confidentialBlob = blob
             return platform
         }
-        let tree = try #require(DeviceTree(boot.bytes(boot.placement.handoff.deviceTree)))
+        let tree = try #require(DeviceTree(boot.bytes(boot.plan.handoff.deviceTree)))
         let node = tree.root.children.first { $0.name.hasPrefix("hermit,efi_sev_snp_cc_blob@") }
         #expect(node?.name == (blob == 0 ? nil : "hermit,efi_sev_snp_cc_blob@12345000"))
         #expect(blob == 0 || node?.numbers("reg") == [blob, 1])
@@ -346,9 +346,9 @@ extension BootedMachine {
             scenario.zeroFill = 0x8_0000
             scenario.modules += [AddressRange(0x20_2000, 0x20_2000), AddressRange(0x30_0000, 0x30_0321)]
             let boot = try #require(BootedMachine(scenario, gigabytePages: false))
-            let image = boot.placement.image
+            let image = boot.plan.image
             let information = boot.multibootInformation(generation)
-            #expect(boot.placement.handoff.multiboot.contains(AddressRange(at: information, size: 116)))
+            #expect(boot.plan.handoff.multiboot.contains(AddressRange(at: information, size: 116)))
             #expect(boot.number(UInt32.self, at: information + 20) == 3)
             let list = UInt64(boot.number(UInt32.self, at: information + 24))
             for (index, module) in scenario.modules.enumerated() {
@@ -377,7 +377,7 @@ extension BootedMachine {
         // One range inside another, and one that begins before it.
         scenario.modules += [AddressRange(0x12_5000, 0x12_5001), AddressRange(0x30_0000, 0x30_1000)]
         let boot = try #require(BootedMachine(scenario, gigabytePages: true))
-        let tree = try #require(DeviceTree(boot.bytes(boot.placement.handoff.deviceTree)))
+        let tree = try #require(DeviceTree(boot.bytes(boot.plan.handoff.deviceTree)))
         let far: Range<UInt64> = 0x30_0000..<0x30_1000
         // The kernel reads none of PVH's structures.
         #expect(
@@ -388,9 +388,9 @@ extension BootedMachine {
     /// The Multiboot information that PVH does not have.
     func checkSynthesised(_ boot: BootedMachine, _ address: UInt64) {
         func word(_ offset: UInt64) -> UInt64 { UInt64(boot.number(UInt32.self, at: address + offset)) }
-        #expect(boot.placement.handoff.multiboot.contains(AddressRange(at: address, size: 116)))
+        #expect(boot.plan.handoff.multiboot.contains(AddressRange(at: address, size: 116)))
         #expect(word(0) == 1 << 2 | 1 << 3 | 1 << 6)
-        #expect(word(16) == boot.placement.handoff.multiboot.start)
+        #expect(word(16) == boot.plan.handoff.multiboot.start)
         #expect(word(20) == 1)
         #expect(boot.number(UInt64.self, at: word(24)) == 0x20_1234 << 32 | 0x20_0000)
         #expect(word(44) == 3 * 24)
@@ -405,7 +405,7 @@ extension BootedMachine {
     }
 
     func checkTree(_ boot: BootedMachine, _ isPVH: Bool) {
-        guard let tree = DeviceTree(boot.bytes(boot.placement.handoff.deviceTree)) else {
+        guard let tree = DeviceTree(boot.bytes(boot.plan.handoff.deviceTree)) else {
             Issue.record("not a device tree")
             return
         }
@@ -420,7 +420,7 @@ extension BootedMachine {
         #expect(tree.root.children.last?.text("bootargs") == "loader -- a b")
         // Loader, module and handoff are reserved, in whole pages.
         let reserved = joined(tree.reservations)
-        for range in [0x10_0000..<0x12_3000, 0x20_0000..<0x20_2000, boot.placement.handoff.range.asRange] {
+        for range in [0x10_0000..<0x12_3000, 0x20_0000..<0x20_2000, boot.plan.handoff.range.asRange] {
             #expect(reserved.contains { $0.lowerBound <= range.lowerBound && range.upperBound <= $0.upperBound })
         }
         #expect(tree.reservations.allSatisfy { $0.lowerBound % 0x1000 == 0 && $0.upperBound % 0x1000 == 0 })

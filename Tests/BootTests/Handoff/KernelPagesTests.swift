@@ -28,7 +28,7 @@ import Testing
     ) throws {
         let size = try MemoryPlanTests.plan(scenario(endOfHandoff: 0x20_0000, size: 0x8_0000)).get().handoff.range.size
         let boot = try #require(BootedMachine(scenario(endOfHandoff: end, size: size), gigabytePages: false))
-        let layout = boot.placement.handoff
+        let layout = boot.plan.handoff
         #expect(layout.range == AddressRange(end - size, end))
         let pages = try #require(boot.pages(skipping: []))
         func isWritable(_ address: UInt64) throws -> Bool {
@@ -53,7 +53,7 @@ import Testing
         let size = try MemoryPlanTests.plan(scenario).get().image.size
         scenario.zeroFill = end - 0x20_0000 - size
         let boot = try #require(BootedMachine(scenario, gigabytePages: false))
-        #expect(boot.placement.image == AddressRange(0x20_0000, end))
+        #expect(boot.plan.image == AddressRange(0x20_0000, end))
         let pages = try #require(boot.pages(skipping: [511]))
         #expect(pages.map { $0.virtual + $0.size }.max() == (end + 0x1f_ffff) & ~0x1f_ffff)
     }
@@ -68,7 +68,7 @@ import Testing
             modules: [AddressRange(0x80_0000, 0x80_1000)], loader: AddressRange(at: loader, size: 0x2_8000),
             isFixed: false, base: 0, zeroFill: 0, alignment: 0x1000, generation: generation)
         let boot = try #require(BootedMachine(scenario, gigabytePages: false))
-        let image = boot.placement.image
+        let image = boot.plan.image
         #expect(image.end <= loader)
         let pages = try #require(boot.pages(skipping: [511]))
         #expect(pages.map { $0.virtual + $0.size }.max() == (image.end + 0x1f_ffff) & ~0x1f_ffff)

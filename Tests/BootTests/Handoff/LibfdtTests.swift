@@ -15,7 +15,7 @@ import Testing
         for _ in 0..<60 {
             let scenario = Scenario.random(generation, &random)
             guard let boot = BootedMachine(scenario, gigabytePages: true) else { continue }
-            let bytes = boot.bytes(boot.placement.handoff.deviceTree)
+            let bytes = boot.bytes(boot.plan.handoff.deviceTree)
             // An allocation's bytes are aligned to at least 8, as libfdt requires.
             bytes.withUnsafeBytes { tree in
                 let start = tree.baseAddress
@@ -32,7 +32,7 @@ import Testing
                     #expect(fdt_get_mem_rsv(start, index, &address, &size) == 0)
                     reserved.append(address..<address + size)
                 }
-                let handoff = boot.placement.handoff.range
+                let handoff = boot.plan.handoff.range
                 #expect(
                     joined(reserved).contains { $0.lowerBound <= handoff.start && handoff.end <= $0.upperBound },
                     "\(scenario)")

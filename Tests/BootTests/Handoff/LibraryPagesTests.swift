@@ -139,29 +139,29 @@ import Testing
     struct Boot {
         var pages: [MappedPage]
         var expected: Pages
-        var placement: MemoryPlan
+        var plan: MemoryPlan
         /// The largest number of program headers of a file.
         var headerCount: Int
     }
 
     /// The pages that the tables of `application` map, except for a recursive entry. The image is left out: it is large, and not examined.
     private static func pages(
-        of application: borrowing Application, on platform: borrowing PlatformFacts, _ placement: MemoryPlan,
+        of application: borrowing Application, on platform: borrowing PlatformFacts, _ plan: MemoryPlan,
         gigabytePages: Bool
     ) throws(Fault) -> [MappedPage] {
         let handoff = Handoff(
             loader: ProtectionTests.loader, codeEnd: ProtectionTests.codeEnd, hasGigabytePages: gigabytePages,
             hasNoExecute: true)
-        var block = [UInt8](repeating: 0xcc, count: Int(placement.handoff.range.size))
+        var block = [UInt8](repeating: 0xcc, count: Int(plan.handoff.range.size))
         var span = block.mutableSpan
-        var region = ByteRegion(span.mutableBytes, at: placement.handoff.range.start)
+        var region = ByteRegion(span.mutableBytes, at: plan.handoff.range.start)
         let none: [UInt8] = [0]
         let memory = PhysicalMemory(ByteView(none.span.bytes), origin: 0x5000)
-        let state = try handoff.write(application, on: platform, placement, memory: memory, to: &region)
+        let state = try handoff.write(application, on: platform, plan, memory: memory, to: &region)
         let skipped: Set<Int> = application.generation.usesRecursivePageTable ? [511] : []
         let pages = mappedPages(root: state.pageTable, skipping: skipped) { address in
-            guard placement.handoff.pageTables.contains(AddressRange(at: address, size: 8)) else { return nil }
-            return block.number(UInt64.self, at: Int(address - placement.handoff.range.start))
+            guard plan.handoff.pageTables.contains(AddressRange(at: address, size: 8)) else { return nil }
+            return block.number(UInt64.self, at: Int(address - plan.handoff.range.start))
         }
         return pages ?? []
     }
@@ -188,7 +188,7 @@ import Testing
         var options = LoaderOptions()
         options.generation = generation
         var plans = [LinkPlan()]
-        let application = try Application(together, options, plan: plans.mutableSpan)
+        let application = try Application(together, options, linkPlan: plans.mutableSpan)
 
         var platform = Platform(.multiboot, information: 0x9500)
         try platform.memoryMap.add(AddressRange(0, 0x9_fc00), .available)
@@ -198,23 +198,23 @@ import Testing
             try platform.add(
                 Module(range: AddressRange(at: start, size: file.size), commandLine: AddressRange(0, 0)))
         }
-        let placement = try MemoryPlan(application, on: platform.facts, loader: ProtectionTests.loader, limit: 1 << 32)
-        let pages = try pages(of: application, on: platform.facts, placement, gigabytePages: gigabytePages)
+        let plan = try MemoryPlan(application, on: platform.facts, loader: ProtectionTests.loader, limit: 1 << 32)
+        let pages = try pages(of: application, on: platform.facts, plan, gigabytePages: gigabytePages)
 
-        var expected = Pages(placement.image)
+        var expected = Pages(plan.image)
         if files.count == 1 {
-            expected.allow(files[0], placement.bias)
+            expected.allow(files[0], plan.bias)
         } else {
             #expect(application.link.count == files.count)
             for index in files.indices {
                 let object = application.link[index]
-                expected.allow(files[object.file], object.displacement &+ placement.bias)
+                expected.allow(files[object.file], object.displacement &+ plan.bias)
             }
-            let plan = application.link.plan
-            expected.allow(2, plan.codeStart + placement.bias..<plan.end + placement.bias)
+            let linkPlan = application.link.plan
+            expected.allow(2, linkPlan.codeStart + plan.bias..<linkPlan.end + plan.bias)
         }
         return Boot(
-            pages: pages, expected: expected, placement: placement,
+            pages: pages, expected: expected, plan: plan,
             headerCount: files.map { $0.segments.count + 3 }.max()!)
     }
 
@@ -253,7 +253,7 @@ import Testing
             let boot = try Self.boot(
                 files, generation, gigabytePages: Bool.random(using: &random),
                 machine: AddressRange(0x10_0000, UInt64.random(in: 0x6000_0000...0xc000_0000, using: &random) & ~0xfff))
-            let image = boot.placement.image
+            let image = boot.plan.image
             let (first, end) = (boot.expected.start, (image.end + 0xfff) & ~0xfff)
             let divided = boot.expected.divided
             largest = max(largest, divided.count - (2 * boot.headerCount + 4))
@@ -268,7 +268,7 @@ import Testing
                 let own = boot.expected.access[
                     Int((part.lowerBound - first) >> 12)..<Int((part.upperBound - first) >> 12)]
                 guard own.allSatisfy({ $0 == bits }) else {
-                    Issue.record("\(generation) \(files) \(boot.placement) \(page)")
+                    Issue.record("\(generation) \(files) \(boot.plan) \(page)")
                     return
                 }
             }

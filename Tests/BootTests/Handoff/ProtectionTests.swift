@@ -85,7 +85,7 @@ import Testing
     static func boot(
         _ image: Image, _ options: LoaderOptions, gigabytePages: Bool, hasNoExecute: Bool,
         regions: [MemoryRegion] = regions
-    ) throws(Fault) -> (pages: [MappedPage], placement: MemoryPlan, isProtected: Bool) {
+    ) throws(Fault) -> (pages: [MappedPage], plan: MemoryPlan, isProtected: Bool) {
         let generation = options.generation ?? .fourIdentity
         let (module, words) = (AddressRange(0x20_0000, 0x20_2000), options.words)
         let contents = [(address: 0x5000 as UInt64, bytes: words), (module.start, image.file(generation))]
@@ -101,25 +101,25 @@ import Testing
         let state = boot.state
         #expect(state.protectsExecution == (state.protectsWriting && hasNoExecute))
         let pages = boot.pages(
-            root: state.pageTable, in: boot.placement.handoff.pageTables,
+            root: state.pageTable, in: boot.plan.handoff.pageTables,
             skipping: generation.usesRecursivePageTable ? [511] : [])
-        return (pages ?? [], boot.placement, state.protectsWriting)
+        return (pages ?? [], boot.plan, state.protectsWriting)
     }
 
     /// Whether `page`, which covers the 4 KiB at `address`, has the right access there.
     static func isAsItShould(
-        _ page: MappedPage, at address: UInt64, _ image: Image, _ placement: MemoryPlan, hasNoExecute: Bool
+        _ page: MappedPage, at address: UInt64, _ image: Image, _ plan: MemoryPlan, hasNoExecute: Bool
     ) -> Bool {
         var expected = (isWritten: true, isExecuted: false)
-        if address >= placement.image.start & ~0xfff, address < placement.image.end {
-            expected = image.access(address &- placement.bias)
-        } else if placement.isStaged, placement.handoff.trampoline.start == address {
+        if address >= plan.image.start & ~0xfff, address < plan.image.end {
+            expected = image.access(address &- plan.bias)
+        } else if plan.isStaged, plan.handoff.trampoline.start == address {
             expected = (false, true)
         } else if address >= loader.start, address < codeEnd {
             expected = (false, true)
         } else if address == 0x8000 {
             expected = (true, true)
-        } else if address == placement.handoff.stack.start - 0x1000, placement.handoff.range.end <= 0x20_0000 {
+        } else if address == plan.handoff.stack.start - 0x1000, plan.handoff.range.end <= 0x20_0000 {
             // The guard page.
             expected = (false, false)
         }
@@ -138,7 +138,7 @@ import Testing
             var options = LoaderOptions()
             options.generation = generation
             options.protectsPages = true
-            let boot: (pages: [MappedPage], placement: MemoryPlan, isProtected: Bool)
+            let boot: (pages: [MappedPage], plan: MemoryPlan, isProtected: Bool)
             do throws(Fault) {
                 boot = try Self.boot(
                     image, options, gigabytePages: Bool.random(using: &random), hasNoExecute: hasNoExecute,
@@ -149,12 +149,12 @@ import Testing
                 continue
             }
             booted += 1
-            let handoff = boot.placement.handoff.range
+            let handoff = boot.plan.handoff.range
             if handoff.start >= 0x20_0000, handoff.end < 0x40_0000 { high += 1 }
             #expect(boot.isProtected)
             var mapped = Set<UInt64>()
             // Page by page below 2 MiB, in the handoff and around the image; elsewhere both ends of each page, since all between is alike.
-            let around = boot.placement.image.start & ~0xfff..<(boot.placement.image.end + 0x1fff) & ~0xfff
+            let around = boot.plan.image.start & ~0xfff..<(boot.plan.image.end + 0x1fff) & ~0xfff
             shared += image.segments.count { one in
                 image.segments.contains { $0 != one && $0.vaddr & ~0xfff == one.vaddr & ~0xfff }
             }
@@ -168,14 +168,14 @@ import Testing
                 {
                     mapped.insert(address)
                     let isRight = Self.isAsItShould(
-                        page, at: address, image, boot.placement, hasNoExecute: hasNoExecute)
+                        page, at: address, image, boot.plan, hasNoExecute: hasNoExecute)
                     if !isRight {
-                        Issue.record("\(generation) \(image) \(boot.placement) \(page) 0x\(String(address, radix: 16))")
+                        Issue.record("\(generation) \(image) \(boot.plan) \(page) 0x\(String(address, radix: 16))")
                         return
                     }
                 }
             }
-            let whole = stride(from: boot.placement.image.start & ~0xfff, to: boot.placement.image.end, by: 0x1000)
+            let whole = stride(from: boot.plan.image.start & ~0xfff, to: boot.plan.image.end, by: 0x1000)
             #expect(whole.allSatisfy(mapped.contains))
         }
         #expect(booted > rounds / 2 && shared > 0 && high > 0)

@@ -76,17 +76,17 @@ import Testing
         platform.rsdp = 0x5010
         let memory = [UInt8](repeating: 0, count: 16) + pointer + [UInt8](repeating: 0xee, count: 64)
         let loader = AddressRange(0x10_0000, 0x12_0000)
-        let placement = try MemoryPlan(application, on: platform.facts, loader: loader, limit: 1 << 32)
+        let plan = try MemoryPlan(application, on: platform.facts, loader: loader, limit: 1 << 32)
         let handoff = Handoff(loader: loader, codeEnd: 0x11_0000, hasGigabytePages: false, hasNoExecute: true)
-        let range = placement.handoff.range
+        let range = plan.handoff.range
         var block = [UInt8](repeating: 0xcc, count: Int(range.size))
         var span = block.mutableSpan
         var region = ByteRegion(span.mutableBytes, at: range.start)
         _ = try handoff.write(
-            application, on: platform.facts, placement,
+            application, on: platform.facts, plan,
             memory: PhysicalMemory(ByteView(memory.span.bytes), origin: 0x5000), to: &region)
-        let start = Int(placement.handoff.deviceTree.start - range.start)
-        let tree = try #require(DeviceTree(Array(block[start..<start + Int(placement.handoff.deviceTree.size)])))
+        let start = Int(plan.handoff.deviceTree.start - range.start)
+        let tree = try #require(DeviceTree(Array(block[start..<start + Int(plan.handoff.deviceTree.size)])))
         let node = tree.root.children.first { $0.name.hasPrefix("hermit,rsdp@") }
         guard let address = node?.numbers("reg")?.first else { return (nil, nil) }
         #expect(node?.name == "hermit,rsdp@" + String(address, radix: 16))

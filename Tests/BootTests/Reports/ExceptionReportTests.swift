@@ -77,15 +77,15 @@ import Testing
             regions: [MemoryRegion(range: AddressRange(0, 0x400_0000), kind: .available)], isPVH: true, firmware: [],
             modules: [AddressRange(0x80_0000, 0x80_1000)], loader: AddressRange(0x10_0000, 0x12_8000), isFixed: false,
             base: 0, zeroFill: 0, alignment: 0x1000, generation: .three)
-        let placement = try MemoryPlanTests.plan(scenario).get()
+        let plan = try MemoryPlanTests.plan(scenario).get()
         var record = BootRecord()
         #expect(!record.isKnown && record.hint == .none && record.module.isEmpty)
-        record.remember(placement, loader: scenario.loader, module: scenario.modules[0], .align)
+        record.remember(plan, loader: scenario.loader, module: scenario.modules[0], .align)
         #expect(record.isKnown && record.hint == .align)
-        #expect(record.image == placement.image && record.bias == placement.bias && record.bias > 0)
-        #expect(record.stack == placement.handoff.stack && !record.stack.isEmpty)
+        #expect(record.image == plan.image && record.bias == plan.bias && record.bias > 0)
+        #expect(record.stack == plan.handoff.stack && !record.stack.isEmpty)
         #expect(record.loader == scenario.loader && record.module == scenario.modules[0])
-        record.remember(placement, loader: scenario.loader, module: scenario.modules[0])
+        record.remember(plan, loader: scenario.loader, module: scenario.modules[0])
         #expect(record.hint == .none)
     }
 

@@ -34,11 +34,11 @@ import Testing
         let boot = try #require(BootedMachine(scenario, gigabytePages: true))
         var found = BufferedSink(), placed = BufferedSink()
         Report.found(application, platform.facts, verbosity, to: &found)
-        Report.placed(application, boot.placement, RelocationCounts(), boot.state, verbosity, to: &placed)
+        Report.placed(application, boot.plan, RelocationCounts(), boot.state, verbosity, to: &placed)
         #expect(found.isFlushed && placed.isFlushed)
         return (
             found.text.split(separator: "\n").map { String($0) }, placed.text.split(separator: "\n").map { String($0) },
-            boot.placement.handoff
+            boot.plan.handoff
         )
     }
 
@@ -124,7 +124,7 @@ import Testing
         let none: [UInt8] = []
         let files = NamedFiles(ByteView(none.span))
         var sink = BufferedSink()
-        Report.error(Fault(.memoryTooSmall), files, plan: MutableSpan(), to: &sink)
+        Report.error(Fault(.memoryTooSmall), files, linkPlan: MutableSpan(), to: &sink)
         #expect(sink.isFlushed && sink.parts.count == 1)
         #expect(sink.text.hasPrefix("[LOADER] error: ") && sink.text.filter { $0 == "\n" }.count == 1)
     }

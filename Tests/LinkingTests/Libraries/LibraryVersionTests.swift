@@ -130,7 +130,7 @@ extension LibraryTests {
         {
             let together = Self.together(application, libraries)
             var room = [LinkPlan()]
-            let details = FaultDetails(of: fault, in: together.files, plan: room.mutableSpan)
+            let details = FaultDetails(of: fault, in: together.files, linkPlan: room.mutableSpan)
             #expect(details.furtherNames.count == count)
         }
     }

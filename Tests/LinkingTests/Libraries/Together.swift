@@ -88,7 +88,7 @@ struct FilesTogether {
             let file = list[error.file]
             let range = Int(file.start)..<Int(file.start + file.size)
             var room = [LinkPlan()]
-            let details = FaultDetails(of: error, in: files, plan: room.mutableSpan)
+            let details = FaultDetails(of: error, in: files, linkPlan: room.mutableSpan)
             error.write(to: &sink, details, file: bytes.span.bytes.extracting(range))
             return Refusal(fault: error, sentence: sink.text)
         }
