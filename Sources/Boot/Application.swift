@@ -73,7 +73,7 @@ public struct Application: ~Escapable {
             try readObject()
         } else {
             try requireCodeAtEntry()
-            if let first = contents.linked.object.firstNote {
+            if let first = contents.linked.properties.firstNote {
                 try notes.read(file, contents.linked.programHeaders, from: first)
             }
             if notes.entryVersion == nil { readNotesOfSections(file) }
@@ -141,16 +141,18 @@ public struct Application: ~Escapable {
     private mutating func readLinked() throws(Fault) {
         (linkStart, linkEnd, entry) = (contents.linked.linkStart, contents.linked.linkEnd, contents.linked.header.entry)
         (size, alignment) = (contents.linked.size, contents.linked.alignment)
-        guard contents.linked.object.threadLocalSize > 0 else { return }
-        let (start, alignment) = (contents.linked.object.threadLocalStart, contents.linked.object.threadLocalAlignment)
+        guard contents.linked.properties.threadLocalSize > 0 else { return }
+        let (start, alignment) = (
+            contents.linked.properties.threadLocalStart, contents.linked.properties.threadLocalAlignment
+        )
         // Kernels ignore p_vaddr: they put the block at TP - roundup(memsz, align). If p_vaddr is not a multiple of p_align, the template
         // that they get begins at the multiple below, and is longer by the difference: that puts the block where it belongs, see
         // `LinkedFile.threadLocalDistance`.
         let padding = start & (alignment &- 1)
-        let fileSize = contents.linked.object.threadLocalFileSize
+        let fileSize = contents.linked.properties.threadLocalFileSize
         template = TLSInfo(
             start: start &- padding, filesz: fileSize == 0 ? 0 : fileSize &+ padding,
-            memsz: contents.linked.object.threadLocalSize &+ padding, align: alignment)
+            memsz: contents.linked.properties.threadLocalSize &+ padding, align: alignment)
         guard fileSize == 0 || template.start >= linkStart else {
             throw Fault(.tlsBeforeImage, value: start, limit: alignment)
         }

@@ -8,7 +8,7 @@ import Linking
 extension Application {
     /// Throws if a linked file has no code at the entry point: `entryWithoutBytes`, or `entryInHeader`.
     func requireCodeAtEntry() throws(Fault) {
-        guard let index = contents.linked.object.entrySegment else { return }
+        guard let index = contents.linked.properties.entrySegment else { return }
         let segment = contents.linked.programHeaders[index]
         let entry = contents.linked.header.entry
         let offset = entry &- segment.vaddr
@@ -24,7 +24,7 @@ extension Application {
     /// Throws `entryNotExecutable` if the page of the entry point would not be executable. A page shared by parts is executable if one of
     /// them needs it.
     func requireExecutableEntry() throws(Fault) {
-        if !isObject, let index = contents.linked.object.entrySegment,
+        if !isObject, let index = contents.linked.properties.entrySegment,
             contents.linked.programHeaders[index].isExecutable
         {
             return

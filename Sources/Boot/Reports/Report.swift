@@ -141,11 +141,11 @@ public enum Report {
         to sink: inout some TextSink
     ) {
         for index in 1..<application.link.count {
-            let object = application.link[index]
+            let library = application.link[index]
             sink.write("[LOADER] ")
-            write(name: object.name, object.nameSize, application.files, to: &sink)
-            let start = object.linkStart &+ object.displacement &+ plan.bias
-            sink.write(" at ", AddressRange(at: start, size: object.memorySize))
+            write(name: library.name, library.nameSize, application.files, to: &sink)
+            let start = library.linkStart &+ library.displacement &+ plan.bias
+            sink.write(" at ", AddressRange(at: start, size: library.memorySize))
             sink.endLine()
         }
         if counts.resizedCopies > 0 {

@@ -182,7 +182,7 @@ struct Finding: Encodable, Equatable {
 
     /// The finding in an entry point that runs only if pages are not protected.
     private static func inEntry(_ image: borrowing LinkedImage) -> [Finding] {
-        guard let index = image.object.entrySegment, !image.programHeaders[index].isExecutable else { return [] }
+        guard let index = image.properties.entrySegment, !image.programHeaders[index].isExecutable else { return [] }
         return [
             Finding(
                 .warning, "entry-not-code",
@@ -193,7 +193,7 @@ struct Finding: Encodable, Equatable {
 
     /// The finding in zeros in place of code, as in copies that were interrupted.
     private static func inZeros(_ image: borrowing LinkedImage) -> [Finding] {
-        guard let index = image.object.entrySegment else { return [] }
+        guard let index = image.properties.entrySegment else { return [] }
         let segment = image.programHeaders[index]
         let offset = segment.offset &+ (image.header.entry &- segment.vaddr)
         guard image.file.word64(at: offset) == 0, image.file.word64(at: offset &+ 8) == 0 else { return [] }

@@ -174,12 +174,12 @@ private struct GuestHost: BootHost {
         }
         var libraries: [Rehearsal.Library] = []
         for index in 1..<max(application.link.count, 1) {
-            let object = application.link[index]
-            let start = object.linkStart &+ object.displacement &+ plan.bias
+            let library = application.link[index]
+            let start = library.linkStart &+ library.displacement &+ plan.bias
             libraries.append(
                 Rehearsal.Library(
-                    name: files.bytes.text(at: object.name, size: object.nameSize), file: object.file,
-                    memory: AddressRange(at: start, size: object.memorySize)))
+                    name: files.bytes.text(at: library.name, size: library.nameSize), file: library.file,
+                    memory: AddressRange(at: start, size: library.memorySize)))
         }
         let rehearsal = Rehearsal(
             self, planned, state, plan, counts, libraries, (0..<files.count).map { files[$0] })

@@ -116,7 +116,7 @@ enum LinkRelocationView {
             }
             if let found = try? relocator.definition(of: entry, relocation.location) {
                 // The loader's own symbols have no name in any file.
-                listing.text(found.symbol.name == 0 ? "the loader" : names[link[found.object].file])
+                listing.text(found.symbol.name == 0 ? "the loader" : names[link[found.linkIndex].file])
             } else {
                 listing.none()
             }

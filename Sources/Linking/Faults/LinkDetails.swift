@@ -33,7 +33,7 @@ extension FaultDetails {
             guard fault.rule == error.rule, fault.rule != .symbolUndefined else { return }
         }
         var index = 0
-        while plans[0].objects[index].file != fault.file { index &+= 1 }
+        while plans[0].linkedFiles[index].file != fault.file { index &+= 1 }
         if fault.rule == .needsLibrary { return listMissing(index, &plans[0], files) }
         let scope = SymbolScope(LinkMap(plans.asSpan()), files.bytes, bias: 0)
         switch fault.rule {
@@ -49,8 +49,8 @@ extension FaultDetails {
     ) {
         var search = SymbolSearch(size: plan.fileSize)
         var cursor: UInt64 = 0
-        while let offset = plan.objects[index].nextNeeded(&cursor, files.bytes), furtherNames.listed < 4 {
-            let name = plan.objects[index].nameOffset(offset)
+        while let offset = plan.linkedFiles[index].nextNeeded(&cursor, files.bytes), furtherNames.listed < 4 {
+            let name = plan.linkedFiles[index].nameOffset(offset)
             if name == nameOffset { continue }
             do throws(Fault) { _ = try plan.find(offset, of: index, files, &search) } catch {
                 furtherNames.append(name)
@@ -101,8 +101,8 @@ extension FaultDetails {
 extension NamedFiles {
     /// The name by which the file at `index` is shown: its offset, and its length.
     public func name(_ index: Int) -> (start: UInt64, size: UInt64) {
-        var object = LinkedFile()
-        try? object.read(index, of: self)
-        return (object.name, object.nameSize)
+        var file = LinkedFile()
+        try? file.read(index, of: self)
+        return (file.name, file.nameSize)
     }
 }

@@ -30,16 +30,16 @@ extension FaultDetails {
     }
 
     private mutating func lookUpLinked(_ fault: Fault, _ file: ByteView) throws(Fault) {
-        var object = LinkedFile()
-        try object.read(try FileHeader(file), as: .library, FileRange(start: 0, size: file.count), file)
-        guard let entry = object.entry(at: fault.location, file) else {
+        var linked = LinkedFile()
+        try linked.read(try FileHeader(file), as: .library, FileRange(start: 0, size: file.count), file)
+        guard let entry = linked.entry(at: fault.location, file) else {
             // A word of DT_RELR can encode many places; the fault's value is the place, if that is known.
             describe(
                 RelocationEntry(offset: fault.value, info: UInt64(RelocationNumber.relative), addend: nil))
             return
         }
         describe(entry)
-        let symbols = object.symbolTable(file)
+        let symbols = linked.symbolTable(file)
         guard entry.symbol != 0, let symbol = symbols[entry.symbol] else { return }
         nameOffset = symbols.nameOffset(of: symbol)
         guard fault.rule == .symbolUndefined else { return }

@@ -5,28 +5,28 @@ public import Diagnostics
 
 /// The application and the shared objects that it needs, directly or not (gABI, "Shared Object Dependencies").
 ///
-/// The objects follow the application's image in the order in which they were found, breadth first, which is the order in which symbols are
+/// The files follow the application's image in the order in which they were found, breadth first, which is the order in which symbols are
 /// searched. After them the loader adds the template of all blocks of thread-local storage, the arrays of initialisers and finalisers, and
 /// `__tls_get_addr`. All of it is one image.
 public struct LinkMap: ~Escapable, Sendable {
     /// The plan, in the caller's memory: a plan inside this structure would be copied with it. None if the application is alone.
     @usableFromInline let plans: Span<LinkPlan>
 
-    /// The plan, if there are objects.
+    /// The plan, if there are several files.
     @inlinable @inline(__always)
     public var plan: LinkPlan { plans[0] }
 
-    /// The object at `index`, below `count`.
+    /// The file at `index`, below `count`.
     @inlinable @inline(__always)
-    public subscript(index: Int) -> LinkedFile { plans[0].objects[index] }
+    public subscript(index: Int) -> LinkedFile { plans[0].linkedFiles[index] }
 
     /// Whether the application is alone.
     public var isEmpty: Bool { count == 0 }
 
-    /// The number of objects, including the application; 0 if it is alone.
+    /// The number of files, including the application; 0 if it is alone.
     public let count: Int
 
-    /// No objects: the application is alone.
+    /// No files: the application is alone.
     @_lifetime(immortal)
     public init() {
         plans = Span()

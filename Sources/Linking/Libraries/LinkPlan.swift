@@ -7,8 +7,8 @@ import ELF
 /// The plan for an application and its shared objects. It is large, so it is filled and read in place.
 public struct LinkPlan: Sendable {
     /// The files. Those that are loaded come first, the application before the others.
-    public var objects = InlineArray<16, LinkedFile> { _ in LinkedFile() }
-    /// The number of objects, including the application.
+    public var linkedFiles = InlineArray<16, LinkedFile> { _ in LinkedFile() }
+    /// The number of files that are loaded, including the application.
     public private(set) var count = 0
     /// The number of bytes of all files.
     private(set) var fileSize: UInt64 = 0
@@ -59,7 +59,7 @@ public struct LinkPlan: Sendable {
         while file < files.count {
             fileSize &+= files[file].size
             // A file's fault is reported if the file is needed.
-            try? objects[file].read(file, of: files)
+            try? linkedFiles[file].read(file, of: files)
             file &+= 1
         }
         file = 0
@@ -69,21 +69,21 @@ public struct LinkPlan: Sendable {
             var index = 0
             while index < count {
                 var cursor: UInt64 = 0
-                while let name = objects.span[index].nextNeeded(&cursor, files.bytes) {
-                    file = objects.span[index].file
+                while let name = linkedFiles.span[index].nextNeeded(&cursor, files.bytes) {
+                    file = linkedFiles.span[index].file
                     var needed = try find(name, of: index, files, &search)
                     if needed >= count {
-                        file = objects.span[needed].file
+                        file = linkedFiles.span[needed].file
                         try add(needed, files)
                         needed = count &- 1
                     }
-                    objects[index].needs(needed)
+                    linkedFiles[index].needs(needed)
                 }
                 index &+= 1
             }
             index = 0
             while index < count {
-                file = objects.span[index].file
+                file = linkedFiles.span[index].file
                 try checkVersions(of: index, files, &search)
                 index &+= 1
             }
@@ -104,19 +104,19 @@ public struct LinkPlan: Sendable {
     func find(
         _ offset: UInt64, of index: Int, _ files: borrowing NamedFiles, _ search: inout SymbolSearch
     ) throws(Fault) -> Int {
-        let length = objects.span[index].strings.length(offset, files.bytes) ?? 0
-        if length == 0 { try objects.span[index].requireSymbols(files.bytes) }
+        let length = linkedFiles.span[index].strings.length(offset, files.bytes) ?? 0
+        if length == 0 { try linkedFiles.span[index].requireSymbols(files.bytes) }
         // Each file's names are compared at most once.
         try search.add(length &* UInt64(truncatingIfNeeded: files.count))
-        var name = FileRange(start: objects.span[index].strings.start &+ offset, size: length)
+        var name = FileRange(start: linkedFiles.span[index].strings.start &+ offset, size: length)
         var isPath = false
         while name.size > 0 {
             // Of several files with the name, the first counts.
             var found = -1
             var candidate = 0
             while candidate < files.count {
-                let own = isPath ? objects.span[candidate].fileName : objects.span[candidate].soname
-                if own.size == name.size, found < 0 || objects.span[candidate].file < objects.span[found].file,
+                let own = isPath ? linkedFiles.span[candidate].fileName : linkedFiles.span[candidate].soname
+                if own.size == name.size, found < 0 || linkedFiles.span[candidate].file < linkedFiles.span[found].file,
                     files.bytes.areSame(own.start, name.start, count: own.size)
                 {
                     found = candidate
@@ -129,36 +129,36 @@ public struct LinkPlan: Sendable {
             name = files.bytes.lastPart(of: name, until: 0)
             isPath = true
         }
-        throw Fault(.needsLibrary, nameOffset: objects.span[index].nameOffset(offset))
+        throw Fault(.needsLibrary, nameOffset: linkedFiles.span[index].nameOffset(offset))
     }
 
-    /// Adds the file at `index` among `objects` to the loaded ones. Throws the fault of the file, if it has one.
+    /// Adds the file at `index` among `linkedFiles` to the loaded ones. Throws the fault of the file, if it has one.
     private mutating func add(_ index: Int, _ files: borrowing NamedFiles) throws(Fault) {
-        if !objects.span[index].isSound {
-            let file = objects.span[index].file
-            try objects[index].read(file, of: files)
+        if !linkedFiles.span[index].isSound {
+            let file = linkedFiles.span[index].file
+            try linkedFiles[index].read(file, of: files)
         }
-        objects.swapAt(index, count)
+        linkedFiles.swapAt(index, count)
         try placeBlock()
-        alignment = max(alignment, objects.span[count].alignment)
+        alignment = max(alignment, linkedFiles.span[count].alignment)
         count &+= 1
     }
 
-    /// Places the block of thread-local storage of the object that is being added below those of earlier objects.
+    /// Places the block of thread-local storage of the file that is being added below those of earlier files.
     private mutating func placeBlock() throws(Fault) {
-        var objects = objects.mutableSpan
-        let size = objects[count].threadLocalSize
-        guard size > 0 else { return objects[count].threadLocalModule = 0 }
-        let mask = objects[count].threadLocalAlignment &- 1
+        var linkedFiles = linkedFiles.mutableSpan
+        let size = linkedFiles[count].threadLocalSize
+        guard size > 0 else { return linkedFiles[count].threadLocalModule = 0 }
+        let mask = linkedFiles[count].threadLocalAlignment &- 1
         guard size <= 1 << 46, mask < 1 << 46, templateSize <= 1 << 46 else {
             throw Fault(.imageTooLarge, .none, value: size, limit: 1 << 46)
         }
         // It goes into the largest gap that alignment has left, or else below all blocks, as with glibc, so that both agree.
-        var distance = objects[count].threadLocalDistance(below: gapStart)
+        var distance = linkedFiles[count].threadLocalDistance(below: gapStart)
         if distance <= gapEnd {
             gapStart = distance
         } else {
-            distance = objects[count].threadLocalDistance(below: templateSize)
+            distance = linkedFiles[count].threadLocalDistance(below: templateSize)
             if distance &- templateSize &- size > gapEnd &- gapStart {
                 gapStart = templateSize
                 gapEnd = distance &- size
@@ -166,8 +166,8 @@ public struct LinkPlan: Sendable {
             templateSize = distance
         }
         blockCount &+= 1
-        objects[count].threadLocalModule = blockCount
-        objects[count].threadLocalDistance = distance
+        linkedFiles[count].threadLocalModule = blockCount
+        linkedFiles[count].threadLocalDistance = distance
         templateAlignment = max(templateAlignment, mask &+ 1)
         if count > 0 { hasMergedTemplate = true }
     }
@@ -175,14 +175,14 @@ public struct LinkPlan: Sendable {
     private mutating func checkVersions(
         of index: Int, _ files: borrowing NamedFiles, _ search: inout SymbolSearch
     ) throws(Fault) {
-        let strings = objects.span[index].strings
-        var needs = objects.span[index].versions.needs
+        let strings = linkedFiles.span[index].strings
+        var needs = linkedFiles.span[index].versions.needs
         while needs.next(files.bytes) {
             let wanted = needs.version
             let target = try find(UInt64(wanted.file), of: index, files, &search)
             // A file that is not loaded defines no version, and a file without versions counts as having every one.
-            guard target < count, !wanted.isWeak, objects.span[target].versions.defined != 0 else { continue }
-            var definitions = objects.span[target].versions.definitions
+            guard target < count, !wanted.isWeak, linkedFiles.span[target].versions.defined != 0 else { continue }
+            var definitions = linkedFiles.span[target].versions.definitions
             var isDefined = false
             while !isDefined {
                 guard definitions.next(files.bytes) else {
@@ -191,7 +191,7 @@ public struct LinkPlan: Sendable {
                 try search.add(1)
                 guard definitions.version.hash == wanted.hash else { continue }
                 isDefined = try search.isSame(
-                    definitions.version.name, objects.span[target].strings, wanted.name, strings, files.bytes)
+                    definitions.version.name, linkedFiles.span[target].strings, wanted.name, strings, files.bytes)
             }
         }
     }
@@ -201,27 +201,27 @@ public struct LinkPlan: Sendable {
     /// Reads the file at `index` of `files`, and returns whether it needs others.
     @inline(never)  // So that its stack space is free for the next call; the same below.
     public mutating func needsOthers(_ index: Int, of files: borrowing NamedFiles) -> Bool {
-        objects[index] = LinkedFile()
-        try? objects[index].read(index, of: files)
+        linkedFiles[index] = LinkedFile()
+        try? linkedFiles[index].read(index, of: files)
         var cursor: UInt64 = 0
         // Read through a span, the files are not copied.
-        return objects.mutableSpan.asSpan()[index].nextNeeded(&cursor, files.bytes) != nil
+        return linkedFiles.mutableSpan.asSpan()[index].nextNeeded(&cursor, files.bytes) != nil
     }
 
     /// Whether one of the files before the one at `index`, which has been read, needs it by its name. Each comparison takes the length of
     /// the name from `budget`; false if that is used up.
     @inline(never)
     public mutating func isNeeded(_ index: Int, of files: borrowing NamedFiles, budget: inout UInt64) -> Bool {
-        let objects = objects.mutableSpan.asSpan()
-        let (soname, fileName) = (objects[index].soname, objects[index].fileName)
+        let linkedFiles = linkedFiles.mutableSpan.asSpan()
+        let (soname, fileName) = (linkedFiles[index].soname, linkedFiles[index].fileName)
         var other = 0
         while other < index {
             var cursor: UInt64 = 0
-            while let name = objects[other].nextNeeded(&cursor, files.bytes) {
-                let length = objects[other].strings.length(name, files.bytes) ?? 0
+            while let name = linkedFiles[other].nextNeeded(&cursor, files.bytes) {
+                let length = linkedFiles[other].strings.length(name, files.bytes) ?? 0
                 guard budget > length else { return false }
                 budget &-= length &+ 1
-                let wanted = FileRange(start: objects[other].strings.start &+ name, size: length)
+                let wanted = FileRange(start: linkedFiles[other].strings.start &+ name, size: length)
                 let last = files.bytes.lastPart(of: wanted, until: 0)
                 if length > 0,
                     soname.size == length && files.bytes.areSame(soname.start, wanted.start, count: length)
@@ -239,29 +239,30 @@ public struct LinkPlan: Sendable {
     // MARK: Placing
 
     private mutating func layOut() throws(Fault) {
-        var objects = objects.mutableSpan
+        var linkedFiles = linkedFiles.mutableSpan
         // Kernels round the block's size up like this.
         templateSize = templateSize.aligned(to: templateAlignment)
-        var next = objects[0].linkStart &+ objects[0].memorySize
+        var next = linkedFiles[0].linkStart &+ linkedFiles[0].memorySize
         var initialisersSize: UInt64 = 0, finalisersSize: UInt64 = 0
         var index = 0
         while index < count {
             if index > 0 {
-                let size = objects[index].memorySize
+                let size = linkedFiles[index].memorySize
                 // Its link addresses and the application's differ by a multiple of its alignment.
-                let alignment = max(objects[index].alignment, 0x1000)
-                let rest = objects[index].linkStart & (alignment &- 1)
+                let alignment = max(linkedFiles[index].alignment, 0x1000)
+                let rest = linkedFiles[index].linkStart & (alignment &- 1)
                 let start = (next > rest ? next &- rest : 0).aligned(to: alignment) &+ rest
                 guard (next | start | size) >> 62 == 0 else { throw tooLarge(next) }
-                objects[index].displacement = start &- objects[index].linkStart
+                linkedFiles[index].displacement = start &- linkedFiles[index].linkStart
                 next = start &+ size
             }
-            if objects[index].threadLocalFileSize > 0 {
-                let end = templateSize &- objects[index].threadLocalDistance &+ objects[index].threadLocalFileSize
+            if linkedFiles[index].threadLocalFileSize > 0 {
+                let end =
+                    templateSize &- linkedFiles[index].threadLocalDistance &+ linkedFiles[index].threadLocalFileSize
                 templateFileSize = max(templateFileSize, end)
             }
-            initialisersSize &+= objects[index].initialisers.count &* 8
-            finalisersSize &+= objects[index].finalisers.count &* 8
+            initialisersSize &+= linkedFiles[index].initialisers.count &* 8
+            finalisersSize &+= linkedFiles[index].finalisers.count &* 8
             index &+= 1
         }
         guard next < 1 << 62 else { throw tooLarge(next) }
@@ -289,14 +290,14 @@ public struct LinkPlan: Sendable {
     /// need each other, the one reached first comes last.
     func ordered(_ index: Int) -> Int { order.span[index] }
 
-    /// Adds to the order the objects that the one at `index` needs, and then itself. Recurses at most as deep as there are objects.
+    /// Adds to the order the files that the one at `index` needs, and then itself. Recurses at most as deep as there are files.
     private mutating func visit(_ index: Int) {
         // The application comes last, even if a library needs it.
-        guard index > 0, !objects.span[index].isVisited else { return }
-        objects[index].isVisited = true
+        guard index > 0, !linkedFiles.span[index].isVisited else { return }
+        linkedFiles[index].isVisited = true
         var dependency = 0
-        while dependency < objects.span[index].dependencyCount {
-            let needed = objects.span[index].dependency(dependency)
+        while dependency < linkedFiles.span[index].dependencyCount {
+            let needed = linkedFiles.span[index].dependency(dependency)
             visit(needed)
             dependency &+= 1
         }

@@ -1,11 +1,11 @@
 // Finds the definition of a symbol among several files, as dynamic linkers do (gABI, "Shared Object Dependencies"; Linux Standard Base,
-// "Symbol Versioning"): the application is searched first, then the objects in the order in which they were found.
+// "Symbol Versioning"): the application is searched first, then the libraries in the order in which they were found.
 
 import Bytes
 import Diagnostics
 import ELF
 
-/// The objects of a link map, and the bytes that they lie in: the scope in which symbols are searched.
+/// The files of a link map, and their bytes: the scope in which symbols are searched.
 struct SymbolScope: ~Escapable, Sendable {
     let link: LinkMap
     let files: ByteView
@@ -19,39 +19,40 @@ struct SymbolScope: ~Escapable, Sendable {
         self.bias = bias
     }
 
-    /// The definition of the symbol at `index` of object `object`; nil if no file defines it.
+    /// The definition of the symbol at `index` of the file at `linkIndex`; nil if no file defines it.
     ///
     /// Throws `symbolSearchTooLong`.
     @inline(never)
     func definition(
-        of index: UInt32, in object: Int, _ purpose: SearchPurpose, _ search: inout SymbolSearch
+        of index: UInt32, in linkIndex: Int, _ purpose: SearchPurpose, _ search: inout SymbolSearch
     ) throws(Fault) -> Definition? {
-        guard let symbol = symbol(UInt64(index), in: object) else { return nil }
+        guard let symbol = symbol(UInt64(index), in: linkIndex) else { return nil }
         // The application's own definitions come first, except in a search for the original of a copy.
-        if symbol.isLocal || object == 0 && !symbol.isUndefined && purpose != .original {
+        if symbol.isLocal || linkIndex == 0 && !symbol.isUndefined && purpose != .original {
             if symbol.isUndefined { return nil }
-            return Definition(symbol: symbol, bias: bias &+ link[object].displacement, object: object)
+            return Definition(symbol: symbol, bias: bias &+ link[linkIndex].displacement, linkIndex: linkIndex)
         }
-        if search.symbol != index || search.object != object || search.purpose != purpose || search.found == .none {
+        if search.symbol != index || search.linkIndex != linkIndex || search.purpose != purpose || search.found == .none
+        {
             search.symbol = index
-            search.object = object
+            search.linkIndex = linkIndex
             search.purpose = purpose
             try find(symbol, &search)
         }
         switch search.found {
         case .none: return nil
-        case .provided(let address): return Definition(symbol: Symbol(function: address), bias: bias, object: 0)
-        case .symbol(let index, let object):
-            guard let definition = self.symbol(index, in: object) else { return nil }
-            return Definition(symbol: definition, bias: bias &+ link[object].displacement, object: object)
+        case .provided(let address): return Definition(symbol: Symbol(function: address), bias: bias, linkIndex: 0)
+        case .symbol(let index, let linkIndex):
+            guard let definition = self.symbol(index, in: linkIndex) else { return nil }
+            return Definition(symbol: definition, bias: bias &+ link[linkIndex].displacement, linkIndex: linkIndex)
         }
     }
 
-    /// The symbol at `index` of object `object`; nil if its table is shorter.
+    /// The symbol at `index` of the file at `linkIndex`; nil if its table is shorter.
     @inline(never)
-    func symbol(_ index: UInt64, in object: Int) -> Symbol? { link[object].symbol(index, files) }
+    func symbol(_ index: UInt64, in linkIndex: Int) -> Symbol? { link[linkIndex].symbol(index, files) }
 
-    /// Whether run-time address `address` is in one of the objects' memory.
+    /// Whether run-time address `address` is in one of the files' memory.
     func contains(_ address: UInt64) -> Bool {
         for index in 0..<link.count {
             let start = link[index].linkStart &+ link[index].displacement &+ bias
@@ -60,39 +61,39 @@ struct SymbolScope: ~Escapable, Sendable {
         return false
     }
 
-    /// The version that the symbol at `index` of `object` requires, and the file that should define it.
-    func wantedVersion(_ index: UInt32, in object: Int) -> SymbolVersion {
+    /// The version that the symbol at `index` of the file at `linkIndex` requires, and the file that should define it.
+    func wantedVersion(_ index: UInt32, in linkIndex: Int) -> SymbolVersion {
         var steps: UInt64 = 0
-        return link[object].versions.version(of: UInt64(index), files, &steps)
+        return link[linkIndex].versions.version(of: UInt64(index), files, &steps)
     }
 
     /// Finds the definition of `symbol`, which `search` is for.
     @inline(never)
     private func find(_ symbol: Symbol, _ search: inout SymbolSearch) throws(Fault) {
         search.found = .none
-        let object = search.object
-        let strings = link[object].strings
+        let linkIndex = search.linkIndex
+        let strings = link[linkIndex].strings
         guard let length = strings.length(UInt64(symbol.name), files) else {
-            search.culprit = object
-            try link[object].requireSymbols(files)
+            search.culprit = linkIndex
+            try link[linkIndex].requireSymbols(files)
             return search.culprit = nil
         }
         search.name.read(files, at: strings.start &+ UInt64(symbol.name), length: length)
-        search.version = link[object].versions.version(of: UInt64(search.symbol), files, &search.steps)
+        search.version = link[linkIndex].versions.version(of: UInt64(search.symbol), files, &search.steps)
         try search.add(length)
 
         try findAnywhere(&search)
         let found = search.found
-        if case .symbol(let index, let definer) = found, symbol.isProtected, definer != object {
+        if case .symbol(let index, let definer) = found, symbol.isProtected, definer != linkIndex {
             // Only a PLT entry of the application can replace a protected symbol: the entry leads to it.
             var isEntry = search.purpose == .address && self.symbol(index, in: definer)?.isUndefined == true
             if isEntry {
                 search.purpose = .definition
                 try findAnywhere(&search)
                 search.purpose = .address
-                if case .symbol(_, object) = search.found {} else { isEntry = false }
+                if case .symbol(_, linkIndex) = search.found {} else { isEntry = false }
             }
-            search.found = isEntry ? found : .symbol(index: UInt64(search.symbol), object: object)
+            search.found = isEntry ? found : .symbol(index: UInt64(search.symbol), linkIndex: linkIndex)
         }
         let provided = link.plan.provided
         if found == .none, let address = provided.address(of: search.name, files) {
@@ -101,11 +102,11 @@ struct SymbolScope: ~Escapable, Sendable {
         }
     }
 
-    /// Searches all objects in their order.
+    /// Searches all files in their order.
     private func findAnywhere(_ search: inout SymbolSearch) throws(Fault) {
-        if link[search.object].isSymbolic {
-            try find(in: search.object, &search)
-            if case .symbol(let index, let object) = search.found, symbol(index, in: object)?.isUnique != true {
+        if link[search.linkIndex].isSymbolic {
+            try find(in: search.linkIndex, &search)
+            if case .symbol(let index, let linkIndex) = search.found, symbol(index, in: linkIndex)?.isUnique != true {
                 return
             }
         }
@@ -117,7 +118,7 @@ struct SymbolScope: ~Escapable, Sendable {
         }
     }
 
-    /// Searches the object at `index` for a definition that others may use.
+    /// Searches the file at `index` for a definition that others may use.
     private func find(in index: Int, _ search: inout SymbolSearch) throws(Fault) {
         search.found = .none
         if !link[index].hasSymbols {
@@ -137,7 +138,7 @@ struct SymbolScope: ~Escapable, Sendable {
             {
                 switch try match(candidate, in: index, &search) {
                 case .yes:
-                    if !symbol.isLocal { search.found = .symbol(index: candidate, object: index) }
+                    if !symbol.isLocal { search.found = .symbol(index: candidate, linkIndex: index) }
                     return
                 case .onlyIfAlone:
                     versionedCount &+= 1
@@ -147,10 +148,10 @@ struct SymbolScope: ~Escapable, Sendable {
             }
             candidate = table.next(candidate, word)
         }
-        if versionedCount == 1, versioned != 0 { search.found = .symbol(index: versioned, object: index) }
+        if versionedCount == 1, versioned != 0 { search.found = .symbol(index: versioned, linkIndex: index) }
     }
 
-    /// Whether `symbol` of the object at `index` has the name in question.
+    /// Whether `symbol` of the file at `index` has the name in question.
     private func isCalled(_ symbol: Symbol, in index: Int, _ search: inout SymbolSearch) -> Bool {
         let offset = UInt64(symbol.name)
         let strings = link[index].strings
@@ -165,7 +166,7 @@ struct SymbolScope: ~Escapable, Sendable {
 
     private enum Match { case yes, no, onlyIfAlone }
 
-    /// Whether the symbol at `candidate` of the object at `index` has the required version.
+    /// Whether the symbol at `candidate` of the file at `index` has the required version.
     private func match(
         _ candidate: UInt64, in index: Int, _ search: inout SymbolSearch
     ) throws(Fault) -> Match {
@@ -180,7 +181,7 @@ struct SymbolScope: ~Escapable, Sendable {
         try search.add(0)
         if own.number == 0 { return (search.version.number | number) & VersionIndex.hidden != 0 ? .no : .yes }
         guard own.hash == search.version.hash else { return .no }
-        let strings = link[search.object].strings
+        let strings = link[search.linkIndex].strings
         return try search.isSame(own.name, link[index].strings, search.version.name, strings, files) ? .yes : .no
     }
 }

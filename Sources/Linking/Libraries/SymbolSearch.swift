@@ -7,12 +7,12 @@ public import ELF
 
 /// The definition of the symbol that a relocation refers to.
 public struct Definition: Equatable, Sendable {
-    /// The symbol, in the table of the object that defines it.
+    /// The symbol, in the table of the file that defines it.
     public let symbol: Symbol
-    /// The bias of the object that defines it, which is added to the value if that is an address.
+    /// The bias of the file that defines it, which is added to the value if that is an address.
     public let bias: UInt64
-    /// The object that defines it, as an index in the link map; also 0 for symbols that the loader defines.
-    public let object: Int
+    /// The index in the link map of the file that defines it; also 0 for symbols that the loader defines.
+    public let linkIndex: Int
 
     /// S, if it is an address: absolute symbols are not rebased.
     var address: UInt64 { symbol.isAbsolute ? symbol.value : symbol.value &+ bias }
@@ -49,11 +49,11 @@ struct SymbolSearch {
     var initialiserReferences: UInt64 = 0
     /// The number of copied objects whose size differs from that of their original.
     var resizedCopies: UInt64 = 0
-    /// The object whose malformed tables stopped a search; nil if none has.
+    /// The index of the file whose malformed tables stopped a search; nil if none has.
     var culprit: Int?
 
-    /// The symbol in question, its object, and the purpose.
-    var symbol: UInt32 = 0, object = -1, purpose = SearchPurpose.address
+    /// The symbol in question, the index of its file, and the purpose.
+    var symbol: UInt32 = 0, linkIndex = -1, purpose = SearchPurpose.address
     /// Its name, and its required version.
     var name = HashedName(), version = SymbolVersion()
     /// The result. It is kept because linkers sort relocations by symbol: the next relocation may need it again.
@@ -96,8 +96,8 @@ struct SymbolSearch {
 enum FoundSymbol: Equatable {
     /// Nothing.
     case none
-    /// The symbol at `index` of the symbol table of object `object`.
-    case symbol(index: UInt64, object: Int)
+    /// The symbol at `index` of the symbol table of the file at `linkIndex`.
+    case symbol(index: UInt64, linkIndex: Int)
     /// A symbol that the loader defines: a link address of the application.
     case provided(UInt64)
 }

@@ -129,38 +129,38 @@ public struct PackedRelocations: ~Escapable {
 /// The dynamic section's tables of an image, checked to lie inside the file's segments. An image without PT_DYNAMIC has none.
 public struct DynamicTables: ~Escapable, Sendable {
     private let file: ByteView
-    private let object: LinkedFile
+    private let linkedFile: LinkedFile
 
     /// The tables of `image`. Throws the faults of malformed ones.
     @_lifetime(copy image)
     public init(_ image: borrowing LinkedImage) throws(Fault) {
         file = image.file
-        object = image.object
-        try object.requireTables(file)
+        linkedFile = image.properties
+        try linkedFile.requireTables(file)
     }
 
     /// The values of the dynamic section.
     public func section() throws(Fault) -> DynamicSection {
         var section = DynamicSection()
-        try section.read(file.part(object.dynamic))
+        try section.read(file.part(linkedFile.dynamic))
         return section
     }
 
     /// The table at DT_RELA.
     public var rela: RelocationTable {
-        @_lifetime(copy self) get { object.table(0, file) }
+        @_lifetime(copy self) get { linkedFile.table(0, file) }
     }
     /// The table at DT_REL.
     public var rel: RelocationTable {
-        @_lifetime(copy self) get { object.table(1, file) }
+        @_lifetime(copy self) get { linkedFile.table(1, file) }
     }
     /// The table at DT_JMPREL.
     public var plt: RelocationTable {
-        @_lifetime(copy self) get { object.table(2, file) }
+        @_lifetime(copy self) get { linkedFile.table(2, file) }
     }
     /// The words at DT_RELR.
     public var relr: ByteView {
-        @_lifetime(copy self) @inline(never) get { file.part(object.packed) }
+        @_lifetime(copy self) @inline(never) get { file.part(linkedFile.packed) }
     }
     /// The addresses that DT_RELR encodes.
     public var packed: PackedRelocations {
@@ -168,7 +168,7 @@ public struct DynamicTables: ~Escapable, Sendable {
     }
     /// The dynamic symbols.
     public var symbols: SymbolTable {
-        @_lifetime(copy self) get { object.symbolTable(file) }
+        @_lifetime(copy self) get { linkedFile.symbolTable(file) }
     }
 }
 
@@ -310,7 +310,7 @@ extension LinkedFile {
         return false
     }
 
-    /// Throws `needsLibrary` if the object needs other files.
+    /// Throws `needsLibrary` if the file needs others.
     func requireNoLibrary(_ files: ByteView) throws(Fault) {
         guard needsLibraries else { return }
         var section = DynamicSection()

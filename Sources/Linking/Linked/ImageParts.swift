@@ -30,7 +30,7 @@ public struct ImageParts: Sendable {
 
     /// Goes to the next part of a linked file; false after the last. The parts are the segments, with the access of p_flags but without
     /// writing in the range of PT_GNU_RELRO, and `descriptorThunks`.
-    public mutating func advance(in image: borrowing LinkedImage) -> Bool { advance(image.object, image.file) }
+    public mutating func advance(in image: borrowing LinkedImage) -> Bool { advance(image.properties, image.file) }
 
     /// Goes to the next part of `file`, whose bytes are in `files`; false after the last.
     mutating func advance(_ file: borrowing LinkedFile, _ files: ByteView) -> Bool {

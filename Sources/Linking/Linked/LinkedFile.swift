@@ -72,10 +72,10 @@ public struct LinkedFile: Sendable {
 
     /// The displacement, which is added to its link addresses to make them the application's.
     public var displacement: UInt64 = 0
-    /// The objects that it needs, and their number.
+    /// The files that it needs, as indices in the link map, and their number.
     private var dependencies = InlineArray<16, Int>(repeating: 0)
     private(set) var dependencyCount = 0
-    /// Whether it is in the order of initialisers, or the objects that it needs are being added to that.
+    /// Whether it is in the order of initialisers, or the files that it needs are being added to that.
     var isVisited = false
 
     /// A file that has not been read yet.
@@ -254,7 +254,7 @@ public struct LinkedFile: Sendable {
         address &- linkStart <= memorySize && size <= memoryEnd &- address
     }
 
-    /// Adds the object at `index` to its dependencies, unless it is already one of them.
+    /// Adds the file at `index` of the link map to its dependencies, unless it is already one of them.
     mutating func needs(_ index: Int) {
         for other in 0..<dependencyCount where dependencies.span[other] == index { return }
         guard dependencyCount < dependencies.count else { return }
@@ -262,7 +262,7 @@ public struct LinkedFile: Sendable {
         dependencyCount &+= 1
     }
 
-    /// The number of the object at `index`, below `dependencyCount`, among its dependencies.
+    /// The index in the link map of the dependency at `index`, below `dependencyCount`.
     func dependency(_ index: Int) -> Int { dependencies.span[index] }
 }
 

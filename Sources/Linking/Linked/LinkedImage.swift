@@ -14,25 +14,25 @@ public struct LinkedImage: ~Escapable {
     /// Its header.
     public let header: FileHeader
     /// Its properties, as offsets in `file`.
-    public private(set) var object = LinkedFile()
+    public private(set) var properties = LinkedFile()
 
     /// Its program headers.
     public var programHeaders: ProgramHeaders {
-        @_lifetime(copy self) get { object.segments(file) }
+        @_lifetime(copy self) get { properties.segments(file) }
     }
     /// The link address at which the image in memory begins: that of the first PT_LOAD segment, for a position-independent
     /// image rounded down to 2 MiB, so that its load address is a multiple of 2 MiB.
-    public var linkStart: UInt64 { object.linkStart }
+    public var linkStart: UInt64 { properties.linkStart }
     /// The end of the last PT_LOAD segment, as a link address.
-    public var linkEnd: UInt64 { object.linkEnd }
+    public var linkEnd: UInt64 { properties.linkEnd }
     /// The largest p_align of a PT_LOAD segment, and of PT_TLS; at least 1.
-    public var alignment: UInt64 { object.alignment }
+    public var alignment: UInt64 { properties.alignment }
     /// The code that its relocations need after it; nil if they need none.
-    public var descriptorThunks: DescriptorThunks? { object.descriptorThunks }
+    public var descriptorThunks: DescriptorThunks? { properties.descriptorThunks }
     /// Whether it has DT_NEEDED: it needs other files.
-    public var needsLibraries: Bool { object.hasTables && object.needsLibraries }
+    public var needsLibraries: Bool { properties.hasTables && properties.needsLibraries }
     /// The number of bytes of memory that the image needs, including `descriptorThunks`.
-    public var size: UInt64 { object.memorySize }
+    public var size: UInt64 { properties.memorySize }
     /// Whether it must lie at the address that it was linked at.
     public var isFixed: Bool { header.type == .executable }
 
@@ -63,7 +63,7 @@ public struct LinkedImage: ~Escapable {
     public mutating func read(as role: Role = .application) throws(Fault) {
         // This comes first: such a file breaks other rules as well, whose sentences would not give the cause.
         if role == .application { try requireProgram() }
-        try object.read(header, as: role, FileRange(start: 0, size: file.count), file)
+        try properties.read(header, as: role, FileRange(start: 0, size: file.count), file)
     }
 
     /// Throws `debuggingInformationOnly` if the section of the entry point has no bytes. `objcopy --only-keep-debug` and `eu-strip -f`
@@ -76,11 +76,11 @@ public struct LinkedImage: ~Escapable {
     }
 
     /// Throws `needsLibrary` if the image needs other files.
-    public func requireNoLibrary() throws(Fault) { try object.requireNoLibrary(file) }
+    public func requireNoLibrary() throws(Fault) { try properties.requireNoLibrary(file) }
 
     /// Copies every segment into `memory`, whose first byte is for link address `linkStart`, and clears the bytes that the file does not
     /// have. Throws `imageTooLarge` if `memory` has no room for `size` bytes.
     public func load<Memory: ImageMemory & ~Copyable & ~Escapable>(into memory: inout Memory) throws(Fault) {
-        try object.load(file, into: &memory)
+        try properties.load(file, into: &memory)
     }
 }

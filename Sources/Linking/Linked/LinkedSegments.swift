@@ -124,7 +124,7 @@ extension LinkedFile {
         throw Fault(.dynamicAddressOutsideFile, location, value: address, limit: size)
     }
 
-    /// Copies every segment into `memory`, whose first byte is for the first of the object's own link addresses, and clears the bytes that
+    /// Copies every segment into `memory`, whose first byte is for the first of the file's own link addresses, and clears the bytes that
     /// the file does not have. Throws `imageTooLarge` if `memory` has too little room.
     @inline(never)
     func load<Memory: ImageMemory & ~Copyable & ~Escapable>(

@@ -6,10 +6,10 @@ public import Diagnostics
 import ELF
 
 extension LinkMap {
-    /// Loads all objects from `files` into `memory`, whose addresses are link addresses of the application and which has room
+    /// Loads all files from `files` into `memory`, whose addresses are link addresses of the application and which has room
     /// up to the plan's end, and relocates them for link address + `bias`.
     ///
-    /// Relocations that need no other object's bytes come first, libraries before the files that need them. Then copies are made. Then
+    /// Relocations that need no other file's bytes come first, libraries before the files that need them. Then copies are made. Then
     /// resolver functions are called through `resolve` by their run-time address. Then copies are made again, because an original may hold
     /// a function's choice. Without `mayResolve` the first resolver function is a fault, `resolverOutOfPlace`.
     ///
@@ -39,14 +39,14 @@ extension LinkMap {
         return counts
     }
 
-    /// The relocator of the object at `index`, for link address + `bias` of the application.
+    /// The relocator of the file at `index`, for link address + `bias` of the application.
     @_lifetime(copy files, copy self)
     public func relocator(_ index: Int, _ files: ByteView, _ bias: UInt64) -> Relocator {
         Relocator(self[index], index, of: SymbolScope(self, files, bias: bias))
     }
 }
 
-/// The passes over the objects, in this order.
+/// The passes over the files, in this order.
 private enum Pass: UInt8 {
     /// Relocations are applied.
     case relocate
@@ -71,7 +71,7 @@ private enum Pass: UInt8 {
 }
 
 extension SymbolScope {
-    /// Copies the objects' segments, and clears the memory between and after them.
+    /// Copies the files' segments, and clears the memory between and after them.
     fileprivate func copySegments(to memory: inout ByteRegion) throws(Fault) {
         var reached = memory.address
         var index = 0
@@ -91,7 +91,7 @@ extension SymbolScope {
         Fault(.imageTooLarge, .none, value: link.plan.end &- memory.address, limit: memory.count)
     }
 
-    /// Does `pass` to each object, the last one first.
+    /// Does `pass` to each file, the last one first.
     fileprivate func perform(
         _ pass: Pass, _ memory: inout ByteRegion, _ counts: inout RelocationCounts, _ search: inout SymbolSearch,
         _ mayResolve: Bool, _ resolve: (_ resolver: UInt64, _ relocation: ListedRelocation) -> UInt64?
@@ -130,7 +130,7 @@ extension SymbolScope {
             guard relocation.entry.type == RelocationNumber.copy else { continue }
             do throws(Fault) {
                 guard case .copy(let source, let size) = try relocator.copy(relocation.entry, &search) else { continue }
-                let target = relocation.entry.offset &+ link[relocator.object].displacement
+                let target = relocation.entry.offset &+ link[relocator.linkIndex].displacement
                 memory.copy(from: source &- bias, to: target, size: size)
             } catch { throw error.at(relocation.location) }
         }
@@ -168,8 +168,8 @@ extension SymbolScope {
         }
     }
 
-    /// Writes to `next` the addresses of the object's functions to call first: DT_INIT, then those of DT_INIT_ARRAY; or of those to call
-    /// last: those of DT_FINI_ARRAY from its end, then DT_FINI. The object is the one at `index`, which has been relocated.
+    /// Writes to `next` the addresses of the file's functions to call first: DT_INIT, then those of DT_INIT_ARRAY; or of those to call
+    /// last: those of DT_FINI_ARRAY from its end, then DT_FINI. The file is the one at `index`, which has been relocated.
     @inline(never)
     private func writeFunctions(
         of index: Int, areLast: Bool, to memory: inout ByteRegion, at next: inout UInt64

@@ -16,15 +16,15 @@ public struct ListedRelocation: Equatable, Sendable {
 /// All relocations of an image, in the order in which they are applied.
 public struct ListedRelocations: ~Escapable {
     private var packed: PackedRelocations
-    private let object: LinkedFile
+    private let linkedFile: LinkedFile
     private let files: ByteView
     private var cursor = EntryCursor()
 
     @_lifetime(copy relocator)
     init(_ relocator: borrowing Relocator) {
-        object = relocator.own
+        linkedFile = relocator.own
         files = relocator.scope.files
-        packed = PackedRelocations(files.part(object.packed))
+        packed = PackedRelocations(files.part(linkedFile.packed))
     }
 
     /// The next one; nil after the last. Throws `relativeRelocationMisplaced`.
@@ -34,7 +34,7 @@ public struct ListedRelocations: ~Escapable {
                 entry: RelocationEntry(offset: address, info: UInt64(RelocationNumber.relative), addend: nil),
                 location: .relocation(table: DynamicTag.relr, index: packed.wordsRead &- 1))
         }
-        return object.next(&cursor, files)
+        return linkedFile.next(&cursor, files)
     }
 }
 

@@ -16,7 +16,7 @@ public enum RelocationOutcome: Equatable, Sendable {
     /// The function at this address must be called first, after everything else has been relocated; its result is stored, or is the S of
     /// the formula.
     case indirect(resolver: UInt64)
-    /// `size` bytes are copied from this address in another object, after that has been relocated.
+    /// `size` bytes are copied from this address in another file, after that has been relocated.
     case copy(source: UInt64, size: UInt64)
 }
 
@@ -99,7 +99,7 @@ extension Relocator {
             try operand.require(for: formula, symbol.type)
         }
         if formula.isThreadLocal, definition != nil || entry.symbol == 0 {
-            (operand.module, operand.distance) = block(of: definition?.object ?? object)
+            (operand.module, operand.distance) = block(of: definition?.linkIndex ?? linkIndex)
             guard operand.module != 0 else { throw Fault(.noThreadLocalSegment) }
         }
         return isResolver
@@ -109,10 +109,10 @@ extension Relocator {
     @inlinable
     public func relative(_ addend: UInt64) -> UInt64 { bias &+ addend }
 
-    /// The number of the object's block of thread-local storage, 0 if it has none, and its distance below TP.
-    private func block(of object: Int) -> (module: UInt64, distance: UInt64) {
-        if object == self.object { return (own.threadLocalModule, own.threadLocalDistance) }
-        return (scope.link[object].threadLocalModule, scope.link[object].threadLocalDistance)
+    /// The number of the file's block of thread-local storage, 0 if it has none, and its distance below TP.
+    private func block(of linkIndex: Int) -> (module: UInt64, distance: UInt64) {
+        if linkIndex == self.linkIndex { return (own.threadLocalModule, own.threadLocalDistance) }
+        return (scope.link[linkIndex].threadLocalModule, scope.link[linkIndex].threadLocalDistance)
     }
 
     /// The searches of one relocation.
@@ -134,13 +134,13 @@ extension Relocator {
             throw Fault(.symbolIndexOutsideTable, value: UInt64(entry.symbol), limit: own.symbolCount)
         }
         if !scope.link.isEmpty {
-            let found = try scope.definition(of: entry.symbol, in: object, SearchPurpose(entry.type), &search)
+            let found = try scope.definition(of: entry.symbol, in: linkIndex, SearchPurpose(entry.type), &search)
             if found != nil { return found }
         } else if !symbol.isUndefined {
-            return Definition(symbol: symbol, bias: bias, object: 0)
+            return Definition(symbol: symbol, bias: bias, linkIndex: 0)
         }
         if symbol.isWeak { return nil }
-        let isVersioned = !scope.link.isEmpty && scope.wantedVersion(entry.symbol, in: object).file != 0
+        let isVersioned = !scope.link.isEmpty && scope.wantedVersion(entry.symbol, in: linkIndex).file != 0
         throw Fault(isVersioned ? .symbolVersionMissing : .symbolUndefined, value: entry.offset)
     }
 
@@ -152,17 +152,17 @@ extension Relocator {
             try own.requireSymbols(scope.files)
             throw Fault(.copyWithoutSource)
         }
-        let found = try scope.definition(of: entry.symbol, in: object, .original, &search)
-        guard let found, found.object != object else {
+        let found = try scope.definition(of: entry.symbol, in: linkIndex, .original, &search)
+        guard let found, found.linkIndex != linkIndex else {
             guard symbol.isWeak else { throw Fault(.copyWithoutSource) }
             return .nothing
         }
         guard !found.symbol.isThreadLocal else { throw Fault(.symbolThreadLocal) }
         let size = min(symbol.size, found.symbol.size)
         if symbol.size != found.symbol.size { search.resizedCopies &+= 1 }
-        guard scope.link[found.object].holds(found.address &- found.bias, size) else {
+        guard scope.link[found.linkIndex].holds(found.address &- found.bias, size) else {
             throw Fault(
-                .copyOutsideImage, value: found.address, limit: scope.link[found.object].memoryEnd &+ found.bias)
+                .copyOutsideImage, value: found.address, limit: scope.link[found.linkIndex].memoryEnd &+ found.bias)
         }
         return .copy(source: found.address, size: size)
     }

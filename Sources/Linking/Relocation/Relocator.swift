@@ -13,25 +13,25 @@ public struct Relocator: ~Escapable, Sendable {
     @usableFromInline let bias: UInt64
     /// Where symbols are searched, unless the image is alone.
     let scope: SymbolScope
-    /// The number of the image among the link map's objects.
-    let object: Int
+    /// The index of the image in the link map.
+    let linkIndex: Int
 
     /// Prepares to relocate `image` alone for link address + `bias`. Throws the faults of malformed tables, and `needsLibrary` for an
     /// application that needs other files.
     @_lifetime(copy image)
     public init(_ image: borrowing LinkedImage, bias: UInt64, as role: LinkedImage.Role = .application) throws(Fault) {
-        try image.object.requireTables(image.file)
-        self.init(image.object, 0, of: SymbolScope(LinkMap(), image.file, bias: bias))
+        try image.properties.requireTables(image.file)
+        self.init(image.properties, 0, of: SymbolScope(LinkMap(), image.file, bias: bias))
         if role == .application { try own.requireNoLibrary(scope.files) }
     }
 
-    /// Prepares to relocate `object`, whose tables are sound, the one at `index` of the files in `scope`.
+    /// Prepares to relocate `file`, whose tables are sound, the one at `index` of the files in `scope`.
     @_lifetime(copy scope)
-    init(_ object: LinkedFile, _ index: Int, of scope: SymbolScope) {
-        own = object
-        bias = scope.bias &+ object.displacement
+    init(_ file: LinkedFile, _ index: Int, of scope: SymbolScope) {
+        own = file
+        bias = scope.bias &+ file.displacement
         self.scope = scope
-        self.object = index
+        linkIndex = index
     }
 
     /// The symbol at `index`, nil if the table is shorter.
@@ -95,7 +95,7 @@ public struct Relocator: ~Escapable, Sendable {
             vouched: Int(truncatingIfNeeded: min(relative, UInt64(table.count))))
         counts.add(UInt64(index &- first), RelocationNumber.relative)
         // A library's own definitions may be preempted; the application's never are.
-        guard object == 0 else { return index }
+        guard linkIndex == 0 else { return index }
         let symbols = own.symbolTable(scope.files)
         var words: UInt64 = 0
         var slots: UInt64 = 0
@@ -134,7 +134,7 @@ public struct Relocator: ~Escapable, Sendable {
 
     /// The value that `outcome` would return for the usual entries of an image that is alone, without a search; nil for others.
     public func commonValue(of entry: RelocationEntry) -> UInt64? {
-        guard object == 0, let addend = entry.addend else { return nil }
+        guard linkIndex == 0, let addend = entry.addend else { return nil }
         return commonValue(entry.type, entry.symbol, addend, own.symbolTable(scope.files))
     }
 

@@ -207,8 +207,8 @@ import Testing
         } else {
             #expect(application.link.count == files.count)
             for index in files.indices {
-                let object = application.link[index]
-                expected.allow(files[object.file], object.displacement &+ plan.bias)
+                let linked = application.link[index]
+                expected.allow(files[linked.file], linked.displacement &+ plan.bias)
             }
             let linkPlan = application.link.plan
             expected.allow(2, linkPlan.codeStart + plan.bias..<linkPlan.end + plan.bias)

@@ -32,7 +32,7 @@ extension LibraryTests {
         ]
         one.data = Array(0..<0xff)
         let result = try Self.load(application, one, Self.library([]))
-        #expect(result.word(0x4000) == 0x60_4044 + result.objects[1].displacement)
+        #expect(result.word(0x4000) == 0x60_4044 + result.linkedFiles[1].displacement)
         #expect(result.hex(0x4010, 5) == "08 09 0a 0b ee")
         #expect(result.hex(0x4020, 3) == "10 11 ee")
         #expect(result.hex(0x4030, 2) == "ee ee")
@@ -142,7 +142,7 @@ extension LibraryTests {
         one.rela = [LinkedRelocation(offset: 0x4000, type: 37, addend: 0x4048)]
         let together = Self.together(Self.application(), [one, Self.library([])])
         let result = try together.load(bias: 0x60_0000) { $0 + 1 }
-        let displacement = result.objects[1].displacement
+        let displacement = result.linkedFiles[1].displacement
         #expect(result.called == [0x60_4048 + displacement, 0x60_4040 + displacement])
         #expect(result.word(0x4000) == 0x60_4041 + displacement)
         #expect(result.word(0x4000, in: 1) == 0x60_4049 + displacement)

@@ -26,7 +26,7 @@ extension LibraryTests {
         }
         // `one` and `two` need each other; `two` was reached last.
         let result = try Self.load(application, library(["two.so"], 1), library(["one.so"], 2))
-        let base = result.objects.map { $0.displacement + 0x60_0000 }
+        let base = result.linkedFiles.map { $0.displacement + 0x60_0000 }
         let start = result.plan.initialisersStart
         #expect(result.word(0x4000) == start + 0x60_0000)
         #expect(result.word(0x4008) == start + 0x60_0000 + 48)
@@ -50,7 +50,7 @@ extension LibraryTests {
         if hasSingle { one.entries += [(12, 0x4001), (13, 0x4002)] }
         one.rela = [0, 8, 0x20, 0x28].map { LinkedRelocation(offset: 0x4040 + $0, type: 8, addend: 0x4100 + $0) }
         let result = try Self.load(application, one, Self.library([]))
-        let base = result.objects[1].displacement + 0x60_0000
+        let base = result.linkedFiles[1].displacement + 0x60_0000
         let words = Int(size / 8)
         let first = (hasSingle ? [base + 0x4001] : []) + (0..<words).map { base + 0x4100 + UInt64($0) * 8 }
         let last = (0..<words).reversed().map { base + 0x4120 + UInt64($0) * 8 } + (hasSingle ? [base + 0x4002] : [])
@@ -76,7 +76,7 @@ extension LibraryTests {
             Self.application([], needed: ["one.so", "two.so", "three.so"]), library([], 1), library([], 2),
             library(needed, 3))
         let start = result.plan.initialisersStart
-        let expected = [2, 1, 3].map { result.objects[$0].displacement + 0x60_4000 + UInt64($0) }
+        let expected = [2, 1, 3].map { result.linkedFiles[$0].displacement + 0x60_4000 + UInt64($0) }
         #expect((0..<3).map { result.word(start + $0 * 8) } == expected)
     }
 
@@ -91,7 +91,7 @@ extension LibraryTests {
         let result = try Self.load(
             Self.application([], needed: ["one.so"]), library("two.so", 1), library("three.so", 2), library(nil, 3))
         let start = result.plan.initialisersStart
-        let expected = [3, 2, 1].map { result.objects[$0].displacement + 0x60_4000 + UInt64($0) }
+        let expected = [3, 2, 1].map { result.linkedFiles[$0].displacement + 0x60_4000 + UInt64($0) }
         #expect((0..<3).map { result.word(start + $0 * 8) } == expected)
     }
 
@@ -117,7 +117,7 @@ extension LibraryTests {
         let result = try Self.load(application, one, Self.library([]))
         let start = result.plan.initialisersStart
         #expect(result.word(0x4000) == start + 0x60_0000)
-        #expect(result.word(start) == result.objects[1].displacement &+ 0xc0_4001)
+        #expect(result.word(start) == result.linkedFiles[1].displacement &+ 0xc0_4001)
     }
 
     @Test func initialisersOutsideTheImage() throws {

@@ -27,7 +27,7 @@ extension LibraryTests {
         var files = [("one.so", one.bytes), ("two.so", Self.library([]).bytes)]
         files.insert(("other.so", other.bytes), at: place)
         let result = try FilesTogether([("app", application.bytes)] + files).load(bias: 0x60_0000)
-        #expect(result.objects.count == 3)
+        #expect(result.linkedFiles.count == 3)
         #expect(result.word(0x4000) == 0)
         #expect(Int64(bitPattern: result.word(0x4008)) == 4 - 0x20)
         #expect(result.word(0x4018) - result.word(0x4010) == 8)
@@ -55,7 +55,7 @@ extension LibraryTests {
         let libraries = names.enumerated().map { ($1, Self.library([("s" + $1, UInt64($0) + 1)]).bytes) }
         let result = try FilesTogether([("app", application.bytes)] + libraries).load(bias: 0)
         #expect((0..<15).map { result.word(0x4000 + $0 * 8) } == Array(1...15))
-        #expect(result.objects.map(\.file) == Array(0...15))
+        #expect(result.linkedFiles.map(\.file) == Array(0...15))
         let bytes: [UInt8] = []
         var files = NamedFiles(ByteView(bytes.span.bytes))
         for number in 0..<20 as Range<UInt64> { files.append(NamedFile(start: number, size: 1)) }
@@ -82,7 +82,7 @@ extension LibraryTests {
         }
         let result = try Self.load(Self.application([]), library(0x4010), library(0x4020))
         for (index, value) in [(1, 0x4010), (2, 0x4020)] as [(Int, UInt64)] {
-            #expect(result.word(0x4000, in: index) == 0x60_0000 + result.objects[index].displacement + value + 3)
+            #expect(result.word(0x4000, in: index) == 0x60_0000 + result.linkedFiles[index].displacement + value + 3)
             #expect(result.word(0x4008, in: index) == value)
         }
     }
@@ -119,7 +119,7 @@ extension LibraryTests {
         let together = Self.together(application, [Self.library([("wanted", 0x11)]), Self.library([])])
         let whole = try together.load(bias: 0)
         let size = UInt64(whole.memory.count)
-        let ends = whole.objects.map { $0.linkStart &+ $0.displacement &+ $0.memorySize &- base }
+        let ends = whole.linkedFiles.map { $0.linkStart &+ $0.displacement &+ $0.memorySize &- base }
         for room in [0, 1, ends[0] - 1, ends[0], ends[1] - 1, ends[1], ends[2], size - 1, size] {
             var memory = [UInt8](repeating: 0xee, count: Int(room) + 64)
             let fault = fault {
@@ -159,9 +159,9 @@ extension LibraryTests {
             // The gap and the end of the taken bytes, as distances below TP.
             var (gap, end) = (0..<0 as Range<UInt64>, 0 as UInt64)
             var modules: UInt64 = 0
-            for (object, file) in zip(result.objects, [application] + libraries) {
+            for (linked, file) in zip(result.linkedFiles, [application] + libraries) {
                 guard let tls = file.tls else {
-                    #expect(object.threadLocalModule == 0)
+                    #expect(linked.threadLocalModule == 0)
                     continue
                 }
                 modules += 1
@@ -179,7 +179,7 @@ extension LibraryTests {
                     end = distance
                     below += 1
                 }
-                #expect(object.threadLocalDistance == distance && object.threadLocalModule == modules)
+                #expect(linked.threadLocalDistance == distance && linked.threadLocalModule == modules)
             }
             let alignment = ([application] + libraries).compactMap { $0.tls?.align }.max() ?? 0
             guard alignment > 0 else { continue }

@@ -77,7 +77,7 @@ import Testing
         let two = Self.library([("wanted", 0x21)])
         let result = try Self.load(Self.application(), one, two, three)
         #expect(result.word(0x4000) == 0x21)
-        #expect(result.objects.map(\.file) == [0, 1, 2, 3])
+        #expect(result.linkedFiles.map(\.file) == [0, 1, 2, 3])
     }
 
     /// DT_NULL ends the dynamic section, whatever bytes follow it.
@@ -170,7 +170,7 @@ import Testing
             library.symbols = [LinkedSymbol(name: "wanted", value: 0x4060, info: 0x12, shndx: 1, other: other)]
             library.rela = [6, 1, 7].map { LinkedRelocation(offset: 0x4000 + UInt64($0) * 8, type: $0, symbol: 1) }
             let result = try Self.together(application, [library, Self.library([])]).load(bias: 0)
-            let called = 0x4060 &+ result.objects[1].displacement
+            let called = 0x4060 &+ result.linkedFiles[1].displacement
             #expect(result.word(0x40_4000) == called)
             #expect(result.word(0x4008, in: 1) == 0x40_4050)
             #expect(result.word(0x4030, in: 1) == 0x40_4050)
@@ -213,9 +213,9 @@ import Testing
         }
         // The entry leads to the first file's function.
         let result = try Self.together(application, files).load(bias: 0)
-        #expect(result.word(0x40_4000) == 0x4060 &+ result.objects[1].displacement)
+        #expect(result.word(0x40_4000) == 0x4060 &+ result.linkedFiles[1].displacement)
         #expect(result.word(0x4000, in: 1) == 0x40_4050)
-        #expect(result.word(0x4000, in: 2) == 0x4060 &+ result.objects[2].displacement)
+        #expect(result.word(0x4000, in: 2) == 0x4060 &+ result.linkedFiles[2].displacement)
     }
 
     // MARK: Sizes
@@ -246,10 +246,11 @@ import Testing
             one.data = (0..<size).map { UInt8(truncatingIfNeeded: $0 * 7) }
             one.rela = [LinkedRelocation(offset: 0x4000 + UInt64(size) - 8, type: 8, addend: 0x10)]
             let result = try Self.load(Self.application([]), one, Self.library([]))
-            let start = Int(result.objects[1].displacement - result.linkStart) + 0x4000
+            let start = Int(result.linkedFiles[1].displacement - result.linkStart) + 0x4000
             #expect(Array(result.memory[start..<start + size - 8]) == one.data.dropLast(8))
             #expect(
-                result.word(0x4000 + UInt64(size) - 8, in: 1) == result.objects[1].displacement + 0x60_0010, "\(size)")
+                result.word(0x4000 + UInt64(size) - 8, in: 1) == result.linkedFiles[1].displacement + 0x60_0010,
+                "\(size)")
         }
     }
 

@@ -118,7 +118,7 @@ extension LibraryTests {
         let result = try Self.load(application, one, Self.library([]))
         #expect(!result.plan.hasMergedTemplate)
         #expect(Int64(bitPattern: result.word(0x4008)) == 2 - 0x200)
-        #expect(result.word(result.plan.initialisersStart) == 0x60_4010 + result.objects[1].displacement)
+        #expect(result.word(result.plan.initialisersStart) == 0x60_4010 + result.linkedFiles[1].displacement)
         let added = Int(result.plan.dataStart - result.linkStart)..<Int(result.plan.dataEnd - result.linkStart)
         #expect(!result.memory[added].contains(0xaa))
     }
@@ -131,10 +131,10 @@ extension LibraryTests {
         one.tls = LinkedTLS(vaddr: 0x4010, filesz: 1, memsz: 2, align: alignment)
         (application.alignment, one.alignment) = (alignment, alignment)
         let result = try Self.load(application, one, Self.library([]))
-        #expect(result.objects[0].threadLocalDistance == 5 && result.objects[1].threadLocalDistance == 7)
+        #expect(result.linkedFiles[0].threadLocalDistance == 5 && result.linkedFiles[1].threadLocalDistance == 7)
         #expect(result.plan.templateSize == 7 && result.plan.templateAlignment == 1)
         let alone = application.bytes
         let image = try LinkedImage(ByteView(alone.span.bytes))
-        #expect(image.object.threadLocalDistance == 5)
+        #expect(image.properties.threadLocalDistance == 5)
     }
 }

@@ -208,8 +208,8 @@ func compareTogether(
     // The dynamic linker's addresses of the files.
     let bias = witness.files["program"]?.bias ?? 0
     for index in 0..<count {
-        let name = files[room[0].objects[index].file].name
-        room[0].objects[index].displacement = (witness.files[name]?.bias ?? 0) &- bias
+        let name = files[room[0].linkedFiles[index].file].name
+        room[0].linkedFiles[index].displacement = (witness.files[name]?.bias ?? 0) &- bias
     }
     let moved = LinkMap(room.span)
     var events: UInt64 = 0
@@ -280,9 +280,9 @@ func compareTogether(
     for word in stride(from: room[0].initialisersStart, to: room[0].dataEnd, by: 8) {
         let address = loaded.word(word) &- 0x60_0000
         for index in 1..<count {
-            let object = loaded.objects[index]
-            if address &- (object.linkStart &+ object.displacement) < object.memorySize {
-                called.append(files[object.file].name)
+            let linked = loaded.linkedFiles[index]
+            if address &- (linked.linkStart &+ linked.displacement) < linked.memorySize {
+                called.append(files[linked.file].name)
             }
         }
     }

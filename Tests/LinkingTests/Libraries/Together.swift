@@ -64,10 +64,10 @@ struct FilesTogether {
             called.append(resolver)
             return resolve(resolver)
         }
-        var objects: [LinkedFile] = []
-        for index in 0..<link.count { objects.append(link[index]) }
+        var linkedFiles: [LinkedFile] = []
+        for index in 0..<link.count { linkedFiles.append(link[index]) }
         return LoadedTogether(
-            memory: memory, linkStart: start, plan: link.plan, objects: objects, counts: counts, called: called)
+            memory: memory, linkStart: start, plan: link.plan, linkedFiles: linkedFiles, counts: counts, called: called)
     }
 
     /// The sentence of the fault that refuses it.
@@ -100,7 +100,7 @@ struct LoadedTogether {
     var memory: [UInt8]
     var linkStart: UInt64
     var plan: LinkPlan
-    var objects: [LinkedFile]
+    var linkedFiles: [LinkedFile]
     var counts: RelocationCounts
     /// The resolver functions called, in order.
     var called: [UInt64]
@@ -116,5 +116,5 @@ struct LoadedTogether {
     }
 
     /// The word at link address `address` of the file at `index`.
-    func word(_ address: UInt64, in index: Int) -> UInt64 { word(address &+ objects[index].displacement) }
+    func word(_ address: UInt64, in index: Int) -> UInt64 { word(address &+ linkedFiles[index].displacement) }
 }

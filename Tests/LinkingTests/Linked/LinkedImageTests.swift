@@ -31,7 +31,7 @@ private func loadedFile(_ file: [UInt8]) -> Loaded { load(file) }
         ]
         for (segments, first) in cases {
             let file = Self.file(segments)
-            #expect(try LinkedImage(ByteView(file.span.bytes)).object.firstNote == first)
+            #expect(try LinkedImage(ByteView(file.span.bytes)).properties.firstNote == first)
         }
     }
 
@@ -50,7 +50,7 @@ private func loadedFile(_ file: [UInt8]) -> Loaded { load(file) }
                         let file = Self.file(all)
                         let image = try LinkedImage(ByteView(file.span.bytes))
                         #expect(image.alignment == max(first, second, template, 1))
-                        #expect(image.object.threadLocalAlignment == max(template, 1))
+                        #expect(image.properties.threadLocalAlignment == max(template, 1))
                     }
                 }
             }
