@@ -34,7 +34,7 @@ public struct FileForm: Equatable, Sendable {
     /// The size of a symbol.
     @inlinable public var symbolSize: UInt64 { isWide ? Symbol.size : 16 }
     /// The size of an entry of the dynamic section.
-    public var dynamicEntrySize: UInt64 { 2 * wordSize }
+    var dynamicEntrySize: UInt64 { 2 * wordSize }
 
     // MARK: Numbers
 

@@ -46,7 +46,7 @@ public struct NoteArea {
 
     /// A copy of `bytes` with the three words that begin each note in the order of the loader's reader. Like that reader it takes notes to
     /// be padded to 8 bytes if they then fill the bytes, and otherwise to 4.
-    public func swappingHeaders(of bytes: ByteView, _ form: FileForm) -> [UInt8] {
+    func swappingHeaders(of bytes: ByteView, _ form: FileForm) -> [UInt8] {
         if alignment == 8, let copy = swapped(bytes, form, padding: 8), copy.fills { return copy.bytes }
         return swapped(bytes, form, padding: 4)?.bytes ?? []
     }

@@ -24,7 +24,7 @@ public struct ListedVersion: Sendable {
 /// The lists of a file: SHT_GNU_verdef or DT_VERDEF, and SHT_GNU_verneed or DT_VERNEED.
 public enum VersionListing {
     /// SHT_GNU_verdef, SHT_GNU_verneed and SHT_GNU_versym.
-    public static let definedKind: UInt32 = 0x6fff_fffd, neededKind: UInt32 = 0x6fff_fffe,
+    static let definedKind: UInt32 = 0x6fff_fffd, neededKind: UInt32 = 0x6fff_fffe,
         numbersKind: UInt32 = 0x6fff_ffff
 
     /// All versions of `file`, by its section headers, or if these list none, by its dynamic section; the defined ones come first. Throws

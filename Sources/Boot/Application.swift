@@ -23,7 +23,7 @@ public struct Application: ~Escapable {
     /// The compiler that decided this; nil if an option decided, or no compiler is known.
     public private(set) var decidingCompiler: RustVersion?
     /// Whether the notes are in sections that no PT_NOTE segment holds.
-    public private(set) var hasNotesInSectionsOnly = false
+    private(set) var hasNotesInSectionsOnly = false
     /// The first link address, the number of bytes of memory that the image needs, and the alignment that it needs.
     public private(set) var linkStart: UInt64 = 0, size: UInt64 = 0, alignment: UInt64 = 1
     /// The link address after the program's own last byte; libraries come after it.

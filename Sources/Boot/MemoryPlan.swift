@@ -39,7 +39,7 @@ public struct MemoryPlan: Equatable, Sendable {
     /// Whether modules are moved.
     public var movesModules: Bool { !movedModules.isEmpty || !archivePlace.isEmpty }
     /// The range to which an archive is moved that must lie below the image; empty if it stays, or moves with the other modules.
-    public private(set) var archivePlace = AddressRange(0, 0)
+    private(set) var archivePlace = AddressRange(0, 0)
 
     /// Plans the memory of `application` on `platform`, with the loader's own bytes at `loader`. Nothing that the loader writes is placed
     /// at or above `limit`, the end of its reach. `choice` is about a position-independent image, and `copiesRootPointer` says that the

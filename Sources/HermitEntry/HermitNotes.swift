@@ -20,7 +20,7 @@ public struct HermitNotes: Equatable, Sendable {
     public private(set) var uhyveInterface: UInt32?
 
     /// The newest known entry version.
-    public static var newestEntryVersion: UInt8 { 4 }
+    static var newestEntryVersion: UInt8 { 4 }
 
     /// n_type of the note `HERMIT`.
     public static var entryVersionType: UInt32 { 0x5a00 }

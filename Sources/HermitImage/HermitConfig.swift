@@ -80,7 +80,7 @@ public struct HermitConfig: ~Escapable {
     public var variables: TOMLStrings { @_lifetime(copy self) get { strings(variablesOffset) } }
 
     /// The fault of a kernel's name that is not a file of the image.
-    public var kernelFault: Fault { TOMLScanner(text).fault(.kernelNotInArchive, at: kernelOffset) }
+    var kernelFault: Fault { TOMLScanner(text).fault(.kernelNotInArchive, at: kernelOffset) }
     @_lifetime(copy self)
     private func strings(_ offset: UInt64) -> TOMLStrings {
         offset == 0 ? TOMLStrings(none: text) : TOMLStrings(text, at: offset)

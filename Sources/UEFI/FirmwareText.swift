@@ -20,14 +20,14 @@ public struct FirmwareText: ~Escapable {
     }
 
     /// Whether it can be a line of words. The options of boot entries may hold arbitrary data, which is not meant for this program.
-    public var isLine: Bool {
+    var isLine: Bool {
         guard bytes.count & 1 == 0 else { return false }
         for index in 0..<count where (unit(index) ?? 0) < 0x20 && unit(index) != 9 { return false }
         return true
     }
 
     /// Whether it names a shared object: `libfoo.so`, `LIBFOO.SO`, `libfoo.so.1`.
-    public var namesSharedObject: Bool {
+    var namesSharedObject: Bool {
         for index in 0..<count where isSuffix(at: index) { return true }
         return false
     }

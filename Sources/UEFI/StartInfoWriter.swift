@@ -4,7 +4,7 @@ public import Bytes
 public import Memory
 
 /// The source of the command line, which decides which words others may have added to it.
-public enum CommandLineSource: Sendable {
+enum CommandLineSource: Sendable {
     /// The load options: boot loaders, the shell and QEMU add words.
     case loadOptions
     /// A file that a user wrote.

@@ -6,7 +6,7 @@ import Firmware
 import Memory
 import TestSupport
 import Testing
-import UEFI
+@testable import UEFI
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct StartInfoWriterTests {
     /// UTF-16, with the terminating 0.

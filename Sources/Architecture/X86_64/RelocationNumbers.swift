@@ -7,9 +7,9 @@ public enum RelocationNumber {
     /// S + A, 64 bits.
     public static var absolute64: UInt32 { 1 }
     /// S + A - P.
-    public static var pc32: UInt32 { 2 }
+    static var pc32: UInt32 { 2 }
     /// L + A - P.
-    public static var plt32: UInt32 { 4 }
+    static var plt32: UInt32 { 4 }
     /// A copy of another module's object.
     public static var copy: UInt32 { 5 }
     /// S, in a slot of the GOT.
@@ -19,7 +19,7 @@ public enum RelocationNumber {
     /// B + A.
     public static var relative: UInt32 { 8 }
     /// G + GOT + A - P.
-    public static var gotPCRel: UInt32 { 9 }
+    static var gotPCRel: UInt32 { 9 }
     /// The number of the module that holds the symbol.
     public static var dtpMod64: UInt32 { 16 }
     /// The symbol's offset in its module's block, 64 bits.
@@ -31,17 +31,17 @@ public enum RelocationNumber {
     /// The symbol's offset from TP, 32 bits.
     public static var tpOff32: UInt32 { 23 }
     /// L + A - GOT.
-    public static var pltOff64: UInt32 { 31 }
+    static var pltOff64: UInt32 { 31 }
     /// A mark at a call through a TLS descriptor.
-    public static var tlsDescCall: UInt32 { 35 }
+    static var tlsDescCall: UInt32 { 35 }
     /// A TLS descriptor.
     public static var tlsDesc: UInt32 { 36 }
     /// The result of the function at B + A.
     public static var iRelative: UInt32 { 37 }
     /// S + A - P, in code for MPX, which is obsolete.
-    public static var pc32BND: UInt32 { 39 }
+    static var pc32BND: UInt32 { 39 }
     /// G + GOT + A - P, in an instruction that may be relaxed.
-    public static var gotPCRelX: UInt32 { 41 }
+    static var gotPCRelX: UInt32 { 41 }
     /// The same, in an instruction with a REX prefix.
-    public static var rexGOTPCRelX: UInt32 { 42 }
+    static var rexGOTPCRelX: UInt32 { 42 }
 }

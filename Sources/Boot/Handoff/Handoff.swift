@@ -14,7 +14,7 @@ public struct Handoff {
     /// The loader's own bytes.
     public var loader: AddressRange
     /// The first page after the loader's code.
-    public var loaderDataStart: UInt64
+    var loaderDataStart: UInt64
     /// Whether the CPU has 1 GiB pages.
     public var hasGigabytePages: Bool
     /// Whether the CPU can refuse to execute a page.
@@ -101,7 +101,7 @@ public struct Handoff {
 
     /// Fills the page tables for the move of a staged image: an identity mapping of everything the loader can reach.
     /// `region` is that of `plan.movingTables`. Throws `pageTableRoom`.
-    public func writeMovingTables(_ region: consuming ByteRegion, limit: UInt64) throws(Fault) {
+    func writeMovingTables(_ region: consuming ByteRegion, limit: UInt64) throws(Fault) {
         var tables = PageTables(region)
         tables.map(AddressRange(0, limit), .size2MiB)
         try tables.checkRoom()

@@ -37,7 +37,7 @@ public struct LinkPlan: Sendable {
     /// The number of initialisers of libraries.
     public var initialiserCount: UInt64 { (provided.initialisersEnd &- provided.initialisersStart) / 8 }
     /// The link address in the application of the array of libraries' initialisers; that of the finalisers follows.
-    public var initialisersStart: UInt64 { provided.initialisersStart }
+    var initialisersStart: UInt64 { provided.initialisersStart }
     /// The link address of `__tls_get_addr`.
     public var threadLocalAddress: UInt64 { provided.threadLocalAddress }
 

@@ -17,10 +17,10 @@ public struct DescriptorThunks: Equatable, Sendable {
     /// The link address after its last byte.
     public var end: UInt64 { start &+ DescriptorThunks.size }
     /// The link address of the function that returns its descriptor's argument.
-    public var offsetResolver: UInt64 { start }
+    var offsetResolver: UInt64 { start }
     /// The link address of the function for undefined weak symbols. It returns the argument minus TP, so the variable's address is
     /// the argument.
-    public var undefinedResolver: UInt64 { start &+ 16 }
+    var undefinedResolver: UInt64 { start &+ 16 }
 
     /// The code for an image that ends at `linkEnd`; nil if the address space ends too early.
     ///

@@ -32,7 +32,7 @@ public struct RelocationCounts: Equatable, Sendable {
     public internal(set) var resizedCopies: UInt64 = 0
 
     /// The steps that searches for symbols in several files took: bytes hashed and compared, symbols and versions looked at.
-    public internal(set) var searchSteps: UInt64 = 0
+    var searchSteps: UInt64 = 0
 
     /// The number of symbols that refer to the array of libraries' initialisers, which the loader makes.
     public internal(set) var initialiserReferences: UInt64 = 0

@@ -2,7 +2,7 @@
 
 import Bytes
 import Diagnostics
-import Linking
+@testable import Linking
 import TestSupport
 import Testing
 

@@ -6,7 +6,7 @@ import Commands
 import Diagnostics
 import ELF
 import Foundation
-import Linking
+@testable import Linking
 import TestSupport
 import Testing
 
