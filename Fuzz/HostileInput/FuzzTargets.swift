@@ -53,7 +53,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
     /// Runs the target on `bytes`; returns the promises that were broken.
     public func run(_ bytes: [UInt8]) -> [String] {
         switch self {
-        case .elf: Rehearsal(bytes).violations
+        case .elf: WatchedBoot(bytes).violations
         case .notes: FuzzTarget.notes(bytes)
         case .dynamic: FuzzTarget.dynamic(bytes)
         case .object: FuzzTarget.object(bytes)
@@ -101,7 +101,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         var writer = ELFWriter()
         writer.append([0xf4])
         writer.addNotes(contents, align: align)
-        return violations + Rehearsal(writer.bytes).violations
+        return violations + WatchedBoot(writer.bytes).violations
     }
 
     // MARK: Dynamic section
@@ -137,7 +137,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         }
         var file = SmallFile(type: isFixed ? 2 : 3, base: isFixed ? 0x40_0000 : 0, additions).bytes
         for (offset, value) in changes { file[Int(offset) % file.count] = value }
-        return Rehearsal(file).violations
+        return WatchedBoot(file).violations
     }
 
     static let sample = SmallFile()
@@ -165,20 +165,20 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
     }
 
     /// The boot on the machine that the structure at 0x500 of `bytes` describes.
-    public static func firmwareBoot(_ bytes: [UInt8], _ bootProtocol: BootProtocol) -> Rehearsal {
+    public static func firmwareBoot(_ bytes: [UInt8], _ bootProtocol: BootProtocol) -> WatchedBoot {
         boot(in: firmwareMemory(bytes), bootProtocol, at: 0x500, by: bytes)
     }
 
     /// The boot with the structure at `address` of `memory`, on a machine that `bytes` choose.
     static func boot(
         in memory: [UInt8], _ bootProtocol: BootProtocol, at address: UInt64, by bytes: [UInt8]
-    ) -> Rehearsal {
+    ) -> WatchedBoot {
         var machine = Machine()
         // Page tables for more RAM take long to write, and show nothing new.
         machine.largestRegion = 4 << 20
         machine.number = UInt64(bytes.count) << 52
         (machine.hasGigabytePages, machine.hasNoExecute) = (bytes.count % 2 == 0, bytes.count % 3 != 0)
-        return Rehearsal(of: [MemoryPiece(address: 0, bytes: memory)], on: machine) { () throws(Fault) in
+        return WatchedBoot(of: [MemoryPiece(address: 0, bytes: memory)], on: machine) { () throws(Fault) in
             // The firmware's structures end with these bytes: they must not be read to the end of all memory.
             var platform = Platform(bootProtocol, information: address)
             try platform.read(PhysicalMemory(ByteView(memory.span.bytes), origin: 0))
@@ -219,7 +219,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
 
     /// The bytes are regions, modules and reservations: a machine as `Platform.read` leaves it, so all modules are in RAM. A sound file is
     /// booted on it; nil if there is no room for that.
-    public static func placementBoot(_ bytes: [UInt8]) -> Rehearsal? {
+    public static func placementBoot(_ bytes: [UInt8]) -> WatchedBoot? {
         var source = ByteSource(bytes)
         let choice = source.byte()
         let start = choice & 2 == 0 ? 0x10_0000 : source.address() & 0xffff_f000
@@ -243,7 +243,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
             return nil
         }
         let module = told.modules[0]
-        return Rehearsal(of: [MemoryPiece(address: module.start, bytes: contents)], on: machine) { () throws(Fault) in
+        return WatchedBoot(of: [MemoryPiece(address: module.start, bytes: contents)], on: machine) { () throws(Fault) in
             var platform = try told.platform()
             platform.commandLine = AddressRange(
                 at: module.start + UInt64(file.bytes.count), size: UInt64(options.utf8.count))

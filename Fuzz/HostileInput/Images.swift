@@ -75,10 +75,10 @@ extension FuzzTarget {
 
     /// The bytes are an image, or its hermit.toml.
     static func image(_ bytes: [UInt8]) -> [String] {
-        if HermitImage.isImage(ByteView(bytes.span)) { return Rehearsal(image: bytes).violations }
+        if HermitImage.isImage(ByteView(bytes.span)) { return WatchedBoot(image: bytes).violations }
         var writer = ImageWriter(imageKernel)
         writer.configuration = String(decoding: bytes, as: UTF8.self)
-        return Rehearsal(image: writer.archive, commandLine: "loader env=A=b").violations
+        return WatchedBoot(image: writer.archive, commandLine: "loader env=A=b").violations
     }
 
     private static let imageKernel = SmallFile().bytes

@@ -100,7 +100,7 @@ extension FuzzTarget {
                 files[index].put(source.address(), at: offset & ~7)
             }
         }
-        return Rehearsal(files[0], with: Array(files.dropFirst())).violations
+        return WatchedBoot(files[0], with: Array(files.dropFirst())).violations
     }
 
     /// No change, then one change of each kind.

@@ -165,14 +165,14 @@ extension FuzzTarget {
     /// The bytes choose an object file; if its relocations may be written in both forms, they make the same image.
     static func object(_ bytes: [UInt8]) -> [String] {
         let choices = ObjectChoices(bytes)
-        let rehearsal = Rehearsal(choices.bytes)
-        var violations = rehearsal.violations
+        let boot = WatchedBoot(choices.bytes)
+        var violations = boot.violations
         guard choices.comparesForms, choices.bytes == choices.file.bytes else { return violations }
-        let compact = Rehearsal(choices.compactBytes)
+        let compact = WatchedBoot(choices.compactBytes)
         violations += compact.violations
-        switch (rehearsal.ending, compact.ending) {
+        switch (boot.ending, compact.ending) {
         case (.loaded, .loaded):
-            if !rehearsal.image.isSame(as: compact.image) {
+            if !boot.image.isSame(as: compact.image) {
                 violations.append("another image from compact relocations")
             }
         case (.refused(let fault), .refused(let other)):

@@ -25,7 +25,7 @@ public enum Gzip {
     ///
     /// Throws `gzipHeaderUnknown`, `gzipTruncated`, `gzipChecksum`, `gzipTrailingBytes`, and the faults of deflated data.
     public static func unpack(_ file: ByteView, into region: consuming ByteRegion) throws(Fault) -> UInt64 {
-        var output = Output(region)
+        var output = UnpackedOutput(region)
         var inflater = Inflater()
         var tables = ChecksumTables()
         var reader = BitReader(file, at: 0)

@@ -4,7 +4,7 @@ import Bytes
 import Diagnostics
 
 /// The output of unpacked bytes: a region; after that is full, bytes are only counted.
-struct Output: ~Copyable, ~Escapable {
+struct UnpackedOutput: ~Copyable, ~Escapable {
     /// The region.
     var region: ByteRegion
     /// The number of bytes that it can hold.
@@ -39,7 +39,7 @@ struct Inflater: ~Copyable {
     /// `deflateDistance`, at the offset of the byte where the fault is found.
     @_lifetime(output: copy output)
     @_lifetime(reader: copy reader)
-    mutating func inflate(_ reader: inout BitReader, to output: inout Output) throws(Fault) {
+    mutating func inflate(_ reader: inout BitReader, to output: inout UnpackedOutput) throws(Fault) {
         var isLast = false
         while !isLast {
             isLast = try reader.take(1) == 1
@@ -59,7 +59,7 @@ struct Inflater: ~Copyable {
     /// Copies a stored block (section 3.2.4).
     @_lifetime(output: copy output)
     @_lifetime(reader: copy reader)
-    private func copyStored(_ reader: inout BitReader, to output: inout Output) throws(Fault) {
+    private func copyStored(_ reader: inout BitReader, to output: inout UnpackedOutput) throws(Fault) {
         reader.align()
         let start = reader.offset
         guard let lengths = reader.input.word32(at: start) else { throw reader.truncated }
@@ -163,7 +163,7 @@ struct Inflater: ~Copyable {
     /// `mutating`: see `ChecksumTables.extend`.
     @_lifetime(output: copy output)
     @_lifetime(source: copy source)
-    private mutating func decode(_ source: inout BitReader, to output: inout Output) throws(Fault) {
+    private mutating func decode(_ source: inout BitReader, to output: inout UnpackedOutput) throws(Fault) {
         try Inflater.decode(
             &source, to: &output, literals.mutableSpan.asSpan(), distances.mutableSpan.asSpan())
     }
@@ -171,7 +171,7 @@ struct Inflater: ~Copyable {
     @_lifetime(output: copy output)
     @_lifetime(source: copy source)
     private static func decode(
-        _ source: inout BitReader, to output: inout Output, _ literals: Span<UInt32>, _ distances: Span<UInt32>
+        _ source: inout BitReader, to output: inout UnpackedOutput, _ literals: Span<UInt32>, _ distances: Span<UInt32>
     ) throws(Fault) {
         // With these sizes no index has to be checked.
         guard literals.count == 2048, distances.count == 512 else { return }

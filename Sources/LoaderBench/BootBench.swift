@@ -84,7 +84,7 @@ struct BootBench {
         defer { try? FileManager.default.removeItem(at: serial) }
         // A filter may have several ranges.
         let filter = range + (options.end.map { ",\(hex($0))..\(hex($0))" } ?? "")
-        let run = try await GuestRun(
+        let run = try await TracedBoot(
             [BootBench.qemu] + machine(application, size) + ["-serial", "file:\(serial.path)"] + steps
                 + ["-d", "exec,nochain", "-dfilter", filter] + options.arguments,
             GuestTrace(until: options.end), most: options.most)
@@ -105,7 +105,7 @@ struct BootBench {
         switch run.ending {
         case .endless, .late:
             let bound =
-                "\(trace.iterations) instructions" + (options.most < trace.iterations ? "" : ", \(GuestRun.limit) s")
+                "\(trace.iterations) instructions" + (options.most < trace.iterations ? "" : ", \(TracedBoot.limit) s")
             throw BenchError(
                 "\(loader) with \(name) still executes in \(range) after \(bound), last at \(place)\(said). If it needs more, raise "
                     + "--most; if its application lies there, too, give the address where that begins with --until"
@@ -124,7 +124,7 @@ struct BootBench {
         case .exited(let status): "QEMU ended with status \(status)"
         case .signalled(let number): "QEMU was ended by signal \(number)"
         case .reached: "\(hex(options.end ?? 0)) was reached"
-        case .quiet: "stopped \(Int(GuestRun.patience)) s after the loader's last instruction, at \(place)"
+        case .quiet: "stopped \(Int(TracedBoot.patience)) s after the loader's last instruction, at \(place)"
         case .endless, .late: "stopped"
         }
     }

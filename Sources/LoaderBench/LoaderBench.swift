@@ -4,7 +4,7 @@ import ArgumentParser
 import Foundation
 
 /// The parts that can be measured.
-enum Part: String, CaseIterable, ExpressibleByArgument {
+enum BenchPart: String, CaseIterable, ExpressibleByArgument {
     case boot, loader, relocations, listings, images
 }
 
@@ -80,7 +80,7 @@ struct LoaderBench: AsyncParsableCommand {
     func run() async throws {
         let selected = try Set(
             parts.split(separator: ",").map { name in
-                guard let part = Part(rawValue: String(name)) else {
+                guard let part = BenchPart(rawValue: String(name)) else {
                     throw ValidationError("there is no part \(name)")
                 }
                 return part

@@ -9,7 +9,7 @@ enum LoaderPack {
         let arguments = CommandLine.arguments
         guard arguments.count == 4 else { fail("usage: loader-pack LOADER MOVED OUTPUT") }
         do {
-            let images = try arguments[1...2].map { try LinkedImage(Array(Data(contentsOf: URL(fileURLWithPath: $0)))) }
+            let images = try arguments[1...2].map { try ImageBytes(Array(Data(contentsOf: URL(fileURLWithPath: $0)))) }
             let packed = try PackedImage(images[0], moved: images[1])
             try Data(packed.file).write(to: URL(fileURLWithPath: arguments[3]))
         } catch {

@@ -32,7 +32,7 @@ enum PackingError: Error, Equatable, CustomStringConvertible {
 }
 
 /// The bytes of a linked file in memory, without the zeros after them.
-struct LinkedImage {
+struct ImageBytes {
     /// The address of the first byte.
     let start: UInt64
     /// The bytes.
@@ -82,7 +82,7 @@ struct PackedImage {
     private(set) var words: [UInt32] = []
 
     /// Compares the loader with the one linked at another address, `moved`.
-    init(_ loader: LinkedImage, moved: LinkedImage) throws(PackingError) {
+    init(_ loader: ImageBytes, moved: ImageBytes) throws(PackingError) {
         guard loader.bytes.count == moved.bytes.count else {
             throw .sizesDiffer(loader.bytes.count, moved.bytes.count)
         }

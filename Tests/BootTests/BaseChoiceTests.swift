@@ -190,7 +190,7 @@ import Testing
         func line(_ choice: BaseChoice, _ options: LoaderOptions = LoaderOptions(), top: UInt64) throws -> String {
             scenario.regions = [MemoryRegion(range: AddressRange(0, top), kind: .available)]
             let plan = try MemoryPlanTests.plan(scenario, choice).get()
-            var sink = StringSink()
+            var sink = TextCollector()
             Report.chosen(choice, plan, options, to: &sink)
             return sink.text
         }

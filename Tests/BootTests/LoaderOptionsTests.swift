@@ -155,7 +155,7 @@ import Testing
         files.add(platform.facts, PhysicalMemory(view, origin: 0))
         #expect((0..<files.count).map { files[$0].stringSize > 0 } == [true, false, true, false, false, false, true])
         for (file, name) in [(1, "module 2"), (2, "lib.so"), (6, "loader.elf")] {
-            var sink = StringSink()
+            var sink = TextCollector()
             Report.error(Fault(.notELF).of(file: file), files, linkPlan: MutableSpan(), to: &sink)
             #expect(sink.text.hasPrefix("[LOADER] error: \(name): "), "\(sink.text)")
         }

@@ -74,7 +74,7 @@ import Testing
     }
 
     private func text(_ details: FaultDetails, _ file: [UInt8]) -> String {
-        var sink = StringSink()
+        var sink = TextCollector()
         Fault(.needsLibrary).write(to: &sink, details, file: file.span.bytes)
         return sink.text
     }
@@ -139,7 +139,7 @@ import Testing
 
     /// The blanks of a template take the numbers in order, at most four.
     @Test func `a template's blanks are its numbers`() {
-        var sink = StringSink()
+        var sink = TextCollector()
         sink.write("%x, %d; %d and %x.", 16, 17, 18, 19)
         sink.write("no blank")
         sink.write("%d", 5)

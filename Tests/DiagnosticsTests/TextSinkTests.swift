@@ -5,8 +5,8 @@ import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct TextSinkTests {
-    static func text(_ body: (inout StringSink) -> Void) -> String {
-        var sink = StringSink()
+    static func text(_ body: (inout TextCollector) -> Void) -> String {
+        var sink = TextCollector()
         body(&sink)
         return sink.text
     }

@@ -64,7 +64,7 @@ import Testing
             var guest = Guest(initrd: paths[0], memory: "256M", staysAfter: ("entry point 0x", 20))
             guest.modules = paths.dropFirst().map(\.path)
             let outcome = try await guest.boot()
-            let host = Rehearsal(
+            let host = WatchedBoot(
                 files[0], with: Array(files.dropFirst()), called: Array(subject.files.dropFirst()), on: machine)
             // An exception at the entry point: a file that dies so must be refused, unless its damage looks sound.
             if outcome.status == Rule.Kind.exception.status, let entry = outcome.word(after: "entry point "),
@@ -91,7 +91,7 @@ import Testing
     }
 
     /// The category of `outcome`; nil if it is not acceptable. A reset would end QEMU with status 0, a hang with 124.
-    private static func classify(_ outcome: Outcome, _ host: Rehearsal) -> Kind? {
+    private static func classify(_ outcome: Outcome, _ host: WatchedBoot) -> Kind? {
         let wasEntered = outcome.serial.contains("entry point 0x")
         switch outcome.status {
         // 193 is the status of fixtures that found a wrong word: they name it.

@@ -9,10 +9,10 @@ import Testing
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct PackedImageTests {
     /// A file at `base` whose bytes after the headers are set by `contents`.
-    private func image(_ base: UInt64, _ contents: (UInt64) -> [UInt8]) throws -> LinkedImage {
+    private func image(_ base: UInt64, _ contents: (UInt64) -> [UInt8]) throws -> ImageBytes {
         var writer = ELFWriter(type: 2, base: base)
         writer.append(contents(base), align: 1)
-        return try LinkedImage(writer.bytes)
+        return try ImageBytes(writer.bytes)
     }
 
     /// The offset of the first byte past the headers.
@@ -105,6 +105,6 @@ import Testing
     }
 
     @Test func `a file that is not ELF is refused`() {
-        #expect(throws: PackingError.malformed(Fault(.emptyFile))) { try LinkedImage([]) }
+        #expect(throws: PackingError.malformed(Fault(.emptyFile))) { try ImageBytes([]) }
     }
 }

@@ -12,20 +12,20 @@ import Testing
         "[input]\nkernel_args = [\(kernelArguments)]\napp_args = [\(arguments)]\nenv_vars = [\(variables)]\n"
     }
 
-    private static func rule(_ rehearsal: Rehearsal) -> Rule? {
-        if case .refused(let fault) = rehearsal.ending { fault.rule } else { nil }
+    private static func rule(_ boot: WatchedBoot) -> Rule? {
+        if case .refused(let fault) = boot.ending { fault.rule } else { nil }
     }
 
     @Test func `a kernel is the same packed, unpacked, and without an archive`() {
         let image = ImageWriter(Self.kernel)
-        let alone = Rehearsal(image: Self.kernel)
+        let alone = WatchedBoot(image: Self.kernel)
         #expect(alone.ending == .loaded && alone.violations == [])
         for file in [image.packed, image.archive] {
-            let rehearsal = Rehearsal(image: file)
-            #expect(rehearsal.ending == .loaded, "\(rehearsal.report)")
-            #expect(rehearsal.violations == [])
-            #expect(rehearsal.image.count == alone.image.count)
-            #expect(rehearsal.report.contains("Hermit image, unpacked: \(image.archive.count) bytes at "))
+            let boot = WatchedBoot(image: file)
+            #expect(boot.ending == .loaded, "\(boot.report)")
+            #expect(boot.violations == [])
+            #expect(boot.image.count == alone.image.count)
+            #expect(boot.report.contains("Hermit image, unpacked: \(image.archive.count) bytes at "))
         }
     }
 
@@ -51,9 +51,9 @@ import Testing
         _ kernelArguments: String, _ arguments: String, _ variables: String, _ user: String, _ expected: String
     ) {
         let image = ImageWriter(Self.kernel, Self.input(kernelArguments, arguments, variables))
-        let rehearsal = Rehearsal(image: image.packed, commandLine: user)
-        #expect(rehearsal.ending == .loaded && rehearsal.violations == [], "\(rehearsal.report)")
-        #expect(rehearsal.commandLine == expected)
+        let boot = WatchedBoot(image: image.packed, commandLine: user)
+        #expect(boot.ending == .loaded && boot.violations == [], "\(boot.report)")
+        #expect(boot.commandLine == expected)
     }
 
     @Test func `false sizes are corrected or refused`() {
@@ -61,15 +61,15 @@ import Testing
         let (packed, archive) = (image.packed, image.archive)
         // The size of the last member only: it is unpacked once more.
         let members = ImageWriter.gzip(Array(archive.prefix(700))) + ImageWriter.gzip(Array(archive.dropFirst(700)))
-        #expect(Rehearsal(image: members).ending == .loaded)
+        #expect(WatchedBoot(image: members).ending == .loaded)
         for claim in [0, 1, UInt32(archive.count - 1), UInt32(archive.count + 1), 1 << 22, .max] {
-            let rehearsal = Rehearsal(image: packed.putting(claim, at: packed.count - 4))
-            #expect(Self.rule(rehearsal) == .gzipChecksum, "\(claim): \(rehearsal.report)")
-            #expect(rehearsal.violations == [])
+            let boot = WatchedBoot(image: packed.putting(claim, at: packed.count - 4))
+            #expect(Self.rule(boot) == .gzipChecksum, "\(claim): \(boot.report)")
+            #expect(boot.violations == [])
         }
         // More than there is room for: the fault has the size.
         let zeros = ImageWriter.gzip([UInt8](repeating: 0, count: 60000))
-        let large = Rehearsal(image: packed + (0..<50).flatMap { _ in zeros })
+        let large = WatchedBoot(image: packed + (0..<50).flatMap { _ in zeros })
         let unpacked = UInt64(archive.count + 50 * 60000)
         guard case .refused(let fault) = large.ending else {
             Issue.record("it was loaded")
@@ -82,8 +82,8 @@ import Testing
     }
 
     @Test func `an image's requirements are checked against the machine`() {
-        func demanding(_ text: String) -> Rehearsal {
-            Rehearsal(image: ImageWriter(Self.kernel, "[requirements]\n\(text)").packed)
+        func demanding(_ text: String) -> WatchedBoot {
+            WatchedBoot(image: ImageWriter(Self.kernel, "[requirements]\n\(text)").packed)
         }
         // 6 MiB without the hole below 1 MiB, which is tolerated.
         #expect(demanding("memory = '6 MiB'").ending == .loaded)
@@ -93,7 +93,7 @@ import Testing
         // The number of processors is unknown.
         #expect(demanding("cpus = 4").ending == .loaded)
         let long = Self.input("", "'" + String(repeating: "a", count: 70_000) + "'", "")
-        #expect(Self.rule(Rehearsal(image: ImageWriter(Self.kernel, long).packed)) == .commandLineTooLong)
+        #expect(Self.rule(WatchedBoot(image: ImageWriter(Self.kernel, long).packed)) == .commandLineTooLong)
     }
 
     @Test func `the last of several entries with one name counts`() {
@@ -101,8 +101,8 @@ import Testing
         image.files.append(("/app", Self.kernel))
         image.files.append(("./hermit.toml", Array("version = '1'\nkernel = './/app'".utf8)))
         image.files.insert(("x", [UInt8](repeating: 0, count: 600)), at: 0)
-        let rehearsal = Rehearsal(image: image.packed)
-        #expect(rehearsal.ending == .loaded && rehearsal.violations == [], "\(rehearsal.report)")
+        let boot = WatchedBoot(image: image.packed)
+        #expect(boot.ending == .loaded && boot.violations == [], "\(boot.report)")
     }
 
     // MARK: Damage
@@ -112,9 +112,9 @@ import Testing
         for file in [image.packed, image.archive] {
             var loaded = 0
             for length in stride(from: 0, to: file.count, by: isSoak ? 1 : 13) {
-                let rehearsal = Rehearsal(image: Array(file.prefix(length)))
-                #expect(rehearsal.violations == [], "\(length) bytes")
-                if rehearsal.ending == .loaded { loaded += 1 }
+                let boot = WatchedBoot(image: Array(file.prefix(length)))
+                #expect(boot.violations == [], "\(length) bytes")
+                if boot.ending == .loaded { loaded += 1 }
             }
             // The zeros at an archive's end may be missing, but no compressed byte.
             #expect(loaded == 0 || file == image.archive && loaded <= 1024 / 13 + 1)
@@ -127,9 +127,9 @@ import Testing
         let (packed, archive) = (image.packed, image.archive)
         var outcomes: [String: Int] = [:]
         func check(_ file: [UInt8], _ what: @autoclosure () -> String) {
-            let rehearsal = Rehearsal(image: file)
-            #expect(rehearsal.violations == [], "\(what())")
-            outcomes[Self.rule(rehearsal).map { "\($0)" } ?? "loaded", default: 0] += 1
+            let boot = WatchedBoot(image: file)
+            #expect(boot.violations == [], "\(what())")
+            outcomes[Self.rule(boot).map { "\($0)" } ?? "loaded", default: 0] += 1
         }
         let step = isSoak ? 1 : 7
         for offset in Array(stride(from: 0, to: 40, by: 1))
@@ -162,7 +162,7 @@ import Testing
         let member = ImageWriter.gzip([])
         let growth = WorkTests.growth(2_000, 4_000) { count in
             let file = ImageWriter(Self.kernel).packed + (0..<count).flatMap { _ in member }
-            #expect(Rehearsal(image: file).ending == .loaded)
+            #expect(WatchedBoot(image: file).ending == .loaded)
         }
         #expect(growth < 3)
     }

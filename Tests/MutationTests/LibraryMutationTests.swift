@@ -11,7 +11,7 @@ import Testing
     {
         let set = LibrarySet(hasGNUHash: hasGNUHash).files
         let files = set.map(\.bytes)
-        let original = Rehearsal(files[0], with: Array(files.dropFirst()))
+        let original = WatchedBoot(files[0], with: Array(files.dropFirst()))
         #expect(original.ending == .loaded, "\(original.report)")
         #expect(original.violations == [])
         var refused: [Rule: Int] = [:]
@@ -22,13 +22,13 @@ import Testing
             for value in MutationTests.values(files[file][offset]).sorted() {
                 var changed = files
                 changed[file][offset] = value
-                let rehearsal = Rehearsal(changed[0], with: Array(changed.dropFirst()))
-                switch rehearsal.ending {
+                let boot = WatchedBoot(changed[0], with: Array(changed.dropFirst()))
+                switch boot.ending {
                 case .loaded: loaded += 1
                 case .refused(let fault): refused[fault.rule, default: 0] += 1
                 }
-                if !rehearsal.violations.isEmpty {
-                    violations.append("byte \(offset) is \(value): \(rehearsal.violations.joined(separator: ", "))")
+                if !boot.violations.isEmpty {
+                    violations.append("byte \(offset) is \(value): \(boot.violations.joined(separator: ", "))")
                 }
             }
         }
@@ -42,9 +42,9 @@ import Testing
         for length in stride(from: 0, to: files[file].count, by: isSoak ? 1 : 61) {
             var changed = files
             changed[file] = Array(files[file].prefix(length))
-            let rehearsal = Rehearsal(changed[0], with: Array(changed.dropFirst()))
-            #expect(rehearsal.violations == [])
-            #expect(rehearsal.ending != .loaded)
+            let boot = WatchedBoot(changed[0], with: Array(changed.dropFirst()))
+            #expect(boot.violations == [])
+            #expect(boot.ending != .loaded)
         }
     }
 
@@ -58,12 +58,12 @@ import Testing
         // The last chain word, which is 0, leads to the first symbol.
         let chains = file.word32s(after: [1, UInt32(one.symbols.count + 1), 1])
         file.put(1 as UInt32, at: chains + one.symbols.count * 4)
-        let rehearsal = Rehearsal(set[0].bytes, with: [file, set[2].bytes])
-        guard case .refused(let fault) = rehearsal.ending else {
+        let boot = WatchedBoot(set[0].bytes, with: [file, set[2].bytes])
+        guard case .refused(let fault) = boot.ending else {
             Issue.record("it was loaded")
             return
         }
-        #expect(fault.rule == .symbolSearchTooLong, "\(rehearsal.report)")
+        #expect(fault.rule == .symbolSearchTooLong, "\(boot.report)")
     }
 }
 

@@ -14,20 +14,20 @@ struct Tally {
     private(set) var refused: [String: Int] = [:]
     private(set) var violations: [String] = []
 
-    mutating func count(_ file: [UInt8], _ original: Rehearsal, _ what: @autoclosure () -> String) {
-        let rehearsal = Rehearsal(file)
+    mutating func count(_ file: [UInt8], _ original: WatchedBoot, _ what: @autoclosure () -> String) {
+        let boot = WatchedBoot(file)
         cases += 1
-        switch rehearsal.ending {
+        switch boot.ending {
         case .loaded:
-            if rehearsal.image.isNearlySame(as: original.image), rehearsal.handoff.isSame(as: original.handoff) {
+            if boot.image.isNearlySame(as: original.image), boot.handoff.isSame(as: original.handoff) {
                 same += 1
             } else {
                 other += 1
             }
         case .refused(let fault): refused["\(fault.rule)", default: 0] += 1
         }
-        if !rehearsal.violations.isEmpty {
-            violations.append("\(what()): \(rehearsal.violations.joined(separator: ", "))")
+        if !boot.violations.isEmpty {
+            violations.append("\(what()): \(boot.violations.joined(separator: ", "))")
         }
     }
 
@@ -48,7 +48,7 @@ struct Tally {
     @Test func `a small file cut at any length loads or is refused`() {
         let file = SmallFile().bytes
         var tally = Tally()
-        let original = Rehearsal(file)
+        let original = WatchedBoot(file)
         for length in 0..<file.count { tally.count(Array(file.prefix(length)), original, "length \(length)") }
         print("truncation:", tally.summary)
         #expect(tally.violations == [])
@@ -58,7 +58,7 @@ struct Tally {
     @Test(arguments: [(3, 0), (2, 0x40_0000)] as [(UInt16, UInt64)])
     func `a small file with any byte of a structure changed loads or is refused`(_ type: UInt16, _ base: UInt64) {
         let small = SmallFile(type: type, base: base)
-        let original = Rehearsal(small.bytes)
+        let original = WatchedBoot(small.bytes)
         #expect(original.violations == [])
         guard case .loaded = original.ending else {
             Issue.record("the file itself is refused: \(original.report)")
@@ -71,7 +71,7 @@ struct Tally {
     @Test(.enabled(if: FileManager.default.fileExists(atPath: demonstration.path), "make fixtures builds it"))
     func `the demonstration with any byte of a structure changed loads or is refused`() throws {
         let file = Array(try Data(contentsOf: Self.demonstration))
-        let original = Rehearsal(file)
+        let original = WatchedBoot(file)
         guard case .loaded = original.ending else {
             Issue.record("the file itself is refused: \(original.report)")
             return
@@ -90,7 +90,7 @@ struct Tally {
         .deletingLastPathComponent().appendingPathComponent("build/fixtures/demo")
 
     private func mutate(
-        _ file: [UInt8], _ structures: [(name: String, range: Range<Int>)], _ original: Rehearsal, stride step: Int
+        _ file: [UInt8], _ structures: [(name: String, range: Range<Int>)], _ original: WatchedBoot, stride step: Int
     ) {
         for (name, range) in structures {
             var tally = Tally()

@@ -18,12 +18,12 @@ import Testing
             // Only long inputs reach some rules; only short ones that are not refused reach most types.
             let count = Int.random(in: 6...(number % 4 == 0 ? 200 : 20), using: &random)
             let bytes = (0..<count).map { _ in UInt8.random(in: 0...255, using: &random) }
-            let rehearsal = Rehearsal(ObjectChoices(bytes).bytes)
-            #expect(rehearsal.violations == [], "\(bytes)")
-            switch rehearsal.ending {
+            let boot = WatchedBoot(ObjectChoices(bytes).bytes)
+            #expect(boot.violations == [], "\(bytes)")
+            switch boot.ending {
             case .loaded:
                 loaded += 1
-                let line = rehearsal.report.split(separator: "\n").first { $0.contains(" relocation") } ?? ""
+                let line = boot.report.split(separator: "\n").first { $0.contains(" relocation") } ?? ""
                 for part in line.drop(while: { $0 != ":" }).split(separator: ",") {
                     if let name = part.split(separator: " ").last { applied.insert(String(name)) }
                 }

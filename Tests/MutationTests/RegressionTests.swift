@@ -69,7 +69,7 @@ import Testing
         var additions = SmallFile.Additions()
         let sample = SmallFile(type: 2, base: 0x10_0000)
         additions.rela = [Relocation(37, at: sample.data + 16, addend: 0x10_0000)]
-        let refused = Rehearsal(SmallFile(type: 2, base: 0x10_0000, additions).bytes)
+        let refused = WatchedBoot(SmallFile(type: 2, base: 0x10_0000, additions).bytes)
         guard case .refused(let fault) = refused.ending else {
             Issue.record("it was loaded")
             return
@@ -77,19 +77,19 @@ import Testing
         #expect(fault.rule == .resolverOutOfPlace && fault.location.kind == .relocation, "\(refused.report)")
         #expect(refused.report.contains("R_X86_64_IRELATIVE at 0x"), "\(refused.report)")
         #expect(refused.violations == [])
-        #expect(Rehearsal(SmallFile(type: 2, base: 0x40_0000).bytes).ending == .loaded)
+        #expect(WatchedBoot(SmallFile(type: 2, base: 0x40_0000).bytes).ending == .loaded)
     }
 
     /// The module is moved first, and the rest of the boot reads it in its new place.
     @Test func `an application over its own module`() {
         let base: UInt64 = 0x12_a000
-        let over = Rehearsal(SmallFile(type: 2, base: base).bytes)
+        let over = WatchedBoot(SmallFile(type: 2, base: base).bytes)
         #expect(over.ending == .loaded && over.violations == [], "\(over.report) \(over.violations)")
         #expect(over.report.contains("modules moved"), "\(over.report)")
         // Later faults are reported from its bytes, too.
         var additions = SmallFile.Additions()
         additions.rela = [Relocation(200, at: SmallFile(type: 2, base: base).data)]
-        let refused = Rehearsal(SmallFile(type: 2, base: base, additions).bytes)
+        let refused = WatchedBoot(SmallFile(type: 2, base: base, additions).bytes)
         #expect(refused.report.contains("relocation type 200"), "\(refused.report)")
         #expect(refused.violations == [])
     }

@@ -47,13 +47,13 @@ import Testing
         }
         file.put(UInt64(headers), at: 32)
         file.put(UInt16(count + 40_000), at: 56)
-        let rehearsal = Rehearsal(file)
-        guard case .refused(let fault) = rehearsal.ending else {
+        let boot = WatchedBoot(file)
+        guard case .refused(let fault) = boot.ending else {
             Issue.record("it was loaded")
             return
         }
         #expect(fault.rule == .bytesListedTwice && fault.location == .programHeader(UInt64(count) + 1))
-        #expect(rehearsal.violations == [])
+        #expect(boot.violations == [])
     }
 
     /// 20,000 relocation sections that share 100,000 relocations.
@@ -94,12 +94,12 @@ import Testing
         file.put(UInt32(1), at: 20)
         file.put(UInt64(headers), at: 40)
         for (index, half) in [64, 0, 0, 64, 20_005, 0].enumerated() { file.put(UInt16(half), at: 52 + 2 * index) }
-        let rehearsal = Rehearsal(file)
-        guard case .refused(let fault) = rehearsal.ending else {
+        let boot = WatchedBoot(file)
+        guard case .refused(let fault) = boot.ending else {
             Issue.record("it was loaded")
             return
         }
-        #expect(fault.rule == .bytesListedTwice && fault.location == .sectionHeader(6), "\(rehearsal.report)")
+        #expect(fault.rule == .bytesListedTwice && fault.location == .sectionHeader(6), "\(boot.report)")
     }
 
     /// As many sections as the shared name has bytes, and a symbol named after them.
@@ -125,7 +125,7 @@ import Testing
             return bytes
         }
         let growth = Self.growth(file(5_000), file(10_000)) { file in
-            guard case .refused(let fault) = Rehearsal(file).ending else {
+            guard case .refused(let fault) = WatchedBoot(file).ending else {
                 Issue.record("it was loaded")
                 return
             }
@@ -159,12 +159,12 @@ import Testing
             return file.bytes
         }
         let growth = Self.growth(file(1), file(64)) { file in
-            let rehearsal = Rehearsal(file)
-            guard case .loaded = rehearsal.ending else {
+            let boot = WatchedBoot(file)
+            guard case .loaded = boot.ending else {
                 Issue.record("it was refused")
                 return
             }
-            #expect(rehearsal.violations == [])
+            #expect(boot.violations == [])
         }
         #expect(growth < 3)
     }
@@ -199,7 +199,7 @@ import Testing
             vector: 6, errorCode: 0, instructionPointer: 0x20_0000, stackPointer: 0x4000, faultAddress: 0,
             pageTable: 0x1000, features: 0, registers: InlineArray<15, UInt64>(repeating: 0))
         let growth = Self.growth(memory(1), memory(512)) { memory in
-            var (record, sink) = (record, StringSink())
+            var (record, sink) = (record, TextCollector())
             report.write(&record, PhysicalMemory(ByteView(memory.span.bytes), origin: 0), to: &sink)
             #expect(sink.text.contains("in the image, section 1, _start+0x0"))
         }

@@ -17,7 +17,7 @@ public func fault(_ body: () throws -> Void) -> Fault? {
 }
 
 /// Text that grows on the heap.
-public struct StringSink: TextSink {
+public struct TextCollector: TextSink {
     private var bytes: [UInt8] = []
     /// The written text.
     public var text: String { String(decoding: bytes, as: UTF8.self) }
@@ -32,7 +32,7 @@ public struct StringSink: TextSink {
 extension Text: CustomStringConvertible {
     /// The text as a string.
     public var description: String {
-        var sink = StringSink()
+        var sink = TextCollector()
         sink.write(self)
         return sink.text
     }
@@ -40,7 +40,7 @@ extension Text: CustomStringConvertible {
 
 /// The sentence of `fault`, with names from `file`.
 public func sentence(_ fault: Fault, _ file: [UInt8] = []) -> String {
-    var sink = StringSink()
+    var sink = TextCollector()
     fault.write(to: &sink, FaultDetails(of: fault, in: ByteView(file.span.bytes)), file: file.span.bytes)
     return sink.text
 }

@@ -134,8 +134,8 @@ package struct LinkedFileWriter: Sendable {
 
     /// The file, and the ends of its tables.
     private var parts: (bytes: [UInt8], end: Int) {
-        var file = Output()
-        var strings = Output()
+        var file = LittleEndianOutput()
+        var strings = LittleEndianOutput()
         strings.bytes = [0]
         let symbolNames = symbols.map { strings.string($0.name) }
         let neededNames = ([needed].compactMap { $0 } + alsoNeeded).map { strings.string($0) }
@@ -144,7 +144,7 @@ package struct LinkedFileWriter: Sendable {
 
         file.pad(to: 0x1000)
         var dynamic: [(UInt64, UInt64)] = []
-        func table(_ tag: UInt64, _ contents: (inout Output) -> Void) {
+        func table(_ tag: UInt64, _ contents: (inout LittleEndianOutput) -> Void) {
             file.pad(to: (file.count + 15) & ~15)
             dynamic.append((tag, base &+ file.count))
             contents(&file)
@@ -219,7 +219,7 @@ package struct LinkedFileWriter: Sendable {
                 dynamic.append((0x6fff_ffff, UInt64(wanted.count)))
             }
         }
-        func relocations(_ list: [LinkedRelocation], _ hasAddends: Bool, _ file: inout Output) {
+        func relocations(_ list: [LinkedRelocation], _ hasAddends: Bool, _ file: inout LittleEndianOutput) {
             for relocation in list {
                 file.u64(relocation.offset)
                 file.u64(relocation.info)
@@ -267,7 +267,7 @@ package struct LinkedFileWriter: Sendable {
         file.pad(to: LinkedFileWriter.dataOffset)
         file.bytes += data
 
-        var header = Output()
+        var header = LittleEndianOutput()
         header.bytes = [0x7f, 0x45, 0x4c, 0x46, 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0]
         header.u16(isExecutable ? 2 : 3)
         header.u16(62)
@@ -289,7 +289,7 @@ package struct LinkedFileWriter: Sendable {
 }
 
 /// Little-endian output.
-package struct Output: Sendable {
+package struct LittleEndianOutput: Sendable {
     package var bytes: [UInt8] = []
 
     package init() {}

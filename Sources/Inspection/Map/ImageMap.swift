@@ -30,7 +30,7 @@ enum PartKind: String, CaseIterable {
 }
 
 /// A part of a file, of the image, or of both.
-struct Part: Equatable {
+struct MapPart: Equatable {
     var name: String
     var kind: PartKind
     /// File offsets; nil if it has no bytes in the file.
@@ -47,7 +47,7 @@ struct Part: Equatable {
 /// The parts of a file and its image.
 struct ImageMap {
     /// The parts, by file offset; those without one come last, by address.
-    private(set) var parts: [Part] = []
+    private(set) var parts: [MapPart] = []
     /// The addresses of the words that are relocated, ascending.
     private(set) var relocated: [UInt64] = []
     /// The size of the file; parts past it are not taken.
@@ -141,7 +141,7 @@ struct ImageMap {
         // The sections of linked files have not been checked.
         if let file, file.end > fileSize { return }
         guard file?.isEmpty == false || memory?.isEmpty == false else { return }
-        parts.append(Part(name: name, kind: kind, file: file, memory: memory, segment: segment))
+        parts.append(MapPart(name: name, kind: kind, file: file, memory: memory, segment: segment))
     }
 
     // MARK: Linked files

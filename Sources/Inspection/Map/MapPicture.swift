@@ -115,7 +115,7 @@ struct MapPicture {
     }
 
     /// The description of `part`: its size, kind and place, and the segment that holds it.
-    func description(of part: Part) -> String {
+    func description(of part: MapPart) -> String {
         var words = ["\(part.name): \(counted(part.size, "byte")) of \(part.kind.title)"]
         if let file = part.file { words.append("file offsets \(rangeText(file))") }
         if let memory = part.memory {
@@ -131,7 +131,7 @@ struct MapPicture {
     }
 
     /// Whether the entry point is in `part`.
-    func isEntry(_ part: Part) -> Bool {
+    func isEntry(_ part: MapPart) -> Bool {
         guard let entryPoint, let memory = part.memory else { return false }
         return memory.contains(AddressRange(at: entryPoint, size: 1))
     }

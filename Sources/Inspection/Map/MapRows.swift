@@ -5,7 +5,7 @@ import Memory
 /// One band of the picture.
 struct MapRow {
     /// The part that is drawn; nil for a gap.
-    var part: Part?
+    var part: MapPart?
     /// Whether it is in the column of the file, and in that of memory: in both, except for parts whose order differs.
     var isInFile = false, isInMemory = false
     /// The addresses or offsets of a gap.
@@ -82,13 +82,13 @@ enum MapRows {
     }
 
     /// The `parts` with runs of small ones merged, so that at most `limit` are left.
-    private static func merged(_ parts: [Part], limit: Int) -> [Part] {
+    private static func merged(_ parts: [MapPart], limit: Int) -> [MapPart] {
         guard parts.count > limit else { return parts }
         // The largest keep their names.
         let threshold = parts.map(\.size).sorted(by: >)[limit / 3]
-        var result: [Part] = []
+        var result: [MapPart] = []
         var count = 0
-        func isAlike(_ part: Part, _ last: Part) -> Bool {
+        func isAlike(_ part: MapPart, _ last: MapPart) -> Bool {
             part.kind == last.kind && part.segment == last.segment && (part.file == nil) == (last.file == nil)
                 && (part.memory == nil) == (last.memory == nil)
         }
@@ -110,12 +110,12 @@ enum MapRows {
         return Array(result.prefix(limit - 1)) + [last]
     }
 
-    private static func joined(_ last: Part, _ part: Part, _ count: Int) -> Part {
+    private static func joined(_ last: MapPart, _ part: MapPart, _ count: Int) -> MapPart {
         func hull(_ left: AddressRange?, _ right: AddressRange?) -> AddressRange? {
             guard let left, let right else { return left ?? right }
             return AddressRange(min(left.start, right.start), max(left.end, right.end))
         }
-        return Part(
+        return MapPart(
             name: "(\(count) parts)", kind: last.kind, file: hull(last.file, part.file),
             memory: hull(last.memory, part.memory), segment: last.segment)
     }

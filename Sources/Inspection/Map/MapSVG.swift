@@ -113,7 +113,7 @@ struct MapSVG {
         return top
     }
 
-    private mutating func draw(_ part: Part, _ row: MapRow, _ top: Double, _ size: Double) {
+    private mutating func draw(_ part: MapPart, _ row: MapRow, _ top: Double, _ size: Double) {
         body.append("<g><title>\(MapSVG.escaped(picture.description(of: part)))</title>")
         if row.isInFile, let range = part.file {
             box(layout.file.x, top, layout.file.width, size, part.kind.fill)

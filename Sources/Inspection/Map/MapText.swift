@@ -63,7 +63,7 @@ struct MapText {
         }
     }
 
-    private func write(_ part: Part, _ row: MapRow, extra: Int) {
+    private func write(_ part: MapPart, _ row: MapRow, extra: Int) {
         let strip = row.isInMemory ? part.memory.map { density($0, rows: extra + 1) } ?? [] : []
         for line in 0...extra {
             let isFirst = line == 0

@@ -304,7 +304,7 @@ import Testing
     }
 
     @Test func `before an image is placed the report is one line`() {
-        var sink = StringSink()
+        var sink = TextCollector()
         let memory: [UInt8] = [0]
         var nothing = BootRecord()
         CPUException(

@@ -17,7 +17,7 @@ import Testing
             try platform.memoryMap.add(AddressRange(0x10_0000, 0x800_0000), .available)
             try platform.add(Module(range: AddressRange(0x20_0000, 0x20_1000), commandLine: AddressRange(0, 0)))
             platform.hasUnreadSetupData = isUnread
-            var sink = StringSink()
+            var sink = TextCollector()
             Report.found(application, platform.facts, verbosity, to: &sink)
             let line =
                 "\n[LOADER] warning: setup_data above 4 GiB is not read, and memory listed only there is not used\n"

@@ -246,7 +246,7 @@ extension LibraryTests {
     /// Entries of DT_VERNEED that all share the same items: each pair of entry and item takes a step.
     @Test(arguments: [(1, 1), (1, 8), (8, 1), (8, 8), (12, 12)]) func listsThatShareTheirItems(count: Int, items: Int) {
         var one = Self.library([("wanted", 0x11)])
-        var table = Output()
+        var table = LittleEndianOutput()
         for index in 0..<count {
             for half in [1, UInt16(items)] as [UInt16] { table.u16(half) }
             for word in [0, UInt32((count - index) * 16), index + 1 == count ? 0 : 16] as [UInt32] { table.u32(word) }

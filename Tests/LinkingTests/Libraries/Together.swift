@@ -84,7 +84,7 @@ struct FilesTogether {
             _ = try load(bias: 0x60_0000)
             return nil
         } catch {
-            var sink = StringSink()
+            var sink = TextCollector()
             let file = list[error.file]
             let range = Int(file.start)..<Int(file.start + file.size)
             var room = [LinkPlan()]

@@ -32,7 +32,7 @@ import Testing
                 let distance = ThreadLocalTests.distance(vaddr: 0x5000 + residue, memsz: memsz, align: align)
                 let bytes = file.bytes
                 let result = try relocate(bytes, bias: 0x60_0000)
-                var expected = Output()
+                var expected = LittleEndianOutput()
                 expected.u64(7 &- distance)
                 #expect(result.hex(0x4000, 8) == hexadecimal(expected.bytes))
                 expected.bytes = []

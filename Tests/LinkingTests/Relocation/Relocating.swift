@@ -55,7 +55,7 @@ func refusal(of file: [UInt8], bias: UInt64 = 0x60_0000, resolve: (UInt64) -> UI
 /// The fault's sentence.
 func sentence(_ fault: Fault?, _ file: [UInt8]) -> String {
     guard let fault else { return "no fault" }
-    var sink = StringSink()
+    var sink = TextCollector()
     fault.write(to: &sink, FaultDetails(of: fault, in: ByteView(file.span.bytes)), file: file.span.bytes)
     return sink.text
 }

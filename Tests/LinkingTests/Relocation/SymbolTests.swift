@@ -264,7 +264,7 @@ import Testing
                 }
                 let result = try relocate(file.bytes, bias: 0x60_0000)
                 for index in 0..<40 {
-                    var expected = Output()
+                    var expected = LittleEndianOutput()
                     expected.u64(base + UInt64(index) + (index == odd ? 0x77 : 0x60_0000))
                     #expect(result.hex(base + 0x4000 + UInt64(index) * 8, 8) == hexadecimal(expected.bytes))
                 }

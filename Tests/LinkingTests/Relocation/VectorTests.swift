@@ -47,7 +47,7 @@ func file(_ group: VectorGroup, _ vector: Vector, _ form: TableForm = .rela, at 
     }
     if !form.hasAddends, place >= file.dataAddress, place < file.end {
         // The addend in place; a descriptor's is its second word.
-        var addend = Output()
+        var addend = LittleEndianOutput()
         addend.u64(vector.A)
         let start = Int(place - file.dataAddress) + (group.size == 16 ? 8 : 0)
         let size = min(min(group.size, 8), file.data.count - start)

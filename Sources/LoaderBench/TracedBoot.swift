@@ -19,7 +19,7 @@ enum GuestEnding {
 }
 
 /// One boot under QEMU.
-struct GuestRun {
+struct TracedBoot {
     /// The number of seconds without an instruction of the loader after which it counts as done, and in all after which it counts as
     /// hung.
     static let patience = 15.0
@@ -91,9 +91,9 @@ private final class ActivityClock: Sendable {
     func look() {
         state.withLock { state in
             let now = ContinuousClock.now
-            if let last = state.last, now - last > .seconds(GuestRun.patience) {
+            if let last = state.last, now - last > .seconds(TracedBoot.patience) {
                 state.ending = .quiet
-            } else if now - state.start > .seconds(GuestRun.limit) {
+            } else if now - state.start > .seconds(TracedBoot.limit) {
                 state.ending = .late
             }
         }

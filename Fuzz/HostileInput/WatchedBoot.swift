@@ -12,7 +12,7 @@ import HermitEntry
 import Linking
 import TestSupport
 
-/// The machine of a rehearsal: as small as QEMU's smallest, so that a large image is refused rather than allocated.
+/// The machine of a watched boot: as small as QEMU's smallest, so that a large image is refused rather than allocated.
 public struct Machine: Sendable {
     /// RAM from address 0 on, without the hole below 1 MiB.
     public var memory: UInt64 = 32 << 20
@@ -87,7 +87,7 @@ public struct MemoryPiece: Sendable {
     var range: AddressRange { AddressRange(at: address, size: UInt64(bytes.count)) }
 }
 
-/// How a rehearsal ended.
+/// The end of a watched boot.
 public enum Ending: Equatable, Sendable {
     /// The loader refuses the file, with this fault.
     case refused(Fault)
@@ -96,7 +96,7 @@ public enum Ending: Equatable, Sendable {
 }
 
 /// A boot without a machine, and every promise that was broken on the way.
-public struct Rehearsal: Sendable {
+public struct WatchedBoot: Sendable {
     /// How it ended.
     public private(set) var ending = Ending.loaded
     /// The broken promises, in words.
