@@ -130,10 +130,8 @@ enum ImageOpening {
         _ image: HermitImage, at start: UInt64, to files: inout NamedFiles, linkPlan: inout MutableSpan<LinkPlan>
     ) throws(Fault) {
         guard linkPlan[0].needsOthers(0, of: files) else { return }
-        var index = 1
-        while index < files.count {
+        for index in 1..<files.count {
             _ = linkPlan[0].needsOthers(index, of: files)
-            index &+= 1
         }
         // Comparing names may take at most as much work as reading the archive.
         var budget = image.archive.count

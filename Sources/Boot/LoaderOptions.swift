@@ -54,13 +54,11 @@ public struct LoaderOptions: Equatable, Sendable {
     /// Throws `unknownLoaderOption`, `optionMisplaced`, `optionForKernel`, `optionAfterOthers`, `digestMalformed` and
     /// `baseMalformed`, whose name is an offset in `memory`, and `digestDiffers`, of the file.
     public mutating func read(_ platform: inout Platform, _ memory: PhysicalMemory) throws(Fault) {
-        var index = 0
-        while index < platform.moduleCount {
+        for index in 0..<platform.moduleCount {
             let module = platform.facts.module(index)
             try read(module, at: index, memory)
-            index &+= 1
         }
-        guard index > 0, !platform.commandLine.isEmpty else { return }
+        guard platform.moduleCount > 0, !platform.commandLine.isEmpty else { return }
         switch platform.bootProtocol {
         case .multiboot, .multiboot2:
             try LoaderOptions.refuseOptions(on: platform.commandLine, memory, .optionForKernel)
@@ -221,14 +219,12 @@ extension UInt64 {
         let radix: UInt64 = isHexadecimal ? 16 : 10
         guard digits.count > 0 else { return nil }
         self = 0
-        var index: UInt64 = 0
-        while index < digits.count {
+        for index in 0..<digits.count {
             let digit = UInt64(digits.digit(at: index))
             let (product, overflow) = multipliedReportingOverflow(by: radix)
             let (sum, carry) = product.addingReportingOverflow(digit)
             guard digit < radix, !overflow, !carry else { return nil }
             self = sum
-            index &+= 1
         }
     }
 }

@@ -233,12 +233,10 @@ public struct MemoryPlan: Equatable, Sendable {
     /// The number of bytes, in whole pages each, of the modules before the one at `end` that are in the image's way.
     private func moved(before end: Int, on platform: borrowing PlatformFacts) -> UInt64 {
         var size: UInt64 = 0
-        var index = 0
-        while index < end {
+        for index in 0..<end {
             let module = platform.module(index).range
             let isApart = index == 0 && !archivePlace.isEmpty
             if !isApart, module.overlaps(image) { size &+= module.roundedOutward(to: 0x1000).size }
-            index &+= 1
         }
         return size
     }

@@ -10,10 +10,8 @@ extension NamedFiles {
     /// does not begin with a name has none, and is known by its DT_SONAME only.
     @_lifetime(self: copy self)
     public mutating func add(_ platform: borrowing PlatformFacts, _ memory: PhysicalMemory) {
-        var index = 0
-        while index < platform.moduleCount {
+        for index in 0..<platform.moduleCount {
             let module = platform.module(index)
-            index &+= 1
             var file = NamedFile(start: module.range.start &- memory.origin, size: module.range.size)
             // An application alone needs no name.
             if platform.moduleCount > 1, (try? LoaderOptions.isNamed(module, memory)) == true {

@@ -17,23 +17,18 @@ public struct FileDigest: Equatable, Sendable {
     public init(of bytes: ByteView) {
         let message = Message(bytes: bytes)
         var schedule = InlineArray<64, UInt32>(repeating: 0)
-        var offset: UInt64 = 0
-        while offset < message.paddedSize {
+        for offset in stride(from: 0, to: message.paddedSize, by: 64) {
             var words = schedule.mutableSpan
-            var index = 0
-            while index < 16 {
+            for index in 0..<16 {
                 words[index] = message.word(at: offset &+ UInt64(truncatingIfNeeded: index) &* 4)
-                index &+= 1
             }
-            while index < 64 {
+            for index in 16..<64 {
                 let (x, y) = (words[index &- 15], words[index &- 2])
                 let first = x.rotated(7) ^ x.rotated(18) ^ x >> 3
                 let second = y.rotated(17) ^ y.rotated(19) ^ y >> 10
                 words[index] = words[index &- 16] &+ first &+ words[index &- 7] &+ second
-                index &+= 1
             }
             add(schedule.span)
-            offset &+= 64
         }
     }
 
@@ -41,13 +36,11 @@ public struct FileDigest: Equatable, Sendable {
     public init?(hexadecimal digits: ByteView) {
         guard digits.count == 64 else { return nil }
         var words = words.mutableSpan
-        var index = 0
-        while index < 64 {
+        for index in 0..<64 {
             let digit = digits.digit(at: UInt64(truncatingIfNeeded: index))
             guard digit < 16 else { return nil }
             // Each word is shifted by eight digits.
             words[index >> 3] = words[index >> 3] << 4 | UInt32(digit)
-            index &+= 1
         }
     }
 
@@ -78,8 +71,7 @@ public struct FileDigest: Equatable, Sendable {
         var words = words.mutableSpan
         var (a, b, c, d) = (words[0], words[1], words[2], words[3])
         var (e, f, g, h) = (words[4], words[5], words[6], words[7])
-        var index = 0
-        while index < 64 {
+        for index in 0..<64 {
             let mixed = e.rotated(6) ^ e.rotated(11) ^ e.rotated(25)
             let choice = e & f ^ ~e & g
             let first = h &+ mixed &+ choice &+ constants[index] &+ schedule[index]
@@ -87,7 +79,6 @@ public struct FileDigest: Equatable, Sendable {
             let second = (a.rotated(2) ^ a.rotated(13) ^ a.rotated(22)) &+ major
             (h, g, f, e) = (g, f, e, d &+ first)
             (d, c, b, a) = (c, b, a, first &+ second)
-            index &+= 1
         }
         words[0] &+= a
         words[1] &+= b

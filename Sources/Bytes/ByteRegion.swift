@@ -139,10 +139,8 @@ public struct ByteRegion: ~Copyable, ~Escapable {
                 // The last word comes first, by an instruction that reads and writes. On the host, a page of a mapped file that is
                 // read before it is written costs a second page fault.
                 unsafe ByteRegion.add(value, to: word + (run &- 1) &* 8)
-                var index = 0
-                while index < run &- 1 {
+                for index in 0..<run &- 1 {
                     unsafe ByteRegion.add(value, to: word + index &* 8)
-                    index &+= 1
                 }
                 unsafe word += run &* 8
                 remaining = run < 64 ? remaining &>> UInt64(run) : 0

@@ -149,10 +149,8 @@ public struct ByteView: ~Escapable, Sendable {
     /// Whether the bytes of `text` are at `offset`.
     public func holds(_ text: Text, at offset: UInt64 = 0) -> Bool {
         guard contains(offset, UInt64(truncatingIfNeeded: text.count)) else { return false }
-        var index = 0
-        while index < text.count {
+        for index in 0..<text.count {
             guard byte(at: offset &+ UInt64(truncatingIfNeeded: index)) == text[index] else { return false }
-            index &+= 1
         }
         return true
     }

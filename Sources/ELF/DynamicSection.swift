@@ -139,12 +139,10 @@ public struct DynamicSection: Sendable {
     public mutating func read(_ bytes: borrowing ByteView) throws(Fault) {
         let count = Int(truncatingIfNeeded: bytes.count / 16)
         var slots = values.mutableSpan
-        var index = 0
-        while index < count {
+        for index in 0..<count {
             let entry = bytes.entry(index, size: 16)
             let tag = entry.u64(0)
             if tag == DynamicTag.end { return }
-            index &+= 1
             guard let slot = DynamicSection.slot(tag) else {
                 switch tag {
                 case DynamicTag.androidRel, DynamicTag.androidRela, DynamicTag.androidRelr, DynamicTag.crel:

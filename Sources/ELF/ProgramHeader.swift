@@ -147,11 +147,9 @@ public struct ProgramHeaders: ~Escapable {
 
     /// The index of the PT_LOAD segment whose memory holds link address `address`; nil if none does.
     public func segment(at address: UInt64) -> Int? {
-        var index = 0
-        while index < count {
+        for index in 0..<count {
             let segment = self[index]
             if segment.type == ProgramHeader.Kind.load, address &- segment.vaddr < segment.memsz { return index }
-            index &+= 1
         }
         return nil
     }

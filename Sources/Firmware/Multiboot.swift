@@ -40,13 +40,11 @@ public enum Multiboot {
         _ memory: PhysicalMemory, _ address: UInt64, count: UInt64, _ platform: inout Platform
     ) throws(Fault) {
         try platform.reserveModuleList(address, count: count, entrySize: 16)
-        var index: UInt64 = 0
-        while index < count {
+        for index in 0..<count {
             let entry = try memory.record(address &+ index &* 16, size: 16)
             let (start, end) = (UInt64(entry.u32(0)), UInt64(entry.u32(4)))
             // If the end is below the start, the size wraps to more than there is.
             try platform.addModule(start, size: end &- start, string: UInt64(entry.u32(8)), memory)
-            index &+= 1
         }
     }
 

@@ -42,11 +42,9 @@ public enum PVH {
         _ memory: PhysicalMemory, _ address: UInt64, count: UInt64, _ platform: inout Platform
     ) throws(Fault) {
         try platform.reserveModuleList(address, count: count, entrySize: 32)
-        var index: UInt64 = 0
-        while index < count {
+        for index in 0..<count {
             let entry = try memory.record(address &+ index &* 32, size: 32)
             try platform.addModule(entry.u64(0), size: entry.u64(8), string: entry.u64(16), memory)
-            index &+= 1
         }
     }
 

@@ -45,13 +45,11 @@ extension Platform {
             try reservations.add(AddressRange(at: rsdp, size: 36), .transient)
         }
         let facts = facts
-        var index = 0
-        while index < facts.moduleCount {
+        for index in 0..<facts.moduleCount {
             let module = facts.module(index).range
             guard facts.memoryMap.isAvailable(module) else {
                 throw Fault(.moduleOutsideMemory, value: module.start, limit: module.end)
             }
-            index &+= 1
         }
     }
 }

@@ -46,10 +46,7 @@ public struct HermitNotes: Equatable, Sendable {
         _ file: ByteView, _ programHeaders: ProgramHeaders, from first: Int = 0
     ) throws(Fault) {
         var reading = ReadBudget(limit: file.count)
-        var next = first
-        while next < programHeaders.count {
-            let index = next
-            next &+= 1
+        for index in first..<programHeaders.count {
             let segment = programHeaders[index]
             guard segment.type == ProgramHeader.Kind.note else { continue }
             let notes = try Notes(file, segment: segment, index: UInt64(index))

@@ -9,21 +9,16 @@ public struct ChecksumTables {
     /// Computes the tables.
     public init() {
         var words = tables.mutableSpan
-        var byte = 0
-        while byte < 256 {
+        for byte in 0..<256 {
             var word = UInt32(truncatingIfNeeded: byte)
-            var bit = 0
-            while bit < 8 {
+            for _ in 0..<8 {
                 word = word >> 1 ^ (word & 1 == 0 ? 0 : 0xedb8_8320)
-                bit &+= 1
             }
             words[byte] = word
-            byte &+= 1
         }
-        while byte < 2048 {
+        for byte in 256..<2048 {
             let word = words[byte &- 256]
             words[byte] = word >> 8 ^ words[Int(word & 0xff)]
-            byte &+= 1
         }
     }
 

@@ -92,44 +92,34 @@ enum HuffmanAlphabet {
         var sorted = InlineArray<320, UInt16>(repeating: 0)
         var numbers = counts.mutableSpan
         var longest = 0
-        var index = 0
-        while index < lengths.count {
+        for index in 0..<lengths.count {
             let length = Int(lengths[index] & 15)
             numbers[length] &+= 1
             longest = max(longest, length)
-            index &+= 1
         }
         // The number of codes left, in codes of the current length.
         var left = 1
-        var length = 1
         var places = starts.mutableSpan
-        while length < 16 {
+        for length in 1..<16 {
             left = left << 1 &- numbers[length]
             guard left >= 0 else { return false }
             if length < 15 { places[length &+ 1] = places[length] &+ numbers[length] }
-            length &+= 1
         }
         if left > 0 {
             let isAlone = longest == 1 && self != .lengths || longest == 0 && self == .distances
             guard isAlone else { return false }
         }
         var symbols = sorted.mutableSpan
-        index = 0
-        while index < lengths.count {
+        for index in 0..<lengths.count {
             let length = Int(lengths[index] & 15)
             if length > 0 {
                 symbols[places[length]] = UInt16(truncatingIfNeeded: index)
                 places[length] &+= 1
             }
-            index &+= 1
         }
         let size = 1 << bits
         // If the codes are incomplete, nothing else fills these entries.
-        index = 0
-        while index < size {
-            table[index] = HuffmanEntry.unknown.word
-            index &+= 1
-        }
+        for index in 0..<size { table[index] = HuffmanEntry.unknown.word }
         place(&table, numbers.span, symbols.span, longest)
         return true
     }

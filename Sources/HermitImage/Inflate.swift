@@ -81,10 +81,8 @@ struct Inflater: ~Copyable {
     private mutating func fillFixed(at offset: UInt64) throws(Fault) {
         var lengths = InlineArray<320, UInt8>(repeating: 8)
         var sizes = lengths.mutableSpan
-        var index = 144
-        while index < 320 {
+        for index in 144..<320 {
             sizes[index] = index < 256 ? 9 : index < 280 ? 7 : index < 288 ? 8 : 5
-            index &+= 1
         }
         try fill(sizes.span, literalCount: 288, distanceCount: 32, at: offset)
     }
@@ -114,23 +112,17 @@ struct Inflater: ~Copyable {
         var sizes = lengths.mutableSpan
         // In this order: 16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15.
         let order: InlineArray<19, UInt8> = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15]
-        var index = 0
-        while index < lengthCount {
+        for index in 0..<lengthCount {
             sizes[Int(order.span[index])] = UInt8(truncatingIfNeeded: try reader.take(3))
-            index &+= 1
         }
         var codes = InlineArray<128, UInt32>(repeating: 0)
         var table = codes.mutableSpan
         guard HuffmanAlphabet.lengths.fill(&table, sizes.span.extracting(0..<19)) else {
             throw Fault(.deflateCodeLengths, .offset(start))
         }
-        index = 0
-        while index < 19 {
-            sizes[index] = 0
-            index &+= 1
-        }
+        for index in 0..<19 { sizes[index] = 0 }
         let count = literalCount &+ distanceCount
-        index = 0
+        var index = 0
         while index < count {
             reader.refill()
             let entry = HuffmanEntry(table[Int(truncatingIfNeeded: reader.bits & 0x7f)])
@@ -148,11 +140,8 @@ struct Inflater: ~Copyable {
                 length = 0
             }
             guard repeated <= count &- index else { throw Fault(.deflateCodeLengths, .offset(start)) }
-            let end = index &+ repeated
-            while index < end {
-                sizes[index] = length
-                index &+= 1
-            }
+            for place in index..<index &+ repeated { sizes[place] = length }
+            index &+= repeated
         }
         // A block must have a code for its end.
         guard sizes[256] != 0 else { throw Fault(.deflateCodeLengths, .offset(start)) }

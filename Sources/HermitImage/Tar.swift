@@ -129,10 +129,8 @@ public struct TarReader: ~Escapable {
     /// Whether the header at `start` is all zeros.
     private func isZero(at start: UInt64) throws(Fault) -> Bool {
         let header = try archive.record(at: start, size: TarReader.blockSize, else: .tarTruncated, .archive(start))
-        var offset = 0
-        while offset < 512 {
+        for offset in stride(from: 0, to: 512, by: 8) {
             guard header.u64(offset) == 0 else { return false }
-            offset &+= 8
         }
         return true
     }
@@ -140,21 +138,17 @@ public struct TarReader: ~Escapable {
     /// Checks the sum of a header's bytes; the bytes of the sum itself count as spaces. Throws `tarChecksum` or `tarNumber`.
     private static func checksum(_ header: borrowing Record, at start: UInt64) throws(Fault) {
         var sum: UInt64 = 0
-        var offset = 0
-        while offset < 512 {
+        for offset in stride(from: 0, to: 512, by: 8) {
             let word = header.u64(offset)
             // Four sums of 16 bits: 128 bytes each.
             sum &+= word & 0xff_00ff_00ff_00ff &+ word >> 8 & 0xff_00ff_00ff_00ff
-            offset &+= 8
         }
         sum = sum & 0xffff &+ sum >> 16 & 0xffff &+ sum >> 32 & 0xffff &+ sum >> 48
         var wanted: UInt64 = 0
         var isNumber = false
-        offset = 148
-        while offset < 156 {
+        for offset in 148..<156 {
             let byte = header.u8(offset)
             sum = sum &- UInt64(byte) &+ 0x20
-            offset &+= 1
             if byte >= UInt8(ascii: "0"), byte <= UInt8(ascii: "7") {
                 wanted = wanted << 3 | UInt64(byte & 7)
                 isNumber = true
@@ -250,12 +244,10 @@ private struct Extensions {
         } else if key.isSame(as: "size") {
             guard !isGlobal else { throw Fault(.tarRecord, .archive(value)) }
             var number: UInt64 = 0
-            var offset = value
-            while offset < value &+ size {
+            for offset in value..<value &+ size {
                 let digit = UInt64(archive.byte(at: offset) ?? 0) &- 0x30
                 guard digit < 10, number <= 1 << 59 else { throw Fault(.tarRecord, .archive(value)) }
                 number = number &* 10 &+ digit
-                offset &+= 1
             }
             self.size = size == 0 ? nil : number
         } else if key.count > 11, key.holds("GNU.sparse.") {

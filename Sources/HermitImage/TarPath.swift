@@ -48,12 +48,10 @@ public struct TarPath: Equatable, Sendable {
         while true {
             guard let one = left.next(in: archive) else { return right.next(in: archive) == nil }
             guard let two = right.next(in: archive), one.count == two.count else { return false }
-            var index: UInt64 = 0
-            while index < one.count {
+            for index in 0..<one.count {
                 guard byte(one.start &+ index, in: archive) == other.byte(two.start &+ index, in: archive) else {
                     return false
                 }
-                index &+= 1
             }
         }
     }
@@ -70,10 +68,8 @@ public struct TarPath: Equatable, Sendable {
         var offset: UInt64 = 0
         while let component = components.next(in: archive) {
             guard path.nextComponent(from: &offset) == component.count else { return nil }
-            var index: UInt64 = 0
-            while index < component.count {
+            for index in 0..<component.count {
                 guard byte(component.start &+ index, in: archive) == path.byte(at: offset &+ index) else { return nil }
-                index &+= 1
             }
             offset &+= component.count
         }
@@ -149,11 +145,9 @@ extension TarEntry {
             guard component.count < UInt64(truncatingIfNeeded: bytes.count &- count) else { return false }
             bytes[count] = UInt8(ascii: "/")
             count &+= 1
-            var index: UInt64 = 0
-            while index < component.count {
+            for index in 0..<component.count {
                 bytes[count] = other.byte(component.start &+ index, in: archive)
                 count &+= 1
-                index &+= 1
             }
         }
         return true

@@ -102,11 +102,9 @@ public struct MemoryMap: ~Copyable {
     /// The index of the first region that overlaps `range` and whose availability is `isAvailable`.
     private func first(overlapping range: AddressRange, isAvailable: Bool) -> Int? {
         let regions = regions
-        var index = 0
-        while index < regions.count {
+        for index in 0..<regions.count {
             let other = regions[index]
             if other.isAvailable == isAvailable, other.range.overlaps(range) { return index }
-            index &+= 1
         }
         return nil
     }
@@ -121,13 +119,8 @@ public struct MemoryMap: ~Copyable {
     }
 
     private mutating func remove(_ index: Int) {
-        var index = index
         count &-= 1
-        while index < count {
-            let next = entry(at: index &+ 1)
-            put(next, at: index)
-            index &+= 1
-        }
+        for place in index..<count { put(entry(at: place &+ 1), at: place) }
     }
 
     /// Inserts a region in order, unless it is empty, and joins it to others of its kind.
@@ -137,10 +130,8 @@ public struct MemoryMap: ~Copyable {
         var joined = MemoryRegion(range: range, kind: kind)
         // The regions that it is joined to are removed.
         var kept = 0
-        var index = 0
-        while index < count {
+        for index in 0..<count {
             let other = entry(at: index)
-            index &+= 1
             if joined.join(other) { continue }
             put(other, at: kept)
             kept &+= 1

@@ -159,11 +159,9 @@ public struct Reservations {
 
     private static func obstacle(to range: AddressRange, _ reserved: ReservationList) -> AddressRange? {
         // No range is empty: empty ranges are not added to the list.
-        var index = 0
-        while index < reserved.count {
+        for index in 0..<reserved.count {
             let other = reserved[index].range
             if range.start < other.end, other.start < range.end { return other }
-            index &+= 1
         }
         return nil
     }

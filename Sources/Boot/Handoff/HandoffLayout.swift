@@ -69,10 +69,8 @@ public struct HandoffLayout: Equatable, Sendable {
         multibootStart = informationStart &+ 0x2000 &+ HandoffLayout.pages(1024 &+ entries &+ strings)
         // Command line, the information structure, and for each module an entry, a string and a NUL; an entry per region.
         var multibootSize = 256 &+ strings &+ regions &* 24
-        var module = 0
-        while module < platform.moduleCount {
+        for module in 0..<platform.moduleCount {
             multibootSize &+= 17 &+ platform.module(module).commandLine.size
-            module &+= 1
         }
         end = multibootStart &+ HandoffLayout.pages(multibootSize) &+ 0x1000 &+ HandoffLayout.stackSize
     }

@@ -28,10 +28,8 @@ extension Handoff {
                 reserve(reserved[index].range, &last, in: &tree)
             }
         }
-        var index = 0
-        while index < platform.moduleCount {
+        for index in 0..<platform.moduleCount {
             reserve(plan.module(index, on: platform), &last, in: &tree)
-            index &+= 1
         }
         reserve(plan.handoff.range, &last, in: &tree)
         // Kernels that take their own `_end` for the end of the image do not know of libraries, which come after it.

@@ -51,8 +51,7 @@ extension Handoff {
         list.put(count | modules << 32, at: information &+ 20)
         list.put((string &- map) | map << 32, at: information &+ 44)
         var entry = modules
-        var index = 0
-        while index < platform.moduleCount {
+        for index in 0..<platform.moduleCount {
             let module = plan.module(index, on: platform)
             list.put(module.start | module.end << 32, at: entry)
             list.put(string, at: entry &+ 8)
@@ -60,16 +59,13 @@ extension Handoff {
             if !text.isEmpty { list.copy(try memory.view(text.start, size: text.size), to: string) }
             string &+= text.size &+ 1
             entry &+= 16
-            index &+= 1
         }
-        index = 0
-        while index < regions.count {
+        for index in 0..<regions.count {
             let region = regions[index]
             list.put(20 | region.range.start << 32, at: entry)
             list.put(region.range.start >> 32 | region.range.size << 32, at: entry &+ 8)
             list.put(region.range.size >> 32 | UInt64(region.kind.rawValue) << 32, at: entry &+ 16)
             entry &+= 24
-            index &+= 1
         }
         guard string <= room.end else { throw Fault(.noRoomForHandoff, value: room.size) }
         return information

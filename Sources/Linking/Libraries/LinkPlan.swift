@@ -54,18 +54,17 @@ public struct LinkPlan: Sendable {
     /// Finds out which of `files` the application, the first of them, needs, and where they go. Replaces the previous plan.
     mutating func find(_ files: borrowing NamedFiles) throws(Fault) {
         forget()
+        for index in 0..<files.count {
+            fileSize &+= files[index].size
+            // A file's fault is reported if the file is needed.
+            try? linkedFiles[index].read(index, of: files)
+        }
         // Faults are in this file.
         var file = 0
-        while file < files.count {
-            fileSize &+= files[file].size
-            // A file's fault is reported if the file is needed.
-            try? linkedFiles[file].read(file, of: files)
-            file &+= 1
-        }
-        file = 0
         do throws(Fault) {
             var search = SymbolSearch(size: fileSize)
             try add(0, files)
+            // Files that are needed are added meanwhile.
             var index = 0
             while index < count {
                 var cursor: UInt64 = 0
@@ -81,19 +80,13 @@ public struct LinkPlan: Sendable {
                 }
                 index &+= 1
             }
-            index = 0
-            while index < count {
+            for index in 0..<count {
                 file = linkedFiles.span[index].file
                 try checkVersions(of: index, files, &search)
-                index &+= 1
             }
         } catch { throw error.of(file: file) }
         try layOut()
-        var index = count
-        while index > 0 {
-            index &-= 1
-            visit(index)
-        }
+        for index in (0..<count).reversed() { visit(index) }
     }
 
     // MARK: Finding
@@ -113,15 +106,13 @@ public struct LinkPlan: Sendable {
         while name.size > 0 {
             // Of several files with the name, the first counts.
             var found = -1
-            var candidate = 0
-            while candidate < files.count {
+            for candidate in 0..<files.count {
                 let own = isPath ? linkedFiles.span[candidate].fileName : linkedFiles.span[candidate].soname
                 if own.size == name.size, found < 0 || linkedFiles.span[candidate].file < linkedFiles.span[found].file,
                     files.bytes.areSame(own.start, name.start, count: own.size)
                 {
                     found = candidate
                 }
-                candidate &+= 1
             }
             if found >= 0 { return found }
             if isPath { break }
@@ -214,8 +205,7 @@ public struct LinkPlan: Sendable {
     public mutating func isNeeded(_ index: Int, of files: borrowing NamedFiles, budget: inout UInt64) -> Bool {
         let linkedFiles = linkedFiles.mutableSpan.asSpan()
         let (soname, fileName) = (linkedFiles[index].soname, linkedFiles[index].fileName)
-        var other = 0
-        while other < index {
+        for other in 0..<index {
             var cursor: UInt64 = 0
             while let name = linkedFiles[other].nextNeeded(&cursor, files.bytes) {
                 let length = linkedFiles[other].strings.length(name, files.bytes) ?? 0
@@ -231,7 +221,6 @@ public struct LinkPlan: Sendable {
                     return true
                 }
             }
-            other &+= 1
         }
         return false
     }
@@ -244,8 +233,7 @@ public struct LinkPlan: Sendable {
         templateSize = templateSize.aligned(to: templateAlignment)
         var next = linkedFiles[0].linkStart &+ linkedFiles[0].memorySize
         var initialisersSize: UInt64 = 0, finalisersSize: UInt64 = 0
-        var index = 0
-        while index < count {
+        for index in 0..<count {
             if index > 0 {
                 let size = linkedFiles[index].memorySize
                 // Its link addresses and the application's differ by a multiple of its alignment.
@@ -263,7 +251,6 @@ public struct LinkPlan: Sendable {
             }
             initialisersSize &+= linkedFiles[index].initialisers.count &* 8
             finalisersSize &+= linkedFiles[index].finalisers.count &* 8
-            index &+= 1
         }
         guard next < 1 << 62 else { throw tooLarge(next) }
         dataStart = next.aligned(to: 0x1000)
@@ -295,11 +282,9 @@ public struct LinkPlan: Sendable {
         // The application comes last, even if a library needs it.
         guard index > 0, !linkedFiles.span[index].isVisited else { return }
         linkedFiles[index].isVisited = true
-        var dependency = 0
-        while dependency < linkedFiles.span[index].dependencyCount {
+        for dependency in 0..<linkedFiles.span[index].dependencyCount {
             let needed = linkedFiles.span[index].dependency(dependency)
             visit(needed)
-            dependency &+= 1
         }
         order[orderCount] = index
         orderCount &+= 1

@@ -28,10 +28,8 @@ public struct RelocationTable: ~Escapable, Sendable {
     /// Whether one of the entries from the one at `first` on is a TLS descriptor.
     func hasDescriptor(from first: Int) -> Bool {
         let count = count
-        var index = first
-        while index < count {
+        for index in first..<count {
             if self[index].type == RelocationNumber.tlsDesc { return true }
-            index &+= 1
         }
         return false
     }

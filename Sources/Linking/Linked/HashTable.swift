@@ -17,13 +17,11 @@ struct HashedName: Equatable, Sendable {
         self.length = length
         var gnu: UInt32 = 5381
         var system: UInt32 = 0
-        var offset: UInt64 = 0
-        while offset < length {
+        for offset in 0..<length {
             let byte = UInt32(bytes.byte(at: start &+ offset) ?? 0)
             gnu = gnu &* 33 &+ byte
             system = system &<< 4 &+ byte
             system = (system ^ system &>> 24 & 0xf0) & 0x0fff_ffff
-            offset &+= 1
         }
         self.gnu = gnu
         self.system = system

@@ -20,10 +20,7 @@ extension LinkedFile {
         let segments = segments(files)
         // The indices of the segments that occur at most once in a file.
         var interpreter: Int?, template: Int?, dynamicSegment: Int?
-        var next = 0
-        while next < segments.count {
-            let index = next
-            next &+= 1
+        for index in 0..<segments.count {
             let segment = segments[index]
             var other: Int?
             switch segment.type {
@@ -110,8 +107,7 @@ extension LinkedFile {
         at address: UInt64, size: UInt64 = 0, _ location: FaultLocation, _ files: ByteView
     ) throws(Fault) -> FileRange {
         let segments = segments(files)
-        var index = firstLoad
-        while index < segments.count {
+        for index in firstLoad..<segments.count {
             let segment = segments[index]
             let offset = address &- segment.vaddr
             // No other segment can hold the address.
@@ -119,7 +115,6 @@ extension LinkedFile {
                 guard size <= segment.filesz &- offset else { break }
                 return FileRange(start: bytes.start &+ segment.offset &+ offset, size: segment.filesz &- offset)
             }
-            index &+= 1
         }
         throw Fault(.dynamicAddressOutsideFile, location, value: address, limit: size)
     }
@@ -133,10 +128,8 @@ extension LinkedFile {
         guard memorySize <= memory.count else { throw Fault(.imageTooLarge, value: memorySize, limit: memory.count) }
         let segments = segments(files)
         var reached = memory.address
-        var index = firstLoad
-        while index < segments.count {
+        for index in firstLoad..<segments.count {
             let segment = segments[index]
-            index &+= 1
             guard segment.type == ProgramHeader.Kind.load, segment.memsz > 0 else { continue }
             let target = memory.address &+ (segment.vaddr &- linkStart)
             memory.clear(reached, size: target &- reached)

@@ -74,15 +74,13 @@ extension SymbolScope {
     /// Copies the files' segments, and clears the memory between and after them.
     fileprivate func copySegments(to memory: inout ByteRegion) throws(Fault) {
         var reached = memory.address
-        var index = 0
-        while index < link.count {
+        for index in 0..<link.count {
             let start = link[index].linkStart &+ link[index].displacement
             guard memory.clear(reached, size: start &- reached),
                 var part = memory.part(start, size: link[index].memorySize)
             else { throw tooSmall(memory) }
             try link[index].load(files, into: &part)
             reached = start &+ link[index].memorySize
-            index &+= 1
         }
         guard memory.clear(reached, size: link.plan.end &- reached) else { throw tooSmall(memory) }
     }
@@ -140,8 +138,7 @@ extension SymbolScope {
 
     /// Writes the template of thread-local storage, the arrays, and `__tls_get_addr`, for an image that has been relocated.
     fileprivate func writeAdditions(to memory: inout ByteRegion) throws(Fault) {
-        var index = 0
-        while index < link.count {
+        for index in 0..<link.count {
             let distance = link[index].threadLocalDistance
             if link[index].threadLocalModule != 0 {
                 memory.put(0 &- distance, at: link.plan.distances &+ link[index].threadLocalModule &* 8)
@@ -152,18 +149,14 @@ extension SymbolScope {
                         size: link[index].threadLocalFileSize)
                 }
             }
-            index &+= 1
         }
         writeThreadLocalAddress(to: &memory)
         // Finalisers lie after initialisers, and are called in the opposite order.
         var next = link.plan.provided.initialisersStart
-        var position = 0
-        while position < link.count &- 1 {
+        for position in 0..<link.count &- 1 {
             try writeFunctions(of: link.plan.ordered(position), areLast: false, to: &memory, at: &next)
-            position &+= 1
         }
-        while position > 0 {
-            position &-= 1
+        for position in (0..<link.count &- 1).reversed() {
             try writeFunctions(of: link.plan.ordered(position), areLast: true, to: &memory, at: &next)
         }
     }

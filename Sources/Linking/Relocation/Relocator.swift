@@ -163,10 +163,8 @@ public struct Relocator: ~Escapable, Sendable {
         if field == .word64 { return memory.put(value, at: address) }
         let size = field.size
         guard size == 0 || memory.offset(of: address, size: size) != nil else { return false }
-        var index: UInt64 = 0
-        while index < size {
+        for index in 0..<size {
             memory.store(UInt8(truncatingIfNeeded: value &>> (index &* 8)), at: address &+ index)
-            index &+= 1
         }
         return true
     }
@@ -180,9 +178,7 @@ public struct Relocator: ~Escapable, Sendable {
         guard memory.offset(of: address, size: size) != nil else { return nil }
         if size >= 8 { return memory.load(UInt64.self, at: address &+ size &- 8) }
         var value: UInt64 = 0
-        var index = size
-        while index > 0 {
-            index &-= 1
+        for index in (0..<size).reversed() {
             value = value << 8 | UInt64(memory.load(UInt8.self, at: address &+ index) ?? 0)
         }
         let unused = 64 &- size &* 8
