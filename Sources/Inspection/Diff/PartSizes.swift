@@ -1,4 +1,5 @@
-// The sizes of a file's parts, by which two builds are compared.
+// The sizes of a file's parts as its own tables list them, by which two builds are compared. Here a byte counts for every part that lists
+// it; FileSizes counts each byte of a file once.
 
 import AnyELF
 import Bytes
