@@ -273,7 +273,8 @@ extension HermitEntry.Generation {
     }
 }
 
-/// The words of a line, separated by spaces.
+/// The words of a line, separated by spaces. Quotes do not join words here: no option needs them, and a file's name before the options may
+/// have an apostrophe. `ImageCommandLine` splits the kernel's words as a shell does.
 private struct Words: ~Escapable {
     /// All bytes from the line's first on: spaces are looked for eight bytes at a time, so there should be some after the line.
     private let bytes: ByteView
