@@ -14,8 +14,8 @@ struct CrashNames {
     /// The most that are printed.
     static let limit = 32
 
-    /// Prints their symbols, for the application in `input`, whose file is `path`; `rehearsal` has the places of shared objects. Returns how
-    /// many lie in the image. Throws `Failure`.
+    /// Prints their symbols, for the application in `input`, whose file is `path`; `rehearsal` has the places of shared objects. Returns
+    /// how many lie in the image. Throws `Failure`.
     @discardableResult
     func tell(
         _ input: InputFile, _ path: String, _ host: HostMachine, _ rehearsal: Rehearsal?, debugFile: String?,
