@@ -11,15 +11,9 @@ extension MemoryPlan {
         of isFixed: Bool, on platform: borrowing PlatformFacts, loader: AddressRange, limit: UInt64
     ) -> [String] {
         var violations: [String] = []
-        var own: [(name: String, range: AddressRange)] = [("image", image), ("handoff", handoff.range)]
-        if isStaged { own.append(("staged image", staged)) }
-        if movesModules { own.append(("moved modules", movedModules)) }
-        if !movingTables.isEmpty { own.append(("moving tables", movingTables)) }
-
-        if !rootPointer.isEmpty {
-            own.append(("root pointer", rootPointer))
-            if rootPointer.end > 0x10_0000 { violations.append("root pointer: where no kernel looks for it") }
-        }
+        var own: [(name: String, range: AddressRange)] = [("image", image)]
+        forEachPart { part, range in own.append(("\(part)", range)) }
+        if rootPointer.end > 0x10_0000 { violations.append("root pointer: where no kernel looks for it") }
 
         for (index, (name, range)) in own.enumerated() {
             if range.isEmpty { violations.append("\(name): empty") }

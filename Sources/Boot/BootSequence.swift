@@ -96,7 +96,7 @@ public enum BootSequence {
                 copiesRootPointer: RootPointer.isToBeCopied(application, on: facts, memory))
             Report.chosen(choice, plan, options, to: &host.console)
 
-            // The handoff block first: afterwards nothing needs the firmware's structures any more.
+            // The handoff block first: afterwards nothing needs the firmware's structures any more but ACPI's root pointer.
             var block = region(plan.handoff.range, of: &host)
             state = try handoff.write(application, on: facts, plan, memory: memory, to: &block)
             if !plan.rootPointer.isEmpty {

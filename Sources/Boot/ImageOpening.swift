@@ -26,7 +26,7 @@ enum ImageOpening {
         _ platform: inout Platform, _ memory: PhysicalMemory, _ files: inout NamedFiles,
         linkPlan: inout MutableSpan<LinkPlan>, on host: inout some BootHost
     ) throws(Fault) -> Bool {
-        let module = platform.facts.module(0).range
+        let module = platform.module(0).range
         let file = try memory.view(module.start, size: module.size)
         guard HermitImage.isImage(file) else { return false }
         let archive = Gzip.isGzip(file) ? try unpack(file, platform, on: &host) : module

@@ -54,16 +54,13 @@ public struct LoaderOptions: Equatable, Sendable {
     /// Throws `unknownLoaderOption`, `optionMisplaced`, `optionForKernel`, `optionAfterOthers`, `digestMalformed` and
     /// `baseMalformed`, whose name is an offset in `memory`, and `digestDiffers`, of the file.
     public mutating func read(_ platform: inout Platform, _ memory: PhysicalMemory) throws(Fault) {
-        for index in 0..<platform.moduleCount {
-            let module = platform.facts.module(index)
-            try read(module, at: index, memory)
-        }
+        for index in 0..<platform.moduleCount { try read(platform.module(index), at: index, memory) }
         guard platform.moduleCount > 0, !platform.commandLine.isEmpty else { return }
         switch platform.bootProtocol {
         case .multiboot, .multiboot2:
             try LoaderOptions.refuseOptions(on: platform.commandLine, memory, .optionForKernel)
         case .pvh, .uefi, .linux:
-            let application = platform.facts.module(0).range
+            let application = platform.module(0).range
             platform.commandLine = try readFirst(
                 on: platform.commandLine, memory, about: application, isLinux: platform.bootProtocol == .linux)
             guard !platform.commandLine.isEmpty else { return }

@@ -258,6 +258,52 @@ public struct MemoryPlan: Equatable, Sendable {
         return AddressRange(at: module.start &+ (packed.start &- platform.module(0).range.start), size: packed.size)
     }
 
+    // MARK: Parts
+
+    /// The parts of memory that a plan sets aside, besides the image's place.
+    public enum Part: Sendable {
+        case staged, movingTables, archive, modules
+        case pageTables, information, trampoline, deviceTree, multiboot, guardPage, stack
+        case rootPointer
+
+        /// The words for it.
+        public var name: Text {
+            switch self {
+            case .staged: "image, before it is moved"
+            case .movingTables: "page tables of the move"
+            case .archive: "archive, moved"
+            case .modules: "modules, moved"
+            case .pageTables: "page tables"
+            case .information: "BootInfo, GDT"
+            case .trampoline: "code that moves a staged image"
+            case .deviceTree: "device tree"
+            case .multiboot: "command line, Multiboot information"
+            case .guardPage: "guard page"
+            case .stack: "boot stack"
+            case .rootPointer: "copy of ACPI's root pointer"
+            }
+        }
+    }
+
+    /// Calls `body` for each part that is not empty. No two overlap, nor does one overlap the image.
+    public func forEachPart(_ body: (_ part: Part, _ range: AddressRange) -> Void) {
+        func add(_ part: Part, _ range: AddressRange) {
+            if !range.isEmpty { body(part, range) }
+        }
+        add(.staged, staged)
+        add(.movingTables, movingTables)
+        add(.archive, archivePlace)
+        add(.modules, movedModules)
+        add(.pageTables, handoff.pageTables)
+        add(.information, handoff.information)
+        add(.trampoline, handoff.trampoline)
+        add(.deviceTree, handoff.deviceTree)
+        add(.multiboot, handoff.multiboot)
+        add(.guardPage, handoff.guardPage)
+        add(.stack, handoff.stack)
+        add(.rootPointer, rootPointer)
+    }
+
     // MARK: Archives
 
     /// The end of the `archive`, which must lie below an image that may lie anywhere from `lowest` on. Starters often put it at the end of

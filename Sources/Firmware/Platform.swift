@@ -61,6 +61,9 @@ public struct Platform: ~Copyable {
         get { PlatformFacts(self, memoryMap.regions, reservations.all, modules.span.extracting(first: moduleCount)) }
     }
 
+    /// The module at `index`, below `moduleCount`.
+    public func module(_ index: Int) -> Module { modules.span[index] }
+
     /// Adds a module and reserves its bytes and its command line. Throws `tooManyModules` or `tooManyReservations`.
     public mutating func add(_ module: Module) throws(Fault) {
         guard moduleCount < Platform.moduleCapacity else {

@@ -19,6 +19,8 @@ struct Scenario: Sendable, CustomStringConvertible {
     var alignment: UInt64
     var generation: Generation
     var commandLine: [UInt8] = []
+    /// Whether the first module is an archive that holds the application's file.
+    var isImage = false
     /// The end of the loader's reach.
     let limit: UInt64 = 1 << 32
 
@@ -26,7 +28,8 @@ struct Scenario: Sendable, CustomStringConvertible {
         func hex(_ range: AddressRange) -> String {
             "0x" + String(range.start, radix: 16) + "..<0x" + String(range.end, radix: 16)
         }
-        return "\(generation) \(isPVH ? "PVH" : "Multiboot") \(isFixed ? "ET_EXEC" : "ET_DYN") at "
+        return "\(generation)\(isImage ? " in an image" : "") \(isPVH ? "PVH" : "Multiboot") "
+            + "\(isFixed ? "ET_EXEC" : "ET_DYN") at "
             + "0x\(String(base, radix: 16)), 0x\(String(zeroFill, radix: 16)) of zeros, alignment \(alignment); loader "
             + "\(hex(loader)), modules \(modules.map(hex)), firmware \(firmware.map(hex)), memory "
             + "\(regions.map { "\($0.kind) \(hex($0.range))" })"
@@ -55,6 +58,12 @@ struct Scenario: Sendable, CustomStringConvertible {
         for region in regions { try platform.memoryMap.add(region.range, region.kind) }
         for range in firmware { try platform.reservations.add(range, isPVH ? .transient : .firmware) }
         for module in modules { try platform.add(Module(range: module, commandLine: AddressRange(0, 0))) }
+        if isImage {
+            let archive = modules[0]
+            try platform.open(
+                archive, application: AddressRange(archive.start + 0x200, archive.end),
+                commandLine: AddressRange(0, 0))
+        }
         return platform
     }
 
@@ -132,7 +141,8 @@ struct Scenario: Sendable, CustomStringConvertible {
             regions: regions, isPVH: Bool.random(using: &random), firmware: firmware, modules: modules, loader: loader,
             isFixed: Bool.random(using: &random), base: bases.randomElement(using: &random)!,
             zeroFill: [0, UInt64.random(in: 0...(9 << 20), using: &random)].randomElement(using: &random)!,
-            alignment: [0x1000, 0x20_0000, 0x40_0000].randomElement(using: &random)!, generation: generation)
+            alignment: [0x1000, 0x20_0000, 0x40_0000].randomElement(using: &random)!, generation: generation,
+            isImage: Bool.random(using: &random))
     }
 }
 

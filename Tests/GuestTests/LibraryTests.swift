@@ -25,7 +25,7 @@ import Testing
     @Test(arguments: ["1", "4"]) func modulesInTheWay(processors: String) async throws {
         let outcome = try await boot("libraries-low", arguments: "loader.verbose", processors: processors)
         #expect(outcome.status == 3, outcome.comment)
-        #expect(outcome.serial.contains("[LOADER] moved modules 0x"), outcome.comment)
+        #expect(outcome.serial.contains("[LOADER] modules, moved 0x"), outcome.comment)
         #expect(outcome.serial.contains(", modules moved"), outcome.comment)
     }
 

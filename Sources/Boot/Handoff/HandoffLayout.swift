@@ -23,7 +23,9 @@ public struct HandoffLayout: Equatable, Sendable {
     public var deviceTree: AddressRange { AddressRange(informationStart &+ 0x2000, multibootStart) }
     /// The room for the command line and a synthesised Multiboot information.
     public var multiboot: AddressRange { AddressRange(multibootStart, stack.start &- 0x1000) }
-    /// The boot stack, 32 KiB; the page below it is not mapped if the kernel's generation allows that.
+    /// The page below the stack, which is not mapped if the kernel's generation allows that.
+    public var guardPage: AddressRange { AddressRange(multiboot.end, stack.start) }
+    /// The boot stack, 32 KiB.
     public var stack: AddressRange { AddressRange(end &- HandoffLayout.stackSize, end) }
 
     /// The address of BootInfo.

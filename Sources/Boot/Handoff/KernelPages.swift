@@ -80,7 +80,7 @@ extension Handoff {
         // The guard page is read-only rather than unmapped: there is no hole, and a stack that overflows is still a page fault. Above 2 MiB
         // that would take a further table.
         if !application.generation.usesRecursivePageTable, layout.range.end <= 0x20_0000 {
-            tables.map(AddressRange(layout.multiboot.end, layout.stack.start), .size4KiB, .none)
+            tables.map(layout.guardPage, .size4KiB, .none)
         }
         if plan.isStaged || leavesLoader { tables.map(layout.trampoline, .size4KiB, .code) }
         ImagePages.map(application, bias: plan.bias, in: &tables)

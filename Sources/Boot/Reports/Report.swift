@@ -126,11 +126,18 @@ public enum Report {
         sink.write(counts.total == 1 ? " relocation" : " relocations")
         var separator: Text = ": "
         let all = counts.all
-        for type in all.indices where all[type] > 0 {
-            sink.write(separator, decimal: all[type])
-            sink.write(" ")
-            sink.write(RelocationType(UInt32(truncatingIfNeeded: type))?.name ?? "")
-            separator = ", "
+        var left = counts.total
+        var type: UInt32 = 0
+        while left > 0 {
+            let count = all[Int(type)]
+            if count > 0 {
+                sink.write(separator, decimal: count)
+                sink.write(" ")
+                sink.write(RelocationType(type)?.name ?? "")
+                separator = ", "
+                left &-= count
+            }
+            type &+= 1
         }
         if counts.indirect > 0 { sink.write("; %d by resolver functions", counts.indirect) }
     }

@@ -39,18 +39,9 @@ extension Report {
         line("DT_RELR", Int(truncatingIfNeeded: tables.relr.count / 8), to: &sink)
     }
 
-    /// Every range that the loader wrote to.
+    /// Every range that the plan sets aside, besides the image's.
     static func placedInDetail(_ plan: MemoryPlan, to sink: inout some TextSink) {
-        line("staged image", plan.staged, to: &sink)
-        line("tables for moving it", plan.movingTables, to: &sink)
-        line("moved modules", plan.movedModules, to: &sink)
-        let handoff = plan.handoff
-        line("page tables", handoff.pageTables, to: &sink)
-        line("BootInfo, GDT", handoff.information, to: &sink)
-        line("device tree", handoff.deviceTree, to: &sink)
-        line("command line", handoff.multiboot, to: &sink)
-        line("stack", handoff.stack, to: &sink)
-        line("copy of ACPI's root pointer", plan.rootPointer, to: &sink)
+        plan.forEachPart { part, range in line(part.name, range, to: &sink) }
     }
 
     @inline(never)

@@ -41,11 +41,11 @@ struct HostMachine {
     var rsdp: UInt64?
     /// Whether the CPU can mark pages as not to be executed.
     var hasNoExecute = true
-    /// The loader's own bytes, from the loader's file.
-    var loader = AddressRange(0x10_0000, 0x12_e000)
+    /// The loader's own bytes, from the loader's file. Without a file they are assumed to be a little more than it has today.
+    var loader = AddressRange(0x10_0000, 0x15_0000)
     /// The address after its code.
-    var loaderCodeEnd: UInt64 = 0x11_9000
-    /// Whether both are those of an older build, because no file was found.
+    var loaderCodeEnd: UInt64 = 0x12_8000
+    /// Whether both are assumed, because no file was found.
     var isLoaderAssumed = true
     /// The application's file, if its bytes can be mapped rather than copied.
     var input: InputFile?

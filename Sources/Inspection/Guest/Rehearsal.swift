@@ -27,6 +27,8 @@ struct Rehearsal {
     let memoryMap: [MemoryRegion]
     /// Its reservations.
     let reservations: [Reservation]
+    /// The places of modules that were moved, before the move.
+    let movedModules: [AddressRange]
     /// The lines that the loader prints.
     let report: String
 
@@ -90,6 +92,7 @@ struct Rehearsal {
         (generation, options, commandLine) = (planned.generation, planned.options, planned.commandLine)
         alignsWideIntegers = planned.alignsWideIntegers
         (memoryMap, reservations) = (planned.memoryMap, planned.reservations)
+        movedModules = planned.movedModules
         (entry, self.plan, self.counts) = (state, plan, counts)
         (self.libraries, self.modules) = (libraries, modules)
         resolvers = host.resolvers
@@ -106,6 +109,7 @@ private struct GuestHost: BootHost {
         let alignsWideIntegers: Bool
         let memoryMap: [MemoryRegion]
         let reservations: [Reservation]
+        let movedModules: [AddressRange]
         let commandLine: String
     }
 
@@ -160,6 +164,9 @@ private struct GuestHost: BootHost {
             alignsWideIntegers: application.alignsWideIntegers,
             memoryMap: (0..<platform.memoryMap.count).map { platform.memoryMap[$0] },
             reservations: (0..<platform.reservations.count).map { platform.reservations[$0] },
+            movedModules: (0..<platform.moduleCount).filter {
+                plan.module($0, on: platform) != platform.module($0).range
+            }.map { platform.module($0).range },
             commandLine: ByteView(guest.span(platform.commandLine)).text(at: 0, size: platform.commandLine.size))
     }
 

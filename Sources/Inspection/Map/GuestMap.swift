@@ -8,6 +8,16 @@ import HermitEntry
 enum Owner: String, CaseIterable {
     case image, library, handoff, stack, module, loader, firmware, kept, free, nothing
 
+    /// The owner of what a plan sets aside for `part`.
+    init(_ part: MemoryPlan.Part) {
+        switch part {
+        case .staged, .movingTables: self = .loader
+        case .archive, .modules: self = .module
+        case .pageTables, .information, .trampoline, .deviceTree, .multiboot, .guardPage, .rootPointer: self = .handoff
+        case .stack: self = .stack
+        }
+    }
+
     /// The owner in words.
     var title: String {
         switch self {
@@ -89,23 +99,14 @@ struct GuestMap {
 
     /// Everything that was placed; where ranges overlap, the one that is there at the jump to the kernel comes first.
     private static func things(_ rehearsal: Rehearsal, _ machine: HostMachine) -> [GuestRange] {
-        let plan = rehearsal.plan
-        let layout = plan.handoff
         var list = image(rehearsal)
-        func add(_ range: AddressRange?, _ owner: Owner, _ name: String) {
-            if let range { list.append(GuestRange(range: range, owner: owner, name: name)) }
+        func add(_ range: AddressRange, _ owner: Owner, _ name: String) {
+            list.append(GuestRange(range: range, owner: owner, name: name))
         }
-        add(layout.pageTables, .handoff, "page tables")
-        add(layout.information, .handoff, "BootInfo, GDT")
-        add(layout.trampoline, .handoff, "code that moves a staged image")
-        add(layout.deviceTree, .handoff, rehearsal.generation.hasDeviceTree ? "device tree" : "(no device tree)")
-        add(layout.multiboot, .handoff, "command line, Multiboot information")
-        add(AddressRange(layout.stack.start &- 0x1000, layout.stack.start), .handoff, "guard page")
-        add(layout.stack, .stack, "boot stack")
-        add(plan.rootPointer, .handoff, "copy of ACPI's root pointer")
-        if plan.movesModules { add(plan.movedModules, .module, "modules, moved") }
-        if plan.isStaged { add(plan.staged, .loader, "image, before it is moved") }
-        add(plan.movingTables, .loader, "page tables of the move")
+        rehearsal.plan.forEachPart { part, range in
+            let isAbsent = part == .deviceTree && !rehearsal.generation.hasDeviceTree
+            add(range, Owner(part), isAbsent ? "(no device tree)" : part.name.string)
+        }
         add(machine.loader, .loader, "loader")
         // In the order in which they are given.
         var modules =
@@ -113,7 +114,10 @@ struct GuestMap {
             + machine.modules.map { "module \(printable($0.path.split(separator: "/").last.map(String.init) ?? ""))" }
         for reservation in rehearsal.reservations {
             switch reservation.purpose {
-            case .module: add(reservation.range, .module, modules.isEmpty ? "module" : modules.removeFirst())
+            case .module:
+                let name = modules.isEmpty ? "module" : modules.removeFirst()
+                let isMoved = rehearsal.movedModules.contains { reservation.range.contains($0) }
+                add(reservation.range, isMoved ? .free : .module, isMoved ? name + ", before it was moved" : name)
             case .firmware: add(reservation.range, .firmware, "firmware's information")
             case .transient: add(reservation.range, .firmware, "start info, read already")
             case .loader, .image, .handoff: break

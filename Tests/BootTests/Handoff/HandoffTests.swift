@@ -127,8 +127,8 @@ extension BootedMachine {
                 boot.plan.handoff.range.asRange,
             ]
             // The firmware's structures count only if the kernel can get them: all of them lie below the image, with no listed
-            // module under it.
-            if !scenario.isPVH, scenario.firmware.allSatisfy({ $0.end <= image.start }),
+            // module under it, and they list the application, not an archive.
+            if !scenario.isPVH, !scenario.isImage, scenario.firmware.allSatisfy({ $0.end <= image.start }),
                 !scenario.modules.contains(where: { $0.overlaps(image) })
             {
                 expected += scenario.firmware.map { Self.outward($0, 0x1000) }

@@ -83,8 +83,9 @@ import Testing
         #expect(Array(all.placed.suffix(said.placed.count)) == said.placed)
         #expect(
             all.placed.dropLast(said.placed.count).map { $0.components(separatedBy: " 0x")[0] } == [
-                "[LOADER] page tables", "[LOADER] BootInfo, GDT", "[LOADER] device tree", "[LOADER] command line",
-                "[LOADER] stack",
+                "[LOADER] page tables", "[LOADER] BootInfo, GDT", "[LOADER] code that moves a staged image",
+                "[LOADER] device tree", "[LOADER] command line, Multiboot information", "[LOADER] guard page",
+                "[LOADER] boot stack",
             ])
     }
 
