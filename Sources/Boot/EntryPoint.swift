@@ -29,7 +29,7 @@ extension Application {
         {
             return
         }
-        let page = AddressRange(at: entry & ~0xfff, size: 0x1000)
+        let page = AddressRange(at: entry.pageStart, size: Page.size)
         var parts = ImageParts()
         while parts.advance(in: self) {
             if parts.part.isExecutable, AddressRange(parts.part.start, parts.part.end).overlaps(page) { return }

@@ -1,5 +1,6 @@
 // The places where an image may begin: its link address, the user's choice, or one of the places for a random choice.
 
+import Architecture
 import Diagnostics
 import Firmware
 import HermitEntry
@@ -9,7 +10,7 @@ import Memory
 extension HermitEntry.Generation {
     /// The address at or below which an image must end. Kernels up to 0.6.0 clear the entries of the first page directory from their own
     /// end on, with an unchecked index; it is not known exactly when later ones stopped.
-    var highestImageEnd: UInt64 { rawValue <= Generation.three.rawValue ? 0x4000_0000 : .max }
+    var highestImageEnd: UInt64 { rawValue <= Generation.three.rawValue ? PageSize.size1GiB.rawValue : .max }
 }
 
 extension MemoryPlan {

@@ -1,5 +1,6 @@
 // An image as the first module: unpacked, and its kernel made the application.
 
+import Architecture
 import Bytes
 import Diagnostics
 import ELF
@@ -52,7 +53,7 @@ enum ImageOpening {
     }
 
     /// The range into which images are unpacked: clear of the memory that real mode uses, and that kernels use to start processors.
-    private static var window: AddressRange { AddressRange(0x10_0000, BootSequence.memoryEnd) }
+    private static var window: AddressRange { AddressRange(LowMemory.end, BootSequence.memoryEnd) }
 
     /// Unpacks `file` to the lowest room that is large enough. The size in gzip's trailer may be wrong; then the file is unpacked again
     /// with the true size.
@@ -63,7 +64,7 @@ enum ImageOpening {
         let regions = platform.memoryMap.regions
         var size = Gzip.claimedSize(file)
         while true {
-            let start = taken.room(for: max(size, 1), alignment: 0x1000, in: regions, window: window)
+            let start = taken.room(for: max(size, 1), alignment: Page.size, in: regions, window: window)
             // Without room the bytes are counted, for the fault.
             let room = AddressRange(at: start ?? window.start, size: start == nil ? 0 : size)
             // It is free, and stays so: the plan, which comes later, spares it.
@@ -112,9 +113,9 @@ enum ImageOpening {
         guard size <= PhysicalMemory.stringCapacity else {
             throw Fault(.commandLineTooLong, limit: PhysicalMemory.stringCapacity)
         }
-        let taken = try taken(platform, host.handoff.loader, besides: archive.roundedOutward(to: 0x1000))
+        let taken = try taken(platform, host.handoff.loader, besides: archive.roundedOutward(to: Page.size))
         guard
-            let start = taken.room(for: size, alignment: 0x1000, in: platform.memoryMap.regions, window: window)
+            let start = taken.room(for: size, alignment: Page.size, in: platform.memoryMap.regions, window: window)
         else { throw Fault(.noRoomForHandoff, value: size) }
         let place = AddressRange(at: start, size: size)
         // As above.

@@ -30,7 +30,7 @@ public struct MemoryPlan: Equatable, Sendable {
     public private(set) var places: UInt64 = 0
 
     /// The smallest alignment of a position-independent image: one 2 MiB page.
-    public static var imageAlignment: UInt64 { 0x20_0000 }
+    public static var imageAlignment: UInt64 { PageSize.size2MiB.rawValue }
 
     /// The range in which the image is built first, because the loader is in its place; empty if it is built in place.
     public var staged: AddressRange { AddressRange(buildAddress, isStaged ? buildAddress &+ image.size : buildAddress) }
@@ -79,7 +79,8 @@ public struct MemoryPlan: Equatable, Sendable {
         let size = handoff.range.size
         while true {
             // Below 640 KiB, clear of the memory that real mode uses.
-            let (low, high) = (AddressRange(0x1_0000, min(0xa_0000, below)), AddressRange(0x10_0000, below))
+            let low = AddressRange(LowMemory.realModeEnd, min(LowMemory.conventionalEnd, below))
+            let high = AddressRange(LowMemory.end, below)
             if let start = MemoryPlan.room(size, map, taken, low, or: high) {
                 handoff.move(to: start)
                 break
@@ -89,7 +90,7 @@ public struct MemoryPlan: Equatable, Sendable {
         }
         if base == nil {
             try taken.add(handoff.range, .handoff)
-            var lowest = max(handoff.range.end, 0x10_0000)
+            var lowest = max(handoff.range.end, LowMemory.end)
             if MemoryPlan.mustLieBelow(application, platform) {
                 let end = try endOfArchive(platform.module(0).range, application, map, &taken, from: lowest, to: limit)
                 lowest = max(lowest, end)
@@ -104,16 +105,16 @@ public struct MemoryPlan: Equatable, Sendable {
     }
 
     /// Finds a page for a copy of ACPI's root pointer, which kernels map themselves: some panic if it is mapped already. In low memory
-    /// 0x40e must point there, so that must be free, too.
+    /// the EBDA's segment must point there, so that must be free, too.
     private mutating func findRootPointer(_ map: MemoryRegions, _ taken: borrowing Reservations) {
         var page: UInt64?
         if taken.room(for: 2, alignment: 2, in: map, window: RootPointer.segment) != nil {
-            page = taken.room(for: 0x1000, alignment: 0x1000, in: map, window: RootPointer.lowMemory)
+            page = taken.room(for: Page.size, alignment: Page.size, in: map, window: RootPointer.lowMemory)
         }
         if page == nil {
-            page = taken.room(for: 0x1000, alignment: 0x1000, in: map, window: RootPointer.firmwareMemory)
+            page = taken.room(for: Page.size, alignment: Page.size, in: map, window: RootPointer.firmwareMemory)
         }
-        if let page { rootPointer = AddressRange(at: page, size: 0x1000) }
+        if let page { rootPointer = AddressRange(at: page, size: Page.size) }
         losesRootPointer = page == nil
     }
 
@@ -164,15 +165,15 @@ public struct MemoryPlan: Equatable, Sendable {
         guard image.end <= limit else {
             throw Fault(.imageAboveReach, value: image.start, limit: image.end)
         }
-        guard platform.memoryMap.isAvailable(image), image.start >= 0x1000 else {
+        guard platform.memoryMap.isAvailable(image), image.start >= Page.size else {
             throw MemoryPlan.obstacle(to: image, in: platform.memoryMap)
         }
         try taken.add(image, .image)
         if MemoryPlan.mustLieBelow(application, platform), platform.module(0).range.end > image.start {
             // If there is no room below, the kernel does not get the archive.
-            let size = platform.module(0).range.roundedOutward(to: 0x1000).size
-            let below = AddressRange(0x10_0000, image.start)
-            if let start = taken.room(for: size, alignment: 0x1000, in: platform.memoryMap, window: below) {
+            let size = platform.module(0).range.roundedOutward(to: Page.size).size
+            let below = AddressRange(LowMemory.end, image.start)
+            if let start = taken.room(for: size, alignment: Page.size, in: platform.memoryMap, window: below) {
                 archivePlace = AddressRange(at: start, size: size)
                 try taken.add(archivePlace, .module)
             }
@@ -182,8 +183,9 @@ public struct MemoryPlan: Equatable, Sendable {
             movedModules = try claim(moved, .module, &taken, platform.memoryMap, limit, else: .noRoomForModule)
         }
         if loader.overlaps(image) {
-            let tables = 0x1000 &+ PageTables.tableCount(for: AddressRange(0, limit), .size2MiB) &* 0x1000
-            let pages = (image.size &+ 0xfff) & ~0xfff
+            // The PML4, and the others.
+            let count = 1 &+ PageTables.tableCount(for: AddressRange(0, limit), .size2MiB)
+            let (pages, tables) = (image.size.pageAligned, count &* PageTables.tableSize)
             let room = try claim(pages &+ tables, .image, &taken, platform.memoryMap, limit, else: .noRoomForImage)
             buildAddress = room.start
             movingTables = AddressRange(room.start &+ pages, room.end)
@@ -205,15 +207,16 @@ public struct MemoryPlan: Equatable, Sendable {
         return Fault(.imageOutsideMemory, value: image.start, limit: image.end)
     }
 
-    /// Takes `size` bytes of whole pages above the image, and above page 0x8000, where kernels start their other processors, or else
-    /// anywhere; throws `rule` if there is no room.
+    /// Takes `size` bytes of whole pages above the image, and above the page where kernels start their other processors, or else anywhere;
+    /// throws `rule` if there is no room.
     private func claim(
         _ size: UInt64, _ purpose: Purpose, _ taken: inout Reservations, _ map: MemoryRegions, _ limit: UInt64,
         else rule: Rule
     ) throws(Fault) -> AddressRange {
-        let (above, anywhere) = (AddressRange(max(image.end, 0x9000), limit), AddressRange(0x10_0000, limit))
+        let above = AddressRange(max(image.end, Handoff.processorStart.end), limit)
+        let anywhere = AddressRange(LowMemory.end, limit)
         guard let start = MemoryPlan.room(size, map, taken, above, or: anywhere) else {
-            throw Fault(rule, value: size, limit: rule == .noRoomForImage ? 0x1000 : 0)
+            throw Fault(rule, value: size, limit: rule == .noRoomForImage ? Page.size : 0)
         }
         let room = AddressRange(at: start, size: size)
         try taken.add(room, purpose)
@@ -226,8 +229,8 @@ public struct MemoryPlan: Equatable, Sendable {
         _ size: UInt64, _ map: MemoryRegions, _ taken: borrowing Reservations, _ window: AddressRange,
         or other: AddressRange
     ) -> UInt64? {
-        if let start = taken.room(for: size, alignment: 0x1000, in: map, window: window) { return start }
-        return taken.room(for: size, alignment: 0x1000, in: map, window: other)
+        if let start = taken.room(for: size, alignment: Page.size, in: map, window: window) { return start }
+        return taken.room(for: size, alignment: Page.size, in: map, window: other)
     }
 
     /// The number of bytes, in whole pages each, of the modules before the one at `end` that are in the image's way.
@@ -236,7 +239,7 @@ public struct MemoryPlan: Equatable, Sendable {
         for index in 0..<end {
             let module = platform.module(index).range
             let isApart = index == 0 && !archivePlace.isEmpty
-            if !isApart, module.overlaps(image) { size &+= module.roundedOutward(to: 0x1000).size }
+            if !isApart, module.overlaps(image) { size &+= module.roundedOutward(to: Page.size).size }
         }
         return size
     }
@@ -315,9 +318,9 @@ public struct MemoryPlan: Equatable, Sendable {
     ) throws(Fault) -> UInt64 {
         let imageIfItStays = MemoryPlan.place(
             of: application, map, taken, AddressRange(max(lowest, archive.end), limit))
-        let size = archive.roundedOutward(to: 0x1000).size
+        let size = archive.roundedOutward(to: Page.size).size
         if let start = taken.room(
-            for: size, alignment: 0x1000, in: map, window: AddressRange(0x10_0000, limit))
+            for: size, alignment: Page.size, in: map, window: AddressRange(LowMemory.end, limit))
         {
             let place = AddressRange(at: start, size: size)
             let window = AddressRange(max(lowest, place.end), limit)

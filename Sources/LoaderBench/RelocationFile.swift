@@ -74,7 +74,8 @@ struct RelocationFile {
         let tableStart = symbolsStart + symbolsSize
         let packedWords = kind == .packed ? 1 + (count - 1 + 62) / 63 : 0
         let tableSize = kind == .packed ? packedWords * 8 : count * Int(RelocationEntry.relaSize)
-        let dataStart = (tableStart + tableSize + 0xfff) & ~0xfff
+        let page = Int(PageSize.size4KiB.rawValue)
+        let dataStart = (tableStart + tableSize + page - 1) / page * page
         let place = { (index: Int) in UInt64(dataStart + index * 8) }
         words += [0, 0, 0]
         for index in 0..<symbolCount {
@@ -182,8 +183,9 @@ struct RelocationFile {
             with: headerWords(
                 .dynamic, programHeaderCount: 4, sectionHeaders: UInt64(headersStart),
                 sectionHeaderCount: UInt64(sections.count + 1), nameSection: UInt64(sections.count)))
-        writeSegment(0, type: Kind.load, flags: read, start: 0, end: dataStart, align: 0x1000)
-        writeSegment(1, type: Kind.load, flags: written, start: dataStart, end: segmentsEnd, align: 0x1000)
+        let page = PageSize.size4KiB.rawValue
+        writeSegment(0, type: Kind.load, flags: read, start: 0, end: dataStart, align: page)
+        writeSegment(1, type: Kind.load, flags: written, start: dataStart, end: segmentsEnd, align: page)
         writeSegment(2, type: Kind.dynamic, flags: written, start: dynamicStart, end: segmentsEnd, align: 8)
         writeSegment(3, type: Kind.stack, flags: written, start: 0, end: 0, align: 16)
     }

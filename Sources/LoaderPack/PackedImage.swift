@@ -87,8 +87,8 @@ struct PackedImage {
             throw .sizesDiffer(loader.bytes.count, moved.bytes.count)
         }
         // Bit 12 is the lowest that differs, so the second byte of every such word differs, and its first never does.
-        let difference = moved.start &- loader.start
-        guard difference & 0x1fff == 0x1000 else { throw .addressesTooClose(difference) }
+        let (difference, page) = (moved.start &- loader.start, PageSize.size4KiB.rawValue)
+        guard difference % (2 * page) == page else { throw .addressesTooClose(difference) }
         bytes = loader.bytes
         func word(_ image: [UInt8], _ offset: Int) -> UInt32 {
             (0..<4).reduce(0) { $0 | UInt32(image[offset + $1]) << (8 * UInt32($1)) }

@@ -124,18 +124,18 @@ public struct Reservations {
         var largest = AddressRange(0, 0)
         let reserved = all
         for number in regions.indices where regions[number].isAvailable {
-            let end = min(regions[number].range.end, window.end) & ~0xfff
+            let end = min(regions[number].range.end, window.end).pageStart
             var start = max(regions[number].range.start, window.start)
-            while let next = start.aligned(to: 0x1000), next < end {
+            while let next = start.aligned(to: Page.size), next < end {
                 // Each step passes the end of an obstacle.
-                let page = AddressRange(at: next, size: 0x1000)
+                let page = AddressRange(at: next, size: Page.size)
                 if let obstacle = Reservations.obstacle(to: page, reserved) {
                     start = obstacle.end
                     continue
                 }
-                let stop = Reservations.startOfObstacle(from: page.end, to: end, reserved) & ~0xfff
+                let stop = Reservations.startOfObstacle(from: page.end, to: end, reserved).pageStart
                 if stop &- next > largest.size { largest = AddressRange(next, stop) }
-                start = stop &+ 0x1000
+                start = stop &+ Page.size
             }
         }
         return largest

@@ -40,10 +40,27 @@ public struct PageTables: ~Copyable, ~Escapable {
     /// The bits that decide which access is allowed.
     public static var accessMask: UInt64 { writable | noExecute }
 
+    /// The size of a table: one page.
+    public static var tableSize: UInt64 { Page.size }
+    /// The number of its entries.
+    public static var entryCount: UInt64 { 512 }
+    /// The size of an entry.
+    public static var entrySize: UInt64 { 8 }
+    /// The number of address bits that select an entry at each level.
+    public static var levelBits: UInt64 { 9 }
+    /// The number of the bits below those that select an entry of a page table.
+    public static var pageBits: UInt64 { 12 }
+    /// The same of a page directory.
+    public static var directoryBits: UInt64 { pageBits &+ levelBits }
+    /// The same of the PML4.
+    public static var rootBits: UInt64 { directoryBits &+ 2 &* levelBits }
+    /// The end of the lower half of the address space.
+    private static var lowerHalfEnd: UInt64 { 1 << 47 }
+
     private var region: ByteRegion
     /// XD, or 0 if the CPU does not have it.
     private let noExecute: UInt64
-    private var used: UInt64 = 0x1000
+    private var used = PageTables.tableSize
     private var isFull = false
     /// The first slot of the newest page directory such that it and all later ones are empty.
     private var untouched: UInt64 = 0
@@ -56,17 +73,17 @@ public struct PageTables: ~Copyable, ~Escapable {
     public init(_ region: consuming ByteRegion, hasNoExecute: Bool = true) {
         self.region = region
         noExecute = hasNoExecute ? PageTables.noExecute : 0
-        self.region.clear(self.region.address, size: min(0x1000, self.region.count))
+        self.region.clear(self.region.address, size: min(PageTables.tableSize, self.region.count))
     }
 
     /// The largest number of tables that mapping `range` with `pageSize` needs below the PML4.
     public static func tableCount(for range: AddressRange, _ pageSize: PageSize) -> UInt64 {
         guard !range.isEmpty else { return 0 }
         var count: UInt64 = 0
-        var level: UInt64 = 39
+        var level = rootBits
         while 1 &<< level > pageSize.rawValue {
             count &+= (range.end &- 1) &>> level &- range.start &>> level &+ 1
-            level &-= 9
+            level &-= levelBits
         }
         return count
     }
@@ -81,20 +98,20 @@ public struct PageTables: ~Copyable, ~Escapable {
         // An empty range, rounded outward, could become a page.
         guard !range.isEmpty else { return }
         let flags = access.flags(noExecute)
-        let end = (min(range.end, 1 << 47) &+ 0xfff) & ~0xfff
-        var address = range.start & ~0xfff
+        let end = min(range.end, PageTables.lowerHalfEnd).pageAligned
+        var address = range.start.pageStart
         while address < end {
-            if address >> 21 != recent.number {
+            if address >> PageTables.directoryBits != recent.number {
                 let size = mapLarge(address, end, largest, flags)
                 if size > 0 {
                     address &+= size
                     continue
                 }
             }
-            let first = address >> 12 & 511
-            let pages = min((end &- address) >> 12, 512 &- first)
-            fill(recent.table &+ first &* 8, address | flags, 0x1000, pages)
-            address &+= pages << 12
+            let first = address >> PageTables.pageBits & (PageTables.entryCount &- 1)
+            let pages = min((end &- address) >> PageTables.pageBits, PageTables.entryCount &- first)
+            fill(recent.table &+ first &* PageTables.entrySize, address | flags, Page.size, pages)
+            address &+= pages << PageTables.pageBits
         }
     }
 
@@ -105,11 +122,11 @@ public struct PageTables: ~Copyable, ~Escapable {
         _ address: UInt64, _ end: UInt64, _ largest: PageSize, _ flags: UInt64
     ) -> UInt64 {
         var table = region.address
-        var level: UInt64 = 39
-        while level > 12 {
+        var level = PageTables.rootBits
+        while level > PageTables.pageBits {
             let size: UInt64 = 1 &<< level
-            let index = address &>> level & 511
-            let slot = table &+ index &* 8
+            let index = address &>> level & (PageTables.entryCount &- 1)
+            let slot = table &+ index &* PageTables.entrySize
             // Every table is complete, except a PML4 in too little room; then there is no room for other tables either.
             let entry = region.load(UInt64.self, at: slot) ?? 0
             let isPage = entry & PageTables.huge != 0
@@ -118,31 +135,34 @@ public struct PageTables: ~Copyable, ~Escapable {
             if isWhole, entry == 0 || isPage {
                 // One page at a time if the next slot may be in use.
                 var pages: UInt64 = 1
-                if level == 21, slot >= untouched {
-                    pages = min((end &- address) >> 21, 512 &- index)
-                    untouched = slot &+ pages &* 8
+                if level == PageTables.directoryBits, slot >= untouched {
+                    pages = min((end &- address) >> PageTables.directoryBits, PageTables.entryCount &- index)
+                    untouched = slot &+ pages &* PageTables.entrySize
                 }
                 fill(slot, address | flags | PageTables.huge, size, pages)
                 return pages &<< level
             }
-            level &-= 9
+            level &-= PageTables.levelBits
             guard entry == 0 || isPage else {
                 table = entry & PageTables.addressMask
                 continue
             }
             table = region.address &+ used
-            guard region.clear(table, size: 0x1000) else {
+            guard region.clear(table, size: PageTables.tableSize) else {
                 isFull = true
                 return end &- address
             }
-            used &+= 0x1000
+            used &+= PageTables.tableSize
             region.store(table | PageTables.table, at: slot)
-            if level == 12 { untouched = max(untouched, slot &+ 8) }
-            if level == 21 { untouched = table }
+            if level == PageTables.pageBits { untouched = max(untouched, slot &+ PageTables.entrySize) }
+            if level == PageTables.directoryBits { untouched = table }
             // A page that is split becomes smaller pages with the same access.
-            if isPage { fill(table, level > 12 ? entry : entry & ~PageTables.huge, size >> 9, 512) }
+            if isPage {
+                let pages = level > PageTables.pageBits ? entry : entry & ~PageTables.huge
+                fill(table, pages, size >> PageTables.levelBits, PageTables.entryCount)
+            }
         }
-        recent = (address >> 21, table)
+        recent = (address >> PageTables.directoryBits, table)
         return 0
     }
 
@@ -156,12 +176,13 @@ public struct PageTables: ~Copyable, ~Escapable {
     /// Makes the PML4's last entry point to the PML4 itself.
     @_lifetime(self: copy self)
     public mutating func makeRecursive() {
-        region.store(region.address | PageTables.table, at: region.address &+ 511 &* 8)
+        let last = region.address &+ (PageTables.tableSize &- PageTables.entrySize)
+        region.store(region.address | PageTables.table, at: last)
     }
 
     /// Throws `pageTableRoom` if the tables had too little room.
     public func checkRoom() throws(Fault) {
-        if isFull { throw Fault(.pageTableRoom, value: region.count / 0x1000) }
+        if isFull { throw Fault(.pageTableRoom, value: region.count / PageTables.tableSize) }
     }
 
     /// The number of bytes of `region` that the tables occupy.

@@ -19,18 +19,18 @@ public struct PageWalk: ~Escapable {
     /// The physical address that `address` translates to; nil if it is not mapped, or a table cannot be read.
     public func physicalAddress(of address: UInt64) -> UInt64? {
         var table = root
-        var level: UInt64 = 39
+        var level = PageTables.rootBits
         while true {
-            let slot = table &+ (address >> level & 511) &* 8
+            let slot = table &+ (address >> level & (PageTables.entryCount &- 1)) &* PageTables.entrySize
             guard slot >= origin, let entry = memory.word64(at: slot &- origin), entry & PageTables.present != 0 else {
                 return nil
             }
             let offset = address & (1 << level &- 1)
-            if level == 12 || (level < 39 && entry & PageTables.huge != 0) {
+            if level == PageTables.pageBits || (level < PageTables.rootBits && entry & PageTables.huge != 0) {
                 return entry & PageTables.addressMask & ~(1 << level &- 1) | offset
             }
             table = entry & PageTables.addressMask
-            level -= 9
+            level -= PageTables.levelBits
         }
     }
 }

@@ -42,7 +42,7 @@ public struct Handoff {
         let text = try memory.view(commandLine.start, size: commandLine.size)
         let usesFirmwareInformation = isMultibootInformationUsable(application, on: platform, plan)
 
-        block.clear(layout.information.start, size: 0x1000)
+        block.clear(layout.information.start, size: layout.information.size)
         let (code, data) = (SegmentDescriptor.code, SegmentDescriptor.data)
         block.put(code.value, at: layout.descriptorTable &+ code.offset)
         block.put(data.value, at: layout.descriptorTable &+ data.offset)
@@ -106,9 +106,4 @@ public struct Handoff {
         tables.map(AddressRange(0, limit), .size2MiB)
         try tables.checkRoom()
     }
-}
-
-extension UInt64 {
-    /// The address rounded up to a page; addresses of memory are too small to wrap.
-    var pageAligned: UInt64 { (self &+ 0xfff) & ~0xfff }
 }

@@ -16,15 +16,15 @@ struct ImagePages {
     /// Maps the pages of `application`, which lies `bias` above its link addresses, in `tables`.
     static func map(_ application: borrowing Application, bias: UInt64, in tables: inout PageTables) {
         var parts = ImageParts()
-        var pages = ImagePages(start: application.linkStart & ~0xfff, bias: bias)
+        var pages = ImagePages(start: application.linkStart.pageStart, bias: bias)
         // The end of the pages of the parts so far, and the access of the last page.
         var end = pages.start
         var last = PageAccess.none
         while parts.advance(in: application) {
             guard parts.part.end > parts.part.start else { continue }
             let access = PageAccess(isWritable: parts.part.isWritable, isExecutable: parts.part.isExecutable)
-            let first = parts.part.start & ~0xfff
-            let next = (parts.part.end &+ 0xfff) & ~0xfff
+            let first = parts.part.start.pageStart
+            let next = parts.part.end.pageAligned
             // Either pages between this part and the one before, or the page that they share.
             let between = first < end ? last.union(access) : .none
             if first != end { pages.begin(min(first, end), between, in: &tables) }
@@ -65,7 +65,7 @@ extension Application {
     /// The most tables of 4 KiB pages that the image's pages need: one for each end of a stretch that is not on a 2 MiB boundary. There are
     /// at most as many stretches as parts of the image.
     var pageTableCount: UInt64 {
-        let touched = size >> 21 &+ 2
+        let touched = size / PageSize.size2MiB.rawValue &+ 2
         if isObject { return min(touched, 10) }
         if link.count > 0 { return touched }
         // Each PT_LOAD begins and ends once, and so do the range of PT_GNU_RELRO and the thunks of TLS descriptors.

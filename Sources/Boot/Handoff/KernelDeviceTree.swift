@@ -1,5 +1,6 @@
 // The device tree for the kernel: memory, reservations, ACPI's root pointer, the command line, and an image's archive.
 
+import Architecture
 import Bytes
 import Diagnostics
 import Firmware
@@ -19,7 +20,7 @@ extension Handoff {
         var tree = DeviceTreeWriter(region)
 
         // Loader, strings and modules lie side by side under QEMU, in this order.
-        var last = AddressRange(0, 0x10_0000)
+        var last = AddressRange(0, LowMemory.end)
         reserve(loader, &last, in: &tree)
         if reservesFirmwareInformation {
             let reserved = platform.reservations
@@ -41,7 +42,7 @@ extension Handoff {
         let regions = platform.memoryMap
         for index in regions.indices where regions[index].isAvailable {
             let range = regions[index].range
-            let pages = AddressRange(range.start.aligned(to: 0x1000) ?? range.end, range.end & ~0xfff)
+            let pages = AddressRange(range.start.aligned(to: Page.size) ?? range.end, range.end.pageStart)
             if !pages.isEmpty { tree.memory(pages) }
         }
         if rootPointer != 0 { tree.rootPointer(rootPointer) }
@@ -53,8 +54,8 @@ extension Handoff {
     /// been written yet, they become one. Kernels unwrap every reservation as whole pages, and have room for only a few.
     @inline(never)
     private func reserve(_ range: AddressRange, _ last: inout AddressRange, in tree: inout DeviceTreeWriter) {
-        guard !range.isEmpty, range.end > 0x10_0000 else { return }
-        let pages = range.roundedOutward(to: 0x1000)
+        guard !range.isEmpty, range.end > LowMemory.end else { return }
+        let pages = range.roundedOutward(to: Page.size)
         if pages.start <= last.end, last.start <= pages.end {
             last = AddressRange(min(pages.start, last.start), max(pages.end, last.end))
         } else {

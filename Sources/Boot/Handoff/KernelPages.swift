@@ -1,7 +1,7 @@
 // The page tables that the kernel starts with.
 
 import Architecture
-import Memory
+public import Memory
 import Firmware
 import Bytes
 import Diagnostics
@@ -14,6 +14,9 @@ extension Generation {
 }
 
 extension Handoff {
+    /// The page in which kernels start the other processors.
+    public static var processorStart: AddressRange { AddressRange(at: 0x8000, size: Page.size) }
+
     /// Whether the last step must not run in the loader, which lies above the image: kernels with a recursive page table map their heap
     /// there, page by page, and panic if something is mapped already.
     func isLoaderLeft(_ application: borrowing Application, _ plan: MemoryPlan) -> Bool {
@@ -27,9 +30,10 @@ extension Handoff {
     ) throws(Fault) {
         let layout = plan.handoff
         guard let region = block.part(layout.pageTables.start, size: layout.pageTables.size) else {
-            throw Fault(.pageTableRoom, value: layout.pageTables.size / 0x1000)
+            throw Fault(.pageTableRoom, value: layout.pageTables.size / PageTables.tableSize)
         }
         var tables = PageTables(region, hasNoExecute: hasNoExecute)
+        let firstLargePage = AddressRange(0, PageSize.size2MiB.rawValue)
         let (data, code): (PageAccess, PageAccess) = application.protectsPages ? (.data, .code) : (.all, .all)
         let loaderCode = AddressRange(loader.start, loaderDataStart)
         let leavesLoader = isLoaderLeft(application, plan)
@@ -47,7 +51,7 @@ extension Handoff {
                 // Most of them share pages.
                 var mapped = AddressRange(0, 0)
                 for index in reserved.indices where reserved[index].isFirmware {
-                    let pages = reserved[index].range.roundedOutward(to: 0x1000)
+                    let pages = reserved[index].range.roundedOutward(to: Page.size)
                     guard !mapped.contains(pages) else { continue }
                     tables.map(pages, .size4KiB, data)
                     mapped = pages
@@ -57,29 +61,28 @@ extension Handoff {
             tables.map(AddressRange(layout.range.start, layout.multiboot.end), .size4KiB, data)
             tables.map(layout.stack, .size4KiB, data)
             // The kernel takes the last 2 MiB page that the image touches as wholly the image's. Its own pages follow below.
-            let start = application.protectsPages ? plan.image.end & ~0xfff : plan.image.start
-            let end = (plan.image.end &+ 0x1f_ffff) & ~0x1f_ffff
+            let start = application.protectsPages ? plan.image.end.pageStart : plan.image.start
+            let end = plan.image.roundedOutward(to: PageSize.size2MiB.rawValue).end
             tables.map(AddressRange(start, end), .size2MiB, data)
             if !leavesLoader, AddressRange(start, end).overlaps(loader) { tables.map(loaderCode, .size4KiB, code) }
             tables.makeRecursive()
         } else {
             // The first 2 MiB in 4 KiB pages without a hole: kernels up to 0.13.2 remap the trampoline's page there, and
             // newer ones take a table with holes for a complete mapping.
-            tables.map(AddressRange(0, 0x20_0000), .size4KiB, data)
+            tables.map(firstLargePage, .size4KiB, data)
             let largest = hasGigabytePages && application.acceptsGigabytePages ? PageSize.size1GiB : .size2MiB
             let regions = platform.memoryMap
             for index in regions.indices where regions[index].kind.isMapped {
-                let range = regions[index].range.roundedOutward(to: 0x20_0000)
-                tables.map(AddressRange(max(range.start, 0x20_0000), range.end), largest, data)
+                let range = regions[index].range.roundedOutward(to: PageSize.size2MiB.rawValue)
+                tables.map(AddressRange(max(range.start, firstLargePage.end), range.end), largest, data)
             }
             tables.map(loaderCode, .size4KiB, code)
-            // Other processors start in this page.
-            tables.map(AddressRange(0x8000, 0x9000), .size4KiB)
+            tables.map(Handoff.processorStart, .size4KiB)
         }
         guard application.protectsPages else { return try tables.checkRoom() }
         // The guard page is read-only rather than unmapped: there is no hole, and a stack that overflows is still a page fault. Above 2 MiB
         // that would take a further table.
-        if !application.generation.usesRecursivePageTable, layout.range.end <= 0x20_0000 {
+        if !application.generation.usesRecursivePageTable, layout.range.end <= firstLargePage.end {
             tables.map(layout.guardPage, .size4KiB, .none)
         }
         if plan.isStaged || leavesLoader { tables.map(layout.trampoline, .size4KiB, .code) }

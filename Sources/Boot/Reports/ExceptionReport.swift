@@ -108,7 +108,7 @@ extension CPUException {
     private func isStackOverflow(_ record: borrowing BootRecord) -> Bool {
         let bottom = record.stack.start
         guard let touched = stackAccess else { return false }
-        return touched >= bottom &- 0x1000 && touched < bottom
+        return touched >= bottom &- Page.size && touched < bottom
     }
 
     /// The opcode may be a valid one, for vector registers that the kernel has not enabled.
@@ -150,7 +150,7 @@ extension CPUException {
         } else {
             sink.write(
                 record.loader.contains(byte)
-                    ? ": in the loader" : address < 0x1000 ? ": a null pointer" : ": outside the image")
+                    ? ": in the loader" : address < Page.size ? ": a null pointer" : ": outside the image")
         }
         sink.endLine()
         sink.flush()

@@ -97,8 +97,8 @@ struct ImageCreateCommand: AsyncParsableCommand {
         text += "kernel_args = \(list(kernelArguments))\napp_args = \(list(arguments))\nenv_vars = \(list(variables))\n"
         if memory != nil || cpus != nil { text += "\n[requirements]\n" }
         if let memory {
-            let isWhole = memory.bytes % (1 << 20) == 0
-            let amount: String = isWhole ? "\(memory.bytes >> 20) MiB" : "\(memory.bytes) B"
+            let (count, rest) = memory.bytes.quotientAndRemainder(dividingBy: MemorySize.mebibyte)
+            let amount: String = rest == 0 ? "\(count) MiB" : "\(memory.bytes) B"
             text += "memory = \"\(amount)\"\n"
         }
         if let cpus { text += "cpus = \(cpus)\n" }

@@ -79,11 +79,11 @@ struct Finding: Encodable, Equatable {
                         + "p_align \(hex(segment.align))",
                     "the loader copies it anyway, others map it wrongly; fix the linker script"))
         }
-        if segment.align < 0x1000 {
+        if segment.align < Page.size {
             findings.append(
                 Finding(
                     .note, "small-alignment", "segment \(index) is aligned to \(segment.align) bytes, less than a page",
-                    "page protection cannot follow the segments; link with -z max-page-size=4096"))
+                    "page protection cannot follow the segments; link with -z max-page-size=\(Page.size)"))
         }
         if segment.memsz == 0 {
             findings.append(
@@ -228,15 +228,16 @@ struct Finding: Encodable, Equatable {
         while parts.advance(in: image) {
             let part = parts.part
             defer { last = part }
-            guard last.end > last.start, part.start & ~0xfff <= (last.end &- 1) & ~0xfff,
+            guard last.end > last.start, part.start.pageStart <= (last.end &- 1).pageStart,
                 last.isWritable != part.isWritable, last.isExecutable != part.isExecutable,
                 last.isWritable || part.isWritable, last.isExecutable || part.isExecutable
             else { continue }
             return [
                 Finding(
                     .warning, "shared-page",
-                    "code and written data share the page at \(hex(part.start & ~0xfff)), which is both",
-                    "link with -z separate-code and -z max-page-size=4096, so that segments get pages of their own")
+                    "code and written data share the page at \(hex(part.start.pageStart)), which is both",
+                    "link with -z separate-code and -z max-page-size=\(Page.size), so that segments get pages of their own"
+                )
             ]
         }
         return []

@@ -1,5 +1,6 @@
 // The needs of a running Hermit kernel. The loader cannot refuse a machine because of them: other kernels need less.
 
+import Architecture
 import Memory
 import Boot
 import Bytes
@@ -21,16 +22,18 @@ struct HermitKernel {
     }
 
     /// RAM with which kernels of all generations are known to run.
-    static let knownToSuffice: UInt64 = 64 << 20
+    static let knownToSuffice = 64 * MemorySize.mebibyte
 
     /// The end of an image that ends at `imageEnd`, as kernels see it.
-    static func kernelEnd(_ imageEnd: UInt64) -> UInt64 { (imageEnd &+ 0x1f_ffff) & ~0x1f_ffff }
+    static func kernelEnd(_ imageEnd: UInt64) -> UInt64 {
+        AddressRange(imageEnd, imageEnd).roundedOutward(to: PageSize.size2MiB.rawValue).end
+    }
 
     /// Whether the kernel has a heap if `total` bytes of RAM lie above its end at `kernelEnd`, by the calculation of kernel 0.6.9
     /// (mm::init): it subtracts, a second time, the memory below its end, then two large pages, the page tables, and a tenth of the
     /// rest. Verified with genuine images, on both sides of the limit.
     func hasHeap(total: UInt64, kernelEnd: UInt64) -> Bool {
-        let (page, largePage): (UInt64, UInt64) = (0x1000, 0x20_0000)
+        let (page, largePage) = (PageSize.size4KiB.rawValue, PageSize.size2MiB.rawValue)
         let pages = total / page
         let tables = pages / (512 * 512 * 512) + pages / (512 * 512) + pages / 512 + 3
         let reserved = kernelEnd + tables * page + 2 * largePage
@@ -56,7 +59,7 @@ extension Verdict {
         let mayLack = total < kernelEnd + HermitKernel.knownToSuffice
         guard machine.kind == .microvm || mayLack, let kernel = HermitKernel(file) else { return }
         if hasReckoning, !kernel.hasHeap(total: total, kernelEnd: kernelEnd) {
-            let mebibyte: UInt64 = 1 << 20
+            let mebibyte = MemorySize.mebibyte
             var more = mebibyte
             while !kernel.hasHeap(total: total + more, kernelEnd: kernelEnd) { more += mebibyte }
             let enough = MemorySize(bytes: (machine.memory.bytes + more + mebibyte - 1) & ~(mebibyte - 1)).text

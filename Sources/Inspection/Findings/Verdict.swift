@@ -258,7 +258,8 @@ struct Verdict: Encodable {
             "in an image", "\(printable(image.kernel)), \(image.size) bytes packed, \(image.archiveSize) unpacked")
         var needs: [String] = []
         if let memory = image.memory {
-            needs.append(memory % 0x10_0000 == 0 ? "\(memory >> 20) MiB of memory" : "\(memory) bytes of memory")
+            let (count, rest) = memory.quotientAndRemainder(dividingBy: MemorySize.mebibyte)
+            needs.append(rest == 0 ? "\(count) MiB of memory" : "\(memory) bytes of memory")
         }
         if let processors = image.processors { needs.append(counted(Int(processors), "processor")) }
         if !needs.isEmpty { output.label("it asks for", needs.joined(separator: ", ")) }

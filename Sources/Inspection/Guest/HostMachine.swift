@@ -42,7 +42,7 @@ struct HostMachine {
     /// Whether the CPU can mark pages as not to be executed.
     var hasNoExecute = true
     /// The loader's own bytes, from the loader's file. Without a file they are assumed to be a little more than it has today.
-    var loader = AddressRange(0x10_0000, 0x15_0000)
+    var loader = AddressRange(LowMemory.end, 0x15_0000)
     /// The address after its code.
     var loaderCodeEnd: UInt64 = 0x12_8000
     /// Whether both are assumed, because no file was found.
@@ -63,7 +63,8 @@ struct HostMachine {
         host.image = input?.image
         host.input = host.image?.packed ?? input
         if let image = host.image, !isMemoryGiven, image.memory > memory.bytes, image.memory <= 1 << 46 {
-            host.memory = MemorySize(bytes: (image.memory + 0xf_ffff) & ~0xf_ffff)
+            let mebibyte = MemorySize.mebibyte
+            host.memory = MemorySize(bytes: (image.memory + mebibyte - 1) / mebibyte * mebibyte)
         }
         return host
     }
@@ -72,6 +73,9 @@ struct HostMachine {
     func name(ofFile index: Int) -> String? {
         index == 0 ? applicationPath : index <= modules.count ? modules[index - 1].path : nil
     }
+
+    /// 4 GiB: RAM that has no place below the devices continues there.
+    static let highMemoryStart: UInt64 = 1 << 32
 
     /// RAM below 4 GiB. `pc` keeps 1 GiB of addresses free from 3.5 GiB of RAM on, `microvm` from 3 GiB on, `q35` 2 GiB
     /// from 2.75 GiB on.
@@ -87,22 +91,25 @@ struct HostMachine {
 
     /// The memory map, in the firmware's order.
     var regions: [(range: AddressRange, kind: MemoryKind)] {
+        // SeaBIOS's extended BIOS data area.
+        let extendedData = LowMemory.conventionalEnd - 1024
         var list: [(AddressRange, MemoryKind)] = [
-            (AddressRange(0, 0x9_fc00), .available), (AddressRange(0x9_fc00, 0xa_0000), .reserved),
+            (AddressRange(0, extendedData), .available),
+            (AddressRange(extendedData, LowMemory.conventionalEnd), .reserved),
         ]
         if kind == .microvm { list.append((AddressRange(0xd_0000, 0xf_0000), .acpiNonVolatile)) }
-        list.append((AddressRange(0xf_0000, 0x10_0000), .reserved))
+        list.append((AddressRange(0xf_0000, LowMemory.end), .reserved))
         // SeaBIOS keeps the end of low memory for ACPI tables.
         let tables: UInt64 = kind == .microvm ? 0 : kind == .pc ? 0x2_0000 : 0x2_1000
-        list.append((AddressRange(0x10_0000, lowMemoryEnd - tables), .available))
+        list.append((AddressRange(LowMemory.end, lowMemoryEnd - tables), .available))
         if tables > 0 { list.append((AddressRange(lowMemoryEnd - tables, lowMemoryEnd), .reserved)) }
         if kind == .q35 {
             list.append((AddressRange(0xb000_0000, 0xc000_0000), .reserved))
             list.append((AddressRange(0xfed1_c000, 0xfed2_0000), .reserved))
         }
-        if kind != .microvm { list.append((AddressRange(0xfffc_0000, 0x1_0000_0000), .reserved)) }
+        if kind != .microvm { list.append((AddressRange(0xfffc_0000, HostMachine.highMemoryStart), .reserved)) }
         if memory.bytes > lowMemoryEnd {
-            list.append((AddressRange(at: 0x1_0000_0000, size: memory.bytes - lowMemoryEnd), .available))
+            list.append((AddressRange(at: HostMachine.highMemoryStart, size: memory.bytes - lowMemoryEnd), .available))
         }
         // HyperTransport's range on AMD processors, which qemu64 is.
         if kind != .microvm { list.append((AddressRange(0xfd_0000_0000, 0x100_0000_0000), .reserved)) }
@@ -155,8 +162,8 @@ extension HostMachine {
             range = AddressRange(min(range?.start ?? own.start, own.start), max(range?.end ?? own.end, own.end))
             if segment.isExecutable { codeEnd = own.end }
         }
-        guard let range, AddressRange(0x10_0000, 1 << 32).contains(range) else { return false }
-        loader = range.roundedOutward(to: 0x1000)
+        guard let range, AddressRange(LowMemory.end, HostMachine.highMemoryStart).contains(range) else { return false }
+        loader = range.roundedOutward(to: Page.size)
         loaderCodeEnd = codeEnd
         isLoaderAssumed = false
         return true

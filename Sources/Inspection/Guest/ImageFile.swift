@@ -1,5 +1,6 @@
 // Hermit images as they are looked at: unpacked, and their kernel in the place of the file.
 
+import Boot
 import ArgumentParser
 import Bytes
 import Diagnostics
@@ -38,7 +39,7 @@ struct ImageFile: Sendable {
 
     /// Unpacks `packed` into room for `size` bytes; returns the room, and the number of unpacked bytes. Throws a `Refusal`.
     private static func unpack(_ packed: ByteView, room size: UInt64) throws(Refusal) -> (InputFile, UInt64) {
-        let limit: UInt64 = 1 << 32
+        let limit = BootSequence.memoryEnd
         guard size <= limit, let room = InputFile(room: Int(size)) else {
             throw Refusal(Fault(.archiveTooLarge, value: size, limit: limit), packed)
         }

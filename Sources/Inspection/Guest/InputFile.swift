@@ -1,5 +1,6 @@
 // The bytes of a file, mapped into memory if that is possible: the only unsafe code on the way in.
 
+import Boot
 import Bytes
 import Glibc
 import Synchronization
@@ -144,7 +145,7 @@ import Synchronization
     }
 
     /// The most bytes that are read, because a pipe may have no end; the loader boots from 4 GiB of memory.
-    private static let limit = 1 << 32
+    private static let limit = Int(BootSequence.memoryEnd)
 
     private static func readAll(_ descriptor: Int32) throws(ReadError) -> (UnsafeMutableRawPointer?, Int) {
         var start = unsafe nil as UnsafeMutableRawPointer?

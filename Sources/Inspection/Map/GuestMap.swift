@@ -123,8 +123,8 @@ struct GuestMap {
             case .loader, .image, .handoff: break
             }
         }
-        add(AddressRange(0, 0x1000), .kept, "real mode's page")
-        add(AddressRange(0x8000, 0x9000), .kept, "trampoline's page")
+        add(AddressRange(0, Page.size), .kept, "real mode's page")
+        add(Handoff.processorStart, .kept, "trampoline's page")
         return list
     }
 

@@ -261,10 +261,11 @@ struct MapSVG {
     private mutating func drawBars(_ guest: GuestMap, _ start: Double) -> Double {
         let left = layout.hasTwoLines ? layout.margin : 124
         let whole = layout.width - layout.margin - left
-        let end = Double(max(guest.top, 0x2000))
+        let end = Double(max(guest.top, 2 * Page.size))
         func linear(_ address: UInt64) -> Double { Double(address) / end }
         // Everything below the first page is at the left end.
-        func logarithmic(_ address: UInt64) -> Double { log2(max(Double(address), 4096) / 4096) / log2(end / 4096) }
+        let page = Double(Page.size)
+        func logarithmic(_ address: UInt64) -> Double { log2(max(Double(address), page) / page) / log2(end / page) }
         let bars: [(title: String, place: (UInt64) -> Double, ticks: [UInt64])] = [
             ("to scale", linear, [0, guest.top]),
             (

@@ -78,23 +78,27 @@ enum BootViews {
     /// Walks the tables at `root`.
     static func runs(_ guest: GuestMemory, root: UInt64) -> [Run] {
         var runs: [Run] = []
-        walk(guest, root, root, shift: 39, virtual: 0, &runs)
+        walk(guest, root, root, shift: PageTables.rootBits, virtual: 0, &runs)
         return runs
     }
 
     private static func walk(
         _ guest: GuestMemory, _ table: UInt64, _ root: UInt64, shift: UInt64, virtual: UInt64, _ runs: inout [Run]
     ) {
-        guard table <= guest.size, 0x1000 <= guest.size - table else { return }
-        let entries = ByteView(guest.span(AddressRange(at: table, size: 0x1000)))
-        for index in 0..<512 as Range<UInt64> {
-            guard let entry = entries.word64(at: index * 8), entry & PageTables.present != 0 else { continue }
+        guard table <= guest.size, PageTables.tableSize <= guest.size - table else { return }
+        let entries = ByteView(guest.span(AddressRange(at: table, size: PageTables.tableSize)))
+        for index in 0..<PageTables.entryCount {
+            guard let entry = entries.word64(at: index * PageTables.entrySize), entry & PageTables.present != 0 else {
+                continue
+            }
             var address = virtual | index << shift
             // Bits above 47 repeat bit 47.
-            if shift == 39, index >= 256 { address |= 0xffff_0000_0000_0000 }
+            if shift == PageTables.rootBits, index >= PageTables.entryCount / 2 { address |= 0xffff_0000_0000_0000 }
             let target = entry & PageTables.addressMask
-            let isRecursive = shift == 39 && target == root
-            if shift == 12 || isRecursive || shift < 39 && entry & PageTables.huge != 0 {
+            let isRecursive = shift == PageTables.rootBits && target == root
+            if shift == PageTables.pageBits || isRecursive
+                || shift < PageTables.rootBits && entry & PageTables.huge != 0
+            {
                 let run = Run(
                     virtual: address, physical: target, pages: 1, pageSize: 1 << shift,
                     flags: entry & (PageTables.accessMask | PageTables.user))
@@ -106,7 +110,7 @@ enum BootViews {
                     runs.append(run)
                 }
             } else {
-                walk(guest, target, root, shift: shift - 9, virtual: address, &runs)
+                walk(guest, target, root, shift: shift - PageTables.levelBits, virtual: address, &runs)
             }
         }
     }

@@ -1,5 +1,6 @@
 // The segments of a linked file (gABI, chapter "Program Loading"): checked, found by their link addresses, and loaded.
 
+import Architecture
 import Bytes
 import Diagnostics
 import ELF
@@ -74,7 +75,7 @@ extension LinkedFile {
         guard entrySegment != nil || role == .library else {
             throw Fault(.entryOutsideImage, .header, value: header.entry)
         }
-        if header.type == .dynamic { linkStart &= ~0x1f_ffff }
+        if header.type == .dynamic { linkStart &= ~(PageSize.size2MiB.rawValue &- 1) }
         memoryEnd = linkEnd
         // A fault of the tables is thrown when they are needed.
         try? readTables(files)

@@ -46,7 +46,7 @@ extension ObjectImage {
         let size = try surveyRelocations() &+ indirectFunctions &* GlobalOffsetTable.stubSize
         layout.hasGeneratedCode = indirectFunctions > 0 || layout.hasDescriptors
         // Code gets pages of its own, so that nothing else is executable, and code is not writable.
-        if layout.hasGeneratedCode { cursor.align(0x1000) }
+        if layout.hasGeneratedCode { cursor.align(PageSize.size4KiB.rawValue) }
         layout.tableStart = try cursor.place(size, 16, else: .sectionAlignment, .none)
         layout.tableEnd = cursor.address
         if layout.hasDescriptors, let code = DescriptorThunks(after: cursor.address) {

@@ -1,5 +1,6 @@
 // The order of an object file's sections in memory, and the address that each gets.
 
+import Architecture
 import Bytes
 import Diagnostics
 import ELF
@@ -138,7 +139,7 @@ struct PlacedSections {
                 bounds.end(group, at: memory.address)
                 guard let following = SectionGroup(rawValue: group.rawValue &+ 1) else { return false }
                 group = following
-                memory.align(group.beginsPage ? 0x1000 : group.isArray ? arrayAlignment : 1)
+                memory.align(group.beginsPage ? PageSize.size4KiB.rawValue : group.isArray ? arrayAlignment : 1)
                 if group == .threadLocalData {
                     _ = try memory.place(0, block.alignment, else: .sectionAlignment, .none)
                 }
