@@ -38,9 +38,11 @@ var targets: [Target] = [
     .target(name: "Linking", dependencies: ["Diagnostics", "Bytes", "ELF", "Architecture"], swiftSettings: pure),
     .target(name: "HermitEntry", dependencies: ["Diagnostics", "Bytes", "ELF"], swiftSettings: pure),
     .target(name: "HermitImage", dependencies: ["Diagnostics", "Bytes"], swiftSettings: pure),
-    .target(name: "Firmware", dependencies: ["Diagnostics", "Bytes", "Memory"], swiftSettings: pure),
+    .target(
+        name: "Firmware", dependencies: ["Diagnostics", "Bytes", "Memory", "Architecture"], swiftSettings: pure),
     .target(name: "Boot", dependencies: pureModules, swiftSettings: pure),
-    .target(name: "UEFI", dependencies: ["Diagnostics", "Bytes", "Memory"], swiftSettings: pure),
+    .target(
+        name: "UEFI", dependencies: ["Diagnostics", "Bytes", "Memory", "Architecture", "Firmware"], swiftSettings: pure),
     // A program for the host in both packages: it makes one loader that may lie anywhere out of two links.
     .executableTarget(
         name: "loader-pack", dependencies: ["Diagnostics", "Bytes", "ELF", "Architecture"], path: "Sources/LoaderPack",
@@ -59,7 +61,7 @@ if freestanding {
     targets += [
         .target(name: "CMachine"),
         .target(
-            name: "Machine", dependencies: ["CMachine", "Diagnostics"],
+            name: "Machine", dependencies: ["CMachine", "Diagnostics", "Architecture"],
             swiftSettings: strict + [.enableExperimentalFeature("Lifetimes")]),
         .executableTarget(
             name: "loader",
@@ -72,7 +74,8 @@ if freestanding {
     targets += [
         .target(name: "CMZ", exclude: ["mz.ld"]),
         .target(
-            name: "UEFILoader", dependencies: ["CMZ", "Diagnostics", "Bytes", "Memory", "UEFI"],
+            name: "UEFILoader",
+            dependencies: ["CMZ", "Diagnostics", "Bytes", "Memory", "Architecture", "Firmware", "UEFI"],
             swiftSettings: strict + [.enableExperimentalFeature("Lifetimes")]),
     ]
 } else {

@@ -1,80 +1,66 @@
-// Multiboot 2 (Multiboot2 Specification 2.0, section 3.6): the information's tags, read and reserved.
+// The reader of Multiboot 2 (Multiboot2 Specification 2.0, section 3.6): the information's tags, read and reserved. GRUB gives the memory
+// map on EFI machines as well, so EFI's own is not read.
 
 import Bytes
 import Diagnostics
 import Memory
 
-/// The Multiboot 2 information: its size, then tags, each at a multiple of 8 bytes, with a type, a size and fields. Tags contain strings
-/// and a copy of ACPI's root pointer. GRUB gives the memory map on EFI machines as well, so EFI's own is not read.
-public enum Multiboot2 {
-    /// The value of eax when a Multiboot 2 loader starts its kernel.
-    public static var magic: UInt32 { 0x36d7_6289 }
-
-    /// The types of tags that are read.
-    private enum Tag {
-        static var end: UInt32 { 0 }
-        static var commandLine: UInt32 { 1 }
-        static var module: UInt32 { 3 }
-        static var basicMemory: UInt32 { 4 }
-        static var memoryMap: UInt32 { 6 }
-        /// ACPI's root pointer: of version 1, and of later versions.
-        static var rsdp1: UInt32 { 14 }
-        static var rsdp2: UInt32 { 15 }
-    }
-
+extension Multiboot2 {
     /// Reads the information whose address `platform` holds from `memory`.
     ///
     /// Throws `platformStructureOutsideMemory`, `tagMalformed`, `noMemoryMap`, `memoryMapMalformed`, `memoryBeyondAddresses`,
     /// `tooManyRegions`, `tooManyModules`, `tooManyReservations`, `moduleOutsideMemory` or `commandLineTooLong`.
     static func read(_ memory: PhysicalMemory, into platform: inout Platform) throws(Fault) {
-        let size = UInt64(try memory.record(platform.information, size: 8).u32(0))
+        let start = try memory.record(platform.information, size: Information.size)
+        let size = UInt64(start[Information.totalSize])
         let information = try memory.view(platform.information, size: size)
         try platform.reserve(platform.information, size: size)
-        // In KiB, below 1 MiB and from there on; it counts if there is no map.
-        var basicMemory: (low: UInt64, high: UInt64)?
-        var offset: UInt64 = 8
-        while information.contains(offset, 8) {
+        // It counts if there is no map.
+        var basicMemory: (low: UInt32, high: UInt32)?
+        var offset = Information.size
+        while information.contains(offset, Tag.headerSize) {
             let (type, tagSize) = try header(information, at: offset)
-            if type == Tag.end { break }
+            if type == TagType.end { break }
             let tag = information.part(at: offset, size: tagSize)
             let address = platform.information &+ offset
             switch type {
-            case Tag.commandLine: platform.commandLine = try string(in: tag, from: 8, at: address)
-            case Tag.module:
-                let entry = try fields(of: tag, type, size: 16)
-                let (start, end) = (UInt64(entry.u32(8)), UInt64(entry.u32(12)))
+            case TagType.commandLine:
+                platform.commandLine = try string(in: tag, from: Tag.headerSize, at: address)
+            case TagType.module:
+                let entry = try fields(of: tag, type, size: ModuleTag.string)
+                let (start, end) = (UInt64(entry[ModuleTag.modStart]), UInt64(entry[ModuleTag.modEnd]))
                 // If the end is below the start, the size wraps to more than there is.
                 _ = try memory.view(start, size: end &- start, else: .moduleOutsideMemory)
                 let range = AddressRange(start, end)
-                try platform.add(Module(range: range, commandLine: try string(in: tag, from: 16, at: address)))
-            case Tag.basicMemory:
-                let entry = try fields(of: tag, type, size: 16)
-                basicMemory = (UInt64(entry.u32(8)), UInt64(entry.u32(12)))
-            case Tag.memoryMap: try readMemoryMap(tag, &platform)
-            case Tag.rsdp1:
-                _ = try fields(of: tag, type, size: 8 + 20)
-                if platform.rsdp == 0 { platform.rsdp = address &+ 8 }
-            case Tag.rsdp2:
-                _ = try fields(of: tag, type, size: 8 + 36)
-                platform.rsdp = address &+ 8
+                let commandLine = try string(in: tag, from: ModuleTag.string, at: address)
+                try platform.add(Module(range: range, commandLine: commandLine))
+            case TagType.basicMemory:
+                let entry = try fields(of: tag, type, size: BasicMemoryTag.size)
+                basicMemory = (entry[BasicMemoryTag.memLower], entry[BasicMemoryTag.memUpper])
+            case TagType.memoryMap: try readMemoryMap(tag, &platform)
+            case TagType.acpiOld:
+                _ = try fields(of: tag, type, size: Tag.headerSize &+ ACPI.RootPointer.sizeOfVersion1)
+                if platform.rsdp == 0 { platform.rsdp = address &+ Tag.headerSize }
+            case TagType.acpiNew:
+                _ = try fields(of: tag, type, size: Tag.headerSize &+ ACPI.RootPointer.size)
+                platform.rsdp = address &+ Tag.headerSize
             default: break
             }
             // No overflow: a size of 32 bits is added to an offset in memory.
-            offset = (offset &+ tagSize &+ 7) & ~7
+            offset = (offset &+ tagSize &+ (Tag.alignment &- 1)) & ~(Tag.alignment &- 1)
         }
         guard platform.memoryMap.count == 0 else { return }
         guard let basicMemory else { throw Fault(.noMemoryMap) }
-        try platform.addMemory(0, size: basicMemory.low &* 1024, .available)
-        try platform.addMemory(0x10_0000, size: basicMemory.high &* 1024, .available)
+        try platform.addBasicMemory(low: basicMemory.low, high: basicMemory.high)
     }
 
     /// The type and the size of the tag at `offset`, which is all there.
     private static func header(
         _ information: ByteView, at offset: UInt64
     ) throws(Fault) -> (type: UInt32, size: UInt64) {
-        let entry = information.part(at: offset, size: 8).entry(0, size: 8)
-        let (type, size) = (entry.u32(0), UInt64(entry.u32(4)))
-        guard size >= 8, information.contains(offset, size) else {
+        let entry = information.part(at: offset, size: Tag.headerSize).entry(0, size: Int(Tag.headerSize))
+        let (type, size) = (entry[Tag.type], UInt64(entry[Tag.size]))
+        guard size >= Tag.headerSize, information.contains(offset, size) else {
             throw Fault(.tagMalformed, value: size, limit: UInt64(type))
         }
         return (type, size)
@@ -96,15 +82,20 @@ public enum Multiboot2 {
         return AddressRange(at: address &+ start, size: size)
     }
 
-    /// Reads the map in `tag`: the size of an entry, which later versions may enlarge, a version, and for each region start and size,
-    /// 64 bits each, and kind.
+    /// Reads the map in `tag`.
     private static func readMemoryMap(_ tag: ByteView, _ platform: inout Platform) throws(Fault) {
-        let entrySize = UInt64(try fields(of: tag, Tag.memoryMap, size: 16).u32(8))
-        guard entrySize >= 24 else { throw Fault(.memoryMapMalformed, value: entrySize, limit: 24) }
-        var offset: UInt64 = 16
+        let fields = try fields(of: tag, TagType.memoryMap, size: MemoryMapTag.entries)
+        let entrySize = UInt64(fields[MemoryMapTag.entrySize])
+        guard entrySize >= MemoryMapEntry.size else {
+            throw Fault(.memoryMapMalformed, value: entrySize, limit: MemoryMapEntry.size)
+        }
+        var offset = MemoryMapTag.entries
         while tag.contains(offset, entrySize) {
-            let entry = try tag.record(at: offset, size: 20, else: .platformStructureOutsideMemory, .none)
-            try platform.addMemory(entry.u64(0), size: entry.u64(8), MemoryKind(firmware: entry.u32(16)))
+            let entry = try tag.record(
+                at: offset, size: MemoryMapEntry.size, else: .platformStructureOutsideMemory, .none)
+            try platform.addMemory(
+                entry[MemoryMapEntry.baseAddr], size: entry[MemoryMapEntry.length],
+                MemoryKind(firmware: entry[MemoryMapEntry.type]))
             offset &+= entrySize
         }
     }

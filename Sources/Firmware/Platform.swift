@@ -1,5 +1,6 @@
 // The facts about the machine that a boot depends on, whatever the protocol.
 
+import Architecture
 public import Diagnostics
 public import Memory
 
@@ -85,7 +86,7 @@ public struct Platform: ~Copyable {
         if archive != modules.span[0].range {
             reservations.change(modules.span[0].range, to: .transient)
             modules[0].range = archive
-            try reservations.add(archive.roundedOutward(to: 0x1000), .module)
+            try reservations.add(archive.roundedOutward(to: Page.size), .module)
         }
         packedApplication = application
         self.commandLine = commandLine
@@ -107,6 +108,12 @@ public struct Platform: ~Copyable {
             throw Fault(.memoryBeyondAddresses, value: start, limit: size)
         }
         try memoryMap.add(AddressRange(at: start, size: size), kind)
+    }
+
+    /// Adds RAM as Multiboot describes it without a map: `low` KiB from address 0 on, and `high` KiB from 1 MiB on.
+    mutating func addBasicMemory(low: UInt32, high: UInt32) throws(Fault) {
+        try addMemory(0, size: UInt64(low) &* 1024, .available)
+        try addMemory(LowMemory.end, size: UInt64(high) &* 1024, .available)
     }
 
     /// Adds the module of `size` bytes at `start`, whose string is at `string`; 0 for none. Throws `moduleOutsideMemory`,

@@ -10,7 +10,7 @@ extension BootProtocol {
         switch magic {
         case Multiboot.magic: self = .multiboot
         case Multiboot2.magic: self = .multiboot2
-        case PVH.magic: self = .pvh
+        case PVH.StartInfo.magicValue: self = .pvh
         case PVH.uefiMagic: self = .uefi
         default:
             guard Linux.isSigned(information, memory) else {
@@ -41,8 +41,8 @@ extension Platform {
         case .linux: try Linux.read(memory, into: &self)
         }
         // If the root pointer is in available RAM it will be copied, and must be preserved until then.
-        if rsdp != 0, facts.memoryMap.isAvailable(AddressRange(at: rsdp, size: 20)) {
-            try reservations.add(AddressRange(at: rsdp, size: 36), .transient)
+        if rsdp != 0, facts.memoryMap.isAvailable(AddressRange(at: rsdp, size: ACPI.RootPointer.sizeOfVersion1)) {
+            try reservations.add(AddressRange(at: rsdp, size: ACPI.RootPointer.size), .transient)
         }
         let facts = facts
         for index in 0..<facts.moduleCount {

@@ -249,8 +249,8 @@ import Testing
         }
         #expect(identify(0, 0x7000) == .success(.linux))
         #expect(identify(0xffff_ffff, 0x7000) == .success(.linux))
-        #expect(identify(Multiboot.magic, 0x7000) == .success(.multiboot))
-        #expect(identify(PVH.magic, 0x7000) == .success(.pvh))
+        #expect(identify(0x2bad_b002, 0x7000) == .success(.multiboot))
+        #expect(identify(0x336e_c578, 0x7000) == .success(.pvh))
         for address in [0, 0x6fff, 0x7001, 0x3_f001, 0x4_0000, 0x1_0000_7000, 0x8000_0000_0000_7000, .max] as [UInt64] {
             #expect(
                 identify(5, address) == .failure(Fault(.unknownBootProtocol, value: 5, limit: address)), "\(address)")

@@ -38,36 +38,56 @@ extension Handoff {
         guard var list = block.part(room.start, size: room.size) else {
             throw Fault(.noRoomForHandoff, value: room.size)
         }
+        typealias Information = Multiboot.Information
+        typealias ModuleEntry = Multiboot.ModuleEntry
+        typealias MapEntry = Multiboot.MemoryMapEntry
         let information = (room.start &+ platform.commandLine.size &+ 16) & ~15
-        let modules = information &+ 128
+        let modules = information &+ HandoffLayout.multibootInformationSize
         let count = UInt64(truncatingIfNeeded: platform.moduleCount)
-        let map = modules &+ count &* 16
-        // 24 bytes are the size of an entry of the map, with the size that it begins with.
+        let map = modules &+ count &* ModuleEntry.size
         let regions = platform.memoryMap
-        var string = map &+ UInt64(truncatingIfNeeded: regions.count) &* 24
-        // Flags: command line, modules, memory map.
-        list.put(0b100_1100, at: information)
-        list.put(room.start, at: information &+ 16)
-        list.put(count | modules << 32, at: information &+ 20)
-        list.put((string &- map) | map << 32, at: information &+ 44)
+        var string = map &+ UInt64(truncatingIfNeeded: regions.count) &* MapEntry.size
+        let flags = Multiboot.Flag.cmdline | Multiboot.Flag.mods | Multiboot.Flag.mmap
+        list.put(UInt64(flags), in: Information.flags, of: information)
+        list.put(room.start, in: Information.cmdline, of: information)
+        list.put(count, then: modules, in: Information.modsCount, of: information)
+        list.put(string &- map, then: map, in: Information.mmapLength, of: information)
         var entry = modules
         for index in 0..<platform.moduleCount {
             let module = plan.module(index, on: platform)
-            list.put(module.start | module.end << 32, at: entry)
-            list.put(string, at: entry &+ 8)
+            list.put(module.start, then: module.end, in: ModuleEntry.modStart, of: entry)
+            list.put(string, in: ModuleEntry.string, of: entry)
             let text = platform.module(index).commandLine
             if !text.isEmpty { list.copy(try memory.view(text.start, size: text.size), to: string) }
             string &+= text.size &+ 1
-            entry &+= 16
+            entry &+= ModuleEntry.size
         }
         for index in 0..<regions.count {
             let region = regions[index]
-            list.put(20 | region.range.start << 32, at: entry)
-            list.put(region.range.start >> 32 | region.range.size << 32, at: entry &+ 8)
-            list.put(region.range.size >> 32 | UInt64(region.kind.rawValue) << 32, at: entry &+ 16)
-            entry &+= 24
+            list.put(MapEntry.leastEntrySize, in: MapEntry.entrySize, of: entry)
+            list.store(region.range.start, in: MapEntry.baseAddr, of: entry)
+            list.store(region.range.size, in: MapEntry.length, of: entry)
+            list.put(UInt64(region.kind.rawValue), in: MapEntry.type, of: entry)
+            entry &+= MapEntry.size
         }
         guard string <= room.end else { throw Fault(.noRoomForHandoff, value: room.size) }
         return information
+    }
+}
+
+// The handoff block and modules lie below 4 GiB, so addresses have 32 bits.
+extension ByteRegion {
+    /// Stores `number` in `field` of the structure at `structure`.
+    @_lifetime(self: copy self)
+    fileprivate mutating func put(_ number: UInt64, in field: StructureField<UInt32>, of structure: UInt64) {
+        store(UInt32(truncatingIfNeeded: number), in: field, of: structure)
+    }
+
+    /// The same, and `next` in the field after it.
+    @_lifetime(self: copy self)
+    fileprivate mutating func put(
+        _ number: UInt64, then next: UInt64, in field: StructureField<UInt32>, of structure: UInt64
+    ) {
+        put(number | next << 32, at: structure &+ field.offset)
     }
 }

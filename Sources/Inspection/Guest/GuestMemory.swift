@@ -1,5 +1,6 @@
 // The guest's physical memory below 4 GiB, on the host: sparse, so that only written pages cost anything.
 
+import Boot
 import Memory
 import Bytes
 import Diagnostics
@@ -27,8 +28,8 @@ import Linking
 
     /// Memory for an image that is viewed without a machine; throws `imageTooLarge` beyond 4 GiB, where the loader places none.
     static func forImage(size: UInt64) throws(Fault) -> GuestMemory {
-        guard size <= 1 << 32, let memory = GuestMemory(size: max(size, 1)) else {
-            throw Fault(.imageTooLarge, .none, value: size, limit: 1 << 32)
+        guard size <= BootSequence.memoryEnd, let memory = GuestMemory(size: max(size, 1)) else {
+            throw Fault(.imageTooLarge, .none, value: size, limit: BootSequence.memoryEnd)
         }
         return memory
     }
@@ -76,8 +77,8 @@ import Linking
     @discardableResult
     func write(_ bytes: borrowing ByteView, at address: UInt64, from input: InputFile?) -> Bool {
         guard address <= size, bytes.count <= size - address else { return false }
-        let (first, last) = ((address + 0xfff) & ~0xfff, (address + bytes.count) & ~0xfff)
-        guard let input, first < last, let offset = input.offset(of: bytes), (offset &- address) & 0xfff == 0,
+        let (first, last) = (address.pageAligned, (address + bytes.count).pageStart)
+        guard let input, first < last, let offset = input.offset(of: bytes), offset % Page.size == address % Page.size,
             // In bounds by the first line; pages that are written later are copied then.
             unsafe input.map(offset + (first - address), size: last - first, over: base + Int(first))
         else { return write(copy bytes, at: address) }
@@ -92,10 +93,11 @@ import Linking
         write(ByteView(unsafe bytes.span.bytes), at: address)
     }
 
-    /// Stores `word`, least significant byte first.
-    func store<Word: FixedWidthInteger & BitwiseCopyable>(_ word: Word, at address: UInt64) {
-        var target = region(AddressRange(at: address, size: UInt64(MemoryLayout<Word>.size)))
-        target.store(word, at: address)
+    /// Stores `word` in `field` of the structure at `structure`, least significant byte first.
+    func store<Word>(_ word: Word, in field: StructureField<Word>, of structure: UInt64) {
+        let place = AddressRange(at: structure + field.offset, size: UInt64(MemoryLayout<Word>.size))
+        var target = region(place)
+        target.store(word, in: field, of: structure)
     }
 }
 

@@ -20,20 +20,21 @@ struct LinuxStarter: Starter {
     func write(_ placed: [AddressRange], to guest: GuestMemory) -> LoaderStart {
         let (parameters, line): (UInt64, UInt64) = (0x7000, 0x2_0000)
         guest.write(machine.lineWithOptions + [0], at: line)
-        guest.store(0x5372_6448 as UInt32, at: parameters + 0x202)
-        guest.store(UInt32(line), at: parameters + 0x228)
-        guest.store(machine.rootPointer, at: parameters + 0x70)
+        typealias Parameters = Linux.BootParameters
+        guest.store(Parameters.headerSignature, in: Parameters.header, of: parameters)
+        guest.store(UInt32(line), in: Parameters.cmdLinePtr, of: parameters)
+        guest.store(machine.rootPointer, in: Parameters.acpiRsdpAddr, of: parameters)
         if let disk = placed.first {
-            guest.store(UInt32(truncatingIfNeeded: disk.start), at: parameters + 0x218)
-            guest.store(UInt32(truncatingIfNeeded: disk.size), at: parameters + 0x21c)
+            guest.store(UInt32(truncatingIfNeeded: disk.start), in: Parameters.ramdiskImage, of: parameters)
+            guest.store(UInt32(truncatingIfNeeded: disk.size), in: Parameters.ramdiskSize, of: parameters)
         }
         let entries = machine.mapEntries
-        guest.store(UInt8(entries.count), at: parameters + 0x1e8)
-        for (index, entry) in entries.enumerated() {
-            let address = parameters + 0x2d0 + UInt64(index) * 20
-            guest.store(entry.start, at: address)
-            guest.store(entry.size, at: address + 8)
-            guest.store(entry.type, at: address + 16)
+        guest.store(UInt8(entries.count), in: Parameters.e820Entries, of: parameters)
+        for (index, region) in entries.enumerated() {
+            let entry = parameters + Parameters.e820Table + UInt64(index) * Linux.E820Entry.size
+            guest.store(region.start, in: Linux.E820Entry.addr, of: entry)
+            guest.store(region.size, in: Linux.E820Entry.regionSize, of: entry)
+            guest.store(region.type, in: Linux.E820Entry.type, of: entry)
         }
         return LoaderStart(magic: 0, information: parameters)
     }

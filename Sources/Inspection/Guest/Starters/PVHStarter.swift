@@ -1,5 +1,6 @@
 // PVH as QEMU's option ROM and qboot leave it: the module ends at the end of RAM below 4 GiB, less the part set aside for ACPI.
 
+import Bytes
 import Firmware
 import Memory
 
@@ -12,7 +13,7 @@ struct PVHStarter: Starter {
     /// Further modules, which QEMU does not have, lie below.
     func address(of size: UInt64, after placed: [AddressRange]) -> UInt64 {
         let end = placed.last?.start ?? machine.lowMemoryEnd - (machine.kind == .microvm ? 0 : 0x2_8000)
-        return size <= end ? (end - size) & ~0xfff : end
+        return size <= end ? (end - size).pageStart : end
     }
 
     func write(_ files: [AddressRange], to guest: GuestMemory) -> LoaderStart {
@@ -26,36 +27,39 @@ struct PVHStarter: Starter {
             let end: UInt64 = machine.memory.bytes > machine.lowMemoryEnd ? 0xe_fc70 : 0xe_fc80
             usualList = 0x7b7c
             text = (end - UInt64(string.count)) & ~15
-            map = (text - UInt64(entries.count) * 24) & ~15
+            map = (text - UInt64(entries.count) * PVH.MemoryMapEntry.size) & ~15
         }
         // QEMU has room for one module, and gives it no string.
         let list = placed.count == 1 ? usualList : 0x3000
-        guest.store(PVH.magic, at: information)
-        guest.store(1 as UInt32, at: information + 4)
+        typealias StartInfo = PVH.StartInfo
+        guest.store(StartInfo.magicValue, in: StartInfo.magic, of: information)
+        guest.store(StartInfo.versionWithMemoryMap, in: StartInfo.version, of: information)
         // In the order of QEMU's ROM, where a long one runs into the next structure.
         guest.write(string, at: text)
-        guest.store(UInt32(placed.count), at: information + 12)
-        for (offset, word) in [(16, list), (24, text), (32, machine.rootPointer), (40, map)] as [(UInt64, UInt64)] {
-            guest.store(word, at: information + offset)
-        }
-        guest.store(UInt32(entries.count), at: information + 48)
-        var next = list + UInt64(placed.count) * 32
+        guest.store(UInt32(placed.count), in: StartInfo.nrModules, of: information)
+        guest.store(list, in: StartInfo.modlistPaddr, of: information)
+        guest.store(text, in: StartInfo.cmdlinePaddr, of: information)
+        guest.store(machine.rootPointer, in: StartInfo.rsdpPaddr, of: information)
+        guest.store(map, in: StartInfo.memmapPaddr, of: information)
+        guest.store(UInt32(entries.count), in: StartInfo.memmapEntries, of: information)
+        var next = list + UInt64(placed.count) * PVH.ModuleEntry.size
         for (index, module) in placed.enumerated() {
-            guest.store(module.start, at: list + UInt64(index) * 32)
-            guest.store(module.size, at: list + UInt64(index) * 32 + 8)
+            let entry = list + UInt64(index) * PVH.ModuleEntry.size
+            guest.store(module.start, in: PVH.ModuleEntry.paddr, of: entry)
+            guest.store(module.size, in: PVH.ModuleEntry.moduleSize, of: entry)
             guard index > 0 else { continue }
-            guest.store(next, at: list + UInt64(index) * 32 + 16)
+            guest.store(next, in: PVH.ModuleEntry.cmdlinePaddr, of: entry)
             let name = Array(machine.modules[index - 1].path.utf8) + [0]
             guest.write(name, at: next)
             next += UInt64(name.count)
         }
         for (index, region) in entries.enumerated() {
-            let entry = map + UInt64(index) * 24
-            guest.store(region.start, at: entry)
-            guest.store(region.size, at: entry + 8)
-            guest.store(region.type, at: entry + 16)
+            let entry = map + UInt64(index) * PVH.MemoryMapEntry.size
+            guest.store(region.start, in: PVH.MemoryMapEntry.addr, of: entry)
+            guest.store(region.size, in: PVH.MemoryMapEntry.regionSize, of: entry)
+            guest.store(region.type, in: PVH.MemoryMapEntry.type, of: entry)
         }
-        return LoaderStart(magic: PVH.magic, information: information)
+        return LoaderStart(magic: StartInfo.magicValue, information: information)
     }
 
     var findings: [Finding] {
