@@ -161,7 +161,7 @@ loader-mz: loader-elf
 	@$(TOOLCHAIN)llvm-nm build/loader.debug | sed -nE 's/^0*([0-9a-f]+) . ($(MZ_SYMBOLS))$$/\2 = 0x\1;/p' >$(MZ)/symbols.ld
 	@$(LINK) -T Sources/CMZ/mz.ld -pie --no-dynamic-linker -o build/loader.efi.debug $(MZ)/symbols.ld $(PRODUCTS)/CMZ.build/*.o \
 		$(PRODUCTS)/CMachine.build/memory.S.o \
-		$(call BITCODE,$(foreach module,Diagnostics Bytes Memory UEFI UEFILoader,$(PRODUCTS)/$(module).build/sources)) \
+		$(call BITCODE,$(foreach module,Diagnostics Bytes ELF Memory Architecture Firmware UEFI UEFILoader,$(PRODUCTS)/$(module).build/sources)) \
 		--format=binary $(MZ)/loader.packed
 	@$(TOOLCHAIN)llvm-objcopy -O binary build/loader.efi.debug build/loader.efi
 

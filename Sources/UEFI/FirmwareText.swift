@@ -1,6 +1,7 @@
 // Texts of the firmware: UCS-2 (UEFI 2.10, 2.3.1), in which surrogate pairs are nevertheless read.
 
 public import Bytes
+import Firmware
 
 /// A text of 16-bit characters, which ends with a 0 or with its bytes.
 public struct FirmwareText: ~Escapable {
@@ -83,28 +84,26 @@ public struct FirmwareText: ~Escapable {
 
 /// An entry of a folder (EFI_FILE_INFO; UEFI 2.10, 13.5.16).
 public struct FolderEntry: ~Escapable {
-    /// The offset of the name in it.
-    public static var nameOffset: UInt64 { 80 }
-    private static var isFolder: UInt64 { 0x10 }
     private let bytes: ByteView
 
     /// The entry that `bytes` consist of; nil if they are too few.
     @_lifetime(copy bytes)
     public init?(_ bytes: ByteView) {
-        guard bytes.count > FolderEntry.nameOffset else { return nil }
+        guard bytes.count > EFI.FileInfo.fileName else { return nil }
         self.bytes = bytes
     }
 
     /// The file's name.
     public var name: FirmwareText {
         @_lifetime(copy self) get {
-            FirmwareText(
-                bytes.part(at: FolderEntry.nameOffset, size: bytes.count &- FolderEntry.nameOffset))
+            FirmwareText(bytes.part(at: EFI.FileInfo.fileName, size: bytes.count &- EFI.FileInfo.fileName))
         }
     }
     /// Whether it is the name of a shared object, which an application may need.
     public var isSharedObject: Bool {
-        guard let attributes = bytes.word64(at: 72), attributes & FolderEntry.isFolder == 0 else { return false }
+        guard let attributes = bytes.word64(at: EFI.FileInfo.attribute.offset),
+            attributes & EFI.FileInfo.directory == 0
+        else { return false }
         return name.namesSharedObject
     }
 }

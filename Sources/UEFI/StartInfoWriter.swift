@@ -1,6 +1,7 @@
 // Writes a start info, in the format of PVH (Xen, public/arch-x86/hvm/start_info.h), that hands the firmware's facts to the loader.
 
 public import Bytes
+import Firmware
 public import Memory
 
 /// The source of the command line, which decides which words others may have added to it.
@@ -15,16 +16,17 @@ enum CommandLineSource: Sendable {
 /// modules, then texts, and the memory map at the end, after it is final.
 public struct StartInfoWriter: ~Copyable, ~Escapable {
     /// The largest number of modules: the loader's own limit.
-    public static var moduleCapacity: UInt64 { 16 }
-    private static var magic: UInt64 { 0x336e_c578 }
-    private static var modules: UInt64 { 64 }
-    private static var moduleSize: UInt64 { 32 }
-    private static var texts: UInt64 { modules &+ moduleCapacity &* moduleSize }
-    private static var regionSize: UInt64 { 24 }
+    public static var moduleCapacity: UInt64 { UInt64(Platform.moduleCapacity) }
+    /// The offsets of the list of modules and of the texts in the block.
+    private static var modules: UInt64 { PVH.StartInfo.sizeFromUEFI }
+    private static var texts: UInt64 { modules &+ moduleCapacity &* PVH.ModuleEntry.size }
+
+    /// The alignment of the memory map after the texts.
+    private static var alignment: UInt64 { 8 }
 
     /// The number of bytes that it needs, with `texts` bytes of texts and `regions` regions.
     public static func size(texts: UInt64, regions: UInt64) -> UInt64 {
-        StartInfoWriter.texts &+ texts &+ 8 &+ regions &* regionSize
+        StartInfoWriter.texts &+ texts &+ alignment &+ regions &* PVH.MemoryMapEntry.size
     }
 
     private var region: ByteRegion
@@ -32,17 +34,17 @@ public struct StartInfoWriter: ~Copyable, ~Escapable {
     private var end: UInt64
     private var count: UInt64 = 0
 
-    /// Begins a start info in `region`, whose addresses are physical. `confidentialBlob` is the address of SEV-SNP's, 0 for none; Xen's
-    /// start info has no field for it, and only the loader reads this one.
+    /// Begins a start info in `region`, whose addresses are physical. `confidentialBlob` is the address of SEV-SNP's, 0 for none.
     @_lifetime(copy region)
     public init(_ region: consuming ByteRegion, rsdp: UInt64, confidentialBlob: UInt64 = 0) {
         start = region.address
         end = start &+ StartInfoWriter.texts
         self.region = region
         self.region.clear(start, size: min(self.region.count, StartInfoWriter.texts))
-        self.region.put(StartInfoWriter.magic | 1 << 32, at: start)
-        self.region.put(rsdp, at: start &+ 32)
-        self.region.put(confidentialBlob, at: start &+ 56)
+        self.region.store(PVH.StartInfo.magicValue, in: PVH.StartInfo.magic, of: start)
+        self.region.store(PVH.StartInfo.versionWithMemoryMap, in: PVH.StartInfo.version, of: start)
+        self.region.store(rsdp, in: PVH.StartInfo.rsdpPaddr, of: start)
+        self.region.store(confidentialBlob, in: PVH.StartInfo.confidentialBlob, of: start)
     }
 
     /// The number of modules.
@@ -64,13 +66,13 @@ public struct StartInfoWriter: ~Copyable, ~Escapable {
     @_lifetime(self: copy self)
     private mutating func add(_ file: AddressRange, string: UInt64) -> Bool {
         guard count < StartInfoWriter.moduleCapacity else { return false }
-        let entry = start &+ StartInfoWriter.modules &+ count &* StartInfoWriter.moduleSize
-        region.put(file.start, at: entry)
-        region.put(file.size, at: entry &+ 8)
-        region.put(string, at: entry &+ 16)
+        let entry = start &+ StartInfoWriter.modules &+ count &* PVH.ModuleEntry.size
+        region.store(file.start, in: PVH.ModuleEntry.paddr, of: entry)
+        region.store(file.size, in: PVH.ModuleEntry.moduleSize, of: entry)
+        region.store(string, in: PVH.ModuleEntry.cmdlinePaddr, of: entry)
         count &+= 1
-        region.put(start &+ StartInfoWriter.modules, at: start &+ 16)
-        region.store(UInt32(truncatingIfNeeded: count), at: start &+ 12)
+        region.store(start &+ StartInfoWriter.modules, in: PVH.StartInfo.modlistPaddr, of: start)
+        region.store(UInt32(truncatingIfNeeded: count), in: PVH.StartInfo.nrModules, of: start)
         return true
     }
 
@@ -100,7 +102,7 @@ public struct StartInfoWriter: ~Copyable, ~Escapable {
         var line = trimmed(text)
         if source == .loadOptions { line = withoutAddedWords(line) }
         guard region.store(UInt8(0), at: line.end) else { return false }
-        if !line.isEmpty { region.put(line.start, at: start &+ 24) }
+        if !line.isEmpty { region.store(line.start, in: PVH.StartInfo.cmdlinePaddr, of: start) }
         end = max(text.end, line.end) &+ 1
         return true
     }
@@ -146,7 +148,7 @@ public struct StartInfoWriter: ~Copyable, ~Escapable {
     /// Writes the memory map. Neighbours of one kind become one region: firmware has a hundred descriptors. False if there is no room.
     @_lifetime(self: copy self)
     public mutating func finish(_ memory: FirmwareMemory) -> Bool {
-        let map = (end &+ 7) & ~7
+        let map = (end &+ (StartInfoWriter.alignment &- 1)) & ~(StartInfoWriter.alignment &- 1)
         var (address, regions) = (map, UInt64(0))
         var last: MemoryRegion?
         for index in 0..<memory.count {
@@ -157,7 +159,7 @@ public struct StartInfoWriter: ~Copyable, ~Escapable {
             }
             if let before = last {
                 guard put(before, at: address) else { return false }
-                address &+= StartInfoWriter.regionSize
+                address &+= PVH.MemoryMapEntry.size
                 regions &+= 1
             }
             last = next
@@ -166,14 +168,16 @@ public struct StartInfoWriter: ~Copyable, ~Escapable {
             guard put(last, at: address) else { return false }
             regions &+= 1
         }
-        region.put(map, at: start &+ 40)
-        return region.put(regions, at: start &+ 48)
+        region.store(map, in: PVH.StartInfo.memmapPaddr, of: start)
+        return region.store(
+            UInt32(truncatingIfNeeded: regions), in: PVH.StartInfo.memmapEntries, of: start)
     }
 
     @_lifetime(self: copy self)
     private mutating func put(_ memory: MemoryRegion, at address: UInt64) -> Bool {
-        region.put(memory.range.start, at: address)
-        region.put(memory.range.size, at: address &+ 8)
-        return region.put(UInt64(memory.kind.rawValue), at: address &+ 16)
+        region.store(memory.range.start, in: PVH.MemoryMapEntry.addr, of: address)
+        region.store(memory.range.size, in: PVH.MemoryMapEntry.regionSize, of: address)
+        // With the reserved word after it.
+        return region.store(UInt64(memory.kind.rawValue), at: address &+ PVH.MemoryMapEntry.type.offset)
     }
 }

@@ -1,6 +1,7 @@
 // The reasons why the UEFI application cannot start the loader: a sentence for the firmware's console, and a status to return.
 
 public import Diagnostics
+import Firmware
 
 /// A problem before boot services end.
 public enum StartProblem: UInt8, Error, Sendable {
@@ -23,24 +24,16 @@ public enum StartProblem: UInt8, Error, Sendable {
     /// Boot services cannot be ended.
     case cannotLeave
 
-    /// EFI_STATUS (UEFI 2.10, appendix D): the highest bit makes it an error.
+    /// EFI_STATUS.
     public var status: UInt64 {
-        let number: UInt64 =
-            switch self {
-            // EFI_UNSUPPORTED.
-            case .imageUnknown: 3
-            // EFI_NOT_FOUND.
-            case .noApplication: 14
-            // EFI_LOAD_ERROR.
-            case .initrdUnreadable, .cannotLeave, .noMemoryMap: 1
-            // EFI_DEVICE_ERROR.
-            case .fileUnreadable: 7
-            // EFI_INVALID_PARAMETER.
-            case .tooManyFiles: 2
-            // EFI_OUT_OF_RESOURCES.
-            case .noMemory, .noPlace: 9
-            }
-        return number | 1 << 63
+        switch self {
+        case .imageUnknown: EFI.Status.unsupported
+        case .noApplication: EFI.Status.notFound
+        case .initrdUnreadable, .cannotLeave, .noMemoryMap: EFI.Status.loadError
+        case .fileUnreadable: EFI.Status.deviceError
+        case .tooManyFiles: EFI.Status.invalidParameter
+        case .noMemory, .noPlace: EFI.Status.outOfResources
+        }
     }
 
     /// The sentence that describes the problem.

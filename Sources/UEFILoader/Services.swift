@@ -8,6 +8,7 @@
 import Bytes
 import CMZ
 import Diagnostics
+import Firmware
 import Memory
 import UEFI
 
@@ -20,13 +21,6 @@ struct FirmwareFile {
 /// The firmware's boot services. Allocated memory is recorded, so that it can be freed.
 @safe
 struct Services {
-    /// EFI_MEMORY_TYPE: EfiLoaderCode, which is executable whatever the firmware's policy is, and EfiLoaderData.
-    private static let code: UInt32 = 1, data: UInt32 = 2
-    /// EFI_ALLOCATE_TYPE: AllocateMaxAddress and AllocateAddress.
-    private static let below: UInt32 = 1, there: UInt32 = 2
-    /// EFI_BUFFER_TOO_SMALL.
-    private static let bufferTooSmall: UInt64 = 5 | 1 << 63
-
     private let table: UnsafePointer<uefi_system_table>
     private let image: UnsafeMutableRawPointer
     private var allocations = InlineArray<32, AddressRange>(repeating: AddressRange(0, 0))
@@ -44,20 +38,23 @@ struct Services {
 
     /// Allocates whole pages for `size` bytes below 4 GiB; nil if there are none.
     mutating func allocate(_ size: UInt64) -> AddressRange? {
-        allocate(size, Services.below, at: 1 << 32 &- 1, Services.data)
+        allocate(size, EFI.AllocateType.maxAddress, at: UInt64(UInt32.max), .loaderData)
     }
 
-    /// Allocates whole pages for `size` bytes of code at `address`; nil if they are in use.
+    /// Allocates whole pages for `size` bytes of code at `address`; nil if they are in use. They are executable whatever the firmware's
+    /// policy is.
     mutating func allocate(_ size: UInt64, at address: UInt64) -> AddressRange? {
-        allocate(size, Services.there, at: address, Services.code)
+        allocate(size, EFI.AllocateType.address, at: address, .loaderCode)
     }
 
-    private mutating func allocate(_ size: UInt64, _ type: UInt32, at limit: UInt64, _ kind: UInt32) -> AddressRange? {
-        let (pages, address) = (max(size, 1) &+ 0xfff, limit)
-        guard allocationCount < 32, pages > size else { return nil }
-        var start = address
-        guard unsafe uefi_allocate_pages(table, type, kind, pages >> 12, &start) == 0 else { return nil }
-        let range = AddressRange(at: start, size: pages & ~0xfff)
+    private mutating func allocate(
+        _ size: UInt64, _ type: UInt32, at limit: UInt64, _ kind: EFI.MemoryType
+    ) -> AddressRange? {
+        guard allocationCount < 32, let whole = max(size, 1).aligned(to: EFI.pageSize) else { return nil }
+        var start = limit
+        let status = unsafe uefi_allocate_pages(table, type, kind.rawValue, whole / EFI.pageSize, &start)
+        guard status == EFI.Status.success else { return nil }
+        let range = AddressRange(at: start, size: whole)
         allocations[allocationCount] = range
         allocationCount &+= 1
         return range
@@ -68,7 +65,7 @@ struct Services {
         while allocationCount > 0 {
             allocationCount &-= 1
             let range = allocations[allocationCount]
-            _ = unsafe uefi_free_pages(table, range.start, range.size >> 12)
+            _ = unsafe uefi_free_pages(table, range.start, range.size / EFI.pageSize)
         }
     }
 
@@ -97,7 +94,7 @@ struct Services {
     func memoryMapSize() -> (size: UInt64, entrySize: UInt64) {
         var (size, key, entrySize): (UInt64, UInt64, UInt64) = (0, 0, 0)
         _ = unsafe uefi_get_memory_map(table, &size, nil, &key, &entrySize)
-        return (size, max(entrySize, FirmwareMemory.descriptorSize))
+        return (size, max(entrySize, EFI.MemoryDescriptor.size))
     }
 
     /// Lets the firmware write the memory map to `buffer`, and returns it with its key, which `leave` needs; nil if that fails.
@@ -105,13 +102,15 @@ struct Services {
     func memoryMap(_ buffer: AddressRange, key: inout UInt64) -> FirmwareMemory? {
         var (size, entrySize) = (buffer.size, UInt64(0))
         let start = unsafe UnsafeMutableRawPointer(bitPattern: UInt(buffer.start))
-        guard unsafe uefi_get_memory_map(table, &size, start, &key, &entrySize) == 0 else { return nil }
+        guard unsafe uefi_get_memory_map(table, &size, start, &key, &entrySize) == EFI.Status.success else {
+            return nil
+        }
         // The buffer is not written again while the map is read.
         return FirmwareMemory(unsafe view(AddressRange(at: buffer.start, size: size)), entrySize: entrySize)
     }
 
     /// Ends boot services, if the memory map has not changed since `key`.
-    func leave(_ key: UInt64) -> Bool { unsafe uefi_exit_boot_services(table, image, key) == 0 }
+    func leave(_ key: UInt64) -> Bool { unsafe uefi_exit_boot_services(table, image, key) == EFI.Status.success }
 
     // MARK: Facts of the firmware
 
@@ -141,10 +140,12 @@ struct Services {
     mutating func readInitrd() throws(StartProblem) -> AddressRange? {
         guard let offer = unsafe uefi_initrd(table) else { return nil }
         var size: UInt64 = 0
-        guard unsafe uefi_load(offer, &size, nil) == Services.bufferTooSmall, size > 0 else { throw .initrdUnreadable }
+        guard unsafe uefi_load(offer, &size, nil) == EFI.Status.bufferTooSmall, size > 0 else {
+            throw .initrdUnreadable
+        }
         guard let room = allocate(size) else { throw .noMemory }
         let bytes = unsafe UnsafeMutableRawPointer(bitPattern: UInt(room.start))
-        guard unsafe uefi_load(offer, &size, bytes) == 0 else { throw .initrdUnreadable }
+        guard unsafe uefi_load(offer, &size, bytes) == EFI.Status.success else { throw .initrdUnreadable }
         return AddressRange(at: room.start, size: min(size, room.size))
     }
 
@@ -166,17 +167,15 @@ struct Services {
 
     /// Opens the file of the entry that lies in `range`. Throws `fileUnreadable`.
     func open(entry range: AddressRange, in folder: FirmwareFile) throws(StartProblem) -> FirmwareFile? {
-        let name = UInt(range.start &+ FolderEntry.nameOffset)
+        let name = UInt(range.start &+ EFI.FileInfo.fileName)
         return unsafe try open(UnsafePointer<UInt16>(bitPattern: name), folder)
     }
 
     @unsafe
     private func open(_ name: UnsafePointer<UInt16>?, _ folder: FirmwareFile) throws(StartProblem) -> FirmwareFile? {
-        /// EFI_NOT_FOUND.
-        let notFound: UInt64 = 14 | 1 << 63
         var status: UInt64 = 0
         guard let file = unsafe uefi_open(folder.file, name, &status) else {
-            guard status == notFound else { throw .fileUnreadable }
+            guard status == EFI.Status.notFound else { throw .fileUnreadable }
             return nil
         }
         return unsafe FirmwareFile(file: file)
@@ -188,11 +187,13 @@ struct Services {
     /// Reads all of `file`. Throws `fileUnreadable` or `noMemory`.
     mutating func read(_ file: FirmwareFile) throws(StartProblem) -> AddressRange {
         var size: UInt64 = 0
-        guard unsafe uefi_file_size(file.file, &size) == 0 else { throw .fileUnreadable }
+        guard unsafe uefi_file_size(file.file, &size) == EFI.Status.success else { throw .fileUnreadable }
         guard let room = allocate(size) else { throw .noMemory }
         var count = size
         let bytes = unsafe UnsafeMutableRawPointer(bitPattern: UInt(room.start))
-        guard unsafe uefi_read(file.file, &count, bytes) == 0, count == size else { throw .fileUnreadable }
+        guard unsafe uefi_read(file.file, &count, bytes) == EFI.Status.success, count == size else {
+            throw .fileUnreadable
+        }
         return AddressRange(at: room.start, size: size)
     }
 
@@ -200,13 +201,17 @@ struct Services {
     func readEntry(of folder: FirmwareFile, to room: AddressRange) throws(StartProblem) -> AddressRange {
         var count = room.size
         let bytes = unsafe UnsafeMutableRawPointer(bitPattern: UInt(room.start))
-        guard unsafe uefi_read(folder.file, &count, bytes) == 0 else { throw .fileUnreadable }
+        guard unsafe uefi_read(folder.file, &count, bytes) == EFI.Status.success else { throw .fileUnreadable }
         return AddressRange(at: room.start, size: min(count, room.size))
     }
 }
 
 /// The loader's image in this file.
 enum LoaderImage {
+    /// The alignment of its first address: mz.ld sees to it that it then lies in one page of 2 MiB.
+    static var alignment: UInt64 { 1 << 20 }
+    /// The address that its last byte lies below: 2 GiB, as its code is linked.
+    static var limit: UInt64 { 1 << 31 }
     /// Its size in memory.
     static var memorySize: UInt64 { UInt64(uefi_loader().memory_size) }
 
@@ -236,10 +241,8 @@ enum LoaderImage {
 
     /// Enters the image at `place`; `information` is the address of the start info.
     static func enter(_ place: UInt64, _ information: UInt64) -> Never {
-        /// The magic number, `UEFI`, by which the loader recognises a start from UEFI.
-        let uefi: UInt32 = 0x4946_4555
         let entry = place &+ UInt64(uefi_loader().entry)
-        uefi_enter(entry, uefi, UInt32(truncatingIfNeeded: information))
+        uefi_enter(entry, PVH.uefiMagic, UInt32(truncatingIfNeeded: information))
     }
 }
 

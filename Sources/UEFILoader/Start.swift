@@ -1,8 +1,10 @@
 // Collects what the loader needs from UEFI firmware, ends boot services, and enters the loader.
 
+import Architecture
 import Bytes
 import CMZ
 import Diagnostics
+import Firmware
 import Memory
 import UEFI
 
@@ -111,7 +113,7 @@ private func read(
 private func addLibraries(
     of folder: FirmwareFile, to writer: inout StartInfoWriter, _ services: inout Services
 ) throws(StartProblem) {
-    guard let room = services.allocate(0x1000) else { throw .noMemory }
+    guard let room = services.allocate(EFI.pageSize) else { throw .noMemory }
     while true {
         let range = try services.readEntry(of: folder, to: room)
         guard !range.isEmpty else { return }
@@ -126,7 +128,7 @@ private func addLibraries(
     }
 }
 
-/// Puts the loader's image into free memory below 2 GiB, as low as possible: kernels of some generations use the memory above their
+/// Puts the loader's image into free memory, as low as possible: kernels of some generations use the memory above their
 /// image. Returns its address. Throws `noPlace`.
 private func placeLoader(_ map: AddressRange, _ services: inout Services) throws(StartProblem) -> UInt64 {
     var key: UInt64 = 0
@@ -134,7 +136,9 @@ private func placeLoader(_ map: AddressRange, _ services: inout Services) throws
     // The firmware may allocate the place in between.
     for _ in 0..<8 {
         guard let memory = services.memoryMap(map, key: &key) else { throw .noMemoryMap }
-        guard let address = memory.room(for: size, alignment: 0x10_0000, limit: 1 << 31) else { break }
+        guard let address = memory.room(for: size, alignment: LoaderImage.alignment, limit: LoaderImage.limit) else {
+            break
+        }
         guard let place = services.allocate(size, at: address) else { continue }
         // It has just been allocated.
         var region = unsafe services.region(place)

@@ -1,6 +1,7 @@
 // UEFI as OVMF leaves it to the application in the MZ file, which writes a start info: its own code does so here, too. Addresses and sizes
 // come from guests of QEMU 7.2 with OVMF 2022.11.
 
+import Architecture
 import Bytes
 import Diagnostics
 import Firmware
@@ -16,16 +17,13 @@ struct UEFIStarter: Starter {
     /// OVMF does not run in less.
     static var leastMemory: UInt64 { 64 << 20 }
 
-    /// EFI_MEMORY_TYPE: the values used in the map.
-    private enum Kind: UInt64 {
-        case reserved = 0, bootServices = 4, runtimeServices = 6, free = 7, acpiTables = 9, acpiNonVolatile = 10
-    }
-
     /// The memory map: kinds and ends of adjacent regions, at fixed places below 16 MiB, and before the end of RAM below 4 GiB.
-    private var regions: [(kind: Kind, range: AddressRange)] {
+    private var regions: [(kind: EFI.MemoryType, range: AddressRange)] {
         let end = machine.lowMemoryEnd
-        var list: [(Kind, AddressRange)] = [(.free, AddressRange(0, 0xa_0000))]
-        func append(from start: UInt64, _ pieces: [(Kind, UInt64)]) {
+        var list: [(EFI.MemoryType, AddressRange)] = [
+            (.conventional, AddressRange(0, LowMemory.conventionalEnd))
+        ]
+        func append(from start: UInt64, _ pieces: [(EFI.MemoryType, UInt64)]) {
             var start = start
             for (kind, end) in pieces {
                 list.append((kind, AddressRange(start, end)))
@@ -33,18 +31,20 @@ struct UEFIStarter: Starter {
             }
         }
         append(
-            from: 0x10_0000,
+            from: LowMemory.end,
             [
-                (.free, 0x80_0000), (.acpiNonVolatile, 0x80_8000), (.free, 0x80_b000), (.acpiNonVolatile, 0x80_c000),
-                (.free, 0x81_0000), (.acpiNonVolatile, 0x90_0000), (.free, filesEnd),
-                (.bootServices, end - services), (.runtimeServices, end - services + 0xc_1000),
-                (.bootServices, end - 0xb1_3000), (.reserved, end - 0x89_3000), (.acpiTables, end - 0x88_1000),
-                (.acpiNonVolatile, end - 0x80_1000), (.bootServices, end - 0xa_8000),
-                (.runtimeServices, end - 0x8_8000), (.acpiNonVolatile, end),
+                (.conventional, 0x80_0000), (.acpiNonVolatile, 0x80_8000), (.conventional, 0x80_b000),
+                (.acpiNonVolatile, 0x80_c000),
+                (.conventional, 0x81_0000), (.acpiNonVolatile, 0x90_0000), (.conventional, filesEnd),
+                (.bootServicesData, end - services), (.runtimeServicesData, end - services + 0xc_1000),
+                (.bootServicesData, end - 0xb1_3000), (.reserved, end - 0x89_3000), (.acpiReclaim, end - 0x88_1000),
+                (.acpiNonVolatile, end - 0x80_1000), (.bootServicesData, end - 0xa_8000),
+                (.runtimeServicesData, end - 0x8_8000), (.acpiNonVolatile, end),
             ])
         if machine.kind == .q35 { list.append((.reserved, AddressRange(0xb000_0000, 0xc000_0000))) }
         if machine.memory.bytes > end {
-            list.append((.free, AddressRange(at: 0x1_0000_0000, size: machine.memory.bytes - end)))
+            list.append(
+                (.conventional, AddressRange(at: HostMachine.highMemoryStart, size: machine.memory.bytes - end)))
         }
         return list
     }
@@ -57,18 +57,20 @@ struct UEFIStarter: Starter {
 
     func address(of size: UInt64, after placed: [AddressRange]) -> UInt64 {
         let end = placed.last?.start ?? filesEnd
-        return size <= end ? (end - size) & ~0xfff : end
+        return size <= end ? (end - size).pageStart : end
     }
 
     func write(_ placed: [AddressRange], to guest: GuestMemory) throws(Fault) -> LoaderStart {
         var descriptors: [UInt64] = []
         for (kind, range) in regions {
-            // Kind, first address, virtual address, pages, attributes (write-back), and a word that firmware appends.
-            descriptors += [kind.rawValue, range.start, 0, range.size >> 12, 1 << 3, 0]
+            // The fields of EFI.MemoryDescriptor in their order, and a word that firmware appends.
+            descriptors += [
+                UInt64(kind.rawValue), range.start, 0, range.size / EFI.pageSize, EFI.MemoryAttribute.writeBack, 0,
+            ]
         }
         // The texts have as much room as in the application's start info.
         let line = machine.lineWithOptions
-        let (texts, count) = (UInt64(line.count) + StartInfoWriter.moduleCapacity * 1024, UInt64(descriptors.count / 6))
+        let (texts, count) = (UInt64(line.count) + StartInfoWriter.moduleCapacity * 1024, UInt64(regions.count))
         let size = StartInfoWriter.size(texts: texts, regions: count)
         let start = address(of: size, after: placed)
         guard start + size <= guest.size, placed.count <= StartInfoWriter.moduleCapacity else {
@@ -90,7 +92,8 @@ struct UEFIStarter: Starter {
         }
         // As above; words of 64 bits have no padding.
         _ = unsafe writer.setCommandLine(file: ByteView(line.span.bytes))
-        _ = unsafe writer.finish(FirmwareMemory(ByteView(descriptors.span.bytes), entrySize: 48))
+        _ = unsafe writer.finish(
+            FirmwareMemory(ByteView(descriptors.span.bytes), entrySize: EFI.MemoryDescriptor.size + 8))
         return LoaderStart(magic: PVH.uefiMagic, information: start)
     }
 
