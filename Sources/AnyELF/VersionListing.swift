@@ -164,7 +164,8 @@ public struct SymbolVersions: ~Escapable, Sendable {
 
     /// `@VERSION` for the symbol at `index`, `@@VERSION` if it is the default version; nil without one.
     public func version(of symbol: Symbol, at index: Int) -> String? {
-        guard !names.isEmpty, let number = form.u16(numbers, at: UInt64(index) &* 2), number & VersionIndex.number > 1,
+        guard !names.isEmpty, let number = form.u16(numbers, at: UInt64(index) &* 2),
+            number & VersionIndex.number > VersionIndex.global,
             let name = names[number & VersionIndex.number]
         else { return nil }
         // Bit 15 hides a version. A variable that a program has copied to itself keeps the version that it was referred to with.

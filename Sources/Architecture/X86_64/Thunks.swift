@@ -5,7 +5,13 @@ public enum Thunks {
     /// The stub of a function that chooses an implementation: `jmp *-14(%rip)`, through the word before it; then `int3` twice.
     public static var indirectJump: UInt64 { 0xcccc_ffff_fff2_25ff }
 
-    /// The two functions of TLS descriptors, 16 bytes each. They take the descriptor's address in rax, and change no other register.
+    /// The size of each function of TLS descriptors, and the alignment of all that the loader adds.
+    public static var descriptorFunctionSize: UInt64 { 16 }
+    /// See `descriptorFunctionSize`.
+    public static var alignment: UInt64 { 16 }
+
+    /// The two functions of TLS descriptors, `descriptorFunctionSize` bytes each. They take the descriptor's address in rax, and change no
+    /// other register.
     ///
     ///     mov 8(%rax), %rax; ret
     ///     mov 8(%rax), %rax; sub %fs:0, %rax; ret
@@ -13,8 +19,13 @@ public enum Thunks {
         [0xcccc_ccc3_0840_8b48, 0xcccc_cccc_cccc_cccc, 0x042b_4864_0840_8b48, 0xcccc_c300_0000_0025]
     }
 
-    /// `__tls_get_addr`. Its table, the distance of each block below TP, is at the function's start + 0x0a + `distance`. It takes the
-    /// address of a tls_index in rdi; module 0 is for undefined weak variables.
+    /// The size of `__tls_get_addr`, and the place in it that the distance of its table counts from.
+    public static var threadLocalAddressSize: UInt64 { 5 &* 8 }
+    /// See `threadLocalAddressSize`.
+    public static var threadLocalAddressOrigin: UInt64 { 0x0a }
+
+    /// `__tls_get_addr`. Its table, the distance of each block below TP, is at the function's start + `threadLocalAddressOrigin` +
+    /// `distance`. It takes the address of a tls_index in rdi; module 0 is for undefined weak variables.
     ///
     ///     mov (%rdi), %rax; lea distance(%rip), %rdx
     ///     mov (%rdx,%rax,8), %rdx; add 8(%rdi), %rdx

@@ -1,5 +1,6 @@
 // Which files are loaded together, in which order, and where each goes.
 
+import Architecture
 import Diagnostics
 import Bytes
 import ELF
@@ -237,10 +238,12 @@ public struct LinkPlan: Sendable {
             if index > 0 {
                 let size = linkedFiles[index].memorySize
                 // Its link addresses and the application's differ by a multiple of its alignment.
-                let alignment = max(linkedFiles[index].alignment, 0x1000)
+                let alignment = max(linkedFiles[index].alignment, PageSize.size4KiB.rawValue)
                 let rest = linkedFiles[index].linkStart & (alignment &- 1)
                 let start = (next > rest ? next &- rest : 0).aligned(to: alignment) &+ rest
-                guard (next | start | size) >> 62 == 0 else { throw tooLarge(next) }
+                guard next < LinkPlan.addressEnd, start < LinkPlan.addressEnd, size < LinkPlan.addressEnd else {
+                    throw tooLarge(next)
+                }
                 linkedFiles[index].displacement = start &- linkedFiles[index].linkStart
                 next = start &+ size
             }
@@ -252,24 +255,28 @@ public struct LinkPlan: Sendable {
             initialisersSize &+= linkedFiles[index].initialisers.count &* 8
             finalisersSize &+= linkedFiles[index].finalisers.count &* 8
         }
-        guard next < 1 << 62 else { throw tooLarge(next) }
-        dataStart = next.aligned(to: 0x1000)
-        templateStart = dataStart.aligned(to: max(templateAlignment, 16))
-        distances = (hasMergedTemplate ? templateStart &+ templateFileSize : dataStart).aligned(to: 16)
-        provided.initialisersStart = distances &+ 17 &* 8
+        guard next < LinkPlan.addressEnd else { throw tooLarge(next) }
+        dataStart = next.aligned(to: PageSize.size4KiB.rawValue)
+        templateStart = dataStart.aligned(to: max(templateAlignment, Thunks.alignment))
+        distances = (hasMergedTemplate ? templateStart &+ templateFileSize : dataStart).aligned(to: Thunks.alignment)
+        provided.initialisersStart = distances &+ LinkPlan.distancesSize
         provided.initialisersEnd = provided.initialisersStart &+ initialisersSize
         provided.finalisersStart = provided.initialisersEnd
         provided.finalisersEnd = provided.finalisersStart &+ finalisersSize
         dataEnd = provided.finalisersEnd
-        codeStart = dataEnd.aligned(to: 0x1000)
+        codeStart = dataEnd.aligned(to: PageSize.size4KiB.rawValue)
         provided.threadLocalAddress = codeStart
-        end = codeStart &+ LinkPlan.codeSize
+        end = codeStart &+ Thunks.threadLocalAddressSize
     }
 
-    private func tooLarge(_ end: UInt64) -> Fault { Fault(.imageTooLarge, .none, value: end, limit: 1 << 62) }
+    private func tooLarge(_ end: UInt64) -> Fault {
+        Fault(.imageTooLarge, .none, value: end, limit: LinkPlan.addressEnd)
+    }
 
-    /// The bytes of `__tls_get_addr`.
-    static var codeSize: UInt64 { 0x28 }
+    /// The end of the addresses in which files are placed: sums of two of them do not overflow.
+    private static var addressEnd: UInt64 { 1 << 62 }
+    /// The room for the distances of all blocks: a word for each module, and for module 0.
+    private static var distancesSize: UInt64 { 17 &* 8 }
 
     // MARK: Order of initialisers
 

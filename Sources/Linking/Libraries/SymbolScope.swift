@@ -174,7 +174,7 @@ struct SymbolScope: ~Escapable, Sendable {
         let number = link[index].versions.number(candidate, files)
         if search.version.number == 0 {
             // The base version, or the first one, which older files were linked with; otherwise the default version.
-            if number & VersionIndex.number < 3 { return .yes }
+            if number & VersionIndex.number <= VersionIndex.first { return .yes }
             return number & VersionIndex.hidden == 0 ? .onlyIfAlone : .no
         }
         let own = link[index].versions.version(of: candidate, files, &search.steps)

@@ -9,27 +9,28 @@ import Bytes
 /// and gets back the variable's offset from TP; no other register changes (x86-64 psABI, TLS descriptors). With one module,
 /// whose block has a fixed place below TP, the argument is the offset, and the function need only load it.
 public struct DescriptorThunks: Equatable, Sendable {
-    /// Its link address, a multiple of 16.
+    /// Its link address, a multiple of `Thunks.alignment`.
     public let start: UInt64
 
     /// Its size.
-    public static var size: UInt64 { 32 }
+    public static var size: UInt64 { 2 &* Thunks.descriptorFunctionSize }
     /// The link address after its last byte.
     public var end: UInt64 { start &+ DescriptorThunks.size }
     /// The link address of the function that returns its descriptor's argument.
     var offsetResolver: UInt64 { start }
     /// The link address of the function for undefined weak symbols. It returns the argument minus TP, so the variable's address is
     /// the argument.
-    var undefinedResolver: UInt64 { start &+ 16 }
+    var undefinedResolver: UInt64 { start &+ Thunks.descriptorFunctionSize }
 
     /// The code for an image that ends at `linkEnd`; nil if the address space ends too early.
     ///
     /// It shares the image's last page if there is room, and otherwise has the next page to itself: some kernels take `_end`, rounded
     /// up to a page, for the end of the image, and give away the memory after it.
     public init?(after linkEnd: UInt64) {
-        guard linkEnd < UInt64.max &- 0x2000 else { return nil }
-        let aligned = (linkEnd &+ 15) & ~15
-        let page = (linkEnd &+ 0xfff) & ~0xfff
+        let pageSize = PageSize.size4KiB.rawValue
+        guard linkEnd < UInt64.max &- 2 &* pageSize else { return nil }
+        let aligned = (linkEnd &+ (Thunks.alignment &- 1)) & ~(Thunks.alignment &- 1)
+        let page = (linkEnd &+ (pageSize &- 1)) & ~(pageSize &- 1)
         start = page &- linkEnd >= DescriptorThunks.size &+ (aligned &- linkEnd) ? aligned : page
     }
 

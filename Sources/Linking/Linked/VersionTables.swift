@@ -46,7 +46,7 @@ struct VersionTables: Equatable, Sendable {
     @inline(never)
     func version(of index: UInt64, _ files: borrowing ByteView, _ steps: inout UInt64) -> SymbolVersion {
         let number = number(index, files)
-        guard number & VersionIndex.number > 1 else { return SymbolVersion() }
+        guard number & VersionIndex.number > VersionIndex.global else { return SymbolVersion() }
         for kind in 0..<2 {
             var list = kind == 0 ? definitions : needs
             while list.next(files) {

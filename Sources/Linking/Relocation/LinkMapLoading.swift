@@ -191,10 +191,11 @@ extension SymbolScope {
         }
     }
 
-    /// Writes `__tls_get_addr`. The distance of its table is counted from 0x0a bytes after the function's start.
+    /// Writes `__tls_get_addr`.
     private func writeThreadLocalAddress(to memory: inout ByteRegion) {
         let code = link.plan.codeStart
-        let words = Thunks.threadLocalAddress(tableDistance: link.plan.distances &- (code &+ 0x0a))
+        let distance = link.plan.distances &- (code &+ Thunks.threadLocalAddressOrigin)
+        let words = Thunks.threadLocalAddress(tableDistance: distance)
         memory.copy(ByteView(words.span), to: code)
     }
 }
