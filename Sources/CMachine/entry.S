@@ -26,9 +26,30 @@
     .equ EXCEPTIONS, 32
     .equ PAGE_FAULT, 14
     .equ ALIAS_BIT, 39
+    .equ PAGE_SIZE, 4096
+    .equ TABLE_ENTRIES, 512
+    .equ LARGE_PAGE_BITS, 21
     .equ SIZE_STUB, 8
+    .equ SIZE_GATE, 16
+    .equ SIZE_DESCRIPTOR, 8
     .equ SIZE_TSS, 104
-    .equ SIZE_EXCEPTION_FRAME, 24 * 8
+// The exception frame (struct cm_exception_frame): the words that the stubs and exception_common push, then those of the CPU: an error
+// code, which only some exceptions have, and the words from rip to ss.
+    .equ FRAME_PUSHED, 18
+    .equ FRAME_BY_CPU, 6
+    .equ FRAME_ALWAYS_BY_CPU, 5
+    .equ SIZE_EXCEPTION_FRAME, (FRAME_PUSHED + FRAME_BY_CPU) * 8
+// The words of an EntryState.
+    .equ STATE_INSTRUCTION_POINTER, 0
+    .equ STATE_STACK_POINTER, 8
+    .equ STATE_BOOT_INFO, 16
+    .equ STATE_PAGE_TABLE, 24
+    .equ STATE_DESCRIPTOR_TABLE, 32
+    .equ STATE_TRAMPOLINE, 40
+    .equ STATE_STAGED_START, 48
+    .equ STATE_STAGED_END, 56
+    .equ STATE_MOVING_PAGE_TABLE, 64
+    .equ STATE_IMAGE_START, 72
 // An interrupt gate, present; and one that uses the first of the TSS's interrupt stacks.
     .equ GATE, 0x8e00
     .equ GATE_IST1, GATE | 1
@@ -130,14 +151,17 @@
     jmp .Lhalt\@
     .endm
 
-// The value of eax at entry by Multiboot 1 and 2.
+// The value of eax at entry by Multiboot 1 and 2; and for PVH, which has none, the first word of its start info.
     .equ MAGIC_MULTIBOOT, 0x2badb002
     .equ MAGIC_MULTIBOOT2, 0x36d76289
+    .equ MAGIC_PVH, 0x336ec578
 
-// Multiboot 1 header. Flags: page-aligned modules (0), memory map (1), and the address fields (16), without which QEMU
-// refuses a 64-bit file.
+// Multiboot 1 header: page-aligned modules, a memory map, and the address fields, without which QEMU refuses a 64-bit file.
     .equ MULTIBOOT_MAGIC, 0x1badb002
-    .equ MULTIBOOT_FLAGS, 0x10003
+    .equ MULTIBOOT_PAGE_ALIGN, 1 << 0
+    .equ MULTIBOOT_MEMORY_INFO, 1 << 1
+    .equ MULTIBOOT_ADDRESS_FIELDS, 1 << 16
+    .equ MULTIBOOT_FLAGS, MULTIBOOT_PAGE_ALIGN | MULTIBOOT_MEMORY_INFO | MULTIBOOT_ADDRESS_FIELDS
     .section .multiboot, "a", @progbits
     .balign 4
 multiboot_header:
@@ -150,29 +174,38 @@ multiboot_header:
     .long loader_end
     .long entry_multiboot
 
-// Multiboot 2 header, without addresses: the program headers list what to load. Tags: a request for the memory map; one for ACPI's root
-// pointers, optional (flag 0) because there may be none; page-aligned modules; the end.
+// Multiboot 2 header, without addresses: the program headers list what to load. Tags, each with a type, flags and a size: a request for the
+// memory map; one for ACPI's root pointers, optional because there may be none; page-aligned modules; the end.
     .equ MULTIBOOT2_MAGIC, 0xe85250d6
     .equ MULTIBOOT2_I386, 0
+    .equ HEADER_TAG_END, 0
+    .equ HEADER_TAG_INFORMATION_REQUEST, 1
+    .equ HEADER_TAG_MODULE_ALIGN, 6
+    .equ HEADER_TAG_OPTIONAL, 1 << 0
+    .equ TAG_MEMORY_MAP, 6
+    .equ TAG_ACPI_OLD, 14
+    .equ TAG_ACPI_NEW, 15
     .section .text.multiboot2, "ax", @progbits
     .balign 8
 multiboot2_header:
     .long MULTIBOOT2_MAGIC, MULTIBOOT2_I386, multiboot2_end - multiboot2_header
     .long -(MULTIBOOT2_MAGIC + MULTIBOOT2_I386 + (multiboot2_end - multiboot2_header))
-    .word 1, 0
-    .long 12, 6, 0
-    .word 1, 1
-    .long 16, 14, 15
-    .word 6, 0
+    .word HEADER_TAG_INFORMATION_REQUEST, 0
+    .long 12, TAG_MEMORY_MAP
+    .long 0
+    .word HEADER_TAG_INFORMATION_REQUEST, HEADER_TAG_OPTIONAL
+    .long 16, TAG_ACPI_OLD, TAG_ACPI_NEW
+    .word HEADER_TAG_MODULE_ALIGN, 0
     .long 8
-    .word 0, 0
+    .word HEADER_TAG_END, 0
     .long 8
 multiboot2_end:
 
-// PVH: the Xen note XEN_ELFNOTE_PHYS32_ENTRY.
+// PVH: the Xen note.
+    .equ XEN_ELFNOTE_PHYS32_ENTRY, 18
     .section .note.Xen, "a", @note
     .balign 4
-    .long 4, 8, 18
+    .long 4, 8, XEN_ELFNOTE_PHYS32_ENTRY
     .asciz "Xen"
     .quad entry_pvh
 
@@ -239,7 +272,7 @@ paging_off:
     .globl entry_pvh
 entry_pvh:
     cli
-    mov $0x336ec578, %edi
+    mov $MAGIC_PVH, %edi
 
 // edi = the protocol's magic number, ebx = the address of its information. From here on there are a stack, clear flags (DF, NT, AC) and
 // no breakpoints.
@@ -273,14 +306,13 @@ entry32:
     movl $boot_pdpt + PAGE_PRESENT_WRITABLE, boot_pml4
     movl $boot_pdpt + PAGE_PRESENT_WRITABLE, boot_pml4 + 8
     mov $boot_pdpt, %ecx
-    movl $boot_pd + 0x0000 + PAGE_PRESENT_WRITABLE, (%ecx)
-    movl $boot_pd + 0x1000 + PAGE_PRESENT_WRITABLE, 8(%ecx)
-    movl $boot_pd + 0x2000 + PAGE_PRESENT_WRITABLE, 16(%ecx)
-    movl $boot_pd + 0x3000 + PAGE_PRESENT_WRITABLE, 24(%ecx)
+    .irp number, 0, 1, 2, 3
+    movl $boot_pd + \number * PAGE_SIZE + PAGE_PRESENT_WRITABLE, \number * 8(%ecx)
+    .endr
     mov $loader_start, %eax
-    shr $21, %eax
+    shr $LARGE_PAGE_BITS, %eax
     lea boot_pd(, %eax, 8), %ecx
-    shl $21, %eax
+    shl $LARGE_PAGE_BITS, %eax
     or $PAGE_2MIB, %eax
     mov %eax, (%ecx)
 
@@ -361,7 +393,7 @@ start64:
     mov $idt, %ecx
 1:  mov %rax, (%rcx)
     add $SIZE_STUB, %rax
-    add $16, %ecx
+    add $SIZE_GATE, %ecx
     cmp $idt_end, %ecx
     jb 1b
     lidt idt_pointer
@@ -416,10 +448,10 @@ page_fault:
     mov %cr2, %rax
     btr $ALIAS_BIT, %rax
     mov %rax, %rcx
-    shr $21, %rcx
-    cmp $4 * 512, %rcx
+    shr $LARGE_PAGE_BITS, %rcx
+    cmp $4 * TABLE_ENTRIES, %rcx
     jae 7f
-    and $-0x200000, %eax
+    and $-(1 << LARGE_PAGE_BITS), %eax
     or $PAGE_2MIB, %eax
     mov %rax, boot_pd(, %rcx, 8)
     pop %rcx
@@ -464,20 +496,20 @@ exception_common:
     mov %rsp, %rsi
     mov $boot_stack_top - SIZE_EXCEPTION_FRAME, %edi
     mov %rdi, %rsp
-    mov $18, %ecx
+    mov $FRAME_PUSHED, %ecx
     rep movsq
 // then the words that the CPU pushed. If it pushed no error code, the vector takes its place. Interrupts have none, whichever exception has
 // their number.
-    cmp $exception_stack_top - 40, %esi
+    cmp $exception_stack_top - FRAME_ALWAYS_BY_CPU * 8, %esi
     jb 8f
     sub $8, %rsi
-8:  mov $6, %ecx
+8:  mov $FRAME_BY_CPU, %ecx
     rep movsq
     mov %rsp, %rdi
     call loader_exception
     jmp 5b
 
-// cm_enter(rdi = EntryState): see EntryState.swift for the offsets, which a test compares.
+// cm_enter(rdi = EntryState), which is described in EntryState.swift.
     .globl cm_enter
 cm_enter:
     cli
@@ -488,17 +520,17 @@ cm_enter:
     mov %rax, %cr4
 // The kernel's GDT, in memory that the image does not overwrite.
     sub $16, %rsp
-    movw $23, 6(%rsp)
-    mov 32(%rbx), %rax
+    movw $(3 * SIZE_DESCRIPTOR - 1), 6(%rsp)
+    mov STATE_DESCRIPTOR_TABLE(%rbx), %rax
     mov %rax, 8(%rsp)
     lgdt 6(%rsp)
-    mov 24(%rbx), %r8
-    mov 0(%rbx), %r9
-    mov 8(%rbx), %r11
-    mov 16(%rbx), %r12
-    mov 56(%rbx), %rdx
-    sub 48(%rbx), %rdx
-    mov 64(%rbx), %r10
+    mov STATE_PAGE_TABLE(%rbx), %r8
+    mov STATE_INSTRUCTION_POINTER(%rbx), %r9
+    mov STATE_STACK_POINTER(%rbx), %r11
+    mov STATE_BOOT_INFO(%rbx), %r12
+    mov STATE_STAGED_END(%rbx), %rdx
+    sub STATE_STAGED_START(%rbx), %rdx
+    mov STATE_MOVING_PAGE_TABLE(%rbx), %r10
     test %r10, %r10
     jnz 6f
     mov %r8, %cr3
@@ -507,13 +539,13 @@ cm_enter:
 // The loader's own bytes are about to be overwritten, or are not mapped for the kernel: continue in a copy of the tail in the handoff
 // block, under page tables that lie after the staged image, or the kernel's if nothing is to be moved. After the copy come gates for
 // the 32 exceptions, which all lead to its `moved_exception`.
-6:  mov 40(%rbx), %rdi
+6:  mov STATE_TRAMPOLINE(%rbx), %rdi
     mov %rdi, %rax
     lea enter_moving(%rip), %rsi
     mov $(moving_end - enter_moving), %ecx
     rep movsb
     mov %rdi, 8(%rsp)
-    movw $(EXCEPTIONS * 16 - 1), 6(%rsp)
+    movw $(EXCEPTIONS * SIZE_GATE - 1), 6(%rsp)
     lidt 6(%rsp)
     lea (moved_exception - enter_moving)(%rax), %ecx
     mov $EXCEPTIONS, %esi
@@ -521,11 +553,11 @@ cm_enter:
     mov %ecx, 4(%rdi)
     movl $(GATE << 16 | SELECTOR_CODE), 2(%rdi)
     andq $0, 8(%rdi)
-    add $16, %rdi
+    add $SIZE_GATE, %rdi
     dec %esi
     jnz 1b
-    mov 48(%rbx), %rsi
-    mov 72(%rbx), %rdi
+    mov STATE_STAGED_START(%rbx), %rsi
+    mov STATE_IMAGE_START(%rbx), %rdi
     jmp *%rax
 
 enter_moving:
@@ -616,7 +648,7 @@ gdt_pointer:
     .word gdt_end - gdt - 1
     .quad gdt
 idt_pointer:
-    .word EXCEPTIONS * 16 - 1
+    .word EXCEPTIONS * SIZE_GATE - 1
     .quad idt
 without_paging:
     .long paging_off
@@ -626,15 +658,15 @@ mxcsr_at_reset:
     .long 0x1f80
 
     .section .bss.entry, "aw", @nobits
-    .balign 4096
+    .balign PAGE_SIZE
 boot_pml4:
-    .skip 4096
+    .skip PAGE_SIZE
 boot_pdpt:
-    .skip 4096
+    .skip PAGE_SIZE
 boot_pd:
-    .skip 4 * 4096
+    .skip 4 * PAGE_SIZE
 idt:
-    .skip EXCEPTIONS * 16
+    .skip EXCEPTIONS * SIZE_GATE
 idt_end:
 // The upper half of the information's address, if the loader was entered in 64-bit mode.
 information_high:

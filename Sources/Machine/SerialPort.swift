@@ -1,12 +1,28 @@
 // The first serial port, a 16550A (National Semiconductor PC16550D data sheet).
 
+import Architecture
 public import Diagnostics
 internal import CMachine
 
 /// COM1 at 115200 baud, 8 data bits, no parity. Text is buffered until it is flushed, and sent 16 bytes at a time, as many as fit in the
 /// FIFO: the port's status is read once for all of them.
 public struct SerialPort: TextSink {
-    private static let base: UInt16 = 0x3f8
+    private static var base: UInt16 { IOPort.serial }
+    /// The port's registers, as offsets from `base`, and values of theirs (table II of the data sheet).
+    private enum Register {
+        static var interruptEnable: UInt16 { 1 }
+        static var fifoControl: UInt16 { 2 }
+        static var fifosOn: UInt8 { 1 }
+        static var lineControl: UInt16 { 3 }
+        static var eightDataBits: UInt8 { 3 }
+        /// DLAB: the first two registers are the divisor's.
+        static var divisorAccess: UInt8 { 0x80 }
+        static var divisorLow: UInt16 { 0 }
+        static var divisorHigh: UInt16 { 1 }
+        static var modemControl: UInt16 { 4 }
+        /// DTR and RTS.
+        static var readyAndRequest: UInt8 { 3 }
+    }
     private static let capacity = UInt64(CM_SERIAL_CAPACITY)
     private var count: UInt64 = 0
     private var isSetUp = false
@@ -17,13 +33,14 @@ public struct SerialPort: TextSink {
     /// Sets divisor 1, 8 data bits, FIFOs on, no interrupts. Bytes that are already in the transmitter's FIFO are still sent.
     private mutating func setUp() {
         isSetUp = true
-        cm_out8(SerialPort.base + 1, 0)
-        cm_out8(SerialPort.base + 3, 0x80)
-        cm_out8(SerialPort.base, 1)
-        cm_out8(SerialPort.base + 1, 0)
-        cm_out8(SerialPort.base + 3, 3)
-        cm_out8(SerialPort.base + 2, 1)
-        cm_out8(SerialPort.base + 4, 3)
+        let base = SerialPort.base
+        cm_out8(base + Register.interruptEnable, 0)
+        cm_out8(base + Register.lineControl, Register.divisorAccess)
+        cm_out8(base + Register.divisorLow, 1)
+        cm_out8(base + Register.divisorHigh, 0)
+        cm_out8(base + Register.lineControl, Register.eightDataBits)
+        cm_out8(base + Register.fifoControl, Register.fifosOn)
+        cm_out8(base + Register.modemControl, Register.readyAndRequest)
     }
 
     /// Takes one byte.

@@ -6,6 +6,7 @@ import Boot
 import Firmware
 import Bytes
 import Diagnostics
+import Foundation
 import HermitEntry
 import TestSupport
 import Testing
@@ -193,7 +194,7 @@ extension BootedMachine {
     }
 
     /// entry.S reads the state at these offsets.
-    @Test func `the entry state's words lie in order`() {
+    @Test func `the entry state's words lie in order`() throws {
         let offsets: [Int?] = [
             MemoryLayout<EntryState>.offset(of: \.instructionPointer),
             MemoryLayout<EntryState>.offset(of: \.stackPointer),
@@ -203,6 +204,13 @@ extension BootedMachine {
             MemoryLayout<EntryState>.offset(of: \.movingPageTable), MemoryLayout<EntryState>.offset(of: \.imageStart),
         ]
         #expect(offsets == [0, 8, 16, 24, 32, 40, 48, 56, 64, 72])
+        let assembly = URL(fileURLWithPath: #filePath)
+            .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent().appendingPathComponent("Sources/CMachine/entry.S")
+        let source = try String(contentsOf: assembly, encoding: .utf8)
+        #expect(source.matches(of: #/\.equ STATE_\w+, (\d+)/#).map { Int($0.1) } == offsets)
+        // No offset stands there without a name.
+        #expect(source.matches(of: #/(\w*)\(%rbx\)/#).allSatisfy { $0.1.hasPrefix("STATE_") })
     }
 
     @Test(arguments: MemoryPlanTests.generations, [false, true])
