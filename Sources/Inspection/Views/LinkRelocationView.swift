@@ -1,7 +1,6 @@
 // The relocations of an application and its shared objects, and which file defines each symbol.
 
 import AnyELF
-import Architecture
 import Memory
 import Boot
 import Bytes
@@ -81,39 +80,26 @@ enum LinkRelocationView {
         let memory = copy.region(AddressRange(0, image.size), at: image.linkStart)
         let relocator = link.relocator(index, files, bias)
         let start = image.linkStart &+ link[index].displacement &+ bias
-        var listing = destination.listing(
-            "relocations",
-            [
-                Column("index", "#", 6, right: true), Column("table", "table", 6),
-                Column("number", "no", 2, right: true), Column("name", "type", 9),
-                Column("place", "place", 12, right: true), Column("formula", "formula", 10),
-                Column("value", "value", 18, right: true), Column("symbol", "symbol", 16),
-                Column("definedBy", "defined by", 16),
-            ], facts: [("base", "\"\(hex(start))\"")])
+        let rows = RelocationRows(.libraries, json: destination.json)
+        var listing = rows.listing(to: destination, base: start)
         var relocations = relocator.listed
         var number: UInt64 = 0
         var faults = 0
         while let relocation = try relocations.next() {
             let entry = relocation.entry
-            let meaning = RelocationType(entry.type)
             listing.decimal(number)
             number += 1
             listing.text(table(relocation.location))
-            listing.decimal(UInt64(entry.type))
-            if let meaning { listing.text(meaning.name) } else { listing.none() }
-            listing.hex(entry.offset &- image.linkStart &+ start)
-            if let meaning { listing.text(meaning.formula.text) } else { listing.none() }
+            rows.type(entry.type, in: &listing)
+            rows.place(entry.offset &- image.linkStart &+ start, entry.type, in: &listing)
             do throws(Fault) {
-                listing.cell(try relocator.outcome(of: entry, relocation.location, in: memory))
+                rows.outcome(try relocator.outcome(of: entry, relocation.location, in: memory), in: &listing)
             } catch {
                 faults += 1
-                listing.cell(error)
+                rows.outcome(error, in: &listing)
             }
-            if entry.symbol != 0, let symbol = relocator.symbol(at: entry.symbol), symbol.nameOffset > 0 {
-                listing.text(image.file.string(at: symbol.nameOffset))
-            } else {
-                listing.none()
-            }
+            let symbol = entry.symbol == 0 ? nil : relocator.symbol(at: entry.symbol)
+            rows.symbol(image.file, at: symbol?.nameOffset ?? 0, in: &listing)
             if let found = try? relocator.definition(of: entry, relocation.location) {
                 // The loader's own symbols have no name in any file.
                 listing.text(found.symbol.name == 0 ? "the loader" : names[link[found.linkIndex].file])

@@ -17,7 +17,17 @@ enum ObjectRelocationView {
         let table = try SectionListing(file, header)
         // A library's object file, which has no entry point, can be viewed nevertheless.
         let isComplete = ObjectImage.hasEntry(file, header)
-        let rows = Rows(destination, base: base, hasPlaces: isComplete)
+        let rows = RelocationRows(.object, json: destination.json)
+        var listing = rows.listing(to: destination, base: base)
+        var index = 0
+        func begin(_ entry: RelocationEntry, _ table: ByteView, _ place: UInt64?) {
+            listing.decimal(UInt64(index))
+            index += 1
+            listing.text(table)
+            listing.hex(entry.offset)
+            rows.type(entry.type, in: &listing)
+            rows.place(place, entry.type, in: &listing)
+        }
         var faults = 0
         if isComplete {
             let image = try ObjectImage(file, header)
@@ -25,8 +35,15 @@ enum ObjectRelocationView {
             var memory = copy.region(AddressRange(0, image.size), at: 0)
             try image.load(into: &memory)
             try image.forEachRelocation(in: &memory, bias: base) { relocation in
-                if case .fault = relocation.outcome { faults += 1 }
-                rows.write(relocation, file, table)
+                begin(relocation.entry, table.name(table[Int(relocation.table)]), relocation.place &+ base)
+                switch relocation.outcome {
+                case nil: listing.text("relaxed")
+                case .success(let outcome): rows.outcome(outcome, in: &listing)
+                case .failure(let fault):
+                    faults += 1
+                    rows.outcome(fault, in: &listing)
+                }
+                rows.symbol(file, at: relocation.nameOffset, in: &listing)
             }
         }
         for index in 0..<table.count {
@@ -34,9 +51,14 @@ enum ObjectRelocationView {
             let isLoaded = Int(section.info) < table.count && table[Int(section.info)].isLoaded
             guard !(isComplete && isLoaded), var relocations = try table.relocations(index) else { continue }
             let names = SymbolNames(table, section.link)
-            while try relocations.next() { rows.write(relocations.entry, file, table, index, names) }
+            while try relocations.next() {
+                let entry = relocations.entry
+                begin(entry, table.name(section), nil)
+                listing.none()
+                rows.symbol(file, at: names.offset(entry.symbol, file, table, table.nameTableOffset), in: &listing)
+            }
         }
-        rows.listing.end()
+        listing.end()
         return faults
     }
 }
@@ -81,69 +103,5 @@ private struct SymbolNames {
             return names.adding(UInt64(table[Int(symbol.shndx)].name)) ?? 0
         }
         return UInt64(symbol.name) < strings.size ? strings.offset.adding(UInt64(symbol.name)) ?? 0 : 0
-    }
-}
-
-/// The rows of the view.
-private final class Rows {
-    var listing: Listing
-    private let base: UInt64
-    private var index: UInt64 = 0
-
-    init(_ destination: ViewTarget, base: UInt64, hasPlaces: Bool) {
-        self.base = base
-        listing = destination.listing(
-            "relocations",
-            [
-                Column("index", "#", 6, right: true), Column("table", "table", 14),
-                Column("offset", "offset", 8, right: true), Column("number", "no", 2, right: true),
-                Column("name", "type", 13), Column("place", "place", 12, right: true),
-                Column("formula", "formula", 13), Column("value", "value", 18, right: true),
-                Column("symbol", "symbol", 16),
-            ], facts: [("base", "\"\(hex(base))\"")])
-    }
-
-    /// A relocation that the loader applies.
-    func write(_ relocation: AppliedRelocation, _ file: borrowing ByteView, _ table: borrowing SectionListing) {
-        begin(relocation.entry, table.name(table[Int(relocation.table)]))
-        listing.hex(relocation.place &+ base)
-        formula(relocation.entry)
-        switch relocation.outcome {
-        case .nothing: listing.none()
-        case .value(let value): listing.hex(value)
-        case .descriptor(let resolver, let argument): listing.pair(resolver, argument)
-        case .relaxed: listing.text("relaxed")
-        case .fault(let fault): listing.cell(fault)
-        }
-        symbol(relocation.nameOffset, file)
-    }
-
-    /// A relocation of the section at `index` that is not applied.
-    func write(
-        _ entry: RelocationEntry, _ file: borrowing ByteView, _ table: borrowing SectionListing, _ index: Int,
-        _ names: SymbolNames
-    ) {
-        begin(entry, table.name(table[index]))
-        listing.none()
-        formula(entry)
-        listing.none()
-        symbol(names.offset(entry.symbol, file, table, table.nameTableOffset), file)
-    }
-
-    private func begin(_ entry: RelocationEntry, _ table: borrowing ByteView) {
-        listing.decimal(index)
-        index += 1
-        listing.text(table)
-        listing.hex(entry.offset)
-        listing.decimal(UInt64(entry.type))
-        if let meaning = RelocationType(entry.type) { listing.text(meaning.name) } else { listing.none() }
-    }
-
-    private func formula(_ entry: RelocationEntry) {
-        if let meaning = RelocationType(entry.type) { listing.text(meaning.formula.text) } else { listing.none() }
-    }
-
-    private func symbol(_ offset: UInt64, _ file: borrowing ByteView) {
-        if offset > 0 { listing.text(copy file, at: offset) } else { listing.none() }
     }
 }

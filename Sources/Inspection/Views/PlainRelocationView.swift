@@ -19,39 +19,39 @@ enum PlainRelocationView {
         let header = try AnyFileHeader(file)
         let form = header.form
         let sections = try SectionListing(file, header)
-        let rows = Rows(destination, form, header.machine)
+        let tables = PlainTables(destination, form, header.machine)
         for index in 0..<sections.count {
             let section = sections[index]
             guard let kind = Kind(section.type) else { continue }
             let bytes = try sections.contents(index)
             let name = sections.name(section)
             guard kind != .relr else {
-                rows.listPacked(bytes, name)
+                tables.listPacked(bytes, name)
                 continue
             }
             let link = Int(section.link)
             guard link > 0, link < sections.count, Int(sections[link].link) < sections.count else {
                 let none = file.part(at: 0, size: 0)
-                rows.list(bytes, kind, name, symbols: none, strings: none, sections)
+                tables.list(bytes, kind, name, symbols: none, strings: none, sections)
                 continue
             }
             let strings = try sections.contents(Int(sections[link].link))
-            rows.list(bytes, kind, name, symbols: try sections.contents(link), strings: strings, sections)
+            tables.list(bytes, kind, name, symbols: try sections.contents(link), strings: strings, sections)
         }
-        if !rows.hasTable, !header.isObject, let dynamic = try DynamicListing.first(file, header) {
-            try listDynamic(dynamic, header, sections, rows)
+        if !tables.hasTable, !header.isObject, let dynamic = try DynamicListing.first(file, header) {
+            try listDynamic(dynamic, header, sections, tables)
         }
-        rows.listing.end()
+        tables.listing.end()
     }
 
     private static func listDynamic(
-        _ dynamic: DynamicListing, _ header: AnyFileHeader, _ sections: SectionListing, _ rows: Rows
+        _ dynamic: DynamicListing, _ header: AnyFileHeader, _ sections: SectionListing, _ tables: PlainTables
     ) throws(Fault) {
         let (symbols, strings) = (try dynamic.symbols(machine: header.machine), dynamic.strings)
         func list(_ tag: UInt64, _ size: UInt64, _ kind: Kind, _ name: StaticString) throws(Fault) {
             guard let table = try dynamic.table(tag, size: dynamic.value(size) ?? 0) else { return }
-            guard kind != .relr else { return rows.listPacked(table, ByteView(name)) }
-            rows.list(table, kind, ByteView(name), symbols: symbols, strings: strings, sections)
+            guard kind != .relr else { return tables.listPacked(table, ByteView(name)) }
+            tables.list(table, kind, ByteView(name), symbols: symbols, strings: strings, sections)
         }
         try list(DynamicTag.relr, DynamicTag.relrSize, .relr, "RELR")
         try list(DynamicTag.rela, DynamicTag.relaSize, .rela, "RELA")
@@ -75,28 +75,20 @@ enum PlainRelocationView {
     }
 }
 
-/// The rows of the view.
-private final class Rows {
+/// The tables that the view lists, one after the other.
+private final class PlainTables {
     var listing: Listing
     private(set) var hasTable = false
     private let form: FileForm
     private let machine: UInt16
-    private let isJSON: Bool
+    private let rows: RelocationRows
     private var index: UInt64 = 0
 
     init(_ destination: ViewTarget, _ form: FileForm, _ machine: UInt16) {
         self.form = form
         self.machine = machine
-        isJSON = destination.json
-        var columns = [
-            Column("index", "#", 6, right: true), Column("table", "table", 14),
-            Column("offset", "offset", 12, right: true), Column("number", "no", 4, right: true),
-            Column("name", "type", 9), Column("addend", "addend", 12, right: true),
-        ]
-        // The members that only the loader's own machine has.
-        if isJSON { columns += [Column("place", "", 0), Column("formula", "", 0), Column("value", "", 0)] }
-        columns.append(Column("symbol", "symbol", 16))
-        listing = destination.listing("relocations", columns, facts: [("base", "null")])
+        rows = RelocationRows(.foreign(hasTypes: machine == MachineType.amd64), json: destination.json)
+        listing = rows.listing(to: destination, base: nil)
     }
 
     /// Lists `table`; a symbol without a name in `symbols` appears as its section.
@@ -112,12 +104,7 @@ private final class Rows {
             let entry = table.entry(number, size: unit)
             let (type, symbol) = information(form.word(entry, word))
             begin(name, form.word(entry, 0))
-            listing.decimal(UInt64(type))
-            if machine == MachineType.amd64, let meaning = RelocationType(type) {
-                listing.text(meaning.name)
-            } else {
-                listing.none()
-            }
+            rows.type(type, in: &listing)
             if kind == .rela { listing.hex(form.word(entry, 2 * word)) } else { listing.none() }
             guard symbol > 0, UInt64(symbol) < symbolCount else {
                 end()
@@ -166,18 +153,13 @@ private final class Rows {
     }
 
     private func end() {
-        skipOwn()
+        rows.empty(in: &listing)
         listing.none()
     }
 
     private func end(_ symbol: ByteView) {
-        skipOwn()
+        rows.empty(in: &listing)
         listing.text(symbol)
-    }
-
-    private func skipOwn() {
-        guard isJSON else { return }
-        for _ in 0..<3 { listing.none() }
     }
 
     /// Type and symbol of r_info. 64-bit MIPS has separate fields, which in little-endian files are not the halves of one number; 64-bit

@@ -19,17 +19,11 @@ enum RelocationView {
         let relocator = try Relocator(image, bias: bias, as: .library)
         // Addends in place are read from the image as it is before relocation.
         let copy = try GuestMemory.holding(image, from: destination.input)
-        var listing = destination.listing(
-            "relocations",
-            [
-                Column("index", "#", 6, right: true), Column("table", "table", 6),
-                Column("number", "no", 2, right: true),
-                Column("name", "type", 9), Column("place", "place", 12, right: true),
-                Column("formula", "formula", 10), Column("value", "value", 18, right: true),
-                Column("symbol", "symbol", 16),
-            ], facts: [("base", "\"\(hex(image.linkStart &+ bias))\"")])
-        let rows = RelocationRows(
-            file: file, relocator: relocator, bias: bias, memory: copy, start: image.linkStart, size: image.size)
+        let columns = RelocationRows(.linked, json: destination.json)
+        var listing = columns.listing(to: destination, base: image.linkStart &+ bias)
+        let rows = ImageRows(
+            columns, file: file, relocator: relocator, bias: bias, memory: copy, start: image.linkStart,
+            size: image.size)
         // In the order in which they are applied.
         let tables = try DynamicTables(image)
         var count = 0
@@ -50,7 +44,7 @@ enum RelocationView {
 
     /// Lists the entries of `table`, numbered from `first`. Returns the number of entries that cannot be applied.
     private static func list(
-        _ table: RelocationTable, from first: inout Int, _ name: Text, _ rows: RelocationRows,
+        _ table: RelocationTable, from first: inout Int, _ name: Text, _ rows: ImageRows,
         in listing: inout Listing
     ) -> Int {
         let start = first
@@ -70,38 +64,28 @@ enum RelocationView {
 }
 
 /// The common facts of one file's rows.
-private struct RelocationRows: ~Escapable, Sendable {
-    /// One relocation type's cells.
-    private struct TypeCells {
-        let name: ShortText?
-        let formula: ShortText?
-    }
-
+private struct ImageRows: ~Escapable, Sendable {
+    private let columns: RelocationRows
     private let file: ByteView
     private let relocator: Relocator
     private let bias: UInt64
     private let memory: GuestMemory
     private let start: UInt64
     private let size: UInt64
-    private let types: [TypeCells]
     private let undefined = ShortText("error: symbolUndefined")
 
     @_lifetime(copy file, copy relocator)
     init(
-        file: ByteView, relocator: Relocator, bias: UInt64, memory: GuestMemory, start: UInt64, size: UInt64
+        _ columns: RelocationRows, file: ByteView, relocator: Relocator, bias: UInt64, memory: GuestMemory,
+        start: UInt64, size: UInt64
     ) {
+        self.columns = columns
         self.file = file
         self.relocator = relocator
         self.bias = bias
         self.memory = memory
         self.start = start
         self.size = size
-        // The last is that of all numbers that have no meaning.
-        types = (0...RelocationType.lastNumber + 1).map { number in
-            let meaning = RelocationType(number)
-            return TypeCells(
-                name: meaning.map { ShortText($0.name) }, formula: meaning.map { ShortText($0.formula.text) })
-        }
     }
 
     /// Writes row `index`, for `entry` of the table `name`; returns whether the entry can be applied.
@@ -109,13 +93,10 @@ private struct RelocationRows: ~Escapable, Sendable {
     func write(
         _ index: Int, _ name: ShortText, _ entry: RelocationEntry, _ place: FaultLocation, in listing: inout Listing
     ) -> Bool {
-        let cells = types[Int(min(entry.type, RelocationType.lastNumber + 1))]
         listing.decimal(UInt64(index))
         listing.text(name)
-        listing.decimal(UInt64(entry.type))
-        if let name = cells.name { listing.text(name) } else { listing.none() }
-        listing.hex(entry.offset &+ bias)
-        if let formula = cells.formula { listing.text(formula) } else { listing.none() }
+        columns.type(entry.type, in: &listing)
+        columns.place(entry.offset &+ bias, entry.type, in: &listing)
         if entry.info == UInt64(RelocationNumber.relative), let addend = entry.addend {
             // Nearly all are RELATIVE.
             listing.hex(relocator.relative(addend))
@@ -137,17 +118,13 @@ private struct RelocationRows: ~Escapable, Sendable {
         } else {
             let memory = memory.region(AddressRange(0, size), at: start)
             do throws(Fault) {
-                listing.cell(try relocator.outcome(of: entry, place, in: memory))
+                columns.outcome(try relocator.outcome(of: entry, place, in: memory), in: &listing)
             } catch {
                 isSound = false
-                listing.cell(error)
+                columns.outcome(error, in: &listing)
             }
         }
-        if let symbol, symbol.nameOffset > 0 {
-            listing.text(file, at: symbol.nameOffset)
-        } else {
-            listing.none()
-        }
+        columns.symbol(file, at: symbol?.nameOffset ?? 0, in: &listing)
         return isSound
     }
 }

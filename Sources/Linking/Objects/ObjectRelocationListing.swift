@@ -7,28 +7,14 @@ public import ELF
 
 /// One relocation of an object file, after it has been applied.
 public struct AppliedRelocation: Equatable, Sendable {
-    /// The outcome of a relocation.
-    public enum Outcome: Equatable, Sendable {
-        /// Nothing is stored.
-        case nothing
-        /// This value is stored.
-        case value(UInt64)
-        /// A TLS descriptor is stored.
-        case descriptor(resolver: UInt64, argument: UInt64)
-        /// The code around it has been replaced, so that its call is gone (psABI, chapter "TLS Relaxation").
-        case relaxed
-        /// It cannot be applied.
-        case fault(Fault)
-    }
-
     /// The entry; its offset counts in the section that it changes.
     public var entry: RelocationEntry
     /// The index of the section that holds the entry, and of the section that it changes.
     public var table: UInt32, section: UInt32
     /// The link address of the place.
     public var place: UInt64
-    /// Its outcome.
-    public var outcome: Outcome
+    /// Its outcome; nil if the code around it has been replaced, so that its call is gone (psABI, chapter "TLS Relaxation").
+    public var outcome: Result<RelocationOutcome, Fault>?
     /// The file offset of the name of its symbol, or else of its symbol's section; 0 if neither has one.
     public var nameOffset: UInt64
 }
@@ -61,20 +47,19 @@ extension ObjectImage {
         _ memory: borrowing ByteRegion
     ) -> AppliedRelocation {
         let place = state.start &+ entry.offset
-        let outcome =
-            isRelaxed
-            ? .relaxed : fault.map { AppliedRelocation.Outcome.fault($0) } ?? outcome(of: entry, at: place, memory)
+        let result: Result<RelocationOutcome, Fault> =
+            if let fault { .failure(fault) } else { .success(outcome(of: entry, at: place, memory)) }
         var symbol = ObjectSymbol()
         _ = symbol.read(entry.symbol, of: symbols)
         return AppliedRelocation(
             entry: entry, table: state.relocations.section, section: state.relocations.target, place: place,
-            outcome: outcome, nameOffset: nameOffset(of: symbol))
+            outcome: isRelaxed ? nil : result, nameOffset: nameOffset(of: symbol))
     }
 
     /// The outcome of `entry`, which has been applied at link address `place`.
     private func outcome(
         of entry: RelocationEntry, at place: UInt64, _ memory: borrowing ByteRegion
-    ) -> AppliedRelocation.Outcome {
+    ) -> RelocationOutcome {
         guard let meaning = RelocationType(entry.type), meaning.field.size > 0 else { return .nothing }
         if meaning.formula == .tlsDescriptor {
             return .descriptor(
