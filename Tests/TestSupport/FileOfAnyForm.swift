@@ -11,6 +11,8 @@ public struct FileOfAnyForm {
     public var hasSections = true
     /// Whether its symbol table is .symtab, with all symbols, rather than .dynsym.
     public var hasAllSymbols = false
+    /// The words of .relr.dyn, packed relocations; without any there is no such section.
+    public var packed: [UInt64] = []
     /// The descriptor of its build ID.
     public var buildID: [UInt8] = [0xab, 0xcd, 0xef]
     /// The name in .gnu_debuglink, and that file's checksum; nil leaves the section out.
@@ -124,6 +126,10 @@ public struct FileOfAnyForm {
                 Section(
                     name: ".gnu_debuglink", type: 1, flags: 0, align: 4,
                     bytes: name + padding + number(debugLink.checksum)))
+        }
+        if !packed.isEmpty {
+            let words = packed.flatMap { address(Int($0)) }
+            sections.append(Section(name: ".relr.dyn", type: 19, entrySize: isWide ? 8 : 4, bytes: words))
         }
         places = place()
         let end = places[places.count - 1] + sections[sections.count - 1].bytes.count

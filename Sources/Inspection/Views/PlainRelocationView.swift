@@ -138,9 +138,7 @@ private final class PlainTables {
 
     private func listRelative(_ name: ByteView, _ address: UInt64) {
         begin(name, form.isWide ? address : address & 0xffff_ffff)
-        // The machine's own relative relocation, whatever its number.
-        listing.decimal(0)
-        listing.text("RELATIVE" as Text)
+        rows.relativeType(form, machine, in: &listing)
         listing.none()
         end()
     }

@@ -1,5 +1,6 @@
 // The listing of relocations: its columns, of which a file has only some, and the common cells of its rows.
 
+import AnyELF
 import Architecture
 import Bytes
 import Diagnostics
@@ -67,6 +68,16 @@ struct RelocationRows: Sendable {
     func listing(to destination: ViewTarget, base: UInt64?) -> Listing {
         let fact = base.map { "\"\(hex($0))\"" } ?? "null"
         return destination.listing("relocations", columns, facts: [("base", fact)])
+    }
+
+    /// Writes the number of a type of `machine`'s, which DT_RELR means without a number in the file, and its name.
+    func relativeType(_ form: FileForm, _ machine: UInt16, in listing: inout Listing) {
+        if let number = MachineType.relativeRelocation(machine, form) {
+            listing.decimal(UInt64(number))
+        } else {
+            listing.none()
+        }
+        listing.text("RELATIVE" as Text)
     }
 
     /// Writes the number of a type, and its name.

@@ -71,6 +71,51 @@ import Testing
         }
     }
 
+    /// The machines that `elf.h` of the C library has a relative type for, the form of their files, and the type's name.
+    private static let relatives: [(machine: UInt16, isWide: Bool, name: String)] = [
+        (2, false, "SPARC"), (3, false, "386"), (4, false, "68K"), (18, false, "SPARC"), (20, false, "PPC"),
+        (21, true, "PPC64"), (22, true, "390"), (40, false, "ARM"), (42, false, "SH"), (43, true, "SPARC"),
+        (62, false, "X86_64"), (183, false, "AARCH64_P32"), (183, true, "AARCH64"), (243, false, "RISCV"),
+        (243, true, "RISCV"), (252, false, "CKCORE"), (258, true, "LARCH"), (0x9026, true, "ALPHA"),
+    ]
+
+    /// The C library's header, which is the witness for the numbers of relocation types.
+    private static let header = try? String(contentsOfFile: "/usr/include/elf.h", encoding: .utf8)
+
+    /// The number of the relocation type `name` in `header`, which may have it as the name of another.
+    private func number(_ name: String, _ header: String) throws -> Int {
+        var text: Substring?
+        for line in header.split(separator: "\n") where line.hasPrefix("#define") {
+            let words = line.split(whereSeparator: \.isWhitespace)
+            if words.count > 2, words[1] == name { text = words[2] }
+        }
+        let found = try #require(text, "\(name)")
+        if let number = Int(found) { return number }
+        return try number(String(found), header)
+    }
+
+    /// An entry of a packed table has the number of its machine's relative type, or none if that is not known.
+    @Test(.enabled(if: header != nil, "/usr/include/elf.h is not there")) func packedRelocations() async throws {
+        let header = try #require(Self.header)
+        func numbers(_ machine: UInt16, _ isWide: Bool) async throws -> [Int?] {
+            var file = FileOfAnyForm(isWide: isWide, isBigEndian: true)
+            (file.machine, file.packed) = (machine, [0x40, 0b101])
+            try folder.write("packed", file.bytes)
+            let found = try await rows("relocations", "packed").filter { $0["table"] as? String == ".relr.dyn" }
+            #expect(found.map { $0["name"] as? String } == ["RELATIVE", "RELATIVE"])
+            return found.map { $0["number"] as? Int }
+        }
+        for (machine, isWide, name) in Self.relatives {
+            let expected = try number("R_\(name)_RELATIVE", header)
+            let found = try await numbers(machine, isWide)
+            #expect(!found.isEmpty && found.allSatisfy { $0 == expected }, "\(name): \(found)")
+        }
+        let unknown = try await numbers(0x7777, true)
+        #expect(!unknown.isEmpty && unknown.allSatisfy { $0 == nil })
+        let text = try await Tool.run(["relocations", "packed"], in: folder.url).output
+        #expect(text.contains("    - RELATIVE "), "\(text)")
+    }
+
     /// The Swift toolchain's compiler and linker support other machines.
     private static let targets = [
         "i386", "armv7", "armebv7", "powerpc", "powerpc64", "powerpc64le", "mips", "mipsel", "s390x", "riscv32",
