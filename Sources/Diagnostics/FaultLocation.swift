@@ -95,30 +95,33 @@ public struct FaultLocation: Equatable, Sendable {
 
     /// Writes the name of a dynamic entry's tag, or its number if faults have no name for it.
     static func write(tag: UInt64, to sink: inout some TextSink) {
-        let name: Text? =
-            switch tag {
-            case 2: "PLTRELSZ"
-            case 4: "HASH"
-            case 5: "STRTAB"
-            case 6: "SYMTAB"
-            case 7: "RELA"
-            case 8: "RELASZ"
-            case 9: "RELAENT"
-            case 10: "STRSZ"
-            case 11: "SYMENT"
-            case 17: "REL"
-            case 18: "RELSZ"
-            case 19: "RELENT"
-            case 20: "PLTREL"
-            case 23: "JMPREL"
-            case 35: "RELRSZ"
-            case 36: "RELR"
-            case 37: "RELRENT"
-            case 0x6fff_fef5: "GNU_HASH"
-            default: nil
-            }
-        guard let name else { return sink.write(hex: tag) }
+        guard let name = name(ofTag: tag) else { return sink.write(hex: tag) }
         sink.write("DT_")
         sink.write(name)
+    }
+
+    /// The name of a dynamic entry's tag, without DT_; nil if no fault is at such an entry. Listings, which name all tags, take these from here.
+    public static func name(ofTag tag: UInt64) -> Text? {
+        switch tag {
+        case 2: "PLTRELSZ"
+        case 4: "HASH"
+        case 5: "STRTAB"
+        case 6: "SYMTAB"
+        case 7: "RELA"
+        case 8: "RELASZ"
+        case 9: "RELAENT"
+        case 10: "STRSZ"
+        case 11: "SYMENT"
+        case 17: "REL"
+        case 18: "RELSZ"
+        case 19: "RELENT"
+        case 20: "PLTREL"
+        case 23: "JMPREL"
+        case 35: "RELRSZ"
+        case 36: "RELR"
+        case 37: "RELRENT"
+        case 0x6fff_fef5: "GNU_HASH"
+        default: nil
+        }
     }
 }

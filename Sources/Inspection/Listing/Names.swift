@@ -178,34 +178,51 @@ enum Names {
 
     /// d_tag, without DT_, and in hexadecimal if it has no name.
     static func dynamic(_ tag: UInt64) -> String {
-        let first = [
-            "NULL", "NEEDED", "PLTRELSZ", "PLTGOT", "HASH", "STRTAB", "SYMTAB", "RELA", "RELASZ", "RELAENT", "STRSZ",
-            "SYMENT", "INIT", "FINI", "SONAME", "RPATH", "SYMBOLIC", "REL", "RELSZ", "RELENT", "PLTREL", "DEBUG",
-            "TEXTREL", "JMPREL", "BIND_NOW", "INIT_ARRAY", "FINI_ARRAY", "INIT_ARRAYSZ", "FINI_ARRAYSZ", "RUNPATH",
-            "FLAGS", "31", "PREINIT_ARRAY", "PREINIT_ARRAYSZ", "SYMTAB_SHNDX", "RELRSZ", "RELR", "RELRENT",
-        ]
-        if tag < UInt64(first.count) { return first[Int(tag)] }
+        (FaultLocation.name(ofTag: tag) ?? otherDynamic(tag))?.string ?? hex(tag)
+    }
+
+    /// The name of a tag that no fault names.
+    private static func otherDynamic(_ tag: UInt64) -> Text? {
         switch tag {
-        case 0x4000_0026: return "CREL"
-        case 0x6000_000f: return "ANDROID_REL"
-        case 0x6000_0010: return "ANDROID_RELSZ"
-        case 0x6000_0011: return "ANDROID_RELA"
-        case 0x6000_0012: return "ANDROID_RELASZ"
-        case 0x6fff_e000: return "ANDROID_RELR"
-        case 0x6fff_e001: return "ANDROID_RELRSZ"
-        case 0x6fff_e003: return "ANDROID_RELRENT"
-        case 0x6fff_fef5: return "GNU_HASH"
-        case 0x6fff_fef6: return "TLSDESC_PLT"
-        case 0x6fff_fef7: return "TLSDESC_GOT"
-        case 0x6fff_fff0: return "VERSYM"
-        case 0x6fff_fff9: return "RELACOUNT"
-        case 0x6fff_fffa: return "RELCOUNT"
-        case 0x6fff_fffb: return "FLAGS_1"
-        case 0x6fff_fffc: return "VERDEF"
-        case 0x6fff_fffd: return "VERDEFNUM"
-        case 0x6fff_fffe: return "VERNEED"
-        case 0x6fff_ffff: return "VERNEEDNUM"
-        default: return hex(tag)
+        case 0: "NULL"
+        case 1: "NEEDED"
+        case 3: "PLTGOT"
+        case 12: "INIT"
+        case 13: "FINI"
+        case 14: "SONAME"
+        case 15: "RPATH"
+        case 16: "SYMBOLIC"
+        case 21: "DEBUG"
+        case 22: "TEXTREL"
+        case 24: "BIND_NOW"
+        case 25: "INIT_ARRAY"
+        case 26: "FINI_ARRAY"
+        case 27: "INIT_ARRAYSZ"
+        case 28: "FINI_ARRAYSZ"
+        case 29: "RUNPATH"
+        case 30: "FLAGS"
+        case 32: "PREINIT_ARRAY"
+        case 33: "PREINIT_ARRAYSZ"
+        case 34: "SYMTAB_SHNDX"
+        case 0x4000_0026: "CREL"
+        case 0x6000_000f: "ANDROID_REL"
+        case 0x6000_0010: "ANDROID_RELSZ"
+        case 0x6000_0011: "ANDROID_RELA"
+        case 0x6000_0012: "ANDROID_RELASZ"
+        case 0x6fff_e000: "ANDROID_RELR"
+        case 0x6fff_e001: "ANDROID_RELRSZ"
+        case 0x6fff_e003: "ANDROID_RELRENT"
+        case 0x6fff_fef6: "TLSDESC_PLT"
+        case 0x6fff_fef7: "TLSDESC_GOT"
+        case 0x6fff_fff0: "VERSYM"
+        case 0x6fff_fff9: "RELACOUNT"
+        case 0x6fff_fffa: "RELCOUNT"
+        case 0x6fff_fffb: "FLAGS_1"
+        case 0x6fff_fffc: "VERDEF"
+        case 0x6fff_fffd: "VERDEFNUM"
+        case 0x6fff_fffe: "VERNEED"
+        case 0x6fff_ffff: "VERNEEDNUM"
+        default: nil
         }
     }
 

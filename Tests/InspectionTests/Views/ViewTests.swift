@@ -72,6 +72,16 @@ import Testing
             verdict.status == 1 && verdict.output.contains("kind         ET_DYN") && verdict.output.contains(" LOAD "))
     }
 
+    /// A tag without a name, such as the one that the gABI leaves out, has its number.
+    @Test func dynamicTags() async throws {
+        var writer = ELFWriter()
+        writer.setDynamic([(30, 1), (31, 0), (32, 0), (37, 8), (38, 0), (0x6fff_fffb, 0), (0x7fff_fffd, 0)])
+        try folder.write("tags", writer.bytes)
+        let names = try await rows(["dynamic", "tags"]).map { $0["name"] as? String }
+        #expect(
+            names == ["FLAGS", "0x1f", "PREINIT_ARRAY", "RELRENT", "0x26", "FLAGS_1", "0x7ffffffd", "NULL"], "\(names)")
+    }
+
     // MARK: Orders
 
     @Test(arguments: ["built", "application"]) func symbolsAreSorted(_ name: String) async throws {
