@@ -36,6 +36,15 @@ public struct DeviceTreeWriter: ~Copyable, ~Escapable {
         """
     }
 
+    /// The most bytes that a tree takes with nodes for so many `regions` of memory, and `commandLine` bytes of the command line.
+    static func mostBytes(regions: Int, reservations: Int, commandLine: UInt64) -> UInt64 {
+        // A node has 24 bytes of name, properties of 20 and 28 bytes, and two tokens; an entry of the reservation block has 16. There are
+        // a few more of those than reservations. The other nodes, the names and the header take less than 1 KiB in all.
+        let (node, entry, others): (UInt64, UInt64, UInt64) = (96, 16, 1024)
+        return others &+ UInt64(truncatingIfNeeded: regions) &* node
+            &+ UInt64(truncatingIfNeeded: reservations) &* entry &+ commandLine
+    }
+
     /// The header's size, which is the offset of the reservation block.
     private static var headerSize: UInt64 { 40 }
 

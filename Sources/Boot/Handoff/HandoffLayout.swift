@@ -44,21 +44,34 @@ public struct HandoffLayout: Equatable, Sendable {
 
     /// A block for `application` on `platform` at address 0, large enough for every place of block and image.
     init(_ application: borrowing Application, on platform: borrowing PlatformFacts) {
-        // An image of some size touches at most one 2 MiB page more than its size suggests; so do the loader and the
-        // block itself, whose pages are of 4 KiB. Every piece may need a table of each level.
-        let image =
-            PageTables.tableCount(
-                for: AddressRange(at: PageSize.size2MiB.rawValue &- Page.size, size: application.size), .size2MiB) &+ 2
-        var tables = 1 &+ image &+ 3 &* 3 &+ 2
+        let tables = HandoffLayout.tableCount(application, on: platform)
+        informationStart = tables &* PageTables.tableSize
+        let deviceTreeSize = DeviceTreeWriter.mostBytes(
+            regions: platform.memoryMap.count, reservations: platform.reservations.count,
+            commandLine: platform.commandLine.size)
+        multibootStart = informationStart &+ 2 &* Page.size &+ deviceTreeSize.pageAligned
+        let multibootSize = HandoffLayout.multibootSize(platform)
+        end = multibootStart &+ multibootSize.pageAligned &+ Page.size &+ HandoffLayout.stackSize
+    }
+
+    /// The most page tables that the kernel's mapping takes. Every range of addresses may need a table of each level.
+    private static func tableCount(
+        _ application: borrowing Application, on platform: borrowing PlatformFacts
+    ) -> UInt64 {
+        // The image touches the most pages of 2 MiB if it begins with the last 4 KiB of one. Its first and its last may be split.
+        let image = AddressRange(at: PageSize.size2MiB.rawValue &- Page.size, size: application.size)
+        var tables = PageTables.tableCount(for: image, .size2MiB) &+ 2
+        // The PML4; three levels for each range of 4 KiB pages: the loader, the block itself, and the first 2 MiB; a table more for the
+        // loader and for the block, which may lie across a border of 2 MiB.
+        tables &+= 1 &+ 3 &* 3 &+ 2
         if application.generation.usesRecursivePageTable {
+            // The firmware's structures are mapped, too. QEMU puts them into the first 2 MiB, for which four tables are enough; others
+            // need not.
             tables &+= 4
-            // The firmware's structures are mapped too; QEMU puts them into the first 2 MiB, others need not.
             let reserved = platform.reservations
-            for index in reserved.indices {
-                let reservation = reserved[index]
-                if reservation.isFirmware, reservation.range.end > PageSize.size2MiB.rawValue {
-                    tables &+= PageTables.tableCount(for: reservation.range, .size4KiB)
-                }
+            for index in reserved.indices
+            where reserved[index].isFirmware && reserved[index].range.end > PageSize.size2MiB.rawValue {
+                tables &+= PageTables.tableCount(for: reserved[index].range, .size4KiB)
             }
         } else {
             let regions = platform.memoryMap
@@ -66,21 +79,19 @@ public struct HandoffLayout: Equatable, Sendable {
                 tables &+= PageTables.tableCount(for: regions[index].range, .size2MiB)
             }
         }
-        if application.protectsPages { tables &+= application.pageTableCount }
+        return application.protectsPages ? tables &+ application.pageTableCount : tables
+    }
 
-        let regions = UInt64(truncatingIfNeeded: platform.memoryMap.count)
-        let strings = platform.commandLine.size
-        informationStart = tables &* PageTables.tableSize
-        // The device tree: a node per region, the reservations and a few more, the command line, and the fixed nodes.
-        let entries = regions &* 96 &+ UInt64(truncatingIfNeeded: platform.reservations.count) &* 16
-        multibootStart = informationStart &+ 2 &* Page.size &+ (1024 &+ entries &+ strings).pageAligned
-        // Command line, NUL and alignment, the information, and for each module an entry, a string and a NUL; an entry per region.
-        var multibootSize =
-            HandoffLayout.multibootInformationSize &+ 128 &+ strings &+ regions &* Multiboot.MemoryMapEntry.size
-        for module in 0..<platform.moduleCount {
-            multibootSize &+= Multiboot.ModuleEntry.size &+ 1 &+ platform.module(module).commandLine.size
+    /// The most bytes of the command line with its NUL, the Multiboot information after it, and the lists that it refers to.
+    private static func multibootSize(_ platform: borrowing PlatformFacts) -> UInt64 {
+        let alignment: UInt64 = 128
+        var size = platform.commandLine.size &+ alignment &+ HandoffLayout.multibootInformationSize
+        size &+= UInt64(truncatingIfNeeded: platform.memoryMap.count) &* Multiboot.MemoryMapEntry.size
+        for index in 0..<platform.moduleCount {
+            // An entry, and the string with its NUL.
+            size &+= Multiboot.ModuleEntry.size &+ platform.module(index).commandLine.size &+ 1
         }
-        end = multibootStart &+ multibootSize.pageAligned &+ Page.size &+ HandoffLayout.stackSize
+        return size
     }
 
     /// Moves the block from address 0 to `address`.

@@ -50,12 +50,15 @@ extension Handoff {
         let flags = Multiboot.Flag.cmdline | Multiboot.Flag.mods | Multiboot.Flag.mmap
         list.put(UInt64(flags), in: Information.flags, of: information)
         list.put(room.start, in: Information.cmdline, of: information)
-        list.put(count, then: modules, in: Information.modsCount, of: information)
-        list.put(string &- map, then: map, in: Information.mmapLength, of: information)
+        list.put(count, in: Information.modsCount, of: information)
+        list.put(modules, in: Information.modsAddr, of: information)
+        list.put(string &- map, in: Information.mmapLength, of: information)
+        list.put(map, in: Information.mmapAddr, of: information)
         var entry = modules
         for index in 0..<platform.moduleCount {
             let module = plan.module(index, on: platform)
-            list.put(module.start, then: module.end, in: ModuleEntry.modStart, of: entry)
+            list.put(module.start, in: ModuleEntry.modStart, of: entry)
+            list.put(module.end, in: ModuleEntry.modEnd, of: entry)
             list.put(string, in: ModuleEntry.string, of: entry)
             let text = platform.module(index).commandLine
             if !text.isEmpty { list.copy(try memory.view(text.start, size: text.size), to: string) }
@@ -81,13 +84,5 @@ extension ByteRegion {
     @_lifetime(self: copy self)
     fileprivate mutating func put(_ number: UInt64, in field: StructureField<UInt32>, of structure: UInt64) {
         store(UInt32(truncatingIfNeeded: number), in: field, of: structure)
-    }
-
-    /// The same, and `next` in the field after it.
-    @_lifetime(self: copy self)
-    fileprivate mutating func put(
-        _ number: UInt64, then next: UInt64, in field: StructureField<UInt32>, of structure: UInt64
-    ) {
-        put(number | next << 32, at: structure &+ field.offset)
     }
 }
