@@ -1,0 +1,27 @@
+// The listing of BootInfo.
+
+import ArgumentParser
+
+struct BootInfoCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "bootinfo", abstract: "BootInfo, as the kernel would find it.",
+        discussion: """
+              loader-inspect bootinfo app
+              loader-inspect bootinfo --machine q35 --command-line "-- one two" app
+              loader-inspect bootinfo --loader-options loader.generation=2 app
+
+            \(ExitStatus.ofRehearsals)
+            """)
+    @OptionGroup var files: FileOptions
+    @OptionGroup var machine: MachineOptions
+
+    func run() throws {
+        let host = try machine.host()
+        host.tellAssumptions()
+        try files.forEachInput { file, input, name, output in
+            let rehearsal = try Rehearsal(file, on: host.booting(name, input), gigabytePages: machine.gigabytePages)
+            BootViews.bootInfo(rehearsal, to: files.destination(name, nil, output))
+            return 0
+        }
+    }
+}
