@@ -93,3 +93,8 @@ struct SizesCommand: ParsableCommand {
         return "\(tenths / 10).\(tenths % 10)%"
     }
 }
+
+/// The kinds of part.
+enum SizeKind: String, CaseIterable, ExpressibleByArgument {
+    case section, segment, symbol, crate, unit
+}

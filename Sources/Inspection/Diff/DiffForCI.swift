@@ -86,8 +86,7 @@ extension BuildDifference {
     }
 
     private func signed(_ change: SizeChanges.Change) -> String {
-        let (magnitude, isGrowth) = change.difference
-        return magnitude == 0 ? "" : (isGrowth ? "+" : "-") + "\(magnitude)"
+        change.difference.magnitude == 0 ? "" : change.difference.signed
     }
 
     /// `text` as code in a table's cell, in which a bar would end the cell and a backquote the code.

@@ -79,22 +79,6 @@ struct PartSizes {
         symbol.isCodeOrData && symbol.type != Symbol.Kind.none && !symbol.isUndefined && symbol.size > 0
     }
 
-    /// The twelve largest functions of `file`, by the names that their source has, and how many bytes all of them have.
-    static func largestFunctions(_ file: ByteView) -> (largest: [(name: String, size: UInt64)], total: UInt64) {
-        var sizes: [UInt64: (name: String, size: UInt64)] = [:]
-        guard let header = try? AnyFileHeader(file), let table = try? SectionListing(file, header),
-            let symbols = try? SymbolRow.all(of: file, header, table)
-        else { return ([], 0) }
-        // By address, since a function may have several names, and stand in two tables.
-        for row in symbols where row.symbol.type == Symbol.Kind.function && !row.symbol.isUndefined {
-            let size = row.symbol.size
-            guard size > sizes[row.symbol.value]?.size ?? 0 else { continue }
-            sizes[row.symbol.value] = (Demangler.name(row.name) ?? row.name, size)
-        }
-        let functions = sizes.values.sorted { ($1.size, $0.name) < ($0.size, $1.name) }
-        return (Array(functions.prefix(12)), functions.reduce(0) { $0.addingClamped($1.size) })
-    }
-
     private static func name(_ bytes: borrowing ByteView) -> String {
         // Read only, within the closure.
         unsafe bytes.span.withUnsafeBytes { unsafe String(decoding: $0, as: UTF8.self) }
@@ -117,50 +101,5 @@ struct PartSizes {
             bytes.append(UInt8(ascii: "E"))
         }
         return String(decoding: bytes, as: UTF8.self)
-    }
-}
-
-/// The changes of parts of one kind.
-struct SizeChanges: Encodable {
-    /// A part that is larger, smaller, new (no old size) or gone (no new size).
-    struct Change: Encodable {
-        let name: String
-        let old: UInt64?
-        let new: UInt64?
-
-        /// How many bytes more, or fewer.
-        var difference: (magnitude: UInt64, isGrowth: Bool) {
-            let (old, new) = (old ?? 0, new ?? 0)
-            return new >= old ? (new - old, true) : (old - new, false)
-        }
-
-        /// The change in a word.
-        var word: String { old == nil ? "new" : new == nil ? "gone" : difference.isGrowth ? "grown" : "shrunk" }
-    }
-
-    /// How many parts have the same size as before.
-    let unchanged: Int
-    /// The others: the largest difference first, then by name.
-    let changes: [Change]
-
-    /// Compares two builds' parts.
-    init(from old: PartSizes, to new: PartSizes) {
-        var changes: [Change] = []
-        var unchanged = 0
-        for (name, size) in new.sizes {
-            if old.sizes[name] == size {
-                unchanged += 1
-            } else {
-                changes.append(Change(name: name, old: old.sizes[name], new: size))
-            }
-        }
-        for (name, size) in old.sizes where new.sizes[name] == nil {
-            changes.append(Change(name: name, old: size, new: nil))
-        }
-        self.unchanged = unchanged
-        self.changes = changes.sorted { left, right in
-            let (first, second) = (left.difference.magnitude, right.difference.magnitude)
-            return first != second ? first > second : left.name < right.name
-        }
     }
 }

@@ -18,8 +18,8 @@ struct MapPicture {
     let entryPoint: UInt64?
     /// Why the file does not boot.
     let refusal: Refusal?
-    /// The largest functions, and the number of bytes of all functions.
-    let functions: (largest: [(name: String, size: UInt64)], total: UInt64)
+    /// The largest functions.
+    let functions: LargestFunctions
     /// Sentences below the title.
     let facts: [String]
 
@@ -35,7 +35,7 @@ struct MapPicture {
         self.refusal = refusal
         (guest, entryPoint) = (nil, nil)
         image = ImageMap(unbootable: file)
-        functions = PartSizes.largestFunctions(file)
+        functions = LargestFunctions(file)
         var facts = ["\(file.count) bytes", "will not boot: \(refusal.sentence)"]
         facts += MapPicture.identity(file)
         if let remark = image.remark { facts.append(remark) }
@@ -68,7 +68,7 @@ struct MapPicture {
         guest = GuestMap(rehearsal, on: machine)
         entryPoint = rehearsal.entry.instructionPointer
         refusal = nil
-        functions = PartSizes.largestFunctions(file)
+        functions = LargestFunctions(file)
         var facts = [
             "\(file.count) bytes in the file, \(plan.image.size) bytes of memory at \(hex(plan.image.start))",
             "entry point \(hex(rehearsal.entry.instructionPointer)), \(rehearsal.generation.name.string)",

@@ -51,7 +51,7 @@ struct MapText {
     }
 
     private func writeFunctions() {
-        let (largest, total) = picture.functions
+        let (largest, total) = (picture.functions.largest, picture.functions.total)
         guard !largest.isEmpty else { return }
         output.line()
         output.write("the largest functions, of \(MapPicture.human(total))", .bold)

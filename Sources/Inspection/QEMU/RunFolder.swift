@@ -71,19 +71,9 @@ final class RunFolder {
         let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw .writing(path, errno) }
         defer { close(descriptor) }
-        // Each write begins where the last one ended, within the bytes.
-        let isWritten = unsafe file.bytes.withUnsafeBytes { bytes in
-            var written = 0
-            while written < bytes.count {
-                let rest = unsafe UnsafeRawBufferPointer(rebasing: bytes[written...])
-                let count = unsafe write(descriptor, rest.baseAddress, rest.count)
-                if count < 0, errno == EINTR { continue }
-                guard count > 0 else { return false }
-                written += count
-            }
-            return true
-        }
-        guard isWritten else { throw .writing(path, errno) }
+        // The bytes are only read, and do not leave the closure.
+        let number = unsafe file.bytes.withUnsafeBytes { unsafe write($0, to: descriptor) }
+        if number != 0 { throw .writing(path, number) }
         return path
     }
 
