@@ -4,9 +4,8 @@ import ArgumentParser
 
 /// The script that completes the command line of loader-inspect in one shell.
 enum Completions {
-    /// The script for `shell`. The parser's own offers nothing but subcommands as the first word.
-    static func script(for shell: CompletionShell) -> String {
-        let script = LoaderInspect.completionScript(for: shell)
+    /// The script for `shell`, from the parser's own, which offers nothing but subcommands as the first word.
+    static func script(_ script: String, for shell: CompletionShell) -> String {
         switch shell {
         case .bash:
             // If the function finds nothing, bash completes files.

@@ -66,7 +66,7 @@ public struct LoaderInspect: AsyncParsableCommand {
             if words.count == 2, words[0] == "--generate-completion-script",
                 let shell = CompletionShell(rawValue: words[1])
             {
-                return Output(color: .never).writeAll(Completions.script(for: shell))
+                return Output(color: .never).writeAll(Completions.script(completionScript(for: shell), for: shell))
             }
             try checkHelp(words)
             var command = try parseAsRoot()

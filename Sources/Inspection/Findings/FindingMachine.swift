@@ -62,3 +62,8 @@ extension Finding {
         }
     }
 }
+
+extension HostMachine {
+    /// Warnings about the machine, whatever boots there.
+    var findings: [Finding] { Finding.withoutPrefix(loaderOptions) + starter.findings }
+}

@@ -6,7 +6,7 @@ import Memory
 
 extension HostMachine {
     /// Who starts the loader.
-    private var starter: any Starter {
+    var starter: any Starter {
         switch startProtocol {
         case .multiboot: MultibootStarter(self)
         case .multiboot2: Multiboot2Starter(self)
@@ -38,7 +38,4 @@ extension HostMachine {
         }
         placed.append(AddressRange(at: start, size: file.count))
     }
-
-    /// Warnings about the machine, whatever boots there.
-    var findings: [Finding] { Finding.withoutPrefix(loaderOptions) + starter.findings }
 }

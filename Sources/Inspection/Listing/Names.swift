@@ -276,6 +276,3 @@ struct SymbolCells: Sendable {
         }
     }
 }
-
-/// `value` in hexadecimal.
-func hex(_ value: UInt64) -> String { "0x" + String(value, radix: 16) }

@@ -46,6 +46,9 @@ struct MapPart: Equatable {
 
 /// The parts of a file and its image.
 struct ImageMap {
+    /// Gaps below this many bytes are padding, and not shown.
+    static let gapLimit: UInt64 = 256
+
     /// The parts, by file offset; those without one come last, by address.
     private(set) var parts: [MapPart] = []
     /// The addresses of the words that are relocated, ascending.
@@ -210,7 +213,7 @@ struct ImageMap {
             }
         }
         func addRest(until end: UInt64) {
-            if end > reached, end - reached >= (sections.isEmpty ? 1 : MapRows.gapLimit) {
+            if end > reached, end - reached >= (sections.isEmpty ? 1 : ImageMap.gapLimit) {
                 add("(\(name))", .library, memory: AddressRange(reached, end))
             }
         }

@@ -17,9 +17,6 @@ struct MapRow {
 
 /// Rows from parts.
 enum MapRows {
-    /// Gaps below this many bytes are padding, and not shown.
-    static let gapLimit: UInt64 = 256
-
     /// The rows for `map`, not many more than `limit`.
     static func rows(_ map: ImageMap, limit: Int) -> [MapRow] {
         let parts = merged(map.parts, limit: limit)
@@ -34,7 +31,7 @@ enum MapRows {
         var next = 0
         func place(_ index: Int, file: Bool, memory: Bool) {
             if memory, let range = parts[index].memory {
-                if let reached, range.start > reached, range.start - reached >= gapLimit {
+                if let reached, range.start > reached, range.start - reached >= ImageMap.gapLimit {
                     rows.append(MapRow(gap: AddressRange(reached, range.start)))
                 }
                 reached = max(reached ?? 0, range.end)

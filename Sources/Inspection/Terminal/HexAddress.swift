@@ -2,6 +2,9 @@
 
 import Memory
 
+/// `value` in hexadecimal.
+func hex(_ value: UInt64) -> String { "0x" + String(value, radix: 16) }
+
 /// An address: in JSON and in text it is a hexadecimal number.
 struct HexAddress: Encodable, CustomStringConvertible {
     let value: UInt64

@@ -1,4 +1,4 @@
-// Findings: things that look wrong in a file, even if it boots, with advice.
+// Findings in a file's headers and segments, and in an application.
 
 import AnyELF
 import Architecture
@@ -10,27 +10,7 @@ import ELF
 import HermitEntry
 import Linking
 
-/// A finding in a file.
-struct Finding: Encodable, Equatable {
-    /// How bad it is.
-    enum Severity: String, Encodable {
-        case warning, note
-    }
-    let severity: Severity
-    /// A short name, for scripts.
-    let name: String
-    /// The sentence.
-    let sentence: String
-    /// The advice.
-    let advice: String
-
-    init(_ severity: Severity, _ name: String, _ sentence: String, _ advice: String) {
-        self.severity = severity
-        self.name = name
-        self.sentence = sentence
-        self.advice = advice
-    }
-
+extension Finding {
     // MARK: Segments
 
     /// The findings in the `headers` of `file`, whether it boots or not.
