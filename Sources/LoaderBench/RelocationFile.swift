@@ -49,84 +49,128 @@ struct RelocationFile {
         sections.append((name, type, flags, start, end, link, entry))
     }
 
+    /// The sizes and places that the file's parts need of each other.
+    private struct Plan {
+        let kind: RelocationKind
+        /// The number of relocations, and of symbols.
+        let count: Int, symbolCount: Int
+        /// The relocation table, and the words to relocate, which come last, after a page boundary.
+        let table: Int, tableSize: Int, data: Int
+
+        init(_ kind: RelocationKind, _ count: Int, symbolCount: Int, symbols: Int) {
+            (self.kind, self.count, self.symbolCount) = (kind, count, symbolCount)
+            table = symbols + (symbolCount + 1) * Int(Symbol.size)
+            let packedWords = 1 + (count - 1 + 62) / 63
+            tableSize = kind == .packed ? packedWords * 8 : count * Int(RelocationEntry.relaSize)
+            let page = Int(PageSize.size4KiB.rawValue)
+            data = (table + tableSize + page - 1) / page * page
+        }
+
+        /// The address of a word to relocate.
+        func place(_ index: Int) -> UInt64 { UInt64(data + index * 8) }
+
+        /// The address that a word gets: another word's, far away.
+        func target(_ index: Int) -> UInt64 { place(index * 7919 % count) }
+    }
+
     private mutating func make(_ kind: RelocationKind, _ count: Int, _ isRelocated: Bool) -> Data {
         typealias Kind = SectionHeader.Kind
         let (read, written) = (RelocationFile.read, RelocationFile.written)
-        let (names, symbols) = (RelocationFile.stringSection, RelocationFile.symbolSection)
         words = Array(repeating: 0, count: 64)
         let symbolCount = kind == .symbolic ? count / 2 : 1
-        // The words to relocate come last, after a page boundary; everything before them has a known size.
         let sorted = GNUHash(symbolNames(symbolCount))
         let stringsStart = end
-        var strings: [UInt8] = [0]
-        var offsets: [UInt64] = []
-        for name in sorted.names {
-            offsets.append(UInt64(strings.count))
-            strings += name + [0]
-        }
+        let (strings, offsets) = RelocationFile.strings(sorted.names)
         append(bytes: strings)
         section(".dynstr", Kind.stringTable, read, from: stringsStart)
         let hashStart = end
         append(bytes: sorted.table)
-        section(".gnu.hash", Kind.gnuHash, read, from: hashStart, link: symbols)
+        section(".gnu.hash", Kind.gnuHash, read, from: hashStart, link: RelocationFile.symbolSection)
         let symbolsStart = end
-        let symbolsSize = (symbolCount + 1) * Int(Symbol.size)
-        let tableStart = symbolsStart + symbolsSize
-        let packedWords = kind == .packed ? 1 + (count - 1 + 62) / 63 : 0
-        let tableSize = kind == .packed ? packedWords * 8 : count * Int(RelocationEntry.relaSize)
-        let page = Int(PageSize.size4KiB.rawValue)
-        let dataStart = (tableStart + tableSize + page - 1) / page * page
-        let place = { (index: Int) in UInt64(dataStart + index * 8) }
-        words += [0, 0, 0]
-        for index in 0..<symbolCount {
-            let info = Symbol.Binding.global << 4 | Symbol.Kind.object
-            words += [
-                offsets[index] | UInt64(info) << 32 | RelocationFile.dataSection << 48, place(index % count), 8,
-            ]
-        }
-        section(".dynsym", Kind.dynamicSymbols, read, from: symbolsStart, link: names, entry: Symbol.size)
+        let plan = Plan(kind, count, symbolCount: symbolCount, symbols: symbolsStart)
+        appendSymbols(plan, offsets)
         words.reserveCapacity(words.count + count * 4 + 1024)
-        switch kind {
-        case .relative:
-            let type = UInt64(RelocationNumber.relative)
-            for index in 0..<count { words += [place(index), type, place(index * 7919 % count)] }
-            section(".rela.dyn", Kind.rela, read, from: tableStart, link: symbols, entry: RelocationEntry.relaSize)
-        case .symbolic:
-            let type = UInt64(RelocationNumber.absolute64)
-            for index in 0..<count { words += [place(index), UInt64(1 + index / 2 % symbolCount) << 32 | type, 8] }
-            section(".rela.dyn", Kind.rela, read, from: tableStart, link: symbols, entry: RelocationEntry.relaSize)
-        case .packed:
-            words.append(place(0))
-            var done = 1
-            while done < count {
-                let number = min(63, count - done)
-                words.append((number == 63 ? .max : (1 << UInt64(number + 1)) - 1) | 1)
-                done += number
-            }
-            section(".relr.dyn", Kind.relr, read, from: tableStart, entry: 8)
-        }
-        words += Array(repeating: 0, count: (dataStart - end) / 8)
-        for index in 0..<count { words.append(kind == .packed ? place(index * 7919 % count) : 0) }
-        section(".data", Kind.programBits, written, from: dataStart)
+        appendTable(plan)
+        words += Array(repeating: 0, count: (plan.data - end) / 8)
+        for index in 0..<count { words.append(kind == .packed ? plan.target(index) : 0) }
+        section(".data", Kind.programBits, written, from: plan.data)
         let dynamicStart = end
         var dynamic: [(tag: UInt64, value: UInt64)] = [
             (DynamicTag.stringTable, UInt64(stringsStart)), (DynamicTag.stringTableSize, UInt64(strings.count)),
             (DynamicTag.symbolTable, UInt64(symbolsStart)), (DynamicTag.symbolEntrySize, Symbol.size),
             (DynamicTag.gnuHash, UInt64(hashStart)),
         ]
-        if isRelocated {
-            let (table, size) = (UInt64(tableStart), UInt64(tableSize))
-            let (tags, unit) =
-                kind == .packed
-                ? ([DynamicTag.relr, DynamicTag.relrSize, DynamicTag.relrEntrySize], 8)
-                : ([DynamicTag.rela, DynamicTag.relaSize, DynamicTag.relaEntrySize], RelocationEntry.relaSize)
-            for (tag, value) in zip(tags, [table, size, unit]) { dynamic.append((tag, value)) }
-            if kind == .relative { dynamic.append((DynamicTag.relativeCount, UInt64(count))) }
-        }
+        if isRelocated { dynamic += RelocationFile.tags(of: plan) }
         words += (dynamic + [(DynamicTag.end, 0)]).flatMap { [$0.tag, $0.value] }
-        section(".dynamic", Kind.dynamic, written, from: dynamicStart, link: names, entry: 16)
-        writeHeaders(dataStart, dynamicStart)
+        section(".dynamic", Kind.dynamic, written, from: dynamicStart, link: RelocationFile.stringSection, entry: 16)
+        writeHeaders(plan.data, dynamicStart)
         return unsafe words.withUnsafeBytes { unsafe Data($0) }
+    }
+
+    /// A string table of `names`, and their offsets in it.
+    private static func strings(_ names: [[UInt8]]) -> (bytes: [UInt8], offsets: [UInt64]) {
+        var bytes: [UInt8] = [0]
+        var offsets: [UInt64] = []
+        for name in names {
+            offsets.append(UInt64(bytes.count))
+            bytes += name + [0]
+        }
+        return (bytes, offsets)
+    }
+
+    /// The symbols, whose names are at `offsets`: variables of eight bytes.
+    private mutating func appendSymbols(_ plan: Plan, _ offsets: [UInt64]) {
+        let start = end
+        words += [0, 0, 0]
+        let info = UInt64(Symbol.Binding.global << 4 | Symbol.Kind.object)
+        for index in 0..<plan.symbolCount {
+            words += [
+                offsets[index] | info << 32 | RelocationFile.dataSection << 48, plan.place(index % plan.count), 8,
+            ]
+        }
+        section(
+            ".dynsym", SectionHeader.Kind.dynamicSymbols, RelocationFile.read, from: start,
+            link: RelocationFile.stringSection, entry: Symbol.size)
+    }
+
+    /// The relocations.
+    private mutating func appendTable(_ plan: Plan) {
+        let count = plan.count
+        switch plan.kind {
+        case .relative:
+            let type = UInt64(RelocationNumber.relative)
+            for index in 0..<count { words += [plan.place(index), type, plan.target(index)] }
+        case .symbolic:
+            let type = UInt64(RelocationNumber.absolute64)
+            for index in 0..<count {
+                words += [plan.place(index), UInt64(1 + index / 2 % plan.symbolCount) << 32 | type, 8]
+            }
+        case .packed:
+            words.append(plan.place(0))
+            var done = 1
+            while done < count {
+                let number = min(63, count - done)
+                words.append((number == 63 ? .max : (1 << UInt64(number + 1)) - 1) | 1)
+                done += number
+            }
+            return section(".relr.dyn", SectionHeader.Kind.relr, RelocationFile.read, from: plan.table, entry: 8)
+        }
+        section(
+            ".rela.dyn", SectionHeader.Kind.rela, RelocationFile.read, from: plan.table,
+            link: RelocationFile.symbolSection, entry: RelocationEntry.relaSize)
+    }
+
+    /// The dynamic entries that name the relocation table.
+    private static func tags(of plan: Plan) -> [(tag: UInt64, value: UInt64)] {
+        let (table, size) = (UInt64(plan.table), UInt64(plan.tableSize))
+        guard plan.kind != .packed else {
+            return [(DynamicTag.relr, table), (DynamicTag.relrSize, size), (DynamicTag.relrEntrySize, 8)]
+        }
+        let tags = [
+            (DynamicTag.rela, table), (DynamicTag.relaSize, size),
+            (DynamicTag.relaEntrySize, RelocationEntry.relaSize),
+        ]
+        return tags + (plan.kind == .relative ? [(DynamicTag.relativeCount, UInt64(plan.count))] : [])
     }
 
     private mutating func append(bytes: [UInt8]) {

@@ -85,49 +85,19 @@ struct BootCommand: AsyncParsableCommand {
 
     func run() async throws {
         let way = try BootWay(options, machine)
-        guard !([file, machine.loader ?? ""] + machine.modules).contains("-") else {
-            throw Failure("QEMU reads files by their names: give a name instead of - for standard input")
-        }
-        for path in [file] + machine.modules where InputFile.isReadOnce(path) {
-            throw Failure("QEMU cannot boot from a pipe or a device: copy \(printable(path)) to a file")
-        }
+        try requireNamedFiles()
         let folder = RunFolder()
         defer { folder.remove() }
         let name = try folder.name(for: file)
         let input = try InputFile.opening(name, includesDamaged: true)
-        var machine = machine
-        machine.modules = try machine.modules.map { try folder.name(for: $0) }
-        machine.commandLine = QEMU.commandLine(
-            machine.commandLine, environment: options.environment, arguments: Array(words.dropFirst()))
-        if quiet, !machine.loaderOptions.contains("loader.verbose"), !machine.loaderOptions.contains("loader.quiet") {
-            machine.loaderOptions += (machine.loaderOptions.isEmpty ? "" : " ") + "loader.quiet"
-        }
-        guard let found = machine.loaderFile else {
-            throw Failure(
-                "there is no loader: make loader builds one; give --loader FILE, or set LOADER, if it is not "
-                    + "beside this program or at build/loader")
-        }
-        var loader = try folder.name(for: found)
-        machine.loader = loader
-        machine.givenProtocol = way.startProtocol
+        let (machine, found) = try machine(started: way, in: folder)
         let host = try machine.host(for: name, input)
         let rehearsal = try rehearse(machine, input, host)
         var options = options
         options.smp = options.smp ?? Int(min(max(input.image?.processors ?? 1, 1), 255))
         let program = try QEMU.program(qemu)
         try options.accel.require()
-        if way.startProtocol == .pvh {
-            let copy = try QEMU.loaderWithoutMultiboot(loader)
-            loader = try folder.made() + "/loader-pvh"
-            try copy.write(to: URL(fileURLWithPath: loader))
-        }
-        if way.startsMZFile {
-            let beside = (found.lastIndex(of: "/").map { String(found[...$0]) } ?? "") + "loader.efi"
-            guard unsafe access(beside, R_OK) == 0 else {
-                throw Failure("there is no \(printable(beside)), which this start needs: make loader builds it")
-            }
-            loader = try folder.name(for: beside)
-        }
+        let loader = try loader(machine, found, started: way, in: folder)
         let firmware = try way.firmware.file()
         let shares = try options.shares.enumerated().map { index, text in
             try SharedFolder(text, socket: folder.made() + "/share\(index)")
@@ -156,8 +126,7 @@ struct BootCommand: AsyncParsableCommand {
         defer { for daemon in daemons { ChildProcess.end(daemon) } }
         var run = GuestRun(dropsCarriageReturns: quiet, timeout: options.timeout, isApart: gdb)
         if daemons.isEmpty, !gdb, way.starter == .qemu { run.didStart = { folder.remove() } }
-        let debugger = gdb ? try startDebugger(rehearsal, host, input, in: folder) : nil
-        run.companion = debugger
+        run.companion = gdb ? try startDebugger(rehearsal, host, input, in: folder) : nil
         let end = try run.run(program, arguments)
         let status = status(of: end, run)
         tell(end, status, run, host, ByteView(input.bytes), to: console)
@@ -166,6 +135,56 @@ struct BootCommand: AsyncParsableCommand {
         }
         console.flush()
         if status != 0 { throw ExitCode(status) }
+    }
+
+    /// Throws a `Failure` if QEMU cannot open one of the files by its name, or not from its beginning.
+    private func requireNamedFiles() throws {
+        guard !([file, machine.loader ?? ""] + machine.modules).contains("-") else {
+            throw Failure("QEMU reads files by their names: give a name instead of - for standard input")
+        }
+        for path in [file] + machine.modules where InputFile.isReadOnce(path) {
+            throw Failure("QEMU cannot boot from a pipe or a device: copy \(printable(path)) to a file")
+        }
+    }
+
+    /// The machine's options with names that QEMU can read, the whole command line, and the protocol of `way`; and the path of the loader
+    /// as it was given or found.
+    private func machine(started way: BootWay, in folder: RunFolder) throws -> (MachineOptions, loader: String) {
+        var machine = machine
+        machine.modules = try machine.modules.map { try folder.name(for: $0) }
+        machine.commandLine = QEMU.commandLine(
+            machine.commandLine, environment: options.environment, arguments: Array(words.dropFirst()))
+        if quiet, !machine.loaderOptions.contains("loader.verbose"), !machine.loaderOptions.contains("loader.quiet") {
+            machine.loaderOptions += (machine.loaderOptions.isEmpty ? "" : " ") + "loader.quiet"
+        }
+        guard let found = machine.loaderFile else {
+            throw Failure(
+                "there is no loader: make loader builds one; give --loader FILE, or set LOADER, if it is not "
+                    + "beside this program or at build/loader")
+        }
+        machine.loader = try folder.name(for: found)
+        machine.givenProtocol = way.startProtocol
+        return (machine, found)
+    }
+
+    /// The path of the file that QEMU starts: the loader's of `machine`, which was found at `path`, or another form of it for the protocol
+    /// of `way`.
+    private func loader(
+        _ machine: MachineOptions, _ path: String, started way: BootWay, in folder: RunFolder
+    ) throws -> String {
+        if way.startsMZFile {
+            let beside = (path.lastIndex(of: "/").map { String(path[...$0]) } ?? "") + "loader.efi"
+            guard unsafe access(beside, R_OK) == 0 else {
+                throw Failure("there is no \(printable(beside)), which this start needs: make loader builds it")
+            }
+            return try folder.name(for: beside)
+        }
+        let loader = machine.loader ?? path
+        guard way.startProtocol == .pvh else { return loader }
+        let copy = try QEMU.loaderWithoutMultiboot(loader)
+        let changed = try folder.made() + "/loader-pvh"
+        try copy.write(to: URL(fileURLWithPath: changed))
+        return changed
     }
 
     /// The boot as the host rehearses it; nil if it is refused and --force is given. Otherwise reports why it is refused, and throws the
