@@ -10,13 +10,30 @@ import Testing
         "bootinfo", "pages",
     ]
 
-    @Test(arguments: views + ["map"]) func text(_ view: String) async throws {
+    @Test(arguments: views) func text(_ view: String) async throws {
+        try await check("application", Sample.application, view, [])
+    }
+
+    /// The pictures and the judgements, of a file of each kind.
+    @Test(arguments: ["verdict", "map"]) func judgements(_ view: String) async throws {
         for sample in Sample.all { try await check(sample.name, sample.bytes, view, []) }
+    }
+
+    /// Every view of a truncated file ends with the same sentence, except that of the header, which is complete.
+    @Test(arguments: views.filter { !["header", "verdict"].contains($0) }) func truncated(_ view: String) async throws {
+        let folder = try Folder()
+        try folder.write("truncated", Sample.truncated)
+        let run = try await Tool.run([view, "truncated"], in: folder.url)
+        #expect(run.status == 2 && run.output.isEmpty, "\(run)")
+        let sentence = "ELF header: the program headers end at 0x120, beyond the file's end at 0x64; "
+        #expect(run.errors.contains("truncated: error: \(sentence)the file was cut short"), "\(run)")
     }
 
     @Test(arguments: views) func json(_ view: String) async throws {
         try await check("application", Sample.application, view, ["--json"])
     }
+
+    @Test func whatIsLeft() async throws { try await check("truncated", Sample.truncated, "header", []) }
 
     @Test func otherMachines() async throws {
         try await check("application", Sample.application, "pages", ["--machine", "microvm", "--memory", "8G"])
@@ -39,6 +56,7 @@ import Testing
 
     @Test func objectFiles() async throws {
         for view in ["verdict", "relocations"] { try await check("object", Sample.object, view, ["--json"]) }
+        try await check("object", Sample.object, "relocations", [])
         try await check("object", Sample.object, "relocations", ["--base", "0x200000"])
     }
 
