@@ -175,33 +175,33 @@ import Testing
     /// Alignment by lld for an application whose base is not a multiple of it.
     @Test(.enabled(if: lld != nil, "there is no ld.lld beside swiftc"), arguments: ["0x200000", "0x600000", "0x1000"])
     func `sections linked by lld keep their alignment`(_ base: String) async throws {
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("alignment-\(UUID())")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        func path(_ name: String) -> String { folder.appendingPathComponent(name).path }
-        try """
-        .globl _start
-        _start: hlt
-        .section .note.hermit.entry, "a", @note
-        .balign 4
-        .long 7, 1, 0x5a00
-        .asciz "HERMIT"
-        .balign 4
-        .byte 4
-        .balign 4
-        .section .big, "aw", @progbits
-        .balign 0x400000
-        .quad big
-        big: .quad 1
-        .section .small, "aw", @progbits
-        .balign 64
-        .quad 2
-        """.write(toFile: path("a.s"), atomically: true, encoding: .utf8)
-        try await make(["cc", "-c", "-o", path("a.o"), path("a.s")])
+        let folder = try Folder()
+        try folder.write(
+            "a.s",
+            """
+            .globl _start
+            _start: hlt
+            .section .note.hermit.entry, "a", @note
+            .balign 4
+            .long 7, 1, 0x5a00
+            .asciz "HERMIT"
+            .balign 4
+            .byte 4
+            .balign 4
+            .section .big, "aw", @progbits
+            .balign 0x400000
+            .quad big
+            big: .quad 1
+            .section .small, "aw", @progbits
+            .balign 64
+            .quad 2
+            """)
+        try await make(["cc", "-c", "-o", folder.path("a.o"), folder.path("a.s")])
         try await make([
-            Self.lld!, "-pie", "--no-dynamic-linker", "--image-base=\(base)", "-o", path("a"), path("a.o"),
+            Self.lld!, "-pie", "--no-dynamic-linker", "--image-base=\(base)", "-o", folder.path("a"),
+            folder.path("a.o"),
         ])
-        let file = [UInt8](try Data(contentsOf: folder.appendingPathComponent("a")))
+        let file = try folder.read("a")
         var sections: [Part] = []
         var table = try SectionTable(ByteView(file.span.bytes), FileHeader(ByteView(file.span.bytes))).numbers
         let headers = try SectionTable(ByteView(file.span.bytes), FileHeader(ByteView(file.span.bytes)))

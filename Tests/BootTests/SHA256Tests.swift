@@ -20,12 +20,8 @@ import Testing
 
     /// sha256sum's digest of each of `files`.
     private static func witness(_ files: [[UInt8]]) async throws -> [String] {
-        let folder = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString)
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        let paths = files.indices.map { folder.appending(path: String($0)).path }
-        for (path, bytes) in zip(paths, files) { try Data(bytes).write(to: URL(filePath: path)) }
-        return try await sha256(paths)
+        let folder = try Folder()
+        return try await sha256(try files.enumerated().map { try folder.write(String($0), $1).path })
     }
 
     @Test(arguments: [

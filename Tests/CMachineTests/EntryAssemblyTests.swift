@@ -6,18 +6,15 @@ import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct EntryAssemblyTests {
-    private static let source = URL(fileURLWithPath: #filePath)
-        .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-        .appendingPathComponent("Sources/CMachine/entry.S")
+    private static let source = Project.root.appendingPathComponent("Sources/CMachine/entry.S")
 
     /// The assembler's messages for the entry code with `line` before the stubs' `pushq`; empty if there are none.
     private func assemble(adding line: String) async throws -> String {
         let text = try String(contentsOf: Self.source, encoding: .utf8)
         let push = "    pushq $vector\n"
         #expect(text.components(separatedBy: push).count == 2)
-        let file = FileManager.default.temporaryDirectory.appendingPathComponent("entry-\(UUID()).S")
-        defer { try? FileManager.default.removeItem(at: file) }
-        try text.replacingOccurrences(of: push, with: line + push).write(to: file, atomically: true, encoding: .utf8)
+        let folder = try Folder()
+        let file = try folder.write("entry.S", text.replacingOccurrences(of: push, with: line + push))
         let result = try await run(
             ["clang", "-target", "x86_64-unknown-none-elf", "-c", file.path, "-o", "/dev/null"])
         return result.succeeded ? "" : result.output

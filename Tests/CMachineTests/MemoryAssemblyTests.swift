@@ -64,13 +64,10 @@ import Testing
         """
 
     @Test func `memcpy, memmove and memset`() async throws {
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("memory-\(UUID())")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        let source = folder.appendingPathComponent("test.c"), program = folder.appendingPathComponent("test")
-        try Self.program.write(to: source, atomically: true, encoding: .utf8)
+        let folder = try Folder()
+        let source = try folder.write("test.c", Self.program), program = folder.place("test")
         let names = ["memcpy", "memmove", "memset"].map { "-D\($0)=own_\($0)" }
-        let object = folder.appendingPathComponent("memory.o")
+        let object = folder.place("memory.o")
         try await make(["clang", "-c", "-o", object.path, Self.source.path] + names)
         try await make(["clang", "-O1", "-fno-builtin", "-o", program.path, source.path, object.path])
         let result = try await run([program.path])

@@ -10,17 +10,12 @@ import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct LibelfTests {
-    /// The package's root.
-    static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        .deletingLastPathComponent()
-
     /// The plain files in a folder.
     static func files(_ folder: String) throws -> [String] {
         try FileManager.default.contentsOfDirectory(atPath: folder).sorted().map { folder + "/" + $0 }
     }
 
-    static let hermitImages =
-        ProcessInfo.processInfo.environment["LOADER_HERMIT_IMAGES"] ?? root.path + "/../shared/hermit"
+    static let hermitImages = Project.genuineImages.path
 
     /// The largest file to compare: the tests are not optimised.
     static let largest = 3 << 20
@@ -143,8 +138,11 @@ import Testing
         #expect(try Self.compare(Self.files(Self.hermitImages)) >= 1)
     }
 
-    @Test(.enabled(if: FileManager.default.fileExists(atPath: root.path + "/build/fixtures"), "fixtures are not built"))
+    @Test(
+        .enabled(
+            if: FileManager.default.fileExists(atPath: Project.root.path + "/build/fixtures"), "fixtures are not built")
+    )
     func `fixtures are read as libelf reads them`() throws {
-        #expect(try Self.compare(Self.files(Self.root.path + "/build/fixtures")) >= 1)
+        #expect(try Self.compare(Self.files(Project.root.path + "/build/fixtures")) >= 1)
     }
 }

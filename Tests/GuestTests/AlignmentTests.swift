@@ -6,7 +6,7 @@ import Subprocess
 import TestSupport
 import Testing
 
-@Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct AlignmentTests {
+@Suite(.serialized, .built, .timeLimit(.minutes(minutesPerTest))) struct AlignmentTests {
     static let isBuilt = Project.exists(Project.loader) && Project.exists(Project.fixture("gen2-align16-pie"))
 
     /// A copy of the fixture `name` with `comment` in `.comment`.

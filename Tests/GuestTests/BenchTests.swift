@@ -13,7 +13,7 @@ import Testing
     import SystemPackage
 #endif
 
-@Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct BenchTests {
+@Suite(.serialized, .built, .timeLimit(.minutes(minutesPerTest))) struct BenchTests {
     static let program = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
         .appendingPathComponent("loader-bench")
 

@@ -7,19 +7,15 @@ import Testing
 
 /// A folder for a boot loader's files, removed with its last reference.
 final class BootFolder {
-    let url = FileManager.default.temporaryDirectory.appendingPathComponent("boot-\(UUID())")
+    private let folder: Folder
+    var url: URL { folder.place("files") }
     /// A path for a disc made of the folder; it is removed with the folder.
-    var disc: String { url.path + ".iso" }
+    var disc: String { folder.path("disc.iso") }
 
     /// A folder with the loader and `files`, by their names.
     init(_ files: [URL]) throws {
-        try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+        folder = try Folder()
         for file in [Project.loader] + files { try copy(file, to: file.lastPathComponent) }
-    }
-
-    deinit {
-        try? FileManager.default.removeItem(at: url)
-        try? FileManager.default.removeItem(atPath: disc)
     }
 
     /// Boots `medium`, which is in the folder.
@@ -105,7 +101,9 @@ enum GRUB: String, CaseIterable, CustomTestStringConvertible {
         try folder.write(lines + commands + ["boot", "}"], to: "boot/grub/grub.cfg")
         try await make(["grub-mkrescue", "-d", modules, "-o", folder.disc, folder.url.path])
         let firmware = "if=pflash,unit=0,format=raw,readonly=on,file=" + GRUB.firmware
-        return try await folder.boot((self == .bios ? [] : ["-drive", firmware]) + ["-cdrom", folder.disc])
+        // OVMF's drivers for the network take a fifth of the boot.
+        let machine = self == .bios ? [] : ["-drive", firmware, "-net", "none"]
+        return try await folder.boot(machine + ["-cdrom", folder.disc])
     }
 
     /// Boots `plan` on a BIOS.
@@ -260,7 +258,7 @@ enum IPXE {
             "from 0x800000 up to 0x808000, where the image must lie, the firmware keeps ACPI's non-volatile memory"
         #expect(outcome.errors.first?.hasPrefix(sentence) == true, outcome.comment)
         #expect(outcome.errors.first?.hasSuffix("that is free there, such as 16 MiB") == true, outcome.comment)
-        for file in ["gen4-identity-16M", "gen4-identity-pie"] {
+        for file in isSoak ? ["gen4-identity-16M", "gen4-identity-pie"] : ["gen4-identity-16M"] {
             let followed = try await GRUB.efi.boot(BootPlan(modules: [BootPlan.module(file)]), by: .two)
             #expect(followed.status == 3, followed.comment)
         }

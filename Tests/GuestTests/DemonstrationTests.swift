@@ -3,7 +3,7 @@
 import TestSupport
 import Testing
 
-@Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct DemonstrationTests {
+@Suite(.serialized, .built, .timeLimit(.minutes(minutesPerTest))) struct DemonstrationTests {
     @Test(arguments: ["pc", "q35", "microvm"], Start.allCases)
     func identityMapped(machine: String, start: Start) async throws {
         try await boot("demo", machine, start)

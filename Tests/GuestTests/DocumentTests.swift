@@ -11,24 +11,19 @@ import Testing
     import SystemPackage
 #endif
 
-@Suite(.timeLimit(.minutes(minutesPerTest))) struct DocumentTests {
+@Suite(.built, .timeLimit(.minutes(minutesPerTest))) struct DocumentTests {
     @Test func `the kernel of the page boots, linked, as an object file, and with C`() async throws {
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("document-\(UUID())")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        func write(_ text: String, to name: String) throws {
-            try Data(text.utf8).write(to: folder.appendingPathComponent(name))
-        }
-        try write(#require(try Self.blocks("asm").first), to: "kernel.S")
-        try write("int variable = 1, *pointer = &variable;\n", to: "main.c")
+        let folder = try Folder()
+        try folder.write("kernel.S", #require(try Self.blocks("asm").first))
+        try folder.write("main.c", "int variable = 1, *pointer = &variable;\n")
         let commands = try Self.blocks("sh")
         try #require(commands.count == 2)
 
-        try await Self.run(commands[0], in: folder)
-        try await Self.boot(folder.appendingPathComponent("kernel"), relocations: 0)
-        try await Self.boot(folder.appendingPathComponent("kernel.o"), relocations: 0)
-        try await Self.run(commands[1], in: folder)
-        try await Self.boot(folder.appendingPathComponent("kernel"), relocations: 1)
+        try await Self.run(commands[0], in: folder.url)
+        try await Self.boot(folder.place("kernel"), relocations: 0)
+        try await Self.boot(folder.place("kernel.o"), relocations: 0)
+        try await Self.run(commands[1], in: folder.url)
+        try await Self.boot(folder.place("kernel"), relocations: 1)
     }
 
     /// The text between ```LANGUAGE and ```, for each block.

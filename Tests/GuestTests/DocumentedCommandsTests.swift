@@ -28,7 +28,6 @@ import Testing
         (".build/release/loader-bench ", "is built by make bench"),
         ("make inspect", "builds for the release"),
         ("swift test ", "is a part of make test"),
-        ("qemu-img ", "needs qemu-utils"),
         ("REWRITE_GOLDEN=1 ", "changes the sources"),
         ("loader-inspect boot --qemu-arg -s --qemu-arg -S app", "waits for gdb"),
         ("loader-inspect boot --gdb app", "needs gdb"),
@@ -61,7 +60,11 @@ import Testing
                 continue
             }
             if command.contains("-accel kvm"), try await !Self.hasKVM(clone) {
-                print("\(page.path): not run, KVM does not work here: \(command)")
+                _ = skipped("\(page.path): \(command)", "KVM does not work here")
+                continue
+            }
+            if command.hasPrefix("qemu-img "), !isInstalled("qemu-img") {
+                _ = skipped("\(page.path): \(command)", "qemu-img is not there: apt-get install qemu-utils")
                 continue
             }
             // No fixed port is requested: it could be in use.
@@ -103,6 +106,7 @@ import Testing
         let targets = Set(makefile.matches(of: /\n([a-z][a-z-]*):[^=]/).map { String($0.1) })
         #expect(targets.count > 10)
         let known = try await clone.run("loader-inspect --help").output
+        var helps: [String: String] = [:]
         for mention in try page.mentioned {
             let words = mention.split(separator: " ").dropFirst().map { String($0) }
             if mention.hasPrefix("make ") {
@@ -111,9 +115,14 @@ import Testing
                 }
                 continue
             }
-            let subcommand = words.first { known.contains("\n  \($0) ") }
-            let help = try await clone.run("loader-inspect \(subcommand ?? "verdict") --help").output
-            for word in words.prefix(while: { $0 != "--" }) where word.hasPrefix("--") {
+            let options = words.prefix { $0 != "--" }.filter { $0.hasPrefix("--") }
+            guard !options.isEmpty else { continue }
+            let subcommand = words.first { known.contains("\n  \($0) ") } ?? "verdict"
+            if helps[subcommand] == nil {
+                helps[subcommand] = try await clone.run("loader-inspect \(subcommand) --help").output
+            }
+            let help = helps[subcommand] ?? ""
+            for word in options {
                 let option = word.prefix { $0 != "=" }
                 #expect(help.contains(option) || option == "--version", "\(page.path): \(mention)")
             }

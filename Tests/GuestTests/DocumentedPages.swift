@@ -132,12 +132,14 @@ struct Page: CustomTestStringConvertible, Sendable {
 
 /// A folder like a clone after a complete build, with an application called `app`; removed with its last reference.
 final class Clone {
-    let url = FileManager.default.temporaryDirectory.appendingPathComponent("clone-\(UUID())")
+    private let folder: Folder
+    var url: URL { folder.url }
 
     init() throws {
+        folder = try Folder()
         let files = FileManager.default
-        for folder in ["build", "bin", "old", "new"] {
-            try files.createDirectory(at: url.appendingPathComponent(folder), withIntermediateDirectories: true)
+        for name in ["build", "bin", "old", "new"] {
+            try files.createDirectory(at: folder.place(name), withIntermediateDirectories: true)
         }
         let tool = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
             .appendingPathComponent("loader-inspect")
@@ -164,15 +166,11 @@ final class Clone {
         try write("main.c", "int variable = 1, *pointer = &variable;\n")
     }
 
-    deinit { try? FileManager.default.removeItem(at: url) }
-
     private func link(_ name: String, to file: URL) throws {
         try FileManager.default.createSymbolicLink(at: url.appendingPathComponent(name), withDestinationURL: file)
     }
 
-    func write(_ name: String, _ text: String) throws {
-        try Data(text.utf8).write(to: url.appendingPathComponent(name))
-    }
+    func write(_ name: String, _ text: String) throws { try folder.write(name, text) }
 
     /// Runs `command` by a shell, for at most ten minutes; returns its exit status and its output.
     func run(_ command: String) async throws -> (status: Int32, output: String) {

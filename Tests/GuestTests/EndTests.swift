@@ -31,7 +31,7 @@ enum Failing: String, CaseIterable, CustomTestStringConvertible {
     }
 }
 
-@Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct EndTests {
+@Suite(.serialized, .built, .timeLimit(.minutes(minutesPerTest))) struct EndTests {
     static let isBuilt = Project.exists(Project.loader)
 
     /// Without isa-debug-exit and -no-reboot, a reset would start the boot again and again.

@@ -111,11 +111,9 @@ import Testing
         ["demo", "demo-recursive", "gen3-8M", "crash", "object-pic.o", "object-crash.o"])
     func debuggingInformation(_ splitter: Int, _ name: String) async throws {
         let (program, arguments) = Self.splitters[splitter]
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("split-\(UUID())")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        let debug = folder.appendingPathComponent("program.debug")
-        let words = arguments(Project.fixture(name).path, folder.appendingPathComponent("rest").path, debug.path)
+        let folder = try Folder()
+        let debug = folder.place("program.debug")
+        let words = arguments(Project.fixture(name).path, folder.place("rest").path, debug.path)
         let run = try? await Subprocess.run(
             .name(program), arguments: Arguments(words), output: .discarded, error: .string(limit: 1 << 16))
         guard let run else { try Test.cancel("\(skipped("\(program) of \(name)", "it is not installed"))") }

@@ -3,7 +3,7 @@
 import TestSupport
 import Testing
 
-@Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct GenuineImageTests {
+@Suite(.serialized, .built, .timeLimit(.minutes(minutesPerTest))) struct GenuineImageTests {
     struct Configuration: CustomTestStringConvertible {
         var machine = "pc"
         var memory = "1G"

@@ -2,6 +2,7 @@
 
 import Foundation
 import Subprocess
+import TestSupport
 import Testing
 
 #if canImport(System)
@@ -10,23 +11,11 @@ import Testing
     import SystemPackage
 #endif
 
-/// Files of the package, relative to this file.
-enum Project {
-    static let root = URL(fileURLWithPath: #filePath)
-        .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-    static let loader = root.appendingPathComponent("build/loader")
-
-    static func fixture(_ name: String) -> URL { root.appendingPathComponent("build/fixtures/\(name)") }
-
-    /// A genuine Hermit image, from beside the package or from the folder in the environment.
-    static func genuine(_ name: String) -> URL {
-        let folder =
-            ProcessInfo.processInfo.environment["LOADER_HERMIT_IMAGES"].map { URL(fileURLWithPath: $0) }
-            ?? root.deletingLastPathComponent().appendingPathComponent("shared/hermit")
-        return folder.appendingPathComponent(name)
+extension Trait where Self == ConditionTrait {
+    /// Skips tests without a loader and fixtures.
+    static var built: Self {
+        .enabled(if: Project.exists(Project.loader) && Project.exists(Project.fixture("demo")), "make loader fixtures")
     }
-
-    static func exists(_ file: URL) -> Bool { FileManager.default.fileExists(atPath: file.path) }
 }
 
 /// The end of a boot.
@@ -71,6 +60,9 @@ struct Guest {
     var processors = "1"
     var cpu = "qemu64,apic,fsgsbase,fxsr,rdrand,rdtscp,xsave,xsaveopt"
     var append = ""
+    /// Options for the devices that QEMU adds by default. The display and the network card have firmware, which takes a quarter of a
+    /// boot's time; the matrices and the documented commands keep them.
+    var devices = ["-vga", "none", "-net", "none"]
     /// The destination of the serial line.
     var serial = ["-serial", "stdio"]
     /// How the machine ends: by isa-debug-exit, unless the test imitates another monitor.
@@ -87,7 +79,7 @@ struct Guest {
             "-cpu", cpu, "-smp", processors, "-m", memory,
             "-display", "none",
         ]
-        arguments += medium.isEmpty ? ["-kernel", loader.path] : medium
+        arguments += medium.isEmpty ? devices + ["-kernel", loader.path] : medium
         arguments += end + serial
         if !isMemoryReserved { arguments += ["-object", "memory-backend-ram,id=ram,size=\(memory),reserve=off"] }
         if let initrd {
@@ -150,11 +142,13 @@ enum Start: String, CaseIterable, CustomStringConvertible {
 
 /// Two full pipes as a serial line.
 final class StuckTerminal {
-    private let path = FileManager.default.temporaryDirectory.appendingPathComponent("terminal-\(UUID())").path
+    private let folder: Folder
+    private var path: String { folder.path("terminal") }
     private var descriptors: [Int32] = []
     var arguments: [String] { ["-chardev", "pipe,id=terminal,path=\(path)", "-serial", "chardev:terminal"] }
 
     init() throws {
+        folder = try Folder()
         for end in [".in", ".out"] {
             try #require(mkfifo(path + end, 0o600) == 0)
             descriptors.append(open(path + end, O_RDWR | O_NONBLOCK))
@@ -166,18 +160,17 @@ final class StuckTerminal {
 
     deinit {
         for descriptor in descriptors { close(descriptor) }
-        for end in [".in", ".out"] { unlink(path + end) }
     }
 }
 
 /// A file in a temporary folder, removed with its last reference.
 final class TemporaryFile {
     let url: URL
+    private let folder: Folder
 
     init(_ bytes: Data) throws {
-        url = FileManager.default.temporaryDirectory.appendingPathComponent("guest-\(UUID())")
+        folder = try Folder()
+        url = folder.place("guest-file")
         try bytes.write(to: url)
     }
-
-    deinit { try? FileManager.default.removeItem(at: url) }
 }

@@ -4,7 +4,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct LibraryTests {
+@Suite(.serialized, .built, .timeLimit(.minutes(minutesPerTest))) struct LibraryTests {
     static let libraries = ["libtop.so", "libbase.so", "libmiddle.so"]
 
     @Test(arguments: ["pie", "dyn", "exec", "high"]) func checksWhatItsLibrariesAnswer(kind: String) async throws {

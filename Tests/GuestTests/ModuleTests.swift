@@ -5,7 +5,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct ModuleTests {
+@Suite(.serialized, .built, .timeLimit(.minutes(minutesPerTest))) struct ModuleTests {
     /// Adjacent ranges are one reservation, because kernels have room for few.
     @Test(arguments: ["gen2", "gen3", "gen4-recursive", "gen4-v0.11", "gen4-identity"], ["pie", "4M"])
     func asManyAsThereMayBe(kernel: String, place: String) async throws {

@@ -7,7 +7,7 @@ import Subprocess
 import TestSupport
 import Testing
 
-@Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct GuestMutationTests {
+@Suite(.serialized, .built, .timeLimit(.minutes(minutesPerTest))) struct GuestMutationTests {
     /// The end of one boot, by category.
     enum Kind: String, CaseIterable {
         case ran = "the application ran"
@@ -44,9 +44,7 @@ import Testing
         var machine = Machine()
         machine.memory = 256 << 20
         let count = Int(Double(Self.count) * subject.share)
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("damaged-\(UUID())")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
+        let folder = try Folder()
         for number in 0..<count {
             var files = sound
             // One byte, or sometimes two, of one structure each; all structures get the same share.
@@ -59,7 +57,7 @@ import Testing
                 files[file][offset] = value
                 changes.append("\(subject.files[file]), \(name): byte \(offset) is \(value)")
             }
-            let paths = subject.files.map { folder.appendingPathComponent($0) }
+            let paths = subject.files.map { folder.place($0) }
             for (path, file) in zip(paths, files) { try Data(file).write(to: path) }
             var guest = Guest(initrd: paths[0], memory: "256M", staysAfter: ("entry point 0x", 20))
             guest.modules = paths.dropFirst().map(\.path)

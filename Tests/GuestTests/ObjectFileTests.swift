@@ -4,7 +4,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct ObjectFileTests {
+@Suite(.serialized, .built, .timeLimit(.minutes(minutesPerTest))) struct ObjectFileTests {
     static let models = ["static", "medium", "pic", "noplt", "pic-large", "tlsdesc", "sections", "crel"]
 
     @Test(arguments: models) func codeModels(model: String) async throws {

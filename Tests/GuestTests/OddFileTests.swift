@@ -4,7 +4,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct OddFileTests {
+@Suite(.serialized, .built, .timeLimit(.minutes(minutesPerTest))) struct OddFileTests {
     /// A position-independent kernel with R_X86_64_RELATIVE only.
     private static let fixture = Project.fixture("gen4-identity-pie")
     static let isBuilt = FileManager.default.fileExists(atPath: fixture.path)

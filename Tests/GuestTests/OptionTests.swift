@@ -5,7 +5,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct OptionTests {
+@Suite(.serialized, .built, .timeLimit(.minutes(minutesPerTest))) struct OptionTests {
     static let demo = Project.fixture("demo")
     static let isBuilt = Project.exists(Project.loader) && Project.exists(demo)
 
@@ -66,7 +66,7 @@ import Testing
 }
 
 /// Page protection, with the CPU as witness.
-@Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct ProtectionTests {
+@Suite(.serialized, .built, .timeLimit(.minutes(minutesPerTest))) struct ProtectionTests {
     static let isBuilt = Project.exists(Project.loader) && Project.exists(Project.fixture("object-protect-NOTHING.o"))
 
     /// The fixture, and the words of the page fault.

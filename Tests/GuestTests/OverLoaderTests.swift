@@ -4,7 +4,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct OverLoaderTests {
+@Suite(.serialized, .built, .timeLimit(.minutes(minutesPerTest))) struct OverLoaderTests {
     static let isBuilt = Project.exists(Project.loader)
 
     /// The loader lies from 1 MiB on. The images cover its beginning, its end, or all of it.

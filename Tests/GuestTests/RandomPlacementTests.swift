@@ -14,7 +14,7 @@ import Testing
 @Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct RandomPlacementTests {
     static let isBuilt = Project.exists(Project.loader) && Project.exists(Project.fixture("gen0-pie"))
     /// The number of boots of each image.
-    static let boots = isSoak ? 60 : 4
+    static let boots = isSoak ? 60 : 3
 
     /// The address that the loader reports for the image, the number of places, and the source of the choice.
     private func chosen(_ outcome: Outcome) throws -> (base: UInt64, places: Int, source: String) {
@@ -28,7 +28,8 @@ import Testing
         arguments: isSoak ? ["24M", "32M", "64M", "1G", "8G"] : ["24M", "64M", "8G"])
     func `the genuine kernel runs at any of the places`(_ memory: String) async throws {
         var bases: Set<UInt64> = []
-        for _ in 0..<Self.boots {
+        // With so little memory there is only one place.
+        for _ in 0..<(memory == "24M" ? 1 : Self.boots) {
             var guest = Guest(initrd: Project.genuine("hello_world"), moduleArguments: "loader.kaslr", memory: memory)
             guest.isMemoryReserved = false
             let outcome = try await guest.boot()
@@ -42,7 +43,7 @@ import Testing
             #expect(memory == "24M" ? choice.places == 1 : choice.places > 1, outcome.comment)
             bases.insert(choice.base)
         }
-        // Four random numbers below 1024 are all equal once in 2^30 boots.
+        // Three random numbers below 1024 are all equal once in 2^20 tests.
         if memory == "8G" { #expect(bases.count > 1) }
     }
 

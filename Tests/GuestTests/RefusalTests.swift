@@ -5,7 +5,7 @@ import Subprocess
 import TestSupport
 import Testing
 
-@Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct RefusalTests {
+@Suite(.serialized, .built, .timeLimit(.minutes(minutesPerTest))) struct RefusalTests {
     @Test func noApplication() async throws {
         let outcome = try await Guest(initrd: nil).boot()
         #expect(outcome.status == 33, outcome.comment)

@@ -3,7 +3,7 @@
 import TestSupport
 import Testing
 
-@Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct RelocationFixtureTests {
+@Suite(.serialized, .built, .timeLimit(.minutes(minutesPerTest))) struct RelocationFixtureTests {
     /// The relocations that the loader must report.
     static let applications: [(name: String, line: String)] = [
         (

@@ -1,6 +1,7 @@
 // The table of docs/starters.md, as tests: who starts the loader, by which of its files, and which application it boots.
 
 import Foundation
+import TestSupport
 import Testing
 
 /// An application for the loader.
@@ -49,6 +50,9 @@ struct StarterRow: Sendable {
     /// Both, if they share a line.
     static let lineWithOptions = options + " " + line
 
+    /// Whether UEFI firmware takes part, which takes seconds.
+    var isOnUEFI: Bool { name.contains("OVMF") || name.contains("on UEFI") }
+
     /// The first columns.
     var heading: String { "\(name) | \(file.rawValue) | \(boot)" }
 
@@ -68,6 +72,7 @@ struct StarterRow: Sendable {
         StarterRow(name: name, file: file, boot: boot, missing: { nil }) { application in
             let isMultiboot = boot == "Multiboot"
             var guest = Guest(initrd: application, machine: machine)
+            guest.devices = []
             guest.moduleArguments = isMultiboot ? options : ""
             guest.append = isMultiboot ? line : lineWithOptions
             if boot == "PVH" { guest.loader = try Start.pvh.loader() }

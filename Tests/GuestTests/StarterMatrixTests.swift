@@ -5,17 +5,27 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct StarterMatrixTests {
-    private static let isMatrix = ProcessInfo.processInfo.environment["LOADER_MATRIX"] != nil
+/// Boots one cell, and compares the result with the page.
+private func compare(_ cell: StarterCell) async throws {
+    if let missing = cell.missing { try Test.cancel("\(skipped(cell.testDescription, missing))") }
+    let (result, outcome) = try await cell.row.result(cell.application)
+    let page = try #require(try StarterPage()[cell], "docs/starters.md has no such cell: make matrix")
+    #expect(StarterPage.comparable(StarterPage.text(result)) == StarterPage.comparable(page), outcome.comment)
+}
 
-    @Test(.enabled(if: !isMatrix, "make matrix runs all of them"), arguments: StarterCell.sample)
-    func `a cell is as the page says`(_ cell: StarterCell) async throws {
-        if let missing = cell.missing { try Test.cancel("\(skipped(cell.testDescription, missing))") }
-        let (result, outcome) = try await cell.row.result(cell.application)
-        let page = try #require(try StarterPage()[cell], "docs/starters.md has no such cell: make matrix")
-        #expect(
-            StarterPage.comparable(StarterPage.text(result)) == StarterPage.comparable(page), outcome.comment)
-    }
+private let isMatrix = ProcessInfo.processInfo.environment["LOADER_MATRIX"] != nil
+
+/// The slow rows of the sample, those with UEFI firmware: a suite of their own, which runs beside the other.
+@Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct StarterMatrixByUEFITests {
+    @Test(.enabled(if: !isMatrix, "make matrix runs all of them"), arguments: StarterCell.sample.filter(\.row.isOnUEFI))
+    func `a cell is as the page says`(_ cell: StarterCell) async throws { try await compare(cell) }
+}
+
+@Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct StarterMatrixTests {
+    @Test(
+        .enabled(if: !isMatrix, "make matrix runs all of them"),
+        arguments: StarterCell.sample.filter { !$0.row.isOnUEFI })
+    func `a cell is as the page says`(_ cell: StarterCell) async throws { try await compare(cell) }
 
     @Test func `every row and every application is in the sample`() {
         #expect(Set(StarterCell.sample.map(\.row.heading)).count == StarterRow.all.count)
@@ -41,19 +51,14 @@ import Testing
 
 /// Writing the page, without boots.
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct StarterPageTests {
-    private let folder = FileManager.default.temporaryDirectory.appendingPathComponent("page-\(UUID())")
-
     /// A copy of the page.
-    private func copy() throws -> URL {
-        let file = folder.appendingPathComponent("starters.md")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        try Data(contentsOf: StarterPage.file).write(to: file)
-        return file
+    private func copy(in folder: Folder) throws -> URL {
+        try folder.write("starters.md", String(contentsOf: StarterPage.file, encoding: .utf8))
     }
 
     @Test func `edits in between are kept, and so are other cells`() throws {
-        defer { try? FileManager.default.removeItem(at: folder) }
-        let file = try copy()
+        let folder = try Folder()
+        let file = try copy(in: folder)
         let (first, second) = (StarterCell.all[0], StarterCell.all[10])
         try StarterPage.write(.fails(1, "one"), to: first, of: file)
         let edited = "Edited.\n" + (try String(contentsOf: file, encoding: .utf8)) + "Edited, too.\n"
@@ -71,8 +76,8 @@ import Testing
 
     /// Writing the same result again changes nothing.
     @Test func `the page has the form in which it is written`() throws {
-        defer { try? FileManager.default.removeItem(at: folder) }
-        let file = try copy()
+        let folder = try Folder()
+        let file = try copy(in: folder)
         let cell = try #require(StarterCell.all.first { (try? StarterPage()[$0]) == "boots" })
         try StarterPage.write(.boots, to: cell, of: file)
         #expect(try Data(contentsOf: file) == Data(contentsOf: StarterPage.file))

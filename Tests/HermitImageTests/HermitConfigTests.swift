@@ -218,7 +218,7 @@ struct Reading: Equatable, Codable {
             }
             documents.append(text)
         }
-        try folder.write(documents.flatMap { littleEndian(UInt32($0.count)) + $0 }, "cases")
+        try folder.write("cases", documents.flatMap { littleEndian(UInt32($0.count)) + $0 })
         try await folder.python(
             """
             import struct, json

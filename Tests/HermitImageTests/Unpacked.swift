@@ -5,6 +5,7 @@ import Commands
 import Diagnostics
 import Foundation
 import HermitImage
+import TestSupport
 import Testing
 
 /// The result of unpacking: the bytes, or the fault.
@@ -29,43 +30,21 @@ enum Unpacked: Equatable {
     var rule: Rule? { if case .fault(let fault) = self { fault.rule } else { nil } }
 }
 
-/// A folder that is removed with the test.
-final class Folder {
-    let url: URL
-    init() throws {
-        url = FileManager.default.temporaryDirectory.appending(path: "image-" + UUID().uuidString)
-        try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-    }
-    deinit { try? FileManager.default.removeItem(at: url) }
-
-    /// The path of `name` in it.
-    func path(_ name: String) -> String { url.appending(path: name).path }
-    /// The bytes of `name`.
-    func read(_ name: String) throws -> [UInt8] { Array(try Data(contentsOf: url.appending(path: name))) }
-    /// Writes `bytes` to `name`.
-    func write(_ bytes: [UInt8], _ name: String) throws {
-        let file = url.appending(path: name)
-        try FileManager.default.createDirectory(at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
-        try Data(bytes).write(to: file)
-    }
+extension Folder {
     /// Runs a shell's `script` in it.
     func shell(_ script: String) async throws {
         try await make(["sh", "-c", "cd '\(url.path)' && { \(script)\n}"])
     }
-    /// Runs Python's `script` in it; returns what it printed.
+    /// Runs Python's `script` in it, with the arguments `words`; returns what it printed.
     @discardableResult
-    func python(_ script: String) async throws -> String {
-        try write(Array(script.utf8), "script.py")
-        let result = try await run(["sh", "-c", "cd '\(url.path)' && python3 script.py"])
+    func python(_ script: String, _ words: Int...) async throws -> String {
+        try write("script.py", script)
+        let result = try await run([
+            "sh", "-c", "cd '\(url.path)' && python3 script.py \(words.map(String.init).joined(separator: " "))",
+        ])
         guard result.succeeded else { throw CommandFailure(description: result.output) }
         return result.output
     }
-}
-
-/// Whether a program is in PATH.
-func isInstalled(_ program: String) -> Bool {
-    (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
-        .contains { FileManager.default.isExecutableFile(atPath: "\($0)/\(program)") }
 }
 
 /// The same numbers in every run.

@@ -2,6 +2,7 @@
 
 import Foundation
 import Subprocess
+import TestSupport
 import Testing
 
 #if canImport(System)
@@ -19,8 +20,7 @@ struct Run {
 
 /// The program, from the folder of this test's executable.
 enum Tool {
-    static let root = URL(fileURLWithPath: #filePath)
-        .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+    static let root = Project.root
     static let program = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
         .appendingPathComponent("loader-inspect")
 
@@ -34,10 +34,9 @@ enum Tool {
         program: String, _ arguments: [String], in folder: URL? = nil, input: [UInt8] = []
     ) async throws -> Run {
         var command = [program] + arguments
-        let file = FileManager.default.temporaryDirectory.appendingPathComponent("input-\(UUID())")
-        defer { try? FileManager.default.removeItem(at: file) }
+        let inputs = try Folder()
         if !input.isEmpty {
-            try Data(input).write(to: file)
+            let file = try inputs.write("input", input)
             // By way of cat: writing to a pipe that is closed early would end the tests by SIGPIPE.
             command = ["/bin/sh", "-c", #"file=$1; shift; cat "$file" | "$@""#, "sh", file.path] + command
         }
@@ -71,13 +70,6 @@ enum Tool {
         return try String(contentsOf: folder.url.appendingPathComponent("terminal"), encoding: .utf8)
     }
 
-    /// Whether there is a program of that name in PATH.
-    static func isThere(_ name: String) -> Bool {
-        (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").contains {
-            FileManager.default.isExecutableFile(atPath: "\($0)/\(name)")
-        }
-    }
-
     /// Runs another program; nil if it is missing or fails.
     static func other(_ name: String, _ arguments: [String]) async -> String? {
         let result = try? await Subprocess.run(
@@ -87,22 +79,7 @@ enum Tool {
     }
 }
 
-/// A folder for a test's files, removed with its last reference.
-final class Folder {
-    let url = FileManager.default.temporaryDirectory.appendingPathComponent("inspection-\(UUID())")
-
-    init() throws { try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true) }
-
-    deinit { try? FileManager.default.removeItem(at: url) }
-
-    /// Writes a file; returns its path.
-    @discardableResult
-    func write(_ name: String, _ bytes: [UInt8]) throws -> URL {
-        let file = url.appendingPathComponent(name)
-        try Data(bytes).write(to: file)
-        return file
-    }
-
+extension Folder {
     /// A folder with all samples, under their names.
     static func withSamples() throws -> Folder {
         let folder = try Folder()

@@ -5,7 +5,7 @@ import HostileInput
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(minutesPerTest))) struct ImageTests {
+@Suite(.disabled(if: isCheck, "not in make check"), .timeLimit(.minutes(minutesPerTest))) struct ImageTests {
     private static let kernel = SmallFile().bytes
 
     private static func input(_ kernelArguments: String, _ arguments: String, _ variables: String) -> String {

@@ -5,7 +5,7 @@ import HostileInput
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(minutesPerTest))) struct LibraryMutationTests {
+@Suite(.disabled(if: isCheck, "not in make check"), .timeLimit(.minutes(minutesPerTest))) struct LibraryMutationTests {
     @Test(arguments: [false, true], [0, 1, 2])
     func `an application with two libraries and any table byte changed loads or is refused`(hasGNUHash: Bool, file: Int)
     {

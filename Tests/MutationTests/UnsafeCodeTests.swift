@@ -57,10 +57,10 @@ import Testing
         let tests = Self.sources.deletingLastPathComponent().appendingPathComponent("Tests")
         var count = 0
         for name in try FileManager.default.subpathsOfDirectory(atPath: tests.path) where name.hasSuffix(".swift") {
-            for line in try String(contentsOf: tests.appendingPathComponent(name), encoding: .utf8).split(
-                separator: "\n")
-            where line.hasPrefix("@Suite") {
-                #expect(line.contains(".timeLimit("), "\(name): \(line)")
+            let text = try String(contentsOf: tests.appendingPathComponent(name), encoding: .utf8)
+            for suite in "\n\(text)".components(separatedBy: "\n@Suite").dropFirst() {
+                let traits = suite.components(separatedBy: "struct ")[0]
+                #expect(traits.contains(".timeLimit("), "\(name): \(traits)")
                 count += 1
             }
         }

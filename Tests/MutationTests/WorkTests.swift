@@ -12,7 +12,7 @@ import Linking
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(minutesPerTest))) struct WorkTests {
+@Suite(.disabled(if: isCheck, "not in make check"), .timeLimit(.minutes(minutesPerTest))) struct WorkTests {
     /// The processor time of `body` for `more`, as a multiple of that for `less`: the shortest of three runs of each, in
     /// turn.
     static func growth<Input>(_ less: Input, _ more: Input, _ body: (borrowing Input) -> Void) -> Double {

@@ -62,13 +62,13 @@ public struct ImageWriter: Sendable {
         return packed + littleEndian(checksum(bytes)) + littleEndian(UInt32(truncatingIfNeeded: bytes.count))
     }
 
-    /// CRC-32, bit by bit.
+    /// CRC-32.
     public static func checksum(_ bytes: [UInt8]) -> UInt32 {
-        var word: UInt32 = .max
-        for byte in bytes {
-            word ^= UInt32(byte)
-            for _ in 0..<8 { word = word >> 1 ^ (word & 1 == 0 ? 0 : 0xedb8_8320) }
-        }
-        return ~word
+        ~bytes.reduce(UInt32.max) { $0 >> 8 ^ remainders[Int(UInt8(truncatingIfNeeded: $0) ^ $1)] }
+    }
+
+    /// The remainder of each byte, computed bit by bit.
+    private static let remainders = (0..<256 as Range<UInt32>).map { byte in
+        (0..<8).reduce(byte) { word, _ in word >> 1 ^ (word & 1 == 0 ? 0 : 0xedb8_8320) }
     }
 }

@@ -22,6 +22,9 @@ public struct SeededGenerator: RandomNumberGenerator {
 /// Whether this is `make soak`, in which tests take all cases instead of samples.
 public let isSoak = ProcessInfo.processInfo.environment["LOADER_SOAK"] != nil
 
+/// Whether this is `make check`, which leaves out slow tests and those that start compilers or linkers.
+public let isCheck = ProcessInfo.processInfo.environment["LOADER_CHECK"] != nil
+
 /// The number of samples that a test takes: `few`, or `many` in a soak.
 public func samples(_ few: Int, soak many: Int) -> Int { isSoak ? many : few }
 

@@ -114,12 +114,9 @@ import Testing
     static let dtc = ["/usr/bin/dtc", "/usr/local/bin/dtc"].first { FileManager.default.isExecutableFile(atPath: $0) }
 
     @Test(.enabled(if: dtc != nil, "dtc is not installed")) func `dtc reads it without a warning`() throws {
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("tree-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        let input = folder.appendingPathComponent("tree.dtb")
-        let (output, complaints) = (folder.appendingPathComponent("out"), folder.appendingPathComponent("err"))
-        try Data(Self.build(1024, body: Self.example).tree).write(to: input)
+        let folder = try Folder()
+        let (output, complaints) = (folder.place("out"), folder.place("err"))
+        let input = try folder.write("tree.dtb", Self.build(1024, body: Self.example).tree)
         for file in [output, complaints] { try Data().write(to: file) }
         let process = Process()
         process.executableURL = URL(fileURLWithPath: Self.dtc ?? "")

@@ -139,13 +139,13 @@ import Testing
         #expect(run.output.contains("-o default"), "\(run)")
     }
 
-    @Test(.enabled(if: Tool.isThere("fish"), "fish is not installed")) func fishCompletesFiles() async throws {
+    @Test(.enabled(if: isInstalled("fish"), "fish is not installed")) func fishCompletesFiles() async throws {
         let run = try await folder.shell(
             "$tool --generate-completion-script fish >script; fish -c 'source script; complete -C \"loader-inspect \"'")
         #expect(run.output.contains("application\n") && run.output.contains("segments\t"), "\(run)")
     }
 
-    @Test(.enabled(if: Tool.isThere("zsh"), "zsh is not installed")) func zshTakesTheScript() async throws {
+    @Test(.enabled(if: isInstalled("zsh"), "zsh is not installed")) func zshTakesTheScript() async throws {
         let run = try await folder.shell(
             "$tool --generate-completion-script zsh >script; grep -A1 -c _files script; zsh -n script")
         #expect(run.status == 0, "\(run)")

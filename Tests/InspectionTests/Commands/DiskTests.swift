@@ -7,7 +7,7 @@ import Testing
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct DiskTests {
     private static let canMake =
         ["/usr/sbin/sfdisk", "/sbin/sfdisk", "/usr/bin/sfdisk"].contains(where: FileManager.default.fileExists)
-        && Tool.isThere("mformat")
+        && isInstalled("mformat")
 
     /// A folder with images that require 1.5 GiB, one of which is damaged, and an MZ file for the loader's.
     private func folder() throws -> Folder {

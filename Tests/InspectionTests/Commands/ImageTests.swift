@@ -129,7 +129,7 @@ import Testing
 
     // MARK: Making and extracting
 
-    @Test(.enabled(if: Tool.isThere("gzip"), "there is no gzip"))
+    @Test(.enabled(if: isInstalled("gzip"), "there is no gzip"))
     func `an image is made reproducibly, and extracted`() async throws {
         let folder = try Folder()
         try folder.write("app", Sample.application)

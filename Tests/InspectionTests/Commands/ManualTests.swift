@@ -105,7 +105,7 @@ import Testing
         }
     }
 
-    @Test(.enabled(if: Tool.isThere("groff"), "there is no groff")) func thePageIsWellFormed() async throws {
+    @Test(.enabled(if: isInstalled("groff"), "there is no groff")) func thePageIsWellFormed() async throws {
         let run = try await Tool.run(
             program: "groff", ["-mdoc", "-Tutf8", "-ww", "-z", Tool.root.path + "/docs/loader-inspect.1"])
         #expect(run.status == 0 && run.errors.isEmpty, "\(run.errors)")

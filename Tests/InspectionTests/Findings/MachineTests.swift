@@ -5,16 +5,7 @@ import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(minutesPerTest))) struct MachineTests {
-    /// A genuine Hermit image, from beside the package or from the folder in the environment.
-    static func genuine(_ name: String) -> String {
-        let folder =
-            ProcessInfo.processInfo.environment["LOADER_HERMIT_IMAGES"].map { URL(fileURLWithPath: $0) }
-            ?? Tool.root.deletingLastPathComponent().appendingPathComponent("shared/hermit")
-        return folder.appendingPathComponent(name).path
-    }
-    static let hasGenuine = ["hello_world", "hello_c"].allSatisfy {
-        FileManager.default.fileExists(atPath: genuine($0))
-    }
+    static let hasGenuine = ["hello_world", "hello_c"].map(Project.genuine).allSatisfy(Project.exists)
 
     /// An application of entry version `version` whose panics name Hermit's sources.
     private static func kernel(_ notes: [UInt8], acpi: Bool = true) -> [UInt8] {
@@ -39,14 +30,16 @@ import Testing
         ])
     func leastMemory(_ name: String, _ memory: String, _ options: String, _ status: Int) async throws {
         // The guest's loader needs more than the assumed one; neither comes near the next 2 MiB.
-        let words = ["--memory", memory, "--loader-options", options, "--quiet", Self.genuine(name)]
+        let words = ["--memory", memory, "--loader-options", options, "--quiet", Project.genuine(name).path]
         let run = try await Tool.run(words)
         #expect(run.status == Int32(status), "\(run.output)")
         #expect(run.output.contains("of RAM the kernel has no room for a heap") == (status == 1))
         guard status == 1 else { return }
         // The advice, followed.
         let advice = try #require(run.output.firstMatch(of: #/say --memory ([0-9]+[MG]) or more/#)).1
-        let again = try await Tool.run(["--memory", String(advice), "--loader-options", options, Self.genuine(name)])
+        let again = try await Tool.run([
+            "--memory", String(advice), "--loader-options", options, Project.genuine(name).path,
+        ])
         #expect(again.status == 0, "\(again.output)")
         let document =
             try JSONSerialization.jsonObject(

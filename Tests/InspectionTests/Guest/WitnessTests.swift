@@ -8,7 +8,7 @@ import Testing
     static let isReady =
         FileManager.default.fileExists(atPath: Tool.root.appendingPathComponent("build/loader").path)
         && FileManager.default.fileExists(atPath: Tool.root.appendingPathComponent("build/fixtures/demo").path)
-        && Tool.isThere("qemu-system-x86_64")
+        && isInstalled("qemu-system-x86_64")
 
     /// Application, machine, memory, protocol.
     static let cells = [

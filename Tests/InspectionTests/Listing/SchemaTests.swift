@@ -33,14 +33,11 @@ import Testing
             paths.append(try folder.write(sample.0, sample.1).path)
         }
         let fixtures = Tool.root.appendingPathComponent("build/fixtures")
-        let genuine =
-            ProcessInfo.processInfo.environment["LOADER_HERMIT_IMAGES"]
-            ?? Tool.root.appendingPathComponent("../shared/hermit").path
         paths += [
             "demo", "demo-recursive", "gen0-pie", "gen2-16M", "reloc-every-dyn", "reloc-ifunc-dyn", "reloc-tlsdesc-dyn",
             "object-types.o", "object-pic.o", "object-sections.o", "object-crash.o",
         ].map { fixtures.appendingPathComponent($0).path }
-        paths += ["hello_world", "hello_c"].map { genuine + "/" + $0 }
+        paths += ["hello_world", "hello_c"].map { Project.genuine($0).path }
         return paths.filter { FileManager.default.fileExists(atPath: $0) }
     }
 

@@ -5,23 +5,28 @@ import TestSupport
 import Testing
 
 extension RunnerTests {
-    @Test func devices() async throws {
+    /// QEMU's command line for a boot with the options `words`.
+    private func line(_ words: [String]) async throws -> String {
         let folder = try Folder()
         try folder.write("app", Sample.application)
         try folder.write("loader", Sample.fixed)
-        func line(_ words: [String]) async throws -> String {
-            let common = ["boot", "--dry-run", "--loader", "loader", "--qemu", "/bin/true"]
-            let run = try await Tool.run(common + words + ["app"], in: folder.url)
-            #expect(run.status == 0, "\(run.errors)")
-            return run.output
-        }
+        let common = ["boot", "--dry-run", "--loader", "loader", "--qemu", "/bin/true"]
+        let run = try await Tool.run(common + words + ["app"], in: folder.url)
+        #expect(run.status == 0, "\(run.errors)")
+        return run.output
+    }
+
+    @Test(.enabled(if: hasKVM, "there is no KVM")) func processorOfKVM() async throws {
+        let kvm = try await line(["--accel", "kvm", "--without-nx"])
+        #expect(kvm.contains(" -accel kvm -cpu host,-pdpe1gb,-nx -display"), "\(kvm)")
+    }
+
+    @Test func devices() async throws {
         let ports = try await line(["--port", "8080:80", "--port", "0.0.0.0:53:5353/udp"])
         #expect(ports.contains(",hostfwd=tcp:127.0.0.1:8080-:80,hostfwd=udp:0.0.0.0:53-:5353 -device virtio-net-pci,"))
         #expect(try await line(["--cpu", "max,+nx"]).contains(" -cpu max,+nx -display"))
-        if Self.hasKVM {
-            let kvm = try await line(["--accel", "kvm", "--without-nx"])
-            #expect(kvm.contains(" -accel kvm -cpu host,-pdpe1gb,-nx -display"), "\(kvm)")
-        }
+        let folder = try Folder()
+        try folder.write("app", Sample.application)
         for wrong in ["80:0", "80:", "8080:80/sctp", "a b:80:80", "70000:80", "1:2:3:4"] {
             let run = try await Tool.run(["boot", "--port", wrong, "app"], in: folder.url)
             #expect(run.status == 64, "\(wrong)")

@@ -100,7 +100,7 @@ import Testing
     }
 
     @Test(
-        .enabled(if: hasLibdw && Tool.isThere("gcc") && Tool.isThere("objcopy"), "libdw1, gcc or objcopy is not there"))
+        .enabled(if: hasLibdw && isInstalled("gcc") && isInstalled("objcopy"), "libdw1, gcc or objcopy is not there"))
     func compileUnits() async throws {
         try folder.write("one.c", Array("int two(int); int one(int x) { return two(x) * x; }\n".utf8))
         try folder.write("two.c", Array("int two(int x) { while (x & 3) x = x * 7 - 1; return x; }\n".utf8))
@@ -122,7 +122,7 @@ import Testing
         let none = try await Tool.run(["sizes", "--by", "unit", "bare.so"], in: folder.url)
         #expect(none.status == 1 && none.errors.contains("no debugging information"), "\(none)")
         let object = try await Tool.run(["sizes", "--by", "unit", "one.o"], in: folder.url)
-        #expect(object.status != 0 && object.errors.contains("an object file have no addresses"), "\(object)")
+        #expect(object.status == 64 && object.errors.contains("an object file have no addresses"), "\(object)")
         // Damaged debugging information ends the list, not the program.
         let bytes = Array(try Data(contentsOf: folder.url.appendingPathComponent("lib.so")))
         var random = SeededGenerator(seed: 9)
@@ -131,12 +131,13 @@ import Testing
             for _ in 0..<50 { damaged[0x1000 + Int(random.next() % UInt64(bytes.count - 0x1000))] = UInt8(round * 13) }
             try folder.write("damaged", damaged)
             let run = try await Tool.run(["sizes", "--by", "unit", "damaged"], in: folder.url)
+            // The status depends on the compiler that wrote the bytes; no signal may end the program.
             #expect((0...2).contains(run.status), "round \(round): \(run)")
         }
     }
 
     /// Zeros of thread-local storage have no address; the addresses after the template belong to other sections.
-    @Test(.enabled(if: Tool.isThere("gcc"), "there is no gcc")) func threadLocalZeros() async throws {
+    @Test(.enabled(if: isInstalled("gcc"), "there is no gcc")) func threadLocalZeros() async throws {
         let source = """
             __thread char zeros[8192]; __thread int set = 1; int x; int *const table[4] = {&x, &x, &x, &x};
             int f(int i) { return zeros[i] + set; }

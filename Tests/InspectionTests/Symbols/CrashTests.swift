@@ -5,14 +5,7 @@ import TestSupport
 import Testing
 
 @Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct CrashTests {
-    static func has(_ programs: String...) -> Bool {
-        programs.allSatisfy { name in
-            (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").contains {
-                FileManager.default.isExecutableFile(atPath: "\($0)/\(name)")
-            }
-        }
-    }
-    static let hasTools = has("objcopy", "strip", "addr2line", "as", "ld", "nm")
+    static let hasTools = isInstalled("objcopy", "strip", "addr2line", "as", "ld", "nm")
     static let crash = Tool.root.appendingPathComponent("build/fixtures/crash")
 
     private func sh(_ script: String, in folder: Folder) async throws -> Run {
@@ -246,7 +239,7 @@ import Testing
         #expect(told == names.map(\.1), "\(run.output)\(run.errors)")
     }
 
-    static let hasCargo = has("cargo", "rustc", "cc")
+    static let hasCargo = isInstalled("cargo", "rustc", "cc")
 
     /// A real cargo project with this tool as its runner.
     @Test(.enabled(if: RunnerTests.isReady && hasCargo, "cargo, rustc and cc, or make loader fixtures"))

@@ -122,7 +122,7 @@ import Testing
         "riscv64", "aarch64", "aarch64_be",
     ]
 
-    @Test(.enabled(if: Tool.isThere("clang") && Tool.isThere("ld.lld"), "clang or ld.lld is not there"))
+    @Test(.enabled(if: isInstalled("clang") && isInstalled("ld.lld"), "clang or ld.lld is not there"))
     func otherMachines() async throws {
         let source = """
             extern int other(int); extern int weakling(void) __attribute__((weak));
@@ -152,7 +152,7 @@ import Testing
     }
 
     /// A process that aborts leaves a core file if the system allows it; gdb writes one of a running process.
-    @Test(.enabled(if: Tool.isThere("gdb"), "gdb is not there")) func coreFiles() async throws {
+    @Test(.enabled(if: isInstalled("gdb"), "gdb is not there")) func coreFiles() async throws {
         let script = "gdb -q -batch -ex 'set startup-with-shell off' -ex starti -ex 'generate-core-file core' --args "
         let made = try await Tool.run(program: "sh", ["-c", script + "/bin/true one two"], in: folder.url)
         #expect(FileManager.default.fileExists(atPath: folder.url.path + "/core"), "\(made.output)\(made.errors)")

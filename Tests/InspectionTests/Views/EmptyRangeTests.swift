@@ -49,7 +49,8 @@ import Testing
     }
 
     /// The same with objcopy's own output.
-    @Test(.enabled(if: hasObjcopy, "there is no objcopy"), arguments: views) func ofObjcopy(_ view: String) async throws
+    @Test(.enabled(if: isInstalled("objcopy"), "there is no objcopy"), arguments: views) func ofObjcopy(_ view: String)
+        async throws
     {
         let source = "__attribute__((visibility(\"hidden\"))) int x; int *y = &x; void _start(void) { for (;;); }"
         try folder.write("a.c", Array(source.utf8))
@@ -58,9 +59,5 @@ import Testing
         #expect(built.status == 0, "\(built.errors)")
         let run = try await Tool.run([view, "a.debug"], in: folder.url)
         #expect(run.status == 0 && run.errors.isEmpty, "\(run.errors)")
-    }
-
-    private static let hasObjcopy = ["/usr/bin/objcopy", "/usr/local/bin/objcopy"].contains {
-        FileManager.default.isExecutableFile(atPath: $0)
     }
 }

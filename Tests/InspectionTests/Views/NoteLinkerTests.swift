@@ -57,22 +57,16 @@ import Testing
         #expect(verdict.status == 0, "\(verdict.output)\(verdict.errors)")
     }
 
-    private static func has(_ linker: String) -> Bool {
-        (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").contains {
-            FileManager.default.isExecutableFile(atPath: "\($0)/\(linker)")
-        }
-    }
-
-    @Test(.enabled(if: has("ld.mold"), "there is no ld.mold")) func mold() async throws {
+    @Test(.enabled(if: isInstalled("ld.mold"), "there is no ld.mold")) func mold() async throws {
         try await link("ld.mold", ["-static"])
     }
 
-    @Test(.enabled(if: has("ld.bfd"), "there is no ld.bfd"), arguments: [[], ["-T", "a.ld"]])
+    @Test(.enabled(if: isInstalled("ld.bfd"), "there is no ld.bfd"), arguments: [[], ["-T", "a.ld"]])
     func gnuLinker(_ arguments: [String]) async throws { try await link("ld.bfd", ["-static"] + arguments) }
 
-    @Test(.enabled(if: has("ld.gold"), "there is no ld.gold"), arguments: [[], ["-T", "a.ld"]])
+    @Test(.enabled(if: isInstalled("ld.gold"), "there is no ld.gold"), arguments: [[], ["-T", "a.ld"]])
     func gold(_ arguments: [String]) async throws { try await link("ld.gold", ["-static"] + arguments) }
 
-    @Test(.enabled(if: has("ld.lld"), "there is no ld.lld"), arguments: [[], ["-T", "a.ld"]])
+    @Test(.enabled(if: isInstalled("ld.lld"), "there is no ld.lld"), arguments: [[], ["-T", "a.ld"]])
     func lld(_ arguments: [String]) async throws { try await link("ld.lld", ["-static"] + arguments) }
 }

@@ -26,7 +26,7 @@ import Testing
         .filter { !$0.hasPrefix("reloc-every") && !$0.hasPrefix("gen") && !$0.contains("crel") && $0 != "objects" }
         .map { Tool.root.path + "/build/fixtures/" + $0 }
 
-    private static let genuine = ["hello_world", "hello_c"].map { MachineTests.genuine($0) }
+    private static let genuine = ["hello_world", "hello_c"].map { Project.genuine($0).path }
         .filter { FileManager.default.fileExists(atPath: $0) }
 
     @Test(.enabled(if: !fixtures.isEmpty, "make fixtures")) func ofFixtures() async throws {

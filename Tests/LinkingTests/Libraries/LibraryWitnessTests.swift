@@ -10,7 +10,9 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct LibraryWitnessTests {
+@Suite(
+    .serialized, .disabled(if: isCheck, "not in make check"), .timeLimit(.minutes(minutesPerTest))
+) struct LibraryWitnessTests {
     /// A way to build a program and its libraries.
     struct Build: CustomStringConvertible {
         var compiler: String
@@ -48,18 +50,19 @@ import Testing
     ]
 
     @Test(arguments: builds) func programsWithLibraries(build: Build) async throws {
-        let scratch = try ScratchDirectory()
+        let scratch = try Folder()
         let names = try await compile(build, in: scratch)
-        let dump = "\(scratch.path)/dump"
+        let dump = "\(scratch.url.path)/dump"
         let ran = try await run([
-            "sh", "-c", "LD_BIND_NOW=1 LD_LIBRARY_PATH='\(scratch.path)' '\(scratch.path)/program' > '\(dump)'",
+            "sh", "-c", "LD_BIND_NOW=1 LD_LIBRARY_PATH='\(scratch.url.path)' '\(scratch.url.path)/program' > '\(dump)'",
         ])
         try #require(ran.succeeded, "\(ran.output)")
         let witness = WitnessSet(Array(try #require(FileManager.default.contents(atPath: dump))))
 
         var files: [(name: String, bytes: [UInt8])] = []
         for name in names {
-            files.append((name, Array(try #require(FileManager.default.contents(atPath: "\(scratch.path)/\(name)")))))
+            files.append(
+                (name, Array(try #require(FileManager.default.contents(atPath: "\(scratch.url.path)/\(name)")))))
         }
         files[0].bytes.removeInterpreter()
         let result = try compareTogether(files, with: witness)
@@ -74,14 +77,14 @@ import Testing
     }
 
     /// The names of the files, the program first.
-    private func compile(_ build: Build, in scratch: ScratchDirectory) async throws -> [String] {
-        let versions = try scratch.write(LibraryWitnessSources.versions, "base.map")
+    private func compile(_ build: Build, in scratch: Folder) async throws -> [String] {
+        let versions = try scratch.write("base.map", LibraryWitnessSources.versions).path
         let shared =
             ["-shared", "-fPIC", "-nostdlib", "-ffreestanding", "-mgeneral-regs-only", "-w", "-O1"] + build.flags
         let semantic = build.compiler == "clang" ? ["-fsemantic-interposition"] : []
-        let path = "\(scratch.path)/"
+        let path = "\(scratch.url.path)/"
         func make(_ name: String, _ source: String, _ flags: [String]) async throws {
-            let file = try scratch.write(source, "\(name).c")
+            let file = try scratch.write("\(name).c", source).path
             let output = name == "program" ? path + name : path + "lib\(name).so"
             let built = try await run([build.compiler, "-o", output, file] + flags)
             try #require(built.succeeded, "\(name): \(built.output)")
@@ -107,10 +110,10 @@ import Testing
 }
 
 /// The cost of symbols of other files.
-@Suite(.timeLimit(.minutes(minutesPerTest))) struct SymbolSearchCostTests {
+@Suite(.disabled(if: isCheck, "not in make check"), .timeLimit(.minutes(minutesPerTest))) struct SymbolSearchCostTests {
     /// Twice as many relocations against twice as many symbols take twice as many steps, whatever their order.
     @Test(arguments: ["gnu", "sysv"]) func costIsLinear(style: String) async throws {
-        let scratch = try ScratchDirectory()
+        let scratch = try Folder()
         var costs: [Double] = []
         for count in [4000, 8000] {
             let names = (0..<count).map { "_ZN5scope6symbolI\($0)EEv" }
@@ -118,17 +121,17 @@ import Testing
             // Ten times each symbol, scattered.
             let places = (0..<count * 10).map { ".quad \(names[$0 &* 7919 % count])" }
             for (name, text) in [("one", definitions), ("app", places)] {
-                let source = try scratch.write(".data\n" + text.joined(separator: "\n") + "\n", "\(name).s")
+                let source = try scratch.write("\(name).s", ".data\n" + text.joined(separator: "\n") + "\n").path
                 let built = try await run(
                     [
                         "clang", "-shared", "-nostdlib", "-fuse-ld=lld", "-Wl,--hash-style=\(style)",
                         "-Wl,-soname,\(name).so",
-                        "-Wl,-e,0x1000", "-o", "\(scratch.path)/\(name).so", source,
-                    ] + (name == "app" ? ["\(scratch.path)/one.so"] : []))
+                        "-Wl,-e,0x1000", "-o", "\(scratch.url.path)/\(name).so", source,
+                    ] + (name == "app" ? ["\(scratch.url.path)/one.so"] : []))
                 try #require(built.succeeded, "\(built.output)")
             }
             var files = try ["app", "one"].map {
-                ("\($0).so", Array(try #require(FileManager.default.contents(atPath: "\(scratch.path)/\($0).so"))))
+                ("\($0).so", Array(try #require(FileManager.default.contents(atPath: "\(scratch.url.path)/\($0).so"))))
             }
             // The entry point is some byte of a segment.
             files[0].1.replaceSubrange(24..<32, with: files[0].1.firstSegment)

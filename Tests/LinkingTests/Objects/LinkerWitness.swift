@@ -66,25 +66,15 @@ enum LinkerWitness {
     /// The address of the image.
     static let base: UInt64 = 0x20_0000
 
-    /// The test's own folder.
-    static func folder() throws -> URL {
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("witness-\(UUID())")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        return folder
-    }
-
     /// Compares our result for `file` with that of `linker`.
     static func compare(_ file: [UInt8], linkedBy linker: String) async throws -> Comparison {
-        let folder = try folder()
-        defer { try? FileManager.default.removeItem(at: folder) }
-        let scriptFile = folder.appendingPathComponent("script.ld"), output = folder.appendingPathComponent("linked")
-        let object = folder.appendingPathComponent("object.o")
-        try Data(file).write(to: object)
-        try script(file).write(to: scriptFile, atomically: true, encoding: .utf8)
+        let folder = try Folder()
+        let object = try folder.write("object.o", file), scriptFile = try folder.write("script.ld", script(file))
         try await make([
-            linker, "-static", "--no-relax", "-z", "norelro", "-T", scriptFile.path, "-o", output.path, object.path,
+            linker, "-static", "--no-relax", "-z", "norelro", "-T", scriptFile.path, "-o", folder.path("linked"),
+            object.path,
         ])
-        return try compare(file, LinkedMemory([UInt8](try Data(contentsOf: output))))
+        return try compare(file, LinkedMemory(folder.read("linked")))
     }
 
     /// The file without SHF_MERGE and SHF_STRINGS: linkers merge strings, which moves them.

@@ -7,7 +7,7 @@ import Linking
 import Testing
 import TestSupport
 
-@Suite(.timeLimit(.minutes(minutesPerTest))) struct LinkerWitnessTests {
+@Suite(.disabled(if: isCheck, "not in make check"), .timeLimit(.minutes(minutesPerTest))) struct LinkerWitnessTests {
     static let models = ["static", "medium", "pic", "noplt", "pic-large", "sections", "crel"]
 
     static let fixtures = URL(fileURLWithPath: #filePath)
@@ -39,9 +39,8 @@ import TestSupport
 
     /// Random files.
     @Test(arguments: ["ld.lld", "ld.bfd"]) func madeUpFiles(linker: String) async throws {
-        let folder = try LinkerWitness.folder()
-        defer { try? FileManager.default.removeItem(at: folder) }
-        let source = folder.appendingPathComponent("source.s"), object = folder.appendingPathComponent("made-up.o")
+        let folder = try Folder()
+        let source = folder.place("source.s"), object = folder.place("made-up.o")
         var total = Comparison()
         var unbuilt: [String] = []
         for seed in Seeds.chosen() {
@@ -68,9 +67,8 @@ import TestSupport
 
     /// Values that fit in a field and values that do not, according to one of the linkers: they do not agree on all of them.
     @Test func sameLimits() async throws {
-        let folder = try LinkerWitness.folder()
-        defer { try? FileManager.default.removeItem(at: folder) }
-        let source = folder.appendingPathComponent("source.s"), object = folder.appendingPathComponent("object.o")
+        let folder = try Folder()
+        let source = folder.place("source.s"), object = folder.place("object.o")
         // The type, its width, and the symbol without an addend.
         let types: [(String, Int64, String)] = [
             ("8", 8, "zero"), ("16", 16, "zero"), ("32", 32, "zero"), ("32S", 32, "zero"), ("PC8", 8, "here"),
@@ -104,7 +102,7 @@ import TestSupport
                 for linker in ["ld.bfd", "ld.lld"] {
                     accepted.append(
                         try await run([
-                            linker, "-static", "-o", folder.appendingPathComponent("linked").path, object.path,
+                            linker, "-static", "-o", folder.place("linked").path, object.path,
                         ]).succeeded)
                 }
                 let refusal = refusal(of: file, bias: LinkerWitness.base)

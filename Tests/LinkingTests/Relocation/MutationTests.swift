@@ -6,7 +6,7 @@ import Linking
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(minutesPerTest))) struct MutationTests {
+@Suite(.disabled(if: isCheck, "not in make check"), .timeLimit(.minutes(minutesPerTest))) struct MutationTests {
     /// A small generator with a seed, so that a failure can be repeated.
     struct Generator: RandomNumberGenerator {
         var state: UInt64

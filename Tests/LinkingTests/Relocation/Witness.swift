@@ -7,24 +7,6 @@ import ELF
 import Foundation
 import Linking
 
-/// A directory for the tests' files, removed afterwards.
-final class ScratchDirectory {
-    let path: String
-
-    init() throws {
-        path = FileManager.default.temporaryDirectory.appendingPathComponent("relocations-\(UUID().uuidString)").path
-        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-    }
-
-    deinit { try? FileManager.default.removeItem(atPath: path) }
-
-    /// Writes `text` to a file called `name`; returns its path.
-    func write(_ text: String, _ name: String) throws -> String {
-        try text.write(toFile: "\(path)/\(name)", atomically: true, encoding: .utf8)
-        return "\(path)/\(name)"
-    }
-}
-
 /// An object's memory as the dynamic linker relocated it.
 struct WitnessMemory {
     var bias: UInt64

@@ -6,7 +6,9 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite(.serialized, .timeLimit(.minutes(minutesPerTest))) struct WitnessTests {
+@Suite(
+    .serialized, .disabled(if: isCheck, "not in make check"), .timeLimit(.minutes(minutesPerTest))
+) struct WitnessTests {
     /// A way to build an object of `WitnessSources`, and the relocation types that it must have then.
     struct Build: CustomStringConvertible {
         var compiler: String
@@ -44,13 +46,13 @@ import Testing
     ]
 
     /// Opens `objects` with the dynamic linker; nil for those that it cannot open.
-    func witness(_ objects: [String], _ scratch: ScratchDirectory) async throws -> [WitnessMemory?] {
-        let program = "\(scratch.path)/witness"
-        let source = try scratch.write(WitnessSources.program, "witness.c")
+    func witness(_ objects: [String], _ scratch: Folder) async throws -> [WitnessMemory?] {
+        let program = "\(scratch.url.path)/witness"
+        let source = try scratch.write("witness.c", WitnessSources.program).path
         let built = try await run(["gcc", "-w", "-O1", "-o", program, source, "-ldl"])
         try #require(built.succeeded, "\(built.output)")
-        let dumps = "\(scratch.path)/dumps"
-        let copies = "\(scratch.path)/copies"
+        let dumps = "\(scratch.url.path)/dumps"
+        let copies = "\(scratch.url.path)/copies"
         for directory in [dumps, copies] {
             try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         }
@@ -65,11 +67,12 @@ import Testing
 
     @Test(arguments: builds)
     func builtObjects(build: Build) async throws {
-        let scratch = try ScratchDirectory()
-        let c = try scratch.write(WitnessSources.c, "object.c")
+        let scratch = try Folder()
+        let c = try scratch.write("object.c", WitnessSources.c).path
         let assembly = try scratch.write(
-            WitnessSources.assembly + "\n" + build.assembly + "\n" + WitnessSources.assemblyEnd, "places.s")
-        let object = "\(scratch.path)/libwitnessed.so"
+            "places.s", WitnessSources.assembly + "\n" + build.assembly + "\n" + WitnessSources.assemblyEnd
+        ).path
+        let object = "\(scratch.url.path)/libwitnessed.so"
         let built = try await run([build.compiler, "-shared", "-fPIC", "-w", "-o", object, c, assembly] + build.flags)
         try #require(built.succeeded, "\(built.output)")
         let file = try #require(FileManager.default.contents(atPath: object).map { Array($0) })
@@ -87,7 +90,7 @@ import Testing
 
     /// A sample of the system's own libraries; at least 300 of them in a soak.
     @Test func systemLibraries() async throws {
-        let scratch = try ScratchDirectory()
+        let scratch = try Folder()
         let directory = "/usr/lib/x86_64-linux-gnu"
         let names = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
         var seen = Set<String>()
