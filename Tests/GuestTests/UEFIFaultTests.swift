@@ -16,7 +16,7 @@ import Testing
         try folder.copy(MZTests.file, to: "loader.efi")
         try folder.copy(Project.fixture("demo"), to: "EFI/hermit/hermit-app")
         try folder.write([faults.joined(separator: " ")], to: "faults")
-        return try await Guest(medium: OVMF.medium(folder)).boot()
+        return try await Guest(medium: OVMF.medium([folder])).boot()
     }
 
     /// The failing call, the status (EFI_STATUS without its highest bit), and the beginning of the sentence.
@@ -41,25 +41,17 @@ import Testing
 
     @Test(
         .enabled(if: OVMF.isThere, "OVMF is not there: make deps"), .enabled(if: isBuilt, "make loader fixtures"))
-    func `each fault is reported, and nothing stays allocated or open`() async throws {
-        let outcome = try await boot(Self.faults.map(\.name))
-        #expect(outcome.plain.contains("[FIRMWARE] done"), outcome.comment)
+    func `each fault is reported, nothing stays allocated or open, and then it boots`() async throws {
+        // Last, the firmware itself refuses an outdated key: the loader reads the memory map again.
+        let outcome = try await boot(Self.faults.map(\.name) + ["stale7"])
+        #expect(outcome.status == 3 && outcome.serial.contains("checks passed"), outcome.comment)
         let lines = outcome.plain.split(separator: "\n").filter { $0.contains("[LOADER]") || $0.contains("[FIRMWARE]") }
-        try #require(lines.count == 2 * Self.faults.count + 1, outcome.comment)
+        try #require(lines.count > 2 * Self.faults.count, outcome.comment)
         for (index, fault) in Self.faults.enumerated() {
             #expect(lines[2 * index].contains("[LOADER] error: " + fault.sentence), "\(fault.name)")
             let status = "status 0x800000000000000\(fault.status), pages left 0x0, files left 0x0"
             let end = "[FIRMWARE] \(fault.name): \(status)"
             #expect(lines[2 * index + 1].hasSuffix(end), "\(lines[2 * index + 1])")
         }
-    }
-
-    /// The firmware itself refuses an outdated key.
-    @Test(
-        .enabled(if: OVMF.isThere, "OVMF is not there: make deps"), .enabled(if: isBuilt, "make loader fixtures"))
-    func `a memory map that has changed is read again`() async throws {
-        let outcome = try await boot(["leave", "stale7"])
-        #expect(outcome.plain.contains("[FIRMWARE] leave: status"), outcome.comment)
-        #expect(outcome.status == 3 && outcome.serial.contains("checks passed"), outcome.comment)
     }
 }

@@ -440,7 +440,9 @@ private func entries(_ archive: [UInt8]) -> [String] {
         try await folder.shell("tar --format=pax -cf packed -C tree \(String(repeating: "l", count: 101)) one")
         let archive = try folder.read("packed")
         var refused = 0
-        for offset in 0..<2560 {
+        // Every byte, or in a sample every third.
+        let step = samples(3, soak: 1)
+        for offset in stride(from: 0, to: 2560, by: step) {
             for value in [0, 0x20, 0x30, 0x39, 0x80, 0xff, archive[offset] ^ 1] as [UInt8]
             where value != archive[offset] {
                 var changed = archive
@@ -457,7 +459,7 @@ private func entries(_ archive: [UInt8]) -> [String] {
                 if Rule.allTar.contains(entries(changed).last ?? "") { refused += 1 }
             }
         }
-        #expect(refused > 5000)
+        #expect(refused > 5000 / step)
     }
 }
 

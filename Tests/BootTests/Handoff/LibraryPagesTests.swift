@@ -242,7 +242,7 @@ import Testing
         for area in divided { #expect(boot.pages.contains { $0.virtual >> 21 == area && $0.size == 0x1000 }) }
     }
 
-    @Test(arguments: [Generation.fourRecursive, .fourIdentity], 0..<8)
+    @Test(arguments: [Generation.fourRecursive, .fourIdentity], 0..<samples(3, soak: 8))
     func `libraries' segments across borders of large pages find room for tables`(
         _ generation: Generation, _ seed: Int
     ) throws {

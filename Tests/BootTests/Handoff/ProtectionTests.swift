@@ -131,7 +131,7 @@ import Testing
     func `pages have exactly the access of the segments on them`(_ generation: Generation) throws {
         var random = SeededGenerator(seed: 500 + UInt64(generation.rawValue))
         var (booted, shared, high) = (0, 0, 0)
-        let rounds = samples(40, soak: 400)
+        let rounds = samples(16, soak: 400)
         for round in 0..<rounds {
             let image = Image(&random)
             let hasNoExecute = Bool.random(using: &random)
