@@ -1,4 +1,4 @@
-// Folders for the files of tests. They lie in TMPDIR: `make` sets it to a folder that it removes, so that nothing is left if a test ends its
+// Folders for the files of tests. They lie in TMPDIR, which `make` sets to a folder that it removes: nothing is left if a test ends its
 // process.
 
 import Foundation

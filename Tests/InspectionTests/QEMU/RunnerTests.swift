@@ -139,7 +139,7 @@ import Testing
 
     /// A guest that does not wait for its serial port loses nothing, even if the reader is slow.
     @Test(.enabled(if: isReady, "make loader fixtures")) func noByteIsLost() async throws {
-        let (lines, loader) = (20_000, Tool.root.path + "/build/loader")
+        let (lines, loader) = (5_000, Tool.root.path + "/build/loader")
         let line = "0123456789abcdef0123456789ABCDEF........................ flood\r\n"
         let words = [
             "boot", "--loader", loader, "--loader-options", "loader.quiet", Self.obedient, "flood", "\(lines)",
