@@ -58,7 +58,7 @@ import Testing
         let firmware = start == .multiboot ? "Multiboot information 0x" : "start information 0x"
         for words in [
             "RAM 0x100000-", "module 0x", firmware, "segment ", "DT_RELA: ", "page tables 0x", "command line 0x",
-            "stack 0x",
+            "boot stack 0x",
         ] {
             #expect(outcome.serial.contains("[LOADER] \(words)"), outcome.comment)
         }
