@@ -57,8 +57,8 @@ import Testing
         #expect(outcome.status == 3, outcome.comment)
         let firmware = start == .multiboot ? "Multiboot information 0x" : "start information 0x"
         for words in [
-            "RAM 0x100000-", "module 0x", firmware, "segment ", "DT_RELA: ", "page tables 0x", "command line 0x",
-            "boot stack 0x",
+            "RAM 0x100000-", "module 0x", firmware, "segment ", "DT_RELA: ", "page tables 0x",
+            "command line, Multiboot information 0x", "boot stack 0x",
         ] {
             #expect(outcome.serial.contains("[LOADER] \(words)"), outcome.comment)
         }
