@@ -170,6 +170,27 @@ import Testing
         #expect(start == max((end + 0xfff) & ~0xfff, 0x9000))
     }
 
+    /// The archive, another module and the handoff have no room but the range between the loader and a fixed image: each gets its own
+    /// part of it.
+    @Test(arguments: [Generation.three, .fourRecursive], [false, true])
+    func `what must lie below an image lies side by side there`(_ generation: Generation, _ hasLowMemory: Bool) throws {
+        let archive = AddressRange(0x48_0100, 0x4a_0080)
+        let scenario = Scenario(
+            regions: [
+                MemoryRegion(range: AddressRange(0, hasLowMemory ? 0x9_f000 : 0x1_0000), kind: .available),
+                MemoryRegion(range: AddressRange(0x10_0000, 0x4a_1000), kind: .available),
+            ], isPVH: true, firmware: [], modules: [archive, AddressRange(0x41_0000, 0x41_1000)],
+            loader: AddressRange(0x10_0000, 0x12_8000), isFixed: true, base: 0x40_0000, zeroFill: 0x7_f000,
+            alignment: 0x1000, generation: generation, isImage: true)
+        let plan = try Self.plan(scenario).get()
+        check(plan, scenario)
+        var place: AddressRange?
+        plan.forEachPart { part, range in if part == .archive { place = range } }
+        #expect(place == AddressRange(0x12_8000, 0x14_9000))
+        #expect(plan.movedModules == AddressRange(0x14_9000, 0x14_a000))
+        #expect((plan.handoff.range.start < 0x10_0000) == hasLowMemory)
+    }
+
     /// A refused scenario has no possible plan: only obvious causes are checked.
     func checkRefusal(_ fault: Fault, _ scenario: Scenario) {
         let ram = scenario.availableRAM
