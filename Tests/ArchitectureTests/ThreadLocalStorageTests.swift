@@ -58,4 +58,20 @@ import Testing
             }
         }
     }
+
+    /// `mov %fs:0, %rax; lea value(%rax), %rax; nopw 0(%rax,%rax)` (psABI, "Code Sequence Transitions"), written as overlapping words.
+    @Test(arguments: [0, 1, 0x1234_5678, 0xffff_ffff_fedc_ba98] as [UInt64])
+    func `every byte of a value is in the new code`(_ value: UInt64) {
+        var code = [UInt8](repeating: 0xcc, count: 22)
+        func put(_ word: UInt64, at place: UInt64) {
+            code.replaceSubrange(Int(place)..<Int(place) + 8, with: littleEndian(word))
+        }
+        put(ThreadLocalSequences.loadThreadPointer, at: 0)
+        put(ThreadLocalSequences.addOffset(value), at: ThreadLocalSequences.addOffsetPlace)
+        put(ThreadLocalSequences.paddingAfter(value), at: ThreadLocalSequences.paddingAfterPlace)
+        let expected: [UInt8] =
+            [0x64, 0x48, 0x8b, 0x04, 0x25, 0, 0, 0, 0, 0x48, 0x8d, 0x80] + littleEndian(value).prefix(4)
+            + [0x66, 0x0f, 0x1f, 0x44, 0, 0]
+        #expect(code == expected)
+    }
 }

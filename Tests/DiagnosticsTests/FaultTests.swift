@@ -124,6 +124,8 @@ import Testing
         for (index, byte) in [(-1, 0), (0, 0x61), (5, 0x66), (6, 0), (.max, 0)] as [(Int, UInt8)] {
             #expect(text[index] == byte)
         }
+        // Bytes of the whole beside a part are not the part's.
+        #expect([-1, 0, 1, 2].map { text[2, 4][$0] } == [0, 0x63, 0x64, 0])
     }
 
     /// From the first word to the one before the end; an empty one counts.
