@@ -27,6 +27,19 @@ struct FilesTogether {
         }
     }
 
+    /// Seven files that need each other in turn, with initialisers, finalisers and thread-local storage.
+    private static let others: FilesTogether = {
+        let names = (0..<7).map { "other\($0).so" }
+        return FilesTogether(
+            names.indices.map { index in
+                var file = LinkedFileWriter()
+                file.needed = names[(index + 1) % names.count]
+                file.tls = LinkedTLS(vaddr: 0x4000, filesz: 8, memsz: 24, align: 32)
+                file.entries = [(12, 0x4001), (13, 0x4002)]
+                return (names[index], file.bytes)
+            })
+    }()
+
     /// All bytes.
     var view: ByteView {
         @_lifetime(borrow self) get { ByteView(bytes.span.bytes) }
@@ -52,8 +65,8 @@ struct FilesTogether {
     /// All files loaded and relocated; called functions return what `resolve` gives for their address.
     func load(bias: UInt64, resolve: (UInt64) -> UInt64? = { _ in nil }) throws(Fault) -> LoadedTogether {
         var room = [LinkPlan()]
-        // The room has been used before: its old contents must not matter.
-        _ = try link(room.mutableSpan)
+        // The room has been used before, for more files: its old contents must not matter.
+        _ = try Self.others.link(room.mutableSpan)
         let link = try link(room.mutableSpan)
         let start = link[0].linkStart
         var memory = [UInt8](repeating: 0xee, count: Int(link.plan.end - start))

@@ -86,6 +86,19 @@ import Testing
         }
     }
 
+    /// Symbol 0 means that there is no symbol, even if its entry looks like that of a defined one.
+    @Test(arguments: [1, 6, 7] as [UInt32]) func symbolZero(_ type: UInt32) throws {
+        var file = LinkedFileWriter()
+        file.symbols = [LinkedSymbol(name: "here", value: 0x4020, info: 0x11, shndx: 1)]
+        file.rela = [LinkedRelocation(offset: 0x4000, type: type, symbol: 0, addend: 5)]
+        // The table is the first structure. Its first entry becomes a copy of its second.
+        var bytes = file.bytes
+        let entry = file.structures.lowerBound
+        bytes.replaceSubrange(entry..<entry + 24, with: bytes[entry + 24..<entry + 48])
+        let result = try relocate(bytes, bias: 0x60_0000)
+        #expect(result.hex(0x4000, 8) == "0\(type == 1 ? 5 : 0) 00 00 00 00 00 00 00")
+    }
+
     @Test func undefinedSymbolsAreListed() throws {
         var file = LinkedFileWriter()
         file.symbols = (1...9).map {

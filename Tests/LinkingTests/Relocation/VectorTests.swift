@@ -156,6 +156,22 @@ func addendFits(_ group: VectorGroup, _ vector: Vector) -> Bool {
         }
     }
 
+    /// An entry without an addend has no value until its place has been read: outside the image that is the fault, and not a value that
+    /// does not fit.
+    @Test(arguments: [2, 10, 11, 12, 13, 14, 15] as [UInt32], [TableForm.rel, .plt])
+    func placeBeforeValue(number: UInt32, form: TableForm) throws {
+        let group = try #require(Vectors.all.first { $0.number == number })
+        let vector = Vector(S: 1 << 40, "")
+        let last = 0x4100 - UInt64(group.size)
+        let entry = FaultLocation.relocation(table: form.tag, index: 0)
+        #expect(refusal(of: file(group, vector, form, at: last))?.rule == .relocationOverflow)
+        for place in last + 1...0x4100 {
+            #expect(
+                refusal(of: file(group, vector, form, at: place))
+                    == Fault(.relocationOutsideImage, entry, value: place, limit: 0x4100))
+        }
+    }
+
     @Test(arguments: Vectors.onlyInObjects.keys.sorted())
     func onlyInObjects(number: UInt32) throws {
         let name = try #require(Vectors.onlyInObjects[number])
