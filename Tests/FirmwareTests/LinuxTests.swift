@@ -139,6 +139,18 @@ import Testing
         #expect(facts.rsdp == 0 && facts.confidentialBlob == 0)
     }
 
+    /// Memory has 256 KiB.
+    @Test(arguments: [false, true]) func `configuration tables may end where memory ends`(_ isOutside: Bool) throws {
+        var image = Self.imageOfUEFI()
+        let size = 3 * 24
+        let start = image.bytes.count - size
+        image.bytes.replaceSubrange(start..., with: image.bytes[0x2_4000..<0x2_4000 + size])
+        image.put([UInt32(start) + (isOutside ? 1 : 0)], at: 0x2_3070)
+        let facts = try Self.read(image).get()
+        #expect(facts.rsdp == (isOutside ? 0 : 0x3f77_e014))
+        #expect(facts.confidentialBlob == (isOutside ? 0 : 0x1_0080_d000))
+    }
+
     @Test func `any number of tables is survived`() throws {
         var image = Self.imageOfUEFI()
         image.put([.max, .max], at: 0x2_3068)

@@ -100,6 +100,22 @@ import Testing
                 == Self.bytes(128, hardware + tls + [Field(80, 3, 4)]))
     }
 
+    /// No thread-local storage, serial port, device tree or command line: each of their fields is 0.
+    @Test func `a BootInfo has only what it was given`() {
+        var info = BootInfo(imageStart: 0x40_0000, imageEnd: 0x52_3456, stack: 0x9_0000)
+        let first = [
+            Field(0x00, 0xc0de_cafe, 4), Field(0x04, 1, 4), Field(0x08, 0x40_0000), Field(0x18, 0x12_3456),
+            Field(0x38, 0x9_0000), Field(0x74, 0xffff_ffff, 4), Field(0x86, 1, 1), Field(0x88, 0xffff_ffff, 4),
+            Field(0x8c, 0xffff_ffff, 4), Field(0x90, 0x00ff_ffff, 4),
+        ]
+        let image = [Field(32, 0x40_0000), Field(40, 0x52_3456)]
+        #expect(Self.written(info, .one, 160) == Self.bytes(160, first))
+        #expect(Self.written(info, .fourIdentity, 128) == Self.bytes(128, image + [Field(80, 3, 4)]))
+        info.multibootInformation = 0x9500
+        #expect(Self.written(info, .one, 160) == Self.bytes(160, first + [Field(0x58, 0x9500)]))
+        #expect(Self.written(info, .fourIdentity, 128) == Self.bytes(128, image + [Field(104, 0x9500)]))
+    }
+
     @Test func `generations 2 and 3 with 128-bit integers aligned to 16`() {
         let multiboot = [Field(80, 0, 4), Field(96, 0x8_9000), Field(104, 77), Field(112, 0x9500)]
         let two = [Field(16, 0x3f8, 2), Field(24, 0x40_0000), Field(32, 0x52_3456)]
