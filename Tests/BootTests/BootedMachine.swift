@@ -17,6 +17,8 @@ struct BootedMachine {
     let memory: SparseMemory
     /// The console's text.
     let said: String
+    /// The strings of the application's files, as they are in memory at the end.
+    let strings: [[UInt8]]
 
     /// Boots the first module of `platform` in a memory with these `contents`, by their addresses. Throws the fault that ends the
     /// sequence.
@@ -33,6 +35,7 @@ struct BootedMachine {
         guard let entered = host.entered else { fatalError("a boot ends by entering the kernel or by a fault") }
         (state, plan) = entered
         said = host.console.text
+        strings = host.strings
     }
 
     /// The number at a physical address.
@@ -57,6 +60,7 @@ struct BootedMachine {
         let memory: SparseMemory
         let told: () throws(Fault) -> Platform
         private(set) var entered: (state: EntryState, plan: MemoryPlan)?
+        private(set) var strings: [[UInt8]] = []
 
         init(handoff: Handoff, memory: SparseMemory, told: @escaping () throws(Fault) -> Platform) {
             self.handoff = handoff
@@ -85,6 +89,12 @@ struct BootedMachine {
         mutating func enter(
             _ state: EntryState, _ plan: MemoryPlan, _ application: borrowing Application,
             _ counts: RelocationCounts, from files: borrowing NamedFiles
-        ) { entered = (state, plan) }
+        ) {
+            entered = (state, plan)
+            for index in 0..<files.count {
+                let string = files.bytes.part(at: files[index].string, size: files[index].stringSize)
+                strings.append(string.span.withUnsafeBytes { Array($0) })
+            }
+        }
     }
 }

@@ -132,4 +132,17 @@ import Testing
             boot.plan.movesModules
                 == AddressRange(at: start, size: UInt64(archive.count)).overlaps(boot.plan.image))
     }
+
+    /// Even if it is a single character. Sentences name files after the image has taken the archive's old place.
+    @Test(arguments: [0x40_0000, 0x100_1000] as [UInt64]) func `names move with their archive`(_ start: UInt64) throws {
+        var application = LinkedFileWriter()
+        (application.isExecutable, application.base, application.needed) = (true, 0x100_0000, "1")
+        application.symbols = [LinkedSymbol(name: "wanted", value: 0, info: 0x10, shndx: 0)]
+        application.rela = [LinkedRelocation(offset: application.dataAddress, type: 6, symbol: 1)]
+        var image = ImageWriter(application.bytes)
+        image.files.append(("1", Self.library(0x4321)))
+        let boot = try Self.boot([(start, image.archive, 0, "")])
+        #expect(boot.number(UInt64.self, at: Self.word) == 0x4321)
+        #expect(boot.strings == [[], Array("1".utf8)])
+    }
 }

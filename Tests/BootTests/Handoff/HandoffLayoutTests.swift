@@ -29,6 +29,25 @@ import Testing
         }
     }
 
+    /// Each takes 16 bytes of the tree, whose room is whole pages: with some command line every byte counts.
+    @Test(arguments: [1, 20, 40, 56] as [UInt64])
+    func `there is room for each reservation in the device tree`(_ count: UInt64) throws {
+        let megabyte: UInt64 = 0x10_0000
+        var scenario = Scenario(
+            regions: [
+                MemoryRegion(range: AddressRange(0, 0x9_f000), kind: .available),
+                MemoryRegion(range: AddressRange(megabyte, 1024 * megabyte), kind: .available),
+            ], isPVH: false, firmware: (1...count).map { AddressRange(at: 4 * $0 * megabyte, size: 116) },
+            modules: [AddressRange(2 * megabyte, 3 * megabyte)],
+            loader: AddressRange(megabyte, megabyte + 0x2_0000), isFixed: true, base: 256 * megabyte,
+            zeroFill: 0, alignment: 0x1000, generation: .three)
+        for length in stride(from: 0, to: 0x1000, by: 0x100) {
+            scenario.commandLine = [UInt8](repeating: UInt8(ascii: "a"), count: length)
+            // A fault is recorded.
+            #expect(BootedMachine(scenario, gigabytePages: true) != nil, "\(length)")
+        }
+    }
+
     /// The layout for a plain application of `generation` on a machine changed by `change`, with modules whose strings have these
     /// sizes.
     private func layout(
