@@ -78,6 +78,16 @@ extension LibraryTests {
         #expect(found?.fault == (fits ? nil : outside.of(file: 1)))
     }
 
+    /// Without DT_VERSYM a file requires no version, whatever versions it lists. The number is the one that lies at offset 0.
+    @Test(arguments: [(true, 0x12), (false, 0x11)] as [(Bool, UInt64)])
+    func versionsWithoutATable(_ hasTable: Bool, _ value: UInt64) throws {
+        var application = Self.application()
+        application.symbols[0].version = 0x25a5
+        application.versions = [LinkedVersion(name: "V2", number: 0x25a5, file: "one.so")]
+        if !hasTable { application.entries = [(0x6fff_fff0, 0)] }
+        #expect(try Self.load(application, Self.versioned(), Self.library([])).word(0x4000) == value)
+    }
+
     /// A file without versions matches every version.
     @Test func unversionedLibrary() throws {
         var application = Self.application()

@@ -8,7 +8,8 @@ import TestSupport
 
 /// Files side by side in one array, as modules lie in memory.
 struct FilesTogether {
-    private var bytes: [UInt8] = []
+    /// What lies before the files is not theirs: offset 0 means that a table is missing.
+    private var bytes = [UInt8](repeating: 0xa5, count: 256)
     private var list: [NamedFile] = []
 
     /// The files' bytes, the application's first. Names stand in the modules' strings.
