@@ -300,7 +300,8 @@ extension BootedMachine {
         }
     }
 
-    /// Kernels that respect reservations leave the information above them alone; others would overwrite it.
+    /// Kernels that respect reservations leave the information above them alone; others would overwrite it. It is reserved if it is
+    /// handed on.
     @Test(arguments: MemoryPlanTests.generations)
     func `information above the image is handed on to kernels that respect reservations`(_ generation: Generation)
         throws
@@ -313,6 +314,10 @@ extension BootedMachine {
         #expect(boot.plan.image.end < 0x200_0000)
         let isHandedOn = boot.multibootInformation(generation) == 0x200_0000
         #expect(isHandedOn == (generation == .fourIdentity))
+        if [.three, .fourRecursive, .fourIdentity].contains(generation) {
+            let tree = try #require(DeviceTree(boot.bytes(boot.plan.handoff.deviceTree)))
+            #expect(tree.reservations.contains { $0.contains(0x200_0000) } == isHandedOn)
+        }
         scenario.firmware = [AddressRange(at: 0x9500, size: 116)]
         let below = try #require(BootedMachine(scenario, gigabytePages: false))
         #expect(below.multibootInformation(generation) == 0x9500)

@@ -131,6 +131,13 @@ import Testing
         #expect(none?.hasSuffix(": the stack has overflowed") == false)
     }
 
+    /// A stack pointer of 0 is not excluded: the first word of memory is one of the stack's.
+    @Test func `return addresses are found from the first byte of memory on`() throws {
+        let found = try lines(at: 0, stackPointer: 0, code: littleEndian(0x1_0012 as UInt64))
+        let words = found.filter { $0.hasPrefix("[LOADER] on the stack: ") }
+        #expect(words == ["[LOADER] on the stack: 0x10012 callee+0x2"])
+    }
+
     /// The page below the stack, from its first byte to its last, for any exception that a push can cause.
     @Test(arguments: [
         (0x1_efff as UInt64, false), (0x1_f000, true), (0x1_ffff, true), (0x2_0000, false), (0x2_7fff, false),
