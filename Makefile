@@ -27,7 +27,7 @@ QEMU_ARGS :=
 ifeq ($(MAKECMDGOALS),test-parts)
 host-test: loader fixtures test-build
 fuzz-briefly: fixtures
-budget: host-test
+budget: loader fixtures test-build
 else
 .NOTPARALLEL:
 endif
@@ -95,7 +95,7 @@ test-build:
 # The limits of a boot's cost and of the loader's size: few numbers, in budget.txt.
 BUDGET_APPS := $(wildcard $(HERMIT_IMAGES)/hello_world) build/fixtures/demo
 budget:
-	swift build --product loader-bench
+	$(if $(filter test-parts,$(MAKECMDGOALS)),,swift build --product loader-bench)
 	.build/debug/loader-bench --parts boot --memory 1G,64G --budget budget.txt $(BUDGET_APPS) | tee build/budget.log
 
 # Some thousand inputs for each fuzz target.

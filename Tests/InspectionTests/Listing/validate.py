@@ -38,7 +38,7 @@ while text:
     error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(single).iter_errors(document))
     if error is not None:
         message = error.message[:500].replace("\n", " ")
-        print(f"document {number}, {'/'.join(map(str, error.absolute_path))}: {message}", file=sys.stderr)
+        print(f"document {number}, {view}, {'/'.join(map(str, error.absolute_path))}: {message}", file=sys.stderr)
     number += 1
     valid += error is None
 print(valid)
