@@ -44,9 +44,11 @@ import Testing
     }
 
     @Test(arguments: [
-        "tar -czf image hermit.toml bin/app", "tar --format=pax -czf image .",
+        "tar -czf image hermit.toml bin/app",
+        // Beside the folder: tar fails if a file appears in a folder that it reads.
+        #"tar --format=pax -czf "$PWD.new" . && mv "$PWD.new" image"#,
         "tar --format=ustar -cf image hermit.toml bin",
-        "tar -cf - . --exclude=./image | gzip -1 >image",
+        #"tar -cf - . | gzip -1 >"$PWD.new" && mv "$PWD.new" image"#,
         "tar -P --transform 's,^,/,' -cf - hermit.toml bin | gzip -9 >image",
         "tar -cf part hermit.toml; tar -rf part bin/app; head -c 700 part | gzip >image; tail -c +701 part | gzip >>image",
         "tar -cf - hermit.toml bin | gzip --rsyncable >image",
