@@ -154,15 +154,15 @@ loader-elf:
 MZ := build/mz
 MZ_SYMBOLS := loader_start|loader_data_end|loader_end|entry_linux32|entry_linux64|entry_long_mode
 # make test builds the host package anyway, whose dependencies the loader does not need.
-PACK_BUILD := $(if $(filter test-parts,$(MAKECMDGOALS)),.build,.build-loader)
+PACK_FOLDER := $(if $(filter test-parts,$(MAKECMDGOALS)),.build,.build-loader)
 loader-mz: loader-elf
 	$(FREESTANDING) --target UEFILoader
 	@mkdir -p $(MZ)
 	@for base in 0x100000 0x10011000; do \
 		$(LINK_LOADER) --strip-all --defsym loader_base=$$base -o $(MZ)/$$base $(PRODUCTS)/CMachine.build/*.o build/loader.lto.o || exit 1; \
 	done
-	$(if $(filter .build-loader,$(PACK_BUILD)),LOADER_FREESTANDING=1) swift build --scratch-path $(PACK_BUILD) --product loader-pack
-	@$(PACK_BUILD)/debug/loader-pack $(MZ)/0x100000 $(MZ)/0x10011000 $(MZ)/loader.packed
+	$(if $(filter .build-loader,$(PACK_FOLDER)),LOADER_FREESTANDING=1) swift build --scratch-path $(PACK_FOLDER) --product loader-pack
+	@$(PACK_FOLDER)/debug/loader-pack $(MZ)/0x100000 $(MZ)/0x10011000 $(MZ)/loader.packed
 	@$(TOOLCHAIN)llvm-nm build/loader.debug | sed -nE 's/^0*([0-9a-f]+) . ($(MZ_SYMBOLS))$$/\2 = 0x\1;/p' >$(MZ)/symbols.ld
 	@$(LINK) -T Sources/CMZ/mz.ld -pie --no-dynamic-linker -o build/loader.efi.debug $(MZ)/symbols.ld $(PRODUCTS)/CMZ.build/*.o \
 		$(PRODUCTS)/CMachine.build/memory.S.o \

@@ -84,8 +84,9 @@ public struct HandoffLayout: Equatable, Sendable {
 
     /// The most bytes of the command line with its NUL, the Multiboot information after it, and the lists that it refers to.
     private static func multibootSize(_ platform: borrowing PlatformFacts) -> UInt64 {
-        let alignment: UInt64 = 128
-        var size = platform.commandLine.size &+ alignment &+ HandoffLayout.multibootInformationSize
+        // More than the NUL takes, and the alignment of the information to 16 bytes.
+        let padding: UInt64 = 128
+        var size = platform.commandLine.size &+ padding &+ HandoffLayout.multibootInformationSize
         size &+= UInt64(truncatingIfNeeded: platform.memoryMap.count) &* Multiboot.MemoryMapEntry.size
         for index in 0..<platform.moduleCount {
             // An entry, and the string with its NUL.

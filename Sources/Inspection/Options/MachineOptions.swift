@@ -100,6 +100,17 @@ struct MachineOptions: ParsableArguments {
         }
         return host
     }
+
+    /// Calls `view` with the rehearsal of each of `files` on the machine, and the view's target.
+    func rehearse(_ files: FileOptions, _ view: (Rehearsal, ViewTarget) -> Void) throws {
+        let host = try host()
+        host.tellAssumptions()
+        try files.forEachInput { file, input, name, output in
+            let rehearsal = try Rehearsal(file, on: host.booting(name, input), gigabytePages: gigabytePages)
+            view(rehearsal, files.destination(name, nil, output))
+            return 0
+        }
+    }
 }
 
 extension HostMachine {

@@ -16,12 +16,6 @@ struct BootInfoCommand: ParsableCommand {
     @OptionGroup var machine: MachineOptions
 
     func run() throws {
-        let host = try machine.host()
-        host.tellAssumptions()
-        try files.forEachInput { file, input, name, output in
-            let rehearsal = try Rehearsal(file, on: host.booting(name, input), gigabytePages: machine.gigabytePages)
-            BootViews.bootInfo(rehearsal, to: files.destination(name, nil, output))
-            return 0
-        }
+        try machine.rehearse(files) { rehearsal, target in BootViews.bootInfo(rehearsal, to: target) }
     }
 }
